@@ -1,0 +1,42 @@
+# Two commands do everything: `make demo` shows the main job, `make test` proves it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := requirements/dev.lock
+
+.PHONY: demo test lint bench lock control-plane clean
+
+$(VENV)/.done: $(LOCK) pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+control-plane: $(VENV)/.done
+	$(BIN)/python -m tools.control_plane build
+
+lint: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: control-plane
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: control-plane
+	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
+
+bench: control-plane
+	$(BIN)/python -m bench $(ARGS)
+
+# Writes the locks anew. The hashes are kept, the address they were fetched from is not.
+lock:
+	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade -o requirements/run.lock pyproject.toml
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade --extra dev -c requirements/run.lock -o requirements/dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
