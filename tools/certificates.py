@@ -1,0 +1,323 @@
+"""Makes the certificates that tests, the demo and the bench need; nothing is pasted, nothing is kept on disk.
+
+    authority = CertificateAuthority.create("Integration CA")
+    issued = authority.issue("nhs", not_before, not_after, organization="NHS Digital")
+    issued.certificate_pem, issued.chain_pem, issued.private_key_pem, issued.pkcs12("secret")
+
+Keys are EC P-256 unless asked otherwise: a certificate costs a quarter of a millisecond, so a bench may make
+10,000 of them. Dates are arguments, because nothing here reads the clock.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs7,
+    pkcs12,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+KeyKind: TypeAlias = Literal["ec", "rsa", "ed25519"]
+
+AUTHORITY_NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
+AUTHORITY_NOT_AFTER = datetime(2060, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate with its private key and the authorities above it."""
+
+    certificate: x509.Certificate
+    private_key: PrivateKey = field(repr=False)
+    authorities: tuple[x509.Certificate, ...] = ()
+    """The one that issued it first, the root last; empty if it is self-signed."""
+
+    @property
+    def certificate_der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def chain_pem(self) -> bytes:
+        """The certificate first, then everyone above it."""
+        return b"".join(each.public_bytes(Encoding.PEM) for each in (self.certificate, *self.authorities))
+
+    @property
+    def private_key_pem(self) -> bytes:
+        """PKCS#8, not encrypted."""
+        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def encrypted_private_key_pem(self, password: str) -> bytes:
+        return self.private_key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode())
+        )
+
+    @property
+    def fingerprint_sha256(self) -> str:
+        """Lowercase hex over the DER encoding."""
+        return hashlib.sha256(self.certificate_der).hexdigest()
+
+    @property
+    def serial_number(self) -> int:
+        return self.certificate.serial_number
+
+    @property
+    def serial_number_hex(self) -> str:
+        """As the product shows it."""
+        return f"{self.serial_number:x}"
+
+    @property
+    def not_before(self) -> datetime:
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def subject_dn(self) -> str:
+        """RFC 4514."""
+        return self.certificate.subject.rfc4514_string()
+
+    @property
+    def issuer_dn(self) -> str:
+        """RFC 4514."""
+        return self.certificate.issuer.rfc4514_string()
+
+    def csr_pem(self) -> bytes:
+        """A request for the same subject and key."""
+        request = x509.CertificateSigningRequestBuilder().subject_name(self.certificate.subject)
+        return request.sign(self.private_key, _digest(self.private_key)).public_bytes(Encoding.PEM)
+
+    def pkcs7(self, encoding: Encoding = Encoding.PEM) -> bytes:
+        """The chain as RFC 5652 SignedData without content or signature, like `openssl crl2pkcs7 -nocrl`."""
+        return pkcs7.serialize_certificates([self.certificate, *self.authorities], encoding)
+
+    def pkcs12(self, password: str | None, *, name: str = "client") -> bytes:
+        """Certificate, key and chain as RFC 7292; `None` leaves it without encryption."""
+        encryption = BestAvailableEncryption(password.encode()) if password is not None else NoEncryption()
+        return pkcs12.serialize_key_and_certificates(
+            name.encode(), self.private_key, self.certificate, self.authorities, encryption
+        )
+
+    def jks(self, password: str, *, alias: str = "client") -> bytes:
+        """Certificate, key and chain as a Java keystore, as `keytool -storetype JKS` writes it."""
+        key_der = self.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        chain = [each.public_bytes(Encoding.DER) for each in (self.certificate, *self.authorities)]
+        entry = struct.pack(">I", 1) + _java_utf(alias) + struct.pack(">Q", 0)
+        protected = _jks_protected_key(key_der, password)
+        entry += struct.pack(">I", len(protected)) + protected
+        entry += struct.pack(">I", len(chain))
+        entry += b"".join(_java_utf("X.509") + struct.pack(">I", len(der)) + der for der in chain)
+        store = struct.pack(">III", 0xFEEDFEED, 2, 1) + entry
+        return store + _sha1(password.encode("utf-16-be") + b"Mighty Aphrodite" + store)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateAuthority:
+    """Issues certificates; a root, or an intermediate below another."""
+
+    identity: Issued
+
+    @classmethod
+    def create(
+        cls,
+        common_name: str = "Test CA",
+        *,
+        not_before: datetime = AUTHORITY_NOT_BEFORE,
+        not_after: datetime = AUTHORITY_NOT_AFTER,
+        organization: str | None = None,
+        key: KeyKind = "ec",
+    ) -> "CertificateAuthority":
+        """A root, signed by itself."""
+        return cls(
+            self_signed(
+                common_name, not_before, not_after, organization=organization, key=key, is_authority=True
+            )
+        )
+
+    def intermediate(
+        self,
+        common_name: str,
+        *,
+        not_before: datetime = AUTHORITY_NOT_BEFORE,
+        not_after: datetime = AUTHORITY_NOT_AFTER,
+        key: KeyKind = "ec",
+    ) -> "CertificateAuthority":
+        """An authority below this one."""
+        private_key = make_private_key(key)
+        builder = _builder(_name(common_name), private_key, not_before, not_after, is_authority=True)
+        return CertificateAuthority(self._issued(builder, private_key))
+
+    def issue(
+        self,
+        common_name: str,
+        not_before: datetime,
+        not_after: datetime,
+        *,
+        key: KeyKind = "ec",
+        private_key: PrivateKey | None = None,
+        organization: str | None = None,
+        serial_number: int | None = None,
+        dns_names: Iterable[str] = (),
+    ) -> Issued:
+        """A client certificate. `private_key` keeps the key of an earlier one (a renewal, not a rekey).
+
+        Dates in the wrong order are written as asked: row 18 of the faults needs such certificates.
+        """
+        private_key = private_key or make_private_key(key)
+        earlier, later = sorted((not_before, not_after))
+        builder = _builder(
+            _name(common_name, organization),
+            private_key,
+            earlier,
+            later,
+            serial_number=serial_number,
+            dns_names=dns_names,
+        )
+        issued = self._issued(builder, private_key)
+        return issued if not_before <= not_after else self._with_dates_swapped(issued)
+
+    def sign(self, tbs_certificate_der: bytes) -> bytes:
+        """A certificate (DER) around any TBSCertificate, well-formed or not; needs an EC key."""
+        private_key = self.identity.private_key
+        if not isinstance(private_key, ec.EllipticCurvePrivateKey):
+            raise TypeError("only an authority with an EC key signs raw bytes")
+        signature = private_key.sign(tbs_certificate_der, ec.ECDSA(hashes.SHA256()))
+        return der_element(
+            0x30, tbs_certificate_der + ECDSA_WITH_SHA256 + der_element(0x03, b"\0" + signature)
+        )
+
+    def _issued(self, builder: x509.CertificateBuilder, private_key: PrivateKey) -> Issued:
+        signer = self.identity.private_key
+        certificate = builder.issuer_name(self.identity.certificate.subject).sign(signer, _digest(signer))
+        return Issued(certificate, private_key, (self.identity.certificate, *self.identity.authorities))
+
+    def _with_dates_swapped(self, issued: Issued) -> Issued:
+        tbs = issued.certificate.tbs_certificate_bytes
+        first, second = (_time_der(moment) for moment in (issued.not_before, issued.not_after))
+        swapped = self.sign(tbs.replace(first + second, second + first, 1))
+        return Issued(x509.load_der_x509_certificate(swapped), issued.private_key, issued.authorities)
+
+
+def self_signed(
+    common_name: str,
+    not_before: datetime,
+    not_after: datetime,
+    *,
+    key: KeyKind = "ec",
+    organization: str | None = None,
+    is_authority: bool = False,
+) -> Issued:
+    """A certificate that is its own issuer."""
+    private_key = make_private_key(key)
+    name = _name(common_name, organization)
+    builder = _builder(name, private_key, not_before, not_after, is_authority=is_authority)
+    return Issued(builder.issuer_name(name).sign(private_key, _digest(private_key)), private_key)
+
+
+def make_private_key(kind: KeyKind = "ec") -> PrivateKey:
+    """RSA keys have 2048 bits and cost some 50 ms each."""
+    match kind:
+        case "ec":
+            return ec.generate_private_key(ec.SECP256R1())
+        case "rsa":
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        case "ed25519":
+            return ed25519.Ed25519PrivateKey.generate()
+
+
+def der_element(tag: int, content: bytes) -> bytes:
+    """One DER element with a definite length (X.690 section 8.1)."""
+    if len(content) < 0x80:
+        return bytes((tag, len(content))) + content
+    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content
+
+
+ECDSA_WITH_SHA256 = der_element(0x30, bytes.fromhex("06082a8648ce3d040302"))
+"""The AlgorithmIdentifier that `CertificateAuthority.sign` writes (RFC 5758 section 3.2)."""
+
+
+def _builder(
+    name: x509.Name,
+    private_key: PrivateKey,
+    not_before: datetime,
+    not_after: datetime,
+    *,
+    is_authority: bool = False,
+    serial_number: int | None = None,
+    dns_names: Iterable[str] = (),
+) -> x509.CertificateBuilder:
+    public_key = private_key.public_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .public_key(public_key)
+        .serial_number(serial_number or x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+    if not is_authority:
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        builder = builder.add_extension(usage, critical=False)
+    if names := [x509.DNSName(each) for each in dns_names]:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder
+
+
+def _name(common_name: str, organization: str | None = None) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if organization is not None:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(attributes)
+
+
+def _digest(private_key: PrivateKey) -> hashes.SHA256 | None:
+    return None if isinstance(private_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+
+
+def _time_der(moment: datetime) -> bytes:
+    """UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
+    if 1950 <= moment.year < 2050:
+        return der_element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode())
+    return der_element(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode())
+
+
+def _java_utf(text: str) -> bytes:
+    """`DataOutput.writeUTF`, for ASCII."""
+    return struct.pack(">H", len(text)) + text.encode("ascii")
+
+
+def _jks_protected_key(key_der: bytes, password: str) -> bytes:
+    """EncryptedPrivateKeyInfo with Sun's own key protection: the key XORed with a chain of SHA-1 digests."""
+    secret, digest = password.encode("utf-16-be"), os.urandom(20)
+    protected, stream = digest, b""
+    while len(stream) < len(key_der):
+        digest = _sha1(secret + digest)
+        stream += digest
+    protected += bytes(a ^ b for a, b in zip(key_der, stream, strict=False)) + _sha1(secret + key_der)
+    sun_key_protector = der_element(0x30, bytes.fromhex("060a2b060104012a021101010500"))
+    return der_element(0x30, sun_key_protector + der_element(0x04, protected))
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
