@@ -1,0 +1,90 @@
+"""Which channels are owed a message now, and when something will change by itself."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule
+from clientcert.lifecycle.recorded import ChannelRecord, Recorded
+from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""A record from further in the future than this was written while the clock was wrong, and is not believed."""
+
+
+class MessageKind(StrEnum):
+    """What a message is for."""
+
+    ALERT = "Alert"
+    CLOSING = "Closing"
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotification:
+    """One channel is owed one message."""
+
+    channel: Channel
+    kind: MessageKind
+    stage: int | None
+    """Days before notAfter; None for a closing message."""
+    thread_ref: str = ""
+
+
+def due_notifications(
+    assessment: Assessment, policy: AlertPolicy, recorded: Recorded, silence: Silence | None
+) -> tuple[DueNotification, ...]:
+    """What each channel is owed at the assessment's `now`; at most one message a channel, the closing one first."""
+    if silenced(silence, assessment.now):
+        return ()
+    owed = (_owed(assessment, channel, recorded.channel(channel.name)) for channel in policy.channels)
+    return tuple(notification for notification in owed if notification is not None)
+
+
+def next_change(
+    assessment: Assessment, policy: AlertPolicy, silence: Silence | None, starts: datetime | None = None
+) -> datetime:
+    """The first moment at which the same facts would be judged otherwise.
+
+    `starts` is the notBefore of a certificate that waits in the source, if one does.
+    """
+    now = assessment.now
+    moments = [stage.slot for channel in policy.channels if (stage := next_stage(assessment, channel))]
+    if assessment.accepted is not None:
+        not_after = assessment.accepted.not_after
+        # daysRemaining is rounded down, so the number changes just after the instant.
+        moments.append(not_after - ((not_after - now) // DAY) * DAY)
+    moments += [moment for moment in (starts, silence.until if silence else None) if moment and moment > now]
+    return min(moments, default=now + DAY)
+
+
+def next_stage(assessment: Assessment, channel: Channel) -> Stage | None:
+    """The stage that this channel comes to next, if its schedule goes on."""
+    return next_after(_schedule(assessment, channel), assessment.alert_from, assessment.now)
+
+
+def silenced(silence: Silence | None, now: datetime) -> bool:
+    """Whether alerts for the object are silenced now."""
+    return silence is not None and now < silence.until
+
+
+def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None) -> DueNotification | None:
+    thread_ref = record.thread_ref if record else ""
+    if record and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint:
+        return DueNotification(channel, MessageKind.CLOSING, None, thread_ref)
+    stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
+    if stage is None or _was_told(record, stage, assessment):
+        return None
+    return DueNotification(channel, MessageKind.ALERT, stage.days, thread_ref)
+
+
+def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment) -> bool:
+    if record is None or record.stage is None or record.fingerprint_sha256 != assessment.fingerprint:
+        return False
+    from_the_future = record.last_sent is not None and record.last_sent > assessment.now + CLOCK_TOLERANCE
+    return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
+
+
+def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
+    return every_day(channel.schedule) if assessment.alerts_daily else channel.schedule

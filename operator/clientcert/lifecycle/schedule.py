@@ -1,0 +1,106 @@
+"""When a channel is due: stages, counted in days before notAfter, each with one slot in which it may be sent.
+
+Stage `d >= 0` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage
+`-k` falls due when the k-th day after notAfter begins. `sendAt` moves a stage to the next time of day (and
+weekday) that people asked for; a stage before notAfter that would be moved past it goes to the slot before
+instead. Later stages never have earlier slots, so "the latest due stage" is the one with the fewest days.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from clientcert.lifecycle.policy import Schedule, SendAt
+
+DAY = timedelta(days=1)
+LONGEST_DAYS = 4_000_000
+"""More days than there are between year 1 and year 9999."""
+_WEEKEND = 5
+_REACH_DAYS = 5
+"""No slot is further than this from where its stage falls due: a weekend, and a clock change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A point of the schedule: days before notAfter (negative after it), and when it may be sent."""
+
+    days: int
+    slot: datetime
+
+
+def days_remaining(not_after: datetime, now: datetime) -> int:
+    """Whole days from now to notAfter, rounded down: 0 within the last 24 hours, negative once it has expired."""
+    return (not_after - now) // DAY
+
+
+def duration(not_after: datetime, now: datetime) -> int:
+    """Days to notAfter rounded up, so that "within the next {duration} days" is true."""
+    return -((now - not_after) // DAY)
+
+
+def latest_due(schedule: Schedule, not_after: datetime, now: datetime) -> Stage | None:
+    """The last stage whose slot has come; None before the first.
+
+    Stages that were missed before it are not named: whoever was away is told once, of how it stands now.
+    """
+    nearest = days_remaining(not_after, now) - _REACH_DAYS
+    stages = _stages(schedule, not_after, range(nearest, schedule.start_days_before + 1))
+    return next((stage for stage in stages if stage.slot <= now), None)
+
+
+def next_after(schedule: Schedule, not_after: datetime, now: datetime) -> Stage | None:
+    """The first stage whose slot is still to come; None when the schedule has ended."""
+    first = min(days_remaining(not_after, now) + _REACH_DAYS, schedule.start_days_before)
+    last = min(first, 0) - schedule.after_expiry_every_days - 2 * _REACH_DAYS
+    stages = _stages(schedule, not_after, range(first, last, -1))
+    return next((stage for stage in stages if stage.slot > now), None)
+
+
+def every_day(schedule: Schedule) -> Schedule:
+    """The same channel's schedule for something that is wrong now, however far away notAfter is."""
+    return replace(
+        schedule, start_days_before=LONGEST_DAYS, every_days=1, on_days=(), after_expiry_every_days=1
+    )
+
+
+def _stages(schedule: Schedule, not_after: datetime, days: range) -> "Iterable[Stage]":
+    for day in days:
+        if _is_stage(schedule, day):
+            slot = _slot(schedule.send_at, not_after, day)
+            if slot is not None:
+                yield Stage(day, slot)
+
+
+def _is_stage(schedule: Schedule, day: int) -> bool:
+    if day < 0:
+        ended = schedule.after_expiry_for_days is not None and -day > schedule.after_expiry_for_days
+        return not ended and (-day - 1) % schedule.after_expiry_every_days == 0
+    if schedule.on_days:
+        return day in schedule.on_days and day <= schedule.start_days_before
+    return day <= schedule.start_days_before and (schedule.start_days_before - day) % schedule.every_days == 0
+
+
+def _slot(send_at: SendAt | None, not_after: datetime, day: int) -> datetime | None:
+    """When this stage may be sent, in UTC; None where the calendar ends."""
+    try:
+        falls_due = not_after - (day if day >= 0 else day + 1) * DAY
+        if send_at is None:
+            return falls_due
+        slot = _time_of_day(send_at, falls_due, step=DAY)
+        if day >= 0 and slot > not_after:
+            slot = _time_of_day(send_at, falls_due, step=-DAY)
+    except OverflowError:
+        return None
+    return slot
+
+
+def _time_of_day(send_at: SendAt, moment: datetime, step: timedelta) -> datetime:
+    """The allowed slot nearest to the moment: at or after it for a step forward, at or before it backward."""
+    date = moment.astimezone(send_at.timezone).date() - step
+    while True:
+        slot = datetime.combine(date, send_at.time_of_day, send_at.timezone).astimezone(UTC)
+        on_a_weekend = send_at.weekdays_only and date.weekday() >= _WEEKEND
+        reached = slot >= moment if step > timedelta(0) else slot <= moment
+        if reached and not on_a_weekend:
+            return slot
+        date += step

@@ -1,0 +1,26 @@
+"""Who is told, and where: one protocol, and an adapter for each type of channel."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The other side has accepted the notification."""
+
+    thread_ref: str = ""
+    """Where replies to it go, in the channel's own words; kept in status, given back with the next message."""
+
+
+class Notifier(Protocol):
+    """One type of channel. Safe to call for many certificates at once."""
+
+    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+        """Send one message, and return when the other side has accepted it.
+
+        `thread_ref` is that of the last message about the same certificate. Raises DeliveryError; with
+        `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the other side said so.
+        """

@@ -1,0 +1,33 @@
+"""Where certificates are read: one protocol, and an adapter for each type of source."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from clientcert.lifecycle.declaration import SourceRef
+
+MAX_BYTES = 1024 * 1024
+"""A source is read no further than this; what is larger is refused with `TooLarge`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a source held at one moment."""
+
+    body: bytes
+    version: str
+    """Changes when the content changes and only then: an ETag, or `sha256:` and the hash of the value."""
+    revision: str = ""
+    """Of the thing that holds it (a Secret's resourceVersion): equal means there is no need to read again."""
+
+    def __repr__(self) -> str:
+        return f"Content({len(self.body)} bytes, version={self.version!r})"
+
+
+class Source(Protocol):
+    """One type of source. Safe to call for many certificates at once."""
+
+    async def read(self, namespace: str, ref: SourceRef) -> Content:
+        """Read what is there now.
+
+        Raises SourceError; with `worth_retry` when the same call may succeed soon.
+        """
