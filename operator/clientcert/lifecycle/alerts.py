@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
@@ -36,7 +36,7 @@ def due_notifications(
     assessment: Assessment, policy: AlertPolicy, recorded: Recorded, silence: Silence | None
 ) -> tuple[DueNotification, ...]:
     """What each channel is owed at the assessment's `now`; at most one message a channel, the closing one first."""
-    if silenced(silence, assessment.now):
+    if silenced(silence, assessment.now) or assessment.phase is Phase.PENDING:
         return ()
     owed = (_owed(assessment, channel, recorded.channel(channel.name)) for channel in policy.channels)
     return tuple(notification for notification in owed if notification is not None)

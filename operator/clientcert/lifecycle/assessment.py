@@ -77,9 +77,7 @@ class Assessment:
         return self.problem is not None and self.problem.phase is not Phase.NOT_YET_VALID
 
 
-_MISSING = frozenset(
-    {Reason.SOURCE_NOT_FOUND, Reason.STORE_NOT_FOUND, Reason.BUCKET_NOT_FOUND, Reason.KEY_MISSING}
-)
+_MISSING = frozenset({Reason.SOURCE_NOT_FOUND, Reason.STORE_NOT_FOUND, Reason.BUCKET_NOT_FOUND, Reason.KEY_MISSING})
 
 
 def unread(reason: Reason, message: str, version: str = "") -> Observation:

@@ -58,9 +58,7 @@ def next_after(schedule: Schedule, not_after: datetime, now: datetime) -> Stage 
 
 def every_day(schedule: Schedule) -> Schedule:
     """The same channel's schedule for something that is wrong now, however far away notAfter is."""
-    return replace(
-        schedule, start_days_before=LONGEST_DAYS, every_days=1, on_days=(), after_expiry_every_days=1
-    )
+    return replace(schedule, start_days_before=LONGEST_DAYS, every_days=1, on_days=(), after_expiry_every_days=1)
 
 
 def _stages(schedule: Schedule, not_after: datetime, days: range) -> "Iterable[Stage]":
