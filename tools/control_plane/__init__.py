@@ -1,0 +1,35 @@
+"""Finds or builds, starts and stops the real parts that demo, tests and bench run against.
+
+A kube-apiserver with etcd (`ControlPlane`), an S3 server (`S3Server`) and the operator itself
+(`OperatorProcess`), each on free ports of 127.0.0.1, each a context manager, each gone when the process
+that started it is gone.
+
+There is an API server and nothing else of Kubernetes. It validates, admits, authorizes, stores and
+watches as any other, but **no controller acts on what is stored**:
+
+- nothing is garbage-collected: what an owner reference points to may be gone, and its dependents stay;
+- a deleted namespace stays `Terminating` with all that is in it;
+- a namespace has no `default` ServiceAccount and no `kube-root-ca.crt`;
+- no `certificates.k8s.io` request is signed, and no Deployment gets a pod;
+- there is no kubelet: nothing runs in pods, so the operator runs as a process.
+
+A test that needs one of these plays that part itself, through the API.
+"""
+
+from .api_client import ApiClient
+from .api_server import ControlPlane
+from .binaries import Binaries, find_or_build
+from .errors import ApiError, ControlPlaneError
+from .operator_process import OperatorProcess
+from .s3_server import S3Server
+
+__all__ = [
+    "ApiClient",
+    "ApiError",
+    "Binaries",
+    "ControlPlane",
+    "ControlPlaneError",
+    "OperatorProcess",
+    "S3Server",
+    "find_or_build",
+]

@@ -1,0 +1,61 @@
+"""The few requests to the API server that tests and demo make beside kubectl: no library, no proxy, our CA only."""
+
+import http.client
+import json
+import ssl
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ApiError
+
+_TIMEOUT_SECONDS = 30.0
+
+
+class ApiClient:
+    """Requests as the administrator, one connection each; safe to use from several threads."""
+
+    def __init__(self, url: str, ca_path: Path, token: str) -> None:
+        self._address = urllib.parse.urlsplit(url).netloc
+        self._tls = ssl.create_default_context(cafile=str(ca_path))
+        self._token = token
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | list[Any] | None = None,
+        *,
+        content_type: str = "application/json",
+    ) -> Any:
+        """The decoded answer. Raises ApiError for a status of 400 and above, OSError if there is no server."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        content = None
+        if body is not None:
+            content, headers["Content-Type"] = json.dumps(body).encode(), content_type
+        connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, content, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ApiError(response.status, _message(answer))
+        return json.loads(answer) if answer[:1] in {b"{", b"["} else answer.decode()
+
+    def is_ready(self) -> bool:
+        """Whether /readyz says so: every start-up step is done, the default roles and namespaces exist."""
+        try:
+            return bool(self.request("GET", "/readyz") == "ok")
+        except (ApiError, OSError, http.client.HTTPException):
+            return False
+
+
+def _message(answer: bytes) -> str:
+    """What a `Status` object says, or the text of anything else."""
+    try:
+        return str(json.loads(answer)["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.decode(errors="replace")[:1000]

@@ -1,0 +1,108 @@
+"""What is found or built, in which version, and where it is kept.
+
+Versions are written once, in the go.mod files beside this module.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+GO_MODULES = Path(__file__).parent / "go"
+
+# The newest envtest archive of the same minor version; there is none for every patch.
+ENVTEST_VERSION = "1.36.2"
+MINIMUM_KUBECTL = (1, 30)
+MINIMUM_GO = (1, 26)
+
+
+def required_version(go_module: str, path: str) -> str:
+    """The version of a module that go.mod requires, without its `v`."""
+    text = (GO_MODULES / go_module / "go.mod").read_text()
+    match = re.search(rf"^\s*(?:require )?{re.escape(path)} v(\S+)", text, re.MULTILINE)
+    if match is None:
+        raise LookupError(f"{path} is not required by {go_module}/go.mod")
+    return match[1]
+
+
+KUBERNETES_VERSION = required_version("kubernetes", "k8s.io/kubernetes")
+VERSITYGW_VERSION = required_version("versitygw", "github.com/versity/versitygw")
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A program that is built from the Go module proxy."""
+
+    name: str
+    package: str
+    go_module: str  # the folder of its go.mod
+    version: str
+    usual_time: str  # of a build with an empty cache on 2 cores; the shared packages are counted where they come first
+    ldflags: str = "-s -w"
+
+
+_KUBERNETES_LDFLAGS = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+
+ETCD = GoTool(
+    name="etcd",
+    package="go.etcd.io/etcd/server/v3",
+    go_module="kubernetes",
+    version=required_version("kubernetes", "go.etcd.io/etcd/server/v3"),
+    usual_time="1 to 2 minutes",
+)
+KUBE_APISERVER = GoTool(
+    name="kube-apiserver",
+    package="k8s.io/kubernetes/cmd/kube-apiserver",
+    go_module="kubernetes",
+    version=KUBERNETES_VERSION,
+    usual_time="5 to 6 minutes",
+    ldflags=_KUBERNETES_LDFLAGS,
+)
+KUBECTL = GoTool(
+    name="kubectl",
+    package="k8s.io/kubernetes/cmd/kubectl",
+    go_module="kubernetes",
+    version=KUBERNETES_VERSION,
+    usual_time="1 minute",
+    ldflags=_KUBERNETES_LDFLAGS,
+)
+VERSITYGW = GoTool(
+    name="versitygw",
+    package="github.com/versity/versitygw/cmd/versitygw",
+    go_module="versitygw",
+    version=VERSITYGW_VERSION,
+    usual_time="2 minutes",
+)
+
+
+def cache_directory() -> Path:
+    """Where binaries stay from run to run: below `$XDG_CACHE_HOME`, or `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "clientcert"
+
+
+def control_plane_directory(version: str) -> Path:
+    """The folder of etcd, kube-apiserver and kubectl, laid out as an envtest archive is."""
+    return cache_directory() / "control-plane" / version
+
+
+def versitygw_directory() -> Path:
+    """The folder of the S3 server."""
+    return cache_directory() / "versitygw" / VERSITYGW_VERSION
+
+
+@contextmanager
+def incomplete(directory: Path) -> Iterator[Path]:
+    """A folder in `directory` (so that a rename out of it is atomic) for what is not complete yet.
+
+    What a killed run left there is removed. The caller holds the lock between processes.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(".incomplete-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".incomplete-") as temporary:
+        yield Path(temporary)

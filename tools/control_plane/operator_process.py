@@ -1,0 +1,99 @@
+"""The operator as a process of this machine.
+
+It runs under its own ServiceAccount, as in a pod, never as administrator: so the RBAC is tested, too.
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from .api_server import ControlPlane
+from .process import ChildProcess, free_port, on_free_ports
+from .servers import answers
+
+SERVICE_ACCOUNT = ("clientcert-system", "clientcert-operator")
+_STOP_SECONDS = 10.0
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class OperatorProcess:
+    """A running `clientcert run`. A context manager: leaving it stops the operator."""
+
+    url: str
+    process: ChildProcess
+
+    @classmethod
+    def start(
+        cls,
+        control_plane: ControlPlane,
+        *,
+        directory: Path,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] = _NOTHING,
+        service_account: tuple[str, str] = SERVICE_ACCOUNT,
+        ready_timeout: float | None = 30,
+    ) -> Self:
+        """Run it with `args` and with nothing in its environment but `env`, PATH and where its credentials are.
+
+        The ServiceAccount must exist, with the RBAC that is to be tested. Returns when /readyz says 200, or
+        at once if `ready_timeout` is None; raises ControlPlaneError with the end of the log if it does not.
+        Log and kubeconfig go into `directory`; several operators may share one.
+        """
+        directory = directory.resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        name = f"operator-{uuid.uuid4().hex[:8]}"
+        kubeconfig = directory / f"{name}.kubeconfig"
+        control_plane.service_account_kubeconfig(*service_account, kubeconfig)
+        environment = _own_environment(directory, kubeconfig) | dict(env)
+
+        def start() -> tuple[ChildProcess, int]:
+            port = free_port()
+            command = [sys.executable, "-m", "clientcert", "run", "--port", str(port), *args]
+            log_path = directory / f"{name}.log"
+            process = ChildProcess.start([*command], log_path=log_path, env=environment, cwd=directory)
+            if ready_timeout is not None:
+                process.wait_until(lambda: answers(port, "/readyz", 200), ready_timeout)
+            return process, port
+
+        process, port = on_free_ports(start)
+        return cls(f"http://127.0.0.1:{port}", process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log_text(self) -> str:
+        """Standard output and standard error so far."""
+        return self.process.log_text()
+
+    def stop(self) -> int:
+        """SIGTERM, and SIGKILL if it takes longer than ten seconds. The exit code."""
+        return self.process.stop(timeout=_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: what a node's loss looks like to everybody else."""
+        self.process.kill()
+
+
+def _own_environment(directory: Path, kubeconfig: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(directory),
+        "KUBECONFIG": str(kubeconfig),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,59 @@
+"""Puts objects into an `S3Server` and takes them out, as a person with the AWS tools would."""
+
+import os
+from typing import Any
+
+import botocore.config
+import botocore.exceptions
+import botocore.session
+
+from .s3_server import S3Server
+
+
+class S3Client:
+    """Blocking calls; one client may be used from several threads.
+
+    What S3 refuses is raised as botocore's ClientError.
+    """
+
+    def __init__(self, server: S3Server) -> None:
+        session = botocore.session.Session()
+        # Nothing of the user's: neither a profile nor ~/.aws nor a proxy.
+        for variable in ("config_file", "credentials_file"):
+            session.set_config_variable(variable, os.devnull)
+        session.set_config_variable("profile", None)
+        config = botocore.config.Config(s3={"addressing_style": "path"}, proxies={}, retries={"total_max_attempts": 2})
+        self._client: Any = session.create_client(
+            "s3",
+            endpoint_url=server.endpoint,
+            region_name=server.region,
+            aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+            config=config,
+        )
+
+    def create_bucket(self, bucket: str) -> None:
+        region = {"LocationConstraint": self._client.meta.region_name}
+        self._client.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+
+    def put_object(self, bucket: str, key: str, content: bytes) -> str:
+        """Store or replace an object; its ETag, without the quotes."""
+        answer = self._client.put_object(Bucket=bucket, Key=key, Body=content)
+        return str(answer["ETag"]).strip('"')
+
+    def get_object(self, bucket: str, key: str) -> bytes:
+        answer = self._client.get_object(Bucket=bucket, Key=key)
+        content: bytes = answer["Body"].read()
+        return content
+
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Delete it; S3 does not mind if it is not there."""
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    def list_keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """All keys, over all pages, in the order of S3."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def close(self) -> None:
+        self._client.close()
