@@ -21,10 +21,10 @@ _TIMEOUT_SECONDS = 5.0
 _ARCHIVE_SIZE_LIMIT = 1 << 30
 
 
-def download(directory: Path) -> bool:
+def download(directory: Path, *, index_url: str = INDEX_URL) -> bool:
     """Put the archive's binaries into `directory`; False, after one line that says why, if that can't be."""
     try:
-        archive_url, published_hash = _find_release()
+        archive_url, published_hash = _find_release(index_url)
         report(f"Downloading kube-apiserver, etcd and kubectl v{ENVTEST_VERSION} (the official envtest archive).")
         with incomplete(directory) as temporary:
             archive = temporary / "envtest.tar.gz"
@@ -36,13 +36,18 @@ def download(directory: Path) -> bool:
     return True
 
 
-def _find_release() -> tuple[str, str]:
-    """The address and the published SHA-512 of this machine's archive, from the project's list of releases."""
+def archive_name() -> str:
+    """What the archive for this machine is called."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    name = f"envtest-v{ENVTEST_VERSION}-{platform.system().lower()}-{architecture}.tar.gz"
-    with urllib.request.urlopen(INDEX_URL, timeout=_TIMEOUT_SECONDS) as response:
+    return f"envtest-v{ENVTEST_VERSION}-{platform.system().lower()}-{architecture}.tar.gz"
+
+
+def _find_release(index_url: str) -> tuple[str, str]:
+    """The address and the published SHA-512 of this machine's archive, from the project's list of releases."""
+    name = archive_name()
+    with urllib.request.urlopen(index_url, timeout=_TIMEOUT_SECONDS) as response:
         index = response.read().decode()
-    release = re.search(rf"{re.escape(name)}:\s+hash: ([0-9a-f]{{128}})\s+selfLink: (https://\S+)", index)
+    release = re.search(rf"{re.escape(name)}:\s+hash: ([0-9a-f]{{128}})\s+selfLink: (\S+)", index)
     if release is None:
         raise LookupError(f"{name} is not in the list of releases")
     return release[2], release[1]
