@@ -1,6 +1,10 @@
 // The real API server for demo, tests and bench: kube-apiserver, kubectl and the etcd that this
 // Kubernetes requires. The replace lines stand for the staging modules of kubernetes' own go.mod,
 // which are published under v0.x.y for Kubernetes v1.x.y.
+//
+// To move to another version: change it in each replace line (v0.x.y), then
+//   go get -tool k8s.io/kubernetes/cmd/kube-apiserver@v1.x.y k8s.io/kubernetes/cmd/kubectl@v1.x.y
+// and the etcd server to the version that k8s.io/kubernetes itself requires.
 module clientcert.dev/tools/kubernetes
 
 go 1.26.0
