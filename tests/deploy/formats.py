@@ -1,0 +1,156 @@
+"""What each format of a string lets through and what it refuses, keyed by the words of the refusal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    accepted: list[str]
+    refused: list[str]
+    of_length: Callable[[int], str] = lambda length: "x" * length
+    """A string of exactly that length that is let through, as long as the field's maxLength allows."""
+
+
+INVISIBLE = ["a\nb", "a\r\nb", "a\tb", "a\x00b", "a\x1b[31mb", "a\x7fb", "a\u200bb", "a\u202eb", "a\u2028b", "\ufeffa"]
+"""Line ends, control characters, zero-width characters, and marks that turn the direction of text."""
+
+NAME = "must be one line of visible characters without < or >, words separated by one space"
+LINE = "must be one line, not empty, without control or invisible characters"
+LINE_OR_NOTHING = "must be one line without control or invisible characters"
+FIELDS = "may hold no braces but those of {name}, {environment}, {duration}, {date}, {serialNumber} and {owner}"
+EMAIL = "must be one plain e-mail address such as jo@nhs.example, without a name, comma, space or angle brackets"
+MEMBER_ID = "must be a Slack member ID such as U012AB3CD"
+SLACK_CHANNEL = "must be a Slack channel such as #api-alerts in lower case, or its ID such as C012AB3CD"
+OBJECT_NAME = "must be an object's name: lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
+SECRET_KEY = "must be a key of a Secret: letters, digits, '-', '_' and '.'"
+CHANNEL_NAME = "must be lower-case letters, digits and '-', with a letter or digit at both ends"
+TIME = "must be an RFC 3339 time such as 2026-12-24T00:00:00Z"
+TIME_OF_DAY = 'must be a time of day from "00:00" to "23:59"'
+TIME_ZONE = "must be an IANA time zone such as Europe/London or UTC"
+LINK = (
+    "must be a link such as https://runbooks.example/client-certificates, "
+    "without spaces, quotes, <, > or |, and without a user"
+)
+BUCKET = (
+    "must be an S3 bucket name: 3 to 63 lower-case letters, digits, '-' and '.', "
+    "with a letter or digit at both ends, and no IP address"
+)
+REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'"
+ENDPOINT = "must be scheme, host and port alone, such as https://minio.example:9000, without user, path or query"
+POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
+
+FORMATS = {
+    NAME: Format(
+        accepted=[
+            "ü" * 64,
+            "nhs",
+            "Jo Bloggs",
+            "O'Brien & Sons",
+            "integration_manager.v2",
+            "Süd-Gesundheit",
+            "日本 保険",
+            "*.a/b:c",
+        ],
+        refused=["", " nhs", "nhs ", "a  b", "a\u00a0b", "<!channel>", "<https://a.example|b>", *INVISIBLE],
+    ),
+    LINE: Format(
+        accepted=["nhs/client.pem", "/a//b", "CN=nhs\\, live,O=<NHS>", " ", "Zoë & 日本"],
+        refused=["", *INVISIBLE],
+    ),
+    LINE_OR_NOTHING: Format(accepted=["", "clients/", "a b"], refused=INVISIBLE),
+    FIELDS: Format(
+        accepted=["{name}{environment} {duration} {date} {serialNumber} {owner}", "no field at all"],
+        refused=[
+            "{consumer}",
+            "{name.__class__}",
+            "{name!r}",
+            "{0}",
+            "{}",
+            "{{name}}",
+            "{name",
+            "name}",
+            "{duration:>9}",
+        ],
+    ),
+    EMAIL: Format(
+        accepted=["jo@nhs.example", "jo.bloggs+ca@mail.nhs.example", "o'brien@a-b.example", "1@2.example"],
+        refused=[
+            *("", "jo", "jo@", "@nhs.example", "jo@nhs", "jo@nhs..example", "jo@-nhs.example", "jo@nhs.example."),
+            *("Jo <jo@nhs.example>", "jo@nhs.example,sam@nhs.example", "jo@nhs.example\nBcc: x@y.example"),
+            *("jo@nhs.example\r\n", "jo bloggs@nhs.example", "jo@[127.0.0.1]", "jo@sam@nhs.example", "jö@nhs.example"),
+        ],
+        of_length=lambda length: f"jo@{'x' * (length - 11)}.example",
+    ),
+    MEMBER_ID: Format(
+        accepted=["U012AB3CD", "W012AB3CD"],
+        refused=["", "u012ab3cd", "C012AB3CD", "@jo", "U012 AB3CD", "U012AB3CD>"],
+        of_length=lambda length: "U".ljust(length, "0"),
+    ),
+    SLACK_CHANNEL: Format(
+        accepted=["#api-alerts", "api_alerts", "#прод-2", "C012AB3CD", "G012AB3CD"],
+        refused=["", "#", "#API-Alerts", "#api alerts", "##api", "@jo", "<!channel>", "#api\nalerts", "U012AB3CD"],
+        of_length=lambda length: "#".ljust(length, "x"),
+    ),
+    OBJECT_NAME: Format(
+        accepted=["a", "backup-prod", "nhs.client.1"],
+        refused=["", "Backup", "a_b", "-a", "a-", ".a", "a.", "a..b", "other-namespace/a", "a\n"],
+    ),
+    SECRET_KEY: Format(
+        accepted=["tls.crt", "client_p12", "A-1", ".p12"],
+        refused=["", "a/b", "a b", "ключ", "a\n", "a:b"],
+    ),
+    CHANNEL_NAME: Format(accepted=["a", "team-1"], refused=["", "Team", "-a", "a-", "a.b", "a b", "a\n"]),
+    TIME: Format(
+        accepted=["2026-12-24T00:00:00Z", "2026-12-24T00:00:00.5+01:00", "2028-02-29T23:59:59-23:59"],
+        refused=[
+            *("", "tomorrow", "2026-12-24", "2026-12-24T00:00:00", "2026-12-24 00:00:00Z", "2026-12-24t00:00:00z"),
+            *("2026-02-30T00:00:00Z", "2026-12-24T24:00:00Z", "2026-12-24T00:00:00+24:00", "0001-01-01T00:00:00Z"),
+        ],
+        of_length=lambda length: f"2026-12-24T00:00:00.{'1' * (length - 26)}+00:00",
+    ),
+    TIME_OF_DAY: Format(
+        accepted=["00:00", "09:30", "23:59"],
+        refused=["", "24:00", "09:60", "9:00", "09.00", "9am"],
+        of_length=lambda length: "09:00".ljust(length, "0"),
+    ),
+    TIME_ZONE: Format(
+        accepted=["UTC", "Europe/London", "America/Argentina/Buenos_Aires", "Etc/GMT+1"],
+        refused=["", "Europe London", "/etc/passwd", "../UTC", "Europe/", "+01:00", "a/b/c/d"],
+    ),
+    LINK: Format(
+        accepted=[
+            "https://a.example",
+            "http://runbooks:8080/x?y=z#top",
+            "https://a.example?q=%20",
+            "https://a.example/(x)",
+        ],
+        refused=[
+            *("", "a.example", "ftp://a.example", "javascript:alert(1)", "https://", "https://jo@a.example"),
+            *("https://a.example/x y", "https://a.example/|click", "https://a.example/>", "https://a.example/\nx"),
+            *('https://a.example/"', "https://a.example/é", "https://a.example:x/"),
+        ],
+        of_length=lambda length: "https://a.example/".ljust(length, "x"),
+    ),
+    BUCKET: Format(
+        accepted=["abc", "a.b", "a-1.b-2"],
+        refused=["", "ab", "Bucket", "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "a/b", "abc\n"],
+    ),
+    REGION: Format(
+        accepted=["eu-west-2", "garage"], refused=["", "EU-West-2", "eu west", "-a", "a-", "a.b", "a/b", "x@y"]
+    ),
+    ENDPOINT: Format(
+        accepted=["https://s3.example", "http://10.0.0.7:9000", "http://minio:9000", "https://[fd00::1]:9000"],
+        refused=[
+            *("", "minio.example", "s3://minio.example", "https://key:secret@minio.example", "https://minio.example/"),
+            *("https://minio.example/path", "https://minio.example?x", "https://minio.example#x", "https://a b"),
+            *("https://minio.example:", "https://minio.example:port", "https://a.example\\@b.example", "https://a\n"),
+        ],
+        of_length=lambda length: "https://".ljust(length, "x"),
+    ),
+    POLL_EVERY: Format(
+        accepted=["10s", "5m", "1h30m", "24h", "86400s", "1h0m1s"],
+        refused=["", "5", "5 m", "9s", "24h1s", "25h", "0s", "-5m", "1d", "5m1h", "1.5h", "600000ms"],
+        of_length=lambda length: f"00001h{'0' * (length - 11)}m005s",
+    ),
+}

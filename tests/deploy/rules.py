@@ -1,0 +1,199 @@
+"""One entry for each rule between fields: what it lets through, what it refuses, and in which words.
+
+A change is the name of a document in manifests.yaml and what is different in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.deploy.schema import REMOVED
+
+Change = tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    field: str
+    message: str
+    accepted: list[Change]
+    refused: list[tuple[str, Mapping[str, Any], str]]
+    """With words that the refusal must contain."""
+    on_update: bool = False
+    """The document exists as it is, and is changed to this."""
+
+
+SECRET = {"name": "nhs-client-cert", "key": "tls.crt"}
+S3 = {"storeRef": {"name": "backup-prod"}, "key": "nhs/client.pem"}
+TOKEN = {"name": "slack", "key": "token"}
+CHANNEL = "spec.alerts.channels.0"
+
+CANNOT_CHANGE = "cannot be changed: create another ClientCertificate and delete this one"
+ONE_OF_DAYS = "set exactly one of everyDays and onDays"
+ONE_OF_SLACK = "set exactly one of channel and webhookURLSecretRef"
+
+CLIENT_CERTIFICATE = [
+    *(
+        Rule(
+            f"ClientCertificate.spec.{name}",
+            f"{name} {CANNOT_CHANGE}",
+            accepted=[("from-secret", {}), ("from-secret", {"spec.owner": "another-team"})],
+            refused=[("from-secret", {f"spec.{name}": "another"}, f"{name} {CANNOT_CHANGE}")],
+            on_update=True,
+        )
+        for name in ("consumer", "environment")
+    ),
+    Rule(
+        "ClientCertificate.spec.contact",
+        message := "name a contact: set at least one of technical, business, requester, slack or lookup",
+        accepted=[
+            ("from-secret", {"spec.contact": {"technical": {"email": "jo@nhs.example"}}}),
+            ("from-secret", {"spec.contact": {"business": {"email": "sam@nhs.example"}}}),
+            ("from-secret", {"spec.contact": {"requester": {"email": "ops@nhs.example"}}}),
+            ("from-secret", {"spec.contact": {"slack": {"memberID": "U012AB3CD"}}}),
+            ("from-secret", {"spec.contact": {"lookup": ["Slack"]}}),
+        ],
+        refused=[("from-secret", {"spec.contact": {}}, message)],
+    ),
+    Rule(
+        "ClientCertificate.spec.contact.slack",
+        message := "set exactly one of email and memberID",
+        accepted=[("from-secret", {"spec.contact.slack": {"memberID": "U012AB3CD"}})],
+        refused=[
+            ("from-secret", {"spec.contact.slack": {}}, message),
+            ("from-secret", {"spec.contact.slack.memberID": "U012AB3CD"}, message),
+        ],
+    ),
+    Rule(
+        "ClientCertificate.spec.source",
+        "set spec.source.secret when type is Secret, and only then",
+        accepted=[("from-secret", {}), ("from-secret", {"spec.source": {"type": "S3", "s3": S3}})],
+        refused=[
+            ("from-secret", {"spec.source.secret": REMOVED}, "set spec.source.secret when type is Secret"),
+            ("from-s3", {"spec.source.secret": SECRET}, "remove spec.source.secret, or set type to Secret"),
+        ],
+    ),
+    Rule(
+        "ClientCertificate.spec.source",
+        "set spec.source.s3 when type is S3, and only then",
+        accepted=[("from-s3", {}), ("from-s3", {"spec.source": {"type": "Secret", "secret": SECRET}})],
+        refused=[
+            ("from-s3", {"spec.source.s3": REMOVED}, "set spec.source.s3 when type is S3"),
+            ("from-secret", {"spec.source.s3": S3}, "remove spec.source.s3, or set type to S3"),
+        ],
+    ),
+]
+
+SCHEDULE = [
+    Rule(
+        "CertificatePolicy.spec.alerts",
+        message := "repeat.onDays names a day before the alerts start: raise startDaysBefore, or remove that day",
+        accepted=[
+            ("on-days", {"spec.alerts.startDaysBefore": 30}),
+            ("on-days", {"spec.alerts.startDaysBefore": REMOVED}),
+        ],
+        refused=[
+            ("on-days", {"spec.alerts.startDaysBefore": 29}, message),
+            ("on-days", {"spec.alerts.startDaysBefore": REMOVED, "spec.alerts.repeat.onDays": [31, 0]}, message),
+        ],
+    ),
+    Rule(
+        "CertificatePolicy.spec.alerts",
+        message := "a channel's repeat.onDays names a day before its alerts start: "
+        "raise the channel's startDaysBefore, or remove that day",
+        accepted=[
+            ("on-days", {f"{CHANNEL}.startDaysBefore": 7}),
+            # What a channel takes from the policy may begin earlier: those days are simply not its own.
+            ("on-days", {f"{CHANNEL}.startDaysBefore": 3, f"{CHANNEL}.repeat": REMOVED}),
+            (
+                "on-days",
+                {"spec.alerts.startDaysBefore": 30, f"{CHANNEL}.repeat.onDays": [60], f"{CHANNEL}.startDaysBefore": 60},
+            ),
+        ],
+        refused=[
+            ("on-days", {f"{CHANNEL}.startDaysBefore": 6}, message),
+            ("on-days", {"spec.alerts.startDaysBefore": 30, f"{CHANNEL}.repeat.onDays": [31]}, message),
+        ],
+    ),
+    *(
+        Rule(
+            f"CertificatePolicy.{field}",
+            ONE_OF_DAYS,
+            accepted=[("on-days", {path: {"everyDays": 7}}), ("on-days", {path: {"onDays": [7]}})],
+            refused=[
+                ("on-days", {path: {}}, ONE_OF_DAYS),
+                ("on-days", {path: {"everyDays": 7, "onDays": [7]}}, ONE_OF_DAYS),
+            ],
+        )
+        for field, path in (
+            ("spec.alerts.repeat", "spec.alerts.repeat"),
+            ("spec.alerts.channels[].repeat", f"{CHANNEL}.repeat"),
+        )
+    ),
+]
+
+OF_TYPE: dict[str, dict[str, Any]] = {
+    "slack": {"channel": "#api-alerts"},
+    "email": {"recipients": "Contact"},
+    "webhook": {"urlSecretRef": {"name": "pager", "key": "url"}},
+}
+
+CHANNELS = [
+    *(
+        Rule(
+            "CertificatePolicy.spec.alerts.channels[]",
+            f"set {name} when the channel's type is {name.title()}, and only then",
+            accepted=[("every-day", {CHANNEL: {"name": "team", "type": name.title(), name: content}})],
+            refused=[
+                (
+                    "every-day",
+                    {CHANNEL: {"name": "team", "type": name.title()}},
+                    f"set {name} when the channel's type is {name.title()}",
+                ),
+                (
+                    "every-day",
+                    {CHANNEL: {"name": "team", "type": other.title(), other: OF_TYPE[other], name: content}},
+                    f"remove {name}, or set the channel's type to {name.title()}",
+                ),
+            ],
+        )
+        for name, content in OF_TYPE.items()
+        for other in ("email" if name == "slack" else "slack",)
+    ),
+    Rule(
+        "CertificatePolicy.spec.alerts.channels[].name",
+        message := "events is the operator's own channel for Kubernetes Events: choose another name",
+        accepted=[("every-day", {f"{CHANNEL}.name": "events-2"})],
+        refused=[("every-day", {f"{CHANNEL}.name": "events"}, message)],
+    ),
+    Rule(
+        "CertificatePolicy.spec.alerts.channels[].slack",
+        ONE_OF_SLACK,
+        accepted=[
+            ("every-day", {f"{CHANNEL}.slack": {"channel": "#api-alerts"}}),
+            ("every-day", {f"{CHANNEL}.slack": {"webhookURLSecretRef": TOKEN}}),
+        ],
+        refused=[
+            ("every-day", {f"{CHANNEL}.slack": {}}, ONE_OF_SLACK),
+            ("every-day", {f"{CHANNEL}.slack": {"tokenSecretRef": TOKEN}}, ONE_OF_SLACK),
+            ("every-day", {f"{CHANNEL}.slack": {"channel": "#a", "webhookURLSecretRef": TOKEN}}, ONE_OF_SLACK),
+        ],
+    ),
+    Rule(
+        "CertificatePolicy.spec.alerts.channels[].slack",
+        message := "tokenSecretRef goes with channel: remove it, or remove webhookURLSecretRef",
+        accepted=[("every-day", {f"{CHANNEL}.slack": {"channel": "#a", "tokenSecretRef": TOKEN}})],
+        refused=[("every-day", {f"{CHANNEL}.slack": {"tokenSecretRef": TOKEN, "webhookURLSecretRef": TOKEN}}, message)],
+    ),
+]
+
+STORE = [
+    Rule(
+        "CertificateStore.spec.s3",
+        message := "set region, e.g. eu-west-2, or the endpoint of a store that is not AWS",
+        accepted=[("backup", {"spec.s3.region": REMOVED}), ("backup", {"spec.s3.endpoint": REMOVED})],
+        refused=[("backup", {"spec.s3.region": REMOVED, "spec.s3.endpoint": REMOVED}, message)],
+    ),
+]
+
+RULES = [*CLIENT_CERTIFICATE, *SCHEDULE, *CHANNELS, *STORE]

@@ -1,0 +1,50 @@
+"""Each example in deploy/examples is applied as its reader would apply it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import REPOSITORY
+from tools.control_plane import ControlPlane
+
+EXAMPLES = sorted((REPOSITORY / "deploy/examples").glob("*.yaml"))
+
+
+def objects() -> list[dict[str, Any]]:
+    return [each for path in EXAMPLES for each in yaml.safe_load_all(path.read_text())]
+
+
+def names(kind: str) -> set[str]:
+    return {each["metadata"]["name"] for each in objects() if each["kind"] == kind}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_each_example_is_accepted(control_plane: ControlPlane, namespace: str, path: Path) -> None:
+    """With kubectl's strict validation, so that no field is misspelt."""
+    created = control_plane.kubectl("apply", "-n", namespace, "-f", path).splitlines()
+    assert len(created) == len([*yaml.safe_load_all(path.read_text())])
+    assert all(line.endswith(" created") for line in created)
+
+
+def test_all_examples_can_stand_side_by_side(control_plane: ControlPlane, namespace: str) -> None:
+    created = control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples")
+    assert created.count(" created") == len(objects())
+
+
+def test_what_examples_refer_to_is_in_the_examples() -> None:
+    """But for the Secrets with certificates and tokens, which are the reader's own."""
+    certificates = [each["spec"] for each in objects() if each["kind"] == "ClientCertificate"]
+    assert {spec["policyRef"]["name"] for spec in certificates if "policyRef" in spec} == names("CertificatePolicy")
+    sources = [spec["source"]["s3"] for spec in certificates if spec["source"]["type"] == "S3"]
+    assert {source["storeRef"]["name"] for source in sources} == names("CertificateStore")
+    stores = [each["spec"]["s3"] for each in objects() if each["kind"] == "CertificateStore"]
+    assert {store["credentialsSecretRef"]["name"] for store in stores} == names("Secret")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_each_example_begins_with_what_it_shows_and_holds_no_key(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("# ")
+    assert "PRIVATE KEY" not in text

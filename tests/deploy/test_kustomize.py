@@ -1,0 +1,69 @@
+"""deploy/kustomize/base is accepted as it is, and what it runs has no more rights on the node than it needs."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import REPOSITORY
+from tests.deploy.schema import edited, steps
+from tools.control_plane import ApiError, ControlPlane
+
+BASE = REPOSITORY / "deploy/kustomize/base"
+PODS = "/api/v1/namespaces/clientcert-system/pods?dryRun=All&fieldValidation=Strict"
+
+
+@pytest.fixture
+def deployment(control_plane: ControlPlane) -> dict[str, Any]:
+    objects = yaml.safe_load_all(control_plane.kubectl("kustomize", BASE))
+    return next(each for each in objects if each["kind"] == "Deployment")
+
+
+def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a controller would make."""
+    spec = deployment["spec"]["template"]["spec"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}, "spec": spec}
+
+
+def test_what_was_applied_is_what_is_there(control_plane: ControlPlane) -> None:
+    """No field is pruned, defaulted to another value or refused; kubectl diff fails where they differ."""
+    assert control_plane.kubectl("diff", "-k", BASE) == ""
+
+
+def test_the_pod_is_admitted_where_only_restricted_pods_are(
+    control_plane: ControlPlane, deployment: dict[str, Any]
+) -> None:
+    """Not root, no capability, no privilege escalation, the runtime's seccomp profile."""
+    pod = pod_of(deployment)
+    control_plane.api.request("POST", PODS, pod)
+    privileged = edited(pod, {steps("spec.containers.0.securityContext.allowPrivilegeEscalation"): True})
+    with pytest.raises(ApiError, match="violates PodSecurity"):
+        control_plane.api.request("POST", PODS, privileged)
+
+
+def test_the_container(deployment: dict[str, Any]) -> None:
+    """It writes nowhere but to /tmp, and is asked on its one port whether it is well."""
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["run"]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert "memory" in container["resources"]["limits"]
+
+
+def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
+    """Slack and the rest are added when they are there; a secret comes from a Secret."""
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert all(source["configMapRef"]["optional"] for source in container["envFrom"])
+    assert {variable["name"] for variable in container["env"]} == {
+        "CLIENTCERT_SLACK_TOKEN",
+        "CLIENTCERT_SLACK_WEBHOOK_URL",
+    }
+    assert all(variable["valueFrom"]["secretKeyRef"]["optional"] for variable in container["env"])
+
+
+def test_two_never_run_at_once(deployment: dict[str, Any]) -> None:
+    """There is no leader election yet, and two would alert twice."""
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})

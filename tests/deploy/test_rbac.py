@@ -1,0 +1,144 @@
+"""Who may do what: the operator by its own ServiceAccount, people by the roles that they get."""
+
+import itertools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.cases import manifests
+from tests.deploy.conftest import MERGE_PATCH, Server
+from tools.control_plane import ApiClient, ControlPlane, ControlPlaneError
+
+OPERATOR = "system:serviceaccount:clientcert-system:clientcert-operator"
+READ = ("get", "list", "watch")
+WRITE = ("create", "update", "patch", "delete", "deletecollection")
+OURS = tuple(f"clientcert.dev/{name}" for name in ("clientcertificates", "certificatepolicies", "certificatestores"))
+OUR_STATUS = tuple(f"{resource}/status" for resource in OURS)
+OTHERS = (
+    *("/secrets", "/events", "/configmaps", "/pods", "/pods/exec", "/namespaces", "/nodes", "/serviceaccounts"),
+    *("/serviceaccounts/token", "apps/deployments", "coordination.k8s.io/leases", "events.k8s.io/events"),
+    *("apiextensions.k8s.io/customresourcedefinitions", "rbac.authorization.k8s.io/clusterroles"),
+    *("rbac.authorization.k8s.io/clusterrolebindings", "certificates.k8s.io/certificatesigningrequests"),
+)
+
+
+def may(control_plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
+    """Ask the API server about `group/resource` or `group/resource/subresource`."""
+    group, name, *subresource = resource.split("/")
+    attributes = {"verb": verb, "group": group, "resource": name, "namespace": namespace}
+    attributes |= {"subresource": subresource[0]} if subresource else {}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes},
+    }
+    answer = control_plane.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+def allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple[str, str]]:
+    """All that the user may do, of every verb on every resource above."""
+    return {
+        (verb, resource)
+        for verb, resource in itertools.product((*READ, *WRITE, "vet"), (*OURS, *OUR_STATUS, *OTHERS))
+        if may(control_plane, user, verb, resource, namespace)
+    }
+
+
+def each(verbs: Iterable[str], resources: Iterable[str]) -> set[tuple[str, str]]:
+    return set(itertools.product(verbs, resources))
+
+
+def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) -> None:
+    for role in roles:
+        control_plane.kubectl(
+            *("create", "rolebinding", f"{user}-{role}", "-n", namespace, f"--clusterrole={role}", f"--user={user}")
+        )
+
+
+def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
+    """It reads what was declared and Secrets, records status, tells Events; it changes no object of anybody."""
+    assert allowed(control_plane, OPERATOR, "any-namespace") == {
+        *each(READ, OURS),
+        *each(["patch"], OUR_STATUS),
+        *each(READ, ["/secrets"]),
+        *each(["get", "create", "patch"], ["/events"]),
+    }
+
+
+@pytest.mark.parametrize("role", ["declarations", "status", "secrets", "events"])
+def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str) -> None:
+    """So that one can be narrowed, as Secrets to some namespaces, without the others."""
+    name = f"clientcert-operator-{role}"
+    bound = json.loads(control_plane.kubectl("get", "clusterrolebinding", name, "-o", "json"))
+    assert bound["roleRef"]["name"] == name
+    assert len(json.loads(control_plane.kubectl("get", "clusterrole", name, "-o", "json"))["rules"]) == 1
+
+
+def test_who_may_view_reads_our_kinds(control_plane: ControlPlane, namespace: str) -> None:
+    bind(control_plane, namespace, "viewer", "clientcert-view")
+    assert allowed(control_plane, "viewer", namespace) == each(READ, OURS)
+    assert allowed(control_plane, "viewer", "another-namespace") == set()
+
+
+def test_who_may_edit_writes_our_kinds_but_no_status(control_plane: ControlPlane, namespace: str) -> None:
+    bind(control_plane, namespace, "editor", "clientcert-view", "clientcert-edit")
+    assert allowed(control_plane, "editor", namespace) == each((*READ, *WRITE), OURS)
+
+
+@pytest.mark.parametrize(
+    ("role", "into"),
+    [
+        *(("clientcert-view", into) for into in ("view", "edit", "admin")),
+        *(("clientcert-edit", into) for into in ("edit", "admin")),
+    ],
+)
+def test_people_get_our_roles_with_the_roles_that_they_have(control_plane: ControlPlane, role: str, into: str) -> None:
+    """Aggregation is a controller's work; here it is enough that its selector finds our role."""
+    aggregating = json.loads(control_plane.kubectl("get", "clusterrole", into, "-o", "json"))["aggregationRule"]
+    labels = json.loads(control_plane.kubectl("get", "clusterrole", role, "-o", "json"))["metadata"]["labels"]
+    assert any(selector["matchLabels"].items() <= labels.items() for selector in aggregating["clusterRoleSelectors"])
+
+
+def test_nobody_gets_the_right_to_vet_by_aggregation(control_plane: ControlPlane) -> None:
+    labels = json.loads(control_plane.kubectl("get", "clusterrole", "clientcert-vet", "-o", "json"))["metadata"][
+        "labels"
+    ]
+    assert not [label for label in labels if label.startswith("rbac.authorization.k8s.io/")]
+
+
+def test_a_status_cannot_be_written_through_the_object(control_plane: ControlPlane, namespace: str) -> None:
+    """Neither when it is created nor later, not even by the administrator."""
+    server = Server(control_plane, namespace)
+    document = manifests()["from-secret"]
+    assert "status" not in server.store(document)
+    path = f"{server.path(document['kind'])}/from-secret"
+    forged = {"spec": {"owner": "another-team"}, "status": {"phase": "Valid"}}
+    answer = control_plane.api.request("PATCH", path, forged, content_type=MERGE_PATCH)
+    assert answer["spec"]["owner"] == "another-team"
+    assert "status" not in answer
+
+
+def test_a_tenant_cannot_forge_a_status(control_plane: ControlPlane, namespace: str) -> None:
+    """Who may edit everything else is refused, for a status says what was sent."""
+    Server(control_plane, namespace).store(manifests()["from-secret"])
+    bind(control_plane, namespace, "tenant", "clientcert-view", "clientcert-edit")
+    arguments = ["--as=tenant", "-n", namespace, "patch", "ccert", "from-secret", "--type=merge", "-p"]
+    control_plane.kubectl(*arguments, '{"spec": {"owner": "another-team"}}')
+    with pytest.raises(ControlPlaneError, match="forbidden"):
+        control_plane.kubectl(*arguments, '{"status": {"phase": "Valid"}}', "--subresource=status")
+
+
+def test_the_operator_records_a_status(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """By a merge patch with its own ServiceAccount's token."""
+    server = Server(control_plane, namespace)
+    document = manifests()["from-secret"]
+    server.store(document)
+    account = control_plane.service_account_kubeconfig("clientcert-system", "clientcert-operator", tmp_path / "config")
+    token = json.loads(account.read_text())["users"][0]["user"]["token"]
+    operator = ApiClient(control_plane.url, control_plane.ca_path, token)
+    path = f"{server.path(document['kind'])}/from-secret/status"
+    answer = operator.request("PATCH", path, {"status": document["status"]}, content_type=MERGE_PATCH)
+    assert answer["status"] == document["status"]
