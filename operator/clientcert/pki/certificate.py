@@ -30,4 +30,4 @@ class Certificate:
     container_format: str
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
     warnings: tuple[str, ...] = field(default=())
-    """What could not be read, or is not as RFC 5280 wants it; stable words, at most 8 lines of at most 200 characters."""
+    """What could not be read, or is not as RFC 5280 wants it: stable words, 8 lines of 200 characters at most."""

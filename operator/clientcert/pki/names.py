@@ -1,6 +1,39 @@
-"""Distinguished names, compared as names and not as text."""
+"""Distinguished names: read from whatever is there, and compared as names and not as text."""
+
+from collections.abc import Iterator
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
+
+COMMON_NAME = NameOID.COMMON_NAME.dotted_string
+_MAX_ATTRIBUTES = 100
+"""A name with more is not read: real ones have about five."""
+
+_RFC_4514_NAMES = {
+    COMMON_NAME: "CN",
+    NameOID.LOCALITY_NAME.dotted_string: "L",
+    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "ST",
+    NameOID.ORGANIZATION_NAME.dotted_string: "O",
+    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "OU",
+    NameOID.COUNTRY_NAME.dotted_string: "C",
+    NameOID.STREET_ADDRESS.dotted_string: "STREET",
+    NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
+    NameOID.USER_ID.dotted_string: "UID",
+}
+"""RFC 4514 section 3; every other attribute is written with its OID."""
+
+_ENCODINGS = {
+    0x0C: "utf-8",  # UTF8String
+    0x12: "ascii",  # NumericString
+    0x13: "ascii",  # PrintableString
+    0x14: "latin-1",  # TeletexString: nobody writes T.61 into it
+    0x16: "ascii",  # IA5String
+    0x1A: "ascii",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
 
 
 def same_name(one: str, other: str) -> bool:
@@ -11,3 +44,52 @@ def same_name(one: str, other: str) -> bool:
         return x509.Name.from_rfc4514_string(one) == x509.Name.from_rfc4514_string(other)
     except ValueError:
         return False
+
+
+def read_name(name: Element) -> tuple[str, str]:
+    """A Name as an RFC 4514 string, and its first CN (empty if there is none).
+
+    Takes what a strict reader refuses: an RDN without or with too many attributes, and text in another encoding than
+    its tag says. Raises MalformedError if attributes cannot even be told apart.
+    """
+    rdns: list[str] = []
+    common_name = None
+    attributes_seen = 0
+    for rdn in name.children():
+        parts = []
+        for oid, value in _attributes(rdn):
+            attributes_seen += 1
+            if attributes_seen > _MAX_ATTRIBUTES:
+                raise MalformedError("too many attributes")
+            parts.append(f"{_RFC_4514_NAMES.get(oid, oid)}={_escaped(value)}")
+            if oid == COMMON_NAME and common_name is None:
+                common_name = value
+        if parts:
+            rdns.append("+".join(parts))
+    return ",".join(reversed(rdns)), common_name or ""
+
+
+def _attributes(rdn: Element) -> Iterator[tuple[str, str]]:
+    for attribute in rdn.children():
+        oid, value, *_ = [*attribute.children(), None, None]
+        if oid is None or value is None or oid.tag != OBJECT_IDENTIFIER:
+            raise MalformedError("not an attribute")
+        yield oid.object_identifier(), _text(value)
+
+
+def _text(value: Element) -> str:
+    encoding = _ENCODINGS.get(value.tag, "utf-8")
+    try:
+        return value.content.decode(encoding)
+    except UnicodeDecodeError:
+        return value.content.decode("utf-8", errors="replace")
+
+
+def _escaped(value: str) -> str:
+    """RFC 4514 section 2.4."""
+    for special in '\\"+,;<>':
+        value = value.replace(special, "\\" + special)
+    value = value.replace("\0", "\\00")
+    if value.startswith(("#", " ")) and value != " ":
+        value = "\\" + value
+    return value[:-1] + "\\ " if value.endswith(" ") else value

@@ -1,0 +1,62 @@
+"""The process that opens one container: `python -I -B -m clientcert.pki.container_process`, started by `container.py`.
+
+What a container costs is hidden in it, and interpreter and lock are held while it is paid; so it is paid here, where
+the kernel ends it. Request and answer are in `container.py`'s words; certificates leave, keys and texts do not.
+"""
+
+import base64
+import json
+import resource
+import sys
+
+from clientcert.errors import Reason
+from clientcert.pki.container_entry import MAX_ENTRIES, Entry, NotOpenedError
+from clientcert.pki.jks import open_keystore
+from clientcert.pki.pkcs12 import open_pkcs12
+from clientcert.pki.structure import KEYSTORE_MAGIC
+
+CPU_SECONDS = 5
+_ADDRESS_SPACE = 256 * 1024 * 1024
+_OPEN_FILES = 16
+
+
+def limit_this_process() -> None:
+    """From here on: little processor time and memory, no file written, no core dump, no further process."""
+    for what, soft, hard in (
+        (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1),
+        (resource.RLIMIT_AS, _ADDRESS_SPACE, _ADDRESS_SPACE),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_NPROC, 0, 0),
+    ):
+        resource.setrlimit(what, (soft, hard))
+
+
+def answer(request: bytes) -> bytes:
+    """JSON: either `certificates`, each with base64 DER and whether its key is there, or a `reason`."""
+    try:
+        entries = _open(request)
+        if len(entries) > MAX_ENTRIES:
+            raise NotOpenedError(Reason.TOO_LARGE)
+    except NotOpenedError as error:
+        return json.dumps({"reason": error.reason.value}).encode()
+    except MemoryError:
+        return json.dumps({"reason": Reason.TOO_EXPENSIVE.value}).encode()
+    except BaseException:  # noqa: BLE001 - also a panic of the library, which is no Exception: a bad container did it
+        return json.dumps({"reason": Reason.INVALID_CERTIFICATE.value}).encode()
+    certificates = [[base64.b64encode(each.der).decode("ascii"), each.has_key] for each in entries]
+    return json.dumps({"certificates": certificates}).encode()
+
+
+def _open(request: bytes) -> list[Entry]:
+    header, _, data = request.partition(b"\n")
+    password = json.loads(header)["password"]
+    if data[:4] in KEYSTORE_MAGIC:
+        return open_keystore(data, password)
+    return open_pkcs12(data, password)
+
+
+if __name__ == "__main__":
+    limit_this_process()
+    sys.stdout.buffer.write(answer(sys.stdin.buffer.read()))

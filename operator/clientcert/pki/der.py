@@ -1,0 +1,153 @@
+"""Tag-length-value reading (X.690), lenient and bounded: it never recurses and never copies what it does not return.
+
+Besides DER it takes BER's indefinite lengths (section 8.1.3.6), which old PKCS#7 and PKCS#12 writers use, and
+lengths that are longer than they need to be.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+INTEGER = 0x02
+BIT_STRING = 0x03
+OCTET_STRING = 0x04
+OBJECT_IDENTIFIER = 0x06
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
+SEQUENCE = 0x30
+SET = 0x31
+CONTEXT_0 = 0xA0
+"""The constructed context-specific tag [0]; [1] is the next number, and so on."""
+
+MAX_ELEMENTS = 5_000
+"""How many elements side by side are read."""
+_MAX_NESTED_INDEFINITE = 32
+
+
+class MalformedError(ValueError):
+    """The bytes are not what X.690 or the structure that was expected asks for. Its text holds none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element inside a buffer that it shares with its neighbours."""
+
+    buffer: bytes = field(repr=False)
+    tag: int
+    """The identifier octet: class, constructed bit and number together."""
+    start: int
+    content_start: int
+    content_end: int
+    end: int
+    """Where the next element begins; past the end-of-contents octets of an indefinite length."""
+
+    @property
+    def content(self) -> bytes:
+        """What is between the length and the end."""
+        return self.buffer[self.content_start : self.content_end]
+
+    @property
+    def encoded(self) -> bytes:
+        """The element itself, tag and length included."""
+        return self.buffer[self.start : self.end]
+
+    def children(self) -> Iterator["Element"]:
+        """What is inside, one after the other, as far as it can be read; then MalformedError."""
+        position = self.content_start
+        for _ in range(MAX_ELEMENTS):
+            if position >= self.content_end:
+                return
+            child = read_element(self.buffer, position, self.content_end)
+            yield child
+            position = child.end
+        raise MalformedError("too many elements")
+
+    def readable_children(self, limit: int | None = None) -> list["Element"]:
+        """The first `limit` of `children` (all unless told); what cannot be read ends the list instead of raising."""
+        found: list[Element] = []
+        try:
+            for child in islice(self.children(), limit):
+                found.append(child)  # noqa: PERF402 - a list() would lose what came before the error
+        except MalformedError:
+            pass
+        return found
+
+    def fields(self, count: int) -> list["Element"]:
+        """Its first `count` children; MalformedError if there are fewer."""
+        found = self.readable_children(count)
+        if len(found) < count:
+            raise MalformedError("something is missing")
+        return found
+
+    def integer(self) -> int:
+        """The value of an INTEGER (section 8.3), negative ones included; at most 64 octets."""
+        if self.tag != INTEGER or not 0 < self.content_end - self.content_start <= 64:
+            raise MalformedError("not an integer of a sensible size")
+        return int.from_bytes(self.content, "big", signed=True)
+
+    def object_identifier(self) -> str:
+        """The dotted form of an OBJECT IDENTIFIER (section 8.19)."""
+        octets = self.content
+        if self.tag != OBJECT_IDENTIFIER or not 0 < len(octets) <= 64 or octets[-1] & 0x80:
+            raise MalformedError("not an object identifier")
+        arcs, value = [], 0
+        for octet in octets:
+            value = value << 7 | octet & 0x7F
+            if not octet & 0x80:
+                arcs.append(value)
+                value = 0
+        first = min(arcs[0] // 40, 2)
+        return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
+
+    def octets(self) -> bytes:
+        """The value of an OCTET STRING, put together if BER has cut it into pieces (section 8.7.3)."""
+        if self.tag & 0x20 == 0:
+            return self.content
+        return b"".join(piece.content for piece in self.children())
+
+
+def read_element(buffer: bytes, start: int = 0, limit: int | None = None) -> Element:
+    """The element that begins at `start` and ends before `limit` (the end of the buffer unless told)."""
+    limit = len(buffer) if limit is None else limit
+    if limit - start < 2:
+        raise MalformedError("cut off")
+    tag, length = buffer[start], buffer[start + 1]
+    if tag & 0x1F == 0x1F:
+        raise MalformedError("a tag number of several octets")
+    content_start = start + 2
+    if length == 0x80:
+        content_end = _end_of_indefinite(buffer, tag, content_start, limit)
+        return Element(buffer, tag, start, content_start, content_end, content_end + 2)
+    if length > 0x80:
+        octets = length & 0x7F
+        if octets > 8 or limit - content_start < octets:
+            raise MalformedError("cut off")
+        length = int.from_bytes(buffer[content_start : content_start + octets], "big")
+        content_start += octets
+    end = content_start + length
+    if end > limit:
+        raise MalformedError("cut off")
+    return Element(buffer, tag, start, content_start, end, end)
+
+
+def _end_of_indefinite(buffer: bytes, tag: int, position: int, limit: int) -> int:
+    """Where the end-of-contents octets are that close the element whose content begins at `position`."""
+    if tag & 0x20 == 0:
+        raise MalformedError("an indefinite length of a primitive element")
+    depth = 1
+    for _ in range(MAX_ELEMENTS):
+        if limit - position < 2:
+            break
+        if buffer[position : position + 2] == b"\0\0":
+            depth -= 1
+            if depth == 0:
+                return position
+            position += 2
+        elif buffer[position + 1] == 0x80:
+            depth += 1
+            position += 2
+            if depth > _MAX_NESTED_INDEFINITE:
+                break
+        else:
+            position = read_element(buffer, position, limit).end
+    raise MalformedError("an indefinite length without an end")

@@ -1,0 +1,168 @@
+"""The lenient reader: whatever can be told of a certificate from its outline alone.
+
+It asks only where a field is, never whether it is well-formed, so one that is not hides no other. Where
+`cryptography` refuses a whole certificate (a year 0, an empty RDN, a version that does not exist), this still finds the
+dates. It also reads the other members of a bundle, whose outline is all that is needed to find the leaf.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clientcert.pki.der import (
+    CONTEXT_0,
+    GENERALIZED_TIME,
+    INTEGER,
+    OCTET_STRING,
+    SEQUENCE,
+    UTC_TIME,
+    Element,
+    MalformedError,
+    read_element,
+)
+from clientcert.pki.keys import algorithm_name
+from clientcert.pki.names import read_name
+from clientcert.pki.times import EARLIEST, read_time
+
+TIMES = (UTC_TIME, GENERALIZED_TIME)
+_EXTENSIONS = CONTEXT_0 + 3
+_BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+_LONGEST_SERIAL_NUMBER = 20
+"""Octets (RFC 5280 section 4.1.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A certificate as far as it can be told; an empty string, 0 or empty bytes where a field cannot be read."""
+
+    der: bytes = field(repr=False)
+    serial_number: int
+    not_before: datetime
+    not_after: datetime
+    subject_dn: str
+    subject_common_name: str
+    issuer_dn: str
+    issuer_common_name: str
+    public_key_info: bytes = field(repr=False)
+    key_algorithm: str
+    is_authority: bool
+    """Its basicConstraints say cA."""
+    warnings: tuple[str, ...]
+
+    @property
+    def fingerprint_sha256(self) -> str:
+        """Lowercase hex."""
+        return hashlib.sha256(self.der).hexdigest()
+
+
+def read_outline(der: bytes) -> Outline:
+    """The outline of the certificate that `der` begins with; what follows it is dropped.
+
+    Raises MalformedError if there is no certificate, or if its notAfter cannot be read.
+    """
+    certificate = read_element(der)
+    fields = _tbs_fields(certificate)
+    warnings: list[str] = []
+    sequences = [each for each in fields if each.tag == SEQUENCE]
+    at = next((index for index, each in enumerate(sequences) if is_validity(each)), None)
+    if at is None:
+        raise MalformedError("no validity")
+    issuer, subject, public_key_info = (_item(sequences, at + step) for step in (-1, 1, 2))
+    not_before, not_after = _validity(sequences[at], warnings)
+    subject_dn, subject_common_name = _name(subject, "subject", warnings)
+    issuer_dn, issuer_common_name = _name(issuer, "issuer", warnings)
+    return Outline(
+        der=certificate.encoded,
+        serial_number=_serial_number(fields, warnings),
+        not_before=not_before,
+        not_after=not_after,
+        subject_dn=subject_dn,
+        subject_common_name=subject_common_name,
+        issuer_dn=issuer_dn,
+        issuer_common_name=issuer_common_name,
+        public_key_info=public_key_info.encoded if public_key_info else b"",
+        key_algorithm=_key_algorithm(public_key_info, warnings),
+        is_authority=_is_authority(fields),
+        warnings=tuple(warnings),
+    )
+
+
+def is_validity(element: Element) -> bool:
+    """Whether it looks like the Validity of RFC 5280 section 4.1: a sequence of times."""
+    return element.tag == SEQUENCE and any(each.tag in TIMES for each in element.readable_children(2))
+
+
+def _tbs_fields(certificate: Element) -> list[Element]:
+    tbs = next(certificate.children(), None)
+    if certificate.tag != SEQUENCE or tbs is None or tbs.tag != SEQUENCE:
+        raise MalformedError("not a certificate")
+    return tbs.readable_children()
+
+
+def _item(elements: list[Element], index: int) -> Element | None:
+    return elements[index] if 0 <= index < len(elements) else None
+
+
+def _validity(validity: Element, warnings: list[str]) -> tuple[datetime, datetime]:
+    first, second, *_ = [*validity.readable_children(2), None, None]
+    if second is None:
+        raise MalformedError("no notAfter")
+    not_after, not_after_is_exact = read_time(second)
+    try:
+        not_before, not_before_is_exact = read_time(first) if first is not None else (EARLIEST, False)
+    except MalformedError:
+        not_before, not_before_is_exact = EARLIEST, True
+        warnings.append("its notBefore cannot be read: it is taken as valid from the beginning")
+    for name, is_exact in (("notBefore", not_before_is_exact), ("notAfter", not_after_is_exact)):
+        if not is_exact:
+            warnings.append(f"its {name} is not written as RFC 5280 section 4.1.2.5 asks: the nearest time was taken")
+    return not_before, not_after
+
+
+def _serial_number(fields: list[Element], warnings: list[str]) -> int:
+    try:
+        element = next(each for each in fields if each.tag == INTEGER)
+        serial_number = element.integer()
+    except (StopIteration, MalformedError):
+        warnings.append("its serial number cannot be read")
+        return 0
+    if serial_number <= 0:
+        warnings.append("its serial number is not positive (RFC 5280 section 4.1.2.2)")
+    elif element.content_end - element.content_start > _LONGEST_SERIAL_NUMBER:
+        warnings.append("its serial number is longer than 20 octets (RFC 5280 section 4.1.2.2)")
+    return serial_number
+
+
+def _name(name: Element | None, field_name: str, warnings: list[str]) -> tuple[str, str]:
+    if name is not None:
+        try:
+            return read_name(name)
+        except MalformedError:
+            pass
+    warnings.append(f"its {field_name} cannot be read")
+    return "", ""
+
+
+def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
+    if public_key_info is not None:
+        try:
+            return algorithm_name(public_key_info)
+        except MalformedError:
+            pass
+    warnings.append("its public key cannot be read")
+    return ""
+
+
+def _is_authority(fields: list[Element]) -> bool:
+    """Whether basicConstraints (RFC 5280 section 4.2.1.9) say cA; the DEFAULT is that they do not."""
+    try:
+        block = next(each for each in fields if each.tag == _EXTENSIONS)
+        for extension in next(block.children()).children():
+            if not extension.content.startswith(_BASIC_CONSTRAINTS):
+                continue
+            value = next(each for each in extension.children() if each.tag == OCTET_STRING)
+            constraints = read_element(value.buffer, value.content_start, value.content_end)
+            return constraints.content.startswith(b"\x01\x01") and constraints.content[2:3] not in (b"", b"\0")
+    except (StopIteration, MalformedError):
+        pass
+    return False

@@ -1,0 +1,76 @@
+"""PEM (RFC 7468), and the ways in which people break it: blocks are told apart, so that a bad one harms no other."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+
+_BEGIN = b"-----BEGIN "
+_END = b"-----END "
+_DASHES = b"-----"
+_LONGEST_LABEL = 64
+_WHITESPACE = b" \t\r\n\v\f"
+
+MAX_BLOCKS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block; it may be a private key, so its content is in no repr."""
+
+    label: str
+    """Between BEGIN and the dashes: `CERTIFICATE`."""
+    der: bytes | None = field(repr=False)
+    """None if its base64 is damaged, or if its END line is missing."""
+    encrypted: bool = False
+    """Its headers say so (RFC 1421 section 4.6.1.1), as old OpenSSL private keys do."""
+
+
+class TooManyBlocksError(ValueError):
+    """There are more than `MAX_BLOCKS`."""
+
+
+def is_pem(text: bytes) -> bool:
+    """Whether there is a block at all."""
+    return _BEGIN in text
+
+
+def read_blocks(text: bytes) -> list[Block]:
+    """Every block in its order, whatever stands before, between and after them.
+
+    Raises TooManyBlocksError.
+    """
+    blocks: list[Block] = []
+    begin = text.find(_BEGIN)
+    while begin >= 0:
+        if len(blocks) == MAX_BLOCKS:
+            raise TooManyBlocksError
+        label_start = begin + len(_BEGIN)
+        label_end = text.find(_DASHES, label_start, label_start + _LONGEST_LABEL + len(_DASHES))
+        body_start = label_end + len(_DASHES) if label_end >= 0 else label_start
+        next_begin = text.find(_BEGIN, body_start)
+        end = text.find(_END, body_start, next_begin if next_begin >= 0 else len(text))
+        if label_end >= 0:
+            label = text[label_start:label_end].decode("ascii", errors="replace").strip()
+            blocks.append(_block(label, text[body_start:end] if end >= 0 else None))
+        begin = next_begin
+    return blocks
+
+
+def decode_base64(text: bytes) -> bytes | None:
+    """The octets, whether or not there is padding, whitespace or the URL-safe alphabet; None if it is no base64."""
+    compact = text.translate(None, _WHITESPACE).rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    if not compact or len(compact) % 4 == 1:
+        return None
+    try:
+        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+    except binascii.Error:
+        return None
+
+
+def _block(label: str, body: bytes | None) -> Block:
+    if body is None:
+        return Block(label, None)
+    encrypted = b"ENCRYPTED" in body
+    if b":" in body:
+        body = b"\n".join(line for line in body.splitlines() if b":" not in line)
+    return Block(label, decode_base64(body), encrypted)

@@ -1,0 +1,183 @@
+"""PKCS#12 (RFC 7292): its certificates, and which of them the private key belongs to; the key itself stays shut.
+
+Every iteration count that can be seen is weighed before any work is done, also the ones of the private keys, which are
+hidden until the bags around them are decrypted: a container that no other program could open is refused as a whole.
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+
+from clientcert.errors import Reason
+from clientcert.pki.container_entry import Entry, NotOpenedError, password_candidates
+from clientcert.pki.der import SEQUENCE, Element, MalformedError, read_element
+from clientcert.pki.pkcs12_encryption import (
+    Secret,
+    UnknownAlgorithmError,
+    decrypt,
+    mac_fits,
+    refuse_expensive,
+    refuse_expensive_mac,
+)
+
+_DATA = "1.2.840.113549.1.7.1"
+_ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
+_BAG = "1.2.840.113549.1.12.10.1."
+_KEY, _SHROUDED_KEY, _CERTIFICATE, _SAFE_CONTENTS = (_BAG + number for number in "1236")
+_X509_CERTIFICATE = "1.2.840.113549.1.9.22.1"
+_LOCAL_KEY_ID = "1.2.840.113549.1.9.21"
+_MAX_BAGS = 1_000
+_MAX_NESTED_CONTENTS = 4
+
+
+def open_pkcs12(data: bytes, password: str | None) -> list[Entry]:
+    """Its certificates in their order.
+
+    Without a password the empty one is tried, and none at all; certificates that are not encrypted are read anyway.
+    Raises NotOpenedError.
+    """
+    try:
+        return _Container(data).open(password)
+    except UnknownAlgorithmError:
+        raise NotOpenedError(Reason.UNSUPPORTED_FORMAT) from None
+    except (MalformedError, ValueError, StopIteration):
+        raise NotOpenedError(Reason.INVALID_CERTIFICATE) from None
+
+
+@dataclass(slots=True)
+class _Bags:
+    """What was found in the bags so far."""
+
+    certificates: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Each with its localKeyId, which is empty if it has none."""
+    key_ids: set[bytes] = field(default_factory=set)
+    count: int = 0
+
+    def entries(self) -> list[Entry]:
+        return [Entry(der, key_id != b"" and key_id in self.key_ids) for der, key_id in self.certificates]
+
+
+class _Container:
+    """A PFX whose outermost layers have been told apart; raises MalformedError if they cannot be."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        _, auth_safe, *mac_data = read_element(data).children()
+        self._mac_data = mac_data[0] if mac_data else None
+        content_type, content = auth_safe.children()
+        if content_type.object_identifier() != _DATA:
+            raise UnknownAlgorithmError  # signed with a certificate instead of a password
+        self._authenticated = next(content.children()).octets()
+        self._plain: list[bytes] = []
+        self._encrypted: list[tuple[Element, bytes]] = []
+        for content_info in read_element(self._authenticated).children():
+            self._sort(content_info)
+
+    def _sort(self, content_info: Element) -> None:
+        content_type, content = content_info.children()
+        oid = content_type.object_identifier()
+        if oid == _DATA:
+            self._plain.append(next(content.children()).octets())
+        elif oid == _ENCRYPTED_DATA:
+            _, encrypted_content_info = next(content.children()).children()
+            _, algorithm, ciphertext = encrypted_content_info.children()
+            self._encrypted.append((algorithm, ciphertext.octets()))
+        else:
+            raise UnknownAlgorithmError  # encrypted to a certificate instead of a password
+
+    def open(self, password: str | None) -> list[Entry]:
+        self._refuse_expensive()
+        bags = _Bags()
+        for contents in self._plain:
+            _collect(read_element(contents), bags)
+        for candidate in password_candidates(password) if password else (None, ""):
+            secret = Secret.of(candidate)
+            if self._mac_data is not None and not mac_fits(self._mac_data, self._authenticated, secret):
+                continue
+            try:
+                opened = self._decrypted(secret)
+            except UnknownAlgorithmError:
+                return _open_with_library(self._data, candidate)
+            if opened is not None:
+                for contents in opened:
+                    _collect(read_element(contents), bags)
+                return bags.entries()
+        if password is None and bags.certificates:
+            return bags.entries()
+        raise NotOpenedError(Reason.PASSWORD_REQUIRED if password is None else Reason.PASSWORD_INCORRECT)
+
+    def _refuse_expensive(self) -> None:
+        if self._mac_data is not None:
+            refuse_expensive_mac(self._mac_data)
+        for algorithm, _ in self._encrypted:
+            refuse_expensive(algorithm)
+
+    def _decrypted(self, secret: Secret) -> list[bytes] | None:
+        """What was encrypted; None if it was with another password."""
+        opened: list[bytes] = []
+        for algorithm, ciphertext in self._encrypted:
+            contents = decrypt(algorithm, secret, ciphertext)
+            if contents is None or not _is_sequence(contents):
+                return None
+            opened.append(contents)
+        return opened
+
+
+def _is_sequence(contents: bytes) -> bool:
+    """Whether it was decrypted with the right password, where no MAC says so."""
+    try:
+        return read_element(contents).tag == SEQUENCE
+    except MalformedError:
+        return False
+
+
+def _collect(safe_contents: Element, bags: _Bags, depth: int = 0) -> None:
+    """Take what is needed from each SafeBag (RFC 7292 section 4.2); one that is damaged harms no other."""
+    for bag in safe_contents.readable_children():
+        bags.count += 1
+        if bags.count > _MAX_BAGS or depth > _MAX_NESTED_CONTENTS:
+            raise NotOpenedError(Reason.TOO_LARGE)
+        with contextlib.suppress(MalformedError, ValueError, StopIteration):
+            _take(bag, bags, depth)
+
+
+def _take(bag: Element, bags: _Bags, depth: int) -> None:
+    bag_type, wrapped, *attributes = bag.children()
+    value = next(wrapped.children())
+    oid = bag_type.object_identifier()
+    if oid == _SAFE_CONTENTS:
+        _collect(value, bags, depth + 1)
+    elif oid == _CERTIFICATE:
+        certificate_type, certificate = value.children()
+        if certificate_type.object_identifier() == _X509_CERTIFICATE:
+            bags.certificates.append((next(certificate.children()).octets(), _local_key_id(attributes)))
+    elif oid == _SHROUDED_KEY:
+        bags.key_ids.add(_local_key_id(attributes))
+        refuse_expensive(next(value.children()))
+    elif oid == _KEY:
+        bags.key_ids.add(_local_key_id(attributes))
+
+
+def _local_key_id(attributes: list[Element]) -> bytes:
+    for attribute in attributes[0].readable_children() if attributes else ():
+        fields = attribute.readable_children(2)
+        if len(fields) == 2 and fields[0].object_identifier() == _LOCAL_KEY_ID:
+            return b"".join(each.content for each in fields[1].readable_children(1))
+    return b""
+
+
+def _open_with_library(data: bytes, password: str | None) -> list[Entry]:
+    """What RC2 and RC4 protect, as Windows and OpenSSL before version 3 wrote it.
+
+    The library decrypts the private key as well; it ends with this process.
+    """
+    try:
+        opened = load_pkcs12(data, None if password is None else password.encode())
+    except Exception:  # noqa: BLE001 - it has several types for "cannot", and their words may quote the content
+        raise NotOpenedError(Reason.UNSUPPORTED_FORMAT) from None
+    found = [Entry(each.certificate.public_bytes(Encoding.DER), has_key=False) for each in opened.additional_certs]
+    if opened.cert is not None:
+        found.insert(0, Entry(opened.cert.certificate.public_bytes(Encoding.DER), opened.key is not None))
+    return found

@@ -1,0 +1,99 @@
+"""What some bytes are, told from their structure and not from what somebody called them."""
+
+from enum import Enum, auto
+
+from clientcert.pki.der import (
+    BIT_STRING,
+    INTEGER,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    SEQUENCE,
+    SET,
+    Element,
+    MalformedError,
+    read_element,
+)
+from clientcert.pki.lenient import TIMES, is_validity
+
+_PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."
+
+
+class Kind(Enum):
+    """What a file holds."""
+
+    CERTIFICATE = auto()
+    PKCS7 = auto()
+    PKCS12 = auto()
+    KEYSTORE = auto()
+    CERTIFICATE_REQUEST = auto()
+    REVOCATION_LIST = auto()
+    PRIVATE_KEY = auto()
+    PUBLIC_KEY = auto()
+    UNKNOWN = auto()
+
+
+CONTAINERS = (Kind.PKCS12, Kind.KEYSTORE)
+"""What is opened in a subprocess."""
+KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
+"""JKS and JCEKS."""
+
+
+def kind_of(data: bytes) -> Kind:
+    """What `data` begins with; UNKNOWN for text, and for what is cut off."""
+    if data[:4] in KEYSTORE_MAGIC:
+        return Kind.KEYSTORE
+    try:
+        outermost = read_element(data)
+        if outermost.tag != SEQUENCE:
+            return Kind.UNKNOWN
+        return _kind_of_sequence(outermost.readable_children(4))
+    except MalformedError:
+        return Kind.UNKNOWN
+
+
+def needs_subprocess(data: bytes) -> bool:
+    """Whether `parse` would start a process to open it, and so may take seconds: a PKCS#12 or a Java keystore."""
+    return kind_of(data) in CONTAINERS
+
+
+def _kind_of_sequence(fields: list[Element]) -> Kind:
+    if not fields:
+        return Kind.UNKNOWN
+    match fields[0].tag:
+        case 0x06:
+            is_content = fields[0].object_identifier().startswith(_PKCS7_CONTENT_TYPES)
+            return Kind.PKCS7 if is_content else Kind.UNKNOWN
+        case 0x02 if len(fields) > 1:
+            return _kind_of_versioned(fields)
+        case 0x30:
+            return _kind_of_signed(fields)
+    return Kind.UNKNOWN
+
+
+def _kind_of_versioned(fields: list[Element]) -> Kind:
+    """PFX (RFC 7292), PKCS#8 (RFC 5958), PKCS#1 (RFC 8017) and SEC 1 (RFC 5915): an INTEGER, then something."""
+    second = fields[1]
+    if second.tag == SEQUENCE:
+        inner = second.readable_children(1)
+        if not inner or inner[0].tag != OBJECT_IDENTIFIER:
+            return Kind.UNKNOWN
+        is_pfx = inner[0].object_identifier().startswith(_PKCS7_CONTENT_TYPES)
+        return Kind.PKCS12 if is_pfx else Kind.PRIVATE_KEY
+    if second.tag == INTEGER:
+        return Kind.PUBLIC_KEY if len(fields) == 2 else Kind.PRIVATE_KEY
+    return Kind.PRIVATE_KEY if second.tag == OCTET_STRING else Kind.UNKNOWN
+
+
+def _kind_of_signed(fields: list[Element]) -> Kind:
+    """A certificate, a request and a revocation list share one shape; so do public and encrypted private keys."""
+    inner = fields[0].readable_children(10)
+    if any(is_validity(each) for each in inner):
+        return Kind.CERTIFICATE
+    if any(each.tag in TIMES for each in inner):
+        return Kind.REVOCATION_LIST
+    if len(fields) == 2 and inner and inner[0].tag == OBJECT_IDENTIFIER:
+        return {BIT_STRING: Kind.PUBLIC_KEY, OCTET_STRING: Kind.PRIVATE_KEY}.get(fields[1].tag, Kind.UNKNOWN)
+    if [each.tag for each in inner[:3]] == [INTEGER, SEQUENCE, SEQUENCE]:
+        name = inner[1].readable_children(1)
+        return Kind.CERTIFICATE_REQUEST if not name or name[0].tag == SET else Kind.UNKNOWN
+    return Kind.UNKNOWN
