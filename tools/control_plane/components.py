@@ -59,7 +59,7 @@ KUBE_APISERVER = GoTool(
     package="k8s.io/kubernetes/cmd/kube-apiserver",
     go_module="kubernetes",
     version=KUBERNETES_VERSION,
-    usual_time="5 to 6 minutes",
+    usual_time="4 to 6 minutes",
     ldflags=_KUBERNETES_LDFLAGS,
 )
 KUBECTL = GoTool(

