@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tools.control_plane import ControlPlaneError, envtest, find_or_build
-from tools.control_plane.components import KUBECTL, GoTool, incomplete, required_version
+from tools.control_plane.components import ENVTEST_VERSION, KUBECTL, GoTool, incomplete, required_version
 from tools.control_plane.go_build import build
 from tools.control_plane.progress import exclusive
 
@@ -61,7 +61,7 @@ def archive_of(names: list[str]) -> bytes:
 def index_of(archive: bytes) -> bytes:
     digest = hashlib.sha512(archive).hexdigest()
     entry = f"    {envtest.archive_name()}:\n      hash: {digest}\n      selfLink: http://HERE/archive\n"
-    return f"releases:\n  v{envtest.ENVTEST_VERSION}:\n{entry}".encode()
+    return f"releases:\n  v{ENVTEST_VERSION}:\n{entry}".encode()
 
 
 def test_archive_is_unpacked(serve: Serve, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class OperatorProcess:
             port = free_port()
             command = [sys.executable, "-m", "clientcert", "run", "--port", str(port), *args]
             log_path = directory / f"{name}.log"
-            process = ChildProcess.start([*command], log_path=log_path, env=environment, cwd=directory)
+            process = ChildProcess.start(command, log_path=log_path, env=environment, cwd=directory)
             if ready_timeout is not None:
                 process.wait_until(lambda: answers(port, "/readyz", 200), ready_timeout)
             return process, port

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
@@ -41,7 +41,7 @@ class ChildProcess:
         self._process = process
 
     @classmethod
-    def start(cls, command: list[str | Path], *, log_path: Path, env: Mapping[str, str], cwd: Path) -> Self:
+    def start(cls, command: Sequence[str | Path], *, log_path: Path, env: Mapping[str, str], cwd: Path) -> Self:
         """Start it; output is added to the log file. The environment is exactly `env`."""
 
         def popen() -> "subprocess.Popen[bytes]":
