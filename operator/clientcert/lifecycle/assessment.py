@@ -60,6 +60,8 @@ class Assessment:
     """The problem is that nothing could be read; False: what was read cannot be used."""
     alert_from: datetime
     """What stages are counted from: notAfter, or when the object was made if no notAfter is known."""
+    expires_soon: bool
+    """notAfter is near enough for the policy to alert, or has passed."""
 
     @property
     def fingerprint(self) -> str:
@@ -70,6 +72,16 @@ class Assessment:
     def days_remaining(self) -> int | None:
         """Whole days, rounded down; None when no certificate was ever read."""
         return days_remaining(self.accepted.not_after, self.now) if self.accepted else None
+
+    @property
+    def expired(self) -> bool:
+        """RFC 5280 section 4.1.2.5: the last second of the validity period belongs to it."""
+        return self.accepted is not None and self.accepted.not_after < self.now
+
+    @property
+    def unread(self) -> bool:
+        """The source could not be read just now, and that is no reason yet to believe anything else than before."""
+        return self.source_problem and self.problem is None
 
     @property
     def alerts_daily(self) -> bool:
@@ -87,7 +99,7 @@ def unread(reason: Reason, message: str, version: str = "") -> Observation:
 
 
 def assess(
-    declaration: Declaration,
+    declaration: Declaration | None,
     observation: Observation,
     recorded: Recorded,
     created: datetime,
@@ -96,12 +108,12 @@ def assess(
 ) -> Assessment:
     """Weigh what the source holds now against what was accepted before.
 
-    `created` is the object's own creation, `start_days_before` when the policy begins to alert.
+    No `declaration`: the spec cannot be used, and the observation says so. `created` is the object's own creation, `start_days_before` when the policy begins to alert.
     """
     before = recorded.accepted
     problem = observation.problem
     accepted, replaced = before, None
-    if observation.certificate is not None:
+    if observation.certificate is not None and declaration is not None:
         seen = AcceptedCertificate.of(observation.certificate)
         problem = _unusable(declaration, observation.certificate, now)
         if before is None or before.fingerprint_sha256 == seen.fingerprint_sha256:
@@ -118,6 +130,7 @@ def assess(
         problem=problem,
         source_problem=observation.certificate is None,
         alert_from=accepted.not_after if accepted else created,
+        expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
     )
 
 
@@ -134,8 +147,8 @@ def _unusable(declaration: Declaration, certificate: Certificate, now: datetime)
         return Problem(
             Phase.INVALID,
             Reason.IDENTITY_MISMATCH,
-            f"the source holds a certificate of {certificate.subject_common_name or 'no common name'}, not of {expected}:"
-            " put the right certificate there, or correct spec.identity.commonName",
+            f"the source holds a certificate of {certificate.subject_common_name or 'no common name'}, not of"
+            f" {expected}: put the right certificate there, or correct spec.identity.commonName",
         )
     if declaration.issuer_dn and not same_name(declaration.issuer_dn, certificate.issuer_dn):
         return Problem(

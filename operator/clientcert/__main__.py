@@ -1,0 +1,53 @@
+"""The program `clientcert`: the verbs of the command line, and the one that runs the operator."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from clientcert.cli.main import cli
+from clientcert.errors import SettingsError
+from clientcert.settings import load_settings, parse_duration
+
+
+class DurationType(click.ParamType):
+    """A Go duration on the command line."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Refuse, in words, what is no duration."""
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option("--namespace", "namespaces", multiple=True, metavar="NS", help="Serve this namespace only; repeatable.")
+@click.option("--context", help="A context of the kubeconfig.")
+@click.option("--host", help="Where health and metrics are served.  [default: 0.0.0.0]")
+@click.option("--port", type=click.IntRange(1, 65535), help="For /healthz, /readyz and /metrics.  [default: 8080]")
+@click.option("--log-format", type=click.Choice(["json", "text"]), help="[default: json]")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
+@click.option("--resync", type=DurationType(), help="How often all keys are compared.  [default: 10m]")
+@click.option("--x509-metrics/--no-x509-metrics", default=None, help="Expose the x509_cert_* series.  [default: on]")
+@click.option("--clock-offset", type=DurationType(), hidden=True)
+def run(**flags: Any) -> None:
+    """Run the operator. Each flag is also a variable: CLIENTCERT_PORT, CLIENTCERT_NAMESPACE and so on."""
+    from clientcert.app import run as run_operator
+
+    try:
+        run_operator(load_settings(flags))
+    except SettingsError as error:
+        raise click.UsageError(error.message) from error
+
+
+def main() -> None:
+    """The entry point of `clientcert` and `kubectl clientcert`."""
+    cli.add_command(run)
+    cli(obj={"now": datetime.now(UTC)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The spec of a ClientCertificate and of a CertificateStore, from the API's words to ours.
+
+The schema has seen to shapes and bounds (crds/); what still does not fit is a `SpecInvalid`, never a traceback.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from clientcert.api.kinds import moment
+from clientcert.errors import ClientCertError, Reason
+from clientcert.lifecycle.declaration import (
+    Bucket,
+    Contact,
+    Declaration,
+    Person,
+    S3Source,
+    SecretKeyRef,
+    SecretSource,
+    Silence,
+    SourceRef,
+)
+
+Spec = Mapping[str, Any]
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_SECONDS = (3600, 60, 1)
+
+
+def parse_declaration(spec: Spec) -> Declaration:
+    """The spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
+    try:
+        return _declaration(spec)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ClientCertError(
+            Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
+        ) from error
+
+
+def parse_bucket(spec: Spec) -> Bucket:
+    """The spec of a CertificateStore; raises ClientCertError with `SpecInvalid`."""
+    try:
+        s3 = spec["s3"]
+        return Bucket(
+            name=s3["bucket"],
+            prefix=s3.get("prefix", ""),
+            region=s3.get("region", ""),
+            endpoint=s3.get("endpoint", ""),
+            credentials_secret=(s3.get("credentialsSecretRef") or {}).get("name", ""),
+            poll_seconds=parse_duration(spec.get("pollEvery", "5m")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ClientCertError(
+            Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
+        ) from error
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a Go duration of whole hours, minutes and seconds; raises ValueError for any other."""
+    match = _DURATION.fullmatch(text)
+    if not match or not text:
+        raise ValueError(f"{text!r} is no duration like 5m or 1h30m")
+    return float(sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS, strict=True)))
+
+
+def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
+    """A `…SecretRef {name, key}`; None for an absent one."""
+    return SecretKeyRef(entry["name"], entry["key"]) if entry else None
+
+
+def _declaration(spec: Spec) -> Declaration:
+    identity, silence = spec.get("identity") or {}, spec.get("silence")
+    return Declaration(
+        consumer=spec["consumer"],
+        environment=sys.intern(spec["environment"]),
+        source=_source(spec["source"]),
+        contact=_contact(spec["contact"]),
+        owner=sys.intern(spec.get("owner", "")),
+        profile=sys.intern(spec.get("profile", "Client")),
+        batch=sys.intern(spec.get("batch", "")),
+        common_name=identity.get("commonName") or spec["consumer"],
+        issuer_dn=sys.intern(identity.get("issuerDN", "")),
+        policy=sys.intern((spec.get("policyRef") or {}).get("name", "")),
+        silence=_silence(silence) if silence else None,
+    )
+
+
+def _source(source: Mapping[str, Any]) -> SourceRef:
+    if source["type"] == "Secret":
+        secret = source["secret"]
+        return SecretSource(
+            secret["name"], sys.intern(secret.get("key", "tls.crt")), secret_key_ref(secret.get("passwordSecretRef"))
+        )
+    if source["type"] == "S3":
+        s3 = source["s3"]
+        return S3Source(sys.intern(s3["storeRef"]["name"]), s3["key"], secret_key_ref(s3.get("passwordSecretRef")))
+    raise ValueError(f"this version knows no source of type {source['type']}")
+
+
+def _contact(contact: Mapping[str, Any]) -> Contact:
+    slack = contact.get("slack") or {}
+    return Contact(
+        technical=_person(contact.get("technical")),
+        business=_person(contact.get("business")),
+        requester=_person(contact.get("requester")),
+        slack_email=slack.get("email", ""),
+        slack_member_id=slack.get("memberID", ""),
+        lookup=tuple(sys.intern(way) for way in contact.get("lookup") or ()),
+    )
+
+
+def _person(entry: Mapping[str, Any] | None) -> Person | None:
+    return Person(entry.get("name", ""), entry.get("email", "")) if entry else None
+
+
+def _silence(entry: Mapping[str, Any]) -> Silence:
+    until = moment(entry["until"])
+    if until is None:
+        raise ValueError("silence needs an end")
+    return Silence(until, entry["reason"])

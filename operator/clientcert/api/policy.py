@@ -1,0 +1,114 @@
+"""The alert half of a CertificatePolicy, from the API's words to ours; and what holds where there is none.
+
+Nothing in a policy can silence a certificate by mistake. What cannot be used is replaced by the default, and named
+in `problems`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, time, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from clientcert.api.client_certificate import secret_key_ref
+from clientcert.lifecycle.policy import (
+    DEFAULT_MESSAGE,
+    EVENTS_CHANNEL,
+    AlertPolicy,
+    Channel,
+    Schedule,
+    SendAt,
+    SlackAddress,
+)
+
+DEFAULT_CHANNEL = "operator/slack"
+"""The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""
+MESSAGE_FIELDS = frozenset({"name", "environment", "duration", "date", "serialNumber", "owner"})
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_NOT_ACTED_ON = ("group", "escalateAfterDays")
+
+
+def default_channel(slack_channel: str) -> Channel:
+    """The operator's own Slack channel, for policies that name none and where those cannot be used."""
+    return Channel(DEFAULT_CHANNEL, "Slack", Schedule(), SlackAddress(channel=slack_channel))
+
+
+def default_policy(fallback: Channel | None) -> AlertPolicy:
+    """What holds without a policy: 30 days, daily, an Event, and the operator's own channel if it has one."""
+    return parse_policy({}, fallback)
+
+
+def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
+    """The spec of a CertificatePolicy. `fallback` is the operator's own channel, used when the policy names none."""
+    alerts = spec.get("alerts") or {}
+    problems: list[str] = []
+    channels = tuple(_channel(entry, alerts, problems) for entry in alerts.get("channels") or ())
+    if not channels and fallback is not None:
+        channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.slack),)
+    # An Event is a record for machines and for `kubectl describe`: nobody is woken by it, so it waits for no hour.
+    events = Channel(EVENTS_CHANNEL, "Event", _schedule({**alerts, "sendAt": None}, {}, []))
+    problems += [f"spec.alerts.{name} is not acted on by this version" for name in _NOT_ACTED_ON if alerts.get(name)]
+    every = (*channels, events)
+    return AlertPolicy(
+        channels=every,
+        message=_message(alerts.get("message") or DEFAULT_MESSAGE, problems),
+        runbook_url=alerts.get("runbookURL", ""),
+        start_days_before=max(channel.schedule.start_days_before for channel in every),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
+    kind, slack = entry["type"], entry.get("slack") or {}
+    if kind != "Slack":
+        problems.append(f"channel {entry['name']}: this version cannot send to channels of type {kind}")
+    address = SlackAddress(
+        channel=slack.get("channel", ""),
+        token_ref=secret_key_ref(slack.get("tokenSecretRef")),
+        webhook_ref=secret_key_ref(slack.get("webhookURLSecretRef")),
+    )
+    return Channel(entry["name"], kind, _schedule(alerts, entry, problems), address if kind == "Slack" else None)
+
+
+def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
+    repeat = override.get("repeat") or alerts.get("repeat") or {}
+    after = alerts.get("afterExpiry") or {}
+    return Schedule(
+        start_days_before=_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30),
+        every_days=repeat.get("everyDays", 1),
+        on_days=tuple(sorted(repeat.get("onDays") or (), reverse=True)),
+        after_expiry_every_days=after.get("everyDays", 1),
+        after_expiry_for_days=after.get("forDays"),
+        send_at=_send_at(override.get("sendAt") or alerts.get("sendAt"), problems),
+    )
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _send_at(entry: Mapping[str, Any] | None, problems: list[str]) -> SendAt | None:
+    if not entry:
+        return None
+    hours, minutes = entry.get("time", "09:00").split(":")
+    return SendAt(
+        time(int(hours), int(minutes)),
+        _timezone(entry.get("timezone", "UTC"), problems),
+        entry.get("weekdaysOnly", False),
+    )
+
+
+def _timezone(name: str, problems: list[str]) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        problems.append(f"spec.alerts.sendAt.timezone: there is no time zone {name!r}; UTC is used")
+        return UTC
+
+
+def _message(template: str, problems: list[str]) -> str:
+    unknown = sorted(set(_FIELD.findall(template)) - MESSAGE_FIELDS)
+    if unknown:
+        problems.append(f"spec.alerts.message: there is no field {{{unknown[0]}}}; the default message is used")
+        return DEFAULT_MESSAGE
+    return template

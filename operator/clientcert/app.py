@@ -1,0 +1,130 @@
+"""The composition root: settings → adapters → engine → handlers. Only here are the clock and the environment read."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+
+from clientcert.api.policy import default_channel
+from clientcert.egress import EgressPolicy
+from clientcert.errors import Reason
+from clientcert.handlers.watching import build_registry
+from clientcert.health import HealthServer
+from clientcert.kube.client import KubeClient
+from clientcert.kube.connection import load_connection
+from clientcert.kube.events import EventRecorder
+from clientcert.kube.watch import SecretWatch
+from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
+from clientcert.lifecycle.policy import Channel
+from clientcert.logs import configure_logging
+from clientcert.metrics import Metrics
+from clientcert.notifiers.event import EventNotifier
+from clientcert.notifiers.slack import OwnSlack, SlackNotifier
+from clientcert.reconcile.certificate import CertificateReconciler
+from clientcert.reconcile.engine import Engine
+from clientcert.reconcile.observe import Observer
+from clientcert.reconcile.polling import StorePoller
+from clientcert.reconcile.resync import Resync
+from clientcert.reconcile.scheduler import Scheduler
+from clientcert.reconcile.store import Store
+from clientcert.reconcile.tell import EVENT, Teller
+from clientcert.settings import Settings
+from clientcert.sources.s3 import S3Reader
+from clientcert.sources.secret import SecretReader
+from clientcert.supervisor import Supervisor
+
+_YOUNGEST_GENERATION = 50_000
+"""Allocations between two collections; ten thousand records are no garbage, and looking at them all stalls the loop."""
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Run the operator until it is told to stop."""
+    configure_logging(settings.log_format, settings.log_level)
+    if settings.clock_offset:
+        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
+    gc.set_threshold(_YOUNGEST_GENERATION, 20, 100)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC) + settings.clock_offset  # noqa: E731
+    client = KubeClient(
+        partial(
+            load_connection,
+            cluster_host=settings.cluster_host,
+            cluster_port=settings.cluster_port,
+            kubeconfig=settings.kubeconfig,
+            context=settings.context,
+        )
+    )
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.close)
+        engine = await _engine(settings, client, clock, metrics, stack)
+        watches = tuple(
+            SecretWatch(client, namespace, engine.store.secret_changed) for namespace in settings.namespaces or ("",)
+        )
+        supervisor = Supervisor(engine, watches, partial(build_registry, engine, client), settings.namespaces, metrics)
+        health = HealthServer(
+            engine.store,
+            metrics,
+            lambda: engine.scheduler.last_tick,
+            lambda: supervisor.is_ready,
+            x509=settings.x509_metrics,
+        )
+        await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds())
+
+
+async def _engine(
+    settings: Settings, client: KubeClient, clock: Callable[[], datetime], metrics: Metrics, stack: AsyncExitStack
+) -> Engine:
+    store = Store(wake=lambda key: scheduler.wake(key), default_channel=_default_channel(settings))
+    egress = EgressPolicy(settings.allowed_hosts)
+    secrets = SecretReader(lambda namespace, name: client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}"))
+    stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets)
+    stack.push_async_callback(stores.close)
+    slack = SlackNotifier(
+        OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url),
+        settings.slack_api_url,
+        partial(_secret_text, secrets, Reason.TOKEN_NOT_FOUND),
+        egress,
+    )
+    await stack.enter_async_context(slack)
+    events = EventRecorder(client, clock)
+    reconciler = CertificateReconciler(
+        store,
+        Observer(
+            {SecretSource: secrets, S3Source: stores},
+            partial(_secret_text, secrets, Reason.PASSWORD_NOT_FOUND),
+            clock,
+            metrics,
+        ),
+        Teller({"Slack": slack, EVENT: EventNotifier(events)}, store.default_channel, clock, metrics),
+        events,
+        client,
+        clock,
+        metrics,
+    )
+    scheduler = Scheduler(reconciler.reconcile, clock, metrics)
+    poller = StorePoller(store, stores, client, clock, metrics)
+    return Engine(store, scheduler, poller, Resync(store, client, settings.namespaces, clock), stores, client, clock)
+
+
+async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:
+    return await secrets.read_text(namespace, ref, reason)
+
+
+async def _bucket_of(store: Store, namespace: str, name: str) -> Bucket | None:
+    record = store.stores.get(ObjectKey(namespace, name))
+    return record.bucket if record else None
+
+
+def _default_channel(settings: Settings) -> Channel | None:
+    if settings.slack_token or settings.slack_webhook_url:
+        return default_channel(settings.slack_channel)
+    return None

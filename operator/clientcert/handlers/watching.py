@@ -1,0 +1,70 @@
+"""The kopf handlers. Each takes over what the API server said and returns: nothing is decided here."""
+
+from typing import Any
+
+import kopf
+
+from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, GROUP, VERSION
+from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers
+from clientcert.kube.client import KubeClient
+from clientcert.kube.connection import Connection
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.reconcile.engine import Engine
+
+TIMER_SECONDS = 1.0
+"""How often a store is asked whether its poll is due; `pollEvery` says when it is."""
+
+
+def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
+    """A registry with all handlers, each bound to the engine. It logs in as the client did."""
+    registry = RegistryWithoutFinalizers()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return _connection_info(await client.login())
+
+    @kopf.on.event(GROUP, VERSION, CLIENT_CERTIFICATE.plural, registry=registry)
+    async def certificate(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            engine.certificate_deleted(_key(event))
+        else:
+            engine.certificate_seen(dict(event["object"]))
+
+    @kopf.on.event(GROUP, VERSION, CERTIFICATE_POLICY.plural, registry=registry)
+    async def policy(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            engine.policy_deleted(_key(event))
+        else:
+            await engine.policy_seen(dict(event["object"]))
+
+    @kopf.on.event(GROUP, VERSION, CERTIFICATE_STORE.plural, registry=registry)
+    async def store(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            await engine.store_deleted(_key(event))
+        else:
+            await engine.store_seen(dict(event["object"]))
+
+    def is_live(namespace: str, name: str, uid: str, **_: Any) -> bool:
+        return engine.has_store(ObjectKey(namespace, name), uid)
+
+    @kopf.timer(GROUP, VERSION, CERTIFICATE_STORE.plural, interval=TIMER_SECONDS, when=is_live, registry=registry)
+    async def poll(namespace: str, name: str, **_: Any) -> None:
+        await engine.poll(ObjectKey(namespace, name))
+
+    return registry
+
+
+def _key(event: kopf.RawEvent) -> ObjectKey:
+    metadata = event["object"]["metadata"]
+    return ObjectKey(metadata["namespace"], metadata["name"])
+
+
+def _connection_info(connection: Connection) -> kopf.ConnectionInfo:
+    return kopf.ConnectionInfo(
+        server=connection.server,
+        ca_data=connection.ca_pem or None,
+        insecure=connection.insecure or None,
+        token=connection.token or None,
+        certificate_data=connection.certificate_pem or None,
+        private_key_data=connection.private_key_pem or None,
+    )

@@ -1,0 +1,178 @@
+"""A thin client of the API server: JSON in, JSON out, errors with a reason.
+
+The model-based clients need four times as long for a call (docs/decisions/engine.md), and nothing here wants models.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.connection import Connection
+
+Object = dict[str, Any]
+
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PAGE_SIZE = 500
+REQUEST_SECONDS = 20
+CONNECTIONS = 32
+_LONGEST_LINE = 4 * 1024 * 1024
+_UNAUTHORIZED = 401
+_REASONS = {
+    400: Reason.UNPROCESSABLE,
+    403: Reason.FORBIDDEN,
+    404: Reason.NOT_FOUND,
+    409: Reason.CONFLICT,
+    413: Reason.UNPROCESSABLE,
+    415: Reason.UNPROCESSABLE,
+    422: Reason.UNPROCESSABLE,
+}
+
+
+class KubeClient:
+    """Calls to one API server. Every method raises KubeError."""
+
+    def __init__(self, login: Callable[[], Connection]) -> None:
+        self._login = login
+        self._session: aiohttp.ClientSession | None = None
+        self._base = ""
+        self._token = ""
+
+    async def login(self) -> Connection:
+        """Who we are to the API server; read anew, as tokens are rotated. Raises SettingsError."""
+        return await asyncio.to_thread(self._login)
+
+    async def get(self, path: str) -> Object:
+        """One object."""
+        return await self._call("GET", path)
+
+    async def create(self, path: str, content: Object) -> Object:
+        """A new object in the collection at `path`; Reason.CONFLICT when the name is taken."""
+        return await self._call("POST", path, content, "application/json")
+
+    async def merge_patch(self, path: str, content: Object) -> Object:
+        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on."""
+        return await self._call("PATCH", path, content, "application/merge-patch+json")
+
+    async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
+        """The lists of one paged LIST; the last one's resourceVersion is where to watch from."""
+        token, accept = "", METADATA_ONLY_LIST if metadata_only else "application/json"
+        while True:
+            query = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
+            page = await self._call("GET", path, query=query, accept=accept)
+            yield page
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
+
+    async def watch(self, path: str, resource_version: str, inactivity_seconds: float) -> AsyncIterator[Object]:
+        """The metadata of what changes, as watch events, until the server or the silence ends it.
+
+        A watch that says nothing for `inactivity_seconds`, not even a bookmark, is taken for dead.
+        """
+        session = await self._connected()
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=inactivity_seconds)
+        try:
+            async with session.get(
+                self._base + path, params=query, headers=self._headers(METADATA_ONLY), timeout=timeout
+            ) as response:
+                await self._raise_for(response)
+                async for line in response.content:
+                    yield orjson.loads(line)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise _unavailable(error) from error
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        content: Object | None = None,
+        content_type: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> Object:
+        body = orjson.dumps(content) if content is not None else None
+        for attempt in (1, 2):
+            session = await self._connected()
+            headers = self._headers(accept, content_type)
+            try:
+                async with session.request(
+                    method, self._base + path, params=query, data=body, headers=headers
+                ) as response:
+                    if response.status == _UNAUTHORIZED and attempt == 1:
+                        await self._renew_login()
+                        continue
+                    await self._raise_for(response)
+                    answer: Object = orjson.loads(await response.read())
+                    return answer
+            except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+                raise _unavailable(error) from error
+        raise KubeError(Reason.FORBIDDEN, "the API server does not accept the operator's token", status=_UNAUTHORIZED)
+
+    def _headers(self, accept: str, content_type: str = "") -> dict[str, str]:
+        headers = {"Accept": accept}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if content_type:
+            headers["Content-Type"] = content_type
+        return headers
+
+    async def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            await self._renew_login()
+        assert self._session is not None  # noqa: S101 - for the type checker
+        return self._session
+
+    async def _renew_login(self) -> None:
+        connection = await self.login()
+        if self._session is None:
+            self._base = connection.server
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=CONNECTIONS),
+                timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+                read_bufsize=_LONGEST_LINE,
+            )
+        self._token = connection.token
+
+    @staticmethod
+    async def _raise_for(response: aiohttp.ClientResponse) -> None:
+        if response.ok:
+            return
+        reason = _REASONS.get(response.status)
+        words = await _message(response)
+        if reason is None:
+            raise KubeError(
+                Reason.API_UNAVAILABLE,
+                f"the API server answered {response.status}",
+                status=response.status,
+                worth_retry=True,
+                retry_after=_seconds(response.headers.get("Retry-After")),
+            )
+        raise KubeError(reason, words, status=response.status, worth_retry=reason is Reason.CONFLICT)
+
+
+async def _message(response: aiohttp.ClientResponse) -> str:
+    try:
+        return str(orjson.loads(await response.read())["message"])[:1000]
+    except (ValueError, KeyError, TypeError, aiohttp.ClientError):
+        return f"the API server answered {response.status}"
+
+
+def _unavailable(error: Exception) -> KubeError:
+    return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", worth_retry=True)
+
+
+def _seconds(header: str | None) -> float | None:
+    return min(float(header), 300.0) if header and header.isdigit() else None

@@ -1,0 +1,116 @@
+"""From an assessment to the conditions of a ClientCertificate.
+
+A condition's message is part of what decides whether status is written, so it says only what stays true while nothing
+changes: no counters, no times that move. Every type is listed here, with its reasons:
+
+| type            | True                  | False                                                | Unknown |
+|-----------------|-----------------------|------------------------------------------------------|---------|
+| Ready           | Valid, ExpiringSoon   | the worst of what the others say                     | Pending |
+| SourceReadable  | Read                  | why it could not be read                             | Pending |
+| IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
+| Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
+| Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
+| AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, why a channel refused |         |
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.alerts import silenced
+from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.recorded import Condition, Recorded
+
+READY = "Ready"
+SOURCE_READABLE = "SourceReadable"
+IDENTITY_MATCHES = "IdentityMatches"
+EXPIRING = "Expiring"
+SILENCED = "Silenced"
+ALERTS_DELIVERED = "AlertsDelivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why alerts do not go where they were asked to go."""
+
+    reason: Reason
+    message: str
+
+
+def conditions(
+    assessment: Assessment, silence: Silence | None, shortfall: Shortfall | None, recorded: Recorded
+) -> tuple[Condition, ...]:
+    """All conditions, each with the time of its last transition carried over from the record."""
+    found = [
+        _unless_unread(_source_readable(assessment), assessment, recorded),
+        _unless_unread(_identity_matches(assessment), assessment, recorded),
+        _expiring(assessment),
+        *([_silenced(assessment, silence)] if silence else []),
+        _alerts_delivered(shortfall),
+    ]
+    ready = _ready(assessment, found)
+    return tuple(carried_over(condition, recorded.conditions, assessment.now) for condition in (ready, *found))
+
+
+def _unless_unread(condition: Condition, assessment: Assessment, recorded: Recorded) -> Condition:
+    return (recorded.condition(condition.type) or condition) if assessment.unread else condition
+
+
+def _ready(assessment: Assessment, others: list[Condition]) -> Condition:
+    if assessment.phase is Phase.PENDING:
+        return Condition(READY, "Unknown", "Pending", "the source has not been read yet")
+    if assessment.phase is Phase.EXPIRED:
+        return Condition(
+            READY, "False", Reason.EXPIRED, "the certificate has expired: put a renewed one into the source"
+        )
+    if assessment.problem is not None:
+        return Condition(READY, "False", assessment.problem.reason, assessment.problem.message)
+    failed = next((c for c in others if c.status == "False" and c.type == ALERTS_DELIVERED), None)
+    if failed is not None:
+        return replace(failed, type=READY)
+    return Condition(READY, "True", assessment.phase.value, "the certificate is valid, and alerts go where they should")
+
+
+def _source_readable(assessment: Assessment) -> Condition:
+    if assessment.phase is Phase.PENDING:
+        return Condition(SOURCE_READABLE, "Unknown", "Pending", "the source has not been read yet")
+    if assessment.problem is not None and assessment.source_problem:
+        return Condition(SOURCE_READABLE, "False", assessment.problem.reason, assessment.problem.message)
+    return Condition(SOURCE_READABLE, "True", "Read", "the source holds a certificate that can be read")
+
+
+def _identity_matches(assessment: Assessment) -> Condition:
+    if assessment.source_problem:
+        return Condition(IDENTITY_MATCHES, "Unknown", "Unread", "the source holds no certificate to compare")
+    if assessment.problem is not None and assessment.problem.reason is Reason.IDENTITY_MISMATCH:
+        return Condition(IDENTITY_MATCHES, "False", Reason.IDENTITY_MISMATCH, assessment.problem.message)
+    return Condition(IDENTITY_MATCHES, "True", "Matches", "the certificate is the consumer's own")
+
+
+def _expiring(assessment: Assessment) -> Condition:
+    if assessment.accepted is None:
+        return Condition(EXPIRING, "Unknown", "Unread", "no certificate was ever read, so nobody knows when it ends")
+    if assessment.expired:
+        return Condition(EXPIRING, "True", Reason.EXPIRED, "the certificate has expired")
+    if assessment.expires_soon:
+        return Condition(EXPIRING, "True", "ExpiringSoon", "notAfter is near enough for the policy to alert")
+    return Condition(EXPIRING, "False", "Valid", "notAfter is further away than the policy alerts")
+
+
+def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
+    if silence is not None and silenced(silence, assessment.now):
+        return Condition(SILENCED, "True", "Silenced", f"no alerts until spec.silence.until: {silence.reason}")
+    return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
+
+
+def _alerts_delivered(shortfall: Shortfall | None) -> Condition:
+    if shortfall is None:
+        return Condition(ALERTS_DELIVERED, "True", "Delivered", "every alert that was due was sent")
+    return Condition(ALERTS_DELIVERED, "False", shortfall.reason, shortfall.message)
+
+
+def carried_over(condition: Condition, before: tuple[Condition, ...], now: datetime) -> Condition:
+    """The condition with the time of its last transition: an earlier one as long as its status is the same."""
+    same = next((old for old in before if old.type == condition.type and old.status == condition.status), None)
+    return replace(condition, last_transition=(same.last_transition if same else None) or now)

@@ -1,0 +1,35 @@
+"""Kubernetes Events as a channel: what `kubectl describe clientcertificate` shows at its end."""
+
+from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.errors import DeliveryError, KubeError, Reason
+from clientcert.kube.events import EventRecorder, Fact
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.interface import Receipt
+from clientcert.notifiers.message import Message
+
+
+class EventNotifier:
+    """Writes the sentence of a message, and what to do next, as an Event on the ClientCertificate."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+
+    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+        """Event names are made from object and reason, so there is nothing that a channel or a thread could add."""
+        fact = Fact(
+            kind=CLIENT_CERTIFICATE.name,
+            key=message.object_key,
+            uid=message.object_uid,
+            reason=message.reason,
+            message=f"{message.text}. {message.next_step}",
+            warning=message.kind is MessageKind.ALERT,
+        )
+        try:
+            await self._recorder.record(fact)
+        except KubeError as error:
+            retry = error.worth_retry or error.reason is Reason.CONFLICT
+            raise DeliveryError(
+                error.reason, error.message, worth_retry=retry, retry_after=error.retry_after
+            ) from error
+        return Receipt()

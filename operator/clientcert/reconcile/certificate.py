@@ -1,0 +1,199 @@
+"""One certificate's way, straight through: observe → assess → tell → record. Nothing else decides anything.
+
+It is the same for a new object, a changed Secret, a timer that has run out and a restart (design section 4, rule 1).
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.api.status import CHANNELS, HISTORY, Status, digest, render_minimum, render_status
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.kube.events import EventRecorder
+from clientcert.kube.patches import patch_status
+from clientcert.lifecycle.alerts import next_change
+from clientcert.lifecycle.assessment import Assessment, Observation, assess
+from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded import Recorded, Replaced
+from clientcert.metrics import Metrics
+from clientcert.reconcile.changes import facts
+from clientcert.reconcile.observe import Observer
+from clientcert.reconcile.records import CertificateRecord, PolicyRecord
+from clientcert.reconcile.store import Store
+from clientcert.reconcile.tell import Teller, remembered
+
+_ROUNDS = 3
+"""A closing message may be followed by the first alert about the new certificate, and that by nothing."""
+_EVENT_RETRY = timedelta(seconds=30)
+
+logger = logging.getLogger(__name__)
+
+
+class CertificateReconciler:
+    """Called by the scheduler, never for the same certificate twice at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        observer: Observer,
+        teller: Teller,
+        events: EventRecorder,
+        client: KubeClient,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._observer = observer
+        self._teller = teller
+        self._events = events
+        self._client = client
+        self._clock = clock
+        self._metrics = metrics
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        """Bring status, messages and Events up to what holds now; returns when to look again.
+
+        Raises ClientCertError when the API server would not take the status: it is tried again, and what was
+        sent meanwhile is remembered.
+        """
+        record = self._store.certificates.get(key)
+        if record is None:
+            return None
+        for _ in range(_ROUNDS):
+            policy = self._policy(record)
+            assessment = await self._assess(record, policy)
+            if self._store.certificates.get(key) is not record:
+                return None
+            told = await self._tell(record, assessment, policy)
+            await self._write(record, assessment)
+            if not told:
+                break
+        return self._next_look(record, assessment, policy)
+
+    async def _assess(self, record: CertificateRecord, policy: AlertPolicy) -> Assessment:
+        if record.declaration is None:
+            observation = Observation(problem=record.spec_problem)
+        else:
+            observation = await self._observer.observe(record, record.declaration)
+        record.assessment = assess(
+            record.declaration,
+            observation,
+            record.recorded,
+            record.created,
+            policy.start_days_before,
+            self._clock(),
+        )
+        return record.assessment
+
+    async def _tell(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> bool:
+        """Send what is due and record each as soon as it was sent; whether anything was due."""
+        declaration = record.declaration
+        if declaration is None:
+            return False
+        due = self._teller.due(record, declaration, assessment, policy)
+        said: frozenset[str] = frozenset()
+        async for said in self._teller.tell(record, declaration, assessment, policy, due):
+            await self._write(record, assessment, said)
+        return bool(due)
+
+    async def _write(
+        self, record: CertificateRecord, assessment: Assessment, said: frozenset[str] = frozenset()
+    ) -> None:
+        """Emit the Events and patch the status that this assessment asks for, if it says anything new."""
+        found = remember(record, assessment, self._store.policies.get(_policy_key(record)))
+        status = render_status(assessment, found, record.generation)
+        fresh = digest(status)
+        if fresh != record.status_digest:
+            record.unsaid += facts(record, assessment, found.conditions, said)
+        await self._say(record)
+        if fresh == record.status_digest:
+            return
+        unrecorded = record.sent
+        record.resource_version = await self._patch(record, status)
+        record.recorded, record.status_digest = found, fresh
+        if record.sent is unrecorded:
+            record.sent = None
+        self._metrics.status_writes.labels(CLIENT_CERTIFICATE.name).inc()
+
+    async def _patch(self, record: CertificateRecord, status: Status) -> str:
+        key = record.key
+        try:
+            return await patch_status(self._client, CLIENT_CERTIFICATE, key, record.resource_version, status)
+        except KubeError as error:
+            if error.reason is Reason.CONFLICT:
+                self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
+                self._store.wake(key)
+            if error.reason is not Reason.UNPROCESSABLE:
+                raise
+            logger.error("%s: the API server refuses the status, so only dates and deliveries go out: %s", key, error)  # noqa: TRY400
+        minimum = render_minimum(status)
+        return await patch_status(self._client, CLIENT_CERTIFICATE, key, record.resource_version, minimum)
+
+    async def _say(self, record: CertificateRecord) -> None:
+        while record.unsaid:
+            try:
+                await self._events.record(record.unsaid[0])
+            except KubeError as error:
+                logger.warning("%s: Event %s: %s", record.key, record.unsaid[0].reason, error.message)
+                if error.worth_retry:
+                    return
+            record.unsaid = record.unsaid[1:]
+
+    def _next_look(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> datetime:
+        seen = record.observation.certificate if record.observation else None
+        effective = self._teller.effective(policy, record, assessment)
+        silence = record.declaration.silence if record.declaration else None
+        moments = [next_change(assessment, effective, silence, seen.not_before if seen else None)]
+        moments += [failure.next_try for failure in (record.failing or {}).values()]
+        moments += [record.read_again] if record.read_again else []
+        moments += [assessment.now + _EVENT_RETRY] if record.unsaid else []
+        return min(moments)
+
+    def _policy(self, record: CertificateRecord) -> AlertPolicy:
+        found = self._store.policies.get(_policy_key(record))
+        return found.policy if found else self._store.default_policy
+
+
+def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> Recorded:
+    """What the status shall say from now on."""
+    known = remembered(record)
+    version = record.observation.version if record.observation else known.source_version
+    history = known.history
+    if assessment.replaced is not None:
+        old = assessment.replaced
+        history = (Replaced(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
+    return Recorded(
+        accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,
+        source_version=version,
+        source_observed=known.source_observed if version == known.source_version else assessment.now,
+        channels=known.channels[-CHANNELS:],
+        history=history,
+        conditions=conditions(
+            assessment,
+            record.declaration.silence if record.declaration else None,
+            _shortfall(record, policy),
+            known,
+        ),
+    )
+
+
+def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> Shortfall | None:
+    """Why this certificate's alerts do not go where they were asked to go, the gravest first."""
+    for name, failure in sorted((record.failing or {}).items()):
+        if failure.counts:
+            return Shortfall(failure.reason, f"channel {name}: {failure.message}")
+    wanted = record.declaration.policy if record.declaration else ""
+    if wanted and policy is None:
+        words = f"there is no CertificatePolicy {wanted} in namespace {record.key.namespace}, so the defaults are used"
+        return Shortfall(Reason.POLICY_NOT_FOUND, f"{words}: create it, or correct spec.policyRef")
+    if policy is not None and policy.policy.problems:
+        return Shortfall(Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}")
+    return None
+
+
+def _policy_key(record: CertificateRecord) -> ObjectKey:
+    return ObjectKey(record.key.namespace, record.declaration.policy if record.declaration else "")

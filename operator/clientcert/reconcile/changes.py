@@ -1,0 +1,38 @@
+"""What a change of conditions is worth an Event: each new reason once, and each replacement."""
+
+from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.kube.events import Fact
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
+from clientcert.lifecycle.recorded import Condition, Recorded
+from clientcert.reconcile.records import CertificateRecord
+
+
+def facts(
+    record: CertificateRecord, assessment: Assessment, conditions: tuple[Condition, ...], said: frozenset[str]
+) -> tuple[Fact, ...]:
+    """The Events owed for this change; `said` holds the reasons of those that alerts make anyway."""
+    before = record.recorded
+    found = [
+        _fact(record, condition.reason, condition.message)
+        for condition in conditions
+        if condition.type in {READY, ALERTS_DELIVERED} and condition.status == "False"
+        if _is_new(condition, before)
+    ]
+    if assessment.replaced is not None and assessment.accepted is not None:
+        words = (
+            f"the certificate with serial number {assessment.replaced.serial_number} was replaced by"
+            f" {assessment.accepted.serial_number}, valid until {assessment.accepted.not_after:%Y-%m-%d}"
+        )
+        found.append(_fact(record, "Renewed", words, warning=False))
+    unique = {fact.reason: fact for fact in found if fact.reason not in said}
+    return tuple(unique.values())
+
+
+def _is_new(condition: Condition, recorded: Recorded) -> bool:
+    before = recorded.condition(condition.type)
+    return before is None or (before.status, before.reason) != (condition.status, condition.reason)
+
+
+def _fact(record: CertificateRecord, reason: str, message: str, *, warning: bool = True) -> Fact:
+    return Fact(CLIENT_CERTIFICATE.name, record.key, record.uid, str(reason), message, warning)

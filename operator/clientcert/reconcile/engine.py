@@ -1,0 +1,97 @@
+"""The engine as the outside sees it: what was seen goes in, and it runs."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from clientcert.kube.client import KubeClient
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.reconcile.policies import write_policy_status
+from clientcert.reconcile.polling import StorePoller
+from clientcert.reconcile.resync import Resync
+from clientcert.reconcile.scheduler import Scheduler
+from clientcert.reconcile.store import Body, Store
+from clientcert.sources.interface import Lists
+
+
+class Engine:
+    """Store, scheduler, poller and resync, wired together; made by the composition root."""
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        poller: StorePoller,
+        resync: Resync,
+        lists: Lists,
+        client: KubeClient,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.store = store
+        self.scheduler = scheduler
+        self.resync = resync
+        self._poller = poller
+        self._lists = lists
+        self._client = client
+        self._clock = clock
+        self._expected: int | None = None
+        self.primed = asyncio.Event()
+        """Set when policies and stores are known: certificates may be judged from then on."""
+
+    async def run(self, resync_seconds: float) -> None:
+        """Take over policies and stores, then work until cancelled."""
+        self._expected = await self.resync.prime()
+        self.primed.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.scheduler.run())
+            group.create_task(self.resync.run(resync_seconds))
+
+    async def compare(self) -> None:
+        """Compare all keys now: a watch was away. What fails is left to the next comparison."""
+        await self.resync.compare()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the watch has brought every ClientCertificate that was there at the start."""
+        return self._expected is not None and len(self.store.certificates) >= self._expected
+
+    def certificate_seen(self, body: Body) -> None:
+        """A ClientCertificate is there, or has changed."""
+        self.store.upsert_certificate(body)
+
+    def certificate_deleted(self, key: ObjectKey) -> None:
+        """A ClientCertificate is gone."""
+        if self._expected:
+            self._expected -= 1
+        self.store.remove_certificate(key)
+        self.scheduler.forget(key)
+
+    async def policy_seen(self, body: Body) -> None:
+        """A CertificatePolicy is there, or has changed."""
+        key = self.store.upsert_policy(body)
+        if key is not None:
+            await write_policy_status(self.store, self._client, key, self._clock())
+
+    def policy_deleted(self, key: ObjectKey) -> None:
+        """A CertificatePolicy is gone."""
+        self.store.remove_policy(key)
+
+    async def store_seen(self, body: Body) -> None:
+        """A CertificateStore is there, or has changed."""
+        key = self.store.upsert_store(body)
+        if key is not None:
+            await self._lists.forget(*key)
+
+    async def store_deleted(self, key: ObjectKey) -> None:
+        """A CertificateStore is gone."""
+        self.store.remove_store(key)
+        await self._lists.forget(*key)
+
+    def has_store(self, key: ObjectKey, uid: str) -> bool:
+        """Whether that very store is there."""
+        record = self.store.stores.get(key)
+        return record is not None and record.uid == uid
+
+    async def poll(self, key: ObjectKey) -> None:
+        """Poll a store if its time has come."""
+        await self._poller.poll_if_due(key)

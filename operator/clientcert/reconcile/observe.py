@@ -1,0 +1,87 @@
+"""First step: what does the source hold? Reads it only when it may have changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from clientcert.errors import CertificateError, Reason, SourceError
+from clientcert.lifecycle.assessment import Observation, unread
+from clientcert.lifecycle.declaration import Declaration, S3Source, SecretKeyRef, SecretSource
+from clientcert.metrics import Metrics
+from clientcert.pki import Certificate, needs_subprocess, parse
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.sources.interface import Content, Source
+
+ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
+
+_INLINE_BYTES = 16 * 1024
+"""Up to here a parse takes well under a millisecond, less than handing it to a thread."""
+_PATIENCE = 5
+"""So often in a row a source may be out of reach before that counts as a problem of the certificate."""
+_FIRST_RETRY = timedelta(seconds=5)
+_SLOWEST_RETRY = timedelta(minutes=10)
+_TOLD_WHEN_MENDED = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.STORE_NOT_FOUND})
+"""A watch or a poll says so when these are mended; anything else is looked at again after a while."""
+
+
+class Observer:
+    """Keeps `record.observation` true to the source."""
+
+    def __init__(
+        self,
+        sources: Mapping[type[SecretSource] | type[S3Source], Source],
+        read_password: ReadPassword,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+    ) -> None:
+        self._sources = sources
+        self._read_password = read_password
+        self._clock = clock
+        self._metrics = metrics
+
+    async def observe(self, record: CertificateRecord, declaration: Declaration) -> Observation:
+        """What the source holds, or held when it could last be read."""
+        waiting = record.read_again is not None and self._clock() < record.read_again
+        if (record.stale and not waiting) or (record.read_again is not None and not waiting):
+            record.stale, record.read_again = False, None
+            try:
+                await self._read(record, declaration)
+            except SourceError as error:
+                self._failed(record, error)
+            except BaseException:
+                record.stale = True
+                raise
+        return record.observation or Observation()
+
+    async def _read(self, record: CertificateRecord, declaration: Declaration) -> None:
+        source = declaration.source
+        content = await self._sources[type(source)].read(record.key.namespace, source)
+        password = None
+        if source.password_ref is not None:
+            password = await self._read_password(record.key.namespace, source.password_ref)
+        record.revision, record.read_failures = content.revision, 0
+        try:
+            certificate = await _parse(content, password)
+        except CertificateError as error:
+            self._metrics.source_errors.labels(error.reason).inc()
+            record.observation = unread(error.reason, f"{source}: {error.message}", content.version)
+        else:
+            record.observation = Observation(certificate, content.version)
+
+    def _failed(self, record: CertificateRecord, error: SourceError) -> None:
+        self._metrics.source_errors.labels(error.reason).inc()
+        record.revision = ""
+        record.read_failures += 1
+        passing = error.worth_retry and record.read_failures < _PATIENCE
+        if not passing:
+            record.observation = unread(error.reason, error.message)
+        if error.reason not in _TOLD_WHEN_MENDED:
+            asked = timedelta(seconds=error.retry_after) if error.retry_after else None
+            backoff = min(_FIRST_RETRY * 2 ** min(record.read_failures - 1, 10), _SLOWEST_RETRY)
+            record.read_again = self._clock() + (asked or backoff)
+
+
+async def _parse(content: Content, password: str | None) -> Certificate:
+    if len(content.body) <= _INLINE_BYTES and not needs_subprocess(content.body):
+        return parse(content.body, password=password)
+    return await asyncio.to_thread(parse, content.body, password=password)

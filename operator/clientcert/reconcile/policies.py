@@ -1,0 +1,34 @@
+"""Says in a CertificatePolicy's own status whether all of it could be used."""
+
+from datetime import datetime
+
+from clientcert.api.kinds import CERTIFICATE_POLICY
+from clientcert.api.status import digest, render_conditions
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.kube.patches import patch_status
+from clientcert.lifecycle.conditions import READY, carried_over
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.recorded import Condition
+from clientcert.reconcile.store import Store
+
+
+async def write_policy_status(store: Store, client: KubeClient, key: ObjectKey, now: datetime) -> None:
+    """Patch the status if it would say something new; what the API server would not take is left to the resync."""
+    record = store.policies.get(key)
+    if record is None:
+        return
+    problems = record.policy.problems
+    words = f"{'; '.join(problems)}; the defaults stand in for it" if problems else "alerts go out as it says"
+    ready = Condition(READY, *(("False", Reason.POLICY_INVALID) if problems else ("True", "Valid")), words)
+    conditions = (carried_over(ready, record.conditions, now),)
+    status = render_conditions(conditions, record.generation)
+    if digest(status) == record.status_digest:
+        return
+    try:
+        record.resource_version = await patch_status(client, CERTIFICATE_POLICY, key, record.resource_version, status)
+    except KubeError as error:
+        if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
+            return  # its watch tells us of the newer version
+        raise
+    record.conditions, record.status_digest = conditions, digest(status)

@@ -1,0 +1,95 @@
+"""One record an object: what the API server last said of it, and what was seen and sent since."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from clientcert.errors import ClientCertError, Reason
+from clientcert.kube.events import Fact
+from clientcert.lifecycle.assessment import Assessment, Observation, Problem
+from clientcert.lifecycle.declaration import Bucket, Declaration, ObjectKey
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded import ChannelRecord, Condition, Recorded
+
+_PATIENCE = 3
+"""So many attempts in a row may fail before a passing fault is written into a status."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """A channel that could not be told; it is tried again at `next_try`."""
+
+    reason: Reason
+    message: str
+    permanent: bool
+    since: datetime
+    attempts: int
+    next_try: datetime
+
+    @property
+    def counts(self) -> bool:
+        """Whether people should know: it will not pass by itself, or has not for a while."""
+        return self.permanent or self.attempts >= _PATIENCE
+
+
+@dataclass(slots=True)
+class CertificateRecord:
+    """One ClientCertificate."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    created: datetime
+    declaration: Declaration | None
+    """None when the spec cannot be used; `spec_problem` says why."""
+    spec_problem: Problem | None
+    recorded: Recorded
+    status_digest: bytes
+    observation: Observation | None = None
+    """None until the source was read for the first time."""
+    revision: str = ""
+    """Of what holds the certificate, when it was last read."""
+    stale: bool = True
+    """The source may hold something else than what was observed."""
+    read_failures: int = 0
+    read_again: datetime | None = None
+    assessment: Assessment | None = None
+    sent: dict[str, ChannelRecord] | None = None
+    """What was sent and is not in the status yet, by channel. The one thing that nobody else knows."""
+    failing: dict[str, Failure] | None = None
+    unsaid: tuple[Fact, ...] = ()
+    """Events about changes that are already in the status, and could not be written yet."""
+
+
+@dataclass(slots=True)
+class PolicyRecord:
+    """One CertificatePolicy."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    policy: AlertPolicy
+    conditions: tuple[Condition, ...]
+    status_digest: bytes
+
+
+@dataclass(slots=True)
+class StoreRecord:
+    """One CertificateStore."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    generation: int
+    bucket: Bucket | None
+    problem: ClientCertError | None
+    conditions: tuple[Condition, ...]
+    status_digest: bytes
+    next_poll: datetime | None = None
+    """None: at once."""
+    poll_failures: int = 0
+    objects: int | None = None
+    """In the bucket, at the last LIST."""
+    outage: ClientCertError | None = None
+    """Why nothing in the bucket can be read, if the last poll found so."""

@@ -1,0 +1,143 @@
+"""Decides when each certificate is looked at: one queue, one clock, a bound on how many at once, never two of the same.
+
+The wall clock is read again four times a second: a machine that slept, or a clock that was set, is noticed at once.
+"""
+
+import asyncio
+import heapq
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from clientcert.errors import ClientCertError
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.metrics import Metrics
+
+WORKERS = 24
+LONGEST_SLEEP_SECONDS = 0.25
+ROUNDING = timedelta(seconds=1)
+"""What falls due at an instant is done just after it, when everything that changes at that instant has changed."""
+_SLOWEST_RETRY_SECONDS = 300.0
+
+Work = Callable[[ObjectKey], Awaitable[datetime | None]]
+
+logger = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Calls `work` for each key that is woken or has fallen due; it returns when the key is due again."""
+
+    def __init__(self, work: Work, clock: Callable[[], datetime], metrics: Metrics) -> None:
+        self._work = work
+        self._clock = clock
+        self._metrics = metrics
+        self._due: dict[ObjectKey, datetime] = {}
+        self._heap: list[tuple[datetime, ObjectKey]] = []
+        self._ready: asyncio.Queue[ObjectKey | None] = asyncio.Queue()
+        self._queued: set[ObjectKey] = set()
+        self._active: set[ObjectKey] = set()
+        self._again: set[ObjectKey] = set()
+        self._failures: dict[ObjectKey, int] = {}
+        self._stopping = False
+        self._ended = asyncio.Event()
+        self.last_tick = time.monotonic()
+        """When the scheduler last moved, on the monotonic clock; health asks."""
+
+    def wake(self, key: ObjectKey) -> None:
+        """Look at it as soon as a worker is free. From the event loop only."""
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.put_nowait(key)
+            self._due.pop(key, None)
+
+    def forget(self, key: ObjectKey) -> None:
+        """Never mind it any more."""
+        self._due.pop(key, None)
+        self._again.discard(key)
+        self._failures.pop(key, None)
+
+    @property
+    def depth(self) -> int:
+        """How many wait for a worker or have one."""
+        return len(self._queued) + len(self._active)
+
+    async def run(self) -> None:
+        """Work until `stop`; what is under way then is finished first."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._worker())
+            while not self._stopping:
+                self.last_tick = time.monotonic()
+                self._collect_due(self._clock())
+                self._metrics.queue_depth.set(self.depth)
+                await asyncio.sleep(self._until_next())
+        self._ended.set()
+
+    def stop(self) -> None:
+        """Take no new work; whatever waits is left due."""
+        self._stopping = True
+        for _ in range(WORKERS):
+            self._ready.put_nowait(None)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way any more, after `stop`."""
+        await self._ended.wait()
+
+    def _collect_due(self, now: datetime) -> None:
+        while self._heap and self._heap[0][0] <= now:
+            moment, key = heapq.heappop(self._heap)
+            if self._due.get(key) == moment:
+                self.wake(key)
+
+    def _until_next(self) -> float:
+        if not self._heap:
+            return LONGEST_SLEEP_SECONDS
+        until = (self._heap[0][0] - self._clock()).total_seconds()
+        return max(0.0, min(until, LONGEST_SLEEP_SECONDS))
+
+    async def _worker(self) -> None:
+        while not self._stopping:
+            key = await self._ready.get()
+            if key is None or self._stopping:
+                return
+            self._queued.discard(key)
+            self._active.add(key)
+            try:
+                await self._one(key)
+            finally:
+                self._active.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.wake(key)
+
+    async def _one(self, key: ObjectKey) -> None:
+        with self._metrics.reconcile_seconds.time():
+            try:
+                due = await self._work(key)
+            except ClientCertError as error:
+                self._retry(key, error.retry_after)
+                logger.warning("%s: %s: %s; it is tried again", key, error.reason, error.message)
+                return
+            except Exception as error:  # noqa: BLE001 - one object's failure must never become another's
+                self._retry(key, None)
+                # The words of an unknown error may quote what it choked on; where it happened never does.
+                where = " < ".join(f"{f.name}:{f.lineno}" for f in reversed(traceback.extract_tb(error.__traceback__)))
+                logger.error("%s: unexpected %s at %s; it is tried again", key, type(error).__name__, where)  # noqa: TRY400
+                return
+        self._failures.pop(key, None)
+        if due is not None:
+            self._schedule(key, due + ROUNDING)
+
+    def _retry(self, key: ObjectKey, seconds: float | None) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._metrics.reconcile_errors.inc()
+        delay = seconds if seconds is not None else min(2.0 ** min(failures - 1, 10), _SLOWEST_RETRY_SECONDS)
+        self._schedule(key, self._clock() + timedelta(seconds=delay))
+
+    def _schedule(self, key: ObjectKey, moment: datetime) -> None:
+        self._due[key] = moment
+        heapq.heappush(self._heap, (moment, key))

@@ -1,0 +1,254 @@
+"""What the operator remembers of each object between two looks: the last the API server said, and what was seen since.
+
+Everything here can be had again from the API server and the sources, but for what was sent and not yet recorded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from clientcert.api.client_certificate import parse_bucket, parse_declaration
+from clientcert.api.kinds import moment
+from clientcert.api.policy import default_policy, parse_policy
+from clientcert.api.status import digest, parse_recorded
+from clientcert.errors import ClientCertError
+from clientcert.lifecycle.assessment import Phase, Problem
+from clientcert.lifecycle.declaration import Declaration, ObjectKey, S3Source
+from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
+
+Body = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Store:
+    """All records, and who refers to whom. `wake` is called with the key of each certificate to look at again."""
+
+    wake: Callable[[ObjectKey], None]
+    default_channel: Channel | None = None
+    certificates: dict[ObjectKey, CertificateRecord] = field(default_factory=dict)
+    policies: dict[ObjectKey, PolicyRecord] = field(default_factory=dict)
+    stores: dict[ObjectKey, StoreRecord] = field(default_factory=dict)
+    default_policy: AlertPolicy = field(init=False)
+    _by_reference: dict[tuple[str, str, str], set[ObjectKey]] = field(default_factory=dict)
+    """(what, namespace, name) of a Secret, policy or store → the certificates that name it."""
+    _secret_users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
+    """Secret → the policies and stores that need it."""
+
+    def __post_init__(self) -> None:
+        self.default_policy = default_policy(self.default_channel)
+
+    def upsert_certificate(self, body: Body) -> None:
+        """Take over what the API server says of a ClientCertificate; echoes of our own writes fall through."""
+        metadata = body["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
+        before = self.certificates.get(key)
+        if before is not None and before.uid != metadata["uid"]:
+            self.remove_certificate(key)
+            before = None
+        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
+            return
+        if before is not None and before.generation == metadata["generation"]:
+            self._refresh(before, body)
+            return
+        self._insert(key, body, before)
+
+    def remove_certificate(self, key: ObjectKey) -> None:
+        """Forget a ClientCertificate; one of the same name is another one."""
+        record = self.certificates.pop(key, None)
+        if record is not None:
+            for reference in _references(record):
+                self._by_reference[reference].discard(key)
+                if not self._by_reference[reference]:
+                    del self._by_reference[reference]
+
+    def upsert_policy(self, body: Body) -> ObjectKey | None:
+        """Take over a CertificatePolicy; returns its key if it says something new."""
+        metadata = body["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
+        before = self.policies.get(key)
+        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
+            return None
+        status = body.get("status") or {}
+        spec = body.get("spec") or {}
+        self.policies[key] = PolicyRecord(
+            key=key,
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            generation=metadata["generation"],
+            policy=parse_policy(spec, self.default_channel),
+            conditions=parse_recorded(status).conditions,
+            status_digest=digest(status),
+        )
+        self._secrets_of("policy", key, _policy_secrets(spec))
+        if before is None or before.generation != metadata["generation"] or before.uid != metadata["uid"]:
+            self._wake_all("policy", key)
+            return key
+        return None
+
+    def remove_policy(self, key: ObjectKey) -> None:
+        """Forget a CertificatePolicy; its certificates go on with the defaults."""
+        if self.policies.pop(key, None) is not None:
+            self._secrets_of("policy", key, frozenset())
+            self._wake_all("policy", key)
+
+    def upsert_store(self, body: Body) -> ObjectKey | None:
+        """Take over a CertificateStore; returns its key if it says something new and is to be polled at once."""
+        metadata = body["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
+        before = self.stores.get(key)
+        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
+            return None
+        status = body.get("status") or {}
+        if before is not None and before.uid == metadata["uid"] and before.generation == metadata["generation"]:
+            before.resource_version = metadata["resourceVersion"]
+            before.conditions = parse_recorded(status).conditions
+            before.status_digest = digest(status)
+            return None
+        bucket, problem = None, None
+        try:
+            bucket = parse_bucket(body["spec"])
+        except ClientCertError as error:
+            problem = error
+        self.stores[key] = StoreRecord(
+            key=key,
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            generation=metadata["generation"],
+            bucket=bucket,
+            problem=problem,
+            conditions=parse_recorded(status).conditions,
+            status_digest=digest(status),
+        )
+        self._secrets_of("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
+        self._reread(self.referring("store", key))
+        return key
+
+    def remove_store(self, key: ObjectKey) -> None:
+        """Forget a CertificateStore; its certificates are missing from now on."""
+        if self.stores.pop(key, None) is not None:
+            self._secrets_of("store", key, frozenset())
+            self._reread(self.referring("store", key))
+
+    def secret_changed(self, namespace: str, name: str, resource_version: str) -> None:
+        """A Secret has another resourceVersion, or is gone (empty)."""
+        key = ObjectKey(namespace, name)
+        for certificate_key in self.referring("secret", key):
+            record = self.certificates[certificate_key]
+            if not resource_version or record.revision != resource_version:
+                record.stale = True
+                self.wake(certificate_key)
+        for what, user in self._secret_users.get(key, ()):
+            if what == "policy":
+                self.retry_failing(user)
+            elif user in self.stores:
+                self.stores[user].next_poll = None
+
+    def retry_failing(self, policy: ObjectKey) -> None:
+        """What certificates of this policy could not send is tried again now."""
+        for certificate_key in self.referring("policy", policy):
+            record = self.certificates[certificate_key]
+            if record.failing:
+                record.failing = None
+                self.wake(certificate_key)
+
+    def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The certificates whose spec names this `secret`, `policy` or `store`."""
+        return tuple(self._by_reference.get((what, key.namespace, key.name), ()))
+
+    def mark_stale(self, key: ObjectKey) -> None:
+        """The source of this certificate is to be read again."""
+        record = self.certificates.get(key)
+        if record is not None:
+            record.stale, record.read_again = True, None
+            self.wake(key)
+
+    def _insert(self, key: ObjectKey, body: Body, before: CertificateRecord | None) -> None:
+        if before is not None:
+            self.remove_certificate(key)
+        metadata, status = body["metadata"], body.get("status") or {}
+        declaration, spec_problem = _declaration(body.get("spec") or {})
+        record = CertificateRecord(
+            key=key,
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+            generation=metadata["generation"],
+            created=_created(metadata),
+            declaration=declaration,
+            spec_problem=spec_problem,
+            recorded=parse_recorded(status),
+            status_digest=digest(status),
+            sent=before.sent if before else None,
+        )
+        self.certificates[key] = record
+        for reference in _references(record):
+            self._by_reference.setdefault(reference, set()).add(key)
+        self.wake(key)
+
+    def _refresh(self, record: CertificateRecord, body: Body) -> None:
+        status = body.get("status") or {}
+        found = digest(status)
+        record.resource_version = body["metadata"]["resourceVersion"]
+        if found != record.status_digest:
+            record.recorded, record.status_digest = parse_recorded(status), found
+            self.wake(record.key)
+
+    def _secrets_of(self, what: str, key: ObjectKey, names: frozenset[str]) -> None:
+        for users in self._secret_users.values():
+            users.discard((what, key))
+        for name in names:
+            self._secret_users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
+
+    def _wake_all(self, what: str, key: ObjectKey) -> None:
+        for certificate_key in self.referring(what, key):
+            record = self.certificates[certificate_key]
+            record.failing = None
+            self.wake(certificate_key)
+
+    def _reread(self, keys: tuple[ObjectKey, ...]) -> None:
+        for key in keys:
+            self.mark_stale(key)
+
+
+def _newer(version: str, known: str) -> bool:
+    """Whether a resourceVersion is later than one we know; they are ordered since Kubernetes 1.35, and were before."""
+    if version.isdigit() and known.isdigit():
+        return int(version) > int(known)
+    return version != known
+
+
+def _created(metadata: Body) -> datetime:
+    created = moment(metadata["creationTimestamp"])
+    assert created is not None  # noqa: S101 - the API server sets it on every object
+    return created
+
+
+def _declaration(spec: Body) -> tuple[Declaration | None, Problem | None]:
+    try:
+        return parse_declaration(spec), None
+    except ClientCertError as error:
+        return None, Problem(Phase.INVALID, error.reason, error.message)
+
+
+def _references(record: CertificateRecord) -> set[tuple[str, str, str]]:
+    declaration, namespace = record.declaration, record.key.namespace
+    if declaration is None:
+        return set()
+    source = declaration.source
+    found = {("store", namespace, source.store) if isinstance(source, S3Source) else ("secret", namespace, source.name)}
+    if source.password_ref:
+        found.add(("secret", namespace, source.password_ref.name))
+    if declaration.policy:
+        found.add(("policy", namespace, declaration.policy))
+    return found
+
+
+def _policy_secrets(spec: Body) -> frozenset[str]:
+    channels = (spec.get("alerts") or {}).get("channels") or ()
+    references = [
+        (channel.get("slack") or {}).get(name)
+        for channel in channels
+        for name in ("tokenSecretRef", "webhookURLSecretRef")
+    ]
+    return frozenset(reference["name"] for reference in references if reference)

@@ -1,0 +1,166 @@
+"""Third step: tell who is owed a message, each channel on its own, and remember who was told."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_stage
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.declaration import Declaration
+from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.lifecycle.recorded import ChannelRecord, Recorded
+from clientcert.metrics import Metrics
+from clientcert.notifiers.interface import Notifier
+from clientcert.notifiers.message import compose
+from clientcert.reconcile.records import CertificateRecord, Failure
+
+SETTLE_SECONDS = 0.5
+"""So long the first channel that was told waits for the others, so that one write records them all."""
+_FIRST_RETRY = timedelta(seconds=5)
+_FIRST_RETRY_OF_REFUSED = timedelta(minutes=1)
+_SLOWEST_RETRY = timedelta(minutes=10)
+
+EVENT = "Event"
+"""The type of the channel that every certificate has."""
+
+logger = logging.getLogger(__name__)
+
+
+class Teller:
+    """Sends what is due. It never raises for one channel: a failure is kept on the record, and stays due."""
+
+    def __init__(
+        self,
+        notifiers: Mapping[str, Notifier],
+        default_channel: Channel | None,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+    ) -> None:
+        self._notifiers = notifiers
+        self._default_channel = default_channel
+        self._clock = clock
+        self._metrics = metrics
+
+    def due(
+        self, record: CertificateRecord, declaration: Declaration, assessment: Assessment, policy: AlertPolicy
+    ) -> tuple[DueNotification, ...]:
+        """What may be sent now: due, and not waiting for its next try."""
+        effective = self.effective(policy, record, assessment)
+        owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
+        failing = record.failing or {}
+        return tuple(
+            due
+            for due in owed
+            if due.channel.name not in failing or failing[due.channel.name].next_try <= assessment.now
+        )
+
+    def effective(self, policy: AlertPolicy, record: CertificateRecord, assessment: Assessment) -> AlertPolicy:
+        """The policy; with the operator's own channel while one of the policy's refuses, and until that is closed."""
+        fallback = self._default_channel
+        if fallback is None or any(_same_place(fallback, channel) for channel in policy.channels):
+            return policy
+        refused = next((c for c in policy.channels if _refuses((record.failing or {}).get(c.name))), None)
+        told = remembered(record).channel(fallback.name)
+        owes = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
+        if refused is None and not owes:
+            return policy
+        schedule = (refused or fallback).schedule
+        return replace(policy, channels=(*policy.channels, replace(fallback, schedule=schedule)))
+
+    async def tell(
+        self,
+        record: CertificateRecord,
+        declaration: Declaration,
+        assessment: Assessment,
+        policy: AlertPolicy,
+        due: tuple[DueNotification, ...],
+    ) -> AsyncIterator[frozenset[str]]:
+        """Send each; yields whenever something new is worth writing down: the reasons that Events have named so far."""
+        tasks = {
+            asyncio.create_task(self._send(record, declaration, assessment, policy, notification))
+            for notification in due
+        }
+        said: set[str] = set()
+        try:
+            while tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, tasks = await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
+                said.update(reason for task in done if (reason := task.result()))
+                yield frozenset(said)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _send(
+        self,
+        record: CertificateRecord,
+        declaration: Declaration,
+        assessment: Assessment,
+        policy: AlertPolicy,
+        notification: DueNotification,
+    ) -> str:
+        """The reason that an Event has named; empty for any other channel, or when it failed."""
+        channel = notification.channel
+        message = compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record))
+        try:
+            notifier = self._notifiers.get(channel.type)
+            if notifier is None:
+                raise DeliveryError(
+                    Reason.CHANNEL_NOT_SUPPORTED, f"this version cannot send to channels of type {channel.type}"
+                )
+            receipt = await notifier.notify(channel, message, notification.thread_ref)
+        except DeliveryError as error:
+            self._failed(record, channel, error)
+            return ""
+        self._metrics.notifications.labels(channel.type, "sent").inc()
+        told = ChannelRecord(
+            name=channel.name,
+            fingerprint_sha256=assessment.fingerprint,
+            stage=notification.stage,
+            last_sent=self._clock(),
+            next_time=upcoming.slot if (upcoming := next_stage(assessment, channel)) else None,
+            thread_ref=receipt.thread_ref if notification.kind is MessageKind.ALERT else "",
+        )
+        record.sent = {**(record.sent or {}), channel.name: told}
+        record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
+        return message.reason if channel.type == EVENT else ""
+
+    def _failed(self, record: CertificateRecord, channel: Channel, error: DeliveryError) -> None:
+        self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
+        before = (record.failing or {}).get(channel.name)
+        attempts = before.attempts + 1 if before else 1
+        first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
+        asked = timedelta(seconds=error.retry_after) if error.retry_after else None
+        now = self._clock()
+        failure = Failure(
+            reason=error.reason,
+            message=error.message,
+            permanent=not error.worth_retry,
+            since=before.since if before else now,
+            attempts=attempts,
+            next_try=now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
+        )
+        record.failing = {**(record.failing or {}), channel.name: failure}
+        logger.warning("%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
+
+
+def remembered(record: CertificateRecord) -> Recorded:
+    """What the status says, and over it what was sent and is not in the status yet."""
+    failing = {name: failure for name, failure in (record.failing or {}).items() if failure.counts}
+    told = {channel.name: channel for channel in record.recorded.channels}
+    told.update(record.sent or {})
+    for name, failure in failing.items():
+        known = told.get(name) or ChannelRecord(name, "", None, None)
+        told[name] = replace(known, last_failure=known.last_failure or failure.since)
+    return replace(record.recorded, channels=tuple(told.values())) if told else record.recorded
+
+
+def _refuses(failure: Failure | None) -> bool:
+    return failure is not None and failure.permanent
+
+
+def _same_place(one: Channel, other: Channel) -> bool:
+    return one.type == other.type and one.slack == other.slack

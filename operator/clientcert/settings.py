@@ -1,0 +1,132 @@
+"""All settings, read once at the start. Nothing else looks at the environment.
+
+Flags win over variables. Secrets come from variables or files (`…_FILE`) and never from flags, where `ps` shows them.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from clientcert.errors import SettingsError
+
+PREFIX = "CLIENTCERT_"
+SLACK_API_URL = "https://slack.com/api/"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `clientcert run` was told."""
+
+    namespaces: tuple[str, ...] = ()
+    """Empty: all namespaces."""
+    context: str = ""
+    """Of the kubeconfig; empty: the current one, or the pod's ServiceAccount."""
+    kubeconfig: str = ""
+    """Paths as KUBECONFIG has them."""
+    cluster_host: str = ""
+    """The API server as a pod sees it; empty outside of one."""
+    cluster_port: str = "443"
+    host: str = "0.0.0.0"  # noqa: S104 - health and metrics are asked for from outside the pod
+    port: int = 8080
+    log_format: str = "json"
+    log_level: str = "info"
+    resync: timedelta = timedelta(minutes=10)
+    """How often the keys in memory are compared with those of the API server."""
+    clock_offset: timedelta = timedelta(0)
+    x509_metrics: bool = True
+    """Whether the `x509_cert_*` series are exposed; not where x509-certificate-exporter reads the same Secrets."""
+    slack_token: str = field(default="", repr=False)
+    slack_webhook_url: str = field(default="", repr=False)
+    slack_channel: str = ""
+    slack_api_url: str = SLACK_API_URL
+    allowed_hosts: frozenset[str] = frozenset()
+    """`host` or `host:port`: the only hosts without a public address that an object may name."""
+    identity_buckets: tuple[str, ...] = ()
+    """`namespace=bucket/prefix`: what the pod's own identity may be used for."""
+
+    def __post_init__(self) -> None:
+        if self.slack_token and self.slack_webhook_url:
+            raise SettingsError("set CLIENTCERT_SLACK_TOKEN or CLIENTCERT_SLACK_WEBHOOK_URL, not both")
+        if self.slack_token and not self.slack_channel:
+            raise SettingsError(
+                "CLIENTCERT_SLACK_TOKEN is set, so CLIENTCERT_SLACK_CHANNEL must be: the default channel"
+            )
+        if self.log_format not in {"json", "text"}:
+            raise SettingsError("--log-format is json or text")
+        for entry in self.identity_buckets:
+            if "=" not in entry:
+                raise SettingsError(f"CLIENTCERT_IDENTITY_BUCKETS: {entry!r} is not namespace=bucket/prefix")
+
+
+def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment, and over them each flag that was given (is not None).
+
+    Raises SettingsError with the name of the variable that cannot be used.
+    """
+    known = {item.name for item in fields(Settings)}
+    readers = {
+        "namespaces": _words,
+        "port": int,
+        "resync": _duration,
+        "clock_offset": _duration,
+        "x509_metrics": _switch,
+        "allowed_hosts": lambda text: frozenset(_words(text)),
+        "identity_buckets": _words,
+    }
+    names = {
+        "namespaces": f"{PREFIX}NAMESPACE",
+        "kubeconfig": "KUBECONFIG",
+        "cluster_host": "KUBERNETES_SERVICE_HOST",
+        "cluster_port": "KUBERNETES_SERVICE_PORT",
+    }
+    values: dict[str, Any] = {}
+    for name in known:
+        variable = names.get(name, PREFIX + name.upper())
+        text = (
+            _secret(environment, variable)
+            if name in {"slack_token", "slack_webhook_url"}
+            else environment.get(variable)
+        )
+        if text:
+            try:
+                values[name] = readers.get(name, str)(text.strip())
+            except ValueError as error:
+                raise SettingsError(f"{variable} cannot be used: {error}") from error
+    values.update({name: value for name, value in flags.items() if value not in (None, ())})
+    return Settings(**values)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A Go duration such as 90s, 10m or -24h; raises ValueError."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    unit = units.get(text[-1:])
+    if unit is None:
+        raise ValueError(f"{text!r} is no duration like 90s, 10m or 24h")
+    return timedelta(seconds=float(text[:-1]) * unit)
+
+
+_duration = parse_duration
+
+
+def _secret(environment: Mapping[str, str], variable: str) -> str | None:
+    path = environment.get(f"{variable}_FILE")
+    if not path:
+        return environment.get(variable)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _switch(text: str) -> bool:
+    switches = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in switches:
+        raise ValueError("say true or false")
+    return switches[text.lower()]

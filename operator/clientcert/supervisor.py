@@ -1,0 +1,146 @@
+"""Runs everything in one event loop, restarts what may be restarted, and stops cleanly."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from clientcert.handlers.kopf_registry import kopf_settings
+from clientcert.health import HealthServer
+from clientcert.kube.watch import SecretWatch
+from clientcert.metrics import Metrics
+from clientcert.reconcile.engine import Engine
+
+STOP_SECONDS = 10.0
+"""So long what is under way may take to finish after SIGTERM."""
+_RESTART_SECONDS = 2.0
+_STALL_SAMPLE_SECONDS = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """The life of the process: everything that runs side by side."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        watches: tuple[SecretWatch, ...],
+        new_registry: Callable[[], kopf.OperatorRegistry],
+        namespaces: tuple[str, ...],
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._watches = watches
+        self._new_registry = new_registry
+        self._namespaces = namespaces
+        self._metrics = metrics
+        self._kopf_up: set[str] = set()
+        self._stop = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every watch is established, and has brought what was there at the start."""
+        kopf_up = len(self._kopf_up) == max(len(self._namespaces), 1)
+        return kopf_up and all(watch.established.is_set() for watch in self._watches) and self._engine.caught_up
+
+    async def run(self, health: HealthServer, host: str, port: int, resync_seconds: float) -> None:
+        """Until SIGTERM or SIGINT. Raises what ended any part for good."""
+        async with AsyncExitStack() as stack:
+            await health.start(host, port)
+            stack.push_async_callback(health.stop)
+            tasks = [
+                asyncio.create_task(self._engine.run(resync_seconds), name="engine"),
+                asyncio.create_task(self._measure_stalls(), name="stalls"),
+                *(asyncio.create_task(watch.run(), name="secrets") for watch in self._watches),
+                *(
+                    asyncio.create_task(self._keep_kopf(namespace), name=f"kopf {namespace}")
+                    for namespace in self._namespaces or ("",)
+                ),
+            ]
+            self._listen_for_signals()
+            stopping = asyncio.create_task(self._stop.wait(), name="stop")
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            logger.info("Stopping: what is under way is finished, the rest stays due")
+            await self._finish(tasks)
+            for task in done - {stopping}:
+                task.result()
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._engine.scheduler.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._engine.scheduler.idle()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_kopf(self, namespace: str) -> None:
+        """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""
+        while not self._stop.is_set():
+            await self._engine.primed.wait()
+            ready = asyncio.Event()
+            waiting = asyncio.create_task(self._note_ready(ready, namespace))
+            try:
+                tasks = await kopf.spawn_tasks(
+                    registry=self._new_registry(),
+                    settings=kopf_settings(),
+                    clusterwide=not namespace,
+                    namespaces=[namespace] if namespace else (),
+                    ready_flag=ready,
+                    stop_flag=self._stop,
+                )
+                self._listen_for_signals()  # kopf has put its own in place
+                await kopf.run_tasks(tasks, ignored=_NotOfKopf())
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever ends kopf must not end the alerts
+                logger.warning("The watches ended with %s and are started again", type(error).__name__)
+            finally:
+                waiting.cancel()
+                self._kopf_up.discard(namespace)
+            if not self._stop.is_set():
+                await asyncio.sleep(_RESTART_SECONDS)
+                await self._engine.compare()
+
+    def _listen_for_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+
+    async def _note_ready(self, ready: asyncio.Event, namespace: str) -> None:
+        await ready.wait()
+        self._kopf_up.add(namespace)
+
+    async def _measure_stalls(self) -> None:
+        """How long the loop could not run anything, at its worst."""
+        loop, longest = asyncio.get_running_loop(), 0.0
+        while True:
+            before = loop.time()
+            await asyncio.sleep(_STALL_SAMPLE_SECONDS)
+            stall = loop.time() - before - _STALL_SAMPLE_SECONDS
+            if stall > longest:
+                longest = stall
+                self._metrics.loop_stall_seconds.set(longest)
+
+
+class _NotOfKopf(Collection[Any]):
+    """Every task but kopf's own: when kopf ends it cancels all that came after it, and ours came, too."""
+
+    _FOLDER = str(Path(kopf.__file__).parent)
+
+    def __contains__(self, task: object) -> bool:
+        if not isinstance(task, asyncio.Task):
+            return True
+        code = getattr(task.get_coro(), "cr_code", None)
+        return code is None or not code.co_filename.startswith(self._FOLDER)
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
