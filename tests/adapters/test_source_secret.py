@@ -1,0 +1,171 @@
+"""A certificate, a password or a token in a Secret."""
+
+import base64
+import hashlib
+import logging
+import os
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from clientcert.errors import KubeError, Reason, SourceError
+from clientcert.lifecycle.declaration import S3Source, SecretKeyRef, SecretSource
+from clientcert.sources.interface import Content, Source
+from clientcert.sources.secret import SecretReader
+
+MIB = 1024 * 1024
+CANARY = b"-----BEGIN PRIVATE KEY-----canary-7f3a"
+
+
+class Secrets:
+    """An API server with Secrets and nothing else."""
+
+    def __init__(self, *, error: KubeError | None = None, **values: bytes) -> None:
+        self.error = error
+        self.data: dict[str, str] | None = {key: base64.b64encode(value).decode() for key, value in values.items()}
+        self.asked: list[tuple[str, str]] = []
+
+    async def __call__(self, namespace: str, name: str) -> Mapping[str, Any]:
+        self.asked.append((namespace, name))
+        if self.error is not None:
+            raise self.error
+        return {"metadata": {"name": name, "resourceVersion": "41"}, "type": "Opaque", "data": self.data}
+
+
+async def failure(secrets: Secrets, key: str = "crt") -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await SecretReader(secrets).read("team-a", SecretSource("nhs", key))
+    return caught.value
+
+
+@pytest.mark.parametrize("value", [b"-----BEGIN", b"", bytes(range(256)), os.urandom(MIB)])
+async def test_any_bytes_are_read_as_they_are(value: bytes) -> None:
+    """A value up to 1 MiB is given back byte for byte, with the hash of it and the Secret's resourceVersion."""
+    source: Source = SecretReader(Secrets(crt=value))
+    content = await source.read("team-a", SecretSource("nhs", "crt"))
+    assert content == Content(value, f"sha256:{hashlib.sha256(value).hexdigest()}", "41")
+
+
+async def test_the_secret_of_the_own_namespace_is_read() -> None:
+    """A reference is resolved in the namespace of the object that makes it."""
+    secrets = Secrets(crt=b"x")
+    await SecretReader(secrets).read("team-a", SecretSource("nhs", "crt"))
+    assert secrets.asked == [("team-a", "nhs")]
+
+
+async def test_a_secret_that_does_not_exist() -> None:
+    """A missing Secret is SourceNotFound, is named, and is not tried again soon."""
+    error = await failure(Secrets(error=KubeError(Reason.NOT_FOUND, "from the server", status=404)))
+    assert (error.reason, error.worth_retry) == (Reason.SOURCE_NOT_FOUND, False)
+    assert error.message == "Secret team-a/nhs does not exist: create it, or correct the reference."
+
+
+async def test_a_key_that_is_missing() -> None:
+    """A missing key is KeyMissing, and the message lists the keys that could have been meant."""
+    error = await failure(Secrets(ca=b"1", tls=b"2"))
+    assert error.reason is Reason.KEY_MISSING
+    assert error.message == "Secret team-a/nhs has no key crt: name one that it has (ca, tls) or add it."
+
+
+async def test_of_many_keys_ten_are_listed() -> None:
+    """A Secret with hundreds of keys does not fill a condition."""
+    error = await failure(Secrets(**{f"k{number:03}": b"1" for number in range(300)}))
+    assert "k009, …)" in error.message
+    assert "k010" not in error.message
+
+
+async def test_a_secret_that_holds_nothing() -> None:
+    """A Secret without data has no key at all, which is said."""
+    secrets = Secrets()
+    secrets.data = None
+    assert "holds nothing" in (await failure(secrets)).message
+
+
+@pytest.mark.parametrize("excess", [1, 2, 3, 4, MIB])
+async def test_a_value_that_is_too_large(excess: int) -> None:
+    """One byte more than 1 MiB is TooLarge."""
+    error = await failure(Secrets(crt=b"x" * (MIB + excess)))
+    assert (error.reason, error.worth_retry) == (Reason.TOO_LARGE, False)
+
+
+async def test_a_secret_that_the_operator_may_not_read() -> None:
+    """Missing rights are AccessDenied, and the message says which are missing."""
+    error = await failure(Secrets(error=KubeError(Reason.FORBIDDEN, "no", status=403)))
+    assert error.reason is Reason.ACCESS_DENIED
+    assert "the verb get on secrets" in error.message
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, worth_retry=True, retry_after=7.0),
+        KubeError(Reason.FORBIDDEN, "its token is not accepted", status=401, retry_after=7.0),
+    ],
+)
+async def test_an_api_server_that_is_in_trouble(trouble: KubeError) -> None:
+    """What will pass by itself is SourceUnavailable, worth another try, and keeps the time that was asked for."""
+    error = await failure(Secrets(error=trouble))
+    assert (error.reason, error.worth_retry, error.retry_after) == (Reason.SOURCE_UNAVAILABLE, True, 7.0)
+
+
+async def test_another_kind_of_reference_is_a_mistake_of_ours() -> None:
+    """An S3 reference never gets here."""
+    with pytest.raises(TypeError):
+        await SecretReader(Secrets()).read("team-a", S3Source("store", "key"))
+
+
+async def test_a_password_is_read_without_its_line_end() -> None:
+    """The line end that `echo` leaves is not part of a password; blanks are."""
+    reader = SecretReader(Secrets(password=" päss word \r\n".encode()))
+    ref = SecretKeyRef("nhs", "password")
+    assert await reader.read_secret_text("a", ref, missing=Reason.PASSWORD_NOT_FOUND) == " päss word "
+    assert (await reader.read_secret_value("a", ref, missing=Reason.PASSWORD_NOT_FOUND)).endswith(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [
+        (Secrets(error=KubeError(Reason.NOT_FOUND, "no", status=404)), "does not exist"),
+        (Secrets(other=b"1"), "has no key token"),
+        (Secrets(token=b""), "is empty"),
+        (Secrets(token=b"\n"), "is empty"),
+        (Secrets(token=b"\xff\xfe"), "not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("reason", [Reason.TOKEN_NOT_FOUND, Reason.PASSWORD_NOT_FOUND])
+async def test_a_value_that_is_not_there_has_the_callers_reason(secrets: Secrets, words: str, reason: Reason) -> None:
+    """Whether a token or a password is missing, only the caller knows."""
+    with pytest.raises(SourceError, match=words) as caught:
+        await SecretReader(secrets).read_secret_text("a", SecretKeyRef("slack", "token"), missing=reason)
+    assert caught.value.reason is reason
+
+
+async def test_several_keys_are_read_at_one_moment() -> None:
+    """Keys that belong together come from one answer; what is optional may be absent or empty, what is required not."""
+    secrets = Secrets(id=b"1", key=b"2", session=b"")
+    reader = SecretReader(secrets)
+    values = await reader.read_secret_values(
+        "a", "s3", required=("id", "key"), optional=("session", "other"), missing=Reason.CREDENTIALS_INVALID
+    )
+    assert values == {"id": b"1", "key": b"2"}
+    assert len(secrets.asked) == 1
+    with pytest.raises(SourceError, match="key session is empty") as caught:
+        await reader.read_secret_values("a", "s3", required=("session",), missing=Reason.CREDENTIALS_INVALID)
+    assert caught.value.reason is Reason.CREDENTIALS_INVALID
+
+
+async def test_no_value_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """A private key shows in no repr, error, traceback or log, however it fails."""
+    caplog.set_level(logging.DEBUG)
+    secrets = Secrets(crt=CANARY, big=CANARY * 40_000, binary=CANARY + b"\xff")
+    reader, shown = SecretReader(secrets), ""
+    shown += repr(await reader.read("a", SecretSource("nhs", "crt"))) + repr(reader)
+    for key in ("none", "big"):
+        shown += "".join(traceback.format_exception(await failure(secrets, key)))
+    with pytest.raises(SourceError) as caught:
+        await reader.read_secret_text("a", SecretKeyRef("nhs", "binary"), missing=Reason.PASSWORD_NOT_FOUND)
+    shown += "".join(traceback.format_exception(caught.value)) + caplog.text
+    for form in (CANARY, base64.b64encode(CANARY), CANARY.hex().encode()):
+        assert form.decode()[:24] not in shown
