@@ -125,6 +125,8 @@ def _from_pem(text: bytes, password: str | None) -> Bundle:
         blocks = read_blocks(text)
     except TooManyBlocksError:
         raise _too_many() from None
+    if not blocks:
+        raise advice.not_understood(text)
     for block in blocks:
         _add_block(bundle, block, password)
     return bundle
@@ -149,6 +151,8 @@ def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
 
 
 def _add_container(bundle: Bundle, data: bytes, kind: Kind, password: str | None) -> None:
+    if any(each in CONTAINERS for each in bundle.kinds):
+        raise _too_many()  # each may take seconds, so there is one in a file
     if not bundle.certificates:
         bundle.container_format = _FORMATS[kind]
     bundle.kinds.append(kind)
@@ -179,5 +183,5 @@ def _from_base64(text: bytes, password: str | None, encoded_times: int) -> Bundl
 def _too_many() -> CertificateError:
     return CertificateError(
         Reason.TOO_LARGE,
-        f"it holds more than {MAX_CERTIFICATES} blocks: put only the client certificate and its chain there",
+        "it holds too many certificates: put only the client certificate and its chain there",
     )

@@ -21,7 +21,7 @@ _LONGEST_ANSWER = 4 * 1024 * 1024
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 _MESSAGES = {
-    Reason.PASSWORD_REQUIRED: "the container is encrypted: name the Secret key that holds its password",
+    Reason.PASSWORD_REQUIRED: "the container is encrypted: give its password (passwordSecretRef, or --password-file)",
     Reason.PASSWORD_INCORRECT: "the password does not open the container: correct it, or export the container again",
     Reason.TOO_EXPENSIVE: "opening the container takes too much work, its iteration counts are too high:"
     " export it again with fewer iterations",

@@ -28,9 +28,12 @@ class MalformedError(ValueError):
     """The bytes are not what X.690 or the structure that was expected asks for. Its text holds none of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Element:
-    """One element inside a buffer that it shares with its neighbours."""
+    """One element inside a buffer that it shares with its neighbours.
+
+    Not frozen, because that triples what it costs to make one, and a certificate has fifty.
+    """
 
     buffer: bytes = field(repr=False)
     tag: int

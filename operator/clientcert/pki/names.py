@@ -9,7 +9,8 @@ from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
 
 COMMON_NAME = NameOID.COMMON_NAME.dotted_string
 _MAX_ATTRIBUTES = 100
-"""A name with more is not read: real ones have about five."""
+_LONGEST_NAME = 16 * 1024
+"""A name with more attributes or octets is not read: real ones have about five, and a hundred."""
 
 _RFC_4514_NAMES = {
     COMMON_NAME: "CN",
@@ -52,6 +53,8 @@ def read_name(name: Element) -> tuple[str, str]:
     Takes what a strict reader refuses: an RDN without or with too many attributes, and text in another encoding than
     its tag says. Raises MalformedError if attributes cannot even be told apart.
     """
+    if name.content_end - name.content_start > _LONGEST_NAME:
+        raise MalformedError("too long")
     rdns: list[str] = []
     common_name = None
     attributes_seen = 0

@@ -63,8 +63,9 @@ class _Container:
     """A PFX whose outermost layers have been told apart; raises MalformedError if they cannot be."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        _, auth_safe, *mac_data = read_element(data).children()
+        pfx = read_element(data)
+        self._encoded = pfx.encoded
+        _, auth_safe, *mac_data = pfx.children()
         self._mac_data = mac_data[0] if mac_data else None
         content_type, content = auth_safe.children()
         if content_type.object_identifier() != _DATA:
@@ -99,7 +100,7 @@ class _Container:
             try:
                 opened = self._decrypted(secret)
             except UnknownAlgorithmError:
-                return _open_with_library(self._data, candidate)
+                return _open_with_library(self._encoded, candidate)
             if opened is not None:
                 for contents in opened:
                     _collect(read_element(contents), bags)

@@ -1,0 +1,20 @@
+"""The group that every verb belongs to.
+
+What a verb needs from outside comes through click's context object, a mapping that the composition root passes as
+`cli(obj=...)`: `now`, a function that returns the time (aware UTC). `run` is added there as well, because it stands
+above this layer.
+"""
+
+import click
+
+from clientcert import __version__
+from clientcert.cli.inspect import inspect
+
+
+@click.group(name="clientcert", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clientcert")
+def cli() -> None:
+    """Look after the mTLS client certificates that were handed to consumers outside the cluster."""
+
+
+cli.add_command(inspect)
