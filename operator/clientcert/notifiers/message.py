@@ -2,24 +2,160 @@
 
 from dataclasses import dataclass
 
-from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
+
+LONGEST_URL = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said about one certificate. Plain text throughout: each channel escapes it in its own way."""
+    """What is said about one certificate.
+
+    Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
+    it in its own way. People's names and addresses stand in the facts alone, under `Contact`.
+    """
 
     kind: MessageKind
     reason: str
-    """What an Event is called: `Expiring`, `Expired`, `Renewed`, or the reason of the problem."""
+    """What an Event is called: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the reason of the problem."""
     text: str
-    """The sentence; alone it tells who, where and how long."""
+    """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
     """Name and value, in reading order: consumer, environment, days left, date, serial number, owner, contact."""
     next_step: str
+    """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
     """For whoever looks closer: object, source, subject, issuer, fingerprint, what went before."""
     runbook_url: str
+    """http or https; empty if there is none that could be followed."""
     object_key: ObjectKey
     object_uid: str
+
+
+def compose(
+    key: ObjectKey,
+    uid: str,
+    declaration: Declaration,
+    assessment: Assessment,
+    policy: AlertPolicy,
+    notification: DueNotification,
+    recorded: Recorded,
+) -> Message:
+    """Say what is due. `recorded` is what the status says before this message is sent."""
+    situation = Situation.of(declaration, assessment, policy, notification, recorded)
+    said = say(situation)
+    return Message(
+        kind=notification.kind,
+        reason=said.reason,
+        text=said.text,
+        facts=tuple(_facts(declaration, assessment, situation)),
+        next_step=said.next_step,
+        details=tuple(_details(key, declaration, assessment, notification, recorded)),
+        runbook_url=_link(policy.runbook_url),
+        object_key=key,
+        object_uid=uid,
+    )
+
+
+def _facts(declaration: Declaration, assessment: Assessment, situation: Situation) -> list[tuple[str, str]]:
+    facts = [("Consumer", situation.name), ("Environment", situation.environment)]
+    accepted = assessment.accepted
+    if accepted is not None:
+        facts += [
+            ("Time left", time_left(accepted.not_after, assessment.now)),
+            ("Expires", minute(accepted.not_after)),
+            ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
+        ]
+    old = situation.predecessor
+    if situation.notification.kind is MessageKind.CLOSING and old is not None:
+        serial_number = clean(old.serial_number, LONGEST_VALUE)
+        facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
+    if situation.owner:
+        facts.append(("Owner", situation.owner))
+    facts.append(("Contact", _contact(declaration.contact)))
+    if situation.problem:
+        facts.append(("Problem", situation.problem))
+    return facts
+
+
+def _contact(contact: Contact) -> str:
+    """Whom to ask: the technical contact, else the business contact, else the one in Slack."""
+    for role, person in (("technical", contact.technical), ("business", contact.business)):
+        if person is not None and (words := _person(person)):
+            return f"{words} ({role} contact)"
+    slack = contact.slack_email or contact.slack_member_id
+    if slack:
+        return f"{clean(slack, LONGEST_VALUE)} (in Slack)"
+    return "none declared"
+
+
+def _person(person: Person) -> str:
+    return ", ".join(clean(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
+
+
+def _details(
+    key: ObjectKey,
+    declaration: Declaration,
+    assessment: Assessment,
+    notification: DueNotification,
+    recorded: Recorded,
+) -> list[tuple[str, str]]:
+    namespace, name = (clean(part, LONGEST_VALUE) for part in key)
+    details = [
+        ("Object", f"ClientCertificate {name} in namespace {namespace}"),
+        ("Source", clean(str(declaration.source), LONGEST_NAME)),
+    ]
+    if assessment.accepted is not None:
+        details += _about(assessment.accepted)
+    record = recorded.channel(notification.channel.name)
+    if record is not None and record.last_sent is not None:
+        details.append(("Last message here", minute(record.last_sent)))
+    upcoming = next_stage(assessment, notification.channel)
+    if upcoming is not None:
+        details.append(("Next alert here", minute(upcoming.slot)))
+    if recorded.history:
+        details.append(("Before it", _history(recorded)))
+    details.append(("Look closer", f"kubectl describe clientcertificate {name} --namespace {namespace}"))
+    return details
+
+
+def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
+    about = [
+        ("Subject", clean(certificate.subject_dn, LONGEST_NAME) or "empty"),
+        ("Issuer", clean(certificate.issuer_dn, LONGEST_NAME) or "empty"),
+        ("Key", clean(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
+        ("Valid from", minute(certificate.not_before)),
+        ("SHA-256 fingerprint", clean(certificate.fingerprint_sha256, LONGEST_VALUE)),
+        ("openssl x509 -serial", f"serial={_as_openssl_shows(certificate.serial_number)}"),
+    ]
+    if certificate.warnings:
+        about.append(("Warnings", clean("; ".join(certificate.warnings), LONGEST_NAME)))
+    return about
+
+
+def _as_openssl_shows(serial_number: str) -> str:
+    """Whole octets in upper case."""
+    digits = clean(serial_number, LONGEST_VALUE).upper()
+    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
+    return sign + digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _history(recorded: Recorded) -> str:
+    entries = (
+        f"serial number {clean(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
+        f" replaced on {day(old.replaced_time)}"
+        for old in recorded.history
+    )
+    return "; ".join(entries)
+
+
+def _link(url: str) -> str:
+    """The runbook's address, if it is one that a person can follow and nothing else."""
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" <>|\"'`\\")
+    return url if plain and len(url) <= LONGEST_URL and url.lower().startswith(("https://", "http://")) else ""

@@ -1,0 +1,220 @@
+"""What is said about a certificate and what should be done about it, for every way it can stand.
+
+The sentence of the documentation stands first wherever a date is near. What is wrong with the source stands
+first only where no date is near, because then it is the reason for the alert.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
+from clientcert.lifecycle.assessment import Assessment, Phase, Problem
+from clientcert.lifecycle.declaration import Contact, Declaration, Person
+from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
+from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded, Replaced
+from clientcert.lifecycle.schedule import duration
+from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, days_ago, fill
+
+LONGEST_TEXT = 1000
+LONGEST_STEP = 1500
+LONGEST_PROBLEM = 500
+
+_CEASE = "The alerts cease when a valid certificate is there."
+
+Predecessor: TypeAlias = AcceptedCertificate | Replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The part of a message that depends on how the certificate stands."""
+
+    reason: str
+    text: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a sentence may speak of. The texts in it are harmless already."""
+
+    assessment: Assessment
+    policy: AlertPolicy
+    notification: DueNotification
+    contact: Contact
+    predecessor: Predecessor | None
+    """The certificate that the current one took the place of."""
+    first_reading: bool
+    """The channel was alerted only because no certificate had ever been read."""
+    name: str
+    environment: str
+    owner: str
+    source: str
+    problem: str
+    """What is wrong with the source; empty when nothing is."""
+
+    @classmethod
+    def of(
+        cls,
+        declaration: Declaration,
+        assessment: Assessment,
+        policy: AlertPolicy,
+        notification: DueNotification,
+        recorded: Recorded,
+    ) -> "Situation":
+        """`recorded` is what the status says before the message is sent."""
+        record = recorded.channel(notification.channel.name)
+        problem = assessment.problem.message if assessment.problem else ""
+        return cls(
+            assessment=assessment,
+            policy=policy,
+            notification=notification,
+            contact=declaration.contact,
+            predecessor=_predecessor(assessment, recorded),
+            first_reading=record is not None and not record.fingerprint_sha256,
+            name=clean(declaration.consumer, LONGEST_VALUE),
+            environment=clean(declaration.environment, LONGEST_VALUE),
+            owner=clean(declaration.owner, LONGEST_VALUE),
+            source=clean(str(declaration.source), LONGEST_NAME),
+            problem=clean(problem.rstrip(". "), LONGEST_PROBLEM),
+        )
+
+    @property
+    def subject(self) -> str:
+        """How every sentence but a policy's own begins."""
+        return f"The certificate for {self.name} in {self.environment}"
+
+
+def say(situation: Situation) -> Said:
+    """What the notification has to say."""
+    accepted, problem = situation.assessment.accepted, situation.assessment.problem
+    if accepted is None:
+        said = _nothing_read(situation, problem)
+    elif situation.notification.kind is MessageKind.CLOSING:
+        said = _closing(situation, accepted)
+    elif problem is not None and not _in_window(situation, accepted):
+        said = _problem(situation, accepted, problem)
+    else:
+        said = _expiry(situation, accepted)
+    return Said(said.reason, clean(said.text, LONGEST_TEXT), clean(said.next_step, LONGEST_STEP))
+
+
+def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | None:
+    """Whom the accepted certificate replaced: seen in this very moment, or remembered when its message was delayed."""
+    if assessment.replaced is not None or assessment.accepted is None or not recorded.history:
+        return assessment.replaced
+    latest = recorded.history[0]
+    return latest if latest.serial_number != assessment.accepted.serial_number else None
+
+
+def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
+    """Whether the date itself is reason for an alert."""
+    if accepted.not_before > accepted.not_after:
+        return False
+    starts = max(situation.policy.start_days_before, situation.notification.channel.schedule.start_days_before)
+    return duration(accepted.not_after, situation.assessment.now) <= starts
+
+
+def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
+    now = situation.assessment.now
+    ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
+    if situation.problem:
+        ask = f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)}"
+    ask += " The alerts cease when it is there."
+    if has_expired(situation, accepted):
+        ago = days_ago(accepted.not_after, now)
+        text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: it has not been replaced"
+        return Said("Expired", text, f"{situation.name} may be cut off already. {ask}")
+    left = duration(accepted.not_after, now)
+    if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
+        return Said("Expiring", f"{situation.subject} will expire within the next 24 hours", ask)
+    values = {
+        "name": situation.name,
+        "environment": situation.environment,
+        "duration": str(max(left, 1)),
+        "date": day(accepted.not_after),
+        "serialNumber": clean(accepted.serial_number, LONGEST_VALUE),
+        "owner": situation.owner,
+    }
+    return Said("Expiring", fill(situation.policy.message, values), ask)
+
+
+def has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
+    """Whether it has; at the very second of notAfter the first stage after it is due, so then, too."""
+    stage = situation.notification.stage
+    after = stage is not None and stage < 0 and situation.assessment.now >= accepted.not_after
+    return after or situation.assessment.now > accepted.not_after
+
+
+def _nothing_read(situation: Situation, problem: Problem | None) -> Said:
+    if problem is None:
+        return Said("Pending", f"{situation.subject} has not been read yet", "Nothing: it will be read soon.")
+    text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so nobody knows its date"
+    return Said(problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
+
+
+def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> Said:
+    if situation.assessment.source_problem:
+        text = f"{situation.subject} {_fault(problem)}: {situation.problem}"
+        step = f"Mend the source: {situation.source}. Until then nobody can tell from here whether it was renewed."
+    else:
+        text = f"{situation.subject} needs attention: {situation.problem}"
+        step = f"Put a certificate that can be used into {situation.source}."
+    if accepted.not_before <= accepted.not_after:
+        text += f"; the last known one expires on {day(accepted.not_after)}"
+    return Said(problem.reason, text, f"{step} {_CEASE}")
+
+
+def _fault(problem: Problem) -> str:
+    return "is missing" if problem.phase is Phase.MISSING else "could not be read"
+
+
+def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
+    serial_number = clean(accepted.serial_number, LONGEST_VALUE)
+    ends = f"valid until {day(accepted.not_after)}"
+    if situation.assessment.now > accepted.not_after:
+        ends = f"which expired on {day(accepted.not_after)}"
+    if situation.first_reading:
+        reason, text = "SourceReadable", f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
+    else:
+        reason, text = "Renewed", f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
+    old = situation.predecessor
+    sooner = old is not None and not situation.first_reading and accepted.not_after < old.not_after
+    if old is not None and sooner:
+        text += f", sooner than the one before it ({day(old.not_after)})"
+    if situation.problem:
+        text += f"; but {situation.problem}"
+    return Said(reason, text, _after_closing(situation, accepted, sooner=sooner))
+
+
+def _after_closing(situation: Situation, accepted: AcceptedCertificate, *, sooner: bool) -> str:
+    if situation.problem:
+        return "The alerts go on until that is done."
+    check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
+    if _in_window(situation, accepted):
+        return f"{check}This one needs to be renewed as well, so the alerts go on."
+    upcoming = next_stage(situation.assessment, situation.notification.channel)
+    begins = f"; those for this certificate begin on {day(upcoming.slot)}" if upcoming else ""
+    return f"{check or 'Nothing to do. '}The alerts have ceased{begins}."
+
+
+def _ask(contact: Contact, name: str) -> str:
+    """Names the role only: a next step is also shown where people's names must not be."""
+    if _is_known(contact.technical):
+        return "Ask the technical contact to renew it"
+    if _is_known(contact.business):
+        return "Ask the business contact for a technical contact who can renew it"
+    if contact.slack_email or contact.slack_member_id:
+        return "Ask the contact in Slack to renew it"
+    return f"Find out who is behind {name}, add them to spec.contact and ask them to renew it"
+
+
+def _is_known(person: Person | None) -> bool:
+    return person is not None and bool(person.name.strip() or person.email.strip())
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

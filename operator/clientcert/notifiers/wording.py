@@ -1,0 +1,76 @@
+"""The small change of messages: values made harmless, templates filled, dates and spans of time spelled out."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+LONGEST_VALUE = 253
+"""As long as the name of a Kubernetes object may be."""
+LONGEST_NAME = 600
+"""For distinguished names and the like."""
+DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+_FIELD = re.compile(r"\{(name|environment|duration|date|serialNumber|owner)\}")
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
+_BLANKS = re.compile(
+    # Letters, marks and symbols that draw nothing, which Unicode files under other categories than "format".
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def clean(value: str, limit: int) -> str:
+    """One line of text without anything that hides, reorders or breaks what is around it, `limit` characters long.
+
+    White space of any kind becomes one space. A character that cannot be seen (controls, bidirectional
+    overrides, zero width) becomes U+FFFD rather than nothing: a name that holds one must not look like another.
+    """
+    line = " ".join(value[: 4 * limit].split())
+    seen = "".join("\ufffd" if unicodedata.category(each) in _UNSEEN else each for each in _BLANKS.sub("\ufffd", line))
+    shortened = len(value) > 4 * limit and len(seen) <= limit
+    return cut(seen + "…" if shortened else seen, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, the last one an ellipsis if any were left out."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values in for the fixed fields of a message template, in one pass: what a value says is never a field."""
+    return _FIELD.sub(lambda field: values[field[1]], template)
+
+
+def day(moment: datetime) -> str:
+    """The date in UTC, as ISO 8601 writes it."""
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def minute(moment: datetime) -> str:
+    """Date and time, with its zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "minutes") + " UTC"
+
+
+def time_left(until: datetime, now: datetime) -> str:
+    """Days and hours to come, rounded down; for a moment that has passed, how long ago it was."""
+    if now >= until:
+        return f"none: expired {_span(now - until)} ago"
+    return _span(until - now)
+
+
+def days_ago(since: datetime, now: datetime) -> str:
+    """Whole days that have passed."""
+    days = (now - since) // DAY
+    return f"{count(days, 'day')} ago" if days > 0 else "less than a day ago"
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun: `1 day`, `2 days`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _span(span: timedelta) -> str:
+    days, rest = divmod(span, DAY)
+    hours = rest // _HOUR
+    parts = [count(days, "day")] * (days > 0) + [count(hours, "hour")] * (hours > 0)
+    return ", ".join(parts) or "less than an hour"
