@@ -1,0 +1,103 @@
+"""What may go wrong with a call to Slack, and a script of which call it happens to."""
+
+import json
+import random
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How one call is answered instead of as usual."""
+
+    status: int = 200
+    body: str = ""
+    """Empty: the usual answer, if the status is 200."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    """Seconds before the answer."""
+    cut: bool = False
+    """The connection ends without an answer."""
+    accepted: bool = False
+    """The message is taken before the fault happens: the sender cannot know."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether the answer is another than the usual one."""
+        return self.cut or self.status != 200 or bool(self.body)
+
+    @property
+    def kind(self) -> str:
+        """The content type of its body."""
+        return "application/json" if self.body.startswith("{") else "text/html"
+
+    @classmethod
+    def rate_limited(cls, seconds: int | str | None = 1) -> "Fault":
+        headers = {} if seconds is None else {"Retry-After": str(seconds)}
+        return cls(status=429, body=json.dumps({"ok": False, "error": "ratelimited"}), headers=headers)
+
+    @classmethod
+    def error(cls, code: str) -> "Fault":
+        """As the Web API says no: HTTP 200 and `ok: false`."""
+        return cls(body=json.dumps({"ok": False, "error": code}))
+
+    @classmethod
+    def http(cls, status: int, body: str = "no", **headers: str) -> "Fault":
+        return cls(status=status, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    @classmethod
+    def slow(cls, seconds: float) -> "Fault":
+        return cls(delay=seconds)
+
+    @classmethod
+    def cut_off(cls) -> "Fault":
+        return cls(cut=True)
+
+    def once_accepted(self) -> "Fault":
+        """The same fault, after the message was taken."""
+        return replace(self, accepted=True)
+
+
+PASS = Fault()
+"""No fault: so that `fail_next(PASS, Fault.http(500))` lets the first call through."""
+
+
+class FaultScript:
+    """Which fault the next call meets. A place is a channel, a method of the Web API, or "" for all calls."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, deque[Fault]] = defaultdict(deque)
+        self._always: dict[str, Fault] = {}
+        self._rates: dict[str, tuple[float, Fault]] = {}
+        self._random = random.Random(0)
+
+    def next(self, place: str, faults: tuple[Fault, ...]) -> None:
+        self._next[place].extend(faults)
+
+    def always(self, place: str, fault: Fault) -> None:
+        self._always[place] = fault
+
+    def rate(self, place: str, share: float, fault: Fault, seed: int) -> None:
+        self._random.seed(seed)
+        self._rates[place] = (share, fault)
+
+    def clear(self, place: str) -> None:
+        for script in (self._next, self._always, self._rates):
+            script.pop(place, None)
+
+    def clear_all(self) -> None:
+        for script in (self._next, self._always, self._rates):
+            script.clear()
+
+    def take(self, *places: str) -> Fault:
+        """The fault of a call that concerns these places, the most exact first."""
+        for place in (*places, ""):
+            if self._next.get(place):
+                return self._next[place].popleft()
+            if place in self._always:
+                return self._always[place]
+            share, fault = self._rates.get(place, (0.0, PASS))
+            if self._random.random() < share:
+                return fault
+        return PASS

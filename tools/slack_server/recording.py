@@ -1,0 +1,78 @@
+"""What arrived at the server, as it arrived."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+_SPECIAL = re.compile(r"<([!@#][^>]*)>")
+_LINK = re.compile(r"<(https?://[^|>]+)(?:\|[^>]*)?>")
+_BARE_MENTION = re.compile(r"@(?:here|channel|everyone)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message that was taken."""
+
+    time: datetime
+    channel: str
+    """Its name, with `#`; or the member's ID for a direct message."""
+    channel_id: str
+    ts: str
+    thread_ts: str
+    """Empty unless it is a reply."""
+    text: str
+    blocks: tuple[dict[str, Any], ...]
+    via: str
+    """`chat.postMessage` or `webhook`."""
+    payload: dict[str, Any] = field(repr=False)
+
+    @property
+    def mentions(self) -> tuple[str, ...]:
+        """Whom Slack would notify beyond those who follow the channel."""
+        found = [special for text in self._interpreted() for special in _SPECIAL.findall(text)]
+        if self.payload.get("link_names") or self.payload.get("parse") == "full":
+            found += [name for text in self._interpreted() for name in _BARE_MENTION.findall(text)]
+        return tuple(found)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """What could be clicked."""
+        return tuple(link for text in self._interpreted() for link in _LINK.findall(text))
+
+    def texts(self) -> Iterator[str]:
+        """Every text of its blocks, in reading order; its own if it has none."""
+        for text in _text_objects(list(self.blocks)):
+            yield text["text"]
+        if not self.blocks:
+            yield self.text
+
+    def _interpreted(self) -> list[str]:
+        """The texts in which Slack looks for mentions and links."""
+        return [self.text] + [text["text"] for text in _text_objects(list(self.blocks)) if text["type"] == "mrkdwn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, taken or not."""
+
+    time: datetime
+    method: str
+    channel: str
+    status: int
+    """The HTTP status of the answer; 0 if there was none."""
+    error: str
+    """Slack's error code; empty if there was none."""
+    headers: dict[str, str] = field(repr=False)
+
+
+def _text_objects(value: object) -> Iterator[dict[str, str]]:
+    if isinstance(value, dict):
+        if value.get("type") in {"plain_text", "mrkdwn"} and isinstance(value.get("text"), str):
+            yield value
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _text_objects(each)

@@ -1,0 +1,188 @@
+"""What the server knows and remembers: channels, tokens, users, messages, and the faults that are to come."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tools.slack_server.faults import Fault, FaultScript
+from tools.slack_server.limits import complaint
+from tools.slack_server.recording import Call, Posted
+from tools.slack_server.rendering import render
+
+TOKEN = "xoxb-loopback-token"
+CHANNEL = "#integration-api-alerts"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A member of the workspace."""
+
+    id: str
+    name: str
+    real_name: str = ""
+    email: str = ""
+    deleted: bool = False
+    is_bot: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        profile = {"real_name": self.real_name, "display_name": self.name, "email": self.email}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "real_name": self.real_name,
+            "deleted": self.deleted,
+            "is_bot": self.is_bot,
+            "profile": profile,
+        }
+
+
+class RefusedError(Exception):
+    """A call that Slack answers with an error code; for a webhook, with an HTTP status as well."""
+
+    def __init__(self, code: str, status: int = 200) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+
+
+class Workspace:
+    """One workspace with a few channels, and what happened in it."""
+
+    def __init__(
+        self,
+        *,
+        channels: Iterable[str] = (CHANNEL,),
+        tokens: Iterable[str] = (TOKEN,),
+        users: Iterable[User] = (),
+        port: int = 0,
+        delay: float = 0.0,
+        on_message: Callable[[Posted], None] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.channels = {identity("C", with_hash(name)): with_hash(name) for name in channels}
+        self.tokens = list(tokens)
+        self.users = list(users)
+        self.port = port
+        """0: any that is free, which is known once it is started."""
+        self.delay = delay
+        """Seconds before every answer."""
+        self.messages: list[Posted] = []
+        """What was taken, in the order of arrival."""
+        self.calls: list[Call] = []
+        """What was asked, taken or not."""
+        self.clock = clock
+        self.faults = FaultScript()
+        self._on_message = on_message
+        self._changed = threading.Condition()
+
+    def fail_next(self, *faults: Fault, place: str = "") -> None:
+        """Each of the next calls meets one of these. A place is a channel, a method, or "" for any post."""
+        self.faults.next(self.place(place), faults)
+
+    def fail_always(self, fault: Fault, *, place: str = "") -> None:
+        self.faults.always(self.place(place), fault)
+
+    def fail_rate(self, share: float, fault: Fault, *, place: str = "", seed: int = 0) -> None:
+        """A share of all calls, chosen by a seeded generator."""
+        self.faults.rate(self.place(place), share, fault, seed)
+
+    def recover(self, place: str | None = None) -> None:
+        """No more faults there; without a place, none at all."""
+        if place is None:
+            self.faults.clear_all()
+        else:
+            self.faults.clear(self.place(place))
+
+    def in_channel(self, channel: str = CHANNEL) -> list[Posted]:
+        """What people see in the channel: everything but replies in threads."""
+        return [each for each in self.messages if each.channel == with_hash(channel) and not each.thread_ts]
+
+    def replies(self, message: Posted) -> list[Posted]:
+        return [
+            each for each in self.messages if each.thread_ts == message.ts and each.channel_id == message.channel_id
+        ]
+
+    def rendered(self, start: int = 0) -> str:
+        """All messages from the `start`-th on as people see them, each with its thread."""
+        shown = [render(each, self.replies(each)) for each in self.messages[start:] if not each.thread_ts]
+        return "\n".join(shown)
+
+    def wait_for(self, condition: Callable[["Workspace"], bool], seconds: float = 30.0) -> bool:
+        """Block until the condition holds, asked anew after each message. From a coroutine: `asyncio.to_thread`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: condition(self), seconds)
+
+    # What calls do.
+
+    def authorise(self, token: str) -> None:
+        if not token:
+            raise RefusedError("not_authed")
+        if token not in self.tokens:
+            raise RefusedError("invalid_auth")
+
+    def find_channel(self, channel: object) -> str:
+        """The ID of a channel or user that may be posted to."""
+        names = {name: identifier for identifier, name in self.channels.items()}
+        members = {user.id for user in self.users if not user.deleted}
+        if isinstance(channel, str) and channel:
+            if channel in self.channels or channel in members:
+                return channel
+            if with_hash(channel) in names:
+                return names[with_hash(channel)]
+        raise RefusedError("channel_not_found")
+
+    def find_webhook(self, team: str, hook: str, secret: str) -> str:
+        """The ID of the channel that this webhook posts to."""
+        for identifier, name in self.channels.items():
+            if (team, hook, secret) == webhook_parts(name):
+                return identifier
+        raise RefusedError("no_service", 404)
+
+    def take(self, channel_id: str, payload: dict[str, Any], via: str) -> Posted:
+        """Check a message as Slack does, and keep it."""
+        error = complaint(payload)
+        if error:
+            raise RefusedError(error)
+        thread = str(payload.get("thread_ts") or "")
+        with self._changed:
+            if thread and thread not in {each.ts for each in self.messages}:
+                raise RefusedError("thread_not_found")
+            now = self.clock()
+            posted = Posted(
+                time=now,
+                channel=self.channels.get(channel_id, channel_id),
+                channel_id=channel_id,
+                ts=f"{int(now.timestamp())}.{len(self.messages) + 1:06d}",
+                thread_ts=thread,
+                text=payload.get("text") or "",
+                blocks=tuple(payload.get("blocks") or ()),
+                via=via,
+                payload=payload,
+            )
+            self.messages.append(posted)
+            self._changed.notify_all()
+        if self._on_message is not None:
+            self._on_message(posted)
+        return posted
+
+    def place(self, place: str) -> str:
+        """A channel by its name, however it was written; anything else as it is."""
+        place = self.channels.get(place, place)
+        return with_hash(place) if place and with_hash(place) in self.channels.values() else place
+
+
+def with_hash(channel: str) -> str:
+    return channel if channel.startswith("#") else f"#{channel}"
+
+
+def identity(prefix: str, name: str) -> str:
+    """An ID in Slack's form, always the same for the same name."""
+    return prefix + hashlib.sha256(name.encode()).hexdigest()[:10].upper()
+
+
+def webhook_parts(channel: str) -> tuple[str, str, str]:
+    """What follows `/services/` in the address of this channel's webhook; the last part is its secret."""
+    return identity("T", "team"), identity("B", channel), hashlib.sha256(f"hook {channel}".encode()).hexdigest()[:24]
