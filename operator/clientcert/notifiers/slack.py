@@ -1,0 +1,272 @@
+"""Slack: with a bot token the alert stands in the channel and its details in its thread; a webhook gets both in one.
+
+    notifier = SlackNotifier(own, api_url, read_secret, egress)
+    async with notifier:
+        receipt = await notifier.notify(channel, message)
+
+Retries are the engine's: a call is made once, and its error says whether it is worth another. Only a message that
+Slack refuses for its form is sent again at once, as plain text, so that no alert is lost to its formatting.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.declaration import SecretKeyRef
+from clientcert.lifecycle.policy import Channel, SlackAddress
+from clientcert.notifiers.interface import Receipt
+from clientcert.notifiers.message import Message
+from clientcert.notifiers.slack_answers import refusal, unavailable
+from clientcert.notifiers.slack_blocks import alert_payload, details_payload, folded_payload, plain_payload
+from clientcert.notifiers.wording import clean
+
+SLACK_API_URL = "https://slack.com/api/"
+ALERT_SECONDS = 10.0
+DETAILS_SECONDS = 5.0
+"""`notify` needs no longer than both together."""
+
+_WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+_TOKEN = re.compile(r"[!-~]{1,1024}")
+_CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
+_TIMESTAMP = re.compile(r"\d{1,16}\.\d{1,10}")
+_LONGEST_ANSWER = 256
+_LONGEST_CHANNEL = 80
+
+_log = logging.getLogger(__name__)
+_sdk_log = logging.getLogger(f"{__name__}.sdk")
+_sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
+
+ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
+"""Gives the value of one key of a Secret in the namespace; raises ClientCertError with words for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSlack:
+    """What the operator's settings allow it in Slack; everything may be empty."""
+
+    channel: str = ""
+    token: str = field(default="", repr=False)
+    webhook_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bot:
+    token: str = field(repr=False)
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Webhook:
+    url: str = field(repr=False)
+    own: bool
+    """It stands in the operator's settings, so it may lead anywhere."""
+
+
+class SlackNotifier:
+    """Sends to Slack, over sessions that live as long as the `async with` block.
+
+    What the operator's settings name is trusted. A webhook out of a tenant's Secret goes through `egress`.
+    """
+
+    def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
+        self._own = own
+        self._api_url = api_url or SLACK_API_URL
+        self._read_secret = read_secret
+        self._egress = egress
+        self._session: aiohttp.ClientSession | None = None
+        self._guarded_session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        refuse_redirects = aiohttp.TraceConfig()
+        refuse_redirects.on_request_redirect.append(_refuse_redirect)
+        timeout = aiohttp.ClientTimeout(total=ALERT_SECONDS)
+        self._guarded_session = self._egress.session(timeout=timeout)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            trace_configs=[refuse_redirects],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for session in (self._session, self._guarded_session):
+            if session is not None:
+                await session.close()
+
+    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+        """As the protocol says. Every message starts its own thread: a reply in an old one is read by nobody."""
+        try:
+            async with asyncio.timeout(ALERT_SECONDS):
+                destination = await self._destination(message.object_key.namespace, channel.slack or SlackAddress())
+                receipt = await self._send_alert(destination, message)
+        except TimeoutError:
+            raise _no_answer() from None
+        if isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
+            await self._add_details(destination, message, receipt)
+        return receipt
+
+    async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
+        payload = alert_payload if isinstance(destination, _Bot) else folded_payload
+        try:
+            return await self._post(destination, payload(message))
+        except DeliveryError as error:
+            if error.reason is not Reason.MESSAGE_REFUSED:
+                raise
+            _log.warning("%s: sent again as plain text: %s", message.object_key, error.message)
+        return await self._post(destination, plain_payload(message))
+
+    async def _add_details(self, destination: _Bot, message: Message, receipt: Receipt) -> None:
+        """The alert was sent; whatever happens to its details must not send it again."""
+        _, _, timestamp = receipt.thread_ref.partition(":")
+        if not timestamp:
+            return
+        try:
+            async with asyncio.timeout(DETAILS_SECONDS):
+                await self._post(destination, details_payload(message) | {"thread_ts": timestamp})
+        except TimeoutError:
+            _log.warning("%s: the alert was sent, but its details were not: no answer", message.object_key)
+        except DeliveryError as error:
+            _log.warning("%s: the alert was sent, but its details were not: %s", message.object_key, error.message)
+
+    async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
+        if address.webhook_ref is not None:
+            url = await self._secret(namespace, address.webhook_ref)
+            self._check_webhook(url, address.webhook_ref)
+            return _Webhook(url, own=False)
+        if address.token_ref is not None:
+            token = await self._secret(namespace, address.token_ref)
+            if not _TOKEN.fullmatch(token):
+                raise DeliveryError(
+                    Reason.TOKEN_REJECTED,
+                    f"key {address.token_ref.key} of Secret {address.token_ref.name} holds no Slack token:"
+                    " put the bot token there, which begins with xoxb-",
+                )
+            if not address.channel:
+                raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone does not say where: name the channel, too")
+            return _Bot(token, address.channel)
+        return self._own_destination(address.channel)
+
+    def _own_destination(self, channel: str) -> _Bot | _Webhook:
+        own = self._own
+        if channel and _plain_name(channel) != _plain_name(own.channel):
+            raise DeliveryError(
+                Reason.CHANNEL_NOT_ALLOWED,
+                f"the operator's own Slack token may not post to {clean(channel, _LONGEST_CHANNEL)}:"
+                " name a token of your own in tokenSecretRef",
+            )
+        if own.token and own.channel:
+            return _Bot(own.token, own.channel)
+        if own.webhook_url:
+            return _Webhook(own.webhook_url, own=True)
+        raise DeliveryError(
+            Reason.TOKEN_NOT_FOUND,
+            "the operator has no Slack channel of its own: name a token of your own in tokenSecretRef,"
+            " or set CLIENTCERT_SLACK_TOKEN and CLIENTCERT_SLACK_CHANNEL",
+        )
+
+    async def _secret(self, namespace: str, ref: SecretKeyRef) -> str:
+        try:
+            return (await self._read_secret(namespace, ref)).strip()
+        except ClientCertError as error:
+            words = f"the key to Slack cannot be read: {error.message}"
+            if error.worth_retry:
+                raise unavailable(words) from None
+            raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
+
+    def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:
+        """A tenant's webhook leads to Slack, or to a host that the settings list."""
+        try:
+            listed, parts = self._egress.lists(url), urlsplit(url)
+        except ClientCertError:
+            listed, parts = False, urlsplit("")
+        slack = parts.scheme == "https" and parts.hostname in _WEBHOOK_HOSTS and parts.port in {None, 443}
+        if not (slack or listed):
+            raise DeliveryError(
+                Reason.ENDPOINT_NOT_ALLOWED,
+                f"key {ref.key} of Secret {ref.name} holds no address of a Slack webhook: put the one there that"
+                " Slack gave you, which begins with https://hooks.slack.com/",
+            )
+
+    async def _post(self, destination: _Bot | _Webhook, payload: dict[str, Any]) -> Receipt:
+        try:
+            if isinstance(destination, _Bot):
+                return await self._post_as_bot(destination, payload)
+            return await self._post_to_webhook(destination, payload)
+        except DeliveryError:
+            raise
+        except ClientCertError as error:
+            raise DeliveryError(error.reason, f"the webhook was not called: {error.message}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise _no_answer() from None
+            raise unavailable(f"Slack cannot be reached ({type(error).__name__})") from None
+
+    async def _post_as_bot(self, bot: _Bot, payload: dict[str, Any]) -> Receipt:
+        client = AsyncWebClient(
+            bot.token, base_url=self._api_url, session=self._open(self._session), retry_handlers=[], logger=_sdk_log
+        )
+        client.proxy = None  # the SDK took one from the environment
+        try:
+            answer = await client.chat_postMessage(channel=bot.channel, **payload)
+        except SlackApiError as error:
+            raise _refused(error.response) from None
+        except (SlackClientError, AttributeError, TypeError, ValueError):
+            # What the SDK makes of an answer that is not a JSON object.
+            raise unavailable("what should be Slack gave an answer that is not Slack's") from None
+        return Receipt(_thread(answer.get("channel"), answer.get("ts")))
+
+    async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
+        session = self._open(self._session if webhook.own else self._guarded_session)
+        plain = {"Accept-Encoding": "identity"}
+        async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
+            if answer.status != 200:
+                body = await answer.content.read(_LONGEST_ANSWER)
+                code = body.decode("ascii", "replace").strip()
+                raise refusal(code, answer.status, answer.headers.get("Retry-After"))
+        return Receipt()
+
+    @staticmethod
+    def _open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+        if session is None or session.closed:  # the SDK would make one of its own
+            raise RuntimeError("a SlackNotifier sends only within its `async with` block")
+        return session
+
+
+async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _answer: object) -> None:
+    raise refusal("", 302, None)
+
+
+def _refused(answer: Any) -> DeliveryError:  # the SDK's own response or, where that could not be made, aiohttp's
+    data = getattr(answer, "data", None)
+    status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
+    return refusal(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+
+
+def _no_answer() -> DeliveryError:
+    return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
+
+
+def _plain_name(channel: str) -> str:
+    return channel.strip().removeprefix("#")
+
+
+def _thread(channel: object, timestamp: object) -> str:
+    """Where a reply goes, if the answer said so in a form that we know; it is kept in status."""
+    if not isinstance(channel, str) or not isinstance(timestamp, str):
+        return ""
+    return f"{channel}:{timestamp}" if _CHANNEL_ID.fullmatch(channel) and _TIMESTAMP.fullmatch(timestamp) else ""
