@@ -46,7 +46,7 @@ def run(**flags: Any) -> None:
 def main() -> None:
     """The entry point of `clientcert` and `kubectl clientcert`."""
     cli.add_command(run)
-    cli(obj={"now": datetime.now(UTC)})
+    cli(obj={"now": lambda: datetime.now(UTC)})
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ async def _engine(
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:
-    return await secrets.read_text(namespace, ref, reason)
+    return await secrets.read_secret_text(namespace, ref, missing=reason)
 
 
 async def _bucket_of(store: Store, namespace: str, name: str) -> Bucket | None:

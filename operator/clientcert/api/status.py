@@ -52,7 +52,7 @@ def render_status(assessment: Assessment, recorded: Recorded, generation: int) -
         },
         "alerts": {
             "lastSentTime": _time(max(sent, default=None)),
-            "channels": [_channel(record) for record in recorded.channels[:CHANNELS]],
+            "channels": [_channel(record) for record in recorded.channels[:CHANNELS]] or None,
         },
         "history": [
             {
@@ -61,7 +61,8 @@ def render_status(assessment: Assessment, recorded: Recorded, generation: int) -
                 "replacedTime": timestamp(entry.replaced_time),
             }
             for entry in recorded.history[:HISTORY]
-        ],
+        ]
+        or None,
         **render_conditions(recorded.conditions, generation),
     }
 
