@@ -10,7 +10,7 @@ from clientcert.errors import SettingsError
 from clientcert.settings import load_settings, parse_duration
 
 
-class DurationType(click.ParamType):
+class DurationType(click.ParamType[timedelta]):
     """A Go duration on the command line."""
 
     name = "duration"

@@ -110,7 +110,7 @@ async def _engine(
         clock,
         metrics,
     )
-    scheduler = Scheduler(reconciler.reconcile, clock, metrics)
+    scheduler = Scheduler(reconciler.reconcile, clock, store.clock_was_set, metrics)
     poller = StorePoller(store, stores, client, clock, metrics)
     return Engine(store, scheduler, poller, Resync(store, client, settings.namespaces, clock), stores, client, clock)
 

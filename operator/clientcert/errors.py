@@ -12,6 +12,7 @@ is, a missing key is not. Its message goes into conditions and Events as it is. 
 counter, time, request id or body of a foreign answer, and never a secret.
 """
 
+import traceback
 from enum import StrEnum
 
 
@@ -86,6 +87,12 @@ class ClientCertError(Exception):
         self.worth_retry = worth_retry
         self.retry_after = retry_after
         """Seconds that the other side asked us to wait, if it did."""
+
+
+def where(error: BaseException) -> str:
+    """Where an unexpected error happened, innermost first; not its words, which may quote what it choked on."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return f"{type(error).__name__} at " + " < ".join(f"{frame.name}:{frame.lineno}" for frame in frames)
 
 
 class SettingsError(ClientCertError):

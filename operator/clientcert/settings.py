@@ -4,7 +4,7 @@ Flags win over variables. Secrets come from variables or files (`…_FILE`) and 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -67,7 +67,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
     Raises SettingsError with the name of the variable that cannot be used.
     """
     known = {item.name for item in fields(Settings)}
-    readers = {
+    readers: dict[str, Callable[[str], Any]] = {
         "namespaces": _words,
         "port": int,
         "resync": _duration,

@@ -44,12 +44,12 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
         else:
             await engine.store_seen(dict(event["object"]))
 
-    def is_live(namespace: str, name: str, uid: str, **_: Any) -> bool:
-        return engine.has_store(ObjectKey(namespace, name), uid)
+    def is_live(namespace: str | None, name: str | None, uid: str | None, **_: Any) -> bool:
+        return engine.has_store(ObjectKey(namespace or "", name or ""), uid or "")
 
     @kopf.timer(GROUP, VERSION, CERTIFICATE_STORE.plural, interval=TIMER_SECONDS, when=is_live, registry=registry)
-    async def poll(namespace: str, name: str, **_: Any) -> None:
-        await engine.poll(ObjectKey(namespace, name))
+    async def poll(namespace: str | None, name: str | None, **_: Any) -> None:
+        await engine.poll(ObjectKey(namespace or "", name or ""))
 
     return registry
 

@@ -63,15 +63,22 @@ class CertificateReconciler:
         record = self._store.certificates.get(key)
         if record is None:
             return None
-        for _ in range(_ROUNDS):
-            policy = self._policy(record)
-            assessment = await self._assess(record, policy)
-            if self._store.certificates.get(key) is not record:
-                return None
-            told = await self._tell(record, assessment, policy)
-            await self._write(record, assessment)
-            if not told:
-                break
+        try:
+            for _ in range(_ROUNDS):
+                policy = self._policy(record)
+                assessment = await self._assess(record, policy)
+                if self._store.certificates.get(key) is not record:
+                    return None
+                told = await self._tell(record, assessment, policy)
+                await self._write(record, assessment)
+                if not told:
+                    break
+        except KubeError as error:
+            if error.reason is not Reason.CONFLICT:
+                raise
+            # The object has moved on: it is judged again as it is now, and nothing is sent twice.
+            self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
+            return self._clock()
         return self._next_look(record, assessment, policy)
 
     async def _assess(self, record: CertificateRecord, policy: AlertPolicy) -> Assessment:
@@ -124,9 +131,6 @@ class CertificateReconciler:
         try:
             return await patch_status(self._client, CLIENT_CERTIFICATE, key, record.resource_version, status)
         except KubeError as error:
-            if error.reason is Reason.CONFLICT:
-                self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
-                self._store.wake(key)
             if error.reason is not Reason.UNPROCESSABLE:
                 raise
             logger.error("%s: the API server refuses the status, so only dates and deliveries go out: %s", key, error)  # noqa: TRY400

@@ -1,9 +1,11 @@
 """The engine as the outside sees it: what was seen goes in, and it runs."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.policies import write_policy_status
@@ -12,6 +14,8 @@ from clientcert.reconcile.resync import Resync
 from clientcert.reconcile.scheduler import Scheduler
 from clientcert.reconcile.store import Body, Store
 from clientcert.sources.interface import Lists
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -69,8 +73,12 @@ class Engine:
     async def policy_seen(self, body: Body) -> None:
         """A CertificatePolicy is there, or has changed."""
         key = self.store.upsert_policy(body)
-        if key is not None:
+        if key is None:
+            return
+        try:
             await write_policy_status(self.store, self._client, key, self._clock())
+        except KubeError as error:
+            logger.warning("CertificatePolicy %s: its status cannot be written: %s", key, error.message)
 
     def policy_deleted(self, key: ObjectKey) -> None:
         """A CertificatePolicy is gone."""

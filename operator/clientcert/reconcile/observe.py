@@ -59,14 +59,13 @@ class Observer:
         password = None
         if source.password_ref is not None:
             password = await self._read_password(record.key.namespace, source.password_ref)
-        record.revision, record.read_failures = content.revision, 0
         try:
-            certificate = await _parse(content, password)
+            observation = Observation(await _parse(content, password), content.version)
         except CertificateError as error:
             self._metrics.source_errors.labels(error.reason).inc()
-            record.observation = unread(error.reason, f"{source}: {error.message}", content.version)
-        else:
-            record.observation = Observation(certificate, content.version)
+            observation = unread(error.reason, f"{source}: {error.message}", content.version)
+        if record.declaration is declaration:  # else it was declared anew meanwhile, and is read again
+            record.observation, record.revision, record.read_failures = observation, content.revision, 0
 
     def _failed(self, record: CertificateRecord, error: SourceError) -> None:
         self._metrics.source_errors.labels(error.reason).inc()

@@ -72,9 +72,10 @@ class StorePoller:
         if certificate.observation is None or certificate.declaration is None:
             return  # it has not been read yet, and is about to be
         source = certificate.declaration.source
-        if not isinstance(source, S3Source) or not listing.covers(source.key):
+        if not isinstance(source, S3Source):
             return
-        if listing.etags.get(source.key, "") != certificate.observation.version:
+        # What the prefix leaves out is in no LIST: it costs a GET a poll.
+        if not listing.covers(source.key) or listing.etags.get(source.key, "") != certificate.observation.version:
             self._store.mark_stale(certificate.key)
 
     async def _failed(self, record: StoreRecord, error: SourceError) -> None:

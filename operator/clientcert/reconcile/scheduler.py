@@ -7,16 +7,16 @@ import asyncio
 import heapq
 import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from clientcert.errors import ClientCertError
+from clientcert.errors import ClientCertError, where
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
 
 WORKERS = 24
 LONGEST_SLEEP_SECONDS = 0.25
+CLOCK_JUMP_SECONDS = 30.0
 ROUNDING = timedelta(seconds=1)
 """What falls due at an instant is done just after it, when everything that changes at that instant has changed."""
 _SLOWEST_RETRY_SECONDS = 300.0
@@ -29,8 +29,11 @@ logger = logging.getLogger(__name__)
 class Scheduler:
     """Calls `work` for each key that is woken or has fallen due; it returns when the key is due again."""
 
-    def __init__(self, work: Work, clock: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(
+        self, work: Work, clock: Callable[[], datetime], clock_was_set: Callable[[], None], metrics: Metrics
+    ) -> None:
         self._work = work
+        self._clock_was_set = clock_was_set
         self._clock = clock
         self._metrics = metrics
         self._due: dict[ObjectKey, datetime] = {}
@@ -42,6 +45,7 @@ class Scheduler:
         self._failures: dict[ObjectKey, int] = {}
         self._stopping = False
         self._ended = asyncio.Event()
+        self._last_time = clock()
         self.last_tick = time.monotonic()
         """When the scheduler last moved, on the monotonic clock; health asks."""
 
@@ -71,7 +75,7 @@ class Scheduler:
             for _ in range(WORKERS):
                 group.create_task(self._worker())
             while not self._stopping:
-                self.last_tick = time.monotonic()
+                self._watch_the_clock()
                 self._collect_due(self._clock())
                 self._metrics.queue_depth.set(self.depth)
                 await asyncio.sleep(self._until_next())
@@ -86,6 +90,16 @@ class Scheduler:
     async def idle(self) -> None:
         """Wait until nothing is under way any more, after `stop`."""
         await self._ended.wait()
+
+    def _watch_the_clock(self) -> None:
+        """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
+        moved = (self._clock() - self._last_time).total_seconds() - (time.monotonic() - self.last_tick)
+        self.last_tick, self._last_time = time.monotonic(), self._clock()
+        if abs(moved) > CLOCK_JUMP_SECONDS:
+            logger.warning("The clock was set by %.0f s; everything is looked at anew", moved)
+            self._clock_was_set()
+            for key in tuple(self._due):
+                self.wake(key)
 
     def _collect_due(self, now: datetime) -> None:
         while self._heap and self._heap[0][0] <= now:
@@ -124,9 +138,7 @@ class Scheduler:
                 return
             except Exception as error:  # noqa: BLE001 - one object's failure must never become another's
                 self._retry(key, None)
-                # The words of an unknown error may quote what it choked on; where it happened never does.
-                where = " < ".join(f"{f.name}:{f.lineno}" for f in reversed(traceback.extract_tb(error.__traceback__)))
-                logger.error("%s: unexpected %s at %s; it is tried again", key, type(error).__name__, where)  # noqa: TRY400
+                logger.error("%s: unexpected %s; it is tried again", key, where(error))  # noqa: TRY400
                 return
         self._failures.pop(key, None)
         if due is not None:

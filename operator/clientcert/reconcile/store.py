@@ -49,19 +49,16 @@ class Store:
             before = None
         if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
             return
-        if before is not None and before.generation == metadata["generation"]:
-            self._refresh(before, body)
-            return
-        self._insert(key, body, before)
+        if before is None:
+            self._insert(key, body)
+        else:
+            self._update(before, body)
 
     def remove_certificate(self, key: ObjectKey) -> None:
         """Forget a ClientCertificate; one of the same name is another one."""
         record = self.certificates.pop(key, None)
         if record is not None:
-            for reference in _references(record):
-                self._by_reference[reference].discard(key)
-                if not self._by_reference[reference]:
-                    del self._by_reference[reference]
+            self._unindex(record)
 
     def upsert_policy(self, body: Body) -> ObjectKey | None:
         """Take over a CertificatePolicy; returns its key if it says something new."""
@@ -137,8 +134,7 @@ class Store:
         for certificate_key in self.referring("secret", key):
             record = self.certificates[certificate_key]
             if not resource_version or record.revision != resource_version:
-                record.stale = True
-                self.wake(certificate_key)
+                self.mark_stale(certificate_key)
         for what, user in self._secret_users.get(key, ()):
             if what == "policy":
                 self.retry_failing(user)
@@ -164,9 +160,14 @@ class Store:
             record.stale, record.read_again = True, None
             self.wake(key)
 
-    def _insert(self, key: ObjectKey, body: Body, before: CertificateRecord | None) -> None:
-        if before is not None:
-            self.remove_certificate(key)
+    def clock_was_set(self) -> None:
+        """Whatever waits for a time waits no longer."""
+        for record in self.certificates.values():
+            record.failing, record.read_again = None, None
+        for store in self.stores.values():
+            store.next_poll = None
+
+    def _insert(self, key: ObjectKey, body: Body) -> None:
         metadata, status = body["metadata"], body.get("status") or {}
         declaration, spec_problem = _declaration(body.get("spec") or {})
         record = CertificateRecord(
@@ -179,20 +180,36 @@ class Store:
             spec_problem=spec_problem,
             recorded=parse_recorded(status),
             status_digest=digest(status),
-            sent=before.sent if before else None,
         )
         self.certificates[key] = record
-        for reference in _references(record):
-            self._by_reference.setdefault(reference, set()).add(key)
+        self._index(record)
         self.wake(key)
 
-    def _refresh(self, record: CertificateRecord, body: Body) -> None:
-        status = body.get("status") or {}
+    def _update(self, record: CertificateRecord, body: Body) -> None:
+        """The same object: what was seen of its source and what was sent stays true, unless the spec has changed."""
+        metadata, status = body["metadata"], body.get("status") or {}
+        record.resource_version = metadata["resourceVersion"]
         found = digest(status)
-        record.resource_version = body["metadata"]["resourceVersion"]
         if found != record.status_digest:
             record.recorded, record.status_digest = parse_recorded(status), found
             self.wake(record.key)
+        if metadata["generation"] != record.generation:
+            self._unindex(record)
+            record.generation = metadata["generation"]
+            record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
+            record.observation, record.revision, record.failing = None, "", None
+            self._index(record)
+            self.mark_stale(record.key)
+
+    def _index(self, record: CertificateRecord) -> None:
+        for reference in _references(record):
+            self._by_reference.setdefault(reference, set()).add(record.key)
+
+    def _unindex(self, record: CertificateRecord) -> None:
+        for reference in _references(record):
+            self._by_reference[reference].discard(record.key)
+            if not self._by_reference[reference]:
+                del self._by_reference[reference]
 
     def _secrets_of(self, what: str, key: ObjectKey, names: frozenset[str]) -> None:
         for users in self._secret_users.values():

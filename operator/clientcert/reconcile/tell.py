@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clientcert.errors import DeliveryError, Reason
+from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_stage
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration
@@ -104,8 +104,8 @@ class Teller:
     ) -> str:
         """The reason that an Event has named; empty for any other channel, or when it failed."""
         channel = notification.channel
-        message = compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record))
         try:
+            message = compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record))
             notifier = self._notifiers.get(channel.type)
             if notifier is None:
                 raise DeliveryError(
@@ -114,6 +114,12 @@ class Teller:
             receipt = await notifier.notify(channel, message, notification.thread_ref)
         except DeliveryError as error:
             self._failed(record, channel, error)
+            return ""
+        except Exception as error:  # noqa: BLE001 - one channel's failure must never hold another back
+            logger.error("%s: channel %s: unexpected %s", record.key, channel.name, where(error))  # noqa: TRY400
+            self._failed(
+                record, channel, DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", worth_retry=True)
+            )
             return ""
         self._metrics.notifications.labels(channel.type, "sent").inc()
         told = ChannelRecord(

@@ -1,0 +1,1 @@
+"""The API's words and ours: specs into declarations and policies, assessments into statuses."""

@@ -1,0 +1,1 @@
+"""Thin kopf handlers, and what is special about our use of kopf."""

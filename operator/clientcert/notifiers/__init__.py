@@ -1,0 +1,1 @@
+"""Who is told, in which words, and over which channel."""
