@@ -1,7 +1,7 @@
 """When a channel is due: stages, counted in days before notAfter, each with one slot in which it may be sent.
 
-Stage `d >= 0` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage
-`-k` falls due when the k-th day after notAfter begins. `sendAt` moves a stage to the next time of day (and
+Stage `d >= 1` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage 0 is
+the last 24 hours, and falls due when they begin. Stage `-k` falls due when the k-th day after notAfter begins. `sendAt` moves a stage to the next time of day (and
 weekday) that people asked for; a stage before notAfter that would be moved past it goes to the slot before
 instead. Later stages never have earlier slots, so "the latest due stage" is the one with the fewest days.
 """
@@ -44,6 +44,8 @@ def latest_due(schedule: Schedule, not_after: datetime, now: datetime) -> Stage 
     Stages that were missed before it are not named: whoever was away is told once, of how it stands now.
     """
     nearest = days_remaining(not_after, now) - _REACH_DAYS
+    if schedule.after_expiry_for_days is not None:
+        nearest = max(nearest, -schedule.after_expiry_for_days)
     stages = _stages(schedule, not_after, range(nearest, schedule.start_days_before + 1))
     return next((stage for stage in stages if stage.slot <= now), None)
 
@@ -81,7 +83,7 @@ def _is_stage(schedule: Schedule, day: int) -> bool:
 def _slot(send_at: SendAt | None, not_after: datetime, day: int) -> datetime | None:
     """When this stage may be sent, in UTC; None where the calendar ends."""
     try:
-        falls_due = not_after - (day if day >= 0 else day + 1) * DAY
+        falls_due = not_after - (max(day, 1) if day >= 0 else day + 1) * DAY
         if send_at is None:
             return falls_due
         slot = _time_of_day(send_at, falls_due, step=DAY)

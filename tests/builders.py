@@ -1,0 +1,85 @@
+"""Short ways to make the domain's values, each a plain case unless a test says otherwise."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from clientcert.lifecycle.assessment import Assessment, Observation, assess
+from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person, SecretSource
+from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
+from clientcert.lifecycle.recorded import ChannelRecord, Recorded
+from clientcert.pki import Certificate
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+CREATED = NOW - 100 * DAY
+KEY = ObjectKey("integration", "nhs-prod")
+UID = "0b5a3f3e-0001-4000-8000-000000000001"
+
+
+def certificate(
+    not_after: datetime = NOW + 100 * DAY,
+    *,
+    serial_number: int = 0x1A2B3,
+    not_before: datetime = NOW - 265 * DAY,
+    common_name: str = "nhs",
+    issuer_dn: str = "CN=Integration CA,O=Example",
+) -> Certificate:
+    """A certificate as the parser gives it; another serial number or date makes another fingerprint."""
+    facts = f"{serial_number} {not_before} {not_after} {common_name} {issuer_dn}"
+    return Certificate(
+        not_before=not_before,
+        not_after=not_after,
+        fingerprint_sha256=hashlib.sha256(facts.encode()).hexdigest(),
+        serial_number=serial_number,
+        subject_dn=f"CN={common_name}",
+        issuer_dn=issuer_dn,
+        subject_common_name=common_name,
+        issuer_common_name="Integration CA",
+        key_algorithm="RSA 2048",
+        container_format="PEM",
+    )
+
+
+def declaration(**changes: Any) -> Declaration:
+    plain = Declaration(
+        consumer="nhs",
+        environment="prod",
+        source=SecretSource("nhs-client-cert", "tls.crt"),
+        contact=Contact(technical=Person("Jo Bloggs", "jo@nhs.example")),
+        owner="integration-team",
+        common_name="nhs",
+    )
+    return replace(plain, **changes)
+
+
+def channel(name: str = "team", schedule: Schedule | None = None, **schedule_changes: Any) -> Channel:
+    return Channel(name, "Slack", replace(schedule or Schedule(), **schedule_changes), SlackAddress("#alerts"))
+
+
+def policy(*channels: Channel, **changes: Any) -> AlertPolicy:
+    every = channels or (channel(),)
+    starts = max(each.schedule.start_days_before for each in every)
+    return replace(AlertPolicy(every, start_days_before=starts), **changes)
+
+
+def assessment(
+    seen: Certificate | Observation | None,
+    now: datetime = NOW,
+    *,
+    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+    declared: Declaration | None = None,
+    start_days_before: int = 30,
+    created: datetime = CREATED,
+) -> Assessment:
+    """What `assess` says about a source that holds this certificate, or that could not be read."""
+    observation = Observation(certificate=seen, version="v1") if isinstance(seen, Certificate) else seen
+    return assess(declared or declaration(), observation or Observation(), recorded, created, start_days_before, now)
+
+
+def told(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelRecord:
+    """The record of a channel that was told about the certificate with this fingerprint."""
+    return ChannelRecord(name=name, fingerprint_sha256=about, stage=stage, last_sent=when, thread_ref="C1:1.1")
