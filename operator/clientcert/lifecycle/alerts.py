@@ -1,6 +1,6 @@
 """Which channels are owed a message now, and when something will change by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -53,8 +53,9 @@ def next_change(
     moments = [stage.slot for channel in policy.channels if (stage := next_stage(assessment, channel))]
     if assessment.accepted is not None:
         not_after = assessment.accepted.not_after
-        # daysRemaining is rounded down, so the number changes just after the instant.
-        moments.append(not_after - ((not_after - now) // DAY) * DAY)
+        # daysRemaining is rounded down, so at the very instant the old number still holds: not to look again then
+        # and then, the change is placed behind it.
+        moments.append(not_after - ((not_after - now) // DAY) * DAY + timedelta.resolution)
     moments += [moment for moment in (starts, silence.until if silence else None) if moment and moment > now]
     return min(moments, default=now + DAY)
 
@@ -87,4 +88,8 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
 
 
 def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
-    return every_day(channel.schedule) if assessment.alerts_daily else channel.schedule
+    if not assessment.alerts_daily:
+        return channel.schedule
+    daily = every_day(channel.schedule)
+    # A team's end of alerts counts from notAfter; where none is known there is nothing that it could count from.
+    return daily if assessment.accepted else replace(daily, after_expiry_for_days=None)
