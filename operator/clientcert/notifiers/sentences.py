@@ -108,10 +108,7 @@ def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | No
 
 def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
     """Whether the date itself is reason for an alert."""
-    if accepted.not_before > accepted.not_after:
-        return False
-    starts = max(situation.policy.start_days_before, situation.notification.channel.schedule.start_days_before)
-    return duration(accepted.not_after, situation.assessment.now) <= starts
+    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
 def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
@@ -120,9 +117,9 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     if situation.problem:
         ask = f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)}"
     ask += " The alerts cease when it is there."
-    if has_expired(situation, accepted):
+    if _has_expired(situation, accepted):
         ago = days_ago(accepted.not_after, now)
-        text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: it has not been replaced"
+        text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
         return Said("Expired", text, f"{situation.name} may be cut off already. {ask}")
     left = duration(accepted.not_after, now)
     if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
@@ -138,7 +135,7 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     return Said("Expiring", fill(situation.policy.message, values), ask)
 
 
-def has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
+def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
     """Whether it has; at the very second of notAfter the first stage after it is due, so then, too."""
     stage = situation.notification.stage
     after = stage is not None and stage < 0 and situation.assessment.now >= accepted.not_after
