@@ -71,7 +71,7 @@ def no_certificate(kinds: list[Kind]) -> CertificateError:
 
 def not_understood(data: bytes) -> CertificateError:
     """For input of which nothing is known but its first characters, which are not repeated."""
-    text = data[:8_000].decode("latin-1").lstrip()
+    text = data[:8_000].decode("latin-1").lstrip(" \t\r\n")
     for pattern, reason, message in _OF_TEXT:
         if re.match(pattern, text):
             return CertificateError(reason, message)

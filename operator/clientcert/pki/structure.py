@@ -16,6 +16,8 @@ from clientcert.pki.der import (
 from clientcert.pki.lenient import TIMES, is_validity
 
 _PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."
+_ENOUGH_FIELDS = 4
+"""To tell any two kinds apart; an RSA or DSA private key has more."""
 
 
 class Kind(Enum):
@@ -46,7 +48,7 @@ def kind_of(data: bytes) -> Kind:
         outermost = read_element(data)
         if outermost.tag != SEQUENCE:
             return Kind.UNKNOWN
-        return _kind_of_sequence(outermost.readable_children(4))
+        return _kind_of_sequence(outermost.readable_children(_ENOUGH_FIELDS))
     except MalformedError:
         return Kind.UNKNOWN
 
@@ -80,7 +82,7 @@ def _kind_of_versioned(fields: list[Element]) -> Kind:
         is_pfx = inner[0].object_identifier().startswith(_PKCS7_CONTENT_TYPES)
         return Kind.PKCS12 if is_pfx else Kind.PRIVATE_KEY
     if second.tag == INTEGER:
-        return Kind.PUBLIC_KEY if len(fields) == 2 else Kind.PRIVATE_KEY
+        return {2: Kind.PUBLIC_KEY, _ENOUGH_FIELDS: Kind.PRIVATE_KEY}.get(len(fields), Kind.UNKNOWN)
     return Kind.PRIVATE_KEY if second.tag == OCTET_STRING else Kind.UNKNOWN
 
 

@@ -1,0 +1,22 @@
+"""The programs whose files people bring; a test that needs one is skipped where it is missing."""
+
+import shutil
+
+import pytest
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"no {name} on this machine")
+    return path
+
+
+@pytest.fixture
+def openssl() -> str:
+    return _program("openssl")
+
+
+@pytest.fixture
+def keytool() -> str:
+    return _program("keytool")

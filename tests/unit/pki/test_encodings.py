@@ -1,0 +1,189 @@
+"""PEM and DER, and what happens to them on the way into a Secret (rows 20 and 21 of the faults)."""
+
+import base64
+
+import pytest
+
+from clientcert.errors import Reason
+from clientcert.pki import parse
+from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, authorities_pem, is_leaf, pem, reason_for, refusal
+
+PEM = LEAF.certificate_pem
+
+
+def test_pem_gives_every_field_of_the_model() -> None:
+    """A plain PEM certificate is read without a warning, each field in the form the model promises."""
+    certificate = parse(PEM)
+    assert certificate.not_before == LEAF.not_before
+    assert certificate.not_after == NOT_AFTER
+    assert certificate.fingerprint_sha256 == LEAF.fingerprint_sha256
+    assert certificate.serial_number == LEAF.serial_number
+    assert certificate.subject_dn == "CN=nhs,O=NHS Digital"
+    assert certificate.issuer_dn == "CN=Issuing CA"
+    assert certificate.subject_common_name == "nhs"
+    assert certificate.issuer_common_name == "Issuing CA"
+    assert certificate.key_algorithm == "ECDSA P-256"
+    assert certificate.container_format == "PEM"
+    assert certificate.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"subject=CN = nhs\nissuer=CN = Issuing CA\n" + PEM,
+        b"Bag Attributes\n    localKeyID: 01 00\n" + PEM + b"\ntrailing words\n",
+        PEM.replace(b"\n", b"\r\n"),
+        PEM.replace(b"\n", b"\r"),
+        PEM.replace(b"\n", b"\n    "),
+        PEM.replace(b"\n", b" "),
+        b"\xef\xbb\xbf" + PEM,
+        b"\n\n" + PEM.rstrip(),
+        PEM.replace(b"CERTIFICATE", b"X509 CERTIFICATE"),
+        PEM.replace(b"=", b""),
+        PEM.replace(b"-----\n", b"-----\nComment: made by hand\n\n", 1),
+        b"0: the text begins like DER\n" + PEM,
+    ],
+    ids=[
+        "leading text",
+        "bag attributes",
+        "CRLF",
+        "CR",
+        "indented",
+        "one line",
+        "BOM",
+        "no last newline",
+        "X509 CERTIFICATE",
+        "no padding",
+        "headers",
+        "looks like DER",
+    ],
+)
+def test_pem_with_harmless_differences_needs_no_warning(text: bytes) -> None:
+    """Leading text, line ends, indents, a BOM and old labels are read silently."""
+    certificate = parse(text)
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (PEM.decode().encode("utf-16"), "UTF-16"),
+        (PEM.decode().encode("utf-16-le"), "UTF-16"),
+        (("heading\r\n" + PEM.decode()).encode("utf-16-be"), "UTF-16"),
+        (PEM.decode().encode("utf-32"), "UTF-32"),
+        (PEM + b"\0" * 64, "NUL"),
+        (PEM.replace(b"\n", b"\0\n"), "NUL"),
+        (PEM.replace(b"\n", b"\\n"), "backslash"),
+        (PEM.replace(b"\n", b"\\r\\n"), "backslash"),
+        (b'{"tls.crt": "' + PEM.replace(b"\n", b"\\n") + b'"}', "backslash"),
+        (base64.b64encode(PEM), "base64"),
+        (base64.encodebytes(PEM), "base64"),
+        (base64.b64encode(base64.b64encode(PEM)), "base64"),
+        (base64.encodebytes(LEAF.certificate_der), "base64"),
+        (base64.urlsafe_b64encode(LEAF.certificate_der).rstrip(b"="), "base64"),
+    ],
+    ids=[
+        "UTF-16 with BOM",
+        "UTF-16-LE",
+        "UTF-16-BE",
+        "UTF-32",
+        "padded with NULs",
+        "NULs inside",
+        "literal \\n",
+        "literal \\r\\n",
+        "JSON",
+        "base64 twice",
+        "base64 twice, in lines",
+        "base64 three times",
+        "base64 without armour",
+        "base64url without armour",
+    ],
+)
+def test_text_that_was_mistreated_is_read_with_a_warning(text: bytes, warning: str) -> None:
+    """What somebody's editor or template did to the text is undone, and said."""
+    certificate = parse(text)
+    assert is_leaf(certificate)
+    assert warning in certificate.warnings[0]
+
+
+def test_text_that_only_begins_like_utf_16_says_what_to_do() -> None:
+    """A broken UTF-16 text has the reason UnsupportedEncoding."""
+    error = refusal(b"\xff\xfe" + PEM.decode().encode("utf-16-le") + b"\n")
+    assert error.reason is Reason.UNSUPPORTED_ENCODING
+    assert "UTF-8" in error.message
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\0\0\0"])
+def test_der_may_end_with_a_line_end_or_padding(end: bytes) -> None:
+    """DER with what `echo` or a block size left behind it is read silently."""
+    certificate = parse(LEAF.certificate_der + end)
+    assert is_leaf(certificate)
+    assert certificate.container_format == "DER"
+    assert certificate.warnings == ()
+
+
+def test_der_with_something_behind_it_is_read_with_a_warning() -> None:
+    """Trailing garbage hides no certificate."""
+    certificate = parse(LEAF.certificate_der + b"garbage")
+    assert is_leaf(certificate)
+    assert certificate.warnings == ("something follows the certificate; it was ignored",)
+
+
+def test_der_certificates_one_after_the_other_are_a_bundle() -> None:
+    """Concatenated DER is read like concatenated PEM, so that a CA in front does not hide the leaf."""
+    chain = b"".join(each.identity.certificate_der for each in (AUTHORITY,))
+    assert is_leaf(parse(chain + LEAF.certificate_der))
+
+
+def test_trusted_certificate_is_cut_where_the_certificate_ends() -> None:
+    """OpenSSL's TRUSTED CERTIFICATE has trust settings behind the certificate."""
+    trust_settings = bytes.fromhex("300c300a06082b06010505070302")
+    certificate = parse(pem(LEAF.certificate_der + trust_settings, "TRUSTED CERTIFICATE"))
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+def test_what_a_block_is_counts_and_not_its_label() -> None:
+    """A PKCS#7 or a certificate under the wrong label is read for what it is."""
+    assert is_leaf(parse(PEM.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST")))
+    assert is_leaf(parse(LEAF.pkcs7().replace(b"PKCS7", b"CERTIFICATE")))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        PEM[: len(PEM) // 2],
+        PEM.replace(b"\n-----END CERTIFICATE-----", b""),
+        PEM.replace(b"M", b"!"),
+        PEM.replace(b"-----BEGIN", b"----BEGIN"),
+        PEM.replace(b"-----BEGIN CERTIFICATE-----", "\u2014\u2013BEGIN CERTIFICATE\u2014\u2013".encode()),
+        PEM.replace(b"-----\n", b"----\n", 1),
+        LEAF.certificate_der[:-1],
+        LEAF.certificate_der[:40],
+        pem(LEAF.certificate_der[:-30]),
+        pem(b""),
+        pem(b"not a certificate"),
+    ],
+    ids=[
+        "cut off",
+        "no END line",
+        "not base64",
+        "four dashes",
+        "a word processor's dashes",
+        "dashes missing behind",
+        "DER cut off at the end",
+        "DER cut off in the middle",
+        "PEM of DER cut off",
+        "nothing inside",
+        "words inside",
+    ],
+)
+def test_a_damaged_certificate_is_said_to_be_damaged(broken: bytes) -> None:
+    """What once was a certificate has the reason InvalidCertificate, whatever happened to it."""
+    assert reason_for(broken) is Reason.INVALID_CERTIFICATE
+
+
+def test_chain_of_a_secret_is_read_in_any_order() -> None:
+    """A chain with the leaf last (row 19) is no different from one with the leaf first."""
+    assert is_leaf(parse(b"".join([*reversed(authorities_pem()), PEM])))

@@ -1,0 +1,172 @@
+"""Which certificate of several is the client's (row 19 of the faults, design section 6)."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from clientcert.errors import Reason
+from clientcert.pki import parse
+from tests.unit.pki.certificates import (
+    AUTHORITY,
+    LEAF,
+    NOT_AFTER,
+    NOT_BEFORE,
+    ROOT,
+    authorities_pem,
+    common_name,
+    is_leaf,
+    odd_certificate,
+    pem,
+    reason_for,
+)
+from tools.certificates import CertificateAuthority, Issued, der_element, self_signed
+
+YEAR = timedelta(days=365)
+OTHER_AUTHORITY = CertificateAuthority.create("Other CA")
+OTHER_LEAF = OTHER_AUTHORITY.issue("gp2gp", NOT_BEFORE, NOT_AFTER + 2 * YEAR)
+SEVERAL_SUBJECTS = "several certificates are not related to each other: the first of them was taken"
+SEVERAL_OF_SUBJECT = "several certificates have this subject: the one that expires last was taken"
+DAMAGED_BESIDE = "other certificates beside this one are damaged: they were ignored"
+
+
+def bundle(*issued: Issued) -> bytes:
+    return b"".join(each.certificate_pem for each in issued)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_order_does_not_matter(order: tuple[int, ...]) -> None:
+    """The leaf is the certificate that is the issuer of no other, wherever it stands."""
+    chain = [LEAF.certificate_pem, *authorities_pem()]
+    certificate = parse(b"".join(chain[at] for at in order))
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+def test_doubled_certificates_count_once() -> None:
+    """The same certificate twice is no doubt worth a warning."""
+    certificate = parse(LEAF.chain_pem * 3)
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+def test_an_unrelated_authority_is_not_taken_for_the_leaf() -> None:
+    """A CA that issued nothing in the bundle stands back behind a client's certificate."""
+    certificate = parse(bundle(OTHER_AUTHORITY.identity, ROOT.identity, LEAF))
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+def test_of_unrelated_certificates_the_first_is_taken() -> None:
+    """Two clients in one file: the first is taken, and that is said."""
+    for first, second in ((LEAF, OTHER_LEAF), (OTHER_LEAF, LEAF)):
+        certificate = parse(bundle(first, second, *(OTHER_AUTHORITY.identity, AUTHORITY.identity)))
+        assert is_leaf(certificate, first)
+        assert certificate.warnings == (SEVERAL_SUBJECTS,)
+
+
+def test_of_one_subject_the_one_that_expires_last_is_taken() -> None:
+    """A renewed certificate beside the old one has replaced it, in whatever order they stand."""
+    renewed = AUTHORITY.issue("nhs", NOT_AFTER, NOT_AFTER + YEAR, organization="NHS Digital")
+    for pair in ((LEAF, renewed), (renewed, LEAF)):
+        certificate = parse(bundle(*pair, AUTHORITY.identity))
+        assert is_leaf(certificate, renewed)
+        assert certificate.warnings == (SEVERAL_OF_SUBJECT,)
+
+
+def test_a_self_signed_certificate_is_its_own_leaf() -> None:
+    """A client without a CA is read like any other."""
+    issued = self_signed("nhs", NOT_BEFORE, NOT_AFTER)
+    certificate = parse(issued.certificate_pem)
+    assert is_leaf(certificate, issued)
+    assert certificate.warnings == ()
+
+
+def test_a_renewed_self_signed_certificate_is_not_its_predecessors_issuer() -> None:
+    """Two self-signed certificates of one name issued neither the other."""
+    old, new = (self_signed("nhs", NOT_BEFORE, end) for end in (NOT_AFTER, NOT_AFTER + YEAR))
+    assert is_leaf(parse(bundle(new, old)), new)
+
+
+def test_the_issuers_name_may_be_encoded_in_another_way() -> None:
+    """PrintableString or UTF8String, capitals and double spaces make no difference (RFC 5280 section 7.1)."""
+    leaf = odd_certificate(issuer=common_name(der_element(0x13, b"ISSUING  ca")))
+    assert parse(AUTHORITY.identity.certificate_pem + pem(leaf)).subject_common_name == "nhs"
+
+
+def key_forms(issued: Issued) -> list[bytes]:
+    traditional = issued.private_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return [issued.private_key_pem, traditional]
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+@pytest.mark.parametrize("form", [0, 1], ids=["PKCS#8", "traditional"])
+def test_the_key_beside_it_decides(kind: str, form: int) -> None:
+    """Of unrelated certificates it is the one whose private key is in the same file, in each form of a key."""
+    mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key=kind)  # type: ignore[arg-type]
+    certificate = parse(bundle(LEAF, mine) + key_forms(mine)[form])
+    assert is_leaf(certificate, mine)
+    assert certificate.warnings == ()
+
+
+def test_an_ed25519_key_beside_it_decides() -> None:
+    """Also where the public half is not written in the private key."""
+    mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key="ed25519")
+    assert is_leaf(parse(mine.private_key_pem + bundle(LEAF, mine)), mine)
+
+
+def test_an_encrypted_key_is_skipped() -> None:
+    """Nobody is asked for a password to read a PEM file."""
+    certificate = parse(bundle(LEAF, OTHER_LEAF) + OTHER_LEAF.encrypted_private_key_pem("secret"))
+    assert is_leaf(certificate)
+
+
+def test_a_damaged_key_is_skipped() -> None:
+    """A private key that cannot be loaded hides no certificate."""
+    damaged = pem(b"\x30\x03\x02\x01\x00" + b"x" * 40, "PRIVATE KEY")
+    assert is_leaf(parse(damaged + LEAF.chain_pem))
+
+
+def test_a_broken_member_hides_no_good_leaf() -> None:
+    """Each block is read apart: a damaged CA in the chain is a warning."""
+    damaged = pem(ROOT.identity.certificate_der[:-50])
+    certificate = parse(damaged + LEAF.certificate_pem)
+    assert is_leaf(certificate)
+    assert certificate.warnings == (DAMAGED_BESIDE,)
+
+
+def test_a_chain_whose_leaf_is_damaged_has_no_date_of_a_ca() -> None:
+    """The date of a CA must never be shown as the client's."""
+    assert reason_for(pem(LEAF.certificate_der[:-50]) + b"".join(authorities_pem())) is Reason.INVALID_CERTIFICATE
+
+
+def test_a_member_that_the_library_refuses_takes_part_in_the_choice() -> None:
+    """A leaf with an empty RDN and a version that does not exist is found behind its CA."""
+    odd = odd_certificate(version=der_element(0xA0, der_element(0x02, b"\x07")))
+    assert parse(b"".join(authorities_pem()) + pem(odd)).serial_number == 0x123456
+
+
+def test_authorities_alone_have_no_leaf() -> None:
+    """A trust bundle has the reason NoLeafCertificate."""
+    assert reason_for(bundle(ROOT.identity, OTHER_AUTHORITY.identity)) is Reason.NO_LEAF_CERTIFICATE
+
+
+def test_one_authority_is_read_with_a_warning() -> None:
+    """Somebody may want to be told of a CA's expiry: alone, or with nothing but its own issuers, it is the leaf."""
+    for data in (ROOT.identity.certificate_pem, AUTHORITY.identity.chain_pem):
+        certificate = parse(data)
+        assert "certificate of a CA" in certificate.warnings[0]
+    assert is_leaf(certificate, AUTHORITY.identity)
+
+
+def test_two_hundred_certificates_are_read() -> None:
+    """A large bundle is bounded work, and the leaf is found at its end."""
+    strangers = [CertificateAuthority.create(f"CA {number}").identity for number in range(199)]
+    assert is_leaf(parse(bundle(*strangers, LEAF)))
+
+
+@pytest.mark.parametrize("block", [LEAF.certificate_pem, LEAF.private_key_pem, pem(b"x"), b"-----BEGIN X-----\n"])
+def test_more_than_two_hundred_blocks_are_refused(block: bytes) -> None:
+    """More blocks than any chain has are the reason TooLarge, whatever they are."""
+    assert reason_for(block * 201) is Reason.TOO_LARGE
