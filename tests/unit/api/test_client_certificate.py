@@ -1,0 +1,57 @@
+"""Specs in the API's words become declarations in ours."""
+
+import pytest
+
+from clientcert.api.client_certificate import parse_bucket, parse_declaration, parse_duration
+from clientcert.errors import ClientCertError, Reason
+from clientcert.lifecycle.declaration import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
+
+SPEC = {
+    "consumer": "nhs",
+    "environment": "prod",
+    "contact": {"technical": {"name": "Jo Bloggs", "email": "jo@nhs.example"}, "lookup": ["Slack"]},
+    "source": {"type": "Secret", "secret": {"name": "nhs-client-cert"}},
+}
+
+
+def test_the_least_that_can_be_said():
+    """The CN must be the consumer's name unless `identity` says otherwise (design section 2)."""
+    declaration = parse_declaration(SPEC)
+    assert declaration.source == SecretSource("nhs-client-cert", "tls.crt")
+    assert declaration.contact == Contact(technical=Person("Jo Bloggs", "jo@nhs.example"), lookup=("Slack",))
+    assert declaration.common_name == "nhs"
+    assert declaration.silence is None
+
+
+def test_an_s3_source_with_a_password():
+    source = {
+        "type": "S3",
+        "s3": {"storeRef": {"name": "backup"}, "key": "a/b.p12", "passwordSecretRef": {"name": "p", "key": "k"}},
+    }
+    assert parse_declaration({**SPEC, "source": source}).source == S3Source("backup", "a/b.p12", SecretKeyRef("p", "k"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": {"type": "Vault"}}, {"source": {}}, {"silence": {"until": "soon", "reason": "x"}}, {"contact": "Jo"}],
+)
+def test_what_does_not_fit_is_a_named_reason(change):
+    with pytest.raises(ClientCertError) as caught:
+        parse_declaration({**SPEC, **change})
+    assert caught.value.reason is Reason.SPEC_INVALID
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5m", 300), ("1h30m", 5400), ("90s", 90), ("24h", 86400)])
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "1.5h"])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="no duration"):
+        parse_duration(text)
+
+
+def test_a_bucket():
+    s3 = {"bucket": "b", "region": "eu-west-2", "credentialsSecretRef": {"name": "aws"}}
+    assert parse_bucket({"s3": s3}) == Bucket("b", region="eu-west-2", credentials_secret="aws", poll_seconds=300)

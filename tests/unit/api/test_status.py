@@ -1,0 +1,113 @@
+"""The status is the operator's memory: what is written must come back as it was."""
+
+from dataclasses import replace
+
+import pytest
+
+from clientcert.api.status import digest, parse_recorded, render_minimum, render_status
+from clientcert.lifecycle.conditions import conditions
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
+from tests.builders import DAY, NOW, assessment, certificate
+
+SEEN = certificate(NOW + 20 * DAY)
+ASSESSED = assessment(SEEN)
+RECORDED = Recorded(
+    accepted=AcceptedCertificate.of(replace(SEEN, warnings=("the serial number is negative",))),
+    source_version="sha256:abc",
+    source_observed=NOW,
+    channels=(
+        ChannelRecord("team", "ab" * 32, 20, NOW, NOW + DAY, "C1:1.2", None),
+        ChannelRecord("events", "", None, None, None, "", NOW),
+    ),
+    history=(Replaced("1a", NOW - DAY, NOW),),
+    conditions=conditions(ASSESSED, None, None, Recorded()),
+)
+
+
+def test_what_is_rendered_is_remembered():
+    """Rendering and parsing again gives the same record: nothing that a decision needs is lost over a restart."""
+    assert parse_recorded(render_status(ASSESSED, RECORDED, 3)) == RECORDED
+
+
+def test_every_absent_field_is_named():
+    """As a merge patch a status leaves nothing of the last one behind: what is absent is null."""
+    full = render_status(ASSESSED, RECORDED, 3)
+    empty = render_status(assessment(None), Recorded(), 4)
+    assert empty.keys() == full.keys()
+    assert empty["certificate"] is None
+    assert empty["history"] is None
+    assert full["certificate"].keys() >= {"subjectDN", "issuerDN", "keyAlgorithm", "warnings"}
+
+
+def test_null_and_absent_have_one_digest():
+    """The API server drops nulls; that alone is no reason to write again."""
+    status = render_status(ASSESSED, RECORDED, 3)
+    as_stored = {name: value for name, value in status.items() if value is not None}
+    as_stored["certificate"] = {k: v for k, v in status["certificate"].items() if v is not None}
+    assert digest(as_stored) == digest(status)
+
+
+@pytest.mark.parametrize("change", [{"phase": "Expired"}, {"daysRemaining": 1}, {"observedGeneration": 9}])
+def test_a_change_changes_the_digest(change):
+    status = render_status(ASSESSED, RECORDED, 3)
+    assert digest({**status, **change}) != digest(status)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"certificate": {"notBefore": "yesterday"}},
+        {"alerts": {"channels": "none"}},
+        {"history": [{}]},
+        {"conditions": [{"type": "Ready"}]},
+    ],
+)
+def test_a_status_that_is_not_ours_is_not_remembered(status):
+    """Whatever does not fit is written anew, and never a traceback."""
+    assert parse_recorded(status) == Recorded()
+
+
+def test_too_long_texts_are_cut():
+    """The API server refuses a status with one text too long, and with it the record of what was sent."""
+    long = replace(
+        RECORDED,
+        accepted=replace(
+            RECORDED.accepted,
+            subject_dn="x" * 9999,
+            serial_number="f" * 999,
+            key_algorithm="k" * 999,
+            warnings=("w" * 999,) * 20,
+        ),
+        source_version="v" * 999,
+        channels=tuple(ChannelRecord(f"{n}" * 200, "", 1, NOW, thread_ref="t" * 999) for n in range(50)),
+        conditions=tuple(replace(c, message="m" * 9999) for c in RECORDED.conditions),
+    )
+    status = render_status(ASSESSED, long, 1)
+    assert len(status["certificate"]["subjectDN"]) == 2048
+    assert len(status["certificate"]["serialNumber"]) == 256
+    assert [len(w) for w in status["certificate"]["warnings"]] == [256] * 8
+    assert len(status["alerts"]["channels"]) == 32
+    assert {len(c["threadRef"]) for c in status["alerts"]["channels"]} == {256}
+    assert {len(c["message"]) for c in status["conditions"]} == {1024}
+
+
+def test_the_minimum_keeps_dates_and_deliveries():
+    """If the server refuses the rest, what was sent is remembered all the same."""
+    minimum = render_minimum(render_status(ASSESSED, RECORDED, 3))
+    assert parse_recorded(minimum).channels == RECORDED.channels
+    assert parse_recorded(minimum).accepted == RECORDED.accepted
+
+
+def test_a_certificate_without_end():
+    """notAfter 9999-12-31 (RFC 5280 section 4.1.2.5) overflows nothing."""
+    endless = certificate(NOW.replace(year=9999, month=12, day=31))
+    status = render_status(assessment(endless), Recorded(accepted=AcceptedCertificate.of(endless)), 1)
+    assert status["certificate"]["notAfter"] == "9999-12-31T09:00:00Z"
+    assert status["daysRemaining"] > 2_900_000
+
+
+def test_conditions_say_nothing_that_moves():
+    """Two looks a few days apart, with nothing changed, give the same conditions: no write is owed for them."""
+    first = conditions(assessment(SEEN, NOW), None, None, Recorded())
+    remembered = Recorded(conditions=first)
+    assert conditions(assessment(SEEN, NOW + 5 * DAY), None, None, remembered) == first

@@ -1,0 +1,101 @@
+"""What the API server says is taken over; echoes, old news and namesakes are told apart."""
+
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.recorded import ChannelRecord
+from clientcert.reconcile.store import Store
+
+KEY = ObjectKey("team", "nhs")
+
+
+def body(version="10", *, uid="u1", generation=1, status=None, **spec):
+    return {
+        "metadata": {
+            "namespace": "team",
+            "name": "nhs",
+            "uid": uid,
+            "resourceVersion": version,
+            "generation": generation,
+            "creationTimestamp": "2026-11-01T00:00:00Z",
+        },
+        "spec": {
+            "consumer": "nhs",
+            "environment": "prod",
+            "contact": {"lookup": ["Slack"]},
+            "source": {"type": "Secret", "secret": {"name": "cert"}},
+            **spec,
+        },
+        "status": status or {},
+    }
+
+
+def store():
+    woken = []
+    return Store(wake=woken.append), woken
+
+
+def test_an_echo_of_our_own_write_wakes_nobody():
+    """A third of all events at start are these (design section 5)."""
+    subject, woken = store()
+    subject.upsert_certificate(body("10"))
+    subject.certificates[KEY].resource_version = "11"
+    subject.upsert_certificate(body("11"))
+    subject.upsert_certificate(body("9", generation=2))
+    assert woken == [KEY]
+
+
+def test_a_namesake_inherits_nothing():
+    """The same name with a new uid is another object (faults.md row 27)."""
+    subject, _ = store()
+    subject.upsert_certificate(body("10"))
+    subject.certificates[KEY].sent = {"team": ChannelRecord("team", "", 3, None)}
+    subject.upsert_certificate(body("12", uid="u2"))
+    assert subject.certificates[KEY].sent is None
+    assert subject.certificates[KEY].uid == "u2"
+
+
+def test_a_changed_spec_keeps_what_was_sent_and_reads_the_source_anew():
+    subject, woken = store()
+    subject.upsert_certificate(body("10"))
+    record = subject.certificates[KEY]
+    record.sent, record.stale = {"team": ChannelRecord("team", "", 3, None)}, False
+    subject.upsert_certificate(body("12", generation=2, source={"type": "Secret", "secret": {"name": "other"}}))
+    assert subject.certificates[KEY] is record
+    assert record.sent is not None
+    assert record.stale
+    woken.clear()
+    subject.secret_changed("team", "cert", "77")
+    assert woken == []
+    subject.secret_changed("team", "other", "77")
+    assert woken == [KEY]
+
+
+def test_only_another_version_of_a_secret_is_news():
+    subject, woken = store()
+    subject.upsert_certificate(body())
+    record = subject.certificates[KEY]
+    record.stale, record.revision = False, "77"
+    woken.clear()
+    subject.secret_changed("team", "cert", "77")
+    assert (woken, record.stale) == ([], False)
+    subject.secret_changed("team", "cert", "")
+    assert (woken, record.stale) == ([KEY], True)
+
+
+def test_nothing_of_a_removed_object_stays():
+    subject, _ = store()
+    subject.upsert_certificate(body(policyRef={"name": "p"}))
+    subject.remove_certificate(KEY)
+    assert subject.certificates == {}
+    assert subject.referring("secret", ObjectKey("team", "cert")) == ()
+    assert subject._by_reference == {}
+
+
+def test_a_policy_wakes_its_certificates():
+    subject, woken = store()
+    subject.upsert_certificate(body(policyRef={"name": "p"}))
+    woken.clear()
+    metadata = {"namespace": "team", "name": "p", "uid": "p1", "resourceVersion": "5", "generation": 1}
+    subject.upsert_policy({"metadata": metadata, "spec": {"alerts": {"startDaysBefore": 60}}})
+    assert woken == [KEY]
+    subject.remove_policy(ObjectKey("team", "p"))
+    assert woken == [KEY, KEY]
