@@ -64,6 +64,7 @@ class KubeClient:
         while True:
             query = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
             page = await self._call("GET", path, query=query, accept=accept)
+            page["items"] = page["items"] or []  # an empty list of metadata comes as null
             yield page
             token = page["metadata"].get("continue", "")
             if not token:
