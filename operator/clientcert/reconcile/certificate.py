@@ -167,8 +167,8 @@ def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRe
     known = remembered(record)
     version = record.observation.version if record.observation else known.source_version
     history = known.history
-    if assessment.replaced is not None:
-        old = assessment.replaced
+    old = assessment.newly_replaced(known)
+    if old is not None:
         history = (Replaced(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
     return Recorded(
         accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,

@@ -19,9 +19,10 @@ def facts(
         if condition.type in {READY, ALERTS_DELIVERED} and condition.status == "False"
         if _is_new(condition, before)
     ]
-    if assessment.replaced is not None and assessment.accepted is not None:
+    old = assessment.newly_replaced(before)
+    if old is not None and assessment.accepted is not None:
         words = (
-            f"the certificate with serial number {assessment.replaced.serial_number} was replaced by"
+            f"the certificate with serial number {old.serial_number} was replaced by"
             f" {assessment.accepted.serial_number}, valid until {assessment.accepted.not_after:%Y-%m-%d}"
         )
         found.append(_fact(record, "Renewed", words, warning=False))

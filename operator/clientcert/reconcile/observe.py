@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from clientcert.errors import CertificateError, Reason, SourceError
 from clientcert.lifecycle.assessment import Observation, unread
@@ -16,6 +18,7 @@ ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
 
 _INLINE_BYTES = 16 * 1024
 """Up to here a parse takes well under a millisecond, less than handing it to a thread."""
+_CONTAINERS_AT_ONCE = 2
 _PATIENCE = 5
 """So often in a row a source may be out of reach before that counts as a problem of the certificate."""
 _FIRST_RETRY = timedelta(seconds=5)
@@ -38,6 +41,8 @@ class Observer:
         self._read_password = read_password
         self._clock = clock
         self._metrics = metrics
+        # Threads of their own: containers made to be slow must not take those that everything else needs.
+        self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
 
     async def observe(self, record: CertificateRecord, declaration: Declaration) -> Observation:
         """What the source holds, or held when it could last be read."""
@@ -60,7 +65,7 @@ class Observer:
         if source.password_ref is not None:
             password = await self._read_password(record.key.namespace, source.password_ref)
         try:
-            observation = Observation(await _parse(content, password), content.version)
+            observation = Observation(await self._parse(content, password), content.version)
         except CertificateError as error:
             self._metrics.source_errors.labels(error.reason).inc()
             observation = unread(error.reason, f"{source}: {error.message}", content.version)
@@ -79,8 +84,10 @@ class Observer:
             backoff = min(_FIRST_RETRY * 2 ** min(record.read_failures - 1, 10), _SLOWEST_RETRY)
             record.read_again = self._clock() + (asked or backoff)
 
-
-async def _parse(content: Content, password: str | None) -> Certificate:
-    if len(content.body) <= _INLINE_BYTES and not needs_subprocess(content.body):
-        return parse(content.body, password=password)
-    return await asyncio.to_thread(parse, content.body, password=password)
+    async def _parse(self, content: Content, password: str | None) -> Certificate:
+        if needs_subprocess(content.body):
+            opening = partial(parse, content.body, password=password)
+            return await asyncio.get_running_loop().run_in_executor(self._containers, opening)
+        if len(content.body) <= _INLINE_BYTES:
+            return parse(content.body, password=password)
+        return await asyncio.to_thread(parse, content.body, password=password)
