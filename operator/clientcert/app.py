@@ -119,7 +119,7 @@ async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, re
     return await secrets.read_secret_text(namespace, ref, missing=reason)
 
 
-async def _bucket_of(store: Store, namespace: str, name: str) -> Bucket | None:
+def _bucket_of(store: Store, namespace: str, name: str) -> Bucket | None:
     record = store.stores.get(ObjectKey(namespace, name))
     return record.bucket if record else None
 

@@ -15,7 +15,7 @@ from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
 
 WORKERS = 128
-"""More than the API server answers at once: a worker that waits for a slow Slack or bucket keeps nobody else waiting."""
+"""More than the API server serves at once: one that waits for a slow Slack or bucket keeps nobody else waiting."""
 LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
 ROUNDING = timedelta(seconds=1)
