@@ -83,6 +83,10 @@ class Assessment:
         """The source could not be read just now, and that is no reason yet to believe anything else than before."""
         return self.source_problem and self.problem is None
 
+    def newly_replaced(self, recorded: Recorded) -> AcceptedCertificate | None:
+        """`replaced`, unless the record has it already: what one look has found may be written several times."""
+        return self.replaced if self.replaced == recorded.accepted else None
+
     @property
     def alerts_daily(self) -> bool:
         """Whether it alerts each day whatever its notAfter: the certificate cannot be used, or nobody can tell."""
