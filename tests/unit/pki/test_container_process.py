@@ -1,0 +1,101 @@
+"""The process that opens containers: what it may do, what it answers, and what becomes of it (row 25 of the faults)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clientcert.errors import Reason
+from clientcert.pki.container_process import answer
+from tests.unit.pki.certificates import LEAF, refusal
+
+LIMITED = "from clientcert.pki.container_process import limit_this_process; limit_this_process(); "
+
+
+def run_limited(program: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run([sys.executable, "-I", "-B", "-c", LIMITED + program], capture_output=True, timeout=60)
+
+
+def ask(data: bytes, password: str | None) -> dict[str, object]:
+    answered = json.loads(answer(json.dumps({"password": password}).encode() + b"\n" + data))
+    assert isinstance(answered, dict)
+    return answered
+
+
+def test_it_writes_no_file(tmp_path: Path) -> None:
+    """Not even an octet."""
+    run_limited(f"open({str(tmp_path / 'file')!r}, 'w').write('octets')")
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_it_dumps_no_core() -> None:
+    """A private key may be in its memory."""
+    assert run_limited("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))").stdout == b"(0, 0)\n"
+
+
+def test_its_memory_is_limited() -> None:
+    """A gibibyte is more than it gets, and far more than a container of a mebibyte needs."""
+    assert b"MemoryError" in run_limited("bytes(1 << 30)").stderr
+
+
+def test_its_processor_time_is_limited() -> None:
+    """An endless loop is ended by the kernel."""
+    assert run_limited("\nwhile True: pass").returncode < 0
+
+
+def test_it_opens_few_files() -> None:
+    """Sixteen are enough for pipes and libraries."""
+    assert b"Too many open files" in run_limited("files = [open('/dev/null') for _ in range(20)]").stderr
+
+
+def test_it_answers_with_certificates_and_never_with_the_key() -> None:
+    """Certificates leave as DER, each with the word whether its key was there."""
+    for container, password in ((LEAF.pkcs12("secret"), "secret"), (LEAF.jks("secret"), None)):
+        answered = ask(container, password)
+        assert list(answered) == ["certificates"]
+        certificates = answered["certificates"]
+        assert isinstance(certificates, list)
+        assert [has_key for _, has_key in certificates] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"\n", b"{}\n", b'{"password": 5}\n\xfe\xed\xfe\xed', b"[" * 100_000, b"\xff\n"]
+)
+def test_it_answers_whatever_it_is_asked(request_: bytes) -> None:
+    """No request ends it without an answer."""
+    assert json.loads(answer(request_)) == {"reason": Reason.INVALID_CERTIFICATE.value}
+
+
+def test_nothing_is_left_of_it() -> None:
+    """Every process is reaped, whatever its end: no child of ours is alive or a zombie."""
+    refusal(LEAF.pkcs12("secret"))
+    refusal(LEAF.pkcs12("secret")[:100])
+    children = [Path(each, "cmdline").read_bytes() for each in Path("/proc").glob("[0-9]*") if is_child(each)]
+    assert not [each for each in children if b"container_process" in each or each == b""]
+
+
+def is_child(process: Path) -> bool:
+    try:
+        return f"PPid:\t{os.getpid()}\n" in (process / "status").read_text()
+    except OSError:
+        return False
+
+
+def test_the_password_is_on_no_command_line_and_in_no_environment() -> None:
+    """Whoever may list processes sees neither, because the process starts with the same words each time."""
+    program = (
+        "import subprocess, sys\n"
+        "from clientcert.pki import container\n"
+        "started = []\n"
+        "sys.addaudithook(lambda event, words: started.append(words) if event == 'subprocess.Popen' else None)\n"
+        "container.open_container(sys.stdin.buffer.read(), 'a secret password')\n"
+        "[(_, arguments, directory, environment)] = started\n"
+        "print(arguments[1:], directory, environment)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], input=LEAF.pkcs12("a secret password"), capture_output=True, check=True
+    )
+    assert finished.stdout == b"['-I', '-B', '-m', 'clientcert.pki.container_process'] / {}\n"

@@ -1,0 +1,276 @@
+"""PKCS#12: every writer, every kind of password, and no work that a file may impose (rows 20 and 25 of the faults)."""
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clientcert.errors import CertificateError, Reason
+from clientcert.pki import needs_subprocess, parse
+from clientcert.pki.container_process import CPU_SECONDS
+from tests.unit.pki.certificates import (
+    LEAF,
+    NOT_AFTER,
+    NOT_BEFORE,
+    ROOT,
+    is_leaf,
+    odd_certificate,
+    pem,
+    reason_for,
+    refusal,
+    sequence,
+)
+from tests.unit.pki.pkcs12_writer import (
+    bag,
+    certificate_bag,
+    encrypted,
+    pbmac1,
+    pfx,
+    plain,
+    sha256_mac,
+    shrouded_key_bag,
+)
+from tools.certificates import CertificateAuthority, der_element
+
+PASSWORD = "öffne dich"
+TWENTY_MILLION = 20_000_000
+CERTIFICATE = certificate_bag(LEAF.certificate_der, b"\x01")
+REFUSED_AT_ONCE_SECONDS = 3.0
+"""A process has to start; on a busy machine that is most of it."""
+
+
+def test_certificate_and_format_are_read_with_the_password() -> None:
+    """The leaf is the one that the key belongs to, and the chain is in no warning."""
+    certificate = parse(LEAF.pkcs12(PASSWORD), password=PASSWORD)
+    assert is_leaf(certificate)
+    assert certificate.container_format == "PKCS#12"
+    assert certificate.warnings == ()
+
+
+def test_the_wrong_password_and_none_have_reasons_of_their_own() -> None:
+    """PasswordRequired where none was given, PasswordIncorrect where it does not fit; neither says what was tried."""
+    container = LEAF.pkcs12(PASSWORD)
+    assert reason_for(container) is Reason.PASSWORD_REQUIRED
+    error = refusal(container, password="guessed")
+    assert error.reason is Reason.PASSWORD_INCORRECT
+    assert "guessed" not in error.message
+    assert reason_for(container, password="") is Reason.PASSWORD_INCORRECT
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_end_behind_the_password_does_no_harm(end: str) -> None:
+    """Secrets made from files often end with a line end; a password that has one itself is tried first."""
+    assert is_leaf(parse(LEAF.pkcs12(PASSWORD), password=PASSWORD + end))
+    assert is_leaf(parse(LEAF.pkcs12(PASSWORD + end), password=PASSWORD + end))
+
+
+@pytest.mark.parametrize("password", [None, "", "any"])
+def test_without_encryption_or_mac_no_password_is_needed(password: str | None) -> None:
+    """What nothing protects is read whatever password is given."""
+    assert is_leaf(parse(pfx(plain(CERTIFICATE)), password=password))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_without_encryption_but_with_mac_a_wrong_password_is_heard_of(end: bytes) -> None:
+    """A password that was given and does not fit is a mistake, even where none is needed."""
+    container = LEAF.pkcs12(None) + end
+    assert is_leaf(parse(container))
+    assert is_leaf(parse(container, password=""))
+    assert reason_for(container, password="any") is Reason.PASSWORD_INCORRECT
+
+
+def test_the_key_tells_the_leaf_without_being_opened() -> None:
+    """Of unrelated certificates it is the one with the localKeyId of the key."""
+    other = CertificateAuthority.create("Other CA").issue("other", NOT_BEFORE, NOT_AFTER)
+    bags = (certificate_bag(other.certificate_der, b"\x02"), CERTIFICATE, shrouded_key_bag(1, b"\x01"))
+    certificate = parse(pfx(encrypted(*bags, password=PASSWORD)), password=PASSWORD)
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+
+
+def test_bags_inside_bags_are_found() -> None:
+    """SafeContents may be nested (RFC 7292 section 4.2.6)."""
+    assert is_leaf(parse(pfx(plain(bag(6, sequence(bag(6, sequence(CERTIFICATE))))))))
+
+
+def test_a_damaged_bag_hides_no_other() -> None:
+    """Bags are read apart, like the blocks of a PEM."""
+    assert is_leaf(parse(pfx(plain(bag(3, sequence()), sequence(), CERTIFICATE))))
+
+
+def test_a_certificate_that_the_library_refuses_is_read() -> None:
+    """Dates first, in a container too."""
+    odd = odd_certificate(version=der_element(0xA0, der_element(0x02, b"\x07")))
+    certificate = parse(pfx(encrypted(certificate_bag(odd), password=PASSWORD)), password=PASSWORD)
+    assert certificate.not_after == NOT_AFTER
+
+
+def test_the_newest_mac_is_known() -> None:
+    """PBMAC1 (RFC 9579) is checked like the older one."""
+    contents = encrypted(CERTIFICATE, password=PASSWORD)
+    container = pfx(contents, mac=pbmac1(sequence(contents), PASSWORD, 2048))
+    assert is_leaf(parse(container, password=PASSWORD))
+    assert reason_for(container, password="wrong") is Reason.PASSWORD_INCORRECT
+
+
+def test_in_pem_armour_and_base64_it_is_read() -> None:
+    """GnuTLS writes PKCS12 blocks."""
+    assert is_leaf(parse(pem(LEAF.pkcs12(PASSWORD), "PKCS12"), password=PASSWORD))
+
+
+def test_without_certificates_it_is_named() -> None:
+    """A container with nothing but a key has the reason NoLeafCertificate."""
+    assert reason_for(pfx(plain(shrouded_key_bag(1)))) is Reason.NO_LEAF_CERTIFICATE
+
+
+@pytest.mark.parametrize("cut", [20, 200, -1])
+def test_a_damaged_container_is_named(cut: int) -> None:
+    """What is cut off has the reason InvalidCertificate."""
+    assert reason_for(LEAF.pkcs12(PASSWORD)[:cut], password=PASSWORD) is Reason.INVALID_CERTIFICATE
+
+
+ARGUMENTS = {
+    "as it does by default": [],
+    "as OpenSSL 1 and Windows did": ["-legacy"],
+    "with 3DES": ["-legacy", "-certpbe", "PBE-SHA1-3DES"],
+    "with AES-128": ["-certpbe", "AES-128-CBC"],
+    "with SHA-512": ["-macalg", "SHA512"],
+    "with as many iterations as OWASP asks for": ["-iter", "600000"],
+}
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
+    """`openssl pkcs12 -export`, with the algorithms of thirty years."""
+    container = made_by_openssl(openssl, tmp_path, arguments, "secret")
+    certificate = parse(container, password="secret")
+    assert is_leaf(certificate)
+    assert certificate.warnings == ()
+    assert reason_for(container, password="wrong") is Reason.PASSWORD_INCORRECT
+    assert reason_for(container) is Reason.PASSWORD_REQUIRED
+
+
+def test_what_openssl_writes_without_mac_is_read(tmp_path: Path, openssl: str) -> None:
+    """`-nomac`."""
+    assert is_leaf(parse(made_by_openssl(openssl, tmp_path, ["-nomac"], "secret"), password="secret"))
+
+
+def test_openssl_with_an_empty_password_needs_none(tmp_path: Path, openssl: str) -> None:
+    """An empty password is tried by itself, as OpenSSL does."""
+    container = made_by_openssl(openssl, tmp_path, [], "")
+    assert is_leaf(parse(container))
+    assert is_leaf(parse(container, password=""))
+
+
+def test_certificates_in_the_clear_need_no_password(tmp_path: Path, openssl: str) -> None:
+    """Without a password, what is not encrypted is read; with a wrong one, the MAC says so."""
+    container = made_by_openssl(openssl, tmp_path, ["-certpbe", "NONE"], "secret")
+    assert is_leaf(parse(container))
+    assert reason_for(container, password="wrong") is Reason.PASSWORD_INCORRECT
+
+
+def made_by_openssl(openssl: str, directory: Path, arguments: list[str], password: str) -> bytes:
+    source = directory / "source.pem"
+    source.write_bytes(LEAF.chain_pem + LEAF.private_key_pem)
+    command = [openssl, "pkcs12", "-export", "-in", source, "-passout", f"pass:{password}", *arguments]
+    finished = subprocess.run(command, capture_output=True)
+    if finished.returncode:
+        pytest.skip("this openssl cannot write it")
+    return finished.stdout
+
+
+def test_what_keytool_writes_is_read(tmp_path: Path, keytool: str) -> None:
+    """`keytool -storetype PKCS12`, a key with its chain and a trusted certificate."""
+    (tmp_path / "source.p12").write_bytes(LEAF.pkcs12("secret"))
+    command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", "secret",
+               "-srcstoretype", "PKCS12", "-destkeystore", "made.p12", "-deststorepass", "secret",
+               "-deststoretype", "PKCS12"]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert is_leaf(parse((tmp_path / "made.p12").read_bytes(), password="secret"))
+
+
+EXPENSIVE = {
+    "in the MAC": pfx(plain(CERTIFICATE), mac=sha256_mac(TWENTY_MILLION)),
+    "in a number of nine octets": pfx(plain(CERTIFICATE), mac=sha256_mac(1 << 70)),
+    "in the encryption": pfx(encrypted(CERTIFICATE, password=PASSWORD, told_iterations=TWENTY_MILLION)),
+    "in the key": pfx(plain(CERTIFICATE, shrouded_key_bag(TWENTY_MILLION))),
+    "in the key, inside the encryption": pfx(
+        encrypted(CERTIFICATE, shrouded_key_bag(TWENTY_MILLION), password=PASSWORD)
+    ),
+    "in the key, two bags deep": pfx(
+        encrypted(CERTIFICATE, bag(6, sequence(shrouded_key_bag(TWENTY_MILLION))), password=PASSWORD)
+    ),
+}
+
+
+@pytest.mark.parametrize("container", EXPENSIVE.values(), ids=EXPENSIVE.keys())
+def test_twenty_million_iterations_are_refused_at_once(container: bytes) -> None:
+    """Wherever the count is hidden, it is weighed before anything is computed."""
+    started = time.monotonic()
+    error = refusal(container, password=PASSWORD)
+    assert error.reason is Reason.TOO_EXPENSIVE
+    assert "iteration" in error.message
+    assert time.monotonic() - started < REFUSED_AT_ONCE_SECONDS
+
+
+def made_of_much_work() -> bytes:
+    """Each count is one that is allowed; there are a hundred of them."""
+    part = encrypted(CERTIFICATE, password=PASSWORD, told_iterations=2_000_000)
+    good = encrypted(CERTIFICATE, password=PASSWORD, iterations=2_000_000)
+    return pfx(*[good] * 100, part)
+
+
+def test_work_that_adds_up_is_ended_by_the_kernel() -> None:
+    """What no single count tells is ended when the process has used its share of the processor."""
+    started = time.monotonic()
+    error = refusal(made_of_much_work(), password=PASSWORD)
+    assert error.reason is Reason.TOO_EXPENSIVE
+    assert time.monotonic() - started < 4 * CPU_SECONDS
+
+
+def test_one_hostile_container_does_not_keep_others_waiting() -> None:
+    """While one burns its share of the processor, others are opened beside it."""
+    with ThreadPoolExecutor(2) as pool:
+        hostile = pool.submit(refusal, made_of_much_work(), password=PASSWORD)
+        assert all(is_leaf(parse(LEAF.pkcs12(PASSWORD), password=PASSWORD)) for _ in range(3))
+        assert not hostile.done()
+        assert hostile.result().reason is Reason.TOO_EXPENSIVE
+
+
+def test_a_second_container_in_one_file_is_refused() -> None:
+    """Each may take seconds, so a PEM of two hundred of them must not."""
+    assert reason_for(pem(pfx(plain(CERTIFICATE)), "PKCS12") * 2) is Reason.TOO_LARGE
+
+
+def test_many_bags_are_refused() -> None:
+    """A thousand bags are enough, and two hundred certificates."""
+    assert reason_for(pfx(plain(*[bag(1, sequence())] * 1001))) is Reason.TOO_LARGE
+    assert reason_for(pfx(plain(*[CERTIFICATE] * 201))) is Reason.TOO_LARGE
+
+
+def test_endless_nesting_is_refused() -> None:
+    """Bags in bags in bags end at a depth that no writer needs."""
+    nested = CERTIFICATE
+    for _ in range(100):
+        nested = bag(6, sequence(nested))
+    assert reason_for(pfx(plain(nested))) is Reason.TOO_LARGE
+
+
+def test_only_containers_need_a_process() -> None:
+    """A caller can tell which input may take seconds."""
+    assert needs_subprocess(LEAF.pkcs12(PASSWORD))
+    assert needs_subprocess(LEAF.jks("secret"))
+    assert not needs_subprocess(LEAF.certificate_pem)
+    assert not needs_subprocess(LEAF.pkcs7())
+    assert not needs_subprocess(b"")
+
+
+def test_the_message_of_an_error_is_a_certificate_error() -> None:
+    """Errors of the other process arrive as our own, with nothing behind them."""
+    error = refusal(LEAF.pkcs12(PASSWORD))
+    assert isinstance(error, CertificateError)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert ROOT.identity.serial_number_hex not in error.message

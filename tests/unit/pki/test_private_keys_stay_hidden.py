@@ -1,0 +1,107 @@
+"""A canary: a private key that lies beside a certificate is seen by nobody (design section 2)."""
+
+import base64
+import io
+import logging
+import re
+import traceback
+import warnings
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from clientcert.errors import CertificateError
+from clientcert.pki import parse
+from clientcert.pki.bundle import read_bundle
+from clientcert.pki.container_process import answer
+from clientcert.pki.der import read_element
+from clientcert.pki.pem import read_blocks
+from clientcert.pki.pkcs12_encryption import Secret
+from tests.unit.pki.certificates import LEAF
+
+PASSWORD = "canary-password"
+KEY_DER = LEAF.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+FORMS = {
+    "PEM": LEAF.chain_pem + LEAF.private_key_pem,
+    "PEM with the key first": LEAF.private_key_pem + LEAF.chain_pem,
+    "key alone": LEAF.private_key_pem,
+    "key in DER": KEY_DER,
+    "key in base64": base64.b64encode(LEAF.private_key_pem),
+    "key in UTF-16": LEAF.private_key_pem.decode().encode("utf-16"),
+    "broken UTF-16": LEAF.private_key_pem.decode().encode("utf-16") + b"\n",
+    "damaged key": LEAF.private_key_pem.replace(b"A", b"B"),
+    "key under the wrong label": LEAF.private_key_pem.replace(b"PRIVATE KEY", b"CERTIFICATE"),
+    "key cut off": LEAF.private_key_pem[:-40],
+    "PKCS#12": LEAF.pkcs12(PASSWORD),
+    "PKCS#12 without encryption": LEAF.pkcs12(None),
+    "PKCS#12 cut off": LEAF.pkcs12(None)[:-100],
+    "JKS": LEAF.jks(PASSWORD),
+}
+
+
+def secrets() -> list[bytes]:
+    """What must not be seen, in each way in which it could be written: octets, hex, a number, base64 and passwords."""
+    assert isinstance(LEAF.private_key, ec.EllipticCurvePrivateKey)
+    number = LEAF.private_key.private_numbers().private_value
+    octets = number.to_bytes(32, "big")
+    lines = LEAF.private_key_pem.splitlines()[1:3]  # the third line inside is the public half
+    shown = [octets, octets.hex().encode(), str(number).encode(), PASSWORD.encode(), *lines]
+    return shown + [repr(each).encode()[2:-1] for each in shown]
+
+
+def seen(*values: object) -> list[bytes]:
+    text = b"\n".join(value if isinstance(value, bytes) else repr(value).encode() for value in values)
+    text += b"\n".join(str(value).encode() for value in values if not isinstance(value, bytes))
+    return [secret for secret in secrets() if secret in text]
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD, PASSWORD + "-wrong"])
+@pytest.mark.parametrize("data", FORMS.values(), ids=FORMS.keys())
+def test_neither_certificate_nor_error_nor_traceback_shows_it(
+    data: bytes, password: str | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever `parse` returns, raises, logs or warns of holds neither key nor password."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    logging.getLogger().addHandler(handler)
+    told: list[object] = []
+    behind: list[object] = [None, None, None]
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            told.append(parse(data, password=password))
+    except CertificateError as error:
+        told += [error, error.args, error.__dict__, "".join(traceback.format_exception(error))]
+        behind = [error.__cause__, error.__context__, error.__traceback__.tb_next.tb_next]  # type: ignore[union-attr]
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert behind == [None, None, None], "an inner exception or frame would lead to the content"
+    assert seen(*told, *warned, log.getvalue(), *capfd.readouterr()) == []
+
+
+def test_no_object_on_the_way_shows_it() -> None:
+    """Blocks, bundles, elements and passwords have no content in their repr."""
+    data = FORMS["PEM"]
+    bundle = read_bundle(data, None)
+    assert seen(*read_blocks(data), bundle, *bundle.certificates, read_element(KEY_DER), Secret.of(PASSWORD)) == []
+
+
+@pytest.mark.parametrize("form", ["PKCS#12", "PKCS#12 without encryption", "JKS"])
+def test_it_does_not_leave_the_process_that_opens_containers(form: str) -> None:
+    """The answer holds certificates, decoded or not."""
+    password = None if "without" in form else PASSWORD
+    answered = answer(b'{"password": %s}\n' % (b'"%s"' % password.encode() if password else b"null") + FORMS[form])
+    assert b"certificates" in answered
+    decoded = [base64.b64decode(each) for each in re.findall(rb'"([A-Za-z0-9+/=]{40,})"', answered)]
+    assert len(decoded) == 3
+    assert seen(answered, *decoded) == []
+
+
+def test_the_canary_would_be_seen() -> None:
+    """The test itself is awake: it notices the key in each form that it looks for."""
+    assert seen(LEAF.private_key_pem) != []
+    assert seen(KEY_DER) != []
+    assert seen(repr(KEY_DER)) != []
+    assert seen(KEY_DER.hex()) != []
+    assert seen(PASSWORD) != []
