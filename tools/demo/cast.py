@@ -1,0 +1,126 @@
+"""Who appears in the demo: certificates of every phase, where they are kept, and what must be seen of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tools.certificates import CertificateAuthority, Issued
+from tools.demo.authority import client_authority
+
+NHS, PRISON_VISITS = "nhs-prod", "prison-visits-prod"
+TEAM, ON_CALL = "#integration-api-alerts", "#on-call"
+PASSWORD = "a password that nobody sees"
+_FAULTY_PAGE = b"<!DOCTYPE html><html><title>Sign in to the wiki</title></html>\n"
+_A_LITTLE = timedelta(hours=2)
+"""On top of whole days, so that no number of days changes while the demo runs."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What must be seen of one ClientCertificate."""
+
+    phase: str
+    days: int | None
+    event: str = ""
+    """The reason of its Event; empty: none."""
+    says: str = ""
+    """Part of the text of its Slack message; empty: no message."""
+    channels: tuple[str, ...] = (TEAM,)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The certificates, as files in Secrets and in the bucket, and what must be seen on the first day and the next."""
+
+    secrets: Mapping[str, Mapping[str, bytes]] = field(repr=False)
+    objects: Mapping[str, bytes] = field(repr=False)
+    today: Mapping[str, Seen]
+    tomorrow: Mapping[str, Seen]
+    renewed: Mapping[str, Issued]
+    """By name of the ClientCertificate."""
+
+
+def assemble(now: datetime) -> Cast:
+    """Issue all certificates."""
+    authority = client_authority()
+    return Cast(
+        secrets=_secrets(authority, now),
+        objects=_objects(authority, now),
+        today=_today(now),
+        tomorrow=_tomorrow(now),
+        renewed={
+            NHS: _lasting(authority, "nhs-production", now, 365),
+            PRISON_VISITS: _lasting(authority, "prison-visits", now, 365),
+        },
+    )
+
+
+def _lasting(authority: CertificateAuthority, common_name: str, now: datetime, days: int) -> Issued:
+    """With so many whole days remaining (negative: expired)."""
+    not_after = now + timedelta(days=days) + _A_LITTLE
+    return authority.issue(common_name, min(now, not_after) - timedelta(days=30), not_after)
+
+
+def _secrets(authority: CertificateAuthority, now: datetime) -> dict[str, dict[str, bytes]]:
+    starts = now + timedelta(days=3) + _A_LITTLE
+    not_yet_valid = authority.issue("parole", starts, starts + timedelta(days=365))
+    return {
+        "weather-client-cert": {"tls.crt": _lasting(authority, "weather", now, 300).certificate_pem},
+        "nhs-client-cert": {"client.p12": _lasting(authority, "nhs-production", now, 22).pkcs12(PASSWORD)},
+        "nhs-client-cert-password": {"password": PASSWORD.encode()},
+        "court-lists-client-cert": {"tls.crt": _lasting(authority, "court-lists", now, 10).chain_pem},
+        "sentencing-client-cert": {"client.der": _lasting(authority, "sentencing", now, 0).certificate_der},
+        "parole-client-cert": {"tls.crt": not_yet_valid.certificate_pem},
+        "legal-aid-client-cert": {"tls.crt": _lasting(authority, "legal-aid-test", now, 200).certificate_pem},
+    }
+
+
+def _objects(authority: CertificateAuthority, now: datetime) -> dict[str, bytes]:
+    """A folder for each consumer: the certificate, its CSR, and the key where the team made it."""
+    visits, probation = _lasting(authority, "prison-visits", now, 5), _lasting(authority, "probation", now, -3)
+    return {
+        "prison-visits/client.pem": visits.certificate_pem,
+        "prison-visits/client.csr": visits.csr_pem(),
+        "probation/client.pem": probation.certificate_pem,
+        "probation/client.csr": probation.csr_pem(),
+        "probation/client.key": probation.private_key_pem,
+        "tribunals/client.csr": _lasting(authority, "tribunals", now, 1).csr_pem(),
+        "coroners/client.pem": _FAULTY_PAGE,
+    }
+
+
+def _sentence(name: str, duration: int) -> str:
+    """The documentation's."""
+    return f"The certificate for {name} in prod will expire within the next {duration} days"
+
+
+def _today(now: datetime) -> dict[str, Seen]:
+    expired = now - timedelta(days=3) + _A_LITTLE
+    return {
+        "weather-prod": Seen("Valid", 300),
+        NHS: Seen("ExpiringSoon", 22, "Expiring", _sentence("nhs", 23)),
+        PRISON_VISITS: Seen("ExpiringSoon", 5, "Expiring", _sentence("prison-visits", 6), (TEAM, ON_CALL)),
+        "court-lists-preprod": Seen("ExpiringSoon", 10),
+        "sentencing-dev": Seen("ExpiringSoon", 0, "Expiring", "sentencing in dev will expire within the next 24 hours"),
+        "probation-prod": Seen("Expired", -3, "Expired", f"probation in prod expired on {expired:%Y-%m-%d}"),
+        "tribunals-prod": Seen("Missing", None, "SourceNotFound", "tribunals in prod is missing"),
+        "coroners-prod": Seen("Unreadable", None, "NotACertificate", "coroners in prod could not be read"),
+        "parole-prod": Seen("NotYetValid", 368, "NotYetValid"),
+        "legal-aid-prod": Seen("Invalid", 200, "IdentityMismatch", "legal-aid in prod needs attention"),
+    }
+
+
+def _tomorrow(now: datetime) -> dict[str, Seen]:
+    """A day later, with two of them renewed."""
+    last_day = now + _A_LITTLE
+    changed = {
+        "weather-prod": Seen("Valid", 299),
+        NHS: Seen("Valid", 364),
+        PRISON_VISITS: Seen("Valid", 364),
+        "court-lists-preprod": Seen("ExpiringSoon", 9),
+        "sentencing-dev": Seen("Expired", -1, "Expired", f"sentencing in dev expired on {last_day:%Y-%m-%d}"),
+        "probation-prod": Seen("Expired", -4, "Expired", "probation in prod expired on"),
+        "parole-prod": Seen("NotYetValid", 367, "NotYetValid"),
+        "legal-aid-prod": Seen("Invalid", 199, "IdentityMismatch", "legal-aid in prod needs attention"),
+    }
+    return {**_today(now), **changed}

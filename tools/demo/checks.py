@@ -1,0 +1,35 @@
+"""Nothing is shown that was not found: the world is asked until it is as expected, or time is up."""
+
+import time
+from collections.abc import Callable, Mapping
+from pprint import pformat
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+_PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.1
+
+
+class NotSeenError(Exception):
+    """What should have been seen was not."""
+
+    def __init__(self, what: str, expected: object, found: object) -> None:
+        super().__init__(f"{what}\nexpected: {pformat(expected, width=120)}\nfound:    {pformat(found, width=120)}")
+
+
+def eventually(what: str, expected: Found, find: Callable[[], Found], seconds: float = _PATIENCE_SECONDS) -> None:
+    """Return as soon as `find` gives what is expected. Raises NotSeenError after `seconds`, with the difference."""
+    deadline = time.monotonic() + seconds
+    while (found := find()) != expected:
+        if time.monotonic() > deadline:
+            raise NotSeenError(what, *_difference(expected, found))
+        time.sleep(_POLL_SECONDS)
+
+
+def _difference(expected: object, found: object) -> tuple[object, object]:
+    """Of mappings only the entries that differ."""
+    if not isinstance(expected, Mapping) or not isinstance(found, Mapping):
+        return expected, found
+    differ = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+    return {key: expected.get(key) for key in differ}, {key: found.get(key) for key in differ}

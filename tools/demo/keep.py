@@ -1,0 +1,46 @@
+"""Leaves everything running, and tells what a curious person could try next."""
+
+import signal
+import threading
+from datetime import timedelta
+
+from tools.demo.authority import client_authority
+from tools.demo.stage import NAMESPACE, Stage
+
+
+def keep(stage: Stage) -> None:
+    """Run until Ctrl-C or SIGTERM, and show what arrives in Slack meanwhile; needs no terminal."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stage.start_operator()
+    stage.prints_messages = True
+    stage.screen.output(_how_to_use(stage))
+    stop.wait()
+    stage.screen.output("Stopping.")
+
+
+def _how_to_use(stage: Stage) -> str:
+    kubectl, operator = stage.control_plane.binaries.kubectl, stage.operator
+    mended = stage.directory / "legal-aid.pem"
+    authority = client_authority()
+    issued = authority.issue("legal-aid", stage.started - timedelta(days=1), stage.started + timedelta(days=365))
+    mended.write_bytes(issued.certificate_pem)
+    return f"""\
+Everything is left running, at the real time again. In another terminal:
+
+  export KUBECONFIG={stage.control_plane.kubeconfig}
+  alias kubectl={kubectl}
+  kubectl get clientcertificates -A -o wide
+  kubectl describe clientcertificate -n {NAMESPACE} sentencing-dev
+  kubectl explain clientcertificate.spec
+
+Slack messages appear here when they arrive, and all of them at {stage.slack.url}/
+Mend legal-aid, whose Secret holds somebody else's certificate, and see its closing message:
+
+  kubectl create secret generic legal-aid-client-cert -n {NAMESPACE} \\
+    --from-file=tls.crt={mended} --dry-run=client -o yaml | kubectl apply -f -
+
+The operator's log: {operator.process.log_path if operator else ""}
+Its metrics:        {operator.url if operator else ""}/metrics
+Ctrl-C stops and removes everything."""

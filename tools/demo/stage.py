@@ -1,0 +1,139 @@
+"""The running parts, and how steps and checks reach them."""
+
+import base64
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tools.control_plane import ControlPlane, OperatorProcess, S3Server
+from tools.control_plane.s3_client import S3Client
+from tools.demo.cast import ON_CALL, TEAM, Cast, Seen, assemble
+from tools.demo.screen import Screen
+from tools.slack_server import Posted, SlackServer, render
+
+NAMESPACE = "integration-api"
+BUCKET = "integration-api-prod-certificates-backup"
+REPOSITORY = Path(__file__).resolve().parents[2]
+_OWN_TOKEN, _TEAM_TOKEN = "xoxb-the-operators-own", "xoxb-the-teams"
+_API = "/apis/clientcert.dev/v1alpha1"
+
+
+class Stage:
+    """Everything that runs for the demo; `exits` stops it, the last that was started first."""
+
+    control_plane: ControlPlane
+    s3: S3Server
+    bucket: S3Client
+    operator: OperatorProcess | None = None
+
+    def __init__(self, directory: Path, screen: Screen, exits: ExitStack) -> None:
+        self.directory = directory
+        self.screen = screen
+        self.started = datetime.now(UTC)
+        self.cast: Cast = assemble(self.started)
+        self.prints_messages = False
+        """Whether Slack messages are shown when they arrive."""
+        self._exits = exits
+        self.slack = SlackServer(
+            channels=[TEAM, ON_CALL], tokens=[_OWN_TOKEN, _TEAM_TOKEN], on_message=self._message_arrived
+        )
+
+    def start_servers(self) -> None:
+        """An API server, an S3 server with an empty bucket, and a Slack."""
+        self.control_plane = self._exits.enter_context(ControlPlane.start(self.directory / "control-plane"))
+        self.s3 = self._exits.enter_context(S3Server.start(self.directory / "s3"))
+        self.bucket = S3Client(self.s3)
+        self._exits.callback(self.bucket.close)
+        self.bucket.create_bucket(BUCKET)
+        self._exits.enter_context(self.slack.start())
+
+    def start_operator(self, *arguments: str) -> None:
+        """Under its own ServiceAccount; one that runs is stopped first, as a restart of its pod would."""
+        self.stop_operator()
+        environment = {
+            "CLIENTCERT_SLACK_TOKEN": _OWN_TOKEN,
+            "CLIENTCERT_SLACK_CHANNEL": TEAM,
+            "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
+            "CLIENTCERT_ALLOWED_HOSTS": f"{self.slack.host},{self.s3.endpoint.removeprefix('http://')}",
+        }
+        self.operator = OperatorProcess.start(
+            self.control_plane,
+            directory=self.directory / "operator",
+            args=["--log-format", "text", *arguments],
+            env=environment,
+        )
+        self._exits.callback(self.operator.stop)
+
+    def stop_operator(self) -> None:
+        """Nothing happens if none runs."""
+        if self.operator is not None:
+            self.operator.stop()
+
+    def operator_log(self, lines: int) -> str:
+        """The end of it; empty if no operator was started."""
+        return "\n".join(self.operator.log_text().splitlines()[-lines:]) if self.operator else ""
+
+    def put_secret(self, name: str, files: Mapping[str, bytes]) -> None:
+        """As `kubectl create secret generic` with `--from-file`, or what changes an existing one."""
+        data = {key: base64.b64encode(content).decode() for key, content in files.items()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+        self.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(secret))
+
+    def put_settings_of_examples(self) -> None:
+        """What the examples leave to their reader: credentials, tokens, and the address of a store that is not AWS."""
+        credentials = {"AWS_ACCESS_KEY_ID": self.s3.access_key, "AWS_SECRET_ACCESS_KEY": self.s3.secret_key}
+        self.put_secret("backup-prod-credentials", {name: value.encode() for name, value in credentials.items()})
+        self.put_secret("slack", {"token": _TEAM_TOKEN.encode()})
+        self.put_secret("slack-webhook", {"url": self.slack.webhook_url(TEAM).encode()})
+        self._patch("certificatestore", "backup-prod", {"s3": {"endpoint": self.s3.endpoint}, "pollEvery": "10s"})
+        year_from_now = self.started.replace(year=self.started.year + 1, day=1)
+        self._patch(
+            "clientcertificate", "court-lists-preprod", {"silence": {"until": f"{year_from_now:%Y-%m-%dT00:00:00Z}"}}
+        )
+
+    def kubectl(self, *arguments: str | Path, input: str | None = None) -> str:  # noqa: A002 - as subprocess calls it
+        """As the administrator."""
+        return self.control_plane.kubectl(*arguments, input=input)
+
+    def show(self, *arguments: str) -> None:
+        """Run kubectl, and show both the command and what it printed."""
+        self.screen.command(f"kubectl {' '.join(arguments)}", self.kubectl(*arguments))
+
+    def statuses(self) -> dict[str, Any]:
+        """The status of every ClientCertificate, by name."""
+        items = self.control_plane.api.request("GET", f"{_API}/clientcertificates")["items"]
+        return {item["metadata"]["name"]: item.get("status") or {} for item in items}
+
+    def phases_and_days(self) -> dict[str, tuple[str | None, int | None]]:
+        """What columns STATUS and DAYS say."""
+        return {name: (status.get("phase"), status.get("daysRemaining")) for name, status in self.statuses().items()}
+
+    def events(self) -> set[tuple[str, str]]:
+        """The name of a ClientCertificate and a reason, for each Event about one."""
+        items = self.control_plane.api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/events")["items"]
+        about = [(item["involvedObject"], item["reason"]) for item in items]
+        return {(what["name"], reason) for what, reason in about if what["kind"] == "ClientCertificate"}
+
+    def messages(self, since: int = 0) -> list[Posted]:
+        """What stands in the channels, but for replies in threads; the first `since` of all posts left out."""
+        return [each for each in self.slack.messages[since:] if not each.thread_ts]
+
+    def told(self, cast: Mapping[str, Seen], since: int = 0) -> dict[tuple[str, str], int]:
+        """How often each consumer's message stands in each channel; what nobody expects is counted by its text."""
+        counts: dict[tuple[str, str], int] = {}
+        for message in self.messages(since):
+            known = (name for name, seen in cast.items() if seen.says and seen.says in message.text)
+            key = (next(known, message.text), message.channel)
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def _patch(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        patch = json.dumps({"spec": spec})
+        self.kubectl("patch", kind, name, "-n", NAMESPACE, "--type", "merge", "-p", patch)
+
+    def _message_arrived(self, message: Posted) -> None:
+        if self.prints_messages:
+            self.screen.output(render(message))
