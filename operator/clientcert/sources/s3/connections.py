@@ -1,0 +1,146 @@
+"""One connection for each store, for as long as its spec and its credentials last."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import SourceError
+from clientcert.lifecycle.declaration import Bucket, ObjectKey
+from clientcert.sources.s3.access import Address, Credentials, identity_not_for_endpoint
+from clientcert.sources.s3.answers import Asked
+from clientcert.sources.s3.turns import Turns
+from clientcert.sources.secret import SecretReader
+
+if TYPE_CHECKING:
+    from clientcert.sources.s3.client import ClientFactory
+    from clientcert.sources.s3.connection import Connection
+
+_SECRET_AGAIN_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What is held for one store."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a connection is made, so that all who wait for it get the same."""
+    connection: "Connection | None" = None
+    bucket: Bucket | None = None
+    credentials: Credentials | None = None
+    compared: float = float("-inf")
+    """When, on the loop's clock, the credentials were last compared with those in the Secret."""
+    forgotten: bool = False
+
+
+class Connections:
+    """Never shared by two stores: those of two tenants may differ in nothing but their credentials."""
+
+    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float) -> None:
+        self._secrets = secrets
+        self._policy = policy
+        self._deadline = deadline
+        self._slots: dict[ObjectKey, _Slot] = {}
+        self._turns = Turns()
+        self._factory: ClientFactory | None = None
+        self._factory_lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lease(self, store: ObjectKey, bucket: Bucket) -> AsyncIterator["Connection"]:
+        """The store's connection, open for as long as the block. Raises SourceError if it cannot be made."""
+        slot = self._slots.setdefault(store, _Slot())
+        async with slot.lock:
+            connection = slot.connection
+            if connection is None or connection.retired or not _same_place(slot.bucket, bucket):
+                connection = await self._replaced(slot, store, bucket)
+            connection.take()
+        try:
+            yield connection
+        finally:
+            await connection.give_back()
+
+    async def credentials_changed(self, store: ObjectKey, used: "Connection") -> bool:
+        """Whether it is worth asking again: the Secret holds other credentials than the connection that failed."""
+        slot = self._slots.get(store)
+        if slot is None:
+            return False
+        async with slot.lock:
+            if slot.connection is not used:
+                return True
+            now = asyncio.get_running_loop().time()
+            if slot.credentials is None or slot.bucket is None or now - slot.compared < _SECRET_AGAIN_SECONDS:
+                return False
+            slot.compared = now
+            try:
+                fresh = await Credentials.read(self._secrets, store.namespace, slot.bucket.credentials_secret)
+            except SourceError as error:
+                if error.worth_retry:
+                    return False
+                fresh = None
+            if fresh == slot.credentials:
+                return False
+            slot.connection = None
+            await used.retire()
+            return True
+
+    async def forget(self, store: ObjectKey) -> None:
+        """End the store's connection when nobody uses it any more; the next one reads the credentials anew."""
+        slot = self._slots.pop(store, None)
+        if slot is not None:
+            slot.forgotten = True
+            if slot.connection is not None:
+                await slot.connection.retire()
+
+    async def close(self) -> None:
+        """Forget all stores."""
+        for store in tuple(self._slots):
+            await self.forget(store)
+
+    async def _replaced(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
+        old, slot.connection = slot.connection, None
+        if old is not None:
+            await old.retire()
+        address = Address.of(bucket, self._policy)
+        credentials = None
+        if bucket.credentials_secret:
+            credentials = await Credentials.read(self._secrets, store.namespace, bucket.credentials_secret)
+        elif bucket.endpoint and not self._policy.lists(bucket.endpoint):
+            raise identity_not_for_endpoint(store)
+        connection = await self._open(address, credentials, _asked(store, bucket))
+        slot.connection, slot.bucket, slot.credentials = connection, bucket, credentials
+        connection.retired = slot.forgotten
+        return connection
+
+    async def _open(self, address: Address, credentials: Credentials | None, asked: Asked) -> "Connection":
+        async with self._factory_lock:
+            if self._factory is None:
+                self._factory = await asyncio.to_thread(_import_and_make_factory)
+        from clientcert.sources.s3.connection import Connection, in_words
+
+        with in_words(asked):
+            client = await self._factory.create(address, credentials, self._turns)
+        return Connection(client, asked, self._deadline, self._turns)
+
+
+def _import_and_make_factory() -> "ClientFactory":
+    from clientcert.sources.s3.client import ClientFactory
+    from clientcert.sources.s3.connection import Connection  # noqa: F401 - imported here, in the thread
+
+    return ClientFactory()
+
+
+def _same_place(one: Bucket | None, other: Bucket) -> bool:
+    """Whether a connection made for one serves the other: prefix and interval of polls are no part of it."""
+    return one is not None and (one.name, one.region, one.endpoint, one.credentials_secret) == (
+        other.name,
+        other.region,
+        other.endpoint,
+        other.credentials_secret,
+    )
+
+
+def _asked(store: ObjectKey, bucket: Bucket) -> Asked:
+    secret = bucket.credentials_secret
+    return Asked(store, bucket.name, f"Secret {store.namespace}/{secret}" if secret else "the operator's own identity")

@@ -1,0 +1,139 @@
+"""One HTTP request of an S3 client: bounded in time and size, never redirected, never past the egress policy.
+
+aiobotocore's own session follows redirects, reads proxy variables, and reads answers of any length. This one takes
+its place (`http_session_cls`), and hands botocore nothing but what was read whole.
+"""
+
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Self
+
+import aiohttp
+from aiobotocore.awsrequest import AioAWSResponse
+from yarl import URL
+
+from clientcert.egress import EgressPolicy
+from clientcert.sources.interface import MAX_BYTES
+from clientcert.sources.s3.answers import Fault, NoAnswerError, RefusalError
+from clientcert.sources.s3.turns import Turns
+
+_CONNECT_SECONDS = 5.0
+_CONNECTIONS = 32
+_LARGEST_PAGE = 8 * 1024 * 1024  # 1,000 keys of 1,024 bytes, each percent-encoded
+_LARGEST_REFUSAL = 64 * 1024
+_LONGEST_WAIT = 3600.0
+
+
+class WholeBody:
+    """An answer's body, read to its end; takes the place of a stream in botocore's answers."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def read(self) -> bytes:
+        """What botocore calls when it wants the content itself."""
+        return self.content
+
+
+class Transport:
+    """The HTTP session of one S3 client; opened by its first request, in whatever loop that runs."""
+
+    def __init__(self, policy: EgressPolicy, tls: ssl.SSLContext, turns: Turns, **_given_by_botocore: object) -> None:
+        self._policy = policy
+        self._tls = tls
+        self._turns = turns
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections; requests under way fail."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: Any) -> AioAWSResponse:
+        """Send a signed request. Raises NoAnswerError, RefusalError, or what the egress policy raises."""
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+            self._session = self._policy.session(
+                timeout=timeout, limit=_CONNECTIONS, tls=self._tls, auto_decompress=False
+            )
+        try:
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=_headers(request.headers),
+                skip_auto_headers={"Content-Type"},
+                allow_redirects=False,
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise await _refusal(response)
+                body = await _whole_body(response, MAX_BYTES if request.stream_output else _LARGEST_PAGE)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoAnswerError(_fault(error)) from None
+        await self._turns.next()
+        # No header but this one is wanted, so no other can be malformed.
+        headers = {"etag": response.headers["ETag"]} if "ETag" in response.headers else {}
+        return AioAWSResponse(request.url, response.status, headers, WholeBody(body))
+
+
+def _headers(signed: Mapping[str, str | bytes]) -> dict[str, str]:
+    text = {name: value.decode() if isinstance(value, bytes) else value for name, value in signed.items()}
+    return {**text, "Accept-Encoding": "identity"}
+
+
+async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if response.content_length is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
+        raise NoAnswerError(Fault.NOT_S3)  # nobody could tell whether it is whole
+    if (response.content_length or 0) > limit:
+        raise NoAnswerError(Fault.TOO_LARGE)
+    body = await _at_most(response, limit)
+    if len(body) > limit:
+        raise NoAnswerError(Fault.TOO_LARGE)
+    return body
+
+
+async def _at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Up to the chunk that goes past the limit."""
+    body = bytearray()
+    while len(body) <= limit and (chunk := await response.content.readany()):
+        body += chunk
+    return bytes(body)
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> RefusalError:
+    try:
+        body = await _at_most(response, _LARGEST_REFUSAL)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        body = b""
+    return RefusalError(
+        response.status,
+        body,
+        region=response.headers.get("x-amz-bucket-region", ""),
+        deleted=response.headers.get("x-amz-delete-marker") == "true",
+        retry_after=_seconds(response.headers.get("Retry-After", "")),
+    )
+
+
+def _seconds(text: str) -> float | None:
+    return min(float(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else None
+
+
+def _fault(error: Exception) -> Fault:
+    if isinstance(error, aiohttp.ClientSSLError):
+        return Fault.UNTRUSTED
+    if isinstance(error, TimeoutError):
+        return Fault.SLOW
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Fault.NAME_UNKNOWN
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return Fault.CUT
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
+        return Fault.NOT_S3
+    return Fault.UNREACHABLE
