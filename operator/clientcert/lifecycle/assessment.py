@@ -112,7 +112,8 @@ def assess(
 ) -> Assessment:
     """Weigh what the source holds now against what was accepted before.
 
-    No `declaration`: the spec cannot be used, and the observation says so. `created` is the object's own creation, `start_days_before` when the policy begins to alert.
+    No `declaration`: the spec cannot be used, and the observation says so. `created` is the object's own creation,
+    `start_days_before` when the policy begins to alert.
     """
     before = recorded.accepted
     problem = observation.problem

@@ -1,9 +1,10 @@
 """When a channel is due: stages, counted in days before notAfter, each with one slot in which it may be sent.
 
 Stage `d >= 1` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage 0 is
-the last 24 hours, and falls due when they begin. Stage `-k` falls due when the k-th day after notAfter begins. `sendAt` moves a stage to the next time of day (and
-weekday) that people asked for; a stage before notAfter that would be moved past it goes to the slot before
-instead. Later stages never have earlier slots, so "the latest due stage" is the one with the fewest days.
+the last 24 hours, and falls due when they begin. Stage `-k` falls due when the k-th day after notAfter begins.
+`sendAt` moves a stage to the next time of day (and weekday) that people asked for; a stage before notAfter that would
+be moved past it goes to the slot before instead. Later stages never have earlier slots, so "the latest due stage" is
+the one with the fewest days.
 """
 
 from collections.abc import Iterable
