@@ -24,11 +24,13 @@ def certificate(
     not_after: datetime = NOW + 100 * DAY,
     *,
     serial_number: int = 0x1A2B3,
-    not_before: datetime = NOW - 265 * DAY,
+    not_before: datetime | None = None,
     common_name: str = "nhs",
     issuer_dn: str = "CN=Integration CA,O=Example",
 ) -> Certificate:
     """A certificate as the parser gives it; another serial number or date makes another fingerprint."""
+    if not_before is None:
+        not_before = min(not_after, NOW - 265 * DAY)
     facts = f"{serial_number} {not_before} {not_after} {common_name} {issuer_dn}"
     return Certificate(
         not_before=not_before,

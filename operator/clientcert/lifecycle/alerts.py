@@ -52,10 +52,9 @@ def next_change(
     now = assessment.now
     moments = [stage.slot for channel in policy.channels if (stage := next_stage(assessment, channel))]
     if assessment.accepted is not None:
-        not_after = assessment.accepted.not_after
-        # daysRemaining is rounded down, so at the very instant the old number still holds: not to look again then
-        # and then, the change is placed behind it.
-        moments.append(not_after - ((not_after - now) // DAY) * DAY + timedelta.resolution)
+        whole_days = assessment.accepted.not_after - ((assessment.accepted.not_after - now) // DAY) * DAY
+        # The window opens at the instant itself; daysRemaining, rounded down, changes just after it.
+        moments.append(whole_days if whole_days > now else whole_days + timedelta.resolution)
     moments += [moment for moment in (starts, silence.until if silence else None) if moment and moment > now]
     return min(moments, default=now + DAY)
 

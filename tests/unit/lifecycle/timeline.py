@@ -1,0 +1,82 @@
+"""One certificate's life in fast time: looks at it when told to, sends to channels that may be down, and remembers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from clientcert.lifecycle.alerts import MessageKind, due_notifications, next_change
+from clientcert.lifecycle.assessment import Assessment, Observation, assess
+from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
+from clientcert.pki import Certificate
+from tests.builders import CREATED, declaration
+
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Sent:
+    when: datetime
+    channel: str
+    kind: MessageKind
+    stage: int | None
+    about: str
+    """The fingerprint of the certificate that the channel was told about."""
+
+
+@dataclass
+class Timeline:
+    """The engine's part in a few lines: what is due is sent, and what was sent is recorded."""
+
+    policy: AlertPolicy
+    source: Observation
+    created: datetime = CREATED
+    silence: Silence | None = None
+    recorded: Recorded = field(default_factory=Recorded)
+    sent: list[Sent] = field(default_factory=list)
+    is_down: Callable[[str, datetime], bool] = lambda _channel, _now: False
+
+    def look(self, now: datetime) -> Assessment:
+        """Judge, tell, record; and judge again what was recorded."""
+        for _ in range(_ROUNDS):
+            found = self.assess(now)
+            due = due_notifications(found, self.policy, self.recorded, self.silence)
+            self._remember(found)
+            due = tuple(each for each in due if not self.is_down(each.channel.name, now))
+            for each in due:
+                self.sent.append(Sent(now, each.channel.name, each.kind, each.stage, found.fingerprint))
+                record = ChannelRecord(each.channel.name, found.fingerprint, each.stage, now)
+                others = tuple(old for old in self.recorded.channels if old.name != each.channel.name)
+                self.recorded = replace(self.recorded, channels=(*others, record))
+            if not due:
+                break
+        return self.assess(now)
+
+    def assess(self, now: datetime) -> Assessment:
+        start = self.policy.start_days_before
+        return assess(declaration(), self.source, self.recorded, self.created, start, now)
+
+    def run(self, start: datetime, end: datetime) -> None:
+        """Look whenever something changes by itself."""
+        now = start
+        while now <= end:
+            found = self.look(now)
+            now = next_change(found, self.policy, self.silence, self._starts())
+
+    def replace_source(self, seen: Certificate) -> None:
+        self.source = Observation(certificate=seen)
+
+    def stages(self, channel: str = "team") -> list[int | None]:
+        """What a channel was told, in turn; None for a closing message."""
+        return [each.stage for each in self.sent if each.channel == channel]
+
+    def _remember(self, found: Assessment) -> None:
+        history = self.recorded.history
+        if found.replaced is not None:
+            history = (Replaced(found.replaced.serial_number, found.replaced.not_after, found.now), *history)[:5]
+        accepted: AcceptedCertificate | None = found.accepted
+        self.recorded = replace(self.recorded, accepted=accepted, history=history)
+
+    def _starts(self) -> datetime | None:
+        return self.source.certificate.not_before if self.source.certificate else None
