@@ -1,0 +1,126 @@
+"""From an assessment to conditions: the table in the module's own words, and no message that changes by itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, unread
+from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.recorded import AcceptedCertificate, Condition, Recorded
+from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate
+
+MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
+REFUSED = Shortfall(Reason.TOKEN_REJECTED, "channel team: put a token there that is in force")
+
+
+def summary(
+    found: Assessment,
+    *,
+    silence: Silence | None = None,
+    shortfall: Shortfall | None = None,
+    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+) -> dict[str, tuple[str, str]]:
+    return {each.type: (each.status, each.reason) for each in conditions(found, silence, shortfall, recorded)}
+
+
+class TestEachOfThem:
+    def test_all_is_well(self) -> None:
+        """A valid certificate whose alerts arrive."""
+        assert summary(assessment(certificate())) == {
+            "Ready": ("True", "Valid"),
+            "SourceReadable": ("True", "Read"),
+            "IdentityMatches": ("True", "Matches"),
+            "Expiring": ("False", "Valid"),
+            "AlertsDelivered": ("True", "Delivered"),
+        }
+
+    def test_before_the_first_look(self) -> None:
+        """Nothing is claimed."""
+        assert summary(assessment(None)) == {
+            "Ready": ("Unknown", "Pending"),
+            "SourceReadable": ("Unknown", "Pending"),
+            "IdentityMatches": ("Unknown", "Unread"),
+            "Expiring": ("Unknown", "Unread"),
+            "AlertsDelivered": ("True", "Delivered"),
+        }
+
+    def test_expiring_soon_is_ready_and_expired_is_not(self) -> None:
+        """What still works is Ready."""
+        soon = summary(assessment(certificate(NOW + 5 * DAY)))
+        assert (soon["Ready"], soon["Expiring"]) == (("True", "ExpiringSoon"), ("True", "ExpiringSoon"))
+        expired = summary(assessment(certificate(NOW - SECOND)))
+        assert (expired["Ready"], expired["Expiring"]) == (("False", "Expired"), ("True", "Expired"))
+
+    def test_missing(self) -> None:
+        """The reason stands in Ready and SourceReadable; whose certificate it is cannot be known."""
+        recorded = Recorded(accepted=AcceptedCertificate.of(certificate()))
+        found = summary(assessment(MISSING, recorded=recorded))
+        assert found["Ready"] == found["SourceReadable"] == ("False", "SourceNotFound")
+        assert found["IdentityMatches"] == ("Unknown", "Unread")
+        assert found["Expiring"] == ("False", "Valid")
+
+    def test_of_another_consumer(self) -> None:
+        """It can be read, and is not the right one."""
+        found = summary(assessment(certificate(common_name="acme")))
+        assert found["Ready"] == found["IdentityMatches"] == ("False", "IdentityMismatch")
+        assert found["SourceReadable"] == ("True", "Read")
+
+    @pytest.mark.parametrize(("ends", "expected"), [(HOUR, ("True", "Silenced")), (-HOUR, ("False", "SilenceEnded"))])
+    def test_silenced(self, ends: timedelta, expected: tuple[str, str]) -> None:
+        """Only where spec.silence is set; it ends by itself."""
+        silence = Silence(NOW + ends, "being decommissioned")
+        assert summary(assessment(certificate()), silence=silence)["Silenced"] == expected
+        assert "Silenced" not in summary(assessment(certificate()))
+
+    def test_alerts_that_do_not_arrive(self) -> None:
+        """A certificate nobody hears about is not Ready, unless something graver holds."""
+        assert summary(assessment(certificate()), shortfall=REFUSED)["Ready"] == ("False", "TokenRejected")
+        assert summary(assessment(certificate(NOW - DAY)), shortfall=REFUSED)["Ready"] == ("False", "Expired")
+        assert summary(assessment(MISSING), shortfall=REFUSED)["Ready"] == ("False", "SourceNotFound")
+
+
+class TestWhatIsCarriedOver:
+    def test_a_transition_is_dated_once(self) -> None:
+        """lastTransitionTime is when the status last changed: not its reason, and not the time of the last look."""
+        first = conditions(assessment(certificate(NOW + 31 * DAY)), None, None, Recorded())
+        later = conditions(
+            assessment(certificate(NOW + 31 * DAY), NOW + 2 * DAY), None, None, Recorded(conditions=first)
+        )
+        dated = {each.type: each.last_transition for each in later}
+        assert dated["Ready"] == NOW
+        assert dated["Expiring"] == NOW + 2 * DAY
+
+    def test_a_source_that_could_not_be_read_just_now(self) -> None:
+        """A fault of the network for a moment changes no condition of the source: it says what it said before."""
+        seen = certificate()
+        before = conditions(assessment(seen), None, None, Recorded())
+        recorded = Recorded(accepted=AcceptedCertificate.of(seen), conditions=before)
+        found = assessment(Observation(), NOW + HOUR, recorded=recorded)
+        assert found.unread
+        assert conditions(found, None, None, recorded) == before
+
+    def test_no_message_changes_from_day_to_day(self) -> None:
+        """No counters and no times that move: an unchanged object is written at most once a day."""
+        seen = certificate(NOW + 29 * DAY)
+        texts = {
+            tuple(
+                (each.reason, each.message)
+                for each in conditions(assessment(seen, NOW + day * DAY), None, None, Recorded())
+            )
+            for day in range(29)
+        }
+        assert len(texts) == 1
+
+    def test_a_condition_of_no_known_time(self) -> None:
+        """A status that was written by hand may lack a time: it is dated now."""
+        recorded = Recorded(conditions=(Condition("Ready", "True", "Valid"),))
+        (ready, *_) = conditions(assessment(certificate()), None, None, recorded)
+        assert ready.last_transition == NOW
+
+
+def test_a_spec_that_cannot_be_used_says_so() -> None:
+    """The problem of the observation is the reason of Ready."""
+    problem = Problem(Phase.INVALID, Reason.SPEC_INVALID, "correct spec.source")
+    assert summary(assessment(Observation(problem=problem)))["Ready"] == ("False", "SpecInvalid")
