@@ -8,9 +8,8 @@ from cryptography.x509.oid import NameOID
 from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
 
 COMMON_NAME = NameOID.COMMON_NAME.dotted_string
-_MAX_ATTRIBUTES = 100
-_LONGEST_NAME = 16 * 1024
-"""A name with more attributes or octets is not read: real ones have about five, and a hundred."""
+LONGEST_NAME = 16 * 1024
+"""A name of more octets is not read: real ones have about a hundred."""
 
 _RFC_4514_NAMES = {
     COMMON_NAME: "CN",
@@ -47,23 +46,28 @@ def same_name(one: str, other: str) -> bool:
         return False
 
 
+def common_name(name: str) -> str:
+    """The first CN of an RFC 4514 string; empty if there is none, or it cannot be read."""
+    try:
+        found = x509.Name.from_rfc4514_string(name).get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ""
+    return str(found[0].value) if found else ""
+
+
 def read_name(name: Element) -> tuple[str, str]:
     """A Name as an RFC 4514 string, and its first CN (empty if there is none).
 
     Takes what a strict reader refuses: an RDN without or with too many attributes, and text in another encoding than
     its tag says. Raises MalformedError if attributes cannot even be told apart.
     """
-    if name.content_end - name.content_start > _LONGEST_NAME:
+    if name.content_end - name.content_start > LONGEST_NAME:
         raise MalformedError("too long")
     rdns: list[str] = []
     common_name = None
-    attributes_seen = 0
     for rdn in name.children():
         parts = []
         for oid, value in _attributes(rdn):
-            attributes_seen += 1
-            if attributes_seen > _MAX_ATTRIBUTES:
-                raise MalformedError("too many attributes")
             parts.append(f"{_RFC_4514_NAMES.get(oid, oid)}={_escaped(value)}")
             if oid == COMMON_NAME and common_name is None:
                 common_name = value

@@ -10,6 +10,7 @@ from cryptography.x509.oid import NameOID
 
 from clientcert.pki.certificate import Certificate
 from clientcert.pki.lenient import Outline
+from clientcert.pki.names import LONGEST_NAME
 
 _Value = TypeVar("_Value")
 
@@ -27,16 +28,18 @@ python_warnings.filterwarnings("ignore", module=re.escape(__name__))
 def read_certificate(outline: Outline, container_format: str, warnings: list[str]) -> Certificate:
     """The neutral model of a leaf; `warnings` are the bundle's."""
     reader = _Reader(outline.der, [*warnings, *outline.warnings])
-    reader.ask("extensions", lambda certificate: certificate.extensions, None)
+    reader.ask("extensions", lambda each: each.extensions, None)
+    subject = reader.ask("subject", lambda each: _name(each.subject), (outline.subject_dn, outline.subject_common_name))
+    issuer = reader.ask("issuer", lambda each: _name(each.issuer), (outline.issuer_dn, outline.issuer_common_name))
     return Certificate(
         not_before=reader.ask("notBefore", lambda each: each.not_valid_before_utc, outline.not_before),
         not_after=reader.ask("notAfter", lambda each: each.not_valid_after_utc, outline.not_after),
         fingerprint_sha256=outline.fingerprint_sha256,
-        serial_number=reader.ask("serial number", lambda each: each.serial_number, outline.serial_number),
-        subject_dn=reader.ask("subject", lambda each: each.subject.rfc4514_string(), outline.subject_dn),
-        issuer_dn=reader.ask("issuer", lambda each: each.issuer.rfc4514_string(), outline.issuer_dn),
-        subject_common_name=reader.ask("subject", lambda each: _common_name(each.subject), outline.subject_common_name),
-        issuer_common_name=reader.ask("issuer", lambda each: _common_name(each.issuer), outline.issuer_common_name),
+        serial_number=outline.serial_number,
+        subject_dn=subject[0],
+        issuer_dn=issuer[0],
+        subject_common_name=subject[1],
+        issuer_common_name=issuer[1],
         key_algorithm=outline.key_algorithm,
         container_format=container_format,
         warnings=reader.warnings(),
@@ -77,6 +80,9 @@ class _Reader:
         return None
 
 
-def _common_name(name: x509.Name) -> str:
-    values = [each.value for each in name.get_attributes_for_oid(NameOID.COMMON_NAME)[:1]]
-    return str(values[0]) if values else ""
+def _name(name: x509.Name) -> tuple[str, str]:
+    text = name.rfc4514_string()
+    if len(text) > LONGEST_NAME:
+        raise ValueError("longer than anybody should keep")
+    common_names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return text, str(common_names[0].value) if common_names else ""

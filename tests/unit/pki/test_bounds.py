@@ -1,0 +1,85 @@
+"""A hostile mebibyte costs little, and the event loop beside it never stalls (row 25 of the faults)."""
+
+import asyncio
+import base64
+import os
+import time
+
+import pytest
+
+from clientcert.errors import CertificateError
+from clientcert.pki import MAX_SIZE, parse
+from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, pem, sequence
+from tests.unit.pki.test_pkcs7 import signed_data
+from tools.certificates import der_element
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
+
+LONGEST_STALL_SECONDS = 0.1
+LONGEST_SECONDS = 5.0
+"""Far more than it takes on a free machine, which is a quarter of a second."""
+ATTEMPTS = 3
+"""The best of them counts: on a busy machine any one may be interrupted."""
+
+NULL = b"\x05\x00"
+RDN = der_element(0x31, attribute("550403", der_element(0x0C, b"n")))
+EXTENSION = extension("2a03", b"")
+HOSTILE = {
+    "a name of 70,000 attributes": odd_certificate(subject=sequence(RDN * 70_000)),
+    "a name of 4,000 attributes": odd_certificate(subject=sequence(RDN * 4_000)),
+    "a common name of a million letters": odd_certificate(subject=common_name(der_element(0x0C, b"n" * 1_000_000))),
+    "100,000 extensions": odd_certificate(extensions=(EXTENSION,) * 100_000),
+    "a serial number of a million octets": odd_certificate(serial_number=der_element(0x02, b"\x01" * 1_000_000)),
+    "half a million elements": sequence(NULL * 500_000),
+    "200 certificates with as much as fits": pem(odd_certificate(extensions=(EXTENSION,) * 280)) * 200,
+    "BEGIN lines alone": b"-----BEGIN A-----" * 60_000,
+    "END lines alone": b"-----BEGIN A-----" + b"-----END " * 110_000,
+    "dashes alone": b"-" * MAX_SIZE,
+    "zeros alone": b"\0" * MAX_SIZE,
+    "base64 of base64 of noise": base64.b64encode(base64.b64encode(os.urandom(580_000))),
+    "UTF-16": ("-----BEGIN CERTIFICATE-----" + "A" * 500_000).encode("utf-16"),
+    "literal line ends": b"-----BEGIN CERTIFICATE-----\\n" + b"\\n" * 500_000,
+    "headers": b"-----BEGIN CERTIFICATE-----\n" + b":\n" * 500_000 + b"-----END CERTIFICATE-----",
+    "indefinite lengths, nested": b"\x30\x80" * 500_000,
+    "indefinite lengths, side by side": b"\x30\x80" + b"\x30\x80\0\0" * 250_000,
+    "a PKCS#7 of half a million elements": signed_data(b"\x30\x00" * 500_000),
+    "ten private keys of 100,000 bits": pem(
+        sequence(
+            b"\x02\x01\x00",
+            sequence(bytes.fromhex("06092a864886f70d0101010500")),
+            der_element(0x04, sequence(b"\x02\x01\x00", der_element(0x02, b"\x01" * 12_500) * 8)),
+        ),
+        "PRIVATE KEY",
+    )
+    * 10
+    + LEAF.certificate_pem,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_the_loop_goes_on_while_it_is_read(data: bytes) -> None:
+    """In a thread beside the loop, no input of a mebibyte holds the interpreter's lock for 100 ms."""
+    seen = [await read_beside_the_loop(data[:MAX_SIZE]) for _ in range(ATTEMPTS)]
+    assert min(stall for stall, _ in seen) < LONGEST_STALL_SECONDS
+    assert min(total for _, total in seen) < LONGEST_SECONDS
+
+
+async def read_beside_the_loop(data: bytes) -> tuple[float, float]:
+    """The longest time between two turns of the loop while `data` was read, and how long that took, in seconds."""
+    started = turn = time.monotonic()
+    longest = 0.0
+    reading = asyncio.ensure_future(asyncio.to_thread(read, data))
+    while not reading.done():
+        await asyncio.sleep(0.001)
+        previous, turn = turn, time.monotonic()
+        longest = max(longest, turn - previous)
+    assert await reading
+    return longest, time.monotonic() - started
+
+
+def read(data: bytes) -> bool:
+    """Whether it was read or refused."""
+    try:
+        return parse(data) is not None
+    except CertificateError as error:
+        return bool(error.reason)
