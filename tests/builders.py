@@ -35,7 +35,7 @@ def certificate(
     return Certificate(
         not_before=not_before,
         not_after=not_after,
-        fingerprint_sha256=hashlib.sha256(facts.encode()).hexdigest(),
+        fingerprint_sha256=hashlib.sha256(facts.encode(errors="replace")).hexdigest(),
         serial_number=serial_number,
         subject_dn=f"CN={common_name}",
         issuer_dn=issuer_dn,
