@@ -1,0 +1,229 @@
+"""`clientcert inspect` (design section 8)."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from clientcert.cli import cli
+from tools.certificates import CertificateAuthority
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+AUTHORITY = CertificateAuthority.create("Issuing CA")
+LEAF = AUTHORITY.issue("nhs", NOW - DAY, NOW + 23 * DAY + timedelta(hours=5), organization="NHS Digital")
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files are named as people name them: relative to where they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("nhs.pem").write_bytes(LEAF.chain_pem)
+    Path("nhs.p12").write_bytes(LEAF.pkcs12("secret"))
+    Path("page.html").write_bytes(b"<html>")
+    return tmp_path
+
+
+def inspect(*arguments: str, stdin: bytes = b"", now: datetime = NOW) -> Result:
+    return CliRunner().invoke(cli, ["inspect", *arguments], input=stdin, obj={"now": lambda: now})
+
+
+def documents(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def days_remaining(not_after: datetime) -> int:
+    Path("one.pem").write_bytes(AUTHORITY.issue("nhs", not_after - 30 * DAY, not_after).certificate_pem)
+    [document] = documents(inspect("-o", "json", "one.pem"))
+    days = document["daysRemaining"]
+    assert isinstance(days, int)
+    return days
+
+
+def test_json_has_every_field_of_a_readable_certificate() -> None:
+    """One object a line, with the names that scripts rely on."""
+    result = inspect("-o", "json", "nhs.pem")
+    assert result.exit_code == 0
+    assert documents(result) == [
+        {
+            "file": "nhs.pem",
+            "readable": True,
+            "format": "PEM",
+            "subject": "CN=nhs,O=NHS Digital",
+            "issuer": "CN=Issuing CA",
+            "serialNumber": LEAF.serial_number_hex,
+            "fingerprintSHA256": LEAF.fingerprint_sha256,
+            "notBefore": "2026-05-31T12:00:00Z",
+            "notAfter": "2026-06-24T17:00:00Z",
+            "daysRemaining": 23,
+            "warnings": [],
+        }
+    ]
+
+
+def test_json_names_the_reason_of_an_unreadable_file() -> None:
+    """The reason is of the closed list, and the message says what to do."""
+    result = inspect("-o", "json", "page.html")
+    assert result.exit_code == 3
+    [document] = documents(result)
+    assert document["file"] == "page.html"
+    assert document["readable"] is False
+    assert document["reason"] == "NotACertificate"
+    assert "put the certificate itself there" in document["message"]
+    assert "notAfter" not in document
+
+
+def test_one_unreadable_file_hides_no_other_and_order_is_kept() -> None:
+    """Each file has its line, in the order of the call; the exit code is 3."""
+    result = inspect("-o", "json", "page.html", "nhs.pem", "missing.pem", "nhs.pem")
+    assert result.exit_code == 3
+    assert [each["file"] for each in documents(result)] == ["page.html", "nhs.pem", "missing.pem", "nhs.pem"]
+    assert [each["readable"] for each in documents(result)] == [False, True, False, True]
+
+
+def test_files_that_cannot_be_opened_have_a_reason() -> None:
+    """A path that does not exist or is a directory is no wrong call: other files are still read."""
+    Path("directory").mkdir()
+    result = inspect("-o", "json", "missing.pem", "directory")
+    assert result.exit_code == 3
+    assert [each["reason"] for each in documents(result)] == ["SourceNotFound", "SourceUnavailable"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_has_a_reason() -> None:
+    """AccessDenied."""
+    Path("nhs.pem").chmod(0)
+    assert [each["reason"] for each in documents(inspect("-o", "json", "nhs.pem"))] == ["AccessDenied"]
+
+
+def test_a_dash_is_standard_input() -> None:
+    """So that `kubectl get secret … | base64 -d | clientcert inspect -` works."""
+    result = inspect("-o", "json", "-", stdin=LEAF.certificate_der)
+    assert result.exit_code == 0
+    assert [(each["file"], each["format"]) for each in documents(result)] == [("-", "DER")]
+
+
+def test_more_than_a_mebibyte_is_not_read() -> None:
+    """Even of an endless file."""
+    assert [each["reason"] for each in documents(inspect("-o", "json", "/dev/zero"))] == ["TooLarge"]
+
+
+def test_the_password_comes_from_a_file() -> None:
+    """With or without a line end; without the option the reason is PasswordRequired."""
+    assert [each["reason"] for each in documents(inspect("-o", "json", "nhs.p12"))] == ["PasswordRequired"]
+    for content, exit_code in (("secret", 0), ("secret\n", 0), ("wrong", 3)):
+        Path("password").write_text(content)
+        assert inspect("nhs.p12", "--password-file", "password").exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nhs.pem", "-o", "yaml"],
+        ["nhs.pem", "--password-file", "missing"],
+        ["nhs.pem", "--password-file", "binary"],
+        ["nhs.pem", "--unknown"],
+    ],
+    ids=["no file", "unknown output", "no password file", "password that is no text", "unknown option"],
+)
+def test_a_wrong_call_ends_with_2(arguments: list[str]) -> None:
+    """What the caller must mend is told apart from what a file holds."""
+    Path("binary").write_bytes(b"\xff\xfe\xfd")
+    assert inspect(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (timedelta(days=1), 1),
+        (timedelta(days=1, seconds=-1), 0),
+        (timedelta(0), 0),
+        (timedelta(seconds=-1), -1),
+        (timedelta(days=-1), -1),
+        (timedelta(days=-1, seconds=-1), -2),
+    ],
+)
+def test_days_remaining_are_rounded_down(left: timedelta, expected: int) -> None:
+    """0 within the last 24 hours, negative once it has expired."""
+    assert days_remaining(NOW + left) == expected
+
+
+def test_the_last_moment_of_all_is_no_overflow() -> None:
+    """notAfter 9999-12-31 (row 22 of the faults)."""
+    last_moment = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    Path("one.pem").write_bytes(AUTHORITY.issue("nhs", NOW, last_moment).certificate_pem)
+    [document] = documents(inspect("-o", "json", "one.pem"))
+    assert document["notAfter"] == "9999-12-31T23:59:59Z"
+    assert document["daysRemaining"] > 2_900_000
+
+
+def test_the_table_has_a_line_for_each_certificate_and_then_what_is_wrong() -> None:
+    """Columns for what people compare; reasons and warnings below, each with its file."""
+    Path("twice.pem").write_bytes(LEAF.certificate_pem.decode().encode("utf-16"))
+    Path("old.pem").write_bytes(AUTHORITY.issue("old", NOW - 9 * DAY, NOW - DAY).certificate_pem)
+    result = inspect("nhs.pem", "page.html", "old.pem", "twice.pem")
+    assert result.exit_code == 3
+    heading, first, second, third, empty, *remarks = result.stdout.splitlines()
+    assert heading.split()[:4] == ["FILE", "STATUS", "DAYS", "EXPIRES"]
+    assert first.split()[:6] == ["nhs.pem", "Valid", "23", "2026-06-24", "17:00", "UTC"]
+    assert second.split()[:3] == ["old.pem", "Expired", "-1"]
+    assert third.split()[0] == "twice.pem"
+    assert heading.index("SUBJECT") == first.index("CN=nhs") == second.index("CN=old")
+    assert empty == ""
+    assert remarks[0].startswith("page.html: NotACertificate: this is an HTML page")
+    assert remarks[1:] == ["twice.pem: the text is UTF-16 or UTF-32: save it as ASCII or UTF-8"]
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "status"),
+    [
+        (NOW - DAY, NOW + DAY, "Valid"),
+        (NOW - DAY, NOW - timedelta(seconds=1), "Expired"),
+        (NOW + DAY, NOW + 2 * DAY, "NotYetValid"),
+        (NOW + 2 * DAY, NOW + DAY, "Invalid"),
+    ],
+)
+def test_the_status_is_told_in_the_words_of_the_phases(not_before: datetime, not_after: datetime, status: str) -> None:
+    """As `kubectl get` shows them, as far as a certificate alone can tell."""
+    Path("one.pem").write_bytes(AUTHORITY.issue("nhs", not_before, not_after).certificate_pem)
+    assert inspect("one.pem").stdout.splitlines()[1].split()[1] == status
+
+
+def test_names_from_strangers_cannot_move_the_cursor() -> None:
+    """Control characters in a subject are shown, not sent to the terminal, and break no line."""
+    issued = AUTHORITY.issue("evil\x1b[2J\r\nnhs.pem  Valid\u202e", NOW, NOW + DAY)
+    Path("evil.pem").write_bytes(issued.certificate_pem)
+    result = inspect("evil.pem")
+    assert len(result.stdout.splitlines()) == 2
+    assert "\x1b" not in result.stdout
+    assert "\u202e" not in result.stdout
+    assert "evil\\x1b[2J\\x0d\\x0a" in result.stdout
+
+
+def test_long_names_are_cut_in_the_table_alone() -> None:
+    """The table stays readable; JSON has the whole."""
+    organization = "An organisation whose name is as long as sixty-four letters allow"[:64]
+    issued = AUTHORITY.issue("nhs", NOW, NOW + DAY, organization=organization)
+    Path("long.pem").write_bytes(issued.certificate_pem)
+    assert "…" in inspect("long.pem").stdout
+    assert documents(inspect("-o", "json", "long.pem"))[0]["subject"] == issued.subject_dn
+
+
+def test_help_names_every_format_and_exit_code() -> None:
+    """Whoever asks for help needs no other page."""
+    result = inspect("--help")
+    assert result.exit_code == 0
+    for word in ("PEM", "DER", "PKCS#7", "PKCS#12", "JKS", "--password-file", "3 if some could not"):
+        assert word in result.stdout
+
+
+def test_the_group_can_be_given_further_verbs() -> None:
+    """`run` is added by the composition root."""
+    assert isinstance(cli, click.Group)
+    assert "inspect" in cli.commands
