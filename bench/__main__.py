@@ -1,0 +1,93 @@
+"""`python -m bench [P1 P2 …] [--size 10000] [--quick]`: the table, and bench/results.json."""
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import report
+from bench.fleet import Fleet
+from bench.goals import Outcome, not_measured
+from bench.kubernetes import Kubernetes
+from bench.measuring import MEASURES
+from bench.scene import Scene
+from bench.sizes import Sizes
+from bench.statuses import Statuses
+from tools.control_plane import ControlPlane
+from tools.slack_server import SlackServer
+
+_ROOT = Path(__file__).parent.parent
+_DESCRIPTION = "Measures the goals, each beside its peer, and writes them down."
+_EXIT_CODES = (
+    "Exit code: 0 if every goal asked for holds, 1 if one does not (all is written down the same), 2 for a wrong call."
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=_DESCRIPTION, epilog=_EXIT_CODES)
+    names = sorted(MEASURES, key=_number)
+    parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"some of {' '.join(names)}; default: all")
+    parser.add_argument("--size", type=int, default=Sizes().large, help="certificates, where a goal says 10,000")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything: tries the bench, measures nothing")
+    parser.add_argument("--output", type=Path, help="default: bench/results.json (or results-quick.json)")
+    parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
+    given = parser.parse_args()
+    if unknown := set(given.goals) - set(MEASURES):
+        parser.error(f"there is no goal {', '.join(sorted(unknown))}")
+    sizes = Sizes.quick() if given.quick else Sizes.scaled_to(given.size)
+    output = given.output or _ROOT / "bench" / ("results-quick.json" if given.quick else "results.json")
+    where = report.conditions(sizes)
+    directory = Path(tempfile.mkdtemp(prefix="clientcert-bench-"))
+    try:
+        found = asyncio.run(_measured(given.goals or names, sizes, directory))
+    finally:
+        if given.keep:
+            print(f"The logs are in {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    outcomes = {name: found[name] for name in sorted(found, key=_number)}
+    report.write(output, outcomes, where)
+    print(f"\n{report.table(outcomes)}\n\n{report.sentence(where)}")
+    return 0 if all(outcome.holds for outcome in outcomes.values()) else 1
+
+
+async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict[str, Outcome]:
+    """Each goal's outcome. A measurement that fails is told, and does not keep the others from being made."""
+    outcomes = {}
+    async with _scene(sizes, directory) as scene:
+        for name, (goal, measure) in MEASURES.items():
+            if name not in goals:
+                continue
+            scene.say(f"{name}: {goal}")
+            try:
+                outcomes[name] = await measure(scene)
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
+                outcomes[name] = not_measured(goal, error)
+                scene.say(f"  not measured: {type(error).__name__}: {error}")
+    return outcomes
+
+
+@asynccontextmanager
+async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
+    """A new API server with what the operator needs on it, a Slack, and a watch on all that happens."""
+    with ControlPlane.start(directory / "control-plane") as control_plane, SlackServer().start() as slack:
+        control_plane.apply_kustomize(_ROOT / "deploy" / "kustomize" / "base")
+        async with Kubernetes(control_plane) as kubernetes:
+            statuses = Statuses()
+            fleet = Fleet.founded(datetime.now(UTC))
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(statuses.follow(kubernetes))
+                yield Scene(control_plane, kubernetes, statuses, slack, fleet, sizes, directory)
+                following.cancel()
+
+
+def _number(goal: str) -> int:
+    return int(goal.removeprefix("P"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

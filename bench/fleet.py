@@ -1,0 +1,104 @@
+"""The certificates that were handed out, and the objects that declare them.
+
+They share a private key and an authority, which makes 10,000 of them a matter of seconds; names, serial numbers and
+dates are each certificate's own. notAfter is spread over the year to come, all at about the same time of day, twelve
+hours away from when the bench began: so no days remaining changes by itself while something is measured.
+"""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tools.certificates import CertificateAuthority, Issued, PrivateKey, make_private_key
+
+API_VERSION = "clientcert.dev/v1alpha1"
+CERTIFICATES = f"/apis/{API_VERSION}/clientcertificates"
+NAMESPACES = tuple(f"consumers-{number}" for number in range(10))
+_YEAR_DAYS = 365
+_STEP_DAYS = 37
+"""Has no divisor in common with the year: any run of certificates is spread over all of it."""
+_JITTER_SECONDS = 1_800
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Makes certificate and object number `index`, the same consumer each time."""
+
+    authority: CertificateAuthority
+    private_key: PrivateKey
+    began: datetime
+
+    @classmethod
+    def founded(cls, began: datetime) -> "Fleet":
+        return cls(CertificateAuthority.create("Integration CA"), make_private_key(), began.replace(microsecond=0))
+
+    def certificate(self, index: int, *, years_later: int = 0) -> Issued:
+        """A new serial number each time; `years_later` makes it a renewal, with the same key."""
+        days = 1 + index * _STEP_DAYS % _YEAR_DAYS + years_later * _YEAR_DAYS
+        not_after = self.began + timedelta(days=days, hours=12, seconds=index % _JITTER_SECONDS)
+        not_before = self.began - timedelta(days=_YEAR_DAYS)
+        return self.authority.issue(consumer(index), not_before, not_after, private_key=self.private_key)
+
+    def secret(self, index: int) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret_name(index), "namespace": namespace(index)},
+            "type": "kubernetes.io/tls",
+            "data": self.secret_values(self.certificate(index)),
+        }
+
+    def secret_values(self, issued: Issued) -> dict[str, str]:
+        """What `kubectl create secret tls` puts into one."""
+        return {"tls.crt": _base64(issued.certificate_pem), "tls.key": _base64(issued.private_key_pem)}
+
+
+def consumer(index: int) -> str:
+    return f"consumer-{index:05d}"
+
+
+def namespace(index: int) -> str:
+    return NAMESPACES[index % len(NAMESPACES)]
+
+
+def secret_name(index: int) -> str:
+    return f"{consumer(index)}-client-cert"
+
+
+def certificates_in(in_namespace: str) -> str:
+    """The path of a namespace's ClientCertificates."""
+    return f"/apis/{API_VERSION}/namespaces/{in_namespace}/clientcertificates"
+
+
+def client_certificate(index: int) -> dict[str, Any]:
+    """Reads from the Secret of the same number."""
+    source = {"type": "Secret", "secret": {"name": secret_name(index), "key": "tls.crt"}}
+    return _declared(index, namespace(index), source)
+
+
+def stored_certificate(index: int, in_namespace: str, store: str) -> dict[str, Any]:
+    """Reads from a CertificateStore."""
+    s3 = {"storeRef": {"name": store}, "key": f"{consumer(index)}/client.pem"}
+    return _declared(index, in_namespace, {"type": "S3", "s3": s3})
+
+
+def _declared(index: int, in_namespace: str, source: dict[str, Any]) -> dict[str, Any]:
+    name = consumer(index)
+    technical = {"name": f"Jo of {name}", "email": f"jo@{name}.example"}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ClientCertificate",
+        "metadata": {"name": name, "namespace": in_namespace},
+        "spec": {
+            "consumer": name,
+            "environment": "prod",
+            "owner": f"team-{index % 20}",
+            "contact": {"technical": technical, "business": {"name": "Sam", "email": f"sam@{name}.example"}},
+            "source": source,
+        },
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,62 @@
+"""What a goal is, and whether a figure meets it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Bound(Enum):
+    """Which side of the limit is good."""
+
+    AT_MOST = "≤"
+    AT_LEAST = "≥"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number and its limit, in the same unit."""
+
+    name: str
+    value: float
+    unit: str
+    bound: Bound
+    limit: float
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.limit if self.bound is Bound.AT_MOST else self.value >= self.limit
+
+    @property
+    def strain(self) -> float:
+        """How near to its limit: 1 is at it, more is beyond it."""
+        part, whole = (self.value, self.limit) if self.bound is Bound.AT_MOST else (self.limit, self.value)
+        if whole <= 0:
+            return 0.0 if part <= 0 else float("inf")
+        return part / whole
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out for one goal."""
+
+    goal: str
+    """The limit in words."""
+    figures: tuple[Figure, ...]
+    """Empty when it could not be measured; `details` then says why."""
+    against: str
+    """The peer and what it needed in this run, or where a fixed limit comes from."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.figures) and all(figure.holds for figure in self.figures)
+
+    @property
+    def headline(self) -> Figure | None:
+        """The figure nearest to its limit."""
+        return max(self.figures, key=lambda figure: figure.strain, default=None)
+
+
+def not_measured(goal: str, error: Exception) -> Outcome:
+    """The outcome of a measurement that failed: it holds nothing, and claims nothing."""
+    return Outcome(goal, (), "not measured", {"error": f"{type(error).__name__}: {error}"})

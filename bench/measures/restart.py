@@ -1,0 +1,80 @@
+"""P5: what a restart writes and sends when nothing has changed.
+
+An operator with a default channel (the loopback Slack) has written all 10,000 statuses and told the channel of every
+certificate that expires soon; it is stopped, and another one started. When that one is ready, has looked at each
+certificate and was quiet for ten seconds, it is counted: objects whose resourceVersion has changed (ClientCertificates
+and Events), statuses written by its own metric, and calls that arrived at Slack. Two operators never run at once.
+"""
+
+import asyncio
+
+from bench import fleet
+from bench.goals import Bound, Figure, Outcome
+from bench.operator_run import QUEUE_DEPTH, RECONCILES, STATUS_WRITES, OperatorRun
+from bench.scene import Scene
+
+GOAL = "restart over 10,000 unchanged certificates: 0 writes, 0 sends"
+CHANNEL = "operator/slack"
+_QUIET_SECONDS = 10
+
+
+async def measure(scene: Scene) -> Outcome:
+    await have_told(scene)
+    scene.say(f"restart over {scene.size} unchanged certificates")
+    before, calls = await _versions(scene), len(scene.slack.calls)
+    async with scene.operator(env=scene.slack_settings) as run:
+        ready = await run.ready()
+        await looked_at_all(run, scene.size)
+        await asyncio.sleep(_QUIET_SECONDS)
+        own = (await run.scrape()).own
+        looks, written = own[RECONCILES], own.get(STATUS_WRITES, 0.0)
+    changed = sum(version != before.get(key) for key, version in (await _versions(scene)).items())
+    told = sum(CHANNEL in seen.told for seen in scene.statuses.objects.values())
+    return Outcome(
+        GOAL,
+        (
+            Figure("objects changed", changed, "writes", Bound.AT_MOST, 0),
+            Figure("by its own count", written, "writes", Bound.AT_MOST, 0),
+            Figure("to Slack", len(scene.slack.calls) - calls, "sends", Bound.AT_MOST, 0),
+        ),
+        against=f"every resourceVersion before; {told} certificates expire soon and were told",
+        details={"readySeconds": round(ready, 1), "looks": looks, "certificatesTold": told},
+    )
+
+
+async def have_told(scene: Scene) -> None:
+    """Let an operator with a default channel write all statuses, and tell all that is due."""
+    await scene.grow(scene.sizes.large)
+
+    def all_told() -> bool:
+        soon = [seen for seen in scene.statuses.objects.values() if seen.phase == "ExpiringSoon"]
+        return scene.statuses.written == scene.size and bool(soon) and all(CHANNEL in seen.told for seen in soon)
+
+    if all_told():
+        return
+    scene.say("an operator with a default channel tells what is due")
+    async with scene.operator(env=scene.slack_settings) as run:
+        await run.ready()
+        await looked_at_all(run, scene.size)
+        await scene.statuses.until(all_told, 120, "every certificate that expires soon to be told")
+        await scene.statuses.quiet(3)
+
+
+async def looked_at_all(run: OperatorRun, size: int, seconds: float = 180) -> None:
+    """Wait until it has looked at so many certificates and none is waiting."""
+    async with asyncio.timeout(seconds):
+        while True:
+            own = (await run.scrape()).own
+            if own[RECONCILES] >= size and own[QUEUE_DEPTH] == 0:
+                return
+            await asyncio.sleep(2)
+
+
+async def _versions(scene: Scene) -> dict[tuple[str, str, str], str]:
+    """The resourceVersion of every ClientCertificate and Event."""
+    found = {}
+    for kind, path in (("ClientCertificate", fleet.CERTIFICATES), ("Event", "/api/v1/events")):
+        for item in await scene.kubernetes.items(path, metadata_only=True):
+            metadata = item["metadata"]
+            found[kind, metadata["namespace"], metadata["name"]] = metadata["resourceVersion"]
+    return found

@@ -1,0 +1,27 @@
+"""The goals and how they are measured, in the order in which they are: the API server only ever gets fuller."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from bench.goals import Outcome
+from bench.measures import (
+    cold_start,
+    event_loop,
+    memory,
+    renewal,
+    restart,
+    s3_requests,
+    s3_scan,
+    unrelated_secrets,
+)
+from bench.scene import Scene
+
+MEASURES: Mapping[str, tuple[str, Callable[[Scene], Awaitable[Outcome]]]] = {
+    "P1": (s3_requests.GOAL, s3_requests.measure),
+    "P2": (s3_scan.GOAL, s3_scan.measure),
+    "P9": (unrelated_secrets.GOAL, unrelated_secrets.measure),
+    "P3": (memory.GOAL, memory.measure),
+    "P4": (cold_start.GOAL, cold_start.measure),
+    "P5": (restart.GOAL, restart.measure),
+    "P7": (renewal.GOAL, renewal.measure),
+    "P10": (event_loop.GOAL, event_loop.measure),
+}

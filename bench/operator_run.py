@@ -1,0 +1,135 @@
+"""One life of the operator, and what is read off it from outside."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tools.control_plane import ControlPlane, OperatorProcess
+
+LONGEST_STALL = "clientcert_event_loop_longest_stall_seconds"
+RECONCILES = "clientcert_reconcile_duration_seconds_count"
+STATUS_WRITES = "clientcert_status_writes_total"
+QUEUE_DEPTH = "clientcert_queue_depth"
+
+_OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_OWN_BYTES = 64 * 1024
+"""The operator's own metrics come first, and are much less than this."""
+_KIB = 1024
+_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of the whole process, from /proc, in MB of a million bytes."""
+
+    resident: float
+    peak: float
+
+    @classmethod
+    def of(cls, pid: int) -> "Memory":
+        values = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        resident, peak = (int(values[name].split()[0]) * _KIB / _MB for name in ("VmRSS", "VmHWM"))
+        return cls(resident, peak)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One GET of /metrics. What it says was true when it began."""
+
+    own: Mapping[str, float]
+    """The operator's own metrics; those with labels are summed up."""
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """What was seen of an operator that found objects and not one status."""
+
+    seconds: float
+    """From the start of the process until the bench's watch has shown the last status."""
+    settled: Memory
+    """When nothing was to be done any more, and nobody had asked for metrics yet."""
+    after_scrape: Memory
+    """Then, after one scrape."""
+    writes: float
+    """Statuses that it wrote, by its own count."""
+    stall: float
+    """The longest stall of its event loop by its own gauge, in seconds, until the first scrape began."""
+    stall_with_scrape: float
+    """The same, that scrape included."""
+    scrape: Scrape
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRun:
+    """A running operator."""
+
+    process: OperatorProcess
+    began: float
+    """When its process was started, of time.monotonic."""
+
+    def memory(self) -> Memory:
+        return Memory.of(self.process.pid)
+
+    async def is_ready(self) -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.process.url}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def ready(self, seconds: float = 120) -> float:
+        """Wait for /readyz; how long it took since the process was started."""
+        while not await self.is_ready():
+            if self.process.process.returncode is not None or time.monotonic() - self.began > seconds:
+                raise TimeoutError(f"the operator did not become ready:\n{self.process.log_text()[-2000:]}")
+            await asyncio.sleep(0.1)
+        return time.monotonic() - self.began
+
+    async def scrape(self) -> Scrape:
+        before = time.monotonic()
+        head, size = b"", 0
+        async with aiohttp.ClientSession() as session, session.get(f"{self.process.url}/metrics") as answer:
+            async for piece in answer.content.iter_any():
+                size += len(piece)
+                if len(head) < _OWN_BYTES:
+                    head += piece
+        own: dict[str, float] = {}
+        for name, value in _OWN_SERIES.findall(head.decode(errors="replace")):
+            own[name] = own.get(name, 0.0) + float(value)
+        return Scrape(own, time.monotonic() - before, size)
+
+    async def settled_memory(self, seconds: float = 30) -> Memory:
+        """Wait until it neither grows nor shrinks by more than a percent in three seconds; at most so many seconds."""
+        deadline, before = time.monotonic() + seconds, self.memory()
+        while True:
+            await asyncio.sleep(3)
+            now = self.memory()
+            if abs(now.resident - before.resident) <= before.resident / 100 or time.monotonic() > deadline:
+                return now
+            before = now
+
+
+@asynccontextmanager
+async def running(
+    control_plane: ControlPlane, directory: Path, *, args: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> AsyncIterator[OperatorRun]:
+    """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
+
+    It is not waited for: a cold start is measured from the start of the process.
+    """
+    began = time.monotonic()
+    process = await asyncio.to_thread(
+        OperatorProcess.start, control_plane, directory=directory, args=args, env=env or {}, ready_timeout=None
+    )
+    try:
+        yield OperatorRun(process, began)
+    finally:
+        await asyncio.to_thread(process.stop)

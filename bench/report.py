@@ -1,0 +1,79 @@
+"""The table on the screen, and bench/results.json."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.goals import Figure, Outcome
+from bench.sizes import Sizes
+
+_HEADERS = ("GOAL", "MEASURED", "VALUE", "LIMIT", "AGAINST", "HOLDS")
+
+
+def conditions(sizes: Sizes) -> dict[str, Any]:
+    """Where and with what this run is made; `load` is the load average of the last minute as it begins."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": round(os.getloadavg()[0], 2),
+        "certificates": sizes.large,
+    }
+
+
+def sentence(where: Mapping[str, Any]) -> str:
+    """The conditions in a line."""
+    return (
+        f"{where['certificates']} certificates; {where['cores']} cores with a load of {where['load']} before it began;"
+        f" Python {where['python']}"
+    )
+
+
+def table(outcomes: Mapping[str, Outcome]) -> str:
+    """One line a figure."""
+    rows = [_HEADERS]
+    for name, outcome in outcomes.items():
+        if not outcome.figures:
+            rows.append((name, outcome.details.get("error", "")[:60], "not measured", "", outcome.goal, "no"))
+        for figure in outcome.figures:
+            against = outcome.against if figure is outcome.figures[0] else ""
+            holds = "yes" if figure.holds else "NO"
+            rows.append((name, figure.name, _shown(figure), f"{figure.bound.value} {figure.limit:g}", against, holds))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def write(path: Path, outcomes: Mapping[str, Outcome], where: Mapping[str, Any]) -> None:
+    """An object with one entry a goal; `value` is the figure nearest to its limit, `details` holds all of them."""
+    entries = {name: _entry(outcome, where) for name, outcome in outcomes.items()}
+    path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _entry(outcome: Outcome, where: Mapping[str, Any]) -> dict[str, Any]:
+    headline = outcome.headline
+    figures = [
+        {"name": f.name, "value": _rounded(f.value), "unit": f.unit, "limit": f"{f.bound.value} {_rounded(f.limit)}"}
+        for f in outcome.figures
+    ]
+    return {
+        "value": _rounded(headline.value) if headline else None,
+        "unit": f"{headline.unit} ({headline.name})" if headline else "",
+        "goal": outcome.goal,
+        "against": outcome.against,
+        "holds": outcome.holds,
+        "details": {"figures": figures, **outcome.details, "conditions": dict(where)},
+    }
+
+
+def _shown(figure: Figure) -> str:
+    return f"{_rounded(figure.value):g} {figure.unit}"
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits, and whole numbers as they are."""
+    return value if value == int(value) else float(f"{value:.4g}")

@@ -1,0 +1,91 @@
+"""One look at all certificates of a bucket, as the operator takes it: its own reader, parser and assessment.
+
+The API server is left out, as the incumbent writes nothing anywhere either. What is called, and how many at once, is
+what `reconcile` calls: LIST, GET of what has a new ETag, `pki.parse`, `lifecycle.assess`.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from bench import bucket
+from bench.bucket import Bucket
+from bench.fleet import consumer
+from bench.kubernetes import all_of
+from clientcert.egress import EgressPolicy
+from clientcert.lifecycle import declaration as declared
+from clientcert.lifecycle.assessment import Assessment, Observation, assess
+from clientcert.lifecycle.declaration import Contact, Declaration, S3Source
+from clientcert.lifecycle.recorded import Recorded
+from clientcert.pki import parse
+from clientcert.reconcile.scheduler import WORKERS
+from clientcert.sources.s3 import S3Reader
+from clientcert.sources.secret import SecretReader
+
+_NAMESPACE, _STORE = "stored", "backup-prod"
+_START_DAYS_BEFORE = 30
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Remembers what it has seen, from one look to the next."""
+
+    reader: S3Reader
+    declarations: Mapping[str, Declaration]
+    """By key in the bucket."""
+    observed: dict[str, Observation] = field(default_factory=dict)
+    assessed: dict[str, Assessment] = field(default_factory=dict)
+    reads: int = 0
+
+    @classmethod
+    def of(cls, filled: Bucket) -> "Scanner":
+        server = filled.server
+        host = server.endpoint.removeprefix("http://")
+        secrets = SecretReader(_Credentials(server.access_key, server.secret_key))
+        spec = declared.Bucket(
+            bucket.NAME, region=server.region, endpoint=server.endpoint, credentials_secret="credentials"
+        )
+
+        def bucket_of(_namespace: str, _name: str) -> declared.Bucket:
+            return spec
+
+        names = {f"{consumer(index)}/client.pem": consumer(index) for index in range(filled.certificates)}
+        declarations = {
+            key: Declaration(name, "prod", S3Source(_STORE, key), Contact(), common_name=name)
+            for key, name in names.items()
+        }
+        return cls(S3Reader(bucket_of, secrets, EgressPolicy(frozenset({host}))), declarations)
+
+    async def scan(self) -> None:
+        """LIST, read what has changed, and assess each certificate."""
+        listing = await self.reader.list(_NAMESPACE, _STORE, frozenset(self.declarations))
+        changed = [
+            key
+            for key in self.declarations
+            if key not in self.observed or listing.etags.get(key, "") != self.observed[key].version
+        ]
+        await all_of(self._read, changed, at_once=WORKERS)
+        now = datetime.now(UTC)
+        for key, declaration in self.declarations.items():
+            observation = self.observed[key]
+            self.assessed[key] = assess(declaration, observation, Recorded(), now, _START_DAYS_BEFORE, now)
+
+    async def _read(self, key: str) -> None:
+        self.reads += 1
+        content = await self.reader.read(_NAMESPACE, self.declarations[key].source)
+        self.observed[key] = Observation(parse(content.body), content.version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    """Stands for the API server, which holds them in a Secret."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    async def __call__(self, namespace: str, name: str) -> Mapping[str, Any]:  # noqa: ARG002
+        values = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        return {"metadata": {"resourceVersion": "1"}, "data": encoded}

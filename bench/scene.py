@@ -1,0 +1,109 @@
+"""What all measurements share: one API server, and the certificates on it, which only ever become more."""
+
+import base64
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import fleet
+from bench.fleet import Fleet
+from bench.kubernetes import Kubernetes, all_of
+from bench.operator_run import ColdStart, OperatorRun, running
+from bench.sizes import Sizes
+from bench.statuses import Statuses
+from tools.control_plane import ControlPlane
+from tools.slack_server import SlackServer
+
+_UNRELATED = "unrelated"
+_MIB = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Scene:
+    """The API server is new, and the CRDs and the operator's rights are applied."""
+
+    control_plane: ControlPlane
+    kubernetes: Kubernetes
+    statuses: Statuses
+    slack: SlackServer
+    fleet: Fleet
+    sizes: Sizes
+    directory: Path
+    size: int = 0
+    """How many ClientCertificates there are that read from Secrets."""
+    cold_starts: dict[int, list[ColdStart]] = field(default_factory=dict)
+    """What was seen of cold starts so far, by size: several goals look at the same ones."""
+    _began: float = field(default_factory=time.monotonic)
+
+    def say(self, words: str) -> None:
+        print(f"[{time.monotonic() - self._began:6.1f} s] {words}", flush=True)
+
+    def operator(
+        self, *, args: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[OperatorRun]:
+        return running(self.control_plane, self.directory, args=args, env=env)
+
+    @property
+    def slack_settings(self) -> dict[str, str]:
+        """The environment of an operator whose default channel is at the loopback Slack."""
+        return {
+            "CLIENTCERT_SLACK_TOKEN": self.slack.token,
+            "CLIENTCERT_SLACK_CHANNEL": next(iter(self.slack.channels.values())),
+            "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
+        }
+
+    async def grow(self, size: int) -> None:
+        """Create Secrets and ClientCertificates until there are so many of each."""
+        if size <= self.size:
+            return
+        self.say(f"creating certificates {self.size + 1} to {size}, each in a Secret")
+        if self.size == 0:
+            for where in fleet.NAMESPACES:
+                await self.create_namespace(where)
+
+        async def create(index: int) -> None:
+            where = fleet.namespace(index)
+            await self.kubernetes.create(f"/api/v1/namespaces/{where}/secrets", self.fleet.secret(index))
+            await self.kubernetes.create(fleet.certificates_in(where), fleet.client_certificate(index))
+
+        await all_of(create, range(self.size, size))
+        self.size = size
+        await self.statuses.until(lambda: len(self.statuses.objects) == size, 60, "the watch to show all objects")
+
+    async def clear_statuses(self) -> None:
+        """As if no operator had ever run: no status on any ClientCertificate, and no Event."""
+        self.say("clearing all statuses and Events")
+
+        async def clear(key: tuple[str, str]) -> None:
+            path = f"{fleet.certificates_in(key[0])}/{key[1]}/status"
+            await self.kubernetes.merge_patch(path, {"status": None})
+
+        await all_of(clear, list(self.statuses.objects))
+        for where in fleet.NAMESPACES:
+            await self.kubernetes.delete(f"/api/v1/namespaces/{where}/events")
+        await self.statuses.until(lambda: self.statuses.written == 0, 60, "the watch to show no status")
+        await self.statuses.quiet(2)
+
+    async def create_namespace(self, name: str) -> None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        await self.kubernetes.create("/api/v1/namespaces", body)
+
+    @asynccontextmanager
+    async def unrelated_secrets(self, count: int) -> AsyncIterator[None]:
+        """Secrets of exactly 1 MiB, the most that one may hold, which nobody refers to."""
+        await self.create_namespace(_UNRELATED)
+        collection = f"/api/v1/namespaces/{_UNRELATED}/secrets"
+
+        async def create(number: int) -> None:
+            data = {"blob": base64.b64encode(os.urandom(_MIB)).decode()}
+            body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"large-{number}"}, "data": data}
+            await self.kubernetes.create(collection, body)
+
+        await all_of(create, range(count), at_once=4)
+        try:
+            yield
+        finally:
+            await self.kubernetes.delete(collection)

@@ -1,0 +1,32 @@
+"""How much of everything."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The goals are stated for these numbers; any other run says so in its results."""
+
+    small: int = 1_000
+    """Certificates at the lower end of the memory slope."""
+    large: int = 10_000
+    """Certificates at its upper end, and for everything that is stated at 10,000."""
+    bucket: int = 1_000
+    """Certificates in the S3 bucket."""
+    polls: int = 6
+    """Polls of the bucket that are counted."""
+    renewals: int = 200
+    """Secrets that are replaced."""
+    unrelated: int = 100
+    """Secrets of 1 MiB that nobody refers to."""
+    rounds: int = 2
+    """Cold starts of each side."""
+
+    @classmethod
+    def scaled_to(cls, large: int) -> "Sizes":
+        return cls(small=max(large // 10, 1), large=large)
+
+    @classmethod
+    def quick(cls) -> "Sizes":
+        """To see that the bench works: its figures mean nothing."""
+        return cls(small=100, large=1_000, bucket=200, polls=2, renewals=40, unrelated=20, rounds=1)

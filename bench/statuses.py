@@ -1,0 +1,94 @@
+"""What the administrator's own watch shows of every ClientCertificate: the bench believes nobody else."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.fleet import CERTIFICATES
+from bench.kubernetes import Kubernetes
+
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One object as the watch last showed it."""
+
+    fingerprint: str
+    """Empty until a status was written that names a certificate."""
+    days_remaining: int | None
+    phase: str
+    told: frozenset[str]
+    """The channels that were told about this certificate."""
+
+
+@dataclass(slots=True)
+class Statuses:
+    """Filled by `follow`, which runs beside everything else. Times are of time.monotonic."""
+
+    objects: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    written: int = 0
+    """How many have a status."""
+    last_written: float = 0.0
+    """When the watch showed the last status of an object that had none before."""
+    last_event: float = 0.0
+    listeners: list[Callable[[tuple[str, str], Seen], None]] = field(default_factory=list)
+
+    async def follow(self, kubernetes: Kubernetes) -> None:
+        """Watch from an empty collection on, until cancelled; a watch that the server ends goes on where it was."""
+        first = await kubernetes.get(CERTIFICATES, limit="1")
+        if first["items"]:
+            raise ValueError("the watch begins before anything is created")
+        version = first["metadata"]["resourceVersion"]
+        while True:
+            async for event in kubernetes.watch(CERTIFICATES, version):
+                if event["type"] == "ERROR":
+                    raise ConnectionError(f"the bench's own watch has failed: {event['object'].get('message')}")
+                version = event["object"]["metadata"]["resourceVersion"]
+                self._take(event)
+
+    async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Return when it holds; raises TimeoutError that says what did not come true."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds:.0f} s still waiting for: {what}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def all_written(self, count: int, seconds: float) -> float:
+        """Wait until so many objects have a status; when the last of them got it."""
+        await self.until(lambda: self.written >= count, seconds, f"{count} statuses, have {self.written}")
+        return self.last_written
+
+    async def quiet(self, for_seconds: float, seconds: float = 120) -> None:
+        """Wait until no object has changed for a while."""
+        await self.until(
+            lambda: time.monotonic() - self.last_event >= for_seconds, seconds, f"{for_seconds:.0f} s without a change"
+        )
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self.last_event = time.monotonic()
+        metadata, status = event["object"]["metadata"], event["object"].get("status") or {}
+        key = (metadata["namespace"], metadata["name"])
+        before = self.objects.get(key)
+        if event["type"] == "DELETED":
+            self.objects.pop(key, None)
+            self.written -= bool(before and before.fingerprint)
+            return
+        seen = _seen(status)
+        self.objects[key] = seen
+        had, has = bool(before and before.fingerprint), bool(seen.fingerprint)
+        self.written += has - had
+        if has and not had:
+            self.last_written = self.last_event
+        for listener in self.listeners:
+            listener(key, seen)
+
+
+def _seen(status: dict[str, Any]) -> Seen:
+    fingerprint = (status.get("certificate") or {}).get("fingerprintSHA256", "")
+    channels = (status.get("alerts") or {}).get("channels") or ()
+    told = (c["name"] for c in channels if c.get("fingerprintSHA256") == fingerprint and c.get("stage") is not None)
+    return Seen(fingerprint, status.get("daysRemaining"), status.get("phase", ""), frozenset(told))
