@@ -103,8 +103,14 @@ class CertificateReconciler:
             return False
         due = self._teller.due(record, declaration, assessment, policy)
         said: frozenset[str] = frozenset()
+        unwritten: KubeError | None = None
         async for said in self._teller.tell(record, declaration, assessment, policy, due):
-            await self._write(record, assessment, said)
+            try:
+                await self._write(record, assessment, said)
+            except KubeError as error:
+                unwritten = error  # what is being sent to other channels goes on, and is remembered
+        if unwritten is not None:
+            raise unwritten
         return bool(due)
 
     async def _write(
@@ -119,9 +125,14 @@ class CertificateReconciler:
         await self._say(record)
         if fresh == record.status_digest:
             return
-        unrecorded = record.sent
-        record.resource_version = await self._patch(record, status)
-        record.recorded, record.status_digest = found, fresh
+        unrecorded, before = record.sent, record.status_digest
+        record.status_digest = fresh  # the watch may be quicker than the answer, and is no news then
+        try:
+            record.resource_version = await self._patch(record, status)
+        except BaseException:
+            record.status_digest = before
+            raise
+        record.recorded = found
         if record.sent is unrecorded:
             record.sent = None
         self._metrics.status_writes.labels(CLIENT_CERTIFICATE.name).inc()
