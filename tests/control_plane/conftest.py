@@ -1,0 +1,58 @@
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.control_plane.diary import Diary
+from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
+from tests.control_plane.team import Team
+from tools.certificates import CertificateAuthority
+from tools.control_plane import ControlPlane
+from tools.slack_server import SlackServer
+
+CHANNELS = (OWN_CHANNEL, "#team", "#on-call")
+OPERATOR_TOKEN, TEAM_TOKEN = "xoxb-operators-own-token", "xoxb-token-of-the-team"
+
+
+@pytest.fixture(scope="session")
+def slack() -> Iterator[SlackServer]:
+    with SlackServer(channels=CHANNELS, tokens=(OPERATOR_TOKEN, TEAM_TOKEN)).start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority.create("Integration CA")
+
+
+@pytest.fixture(scope="session")
+def operators(control_plane: ControlPlane, slack: SlackServer, tmp_path_factory: pytest.TempPathFactory) -> Operators:
+    """For tests of restarts and dates, which start operators of their own."""
+    return Operators(control_plane, tmp_path_factory.mktemp("operators"), slack)
+
+
+@pytest.fixture(scope="module")
+def operator(operators: Operators) -> Iterator[Operator]:
+    """One for all tests of a module. A module uses either this or `operators`: two at once would alert twice."""
+    with operators.running() as running:
+        yield running
+
+
+@pytest.fixture
+def team(
+    control_plane: ControlPlane, namespace: str, slack: SlackServer, authority: CertificateAuthority
+) -> Iterator[Team]:
+    yield (team := Team(control_plane, namespace, slack, authority))
+    slack.recover()
+    team.leave()
+
+
+@pytest.fixture(scope="module")
+def diary(
+    control_plane: ControlPlane, slack: SlackServer, authority: CertificateAuthority, operators: Operators
+) -> Iterator[Diary]:
+    """For a module whose tests all look back at the same days; a fixture of the module spends them."""
+    name = f"diary-{uuid.uuid4().hex[:12]}"
+    control_plane.create_namespace(name)
+    yield (kept := Diary(Team(control_plane, name, slack, authority), operators))
+    kept.team.leave()

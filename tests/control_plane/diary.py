@@ -1,0 +1,38 @@
+"""Days in the life of a team, in seconds: an operator for a moment of each, with its clock moved on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.control_plane.operators import Operator, Operators
+from tests.control_plane.team import DAY, Team
+
+
+@dataclass
+class Diary:
+    """What the team was told on which day. Between two days no operator runs."""
+
+    team: Team
+    operators: Operators
+    _ends: dict[float, int] = field(default_factory=dict)
+    """How many messages Slack had at the end of each day."""
+
+    def spend(self, *days: float, look: Callable[[Operator], None] = lambda _: None) -> None:
+        """Run an operator so many days after the beginning, until it has nothing more to do."""
+        certificates = len(self.team.items("ClientCertificate"))
+        for day in days:
+            with self.operators.running(self.team.namespace, later=day * DAY) as operator:
+                operator.settle(looks=certificates)
+                look(operator)
+            self._ends[day] = len(self.team.slack.messages)
+
+    def told(self, name: str) -> dict[float, list[str]]:
+        """What stood in channels about this consumer, by day."""
+        every = self.team.slack.messages
+        posted = {
+            message.ts: text for message, text in zip(self.team.messages(name), self.team.told(name), strict=True)
+        }
+        starts = [0, *self._ends.values()]
+        return {
+            day: [posted[message.ts] for message in every[start:end] if message.ts in posted]
+            for start, (day, end) in zip(starts, self._ends.items(), strict=False)
+        }

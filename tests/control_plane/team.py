@@ -1,0 +1,168 @@
+"""A team with a namespace of its own: what it declares, and what it sees."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.scenarios import Manifest, client_certificate, secret
+from tools.certificates import CertificateAuthority, Issued
+from tools.control_plane import ApiError, ControlPlane
+from tools.slack_server import Posted, SlackServer
+
+CORE, OURS = "/api/v1", "/apis/clientcert.dev/v1alpha1"
+PLURALS = {
+    "Secret": (CORE, "secrets"),
+    "Event": (CORE, "events"),
+    "ClientCertificate": (OURS, "clientcertificates"),
+    "CertificatePolicy": (OURS, "certificatepolicies"),
+    "CertificateStore": (OURS, "certificatestores"),
+}
+OUR_KINDS = ("ClientCertificate", "CertificatePolicy", "CertificateStore")
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Team:
+    """Works through the API alone. Its consumers have names that no other test uses; see `consumer`."""
+
+    control_plane: ControlPlane
+    namespace: str
+    slack: SlackServer
+    authority: CertificateAuthority
+    began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    def consumer(self, name: str) -> str:
+        """The full name of a consumer: what the team calls it, and the namespace, as all share one Slack."""
+        return f"{name}-{self.namespace}"
+
+    # What it declares.
+
+    def issue(self, name: str, *, days: float, since: timedelta = -300 * DAY, **other: Any) -> Issued:
+        """A certificate for a consumer: it ends `days` from the test's beginning, and begins `since` then."""
+        return self.authority.issue(self.consumer(name), self.began + since, self.began + days * DAY, **other)
+
+    def apply(self, *manifests: Manifest) -> None:
+        """`kubectl apply --server-side`: create each, or change it to be so."""
+        for manifest in manifests:
+            path = self.path(manifest["kind"], manifest["metadata"]["name"])
+            query = "?fieldManager=team&force=true&fieldValidation=Strict"
+            self.api.request("PATCH", path + query, manifest, content_type="application/apply-patch+yaml")
+
+    def put(self, name: str, issued: Issued | bytes) -> None:
+        """Put a certificate where the ClientCertificate of this name looks for it."""
+        content = issued.certificate_pem if isinstance(issued, Issued) else issued
+        self.apply(secret(f"{name}-cert", tls_crt=content))
+
+    def declare(self, name: str, **spec: Any) -> None:
+        """A ClientCertificate for the consumer of this name."""
+        self.apply(client_certificate(name, **{"consumer": self.consumer(name)} | spec))
+
+    def hand_out(self, name: str, *, days: float, **spec: Any) -> Issued:
+        """Issue a certificate, put it into its Secret, and declare it."""
+        issued = self.issue(name, days=days)
+        self.put(name, issued)
+        self.declare(name, **spec)
+        return issued
+
+    def renew(self, name: str, *, days: float, **other: Any) -> Issued:
+        """Put a new certificate of the same consumer into its Secret."""
+        issued = self.issue(name, days=days, **other)
+        self.put(name, issued)
+        return issued
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete an object, as `kubectl delete --wait=false` does."""
+        self.api.request("DELETE", self.path(kind, name))
+
+    def leave(self) -> None:
+        """Take away all that the team declared, so that operators of later tests do not see it."""
+        for kind in OUR_KINDS:
+            self.api.request("DELETE", self.path(kind))
+
+    # What it sees.
+
+    @property
+    def api(self) -> Any:
+        """The API server, as administrator."""
+        return self.control_plane.api
+
+    def path(self, kind: str, name: str = "") -> str:
+        """Of an object, or of all of that kind in the namespace."""
+        prefix, plural = PLURALS[kind]
+        return f"{prefix}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+
+    def get(self, kind: str, name: str) -> Manifest:
+        """The object; {} if there is none."""
+        try:
+            found: Manifest = self.api.request("GET", self.path(kind, name))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return {}
+        return found
+
+    def items(self, kind: str) -> list[Manifest]:
+        """All objects of a kind."""
+        found: list[Manifest] = self.api.request("GET", self.path(kind))["items"]
+        return found
+
+    def status(self, name: str, kind: str = "ClientCertificate") -> Manifest:
+        """The status; {} before the first."""
+        found: Manifest = self.get(kind, name).get("status") or {}
+        return found
+
+    def phase(self, name: str) -> str:
+        """For people; empty before the first look."""
+        return str(self.status(name).get("phase", ""))
+
+    def serial(self, name: str) -> str:
+        """Of the certificate that alerts are about."""
+        return str((self.status(name).get("certificate") or {}).get("serialNumber", ""))
+
+    def condition(self, name: str, kind: str, of: str = "ClientCertificate") -> tuple[str, str]:
+        """Status and reason of the condition of this type; two empty strings if there is none."""
+        found = self._condition(name, kind, of)
+        return str(found.get("status", "")), str(found.get("reason", ""))
+
+    def words(self, name: str, kind: str, of: str = "ClientCertificate") -> str:
+        """The message of a condition."""
+        return self._shown(str(self._condition(name, kind, of).get("message", "")))
+
+    def _condition(self, name: str, kind: str, of: str) -> Manifest:
+        conditions = self.status(name, of).get("conditions") or ()
+        return next((each for each in conditions if each["type"] == kind), {})
+
+    def channel(self, name: str, channel: str) -> Manifest:
+        """What the status remembers of a channel; {} if nothing."""
+        channels = (self.status(name).get("alerts") or {}).get("channels") or ()
+        return next((each for each in channels if each["name"] == channel), {})
+
+    def events(self, name: str) -> dict[str, str]:
+        """Message by reason, of the Events on the ClientCertificate of this name that is there now."""
+        uid = self.get("ClientCertificate", name).get("metadata", {}).get("uid")
+        found = [event for event in self.items("Event") if event["involvedObject"].get("uid") == uid]
+        return {event["reason"]: self._shown(event["message"]) for event in found}
+
+    def versions(self) -> dict[tuple[str, str], str]:
+        """The resourceVersion of every object in the namespace, Events and Secrets included."""
+        return {
+            (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
+            for kind in PLURALS
+            for item in self.items(kind)
+        }
+
+    def messages(self, name: str, channel: str = "") -> list[Posted]:
+        """What was posted about this consumer into channels, oldest first; replies in threads left out."""
+        consumer = self.consumer(name)
+        return [
+            posted
+            for posted in tuple(self.slack.messages)
+            if f" {consumer} " in posted.text and not posted.thread_ts and channel in {"", posted.channel}
+        ]
+
+    def told(self, name: str, channel: str = "") -> list[str]:
+        """The sentences of those messages, with the consumer as the team calls it."""
+        return [self._shown(posted.text) for posted in self.messages(name, channel)]
+
+    def _shown(self, text: str) -> str:
+        return text.replace(f"-{self.namespace}", "").replace(self.namespace, "team")
