@@ -147,9 +147,7 @@ class CertificateAuthority:
     ) -> "CertificateAuthority":
         """A root, signed by itself."""
         return cls(
-            self_signed(
-                common_name, not_before, not_after, organization=organization, key=key, is_authority=True
-            )
+            self_signed(common_name, not_before, not_after, organization=organization, key=key, is_authority=True)
         )
 
     def intermediate(
@@ -200,9 +198,7 @@ class CertificateAuthority:
         if not isinstance(private_key, ec.EllipticCurvePrivateKey):
             raise TypeError("only an authority with an EC key signs raw bytes")
         signature = private_key.sign(tbs_certificate_der, ec.ECDSA(hashes.SHA256()))
-        return der_element(
-            0x30, tbs_certificate_der + ECDSA_WITH_SHA256 + der_element(0x03, b"\0" + signature)
-        )
+        return der_element(0x30, tbs_certificate_der + ECDSA_WITH_SHA256 + der_element(0x03, b"\0" + signature))
 
     def _issued(self, builder: x509.CertificateBuilder, private_key: PrivateKey) -> Issued:
         signer = self.identity.private_key

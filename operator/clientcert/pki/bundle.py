@@ -37,12 +37,15 @@ class Bundle:
     kinds: list[Kind] = field(default_factory=list)
     """What else is there."""
     warnings: list[str] = field(default_factory=list)
+    _added: int = 0
+    """Doubled certificates count each time: they are work, too."""
     _public_halves: set[bytes] = field(default_factory=set, repr=False)
     _fingerprints_with_key: set[str] = field(default_factory=set, repr=False)
 
     def add(self, der: bytes, *, has_key: bool = False) -> None:
         """One more certificate; if not even its outline can be read, it is counted as damaged."""
-        if len(self.certificates) + self.damaged >= MAX_CERTIFICATES:
+        self._added += 1
+        if self._added > MAX_CERTIFICATES:
             raise _too_many()
         try:
             outline = read_outline(der)
@@ -173,11 +176,17 @@ def _add_other(bundle: Bundle, der: bytes, kind: Kind) -> None:
 def _from_base64(text: bytes, password: str | None, encoded_times: int) -> Bundle:
     """A file that was base64-encoded before the Secret that holds it was, or a PEM that lost its lines."""
     decoded = decode_base64(text) if encoded_times < _MAX_ENCODED_TWICE else None
-    if decoded is None or not (kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or decode_base64(decoded)):
+    if decoded is None or not _is_promising(decoded):
         raise advice.not_understood(text)
     bundle = read_bundle(decoded, password, encoded_times + 1)
     bundle.warnings.insert(0, "the content is base64 once more than it should be: store it as it is")
     return bundle
+
+
+def _is_promising(decoded: bytes) -> bool:
+    """Whether what came out of base64 is worth a look; many a word is base64 by chance."""
+    begins_like_der = decoded[:1] == b"\x30" and decoded[1:2] in (b"\x81", b"\x82", b"\x83")
+    return begins_like_der or kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or bool(decode_base64(decoded))
 
 
 def _too_many() -> CertificateError:

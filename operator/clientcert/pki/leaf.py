@@ -17,6 +17,11 @@ def choose_leaf(bundle: Bundle) -> Outline:
     candidates = [each for each in bundle.certificates if bundle.has_key(each)]
     has_key = bool(candidates)
     candidates = _issuers_of_no_other(bundle.certificates, candidates or bundle.certificates)
+    if bundle.damaged and not has_key and all(each.is_authority or _is_self_issued(each) for each in candidates):
+        raise CertificateError(
+            Reason.INVALID_CERTIFICATE,
+            "one certificate is damaged, and the others belong to CAs: put the client certificate there again",
+        )
     if clients := [each for each in candidates if not each.is_authority]:
         candidates = clients
     elif not has_key:
@@ -38,25 +43,20 @@ def _issuers_of_no_other(certificates: list[Outline], candidates: list[Outline])
     Who issued what is told by the names. A self-issued certificate has no other issuer than itself: else an old root
     and the new one of the same name would each be the other's.
     """
-    issuers = {
-        _folded(each.issuer_dn)
-        for each in certificates
-        if each.issuer_dn and _folded(each.issuer_dn) != _folded(each.subject_dn)
-    }
+    issuers = {_folded(each.issuer_dn) for each in certificates if each.issuer_dn and not _is_self_issued(each)}
     return [each for each in candidates if _folded(each.subject_dn) not in issuers] or candidates
 
 
 def _check_lone_authority(bundle: Bundle, candidates: list[Outline]) -> None:
-    if bundle.damaged:
-        raise CertificateError(
-            Reason.INVALID_CERTIFICATE,
-            "one certificate is damaged, and the others belong to CAs: put the client certificate there again",
-        )
     if len(candidates) > 1:
         raise CertificateError(
             Reason.NO_LEAF_CERTIFICATE, "it holds only certificates of CAs: put the client certificate there"
         )
     bundle.warnings.append("this is the certificate of a CA (basicConstraints), not of a client")
+
+
+def _is_self_issued(certificate: Outline) -> bool:
+    return _folded(certificate.issuer_dn) == _folded(certificate.subject_dn)
 
 
 def _folded(name: str) -> str:

@@ -164,6 +164,7 @@ def test_what_a_block_is_counts_and_not_its_label() -> None:
         pem(LEAF.certificate_der[:-30]),
         pem(b""),
         pem(b"not a certificate"),
+        base64.b64encode(LEAF.certificate_der[:-30]),
     ],
     ids=[
         "cut off",
@@ -177,6 +178,7 @@ def test_what_a_block_is_counts_and_not_its_label() -> None:
         "PEM of DER cut off",
         "nothing inside",
         "words inside",
+        "base64 of DER cut off",
     ],
 )
 def test_a_damaged_certificate_is_said_to_be_damaged(broken: bytes) -> None:

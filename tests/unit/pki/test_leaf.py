@@ -138,7 +138,10 @@ def test_a_broken_member_hides_no_good_leaf() -> None:
 
 def test_a_chain_whose_leaf_is_damaged_has_no_date_of_a_ca() -> None:
     """The date of a CA must never be shown as the client's."""
-    assert reason_for(pem(LEAF.certificate_der[:-50]) + b"".join(authorities_pem())) is Reason.INVALID_CERTIFICATE
+    damaged = pem(LEAF.certificate_der[:-50])
+    assert reason_for(damaged + b"".join(authorities_pem())) is Reason.INVALID_CERTIFICATE
+    old_root = self_signed("Root CA of version 1", NOT_BEFORE, NOT_AFTER)
+    assert reason_for(damaged + old_root.certificate_pem) is Reason.INVALID_CERTIFICATE
 
 
 def test_a_member_that_the_library_refuses_takes_part_in_the_choice() -> None:
@@ -164,6 +167,11 @@ def test_two_hundred_certificates_are_read() -> None:
     """A large bundle is bounded work, and the leaf is found at its end."""
     strangers = [CertificateAuthority.create(f"CA {number}").identity for number in range(199)]
     assert is_leaf(parse(bundle(*strangers, LEAF)))
+
+
+def test_doubled_certificates_are_work_too() -> None:
+    """A mebibyte of one and the same certificate in DER is not read to its end."""
+    assert reason_for(LEAF.certificate_der * 201) is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize("block", [LEAF.certificate_pem, LEAF.private_key_pem, pem(b"x"), b"-----BEGIN X-----\n"])
