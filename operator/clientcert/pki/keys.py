@@ -19,6 +19,11 @@ _EC = "1.2.840.10045.2.1"
 _ED25519 = "1.3.101.112"
 _ED448 = "1.3.101.113"
 
+_ML_DSA = {
+    "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
+    "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
+    "2.16.840.1.101.3.4.3.19": "ML-DSA-87",
+}
 _NAMES = {
     _ED25519: "Ed25519",
     _ED448: "Ed448",
@@ -26,9 +31,7 @@ _NAMES = {
     "1.3.101.111": "X448",
     "1.2.840.10040.4.1": "DSA",
     # FIPS 204 and 205, with the OIDs of RFC 9881 and RFC 9909.
-    "2.16.840.1.101.3.4.3.17": "ML-DSA-44",
-    "2.16.840.1.101.3.4.3.18": "ML-DSA-65",
-    "2.16.840.1.101.3.4.3.19": "ML-DSA-87",
+    **_ML_DSA,
     "2.16.840.1.101.3.4.3.20": "SLH-DSA-SHA2-128s",
     "2.16.840.1.101.3.4.3.21": "SLH-DSA-SHA2-128f",
     "2.16.840.1.101.3.4.3.22": "SLH-DSA-SHA2-192s",
@@ -57,7 +60,7 @@ _CURVES = {
 
 MAX_PRIVATE_KEY_SIZE = 16 * 1024
 """An RSA key of 16,384 bits has 9 KiB; what is larger is not looked at."""
-_PUBLIC_HALF_IS_CHEAP = frozenset({_RSA, _EC, _ED25519, _ED448})
+_PUBLIC_HALF_IS_CHEAP = frozenset({_RSA, _EC, _ED25519, _ED448, *_ML_DSA})
 
 
 def algorithm_name(public_key_info: Element) -> str:

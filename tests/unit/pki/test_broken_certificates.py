@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clientcert.errors import Reason
 from clientcert.pki import parse
@@ -217,6 +218,20 @@ def test_unknown_and_post_quantum_keys_hide_nothing(oid: str, name: str) -> None
     certificate = parse(odd_certificate(public_key_info=sequence(algorithm, der_element(0x03, b"\0" + b"\x01" * 1952))))
     assert certificate.not_after == NOT_AFTER
     assert certificate.key_algorithm == name
+
+
+def test_a_post_quantum_certificate_is_read_like_any_other() -> None:
+    """ML-DSA (FIPS 204), where the library can make one; its key beside it tells the leaf, too."""
+    mldsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa")
+    private_key = mldsa.MLDSA65PrivateKey.generate()
+    name = LEAF.certificate.issuer
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private_key.public_key())
+    builder = builder.serial_number(5).not_valid_before(NOT_BEFORE).not_valid_after(NOT_AFTER)
+    certificate_pem = builder.sign(private_key, None).public_bytes(Encoding.PEM)
+    key_pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    certificate = parse(LEAF.certificate_pem + certificate_pem + key_pem)
+    assert (certificate.key_algorithm, certificate.serial_number) == ("ML-DSA-65", 5)
+    assert certificate.warnings == ()
 
 
 def test_a_certificate_without_version_or_extensions_is_read() -> None:
