@@ -225,6 +225,8 @@ class SlackNotifier:
             answer = await client.chat_postMessage(channel=bot.channel, **payload)
         except SlackApiError as error:
             raise _refused(error.response) from None
+        except aiohttp.ClientError:
+            raise  # some of these are ValueErrors as well
         except (SlackClientError, AttributeError, TypeError, ValueError):
             # What the SDK makes of an answer that is not a JSON object.
             raise unavailable("what should be Slack gave an answer that is not Slack's") from None
@@ -234,10 +236,10 @@ class SlackNotifier:
         session = self._open(self._session if webhook.own else self._guarded_session)
         plain = {"Accept-Encoding": "identity"}
         async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
-            if answer.status != 200:
-                body = await answer.content.read(_LONGEST_ANSWER)
-                code = body.decode("ascii", "replace").strip()
-                raise refusal(code, answer.status, answer.headers.get("Retry-After"))
+            body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
+            # Slack says "ok", what imitates it says other things, and a portal in between shows a page.
+            if answer.status != 200 or body.startswith("<"):
+                raise refusal(body, answer.status, answer.headers.get("Retry-After"))
         return Receipt()
 
     @staticmethod

@@ -189,7 +189,8 @@ class TestProblems:
         message = composed(certificate(common_name="acme", serial_number=2), recorded=recorded)
         assert message.text == (
             "The certificate for nhs in prod needs attention: the source holds a certificate of acme, not of nhs:"
-            " put the right certificate there, or correct spec.identity.commonName; the last known one expires on 2027-03-02"
+            " put the right certificate there, or correct spec.identity.commonName;"
+            " the last known one expires on 2027-03-02"
         )
         assert message.reason == "IdentityMismatch"
         assert fact(message, "Serial number") == "1"

@@ -1,0 +1,378 @@
+"""When Slack says no, or nothing: each answer has its reason, its words and its "worth another try"."""
+
+import asyncio
+import json
+import logging
+import ssl
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.slack import ALERT_SECONDS, DETAILS_SECONDS
+from tests.adapters.slack_parts import (
+    OWN_CHANNEL,
+    SENTENCE,
+    TEAM_CHANNEL,
+    TENANT_TOKEN,
+    Secrets,
+    alert,
+    closing,
+    failure,
+    imposter,
+    sending,
+    to_own,
+    to_team,
+    to_webhook,
+    workspace,
+)
+from tests.builders import DAY, NOW
+from tools.certificates import CertificateAuthority
+from tools.slack_server import PASS, Fault, SlackServer
+
+TOKEN_CODES = (
+    "invalid_auth not_authed token_revoked token_expired account_inactive missing_scope no_permission access_denied"
+)
+CHANNEL_CODES = "channel_not_found not_in_channel is_archived restricted_action restricted_action_read_only_channel"
+MESSAGE_CODES = "msg_too_long invalid_blocks invalid_blocks_format no_text too_many_attachments"
+PASSING_CODES = "internal_error service_unavailable fatal_error request_timeout some_new_code"
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackServer]:
+    async with workspace() as server:
+        yield server
+
+
+class TestOkFalse:
+    """HTTP 200 and `ok: false`, as the Web API says no."""
+
+    @pytest.mark.parametrize("code", TOKEN_CODES.split())
+    async def test_the_token(self, slack: SlackServer, code: str) -> None:
+        """Permanent, until somebody puts another one there."""
+        error = await answered(slack, Fault.error(code))
+        assert (error.reason, error.worth_retry) == (Reason.TOKEN_REJECTED, False)
+        assert f"({code})" in error.message
+
+    @pytest.mark.parametrize("code", CHANNEL_CODES.split())
+    async def test_the_channel(self, slack: SlackServer, code: str) -> None:
+        """Permanent, until somebody invites the app or names another channel."""
+        error = await answered(slack, Fault.error(code))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_FOUND, False)
+        assert f"({code})" in error.message
+
+    async def test_the_words_tell_what_to_do(self, slack: SlackServer) -> None:
+        """Three mistakes that everybody makes once."""
+        words = {code: (await answered(slack, Fault.error(code))).message for code in ADVICE}
+        assert words == ADVICE
+
+    @pytest.mark.parametrize("code", MESSAGE_CODES.split())
+    async def test_the_message_is_sent_again_as_plain_text(self, slack: SlackServer, code: str) -> None:
+        """An alert is never lost to its formatting; the sentence, the facts and the next step arrive."""
+        slack.fail_next(Fault.error(code))
+        message = alert()
+        async with sending(slack) as notifier:
+            receipt = await notifier.notify(to_own(), message)
+        posted = slack.in_channel(OWN_CHANNEL)[0]
+        assert posted.blocks == ()
+        assert posted.text.startswith(SENTENCE + "\n")
+        assert "Serial number: 1a2b3" in posted.text
+        assert message.next_step in posted.text
+        assert receipt.thread_ref.endswith(posted.ts)
+
+    async def test_a_message_refused_in_plain_text_too(self, slack: SlackServer) -> None:
+        """Then it is our fault, and permanent."""
+        slack.fail_always(Fault.error("invalid_arguments"))
+        async with sending(slack) as notifier:
+            error = await failure(notifier, to_own())
+        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert len(slack.calls) == 2
+
+    @pytest.mark.parametrize("code", PASSING_CODES.split())
+    async def test_what_passes(self, slack: SlackServer, code: str) -> None:
+        """Slack's own trouble, and codes that we do not know: the same call may succeed later."""
+        error = await answered(slack, Fault.error(code))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert f"({code})" in error.message
+
+    @pytest.mark.parametrize("code", ["<!channel>", "Two Words", "x" * 65, "", "line\nline", 17, None, ["a"], {"a": 1}])
+    async def test_what_is_no_code_is_not_repeated(self, slack: SlackServer, code: object) -> None:
+        """Bodies of foreign answers never reach status."""
+        error = await answered(slack, Fault(body=json.dumps({"ok": False, "error": code, "needed": "secret"})))
+        assert error.reason is Reason.CHANNEL_UNAVAILABLE
+        assert error.message == "what should be Slack gave an answer that is not Slack's (HTTP status 200)"
+
+    async def test_an_unknown_token_and_an_unknown_channel_for_real(self, slack: SlackServer) -> None:
+        """As the workspace itself finds them, and not a fault put there."""
+        async with sending(slack, secrets={"token": "xoxb-of-somebody-else"}) as notifier:
+            assert (await failure(notifier, to_team())).reason is Reason.TOKEN_REJECTED
+        async with sending(slack) as notifier:
+            assert (await failure(notifier, to_team("#nowhere"))).reason is Reason.CHANNEL_NOT_FOUND
+
+
+ADVICE = {
+    "not_in_channel": "Slack refused the message (not_in_channel):"
+    " check the channel's name, and invite the Slack app to it (/invite @the-app)",
+    "missing_scope": "Slack refused the message (missing_scope):"
+    " give the Slack app the scope chat:write, and install it again",
+    "token_revoked": "Slack refused the message (token_revoked):"
+    " put a token or webhook that is in force into the Secret, or into the operator's own settings",
+}
+
+
+class TestRateLimits:
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [("1", 1), ("30", 30), ("0", 0), ("999999", 3600), ("soon", None), ("-5", None), ("1e9", None), (None, None)],
+    )
+    @pytest.mark.parametrize("channel", [to_own(), to_webhook()], ids=["bot", "webhook"])
+    async def test_retry_after_is_passed_on(
+        self, slack: SlackServer, channel: Channel, header: str | None, seconds: float | None
+    ) -> None:
+        """Seconds, at most an hour; what is no number says nothing."""
+        error = await answered(slack, Fault.rate_limited(header), channel)
+        assert (error.reason, error.worth_retry, error.retry_after) == (Reason.RATE_LIMITED, True, seconds)
+
+    async def test_as_an_error_code(self, slack: SlackServer) -> None:
+        """`ratelimited` with HTTP 200 is the same."""
+        assert (await answered(slack, Fault.error("ratelimited"))).reason is Reason.RATE_LIMITED
+
+    async def test_the_message_holds_no_number(self, slack: SlackServer) -> None:
+        """It stands in a condition, which must not change with each answer."""
+        messages = {(await answered(slack, Fault.rate_limited(wait))).message for wait in (1, 2, 3)}
+        assert len(messages) == 1
+
+
+class TestHTTP:
+    @pytest.mark.parametrize(
+        ("channel", "fault"),
+        [
+            (channel, fault)
+            for channel in (to_own(), to_webhook())
+            for fault in (
+                Fault.http(500),
+                Fault.http(502, "<html>" + "x" * 100_000),
+                Fault.http(503, ""),
+                Fault.cut_off(),
+                Fault.http(302, Location="/elsewhere"),
+                Fault.http(307, Location="http://127.0.0.1:1/"),
+                Fault.http(200, "<html>hello</html>"),
+            )
+        ],
+    )
+    async def test_what_passes(self, slack: SlackServer, channel: Channel, fault: Fault) -> None:
+        """Errors of the server, cut connections, and redirects, which are not followed."""
+        error = await answered(slack, fault, channel)
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert "<html>" not in error.message
+        assert len(slack.calls) == 1
+
+    @pytest.mark.parametrize(
+        "body", ["<html>hello</html>", "[]", "17", "null", "{", '"ok"', "", "{}", '{"ok": "no"', "\udcff"]
+    )
+    async def test_an_answer_that_is_not_slacks(self, slack: SlackServer, body: str) -> None:
+        """A portal or a proxy in between: not taken for success, and nothing of it is repeated."""
+
+        async with (
+            imposter(body.encode(errors="surrogateescape")) as url,
+            sending(slack, api_url=url) as notifier,
+        ):
+            error = await failure(notifier, to_own())
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert "hello" not in error.message
+
+    async def test_nobody_there(self, slack: SlackServer) -> None:
+        """A refused connection is worth another try."""
+        async with sending(slack, api_url="http://127.0.0.1:1/api/") as notifier:
+            error = await failure(notifier, to_own())
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert error.message == "Slack cannot be reached (ClientConnectorError)"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "reason"),
+        [
+            (400, "invalid_payload", Reason.MESSAGE_REFUSED),
+            (403, "invalid_token", Reason.TOKEN_REJECTED),
+            (403, "action_prohibited", Reason.TOKEN_REJECTED),
+            (403, "posting_to_general_channel_denied", Reason.CHANNEL_NOT_FOUND),
+            (403, "<html>forbidden</html>", Reason.TOKEN_REJECTED),
+            (404, "no_service", Reason.TOKEN_REJECTED),
+            (404, "channel_not_found", Reason.CHANNEL_NOT_FOUND),
+            (404, "", Reason.CHANNEL_NOT_FOUND),
+            (410, "channel_is_archived", Reason.CHANNEL_NOT_FOUND),
+            (410, "gone", Reason.CHANNEL_NOT_FOUND),
+        ],
+    )
+    async def test_a_webhook_that_is_refused(self, slack: SlackServer, status: int, body: str, reason: Reason) -> None:
+        """Permanent, with a reason; what the other side says is not repeated unless it is a code that we know."""
+        slack.fail_always(Fault.http(status, body))
+        async with sending(slack) as notifier:
+            error = await failure(notifier, to_webhook())
+        assert (error.reason, error.worth_retry) == (reason, False)
+        assert "forbidden" not in error.message
+
+    async def test_a_webhook_whose_blocks_are_refused(self, slack: SlackServer) -> None:
+        """As plain text, too."""
+        slack.fail_next(Fault.http(400, "invalid_blocks"))
+        async with sending(slack) as notifier:
+            await notifier.notify(to_webhook(), alert())
+        assert [posted.blocks for posted in slack.messages] == [()]
+
+    async def test_a_certificate_that_nobody_vouches_for(self, slack: SlackServer, tmp_path: Path) -> None:
+        """TLS is checked: a token goes to nobody who only claims to be Slack."""
+        issued = CertificateAuthority.create("Imposter CA").issue("127.0.0.1", NOW - 9999 * DAY, NOW + 9999 * DAY)
+        (tmp_path / "chain.pem").write_bytes(issued.chain_pem)
+        (tmp_path / "key.pem").write_bytes(issued.private_key_pem)
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+        async with imposter(b'{"ok": true}', tls) as url, sending(slack, api_url=url) as notifier:
+            error = await failure(notifier, to_own())
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert error.message == "Slack cannot be reached (ClientConnectorCertificateError)"
+
+
+class TestTimeouts:
+    async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
+        """An alert takes at most 10 seconds, the reading of its Secret included, and details at most 5 more."""
+
+        class Stuck(Secrets):
+            async def read(self, namespace: str, ref: object) -> str:
+                await asyncio.sleep(60)
+                return ""
+
+        slack.fail_next(PASS, Fault.slow(60), place=OWN_CHANNEL)
+        slack.fail_always(Fault.slow(60), place=TEAM_CHANNEL)
+        begun = asyncio.get_running_loop().time()
+        async with sending(slack) as notifier, sending(slack, secrets=Stuck()) as stuck:
+            receipt, *errors = await asyncio.gather(
+                notifier.notify(to_own(), alert()),
+                failure(notifier, to_team()),
+                failure(notifier, to_webhook()),
+                failure(stuck, to_team()),
+            )
+            took = asyncio.get_running_loop().time() - begun
+        assert receipt.thread_ref
+        for error in errors:
+            assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+            assert error.message == "Slack did not answer within 10 seconds"
+        assert took < ALERT_SECONDS + 2
+        assert DETAILS_SECONDS < ALERT_SECONDS
+
+
+class TestDetailsThatFail:
+    """The alert was sent: whatever happens to its details, it is not sent again."""
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault.http(500),
+            Fault.rate_limited(30),
+            Fault.error("token_revoked"),
+            Fault.cut_off(),
+            Fault.error("invalid_blocks"),
+        ],
+        ids=["500", "429", "revoked", "cut", "blocks"],
+    )
+    async def test_the_alert_counts_as_sent(
+        self, slack: SlackServer, fault: Fault, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One message in the channel, a receipt, and a line in the log that names the object."""
+        slack.fail_next(PASS, fault)
+        async with sending(slack) as notifier:
+            receipt = await notifier.notify(to_own(), alert())
+        (posted,) = slack.messages
+        assert receipt.thread_ref == f"{posted.channel_id}:{posted.ts}"
+        (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert line.getMessage().startswith("integration/nhs-prod: the alert was sent, but its details were not: ")
+
+    async def test_an_answer_without_a_thread(self, slack: SlackServer) -> None:
+        """Something that only says `ok: true` has taken the alert; there is nowhere to put its details."""
+        slack.fail_next(Fault(body='{"ok": true}', accepted=True))
+        async with sending(slack) as notifier:
+            receipt = await notifier.notify(to_own(), alert())
+        assert receipt.thread_ref == ""
+        assert len(slack.messages) == 1
+
+    @pytest.mark.parametrize("reference", ["C1|<!channel>", "c1", "C" * 99, 17, None])
+    async def test_an_answer_with_a_strange_thread(self, slack: SlackServer, reference: object) -> None:
+        """The reference is kept in status, so it has Slack's form or is none."""
+        slack.fail_next(Fault(body=json.dumps({"ok": True, "channel": reference, "ts": "1.1"}), accepted=True))
+        async with sending(slack) as notifier:
+            assert (await notifier.notify(to_own(), closing())).thread_ref == ""
+
+
+class TestSecretsOfTheTenant:
+    async def test_one_that_is_not_there(self, slack: SlackServer) -> None:
+        """Permanent, with the words of whoever read it."""
+        async with sending(slack, secrets=Secrets()) as notifier:
+            error = await failure(notifier, to_team())
+        assert (error.reason, error.worth_retry) == (Reason.TOKEN_NOT_FOUND, False)
+        assert "there is no Secret slack with a key token" in error.message
+
+    async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
+        """Worth another try."""
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        async with sending(slack, secrets=Secrets(error=away)) as notifier:
+            error = await failure(notifier, to_webhook())
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+
+
+class TestNoSecretIsTold:
+    """Tokens and webhook addresses appear in no log at any level, no error, no traceback and no repr."""
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            PASS,
+            Fault.error("invalid_auth"),
+            Fault.error("invalid_blocks"),
+            Fault.http(500),
+            Fault.http(302, Location="/x"),
+            Fault.http(200, "<html>"),
+            Fault.cut_off(),
+        ],
+        ids=["sent", "auth", "blocks", "500", "redirect", "html", "cut"],
+    )
+    @pytest.mark.parametrize("channel", [to_own(), to_team(), to_webhook()], ids=["own", "team", "webhook"])
+    async def test_whatever_happens(
+        self, slack: SlackServer, channel: Channel, fault: Fault, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Every logger at debug, the asyncio and aiohttp ones included."""
+        caplog.set_level(logging.DEBUG)
+        for name in list(logging.root.manager.loggerDict):
+            caplog.set_level(logging.DEBUG, logger=name) if not name.endswith(".sdk") else None
+        slack.fail_next(fault, fault)
+        told = ""
+        async with sending(slack) as notifier:
+            try:
+                await notifier.notify(channel, alert())
+            except DeliveryError as error:
+                told = "".join(traceback.format_exception(error)) + repr(error)
+            told += repr(notifier) + repr(vars(notifier))
+        path = slack.webhook_url(TEAM_CHANNEL).removeprefix(slack.url)
+        for text in (told, caplog.text):
+            assert "canary-7f3a" not in text
+            assert TENANT_TOKEN not in text
+            assert path not in text
+            assert "jo@nhs.example" not in text
+
+
+class TestSettingsOfTheMachine:
+    async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The SDK would send the token through whatever proxy the environment names."""
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        async with sending(slack) as notifier:
+            await notifier.notify(to_own(), alert())
+            await notifier.notify(to_webhook(), alert())
+        assert len(slack.messages) == 3
+
+
+async def answered(slack: SlackServer, fault: Fault, channel: Channel | None = None) -> DeliveryError:
+    """The error that one such answer becomes."""
+    slack.fail_next(fault)
+    async with sending(slack) as notifier:
+        return await failure(notifier, channel or to_own())
