@@ -68,11 +68,13 @@ async def sending(
 
 
 @asynccontextmanager
-async def imposter(body: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def imposter(
+    body: bytes, tls: ssl.SSLContext | None = None, content_type: str = "application/json"
+) -> AsyncIterator[str]:
     """The Web API's address of a server that answers each call with HTTP 200 and this body."""
 
     async def answer(_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=body, content_type=content_type)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)

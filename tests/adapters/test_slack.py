@@ -159,6 +159,13 @@ class TestWhatIsNotAllowed:
         assert not value or value not in error.message
         assert slack.calls == []
 
+    async def test_nor_is_the_operators_own(self, slack: SlackServer) -> None:
+        """The setting is named."""
+        async with sending(slack, OwnSlack(OWN_CHANNEL, "xoxb-1\nx")) as notifier:
+            error = await failure(notifier, to_own())
+        assert error.reason is Reason.TOKEN_REJECTED
+        assert error.message.startswith("the operator's setting CLIENTCERT_SLACK_TOKEN holds no Slack token")
+
     async def test_a_token_without_a_channel(self, slack: SlackServer) -> None:
         """It does not say where."""
         async with sending(slack) as notifier:

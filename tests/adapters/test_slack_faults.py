@@ -173,11 +173,11 @@ class TestHTTP:
     @pytest.mark.parametrize(
         "body", ["<html>hello</html>", "[]", "17", "null", "{", '"ok"', "", "{}", '{"ok": "no"', "\udcff"]
     )
-    async def test_an_answer_that_is_not_slacks(self, slack: SlackServer, body: str) -> None:
+    @pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/html", "application/gzip"])
+    async def test_an_answer_that_is_not_slacks(self, slack: SlackServer, body: str, kind: str) -> None:
         """A portal or a proxy in between: not taken for success, and nothing of it is repeated."""
-
         async with (
-            imposter(body.encode(errors="surrogateescape")) as url,
+            imposter(body.encode(errors="surrogateescape"), content_type=kind) as url,
             sending(slack, api_url=url) as notifier,
         ):
             error = await failure(notifier, to_own())

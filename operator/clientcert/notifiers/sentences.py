@@ -7,6 +7,7 @@ first only where no date is near, because then it is the reason for the alert.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
 from clientcert.lifecycle.declaration import Contact, Declaration, Person
@@ -112,18 +113,12 @@ def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
 
 
 def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
-    now = situation.assessment.now
-    ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
-    if situation.problem:
-        ask = f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)}"
-    ask += " The alerts cease when it is there."
+    step = _renew(situation, accepted)
     if _has_expired(situation, accepted):
-        ago = days_ago(accepted.not_after, now)
+        ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
-        return Said("Expired", text, f"{situation.name} may be cut off already. {ask}")
-    left = duration(accepted.not_after, now)
-    if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
-        return Said("Expiring", f"{situation.subject} will expire within the next 24 hours", ask)
+        return Said("Expired", text, f"{situation.name} may be cut off already. {step}")
+    left = duration(accepted.not_after, situation.assessment.now)
     values = {
         "name": situation.name,
         "environment": situation.environment,
@@ -132,7 +127,21 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
         "serialNumber": clean(accepted.serial_number, LONGEST_VALUE),
         "owner": situation.owner,
     }
-    return Said("Expiring", fill(situation.policy.message, values), ask)
+    said = fill(situation.policy.message, values).strip()
+    if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
+        said = f"{situation.subject} will expire within the next 24 hours"
+    return Said("Expiring", said or fill(DEFAULT_MESSAGE, values), step)
+
+
+def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
+    """Whom to ask for what; what is wrong with the source comes first, since it may be all that is missing."""
+    ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
+    problem = situation.assessment.problem
+    if problem is None:
+        return f"{ask} The alerts cease when it is there."
+    if problem.reason is Reason.NOT_YET_VALID and accepted.not_before <= situation.assessment.now:
+        return f"{_sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts cease."
+    return f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)} {_CEASE}"
 
 
 def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:

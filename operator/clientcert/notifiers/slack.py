@@ -40,7 +40,7 @@ DETAILS_SECONDS = 5.0
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _TOKEN = re.compile(r"[!-~]{1,1024}")
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
-_TIMESTAMP = re.compile(r"\d{1,16}\.\d{1,10}")
+_TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
 _LONGEST_ANSWER = 256
 _LONGEST_CHANNEL = 80
 
@@ -150,12 +150,7 @@ class SlackNotifier:
             return _Webhook(url, own=False)
         if address.token_ref is not None:
             token = await self._secret(namespace, address.token_ref)
-            if not _TOKEN.fullmatch(token):
-                raise DeliveryError(
-                    Reason.TOKEN_REJECTED,
-                    f"key {address.token_ref.key} of Secret {address.token_ref.name} holds no Slack token:"
-                    " put the bot token there, which begins with xoxb-",
-                )
+            _check_token(token, f"key {address.token_ref.key} of Secret {address.token_ref.name}")
             if not address.channel:
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone does not say where: name the channel, too")
             return _Bot(token, address.channel)
@@ -170,6 +165,7 @@ class SlackNotifier:
                 " name a token of your own in tokenSecretRef",
             )
         if own.token and own.channel:
+            _check_token(own.token, "the operator's setting CLIENTCERT_SLACK_TOKEN")
             return _Bot(own.token, own.channel)
         if own.webhook_url:
             return _Webhook(own.webhook_url, own=True)
@@ -223,6 +219,7 @@ class SlackNotifier:
         client.proxy = None  # the SDK took one from the environment
         try:
             answer = await client.chat_postMessage(channel=bot.channel, **payload)
+            return Receipt(_thread(answer.get("channel"), answer.get("ts")))
         except SlackApiError as error:
             raise _refused(error.response) from None
         except aiohttp.ClientError:
@@ -230,7 +227,6 @@ class SlackNotifier:
         except (SlackClientError, AttributeError, TypeError, ValueError):
             # What the SDK makes of an answer that is not a JSON object.
             raise unavailable("what should be Slack gave an answer that is not Slack's") from None
-        return Receipt(_thread(answer.get("channel"), answer.get("ts")))
 
     async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
         session = self._open(self._session if webhook.own else self._guarded_session)
@@ -257,6 +253,14 @@ def _refused(answer: Any) -> DeliveryError:  # the SDK's own response or, where 
     data = getattr(answer, "data", None)
     status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
     return refusal(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+
+
+def _check_token(token: str, where: str) -> None:
+    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
+    if not _TOKEN.fullmatch(token):
+        raise DeliveryError(
+            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
+        )
 
 
 def _no_answer() -> DeliveryError:

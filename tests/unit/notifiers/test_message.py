@@ -135,6 +135,11 @@ class TestTheSentenceOfATeam:
         )
         assert message.text == "{name.__init__.__globals__} {name!r} {duration}"
 
+    def test_that_says_nothing_is_replaced(self) -> None:
+        """A template of fields that are empty would be no message at all."""
+        message = composed(certificate(NOW + 14 * DAY), plan=policy(message=" {owner} "), owner="")
+        assert message.text == "The certificate for nhs in prod will expire within the next 14 days"
+
     def test_is_one_line(self) -> None:
         """Written over several lines in YAML, it is said in one."""
         assert composed(certificate(NOW + 14 * DAY), plan=policy(message="a\n b\r\n{name}")).text == "a b nhs"
@@ -202,6 +207,12 @@ class TestProblems:
         message = composed(new, recorded=recorded)
         assert message.text == "The certificate for nhs in prod will expire within the next 5 days"
         assert "serial number 2 in the source is not valid before 2026-11-23 09:00 UTC" in fact(message, "Problem")
+        assert message.next_step.endswith("If that is too late, put one there that is valid now: the alerts cease.")
+
+    def test_one_that_is_not_valid_yet_and_short_lived(self) -> None:
+        """The only one there is: somebody has to renew it."""
+        message = composed(certificate(NOW + 5 * DAY, not_before=NOW + DAY))
+        assert "If there is no renewed certificate yet: ask the technical contact to renew it" in message.next_step
 
     def test_a_certificate_that_was_never_valid(self) -> None:
         """No date of it is a date of expiry."""
