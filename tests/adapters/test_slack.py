@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.notifiers.interface import Notifier, Receipt
 from clientcert.notifiers.message import Message
@@ -60,6 +61,26 @@ class TestWithABotToken:
         texts = list(slack.in_channel(OWN_CHANNEL)[0].texts())
         facts = [f"{name}\n{value}" for name, value in message.facts]
         assert texts == [SENTENCE, *facts, message.next_step, f"<{RUNBOOK}|Runbook>"]
+
+    @pytest.mark.parametrize(
+        ("problem", "name", "headline"),
+        [
+            ("there is no Secret: create it", "nhs", None),
+            ("there is no Secret: create it, " * 6, "nhs", "The certificate for nhs in prod is missing"),
+            ("there is no Secret", "n" * 200, "The certificate for " + "n" * 129 + "…"),
+        ],
+    )
+    async def test_a_long_sentence_has_a_headline(
+        self, slack: SlackServer, problem: str, name: str, headline: str | None
+    ) -> None:
+        """What Slack's header cannot hold stands whole below it; what it can is not said twice."""
+        message = composed(unread(Reason.SOURCE_NOT_FOUND, problem), consumer=name)
+        async with sending(slack) as notifier:
+            await notifier.notify(to_own(), message)
+        header, section, *_ = slack.in_channel(OWN_CHANNEL)[0].blocks
+        assert header["text"]["text"] == (headline or message.text)
+        assert ("fields" in section) == (headline is None)
+        assert headline is None or section["text"]["text"] == message.text
 
     async def test_a_closing_message_is_one_message_in_the_channel(self, slack: SlackServer) -> None:
         """Whoever saw the alerts sees that they are over; nothing goes to an old thread."""

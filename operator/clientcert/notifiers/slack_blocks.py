@@ -72,8 +72,11 @@ def _payload(text: str, blocks: list[Block] | None) -> dict[str, Any]:
 
 
 def _main_blocks(message: Message) -> list[Block]:
-    blocks: list[Block] = [{"type": "header", "text": _plain(message.text, HEADER_LIMIT)}]
-    if len(escape(message.text)) > HEADER_LIMIT:
+    headline = message.text
+    if len(escape(headline)) > HEADER_LIMIT:
+        headline = headline.partition(": ")[0]
+    blocks: list[Block] = [{"type": "header", "text": _plain(headline, HEADER_LIMIT)}]
+    if headline != message.text or len(escape(headline)) > HEADER_LIMIT:
         blocks.append(_section(message.text))
     fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in message.facts]
     starts = range(0, len(fields), FIELDS_A_SECTION)
