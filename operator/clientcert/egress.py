@@ -23,7 +23,7 @@ from clientcert.errors import ClientCertError, Reason, SettingsError
 
 _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65535
-_LONGEST_NAME = 253
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035
 # Apart from the loop's own threads: hosts whose names are never answered hold up nothing else.
 _FOREIGN_LOOKUPS = ThreadPoolExecutor(16, "foreign-lookup")
 
@@ -267,7 +267,8 @@ def _parse_authority(text: str) -> _Entry | None:
     host, port = found["host"].strip("[]"), int(found["port"]) if found["port"] else None
     if port is not None and not 0 < port <= _LAST_PORT:
         return None
-    if ":" not in host and (len(host) > _LONGEST_NAME or "" in host.removesuffix(".").split(".")):
+    labels = host.removesuffix(".").split(".")
+    if ":" not in host and (len(host) > _LONGEST_NAME or not all(0 < len(each) <= _LONGEST_LABEL for each in labels)):
         return None
     _literal(host)
     return _Entry(host, port)

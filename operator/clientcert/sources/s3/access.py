@@ -12,7 +12,8 @@ from clientcert.sources.secret import SecretReader
 _BUCKET = re.compile(r"(?![0-9.]+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 _OTHER_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_ROOT = re.compile(r"[^/?#]+://[^/?#]+/?")
+_LABEL = r"(?!-)[A-Za-z0-9-]+(?<!-)"
+_ROOT = re.compile(rf"https?://({_LABEL}(\.{_LABEL})*|\[[^/]+\])(:[0-9]+)?/?", re.IGNORECASE)
 _AWS_DOMAINS = {
     "cn": "amazonaws.com.cn",
     "eusc": "amazonaws.eu",

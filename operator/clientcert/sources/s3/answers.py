@@ -25,6 +25,7 @@ _CREDENTIALS = frozenset(
         "SignatureDoesNotMatch",
         "TokenRefreshRequired",
         "UnrecognizedClientException",
+        "XAdminUserNotFound",  # versitygw's, with status 404
     }
 )
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "UnauthorizedAccess"})
@@ -81,7 +82,13 @@ class Asked:
     """None: the bucket is listed."""
 
     def __str__(self) -> str:
-        return f"Bucket {self.bucket}" if self.key is None else f"Key {self.key} of bucket {self.bucket}"
+        return f"Bucket {self.bucket}" if self.key is None else f"Key {self.shown_key} of bucket {self.bucket}"
+
+    @property
+    def shown_key(self) -> str:
+        """The key in one line, and with nothing in it that cannot be seen."""
+        key = self.key or ""
+        return key if key.isprintable() else ascii(key)
 
 
 def explain_fault(fault: Fault, asked: Asked) -> SourceError:
@@ -105,10 +112,8 @@ def explain_refusal(refusal: RefusalError, asked: Asked) -> SourceError:
     if code in _WRONG_REGION or 300 <= status < 400:
         return _wrong_region(refusal, asked)
     if code in _CREDENTIALS or status == 401:
-        words = (
-            "have expired: renew them" if code == "ExpiredToken" else f"are not accepted{_named(code)}: correct them"
-        )
-        return SourceError(Reason.CREDENTIALS_INVALID, f"{asked}: {asked.caller} {words}.")
+        what = "has expired: renew it" if code == "ExpiredToken" else f"is not accepted{_named(code)}: correct it"
+        return SourceError(Reason.CREDENTIALS_INVALID, f"{asked}: {asked.caller} {what}.")
     if code == "InvalidObjectState":
         words = f"{asked} is archived: restore it, and keep certificates in a storage class that is read at once."
         return SourceError(passing, words)
@@ -116,7 +121,8 @@ def explain_refusal(refusal: RefusalError, asked: Asked) -> SourceError:
         words = f"Bucket {asked.bucket} does not exist: create it, or correct CertificateStore {asked.store.name}."
         return SourceError(Reason.BUCKET_NOT_FOUND, words)
     if status == 404:
-        what = "was deleted (a delete marker is its newest version)" if refusal.deleted else "does not exist"
+        unusual = "" if code == "NoSuchKey" else _named(code)
+        what = "was deleted (its newest version is a delete marker)" if refusal.deleted else f"does not exist{unusual}"
         return SourceError(Reason.SOURCE_NOT_FOUND, f"{asked} {what}: upload it, or correct spec.source.s3.key.")
     if code in _DENIED or status == 403:
         return _denied(code, asked)
@@ -139,8 +145,9 @@ def _denied(code: str, asked: Asked) -> SourceError:
         words = f"{asked} may not be listed: give {asked.caller} s3:ListBucket on arn:aws:s3:::{asked.bucket}."
     else:
         words = (
-            f"{asked} may not be read: give {asked.caller} s3:GetObject on arn:aws:s3:::{asked.bucket}/{asked.key}; "
-            "s3:ListBucket, too, without which a missing key looks like this; and kms:Decrypt, if KMS encrypts it."
+            f"{asked} may not be read: give {asked.caller} s3:GetObject on arn:aws:s3:::{asked.bucket}/* and "
+            "s3:ListBucket on the bucket, without which a missing key looks like this (and kms:Decrypt, if it is "
+            "encrypted by KMS)."
         )
     return SourceError(Reason.ACCESS_DENIED, words)
 

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import os
 import ssl
-from functools import partial
+import threading
+from functools import cache, partial
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -41,8 +42,11 @@ class ClientFactory:
     """What all clients share. Takes 200 ms and 15 MB to make: make it in a thread."""
 
     def __init__(self) -> None:
-        loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+        loader = _models()
         self._tls = ssl.create_default_context()
+        # A session of botocore makes one client at a time. Who waits, waits in the loop; but a thread whose caller was
+        # cancelled goes on.
+        self._waiting, self._making = asyncio.Lock(), threading.Lock()
         self._identity = _Identity(loader)
         self._session = _deaf_session(loader)
         self._session_as_operator = _deaf_session(loader)
@@ -57,7 +61,8 @@ class ClientFactory:
         """
         if credentials is None:
             await self._identity.find(address.region)
-        return await asyncio.to_thread(self._create, address, credentials, turns)
+        async with self._waiting:
+            return await asyncio.to_thread(self._create, address, credentials, turns)
 
     def _create(self, address: Address, credentials: Credentials | None, turns: Turns) -> Any:
         config = AioConfig(
@@ -82,7 +87,8 @@ class ClientFactory:
             "s3", region_name=address.region, endpoint_url=address.endpoint or None, config=config, **keys
         )
         # A coroutine that waits for nothing but computes for long: a loop of its own keeps that off the real one.
-        client = asyncio.run(_opened(opening))
+        with self._making:
+            client = asyncio.run(_opened(opening))
         client.meta.events.register("before-parse.s3.ListObjectsV2", _take_page)
         return client
 
@@ -93,7 +99,12 @@ class _Identity:
     def __init__(self, loader: Loader) -> None:
         self._session = AioSession()
         self._session.register_component("data_loader", loader)
-        config = AioConfig(proxies={}, connect_timeout=_IDENTITY_SECONDS, read_timeout=_IDENTITY_SECONDS)
+        config = AioConfig(
+            proxies={},
+            connect_timeout=_IDENTITY_SECONDS,
+            read_timeout=_IDENTITY_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
         self._session.set_default_client_config(config)
         self._loader = loader
 
@@ -109,6 +120,12 @@ class _Identity:
     async def load_credentials(self) -> Any:
         """What botocore's sessions call; refreshed by themselves from then on."""
         return await self._session.get_credentials()
+
+
+@cache
+def _models() -> Loader:
+    """What botocore knows of AWS; once for the process, and nothing from the home directory."""
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 def _deaf_session(loader: Loader) -> AioSession:

@@ -8,13 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    ParamValidationError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from clientcert.errors import ClientCertError, Reason, SourceError
 from clientcert.sources.interface import Content
@@ -46,6 +41,8 @@ class Connection:
 
     async def get(self, key: str) -> Content:
         """Read one object."""
+        if not key:
+            raise SourceError(Reason.SPEC_INVALID, "spec.source.s3.key is empty: correct it.")
         async with self._call(replace(self._asked, key=key)):
             answer = await self._client.get_object(Bucket=self._asked.bucket, Key=key)
             body = answer["Body"].raw_stream.content
@@ -106,15 +103,19 @@ def in_words(asked: Asked) -> Iterator[None]:
         raise explain_fault(error.fault, asked) from None
     except ClientCertError as error:
         raise SourceError(error.reason, f"{asked}: {error.message}") from None
+    except UnicodeError:
+        raise SourceError(Reason.SPEC_INVALID, f"{asked}: S3 takes no such text for a key: correct it.") from None
     except TimeoutError:
         raise explain_fault(Fault.SLOW, asked) from None
-    except (NoCredentialsError, CredentialRetrievalError, ClientError):
+    except (
+        HTTPClientError,
+        NoConnectionError,
+    ):  # not from our own transport, but on the way to the operator's identity
+        words = f"{asked}: whoever gives {asked.caller} cannot be reached."
+        raise SourceError(Reason.SOURCE_UNAVAILABLE, words, worth_retry=True) from None
+    except (BotoCoreError, ClientError):
         words = f"{asked.caller} cannot be had: give its ServiceAccount or pod a role, or name a Secret in"
         raise SourceError(
             Reason.CREDENTIALS_INVALID,
             f"{asked}: {words} spec.s3.credentialsSecretRef of CertificateStore {asked.store.name}.",
         ) from None
-    except (ParamValidationError, UnicodeError):
-        raise SourceError(Reason.SPEC_INVALID, f"{asked}: S3 has no such key: correct spec.source.s3.key.") from None
-    except BotoCoreError:
-        raise explain_fault(Fault.UNREACHABLE, asked) from None

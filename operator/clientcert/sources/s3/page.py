@@ -72,7 +72,7 @@ class _PageReader:
     """Follows the document by depth: 1 is the root, 2 is about the page, 3 about one object."""
 
     def __init__(self) -> None:
-        self.parser = expat.ParserCreate()
+        self.parser = expat.ParserCreate("utf-8")  # whatever the document claims
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
