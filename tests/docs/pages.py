@@ -1,0 +1,54 @@
+"""The prose of the project, and what can be checked in it."""
+
+import re
+from pathlib import Path
+
+from tests.conftest import REPOSITORY
+
+PAGES = (
+    REPOSITORY / "README.md",
+    REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_TABLE_ROW = re.compile(r"^\| *`([^`]+)`", re.MULTILINE)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of one language."""
+    return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
+
+
+def links(page: Path) -> list[str]:
+    return _LINK.findall(_without_blocks(page))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name after `#`, as GitHub makes it from the headings."""
+    headings = (heading.lower().replace("`", "") for heading in _HEADING.findall(_without_blocks(page)))
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+
+def section(page: Path, heading: str) -> str:
+    """What stands below a heading, up to the next one of its level or above."""
+    level = re.match(r"#+", heading)
+    assert level is not None
+    _, found, rest = f"\n{page.read_text()}".partition(f"\n{heading}\n")
+    assert found, f"{name_of(page)} has no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(level[0])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_column(text: str) -> list[str]:
+    """What the rows of a table begin with, where that is code."""
+    return _TABLE_ROW.findall(text)
+
+
+def _without_blocks(page: Path) -> str:
+    return _BLOCK.sub("", page.read_text())

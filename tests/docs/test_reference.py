@@ -1,0 +1,91 @@
+"""docs/reference.md is complete: what the program has is on the page, and what is on the page the program has."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+
+from clientcert.lifecycle import conditions
+from clientcert.metrics import Metrics
+from clientcert.reconcile import polling
+from clientcert.reconcile.exposition import families, phases
+from clientcert.settings import load_settings
+from tests.conftest import REPOSITORY
+from tests.docs.pages import first_column, section
+
+PAGE = REPOSITORY / "docs/reference.md"
+SAID_OF_A_WHOLE = ("conditions[].", "renewal.")
+"""Fields that one row of the table stands for."""
+
+
+class Asked(Mapping[str, str]):
+    """An empty environment that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def crd(plural: str) -> Any:
+    return yaml.safe_load((REPOSITORY / f"crds/{plural}.yaml").read_text())["spec"]["versions"][0]
+
+
+@pytest.mark.parametrize("verb", ["run", "inspect"])
+def test_help_is_what_the_program_prints(verb: str) -> None:
+    environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+    command = [sys.executable, "-m", "clientcert", verb, "--help"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    printed = ran.stdout.replace("python -m clientcert", "clientcert")
+    assert section(PAGE, f"### clientcert {verb}").split("```")[1].removeprefix("console\n") == printed
+
+
+def test_every_variable_is_there() -> None:
+    asked = Asked()
+    load_settings({}, asked)
+    files = {name for name in asked.names if name.endswith("_FILE")}
+    text = section(PAGE, "## Settings")
+    assert set(first_column(text)) == asked.names - files
+    assert {name for name in files if f"`{name}`" in text} == files
+
+
+def test_every_metric_is_there() -> None:
+    text = generate_latest(Metrics().registry).decode() + phases([]) + "".join(head for head, _ in families(x509=True))
+    typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    assert set(first_column(section(PAGE, "## Metrics"))) == {name for name in typed if not name.endswith("_created")}
+
+
+def test_every_condition_is_there() -> None:
+    types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
+    assert set(first_column(section(PAGE, "## Conditions"))) == types | {polling.PRIVATE_KEYS_ABSENT}
+
+
+def test_every_column_is_there() -> None:
+    columns = [column["name"].upper() for column in crd("clientcertificates")["additionalPrinterColumns"]]
+    assert sorted(first_column(section(PAGE, "## Columns"))) == sorted(columns)
+
+
+def test_every_status_field_is_there() -> None:
+    status = crd("clientcertificates")["schema"]["openAPIV3Schema"]["properties"]["status"]
+    paths = {path for path in _paths(status) if not path.startswith(SAID_OF_A_WHOLE)}
+    assert set(first_column(section(PAGE, "## Status fields"))) == paths
+
+
+def _paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, inner in schema.get("properties", {}).items():
+        yield prefix + name
+        yield from _paths(inner, f"{prefix}{name}.")
+        yield from _paths(inner.get("items", {}), f"{prefix}{name}[].")
