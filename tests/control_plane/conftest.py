@@ -48,11 +48,15 @@ def team(
 
 
 @pytest.fixture(scope="module")
-def diary(
-    control_plane: ControlPlane, slack: SlackServer, authority: CertificateAuthority, operators: Operators
-) -> Iterator[Diary]:
-    """For a module whose tests all look back at the same days; a fixture of the module spends them."""
-    name = f"diary-{uuid.uuid4().hex[:12]}"
+def lasting_team(control_plane: ControlPlane, slack: SlackServer, authority: CertificateAuthority) -> Iterator[Team]:
+    """For a module whose tests all look at what one fixture of theirs has brought about."""
+    name = f"lasting-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
-    yield (kept := Diary(Team(control_plane, name, slack, authority), operators))
-    kept.team.leave()
+    yield (team := Team(control_plane, name, slack, authority))
+    team.leave()
+
+
+@pytest.fixture(scope="module")
+def diary(lasting_team: Team, operators: Operators) -> Diary:
+    """The days of the lasting team; a fixture or test of the module spends them."""
+    return Diary(lasting_team, operators)

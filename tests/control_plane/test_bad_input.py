@@ -1,0 +1,87 @@
+"""Bad input gets a named reason and stops nobody else (design section 4, rule 7)."""
+
+import time
+
+import pytest
+
+from tests.control_plane import hostile
+from tests.control_plane.hostile import READ, REFUSED, SLOW
+from tests.control_plane.operators import Operator, alarming_lines
+from tests.control_plane.sentences import expiring
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually, until
+from tests.scenarios import certificate_policy
+from tools.certificates import Issued
+
+RENEWALS = 6
+WITHIN_SECONDS = 1.5
+STALL_SECONDS = 0.5
+"""Five times what `make bench` allows on an idle machine: here tests run beside it."""
+
+
+@pytest.fixture(scope="module")
+def put(lasting_team: Team, operator: Operator) -> dict[str, Issued]:
+    """All of it at once, in one namespace."""
+    return {name: hostile.put(lasting_team, name, case) for name, case in (REFUSED | READ).items()}
+
+
+def test_a_healthy_one_waits_for_none_of_them(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
+    """While containers that take all they may are being opened, a renewed Secret is in its status at once."""
+    team = lasting_team
+    team.hand_out("healthy", days=200)
+    eventually(lambda: team.phase("healthy"), "Valid")
+    slow = [f"slow-{number}" for number in range(2)]
+    for name in slow:
+        hostile.put(team, name, SLOW)
+    waited = []
+    for number in range(RENEWALS):
+        new = team.renew("healthy", days=300 + number)
+        began = time.monotonic()
+        eventually(lambda new=new: team.serial("healthy"), new.serial_number_hex)
+        waited.append(time.monotonic() - began)
+    assert [team.phase(name) for name in slow] == ["", ""]
+    assert max(waited) < WITHIN_SECONDS
+    for name in slow:
+        eventually(lambda name=name: team.condition(name, "Ready"), ("False", SLOW.reason), seconds=60)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_used_has_a_named_reason(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
+    """A condition and an Event say in one word why, and in a sentence what to fix."""
+    case = REFUSED[name]
+    eventually(lambda: lasting_team.condition(name, "Ready"), ("False", case.reason), seconds=60)
+    assert case.words in lasting_team.words(name, "Ready")
+    event = until(lambda: lasting_team.events(name).get(case.reason, ""))
+    assert case.words in event
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_can_be_read_is_read(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
+    """However odd it is, the date and the fingerprint of the right certificate are in the status."""
+    case, issued = READ[name], put[name]
+    eventually(lambda: lasting_team.condition(name, "Ready"), ("True", "Valid"), seconds=60)
+    found = lasting_team.status(name)["certificate"]
+    not_after = case.not_after or issued.not_after
+    assert found["notAfter"] == f"{not_after:%Y-%m-%dT%H:%M:%SZ}"
+    assert found["subjectDN"] == f"CN={lasting_team.consumer(name)}"
+    assert case.warning in "; ".join(found.get("warnings", []))
+
+
+@pytest.mark.parametrize("name", ["broken-extension", "negative-serial", "unknown-key"])
+def test_a_broken_certificate_alerts_by_its_date(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
+    """Dates first (rule 9): what cannot be read of a certificate keeps no alert about its notAfter back."""
+    team = lasting_team
+    team.apply(certificate_policy("early", startDaysBefore=250))
+    team.declare(name, policyRef={"name": "early"})
+    eventually(lambda: team.told(name), [expiring(name, 200)])
+    assert team.phase(name) == "ExpiringSoon"
+
+
+def test_nothing_was_unexpected(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
+    """No uncaught exception, no restart, and the event loop never stood still."""
+    for name in put:
+        until(lambda name=name: lasting_team.phase(name))
+    operator.settle()
+    assert alarming_lines(operator.process.log_text()) == []
+    assert operator.metric("clientcert_reconcile_errors_total") == 0
+    assert operator.metric("clientcert_event_loop_longest_stall_seconds") < STALL_SECONDS
