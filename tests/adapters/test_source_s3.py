@@ -1,0 +1,246 @@
+"""Certificates in buckets, on a real S3 server."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.declaration import SecretSource
+from clientcert.sources.interface import Lists, Source
+from clientcert.sources.s3 import S3Reader
+from tests.adapters.s3_parts import Proxy, Stores, failure, read
+from tools.control_plane import S3Server
+from tools.control_plane.s3_client import S3Client
+
+MIB = 1024 * 1024
+STRANGE_KEYS = [
+    "plain.pem",
+    "with blank and + and %2F.pem",
+    "a/b/c/d.pem",
+    "quotes\"'and&<angles>.pem",
+    "tab\tand\rline\nend.pem",
+    "ünïcödé/" + unicodedata.normalize("NFC", "é.pem"),
+    "ünïcödé/" + unicodedata.normalize("NFD", "é.pem"),
+    "emoji-🔑.pem",
+    "dots...pem",
+    "~tilde*star!(parens)@at=eq;semi:colon,comma$dollar?query#hash.pem",
+]
+
+
+@pytest.mark.parametrize("content", [b"-----BEGIN", b"", bytes(range(256)) * 100, os.urandom(MIB)])
+async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client, content: bytes) -> None:
+    """An object up to 1 MiB is given back byte for byte; its version is its ETag without quotes."""
+    etag = s3_client.put_object("backup", "nhs/client.pem", content)
+    source: Source = reader
+    found = await read(source, "nhs/client.pem")  # type: ignore[arg-type]
+    assert (found.body, found.version) == (content, etag)
+    assert found.version == hashlib.md5(content).hexdigest()
+
+
+async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
+    """A missing object is SourceNotFound, and the message says what to do."""
+    error = await failure(read(reader, "nhs/missing.pem"))
+    assert (error.reason, error.worth_retry) == (Reason.SOURCE_NOT_FOUND, False)
+    assert error.message == (
+        "Key nhs/missing.pem of bucket backup does not exist: upload it, or correct spec.source.s3.key."
+    )
+
+
+async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
+    """A missing bucket is another reason than a missing object, for a GET as for a LIST."""
+    stores.change(name="no-such-bucket")
+    for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", ())):
+        error = await failure(call)
+        assert (error.reason, error.worth_retry) == (Reason.BUCKET_NOT_FOUND, False)
+        assert error.message == "Bucket no-such-bucket does not exist: create it, or correct CertificateStore store."
+
+
+async def test_a_store_that_is_not_there(reader: S3Reader) -> None:
+    """A store that nobody has declared in the namespace is StoreNotFound, and nothing is asked of any server."""
+    error = await failure(read(reader, "nhs/client.pem", namespace="team-c"))
+    assert error.reason is Reason.STORE_NOT_FOUND
+    assert "CertificateStore team-c/store does not exist" in error.message
+
+
+async def test_an_object_that_is_too_large(reader: S3Reader, s3_client: S3Client) -> None:
+    """One byte more than 1 MiB is TooLarge, and the connection is good for the next object."""
+    s3_client.put_object("backup", "big", b"x" * (MIB + 1))
+    s3_client.put_object("backup", "small", b"x")
+    assert (await failure(read(reader, "big"))).reason is Reason.TOO_LARGE
+    assert (await read(reader, "small")).body == b"x"
+
+
+async def test_the_wrong_region(reader: S3Reader, stores: Stores) -> None:
+    """A bucket of another region is the spec's mistake; no other region is tried in its place."""
+    stores.change(region="us-west-1")
+    error = await failure(read(reader, "nhs/client.pem"))
+    assert error.reason is Reason.SPEC_INVALID
+    assert "set spec.s3.region of CertificateStore store" in error.message
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"name": "../backup"}, "spec.s3.bucket"),
+        ({"name": "arn:aws:s3:us-west-2:123456789012:accesspoint/x"}, "spec.s3.bucket"),
+        ({"name": "ab"}, "spec.s3.bucket"),
+        ({"name": "169.254.169.254"}, "spec.s3.bucket"),
+        ({"endpoint": "", "region": "evil.example/#"}, "spec.s3.region"),
+        ({"endpoint": "", "region": "aws-global"}, "spec.s3.region"),
+        ({"endpoint": "", "region": ""}, "spec.s3.region"),
+        ({"region": "a.b"}, "spec.s3.region"),
+    ],
+)
+async def test_a_spec_that_no_schema_should_have_let_through(
+    reader: S3Reader, stores: Stores, values: dict[str, str], field: str
+) -> None:
+    """Bucket and region are checked again before a host name is made of them."""
+    stores.change(**values)
+    error = await failure(read(reader, "nhs/client.pem"))
+    assert error.reason is Reason.SPEC_INVALID
+    assert error.message.startswith(field)
+
+
+@pytest.mark.parametrize("key", STRANGE_KEYS)
+async def test_a_key_is_found_under_its_own_name(reader: S3Reader, s3_client: S3Client, key: str) -> None:
+    """Whatever characters a key has, GET and LIST mean the same object by it."""
+    etag = s3_client.put_object("backup", key, key.encode())
+    assert (await read(reader, key)).body == key.encode()
+    assert (await reader.list("team-a", "store", {key})).etags == {key: etag}
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("a/../b", "/backup/a/../b"),
+        ("../b", "/backup/../b"),
+        ("./a", "/backup/./a"),
+        ("/a", "/backup//a"),
+        ("a//b", "/backup/a//b"),
+        ("a/", "/backup/a/"),
+        ("//", "/backup///"),
+        ("a%2e%2e/b", "/backup/a%252e%252e/b"),
+        ("a\\..\\b", "/backup/a%5C..%5Cb"),
+        ("é", "/backup/%C3%A9"),
+        ("e\u0301", "/backup/e%CC%81"),
+        ("?a=b#c", "/backup/%3Fa%3Db%23c"),
+    ],
+)
+async def test_a_key_goes_out_as_it_is(reader: S3Reader, proxy: Proxy, key: str, path: str) -> None:
+    """No part of us folds, decodes or normalizes a key on its way."""
+    proxy.answers(200, b"found", ETag='"1"')
+    assert (await read(reader, key)).body == b"found"
+    assert [each.partition("?x-id")[0] for each in proxy.paths] == [path]
+
+
+@pytest.mark.parametrize("key", ["", "\ud800"])
+async def test_a_key_that_cannot_be(reader: S3Reader, proxy: Proxy, key: str) -> None:
+    """What is no key of S3 is told without asking."""
+    assert (await failure(read(reader, key))).reason is Reason.SPEC_INVALID
+    assert proxy.paths == []
+
+
+async def test_one_list_serves_all_certificates(
+    reader: S3Reader, stores: Stores, s3_server: S3Server, s3_client: S3Client, proxy: Proxy
+) -> None:
+    """2,500 keys take three requests, and no more is kept of them than what was asked for."""
+    s3_client.create_bucket("many")
+    with ThreadPoolExecutor(16) as pool:
+        etags = list(pool.map(lambda n: s3_client.put_object("many", f"{n:04}/client.pem", b"%d" % n), range(2500)))
+    stores.change(name="many")
+    lists: Lists = reader
+    listing = await lists.list("team-a", "store", {"0000/client.pem", "2499/client.pem", "2500/client.pem"})
+    assert listing.etags == {"0000/client.pem": etags[0], "2499/client.pem": etags[2499]}
+    assert listing.objects == 2500
+    assert listing.private_keys == ()
+    assert (proxy.lists, proxy.gets) == (3, 0)
+
+
+async def test_an_empty_bucket(reader: S3Reader, stores: Stores, s3_client: S3Client, proxy: Proxy) -> None:
+    """A bucket without objects is a good answer: everything that was asked for is missing."""
+    s3_client.create_bucket("empty")
+    stores.change(name="empty")
+    listing = await reader.list("team-a", "store", {"nhs/client.pem"})
+    assert (listing.etags, listing.objects, proxy.lists) == ({}, 0, 1)
+
+
+async def test_a_prefix_narrows_the_list_and_not_the_reading(
+    reader: S3Reader, stores: Stores, s3_client: S3Client
+) -> None:
+    """Only keys below the prefix are listed; of others the listing says nothing, and they are read all the same."""
+    s3_client.create_bucket("prefixed")
+    for key in ("clients/nhs.pem", "clients/gp.pem", "other/nhs.pem"):
+        s3_client.put_object("prefixed", key, key.encode())
+    stores.change(name="prefixed", prefix="clients/")
+    listing = await reader.list("team-a", "store", {"clients/nhs.pem", "clients/none.pem", "other/nhs.pem"})
+    assert (set(listing.etags), listing.objects) == ({"clients/nhs.pem"}, 2)
+    assert listing.covers("clients/none.pem")
+    assert not listing.covers("other/nhs.pem")
+    assert (await read(reader, "other/nhs.pem")).body == b"other/nhs.pem"
+
+
+async def test_private_keys_in_a_bucket_are_told_by_their_names(
+    reader: S3Reader, stores: Stores, s3_client: S3Client
+) -> None:
+    """At most five names that look like private keys are given back; the objects are not read."""
+    s3_client.create_bucket("careless")
+    for number in range(7):
+        s3_client.put_object("careless", f"nhs/{number}.key", b"x")
+        s3_client.put_object("careless", f"nhs/{number}.pem", b"x")
+    stores.change(name="careless")
+    listing = await reader.list("team-a", "store", ())
+    assert listing.private_keys == tuple(f"nhs/{number}.key" for number in range(5))
+    assert listing.objects == 14
+
+
+async def test_many_are_read_at_once(reader: S3Reader, stores: Stores, s3_client: S3Client) -> None:
+    """A hundred reads that come together make one client and read its credentials once."""
+    s3_client.put_object("backup", "nhs/client.pem", b"x")
+    found = await asyncio.gather(*(read(reader, "nhs/client.pem") for _ in range(100)))
+    assert {each.body for each in found} == {b"x"}
+    assert stores.secret_reads == 1
+
+
+async def test_the_loop_goes_on_while_many_are_read(
+    reader: S3Reader, stores: Stores, s3_server: S3Server, s3_client: S3Client
+) -> None:
+    """Models are loaded and pages are parsed beside the loop, and 128 reads at once take turns in it.
+
+    What counts is what the loop's thread computes between two ticks, so that a busy machine makes no difference.
+    """
+    s3_client.put_object("backup", "nhs/client.pem", b"x")
+    stores.change(endpoint=s3_server.endpoint)
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.thread_time() - before)
+
+    ticking = asyncio.create_task(tick())
+    await read(reader, "nhs/client.pem")
+    await asyncio.gather(*(read(reader, "nhs/client.pem") for _ in range(128)))
+    await reader.list("team-a", "store", ())
+    ticking.cancel()
+    assert longest < 0.05
+
+
+async def test_another_kind_of_reference_is_a_mistake_of_ours(reader: S3Reader) -> None:
+    """A reference to a Secret never gets here."""
+    with pytest.raises(TypeError):
+        await reader.read("team-a", SecretSource("nhs", "tls.crt"))
+
+
+def test_without_a_store_no_aws_library_is_loaded() -> None:
+    """An operator that reads no bucket does not pay the memory for it."""
+    program = "import sys, clientcert.sources.s3; sys.exit(any('boto' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

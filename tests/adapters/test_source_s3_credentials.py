@@ -1,0 +1,241 @@
+"""With whose credentials a store is read."""
+
+import asyncio
+import logging
+import traceback
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import KubeError, Reason
+from clientcert.sources.s3 import S3Reader
+from clientcert.sources.s3.access import Credentials
+from clientcert.sources.secret import SecretReader
+from tests.adapters.s3_parts import Proxy, Stores, credentials, failure, read
+from tools.control_plane import S3Server
+
+ENVIRONMENT_OF_AWS = {
+    "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT",
+    "AWS_SECRET_ACCESS_KEY": "environment",
+    "AWS_SESSION_TOKEN": "environment",
+    "AWS_PROFILE": "no-such-profile",
+    "AWS_DEFAULT_REGION": "xx-nowhere-1",
+    "AWS_REGION": "xx-nowhere-1",
+    "AWS_CONFIG_FILE": "{directory}/config",
+    "AWS_SHARED_CREDENTIALS_FILE": "{directory}/config",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "AWS_CA_BUNDLE": "/no/such/file",
+    "REQUESTS_CA_BUNDLE": "/no/such/file",
+    "AWS_USE_FIPS_ENDPOINT": "true",
+    "AWS_USE_DUALSTACK_ENDPOINT": "true",
+    "AWS_MAX_ATTEMPTS": "9",
+    "AWS_RETRY_MODE": "adaptive",
+    "AWS_DEFAULTS_MODE": "nonsense",
+    "AWS_DATA_PATH": "{directory}",
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "nonsense",
+    "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "nonsense",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "all_proxy": "http://127.0.0.1:9",
+}
+
+
+async def test_a_secret_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
+    """A store whose Secret is missing has no valid credentials, and the message names the Secret."""
+    del stores.secrets["team-a", "aws"]
+    error = await failure(read(reader, "nhs.pem"))
+    assert error.reason is Reason.CREDENTIALS_INVALID
+    assert "Secret team-a/aws does not exist" in error.message
+
+
+@pytest.mark.parametrize("key", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+async def test_a_secret_without_credentials(reader: S3Reader, stores: Stores, key: str) -> None:
+    """A missing key is named, and the keys that are there are listed."""
+    del stores.secrets["team-a", "aws"][key]
+    error = await failure(read(reader, "nhs.pem"))
+    assert error.reason is Reason.CREDENTIALS_INVALID
+    assert f"has no key {key}" in error.message
+
+
+@pytest.mark.parametrize("value", ["two words", "line\nHost: evil.example", "schlüssel", "\x00"])
+async def test_credentials_that_are_none(reader: S3Reader, stores: Stores, proxy: Proxy, value: str) -> None:
+    """What could not be a credential is not sent, for it would be put into a header."""
+    stores.secrets["team-a", "aws"]["AWS_ACCESS_KEY_ID"] = value
+    error = await failure(read(reader, "nhs.pem"))
+    assert error.reason is Reason.CREDENTIALS_INVALID
+    assert "key AWS_ACCESS_KEY_ID holds no credential" in error.message
+    assert proxy.paths == []
+
+
+async def test_blanks_around_credentials(reader: S3Reader, stores: Stores) -> None:
+    """The line end that `echo` and editors leave is not part of a credential."""
+    secret = stores.secrets["team-a", "aws"]
+    stores.secrets["team-a", "aws"] = {key: f" {value}\r\n" for key, value in secret.items()}
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+
+
+async def test_wrong_credentials(reader: S3Reader, stores: Stores, s3_server: S3Server) -> None:
+    """An unknown key and a wrong secret are both CredentialsInvalid."""
+    for pair in (("AKIANOBODY", s3_server.secret_key), (s3_server.access_key, "wrong")):
+        stores.secrets["team-a", "aws"] = credentials(*pair)
+        await reader.forget("team-a", "store")
+        error = await failure(read(reader, "nhs.pem"))
+        assert error.reason is Reason.CREDENTIALS_INVALID
+        assert "Secret team-a/aws is not accepted" in error.message
+
+
+async def test_two_tenants_with_one_bucket(reader: S3Reader, stores: Stores) -> None:
+    """Stores that differ in their credentials alone share nothing, in whichever order they are read."""
+    stores.buckets["team-b", "store"] = stores.buckets["team-a", "store"]
+    stores.secrets["team-b", "aws"] = credentials("AKIANOBODY", "nothing")
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+    assert (await failure(read(reader, "nhs.pem", namespace="team-b"))).reason is Reason.CREDENTIALS_INVALID
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+
+
+async def test_credentials_are_read_once(reader: S3Reader, stores: Stores) -> None:
+    """While they are good, the Secret is left alone."""
+    for _ in range(5):
+        await read(reader, "nhs.pem")
+    await reader.list("team-a", "store", ())
+    assert stores.secret_reads == 1
+
+
+async def test_new_credentials_are_used_at_once(
+    reader: S3Reader, stores: Stores, s3_server: S3Server, proxy: Proxy
+) -> None:
+    """A refusal makes the Secret be read again; if it holds others, the same call goes on with those."""
+    stores.secrets["team-a", "aws"] = credentials("AKIAOLD", "old")
+
+    async def rotate(_request: web.Request) -> None:
+        stores.secrets["team-a", "aws"] = credentials(s3_server.access_key, s3_server.secret_key)
+
+    proxy.behaviour = rotate  # type: ignore[assignment]
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+    assert len(proxy.paths) == 2
+
+
+async def test_many_refusals_do_not_ask_for_the_secret_each(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+    """A bucket in which a hundred objects are denied costs two reads of the Secret and not a hundred."""
+    proxy.refuses(403, "AccessDenied")
+    errors = await asyncio.gather(*(read(reader, f"{n}.pem") for n in range(100)), return_exceptions=True)
+    assert {getattr(error, "reason", None) for error in errors} == {Reason.ACCESS_DENIED}
+    assert (stores.secret_reads, len(proxy.paths)) == (2, 100)
+
+
+async def test_a_deleted_secret_is_told_by_the_next_refusal(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+    """When credentials are refused and their Secret is gone, the Secret is the problem."""
+    await read(reader, "nhs.pem")
+    del stores.secrets["team-a", "aws"]
+    proxy.refuses(403, "InvalidAccessKeyId")
+    assert "Secret team-a/aws does not exist" in (await failure(read(reader, "nhs.pem"))).message
+
+
+async def test_an_api_server_in_trouble_changes_no_reason(
+    stores: Stores, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the Secret cannot be read again for the moment, the refusal is told as it is."""
+    troubled = False
+
+    async def get_secret(namespace: str, name: str) -> object:
+        if troubled:
+            raise KubeError(Reason.API_UNAVAILABLE, "answered 503", worth_retry=True)
+        return await stores.get_secret(namespace, name)
+
+    reader = S3Reader(stores.bucket_of, SecretReader(get_secret), EgressPolicy({"127.0.0.1"}))  # type: ignore[arg-type]
+    await read(reader, "nhs.pem")
+    troubled = True
+    proxy.refuses(403, "AccessDenied")
+    assert (await failure(read(reader, "nhs.pem"))).reason is Reason.ACCESS_DENIED
+    await reader.close()
+
+
+async def test_a_session_token_goes_with_every_request(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+    """Temporary credentials work: their token is sent, and signed."""
+    stores.secrets["team-a", "aws"]["AWS_SESSION_TOKEN"] = "token-of-an-hour"
+    tokens = []
+
+    async def note(request: web.Request) -> web.Response:
+        tokens.append((request.headers["X-Amz-Security-Token"], request.headers["Authorization"]))
+        return web.Response(text="x")
+
+    proxy.behaviour = note
+    await read(reader, "nhs.pem")
+    [(token, authorization)] = tokens
+    assert token == "token-of-an-hour"
+    assert "x-amz-security-token" in authorization
+
+
+async def test_a_changed_spec_makes_a_new_connection(reader: S3Reader, stores: Stores, s3_server: S3Server) -> None:
+    """Another endpoint or Secret is used from the next call on; another prefix keeps the connection."""
+    await read(reader, "nhs.pem")
+    stores.change(prefix="team-a/")
+    await read(reader, "nhs.pem")
+    assert stores.secret_reads == 1
+    stores.change(endpoint=s3_server.endpoint)
+    await read(reader, "nhs.pem")
+    assert stores.secret_reads == 2
+
+
+async def test_who_reads_is_not_interrupted(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+    """A connection that is forgotten or replaced ends after the calls that use it."""
+    going, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(_request: web.Request) -> None:
+        going.set()
+        await go.wait()
+
+    proxy.behaviour = hold  # type: ignore[assignment]
+    reading = asyncio.create_task(read(reader, "nhs.pem"))
+    await going.wait()
+    await reader.forget("team-a", "store")
+    stores.change(region="eu-west-2")
+    await reader.close()
+    go.set()
+    assert (await reading).body == b"nhs.pem"
+
+
+async def test_a_store_that_is_forgotten_while_it_connects(reader: S3Reader, stores: Stores) -> None:
+    """Whoever waits for a connection still gets one, and the next call makes another."""
+    reading = [asyncio.create_task(read(reader, "nhs.pem")) for _ in range(3)]
+    await asyncio.sleep(0)
+    await reader.forget("team-a", "store")
+    assert [(await each).body for each in reading] == [b"nhs.pem"] * 3
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+
+
+async def test_what_a_store_does_has_nothing_to_do_with_the_surroundings(
+    reader: S3Reader, proxy: Proxy, stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With credentials of its own a store reads no variable, no profile, no file and no proxy of the operator."""
+    (tmp_path / "config").write_text("[default]\naws_access_key_id = FILE\nendpoint_url = http://127.0.0.1:9\n[broken")
+    for variable, value in ENVIRONMENT_OF_AWS.items():
+        monkeypatch.setenv(variable, value.format(directory=tmp_path))
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+    proxy.refuses(503, "SlowDown")
+    await failure(read(reader, "nhs.pem"))
+    assert len(proxy.paths) == 2, "no retry of botocore's own"
+
+
+async def test_no_credential_is_shown(
+    reader: S3Reader, stores: Stores, proxy: Proxy, s3_server: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither secret key nor token shows in a log, an error or a repr, at the most talkative level."""
+    caplog.set_level(logging.DEBUG)
+    stores.secrets["team-a", "aws"]["AWS_SESSION_TOKEN"] = "canary-token"
+    shown = ""
+    for behaviour in (None, lambda: proxy.refuses(403, "SignatureDoesNotMatch"), lambda: proxy.answers(302)):
+        if behaviour:
+            behaviour()
+        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+            try:
+                shown += repr(await call)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                shown += "".join(traceback.format_exception(error))
+    shown += repr(await Credentials.read(SecretReader(stores.get_secret), "team-a", "aws")) + caplog.text
+    for canary in ("canary-token", s3_server.secret_key):
+        assert canary not in shown

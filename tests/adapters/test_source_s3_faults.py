@@ -1,0 +1,249 @@
+"""What a bucket's server may do to us, and what is made of it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.declaration import Bucket
+from clientcert.sources.s3 import S3Reader
+from tests.adapters.s3_parts import Proxy, Stores, failure, read
+
+PAGE = (
+    '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>{truncated}</IsTruncated>'
+    "<NextContinuationToken>{token}</NextContinuationToken>"
+    "<Contents><Key>{key}</Key><ETag>&quot;1&quot;</ETag></Contents></ListBucketResult>"
+)
+
+
+@pytest.fixture
+async def hasty_reader(stores: Stores) -> AsyncIterator[S3Reader]:
+    """Its deadline has passed before the test's patience has."""
+    async with stores.reader(deadline=1.0) as reader:
+        yield reader
+
+
+@asynccontextmanager
+async def says(stores: Stores, answer: bytes) -> AsyncIterator[None]:
+    """Lead the store to a server that says these bytes to every request, and hangs up."""
+
+    async def speak(stream: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        await stream.readuntil(b"\r\n\r\n")
+        out.write(answer)
+        await out.drain()
+        out.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as running:
+        port = running.sockets[0].getsockname()[1]
+        stores.change(endpoint=f"http://127.0.0.1:{port}")
+        yield
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(reader: S3Reader, proxy: Proxy, status: int) -> None:
+    """No answer leads anywhere else, not to another host and not on the same one."""
+    proxy.answers(status, "", Location=f"{proxy.endpoint}/elsewhere")
+    for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+        error = await failure(call)
+        assert error.reason is Reason.SPEC_INVALID
+        assert "redirect" in error.message
+    assert not any("elsewhere" in path for path in proxy.paths)
+    assert len(proxy.paths) == 2
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_an_answer_that_is_too_large(reader: S3Reader, proxy: Proxy, chunked: bool) -> None:
+    """With a length it is refused before it is read, without one at the first byte too many."""
+    sent = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={} if chunked else {"Content-Length": str(1 << 40)})
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+            sent += 65536
+
+    proxy.behaviour = answer
+    error = await failure(read(reader, "nhs.pem"))
+    assert (error.reason, error.worth_retry) == (Reason.TOO_LARGE, False)
+    assert "larger than 1 MiB" in error.message
+    assert sent < 16 * 1024 * 1024, "what socket buffers hold, and no more"
+
+
+async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> None:
+    """An answer that ends when the connection does could have been cut: it is not taken."""
+    async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\nConnection: close\r\n\r\nhalf a certif"):
+        error = await failure(read(reader, "nhs.pem"))
+    assert "does not answer in the way of S3" in error.message
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"])
+@pytest.mark.parametrize("listing", [True, False])
+async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: bytes, listing: bool) -> None:
+    """Half an answer is none: it is tried again, and half a certificate is never given back."""
+    async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
+        error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
+    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert "ended its answer in the middle" in error.message
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
+async def test_an_answer_that_is_no_http(reader: S3Reader, stores: Stores, answer: bytes) -> None:
+    """Whatever else listens there, it is a fault of the server and of nothing in us."""
+    async with says(stores, answer):
+        assert (await failure(read(reader, "nhs.pem"))).reason is Reason.SOURCE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("listing", [True, False])
+@pytest.mark.parametrize("drip", [True, False])
+async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, listing: bool, drip: bool) -> None:
+    """The deadline is for the whole answer: a byte now and then does not extend it, and others do not wait."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        if drip:
+            await response.prepare(request)
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if drip:
+                await response.write(b" ")
+        return response
+
+    proxy.behaviour = answer
+    loop = asyncio.get_running_loop()
+    await read(hasty_reader, "nhs.pem", namespace="team-b")
+    slow = hasty_reader.list("team-a", "store", ()) if listing else read(hasty_reader, "nhs.pem")
+    waiting = asyncio.create_task(failure(slow))
+    assert (await read(hasty_reader, "nhs.pem", namespace="team-b")).body == b"nhs.pem"
+    assert not waiting.done()
+    before = loop.time()
+    error = await waiting
+    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert error.message.endswith("does not answer in time.")
+    assert loop.time() - before < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{}",
+        "<html><body>Welcome</body></html>",
+        "<ListBucketResult>",
+        "<ListBucketResult><Contents></ListBucketResult>",
+        "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><ListBucketResult>&b;</ListBucketResult>",
+        "<!DOCTYPE x SYSTEM 'file:///etc/passwd'><ListBucketResult/>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        PAGE.format(truncated="true", token="again", key="a"),
+        "<Error><Code>AccessDenied</Code></Error>",
+    ],
+)
+async def test_a_list_that_is_none(reader: S3Reader, proxy: Proxy, body: str) -> None:
+    """What is no page of a LIST, or one that leads round in a circle, is told so, and is no empty bucket."""
+    proxy.answers(200, body)
+    error = await failure(reader.list("team-a", "store", ()))
+    assert error.reason is Reason.SOURCE_UNAVAILABLE
+    assert "does not answer in the way of S3" in error.message
+
+
+async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
+    """After a thousand pages a LIST is given up, and the message names the prefix as the remedy."""
+    pages = 0
+
+    async def answer(_request: web.Request) -> web.Response:
+        nonlocal pages
+        pages += 1
+        return web.Response(text=PAGE.format(truncated="true", token=pages, key="a"))
+
+    proxy.behaviour = answer
+    error = await failure(reader.list("team-a", "store", ()))
+    assert (error.reason, pages) == (Reason.TOO_LARGE, 1000)
+    assert "spec.s3.prefix" in error.message
+
+
+async def test_a_page_that_is_too_large(reader: S3Reader, proxy: Proxy) -> None:
+    """A page is read up to the most that a thousand keys can take."""
+    proxy.answers(200, b" " * (9 * 1024 * 1024))
+    assert (await failure(reader.list("team-a", "store", ()))).reason is Reason.TOO_LARGE
+
+
+async def test_headers_that_make_no_sense(reader: S3Reader, proxy: Proxy) -> None:
+    """Dates and numbers that nobody asked for are not looked at; without an ETag the hash is the version."""
+    proxy.answers(200, b"x", Last_Modified="yesterday", Expires="never", x_amz_missing_meta="many", Accept_Ranges="?")
+    found = await read(reader, "nhs.pem")
+    assert found.body == b"x"
+    assert found.version.startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("etag", "version"), [('"abc-2"', "abc-2"), ('W/"abc"', "abc"), ("abc", "abc"), ('""', None), ("x" * 300, None)]
+)
+async def test_the_version_is_the_etag(reader: S3Reader, proxy: Proxy, etag: str, version: str | None) -> None:
+    """Quotes and weakness are no part of it; an ETag that is none is replaced by the hash of the content."""
+    proxy.answers(200, b"x", ETag=etag)
+    found = (await read(reader, "nhs.pem")).version
+    assert found == version or (version is None and found.startswith("sha256:"))
+
+
+async def test_a_content_encoding_is_part_of_the_object(reader: S3Reader, proxy: Proxy) -> None:
+    """What an object claims about its encoding is not acted upon: no archive is unpacked in memory."""
+    proxy.answers(200, b"not gzip at all", Content_Encoding="gzip", ETag='"1"')
+    assert (await read(reader, "nhs.pem")).body == b"not gzip at all"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("http://127.0.0.1:1", "cannot be connected to"),
+        ("http://no-such-host.invalid", "host name that does not exist"),
+    ],
+)
+async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: str) -> None:
+    """A server that is down, or has no name, is SourceUnavailable and tried again."""
+    stores.buckets["team-a", "store"] = Bucket("backup", "", "", endpoint, "aws")
+    async with stores.reader(allowed=frozenset({"127.0.0.1", "no-such-host.invalid"})) as reader:
+        error = await failure(read(reader, "nhs.pem"))
+    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert words in error.message
+
+
+async def test_a_server_that_nobody_vouches_for(stores: Stores, self_signed: ssl.SSLContext) -> None:
+    """A TLS certificate that is not trusted ends the connection before a request is sent, for listed hosts, too."""
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response(text="x")
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    async with TestServer(application) as running:
+        await running.start_server(ssl=self_signed)
+        endpoint = f"https://localhost:{running.port}"
+        stores.buckets["team-a", "store"] = Bucket("backup", "", "", endpoint, "aws")
+        async with stores.reader() as reader:
+            error = await failure(read(reader, "nhs.pem"))
+    assert error.reason is Reason.SOURCE_UNAVAILABLE
+    assert "TLS certificate that the operator does not trust" in error.message
+    assert asked == []
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    from datetime import UTC, datetime, timedelta
+
+    from tools.certificates import CertificateAuthority
+
+    now = datetime.now(UTC)
+    issued = CertificateAuthority.create("Nobody's CA").issue("localhost", now - timedelta(1), now + timedelta(1))
+    (tmp_path / "both.pem").write_bytes(issued.certificate_pem + issued.private_key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    return context

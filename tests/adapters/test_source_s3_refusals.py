@@ -1,0 +1,136 @@
+"""A server that answers, but not with what was asked for."""
+
+import logging
+import traceback
+
+import pytest
+from aiohttp import web
+
+from clientcert.errors import Reason
+from clientcert.sources.s3 import S3Reader
+from tests.adapters.s3_parts import Proxy, failure, read
+
+CANARY = "canary-9d41"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "worth_retry", "words"),
+    [
+        (403, "AccessDenied", Reason.ACCESS_DENIED, False, "s3:GetObject on arn:aws:s3:::backup/*"),
+        (403, "AccessDenied", Reason.ACCESS_DENIED, False, "give Secret team-a/aws"),
+        (403, "AllAccessDisabled", Reason.ACCESS_DENIED, False, "owns the account"),
+        (403, "SomethingNew", Reason.ACCESS_DENIED, False, "may not be read"),
+        (403, "", Reason.ACCESS_DENIED, False, "may not be read"),
+        (403, "InvalidAccessKeyId", Reason.CREDENTIALS_INVALID, False, "Secret team-a/aws is not accepted"),
+        (403, "SignatureDoesNotMatch", Reason.CREDENTIALS_INVALID, False, "(SignatureDoesNotMatch)"),
+        (400, "ExpiredToken", Reason.CREDENTIALS_INVALID, False, "has expired: renew it"),
+        (400, "InvalidToken", Reason.CREDENTIALS_INVALID, False, "is not accepted"),
+        (401, "Unauthorized", Reason.CREDENTIALS_INVALID, False, "is not accepted"),
+        (403, "InvalidObjectState", Reason.SOURCE_UNAVAILABLE, False, "is archived: restore it"),
+        (403, "RequestTimeTooSkewed", Reason.SOURCE_UNAVAILABLE, True, "clocks"),
+        (404, "NoSuchKey", Reason.SOURCE_NOT_FOUND, False, "does not exist: upload it"),
+        (404, "", Reason.SOURCE_NOT_FOUND, False, "does not exist: upload it"),
+        (404, "NoSuchBucket", Reason.BUCKET_NOT_FOUND, False, "Bucket backup does not exist"),
+        (301, "PermanentRedirect", Reason.SPEC_INVALID, False, "another region"),
+        (400, "AuthorizationHeaderMalformed", Reason.SPEC_INVALID, False, "another region"),
+        (307, "TemporaryRedirect", Reason.SPEC_INVALID, False, "redirect, which is not followed"),
+        (400, "InvalidRequest", Reason.SOURCE_UNAVAILABLE, False, "refuses the request (InvalidRequest)"),
+        (400, "RequestTimeout", Reason.SOURCE_UNAVAILABLE, True, "overloaded"),
+        (429, "TooManyRequests", Reason.SOURCE_UNAVAILABLE, True, "overloaded"),
+        (500, "InternalError", Reason.SOURCE_UNAVAILABLE, True, "overloaded"),
+        (503, "SlowDown", Reason.SOURCE_UNAVAILABLE, True, "overloaded"),
+        (503, "", Reason.SOURCE_UNAVAILABLE, True, "overloaded"),
+        (206, "", Reason.SOURCE_UNAVAILABLE, False, "refuses"),
+    ],
+)
+async def test_a_refused_get(
+    reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, worth_retry: bool, words: str
+) -> None:
+    """Each refusal has its reason and says what to do, is asked for once, and repeats nothing that the server said."""
+    proxy.refuses(status, code, message=CANARY)
+    error = await failure(read(reader, "nhs.pem"))
+    assert (error.reason, error.worth_retry) == (reason, worth_retry)
+    assert words in error.message
+    assert CANARY not in "".join(traceback.format_exception(error))
+    assert len(proxy.paths) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "words"),
+    [
+        (403, "AccessDenied", Reason.ACCESS_DENIED, "s3:ListBucket on arn:aws:s3:::backup"),
+        (404, "", Reason.BUCKET_NOT_FOUND, "Bucket backup does not exist"),
+        (301, "PermanentRedirect", Reason.SPEC_INVALID, "another region"),
+        (503, "SlowDown", Reason.SOURCE_UNAVAILABLE, "overloaded"),
+    ],
+)
+async def test_a_refused_list(
+    reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, words: str
+) -> None:
+    """A refused LIST is told in words about the bucket."""
+    proxy.refuses(status, code)
+    error = await failure(reader.list("team-a", "store", ()))
+    assert error.reason is reason
+    assert words in error.message
+    assert len(proxy.paths) == 1
+
+
+@pytest.mark.parametrize(("told", "words"), [("eu-west-1", "to eu-west-1."), (CANARY, "store."), ("x" * 99, "store.")])
+async def test_the_right_region_is_named(reader: S3Reader, proxy: Proxy, told: str, words: str) -> None:
+    """A server that says where the bucket is saves a search; what is no region is not repeated."""
+    proxy.refuses(301, "PermanentRedirect", x_amz_bucket_region=told)
+    assert (await failure(read(reader, "nhs.pem"))).message.endswith(words)
+
+
+async def test_a_delete_marker(reader: S3Reader, proxy: Proxy) -> None:
+    """An object that was deleted in a bucket with versions is told apart from one that never was."""
+    proxy.refuses(404, "NoSuchKey", x_amz_delete_marker="true")
+    assert "delete marker" in (await failure(read(reader, "nhs.pem"))).message
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("99999999", 3600.0), ("soon", None), ("-1", None)])
+async def test_a_wait_that_was_asked_for(reader: S3Reader, proxy: Proxy, said: str, seconds: float | None) -> None:
+    """Retry-After is passed on, up to an hour."""
+    proxy.refuses(503, "SlowDown", Retry_After=said)
+    assert (await failure(read(reader, "nhs.pem"))).retry_after == seconds
+
+
+@pytest.mark.parametrize("code", [f"{CANARY} <b>", "x" * 65, "a&amp;b", "a\nb", "<![CDATA[x]]>"])
+async def test_a_code_without_the_form_of_one(reader: S3Reader, proxy: Proxy, code: str) -> None:
+    """A server may say anything in place of a code: it gets into no message."""
+    proxy.refuses(400, code)
+    message = (await failure(read(reader, "nhs.pem"))).message
+    assert message == "Key nhs.pem of bucket backup: the S3 server refuses the request."
+
+
+async def test_a_refusal_without_end(reader: S3Reader, proxy: Proxy) -> None:
+    """Of a refusal no more is read than its code needs."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=403)
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    proxy.behaviour = answer
+    assert (await failure(read(reader, "nhs.pem"))).reason is Reason.ACCESS_DENIED
+
+
+async def test_after_a_fault_the_next_call_works(reader: S3Reader, proxy: Proxy) -> None:
+    """Nothing of a fault is kept: when the server is well, so is the source."""
+    for status in (503, 403, 301):
+        proxy.refuses(status, "")
+        await failure(read(reader, "nhs.pem"))
+        proxy.behaviour = None
+        assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+
+
+async def test_what_a_server_says_is_in_no_log(
+    reader: S3Reader, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Foreign words do not get into the log either, at its most talkative."""
+    caplog.set_level(logging.DEBUG)
+    proxy.refuses(400, "InvalidRequest", message=CANARY)
+    await failure(read(reader, "nhs.pem"))
+    await failure(reader.list("team-a", "store", ()))
+    assert CANARY not in caplog.text
