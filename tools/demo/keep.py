@@ -1,5 +1,6 @@
 """Leaves everything running, and tells what a curious person could try next."""
 
+import shutil
 import signal
 import threading
 from datetime import timedelta
@@ -21,17 +22,17 @@ def keep(stage: Stage) -> None:
 
 
 def _how_to_use(stage: Stage) -> str:
-    kubectl, operator = stage.control_plane.binaries.kubectl, stage.operator
+    operator = stage.operator
     mended = stage.directory / "legal-aid.pem"
     authority = client_authority()
     issued = authority.issue("legal-aid", stage.started - timedelta(days=1), stage.started + timedelta(days=365))
     mended.write_bytes(issued.certificate_pem)
     return f"""\
-Everything is left running, at the real time again. In another terminal:
+Everything is left running, at the real time again (what was sent in the rehearsal is dated tomorrow). In another
+terminal:
 
   export KUBECONFIG={stage.control_plane.kubeconfig}
-  alias kubectl={kubectl}
-  kubectl get clientcertificates -A -o wide
+{_where_kubectl_is(stage)}  kubectl get clientcertificates -A -o wide
   kubectl describe clientcertificate -n {NAMESPACE} sentencing-dev
   kubectl explain clientcertificate.spec
 
@@ -44,3 +45,9 @@ Mend legal-aid, whose Secret holds somebody else's certificate, and see its clos
 The operator's log: {operator.process.log_path if operator else ""}
 Its metrics:        {operator.url if operator else ""}/metrics
 Ctrl-C stops and removes everything."""
+
+
+def _where_kubectl_is(stage: Stage) -> str:
+    """A line for those who have none of their own."""
+    kubectl = stage.control_plane.binaries.kubectl
+    return "" if shutil.which("kubectl") == str(kubectl) else f"  alias kubectl={kubectl}\n"

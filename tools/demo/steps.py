@@ -55,8 +55,9 @@ def hand_out(stage: Stage) -> None:
 def declare(stage: Stage) -> None:
     """Declare one ClientCertificate for each, a policy that says how to alert, and a store for the bucket.
 
-    deploy/examples as it stands, and tools/demo/manifests for the phases that are not in it. The least that a
-    certificate needs is this:
+    deploy/examples, and tools/demo/manifests for the phases that are not in it. The Secrets that the examples leave to
+    their reader are filled, and the store gets the address of the S3 server on this machine and is polled every ten
+    seconds. The least that a certificate needs is this:
     """
     minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
     stage.screen.output("\n".join(line for line in minimal.splitlines() if not line.startswith("#")))

@@ -1,0 +1,67 @@
+"""`make demo` ends with 0 only if all was seen, asks nothing, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tools.demo.checks import NotSeenError, eventually
+
+COMMAND = [sys.executable, "-m", "tools.demo"]
+
+
+def start(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Without a terminal, and with a place of its own for what it writes."""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_sees_all_that_it_shows_then_is_kept_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """With `--keep` it is the same demo, and then runs until SIGTERM."""
+    demo = start(tmp_path, "--keep")
+    assert demo.stdout is not None
+    lines = []
+    for line in demo.stdout:
+        lines.append(line)
+        if "Ctrl-C stops" in line or "has failed" in line:
+            demo.send_signal(signal.SIGTERM)
+    assert demo.wait(30) == 0, "".join(lines)
+    output = "".join(lines)
+    assert "[9/9]" in output
+    assert "\033[" not in output
+    assert "PRIVATE KEY" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+    demo = start(tmp_path)
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "[2/9]" in line:
+            demo.send_signal(signal.SIGTERM)
+            break
+    demo.communicate(timeout=30)
+    assert demo.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_seen_in_time_is_told_with_what_was_found_instead() -> None:
+    """Of a table only the lines that differ."""
+    started = time.monotonic()
+    with pytest.raises(NotSeenError) as raised:
+        eventually("The days", {"nhs": 23, "weather": 300}, lambda: {"nhs": 22, "weather": 300}, seconds=0.2)
+    assert time.monotonic() - started < 2
+    assert str(raised.value).splitlines() == ["The days", "expected: {'nhs': 23}", "found:    {'nhs': 22}"]
