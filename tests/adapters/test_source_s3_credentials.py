@@ -239,3 +239,24 @@ async def test_no_credential_is_shown(
     shown += repr(await Credentials.read(SecretReader(stores.get_secret), "team-a", "aws")) + caplog.text
     for canary in ("canary-token", s3_server.secret_key):
         assert canary not in shown
+
+
+async def test_many_wait_for_a_failure_once(reader: S3Reader, stores: Stores) -> None:
+    """A hundred certificates of a store whose Secret is missing cost one read of it; a new spec is tried at once."""
+    secret = stores.secrets.pop(("team-a", "aws"))
+    errors = await asyncio.gather(*(failure(read(reader, "nhs.pem")) for _ in range(100)))
+    assert {error.reason for error in errors} == {Reason.CREDENTIALS_INVALID}
+    assert stores.secret_reads == 1
+    stores.secrets["team-a", "other"] = secret
+    stores.change(credentials_secret="other")
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+
+
+async def test_a_failure_is_not_remembered_for_long(reader: S3Reader, stores: Stores) -> None:
+    """A Secret that appears is found within seconds, and at once when the store is forgotten."""
+    secret = stores.secrets.pop(("team-a", "aws"))
+    await failure(read(reader, "nhs.pem"))
+    stores.secrets["team-a", "aws"] = secret
+    await failure(read(reader, "nhs.pem"))
+    await asyncio.sleep(3.1)
+    assert (await read(reader, "nhs.pem")).body == b"nhs.pem"

@@ -247,3 +247,27 @@ def self_signed(tmp_path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "both.pem")
     return context
+
+
+async def test_nobody_waits_for_a_server_that_is_known_to_be_away(stores: Stores, proxy: Proxy) -> None:
+    """After a round of requests without an answer the next ones fail at once, and recover when it is back."""
+    away = asyncio.Event()
+
+    async def hold(_request: web.Request) -> None:
+        if not away.is_set():
+            await asyncio.sleep(60)
+
+    proxy.behaviour = hold
+    loop = asyncio.get_running_loop()
+    async with stores.reader(deadline=0.5) as reader:
+        errors = await asyncio.gather(*(failure(read(reader, f"{n}.pem")) for n in range(50)))
+        assert {error.reason for error in errors} == {Reason.SOURCE_UNAVAILABLE}
+        before, asked = loop.time(), len(proxy.paths)
+        errors = await asyncio.gather(*(failure(read(reader, f"{n}.pem")) for n in range(50, 100)))
+        assert loop.time() - before < 0.5
+        assert len(proxy.paths) == asked
+        assert errors[7].message == "Key 57.pem of bucket backup: the S3 server does not answer in time."
+        away.set()
+        await asyncio.sleep(3.1)
+        assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
+        assert (await read(reader, "team-a/nhs.pem")).body == b"team-a/nhs.pem"

@@ -21,6 +21,7 @@ from clientcert.sources.s3.answers import (
     explain_fault,
     explain_refusal,
 )
+from clientcert.sources.s3.outage import Outage
 from clientcert.sources.s3.page import Page, clean_etag
 from clientcert.sources.s3.turns import Turns
 
@@ -36,6 +37,7 @@ class Connection:
         self._asked = asked
         self._deadline = deadline
         self._turns = turns
+        self._outage = Outage()
         self._users = 0
         self.retired = False
 
@@ -84,9 +86,21 @@ class Connection:
     @asynccontextmanager
     async def _call(self, asked: Asked) -> AsyncIterator[None]:
         with in_words(asked):
-            async with asyncio.timeout(self._deadline):
-                await self._turns.next()
-                yield
+            self._outage.check()
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await self._turns.next()
+                    yield
+            except TimeoutError:
+                self._outage.failed(Fault.SLOW)
+                raise NoAnswerError(Fault.SLOW) from None
+            except NoAnswerError as error:
+                self._outage.failed(error.fault)
+                raise
+            except RefusalError:
+                self._outage.answered()
+                raise
+            self._outage.answered()
 
 
 @contextmanager
@@ -105,12 +119,8 @@ def in_words(asked: Asked) -> Iterator[None]:
         raise SourceError(error.reason, f"{asked}: {error.message}") from None
     except UnicodeError:
         raise SourceError(Reason.SPEC_INVALID, f"{asked}: S3 takes no such text for a key: correct it.") from None
-    except TimeoutError:
-        raise explain_fault(Fault.SLOW, asked) from None
-    except (
-        HTTPClientError,
-        NoConnectionError,
-    ):  # not from our own transport, but on the way to the operator's identity
+    except (HTTPClientError, NoConnectionError):
+        # Not of our own transport: on the way to whoever gives the operator its identity.
         words = f"{asked}: whoever gives {asked.caller} cannot be reached."
         raise SourceError(Reason.SOURCE_UNAVAILABLE, words, worth_retry=True) from None
     except (BotoCoreError, ClientError):

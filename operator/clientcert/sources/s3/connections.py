@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clientcert.sources.s3.client import ClientFactory
     from clientcert.sources.s3.connection import Connection
 
-_SECRET_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -32,6 +32,9 @@ class _Slot:
     credentials: Credentials | None = None
     compared: float = float("-inf")
     """When, on the loop's clock, the credentials were last compared with those in the Secret."""
+    failure: SourceError | None = None
+    """Why no connection could be made to `bucket`; whoever waited for the lock gets the same answer."""
+    failed: float = 0.0
     forgotten: bool = False
 
 
@@ -54,7 +57,7 @@ class Connections:
         async with slot.lock:
             connection = slot.connection
             if connection is None or connection.retired or not _same_place(slot.bucket, bucket):
-                connection = await self._replaced(slot, store, bucket)
+                connection = await self._made(slot, store, bucket)
             connection.take()
         try:
             yield connection
@@ -70,7 +73,7 @@ class Connections:
             if slot.connection is not used:
                 return True
             now = asyncio.get_running_loop().time()
-            if slot.credentials is None or slot.bucket is None or now - slot.compared < _SECRET_AGAIN_SECONDS:
+            if slot.credentials is None or slot.bucket is None or now - slot.compared < _AGAIN_SECONDS:
                 return False
             slot.compared = now
             try:
@@ -98,29 +101,40 @@ class Connections:
         for store in tuple(self._slots):
             await self.forget(store)
 
-    async def _replaced(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
+    async def _made(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
+        """Make the slot's connection, or fail at once when that was tried a moment ago."""
+        now = asyncio.get_running_loop().time()
+        failure = slot.failure
+        if failure is not None and _same_place(slot.bucket, bucket) and now - slot.failed < _AGAIN_SECONDS:
+            raise SourceError(failure.reason, failure.message, worth_retry=failure.worth_retry)
         old, slot.connection = slot.connection, None
         if old is not None:
             await old.retire()
-        address = Address.of(bucket, self._policy)
-        credentials = None
-        if bucket.credentials_secret:
-            credentials = await Credentials.read(self._secrets, store.namespace, bucket.credentials_secret)
-        elif bucket.endpoint and not self._policy.lists(bucket.endpoint):
-            raise identity_not_for_endpoint(store)
-        connection = await self._open(address, credentials, _asked(store, bucket))
-        slot.connection, slot.bucket, slot.credentials = connection, bucket, credentials
+        slot.bucket, slot.failure = bucket, None
+        try:
+            connection = await self._open(slot, store, bucket)
+        except SourceError as error:
+            slot.failure, slot.failed = error, asyncio.get_running_loop().time()
+            raise
         connection.retired = slot.forgotten
+        slot.connection = connection
         return connection
 
-    async def _open(self, address: Address, credentials: Credentials | None, asked: Asked) -> "Connection":
+    async def _open(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
+        address = Address.of(bucket, self._policy)
+        slot.credentials = None
+        if bucket.credentials_secret:
+            slot.credentials = await Credentials.read(self._secrets, store.namespace, bucket.credentials_secret)
+        elif bucket.endpoint and not self._policy.lists(bucket.endpoint):
+            raise identity_not_for_endpoint(store)
         async with self._factory_lock:
             if self._factory is None:
                 self._factory = await asyncio.to_thread(_import_and_make_factory)
         from clientcert.sources.s3.connection import Connection, in_words
 
+        asked = _asked(store, bucket)
         with in_words(asked):
-            client = await self._factory.create(address, credentials, self._turns)
+            client = await self._factory.create(address, slot.credentials, self._turns)
         return Connection(client, asked, self._deadline, self._turns)
 
 
