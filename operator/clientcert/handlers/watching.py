@@ -42,7 +42,7 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
         if event["type"] == "DELETED":
             await engine.store_deleted(_key(event))
         else:
-            await engine.store_seen(dict(event["object"]))
+            engine.store_seen(dict(event["object"]))
 
     def is_live(namespace: str | None, name: str | None, uid: str | None, **_: Any) -> bool:
         return engine.has_store(ObjectKey(namespace or "", name or ""), uid or "")

@@ -84,11 +84,9 @@ class Engine:
         """A CertificatePolicy is gone."""
         self.store.remove_policy(key)
 
-    async def store_seen(self, body: Body) -> None:
+    def store_seen(self, body: Body) -> None:
         """A CertificateStore is there, or has changed."""
-        key = self.store.upsert_store(body)
-        if key is not None:
-            await self._lists.forget(*key)
+        self.store.upsert_store(body)
 
     async def store_deleted(self, key: ObjectKey) -> None:
         """A CertificateStore is gone."""

@@ -51,31 +51,27 @@ class StorePoller:
             await self._write(record, None, record.problem)
             record.next_poll = datetime.max.replace(tzinfo=self._clock().tzinfo)
             return
+        if record.next_poll is None:
+            await self._lists.forget(*record.key)
         record.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
-        wanted = {
-            certificate.declaration.source.key: certificate
-            for certificate in self._certificates(record)
-            if certificate.declaration and isinstance(certificate.declaration.source, S3Source)
-        }
+        asked = {certificate.key: _object_key(certificate) for certificate in self._certificates(record)}
         try:
-            listing = await self._lists.list(*record.key, frozenset(wanted))
+            listing = await self._lists.list(*record.key, frozenset(filter(None, asked.values())))
         except SourceError as error:
             await self._failed(record, error)
             return
         self._metrics.store_polls.labels("ok").inc()
         record.poll_failures, record.outage = 0, None
         for certificate in self._certificates(record):
-            self._compare(certificate, listing)
+            self._compare(certificate, asked.get(certificate.key, ""), listing)
         await self._write(record, listing, None)
 
-    def _compare(self, certificate: CertificateRecord, listing: Listing) -> None:
-        if certificate.observation is None or certificate.declaration is None:
-            return  # it has not been read yet, and is about to be
-        source = certificate.declaration.source
-        if not isinstance(source, S3Source):
-            return
+    def _compare(self, certificate: CertificateRecord, asked: str, listing: Listing) -> None:
+        key = _object_key(certificate)
+        if certificate.observation is None or key != asked:
+            return  # it was declared or changed since the LIST began, and is about to be read
         # What the prefix leaves out is in no LIST: it costs a GET a poll.
-        if not listing.covers(source.key) or listing.etags.get(source.key, "") != certificate.observation.version:
+        if not listing.covers(key) or listing.etags.get(key, "") != certificate.observation.version:
             self._store.mark_stale(certificate.key)
 
     async def _failed(self, record: StoreRecord, error: SourceError) -> None:
@@ -128,6 +124,12 @@ class StorePoller:
             "certificates": len(self._certificates(record)),
             **render_conditions(record.conditions, record.generation),
         }
+
+
+def _object_key(certificate: CertificateRecord) -> str:
+    """In the bucket; empty if its source is no bucket."""
+    source = certificate.declaration.source if certificate.declaration else None
+    return source.key if isinstance(source, S3Source) else ""
 
 
 def _private_keys_absent(listing: Listing) -> Condition:

@@ -87,7 +87,7 @@ class StoreRecord:
     conditions: tuple[Condition, ...]
     status_digest: bytes
     next_poll: datetime | None = None
-    """None: at once."""
+    """None: at once, with credentials read anew."""
     poll_failures: int = 0
     objects: int | None = None
     """In the bucket, at the last LIST."""

@@ -90,19 +90,19 @@ class Store:
             self._secrets_of("policy", key, frozenset())
             self._wake_all("policy", key)
 
-    def upsert_store(self, body: Body) -> ObjectKey | None:
-        """Take over a CertificateStore; returns its key if it says something new and is to be polled at once."""
+    def upsert_store(self, body: Body) -> None:
+        """Take over a CertificateStore; if it says something new, it is polled at once."""
         metadata = body["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         before = self.stores.get(key)
         if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
-            return None
+            return
         status = body.get("status") or {}
         if before is not None and before.uid == metadata["uid"] and before.generation == metadata["generation"]:
             before.resource_version = metadata["resourceVersion"]
             before.conditions = parse_recorded(status).conditions
             before.status_digest = digest(status)
-            return None
+            return
         bucket, problem = None, None
         try:
             bucket = parse_bucket(body["spec"])
@@ -120,7 +120,6 @@ class Store:
         )
         self._secrets_of("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
         self._reread(self.referring("store", key))
-        return key
 
     def remove_store(self, key: ObjectKey) -> None:
         """Forget a CertificateStore; its certificates are missing from now on."""
