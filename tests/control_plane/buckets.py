@@ -1,0 +1,95 @@
+"""A team's backup bucket on a real S3 server, with a proxy before it that counts and can refuse."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.adapters.s3_parts import Proxy
+from tests.control_plane.operators import Operator
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import until
+from tests.scenarios import certificate_store, in_store, store_credentials
+from tools.certificates import Issued
+from tools.control_plane import S3Server
+from tools.control_plane.s3_client import S3Client
+
+STORE, CREDENTIALS = "backup", "backup-credentials"
+_START_SECONDS = 10.0
+
+
+@dataclass
+class Backup:
+    """One bucket, and the CertificateStore of the team that leads to it through the proxy."""
+
+    team: Team
+    server: S3Server
+    client: S3Client
+    proxy: Proxy
+
+    @property
+    def bucket(self) -> str:
+        return f"backup-{self.team.namespace}"
+
+    def declare(self) -> None:
+        """The bucket, the CertificateStore, and the Secret with credentials that are good."""
+        self.client.create_bucket(self.bucket)
+        self.give_credentials(self.server.secret_key)
+        self.declare_store()
+
+    def declare_store(self, *, bucket: str = "", endpoint: str = "") -> None:
+        """It is polled once a day, so that a test says when; see `poll`."""
+        where = bucket or self.bucket, endpoint or self.proxy.endpoint
+        self.team.apply(certificate_store(STORE, *where, CREDENTIALS, pollEvery="24h"))
+
+    def give_credentials(self, secret_key: str) -> None:
+        self.team.apply(store_credentials(CREDENTIALS, self.server.access_key, secret_key))
+
+    def key(self, name: str) -> str:
+        return f"{name}/client.pem"
+
+    def upload(self, name: str, content: Issued | bytes) -> None:
+        """Put what is read for the consumer of this name."""
+        body = content.certificate_pem if isinstance(content, Issued) else content
+        self.client.put_object(self.bucket, self.key(name), body)
+
+    def hand_out(self, name: str, *, days: float) -> Issued:
+        """Issue a certificate, upload it, and declare it."""
+        issued = self.team.issue(name, days=days)
+        self.upload(name, issued)
+        self.watch(name)
+        return issued
+
+    def watch(self, name: str) -> None:
+        """Declare a certificate that is in the bucket, or should be."""
+        self.team.declare(name, source=in_store(STORE, self.key(name)))
+
+    def nudge(self) -> None:
+        """A Secret with credentials that is touched has the bucket polled at once."""
+        touch = {"metadata": {"annotations": {"example.com/touched": str(len(self.proxy.paths))}}}
+        path = self.team.path("Secret", CREDENTIALS)
+        self.team.api.request("PATCH", path, touch, content_type="application/merge-patch+json")
+
+    def poll(self, operator: Operator) -> None:
+        """Have the bucket polled now, and wait until all that follows from it is done."""
+        lists = self.proxy.lists
+        self.nudge()
+        until(lambda: self.proxy.lists > lists)
+        operator.settle()
+
+
+@contextmanager
+def running_proxy(server: S3Server) -> Iterator[Proxy]:
+    """A proxy in a thread of its own, until the `with` block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="s3-proxy", daemon=True)
+    thread.start()
+    running = Proxy(server.endpoint).running()
+    try:
+        yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(_START_SECONDS)
+    finally:
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(_START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_START_SECONDS)
+        loop.close()

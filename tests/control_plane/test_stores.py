@@ -1,0 +1,190 @@
+"""Certificates in a bucket: one LIST for all, a GET for what changed, a reason for what fails (rows 14 to 16)."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.control_plane.buckets import CREDENTIALS, STORE, Backup, running_proxy
+from tests.control_plane.operators import Operator
+from tests.control_plane.sentences import expiring, replaced
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually
+from tools.control_plane import S3Server
+from tools.control_plane.s3_client import S3Client
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3Client]]:
+    with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
+        client = S3Client(server)
+        yield server, client
+        client.close()
+
+
+@pytest.fixture
+def backup(team: Team, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
+    server, client = s3
+    with running_proxy(server) as proxy:
+        yield Backup(team, server, client, proxy)
+        team.leave()
+
+
+def test_one_list_serves_all_and_what_is_unchanged_is_not_read(backup: Backup, operator: Operator) -> None:
+    """Each object is read once; after that a poll of the bucket is one request, whatever it holds."""
+    backup.declare()
+    names = [f"consumer-{number}" for number in range(5)]
+    for name in names:
+        backup.hand_out(name, days=200)
+    for name in names:
+        eventually(lambda name=name: backup.team.phase(name), "Valid")
+    assert backup.proxy.gets == len(names)
+    before, versions = backup.proxy.lists, backup.team.versions()
+    for number in (1, 2):
+        backup.poll(operator)
+        assert (backup.proxy.lists, backup.proxy.gets) == (before + number, len(names))
+    changed = {item for item, version in backup.team.versions().items() if versions[item] != version}
+    assert changed <= {("Secret", CREDENTIALS), ("CertificateStore", STORE)}
+
+
+def test_a_renewed_upload_is_closed(backup: Backup, operator: Operator) -> None:
+    """A renewed certificate in the bucket ends the alerts with one message, at the next poll."""
+    backup.declare()
+    team = backup.team
+    backup.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    new = team.issue("nhs", days=365)
+    backup.upload("nhs", new)
+    backup.poll(operator)
+    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+    assert team.serial("nhs") == new.serial_number_hex
+
+
+def test_another_etag_with_the_same_certificate_is_no_replacement(backup: Backup, operator: Operator) -> None:
+    """The object was uploaded again with another comment: it is read, and nobody is told anything."""
+    backup.declare()
+    team = backup.team
+    issued = backup.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    operator.settle()
+    before = team.status("nhs")["source"]["version"]
+    backup.upload("nhs", b"uploaded again\n" + issued.certificate_pem)
+    backup.poll(operator)
+    eventually(lambda: team.status("nhs")["source"]["version"] == before, expected=False)
+    assert backup.proxy.gets == 2
+    assert team.told("nhs") == [expiring("nhs", 20)]
+    assert team.status("nhs").get("history") is None
+    assert "Renewed" not in team.events("nhs")
+
+
+def test_an_object_that_is_deleted_and_uploaded_again(backup: Backup, operator: Operator) -> None:
+    """Missing at the next poll, with the last known date; recovered at the one after the upload."""
+    backup.declare()
+    team = backup.team
+    issued = backup.hand_out("nhs", days=100)
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+    backup.client.delete_object(backup.bucket, backup.key("nhs"))
+    backup.poll(operator)
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", "SourceNotFound"))
+    assert (team.phase("nhs"), team.status("nhs")["daysRemaining"]) == ("Missing", 99)
+    backup.upload("nhs", issued)
+    backup.poll(operator)
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+
+
+Act = Callable[[Backup], None]
+REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
+    "no such bucket": (
+        "BucketNotFound",
+        "does not exist: create it, or correct CertificateStore backup",
+        lambda backup: backup.declare_store(bucket="another-bucket"),
+        lambda backup: backup.declare_store(),
+    ),
+    "no right to it": (
+        "AccessDenied",
+        "s3:ListBucket",
+        lambda backup: (backup.proxy.refuses(403, "AccessDenied"), backup.nudge()),
+        lambda backup: (setattr(backup.proxy, "behaviour", None), backup.nudge()),
+    ),
+    "a wrong secret": (
+        "CredentialsInvalid",
+        "is not accepted (SignatureDoesNotMatch): correct it",
+        lambda backup: backup.give_credentials("wrong"),
+        lambda backup: backup.give_credentials(backup.server.secret_key),
+    ),
+    "no credentials": (
+        "CredentialsInvalid",
+        "does not exist: create it, or correct the reference",
+        lambda backup: backup.team.delete("Secret", CREDENTIALS),
+        lambda backup: backup.give_credentials(backup.server.secret_key),
+    ),
+    "an endpoint inside the cluster": (
+        "EndpointNotAllowed",
+        "CLIENTCERT_ALLOWED_HOSTS",
+        lambda backup: backup.declare_store(endpoint="http://10.0.0.1:9000"),
+        lambda backup: backup.declare_store(),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_bucket_that_cannot_be_read(what: str, backup: Backup, operator: Operator) -> None:
+    """Store and certificate say why and what to fix, the alert goes on, and both recover as soon as it is mended."""
+    reason, words, break_it, mend_it = REFUSALS[what]
+    backup.declare()
+    team = backup.team
+    backup.hand_out("nhs", days=20)
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
+    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    break_it(backup)
+    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("False", reason))
+    assert words in team.words(STORE, "Ready", of="CertificateStore")
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", reason))
+    assert words in team.words("nhs", "Ready")
+    eventually(lambda: reason in team.events("nhs"), expected=True)
+    assert team.status("nhs")["daysRemaining"] == 19
+    mend_it(backup)
+    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
+    assert team.told("nhs") == [expiring("nhs", 20)]
+
+
+def test_a_store_that_is_deleted(backup: Backup, operator: Operator) -> None:
+    """Its certificates are Missing and say StoreNotFound; when it is made again they recover."""
+    backup.declare()
+    team = backup.team
+    backup.hand_out("nhs", days=100)
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+    team.delete("CertificateStore", STORE)
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", "StoreNotFound"))
+    assert "create it, or correct spec.source.s3.storeRef" in team.words("nhs", "Ready")
+    assert team.phase("nhs") == "Missing"
+    backup.declare_store()
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+
+
+def test_an_object_that_is_too_large(backup: Backup, operator: Operator) -> None:
+    """More than 1 MiB is not read; the certificate beside it is."""
+    backup.declare()
+    backup.upload("large", b"-" * (1024 * 1024 + 1))
+    backup.watch("large")
+    backup.hand_out("nhs", days=100)
+    eventually(lambda: backup.team.condition("large", "Ready"), ("False", "TooLarge"))
+    assert "name an object that is only a certificate" in backup.team.words("large", "Ready")
+    eventually(lambda: backup.team.condition("nhs", "Ready"), ("True", "Valid"))
+
+
+def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Operator) -> None:
+    """Told by their names in the LIST; when they are gone, that is told, too."""
+    backup.declare()
+    team = backup.team
+    for key in ("nhs/client.key", "nhs/client.pem"):
+        backup.client.put_object(backup.bucket, key, b"-")
+    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    backup.poll(operator)
+    eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("False", "PrivateKeysFound"))
+    assert "nhs/client.key: whoever" in team.words(STORE, "PrivateKeysAbsent", of="CertificateStore")
+    backup.client.delete_object(backup.bucket, "nhs/client.key")
+    backup.poll(operator)
+    eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("True", "NoneFound"))
+    assert team.status(STORE, kind="CertificateStore")["objects"] == 1
