@@ -3,8 +3,8 @@
 Stage `d >= 1` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage 0 is
 the last 24 hours, and falls due when they begin. Stage `-k` falls due when the k-th day after notAfter begins.
 `sendAt` moves a stage to the next time of day (and weekday) that people asked for; a stage before notAfter that would
-be moved past it goes to the slot before instead. Later stages never have earlier slots, so "the latest due stage" is
-the one with the fewest days.
+come at notAfter or later goes to the slot before instead. Later stages never have earlier slots, so "the latest due
+stage" is the one with the fewest days.
 """
 
 from collections.abc import Iterable
@@ -88,7 +88,7 @@ def _slot(send_at: SendAt | None, not_after: datetime, day: int) -> datetime | N
         if send_at is None:
             return falls_due
         slot = _time_of_day(send_at, falls_due, step=DAY)
-        if day >= 0 and slot > not_after:
+        if day >= 0 and slot >= not_after:
             slot = _time_of_day(send_at, falls_due, step=-DAY)
     except OverflowError:
         return None

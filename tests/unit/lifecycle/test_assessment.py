@@ -163,6 +163,10 @@ class TestReplacement:
         found = assessment(certificate(serial_number=2), recorded=remembering(old))
         assert found.replaced == AcceptedCertificate.of(old)
 
+    def test_by_one_in_its_last_second(self) -> None:
+        """The second of notAfter belongs to the validity period."""
+        assert assessment(certificate(NOW, serial_number=2), recorded=remembering(self.OLD)).replaced is not None
+
     def test_by_the_same_certificate_is_none(self) -> None:
         """The same certificate in a new wrapping, or an ETag that changed alone, starts no new cycle."""
         found = assessment(self.OLD, recorded=remembering(self.OLD))

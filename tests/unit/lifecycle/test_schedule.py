@@ -77,7 +77,7 @@ def allowed_slot(send_at: SendAt, falls_due: datetime, not_after: datetime, day:
     dates = [middle + timedelta(days=offset) for offset in range(-6, 7)]
     slots = [as_instant(send_at, each) for each in dates if not (send_at.weekdays_only and each.weekday() in {5, 6})]
     slot = min(each for each in slots if each >= falls_due)
-    if day >= 0 and slot > not_after:
+    if day >= 0 and slot >= not_after:
         slot = max(each for each in slots if each <= falls_due)
     return slot
 
@@ -269,6 +269,13 @@ class TestSendAt:
         assert latest_due(schedule, not_after, friday) == Stage(0, friday)
         assert latest_due(schedule, not_after, not_after) == Stage(0, friday)
 
+    def test_it_expires_in_the_very_second_of_a_slot(self) -> None:
+        """At nine on Monday it is too late to tell what expires at nine on Monday: Friday is the day for that."""
+        monday = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+        schedule = Schedule(on_days=(1,), send_at=nine_in_london(weekdays_only=True))
+        assert latest_due(schedule, monday, monday - SECOND) == Stage(1, monday - 3 * DAY)
+        assert latest_due(schedule, monday, monday) == Stage(-1, monday)
+
     def test_a_weekend_far_from_expiry(self) -> None:
         """Saturday's and Sunday's stages wait for Monday, where Monday's own is the latest."""
         not_after = datetime(2026, 12, 10, 9, 0, tzinfo=UTC)
@@ -338,15 +345,15 @@ class TestAgainstEnumeration:
     @example(Schedule(send_at=SendAt(time(0, 0), LONDON)), datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
     @example(Schedule(send_at=SendAt(time(9), ZoneInfo("Pacific/Apia"))), datetime(2011, 12, 31, 1, tzinfo=UTC))
     def test_slots(self, schedule: Schedule, not_after: datetime) -> None:
-        """No slot before expiry is after notAfter, none comes earlier than that of a stage with more days, and none
-        is on a forbidden day."""
+        """Every stage before expiry has its slot before notAfter; none comes earlier than that of a stage with more
+        days, and none is on a forbidden day."""
         seen = visited(schedule, not_after, not_after - 70 * DAY, not_after + 40 * DAY)
         for earlier, later in pairwise(seen):
             assert later.slot >= earlier.slot
             assert later.days < earlier.days
         for stage in seen:
             if stage.days >= 0:
-                assert stage.slot <= not_after
+                assert stage.slot < not_after
             else:
                 assert stage.slot >= not_after
             if schedule.send_at is not None and schedule.send_at.weekdays_only:
