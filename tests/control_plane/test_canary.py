@@ -1,0 +1,147 @@
+"""No private key, password or token in any log, status, Event, metric, traceback or message."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.control_plane.operators import Operators
+from tests.control_plane.team import OUR_KINDS, Team
+from tests.scenarios import (
+    certificate_policy,
+    certificate_store,
+    in_secret,
+    in_store,
+    secret,
+    slack_channel,
+    slack_webhook,
+    store_credentials,
+)
+from tools.certificates import Issued
+
+PIECE = 12
+"""So many characters of a secret in a row are a leak; no other text has them by chance."""
+
+
+class Canaries:
+    """Secrets, and what would give each away."""
+
+    def __init__(self, issued: Issued) -> None:
+        self.issued = issued
+        self.password = f"pw-{secrets.token_urlsafe(24)}"
+        self.token = f"xoxb-{secrets.token_urlsafe(30)}"
+        self.secret_key = secrets.token_urlsafe(30)
+        self.webhook = f"https://127.0.0.1:1/services/T0/B0/{secrets.token_urlsafe(24)}"
+        self.key_pem = issued.private_key_pem.decode()
+
+    def pieces(self) -> Iterator[str]:
+        """Whatever of them must be nowhere, as text, hex, base64 or a number."""
+        key = self.issued.private_key
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        number = key.private_numbers().private_value
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        secret_part = der[: der.index(number.to_bytes(32, "big")) + 32]
+        whole = (
+            *(self.password, self.token[5:], self.secret_key, self.webhook.rpartition("/")[2]),
+            *(f"{number:064x}", str(number), base64.b64encode(secret_part).decode()[-40:-4]),
+        )
+        for text in whole:
+            yield from (text[start : start + PIECE] for start in range(len(text) - PIECE + 1))
+
+
+def declare_everything(team: Team) -> Canaries:
+    """The key, the token and the passwords in every place where people put them, right and wrong."""
+    canaries = Canaries(team.issue("nhs", days=20))
+    pem, key, token = canaries.issued.certificate_pem, canaries.issued.private_key_pem, canaries.token.encode()
+    broken_key = key.replace(b"\n", b"", 1)
+    contents = {
+        "beside-its-key": key + pem,
+        "key-only": key,
+        "broken-key": broken_key,
+        "half-a-key": key[: len(key) // 2],
+        "key-as-certificate": key.replace(b"PRIVATE KEY", b"CERTIFICATE"),
+        "key-as-der": canaries.issued.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        "key-in-json": json.dumps({"key": key.decode(), "token": canaries.token}).encode(),
+        "key-with-literal-newlines": key.replace(b"\n", b"\\n"),
+        "key-in-utf-16": key.decode().encode("utf-16"),
+        "key-as-base64": base64.b64encode(key),
+        "token-as-certificate": token,
+        "keystore": canaries.issued.pkcs12(canaries.password),
+        "open-keystore": canaries.issued.pkcs12(None),
+        "java-keystore": canaries.issued.jks(canaries.password),
+        "cut-off-keystore": canaries.issued.pkcs12(canaries.password)[:-50],
+    }
+    for name, content in contents.items():
+        team.put(name, content)
+        team.apply(secret(f"{name}-password", right=canaries.password, wrong=f"{canaries.password}!", key=key))
+        for way in ("right", "wrong", "key"):
+            reference = {"name": f"{name}-password", "key": way}
+            source = in_secret(f"{name}-cert", password=reference)
+            team.declare(f"{name}-{way}", consumer=team.consumer("nhs"), source=source)
+        team.declare(name, consumer=team.consumer("nhs"), source=in_secret(f"{name}-cert"))
+    declare_channels_and_stores(team, canaries)
+    return canaries
+
+
+def declare_channels_and_stores(team: Team, canaries: Canaries) -> None:
+    """Tokens that Slack refuses, a private key as a token, webhooks that are none, credentials that are wrong."""
+    team.apply(
+        secret("slack", token=canaries.token, url=canaries.webhook),
+        secret("wrong", token=canaries.key_pem, url=canaries.token),
+        certificate_policy(
+            "all",
+            slack_channel("token", "#team", "slack"),
+            slack_channel("key-as-token", "#team", "wrong"),
+            slack_webhook("webhook", "slack"),
+            slack_webhook("token-as-webhook", "wrong"),
+        ),
+        store_credentials("backup-credentials", canaries.token, canaries.secret_key),
+        store_credentials("wrong-credentials", canaries.key_pem, canaries.key_pem),
+        certificate_store("backup", "backup-bucket", team.slack.url, "backup-credentials"),
+        certificate_store("wrong", "backup-bucket", team.slack.url, "wrong-credentials"),
+    )
+    team.declare("nhs", source=in_secret("beside-its-key-cert"), policyRef={"name": "all"})
+    for store in ("backup", "wrong"):
+        team.declare(f"in-{store}", consumer=team.consumer("nhs"), source=in_store(store, "nhs/client.pem"))
+
+
+@contextmanager
+def everything_seen(team: Team, operators: Operators) -> Iterator[dict[str, str]]:
+    """All that the operator said, by where it said it, after it has looked at everything."""
+    with operators.running(team.namespace, settings={"CLIENTCERT_LOG_LEVEL": "debug"}) as operator:
+        operator.settle(looks=len(team.items("ClientCertificate")))
+        yield {
+            "log": operator.process.log_text(),
+            "metrics": operator.get("/metrics")[1],
+            "statuses": json.dumps([item.get("status") for kind in OUR_KINDS for item in team.items(kind)]),
+            "Events": json.dumps(team.items("Event")),
+            "Slack": json.dumps([message.payload for message in team.slack.messages]),
+        }
+
+
+def test_no_secret_is_seen_anywhere(team: Team, operators: Operators) -> None:
+    """Not one piece of them, though every one of them was read, and most of them were the wrong thing."""
+    canaries = declare_everything(team)
+    with everything_seen(team, operators) as seen:
+        leaks = {(where, piece) for where, text in seen.items() for piece in set(canaries.pieces()) if piece in text}
+    assert leaks == set()
+    assert team.condition("beside-its-key", "Ready") == ("True", "ExpiringSoon")
+    assert team.condition("keystore-right", "Ready") == ("True", "ExpiringSoon")
+    assert team.condition("key-only", "Ready") == ("False", "PrivateKeyOnly")
+
+
+@pytest.mark.parametrize("where", ["pem", "hex", "number", "token"])
+def test_the_canaries_are_found_where_they_are(where: str, team: Team) -> None:
+    """The check itself: a log that quoted them would be caught."""
+    canaries = Canaries(team.issue("nhs", days=20))
+    key = canaries.issued.private_key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    number = key.private_numbers().private_value
+    texts = {"pem": canaries.key_pem.replace("\n", ""), "hex": f"0x{number:x}", "number": repr(number)}
+    text = texts.get(where, f"token={canaries.token!r}")
+    assert any(piece in text for piece in canaries.pieces())
