@@ -45,7 +45,8 @@ class Scheduler:
         self._again: set[ObjectKey] = set()
         self._failures: dict[ObjectKey, int] = {}
         self._stopping = False
-        self._ended = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._last_time = clock()
         self.last_tick = time.monotonic()
         """When the scheduler last moved, on the monotonic clock; health asks."""
@@ -72,6 +73,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until `stop`; what is under way then is finished first."""
+        self._idle.clear()
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._worker())
@@ -80,7 +82,7 @@ class Scheduler:
                 self._collect_due(self._clock())
                 self._metrics.queue_depth.set(self.depth)
                 await asyncio.sleep(self._until_next())
-        self._ended.set()
+        self._idle.set()
 
     def stop(self) -> None:
         """Take no new work; whatever waits is left due."""
@@ -90,7 +92,7 @@ class Scheduler:
 
     async def idle(self) -> None:
         """Wait until nothing is under way any more, after `stop`."""
-        await self._ended.wait()
+        await self._idle.wait()
 
     def _watch_the_clock(self) -> None:
         """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
