@@ -37,7 +37,7 @@ class Operator:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def series(self, name: str, **labels: str) -> list[tuple[dict[str, str], float]]:
+    def series(self, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
         """Labels and value of each series of that name that has these labels."""
         return [
             (sample.labels, sample.value)
@@ -46,7 +46,7 @@ class Operator:
             if sample.name == name and labels.items() <= sample.labels.items()
         ]
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum over those series."""
         return sum(value for _, value in self.series(name, **labels))
 

@@ -1,0 +1,150 @@
+"""The operator as a program: what `kubectl get` prints, health, metrics, its rights, and how it stops."""
+
+import re
+import time
+
+import pytest
+
+from tests.control_plane.operators import Operators, alarming_lines
+from tests.control_plane.sentences import expiring
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually, until
+from tests.scenarios import certificate_policy, in_secret, secret, slack_channel
+from tools.control_plane import OperatorProcess
+from tools.slack_server import Fault
+
+STOP_SECONDS = 2.0
+
+
+def columns(printed: str) -> list[list[str]]:
+    """The cells of a table of kubectl, by the places where its headers begin."""
+    header, *lines = printed.splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+( \S+)*", header)]
+    ends = [*starts[1:], None]
+    return [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in (header, *lines)]
+
+
+def test_what_kubectl_get_prints(team: Team, operators: Operators) -> None:
+    """Consumer, environment, status, days and date; wide: serial number, issuer, owner, source, last alert, silence."""
+    silence = {"until": "2099-12-24T00:00:00Z", "reason": "being decommissioned"}
+    issued = team.hand_out("nhs", days=20, owner="integration-team", silence=silence)
+    team.declare("missing")
+    with operators.running(team.namespace):
+        eventually(lambda: [team.phase(name) for name in ("nhs", "missing")], ["ExpiringSoon", "Missing"])
+        until(lambda: team.told("missing"))
+        narrow = columns(team.control_plane.kubectl("get", "clientcertificates", "-n", team.namespace))
+        wide = columns(team.control_plane.kubectl("get", "ccert", "nhs", "-o", "wide", "-n", team.namespace))
+    ends = f"{issued.not_after:%Y-%m-%dT%H:%M:%SZ}"
+    assert [row[:-1] for row in narrow] == [
+        ["NAME", "CONSUMER", "ENVIRONMENT", "STATUS", "DAYS", "EXPIRES"],
+        ["missing", team.consumer("missing"), "prod", "Missing", "", ""],
+        ["nhs", team.consumer("nhs"), "prod", "ExpiringSoon", "19", ends],
+    ]
+    found = dict(zip(*wide, strict=True))
+    assert found["SERIAL"] == issued.serial_number_hex
+    assert (found["ISSUER"], found["OWNER"], found["SOURCE"]) == ("CN=Integration CA", "integration-team", "Secret")
+    assert (found["LAST ALERT"], found["SILENCED UNTIL"]) == ("", "2099-12-24T00:00:00Z")
+
+
+def test_health(team: Team, operators: Operators) -> None:
+    """Ready means that the watches are established; both say ok in a word."""
+    with operators.running(team.namespace) as operator:
+        assert operator.get("/healthz") == (200, "ok\n")
+        assert operator.get("/readyz") == (200, "ok\n")
+        assert operator.get("/elsewhere")[0] == 404
+
+
+def test_series_come_and_go_with_the_object(team: Team, operators: Operators) -> None:
+    """The exporter's own names and labels, and ours; none is left when the object is deleted."""
+    issued = team.hand_out("nhs", days=-1, owner="integration-team")
+    team.declare("missing")
+    ours = {"namespace": team.namespace, "name": "nhs"}
+    theirs = {"secret_namespace": team.namespace, "secret_name": "nhs-cert", "secret_key": "tls.crt"}
+    exact = theirs | {
+        "serial_number": issued.serial_number_hex,
+        "subject_CN": team.consumer("nhs"),
+        "issuer_CN": "Integration CA",
+    }
+    info = {"consumer": team.consumer("nhs"), "environment": "prod", "owner": "integration-team", "phase": "Expired"}
+    with operators.running(team.namespace) as operator:
+        operator.settle(looks=2)
+        for name, value in (("not_after", issued.not_after), ("not_before", issued.not_before)):
+            assert operator.series(f"x509_cert_{name}") == [(exact, value.timestamp())]
+        assert operator.series("x509_cert_expired") == [(exact, 1)]
+        assert operator.series("x509_source_up", **theirs) == [(theirs, 1)]
+        assert operator.metric("x509_source_up", secret_name="missing-cert") == 0
+        assert operator.metric("x509_source_errors_total", reason="SourceNotFound") == 1
+        assert operator.series("clientcert_certificate_info", **ours) == [(ours | info, 1)]
+        assert (
+            operator.metric("clientcert_certificate_not_after_timestamp_seconds", **ours)
+            == issued.not_after.timestamp()
+        )
+        assert operator.metric("clientcert_certificates", phase="Expired") == 1
+        assert operator.metric("clientcert_notifications_total", channel_type="Slack", outcome="sent") == 2
+        for name in ("nhs", "missing"):
+            team.delete("ClientCertificate", name)
+        eventually(lambda: operator.series("clientcert_certificate_info"), [])
+        for name in ("x509_cert_not_after", "x509_cert_expired", "x509_source_up", "clientcert_certificates"):
+            assert operator.series(name) == []
+
+
+def test_a_renewal_changes_series(team: Team, operators: Operators) -> None:
+    """The series of the old serial number is gone with the replacement."""
+    team.hand_out("nhs", days=20)
+    with operators.running(team.namespace) as operator:
+        eventually(lambda: team.phase("nhs"), "ExpiringSoon")
+        new = team.renew("nhs", days=365)
+        eventually(lambda: team.phase("nhs"), "Valid")
+        [(labels, _)] = operator.series("x509_cert_not_after")
+        assert labels["serial_number"] == new.serial_number_hex
+
+
+def test_without_its_rights_it_says_so(team: Team, operators: Operators) -> None:
+    """Under a ServiceAccount that nobody gave the shipped roles it is not ready, does not end, and names what it lacks.
+
+    So the check that every test ends with, that no line tells of a refused request, would find one.
+    """
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "poor"}}
+    team.api.request("POST", f"/api/v1/namespaces/{team.namespace}/serviceaccounts", account)
+    with OperatorProcess.start(
+        team.control_plane,
+        directory=operators.directory,
+        args=["--log-format", "text", "--namespace", team.namespace],
+        service_account=(team.namespace, "poor"),
+        ready_timeout=None,
+    ) as process:
+        lines = until(lambda: alarming_lines(process.log_text()))
+        assert process.process.returncode is None
+        assert any(f"{team.namespace}:poor" in line and "cannot list resource" in line for line in lines)
+        began = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - began < STOP_SECONDS
+
+
+@pytest.mark.parametrize("what", ["idle", "with a certificate"])
+def test_it_stops_at_once(what: str, team: Team, operators: Operators) -> None:
+    """SIGTERM ends it with 0 within two seconds."""
+    if what != "idle":
+        team.hand_out("nhs", days=20)
+    with operators.running(team.namespace) as operator:
+        operator.settle(looks=len(team.items("ClientCertificate")))
+        began = time.monotonic()
+        assert operator.process.stop() == 0
+        assert time.monotonic() - began < STOP_SECONDS
+
+
+def test_what_is_being_sent_when_it_stops_is_finished_and_recorded(team: Team, operators: Operators) -> None:
+    """SIGTERM comes while Slack hangs: the message is in the status, and is not sent again after the restart."""
+    team.slack.fail_next(Fault.slow(2), place="#team")
+    team.apply(
+        secret("slack", token=team.slack.tokens[1]),
+        certificate_policy("team", slack_channel("team", "#team", "slack")),
+    )
+    team.hand_out("nhs", days=20, source=in_secret("nhs-cert"), policyRef={"name": "team"})
+    with operators.running(team.namespace):
+        until(lambda: team.channel("nhs", "events"))
+        assert team.channel("nhs", "team") == {}
+    assert team.channel("nhs", "team")["stage"] == 20
+    with operators.running(team.namespace) as operator:
+        operator.settle()
+    assert team.told("nhs", "#team") == [expiring("nhs", 20)]
