@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import report
+from bench.etcd import Etcd
 from bench.fleet import Fleet
 from bench.goals import Outcome, not_measured
 from bench.kubernetes import Kubernetes
@@ -81,7 +82,7 @@ async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
             fleet = Fleet.founded(datetime.now(UTC))
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(statuses.follow(kubernetes))
-                yield Scene(control_plane, kubernetes, statuses, slack, fleet, sizes, directory)
+                yield Scene(control_plane, kubernetes, statuses, slack, fleet, sizes, directory, Etcd(control_plane))
                 following.cancel()
 
 

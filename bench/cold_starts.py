@@ -1,6 +1,6 @@
 """Cold starts: P3, P4 and P10 look at the same ones, each at something else."""
 
-from bench.operator_run import LONGEST_STALL, STATUS_WRITES, ColdStart
+from bench.operator_run import LONGEST_STALL, STATUS_WRITES, ColdStart, cpu_seconds
 from bench.scene import Scene
 
 _SECONDS_EACH = 0.02
@@ -19,6 +19,7 @@ async def cold_start(scene: Scene, size: int) -> ColdStart:
     async with scene.operator() as run:
         last = await scene.statuses.all_written(size, 60 + size * _SECONDS_EACH)
         await scene.statuses.quiet(4)
+        used = cpu_seconds(run.process.pid)
         settled = await run.settled_memory()
         scrape = await run.scrape()
         after_scrape = await run.settled_memory()
@@ -27,12 +28,14 @@ async def cold_start(scene: Scene, size: int) -> ColdStart:
         seconds=last - run.began,
         settled=settled,
         after_scrape=after_scrape,
+        cpu_seconds=used,
         writes=scrape.own[STATUS_WRITES],
         stall=scrape.own[LONGEST_STALL],
         stall_with_scrape=second.own[LONGEST_STALL],
         scrape=scrape,
     )
-    scene.say(f"  {found.seconds:.1f} s, {settled.resident:.0f} MB ({after_scrape.resident:.0f} MB after a scrape)")
+    memory = f"{settled.resident:.0f} MB ({after_scrape.resident:.0f} MB after a scrape)"
+    scene.say(f"  {found.seconds:.1f} s, {used:.1f} s of a core, {memory}, stall {found.stall * 1000:.0f} ms")
     scene.cold_starts.setdefault(size, []).append(found)
     return found
 

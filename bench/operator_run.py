@@ -1,6 +1,7 @@
 """One life of the operator, and what is read off it from outside."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -38,6 +39,12 @@ class Memory:
         return cls(resident, peak)
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a whole process since it was started (proc(5), fields 14 and 15)."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass(frozen=True, slots=True)
 class Scrape:
     """One GET of /metrics. What it says was true when it began."""
@@ -58,6 +65,8 @@ class ColdStart:
     """When nothing was to be done any more, and nobody had asked for metrics yet."""
     after_scrape: Memory
     """Then, after one scrape."""
+    cpu_seconds: float
+    """What it had used by the time that it had settled."""
     writes: float
     """Statuses that it wrote, by its own count."""
     stall: float

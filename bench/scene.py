@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import fleet
+from bench.etcd import Etcd
 from bench.fleet import Fleet
 from bench.kubernetes import Kubernetes, all_of
 from bench.operator_run import ColdStart, OperatorRun, running
@@ -17,6 +18,8 @@ from bench.statuses import Statuses
 from tools.control_plane import ControlPlane
 from tools.slack_server import SlackServer
 
+_DECLARED = "/registry/clientcert.dev/clientcertificates/"
+_EVENTS = "/registry/events/"
 _UNRELATED = "unrelated"
 _MIB = 1024 * 1024
 
@@ -32,10 +35,13 @@ class Scene:
     fleet: Fleet
     sizes: Sizes
     directory: Path
+    etcd: Etcd
     size: int = 0
     """How many ClientCertificates there are that read from Secrets."""
     cold_starts: dict[int, list[ColdStart]] = field(default_factory=dict)
     """What was seen of cold starts so far, by size: several goals look at the same ones."""
+    _created: Mapping[str, str] = field(default_factory=dict)
+    """Each ClientCertificate as etcd had it before any operator saw it."""
     _began: float = field(default_factory=time.monotonic)
 
     def say(self, words: str) -> None:
@@ -71,19 +77,14 @@ class Scene:
 
         await all_of(create, range(self.size, size))
         self.size = size
+        self._created = {**await self.etcd.values(_DECLARED), **self._created}
         await self.statuses.until(lambda: len(self.statuses.objects) == size, 60, "the watch to show all objects")
 
     async def clear_statuses(self) -> None:
-        """As if no operator had ever run: no status on any ClientCertificate, and no Event."""
-        self.say("clearing all statuses and Events")
-
-        async def clear(key: tuple[str, str]) -> None:
-            path = f"{fleet.certificates_in(key[0])}/{key[1]}/status"
-            await self.kubernetes.merge_patch(path, {"status": None})
-
-        await all_of(clear, list(self.statuses.objects))
-        for where in fleet.NAMESPACES:
-            await self.kubernetes.delete(f"/api/v1/namespaces/{where}/events")
+        """As if no operator had ever run: each ClientCertificate as it was created, and no Event."""
+        self.say("putting all objects back as they were created")
+        await self.etcd.delete_all(_EVENTS)
+        await self.etcd.put_all(self._created)
         await self.statuses.until(lambda: self.statuses.written == 0, 60, "the watch to show no status")
         await self.statuses.quiet(2)
 

@@ -2,16 +2,17 @@
 
 The incumbent (`bench/incumbent.sh`): from the start of the script to its end. Ours (`bench/s3_scan.py`): from the
 begin of a poll until every certificate is read, parsed and assessed. Its first scan is that of a reader that has no
-connection yet; the unchanged scan is the median of five later ones. Both ask the same S3 server for the same bucket
-of 1,000 certificates; neither sends anything. The incumbent looks at everything each time, so one run of it, between
-two of ours, is the peer of both.
+client and no connection yet; the unchanged scan is the median of five later ones. Both ask the same S3 server for the
+same bucket of 1,000 certificates; neither sends anything. The incumbent looks at everything each time, so one run of
+it, between two of ours, is the peer of both. The one scan in the life of a process that has to load the S3 library as
+well is made before them, and told in the details alone.
 """
 
 import asyncio
 import os
 import time
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from bench import bucket
 from bench.bucket import Bucket, filled_bucket
@@ -26,13 +27,13 @@ _UNCHANGED_SCANS = 5
 
 async def measure(scene: Scene) -> Outcome:
     async with filled_bucket(scene) as filled:
-        scene.say("scanning the bucket with our own reader")
-        firsts, unchanged = await _ours(filled)
-        scene.say(f"  first {firsts:.2f} s, unchanged {unchanged:.3f} s; now the incumbent")
+        loading, _ = await _ours(filled)
+        scene.say("our own reader, the incumbent, our own reader again")
+        before = await _ours(filled)
         incumbent = await _incumbent(filled)
-        scene.say(f"  {incumbent:.1f} s")
-        again, unchanged_again = await _ours(filled)
-    first, unchanged = (firsts + again) / 2, (unchanged + unchanged_again) / 2
+        after = await _ours(filled)
+    first, unchanged = (mean(pair) for pair in zip(before, after, strict=True))
+    scene.say(f"  first {first:.2f} s, unchanged {unchanged:.3f} s; the incumbent {incumbent:.1f} s")
     return Outcome(
         GOAL,
         (
@@ -42,8 +43,9 @@ async def measure(scene: Scene) -> Outcome:
         against=f"the incumbent: {incumbent:.1f} s; ours: {first:.2f} s, then {unchanged:.3f} s",
         details={
             "incumbentSeconds": round(incumbent, 2),
-            "firstScanSeconds": [round(firsts, 3), round(again, 3)],
-            "unchangedScanSeconds": round(unchanged, 4),
+            "firstScanSeconds": [round(before[0], 3), round(after[0], 3)],
+            "firstScanWithLoadingTheLibrarySeconds": round(loading, 3),
+            "unchangedScanSeconds": [round(before[1], 4), round(after[1], 4)],
             "keys": filled.keys,
         },
     )
