@@ -80,7 +80,7 @@ class Operators:
         """One that serves the namespace, or all, at a time `later` than now. It must end with 0 and a clean log."""
         arguments = ["--log-format", "text"]
         arguments += ["--namespace", namespace] if namespace else []
-        arguments += ["--clock-offset", f"{later.total_seconds():.0f}s"] if later else []
+        arguments += [f"--clock-offset={later.total_seconds():.0f}s"] if later else []
         process = OperatorProcess.start(
             self.control_plane,
             directory=self.directory,

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.control_plane.diary import Diary
-from tests.control_plane.operators import Operators
+from tests.control_plane.operators import OWN_CHANNEL, Operators
 from tests.control_plane.sentences import expired, expiring
 from tests.control_plane.team import DAY, Team
 from tests.control_plane.waiting import eventually
-from tests.scenarios import certificate_policy
+from tests.scenarios import certificate_policy, secret, slack_channel
 
 FRIDAY = 4
 
@@ -22,18 +22,29 @@ def days(diary: Diary) -> Diary:
     team.hand_out("daily", days=20)
     team.hand_out("far", days=45)
     team.hand_out("named-days", days=20, policyRef={"name": "named-days"})
-    diary.spend(0, 3, 10, 25)
+    team.apply(
+        secret("slack", token="xoxb-revoked"), certificate_policy("refused", slack_channel("team", "#team", "slack"))
+    )
+    team.hand_out("refused", days=20, policyRef={"name": "refused"})
+    diary.spend(0)
+    team.apply(secret("slack", token=team.slack.tokens[1]))
+    diary.spend(3, 10, 25)
     return diary
+
+
+def days_of(name: str, days: Diary) -> dict[float, list[str]]:
+    """What is said of a certificate that is alerted about daily, and expires after twenty days."""
+    return {
+        0: [expiring(name, 20)],
+        3: [expiring(name, 17)],
+        10: [expiring(name, 10)],
+        25: [expired(name, days.team.began + 20 * DAY, 5)],
+    }
 
 
 def test_daily_stages_missed_while_away_are_made_up_for_once(days: Diary) -> None:
     """Back after days, the operator says once how it stands now, and nothing of what it would have said."""
-    assert days.told("daily") == {
-        0: [expiring("daily", 20)],
-        3: [expiring("daily", 17)],
-        10: [expiring("daily", 10)],
-        25: [expired("daily", days.team.began + 20 * DAY, 5)],
-    }
+    assert days.told("daily") == days_of("daily", days)
 
 
 def test_the_first_stage_is_made_up_for(days: Diary) -> None:
@@ -49,6 +60,12 @@ def test_a_stage_of_one_exact_day_is_made_up_for(days: Diary) -> None:
         10: [expiring("named-days", 10)],
         25: [expired("named-days", days.team.began + 20 * DAY, 5)],
     }
+
+
+def test_a_channel_that_refused_is_told_when_it_takes_messages_again(days: Diary) -> None:
+    """The operator's own channel stood in on the first day; the token was mended while the operator was away."""
+    assert days.told("refused") == days_of("refused", days)
+    assert [message.channel for message in days.team.messages("refused")] == [OWN_CHANNEL, "#team", "#team", "#team"]
 
 
 def test_a_stage_that_the_weekend_would_move_past_not_after_comes_before(team: Team, operators: Operators) -> None:
