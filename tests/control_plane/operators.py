@@ -18,7 +18,7 @@ from tools.slack_server import SlackServer
 
 OWN_CHANNEL = "#operator"
 """The operator's own Slack channel; no policy of a test names it but as the operator's own."""
-_FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|forbidden|\b403\b|refuses the status")
+_FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
 _QUIET_SECONDS = 0.6
 """The gauge of the queue is set four times a second."""
 

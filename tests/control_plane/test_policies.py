@@ -17,9 +17,9 @@ def test_without_a_policy_the_defaults_hold(team: Team, operator: Operator) -> N
     team.hand_out("nhs", days=30)
     team.hand_out("later", days=31.5)
     eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 30)])
+    eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
     eventually(lambda: team.phase("later"), "Valid")
     assert team.told("later") == []
-    assert team.condition("nhs", "AlertsDelivered") == ("True", "Delivered")
 
 
 def test_a_policy_that_does_not_exist(team: Team, operator: Operator) -> None:

@@ -9,6 +9,9 @@ from tests.control_plane.waiting import eventually, until
 from tests.scenarios import certificate_policy, in_secret, secret, slack_channel
 from tools.slack_server import Fault
 
+AT_ONCE_SECONDS = 3.0
+"""A hundred times what it takes on an idle machine; the next resync would be in ten minutes."""
+
 
 def test_a_deleted_secret_is_missing_and_recovers(team: Team, operator: Operator) -> None:
     """Missing at once, no stale Ready, the last known date kept; recovered at once when the Secret is back."""
@@ -47,14 +50,14 @@ def test_a_renamed_key_is_missing_and_is_found_under_its_new_name(team: Team, op
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
 
 
-def test_a_renewed_secret_is_in_the_status_within_a_second(team: Team, operator: Operator) -> None:
+def test_a_renewed_secret_is_in_the_status_at_once(team: Team, operator: Operator) -> None:
     """Nothing is polled: the watch says that the Secret changed."""
     team.hand_out("nhs", days=100)
     eventually(lambda: team.phase("nhs"), "Valid")
     new = team.renew("nhs", days=300)
     began = time.monotonic()
     eventually(lambda: team.serial("nhs"), new.serial_number_hex)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < AT_ONCE_SECONDS
 
 
 def test_a_password_that_comes_late_opens_the_container(team: Team, operator: Operator) -> None:
