@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -34,14 +35,15 @@ def main() -> int:
     parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"some of {' '.join(names)}; default: all")
     parser.add_argument("--size", type=int, default=Sizes().large, help="certificates, where a goal says 10,000")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: tries the bench, measures nothing")
-    parser.add_argument("--output", type=Path, help="default: bench/results.json (or results-quick.json)")
+    parser.add_argument("--output", type=Path, help="default: bench/results.json; results-quick.json for other sizes")
     parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
     given = parser.parse_args()
     if unknown := set(given.goals) - set(MEASURES):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}")
     sizes = Sizes.quick() if given.quick else Sizes.scaled_to(given.size)
-    output = given.output or _ROOT / "bench" / ("results-quick.json" if given.quick else "results.json")
+    output = given.output or _ROOT / "bench" / ("results.json" if sizes == Sizes() else "results-quick.json")
     where = report.conditions(sizes)
+    began = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="clientcert-bench-"))
     try:
         found = asyncio.run(_measured(given.goals or names, sizes, directory))
@@ -52,7 +54,8 @@ def main() -> int:
             shutil.rmtree(directory, ignore_errors=True)
     outcomes = {name: found[name] for name in sorted(found, key=_number)}
     report.write(output, outcomes, where)
-    print(f"\n{report.table(outcomes)}\n\n{report.sentence(where)}")
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{report.table(outcomes)}\n\n{report.sentence(where)}; {minutes:.1f} minutes; see {output.name}")
     return 0 if all(outcome.holds for outcome in outcomes.values()) else 1
 
 

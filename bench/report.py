@@ -49,8 +49,13 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def write(path: Path, outcomes: Mapping[str, Outcome], where: Mapping[str, Any]) -> None:
-    """An object with one entry a goal; `value` is the figure nearest to its limit, `details` holds all of them."""
-    entries = {name: _entry(outcome, where) for name, outcome in outcomes.items()}
+    """An object with one entry a goal; `value` is the figure nearest to its limit, `details` holds all of them.
+
+    The entries of goals that were not measured this time stay; each says when and where it was made.
+    """
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    entries |= {name: _entry(outcome, where) for name, outcome in outcomes.items()}
+    entries = dict(sorted(entries.items(), key=lambda entry: int(entry[0].removeprefix("P"))))
     path.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

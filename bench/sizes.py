@@ -13,7 +13,7 @@ class Sizes:
     """Certificates at its upper end, and for everything that is stated at 10,000."""
     bucket: int = 1_000
     """Certificates in the S3 bucket."""
-    polls: int = 6
+    polls: int = 5
     """Polls of the bucket that are counted."""
     renewals: int = 200
     """Secrets that are replaced."""

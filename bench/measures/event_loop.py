@@ -3,7 +3,9 @@
 The operator's own gauge, in seconds: over a cold start; over one scrape of /metrics after it; and over a day, which
 is an operator started with a clock 24 hours ahead, so that every status changes and each certificate that expires
 soon is alerted about again, with a scrape every three seconds. The gauge is checked from outside: during that day
-somebody asks /healthz every ten milliseconds, and the longest that an answer took is told beside it.
+somebody asks /healthz every ten milliseconds, and the longest that an answer took is told beside it. That is more than
+a stall (the answer's own way is in it); the gauge may be less than one, by as much as it sleeps between two looks.
+Both grow when others keep the operator from a core.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ _PATIENCE_SECONDS = 30
 
 async def measure(scene: Scene) -> Outcome:
     await have_told(scene)
-    count = scene.sizes.renewals
+    count = min(scene.sizes.renewals, scene.size)
     async with scene.operator(env=scene.slack_settings) as run:
         await run.ready()
         await looked_at_all(run, scene.size)
