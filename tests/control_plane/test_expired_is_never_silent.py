@@ -46,6 +46,13 @@ def test_an_expired_certificate_alerts_every_day(days: Diary) -> None:
     assert days.told("expired") == {day: [expired("expired", ended, day + 1)] for day in range(4)}
 
 
+def test_the_event_is_counted_up(days: Diary) -> None:
+    """Saying the same again makes no second Event: there is one, with a count and the latest words."""
+    events = [event for event in days.team.items("Event") if event["involvedObject"]["name"] == "expired"]
+    assert [(event["reason"], event["type"], event["count"]) for event in events] == [("Expired", "Warning", 4)]
+    assert "4 days ago" in events[0]["message"]
+
+
 def test_a_team_may_set_an_end(days: Diary) -> None:
     """`afterExpiry.forDays: 3` alerts on the second and third day after notAfter, and then no more."""
     ended = days.team.began - DAY

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 from tests.control_plane.operators import Operators, alarming_lines
 from tests.control_plane.sentences import expiring
@@ -50,6 +51,23 @@ def test_health(team: Team, operators: Operators) -> None:
         assert operator.get("/healthz") == (200, "ok\n")
         assert operator.get("/readyz") == (200, "ok\n")
         assert operator.get("/elsewhere")[0] == 404
+
+
+def test_it_serves_the_namespaces_that_it_is_told_to(team: Team, operators: Operators) -> None:
+    """Several, each watched apart; what is elsewhere is none of its business."""
+    others = [replace(team, namespace=f"{team.namespace}-{name}") for name in ("served", "elsewhere")]
+    for each in (team, *others):
+        if each is not team:
+            team.control_plane.create_namespace(each.namespace)
+        each.hand_out("nhs", days=20)
+    settings = {"CLIENTCERT_NAMESPACE": f"{team.namespace},{others[0].namespace}"}
+    with operators.running(settings=settings) as operator:
+        operator.settle(looks=2)
+        new = others[0].renew("nhs", days=300)
+        eventually(lambda: others[0].serial("nhs"), new.serial_number_hex)
+    assert [each.phase("nhs") for each in (team, *others)] == ["ExpiringSoon", "Valid", ""]
+    for each in others:
+        each.leave()
 
 
 def test_series_come_and_go_with_the_object(team: Team, operators: Operators) -> None:
