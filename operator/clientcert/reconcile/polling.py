@@ -80,7 +80,8 @@ class StorePoller:
         record.poll_failures += 1
         normal = timedelta(seconds=record.bucket.poll_seconds if record.bucket else 0)
         backoff = min(_FIRST_RETRY * 2 ** min(record.poll_failures - 1, 10), max(normal, _FIRST_RETRY))
-        record.next_poll = self._clock() + backoff
+        if record.next_poll is not None:  # else its credentials have changed since, and it is polled at once
+            record.next_poll = self._clock() + backoff
         if not error.worth_retry or record.poll_failures >= _PATIENCE:
             if record.outage is None or record.outage.reason is not error.reason:
                 record.outage = error
