@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from aiohttp import web
 
 from tests.control_plane.buckets import CREDENTIALS, STORE, Backup, running_proxy
 from tests.control_plane.operators import Operator
@@ -188,3 +189,23 @@ def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Opera
     backup.poll(operator)
     eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("True", "NoneFound"))
     assert team.status(STORE, kind="CertificateStore")["objects"] == 1
+
+
+def test_a_bucket_that_may_not_be_listed_is_read_by_name(backup: Backup, operator: Operator) -> None:
+    """Some may only get what they know: the store says so, and a renewed upload is seen all the same."""
+
+    async def refuse_lists(request: web.Request) -> web.Response | None:
+        if "list-type" not in request.query:
+            return None
+        return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
+
+    backup.proxy.behaviour = refuse_lists
+    backup.declare()
+    team = backup.team
+    backup.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("False", "AccessDenied"))
+    new = team.issue("nhs", days=365)
+    backup.upload("nhs", new)
+    backup.poll(operator)
+    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), replaced("nhs", new)])

@@ -47,7 +47,6 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
         channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.slack),)
     # An Event is a record for machines and for `kubectl describe`: nobody is woken by it, so it waits for no hour.
     events = Channel(EVENTS_CHANNEL, "Event", _schedule({**alerts, "sendAt": None}, {}, []))
-    problems += [f"spec.alerts.{name} is not acted on by this version" for name in _NOT_ACTED_ON if alerts.get(name)]
     every = (*channels, events)
     return AlertPolicy(
         channels=every,
@@ -55,6 +54,11 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
         runbook_url=alerts.get("runbookURL", ""),
         start_days_before=max(channel.schedule.start_days_before for channel in every),
         problems=tuple(dict.fromkeys(problems)),
+        not_acted_on=tuple(
+            f"spec.alerts.{name} is not acted on by this version"
+            for name in _NOT_ACTED_ON
+            if alerts.get(name, "Never") != "Never"
+        ),
     )
 
 

@@ -67,3 +67,5 @@ class AlertPolicy:
     """From here on the certificate counts as expiring soon: the earliest start of all channels."""
     problems: tuple[str, ...] = field(default=())
     """What of the policy could not be used, in words; what it would have said is replaced by the default."""
+    not_acted_on: tuple[str, ...] = field(default=())
+    """What of the policy this version accepts and does nothing about, in words; no alert is missed for it."""

@@ -19,8 +19,10 @@ async def write_policy_status(store: Store, client: KubeClient, key: ObjectKey, 
     if record is None:
         return
     problems = record.policy.problems
-    words = f"{'; '.join(problems)}; the defaults stand in for it" if problems else "alerts go out as it says"
-    ready = Condition(READY, *(("False", Reason.POLICY_INVALID) if problems else ("True", "Valid")), words)
+    ready = Condition(READY, "True", "Valid", "; ".join(("alerts go out as it says", *record.policy.not_acted_on)))
+    if problems:
+        words = f"{'; '.join(problems)}; the defaults stand in for it"
+        ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
     conditions = (carried_over(ready, record.conditions, now),)
     status = render_conditions(conditions, record.generation)
     if digest(status) == record.status_digest:

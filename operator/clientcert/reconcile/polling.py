@@ -61,7 +61,7 @@ class StorePoller:
             await self._failed(record, error)
             return
         self._metrics.store_polls.labels("ok").inc()
-        record.poll_failures, record.outage = 0, None
+        record.poll_failures = 0
         for certificate in self._certificates(record):
             self._compare(certificate, asked.get(certificate.key, ""), listing)
         await self._write(record, listing, None)
@@ -83,10 +83,9 @@ class StorePoller:
         if record.next_poll is not None:  # else its credentials have changed since, and it is polled at once
             record.next_poll = self._clock() + backoff
         if not error.worth_retry or record.poll_failures >= _PATIENCE:
-            if record.outage is None or record.outage.reason is not error.reason:
-                record.outage = error
-                for certificate in self._certificates(record):
-                    self._store.mark_stale(certificate.key)
+            # Without a LIST each is asked for by its name: some may only get what they know.
+            for certificate in self._certificates(record):
+                self._store.mark_stale(certificate.key)
             await self._write(record, None, error)
 
     def _certificates(self, record: StoreRecord) -> list[CertificateRecord]:

@@ -91,5 +91,3 @@ class StoreRecord:
     poll_failures: int = 0
     objects: int | None = None
     """In the bucket, at the last LIST."""
-    outage: ClientCertError | None = None
-    """Why nothing in the bucket can be read, if the last poll found so."""

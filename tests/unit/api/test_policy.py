@@ -63,8 +63,6 @@ def test_expiring_soon_begins_with_the_earliest_channel():
     [
         ({"sendAt": {"time": "09:00", "timezone": "Mars/Olympus"}}, "Mars/Olympus"),
         ({"message": "{name.__class__} ends"}, "name.__class__"),
-        ({"group": "Auto"}, "group"),
-        ({"escalateAfterDays": 14}, "escalateAfterDays"),
         ({"channels": [{"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}]}, "Email"),
     ],
 )
@@ -79,3 +77,14 @@ def test_what_cannot_be_used_is_named_and_replaced_by_the_default(alerts, word):
 def test_an_unknown_time_zone_is_utc():
     policy = parse_policy({"alerts": {"sendAt": {"time": "09:00", "timezone": "Nowhere"}}}, OWN)
     assert policy.channels[0].schedule.send_at == SendAt(time(9), UTC)
+
+
+@pytest.mark.parametrize("alerts", [{"group": "Auto"}, {"escalateAfterDays": 14}])
+def test_what_is_not_acted_on_yet_is_said_and_spoils_nothing(alerts):
+    policy = parse_policy({"alerts": alerts}, OWN)
+    assert policy.problems == ()
+    assert policy.not_acted_on == (f"spec.alerts.{next(iter(alerts))} is not acted on by this version",)
+
+
+def test_no_group_is_what_this_version_does_anyway():
+    assert parse_policy({"alerts": {"group": "Never"}}, OWN).not_acted_on == ()
