@@ -1,6 +1,6 @@
 """P10: how long the operator's event loop stands still at its worst, with 10,000 certificates.
 
-The operator's own gauge, in seconds: over a cold start; over one scrape of /metrics after it; and over a day, which
+The operator's own gauge: over a cold start (the worst that this run has seen); over one scrape of /metrics after it; and over a day, which
 is an operator started with a clock 24 hours ahead, so that every status changes and each certificate that expires
 soon is alerted about again, with a scrape every three seconds. The gauge is checked from outside: during that day
 somebody asks /healthz every ten milliseconds, and the longest that an answer took is told beside it. That is more than
@@ -25,7 +25,8 @@ _MS = 1000
 
 
 async def measure(scene: Scene) -> Outcome:
-    cold = await first_cold_start(scene, scene.sizes.large)
+    await first_cold_start(scene, scene.sizes.large)
+    cold_starts = scene.cold_starts[scene.sizes.large]
     await have_told(scene)
     scene.say("a day passes: every status changes")
     before = {key: seen.days_remaining for key, seen in scene.statuses.objects.items()}
@@ -43,7 +44,11 @@ async def measure(scene: Scene) -> Outcome:
             with suppress(asyncio.CancelledError):
                 await scraping
         stall = (await run.scrape()).own[LONGEST_STALL]
-    stalls = {"cold start": cold.stall, "cold start and a scrape": cold.stall_with_scrape, "a day": stall}
+    stalls = {
+        "cold start": max(start.stall for start in cold_starts),
+        "cold start and a scrape": max(start.stall_with_scrape for start in cold_starts),
+        "a day": stall,
+    }
     return Outcome(
         GOAL,
         tuple(Figure(name, seconds * _MS, "ms", Bound.AT_MOST, 100) for name, seconds in stalls.items()),
