@@ -1,11 +1,11 @@
 """P10: how long the operator's event loop stands still at its worst, with 10,000 certificates.
 
-The operator's own gauge: over a cold start (the worst that this run has seen); over one scrape of /metrics after it; and over a day, which
-is an operator started with a clock 24 hours ahead, so that every status changes and each certificate that expires
-soon is alerted about again, with a scrape every three seconds. The gauge is checked from outside: during that day
-somebody asks /healthz every ten milliseconds, and the longest that an answer took is told beside it. That is more than
-a stall (the answer's own way is in it); the gauge may be less than one, by as much as it sleeps between two looks.
-Both grow when others keep the operator from a core.
+The operator's own gauge: over a cold start, the worst that this run has seen; over one scrape of /metrics after it;
+and over a day, which is an operator started with a clock 24 hours ahead, so that every status changes and each
+certificate that expires soon is alerted about again, with a scrape every three seconds. The gauge is checked from
+outside: during that day somebody asks /healthz every ten milliseconds, and the longest that an answer took is told
+beside it. That is more than a stall (the answer's own way is in it); the gauge may be less than one, by as much as it
+sleeps between two looks. Both grow when others keep the operator from a core.
 """
 
 import asyncio
