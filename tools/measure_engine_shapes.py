@@ -31,7 +31,7 @@ from tools.control_plane import ControlPlane
 KIND = ("clientcert.dev", "v1alpha1", "clientcertificates")
 NAMESPACE = "shapes"
 REPOSITORY = Path(__file__).resolve().parents[1]
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 """A shape that has not seen all by then is told as it stands."""
 _SETTLED_SECONDS = 3.0
 _CONNECTIONS = 64
@@ -99,8 +99,9 @@ class Figures:
     seen: int
     seconds: float
     """From the first request to the last object seen."""
+    cpu_seconds: float
+    """Of the kopf process until then; another load on the machine hardly changes it."""
     resident_mb: float
-    peak_mb: float
     tasks: int
     patches: int = 0
 
@@ -118,7 +119,7 @@ def main() -> None:
     print(
         f"{os.cpu_count()} CPUs, Python {platform.python_version()}, kopf {version('kopf')},"
         f" load {os.getloadavg()[0]:.1f} before\n\n"
-        "| shape | objects | all seen | memory (peak) | tasks | PATCHes |\n|---|---|---|---|---|---|"
+        "| shape | objects | all seen | CPU time | memory | tasks | PATCHes |\n|---|---|---|---|---|---|---|"
     )
     for objects in arguments.objects:
         for name in arguments.only:
@@ -127,8 +128,8 @@ def main() -> None:
 
 def _row(name: str, objects: int, found: Figures) -> str:
     seen = f"{found.seconds:.1f} s" if found.seen == objects else f"{found.seen} in {PATIENCE_SECONDS:.0f} s"
-    memory = f"{found.resident_mb:.0f} MB ({found.peak_mb:.0f})"
-    return f"| `{name}` | {objects:,} | {seen} | {memory} | {found.tasks:,} | {found.patches:,} |"
+    cost = f"{found.cpu_seconds:.1f} s | {found.resident_mb:.0f} MB | {found.tasks:,} | {found.patches:,}"
+    return f"| `{name}` | {objects:,} | {seen} | {cost} |"
 
 
 def _measure(name: str, objects: int) -> Figures:
@@ -192,16 +193,21 @@ async def _watch(shape: Shape, objects: int) -> None:
         return kopf.login_with_kubeconfig(**kwargs)
 
     shape(registry, seen)
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     running = asyncio.create_task(kopf.operator(registry=registry, settings=_settings(shape), clusterwide=True))
     while len(seen) < objects and time.monotonic() - started < PATIENCE_SECONDS and not running.done():
         await asyncio.sleep(0.05)
-    seconds = time.monotonic() - started
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - used
     await asyncio.sleep(_SETTLED_SECONDS)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    resident, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-    figures = {"seen": len(seen), "seconds": seconds, "resident_mb": resident, "peak_mb": peak}
-    print(json.dumps({**figures, "tasks": len(asyncio.all_tasks())}), flush=True)
+    figures = {
+        "seen": len(seen),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "resident_mb": int(status["VmRSS"].split()[0]) / 1024,
+        "tasks": len(asyncio.all_tasks()),
+    }
+    print(json.dumps(figures), flush=True)
     os._exit(0)
 
 
