@@ -71,7 +71,7 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
                 outcomes[name] = await measure(scene)
             except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
                 outcomes[name] = not_measured(goal, error)
-                scene.say(f"  not measured: {type(error).__name__}: {error}")
+                scene.say(f"  not measured: {outcomes[name].details['error']}")
     return outcomes
 
 

@@ -59,4 +59,6 @@ class Outcome:
 
 def not_measured(goal: str, error: Exception) -> Outcome:
     """The outcome of a measurement that failed: it holds nothing, and claims nothing."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
     return Outcome(goal, (), "not measured", {"error": f"{type(error).__name__}: {error}"})
