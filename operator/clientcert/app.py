@@ -36,8 +36,8 @@ from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import Supervisor
 
-_YOUNGEST_GENERATION = 50_000
-"""Allocations between two collections; ten thousand records are no garbage, and looking at them all stalls the loop."""
+_COLLECTIONS = (5_000, 5, 1_000)
+"""Garbage is looked for often among what is new, and hardly ever among ten thousand records: that stalls the loop."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level)
     if settings.clock_offset:
         logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
-    gc.set_threshold(_YOUNGEST_GENERATION, 20, 100)
+    gc.set_threshold(*_COLLECTIONS)
     asyncio.run(_run(settings))
 
 

@@ -11,6 +11,16 @@ _CHATTY = ("kopf", "asyncio", "aiohttp", "slack_sdk", "botocore", "aiobotocore")
 """Libraries whose lines below a warning say nothing to who is on call, or say too much."""
 
 
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def without_extras(record: logging.LogRecord) -> bool:
+    """Take from a record what a library hangs onto it: kopf hangs its whole settings there, which no line can hold."""
+    for name in set(vars(record)) - _OF_EVERY_RECORD:
+        delattr(record, name)
+    return True
+
+
 def configure_logging(log_format: str, level: str) -> None:
     """One handler on standard error for the whole process."""
     handler = logging.StreamHandler(sys.stderr)
@@ -19,6 +29,7 @@ def configure_logging(log_format: str, level: str) -> None:
         handler.setFormatter(JsonFormatter(_JSON, rename_fields=names))
     else:
         handler.setFormatter(logging.Formatter(_TEXT))
+    handler.addFilter(without_extras)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -1,6 +1,7 @@
 """Runs everything in one event loop, restarts what may be restarted, and stops cleanly."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Collection
@@ -57,6 +58,7 @@ class Supervisor:
             tasks = [
                 asyncio.create_task(self._engine.run(resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
+                asyncio.create_task(self._keep_records_from_collection(), name="records"),
                 *(asyncio.create_task(watch.run(), name="secrets") for watch in self._watches),
                 *(
                     asyncio.create_task(self._keep_kopf(namespace), name=f"kopf {namespace}")
@@ -115,6 +117,13 @@ class Supervisor:
     async def _note_ready(self, ready: asyncio.Event, namespace: str) -> None:
         await ready.wait()
         self._kopf_up.add(namespace)
+
+    async def _keep_records_from_collection(self) -> None:
+        """Once all that was there is known, it is no garbage: a collection that passes over it stalls nothing."""
+        while not self.is_ready or self._engine.scheduler.depth:  # noqa: ASYNC110 - many things lead to this
+            await asyncio.sleep(_RESTART_SECONDS)
+        gc.freeze()
+        await self._stop.wait()
 
     async def _measure_stalls(self) -> None:
         """How long the loop could not run anything, at its worst."""

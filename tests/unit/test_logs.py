@@ -1,0 +1,25 @@
+"""A log line is a line, whatever a library hangs onto its record."""
+
+import io
+import json
+import logging
+import threading
+
+from clientcert.logs import configure_logging
+
+
+def test_what_a_library_hangs_onto_a_record_is_left_out(capsys):
+    """kopf's records carry its settings, which hold locks: a formatter that copies them fails, and the line is lost."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        configure_logging("json", "info")
+        stream = io.StringIO()
+        root.handlers[0].setStream(stream)
+        logging.getLogger("kopf.objects").warning("Timer is cancelled.", extra={"settings": threading.Lock()})
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["logger"], line["message"]) == ("WARNING", "kopf.objects", "Timer is cancelled.")
+    assert "Logging error" not in capsys.readouterr().err
