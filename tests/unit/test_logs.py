@@ -9,17 +9,20 @@ from clientcert.logs import configure_logging
 
 
 def test_what_a_library_hangs_onto_a_record_is_left_out(capsys):
-    """kopf's records carry its settings, which hold locks: a formatter that copies them fails, and the line is lost."""
+    """kopf's records carry its settings, which hold locks: a formatter that copies them fails, and the line is lost.
+
+    Not under kopf's own name here: where kopf was imported, its loggers have a handler that reads those settings.
+    """
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:
         configure_logging("json", "info")
         stream = io.StringIO()
         root.handlers[0].setStream(stream)
-        logging.getLogger("kopf.objects").warning("Timer is cancelled.", extra={"settings": threading.Lock()})
+        logging.getLogger("a.library").warning("Timer is cancelled.", extra={"settings": threading.Lock()})
     finally:
         root.handlers[:] = before
         root.setLevel(level)
     line = json.loads(stream.getvalue())
-    assert (line["level"], line["logger"], line["message"]) == ("WARNING", "kopf.objects", "Timer is cancelled.")
+    assert (line["level"], line["logger"], line["message"]) == ("WARNING", "a.library", "Timer is cancelled.")
     assert "Logging error" not in capsys.readouterr().err
