@@ -14,7 +14,7 @@ from clientcert.errors import ClientCertError, where
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
 
-WORKERS = 128
+WORKERS = 64
 """More than the API server serves at once: one that waits for a slow Slack or bucket keeps nobody else waiting."""
 LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
