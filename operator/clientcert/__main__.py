@@ -30,6 +30,10 @@ class DurationType(click.ParamType[timedelta]):
 @click.option("--port", type=click.IntRange(1, 65535), help="For /healthz, /readyz and /metrics.  [default: 8080]")
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="[default: json]")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
+@click.option(
+    "--leader-election/--no-leader-election", default=None, help="Several replicas, one leader.  [default: on]"
+)
+@click.option("--lease-namespace", metavar="NS", help="Where the Lease is.  [default: the pod's own namespace]")
 @click.option("--resync", type=DurationType(), help="How often all keys are compared.  [default: 10m]")
 @click.option("--x509-metrics/--no-x509-metrics", default=None, help="Expose the x509_cert_* series.  [default: on]")
 @click.option("--clock-offset", type=DurationType(), hidden=True)

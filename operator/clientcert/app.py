@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import logging
+import socket
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -14,8 +16,9 @@ from clientcert.errors import Reason
 from clientcert.handlers.watching import build_registry
 from clientcert.health import HealthServer
 from clientcert.kube.client import KubeClient
-from clientcert.kube.connection import load_connection
+from clientcert.kube.connection import load_connection, own_namespace
 from clientcert.kube.events import EventRecorder
+from clientcert.kube.lease import AlwaysLeads, Leads, LeaseLeadership
 from clientcert.kube.watch import SecretWatch
 from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.lifecycle.policy import Channel
@@ -26,6 +29,7 @@ from clientcert.notifiers.slack import OwnSlack, SlackNotifier
 from clientcert.reconcile.certificate import CertificateReconciler
 from clientcert.reconcile.engine import Engine
 from clientcert.reconcile.observe import Observer
+from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.polling import StorePoller
 from clientcert.reconcile.resync import Resync
 from clientcert.reconcile.scheduler import Scheduler
@@ -35,9 +39,13 @@ from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import Supervisor
+from clientcert.turns import Turns
 
 _COLLECTIONS = (5_000, 5, 1_000)
 """Garbage is looked for often among what is new, and hardly ever among ten thousand records: that stalls the loop."""
+
+DEFAULT_NAMESPACE = "clientcert-system"
+"""Where the Lease is when the operator runs outside of a pod and is told nothing else."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +71,10 @@ async def _run(settings: Settings) -> None:
         )
     )
     metrics = Metrics()
+    leadership = _leadership(settings, client, clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
-        engine = await _engine(settings, client, clock, metrics, stack)
+        engine = await _engine(settings, client, leadership, clock, metrics, stack)
         watches = tuple(
             SecretWatch(client, namespace, engine.store.secret_changed) for namespace in settings.namespaces or ("",)
         )
@@ -75,18 +84,34 @@ async def _run(settings: Settings) -> None:
             metrics,
             lambda: engine.scheduler.last_tick,
             lambda: supervisor.is_ready,
+            lambda: leadership.is_leader,
             x509=settings.x509_metrics,
         )
         await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds())
 
 
+def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], datetime]) -> Leads:
+    if not settings.leader_election:
+        return AlwaysLeads()
+    # A pod's name comes back after a restart; another process must never take itself for the holder.
+    identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+    return LeaseLeadership(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
+
+
 async def _engine(
-    settings: Settings, client: KubeClient, clock: Callable[[], datetime], metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    client: KubeClient,
+    leadership: Leads,
+    clock: Callable[[], datetime],
+    metrics: Metrics,
+    stack: AsyncExitStack,
 ) -> Engine:
-    store = Store(wake=lambda key: scheduler.wake(key), default_channel=_default_channel(settings))
+    pacer = Pacer(wake=lambda key: scheduler.wake(key))
+    store = Store(lambda key: scheduler.wake(key), pacer.mended, _default_channel(settings))
     egress = EgressPolicy(settings.allowed_hosts)
     secrets = SecretReader(lambda namespace, name: client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}"))
-    stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets)
+    turns = Turns()
+    stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets, turns=turns)
     stack.push_async_callback(stores.close)
     slack = SlackNotifier(
         OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url),
@@ -103,16 +128,31 @@ async def _engine(
             partial(_secret_text, secrets, Reason.PASSWORD_NOT_FOUND),
             clock,
             metrics,
+            turns,
         ),
-        Teller({"Slack": slack, EVENT: EventNotifier(events)}, store.default_channel, clock, metrics),
+        Teller(
+            {"Slack": slack, EVENT: EventNotifier(events)},
+            store.default_channel,
+            pacer,
+            leadership.allows,
+            clock,
+            metrics,
+            turns,
+        ),
         events,
         client,
         clock,
         metrics,
+        turns,
     )
+    metrics.leader.set_function(lambda: leadership.is_leader)
+    metrics.queue_depth.set_function(lambda: scheduler.depth)
+    metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
+    metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
     scheduler = Scheduler(reconciler.reconcile, clock, store.clock_was_set, metrics)
     poller = StorePoller(store, stores, client, clock, metrics)
-    return Engine(store, scheduler, poller, Resync(store, client, settings.namespaces, clock), stores, client, clock)
+    resync = Resync(store, client, settings.namespaces, leadership, clock)
+    return Engine(store, scheduler, poller, resync, stores, leadership, client, clock)
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:

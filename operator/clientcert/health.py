@@ -25,6 +25,7 @@ class HealthServer:
         metrics: Metrics,
         last_tick: Callable[[], float],
         is_ready: Callable[[], bool],
+        is_leader: Callable[[], bool],
         *,
         x509: bool,
     ) -> None:
@@ -32,6 +33,7 @@ class HealthServer:
         self._metrics = metrics
         self._last_tick = last_tick
         self._is_ready = is_ready
+        self._is_leader = is_leader
         self._x509 = x509
         self._runner: web.AppRunner | None = None
 
@@ -53,7 +55,7 @@ class HealthServer:
     async def _healthz(self, _: web.Request) -> web.Response:
         """That this answers shows that the loop moves."""
         standing = time.monotonic() - self._last_tick()
-        if standing > STANDSTILL_SECONDS:
+        if self._is_leader() and standing > STANDSTILL_SECONDS:
             return web.Response(status=503, text=f"the scheduler has not moved for {standing:.0f} s\n")
         return web.Response(text="ok\n")
 
@@ -67,7 +69,8 @@ class HealthServer:
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
         await response.prepare(request)
         await response.write(generate_latest(self._metrics.registry))
-        records = list(self._store.certificates.values())
+        # Those of a standby would be a second copy of the leader's, and sums over both would be wrong.
+        records = list(self._store.certificates.values()) if self._is_leader() else []
         await response.write(phases(records).encode())
         for header, row in families(x509=self._x509):
             await response.write(header.encode())

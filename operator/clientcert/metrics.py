@@ -31,8 +31,19 @@ class Metrics:
         self.status_writes = Counter(
             "clientcert_status_writes", "Statuses written, by kind.", ("kind",), registry=self.registry
         )
+        self.leader = Gauge(
+            "clientcert_leader", "1 while this replica leads: it alone polls, writes and sends.", registry=self.registry
+        )
         self.queue_depth = Gauge(
-            "clientcert_queue_depth", "Certificates that wait to be looked at or are just now.", registry=self.registry
+            "clientcert_queue_depth",
+            "Certificates that wait to be looked at or are just now.",
+            registry=self.registry,
+        )
+        self.notifications_waiting = Gauge(
+            "clientcert_notifications_waiting",
+            "Messages that are due and wait: for their turn in a channel (rate), or for a channel to recover (outage).",
+            ("reason",),
+            registry=self.registry,
         )
         self.reconcile_seconds = Histogram(
             "clientcert_reconcile_duration_seconds",

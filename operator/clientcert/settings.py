@@ -33,6 +33,9 @@ class Settings:
     port: int = 8080
     log_format: str = "json"
     log_level: str = "info"
+    leader_election: bool = True
+    lease_namespace: str = ""
+    """Where the Lease is; empty: the pod's own namespace."""
     resync: timedelta = timedelta(minutes=10)
     """How often the keys in memory are compared with those of the API server."""
     clock_offset: timedelta = timedelta(0)
@@ -73,6 +76,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
         "resync": _duration,
         "clock_offset": _duration,
         "x509_metrics": _switch,
+        "leader_election": _switch,
         "allowed_hosts": lambda text: frozenset(_words(text)),
         "identity_buckets": _words,
     }

@@ -55,7 +55,9 @@ class Supervisor:
         async with AsyncExitStack() as stack:
             await health.start(host, port)
             stack.push_async_callback(health.stop)
+            stack.push_async_callback(self._engine.leadership.release)
             tasks = [
+                asyncio.create_task(self._engine.leadership.run(), name="lease"),
                 asyncio.create_task(self._engine.run(resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
                 asyncio.create_task(self._keep_records_from_collection(), name="records"),

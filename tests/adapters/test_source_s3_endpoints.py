@@ -9,8 +9,8 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.declaration import Bucket
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.s3.access import Address, Credentials, aws_host
-from clientcert.sources.s3.turns import Turns
 from clientcert.sources.secret import SecretReader
+from clientcert.turns import Turns
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
 from tests.unit.test_egress import Names
 

@@ -55,13 +55,17 @@ class Operator:
         """How often it has looked at a certificate."""
         return self.metric("clientcert_reconcile_duration_seconds_count")
 
+    @property
+    def _waiting(self) -> float:
+        return self.metric("clientcert_notifications_waiting", reason="rate")
+
     def settle(self, looks: int = 1) -> None:
         """Wait until it has looked so often, and then at nothing for a while."""
         until(lambda: self.looks, lambda count: count >= looks)
         while True:
             before = self.looks
             time.sleep(_QUIET_SECONDS)
-            if self.looks == before and self.metric("clientcert_queue_depth") == 0:
+            if self.looks == before and self.metric("clientcert_queue_depth") == 0 and not self._waiting:
                 return
 
 

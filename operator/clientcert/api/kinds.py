@@ -39,6 +39,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
+def micro_timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: metav1.MicroTime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def moment(text: str | None) -> datetime | None:
     """The reverse, for any RFC 3339 time; None for an absent one."""
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -47,7 +47,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.queueing.worker_limit = 200
     settings.queueing.idle_timeout = 0.1
-    settings.watching.chunk_size = 200
+    settings.watching.chunk_size = 100
     settings.watching.inactivity_timeout = 70
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, *([5] * 120))
     settings.networking.request_timeout = 30

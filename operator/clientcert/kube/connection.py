@@ -73,6 +73,12 @@ def load_connection(*, cluster_host: str, cluster_port: str, kubeconfig: str, co
         raise SettingsError(f"the kubeconfig cannot be used: {type(error).__name__} {error}") from error
 
 
+def own_namespace() -> str:
+    """The pod's namespace; empty outside of a pod."""
+    path = SERVICE_ACCOUNT / "namespace"
+    return path.read_text().strip() if path.exists() else ""
+
+
 def _from_kubeconfig(files: list[Path], context: str) -> Connection:
     merged: dict[str, dict[str, Any]] = {"contexts": {}, "clusters": {}, "users": {}}
     current = context

@@ -5,7 +5,7 @@ from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.events import EventRecorder, Fact
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
-from clientcert.notifiers.interface import Receipt
+from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 
 
@@ -14,6 +14,10 @@ class EventNotifier:
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
+        """The API server has limits of its own, and says so."""
+        return None
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """Event names are made from object and reason, so there is nothing that a channel or a thread could add."""

@@ -1,8 +1,10 @@
 """Who is told, and where: one protocol, and an adapter for each type of channel."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
+from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.message import Message
 
@@ -15,8 +17,21 @@ class Receipt:
     """Where replies to it go, in the channel's own words; kept in status, given back with the next message."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a place may be written to."""
+
+    place: Hashable
+    """Equal for all that share its limit."""
+    seconds: float
+    """How long one message fills it."""
+
+
 class Notifier(Protocol):
     """One type of channel. Safe to call for many certificates at once."""
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
+        """Which place a message goes to, and how long it fills it; None where there is no limit to keep."""
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
         """Send one message, and return when the other side has accepted it.

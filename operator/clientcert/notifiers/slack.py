@@ -26,7 +26,7 @@ from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, SlackAddress
-from clientcert.notifiers.interface import Receipt
+from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_answers import refusal, unavailable
 from clientcert.notifiers.slack_blocks import alert_payload, details_payload, folded_payload, plain_payload
@@ -35,7 +35,8 @@ from clientcert.notifiers.wording import clean
 SLACK_API_URL = "https://slack.com/api/"
 ALERT_SECONDS = 10.0
 DETAILS_SECONDS = 5.0
-"""`notify` needs no longer than both together."""
+MESSAGE_SECONDS = 1.0
+"""Slack's limit for one channel."""
 
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _TOKEN = re.compile(r"[!-~]{1,1024}")
@@ -87,6 +88,7 @@ class SlackNotifier:
         self._egress = egress
         self._session: aiohttp.ClientSession | None = None
         self._guarded_session: aiohttp.ClientSession | None = None
+        self._adding: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         refuse_redirects = aiohttp.TraceConfig()
@@ -104,6 +106,8 @@ class SlackNotifier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._adding:
+            await asyncio.wait(self._adding, timeout=MESSAGE_SECONDS + DETAILS_SECONDS)
         for session in (self._session, self._guarded_session):
             if session is not None:
                 await session.close()
@@ -117,8 +121,18 @@ class SlackNotifier:
         except TimeoutError:
             raise _no_answer() from None
         if isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
-            await self._add_details(destination, message, receipt)
+            adding = asyncio.create_task(self._add_details(destination, message, receipt))
+            self._adding.add(adding)
+            adding.add_done_callback(self._adding.discard)
         return receipt
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
+        """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
+        address = channel.slack or SlackAddress()
+        mine = address.token_ref is None and address.webhook_ref is None
+        threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
+        place = ("Slack", address.channel or self._own.channel) if mine else ("Slack", namespace, address)
+        return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS)
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
         payload = alert_payload if isinstance(destination, _Bot) else folded_payload
@@ -135,6 +149,7 @@ class SlackNotifier:
         _, _, timestamp = receipt.thread_ref.partition(":")
         if not timestamp:
             return
+        await asyncio.sleep(MESSAGE_SECONDS)
         try:
             async with asyncio.timeout(DETAILS_SECONDS):
                 await self._post(destination, details_payload(message) | {"thread_ts": timestamp})

@@ -25,10 +25,13 @@ from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import Teller, remembered
+from clientcert.turns import Turns
 
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
+_FENCE_RETRY = timedelta(seconds=5)
+"""So long a leader whose Lease is late to be renewed waits before it looks again at what it did not send."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class CertificateReconciler:
         client: KubeClient,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        turns: Turns,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -53,6 +57,7 @@ class CertificateReconciler:
         self._client = client
         self._clock = clock
         self._metrics = metrics
+        self._turns = turns
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Bring status, messages and Events up to what holds now; returns when to look again.
@@ -62,9 +67,11 @@ class CertificateReconciler:
         """
         record = self._store.certificates.get(key)
         if record is None:
+            self._teller.owes_nothing(key)
             return None
         try:
             for _ in range(_ROUNDS):
+                await self._turns.next()
                 policy = self._policy(record)
                 assessment = await self._assess(record, policy)
                 if self._store.certificates.get(key) is not record:
@@ -117,6 +124,7 @@ class CertificateReconciler:
         self, record: CertificateRecord, assessment: Assessment, said: frozenset[str] = frozenset()
     ) -> None:
         """Emit the Events and patch the status that this assessment asks for, if it says anything new."""
+        await self._turns.next()
         found = remember(record, assessment, self._store.policies.get(_policy_key(record)))
         status = render_status(assessment, found, record.generation)
         fresh = digest(status)
@@ -163,9 +171,10 @@ class CertificateReconciler:
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
         moments = [next_change(assessment, effective, silence, seen.not_before if seen else None)]
-        moments += [failure.next_try for failure in (record.failing or {}).values()]
+        moments += [failure.next_try for failure in (record.failing or {}).values() if failure.next_try]
         moments += [record.read_again] if record.read_again else []
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid else []
+        moments += [] if self._teller.may_send else [assessment.now + _FENCE_RETRY]
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:

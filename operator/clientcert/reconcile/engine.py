@@ -7,6 +7,7 @@ from datetime import datetime
 
 from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
+from clientcert.kube.lease import Leads
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.polling import StorePoller
@@ -28,10 +29,12 @@ class Engine:
         poller: StorePoller,
         resync: Resync,
         lists: Lists,
+        leadership: Leads,
         client: KubeClient,
         clock: Callable[[], datetime],
     ) -> None:
         self.store = store
+        self.leadership = leadership
         self.scheduler = scheduler
         self.resync = resync
         self._poller = poller
@@ -43,12 +46,27 @@ class Engine:
         """Set when policies and stores are known: certificates may be judged from then on."""
 
     async def run(self, resync_seconds: float) -> None:
-        """Take over policies and stores, then work until cancelled."""
+        """Take over policies and stores, then watch, and work whenever this replica leads, until cancelled."""
         self._expected = await self.resync.prime()
         self.primed.set()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.scheduler.run())
+            group.create_task(self._work_while_leading())
             group.create_task(self.resync.run(resync_seconds))
+
+    async def _work_while_leading(self) -> None:
+        """Everything is judged anew at the beginning of a term: another may have led meanwhile."""
+        async for lost in self.leadership.terms():
+            for key in self.store.most_urgent_first():
+                self.scheduler.wake(key)
+            working = asyncio.create_task(self.scheduler.run())
+            losing = asyncio.create_task(lost.wait())
+            try:
+                await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+                self.scheduler.stop()
+                await working
+            finally:
+                working.cancel()
+                losing.cancel()
 
     async def compare(self) -> None:
         """Compare all keys now: a watch was away. What fails is left to the next comparison."""
@@ -73,7 +91,7 @@ class Engine:
     async def policy_seen(self, body: Body) -> None:
         """A CertificatePolicy is there, or has changed."""
         key = self.store.upsert_policy(body)
-        if key is None:
+        if key is None or not self.leadership.is_leader:
             return
         try:
             await write_policy_status(self.store, self._client, key, self._clock())
@@ -99,5 +117,6 @@ class Engine:
         return record is not None and record.uid == uid
 
     async def poll(self, key: ObjectKey) -> None:
-        """Poll a store if its time has come."""
-        await self._poller.poll_if_due(key)
+        """Poll a store if its time has come, and this replica leads."""
+        if self.leadership.is_leader:
+            await self._poller.poll_if_due(key)

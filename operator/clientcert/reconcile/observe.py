@@ -13,6 +13,7 @@ from clientcert.metrics import Metrics
 from clientcert.pki import Certificate, needs_subprocess, parse
 from clientcert.reconcile.records import CertificateRecord
 from clientcert.sources.interface import Content, Source
+from clientcert.turns import Turns
 
 ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
 
@@ -36,11 +37,13 @@ class Observer:
         read_password: ReadPassword,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        turns: Turns,
     ) -> None:
         self._sources = sources
         self._read_password = read_password
         self._clock = clock
         self._metrics = metrics
+        self._turns = turns
         # Threads of their own: containers made to be slow must not take those that everything else needs.
         self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
 
@@ -89,5 +92,6 @@ class Observer:
             opening = partial(parse, content.body, password=password)
             return await asyncio.get_running_loop().run_in_executor(self._containers, opening)
         if len(content.body) <= _INLINE_BYTES:
+            await self._turns.next()
             return parse(content.body, password=password)
         return await asyncio.to_thread(parse, content.body, password=password)

@@ -16,14 +16,15 @@ _PATIENCE = 3
 
 @dataclass(slots=True)
 class Failure:
-    """A channel that could not be told; it is tried again at `next_try`."""
+    """A channel that could not be told."""
 
     reason: Reason
     message: str
     permanent: bool
     since: datetime
     attempts: int
-    next_try: datetime
+    next_try: datetime | None
+    """None: as soon as the place can take a message again."""
 
     @property
     def counts(self) -> bool:

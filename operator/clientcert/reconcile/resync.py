@@ -11,6 +11,7 @@ from datetime import datetime
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.lease import Leads
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.store import Store
@@ -24,8 +25,14 @@ class Resync:
     """The API server's lists, and what follows from them. `namespaces` empty: all."""
 
     def __init__(
-        self, store: Store, client: KubeClient, namespaces: tuple[str, ...], clock: Callable[[], datetime]
+        self,
+        store: Store,
+        client: KubeClient,
+        namespaces: tuple[str, ...],
+        leadership: Leads,
+        clock: Callable[[], datetime],
     ) -> None:
+        self._leadership = leadership
         self._store = store
         self._client = client
         self._scopes = namespaces or ("",)
@@ -92,7 +99,7 @@ class Resync:
             self._store.upsert_store(body)
         for key in set(self._store.stores) - set(_keys(stores)):
             self._store.remove_store(key)
-        for key in tuple(self._store.policies):
+        for key in tuple(self._store.policies) if self._leadership.is_leader else ():
             await write_policy_status(self._store, self._client, key, self._clock())
 
     async def _bodies(self, kind: Kind) -> AsyncIterator[Object]:

@@ -72,15 +72,18 @@ class Scheduler:
         return len(self._queued) + len(self._active)
 
     async def run(self) -> None:
-        """Work until `stop`; what is under way then is finished first."""
+        """Work until `stop`; what is under way then is finished first. May be called again after it has returned."""
+        self._stopping, self.last_tick, self._last_time = False, time.monotonic(), self._clock()
         self._idle.clear()
+        self._ready = asyncio.Queue()
+        for key in self._queued:
+            self._ready.put_nowait(key)
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._worker())
             while not self._stopping:
                 self._watch_the_clock()
                 self._collect_due(self._clock())
-                self._metrics.queue_depth.set(self.depth)
                 await asyncio.sleep(self._until_next())
         self._idle.set()
 
@@ -91,7 +94,7 @@ class Scheduler:
             self._ready.put_nowait(None)
 
     async def idle(self) -> None:
-        """Wait until nothing is under way any more, after `stop`."""
+        """Wait until nothing is under way any more."""
         await self._idle.wait()
 
     def _watch_the_clock(self) -> None:

@@ -5,7 +5,7 @@ Everything here can be had again from the API server and the sources, but for wh
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from clientcert.api.client_certificate import parse_bucket, parse_declaration
@@ -26,6 +26,8 @@ class Store:
     """All records, and who refers to whom. `wake` is called with the key of each certificate to look at again."""
 
     wake: Callable[[ObjectKey], None]
+    mended: Callable[[ObjectKey], None] = lambda _: None
+    """Called with the key of each certificate whose channels may be reached in another way from now on."""
     default_channel: Channel | None = None
     certificates: dict[ObjectKey, CertificateRecord] = field(default_factory=dict)
     policies: dict[ObjectKey, PolicyRecord] = field(default_factory=dict)
@@ -143,10 +145,13 @@ class Store:
     def retry_failing(self, policy: ObjectKey) -> None:
         """What certificates of this policy could not send is tried again now."""
         for certificate_key in self.referring("policy", policy):
-            record = self.certificates[certificate_key]
-            if record.failing:
-                record.failing = None
-                self.wake(certificate_key)
+            self._tell_anew(self.certificates[certificate_key])
+
+    def _tell_anew(self, record: CertificateRecord) -> None:
+        if record.failing:
+            record.failing = None
+            self.wake(record.key)
+        self.mended(record.key)
 
     def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""
@@ -158,6 +163,15 @@ class Store:
         if record is not None:
             record.stale, record.read_again = True, None
             self.wake(key)
+
+    def most_urgent_first(self) -> list[ObjectKey]:
+        """All certificates, the one that expires next (or has expired longest ago) at the head."""
+        never = datetime.max.replace(tzinfo=UTC)
+
+        def expiry(record: CertificateRecord) -> datetime:
+            return record.recorded.accepted.not_after if record.recorded.accepted else never
+
+        return [record.key for record in sorted(self.certificates.values(), key=expiry)]
 
     def clock_was_set(self) -> None:
         """Whatever waits for a time waits no longer."""
@@ -219,7 +233,7 @@ class Store:
     def _wake_all(self, what: str, key: ObjectKey) -> None:
         for certificate_key in self.referring(what, key):
             record = self.certificates[certificate_key]
-            record.failing = None
+            self._tell_anew(record)
             self.wake(certificate_key)
 
     def _reread(self, keys: tuple[ObjectKey, ...]) -> None:

@@ -9,14 +9,18 @@ from datetime import datetime, timedelta
 from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_stage
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.declaration import Declaration
+from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
 from clientcert.metrics import Metrics
-from clientcert.notifiers.interface import Notifier
+from clientcert.notifiers.interface import Notifier, Pace
 from clientcert.notifiers.message import compose
+from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord, Failure
+from clientcert.turns import Turns
 
+SEND_SECONDS = 17.0
+"""No notifier takes longer, with all that belongs to one message."""
 SETTLE_SECONDS = 0.5
 """So long the first channel that was told waits for the others, so that one write records them all."""
 _FIRST_RETRY = timedelta(seconds=5)
@@ -36,26 +40,55 @@ class Teller:
         self,
         notifiers: Mapping[str, Notifier],
         default_channel: Channel | None,
+        pacer: Pacer,
+        may_start: Callable[[float], bool],
         clock: Callable[[], datetime],
         metrics: Metrics,
+        turns: Turns,
     ) -> None:
+        """`may_start` says whether something that takes up to so many seconds may begin: whether this replica leads."""
         self._notifiers = notifiers
         self._default_channel = default_channel
+        self._pacer = pacer
+        self._may_start = may_start
         self._clock = clock
         self._metrics = metrics
+        self._turns = turns
 
     def due(
         self, record: CertificateRecord, declaration: Declaration, assessment: Assessment, policy: AlertPolicy
     ) -> tuple[DueNotification, ...]:
-        """What may be sent now: due, and not waiting for its next try."""
+        """What is sent now: due, not waiting for its next try, and at its turn in the place it goes to."""
+        if not self.may_send:
+            return ()
         effective = self.effective(policy, record, assessment)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
         failing = record.failing or {}
-        return tuple(
-            due
-            for due in owed
-            if due.channel.name not in failing or failing[due.channel.name].next_try <= assessment.now
+        now = tuple(
+            notification
+            for notification in owed
+            if not _waits(failing.get(notification.channel.name), assessment.now)
+            if self._has_its_turn(record, assessment, notification)
         )
+        self._pacer.pass_on(record.key)
+        return now
+
+    @property
+    def may_send(self) -> bool:
+        """Whether a message would be sent before another replica can lead."""
+        return self._may_start(SEND_SECONDS)
+
+    def owes_nothing(self, key: ObjectKey) -> None:
+        """The object is gone: whatever turns it has are others' now."""
+        self._pacer.pass_on(key)
+
+    def _has_its_turn(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
+        pace = self._pace(record, notification)
+        return pace is None or self._pacer.may_send(pace.place, record.key, assessment.alert_from, pace.seconds)
+
+    def _pace(self, record: CertificateRecord, notification: DueNotification) -> Pace | None:
+        notifier = self._notifiers.get(notification.channel.type)
+        return notifier.pace(record.key.namespace, notification.channel, notification.kind) if notifier else None
 
     def effective(self, policy: AlertPolicy, record: CertificateRecord, assessment: Assessment) -> AlertPolicy:
         """The policy; with the operator's own channel while one of the policy's refuses, and until that is closed."""
@@ -104,6 +137,7 @@ class Teller:
     ) -> str:
         """The reason that an Event has named; empty for any other channel, or when it failed."""
         channel = notification.channel
+        await self._turns.next()
         try:
             message = compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record))
             notifier = self._notifiers.get(channel.type)
@@ -111,16 +145,20 @@ class Teller:
                 raise DeliveryError(
                     Reason.CHANNEL_NOT_SUPPORTED, f"this version cannot send to channels of type {channel.type}"
                 )
+            if not self.may_send:
+                return ""  # it stays due, for this replica or for the one that leads next
             receipt = await notifier.notify(channel, message, notification.thread_ref)
         except DeliveryError as error:
-            self._failed(record, channel, error)
+            self._failed(record, notification, error)
             return ""
         except Exception as error:  # noqa: BLE001 - one channel's failure must never hold another back
             logger.error("%s: channel %s: unexpected %s", record.key, channel.name, where(error))  # noqa: TRY400
             self._failed(
-                record, channel, DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", worth_retry=True)
+                record, notification, DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", worth_retry=True)
             )
             return ""
+        if pace := self._pace(record, notification):
+            self._pacer.well(pace.place)
         self._metrics.notifications.labels(channel.type, "sent").inc()
         told = ChannelRecord(
             name=channel.name,
@@ -134,20 +172,24 @@ class Teller:
         record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
         return message.reason if channel.type == EVENT else ""
 
-    def _failed(self, record: CertificateRecord, channel: Channel, error: DeliveryError) -> None:
+    def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
+        channel, pace = notification.channel, self._pace(record, notification)
         self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
         before = (record.failing or {}).get(channel.name)
         attempts = before.attempts + 1 if before else 1
         first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
         asked = timedelta(seconds=error.retry_after) if error.retry_after else None
         now = self._clock()
+        place_rests = pace is not None and error.worth_retry and error.reason is not Reason.INTERNAL_ERROR
+        if pace is not None and place_rests:
+            self._pacer.rest(pace.place, error.retry_after)
         failure = Failure(
             reason=error.reason,
             message=error.message,
             permanent=not error.worth_retry,
             since=before.since if before else now,
             attempts=attempts,
-            next_try=now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
+            next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
         )
         record.failing = {**(record.failing or {}), channel.name: failure}
         logger.warning("%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
@@ -162,6 +204,10 @@ def remembered(record: CertificateRecord) -> Recorded:
         known = told.get(name) or ChannelRecord(name, "", None, None)
         told[name] = replace(known, last_failure=known.last_failure or failure.since)
     return replace(record.recorded, channels=tuple(told.values())) if told else record.recorded
+
+
+def _waits(failure: Failure | None, now: datetime) -> bool:
+    return failure is not None and failure.next_try is not None and now < failure.next_try
 
 
 def _refuses(failure: Failure | None) -> bool:

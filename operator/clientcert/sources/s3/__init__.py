@@ -8,7 +8,6 @@
     transport.py    one HTTP request: bounded, never redirected, never past the egress policy
     answers.py      from what a server answered to a reason and what to do
     page.py         one page of a LIST
-    turns.py        what computes for long takes turns in the event loop
     access.py       where requests go, with whose credentials, and who may use the operator's own
 
 aiobotocore is imported when the first store is read, for it takes 25 MB that an operator without stores need not pay.

@@ -22,7 +22,7 @@ from clientcert.sources.s3.access import Address, Credentials
 from clientcert.sources.s3.answers import Fault, NoAnswerError
 from clientcert.sources.s3.page import parse_page
 from clientcert.sources.s3.transport import Transport
-from clientcert.sources.s3.turns import Turns
+from clientcert.turns import Turns
 
 # At DEBUG botocore logs what it signs and sends, session tokens among it.
 for _library in ("botocore", "aiobotocore"):

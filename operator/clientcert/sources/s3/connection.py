@@ -23,7 +23,7 @@ from clientcert.sources.s3.answers import (
 )
 from clientcert.sources.s3.outage import Outage
 from clientcert.sources.s3.page import Page, clean_etag
-from clientcert.sources.s3.turns import Turns
+from clientcert.turns import Turns
 
 _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 

@@ -11,8 +11,8 @@ from clientcert.errors import SourceError
 from clientcert.lifecycle.declaration import Bucket, ObjectKey
 from clientcert.sources.s3.access import Address, Credentials, identity_not_for_endpoint
 from clientcert.sources.s3.answers import Asked
-from clientcert.sources.s3.turns import Turns
 from clientcert.sources.secret import SecretReader
+from clientcert.turns import Turns
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.client import ClientFactory
@@ -41,12 +41,12 @@ class _Slot:
 class Connections:
     """Never shared by two stores: those of two tenants may differ in nothing but their credentials."""
 
-    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float) -> None:
+    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, turns: Turns) -> None:
         self._secrets = secrets
         self._policy = policy
         self._deadline = deadline
         self._slots: dict[ObjectKey, _Slot] = {}
-        self._turns = Turns()
+        self._turns = turns
         self._factory: ClientFactory | None = None
         self._factory_lock = asyncio.Lock()
 

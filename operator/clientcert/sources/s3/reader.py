@@ -11,6 +11,7 @@ from clientcert.sources.s3.access import IdentityGrant, identity_not_allowed
 from clientcert.sources.s3.answers import Fault
 from clientcert.sources.s3.connections import Connections
 from clientcert.sources.secret import SecretReader
+from clientcert.turns import Turns
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.connection import Connection
@@ -33,6 +34,7 @@ class S3Reader:
         identity_buckets: Iterable[str] = (),
         *,
         deadline: float = 15.0,
+        turns: Turns | None = None,
     ) -> None:
         """`bucket_of` knows the stores by namespace and name.
 
@@ -41,7 +43,7 @@ class S3Reader:
         """
         self._bucket_of = bucket_of
         self._grants = tuple(map(IdentityGrant.parse, identity_buckets))
-        self._connections = Connections(secrets, egress, deadline)
+        self._connections = Connections(secrets, egress, deadline, turns or Turns())
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read one object; its version is its ETag without quotes. The store's prefix is no limit to it."""

@@ -16,7 +16,7 @@ from yarl import URL
 from clientcert.egress import EgressPolicy
 from clientcert.sources.interface import MAX_BYTES
 from clientcert.sources.s3.answers import Fault, NoAnswerError, RefusalError
-from clientcert.sources.s3.turns import Turns
+from clientcert.turns import Turns
 
 _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 32

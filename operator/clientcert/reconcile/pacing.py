@@ -1,0 +1,143 @@
+"""How fast each place is written to: one at a time, the most urgent first, and not at all while it asks for a rest.
+
+A reconcile that may not send yet does not wait: its key joins the place's queue, its worker goes on, and when its turn
+comes the key is woken and judged anew. So a thousand messages for one slow channel hold up nothing else, and what was
+overtaken by events while it queued is never sent.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clientcert.lifecycle.declaration import ObjectKey
+
+TURN_SECONDS = 10.0
+"""A turn that was not taken by then goes to the next one: its object is gone, or owes nothing any more."""
+FIRST_REST_SECONDS = 2.0
+LONGEST_REST_SECONDS = 300.0
+
+
+@dataclass(slots=True)
+class _Place:
+    free_at: float = 0.0
+    """On the loop's clock."""
+    failures: int = 0
+    queue: list[tuple[datetime, ObjectKey]] = field(default_factory=list)
+    queued: set[ObjectKey] = field(default_factory=set)
+    granted: ObjectKey | None = None
+    grant_ends: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Pacer:
+    """Gives turns. From the event loop only; `wake` is called with the key whose turn has come."""
+
+    def __init__(
+        self,
+        wake: Callable[[ObjectKey], None],
+        *,
+        turn: float = TURN_SECONDS,
+        first_rest: float = FIRST_REST_SECONDS,
+        longest_rest: float = LONGEST_REST_SECONDS,
+    ) -> None:
+        """All in seconds: how long a turn is kept for its key, and how long a place rests after a failure."""
+        self._wake = wake
+        self._turn = turn
+        self._first_rest = first_rest
+        self._longest_rest = longest_rest
+        self._places: dict[Hashable, _Place] = {}
+        self._turns: dict[ObjectKey, set[Hashable]] = {}
+        """Whose turn it is, where."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for nothing but their turn."""
+        return sum(len(place.queued) for place in self._places.values() if not place.failures) + len(self._turns)
+
+    @property
+    def waiting_for_recovery(self) -> int:
+        """How many messages wait for places that could not take the last one."""
+        return sum(len(place.queued) for place in self._places.values() if place.failures)
+
+    def may_send(self, place: Hashable, key: ObjectKey, urgency: datetime, seconds: float) -> bool:
+        """Take the turn if it is this key's; else queue for it. `seconds` is how long this message fills the place.
+
+        The earlier `urgency`, the sooner its turn.
+        """
+        state = self._places.setdefault(place, _Place())
+        now = _now()
+        mine = state.granted == key
+        if mine or (state.granted is None and not state.queued and now >= state.free_at):
+            self._take_back(place, state)
+            state.free_at = now + seconds
+            self._arm(place, state)
+            return True
+        if key not in state.queued and not mine:
+            state.queued.add(key)
+            heapq.heappush(state.queue, (urgency, key))
+            self._arm(place, state)
+        return False
+
+    def pass_on(self, key: ObjectKey) -> None:
+        """The key was judged, and has taken every turn that it wants: the others go to whoever is next."""
+        for place in tuple(self._turns.get(key, ())):
+            state = self._places[place]
+            self._take_back(place, state)
+            self._arm(place, state)
+
+    def rest(self, place: Hashable, seconds: float | None) -> None:
+        """The place could not take a message: leave it alone for as long as it asks, or for longer each time."""
+        state = self._places.setdefault(place, _Place())
+        state.failures += 1
+        backoff = min(self._first_rest * 2 ** min(state.failures - 1, 10), self._longest_rest)
+        state.free_at = max(state.free_at, _now() + (seconds if seconds is not None else backoff))
+        self._arm(place, state)
+
+    def mended(self, key: ObjectKey) -> None:
+        """What a place is reached with has changed: whoever waits for one that failed has it tried at once."""
+        for place, state in tuple(self._places.items()):
+            if state.failures and key in state.queued:
+                state.failures, state.free_at = 0, _now()
+                self._arm(place, state)
+
+    def well(self, place: Hashable) -> None:
+        """The place has taken a message."""
+        if place in self._places:
+            self._places[place].failures = 0
+
+    def _arm(self, place: Hashable, state: _Place) -> None:
+        if state.timer is not None:
+            state.timer.cancel()
+            state.timer = None
+        if state.queued:
+            loop = asyncio.get_running_loop()
+            at = state.free_at if state.granted is None else state.grant_ends
+            state.timer = loop.call_at(max(at, loop.time()), self._grant, place)
+        elif state.granted is None and not state.failures and _now() >= state.free_at:
+            self._places.pop(place, None)
+
+    def _grant(self, place: Hashable) -> None:
+        state = self._places[place]
+        state.timer = None
+        self._take_back(place, state)
+        if state.queue:
+            _, key = heapq.heappop(state.queue)
+            state.queued.discard(key)
+            state.granted, state.grant_ends = key, _now() + self._turn
+            self._turns.setdefault(key, set()).add(place)
+            self._wake(key)
+        self._arm(place, state)
+
+    def _take_back(self, place: Hashable, state: _Place) -> None:
+        if state.granted is not None:
+            turns = self._turns[state.granted]
+            turns.discard(place)
+            if not turns:
+                del self._turns[state.granted]
+            state.granted = None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,99 @@
+"""Two replicas, one leader: both watch, one acts, and the other takes over with nothing lost and nothing repeated."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
+from tests.control_plane.sentences import expiring
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually, until
+from tools.control_plane import ControlPlane, OperatorProcess
+
+LEASE_SECONDS = 30
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
+
+
+@pytest.fixture
+def replicas(operators: Operators) -> Iterator[list[Operator]]:
+    """Two processes of one installation; the first leads."""
+    with started(operators) as first:
+        until(lambda: leads(first))
+        with started(operators) as second:
+            yield [first, second]
+
+
+@contextmanager
+def started(operators: Operators) -> Iterator[Operator]:
+    process = OperatorProcess.start(
+        operators.control_plane,
+        directory=operators.directory,
+        args=["--log-format", "text"],
+        env={
+            "CLIENTCERT_SLACK_TOKEN": operators.slack.token,
+            "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
+            "CLIENTCERT_SLACK_API_URL": operators.slack.api_url,
+        },
+    )
+    try:
+        yield Operator(process)
+    finally:
+        process.stop()
+
+
+def leads(operator: Operator) -> bool:
+    return operator.metric("clientcert_leader") == 1
+
+
+def test_only_the_leader_acts(team: Team, replicas: list[Operator]) -> None:
+    """Both are ready and watch; one writes, sends and exposes the series of certificates."""
+    leader, standby = replicas
+    team.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    assert [replica.get("/readyz")[0] for replica in replicas] == [200, 200]
+    assert [replica.get("/healthz")[0] for replica in replicas] == [200, 200]
+    assert len(leader.series("clientcert_certificate_info", namespace=team.namespace)) == 1
+    assert standby.series("clientcert_certificate_info") == []
+    assert (leads(leader), leads(standby), standby.looks) == (True, False, 0)
+
+
+def test_sigterm_hands_over_at_once(team: Team, replicas: list[Operator]) -> None:
+    """The leader ends what it does, gives the Lease up, and the other leads in less than two seconds."""
+    leader, standby = replicas
+    team.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    assert leader.process.stop() == 0
+    stopped = time.monotonic()
+    until(lambda: leads(standby), seconds=LEASE_SECONDS)
+    assert time.monotonic() - stopped < 2
+    team.hand_out("moj", days=10)
+    eventually(lambda: team.told("moj", OWN_CHANNEL), [expiring("moj", 10)])
+    assert team.told("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
+
+
+def test_sigkill_is_taken_over_within_the_lease(team: Team, replicas: list[Operator]) -> None:
+    """Nobody gave the Lease up: it is free when its time is over, and nothing is sent twice."""
+    leader, _ = replicas
+    team.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    eventually(lambda: team.channel("nhs", "operator/slack").get("stage"), 20)
+    leader.process.kill()
+    killed = time.monotonic()
+    team.hand_out("moj", days=10)
+    eventually(lambda: team.told("moj", OWN_CHANNEL), [expiring("moj", 10)], seconds=LEASE_SECONDS + 5)
+    assert time.monotonic() - killed < LEASE_SECONDS + 3
+    assert team.told("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
+
+
+def test_whoever_sees_another_holder_stops(team: Team, replicas: list[Operator], control_plane: ControlPlane) -> None:
+    """A Lease that was given to somebody else by hand ends the leader's term at its next look."""
+    leader, standby = replicas
+    taken = {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 2}}
+    control_plane.api.request("PATCH", LEASE, taken, content_type="application/merge-patch+json")
+    until(lambda: not leads(leader), seconds=10)
+    until(lambda: leads(leader) or leads(standby), seconds=15)
+    assert not (leads(leader) and leads(standby))
+    team.hand_out("nhs", days=20)
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])

@@ -1,0 +1,58 @@
+"""What computes shares the event loop: no turn of it is much longer than a slice."""
+
+import asyncio
+import time
+
+from clientcert.turns import Turns
+
+SLICE = 0.02
+STEP = 0.005
+
+
+def compute() -> None:
+    until = time.perf_counter() + STEP
+    while time.perf_counter() < until:
+        pass
+
+
+async def longest_turn(work) -> float:
+    """Seconds between two turns of the loop, at the worst, while `work` runs."""
+    working = asyncio.ensure_future(work)
+    longest, before = 0.0, time.perf_counter()
+    while not working.done():
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+async def steps(turns: Turns | None, done: list[int], number: int) -> None:
+    if turns:
+        await turns.next()
+    compute()
+    done.append(number)
+
+
+async def test_a_hundred_that_come_together_are_spread_over_many_turns():
+    turns, done = Turns(SLICE), []
+    together = await longest_turn(asyncio.gather(*(steps(None, [], n) for n in range(100))))
+    shared = await longest_turn(asyncio.gather(*(steps(turns, done, n) for n in range(100))))
+    assert sorted(done) == list(range(100))
+    assert shared < together / 4
+
+
+async def test_the_first_of_a_turn_need_not_wait():
+    turns, waited = Turns(SLICE), []
+    asyncio.get_running_loop().call_soon(waited.append, "a turn has passed")
+    await turns.next()
+    assert waited == []
+
+
+async def test_whoever_comes_late_in_a_turn_waits_for_another():
+    turns = Turns(SLICE)
+    await turns.next()
+    passed: list[str] = []
+    asyncio.get_running_loop().call_soon(passed.append, "a turn")
+    time.sleep(SLICE)
+    await turns.next()
+    assert passed == ["a turn"]
