@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import report
 from bench.etcd import Etcd
-from bench.fleet import Fleet
+from bench.fleet import Fleet, team_channels
 from bench.goals import Outcome, not_measured
 from bench.kubernetes import Kubernetes
 from bench.measuring import MEASURES
@@ -78,7 +78,10 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
 @asynccontextmanager
 async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
     """A new API server with what the operator needs on it, a Slack, and a watch on all that happens."""
-    with ControlPlane.start(directory / "control-plane") as control_plane, SlackServer().start() as slack:
+    with (
+        ControlPlane.start(directory / "control-plane") as control_plane,
+        SlackServer(channels=team_channels()).start() as slack,
+    ):
         control_plane.apply_kustomize(_ROOT / "deploy" / "kustomize" / "base")
         async with Kubernetes(control_plane) as kubernetes:
             statuses = Statuses()

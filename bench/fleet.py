@@ -15,7 +15,12 @@ from tools.certificates import CertificateAuthority, Issued, PrivateKey, make_pr
 API_VERSION = "clientcert.dev/v1alpha1"
 CERTIFICATES = f"/apis/{API_VERSION}/clientcertificates"
 NAMESPACES = tuple(f"consumers-{number}" for number in range(10))
+TEAMS = 8
+"""Teams in each namespace, each with a policy and a Slack channel of its own."""
+TEAM_CHANNEL = "team"
+"""The name of that channel in each policy, and so in statuses."""
 _YEAR_DAYS = 365
+_ALERT_DAYS = 30
 _STEP_DAYS = 37
 """Has no divisor in common with the year: any run of certificates is spread over all of it."""
 _JITTER_SECONDS = 1_800
@@ -35,10 +40,14 @@ class Fleet:
 
     def certificate(self, index: int, *, years_later: int = 0) -> Issued:
         """A new serial number each time; `years_later` makes it a renewal, with the same key."""
-        days = 1 + index * _STEP_DAYS % _YEAR_DAYS + years_later * _YEAR_DAYS
+        days = _days(index) + years_later * _YEAR_DAYS
         not_after = self.began + timedelta(days=days, hours=12, seconds=index % _JITTER_SECONDS)
         not_before = self.began - timedelta(days=_YEAR_DAYS)
         return self.authority.issue(consumer(index), not_before, not_after, private_key=self.private_key)
+
+    def expiring(self, size: int) -> list[int]:
+        """Those of the first `size` that are in their alert time, today or tomorrow."""
+        return [index for index in range(size) if _days(index) <= _ALERT_DAYS + 1]
 
     def secret(self, index: int) -> dict[str, Any]:
         return {
@@ -52,6 +61,43 @@ class Fleet:
     def secret_values(self, issued: Issued) -> dict[str, str]:
         """What `kubectl create secret tls` puts into one."""
         return {"tls.crt": _base64(issued.certificate_pem), "tls.key": _base64(issued.private_key_pem)}
+
+
+def team_channels() -> list[str]:
+    """The Slack channels of all teams."""
+    return [_channel(where, team) for where in NAMESPACES for team in range(TEAMS)]
+
+
+def team_objects(token: str) -> list[tuple[str, dict[str, Any]]]:
+    """The teams' policies and the token that they share, each with the path of its collection."""
+    objects: list[tuple[str, dict[str, Any]]] = []
+    for where in NAMESPACES:
+        secret = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "slack"}, "stringData": {"token": token}}
+        objects.append((f"/api/v1/namespaces/{where}/secrets", secret))
+        for team in range(TEAMS):
+            slack = {"channel": _channel(where, team), "tokenSecretRef": {"name": "slack", "key": "token"}}
+            channels = [{"name": TEAM_CHANNEL, "type": "Slack", "slack": slack}]
+            policy = {"kind": "CertificatePolicy", "apiVersion": API_VERSION, "metadata": {"name": _policy(team)}}
+            path = f"/apis/{API_VERSION}/namespaces/{where}/certificatepolicies"
+            objects.append((path, {**policy, "spec": {"alerts": {"channels": channels}}}))
+    return objects
+
+
+def policy_of(index: int) -> str:
+    """The policy of the team that a certificate belongs to."""
+    return _policy(index // len(NAMESPACES) % TEAMS)
+
+
+def _policy(team: int) -> str:
+    return f"team-{team}"
+
+
+def _channel(where: str, team: int) -> str:
+    return f"#{where}-team-{team}"
+
+
+def _days(index: int) -> int:
+    return 1 + index * _STEP_DAYS % _YEAR_DAYS
 
 
 def consumer(index: int) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.cores import confine
 from tools.control_plane import ControlPlane, OperatorProcess
 
 LONGEST_STALL = "clientcert_event_loop_longest_stall_seconds"
 RECONCILES = "clientcert_reconcile_duration_seconds_count"
 STATUS_WRITES = "clientcert_status_writes_total"
 QUEUE_DEPTH = "clientcert_queue_depth"
+WAITING = "clientcert_notifications_waiting"
 
 _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _OWN_BYTES = 64 * 1024
@@ -128,16 +130,22 @@ class OperatorRun:
 
 @asynccontextmanager
 async def running(
-    control_plane: ControlPlane, directory: Path, *, args: Sequence[str] = (), env: Mapping[str, str] | None = None
+    control_plane: ControlPlane,
+    directory: Path,
+    *,
+    args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    cores: frozenset[int] = frozenset(),
 ) -> AsyncIterator[OperatorRun]:
     """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
 
-    It is not waited for: a cold start is measured from the start of the process.
+    With `cores` it runs on these alone. It is not waited for: a cold start is measured from the start of the process.
     """
     began = time.monotonic()
     process = await asyncio.to_thread(
         OperatorProcess.start, control_plane, directory=directory, args=args, env=env or {}, ready_timeout=None
     )
+    confine(process.pid, cores)
     try:
         yield OperatorRun(process, began)
     finally:

@@ -40,6 +40,7 @@ class Scene:
     """How many ClientCertificates there are that read from Secrets."""
     cold_starts: dict[int, list[ColdStart]] = field(default_factory=dict)
     """What was seen of cold starts so far, by size: several goals look at the same ones."""
+    _has_teams: bool = False
     _created: Mapping[str, str] = field(default_factory=dict)
     """Each ClientCertificate as etcd had it before any operator saw it."""
     _began: float = field(default_factory=time.monotonic)
@@ -48,18 +49,18 @@ class Scene:
         print(f"[{time.monotonic() - self._began:6.1f} s] {words}", flush=True)
 
     def operator(
-        self, *, args: Sequence[str] = (), env: Mapping[str, str] | None = None
+        self,
+        *,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cores: frozenset[int] = frozenset(),
     ) -> AbstractAsyncContextManager[OperatorRun]:
-        return running(self.control_plane, self.directory, args=args, env=env)
+        return running(self.control_plane, self.directory, args=args, env=env, cores=cores)
 
     @property
     def slack_settings(self) -> dict[str, str]:
-        """The environment of an operator whose default channel is at the loopback Slack."""
-        return {
-            "CLIENTCERT_SLACK_TOKEN": self.slack.token,
-            "CLIENTCERT_SLACK_CHANNEL": next(iter(self.slack.channels.values())),
-            "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
-        }
+        """The environment of an operator for which Slack is the loopback server."""
+        return {"CLIENTCERT_SLACK_API_URL": self.slack.api_url}
 
     async def grow(self, size: int) -> None:
         """Create Secrets and ClientCertificates until there are so many of each."""
@@ -79,6 +80,21 @@ class Scene:
         self.size = size
         self._created = {**await self.etcd.values(_DECLARED), **self._created}
         await self.statuses.until(lambda: len(self.statuses.objects) == size, 60, "the watch to show all objects")
+
+    async def form_teams(self) -> None:
+        """Give each certificate that expires soon to a team, with its own policy and Slack channel."""
+        soon = self.fleet.expiring(self.size)
+        self.say(f"{len(soon)} certificates that expire soon are given to {len(fleet.team_channels())} teams")
+        if not self._has_teams:
+            for path, body in fleet.team_objects(self.slack.token):
+                await self.kubernetes.create(path, body)
+            self._has_teams = True
+
+        async def give(index: int) -> None:
+            path = f"{fleet.certificates_in(fleet.namespace(index))}/{fleet.consumer(index)}"
+            await self.kubernetes.merge_patch(path, {"spec": {"policyRef": {"name": fleet.policy_of(index)}}})
+
+        await all_of(give, soon)
 
     async def clear_statuses(self) -> None:
         """As if no operator had ever run: each ClientCertificate as it was created, and no Event."""
