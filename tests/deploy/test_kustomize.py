@@ -64,6 +64,7 @@ def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
     assert all(variable["valueFrom"]["secretKeyRef"]["optional"] for variable in container["env"])
 
 
-def test_two_never_run_at_once(deployment: dict[str, Any]) -> None:
-    """There is no leader election yet, and two would alert twice."""
-    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+def test_another_one_is_ready_to_take_over(deployment: dict[str, Any]) -> None:
+    """Two replicas, and nothing switches the election of one leader off."""
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["args"] == ["run"]
