@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LOCK   := requirements/dev.lock
 
-.PHONY: demo test lint bench lock control-plane clean
+.PHONY: demo test faults soak lint bench lock control-plane clean
 
 $(VENV)/.done: $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,14 @@ lint: $(VENV)/.done
 
 test: control-plane
 	$(BIN)/python -m pytest $(ARGS)
+
+# Every row of what may go wrong, with a table at the end; a part of it is in `test`, too.
+faults: control-plane
+	$(BIN)/python -m pytest tests/faults -m "not soak" --table $(ARGS)
+
+# What takes minutes: outages, days and cycles without end.
+soak: control-plane
+	$(BIN)/python -m pytest tests/faults -m soak --table $(ARGS)
 
 demo: control-plane
 	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)

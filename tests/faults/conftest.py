@@ -1,18 +1,73 @@
-"""The proxies between the operator and everything that it talks to."""
+"""The world of a scenario with its proxies, and the table of all scenarios."""
 
 import ssl
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from tests.control_plane.buckets import Backup, running_proxy
+from tests.control_plane.operators import OWN_CHANNEL
+from tests.control_plane.team import Team
 from tests.faults.proxy import FaultyProxy
-from tools.control_plane import ControlPlane
+from tests.faults.scenario import CHANNELS, World, seen_through
+from tests.faults.table import Table
+from tools.certificates import CertificateAuthority
+from tools.control_plane import ControlPlane, S3Server
+from tools.control_plane.s3_client import S3Client
+from tools.slack_server import SlackServer
+
+
+@pytest.fixture(scope="session")
+def workspace() -> Iterator[SlackServer]:
+    with SlackServer(channels=(OWN_CHANNEL, *(f"#{name}" for name in CHANNELS))).start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority.create("Integration CA")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3Client]]:
+    with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
+        client = S3Client(server)
+        yield server, client
+        client.close()
 
 
 @pytest.fixture
-def api_proxy(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
-    """In front of the API server, with its own certificate: for the operator it is the API server."""
+def world(
+    control_plane: ControlPlane,
+    namespace: str,
+    workspace: SlackServer,
+    authority: CertificateAuthority,
+    tmp_path_factory: pytest.TempPathFactory,
+    record_property: Callable[[str, object], None],
+) -> Iterator[World]:
+    """A team with its policy; no operator yet. What was counted goes into the table."""
+    with before(control_plane) as api_server, FaultyProxy(workspace.url).running() as slack:
+        world = World(
+            team=Team(control_plane, namespace, workspace, authority),
+            control_plane=seen_through(control_plane, api_server),
+            api_server=api_server,
+            slack=slack,
+            workspace=workspace,
+            directory=tmp_path_factory.mktemp("operators"),
+        )
+        world.policy()
+        try:
+            yield world
+        finally:
+            world.close()
+            tally = world.tally
+            record_property("counted", (tally.duplicates, len(tally.lost), world.recovered_after))
+
+
+@contextmanager
+def before(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
+    """A proxy in front of the API server, with its own certificate: for the operator it is the API server."""
     credentials = control_plane.directory / "credentials"
     server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_tls.load_cert_chain(credentials / "apiserver.crt", credentials / "apiserver.key")
@@ -22,6 +77,23 @@ def api_proxy(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def behind_proxy(control_plane: ControlPlane, api_proxy: FaultyProxy) -> ControlPlane:
-    """The control plane as an operator sees it that goes through the proxy."""
-    return replace(control_plane, url=api_proxy.url)
+def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
+    """The team's backup bucket, with the proxy that counts and can refuse."""
+    server, client = s3
+    with running_proxy(server) as proxy:
+        yield Backup(world.team, server, client, proxy)
+        world.close()  # whoever polls the bucket ends before it does
+
+
+@pytest.fixture(autouse=True)
+def rows(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """Each test's rows, for the table."""
+    record_property("rows", [mark.args for mark in request.node.iter_markers("row")])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", action="store_true", help="print a line for each scenario at the end")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Table())

@@ -26,7 +26,7 @@ from yarl import URL
 _START_SECONDS = 10.0
 _LONGEST_LINE = 8 * 1024 * 1024
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "content-encoding", "keep-alive"})
-_OWN = frozenset({"host", "accept-encoding", "content-length", "transfer-encoding", "connection"})
+_OWN = frozenset({"accept-encoding", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True)

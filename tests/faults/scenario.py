@@ -1,0 +1,309 @@
+"""The language of the scenarios: a world in which alerts fall due, things go wrong, and what was told is counted.
+
+    @row(1, "API server refuses connections for 5 s")
+    def test_refused(world: World) -> None:
+        world.operator_starts()
+        world.hand_out("nhs", days=14, falls_due_in=3)   # stage 15 at once, stage 14 in three seconds
+        world.all_is_told()
+        world.api_server.refuse()
+        world.passes(5)
+        world.fault_ends()                               # from here the time to recover is measured
+        world.all_is_told(within=10)                     # nothing lost, nothing repeated, and status says so
+
+The operator is a process, under its own ServiceAccount, and goes through proxies to API server and Slack.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.control_plane.operators import OWN_CHANNEL, Operator
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import POLL_SECONDS, until
+from tests.faults.proxy import FaultyProxy
+from tests.faults.tally import CLOSING, DAY, Key, Tally, serial_told, stage_at, stage_told
+from tests.scenarios import certificate_policy, secret, slack_channel
+from tools.certificates import Issued
+from tools.control_plane import ControlPlane, OperatorProcess
+from tools.slack_server import Posted, SlackServer
+
+TEAM, ON_CALL = "team", "on-call"
+CHANNELS = (TEAM, ON_CALL)
+"""Of the policy `alerts`; each is also the name of a channel in Slack, with `#`."""
+POLICY, TOKEN_SECRET = "alerts", "slack"
+PATIENCE_SECONDS = 30.0
+_SOON = timedelta(minutes=10)
+_NOTICED_SECONDS = 2.0
+"""After an alert fell due the operator has seen it."""
+_IN_TIME = timedelta(seconds=30)
+"""A message whose stage was the latest so long ago, or will be so soon, is no stray."""
+
+
+def row(number: int, words: str) -> pytest.MarkDecorator:
+    """Which row of faults.md a test shows, and what was done. A test may have several."""
+    return pytest.mark.row(number, words)
+
+
+@dataclass
+class _Handed:
+    """An object, and the certificates that were put where it looks, the latest last."""
+
+    uid: str
+    issued: list[Issued]
+    channels: tuple[str, ...]
+
+
+@dataclass
+class World:
+    """One team with two channels, and the operator that serves its namespace."""
+
+    team: Team
+    control_plane: ControlPlane
+    """As the operator sees it: through `api_server`."""
+    api_server: FaultyProxy
+    slack: FaultyProxy
+    """Between the operator and `workspace`."""
+    workspace: SlackServer
+    directory: Path
+    tally: Tally = field(default_factory=Tally)
+    recovered_after: float | None = None
+    """Seconds from the last `fault_ends` until all was told; None before."""
+    operator: Operator = field(init=False)
+    """The one that runs, or the last that did."""
+    later: timedelta = timedelta(0)
+    """How far the operator's clock is ahead, from its next start on."""
+    _handed: dict[str, _Handed] = field(default_factory=dict)
+    _clocks: list[tuple[datetime, timedelta]] = field(default_factory=list)
+    _seen: int = 0
+    _ended: float = field(default_factory=time.monotonic)
+    _running: list[Operator] = field(default_factory=list)
+
+    # The operator.
+
+    def operator_starts(
+        self, *flags: str, elected: bool = True, ready: bool = True, settings: Mapping[str, str] | None = None
+    ) -> Operator:
+        """Run one. `elected=False` where it will be killed: its Lease would be held for half a minute."""
+        self._clocks.append((datetime.now(UTC), self.later))
+        arguments = [*flags, "--log-format", "text"]
+        arguments += [] if "--namespace" in flags else ["--namespace", self.team.namespace]
+        arguments += [] if elected else ["--no-leader-election"]
+        arguments += [f"--clock-offset={self.later.total_seconds():.0f}s"] if self.later else []
+        process = OperatorProcess.start(
+            self.control_plane,
+            directory=self.directory,
+            args=arguments,
+            env={
+                "CLIENTCERT_SLACK_TOKEN": self.workspace.token,
+                "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
+                "CLIENTCERT_SLACK_API_URL": f"{self.slack.url}/api/",
+                "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
+                **(settings or {}),
+            },
+            ready_timeout=PATIENCE_SECONDS if ready else None,
+        )
+        self.operator = Operator(process)
+        self._running.append(self.operator)
+        return self.operator
+
+    def operator_stops(self) -> None:
+        """SIGTERM; it must end with 0."""
+        self._running.remove(self.operator)
+        assert self.operator.process.stop() == 0
+
+    def operator_is_killed(self) -> None:
+        """SIGKILL."""
+        self._running.remove(self.operator)
+        self.operator.process.kill()
+
+    def a_day_passes(self) -> None:
+        """For the operator that is started next; none runs meanwhile."""
+        assert not self._running, "a clock is moved only while no operator looks at it"
+        self.later += DAY
+
+    # What is declared.
+
+    def policy(self, *channels: str, **alerts: Any) -> None:
+        """The policy that everything refers to; these channels, with the team's token, instead of both."""
+        self.team.apply(
+            secret(TOKEN_SECRET, token=self.workspace.token),
+            certificate_policy(
+                POLICY, *(slack_channel(name, f"#{name}", TOKEN_SECRET) for name in channels or CHANNELS), **alerts
+            ),
+        )
+
+    def hand_out(
+        self, name: str, *, days: int, falls_due_in: float | None = None, channels: tuple[str, ...] = CHANNELS
+    ) -> Issued:
+        """A certificate in a Secret, and the object that looks at it; it expires "within the next `days` days".
+
+        So the alert of that stage is due at once; or in so many seconds, and until then that of the day before. 0 days:
+        it expired twelve hours ago.
+        """
+        issued = self.issue(name, days=days, falls_due_in=falls_due_in)
+        self.team.put(name, issued)
+        self.declare(name, issued, channels=channels)
+        return issued
+
+    def issue(self, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
+        """The certificate that `hand_out` hands out."""
+        shift = timedelta(hours=-12) if falls_due_in is None else timedelta(seconds=falls_due_in)
+        ends = self.now() + days * DAY + shift
+        return self.team.issue(name, days=(ends.replace(microsecond=0) - self.team.began) / DAY)
+
+    def declare(self, name: str, issued: Issued, *, channels: tuple[str, ...] = CHANNELS, **spec: Any) -> None:
+        """An object that looks at this certificate; the source is the Secret unless `spec` says otherwise."""
+        self.team.declare(name, **{"policyRef": {"name": POLICY}} | spec)
+        uid = self.team.get("ClientCertificate", name)["metadata"]["uid"]
+        self._handed[name] = _Handed(uid, [issued], channels)
+
+    def renew(self, name: str, *, days: int = 365) -> Issued:
+        """Another certificate takes the place of the last one, in its Secret."""
+        issued = self.issue(name, days=days)
+        self.team.put(name, issued)
+        self.replaced(name, issued)
+        return issued
+
+    def replaced(self, name: str, issued: Issued) -> None:
+        """For a certificate that was put elsewhere than into a Secret."""
+        self._handed[name].issued.append(issued)
+
+    def forget(self, name: str) -> None:
+        """Nothing more is due about it: it was deleted, or is not looked at any more."""
+        self._handed.pop(name)
+
+    # Time, and what went wrong.
+
+    def now(self) -> datetime:
+        """By the operator's clock."""
+        return datetime.now(UTC) + self.later
+
+    def passes(self, seconds: float, *, until_due: str = "") -> None:
+        """Nothing else happens meanwhile: this is how long a fault lasts, or how long silence is shown.
+
+        With `until_due` longer, if that certificate's next alert would fall due only later.
+        """
+        if until_due:
+            left = (self._handed[until_due].issued[-1].not_after - self.now()) % DAY
+            assert left < _SOON, f"the alert of {until_due} fell due before the fault began"
+            seconds = max(seconds, left.total_seconds() + _NOTICED_SECONDS)
+        time.sleep(seconds)
+
+    def fault_ends(self) -> None:
+        """All proxies are well again, and so is Slack; the time to recover is counted from here."""
+        for proxy in (self.api_server, self.slack):
+            proxy.recover()
+        self.workspace.recover()
+        self.mended()
+
+    def mended(self) -> None:
+        """Somebody else has mended it: the time to recover is counted from here."""
+        self._ended = time.monotonic()
+
+    # What must hold.
+
+    def all_is_told(self, within: float = PATIENCE_SECONDS, *, repeats: int = 0) -> None:
+        """Wait until all that is due was delivered and is in the statuses; nothing arrived more often than it may."""
+        deadline = time.monotonic() + within
+        while (owed := self._owed()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self.recovered_after = time.monotonic() - self._ended
+        assert self.tally.shown(owed) == [], "due, and not told and recorded in time"
+        self.nothing_is_repeated(repeats)
+
+    def nothing_is_repeated(self, repeats: int = 0) -> None:
+        """Nothing arrived twice (but for so many), and nothing that was not due."""
+        self.count()
+        assert self.tally.strays == []
+        assert self.tally.duplicates <= repeats, self.tally.shown(self.tally.repeated)
+
+    def is_silent_for(self, seconds: float) -> None:
+        """Nothing more is sent."""
+        before = self.count().delivered.total()
+        self.passes(seconds)
+        assert self.count().delivered.total() == before
+
+    def count(self) -> Tally:
+        """Take over what has arrived in Slack since the last time."""
+        messages = tuple(self.workspace.messages)
+        for posted in messages[self._seen :]:
+            if not posted.thread_ts:
+                self._take(posted)
+        self._seen = len(messages)
+        return self.tally
+
+    def waits_until_told(self, name: str, channel: str, times: int = 1) -> None:
+        """Wait for so many messages about it in one channel, recorded or not."""
+        until(lambda: self.told(name, channel), lambda count: count >= times, PATIENCE_SECONDS)
+
+    def told(self, name: str, channel: str) -> int:
+        """How many messages about it stand in one channel."""
+        return len(self.team.messages(name, f"#{channel}"))
+
+    def close(self) -> None:
+        """End what still runs, and take away what was declared."""
+        for proxy in (self.api_server, self.slack):
+            proxy.recover()
+        self.workspace.recover()
+        for operator in tuple(self._running):
+            operator.process.stop()
+        self.count()
+        self.team.leave()
+
+    def _owed(self) -> set[Key]:
+        """What is due now and not yet told, or told and not yet recorded."""
+        self.count()
+        owed = set()
+        for name, handed in self._handed.items():
+            for key in self._due(handed):
+                self.tally.due.add(key)
+                if not self.tally.delivered[key] or not self._is_recorded(name, key):
+                    owed.add(key)
+        return owed | self.tally.lost
+
+    def _due(self, handed: _Handed) -> list[Key]:
+        """The latest stage of the latest certificate, and the closing messages of those before it."""
+        latest = handed.issued[-1]
+        stage = stage_at(latest.not_after, self.now())
+        due = [self._key(handed, latest, stage, channel) for channel in handed.channels] if stage <= 30 else []
+        if len(handed.issued) > 1:
+            before = {key.channel for key in self.tally.delivered if key.fingerprint == _print(handed.issued[-2])}
+            due += [self._key(handed, latest, CLOSING, channel) for channel in handed.channels if channel in before]
+        return due
+
+    def _is_recorded(self, name: str, key: Key) -> bool:
+        record = self.team.channel(name, key.channel)
+        same = record.get("fingerprintSHA256") == key.fingerprint
+        return same and (key.stage is CLOSING or record.get("stage") == key.stage)
+
+    def _take(self, posted: Posted) -> None:
+        for name, handed in self._handed.items():
+            if f" {self.team.consumer(name)} " in posted.text:
+                stage, serial = stage_told(posted.text), serial_told(posted)
+                issued = next((each for each in handed.issued if each.serial_number_hex == serial), None)
+                if issued is None or not self._was_due(issued, stage, posted.time):
+                    self.tally.strays.append(f"{posted.channel}: {posted.text}")
+                else:
+                    self.tally.delivered[self._key(handed, issued, stage, posted.channel.removeprefix("#"))] += 1
+
+    def _was_due(self, issued: Issued, stage: int | None, moment: datetime) -> bool:
+        later = next((later for since, later in reversed(self._clocks) if since <= moment), timedelta(0))
+        times = (moment + later - _IN_TIME, moment + later, moment + later + _IN_TIME)
+        return stage is CLOSING or stage in {stage_at(issued.not_after, time) for time in times}
+
+    def _key(self, handed: _Handed, issued: Issued, stage: int | None, channel: str) -> Key:
+        return Key(handed.uid, _print(issued), stage, channel)
+
+
+def _print(issued: Issued) -> str:
+    return issued.fingerprint_sha256
+
+
+def seen_through(control_plane: ControlPlane, proxy: FaultyProxy) -> ControlPlane:
+    """The control plane as an operator sees it that goes through the proxy."""
+    return replace(control_plane, url=proxy.url)

@@ -1,0 +1,85 @@
+"""Counts what was due and what arrived: the invariants of faults.md as figures.
+
+The key of a notification is (object, certificate, stage, channel). Every due key is delivered in the end, and once;
+and nothing is delivered that was not due when it was.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tools.slack_server import Posted
+
+DAY = timedelta(days=1)
+_SERIAL = re.compile(r"^Serial number[\n:] ?([0-9a-f]+)", re.MULTILINE)
+_EXPIRING = re.compile(r"will expire within the next (\d+) days$")
+_EXPIRED = re.compile(r"expired on [0-9-]+, (?:(\d+) days? ago|less than a day ago)")
+_CLOSING = re.compile(r"(?:was replaced by|can be read now:) serial number ([0-9a-f]+),")
+CLOSING = None
+"""The stage of a closing message."""
+
+
+class Key(NamedTuple):
+    """What is told once: about which certificate of which object, at which point of the schedule, where."""
+
+    uid: str
+    fingerprint: str
+    stage: int | None
+    """Days before notAfter as status has them; None for the closing message of the certificate's predecessor."""
+    channel: str
+
+
+def stage_at(not_after: datetime, now: datetime) -> int:
+    """The latest stage of a daily schedule: 0 in the last 24 hours, -1 in the first after notAfter."""
+    days = -((now - not_after) // DAY)
+    return days if days > 1 else 0 if not_after > now else days - 1
+
+
+def stage_told(text: str) -> int | None:
+    """The stage that a sentence speaks of; raises ValueError for a sentence that nobody knows."""
+    if found := _EXPIRING.search(text):
+        return 0 if found[1] == "1" else int(found[1])
+    if found := _EXPIRED.search(text):
+        return -int(found[1] or 0) - 1
+    if _CLOSING.search(text):
+        return CLOSING
+    raise ValueError(f"neither alert nor closing message: {text}")
+
+
+def serial_told(posted: Posted) -> str:
+    """The serial number of the certificate that a message is about, as status has it."""
+    closing = _CLOSING.search(posted.text)
+    found = closing or next(filter(None, map(_SERIAL.search, posted.texts())), None)
+    return found[1] if found else ""
+
+
+@dataclass
+class Tally:
+    """Grows while a scenario goes on."""
+
+    due: set[Key] = field(default_factory=set)
+    """What was due at some moment when all had to be delivered."""
+    delivered: Counter[Key] = field(default_factory=Counter)
+    strays: list[str] = field(default_factory=list)
+    """Sentences that were not due when they arrived."""
+
+    @property
+    def lost(self) -> set[Key]:
+        """Due, and not delivered."""
+        return {key for key in self.due if not self.delivered[key]}
+
+    @property
+    def repeated(self) -> Counter[Key]:
+        """Delivered more than once, and how often too often."""
+        return Counter({key: count - 1 for key, count in self.delivered.items() if count > 1})
+
+    @property
+    def duplicates(self) -> int:
+        return self.repeated.total()
+
+    def shown(self, keys: Iterable[Key]) -> list[str]:
+        """For the words of a failing test."""
+        return sorted(f"{key.channel}: stage {key.stage} of {key.uid[:8]}/{key.fingerprint[:8]}" for key in keys)
