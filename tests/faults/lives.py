@@ -1,0 +1,248 @@
+"""One short life of a team, to be lived again and again, each time with the operator killed at another point.
+
+Two certificates, told to a bot's channel, to a webhook and in Events: both are alerted, one is renewed, a day is
+missed, and the other one is alerted again.
+"""
+
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.control_plane.operators import Operator, alarming_lines
+from tests.control_plane.sentences import expiring, replaced
+from tests.control_plane.team import DAY, Team
+from tests.faults.conftest import before
+from tests.faults.kill_switch import KillSwitch, Side
+from tests.faults.proxy import FaultyProxy
+from tests.faults.scenario import seen_through
+from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
+from tools.certificates import Issued
+from tools.control_plane import OperatorProcess
+
+Stage = int | str
+Key = tuple[str, Stage, str]
+"""Of a notification: certificate, stage or CLOSING, channel. There is one object and one replacement of each name."""
+
+RENEWED, KEPT, CLOSING = "nhs", "moj", "closing"
+PLOT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
+"""What each channel is owed of each certificate, in this order."""
+CHANNELS = ("bot", "hook", "events")
+DUE: frozenset[Key] = frozenset((name, stage, each) for name in PLOT for stage in PLOT[name] for each in CHANNELS)
+MISSED = 2 * DAY
+_PATIENCE_SECONDS = 90.0
+_POLL_SECONDS = 0.1
+_QUIET_SECONDS = 0.6
+_KILLED = -9
+_OF_THE_MOMENT = re.compile(r"Time$|^threadRef$")
+
+
+@dataclass(frozen=True)
+class Theatre:
+    """What all lives share: the servers, and the certificates."""
+
+    team: Team
+    """Each life replaces the namespace by its own."""
+    directory: Path
+    old: Mapping[str, Issued]
+    new: Issued
+
+
+@dataclass(frozen=True)
+class Life:
+    """How one life ended."""
+
+    killed: bool
+    points: int
+    """How many writes and sends there were."""
+    delivered: Counter[Key]
+    order: Mapping[tuple[str, str], list[Stage]]
+    """What stood in Slack about a certificate in a channel, in the order of arrival."""
+    in_flight: frozenset[Key]
+    """Delivered when the operator was killed, and in no status."""
+    statuses: Mapping[str, Any]
+    """At the end, without times."""
+
+    @property
+    def lost(self) -> frozenset[Key]:
+        return DUE - frozenset(self.delivered)
+
+    @property
+    def duplicates(self) -> int:
+        return self.delivered.total() - len(self.delivered)
+
+    def faults(self, undisturbed: "Life") -> list[str]:
+        """The invariants that were broken, in words."""
+        found = [f"lost: {key}" for key in self.lost]
+        found += [f"never due: {key}" for key in frozenset(self.delivered) - DUE]
+        found += [
+            f"sent {count} times, in flight {'once' if key in self.in_flight else 'never'}: {key}"
+            for key, count in self.delivered.items()
+            if count > 1 + (key in self.in_flight)
+        ]
+        found += [
+            f"out of order: {place}: {stages}"
+            for place, stages in self.order.items()
+            if stages != sorted(stages, key=PLOT[place[0]].index)
+        ]
+        if self.statuses != undisturbed.statuses:
+            found.append(f"another end: {self.statuses} instead of {undisturbed.statuses}")
+        return found
+
+
+def channels_of(number: int, side: Side) -> tuple[str, str]:
+    """Where the bot and the webhook of this life post: Slack takes only so much a second in one channel."""
+    return f"#bot-{side}-{number}", f"#hook-{side}-{number}"
+
+
+def live(theatre: Theatre, number: int, side: Side) -> Life:
+    """Live through the plot, with the operator killed there; 0: nowhere."""
+    with ExitStack() as stack:
+        living = _Living(theatre, KillSwitch(number, side), channels_of(number, side), stack)
+        living.through_the_plot()
+        return living.end()
+
+
+class _Living:
+    def __init__(self, theatre: Theatre, switch: KillSwitch, channels: tuple[str, str], stack: ExitStack) -> None:
+        self._theatre, self._switch = theatre, switch
+        self._team = team = replace(theatre.team, namespace=f"life-{uuid.uuid4().hex[:12]}")
+        self._places = dict(zip(channels, ("bot", "hook"), strict=True))
+        api = stack.enter_context(before(team.control_plane))
+        self._slack = stack.enter_context(FaultyProxy(team.slack.url).running())
+        switch.put_on(api, self._slack)
+        self._control_plane = seen_through(team.control_plane, api)
+        self._sentences = {expiring(name, 20): (name, 20) for name in PLOT}
+        self._sentences |= {expiring(KEPT, 18): (KEPT, 18), replaced(RENEWED, theatre.new): (RENEWED, CLOSING)}
+        self._later = timedelta(0)
+        self._of_the_first_day: Counter[tuple[str, str]] = Counter()
+        self._in_flight: frozenset[Key] = frozenset()
+        self._stack = stack
+
+    def through_the_plot(self) -> None:
+        team, (bot, hook) = self._team, self._places
+        webhook = team.slack.webhook_url(hook).replace(team.slack.url, self._slack.url)
+        team.control_plane.create_namespace(team.namespace)
+        team.apply(
+            secret("slack", token=team.slack.token, url=webhook),
+            certificate_policy("team", slack_channel("bot", bot, "slack"), slack_webhook("hook", "slack")),
+        )
+        for name, issued in self._theatre.old.items():
+            team.put(name, issued)
+            team.apply(client_certificate(name, policyRef={"name": "team"}))
+        self._start()
+        self._until({RENEWED: 20, KEPT: 20})
+        team.put(RENEWED, self._theatre.new)
+        self._stop_after({RENEWED: CLOSING, KEPT: 20})
+        self._of_the_first_day = self._events()
+        self._later = MISSED
+        self._start()
+        self._stop_after({RENEWED: CLOSING, KEPT: 18})
+
+    def end(self) -> Life:
+        return Life(
+            killed=self._switch.has_fired,
+            points=self._switch.count,
+            delivered=self._delivered(),
+            order={(name, place): self._told(name, place) for name in PLOT for place in self._places},
+            in_flight=self._in_flight,
+            statuses={name: _lasting(self._team.status(name)) for name in PLOT}
+            | {"team": _lasting(self._team.status("team", "CertificatePolicy"))},
+        )
+
+    # The operator, started again when it was killed.
+
+    def _start(self) -> None:
+        later = [f"--clock-offset={self._later.total_seconds():.0f}s"] if self._later else []
+        self._process = OperatorProcess.start(
+            self._control_plane,
+            directory=self._theatre.directory,
+            args=["--log-format", "text", "--no-leader-election", "--namespace", self._team.namespace, *later],
+            env={"CLIENTCERT_SLACK_API_URL": f"{self._slack.url}/api/", "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1"},
+            ready_timeout=None,
+        )
+        self._stack.callback(self._process.kill)
+        self._switch.victim = self._process
+
+    def _start_again(self) -> None:
+        assert (self._process.process.returncode, self._switch.has_fired) == (_KILLED, True), self._process.log_text()
+        self._switch.open_again()
+        self._in_flight = frozenset(self._delivered()) - self._recorded()
+        self._start()
+
+    def _until(self, stages: Mapping[str, Stage]) -> None:
+        """All channels are recorded as told of these stages, and nothing more is being done."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        awaited = {(name, stage, channel) for name, stage in stages.items() for channel in CHANNELS}
+        while not (awaited <= self._recorded() and self._is_quiet()):
+            if self._process.process.returncode is not None:
+                self._start_again()
+            assert time.monotonic() < deadline, (awaited - self._recorded(), self._process.log_text())
+            time.sleep(_POLL_SECONDS)
+
+    def _stop_after(self, stages: Mapping[str, Stage]) -> None:
+        self._until(stages)
+        exit_code = self._process.stop()
+        if exit_code == _KILLED:
+            self._start_again()
+            self._until(stages)
+            exit_code = self._process.stop()
+        assert (exit_code, alarming_lines(self._process.log_text())) == (0, [])
+
+    def _is_quiet(self) -> bool:
+        operator = Operator(self._process)
+        try:
+            before = operator.looks
+            time.sleep(_QUIET_SECONDS)
+            return operator.looks == before and operator.metric("clientcert_queue_depth") == 0
+        except OSError:  # it does not listen yet, or no more
+            return False
+
+    # What came of it.
+
+    def _told(self, name: str, place: str) -> list[Stage]:
+        posted = [each for each in tuple(self._team.slack.messages) if each.channel == place and not each.thread_ts]
+        return [stage for each in posted for found, stage in [self._sentences[each.text]] if found == name]
+
+    def _events(self) -> Counter[tuple[str, str]]:
+        """How often each was said: by name of the certificate and reason."""
+        events = self._team.items("Event")
+        return Counter({(each["involvedObject"]["name"], each["reason"]): each["count"] for each in events})
+
+    def _delivered(self) -> Counter[Key]:
+        found = Counter(
+            (name, stage, channel)
+            for name in PLOT
+            for place, channel in self._places.items()
+            for stage in self._told(name, place)
+        )
+        first, second = (self._of_the_first_day, self._events()) if self._later else (self._events(), Counter())
+        for said, stage in ((first, 20), (second - first, 18)):
+            for (name, reason), count in said.items():
+                found[name, {"Expiring": stage, "Renewed": CLOSING}.get(reason, reason), "events"] += count
+        return found
+
+    def _recorded(self) -> frozenset[Key]:
+        found = set()
+        for name, stages in PLOT.items():
+            for channel in CHANNELS:
+                record = self._team.channel(name, channel)
+                if record:
+                    latest = stages.index(record.get("stage", CLOSING))
+                    found |= {(name, stage, channel) for stage in stages[: latest + 1]}
+        return frozenset(found)
+
+
+def _lasting(value: Any) -> Any:
+    """A status without what differs from one life to the next."""
+    if isinstance(value, dict):
+        return {name: _lasting(item) for name, item in value.items() if not _OF_THE_MOMENT.search(name)}
+    if isinstance(value, list):
+        return sorted((_lasting(item) for item in value), key=str)
+    return value
