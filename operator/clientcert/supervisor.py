@@ -11,7 +11,7 @@ from typing import Any
 
 import kopf
 
-from clientcert.handlers.kopf_registry import kopf_settings
+from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf_settings
 from clientcert.health import HealthServer
 from clientcert.kube.watch import SecretWatch
 from clientcert.metrics import Metrics
@@ -94,6 +94,7 @@ class Supervisor:
                 tasks = await kopf.spawn_tasks(
                     registry=self._new_registry(),
                     settings=kopf_settings(),
+                    identity=KOPF_IDENTITY,
                     clusterwide=not namespace,
                     namespaces=[namespace] if namespace else (),
                     ready_flag=ready,

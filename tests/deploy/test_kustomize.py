@@ -42,15 +42,32 @@ def test_the_pod_is_admitted_where_only_restricted_pods_are(
 
 
 def test_the_container(deployment: dict[str, Any]) -> None:
-    """It writes nowhere but to /tmp, and is asked on its one port whether it is well."""
+    """It is asked on its one port whether it is well."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["run"]
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     assert "memory" in container["resources"]["limits"]
+
+
+def test_the_container_has_no_right_on_its_node(deployment: dict[str, Any]) -> None:
+    """tests/control_plane/test_security_process.py runs the operator just so: nowhere to write, nothing to be."""
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert (pod.get("volumes"), container.get("volumeMounts")) == (None, None)
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
 def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:

@@ -7,7 +7,11 @@ is gone (docs/decisions/finalizers.md). It asks a part of its registry whether o
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 from kopf._core.intents.registries import SpawningRegistry
+
+KOPF_IDENTITY = Identity("clientcert-operator")
+"""Told to peers, of which kopf has none here. By itself it asks for its user's name, and that of a pod has none."""
 
 
 class RegistryWithoutFinalizers(kopf.OperatorRegistry):
