@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import report
+from bench.crowd import slack_channels
 from bench.etcd import Etcd
 from bench.fleet import Fleet, team_channels
 from bench.goals import Outcome, not_measured
 from bench.kubernetes import Kubernetes
+from bench.measures import month, rush
 from bench.measuring import MEASURES
 from bench.scene import Scene
 from bench.sizes import Sizes
@@ -78,9 +80,11 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
 @asynccontextmanager
 async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
     """A new API server with what the operator needs on it, a Slack, and a watch on all that happens."""
+    crowds = ((rush.NAMESPACE, rush.CHANNELS), (month.NAMESPACE, month.CHANNELS))
+    channels = [*team_channels(), *(name for crowd in crowds for name in slack_channels(*crowd))]
     with (
         ControlPlane.start(directory / "control-plane") as control_plane,
-        SlackServer(channels=team_channels()).start() as slack,
+        SlackServer(channels=channels).start() as slack,
     ):
         control_plane.apply_kustomize(_ROOT / "deploy" / "kustomize" / "base")
         async with Kubernetes(control_plane) as kubernetes:

@@ -21,6 +21,7 @@ TEAM_CHANNEL = "team"
 """The name of that channel in each policy, and so in statuses."""
 _YEAR_DAYS = 365
 _ALERT_DAYS = 30
+A_YEAR = timedelta(days=_YEAR_DAYS)
 _STEP_DAYS = 37
 """Has no divisor in common with the year: any run of certificates is spread over all of it."""
 _JITTER_SECONDS = 1_800

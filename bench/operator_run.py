@@ -136,6 +136,7 @@ async def running(
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     cores: frozenset[int] = frozenset(),
+    program: Sequence[str] = ("clientcert", "run"),
 ) -> AsyncIterator[OperatorRun]:
     """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
 
@@ -143,7 +144,13 @@ async def running(
     """
     began = time.monotonic()
     process = await asyncio.to_thread(
-        OperatorProcess.start, control_plane, directory=directory, args=args, env=env or {}, ready_timeout=None
+        OperatorProcess.start,
+        control_plane,
+        directory=directory,
+        args=args,
+        env=env or {},
+        ready_timeout=None,
+        program=program,
     )
     confine(process.pid, cores)
     try:

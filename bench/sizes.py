@@ -21,6 +21,12 @@ class Sizes:
     """Secrets of 1 MiB that nobody refers to."""
     rounds: int = 2
     """Cold starts of each side."""
+    rush: int = 1_000
+    """Certificates that fall due at the same second."""
+    month: int = 1_000
+    """Certificates that live through a month."""
+    days: int = 30
+    """Of that month."""
 
     @classmethod
     def scaled_to(cls, large: int) -> "Sizes":
@@ -29,4 +35,15 @@ class Sizes:
     @classmethod
     def quick(cls) -> "Sizes":
         """To see that the bench works: its figures mean nothing."""
-        return cls(small=100, large=1_000, bucket=200, polls=2, renewals=40, unrelated=20, rounds=1)
+        return cls(
+            small=100,
+            large=1_000,
+            bucket=200,
+            polls=2,
+            renewals=40,
+            unrelated=20,
+            rounds=1,
+            rush=100,
+            month=50,
+            days=10,
+        )

@@ -63,13 +63,13 @@ async def have_told(scene: Scene) -> None:
         await scene.statuses.quiet(3)
 
 
-async def looked_at_all(run: OperatorRun, size: int, seconds: float = 180) -> None:
-    """Wait until it has looked at so many certificates and none is waiting."""
+async def looked_at_all(run: OperatorRun, size: float, seconds: float = 180) -> float:
+    """Wait until it has looked so often and nothing waits any more; how often it has looked."""
     async with asyncio.timeout(seconds):
         while True:
             own = (await run.scrape()).own
             if own[RECONCILES] >= size and own[QUEUE_DEPTH] == 0 and own[WAITING] == 0:
-                return
+                return own[RECONCILES]
             await asyncio.sleep(2)
 
 

@@ -50,17 +50,20 @@ DEFAULT_NAMESPACE = "clientcert-system"
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
-    """Run the operator until it is told to stop."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
+    """Run the operator until it is told to stop. `clock` is the wall clock, in any time zone."""
     configure_logging(settings.log_format, settings.log_level)
     if settings.clock_offset:
         logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
     gc.set_threshold(*_COLLECTIONS)
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings, lambda: clock() + settings.clock_offset))
 
 
-async def _run(settings: Settings) -> None:
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC) + settings.clock_offset  # noqa: E731
+async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     client = KubeClient(
         partial(
             load_connection,
@@ -149,7 +152,7 @@ async def _engine(
     metrics.queue_depth.set_function(lambda: scheduler.depth)
     metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
     metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
-    scheduler = Scheduler(reconciler.reconcile, clock, store.clock_was_set, metrics)
+    scheduler = Scheduler(reconciler.reconcile, store.urgency, clock, store.clock_was_set, metrics)
     poller = StorePoller(store, stores, client, clock, metrics)
     resync = Resync(store, client, settings.namespaces, leadership, clock)
     return Engine(store, scheduler, poller, resync, stores, leadership, client, clock)

@@ -38,12 +38,14 @@ class OperatorProcess:
         env: Mapping[str, str] = _NOTHING,
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
         ready_timeout: float | None = 30,
+        program: Sequence[str] = ("clientcert", "run"),
     ) -> Self:
         """Run it with `args` and with nothing in its environment but `env`, PATH and where its credentials are.
 
         The ServiceAccount must exist, with the RBAC that is to be tested. Returns when /readyz says 200, or
         at once if `ready_timeout` is None; raises ControlPlaneError with the end of the log if it does not.
-        Log and kubeconfig go into `directory`; several operators may share one.
+        `program` is a module and its first arguments. Log and kubeconfig go into `directory`, which several
+        operators may share.
         """
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,7 @@ class OperatorProcess:
 
         def start() -> tuple[ChildProcess, int]:
             port = free_port()
-            command = [sys.executable, "-m", "clientcert", "run", "--port", str(port), *args]
+            command = [sys.executable, "-m", *program, "--port", str(port), *args]
             log_path = directory / f"{name}.log"
             process = ChildProcess.start(command, log_path=log_path, env=environment, cwd=directory)
             if ready_timeout is not None:

@@ -56,7 +56,7 @@ class Engine:
     async def _work_while_leading(self) -> None:
         """Everything is judged anew at the beginning of a term: another may have led meanwhile."""
         async for lost in self.leadership.terms():
-            for key in self.store.most_urgent_first():
+            for key in tuple(self.store.certificates):
                 self.scheduler.wake(key)
             working = asyncio.create_task(self.scheduler.run())
             losing = asyncio.create_task(lost.wait())

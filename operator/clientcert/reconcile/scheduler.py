@@ -1,11 +1,14 @@
-"""Decides when each certificate is looked at: one queue, one clock, a bound on how many at once, never two of the same.
+"""Decides when each certificate is looked at.
 
+One queue with the most urgent first, one clock, a bound on how many at once, and never the same one twice at once.
 The wall clock is read again four times a second: a machine that slept, or a clock that was set, is noticed at once.
 """
 
 import asyncio
 import heapq
+import itertools
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -21,8 +24,11 @@ CLOCK_JUMP_SECONDS = 30.0
 ROUNDING = timedelta(seconds=1)
 """What falls due at an instant is done just after it, when everything that changes at that instant has changed."""
 _SLOWEST_RETRY_SECONDS = 300.0
+_FEW = 100
 
 Work = Callable[[ObjectKey], Awaitable[datetime | None]]
+_Waiting = tuple[float, int, ObjectKey | None]
+"""Urgency, number of its arrival, and who; None ends a worker."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +37,23 @@ class Scheduler:
     """Calls `work` for each key that is woken or has fallen due; it returns when the key is due again."""
 
     def __init__(
-        self, work: Work, clock: Callable[[], datetime], clock_was_set: Callable[[], None], metrics: Metrics
+        self,
+        work: Work,
+        urgency: Callable[[ObjectKey], float],
+        clock: Callable[[], datetime],
+        clock_was_set: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
+        """Of those that wait, the one with the lowest `urgency` has its turn first."""
         self._work = work
+        self._urgency = urgency
         self._clock_was_set = clock_was_set
         self._clock = clock
         self._metrics = metrics
         self._due: dict[ObjectKey, datetime] = {}
         self._heap: list[tuple[datetime, ObjectKey]] = []
-        self._ready: asyncio.Queue[ObjectKey | None] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
+        self._arrivals = itertools.count()
         self._queued: set[ObjectKey] = set()
         self._active: set[ObjectKey] = set()
         self._again: set[ObjectKey] = set()
@@ -57,7 +71,7 @@ class Scheduler:
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._ready.put_nowait(key)
+            self._put(key)
             self._due.pop(key, None)
 
     def forget(self, key: ObjectKey) -> None:
@@ -75,9 +89,9 @@ class Scheduler:
         """Work until `stop`; what is under way then is finished first. May be called again after it has returned."""
         self._stopping, self.last_tick, self._last_time = False, time.monotonic(), self._clock()
         self._idle.clear()
-        self._ready = asyncio.Queue()
+        self._ready = asyncio.PriorityQueue()
         for key in self._queued:
-            self._ready.put_nowait(key)
+            self._put(key)
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._worker())
@@ -91,11 +105,14 @@ class Scheduler:
         """Take no new work; whatever waits is left due."""
         self._stopping = True
         for _ in range(WORKERS):
-            self._ready.put_nowait(None)
+            self._ready.put_nowait((-math.inf, next(self._arrivals), None))
 
     async def idle(self) -> None:
         """Wait until nothing is under way any more."""
         await self._idle.wait()
+
+    def _put(self, key: ObjectKey) -> None:
+        self._ready.put_nowait((self._urgency(key), next(self._arrivals), key))
 
     def _watch_the_clock(self) -> None:
         """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
@@ -121,7 +138,7 @@ class Scheduler:
 
     async def _worker(self) -> None:
         while not self._stopping:
-            key = await self._ready.get()
+            _, _, key = await self._ready.get()
             if key is None or self._stopping:
                 return
             self._queued.discard(key)
@@ -159,3 +176,7 @@ class Scheduler:
     def _schedule(self, key: ObjectKey, moment: datetime) -> None:
         self._due[key] = moment
         heapq.heappush(self._heap, (moment, key))
+        if len(self._heap) > 2 * len(self._due) + _FEW:
+            # What was woken or forgotten is still in there, until the time that it once waited for.
+            self._heap = [(due, waiting) for waiting, due in self._due.items()]
+            heapq.heapify(self._heap)

@@ -3,9 +3,10 @@
 Everything here can be had again from the API server and the sources, but for what was sent and not yet recorded.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from clientcert.api.client_certificate import parse_bucket, parse_declaration
@@ -164,14 +165,11 @@ class Store:
             record.stale, record.read_again = True, None
             self.wake(key)
 
-    def most_urgent_first(self) -> list[ObjectKey]:
-        """All certificates, the one that expires next (or has expired longest ago) at the head."""
-        never = datetime.max.replace(tzinfo=UTC)
-
-        def expiry(record: CertificateRecord) -> datetime:
-            return record.recorded.accepted.not_after if record.recorded.accepted else never
-
-        return [record.key for record in sorted(self.certificates.values(), key=expiry)]
+    def urgency(self, key: ObjectKey) -> float:
+        """When it expires, in seconds since the epoch, as far as its status says so: the lower, the more urgent."""
+        record = self.certificates.get(key)
+        accepted = record.recorded.accepted if record else None
+        return accepted.not_after.timestamp() if accepted else math.inf
 
     def clock_was_set(self) -> None:
         """Whatever waits for a time waits no longer."""
@@ -225,8 +223,10 @@ class Store:
                 del self._by_reference[reference]
 
     def _secrets_of(self, what: str, key: ObjectKey, names: frozenset[str]) -> None:
-        for users in self._secret_users.values():
+        for secret, users in tuple(self._secret_users.items()):
             users.discard((what, key))
+            if not users:
+                del self._secret_users[secret]
         for name in names:
             self._secret_users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
 

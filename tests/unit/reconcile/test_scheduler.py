@@ -24,9 +24,9 @@ class Clock:
 
 
 @asynccontextmanager
-async def running(work, clock=None, clock_was_set=lambda: None):
+async def running(work, clock=None, clock_was_set=lambda: None, urgency=lambda _: 0.0):
     clock = clock or Clock()
-    scheduler = Scheduler(work, clock, clock_was_set, Metrics())
+    scheduler = Scheduler(work, urgency, clock, clock_was_set, Metrics())
     task = asyncio.create_task(scheduler.run())
     try:
         yield scheduler
@@ -47,6 +47,23 @@ async def test_a_key_is_looked_at_once_however_often_it_was_woken():
         scheduler.wake(B)
         await asyncio.sleep(0.1)
     assert sorted(seen) == [A, B]
+
+
+async def test_the_most_urgent_is_looked_at_first():
+    """When more are due than there are workers, whoever expires next does not wait behind the others."""
+    keys = [ObjectKey("team", f"c{number:04d}") for number in range(5 * WORKERS)]
+    urgency = {key: float(-number) for number, key in enumerate(keys)}
+    seen = []
+
+    async def work(key):
+        seen.append(key)
+        await asyncio.sleep(0)
+
+    async with running(work, urgency=urgency.__getitem__) as scheduler:
+        for key in keys:
+            scheduler.wake(key)
+        await asyncio.sleep(0.2)
+    assert seen == keys[::-1]
 
 
 async def test_what_is_woken_during_a_look_is_looked_at_again_after_it():
@@ -160,3 +177,22 @@ async def test_stop_finishes_what_is_under_way_and_leaves_the_rest():
         scheduler.stop()
         await asyncio.wait_for(scheduler.idle(), 2)
         assert len(done) == WORKERS
+
+
+async def test_what_was_woken_early_leaves_nothing_behind():
+    """However often it is, and however far away its time was: one entry is enough."""
+
+    async def work(key):
+        return NOW + timedelta(days=300)
+
+    async with running(work) as scheduler:
+        for _ in range(1_000):
+            scheduler.wake(A)
+            while scheduler.depth:
+                await asyncio.sleep(0)
+        assert len(scheduler._heap) < 110
+        scheduler.wake(B)
+        scheduler.forget(A)
+        while scheduler.depth:
+            await asyncio.sleep(0)
+        assert scheduler._due == {B: NOW + timedelta(days=300, seconds=1)}
