@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.audit import KUSTOMIZE, OPERATOR, Right, granted, rendered
 from tests.deploy.cases import manifests
 from tests.deploy.conftest import MERGE_PATCH, Server
 from tools.control_plane import ApiClient, ControlPlane, ControlPlaneError
 
-OPERATOR = "system:serviceaccount:clientcert-system:clientcert-operator"
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 OURS = tuple(f"clientcert.dev/{name}" for name in ("clientcertificates", "certificatepolicies", "certificatestores"))
 OUR_STATUS = tuple(f"{resource}/status" for resource in OURS)
+OUR_FINALIZERS = tuple(f"{resource}/finalizers" for resource in OURS)
 OTHERS = (
     *("/secrets", "/events", "/configmaps", "/pods", "/pods/exec", "/namespaces", "/nodes", "/serviceaccounts"),
     *("/serviceaccounts/token", "apps/deployments", "coordination.k8s.io/leases", "events.k8s.io/events"),
@@ -42,8 +43,30 @@ def allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple
     """All that the user may do, of every verb on every resource above."""
     return {
         (verb, resource)
-        for verb, resource in itertools.product((*READ, *WRITE, "vet"), (*OURS, *OUR_STATUS, *OTHERS))
+        for verb, resource in itertools.product((*READ, *WRITE, "vet"), (*OURS, *OUR_STATUS, *OUR_FINALIZERS, *OTHERS))
         if may(control_plane, user, verb, resource, namespace)
+    }
+
+
+def everything_allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]:
+    """The user's own list of rules (SelfSubjectRulesReview), without those of everybody who has logged in."""
+    anybody = _rules(control_plane, "somebody-without-rights", namespace)
+    return _rules(control_plane, user, namespace) - anybody
+
+
+def _rules(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    arguments = (f"--as={user}", "create", "--validate=false", "-f", "-", "-o", "json")
+    status = json.loads(control_plane.kubectl(*arguments, input=json.dumps(review)))["status"]
+    assert not status.get("incomplete")
+    return {
+        Right(verb, f"{group}/{name}")
+        for rule in status["resourceRules"]
+        for group, name, verb in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])
     }
 
 
@@ -59,13 +82,47 @@ def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) ->
 
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
-    """It reads what was declared and Secrets, records status, tells Events; it changes no object of anybody."""
+    """It reads what was declared and Secrets, records status, tells Events; it changes no object of anybody.
+
+    So it lists no pods, writes no Secret, deletes nothing, and touches neither spec nor finalizers.
+    """
     assert allowed(control_plane, OPERATOR, "any-namespace") == {
-        *each(READ, OURS),
+        *each(READ, OURS[:1]),
+        *each(("list", "watch"), OURS[1:]),
         *each(["patch"], OUR_STATUS),
         *each(READ, ["/secrets"]),
         *each(["get", "create", "patch"], ["/events"]),
     }
+
+
+def test_all_that_the_operator_may_do_is_in_its_roles(control_plane: ControlPlane) -> None:
+    """What the API server itself lists, of every kind there is, but for what anybody may who has logged in."""
+    objects = rendered(control_plane, KUSTOMIZE / "base")
+    for namespace in ("any-namespace", "clientcert-system"):
+        expected = granted(objects) | granted(objects, namespace)
+        assert everything_allowed(control_plane, OPERATOR, namespace) == expected
+
+
+def test_only_leases_are_bound_to_a_name(control_plane: ControlPlane) -> None:
+    """It may not read or take over any Lease but its own; and has no other right in its own namespace."""
+    roles = [each for each in rendered(control_plane, KUSTOMIZE / "base") if each["kind"] == "Role"]
+    assert [(role["metadata"]["name"], role["metadata"]["namespace"]) for role in roles] == [
+        ("clientcert-operator-leader-election", "clientcert-system")
+    ]
+    assert [(rule.get("resourceNames"), rule["verbs"]) for rule in roles[0]["rules"]] == [
+        (["clientcert-operator"], ["get", "patch"]),
+        (None, ["create"]),
+    ]
+
+
+def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_plane: ControlPlane) -> None:
+    """Both files say the same, in Roles and in ClusterRoles; and then there is no ClusterRole for the operator."""
+    base, namespaced = (rendered(control_plane, KUSTOMIZE / name) for name in ("base", "namespaced"))
+    assert granted(namespaced, "integration-api") == granted(base)
+    assert granted(namespaced, "clientcert-system") == granted(base, "clientcert-system")
+    assert granted(namespaced) == set()
+    cluster_wide = {each["metadata"]["name"] for each in namespaced if each["kind"].startswith("ClusterRole")}
+    assert cluster_wide == {"clientcert-view", "clientcert-edit", "clientcert-vet"}
 
 
 @pytest.mark.parametrize("role", ["declarations", "status", "secrets", "events"])
@@ -74,7 +131,8 @@ def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str
     name = f"clientcert-operator-{role}"
     bound = json.loads(control_plane.kubectl("get", "clusterrolebinding", name, "-o", "json"))
     assert bound["roleRef"]["name"] == name
-    assert len(json.loads(control_plane.kubectl("get", "clusterrole", name, "-o", "json"))["rules"]) == 1
+    rules = json.loads(control_plane.kubectl("get", "clusterrole", name, "-o", "json"))["rules"]
+    assert len({group for rule in rules for group in rule["apiGroups"]}) == 1
 
 
 def test_who_may_view_reads_our_kinds(control_plane: ControlPlane, namespace: str) -> None:

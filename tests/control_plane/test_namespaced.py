@@ -1,0 +1,120 @@
+"""deploy/kustomize/namespaced: the operator for some namespaces, with Roles alone.
+
+It is all that was applied to a cluster of its own, whose audit log shows what the operator asked for.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
+from tests.control_plane.sentences import expiring, replaced
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually, until
+from tests.deploy.audit import KUSTOMIZE, OPERATOR, Audited, audited, granted, rendered
+from tests.deploy.test_rbac import allowed
+from tools.certificates import CertificateAuthority
+from tools.slack_server import SlackServer
+
+SYSTEM, SERVED, OTHER = "clientcert-system", "integration-api", "another-team"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
+    """With two namespaces, of which the overlay serves one."""
+    with audited(tmp_path_factory.mktemp("namespaced")) as running:
+        for name in (SERVED, OTHER):
+            running.control_plane.create_namespace(name)
+        running.control_plane.apply_kustomize(KUSTOMIZE / "namespaced")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def teams(cluster: Audited, slack: SlackServer, authority: CertificateAuthority) -> dict[str, Team]:
+    """One in each namespace, each with a certificate that expires in 20 days."""
+    teams = {name: Team(cluster.control_plane, name, slack, authority) for name in (SERVED, OTHER)}
+    for team in teams.values():
+        team.hand_out("nhs", days=20)
+    return teams
+
+
+@pytest.fixture(scope="module")
+def operator(
+    cluster: Audited, teams: dict[str, Team], slack: SlackServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """Under the ServiceAccount of the overlay and with its argument; it is ready, or this raises."""
+    with Operators(cluster.control_plane, tmp_path_factory.mktemp("operators"), slack).running(SERVED) as running:
+        running.settle()
+        yield running
+
+
+def test_what_was_applied_is_what_is_there(cluster: Audited) -> None:
+    """kubectl takes it, and nothing of it is pruned, defaulted to another value or refused."""
+    assert cluster.control_plane.kubectl("diff", "-k", KUSTOMIZE / "namespaced") == ""
+
+
+def test_it_has_no_right_anywhere_else(cluster: Audited) -> None:
+    """So says the API server: nothing in another namespace or the whole cluster; in its own, no Secret."""
+    assert allowed(cluster.control_plane, OPERATOR, OTHER) == set()
+    assert allowed(cluster.control_plane, OPERATOR, "") == set()
+    assert allowed(cluster.control_plane, OPERATOR, SYSTEM) == {("create", "coordination.k8s.io/leases")}
+
+
+def test_it_serves_its_namespace(teams: dict[str, Team], operator: Operator) -> None:
+    """It is ready, reads the certificate, writes the status, tells Slack and tells Events; and then of the renewal."""
+    team = teams[SERVED]
+    assert operator.get("/readyz")[0] == 200
+    assert team.condition("nhs", "Ready") == ("True", "ExpiringSoon")
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    assert "Expiring" in team.events("nhs")
+    new = team.renew("nhs", days=365)
+    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20), replaced("nhs", new)])
+    until(lambda: "Renewed" in team.events("nhs"))
+
+
+def test_it_never_touches_another_namespace(cluster: Audited, teams: dict[str, Team], operator: Operator) -> None:
+    """What is declared there has no status, no Event and no message; the API server was not even asked about it."""
+    team = teams[OTHER]
+    operator.settle()
+    assert (team.status("nhs"), team.items("Event"), team.told("nhs")) == ({}, [], [])
+    assert {asked.namespace for asked in cluster.asked()} == {SERVED, SYSTEM}
+    assert [asked for asked in cluster.asked() if not asked.allowed] == []
+
+
+def test_each_namespace_that_is_named_has_its_roles(cluster: Audited) -> None:
+    """`--namespace` and the folders say the same: none without a right, and no right for nothing."""
+    objects = rendered(cluster.control_plane, KUSTOMIZE / "namespaced")
+    assert served(objects) == [SERVED]
+    assert {each["metadata"]["namespace"] for each in objects if each["kind"] == "RoleBinding"} == {SERVED, SYSTEM}
+
+
+def test_a_second_namespace_is_a_folder_and_two_lines(cluster: Audited, tmp_path: Path) -> None:
+    """As the overlay's first lines say: with a copy of the folder it has the same rights there."""
+    for part in ("crds", "deploy/kustomize"):
+        shutil.copytree(REPOSITORY / part, tmp_path / part)
+    overlay = tmp_path / "deploy/kustomize/namespaced"
+    shutil.copytree(overlay / SERVED, overlay / OTHER)
+    replace(overlay / OTHER / "kustomization.yaml", SERVED, OTHER)
+    replace(overlay / "kustomization.yaml", f"  - {SERVED}\n", f"  - {SERVED}\n  - {OTHER}\n")
+    replace(overlay / "kustomization.yaml", f"--namespace={SERVED}", f"--namespace={SERVED}, --namespace={OTHER}")
+    objects = rendered(cluster.control_plane, overlay)
+    assert served(objects) == [SERVED, OTHER]
+    assert granted(objects, SERVED) == granted(objects, OTHER) != set()
+    cluster.control_plane.kubectl("apply", "--dry-run=server", "-k", overlay)
+
+
+def served(objects: list[dict[str, Any]]) -> list[str]:
+    """The namespaces that the Deployment names to the operator."""
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return [argument.removeprefix("--namespace=") for argument in container["args"] if argument != "run"]
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
