@@ -1,0 +1,165 @@
+"""Row 8: the Lease alone, with several electors in one process, against the real API server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from clientcert.kube.client import KubeClient
+from clientcert.kube.connection import load_connection
+from clientcert.kube.lease import LEASE_SECONDS, LeaseLeadership
+from tests.faults.conftest import before
+from tests.faults.proxy import FaultyProxy
+from tests.faults.scenario import row
+from tools.control_plane import ControlPlane
+from tools.control_plane.kubeconfig import write_kubeconfig
+
+LEASE = "one-of-many"
+SLOW_SECONDS = 4.0
+_PATIENCE_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+
+Elect = Callable[[str], LeaseLeadership]
+
+
+@pytest.fixture
+def proxy(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
+    with before(control_plane) as running:
+        yield running
+
+
+@pytest.fixture
+async def elect(
+    control_plane: ControlPlane, proxy: FaultyProxy, namespace: str, tmp_path: Path
+) -> AsyncIterator[Elect]:
+    """Starts an elector of this identity; all stand for the same Lease, and end with the test."""
+    kubeconfig = write_kubeconfig(
+        tmp_path / "kubeconfig",
+        url=proxy.url,
+        ca_path=control_plane.ca_path,
+        user="admin",
+        token=control_plane.admin_token,
+    )
+    login = partial(load_connection, cluster_host="", cluster_port="", kubeconfig=str(kubeconfig), context="")
+    async with AsyncExitStack() as stack:
+
+        def started(identity: str) -> LeaseLeadership:
+            client = KubeClient(login)
+            elector = LeaseLeadership(client, namespace, identity, lambda: datetime.now(UTC), LEASE)
+            running = asyncio.create_task(elector.run())
+            stack.push_async_callback(client.close)
+            stack.callback(running.cancel)
+            return elector
+
+        yield started
+
+
+def declare_lease(control_plane: ControlPlane, namespace: str, holder: str, seconds: int) -> None:
+    control_plane.api.request(
+        "POST",
+        f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE},
+            "spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds},
+        },
+    )
+
+
+async def until(what: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> None:
+    async with asyncio.timeout(seconds):
+        while not what():
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def leases(request: web.Request) -> bool:
+    return "/leases" in request.path
+
+
+def writes_of_the_lease(request: web.Request) -> bool:
+    return leases(request) and request.method != "GET"
+
+
+@row(8, "five replicas want a Lease that nobody has held yet")
+async def test_one_of_five_creates_it(elect: Elect) -> None:
+    """The API server lets one of them through, and the others wait."""
+    electors = [elect(f"replica-{number}") for number in range(5)]
+    await until(lambda: any(elector.is_leader for elector in electors))
+    for _ in range(50):
+        assert sum(elector.is_leader for elector in electors) == 1
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+@row(8, "five replicas want a Lease whose holder is gone")
+async def test_one_of_five_takes_it_over(
+    elect: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
+) -> None:
+    """All see at the same time that it has run out; the others are told by a 409 that they came too late."""
+    declare_lease(control_plane, namespace, "gone", seconds=1)
+    electors = [elect(f"replica-{number}") for number in range(5)]
+    proxy.delay(0.5, when=writes_of_the_lease)  # so that all have asked before the first is answered
+    await until(lambda: any(elector.is_leader for elector in electors))
+    await until(lambda: [each.status for each in proxy.passages if each.is_write].count(409) == 4)
+    assert sum(elector.is_leader for elector in electors) == 1
+
+
+@row(8, "a Lease that is held by another, whose clock nobody knows")
+async def test_nobody_takes_what_is_renewed(elect: Elect, control_plane: ControlPlane, namespace: str) -> None:
+    """Only what stays unchanged for its whole duration, before one's own eyes, has run out; its times say nothing."""
+    declare_lease(control_plane, namespace, "another", seconds=2)
+    elector = elect("replica")
+    for count in range(8):
+        renewed = {"spec": {"renewTime": f"1999-12-31T23:59:{count:02}.000000Z"}}
+        control_plane.api.request(
+            "PATCH",
+            f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}",
+            renewed,
+            content_type="application/merge-patch+json",
+        )
+        await asyncio.sleep(0.5)
+        assert not elector.is_leader
+    await until(lambda: elector.is_leader, seconds=5)
+
+
+@row(8, "the answer to a renewal takes three seconds")
+async def test_the_fence_counts_from_before_the_request(elect: Elect, proxy: FaultyProxy) -> None:
+    """When the answer is there, its three seconds of the term have passed."""
+    proxy.delay(3, when=writes_of_the_lease)
+    elector = elect("replica")
+    await until(lambda: elector.is_leader)
+    assert elector.allows(LEASE_SECONDS - 4)
+    assert not elector.allows(LEASE_SECONDS - 2.9)
+
+
+@row(8, "a renewal that arrived is not answered")
+async def test_what_was_not_answered_is_asked_again(elect: Elect, proxy: FaultyProxy) -> None:
+    """The version has moved on by one's own hand: it is looked at and renewed, and can be given up at the end."""
+    elector = elect("replica")
+    await until(lambda: elector.is_leader)
+    proxy.cut(when=writes_of_the_lease, times=1, passes=True)
+    await until(lambda: not elector.allows(LEASE_SECONDS - 5))
+    await until(lambda: elector.allows(LEASE_SECONDS - 1))
+    proxy.cut(when=writes_of_the_lease, times=1, passes=True)
+    await until(lambda: any(each.status == 0 for each in proxy.passages[-1:]))
+    await elector.release()
+    other = elect("other")
+    await until(lambda: other.is_leader, seconds=3)
+
+
+@pytest.mark.slow
+@row(8, "each request for the Lease takes four seconds, for longer than the Lease")
+async def test_a_slow_api_server_ends_no_term(elect: Elect, proxy: FaultyProxy) -> None:
+    """A leader renews with one request, well before its time is over."""
+    elector = elect("replica")
+    await until(lambda: elector.is_leader)
+    proxy.delay(SLOW_SECONDS, when=leases)
+    began = len(proxy.passages)
+    while sum(each.is_write for each in proxy.passages[began:]) < LEASE_SECONDS / 8:
+        assert elector.is_leader
+        await asyncio.sleep(_POLL_SECONDS)
