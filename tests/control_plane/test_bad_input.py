@@ -10,7 +10,7 @@ from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
-from tests.scenarios import certificate_policy
+from tests.scenarios import certificate_policy, secret, slack_webhook
 from tools.certificates import Issued
 
 RENEWALS = 6
@@ -71,7 +71,8 @@ def test_what_can_be_read_is_read(name: str, put: dict[str, Issued], lasting_tea
 def test_a_broken_certificate_alerts_by_its_date(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
     """Dates first (rule 9): what cannot be read of a certificate keeps no alert about its notAfter back."""
     team = lasting_team
-    team.apply(certificate_policy("early", startDaysBefore=250))
+    team.apply(secret("hook", url=team.slack.webhook_url("#team")))
+    team.apply(certificate_policy("early", slack_webhook("team", "hook"), startDaysBefore=250))
     team.declare(name, policyRef={"name": "early"})
     eventually(lambda: team.told(name), [expiring(name, 200)])
     eventually(lambda: team.phase(name), "ExpiringSoon")

@@ -78,14 +78,22 @@ def declare_everything(team: Team) -> Canaries:
     }
     for name, content in contents.items():
         team.put(name, content)
+        policy = _policy(team, name)
         team.apply(secret(f"{name}-password", right=canaries.password, wrong=f"{canaries.password}!", key=key))
         for way in ("right", "wrong", "key"):
             reference = {"name": f"{name}-password", "key": way}
             source = in_secret(f"{name}-cert", password=reference)
-            team.declare(f"{name}-{way}", consumer=team.consumer("nhs"), source=source)
-        team.declare(name, consumer=team.consumer("nhs"), source=in_secret(f"{name}-cert"))
+            team.declare(f"{name}-{way}", consumer=team.consumer("nhs"), source=source, policyRef=policy)
+        team.declare(name, consumer=team.consumer("nhs"), source=in_secret(f"{name}-cert"), policyRef=policy)
     declare_channels_and_stores(team, canaries)
     return canaries
+
+
+def _policy(team: Team, name: str) -> dict[str, str]:
+    """One with a webhook of its own: in a channel that all share, each message would wait for the one before it."""
+    hook = secret(f"{name}-hook", url=team.slack.webhook_url("#team"))
+    team.apply(hook, certificate_policy(name, slack_webhook("team", f"{name}-hook")))
+    return {"name": name}
 
 
 def declare_channels_and_stores(team: Team, canaries: Canaries) -> None:
