@@ -21,6 +21,8 @@ PAGE_SIZE = 500
 REQUEST_SECONDS = 20
 CONNECTIONS = 32
 _LONGEST_LINE = 4 * 1024 * 1024
+_FIRST_REDIRECT = 300
+"""No redirect is followed: the API server sends none, and who does is not the API server."""
 _UNAUTHORIZED = 401
 _REASONS = {
     400: Reason.UNPROCESSABLE,
@@ -80,7 +82,11 @@ class KubeClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=inactivity_seconds)
         try:
             async with session.get(
-                self._base + path, params=query, headers=self._headers(METADATA_ONLY), timeout=timeout
+                self._base + path,
+                params=query,
+                headers=self._headers(METADATA_ONLY),
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 await self._raise_for(response)
                 async for line in response.content:
@@ -110,7 +116,7 @@ class KubeClient:
             headers = self._headers(accept, content_type)
             try:
                 async with session.request(
-                    method, self._base + path, params=query, data=body, headers=headers
+                    method, self._base + path, params=query, data=body, headers=headers, allow_redirects=False
                 ) as response:
                     if response.status == _UNAUTHORIZED and attempt == 1:
                         await self._renew_login()
@@ -149,7 +155,7 @@ class KubeClient:
 
     @staticmethod
     async def _raise_for(response: aiohttp.ClientResponse) -> None:
-        if response.ok:
+        if response.status < _FIRST_REDIRECT:
             return
         reason = _REASONS.get(response.status)
         words = await _message(response)
