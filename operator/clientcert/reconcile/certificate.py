@@ -21,6 +21,7 @@ from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
 from clientcert.reconcile.changes import facts
+from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord
 from clientcert.reconcile.store import Store
@@ -58,6 +59,7 @@ class CertificateReconciler:
         self._clock = clock
         self._metrics = metrics
         self._turns = turns
+        self._latecomers = Latecomers(store, client, clock)
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Bring status, messages and Events up to what holds now; returns when to look again.
@@ -69,6 +71,7 @@ class CertificateReconciler:
         if record is None:
             self._teller.owes_nothing(key)
             return None
+        await self._latecomers.fetch(record)
         try:
             for _ in range(_ROUNDS):
                 await self._turns.next()

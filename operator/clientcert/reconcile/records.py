@@ -54,6 +54,8 @@ class CertificateRecord:
     """The source may hold something else than what was observed."""
     read_failures: int = 0
     read_again: datetime | None = None
+    sought: int = 0
+    """The generation whose policy and store were looked for, in case that no watch has told of them yet."""
     assessment: Assessment | None = None
     sent: dict[str, ChannelRecord] | None = None
     """What was sent and is not in the status yet, by channel. The one thing that nobody else knows."""
