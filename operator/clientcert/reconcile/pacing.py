@@ -111,12 +111,14 @@ class Pacer:
         if state.timer is not None:
             state.timer.cancel()
             state.timer = None
+        loop = asyncio.get_running_loop()
         if state.queued:
-            loop = asyncio.get_running_loop()
             at = state.free_at if state.granted is None else state.grant_ends
             state.timer = loop.call_at(max(at, loop.time()), self._grant, place)
-        elif state.granted is None and not state.failures and _now() >= state.free_at:
-            self._places.pop(place, None)
+        elif state.granted is None:
+            # Whoever is sending there may still say that it failed again: how often it has is kept for a while.
+            at = state.free_at + (self._longest_rest if state.failures else 0)
+            state.timer = loop.call_at(max(at, loop.time()), self._places.pop, place, None)
 
     def _grant(self, place: Hashable) -> None:
         state = self._places[place]

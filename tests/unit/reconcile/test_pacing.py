@@ -119,3 +119,34 @@ async def test_a_mended_place_is_tried_at_once(woken):
     assert woken == [key(0)]
     assert pacer.may_send(PLACE, key(0), urgency(0), 0.01)
     assert not pacer.may_send(OTHER, key(1), urgency(1), 0.01)
+
+
+async def test_a_place_that_nobody_uses_any_more_is_forgotten(woken):
+    """Else one of them would stay for every channel that there ever was."""
+    pacer = Pacer(woken.append, first_rest=0.02, longest_rest=0.05)
+    assert pacer.may_send(PLACE, key(0), urgency(0), 0.02)
+    assert pacer.may_send(OTHER, key(1), urgency(1), 0.02)
+    pacer.rest(OTHER, None)
+    assert not pacer.may_send(PLACE, key(2), urgency(2), 0.02)
+    await asyncio.sleep(0.04)
+    pacer.pass_on(key(2))
+    await asyncio.sleep(0.02)
+    assert list(pacer._places) == [OTHER]
+    await asyncio.sleep(0.1)
+    assert pacer._places == {}
+
+
+async def test_a_rest_is_remembered_while_its_message_is_under_way(woken):
+    """A send may take longer than a message fills the place: its failure is still one more."""
+    pacer = Pacer(woken.append, first_rest=0.05)
+    pacer.rest(PLACE, None)
+    assert not pacer.may_send(PLACE, key(0), urgency(0), 0.01)
+    await asyncio.sleep(0.07)
+    assert pacer.may_send(PLACE, key(0), urgency(0), 0.01)
+    await asyncio.sleep(0.05)
+    pacer.rest(PLACE, None)
+    assert not pacer.may_send(PLACE, key(0), urgency(0), 0.01)
+    await asyncio.sleep(0.07)
+    assert woken == [key(0)]
+    await asyncio.sleep(0.05)
+    assert woken == [key(0), key(0)]

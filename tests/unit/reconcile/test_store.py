@@ -99,3 +99,27 @@ def test_a_policy_wakes_its_certificates():
     assert woken == [KEY]
     subject.remove_policy(ObjectKey("team", "p"))
     assert woken == [KEY, KEY]
+
+
+def policy(name, version, secret):
+    channel = {
+        "name": "team",
+        "type": "Slack",
+        "slack": {"channel": "#a", "tokenSecretRef": {"name": secret, "key": "t"}},
+    }
+    metadata = body(version)["metadata"] | {"name": name}
+    return {"metadata": metadata, "spec": {"alerts": {"channels": [channel]}}}
+
+
+def test_no_secret_of_a_removed_policy_is_remembered():
+    """Not even that there was one; another policy that needs it goes on with it."""
+    woken = []
+    store = Store(woken.append)
+    store.upsert_policy(policy("one", "10", "shared"))
+    store.upsert_policy(policy("two", "11", "shared"))
+    store.upsert_policy(policy("two", "12", "other"))
+    assert set(store._secret_users) == {ObjectKey("team", "shared"), ObjectKey("team", "other")}
+    store.remove_policy(ObjectKey("team", "one"))
+    assert set(store._secret_users) == {ObjectKey("team", "other")}
+    store.remove_policy(ObjectKey("team", "two"))
+    assert store._secret_users == {}
