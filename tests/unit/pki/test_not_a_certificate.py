@@ -56,6 +56,7 @@ def revocation_list(encoding: Encoding) -> bytes:
         (b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n", "no certificate"),
         (sequence(der_element(0x02, b"\x05")), "no certificate"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "data",  # some of it is new each time
 )
 def test_what_is_no_certificate_is_named(data: bytes, word: str) -> None:
     """The reason is NotACertificate, and the words say what it is and what belongs there."""
