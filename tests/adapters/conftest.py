@@ -1,4 +1,4 @@
-"""A real S3 server, a proxy before it, and stores that lead to the one or the other."""
+"""A real S3 server, a proxy before it, and stores that lead to the one or the other; and a Slack."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,8 +7,10 @@ import pytest
 from clientcert.lifecycle.declaration import Bucket
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, credentials
+from tests.adapters.slack_parts import workspace
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
+from tools.slack_server import SlackServer
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,9 @@ def stores(s3_server: S3Server, proxy: Proxy) -> Stores:
 async def reader(stores: Stores) -> AsyncIterator[S3Reader]:
     async with stores.reader() as reader:
         yield reader
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackServer]:
+    async with workspace() as server:
+        yield server

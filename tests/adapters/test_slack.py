@@ -1,7 +1,6 @@
 """Messages as they arrive in Slack: with a bot token and with a webhook, from the operator and from a tenant."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -25,7 +24,6 @@ from tests.adapters.slack_parts import (
     to_own,
     to_team,
     to_webhook,
-    workspace,
 )
 from tests.builders import DAY, NOW, certificate, policy
 from tests.unit.notifiers.composing import composed
@@ -33,12 +31,6 @@ from tests.unit.notifiers.test_message import HOSTILE, hostile
 from tools.slack_server import Fault, Posted, SlackServer
 
 RUNBOOK = "https://runbooks.example/renew?a=1&amp;b=2"
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackServer]:
-    async with workspace() as server:
-        yield server
 
 
 class TestWithABotToken:

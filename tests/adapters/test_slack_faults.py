@@ -5,7 +5,6 @@ import json
 import logging
 import ssl
 import traceback
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from tests.adapters.slack_parts import (
     to_own,
     to_team,
     to_webhook,
-    workspace,
 )
 from tests.builders import DAY, NOW
 from tools.certificates import CertificateAuthority
@@ -39,12 +37,6 @@ TOKEN_CODES = (
 CHANNEL_CODES = "channel_not_found not_in_channel is_archived restricted_action restricted_action_read_only_channel"
 MESSAGE_CODES = "msg_too_long invalid_blocks invalid_blocks_format no_text too_many_attachments"
 PASSING_CODES = "internal_error service_unavailable fatal_error request_timeout some_new_code"
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackServer]:
-    async with workspace() as server:
-        yield server
 
 
 class TestOkFalse:

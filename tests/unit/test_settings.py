@@ -28,7 +28,8 @@ def test_a_secret_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "word"),
     [
-        ({"CLIENTCERT_PORT": "http"}, "CLIENTCERT_PORT"),
+        ({"CLIENTCERT_PORT": "http"}, "CLIENTCERT_PORT cannot be used: .http. is no port"),
+        ({"CLIENTCERT_PORT": "65536"}, "from 1 to 65535"),
         ({"CLIENTCERT_SLACK_TOKEN": "x"}, "CLIENTCERT_SLACK_CHANNEL"),
         (
             {"CLIENTCERT_SLACK_TOKEN": "x", "CLIENTCERT_SLACK_WEBHOOK_URL": "y", "CLIENTCERT_SLACK_CHANNEL": "#a"},
