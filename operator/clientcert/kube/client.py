@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from clientcert.errors import KubeError, Reason
+from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.kube.connection import Connection
 
 Object = dict[str, Any]
@@ -143,7 +143,13 @@ class KubeClient:
         return self._session
 
     async def _renew_login(self) -> None:
-        connection = await self.login()
+        try:
+            connection = await self.login()
+        except SettingsError as error:
+            if self._session is None:
+                raise
+            words = f"the operator's own login cannot be read again: {error.message}"
+            raise KubeError(Reason.API_UNAVAILABLE, words, worth_retry=True) from error
         if self._session is None:
             self._base = connection.server
             self._session = aiohttp.ClientSession(

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
 import yaml
@@ -55,13 +56,7 @@ def load_connection(*, cluster_host: str, cluster_port: str, kubeconfig: str, co
     `cluster_host` is empty outside of a pod. Raises SettingsError if there is neither, or it cannot be understood.
     """
     if not context and cluster_host and (SERVICE_ACCOUNT / "token").exists():
-        return Connection(
-            server=f"https://[{cluster_host}]:{cluster_port}"
-            if ":" in cluster_host
-            else f"https://{cluster_host}:{cluster_port}",
-            ca_pem=(SERVICE_ACCOUNT / "ca.crt").read_text(),
-            token=(SERVICE_ACCOUNT / "token").read_text().strip(),
-        )
+        return _of_the_pod(cluster_host, cluster_port)
     paths = kubeconfig or str(Path("~/.kube/config").expanduser())
     files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
     files = [path for path in files if path.exists()]
@@ -69,7 +64,7 @@ def load_connection(*, cluster_host: str, cluster_port: str, kubeconfig: str, co
         raise SettingsError("no cluster to connect to: not in a pod, and no kubeconfig (set KUBECONFIG)")
     try:
         return _from_kubeconfig(files, context)
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, yaml.YAMLError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, yaml.YAMLError, SubprocessError) as error:
         raise SettingsError(f"the kubeconfig cannot be used: {type(error).__name__} {error}") from error
 
 
@@ -77,6 +72,17 @@ def own_namespace() -> str:
     """The pod's namespace; empty outside of a pod."""
     path = SERVICE_ACCOUNT / "namespace"
     return path.read_text().strip() if path.exists() else ""
+
+
+def _of_the_pod(host: str, port: str) -> Connection:
+    try:
+        return Connection(
+            server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            ca_pem=(SERVICE_ACCOUNT / "ca.crt").read_text(),
+            token=(SERVICE_ACCOUNT / "token").read_text().strip(),
+        )
+    except OSError as error:
+        raise SettingsError(f"the ServiceAccount's files cannot be read: {type(error).__name__}") from error
 
 
 def _from_kubeconfig(files: list[Path], context: str) -> Connection:
