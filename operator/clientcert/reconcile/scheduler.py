@@ -159,7 +159,10 @@ class Scheduler:
                 self._retry(key, error.retry_after)
                 logger.warning("%s: %s: %s; it is tried again", key, error.reason, error.message)
                 return
-            except Exception as error:  # noqa: BLE001 - one object's failure must never become another's
+            except (Exception, asyncio.CancelledError) as error:
+                # One object's failure must never become another's; and what was cancelled in there is not this worker.
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 self._retry(key, None)
                 logger.error("%s: unexpected %s; it is tried again", key, where(error))  # noqa: TRY400
                 return
@@ -180,3 +183,8 @@ class Scheduler:
             # What was woken or forgotten is still in there, until the time that it once waited for.
             self._heap = [(due, waiting) for waiting, due in self._due.items()]
             heapq.heapify(self._heap)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
