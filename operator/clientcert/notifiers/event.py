@@ -1,5 +1,7 @@
 """Kubernetes Events as a channel: what `kubectl describe clientcertificate` shows at its end."""
 
+import asyncio
+
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.events import EventRecorder, Fact
@@ -7,6 +9,9 @@ from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
+
+EVENT_SECONDS = 10.0
+"""With all its attempts: whoever leads next must not meet it."""
 
 
 class EventNotifier:
@@ -30,7 +35,11 @@ class EventNotifier:
             warning=message.kind is MessageKind.ALERT,
         )
         try:
-            await self._recorder.record(fact)
+            async with asyncio.timeout(EVENT_SECONDS):
+                await self._recorder.record(fact)
+        except TimeoutError:
+            words = f"the API server did not take the Event within {EVENT_SECONDS:.0f} seconds"
+            raise DeliveryError(Reason.API_UNAVAILABLE, words, worth_retry=True) from None
         except KubeError as error:
             retry = error.worth_retry or error.reason is Reason.CONFLICT
             raise DeliveryError(

@@ -5,6 +5,7 @@ It is the same for a new object, a changed Secret, a timer that has run out and 
 
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
@@ -84,12 +85,21 @@ class CertificateReconciler:
                 if not told:
                     break
         except KubeError as error:
+            if error.reason is Reason.NOT_FOUND:
+                self._forget(record)
+                return None
             if error.reason is not Reason.CONFLICT:
                 raise
             # The object has moved on: it is judged again as it is now, and nothing is sent twice.
             self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
             return self._clock()
         return self._next_look(record, assessment, policy)
+
+    def _forget(self, record: CertificateRecord) -> None:
+        """There is no such object any more, and no watch has told of it."""
+        if self._store.certificates.get(record.key) is record:
+            self._store.remove_certificate(record.key)
+        self._teller.owes_nothing(record.key)
 
     async def _assess(self, record: CertificateRecord, policy: AlertPolicy) -> Assessment:
         if record.declaration is None:
@@ -114,11 +124,12 @@ class CertificateReconciler:
         due = self._teller.due(record, declaration, assessment, policy)
         said: frozenset[str] = frozenset()
         unwritten: KubeError | None = None
-        async for said in self._teller.tell(record, declaration, assessment, policy, due):
-            try:
-                await self._write(record, assessment, said)
-            except KubeError as error:
-                unwritten = error  # what is being sent to other channels goes on, and is remembered
+        async with aclosing(self._teller.tell(record, declaration, assessment, policy, due)) as telling:
+            async for said in telling:
+                try:
+                    await self._write(record, assessment, said)
+                except KubeError as error:
+                    unwritten = error  # what is being sent to other channels goes on, and is remembered
         if unwritten is not None:
             raise unwritten
         return bool(due)

@@ -202,7 +202,11 @@ class Store:
         record.resource_version = metadata["resourceVersion"]
         found = digest(status)
         if found != record.status_digest:
-            record.recorded, record.status_digest = parse_recorded(status), found
+            before, record.recorded, record.status_digest = record.recorded, parse_recorded(status), found
+            # What another has recorded since is newer than what was sent here and could not be recorded.
+            unrecorded = (record.sent or {}).items()
+            kept = {name: sent for name, sent in unrecorded if record.recorded.channel(name) == before.channel(name)}
+            record.sent = kept or None
             self.wake(record.key)
         if metadata["generation"] != record.generation:
             self._unindex(record)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -110,7 +110,7 @@ class Teller:
         assessment: Assessment,
         policy: AlertPolicy,
         due: tuple[DueNotification, ...],
-    ) -> AsyncIterator[frozenset[str]]:
+    ) -> AsyncGenerator[frozenset[str], None]:
         """Send each; yields whenever something new is worth writing down: the reasons that Events have named so far."""
         tasks = {
             asyncio.create_task(self._send(record, declaration, assessment, policy, notification))
