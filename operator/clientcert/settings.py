@@ -72,7 +72,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
     known = {item.name for item in fields(Settings)}
     readers: dict[str, Callable[[str], Any]] = {
         "namespaces": _words,
-        "port": int,
+        "port": _port,
         "resync": _duration,
         "clock_offset": _duration,
         "x509_metrics": _switch,
@@ -123,6 +123,12 @@ def _secret(environment: Mapping[str, str], variable: str) -> str | None:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise ValueError(f"{text!r} is no port: give a number from 1 to 65535")
+    return int(text)
 
 
 def _words(text: str) -> tuple[str, ...]:
