@@ -5,7 +5,7 @@ import gc
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -77,11 +77,8 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     leadership = _leadership(settings, client, clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
-        engine = await _engine(settings, client, leadership, clock, metrics, stack)
-        watches = tuple(
-            SecretWatch(client, namespace, engine.store.secret_changed) for namespace in settings.namespaces or ("",)
-        )
-        supervisor = Supervisor(engine, watches, partial(build_registry, engine, client), settings.namespaces, metrics)
+        engine, watches = await _engine(settings, client, leadership, clock, metrics, stack)
+        supervisor = Supervisor(engine, watches, partial(build_registry, engine, client), metrics)
         health = HealthServer(
             engine.store,
             metrics,
@@ -108,7 +105,7 @@ async def _engine(
     clock: Callable[[], datetime],
     metrics: Metrics,
     stack: AsyncExitStack,
-) -> Engine:
+) -> tuple[Engine, Mapping[str, SecretWatch]]:
     pacer = Pacer(wake=lambda key: scheduler.wake(key))
     store = Store(lambda key: scheduler.wake(key), pacer.mended, _default_channel(settings))
     egress = EgressPolicy(settings.allowed_hosts)
@@ -154,8 +151,14 @@ async def _engine(
     metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
     scheduler = Scheduler(reconciler.reconcile, store.urgency, clock, store.clock_was_set, metrics)
     poller = StorePoller(store, stores, client, clock, metrics)
-    resync = Resync(store, client, settings.namespaces, leadership, clock)
-    return Engine(store, scheduler, poller, resync, stores, leadership, client, clock)
+    watches = {
+        namespace: SecretWatch(
+            client, namespace, store.secret_changed, store.secrets_wanted, lambda returned: resync.ask(returned)
+        )
+        for namespace in settings.namespaces or ("",)
+    }
+    resync = Resync(store, client, watches, leadership, clock, metrics)
+    return Engine(store, scheduler, poller, resync, stores, leadership, client, clock), watches
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:

@@ -31,6 +31,12 @@ class Metrics:
         self.status_writes = Counter(
             "clientcert_status_writes", "Statuses written, by kind.", ("kind",), registry=self.registry
         )
+        self.namespaces_up = Gauge(
+            "clientcert_namespace_up",
+            "0 while the API server refuses or does not answer the lists of a namespace that is served; * is all.",
+            ("namespace",),
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "clientcert_leader", "1 while this replica leads: it alone polls, writes and sends.", registry=self.registry
         )

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -31,24 +31,27 @@ class Supervisor:
     def __init__(
         self,
         engine: Engine,
-        watches: tuple[SecretWatch, ...],
+        watches: Mapping[str, SecretWatch],
         new_registry: Callable[[], kopf.OperatorRegistry],
-        namespaces: tuple[str, ...],
         metrics: Metrics,
     ) -> None:
+        """`watches` has one for each namespace that is served; an empty name alone: all."""
         self._engine = engine
         self._watches = watches
         self._new_registry = new_registry
-        self._namespaces = namespaces
         self._metrics = metrics
         self._kopf_up: set[str] = set()
         self._stop = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
-        """Whether every watch is established, and has brought what was there at the start."""
-        kopf_up = len(self._kopf_up) == max(len(self._namespaces), 1)
-        return kopf_up and all(watch.established.is_set() for watch in self._watches) and self._engine.caught_up
+        """Whether every watch is established, and has brought what was there at the start.
+
+        A namespace whose rights were taken is told of by its metric: it keeps the others from nothing.
+        """
+        served = set(self._watches) - self._engine.resync.refused
+        established = all(self._watches[namespace].established.is_set() for namespace in served)
+        return bool(served) and served <= self._kopf_up and established and self._engine.caught_up
 
     async def run(self, health: HealthServer, host: str, port: int, resync_seconds: float) -> None:
         """Until SIGTERM or SIGINT. Raises what ended any part for good."""
@@ -58,13 +61,13 @@ class Supervisor:
             stack.push_async_callback(self._engine.leadership.release)
             tasks = [
                 asyncio.create_task(self._engine.leadership.run(), name="lease"),
-                asyncio.create_task(self._engine.run(resync_seconds), name="engine"),
+                asyncio.create_task(self._engine.run(self._watches, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
                 asyncio.create_task(self._keep_records_from_collection(), name="records"),
-                *(asyncio.create_task(watch.run(), name="secrets") for watch in self._watches),
+                *(asyncio.create_task(watch.run(), name="secrets") for watch in self._watches.values()),
                 *(
                     asyncio.create_task(self._keep_kopf(namespace), name=f"kopf {namespace}")
-                    for namespace in self._namespaces or ("",)
+                    for namespace in self._watches
                 ),
             ]
             self._listen_for_signals()
@@ -86,8 +89,8 @@ class Supervisor:
 
     async def _keep_kopf(self, namespace: str) -> None:
         """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""
+        await self._engine.take_over(namespace)
         while not self._stop.is_set():
-            await self._engine.primed.wait()
             ready = asyncio.Event()
             waiting = asyncio.create_task(self._note_ready(ready, namespace))
             try:
@@ -111,7 +114,7 @@ class Supervisor:
                 self._kopf_up.discard(namespace)
             if not self._stop.is_set():
                 await asyncio.sleep(_RESTART_SECONDS)
-                await self._engine.compare()
+                await self._engine.repair(namespace)
 
     def _listen_for_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,6 +12,7 @@ It runs in a thread of its own, so that the tests may block. What is to happen i
 """
 
 import asyncio
+import json
 import ssl
 import threading
 import time
@@ -79,6 +80,15 @@ class _Fault:
     """The request is handed on first; its answer is lost."""
 
 
+@dataclass
+class _Watch:
+    """One that is open."""
+
+    path: str
+    passing_on: "asyncio.Task[None]"
+    told_an_error: bool = False
+
+
 class FaultyProxy:
     """Hands requests on to `target`, streams answers back, and fails as it is told to."""
 
@@ -92,7 +102,9 @@ class FaultyProxy:
         self._faults: list[_Fault] = []
         self._dropped: list[str] = []
         self._silent: list[str] = []
+        self._page_size: int | None = None
         self._open: set[asyncio.Task[object]] = set()
+        self._watching: dict[web.StreamResponse, _Watch] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -144,6 +156,15 @@ class FaultyProxy:
         """Watches whose path has this in it stay open, and nothing comes any more, now and later."""
         self._silent.append(path_part)
 
+    def end_watches_with(self, status: int, path_part: str) -> None:
+        """Open watches whose path has this in it are told of an error as the API server tells of it, and end."""
+        words = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": "a test says so"}
+        self._call(self._tell_watches(path_part, json.dumps({"type": "ERROR", "object": words}).encode() + b"\n"))
+
+    def small_pages(self, size: int) -> None:
+        """The server is asked for so many objects a page, whatever the client wanted."""
+        self._page_size = size
+
     def refuse(self) -> None:
         """Cut all connections, and refuse new ones."""
         self._call(self._close())
@@ -153,6 +174,7 @@ class FaultyProxy:
         self._faults.clear()
         self._dropped.clear()
         self._silent.clear()
+        self._page_size = None
         self._call(self._listen())
 
     def end_watches(self) -> None:
@@ -217,16 +239,25 @@ class FaultyProxy:
             task.cancel()
         await asyncio.sleep(0)
 
+    async def _tell_watches(self, path_part: str, line: bytes) -> None:
+        for response, watch in tuple(self._watching.items()):
+            if path_part in watch.path:
+                await response.write(line)
+                watch.told_an_error = True
+                watch.passing_on.cancel()
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
         try:
             return await self._answered(request)
-        except (aiohttp.ClientError, ConnectionError, asyncio.CancelledError):
-            self._note(request, 0)
-            _abort(request)
+        except asyncio.CancelledError:
+            self._cut_off(request)
             raise
+        except (aiohttp.ClientError, ConnectionError):
+            self._cut_off(request)
+            return web.Response()  # nobody is there to get it
         finally:
             self._open.discard(task)
 
@@ -264,13 +295,27 @@ class FaultyProxy:
             response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer))
             await response.prepare(request)
             if watches(request):
-                async for line in answer.content:
-                    await self._pass_event(request.path, response, line)
+                await self._watched(request.path, response, answer)
             else:
                 async for piece in answer.content.iter_any():
                     await response.write(piece)
             await response.write_eof()
             return response
+
+    async def _watched(self, path: str, response: web.StreamResponse, answer: aiohttp.ClientResponse) -> None:
+        async def pass_on() -> None:
+            async for line in answer.content:
+                await self._pass_event(path, response, line)
+
+        watch = self._watching[response] = _Watch(path, asyncio.create_task(pass_on()))
+        try:
+            await watch.passing_on
+        except asyncio.CancelledError:
+            if not watch.told_an_error:
+                raise
+        finally:
+            watch.passing_on.cancel()
+            del self._watching[response]
 
     async def _pass_event(self, path: str, response: web.StreamResponse, line: bytes) -> None:
         if any(part in path for part in self._silent):
@@ -287,6 +332,8 @@ class FaultyProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN}
         headers["Accept-Encoding"] = "identity"
         url = URL(self._target + request.raw_path, encoded=True)
+        if self._page_size is not None and "limit" in url.query:
+            url = url.update_query(limit=self._page_size)
         async with self._session.request(
             request.method, url, headers=headers, data=body or None, allow_redirects=False
         ) as answer:
@@ -302,14 +349,14 @@ class FaultyProxy:
                 return fault
         return None
 
+    def _cut_off(self, request: web.Request) -> None:
+        self._note(request, 0)
+        if request.transport is not None:
+            request.transport.abort()
+
     def _note(self, request: web.Request, status: int) -> None:
         self.passages.append(Passage(time.monotonic(), request.method, request.raw_path, status))
 
 
 def _end_to_end(answer: aiohttp.ClientResponse) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

@@ -250,10 +250,11 @@ class World:
         for proxy in (self.api_server, self.slack):
             proxy.recover()
         self.workspace.recover()
-        for operator in tuple(self._running):
-            operator.process.stop()
+        codes = [operator.process.stop() for operator in self._running]
+        self._running.clear()
         self.count()
         self.team.leave()
+        assert not any(codes), "an operator did not stop as it was told to"
 
     def _owed(self) -> set[Key]:
         """What is due now and not yet told, or told and not yet recorded."""

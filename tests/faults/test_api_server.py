@@ -1,16 +1,130 @@
-"""Rows 1 to 6: the API server is away, refuses, forgets, or says nothing any more."""
+"""Rows 1 to 4: the API server is away, forgets, has moved on, or asks to wait."""
 
+from collections.abc import Callable
+
+from aiohttp import web
+
+from tests.control_plane.waiting import until
+from tests.faults.proxy import Passage
 from tests.faults.scenario import World, row
 
+CERTIFICATES, SECRETS = "/clientcertificates", "/secrets"
+SMALL_PAGE = 2
 
-@row(1, "API server refuses connections for 5 s; alerts fall due meanwhile")
-def test_connections_are_refused(world: World) -> None:
-    """What falls due meanwhile is sent, or waits; nothing is lost or repeated."""
+
+def status_of(name: str) -> str:
+    return f"{CERTIFICATES}/{name}/status"
+
+
+@row(1, "API server refuses connections for 5 s, then answers 503 for 5 s; an alert falls due in each")
+def test_the_api_server_is_away_for_seconds(world: World) -> None:
+    """What falls due meanwhile is sent, or waits; it is told once, and recorded as soon as that is possible."""
     world.operator_starts()
-    world.hand_out("nhs", days=14, falls_due_in=8)
-    world.hand_out("moj", days=5)
+    for name, begin in {"nhs": world.api_server.refuse, "moj": lambda: world.api_server.answer(503)}.items():
+        world.hand_out(name, days=14, falls_due_in=5)
+        world.all_is_told()
+        begin()
+        world.passes(5, until_due=name)
+        world.fault_ends()
+        world.all_is_told(within=10)
+        assert world.told(name, "team") == 2
+
+
+@row(2, "410 in the watches of kopf and of Secrets; 410 on a continue token")
+def test_what_is_too_old_is_listed_again(world: World) -> None:
+    """The process stays; what changed is seen through the new list; nothing is told again."""
+    for name in ("nhs", "moj", "dwp"):
+        world.hand_out(name, days=14)
+    world.api_server.small_pages(SMALL_PAGE)
+    world.api_server.answer(410, when=lambda request: "continue" in request.query, times=1)
+    operator = world.operator_starts("--resync", "3s")
     world.all_is_told()
-    world.api_server.refuse()
-    world.passes(5, until_due="nhs")
-    world.fault_ends()
+    lists = counted(world, lambda each: "limit=" in each.path and SECRETS in each.path)
+    for path in (CERTIFICATES, SECRETS, "/certificatepolicies", "/certificatestores"):
+        world.api_server.end_watches_with(410, path)
+    world.api_server.answer(410, when=lambda request: "continue" in request.query, times=1)
+    world.mended()
+    world.renew("nhs")
+    world.hand_out("hmrc", days=7)
     world.all_is_told(within=10)
+    until(lambda: counted(world, lambda each: "limit=" in each.path and SECRETS in each.path) > lists)
+    assert operator.process.process.returncode is None
+
+
+@row(3, "409 on the status: another write came in between, and the API server says so without one")
+def test_a_status_that_has_moved_on(world: World) -> None:
+    """Read again, tried again, and nothing is sent again."""
+    annotated = []
+
+    def annotate(request: web.Request) -> None:
+        if request.path.endswith(status_of("nhs")) and not annotated:
+            annotated.append(request.path)
+            path = world.team.path("ClientCertificate", "nhs")
+            touch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
+            world.team.api.request("PATCH", path, touch, content_type="application/merge-patch+json")
+
+    world.api_server.before_write = annotate
+    world.api_server.answer(409, when=lambda request: request.path.endswith(status_of("moj")), times=2)
+    world.operator_starts()
+    for name in ("nhs", "moj"):
+        world.hand_out(name, days=14)
+    world.mended()
+    world.all_is_told(within=10)
+    assert annotated
+
+
+@row(4, "429 with Retry-After on the first of every write, GET, LIST and watch")
+def test_the_api_server_asks_to_wait(world: World) -> None:
+    """Nothing is asked again earlier than it was told to, and the watches survive."""
+    seconds = 2
+    world.policy("team")
+    operator = world.operator_starts("--resync", "4s")
+    refused = set()
+
+    def is_first(request: web.Request) -> bool:
+        what = kind(request.method, request.path_qs)
+        return "lease" not in what and not (what in refused or refused.add(what))
+
+    world.api_server.answer(429, when=is_first, retry_after=seconds)
+    world.api_server.end_watches()
+    world.hand_out("nhs", days=14, channels=("team",))
+    world.mended()
+    world.all_is_told(within=8 * seconds)
+    assert refused >= {
+        "watch clientcertificates",
+        "watch secrets",
+        "list secrets limit=500",
+        "get secrets/nhs-cert",
+        "patch clientcertificates/nhs/status",
+    }
+    assert too_early(world.api_server.passages, seconds) == []
+    assert operator.process.process.returncode is None
+
+
+def kind(method: str, path: str) -> str:
+    """What a request is, in words: that of a watch is another than that of a list or of one object."""
+    address, _, query = path.partition("?")
+    parts = address.partition("/namespaces/")[2].split("/")[1:] or [address]
+    if "watch=true" in query:
+        return f"watch {parts[0]}"
+    if method == "GET" and len(parts) == 1:
+        return f"list {parts[0]} {query}" if query else f"list {parts[0]}"
+    return f"{method.lower()} {'/'.join(parts)}"
+
+
+def too_early(passages: list[Passage], seconds: float) -> list[tuple[str, float]]:
+    """What was asked again sooner after a 429 than that had told, and how soon."""
+    refused: dict[str, float] = {}
+    found = []
+    for passage in passages:
+        what = kind(passage.method, passage.path)
+        since = passage.time - refused.pop(what, float("-inf"))
+        if since < seconds - 0.05:
+            found.append((what, since))
+        if passage.status == 429:
+            refused[what] = passage.time
+    return found
+
+
+def counted(world: World, which: Callable[[Passage], bool]) -> int:
+    return sum(map(which, world.api_server.passages))

@@ -5,7 +5,7 @@ With whole Secrets, a hundred unrelated ones of 1 MiB cost 600 MB and stall the 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
@@ -18,15 +18,23 @@ logger = logging.getLogger(__name__)
 
 OnChange = Callable[[str, str, str], None]
 """Called with namespace, name and resourceVersion; the version is empty when the Secret is gone."""
+Wanted = Callable[[str], Iterable[tuple[str, str]]]
+"""Namespace and name of the Secrets that matter in one namespace, or in all."""
 
 
 class SecretWatch:
     """One list-and-watch of the Secrets in one namespace, or in all (`namespace` empty)."""
 
-    def __init__(self, client: KubeClient, namespace: str, on_change: OnChange) -> None:
+    def __init__(
+        self, client: KubeClient, namespace: str, on_change: OnChange, wanted: Wanted, on_return: Callable[[str], None]
+    ) -> None:
+        """`on_return` is called with the namespace when the watch is there again after it was away."""
         self._client = client
+        self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
         self._on_change = on_change
+        self._wanted = wanted
+        self._on_return = on_return
         self.established = asyncio.Event()
 
     async def run(self) -> None:
@@ -34,7 +42,9 @@ class SecretWatch:
         failures = 0
         while True:
             try:
-                version = await self._list()
+                version = await self.compare()
+                if failures:
+                    self._on_return(self._namespace)
                 failures = 0
                 self.established.set()
                 await self._follow(version)
@@ -46,33 +56,30 @@ class SecretWatch:
                 failures += 1
                 await asyncio.sleep(delay)
 
-    async def _list(self) -> str:
-        version = ""
+    async def compare(self) -> str:
+        """Tell of each Secret as it is now, and of those that matter and are not there. Returns where to watch from."""
+        version, present = "", set()
         async for page in self._client.pages(self._path, metadata_only=True):
             version = page["metadata"]["resourceVersion"]
             for item in page["items"]:
+                present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
                 self._changed(item)
             await asyncio.sleep(0)  # a page is parsed in one go; others may run between two
+        for namespace, name in set(self._wanted(self._namespace)) - present:
+            self._on_change(namespace, name, "")
         return version
 
     async def _follow(self, version: str) -> None:
-        """Watch on from a version, over dropped connections, until the server no longer knows it."""
-        failures = 0
+        """Watch on from a version for as long as nothing fails: whoever was away lists again."""
         while True:
-            try:
-                async for event in self._client.watch(self._path, version, INACTIVITY_SECONDS):
-                    failures = 0
-                    if event["type"] == "ERROR":
-                        code = int(event["object"].get("code") or _GONE)
-                        raise KubeError(Reason.API_UNAVAILABLE, "the watch ended with an error", status=code)
-                    version = event["object"]["metadata"]["resourceVersion"]
-                    if event["type"] != "BOOKMARK":
-                        self._changed(event["object"], gone=event["type"] == "DELETED")
-            except KubeError as error:
-                if error.status != 0:
-                    raise
-                failures += 1
-            await asyncio.sleep(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
+            async for event in self._client.watch(self._path, version, INACTIVITY_SECONDS):
+                if event["type"] == "ERROR":
+                    code = int(event["object"].get("code") or _GONE)
+                    raise KubeError(Reason.API_UNAVAILABLE, "the watch ended with an error", status=code)
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    self._changed(event["object"], gone=event["type"] == "DELETED")
+            await asyncio.sleep(_BACKOFF_SECONDS[0])
 
     def _changed(self, item: Object, *, gone: bool = False) -> None:
         metadata = item["metadata"]

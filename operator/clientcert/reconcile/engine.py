@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from clientcert.errors import KubeError
@@ -41,17 +41,19 @@ class Engine:
         self._lists = lists
         self._client = client
         self._clock = clock
-        self._expected: int | None = None
-        self.primed = asyncio.Event()
-        """Set when policies and stores are known: certificates may be judged from then on."""
+        self._expected: dict[str, int] = {}
+        """How many ClientCertificates each namespace had when its policies and stores were taken over."""
 
-    async def run(self, resync_seconds: float) -> None:
-        """Take over policies and stores, then watch, and work whenever this replica leads, until cancelled."""
-        self._expected = await self.resync.prime()
-        self.primed.set()
+    async def run(self, namespaces: Iterable[str], resync_seconds: float) -> None:
+        """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work_while_leading())
-            group.create_task(self.resync.run(resync_seconds))
+            for namespace in namespaces:
+                group.create_task(self.resync.run(namespace, resync_seconds))
+
+    async def take_over(self, namespace: str) -> None:
+        """Wait until a namespace's policies and stores are known: its certificates may be judged from then on."""
+        self._expected[namespace] = await self.resync.prime(namespace)
 
     async def _work_while_leading(self) -> None:
         """Everything is judged anew at the beginning of a term: another may have led meanwhile."""
@@ -68,14 +70,14 @@ class Engine:
                 working.cancel()
                 losing.cancel()
 
-    async def compare(self) -> None:
-        """Compare all keys now: a watch was away. What fails is left to the next comparison."""
-        await self.resync.compare()
+    async def repair(self, namespace: str) -> None:
+        """Compare all keys of a namespace, until that has succeeded: its watches were away."""
+        await self.resync.repair(namespace)
 
     @property
     def caught_up(self) -> bool:
         """Whether the watch has brought every ClientCertificate that was there at the start."""
-        return self._expected is not None and len(self.store.certificates) >= self._expected
+        return len(self.store.certificates) >= sum(self._expected.values())
 
     def certificate_seen(self, body: Body) -> None:
         """A ClientCertificate is there, or has changed."""
@@ -83,8 +85,9 @@ class Engine:
 
     def certificate_deleted(self, key: ObjectKey) -> None:
         """A ClientCertificate is gone."""
-        if self._expected:
-            self._expected -= 1
+        namespace = key.namespace if key.namespace in self._expected else ""
+        if self._expected.get(namespace):
+            self._expected[namespace] -= 1
         self.store.remove_certificate(key)
         self.scheduler.forget(key)
 

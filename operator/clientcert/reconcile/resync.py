@@ -1,76 +1,146 @@
-"""Compares what is remembered with what the API server has: at the start, and every ten minutes.
+"""Compares what is remembered with what the API server has: at the start, every ten minutes, and after an outage.
 
-A watch that lost an event, or was away while an object was deleted, is repaired here (faults.md, row 6).
+A watch that lost an event, or was away while an object was deleted, is repaired here (faults.md, row 6). Each
+namespace is compared apart from the others: rights to one may be taken while those to the others stay (row 9).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.lease import Leads
+from clientcert.kube.watch import SecretWatch
 from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.metrics import Metrics
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.store import Store
 
-_WAIT_FOR_CRDS_SECONDS = 2.0
+_SLOWEST_RETRY_SECONDS = 30.0
+ALL = "*"
+"""In metrics and logs: all namespaces."""
 
 logger = logging.getLogger(__name__)
 
 
 class Resync:
-    """The API server's lists, and what follows from them. `namespaces` empty: all."""
+    """The API server's lists of each namespace, or of all (an empty name), and what follows from them."""
 
     def __init__(
         self,
         store: Store,
         client: KubeClient,
-        namespaces: tuple[str, ...],
+        watches: Mapping[str, SecretWatch],
         leadership: Leads,
         clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
-        self._leadership = leadership
+        """`watches` has one for each namespace that is served; an empty name alone: all."""
         self._store = store
         self._client = client
-        self._scopes = namespaces or ("",)
+        self._watches = watches
+        self._leadership = leadership
         self._clock = clock
+        self._metrics = metrics
+        self._primed = {namespace: asyncio.Event() for namespace in watches}
+        self._asked = {namespace: asyncio.Event() for namespace in watches}
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+        """On the loop's clock: so long the API server has asked to wait."""
+        self.refused: set[str] = set()
+        """The namespaces whose objects or Secrets the operator may not list just now."""
 
-    async def prime(self) -> int:
+    async def prime(self, namespace: str) -> int:
         """Take over all policies and stores, so that no certificate is judged without them.
 
         Waits for the CRDs if they are not there yet. Returns how many ClientCertificates there are.
         """
         while True:
             try:
-                await self._policies_and_stores()
-                return await self._count()
+                await self._policies_and_stores(namespace)
+                count = await self._count(namespace)
             except KubeError as error:
-                words = "the CRDs are not there yet: apply crds/" if error.reason is Reason.NOT_FOUND else error.message
-                logger.warning("Waiting for the API server: %s", words)
-                await asyncio.sleep(error.retry_after or _WAIT_FOR_CRDS_SECONDS)
+                await asyncio.sleep(self._failed(namespace, error))
+            else:
+                self._answered(namespace)
+                self._primed[namespace].set()
+                return count
 
-    async def run(self, every_seconds: float) -> None:
-        """Compare for ever."""
+    async def run(self, namespace: str, every_seconds: float) -> None:
+        """Compare for ever; sooner than usual when asked to, or after a comparison that failed."""
+        await self._primed[namespace].wait()
+        delay = every_seconds
         while True:
-            await asyncio.sleep(every_seconds)
-            await self.compare()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked[namespace].wait(), delay)
+            self._asked[namespace].clear()
+            failed = await self._compare(namespace)
+            delay = every_seconds if failed is None else min(failed, every_seconds)
 
-    async def compare(self) -> None:
-        """Compare once; what the API server does not answer now is left to the next time."""
+    async def repair(self, namespace: str) -> None:
+        """Compare until that has succeeded once."""
+        while (delay := await self._compare(namespace)) is not None:  # noqa: ASYNC110 - each try says how long
+            await asyncio.sleep(delay)
+
+    def ask(self, namespace: str) -> None:
+        """Compare soon: something was away."""
+        self._asked[namespace].set()
+
+    async def _compare(self, namespace: str) -> float | None:
+        """None; or, if the API server did not answer all of it, the seconds until it should be asked again."""
+        await asyncio.sleep(self._not_before.pop(namespace, 0.0) - asyncio.get_running_loop().time())
         try:
-            await self._policies_and_stores()
-            await self._certificates()
+            await self._policies_and_stores(namespace)
+            await self._certificates(namespace)
+            await self._secrets(namespace)
         except KubeError as error:
-            logger.warning("Resync: %s", error.message)
+            return self._failed(namespace, error)
+        self._answered(namespace)
+        return None
 
-    async def _certificates(self) -> None:
+    def _failed(self, namespace: str, error: KubeError) -> float:
+        """Say so; returns the seconds until the next try."""
+        failures = self._failures[namespace] = self._failures.get(namespace, 0) + 1
+        self._metrics.namespaces_up.labels(namespace or ALL).set(0)
+        words = error.message
+        if error.reason is Reason.NOT_FOUND:
+            words = "the CRDs are not there yet: apply crds/"
+        if error.reason is Reason.FORBIDDEN:
+            self.refused.add(namespace)
+            words = f"{words}: give the operator's ServiceAccount its rights there, or serve it no longer (--namespace)"
+        logger.warning("Namespace %s cannot be compared with the API server: %s", namespace or ALL, words)
+        if error.retry_after:
+            self._not_before[namespace] = asyncio.get_running_loop().time() + error.retry_after
+        return error.retry_after or min(2.0 ** min(failures - 1, 10), _SLOWEST_RETRY_SECONDS)
+
+    def _answered(self, namespace: str) -> None:
+        """What could not be written or read while the API server did not answer is tried again at once."""
+        self._metrics.namespaces_up.labels(namespace or ALL).set(1)
+        self.refused.discard(namespace)
+        if self._failures.pop(namespace, 0):
+            logger.info("Namespace %s is compared with the API server again", namespace or ALL)
+            for key in _within(namespace, self._store.certificates):
+                self._store.wake(key)
+
+    async def _secrets(self, namespace: str) -> None:
+        try:
+            await self._watches[namespace].compare()
+        except KubeError as error:
+            if error.reason is Reason.FORBIDDEN and namespace not in self.refused:
+                # No watch tells of them any more: each that is needed is asked for, and says so in its condition.
+                for wanted in self._store.secrets_wanted(namespace):
+                    self._store.secret_changed(*wanted, "")
+            raise
+
+    async def _certificates(self, namespace: str) -> None:
         """Fetch each ClientCertificate whose version is not the one we know; forget those that are gone."""
-        known = set(self._store.certificates)
+        known = _within(namespace, self._store.certificates)
         present: set[ObjectKey] = set()
-        async for metadata in self._metadata():
+        async for metadata in self._metadata(namespace):
             key = ObjectKey(metadata["namespace"], metadata["name"])
             present.add(key)
             record = self._store.certificates.get(key)
@@ -88,40 +158,40 @@ class Resync:
                 raise
             self._store.remove_certificate(key)
 
-    async def _policies_and_stores(self) -> None:
-        policies = [body async for body in self._bodies(CERTIFICATE_POLICY)]
+    async def _policies_and_stores(self, namespace: str) -> None:
+        policies = [body async for body in self._bodies(CERTIFICATE_POLICY, namespace)]
         for body in policies:
             self._store.upsert_policy(body)
-        for key in set(self._store.policies) - set(_keys(policies)):
+        for key in _within(namespace, self._store.policies) - _keys(policies):
             self._store.remove_policy(key)
-        stores = [body async for body in self._bodies(CERTIFICATE_STORE)]
+        stores = [body async for body in self._bodies(CERTIFICATE_STORE, namespace)]
         for body in stores:
             self._store.upsert_store(body)
-        for key in set(self._store.stores) - set(_keys(stores)):
+        for key in _within(namespace, self._store.stores) - _keys(stores):
             self._store.remove_store(key)
-        for key in tuple(self._store.policies) if self._leadership.is_leader else ():
+        for key in _within(namespace, self._store.policies) if self._leadership.is_leader else ():
             await write_policy_status(self._store, self._client, key, self._clock())
 
-    async def _bodies(self, kind: Kind) -> AsyncIterator[Object]:
-        for scope in self._scopes:
-            async for page in self._client.pages(kind.collection(scope)):
-                for body in page["items"]:
-                    yield body
+    async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
+        async for page in self._client.pages(kind.collection(namespace)):
+            for body in page["items"]:
+                yield body
 
-    async def _metadata(self) -> AsyncIterator[Object]:
-        for scope in self._scopes:
-            async for page in self._client.pages(CLIENT_CERTIFICATE.collection(scope), metadata_only=True):
-                for item in page["items"]:
-                    yield item["metadata"]
-                await asyncio.sleep(0)
+    async def _metadata(self, namespace: str) -> AsyncIterator[Object]:
+        async for page in self._client.pages(CLIENT_CERTIFICATE.collection(namespace), metadata_only=True):
+            for item in page["items"]:
+                yield item["metadata"]
+            await asyncio.sleep(0)
 
-    async def _count(self) -> int:
-        total = 0
-        for scope in self._scopes:
-            page = await self._client.get(f"{CLIENT_CERTIFICATE.collection(scope)}?limit=1")
-            total += len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
-        return total
+    async def _count(self, namespace: str) -> int:
+        page = await self._client.get(f"{CLIENT_CERTIFICATE.collection(namespace)}?limit=1")
+        count: int = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
+        return count
 
 
-def _keys(bodies: Iterable[Object]) -> list[ObjectKey]:
-    return [ObjectKey(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies]
+def _within(namespace: str, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
+    return {key for key in keys if namespace in {"", key.namespace}}
+
+
+def _keys(bodies: Iterable[Object]) -> set[ObjectKey]:
+    return {ObjectKey(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies}

@@ -38,6 +38,8 @@ class Store:
     """(what, namespace, name) of a Secret, policy or store → the certificates that name it."""
     _secret_users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
     """Secret → the policies and stores that need it."""
+    _secret_versions: dict[ObjectKey, str] = field(default_factory=dict)
+    """Of those Secrets, as last seen: a list of all of them is no news."""
 
     def __post_init__(self) -> None:
         self.default_policy = default_policy(self.default_channel)
@@ -137,11 +139,21 @@ class Store:
             record = self.certificates[certificate_key]
             if not resource_version or record.revision != resource_version:
                 self.mark_stale(certificate_key)
-        for what, user in self._secret_users.get(key, ()):
+        users = self._secret_users.get(key, ())
+        if not users or self._secret_versions.get(key) == resource_version:
+            return
+        self._secret_versions[key] = resource_version
+        for what, user in users:
             if what == "policy":
                 self.retry_failing(user)
             elif user in self.stores:
                 self.stores[user].next_poll = None
+
+    def secrets_wanted(self, namespace: str) -> set[tuple[str, str]]:
+        """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
+        read = {(where, name) for what, where, name in self._by_reference if what == "secret"}
+        used = {(key.namespace, key.name) for key, users in self._secret_users.items() if users}
+        return {secret for secret in read | used if namespace in {"", secret[0]}}
 
     def retry_failing(self, policy: ObjectKey) -> None:
         """What certificates of this policy could not send is tried again now."""
@@ -231,6 +243,7 @@ class Store:
             users.discard((what, key))
             if not users:
                 del self._secret_users[secret]
+                self._secret_versions.pop(secret, None)
         for name in names:
             self._secret_users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
 
