@@ -54,7 +54,7 @@ class Supervisor:
         return bool(served) and served <= self._kopf_up and established and self._engine.caught_up
 
     async def run(self, health: HealthServer, host: str, port: int, resync_seconds: float) -> None:
-        """Until SIGTERM or SIGINT. Raises what ended any part for good."""
+        """Until SIGTERM or SIGINT. Raises what ended any part for good: without one of them the rest is no operator."""
         async with AsyncExitStack() as stack:
             await health.start(host, port)
             stack.push_async_callback(health.stop)
@@ -77,6 +77,8 @@ class Supervisor:
             await self._finish(tasks)
             for task in done - {stopping}:
                 task.result()
+                if not self._stop.is_set():
+                    raise RuntimeError(f"the part {task.get_name()} has ended, and nobody told it to")
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         self._engine.scheduler.stop()
