@@ -1,14 +1,16 @@
 """`kubectl delete` never hangs, and nothing but status is ever written on an object (row 28 of the faults)."""
 
 import json
+import uuid
 from contextlib import nullcontext
 
 import pytest
 
 from tests.control_plane.operators import Operators
-from tests.control_plane.team import OUR_KINDS, Team
+from tests.control_plane.team import OUR_KINDS, PLURALS, Team
 from tests.control_plane.waiting import eventually
 from tests.scenarios import certificate_policy, certificate_store, secret, slack_channel
+from tools.control_plane import ControlPlane
 
 DELETE_SECONDS = 20
 
@@ -30,9 +32,37 @@ def test_delete_never_hangs(running: bool, team: Team, operators: Operators) -> 
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
         eventually(lambda: team.condition("backup", "Ready", of="CertificateStore"), ("False", "CredentialsInvalid"))
     with operators.running(team.namespace) if running else nullcontext():
-        for kind, name in (("ccert", "nhs"), ("cpol", "team"), ("cstore", "backup")):
+        for kind, name in (("ccert", "nhs"), ("cpol", "team"), ("cstore", "backup"), ("secret", "nhs-cert")):
             team.control_plane.kubectl("delete", kind, name, "-n", team.namespace, timeout=DELETE_SECONDS)
     assert [team.items(kind) for kind in OUR_KINDS] == [[], [], []]
+    assert team.get("Secret", "nhs-cert") == {}
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["while the operator runs", "while it is stopped"])
+def test_a_namespace_goes_with_all_that_is_in_it(
+    running: bool, control_plane: ControlPlane, operators: Operators, team: Team
+) -> None:
+    """What the namespace controller does, which is not running here, leaves nothing: no object stays for our sake, and
+    none comes back. Whoever is in another namespace is served all the while."""
+    doomed = Team(control_plane, f"doomed-{uuid.uuid4().hex[:8]}", team.slack, team.authority)
+    control_plane.create_namespace(doomed.namespace)
+    declare_one_of_each(doomed)
+    with operators.running():
+        eventually(lambda: doomed.phase("nhs"), "ExpiringSoon")
+    with operators.running() if running else nullcontext():
+        control_plane.kubectl("delete", "namespace", doomed.namespace, "--wait=false")
+        for kind in (*OUR_KINDS, "Secret", "Event"):
+            doomed.api.request("DELETE", doomed.path(kind))
+        if running:
+            team.hand_out("acme", days=20)
+            eventually(lambda: team.phase("acme"), "ExpiringSoon")
+        assert {kind: doomed.items(kind) for kind in PLURALS} == {kind: [] for kind in PLURALS}
+        namespace = f"/api/v1/namespaces/{doomed.namespace}"
+        ending = doomed.api.request("GET", namespace)
+        assert "finalizers" not in ending["metadata"]
+        doomed.api.request("PUT", f"{namespace}/finalize", ending | {"spec": {"finalizers": []}})
+        assert ending["status"]["phase"] == "Terminating"
+        control_plane.kubectl("wait", "--for=delete", f"namespace/{doomed.namespace}", f"--timeout={DELETE_SECONDS}s")
 
 
 def test_nothing_but_status_is_written(team: Team, operators: Operators) -> None:
