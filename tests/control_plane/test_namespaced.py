@@ -3,6 +3,8 @@
 It is all that was applied to a cluster of its own, whose audit log shows what the operator asked for.
 """
 
+import base64
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,9 @@ from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
 from tests.deploy.audit import KUSTOMIZE, OPERATOR, Audited, audited, granted, rendered
 from tests.deploy.test_rbac import allowed
+from tests.scenarios import secret
 from tools.certificates import CertificateAuthority
+from tools.control_plane import ApiClient, ApiError
 from tools.slack_server import SlackServer
 
 SYSTEM, SERVED, OTHER = "clientcert-system", "integration-api", "another-team"
@@ -83,6 +87,24 @@ def test_it_never_touches_another_namespace(cluster: Audited, teams: dict[str, T
     assert (team.status("nhs"), team.items("Event"), team.told("nhs")) == ({}, [], [])
     assert {asked.namespace for asked in cluster.asked()} == {SERVED, SYSTEM}
     assert [asked for asked in cluster.asked() if not asked.allowed] == []
+
+
+def test_to_list_is_to_read_every_secret_there(cluster: Audited, teams: dict[str, Team], tmp_path: Path) -> None:
+    """What a thief of the operator's token gets: each Secret of a served namespace, though the operator itself reads
+    only the metadata of those that nobody refers to. That is what docs/security.md warns of; elsewhere it gets nothing.
+    """
+    control_plane = cluster.control_plane
+    teams[SERVED].apply(secret("unrelated", password="correct horse"))
+    account = control_plane.service_account_kubeconfig(SYSTEM, "clientcert-operator", tmp_path / "kubeconfig")
+    token = json.loads(account.read_text())["users"][0]["user"]["token"]
+    thief = ApiClient(control_plane.url, control_plane.ca_path, token)
+    stolen = thief.request("GET", teams[SERVED].path("Secret"))["items"]
+    assert {each["metadata"]["name"]: each["data"] for each in stolen}["unrelated"] == {
+        "password": base64.b64encode(b"correct horse").decode()
+    }
+    for path in (teams[OTHER].path("Secret"), f"/api/v1/namespaces/{SYSTEM}/secrets", "/api/v1/secrets"):
+        with pytest.raises(ApiError, match="forbidden"):
+            thief.request("GET", path)
 
 
 def test_each_namespace_that_is_named_has_its_roles(cluster: Audited) -> None:
