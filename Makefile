@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 LOCK   := requirements/dev.lock
+FUZZ_SECONDS ?= 300
 
-.PHONY: demo test faults soak lint bench lock control-plane clean
+.PHONY: demo test faults soak fuzz lint bench lock control-plane clean
 
 $(VENV)/.done: $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +33,10 @@ faults: control-plane
 soak: control-plane
 	$(BIN)/python -m pytest tests/faults -m soak --table $(ARGS)
 
+# Searches for inputs and examples that nobody thought of; see tests/fuzz.
+fuzz: $(VENV)/.done
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
 demo: control-plane
 	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
 
@@ -45,6 +50,8 @@ lock:
 		--no-header --upgrade -o requirements/run.lock pyproject.toml
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade --extra dev -c requirements/run.lock -o requirements/dev.lock pyproject.toml
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade -c requirements/run.lock -o requirements/fuzz.lock requirements/fuzz.in
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

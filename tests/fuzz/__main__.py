@@ -1,0 +1,116 @@
+"""`python -m tests.fuzz SECONDS`: what `make fuzz` does, with half of the time for the parser.
+
+The rest is for what opens containers, and for the properties of tests/unit with many more examples than `make test`
+has. Ends with 0 if nothing was found; else a reproducer lies in build/fuzz/found, and the command for it is printed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.fuzz.seeds import SEEDS, write_seeds
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / "build/fuzz"
+PYTHON = BUILD / "venv/bin/python"
+FOUND = BUILD / "found"
+SHARES = {"parse": 1 / 2, "containers": 1 / 6}
+_LIMITS = ("-max_len=16384", "-rss_limit_mb=1024", "-timeout=20", "-print_final_stats=1", "-verbosity=1")
+_TOLD = ("INITED", "DONE", "ERROR", "SUMMARY", "stat::", "FindingError", "Exception", "Test unit written")
+_PROPERTIES = ("tests/unit/pki/test_mutations.py", "tests/unit/lifecycle", "tests/unit/notifiers", "tests/unit/api")
+
+
+def main() -> int:
+    """The exit code: 1 if anything was found."""
+    seconds = float(sys.argv[1])
+    failed = False
+    if has_atheris():
+        for target in SEEDS:
+            failed |= search(target, seconds * SHARES[target])
+        seconds *= 1 - sum(SHARES.values())
+    else:
+        print(
+            "There is no wheel of atheris for this interpreter and platform, so nothing is searched by coverage:"
+            " all of the time goes to properties and mutations."
+        )
+    failed |= properties(seconds)
+    print("fuzz: something was found, see above" if failed else "fuzz: nothing was found")
+    return int(failed)
+
+
+def has_atheris() -> bool:
+    """Whether it is there, or could be installed from a wheel."""
+    lock = REPOSITORY / "requirements/fuzz.lock"
+    done = BUILD / "venv/.done"
+    if done.exists() and done.stat().st_mtime > lock.stat().st_mtime:
+        return True
+    subprocess.run([sys.executable, "-m", "venv", BUILD / "venv"], check=True)
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+    if subprocess.run([PYTHON, *install, "--require-hashes", "-r", lock], check=False).returncode:
+        return False
+    done.touch()
+    return True
+
+
+def search(target: str, seconds: float) -> bool:
+    """Whether an input was found that does what no input may do."""
+    seeds, corpus = BUILD / "seeds" / target, BUILD / "corpus" / target
+    write_seeds(target, seeds)
+    for directory in (corpus, FOUND):
+        directory.mkdir(parents=True, exist_ok=True)
+    command = [str(PYTHON), "-m", "tests.fuzz.target", target]
+    limits = (*_LIMITS, f"-max_total_time={max(int(seconds), 1)}", f"-artifact_prefix={FOUND}/{target}-")
+    print(f"fuzz: {target} for {seconds:.0f} s", flush=True)
+    done = subprocess.run(
+        [*command, *limits, corpus, seeds],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if any(word in line for word in _TOLD)]
+    print("\n".join(f"  {line}" for line in told), flush=True)
+    if done.returncode:
+        newest = max(FOUND.glob(f"{target}-*"), key=lambda path: path.stat().st_mtime, default=None)
+        where = newest.relative_to(REPOSITORY) if newest else "FILE"
+        print(f"{done.stderr[-3000:]}\nAgain: PYTHONPATH=operator:. {PYTHON.relative_to(REPOSITORY)} -m", end=" ")
+        print(f"tests.fuzz.target {target} {where}", flush=True)
+    return done.returncode != 0
+
+
+def properties(seconds: float) -> bool:
+    """Whether a property fails; the tests are run again and again, with other examples, until the time is over."""
+    ends = time.monotonic() + seconds
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--timeout=0", *_PROPERTIES]
+    rounds = 0
+    print(f"fuzz: properties for {seconds:.0f} s", flush=True)
+    while (left := ends - time.monotonic()) > 0:
+        try:
+            done = subprocess.run(
+                [*command, "--hypothesis-profile=long"],
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                timeout=left,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            break
+        rounds += 1
+        if done.returncode:
+            print(done.stdout[-6000:], flush=True)
+            return True
+    print(f"  {rounds} whole rounds", flush=True)
+    return False
+
+
+def environment() -> dict[str, str]:
+    """Our code is imported from where it lies, since the search has an environment of its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY / "operator"), str(REPOSITORY)))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What the search begins with: one of each format that the product reads, and some that nobody should write."""
+
+from pathlib import Path
+
+from tests.unit.pki.certificates import attribute, extension, odd_certificate, pem, sequence, time
+from tests.unit.pki.pkcs12_writer import encrypted, pbmac1, pfx, plain, sha256_mac, shrouded_key_bag
+from tests.unit.pki.test_mutations import BAGS, CONTAINERS, FORMS, PASSWORD
+from tools.certificates import der_element
+
+BOTTOM = der_element(0x0C, b"nhs")
+ODD = {
+    "year 0": odd_certificate(not_before=time("00000101000000Z", 0x18)),
+    "no end": odd_certificate(not_after=time("99991231235959Z", 0x18)),
+    "negative serial number": odd_certificate(serial_number=der_element(0x02, b"\xff")),
+    "empty RDN": odd_certificate(subject=sequence(der_element(0x31, b""))),
+    "two attributes in one RDN": odd_certificate(
+        subject=sequence(der_element(0x31, attribute("550403", BOTTOM) + attribute("55040a", BOTTOM)))
+    ),
+    "two of one extension": odd_certificate(extensions=(extension("551d13", b"\x30\x00"),) * 2),
+    "trusted": pem(FORMS["DER"] + b"\x30\x00", "TRUSTED CERTIFICATE"),
+    "literal line ends": FORMS["PEM"].replace(b"\n", b"\\n"),
+    "PKCS#12 in PEM": pem(CONTAINERS["PKCS#12"], "PKCS12"),
+}
+_CONTENT = sequence(plain(*BAGS))
+MORE_CONTAINERS = {
+    "PKCS#12 with an old MAC": pfx(plain(*BAGS), mac=sha256_mac(1)),
+    "PKCS#12 with PBMAC1": pfx(plain(*BAGS), mac=pbmac1(_CONTENT, PASSWORD, 1)),
+    "PKCS#12 with two contents": pfx(encrypted(*BAGS, password=PASSWORD), plain(shrouded_key_bag(1, b"\x01"))),
+}
+SEEDS = {"parse": FORMS | ODD | CONTAINERS, "containers": CONTAINERS | MORE_CONTAINERS}
+
+
+def write_seeds(target: str, directory: Path) -> None:
+    """One file each."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in SEEDS[target].items():
+        (directory / name.replace(" ", "-").replace("#", "")).write_bytes(data)

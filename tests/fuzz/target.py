@@ -1,0 +1,113 @@
+"""What is called with each input. Run by `make fuzz`, or alone, e.g. with the reproducer that it left:
+
+    PYTHONPATH=operator:. build/fuzz/venv/bin/python -m tests.fuzz.target parse build/fuzz/found/parse-crash-…
+
+It is stricter than the product: the last guards, which are for what nobody thought of, count as findings.
+"""
+
+import os
+import random
+import re
+import sys
+import time
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["clientcert"]):
+    from clientcert.errors import CertificateError
+    from clientcert.pki import MAX_SIZE, Certificate, parse
+    from clientcert.pki.container_entry import Entry, NotOpenedError
+    from clientcert.pki.jks import open_keystore
+    from clientcert.pki.pkcs12 import open_pkcs12
+    from clientcert.pki.structure import KEYSTORE_MAGIC
+
+from tests.fuzz.structure import mutated
+
+LONGEST_SECONDS = 2.0
+"""Of processor time, and instrumented code is slow; without it the worst is a quarter of a second."""
+PASSWORD = "secret"
+_LAST_GUARD = "the certificate cannot be read"
+_LARGE_INTEGER = re.compile(rb"\x02([\x03\x04])")
+_FEW_ITERATIONS, _REFUSED_ITERATIONS = 70_000, 2_000_000
+
+
+class FindingError(Exception):
+    """An input did what no input may do."""
+
+
+def parse_any(data: bytes) -> None:
+    """A certificate or a CertificateError, soon. Containers are not opened here: no process can be started."""
+    began = time.process_time()
+    try:
+        certificate = parse(data, password=PASSWORD)
+    except CertificateError as error:
+        if _LAST_GUARD in error.message:
+            raise FindingError("only the last guard has caught it") from error
+    else:
+        _check(certificate)
+    if time.process_time() - began > LONGEST_SECONDS:
+        raise FindingError("it took too long")
+
+
+def open_any(data: bytes) -> None:
+    """Certificates or a NotOpenedError, from what the product does in a process of its own.
+
+    The kernel bounds that process. Here nobody does, so what asks for many iterations is left out.
+    """
+    if len(data) > MAX_SIZE or _asks_for_work(data):
+        return
+    opening = open_keystore if data[:4] in KEYSTORE_MAGIC else open_pkcs12
+    for password in (PASSWORD, None):
+        try:
+            entries = opening(data, password)
+        except NotOpenedError:
+            continue
+        if not all(isinstance(each, Entry) and each.der is not None for each in entries):
+            raise FindingError("what was opened holds no certificates")
+
+
+def _check(certificate: Certificate) -> None:
+    texts = (certificate.subject_dn, certificate.issuer_dn, certificate.subject_common_name, *certificate.warnings)
+    for text in texts:
+        text.encode()
+    whole = certificate.not_before.utcoffset() is not None and certificate.not_after.utcoffset() is not None
+    if not whole or len(certificate.fingerprint_sha256) != 64 or len(certificate.warnings) > 8:
+        raise FindingError("the certificate does not keep its model's promises")
+
+
+def _asks_for_work(data: bytes) -> bool:
+    for found in _LARGE_INTEGER.finditer(data):
+        start, size = found.end(), found[1][0]
+        if _FEW_ITERATIONS < int.from_bytes(data[start : start + size], "big") <= _REFUSED_ITERATIONS:
+            return True
+    return False
+
+
+def _start_no_process(event: str, _: tuple[Any, ...]) -> None:
+    if event in {"subprocess.Popen", "os.posix_spawn", "os.fork"}:
+        raise OSError("no process is started while fuzzing")
+
+
+def _change(data: bytes, longest: int, seed: int) -> bytes:
+    """Half of the time structure is kept; half of the time it is libFuzzer's own change."""
+    source = random.Random(seed)
+    if source.random() < 0.5:
+        return mutated(data, source)[:longest]
+    return bytes(atheris.Mutate(data, longest))
+
+
+TARGETS = {"parse": parse_any, "containers": open_any}
+
+
+def main() -> None:
+    """`target.py parse|containers ARGUMENTS`; the arguments are libFuzzer's."""
+    name, *arguments = sys.argv[1:]
+    sys.addaudithook(_start_no_process)
+    keeps_structure = os.environ.get("FUZZ_STRUCTURE", "1") == "1"
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[name], **({"custom_mutator": _change} if keeps_structure else {}))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
