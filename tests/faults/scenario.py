@@ -30,6 +30,7 @@ from tests.faults.tally import CLOSING, DAY, Key, Tally, serial_told, stage_at, 
 from tests.scenarios import certificate_policy, secret, slack_channel
 from tools.certificates import Issued
 from tools.control_plane import ControlPlane, OperatorProcess
+from tools.control_plane.operator_process import SERVICE_ACCOUNT
 from tools.slack_server import Posted, SlackServer
 
 TEAM, ON_CALL = "team", "on-call"
@@ -86,7 +87,12 @@ class World:
     # The operator.
 
     def operator_starts(
-        self, *flags: str, elected: bool = True, ready: bool = True, settings: Mapping[str, str] | None = None
+        self,
+        *flags: str,
+        elected: bool = True,
+        ready: bool = True,
+        settings: Mapping[str, str] | None = None,
+        service_account: tuple[str, str] = SERVICE_ACCOUNT,
     ) -> Operator:
         """Run one. `elected=False` where it will be killed: its Lease would be held for half a minute."""
         self._clocks.append((datetime.now(UTC), self.later))
@@ -105,6 +111,7 @@ class World:
                 "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
                 **(settings or {}),
             },
+            service_account=service_account,
             ready_timeout=PATIENCE_SECONDS if ready else None,
         )
         self.operator = Operator(process)
@@ -138,7 +145,13 @@ class World:
         )
 
     def hand_out(
-        self, name: str, *, days: int, falls_due_in: float | None = None, channels: tuple[str, ...] = CHANNELS
+        self,
+        name: str,
+        *,
+        days: int,
+        falls_due_in: float | None = None,
+        channels: tuple[str, ...] = CHANNELS,
+        **spec: Any,
     ) -> Issued:
         """A certificate in a Secret, and the object that looks at it; it expires "within the next `days` days".
 
@@ -147,7 +160,7 @@ class World:
         """
         issued = self.issue(name, days=days, falls_due_in=falls_due_in)
         self.team.put(name, issued)
-        self.declare(name, issued, channels=channels)
+        self.declare(name, issued, channels=channels, **spec)
         return issued
 
     def issue(self, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
@@ -176,6 +189,13 @@ class World:
     def forget(self, name: str) -> None:
         """Nothing more is due about it: it was deleted, or is not looked at any more."""
         self._handed.pop(name)
+
+    def neighbour(self, namespace: str) -> "World":
+        """Another team in a namespace of its own, under the same operator; what it is owed is counted apart."""
+        team = Team(self.team.control_plane, namespace, self.workspace, self.team.authority)
+        other = replace(self, team=team, tally=Tally(), _handed={}, _seen=0, _running=[])
+        other.policy()
+        return other
 
     # Time, and what went wrong.
 

@@ -1,0 +1,164 @@
+"""Rows 13 to 16: the bucket is away, refuses, is slow, or says that something changed."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from tests.control_plane.buckets import STORE, Backup
+from tests.control_plane.waiting import eventually, until
+from tests.faults.scenario import World, row
+from tests.scenarios import in_store
+from tools.certificates import Issued
+
+TOO_LARGE = b"-" * (2 * 1024 * 1024)
+DEADLINE_SECONDS = 15
+
+
+def hand_out(world: World, bucket: Backup, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
+    """As `World.hand_out`, in the bucket."""
+    issued = world.issue(name, days=days, falls_due_in=falls_due_in)
+    bucket.upload(name, issued)
+    world.declare(name, issued, source=in_store(STORE, bucket.key(name)))
+    return issued
+
+
+def store_says(world: World) -> tuple[str, str]:
+    return world.team.condition(STORE, "Ready", of="CertificateStore")
+
+
+@row(13, "S3 answers 503; an alert falls due meanwhile")
+def test_the_bucket_is_out_of_order(world: World, bucket: Backup) -> None:
+    """The last known date still alerts; it is polled with longer and longer rests, and well again by itself."""
+    bucket.declare()
+    world.operator_starts()
+    hand_out(world, bucket, "nhs", days=14, falls_due_in=8)
+    world.all_is_told()
+    bucket.proxy.refuses(503, "SlowDown")
+    bucket.nudge()
+    lists = bucket.proxy.lists
+    world.passes(5, until_due="nhs")
+    world.all_is_told()
+    assert bucket.proxy.lists - lists <= 3
+    lists = bucket.proxy.lists
+    bucket.proxy.behaviour = None
+    world.mended()
+    until(lambda: bucket.proxy.lists > lists)
+    world.all_is_told()
+    assert store_says(world) == ("True", "Polled")
+
+
+@pytest.mark.slow
+@row(13, "S3 answers 503 for half a minute")
+def test_the_bucket_stays_out_of_order(world: World, bucket: Backup) -> None:
+    """What passes soon is not worth a word; what does not is said in the condition of the store."""
+    bucket.declare()
+    world.operator_starts()
+    hand_out(world, bucket, "nhs", days=14)
+    world.all_is_told()
+    bucket.proxy.refuses(503, "SlowDown")
+    bucket.nudge()
+    eventually(lambda: store_says(world), ("False", "SourceUnavailable"), seconds=30)
+    bucket.proxy.behaviour = None
+    world.mended()
+    eventually(lambda: store_says(world), ("True", "Polled"), seconds=45)
+    world.all_is_told()
+
+
+@row(14, "S3 answers AccessDenied, NoSuchKey, NoSuchBucket; an alert falls due meanwhile")
+def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
+    """Three reasons that say what to do; alerts go on; each is well again by itself."""
+    team = world.team
+    bucket.declare()
+    world.operator_starts()
+    issued = hand_out(world, bucket, "nhs", days=14, falls_due_in=8)
+    world.all_is_told()
+    for reason, words, break_it, mend_it in (
+        (
+            "AccessDenied",
+            "s3:ListBucket",
+            lambda: bucket.proxy.refuses(403, "AccessDenied"),
+            lambda: setattr(bucket.proxy, "behaviour", None),
+        ),
+        (
+            "SourceNotFound",
+            "upload it, or correct spec.source.s3.key",
+            lambda: bucket.client.delete_object(bucket.bucket, bucket.key("nhs")),
+            lambda: bucket.upload("nhs", issued),
+        ),
+        (
+            "BucketNotFound",
+            "create it, or correct CertificateStore",
+            lambda: bucket.declare_store(bucket="another-bucket"),
+            lambda: bucket.declare_store(),
+        ),
+    ):
+        break_it()
+        bucket.nudge()
+        eventually(lambda reason=reason: team.condition("nhs", "Ready"), ("False", reason))
+        assert words in team.words("nhs", "Ready")
+        eventually(lambda reason=reason: reason in team.events("nhs"), expected=True)
+        if reason == "AccessDenied":
+            world.passes(0, until_due="nhs")
+            world.all_is_told()
+        mend_it()
+        world.mended()
+        if reason == "SourceNotFound":
+            bucket.nudge()  # the next poll is tomorrow
+        eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
+    world.all_is_told()
+
+
+@pytest.mark.slow
+@row(15, "one object slow, one truncated, one of 2 MiB; the one beside them is well")
+def test_the_bucket_is_slow_and_gives_too_much_or_too_little(world: World, bucket: Backup) -> None:
+    """The others are told at once; a deadline ends the wait, a cap the size; all is told once it is mended."""
+    asked: list[float] = []
+
+    async def behave(request: web.Request) -> web.StreamResponse | None:
+        if "slow" in request.path:
+            asked.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(4 * DEADLINE_SECONDS)
+        if "cut" in request.path:
+            response = web.StreamResponse(headers={"Content-Length": "4096", "ETag": '"0"'})
+            await response.prepare(request)
+            await response.write(b"-----BEGIN CERTIFICATE-----\n")
+            request.transport.close()
+            return response
+        return None
+
+    bucket.proxy.behaviour = behave
+    bucket.declare()
+    world.operator_starts()
+    for name in ("slow", "cut"):
+        hand_out(world, bucket, name, days=14)
+    bucket.upload("large", TOO_LARGE)
+    bucket.watch("large")
+    hand_out(world, bucket, "well", days=14)
+    eventually(lambda: world.told("well", "team"), 1)
+    eventually(lambda: world.team.condition("large", "Ready"), ("False", "TooLarge"))
+    until(lambda: len(asked), lambda count: count >= 2, seconds=DEADLINE_SECONDS + 15)
+    assert DEADLINE_SECONDS <= asked[1] - asked[0] < DEADLINE_SECONDS + 10
+    bucket.proxy.behaviour = None
+    world.mended()
+    world.all_is_told(within=60)
+
+
+@row(16, "polls of an unchanged ETag; another ETag of the same certificate")
+def test_an_etag_says_what_is_read(world: World, bucket: Backup) -> None:
+    """No GET for what is unchanged; the same certificate is read, and begins no new cycle of alerts."""
+    bucket.declare()
+    operator = world.operator_starts()
+    issued = hand_out(world, bucket, "nhs", days=14)
+    world.all_is_told()
+    bucket.poll(operator)
+    gets, version = bucket.proxy.gets, world.team.status("nhs")["source"]["version"]
+    bucket.poll(operator)
+    assert bucket.proxy.gets == gets
+    bucket.upload("nhs", b"uploaded again\n" + issued.certificate_pem)
+    world.mended()
+    bucket.poll(operator)
+    until(lambda: world.team.status("nhs")["source"]["version"] != version)
+    assert bucket.proxy.gets == gets + 1
+    world.all_is_told()
+    assert world.told("nhs", "team") == 1

@@ -1,0 +1,39 @@
+"""Row 29: many objects at the start, and a restart with nothing changed."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.faults.scenario import POLICY, World, row
+from tests.scenarios import client_certificate, in_secret
+
+MANY = 300
+AT_ONCE = 8
+
+
+@row(29, f"restart over {MANY} objects with nothing changed (10,000: `make bench`, P5)")
+def test_a_restart_with_nothing_changed(world: World) -> None:
+    """The second start writes nothing and sends nothing."""
+    issued = world.team.issue("everybody", days=100)
+    world.team.put("everybody", issued)
+
+    def declare(number: int) -> None:
+        spec = {"identity": {"commonName": world.team.consumer("everybody")}, "policyRef": {"name": POLICY}}
+        consumer = world.team.consumer(f"c{number}")
+        manifest = client_certificate(f"c{number}", consumer=consumer, source=in_secret("everybody-cert"), **spec)
+        world.team.api.request("POST", world.team.path("ClientCertificate"), manifest)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(declare, range(MANY)))
+    world.hand_out("nhs", days=14)
+    world.operator_starts()
+    world.operator.settle(looks=MANY + 1)
+    world.all_is_told()
+    assert [each for each in world.team.items("ClientCertificate") if each["status"]["phase"] == "Pending"] == []
+    world.operator_stops()
+    writes = len(world.api_server.writes)
+    assert writes >= MANY
+    world.operator_starts()
+    world.mended()
+    world.operator.settle(looks=MANY + 1)
+    world.all_is_told()
+    assert len(world.api_server.writes) == writes
+    assert world.told("nhs", "team") == 1
