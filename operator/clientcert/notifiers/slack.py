@@ -35,6 +35,8 @@ from clientcert.notifiers.wording import clean
 SLACK_API_URL = "https://slack.com/api/"
 ALERT_SECONDS = 10.0
 DETAILS_SECONDS = 5.0
+LAST_DETAILS_SECONDS = 2.0
+"""For those that are still to be added when the process stops; a slow Slack does not hold it up for them."""
 MESSAGE_SECONDS = 1.02
 """Slack takes one message a second in a channel; a little more, as not all are on their way for equally long."""
 
@@ -107,7 +109,7 @@ class SlackNotifier:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._adding:
-            await asyncio.wait(self._adding, timeout=MESSAGE_SECONDS + DETAILS_SECONDS)
+            await asyncio.wait(self._adding, timeout=LAST_DETAILS_SECONDS)
         for session in (self._session, self._guarded_session):
             if session is not None:
                 await session.close()

@@ -1,0 +1,107 @@
+"""Restarts inside the process, a login that comes and goes, and stops while Slack is slow."""
+
+import os
+import signal
+import time
+import urllib.request
+
+import pytest
+from aiohttp import web
+
+from tests.control_plane.waiting import until
+from tests.faults.proxy import watches
+from tests.faults.scenario import World, row
+from tools.slack_server import Fault
+
+CERTIFICATES = "/clientcertificates"
+LONGEST_STOP_SECONDS = 12.0
+"""Ten for what is under way, and what it takes to close the rest."""
+
+
+def watches_of_certificates(request: web.Request) -> bool:
+    return watches(request) and CERTIFICATES in request.path
+
+
+@row(2, "the watch is refused until kopf ends; objects are made, deleted, and made anew meanwhile")
+def test_what_happens_while_kopf_is_away(world: World) -> None:
+    """kopf is started again inside the process, with all that is known; what it missed is found by comparing."""
+    for name in ("stays", "goes", "comes-back"):
+        world.hand_out(name, days=14)
+    operator = world.operator_starts()
+    world.all_is_told()
+    world.api_server.answer(410, when=watches_of_certificates)
+    world.api_server.end_watches()
+    until(lambda: "are started again" in operator.process.log_text())
+    for name in ("goes", "comes-back"):
+        world.team.delete("ClientCertificate", name)
+        world.forget(name)
+    for name in ("comes", "comes-back"):
+        world.hand_out(name, days=7)
+    world.fault_ends()
+    world.all_is_told(within=10)
+    until(lambda: not operator.series("clientcert_certificate_info", name="goes"))
+    assert operator.process.process.returncode is None
+    assert sum("/secrets/stays-cert" in each.path for each in world.api_server.passages) == 1
+
+
+@row(9, "the operator's own login cannot be read for a while, and the API server wants a new one")
+def test_a_login_that_is_away(world: World) -> None:
+    """No part of the process ends by it, and it goes on as soon as there is a login."""
+    operator = world.operator_starts()
+    world.hand_out("nhs", days=14)
+    world.all_is_told()
+    [kubeconfig] = world.directory.glob("*.kubeconfig")
+    away = kubeconfig.rename(kubeconfig.with_suffix(".away"))
+    world.api_server.answer(401)
+    world.api_server.end_watches()
+    until(lambda: "login cannot be read again" in operator.process.log_text())
+    away.rename(kubeconfig)
+    world.fault_ends()
+    world.hand_out("moj", days=7)
+    world.all_is_told(within=10)
+    assert operator.process.process.returncode is None
+
+
+def test_a_process_that_stands_still_answers_no_probe(world: World) -> None:
+    """So the kubelet ends it; one that goes on in time is well."""
+    operator = world.operator_starts()
+    os.kill(operator.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            urllib.request.urlopen(f"{operator.process.url}/healthz", timeout=1)
+    finally:
+        os.kill(operator.process.pid, signal.SIGCONT)
+    assert operator.get("/healthz") == (200, "ok\n")
+
+
+@row(7, "SIGTERM while Slack takes five seconds to answer")
+def test_a_stop_finishes_what_is_under_way(world: World) -> None:
+    """It is sent once, and recorded before the process ends with 0."""
+    world.operator_starts()
+    world.workspace.fail_always(Fault.slow(5))
+    world.hand_out("nhs", days=14)
+    world.waits_until_told("nhs", "team")
+    world.waits_until_told("nhs", "on-call")
+    world.operator_stops()
+    world.fault_ends()
+    world.all_is_told(within=1)
+    world.operator_starts().settle()
+    world.nothing_is_repeated()
+
+
+@row(7, "SIGTERM while Slack takes a minute to take a message")
+def test_a_stop_waits_for_nobody_too_long(world: World) -> None:
+    """What could not be sent stays due: it is sent after the restart."""
+    operator = world.operator_starts()
+    world.slack.delay(60)
+    world.hand_out("nhs", days=14)
+    until(lambda: world.team.channel("nhs", "events"))
+    began = time.monotonic()
+    assert operator.process.process.stop(timeout=2 * LONGEST_STOP_SECONDS) == 0
+    assert time.monotonic() - began < LONGEST_STOP_SECONDS
+    world.operator_stops()
+    world.slack.end_watches()  # what waits there is never handed on
+    world.fault_ends()
+    world.operator_starts()
+    world.all_is_told()
+    assert [world.told("nhs", channel) for channel in ("team", "on-call")] == [1, 1]
