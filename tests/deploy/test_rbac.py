@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.deploy.audit import KUSTOMIZE, OPERATOR, Right, granted, rendered
 from tests.deploy.cases import manifests
 from tests.deploy.conftest import MERGE_PATCH, Server
@@ -123,6 +124,15 @@ def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_pla
     assert granted(namespaced) == set()
     cluster_wide = {each["metadata"]["name"] for each in namespaced if each["kind"].startswith("ClusterRole")}
     assert cluster_wide == {"clientcert-view", "clientcert-edit", "clientcert-vet"}
+
+
+def test_one_label_finds_what_to_take_away(control_plane: ControlPlane) -> None:
+    """Whoever goes from the whole cluster to some namespaces deletes these four, as docs/security.md says."""
+    label = "app.kubernetes.io/name=clientcert-operator"
+    found = control_plane.kubectl("get", "clusterrolebinding", "-l", label, "-o", "name").split()
+    prefix = "clusterrolebinding.rbac.authorization.k8s.io/clientcert-operator-"
+    assert {name.removeprefix(prefix) for name in found} == {"declarations", "status", "secrets", "events"}
+    assert f"kubectl delete clusterrolebinding -l {label}" in (REPOSITORY / "docs/security.md").read_text()
 
 
 @pytest.mark.parametrize("role", ["declarations", "status", "secrets", "events"])
