@@ -4,6 +4,7 @@ The model-based clients need four times as long for a call (docs/decisions/engin
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,8 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
+        self._not_before: dict[tuple[str, str], float] = {}
+        """Until when, on the monotonic clock, the API server has asked to be spared which call."""
 
     async def login(self) -> Connection:
         """Who we are to the API server; read anew, as tokens are rotated. Raises SettingsError."""
@@ -109,6 +112,34 @@ class KubeClient:
         *,
         query: Mapping[str, str] | None = None,
         accept: str = "application/json",
+    ) -> Object:
+        """A call that the API server has asked to make later fails at once, whoever makes it."""
+        self._check_rest(method, path)
+        try:
+            return await self._answer(method, path, content, content_type, query, accept)
+        except KubeError as error:
+            if error.retry_after:
+                self._not_before[method, path] = time.monotonic() + error.retry_after
+            raise
+
+    def _check_rest(self, method: str, path: str) -> None:
+        if not self._not_before:
+            return
+        now = time.monotonic()
+        self._not_before = {call: moment for call, moment in self._not_before.items() if moment > now}
+        if (method, path) in self._not_before:
+            left = self._not_before[method, path] - now
+            words = "the API server has asked to wait"
+            raise KubeError(Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=left)
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        content: Object | None,
+        content_type: str,
+        query: Mapping[str, str] | None,
+        accept: str,
     ) -> Object:
         body = orjson.dumps(content) if content is not None else None
         for attempt in (1, 2):
