@@ -1,0 +1,114 @@
+"""Rows 18 to 25: what people put where a certificate should be; tests/control_plane/test_bad_input.py has the words."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.control_plane import hostile
+from tests.control_plane.hostile import READ, REFUSED, SLOW
+from tests.control_plane.operators import Operator, alarming_lines
+from tests.control_plane.team import DAY
+from tests.control_plane.waiting import eventually, until
+from tests.faults.scenario import World, row
+from tests.unit.pki.certificates import attribute, sequence
+from tools.certificates import der_element
+
+READABLE = {
+    19: ("leaf-last", "leaf-by-its-key"),
+    20: ("der", "pkcs7-pem", "pkcs7-der", "pkcs12", "pkcs12-open", "jks"),
+    21: ("crlf", "bom", "leading-text", "nuls", "utf-16", "literal-newlines", "trusted", "der-and-newline"),
+    22: ("end-of-time",),
+    23: ("year-0", "negative-serial", "twice-an-extension", "broken-extension"),
+    24: ("unknown-key",),
+}
+NAMED = {20: ("no-password", "wrong-password"), 21: ("utf-16-broken",)}
+EXPENSIVE = ("mebibyte", "mebibyte-of-garbage", "bomb-outside", "bomb-inside", "bomb-around-a-key")
+STALL_SECONDS = 0.5
+"""Five times what an idle machine allows: here others run beside it."""
+PATIENCE_SECONDS = 60.0
+
+
+@row(18, "expired; not valid yet; notBefore after notAfter")
+def test_dates_that_are_not_now(world: World) -> None:
+    """Expired alerts, NotYetValid waits for its day, and what was never valid is Invalid and alerts daily."""
+    team = world.team
+    for name, since, days in (("expired", -300, -0.5), ("early", 2, 300), ("never", 20, 10)):
+        team.put(name, team.issue(name, days=days, since=since * DAY))
+        team.declare(name, policyRef={"name": "alerts"})
+    world.operator_starts()
+    eventually(
+        lambda: [team.phase(name) for name in ("expired", "early", "never")], ["Expired", "NotYetValid", "Invalid"]
+    )
+    for name, count in (("expired", 1), ("early", 0), ("never", 1)):
+        eventually(lambda name=name: world.told(name, "team"), count)
+
+
+@row(19, "a chain with the leaf last; several certificates with one key")
+@row(20, "DER, PKCS#7, PKCS#12 with right, wrong and no password, JKS")
+@row(21, "CRLF, BOM, text before it, NULs, UTF-16, literal \\n, TRUSTED, DER with a newline")
+@row(22, "notAfter 9999-12-31")
+@row(23, "year 0, negative serial number, duplicate and malformed extensions, an empty RDN")
+@row(24, "RSA, EC, Ed25519, and a post-quantum key that nobody knows")
+def test_what_people_put_there(world: World) -> None:
+    """All at once: each is read, with the right dates, or has a named reason; nothing is unexpected."""
+    team, expected = world.team, {}
+    for name in (name for names in READABLE.values() for name in names):
+        issued = hostile.put(team, name, READ[name])
+        expected[name] = ("Valid", READ[name].not_after or issued.not_after)
+    for name in (name for names in NAMED.values() for name in names):
+        hostile.put(team, name, REFUSED[name])
+        expected[name] = (REFUSED[name].reason, None)
+    for kind in ("rsa", "ec", "ed25519"):
+        issued = team.issue(kind, days=200, key=kind)
+        team.put(kind, issued)
+        team.declare(kind)
+        expected[kind] = ("Valid", issued.not_after)
+    subject = sequence(b"\x31\x00", der_element(0x31, attribute("550403", der_element(0x0C, b"nhs"))))
+    team.put("empty-rdn", hostile.odd(team, "empty-rdn", subject=subject))
+    team.declare("empty-rdn", identity={"commonName": "nhs"})
+    expected["empty-rdn"] = ("Valid", team.began + 200 * DAY)
+    operator = world.operator_starts()
+    for name, (reason, not_after) in expected.items():
+        eventually(lambda name=name: team.condition(name, "Ready")[1], reason, seconds=PATIENCE_SECONDS)
+        found = team.status(name).get("certificate", {}).get("notAfter")
+        assert (name, found) == (name, f"{not_after:%Y-%m-%dT%H:%M:%SZ}" if not_after else None)
+    assert alarming_lines(operator.process.log_text()) == []
+
+
+@row(25, "Secrets of a mebibyte, and PKCS#12 with iterations without end, while health is asked for")
+def test_what_is_expensive(world: World) -> None:
+    """Each is read or given up in its time; meanwhile probes are answered and others are alerted."""
+    team = world.team
+    operator = world.operator_starts()
+    with asked_all_the_time(operator) as slowest:
+        for name in EXPENSIVE:
+            hostile.put(team, name, (READ | REFUSED)[name])
+        hostile.put(team, "slow", SLOW)
+        world.hand_out("healthy", days=14)
+        world.all_is_told(within=10)
+        eventually(lambda: team.condition("slow", "Ready"), ("False", SLOW.reason), seconds=PATIENCE_SECONDS)
+        for name in EXPENSIVE:
+            until(lambda name=name: team.phase(name), seconds=PATIENCE_SECONDS)
+    assert max(slowest) < 2 * STALL_SECONDS
+    assert operator.metric("clientcert_event_loop_longest_stall_seconds") < STALL_SECONDS
+
+
+@contextmanager
+def asked_all_the_time(operator: Operator) -> Iterator[list[float]]:
+    """The seconds that each answer of /healthz took; none may be but 200."""
+    took, stop = [], threading.Event()
+
+    def ask() -> None:
+        while not stop.wait(0.05):
+            began = time.monotonic()
+            assert operator.get("/healthz")[0] == 200
+            took.append(time.monotonic() - began)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield took
+    finally:
+        stop.set()
+        asking.join()

@@ -1,0 +1,98 @@
+"""Rows 17 and 26 to 28: clocks that lie, Secrets that come and go, and objects that are deleted at the wrong moment."""
+
+from datetime import timedelta
+
+from tests.control_plane.sentences import expired, expiring
+from tests.control_plane.waiting import eventually, until
+from tests.faults.scenario import TEAM, World, row
+from tests.scenarios import in_secret, secret
+from tools.slack_server import Fault
+
+HOUR = timedelta(hours=1)
+DELETE_SECONDS = 20
+
+
+@row(17, "the clock is an hour fast, an hour slow, 400 days fast, 400 days slow, and right again")
+def test_a_clock_that_lies(world: World) -> None:
+    """Of each wrong day it is told once, whatever has been missed by it; on the right one as if nothing had been."""
+    team, told = world.team, {}
+    world.policy(TEAM)
+    for name, days in {"expiring": 14.5, "valid": 300.5}.items():
+        team.put(name, team.issue(name, days=days))
+        team.declare(name, policyRef={"name": "alerts"})
+    for hours in (0, 1, -1, 400 * 24, 24, -400 * 24, 48):
+        world.later = hours * HOUR
+        before = {name: len(team.told(name)) for name in ("expiring", "valid")}
+        world.operator_starts().settle(looks=2)
+        world.operator_stops()
+        told[hours] = [text for name in before for text in team.told(name)[before[name] :]]
+    ends = {name: team.began + timedelta(days=days) for name, days in {"expiring": 14.5, "valid": 300.5}.items()}
+    assert told == {
+        0: [expiring("expiring", 15)],
+        1: [],
+        -1: [],
+        400 * 24: [expired("expiring", ends["expiring"], 385), expired("valid", ends["valid"], 99)],
+        24: [expiring("expiring", 14)],
+        -400 * 24: [],
+        48: [expiring("expiring", 13)],
+    }
+
+
+@row(26, "a Secret is deleted while its watch is away, made again, and its key is renamed")
+def test_a_secret_that_comes_and_goes(world: World) -> None:
+    """Missing each time, with the last known date; recovered each time, and never Ready for what is not there."""
+    team = world.team
+    issued = team.hand_out("nhs", days=100, policyRef={"name": "alerts"})
+    world.operator_starts()
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+    world.api_server.refuse()
+    team.delete("Secret", "nhs-cert")
+    world.fault_ends()
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", "SourceNotFound"))
+    assert (team.phase("nhs"), team.serial("nhs")) == ("Missing", issued.serial_number_hex)
+    team.put("nhs", issued)
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+    team.apply(secret("nhs-cert", client_pem=issued.certificate_pem))
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", "KeyMissing"))
+    team.declare("nhs", source=in_secret("nhs-cert", "client.pem"), policyRef={"name": "alerts"})
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
+
+
+@row(27, "objects are deleted while Slack hangs, and while they queue for it; one is made anew")
+def test_objects_that_are_deleted_in_the_middle(world: World) -> None:
+    """What queues is never sent, what is sent is not repeated, and the new object inherits nothing."""
+    world.policy(TEAM)
+    world.workspace.fail_next(Fault.slow(4), place="#team")
+    world.operator_starts()
+    names = ("first", "second", "third")
+    for name in names:
+        world.hand_out(name, days=14, channels=(TEAM,))
+    hanging = until(lambda: [name for name in names if world.told(name, TEAM)])
+    for name in names:
+        world.team.delete("ClientCertificate", name)
+    world.count()
+    for name in names:
+        world.forget(name)
+    again = world.hand_out(hanging[0], days=7, channels=(TEAM,))
+    world.all_is_told()
+    world.is_silent_for(5)
+    assert [world.told(name, TEAM) for name in names if name not in hanging] == [0, 0]
+    assert world.team.told(hanging[0]) == [expiring(hanging[0], 14), expiring(hanging[0], 7)]
+    assert world.team.status(hanging[0]).get("history") is None
+    assert world.team.serial(hanging[0]) == again.serial_number_hex
+
+
+@row(28, "everything is deleted while the operator is away")
+def test_everything_is_deleted_while_the_operator_is_away(world: World) -> None:
+    """`kubectl delete` waits until the objects are gone, and never for us; the operator starts on what is left."""
+    world.operator_starts()
+    world.hand_out("nhs", days=14)
+    world.all_is_told()
+    world.operator_stops()
+    for kind in ("ccert", "cpol"):
+        world.team.control_plane.kubectl("delete", kind, "--all", "-n", world.team.namespace, timeout=DELETE_SECONDS)
+    world.forget("nhs")
+    operator = world.operator_starts()
+    world.is_silent_for(2)
+    assert operator.series("clientcert_certificate_info") == []
+    assert operator.get("/healthz") == (200, "ok\n")
