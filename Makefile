@@ -27,11 +27,11 @@ test: control-plane
 
 # Every row of what may go wrong, with a table at the end; a part of it is in `test`, too.
 faults: control-plane
-	$(BIN)/python -m pytest tests/faults -m "not soak" --table $(ARGS)
+	$(BIN)/python -m pytest tests/faults -n 4 --dist loadfile -m "not soak" --table $(ARGS)
 
 # What takes minutes: outages, days and cycles without end.
 soak: control-plane
-	$(BIN)/python -m pytest tests/faults -m soak --table $(ARGS)
+	$(BIN)/python -m pytest tests/faults -n 4 -m soak --table $(ARGS)
 
 # Searches for inputs and examples that nobody thought of; see tests/fuzz.
 fuzz: $(VENV)/.done

@@ -8,8 +8,7 @@ import pytest
 NO_SCENARIO = {12: "no e-mail in this version"}
 """Rows that speak of what this version does not do."""
 ROWS = range(1, 30)
-_LINE = "{:>3}  {:<78} {:>4} {:>4} {:>8}  {}"
-_HEADER = _LINE.format("row", "what was done", "dup.", "lost", "recovery", "")
+_HEADER = ("what was done", ("dup.", "lost", "recovery", ""))
 
 
 @dataclass
@@ -44,15 +43,17 @@ class Table:
 
     def lines(self) -> Iterator[str]:
         """The table; a row of several scenarios has several lines, those with parameters one for all of them."""
-        yield _HEADER
         found: dict[tuple[int, str], list[Ran]] = {}
         for ran in self._ran.values():
             for number, words in ran.rows:
                 found.setdefault((number, words), []).append(ran)
         lines = [(number, words, _figures(rans)) for (number, words), rans in found.items()]
         lines += [(number, words, ("-", "-", "-", "-")) for number, words in NO_SCENARIO.items()]
+        width = max(len(words) for _, words, _ in lines)
+        line = f"{{:>3}}  {{:<{width}}} {{:>4}} {{:>4}} {{:>8}}  {{}}"
+        yield line.format("row", _HEADER[0], *_HEADER[1])
         for number, words, figures in sorted(lines):
-            yield _LINE.format(number, words, *figures)
+            yield line.format(number, words, *figures).rstrip()
 
 
 def _figures(rans: list[Ran]) -> tuple[str, str, str, str]:
