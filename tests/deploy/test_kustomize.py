@@ -70,6 +70,11 @@ def test_the_container_has_no_right_on_its_node(deployment: dict[str, Any]) -> N
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
+def test_its_settings_come_from_nowhere_else(deployment: dict[str, Any]) -> None:
+    """A Service called `clientcert` in its namespace would set CLIENTCERT_PORT, to what is no port."""
+    assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
     """Slack and the rest are added when they are there; a secret comes from a Secret."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
