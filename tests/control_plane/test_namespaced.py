@@ -89,6 +89,13 @@ def test_it_never_touches_another_namespace(cluster: Audited, teams: dict[str, T
     assert [asked for asked in cluster.asked() if not asked.allowed] == []
 
 
+def test_its_watches_are_those_of_its_namespace(cluster: Audited, operator: Operator) -> None:
+    """Four in all: our three kinds and the metadata of Secrets; none is of the whole cluster, of CRDs or namespaces."""
+    watched = {(asked.right.resource, asked.namespace) for asked in cluster.asked() if asked.right.verb == "watch"}
+    kinds = ("clientcertificates", "certificatepolicies", "certificatestores")
+    assert watched == {("/secrets", SERVED), *((f"clientcert.dev/{kind}", SERVED) for kind in kinds)}
+
+
 def test_to_list_is_to_read_every_secret_there(cluster: Audited, teams: dict[str, Team], tmp_path: Path) -> None:
     """What a thief of the operator's token gets: each Secret of a served namespace, though the operator itself reads
     only the metadata of those that nobody refers to. That is what docs/security.md warns of; elsewhere it gets nothing.
