@@ -70,7 +70,7 @@ def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
     """Three reasons that say what to do; alerts go on; each is well again by itself."""
     team = world.team
     bucket.declare()
-    world.operator_starts()
+    operator = world.operator_starts()
     issued = hand_out(world, bucket, "nhs", days=14, falls_due_in=8)
     world.all_is_told()
     for reason, words, break_it, mend_it in (
@@ -98,6 +98,7 @@ def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
         eventually(lambda reason=reason: team.condition("nhs", "Ready"), ("False", reason))
         assert words in team.words("nhs", "Ready")
         eventually(lambda reason=reason: reason in team.events("nhs"), expected=True)
+        assert operator.metric("x509_source_errors_total", reason=reason) >= 1
         if reason == "AccessDenied":
             world.passes(0, until_due="nhs")
             world.all_is_told()

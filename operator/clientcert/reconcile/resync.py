@@ -87,7 +87,8 @@ class Resync:
             await asyncio.sleep(delay)
 
     def ask(self, namespace: str) -> None:
-        """Compare soon: something was away."""
+        """Compare soon: a watch was away, and so may have been the API server."""
+        self._failures.setdefault(namespace, 1)
         self._asked[namespace].set()
 
     async def _compare(self, namespace: str) -> float | None:
@@ -123,8 +124,7 @@ class Resync:
         self.refused.discard(namespace)
         if self._failures.pop(namespace, 0):
             logger.info("Namespace %s is compared with the API server again", namespace or ALL)
-            for key in _within(namespace, self._store.certificates):
-                self._store.wake(key)
+            self._store.try_again(namespace)
 
     async def _secrets(self, namespace: str) -> None:
         try:

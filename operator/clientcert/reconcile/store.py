@@ -39,7 +39,7 @@ class Store:
     _secret_users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
     """Secret → the policies and stores that need it."""
     _secret_versions: dict[ObjectKey, str] = field(default_factory=dict)
-    """Of those Secrets, as last seen: a list of all of them is no news."""
+    """Of the Secrets that anything refers to, as last told."""
 
     def __post_init__(self) -> None:
         self.default_policy = default_policy(self.default_channel)
@@ -133,17 +133,17 @@ class Store:
             self._reread(self.referring("store", key))
 
     def secret_changed(self, namespace: str, name: str, resource_version: str) -> None:
-        """A Secret has another resourceVersion, or is gone (empty)."""
+        """A Secret has this resourceVersion, or is gone (empty). That which was told before is no news."""
         key = ObjectKey(namespace, name)
-        for certificate_key in self.referring("secret", key):
-            record = self.certificates[certificate_key]
-            if not resource_version or record.revision != resource_version:
-                self.mark_stale(certificate_key)
-        users = self._secret_users.get(key, ())
-        if not users or self._secret_versions.get(key) == resource_version:
+        certificates, users = self.referring("secret", key), self._secret_users.get(key, ())
+        if not certificates and not users:
             return
-        self._secret_versions[key] = resource_version
-        for what, user in users:
+        known, self._secret_versions[key] = self._secret_versions.get(key), resource_version
+        for certificate_key in certificates:
+            record = self.certificates[certificate_key]
+            if not resource_version or resource_version not in {known, record.revision}:
+                self.mark_stale(certificate_key)
+        for what, user in users if resource_version != known else ():
             if what == "policy":
                 self.retry_failing(user)
             elif user in self.stores:
@@ -165,6 +165,15 @@ class Store:
             record.failing = None
             self.wake(record.key)
         self.mended(record.key)
+
+    def try_again(self, namespace: str) -> None:
+        """Whatever failed in a namespace (empty: in any) is tried again now, as the API server is there again."""
+        for record in tuple(self.certificates.values()):
+            if namespace in {"", record.key.namespace}:
+                if record.read_failures:
+                    self.mark_stale(record.key)
+                self._tell_anew(record)
+                self.wake(record.key)
 
     def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""
@@ -237,15 +246,20 @@ class Store:
             self._by_reference[reference].discard(record.key)
             if not self._by_reference[reference]:
                 del self._by_reference[reference]
+                self._forget_version(ObjectKey(*reference[1:]))
 
     def _secrets_of(self, what: str, key: ObjectKey, names: frozenset[str]) -> None:
         for secret, users in tuple(self._secret_users.items()):
             users.discard((what, key))
             if not users:
                 del self._secret_users[secret]
-                self._secret_versions.pop(secret, None)
+                self._forget_version(secret)
         for name in names:
             self._secret_users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
+
+    def _forget_version(self, secret: ObjectKey) -> None:
+        if secret not in self._secret_users and not self.referring("secret", secret):
+            self._secret_versions.pop(secret, None)
 
     def _wake_all(self, what: str, key: ObjectKey) -> None:
         for certificate_key in self.referring(what, key):
