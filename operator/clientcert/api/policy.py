@@ -6,6 +6,7 @@ in `problems`.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +26,8 @@ DEFAULT_CHANNEL = "operator/slack"
 """The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""
 MESSAGE_FIELDS = frozenset({"name", "environment", "duration", "date", "serialNumber", "owner"})
 _FIELD = re.compile(r"\{([^{}]*)\}")
+_MOST_DAYS = 3650
+_LONGEST_PROBLEM = 300
 _NOT_ACTED_ON = ("group", "escalateAfterDays")
 
 
@@ -39,7 +42,18 @@ def default_policy(fallback: Channel | None) -> AlertPolicy:
 
 
 def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
-    """The spec of a CertificatePolicy. `fallback` is the operator's own channel, used when the policy names none."""
+    """The spec of a CertificatePolicy. `fallback` is the operator's own channel, used when the policy names none.
+
+    It never raises: where the spec is not even as the schema wants it, the defaults stand in for all of it.
+    """
+    try:
+        return _policy(spec, fallback)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        words = f"the spec cannot be used: {type(error).__name__} {error}"
+        return replace(_policy({}, fallback), problems=(words[:_LONGEST_PROBLEM],))
+
+
+def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     alerts = spec.get("alerts") or {}
     problems: list[str] = []
     channels = tuple(_channel(entry, alerts, problems) for entry in alerts.get("channels") or ())
@@ -50,8 +64,8 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
     every = (*channels, events)
     return AlertPolicy(
         channels=every,
-        message=_message(alerts.get("message") or DEFAULT_MESSAGE, problems),
-        runbook_url=alerts.get("runbookURL", ""),
+        message=_message(_text(alerts.get("message")) or DEFAULT_MESSAGE, problems),
+        runbook_url=_text(alerts.get("runbookURL")),
         start_days_before=max(channel.schedule.start_days_before for channel in every),
         problems=tuple(dict.fromkeys(problems)),
         not_acted_on=tuple(
@@ -63,32 +77,45 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
 
 
 def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
-    kind, slack = entry["type"], entry.get("slack") or {}
+    name, kind, slack = _text(entry["name"]), _text(entry["type"]), entry.get("slack") or {}
     if kind != "Slack":
-        problems.append(f"channel {entry['name']}: this version cannot send to channels of type {kind}")
+        problems.append(f"channel {name}: this version cannot send to channels of type {kind}")
     address = SlackAddress(
-        channel=slack.get("channel", ""),
+        channel=_text(slack.get("channel")),
         token_ref=secret_key_ref(slack.get("tokenSecretRef")),
         webhook_ref=secret_key_ref(slack.get("webhookURLSecretRef")),
     )
-    return Channel(entry["name"], kind, _schedule(alerts, entry, problems), address if kind == "Slack" else None)
+    return Channel(name, kind, _schedule(alerts, entry, problems), address if kind == "Slack" else None)
 
 
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
     repeat = override.get("repeat") or alerts.get("repeat") or {}
     after = alerts.get("afterExpiry") or {}
+    for_days = after.get("forDays")
     return Schedule(
-        start_days_before=_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30),
-        every_days=repeat.get("everyDays", 1),
-        on_days=tuple(sorted(repeat.get("onDays") or (), reverse=True)),
-        after_expiry_every_days=after.get("everyDays", 1),
-        after_expiry_for_days=after.get("forDays"),
+        start_days_before=_days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30)),
+        every_days=_days(repeat.get("everyDays", 1)),
+        on_days=tuple(sorted((_days(day, least=0) for day in repeat.get("onDays") or ()), reverse=True)),
+        after_expiry_every_days=_days(after.get("everyDays", 1)),
+        after_expiry_for_days=None if for_days is None else _days(for_days),
         send_at=_send_at(override.get("sendAt") or alerts.get("sendAt"), problems),
     )
 
 
 def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
+
+
+def _days(value: Any, least: int = 1) -> int:
+    if type(value) is not int or not least <= value <= _MOST_DAYS:
+        raise ValueError(f"{value!r} is no number of days")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | None):
+        raise TypeError(f"{value!r} is no text")
+    return value or ""
 
 
 def _send_at(entry: Mapping[str, Any] | None, problems: list[str]) -> SendAt | None:
@@ -98,7 +125,7 @@ def _send_at(entry: Mapping[str, Any] | None, problems: list[str]) -> SendAt | N
     return SendAt(
         time(int(hours), int(minutes)),
         _timezone(entry.get("timezone", "UTC"), problems),
-        entry.get("weekdaysOnly", False),
+        bool(entry.get("weekdaysOnly")),
     )
 
 

@@ -1,0 +1,82 @@
+"""Whatever stands in a CertificatePolicy, alerts go out: what cannot be used is replaced by the default, and named."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clientcert.api.policy import default_channel, default_policy, parse_policy
+from clientcert.lifecycle.alerts import next_change
+from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
+from clientcert.lifecycle.schedule import latest_due
+from clientcert.notifiers.slack_blocks import alert_payload, details_payload
+from tests.builders import DAY, NOW, assessment, certificate
+from tests.unit.api.crd import admitted, garbage, spec_schema, spoilt
+from tests.unit.notifiers.composing import composed
+from tools.slack_server.limits import complaint
+
+POLICY = admitted(spec_schema("certificatepolicies"))
+OWN = default_channel("#alerts")
+
+
+def check(policy: AlertPolicy, now: datetime) -> None:
+    """That it has channels, that each has its stages, and that what it says can be sent."""
+    assert policy.channels[-1].name == EVENTS_CHANNEL
+    assert policy.start_days_before >= 1
+    found = assessment(certificate(NOW), now, start_days_before=policy.start_days_before)
+    assert next_change(found, policy, None) > now
+    for channel in policy.channels:
+        due = latest_due(channel.schedule, NOW, now)
+        assert due is not None or now < NOW + 5 * DAY
+    message = composed(certificate(NOW), now, plan=policy)
+    assert [complaint(payload(message)) for payload in (alert_payload, details_payload)] == ["", ""]
+
+
+times = st.integers(-40 * 86_400, 40 * 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds))
+
+
+@given(POLICY, times)
+def test_all_that_the_schema_admits(spec: dict[str, Any], now: datetime) -> None:
+    """Nothing has to be replaced but an unknown time zone, a field that does not exist and a type not served."""
+    policy = parse_policy(spec, OWN)
+    check(policy, now)
+    known = ("no time zone", "no field", "cannot send to channels of type")
+    assert all(any(words in problem for words in known) for problem in policy.problems)
+
+
+@given(spoilt(POLICY), times)
+def test_what_no_schema_admits(spec: Any, now: datetime) -> None:
+    """An older schema, or a mistake of ours: still alerts."""
+    check(parse_policy(spec, OWN), now)
+
+
+@given(garbage)
+def test_anything(spec: Any) -> None:
+    check(parse_policy(spec, None), NOW + DAY)
+
+
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        {"sendAt": {"time": "nine"}},
+        {"sendAt": {"time": "24:00"}},
+        {"startDaysBefore": "30"},
+        {"startDaysBefore": 0},
+        {"repeat": {"everyDays": 0}},
+        {"repeat": {"onDays": [1, "2"]}},
+        {"afterExpiry": {"everyDays": 0}},
+        {"channels": [{"type": "Slack"}]},
+        {"channels": "team"},
+        {"message": 7},
+        {"runbookURL": ["https://runbook.example"]},
+        ["startDaysBefore"],
+    ],
+)
+def test_the_defaults_stand_in(alerts: Any) -> None:
+    """All of them, with a problem that says so."""
+    policy = parse_policy({"alerts": alerts}, OWN)
+    assert policy.channels == default_policy(OWN).channels
+    assert len(policy.problems) == 1
+    assert policy.problems[0].startswith("the spec cannot be used")
