@@ -100,7 +100,8 @@ def _time_of_day(send_at: SendAt, moment: datetime, step: timedelta) -> datetime
     date = moment.astimezone(send_at.timezone).date() - step
     while True:
         slot = datetime.combine(date, send_at.time_of_day, send_at.timezone).astimezone(UTC)
-        on_a_weekend = send_at.weekdays_only and date.weekday() >= _WEEKEND
+        # Of the slot and not of the date: where a whole day is skipped, its slot is on the next one.
+        on_a_weekend = send_at.weekdays_only and slot.astimezone(send_at.timezone).weekday() >= _WEEKEND
         reached = slot >= moment if step > timedelta(0) else slot <= moment
         if reached and not on_a_weekend:
             return slot

@@ -75,7 +75,9 @@ def belongs_after(schedule: Schedule, day: int) -> bool:
 def allowed_slot(send_at: SendAt, falls_due: datetime, not_after: datetime, day: int) -> datetime:
     middle = falls_due.astimezone(send_at.timezone).date()
     dates = [middle + timedelta(days=offset) for offset in range(-6, 7)]
-    slots = [as_instant(send_at, each) for each in dates if not (send_at.weekdays_only and each.weekday() in {5, 6})]
+    slots = [as_instant(send_at, each) for each in dates]
+    if send_at.weekdays_only:
+        slots = [each for each in slots if each.astimezone(send_at.timezone).weekday() not in {5, 6}]
     slot = min(each for each in slots if each >= falls_due)
     if day >= 0 and slot >= not_after:
         slot = max(each for each in slots if each <= falls_due)
@@ -252,6 +254,12 @@ class TestSendAt:
         assert next_after(schedule, not_after, datetime(2026, 10, 25, 0, 30, tzinfo=UTC)) == Stage(
             4, datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
         )
+
+    def test_a_friday_that_the_calendar_skips(self) -> None:
+        """Apia had no 30 December 2011. Its Friday's slots are not on the Saturday that came instead: Monday's are."""
+        send_at = SendAt(time(0, 0), ZoneInfo("Pacific/Apia"), weekdays_only=True)
+        thursday, monday = datetime(2011, 12, 29, 10, tzinfo=UTC), datetime(2012, 1, 1, 10, tzinfo=UTC)
+        assert next_after(Schedule(send_at=send_at), monday + 9 * DAY, thursday) == Stage(11, monday)
 
     def test_before_expiry_nothing_moves_past_it(self) -> None:
         """It expires at eight and people come at nine: the last stage is sent the day before."""
