@@ -65,8 +65,13 @@ def parse_duration(text: str) -> float:
 
 
 def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
-    """A `…SecretRef {name, key}`; None for an absent one."""
-    return SecretKeyRef(entry["name"], entry["key"]) if entry else None
+    """A `…SecretRef {name, key}`; None for an absent one. Raises KeyError or TypeError for anything else."""
+    if not entry:
+        return None
+    name, key = entry["name"], entry["key"]
+    if not isinstance(name, str) or not isinstance(key, str):
+        raise TypeError("a Secret has a name and a key")
+    return SecretKeyRef(name, key)
 
 
 def _declaration(spec: Spec) -> Declaration:

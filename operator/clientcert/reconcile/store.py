@@ -73,17 +73,17 @@ class Store:
         if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
             return None
         status = body.get("status") or {}
-        spec = body.get("spec") or {}
+        policy = parse_policy(body.get("spec") or {}, self.default_channel)
         self.policies[key] = PolicyRecord(
             key=key,
             uid=metadata["uid"],
             resource_version=metadata["resourceVersion"],
             generation=metadata["generation"],
-            policy=parse_policy(spec, self.default_channel),
+            policy=policy,
             conditions=parse_recorded(status).conditions,
             status_digest=digest(status),
         )
-        self._secrets_of("policy", key, _policy_secrets(spec))
+        self._secrets_of("policy", key, _policy_secrets(policy))
         if before is None or before.generation != metadata["generation"] or before.uid != metadata["uid"]:
             self._wake_all("policy", key)
             return key
@@ -305,11 +305,7 @@ def _references(record: CertificateRecord) -> set[tuple[str, str, str]]:
     return found
 
 
-def _policy_secrets(spec: Body) -> frozenset[str]:
-    channels = (spec.get("alerts") or {}).get("channels") or ()
-    references = [
-        (channel.get("slack") or {}).get(name)
-        for channel in channels
-        for name in ("tokenSecretRef", "webhookURLSecretRef")
-    ]
-    return frozenset(reference["name"] for reference in references if reference)
+def _policy_secrets(policy: AlertPolicy) -> frozenset[str]:
+    addresses = [channel.slack for channel in policy.channels if channel.slack]
+    references = [ref for address in addresses for ref in (address.token_ref, address.webhook_ref)]
+    return frozenset(ref.name for ref in references if ref)

@@ -28,6 +28,7 @@ def check(policy: AlertPolicy, now: datetime) -> None:
     found = assessment(certificate(NOW), now, start_days_before=policy.start_days_before)
     assert next_change(found, policy, None) > now
     for channel in policy.channels:
+        assert hash(channel) == hash(channel)
         due = latest_due(channel.schedule, NOW, now)
         assert due is not None or now < NOW + 5 * DAY
     message = composed(certificate(NOW), now, plan=policy)
@@ -69,6 +70,7 @@ def test_anything(spec: Any) -> None:
         {"afterExpiry": {"everyDays": 0}},
         {"channels": [{"type": "Slack"}]},
         {"channels": "team"},
+        {"channels": [{"name": "a", "type": "Slack", "slack": {"tokenSecretRef": {"name": ["a"], "key": "b"}}}]},
         {"message": 7},
         {"runbookURL": ["https://runbook.example"]},
         ["startDaysBefore"],

@@ -123,3 +123,11 @@ def test_no_secret_of_a_removed_policy_is_remembered():
     assert set(store._secret_users) == {ObjectKey("team", "other")}
     store.remove_policy(ObjectKey("team", "two"))
     assert store._secret_users == {}
+
+
+def test_a_policy_that_is_nonsense_is_known_all_the_same():
+    """Its certificates are alerted about by the defaults, and its status says so."""
+    store = Store(lambda _: None)
+    nonsense = policy("odd", "10", "slack") | {"spec": {"alerts": {"channels": "#team"}}}
+    assert store.upsert_policy(nonsense) == ObjectKey("team", "odd")
+    assert store.policies[ObjectKey("team", "odd")].policy.channels == store.default_policy.channels
