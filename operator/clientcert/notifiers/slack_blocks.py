@@ -74,7 +74,7 @@ def _payload(text: str, blocks: list[Block] | None) -> dict[str, Any]:
 def _main_blocks(message: Message) -> list[Block]:
     headline = message.text
     if len(escape(headline)) > HEADER_LIMIT:
-        headline = headline.partition(": ")[0]
+        headline = headline.partition(": ")[0] or headline
     blocks: list[Block] = [{"type": "header", "text": _plain(headline, HEADER_LIMIT)}]
     if headline != message.text or len(escape(headline)) > HEADER_LIMIT:
         blocks.append(_section(message.text))

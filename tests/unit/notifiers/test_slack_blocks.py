@@ -117,6 +117,13 @@ def check_inert(text: str) -> None:
     text.encode()
 
 
+def test_a_long_sentence_that_begins_with_a_colon() -> None:
+    """A headline is never empty: Slack would refuse the whole message."""
+    text = ": " + "the certificate for {name} ends soon " * 9
+    header, *_ = alert_payload(composed(certificate(NOW + DAY), plan=policy(message=text)))["blocks"]
+    assert header["text"]["text"].startswith(": the certificate for nhs ends soon")
+
+
 @given(anything, anything, days_left)
 def test_only_our_own_lines(one: str, other: str, left: timedelta) -> None:
     """A text can begin no line of its own: each line of the details has a name that we gave it."""
