@@ -23,7 +23,7 @@ from tests.scenarios import Manifest, certificate_policy, client_certificate, se
 BATCH = 100
 AT_ONCE = 3
 """So many of a batch are made side by side."""
-WARM_UP = 300
+WARM_UP = 400
 """Cycles until every pool, cache and label is as large as it gets."""
 CYCLES = 1_000
 ROOM_MIB = 5.0
