@@ -4,6 +4,7 @@ It is the same for a new object, a changed Secret, a timer that has run out and 
 """
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -33,7 +34,12 @@ _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
 _FENCE_RETRY = timedelta(seconds=5)
-"""So long a leader whose Lease is late to be renewed waits before it looks again at what it did not send."""
+"""So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
+_RECORDING_SECONDS = 5.0
+"""A status that takes longer may not be taken at all."""
+_RECORD_RETRY_SECONDS = 5.0
+_AWAY = frozenset({0, 502, 503, 504})
+"""No answer, or that of what stands before an API server that is away. Its own 500 may be about one object alone."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +67,8 @@ class CertificateReconciler:
         self._metrics = metrics
         self._turns = turns
         self._latecomers = Latecomers(store, client, clock)
+        self._recording: dict[ObjectKey, float] = {}
+        """Since when, on the monotonic clock, what was sent is to be recorded; 0 when the API server did not answer."""
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Bring status, messages and Events up to what holds now; returns when to look again.
@@ -80,7 +88,8 @@ class CertificateReconciler:
                 assessment = await self._assess(record, policy)
                 if self._store.certificates.get(key) is not record:
                     return None
-                told = await self._tell(record, assessment, policy)
+                unheard = self._is_unheard()
+                told = not unheard and await self._tell(record, assessment, policy)
                 await self._write(record, assessment)
                 if not told:
                     break
@@ -93,7 +102,18 @@ class CertificateReconciler:
             # The object has moved on: it is judged again as it is now, and nothing is sent twice.
             self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
             return self._clock()
-        return self._next_look(record, assessment, policy)
+        return self._next_look(record, assessment, policy, held_back=unheard or not self._teller.may_send)
+
+    def _is_unheard(self) -> bool:
+        """Whether the API server does not take down what was sent, as it seems: nothing is added to that.
+
+        It would all come again, from whoever leads next.
+        """
+        records, now = self._store.certificates, time.monotonic()
+        self._recording = {
+            key: since for key, since in self._recording.items() if (record := records.get(key)) and record.sent
+        }
+        return any(now - since > _RECORDING_SECONDS for since in self._recording.values())
 
     def _forget(self, record: CertificateRecord) -> None:
         """There is no such object any more, and no watch has told of it."""
@@ -149,15 +169,26 @@ class CertificateReconciler:
             return
         unrecorded, before = record.sent, record.status_digest
         record.status_digest = fresh  # the watch may be quicker than the answer, and is no news then
+        if unrecorded:
+            self._recording.setdefault(record.key, time.monotonic())
         try:
             record.resource_version = await self._patch(record, status)
-        except BaseException:
+        except BaseException as error:
             record.status_digest = before
+            self._not_recorded(record, error)
             raise
         record.recorded = found
         if record.sent is unrecorded:
             record.sent = None
+            self._recording.pop(record.key, None)
         self._metrics.status_writes.labels(CLIENT_CERTIFICATE.name).inc()
+
+    def _not_recorded(self, record: CertificateRecord, error: BaseException) -> None:
+        if isinstance(error, KubeError) and error.status in _AWAY and record.key in self._recording:
+            self._recording[record.key] = 0.0
+            error.retry_after = error.retry_after or _RECORD_RETRY_SECONDS
+        else:
+            self._recording.pop(record.key, None)
 
     async def _patch(self, record: CertificateRecord, status: Status) -> str:
         key = record.key
@@ -180,7 +211,9 @@ class CertificateReconciler:
                     return
             record.unsaid = record.unsaid[1:]
 
-    def _next_look(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> datetime:
+    def _next_look(
+        self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy, *, held_back: bool
+    ) -> datetime:
         seen = record.observation.certificate if record.observation else None
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
@@ -188,7 +221,7 @@ class CertificateReconciler:
         moments += [failure.next_try for failure in (record.failing or {}).values() if failure.next_try]
         moments += [record.read_again] if record.read_again else []
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid else []
-        moments += [] if self._teller.may_send else [assessment.now + _FENCE_RETRY]
+        moments += [assessment.now + _FENCE_RETRY] if held_back else []
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:

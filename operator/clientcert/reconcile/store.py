@@ -227,7 +227,8 @@ class Store:
             # What another has recorded since is newer than what was sent here and could not be recorded.
             unrecorded = (record.sent or {}).items()
             kept = {name: sent for name, sent in unrecorded if record.recorded.channel(name) == before.channel(name)}
-            record.sent = kept or None
+            if len(kept) < len(unrecorded):
+                record.sent = kept or None
             self.wake(record.key)
         if metadata["generation"] != record.generation:
             self._unindex(record)
