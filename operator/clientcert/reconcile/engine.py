@@ -56,13 +56,18 @@ class Engine:
         self._expected[namespace] = await self.resync.prime(namespace)
 
     async def _work_while_leading(self) -> None:
-        """Everything is judged anew at the beginning of a term: another may have led meanwhile."""
+        """Everything is judged anew at the beginning of a term, and as it is now: another may have led meanwhile."""
         async for lost in self.leadership.terms():
-            for key in tuple(self.store.certificates):
-                self.scheduler.wake(key)
-            working = asyncio.create_task(self.scheduler.run())
             losing = asyncio.create_task(lost.wait())
+            working = asyncio.create_task(self.resync.freshen())
             try:
+                await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+                if lost.is_set():
+                    continue
+                await working
+                for key in tuple(self.store.certificates):
+                    self.scheduler.wake(key)
+                working = asyncio.create_task(self.scheduler.run())
                 await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
                 self.scheduler.stop()
                 await working

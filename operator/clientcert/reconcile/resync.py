@@ -21,6 +21,8 @@ from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.store import Store
 
 _SLOWEST_RETRY_SECONDS = 30.0
+_FRESHEN_SECONDS = 20.0
+_FRESHEN_RETRY_SECONDS = 1.0
 ALL = "*"
 """In metrics and logs: all namespaces."""
 
@@ -91,6 +93,29 @@ class Resync:
         self._failures.setdefault(namespace, 1)
         self._asked[namespace].set()
 
+    async def freshen(self) -> None:
+        """Take over what others have written of all that is known: whoever leads from now on must not repeat it.
+
+        The watches tell of it as well, but nobody knows when: they may just have been away. What cannot be had in time
+        is done without: a message that comes twice is better than none.
+        """
+        try:
+            async with asyncio.timeout(_FRESHEN_SECONDS):
+                await asyncio.gather(*(self._freshen(namespace) for namespace in self._watches))
+        except TimeoutError:
+            logger.warning("What others have written could not be listed in %.0f s", _FRESHEN_SECONDS)
+
+    async def _freshen(self, namespace: str) -> None:
+        while self._primed[namespace].is_set():
+            try:
+                await self._certificates(namespace, only_known=True)
+                return
+            except KubeError as error:
+                if error.reason is Reason.FORBIDDEN:
+                    return  # nor could anything be recorded there
+                logger.warning("What others have written cannot be listed: %s", error.message)
+                await asyncio.sleep(error.retry_after or _FRESHEN_RETRY_SECONDS)
+
     async def _compare(self, namespace: str) -> float | None:
         """None; or, if the API server did not answer all of it, the seconds until it should be asked again."""
         await asyncio.sleep(self._not_before.pop(namespace, 0.0) - asyncio.get_running_loop().time())
@@ -136,14 +161,19 @@ class Resync:
                     self._store.secret_changed(*wanted, "")
             raise
 
-    async def _certificates(self, namespace: str) -> None:
-        """Fetch each ClientCertificate whose version is not the one we know; forget those that are gone."""
+    async def _certificates(self, namespace: str, *, only_known: bool = False) -> None:
+        """Fetch each ClientCertificate whose version is not the one we know; forget those that are gone.
+
+        With `only_known` those that nobody has told of yet are left to whoever does.
+        """
         known = _within(namespace, self._store.certificates)
         present: set[ObjectKey] = set()
         async for metadata in self._metadata(namespace):
             key = ObjectKey(metadata["namespace"], metadata["name"])
             present.add(key)
             record = self._store.certificates.get(key)
+            if record is None and only_known:
+                continue
             if record is None or record.resource_version != metadata["resourceVersion"]:
                 await self._fetch(key)
         for key in known - present:

@@ -62,8 +62,7 @@ class Scheduler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._last_time = clock()
-        self.last_tick = time.monotonic()
-        """When the scheduler last moved, on the monotonic clock; health asks."""
+        self._last_tick = time.monotonic()
 
     def wake(self, key: ObjectKey) -> None:
         """Look at it as soon as a worker is free. From the event loop only."""
@@ -87,7 +86,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until `stop`; what is under way then is finished first. May be called again after it has returned."""
-        self._stopping, self.last_tick, self._last_time = False, time.monotonic(), self._clock()
+        self._stopping, self._last_tick, self._last_time = False, time.monotonic(), self._clock()
         self._idle.clear()
         self._ready = asyncio.PriorityQueue()
         for key in self._queued:
@@ -111,13 +110,18 @@ class Scheduler:
         """Wait until nothing is under way any more."""
         await self._idle.wait()
 
+    @property
+    def last_tick(self) -> float:
+        """When it last moved, on the monotonic clock; now, while it need not move. Health asks."""
+        return time.monotonic() if self._idle.is_set() else self._last_tick
+
     def _put(self, key: ObjectKey) -> None:
         self._ready.put_nowait((self._urgency(key), next(self._arrivals), key))
 
     def _watch_the_clock(self) -> None:
         """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
-        moved = (self._clock() - self._last_time).total_seconds() - (time.monotonic() - self.last_tick)
-        self.last_tick, self._last_time = time.monotonic(), self._clock()
+        moved = (self._clock() - self._last_time).total_seconds() - (time.monotonic() - self._last_tick)
+        self._last_tick, self._last_time = time.monotonic(), self._clock()
         if abs(moved) > CLOCK_JUMP_SECONDS:
             logger.warning("The clock was set by %.0f s; everything is looked at anew", moved)
             self._clock_was_set()
