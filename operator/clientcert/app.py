@@ -26,6 +26,7 @@ from clientcert.logs import configure_logging
 from clientcert.metrics import Metrics
 from clientcert.notifiers.event import EventNotifier
 from clientcert.notifiers.slack import OwnSlack, SlackNotifier
+from clientcert.reconcile.api_outage import ApiOutage
 from clientcert.reconcile.certificate import CertificateReconciler
 from clientcert.reconcile.engine import Engine
 from clientcert.reconcile.observe import Observer
@@ -157,8 +158,15 @@ async def _engine(
         )
         for namespace in settings.namespaces or ("",)
     }
-    resync = Resync(store, client, watches, leadership, clock, metrics)
-    return Engine(store, scheduler, poller, resync, stores, leadership, client, clock), watches
+
+    def try_again(namespace: str = "") -> None:
+        store.try_again(namespace)
+        scheduler.try_again()
+
+    resync = Resync(store, client, watches, try_again, leadership, clock, metrics)
+    outage = ApiOutage(partial(resync.count, next(iter(watches))), try_again)
+    client.on_outage = outage.begins
+    return Engine(store, scheduler, poller, resync, outage, stores, leadership, client, clock), watches
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:

@@ -305,11 +305,11 @@ class TestSecretsOfTheTenant:
         assert "there is no Secret slack with a key token" in error.message
 
     async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
-        """Worth another try."""
+        """Worth another try, and nothing is wrong with the channel."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
         async with sending(slack, secrets=Secrets(error=away)) as notifier:
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.worth_retry) == (Reason.API_UNAVAILABLE, True)
 
 
 class TestNoSecretIsTold:

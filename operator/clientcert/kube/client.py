@@ -44,6 +44,8 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
+        self.on_outage: Callable[[], None] = lambda: None
+        """Called when a call is not answered, or with an error of the server."""
         self._not_before: dict[tuple[str, str], float] = {}
         """Until when, on the monotonic clock, the API server has asked to be spared which call."""
 
@@ -120,6 +122,8 @@ class KubeClient:
         except KubeError as error:
             if error.retry_after:
                 self._not_before[method, path] = time.monotonic() + error.retry_after
+            elif error.reason is Reason.API_UNAVAILABLE:
+                self.on_outage()
             raise
 
     def _check_rest(self, method: str, path: str) -> None:

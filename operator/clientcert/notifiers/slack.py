@@ -197,8 +197,10 @@ class SlackNotifier:
             return (await self._read_secret(namespace, ref)).strip()
         except ClientCertError as error:
             words = f"the key to Slack cannot be read: {error.message}"
-            if error.worth_retry:
-                raise unavailable(words) from None
+            if error.worth_retry:  # nothing is wrong with the channel
+                raise DeliveryError(
+                    Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
+                ) from None
             raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
 
     def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:

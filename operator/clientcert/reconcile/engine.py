@@ -9,6 +9,7 @@ from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
 from clientcert.kube.lease import Leads
 from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.reconcile.api_outage import ApiOutage
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.polling import StorePoller
 from clientcert.reconcile.resync import Resync
@@ -28,6 +29,7 @@ class Engine:
         scheduler: Scheduler,
         poller: StorePoller,
         resync: Resync,
+        outage: ApiOutage,
         lists: Lists,
         leadership: Leads,
         client: KubeClient,
@@ -37,6 +39,7 @@ class Engine:
         self.leadership = leadership
         self.scheduler = scheduler
         self.resync = resync
+        self._outage = outage
         self._poller = poller
         self._lists = lists
         self._client = client
@@ -48,6 +51,7 @@ class Engine:
         """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work_while_leading())
+            group.create_task(self._outage.run())
             for namespace in namespaces:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 

@@ -37,12 +37,17 @@ class Resync:
         store: Store,
         client: KubeClient,
         watches: Mapping[str, SecretWatch],
+        try_again: Callable[[str], None],
         leadership: Leads,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
-        """`watches` has one for each namespace that is served; an empty name alone: all."""
+        """`watches` has one for each namespace that is served; an empty name alone: all.
+
+        `try_again` is called with a namespace whose lists had failed, when they are answered again.
+        """
         self._store = store
+        self._try_again = try_again
         self._client = client
         self._watches = watches
         self._leadership = leadership
@@ -64,7 +69,7 @@ class Resync:
         while True:
             try:
                 await self._policies_and_stores(namespace)
-                count = await self._count(namespace)
+                count = await self.count(namespace)
             except KubeError as error:
                 await asyncio.sleep(self._failed(namespace, error))
             else:
@@ -149,7 +154,7 @@ class Resync:
         self.refused.discard(namespace)
         if self._failures.pop(namespace, 0):
             logger.info("Namespace %s is compared with the API server again", namespace or ALL)
-            self._store.try_again(namespace)
+            self._try_again(namespace)
 
     async def _secrets(self, namespace: str) -> None:
         try:
@@ -213,7 +218,8 @@ class Resync:
                 yield item["metadata"]
             await asyncio.sleep(0)
 
-    async def _count(self, namespace: str) -> int:
+    async def count(self, namespace: str) -> int:
+        """How many ClientCertificates there are; raises KubeError."""
         page = await self._client.get(f"{CLIENT_CERTIFICATE.collection(namespace)}?limit=1")
         count: int = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
         return count

@@ -79,6 +79,11 @@ class Scheduler:
         self._again.discard(key)
         self._failures.pop(key, None)
 
+    def try_again(self) -> None:
+        """Look at once at whatever waits for another try."""
+        for key in tuple(self._failures):
+            self.wake(key)
+
     @property
     def depth(self) -> int:
         """How many wait for a worker or have one."""

@@ -13,7 +13,7 @@ from clientcert.api.client_certificate import parse_bucket, parse_declaration
 from clientcert.api.kinds import moment
 from clientcert.api.policy import default_policy, parse_policy
 from clientcert.api.status import digest, parse_recorded
-from clientcert.errors import ClientCertError
+from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
 from clientcert.lifecycle.declaration import Declaration, ObjectKey, S3Source
 from clientcert.lifecycle.policy import AlertPolicy, Channel
@@ -166,13 +166,17 @@ class Store:
             self.wake(record.key)
         self.mended(record.key)
 
-    def try_again(self, namespace: str) -> None:
-        """Whatever failed in a namespace (empty: in any) is tried again now, as the API server is there again."""
+    def try_again(self, namespace: str = "") -> None:
+        """What the API server did not answer in a namespace (empty: in any) is asked for again now."""
         for record in tuple(self.certificates.values()):
-            if namespace in {"", record.key.namespace}:
-                if record.read_failures:
-                    self.mark_stale(record.key)
-                self._tell_anew(record)
+            if namespace not in {"", record.key.namespace}:
+                continue
+            failing = record.failing or {}
+            others = {name: f for name, f in failing.items() if f.reason is not Reason.API_UNAVAILABLE}
+            if record.read_failures:
+                self.mark_stale(record.key)
+            if len(others) < len(failing):
+                record.failing = others or None
                 self.wake(record.key)
 
     def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:

@@ -27,6 +27,8 @@ _FIRST_RETRY = timedelta(seconds=5)
 _FIRST_RETRY_OF_REFUSED = timedelta(minutes=1)
 _SLOWEST_RETRY = timedelta(minutes=10)
 
+_NOT_OF_THE_PLACE = frozenset({Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE})
+
 EVENT = "Event"
 """The type of the channel that every certificate has."""
 
@@ -180,7 +182,7 @@ class Teller:
         first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
         asked = timedelta(seconds=error.retry_after) if error.retry_after else None
         now = self._clock()
-        place_rests = pace is not None and error.worth_retry and error.reason is not Reason.INTERNAL_ERROR
+        place_rests = pace is not None and error.worth_retry and error.reason not in _NOT_OF_THE_PLACE
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
         failure = Failure(
