@@ -5,12 +5,15 @@ from typing import Any
 import kopf
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, GROUP, VERSION
+from clientcert.errors import SettingsError
 from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers
 from clientcert.kube.client import KubeClient
 from clientcert.kube.connection import Connection
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.engine import Engine
 
+LOGIN_RETRY_SECONDS = 2.0
+"""By itself kopf would be blind for a minute."""
 TIMER_SECONDS = 1.0
 """How often a store is asked whether its poll is due; `pollEvery` says when it is."""
 
@@ -21,7 +24,10 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return _connection_info(await client.login())
+        try:
+            return _connection_info(await client.login())
+        except SettingsError as error:
+            raise kopf.TemporaryError(error.message, delay=LOGIN_RETRY_SECONDS) from error
 
     @kopf.on.event(GROUP, VERSION, CLIENT_CERTIFICATE.plural, registry=registry)
     async def certificate(event: kopf.RawEvent, **_: Any) -> None:
