@@ -71,8 +71,8 @@ def _show(lives: dict[Point, Life], count: Count) -> None:
     killed = [life for life in lives.values() if life.killed]
     duplicates, lost = sum(life.duplicates for life in killed), sum(len(life.lost) for life in killed)
     in_flight = sum(len(life.in_flight) for life in killed)
-    print(f"\n{len(killed)} kills: {duplicates} repeated of {in_flight} in flight, {lost} lost")
     count("counted", (duplicates, lost, None))
+    count("rows", [(7, f"killed before or after a write or send: {len(killed)} points, {in_flight} sends in flight")])
     assert undisturbed.duplicates == 0
     assert [
         f"killed {side} {number}: {fault}"
