@@ -70,6 +70,8 @@ class Observer:
         try:
             observation = Observation(await self._parse(content, password), content.version)
         except CertificateError as error:
+            if error.worth_retry:  # what came in between was the machine's, and says nothing of the content
+                raise SourceError(error.reason, f"{source}: {error.message}", worth_retry=True) from error
             self._metrics.source_errors.labels(error.reason).inc()
             observation = unread(error.reason, f"{source}: {error.message}", content.version)
         if record.declaration is declaration:  # else it was declared anew meanwhile, and is read again
