@@ -305,7 +305,11 @@ class World:
     def _take(self, posted: Posted) -> None:
         for name, handed in self._handed.items():
             if f" {self.team.consumer(name)} " in posted.text:
-                stage, serial = stage_told(posted.text), serial_told(posted)
+                try:
+                    stage, serial = stage_told(posted.text), serial_told(posted)
+                except ValueError as error:
+                    self.tally.strays.append(f"{posted.channel}: {error}")
+                    continue
                 issued = next((each for each in handed.issued if each.serial_number_hex == serial), None)
                 if issued is None or not self._was_due(issued, stage, posted.time):
                     self.tally.strays.append(f"{posted.channel}: {posted.text}")
