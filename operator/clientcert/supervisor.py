@@ -20,6 +20,8 @@ from clientcert.reconcile.engine import Engine
 STOP_SECONDS = 10.0
 """So long what is under way may take to finish after SIGTERM."""
 _RESTART_SECONDS = 2.0
+_KOPF_ENDS_SECONDS = 10.0
+"""Twice what kopf gives its own tasks."""
 _STALL_SAMPLE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ class Supervisor:
                     stop_flag=self._stop,
                 )
                 self._listen_for_signals()  # kopf has put its own in place
-                await kopf.run_tasks(tasks, ignored=_NotOfKopf())
+                await self._until_kopf_ends(tasks)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever ends kopf must not end the alerts
@@ -117,6 +119,20 @@ class Supervisor:
             if not self._stop.is_set():
                 await asyncio.sleep(_RESTART_SECONDS)
                 await self._engine.repair(namespace)
+
+    async def _until_kopf_ends(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Raises what ended it. One of its tasks may swallow its cancellation, and kopf would wait for it for ever."""
+
+        async def run() -> None:  # ours, so that the kopf of another namespace leaves it alone
+            await kopf.run_tasks(tasks, ignored=_NotOfKopf())
+
+        running = asyncio.create_task(run(), name="running kopf")
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(_KOPF_ENDS_SECONDS):
+                await asyncio.shield(running)
+        finally:
+            running.cancel()
 
     def _listen_for_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
