@@ -64,6 +64,7 @@ class Engine:
         async for lost in self.leadership.terms():
             losing = asyncio.create_task(lost.wait())
             working = asyncio.create_task(self.resync.freshen())
+            saying = asyncio.create_task(self.resync.say_of_policies())
             try:
                 await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
                 if lost.is_set():
@@ -78,6 +79,7 @@ class Engine:
             finally:
                 working.cancel()
                 losing.cancel()
+                saying.cancel()
 
     async def repair(self, namespace: str) -> None:
         """Compare all keys of a namespace, until that has succeeded: its watches were away."""

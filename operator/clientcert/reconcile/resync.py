@@ -204,6 +204,17 @@ class Resync:
             self._store.upsert_store(body)
         for key in _within(namespace, self._store.stores) - _keys(stores):
             self._store.remove_store(key)
+        await self._policy_statuses(namespace)
+
+    async def say_of_policies(self) -> None:
+        """Write what is to be said of all policies: those that were taken over before the term began were left out."""
+        for namespace in self._watches:
+            try:
+                await self._policy_statuses(namespace)
+            except KubeError as error:
+                logger.warning("The statuses of policies are left to the next comparison: %s", error.message)
+
+    async def _policy_statuses(self, namespace: str) -> None:
         for key in _within(namespace, self._store.policies) if self._leadership.is_leader else ():
             await write_policy_status(self._store, self._client, key, self._clock())
 
