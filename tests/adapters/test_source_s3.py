@@ -235,7 +235,7 @@ async def test_the_loop_goes_on_while_many_are_read(
     await reader.list("team-a", "store", ())
     ticking.cancel()
     gc.enable()
-    assert longest < 0.05
+    assert longest < 0.1  # what the whole loop may stand still; a slice of a turn is a fifth of it
 
 
 async def test_another_kind_of_reference_is_a_mistake_of_ours(reader: S3Reader) -> None:
