@@ -45,6 +45,18 @@ class Footprint:
         return cls(int(resident[1]) / 1024, sum(len(family.samples) for family in families))
 
 
+def test_no_series_stays_behind(team: Team, operators: Operators) -> None:
+    """Two hundred cycles; how memory stands after a thousand takes longer to see."""
+    names = (f"c{number}" for number in range(2 * BATCH))
+    with operators.running(team.namespace) as operator:
+        come_and_go(team, operator, names, BATCH)
+        before = Footprint.of(operator)
+        come_and_go(team, operator, names, BATCH)
+        after = Footprint.of(operator)
+    assert after.series == before.series
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_thousand_that_come_and_go(team: Team, operators: Operators) -> None:
     """After 1,000 more cycles it is as large as before them, ± 5 MB, with the same number of series."""
