@@ -37,8 +37,8 @@ ALERT_SECONDS = 10.0
 DETAILS_SECONDS = 5.0
 LAST_DETAILS_SECONDS = 2.0
 """For those that are still to be added when the process stops; a slow Slack does not hold it up for them."""
-MESSAGE_SECONDS = 1.02
-"""Slack takes one message a second in a channel; a little more, as not all are on their way for equally long."""
+MESSAGE_SECONDS = 1.0
+"""Slack takes one message a second in a channel."""
 
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _TOKEN = re.compile(r"[!-~]{1,1024}")

@@ -102,10 +102,11 @@ class Pacer:
                 state.failures, state.free_at = 0, _now()
                 self._arm(place, state)
 
-    def well(self, place: Hashable) -> None:
-        """The place has taken a message."""
-        if place in self._places:
-            self._places[place].failures = 0
+    def well(self, place: Hashable, seconds: float) -> None:
+        """The place has taken a message, which fills it from now on: nobody knows how long it was on its way."""
+        if (state := self._places.get(place)) is not None:
+            state.failures, state.free_at = 0, max(state.free_at, _now() + seconds)
+            self._arm(place, state)
 
     def _arm(self, place: Hashable, state: _Place) -> None:
         if state.timer is not None:

@@ -160,7 +160,7 @@ class Teller:
             )
             return ""
         if pace := self._pace(record, notification):
-            self._pacer.well(pace.place)
+            self._pacer.well(pace.place, pace.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
         told = ChannelRecord(
             name=channel.name,

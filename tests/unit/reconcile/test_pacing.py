@@ -150,3 +150,15 @@ async def test_a_rest_is_remembered_while_its_message_is_under_way(woken):
     assert woken == [key(0)]
     await asyncio.sleep(0.05)
     assert woken == [key(0), key(0)]
+
+
+async def test_a_message_fills_its_place_from_when_it_was_taken(pacer, woken):
+    """However long it was on its way: two that arrive must be so far apart, not two that left."""
+    assert pacer.may_send(PLACE, key(0), urgency(0), 0.2)
+    assert not pacer.may_send(PLACE, key(1), urgency(1), 0.2)
+    await asyncio.sleep(0.1)
+    pacer.well(PLACE, 0.2)
+    await asyncio.sleep(0.15)
+    assert woken == []
+    await asyncio.sleep(0.1)
+    assert woken == [key(1)]
