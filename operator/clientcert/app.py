@@ -19,7 +19,6 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.connection import load_connection, own_namespace
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.lease import AlwaysLeads, Leads, LeaseLeadership
-from clientcert.kube.secrets import Secrets
 from clientcert.kube.watch import SecretWatch
 from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.lifecycle.policy import Channel
@@ -111,8 +110,7 @@ async def _engine(
     pacer = Pacer(wake=lambda key: scheduler.wake(key))
     store = Store(lambda key: scheduler.wake(key), pacer.mended, _default_channel(settings))
     egress = EgressPolicy(settings.allowed_hosts)
-    known = Secrets(client)
-    secrets = SecretReader(known.get, known.get_remembered)
+    secrets = SecretReader(lambda namespace, name: client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}"))
     turns = Turns()
     stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets, turns=turns)
     stack.push_async_callback(stores.close)
@@ -154,14 +152,9 @@ async def _engine(
     metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
     scheduler = Scheduler(reconciler.reconcile, store.urgency, clock, store.clock_was_set, metrics)
     poller = StorePoller(store, stores, client, clock, metrics)
-
-    def secret_changed(namespace: str, name: str, resource_version: str) -> None:
-        known.seen(resource_version)
-        store.secret_changed(namespace, name, resource_version)
-
     watches = {
         namespace: SecretWatch(
-            client, namespace, secret_changed, store.secrets_wanted, lambda returned: resync.ask(returned)
+            client, namespace, store.secret_changed, store.secrets_wanted, lambda returned: resync.ask(returned)
         )
         for namespace in settings.namespaces or ("",)
     }

@@ -26,16 +26,14 @@ class SecretGetter(Protocol):
 class SecretReader:
     """The source of type Secret, and the way to every other value that is kept in one."""
 
-    def __init__(self, get_secret: SecretGetter, get_remembered: SecretGetter | None = None) -> None:
-        """`get_remembered` may be a moment behind; it serves certificates, whose Secrets are watched."""
+    def __init__(self, get_secret: SecretGetter) -> None:
         self._get_secret = get_secret
-        self._get_remembered = get_remembered or get_secret
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read the value of one key, which may be any bytes. Raises SourceError."""
         if not isinstance(ref, SecretSource):
             raise TypeError(f"not in a Secret: {ref}")
-        secret = await self._get(namespace, ref.name, missing=Reason.SOURCE_NOT_FOUND, get=self._get_remembered)
+        secret = await self._get(namespace, ref.name, missing=Reason.SOURCE_NOT_FOUND)
         body = secret.value(ref.key, missing=Reason.KEY_MISSING)
         return Content(body, f"sha256:{hashlib.sha256(body).hexdigest()}", secret.resource_version)
 
@@ -70,9 +68,9 @@ class SecretReader:
         wanted = (*required, *(key for key in optional if secret.encoded.get(key)))
         return {key: secret.filled_value(key, missing=missing) for key in wanted}
 
-    async def _get(self, namespace: str, name: str, *, missing: Reason, get: SecretGetter | None = None) -> "_Secret":
+    async def _get(self, namespace: str, name: str, *, missing: Reason) -> "_Secret":
         try:
-            return _Secret(f"Secret {namespace}/{name}", await (get or self._get_secret)(namespace, name))
+            return _Secret(f"Secret {namespace}/{name}", await self._get_secret(namespace, name))
         except KubeError as error:
             raise _source_error(error, f"Secret {namespace}/{name}", missing) from error
 
