@@ -54,7 +54,7 @@ class Tap:
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, heard: bytearray) -> None:
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, ssl.SSLError):  # whoever ends a connection may have something on its way
         while piece := await source.read(_PIECE):
             heard += piece
             sink.write(piece)
