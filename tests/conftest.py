@@ -1,4 +1,4 @@
-"""One real API server for all tests that need one, with what we ship applied to it."""
+"""One real API server for all tests that need one, with what we ship applied to it; an S3 server, and a CA."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tools.control_plane import ControlPlane
+from tools.certificates import CertificateAuthority
+from tools.control_plane import ControlPlane, S3Server
+from tools.control_plane.s3_client import S3Client
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
@@ -29,3 +31,17 @@ def namespace(control_plane: ControlPlane) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority.create("Integration CA")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3Client]]:
+    """A real S3 server without a bucket, and its administrator."""
+    with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
+        client = S3Client(server)
+        yield server, client
+        client.close()

@@ -21,11 +21,6 @@ def slack() -> Iterator[SlackServer]:
 
 
 @pytest.fixture(scope="session")
-def authority() -> CertificateAuthority:
-    return CertificateAuthority.create("Integration CA")
-
-
-@pytest.fixture(scope="session")
 def operators(control_plane: ControlPlane, slack: SlackServer, tmp_path_factory: pytest.TempPathFactory) -> Operators:
     """For tests of restarts and dates, which start operators of their own."""
     return Operators(control_plane, tmp_path_factory.mktemp("operators"), slack)

@@ -89,19 +89,23 @@ class Operators:
             self.control_plane,
             directory=self.directory,
             args=arguments,
-            env={
-                "CLIENTCERT_SLACK_TOKEN": self.slack.token,
-                "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
-                "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
-                "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
-                **(settings or {}),
-            },
+            env=with_slack(self.slack) | dict(settings or {}),
         )
         try:
             yield Operator(process)
         finally:
             exit_code = process.stop()
         assert (exit_code, alarming_lines(process.log_text())) == (0, [])
+
+
+def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:
+    """The environment of an operator with a channel of its own, and with loopback allowed to its tenants."""
+    return {
+        "CLIENTCERT_SLACK_TOKEN": slack.token,
+        "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
+        "CLIENTCERT_SLACK_API_URL": api_url or slack.api_url,
+        "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
+    }
 
 
 def alarming_lines(log: str) -> list[str]:

@@ -14,7 +14,8 @@ from tools.control_plane import ControlPlane
 
 _PIECE = 64 * 1024
 _START_SECONDS = 10.0
-_REQUEST = re.compile(r"^(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n", re.DOTALL | re.MULTILINE)
+# Not at a line's beginning: on a connection that is used again, a request follows a body without an end of line.
+_REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n", re.DOTALL)
 _ACCEPT = re.compile(r"^Accept: (.*)$", re.MULTILINE | re.IGNORECASE)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.control_plane import as_in_a_pod
-from tests.control_plane.operators import OWN_CHANNEL, Operator, alarming_lines
+from tests.control_plane.operators import OWN_CHANNEL, Operator, alarming_lines, with_slack
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually
@@ -52,10 +52,7 @@ def running(team: Team, start: Start) -> Iterator[Operator]:
         "TMPDIR": NOWHERE,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "CLIENTCERT_SLACK_TOKEN": team.slack.token,
-        "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
-        "CLIENTCERT_SLACK_API_URL": team.slack.api_url,
-        "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
+        **with_slack(team.slack),
         "CLIENTCERT_LOG_FORMAT": "text",
     }
 

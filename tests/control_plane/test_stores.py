@@ -14,14 +14,6 @@ from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3Client]]:
-    with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
-        client = S3Client(server)
-        yield server, client
-        client.close()
-
-
 @pytest.fixture
 def backup(team: Team, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
     server, client = s3

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
+from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators, with_slack
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
@@ -31,11 +31,7 @@ def started(operators: Operators) -> Iterator[Operator]:
         operators.control_plane,
         directory=operators.directory,
         args=["--log-format", "text"],
-        env={
-            "CLIENTCERT_SLACK_TOKEN": operators.slack.token,
-            "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
-            "CLIENTCERT_SLACK_API_URL": operators.slack.api_url,
-        },
+        env=with_slack(operators.slack),
     )
     try:
         yield Operator(process)

@@ -27,19 +27,6 @@ def workspace() -> Iterator[SlackServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def authority() -> CertificateAuthority:
-    return CertificateAuthority.create("Integration CA")
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3Client]]:
-    with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
-        client = S3Client(server)
-        yield server, client
-        client.close()
-
-
 @pytest.fixture
 def world(
     control_plane: ControlPlane,

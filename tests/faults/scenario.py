@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.control_plane.operators import OWN_CHANNEL, Operator
+from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
 from tests.faults.proxy import FaultyProxy
@@ -104,13 +104,7 @@ class World:
             self.control_plane,
             directory=self.directory,
             args=arguments,
-            env={
-                "CLIENTCERT_SLACK_TOKEN": self.workspace.token,
-                "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
-                "CLIENTCERT_SLACK_API_URL": f"{self.slack.url}/api/",
-                "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
-                **(settings or {}),
-            },
+            env=with_slack(self.workspace, f"{self.slack.url}/api/") | dict(settings or {}),
             service_account=service_account,
             ready_timeout=PATIENCE_SECONDS if ready else None,
         )
