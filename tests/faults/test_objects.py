@@ -1,6 +1,9 @@
 """Rows 17 and 26 to 28: clocks that lie, Secrets that come and go, and objects that are deleted at the wrong moment."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from tests.control_plane.sentences import expired, expiring
 from tests.control_plane.waiting import eventually, until
@@ -8,7 +11,8 @@ from tests.faults.scenario import TEAM, World, row
 from tests.scenarios import in_secret, secret
 from tools.slack_server import Fault
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+BERLIN = ZoneInfo("Europe/Berlin")
 DELETE_SECONDS = 20
 
 
@@ -36,6 +40,46 @@ def test_a_clock_that_lies(world: World) -> None:
         -400 * 24: [],
         48: [expiring("expiring", 13)],
     }
+
+
+@row(17, "Berlin's clocks go forward over the hour of sendAt, and back so that it comes twice")
+@pytest.mark.parametrize(
+    ("forward", "looks"),
+    [
+        # Minutes from the change, and how much is told then; on the day itself 02:30 is half past three.
+        (True, {-23 * 60 - 29: 1, -1: 0, 1: 0, 31: 1, 61: 0, 23 * 60 + 31: 1}),
+        (False, {-24 * 60 - 29: 1, -31: 0, -29: 1, 31: 0, 23 * 60 + 31: 0, 24 * 60 + 31: 1}),
+    ],
+    ids=("forward", "back"),
+)
+def test_clocks_that_are_changed(world: World, forward: bool, looks: dict[int, int]) -> None:
+    """Once each day: the hour that is left out takes no alert with it, and the one that comes twice repeats none."""
+    team, change = world.team, _next_change(forward)
+    world.policy(TEAM, sendAt={"time": "02:30", "timezone": BERLIN.key})
+    team.put("nhs", team.issue("nhs", days=(change + timedelta(days=10, hours=12) - team.began) / timedelta(days=1)))
+    team.declare("nhs", policyRef={"name": "alerts"})
+    told = {}
+    for minutes in looks:
+        before = len(team.told("nhs"))
+        world.later = change + minutes * MINUTE - datetime.now(UTC)
+        world.operator_starts().settle(looks=1)
+        world.operator_stops()
+        told[minutes] = len(team.told("nhs")) - before
+    assert told == looks
+    assert team.told("nhs") == [expiring("nhs", days) for days in (12, 11, 10)]
+
+
+def _next_change(forward: bool) -> datetime:
+    """The next time at which Berlin's clocks are changed in this direction, in UTC."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 48 * HOUR
+    gain = HOUR if forward else -HOUR
+    while _offset(hour) - _offset(hour - HOUR) != gain:
+        hour += HOUR
+    return hour
+
+
+def _offset(moment: datetime) -> timedelta:
+    return moment.astimezone(BERLIN).utcoffset() or timedelta(0)
 
 
 @row(26, "a Secret is deleted while its watch is away, made again, and its key is renamed")
