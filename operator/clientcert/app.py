@@ -1,6 +1,5 @@
 """The composition root: settings → adapters → engine → handlers. Only here are the clock and the environment read."""
 
-import asyncio
 import gc
 import logging
 import socket
@@ -9,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
+
+import uvloop
 
 from clientcert.api.policy import default_channel
 from clientcert.egress import EgressPolicy
@@ -61,7 +62,7 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     if settings.clock_offset:
         logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
     gc.set_threshold(*_COLLECTIONS)
-    asyncio.run(_run(settings, lambda: clock() + settings.clock_offset))
+    uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
 
 
 async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
