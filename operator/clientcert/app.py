@@ -115,13 +115,7 @@ async def _engine(
     turns = Turns()
     stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets, turns=turns)
     stack.push_async_callback(stores.close)
-    slack = SlackNotifier(
-        OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url),
-        settings.slack_api_url,
-        partial(_secret_text, secrets, Reason.TOKEN_NOT_FOUND),
-        egress,
-    )
-    await stack.enter_async_context(slack)
+    slack = await stack.enter_async_context(_slack(settings, secrets, egress))
     events = EventRecorder(client, clock)
     reconciler = CertificateReconciler(
         store,
@@ -147,11 +141,8 @@ async def _engine(
         metrics,
         turns,
     )
-    metrics.leader.set_function(lambda: leadership.is_leader)
-    metrics.queue_depth.set_function(lambda: scheduler.depth)
-    metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
-    metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
     scheduler = Scheduler(reconciler.reconcile, store.urgency, clock, store.clock_was_set, metrics)
+    _show(metrics, leadership, scheduler, pacer)
     poller = StorePoller(store, stores, client, clock, metrics)
     watches = {
         namespace: SecretWatch(
@@ -168,6 +159,18 @@ async def _engine(
     outage = ApiOutage(partial(resync.count, next(iter(watches))), try_again)
     client.on_outage = outage.begins
     return Engine(store, scheduler, poller, resync, outage, stores, leadership, client, clock), watches
+
+
+def _slack(settings: Settings, secrets: SecretReader, egress: EgressPolicy) -> SlackNotifier:
+    own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
+    return SlackNotifier(own, settings.slack_api_url, partial(_secret_text, secrets, Reason.TOKEN_NOT_FOUND), egress)
+
+
+def _show(metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: Pacer) -> None:
+    metrics.leader.set_function(lambda: leadership.is_leader)
+    metrics.queue_depth.set_function(lambda: scheduler.depth)
+    metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
+    metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:

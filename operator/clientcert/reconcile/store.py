@@ -15,9 +15,10 @@ from clientcert.api.policy import default_policy, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
-from clientcert.lifecycle.declaration import Declaration, ObjectKey, S3Source
+from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
+from clientcert.reconcile.references import References, secrets_of
 
 Body = dict[str, Any]
 
@@ -34,12 +35,7 @@ class Store:
     policies: dict[ObjectKey, PolicyRecord] = field(default_factory=dict)
     stores: dict[ObjectKey, StoreRecord] = field(default_factory=dict)
     default_policy: AlertPolicy = field(init=False)
-    _by_reference: dict[tuple[str, str, str], set[ObjectKey]] = field(default_factory=dict)
-    """(what, namespace, name) of a Secret, policy or store → the certificates that name it."""
-    _secret_users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
-    """Secret → the policies and stores that need it."""
-    _secret_versions: dict[ObjectKey, str] = field(default_factory=dict)
-    """Of the Secrets that anything refers to, as last told."""
+    _references: References = field(default_factory=References)
 
     def __post_init__(self) -> None:
         self.default_policy = default_policy(self.default_channel)
@@ -63,7 +59,7 @@ class Store:
         """Forget a ClientCertificate; one of the same name is another one."""
         record = self.certificates.pop(key, None)
         if record is not None:
-            self._unindex(record)
+            self._references.remove(record)
 
     def upsert_policy(self, body: Body) -> ObjectKey | None:
         """Take over a CertificatePolicy; returns its key if it says something new."""
@@ -83,7 +79,7 @@ class Store:
             conditions=parse_recorded(status).conditions,
             status_digest=digest(status),
         )
-        self._secrets_of("policy", key, _policy_secrets(policy))
+        self._references.needs("policy", key, secrets_of(policy))
         if before is None or before.generation != metadata["generation"] or before.uid != metadata["uid"]:
             self._wake_all("policy", key)
             return key
@@ -92,7 +88,7 @@ class Store:
     def remove_policy(self, key: ObjectKey) -> None:
         """Forget a CertificatePolicy; its certificates go on with the defaults."""
         if self.policies.pop(key, None) is not None:
-            self._secrets_of("policy", key, frozenset())
+            self._references.needs("policy", key, frozenset())
             self._wake_all("policy", key)
 
     def upsert_store(self, body: Body) -> None:
@@ -123,22 +119,22 @@ class Store:
             conditions=parse_recorded(status).conditions,
             status_digest=digest(status),
         )
-        self._secrets_of("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
+        self._references.needs("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
         self._reread(self.referring("store", key))
 
     def remove_store(self, key: ObjectKey) -> None:
         """Forget a CertificateStore; its certificates are missing from now on."""
         if self.stores.pop(key, None) is not None:
-            self._secrets_of("store", key, frozenset())
+            self._references.needs("store", key, frozenset())
             self._reread(self.referring("store", key))
 
     def secret_changed(self, namespace: str, name: str, resource_version: str) -> None:
         """A Secret has this resourceVersion, or is gone (empty). That which was told before is no news."""
         key = ObjectKey(namespace, name)
-        certificates, users = self.referring("secret", key), self._secret_users.get(key, ())
+        certificates, users = self.referring("secret", key), self._references.users(key)
         if not certificates and not users:
             return
-        known, self._secret_versions[key] = self._secret_versions.get(key), resource_version
+        known = self._references.tell(key, resource_version)
         for certificate_key in certificates:
             record = self.certificates[certificate_key]
             if not resource_version or resource_version not in {known, record.revision}:
@@ -151,9 +147,7 @@ class Store:
 
     def secrets_wanted(self, namespace: str) -> set[tuple[str, str]]:
         """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
-        read = {(where, name) for what, where, name in self._by_reference if what == "secret"}
-        used = {(key.namespace, key.name) for key, users in self._secret_users.items() if users}
-        return {secret for secret in read | used if namespace in {"", secret[0]}}
+        return self._references.secrets(namespace)
 
     def retry_failing(self, policy: ObjectKey) -> None:
         """What certificates of this policy could not send is tried again now."""
@@ -181,7 +175,7 @@ class Store:
 
     def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""
-        return tuple(self._by_reference.get((what, key.namespace, key.name), ()))
+        return self._references.certificates(what, key)
 
     def mark_stale(self, key: ObjectKey) -> None:
         """The source of this certificate is to be read again."""
@@ -218,7 +212,7 @@ class Store:
             status_digest=digest(status),
         )
         self.certificates[key] = record
-        self._index(record)
+        self._references.add(record)
         self.wake(key)
 
     def _update(self, record: CertificateRecord, body: Body) -> None:
@@ -235,36 +229,12 @@ class Store:
                 record.sent = kept or None
             self.wake(record.key)
         if metadata["generation"] != record.generation:
-            self._unindex(record)
+            self._references.remove(record)
             record.generation = metadata["generation"]
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
             record.observation, record.revision, record.failing = None, "", None
-            self._index(record)
+            self._references.add(record)
             self.mark_stale(record.key)
-
-    def _index(self, record: CertificateRecord) -> None:
-        for reference in _references(record):
-            self._by_reference.setdefault(reference, set()).add(record.key)
-
-    def _unindex(self, record: CertificateRecord) -> None:
-        for reference in _references(record):
-            self._by_reference[reference].discard(record.key)
-            if not self._by_reference[reference]:
-                del self._by_reference[reference]
-                self._forget_version(ObjectKey(*reference[1:]))
-
-    def _secrets_of(self, what: str, key: ObjectKey, names: frozenset[str]) -> None:
-        for secret, users in tuple(self._secret_users.items()):
-            users.discard((what, key))
-            if not users:
-                del self._secret_users[secret]
-                self._forget_version(secret)
-        for name in names:
-            self._secret_users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
-
-    def _forget_version(self, secret: ObjectKey) -> None:
-        if secret not in self._secret_users and not self.referring("secret", secret):
-            self._secret_versions.pop(secret, None)
 
     def _wake_all(self, what: str, key: ObjectKey) -> None:
         for certificate_key in self.referring(what, key):
@@ -295,22 +265,3 @@ def _declaration(spec: Body) -> tuple[Declaration | None, Problem | None]:
         return parse_declaration(spec), None
     except ClientCertError as error:
         return None, Problem(Phase.INVALID, error.reason, error.message)
-
-
-def _references(record: CertificateRecord) -> set[tuple[str, str, str]]:
-    declaration, namespace = record.declaration, record.key.namespace
-    if declaration is None:
-        return set()
-    source = declaration.source
-    found = {("store", namespace, source.store) if isinstance(source, S3Source) else ("secret", namespace, source.name)}
-    if source.password_ref:
-        found.add(("secret", namespace, source.password_ref.name))
-    if declaration.policy:
-        found.add(("policy", namespace, declaration.policy))
-    return found
-
-
-def _policy_secrets(policy: AlertPolicy) -> frozenset[str]:
-    addresses = [channel.slack for channel in policy.channels if channel.slack]
-    references = [ref for address in addresses for ref in (address.token_ref, address.webhook_ref)]
-    return frozenset(ref.name for ref in references if ref)

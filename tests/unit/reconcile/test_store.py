@@ -2,6 +2,7 @@
 
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import ChannelRecord
+from clientcert.reconcile.references import References
 from clientcert.reconcile.store import Store
 
 KEY = ObjectKey("team", "nhs")
@@ -87,7 +88,8 @@ def test_nothing_of_a_removed_object_stays():
     subject.remove_certificate(KEY)
     assert subject.certificates == {}
     assert subject.referring("secret", ObjectKey("team", "cert")) == ()
-    assert subject._by_reference == {}
+    assert subject.secrets_wanted("") == set()
+    assert subject._references == References()
 
 
 def test_a_policy_wakes_its_certificates():
@@ -118,11 +120,11 @@ def test_no_secret_of_a_removed_policy_is_remembered():
     store.upsert_policy(policy("one", "10", "shared"))
     store.upsert_policy(policy("two", "11", "shared"))
     store.upsert_policy(policy("two", "12", "other"))
-    assert set(store._secret_users) == {ObjectKey("team", "shared"), ObjectKey("team", "other")}
+    assert store.secrets_wanted("") == {("team", "shared"), ("team", "other")}
     store.remove_policy(ObjectKey("team", "one"))
-    assert set(store._secret_users) == {ObjectKey("team", "other")}
+    assert store.secrets_wanted("") == {("team", "other")}
     store.remove_policy(ObjectKey("team", "two"))
-    assert store._secret_users == {}
+    assert store._references == References()
 
 
 def test_a_policy_that_is_nonsense_is_known_all_the_same():
