@@ -11,7 +11,9 @@ import pytest
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel
-from clientcert.notifiers.slack import ALERT_SECONDS, DETAILS_SECONDS
+from clientcert.notifiers.slack import ALERT_SECONDS
+from clientcert.notifiers.slack_details import ADD_SECONDS, LAST_SECONDS
+from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,
     SENTENCE,
@@ -228,7 +230,7 @@ class TestHTTP:
 
 class TestTimeouts:
     async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
-        """An alert takes at most 10 seconds, the reading of its Secret included, and details at most 5 more."""
+        """An alert takes at most 10 seconds, its Secret included, details 6 more, and the engine allows for both."""
 
         class Stuck(Secrets):
             async def read(self, namespace: str, ref: object) -> str:
@@ -251,7 +253,7 @@ class TestTimeouts:
             assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
             assert error.message == "Slack did not answer within 10 seconds"
         assert took < ALERT_SECONDS + 2
-        assert DETAILS_SECONDS < ALERT_SECONDS
+        assert ALERT_SECONDS + ADD_SECONDS < SEND_SECONDS
 
 
 class TestDetailsThatFail:
@@ -279,6 +281,30 @@ class TestDetailsThatFail:
         assert receipt.thread_ref == f"{posted.channel_id}:{posted.ts}"
         (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert line.getMessage().startswith("integration/nhs-prod: the alert was sent, but its details were not: ")
+
+    @pytest.mark.parametrize("fault", [Fault.http(500), Fault.rate_limited(1)], ids=["500", "429"])
+    async def test_they_are_tried_again(
+        self, slack: SlackServer, fault: Fault, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What passes costs nobody the details, and they come once."""
+        slack.fail_next(PASS, fault)
+        async with sending(slack) as notifier:
+            await notifier.notify(to_own(), alert())
+            async with asyncio.timeout(10):
+                while len(slack.messages) < 2:
+                    await asyncio.sleep(0.05)
+        posted, details = slack.messages
+        assert slack.replies(posted) == [details]
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    async def test_a_stop_does_not_wait_for_another_try(self, slack: SlackServer) -> None:
+        """They have two seconds; nobody is told an alert later for its details."""
+        slack.fail_next(PASS, Fault.rate_limited(30))
+        async with sending(slack) as notifier:
+            await notifier.notify(to_own(), alert())
+            begun = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun < LAST_SECONDS + 1
+        assert len(slack.calls) == 2
 
     async def test_an_answer_without_a_thread(self, slack: SlackServer) -> None:
         """Something that only says `ok: true` has taken the alert; there is nowhere to put its details."""

@@ -4,7 +4,7 @@
     async with notifier:
         receipt = await notifier.notify(channel, message)
 
-Retries are the engine's: a call is made once, and its error says whether it is worth another. Only a message that
+Retries of an alert are the engine's: a call is made once, and its error says whether it is worth another. Only what
 Slack refuses for its form is sent again at once, as plain text, so that no alert is lost to its formatting.
 """
 
@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
@@ -30,13 +31,11 @@ from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_answers import refusal, unavailable
 from clientcert.notifiers.slack_blocks import alert_payload, details_payload, folded_payload, plain_payload
+from clientcert.notifiers.slack_details import Details
 from clientcert.notifiers.wording import clean
 
 SLACK_API_URL = "https://slack.com/api/"
 ALERT_SECONDS = 10.0
-DETAILS_SECONDS = 5.0
-LAST_DETAILS_SECONDS = 2.0
-"""For those that are still to be added when the process stops; a slow Slack does not hold it up for them."""
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
 
@@ -90,7 +89,7 @@ class SlackNotifier:
         self._egress = egress
         self._session: aiohttp.ClientSession | None = None
         self._guarded_session: aiohttp.ClientSession | None = None
-        self._adding: set[asyncio.Task[None]] = set()
+        self._details = Details()
 
     async def __aenter__(self) -> Self:
         refuse_redirects = aiohttp.TraceConfig()
@@ -108,8 +107,7 @@ class SlackNotifier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._adding:
-            await asyncio.wait(self._adding, timeout=LAST_DETAILS_SECONDS)
+        await self._details.finish()
         for session in (self._session, self._guarded_session):
             if session is not None:
                 await session.close()
@@ -122,10 +120,10 @@ class SlackNotifier:
                 receipt = await self._send_alert(destination, message)
         except TimeoutError:
             raise _no_answer() from None
-        if isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
-            adding = asyncio.create_task(self._add_details(destination, message, receipt))
-            self._adding.add(adding)
-            adding.add_done_callback(self._adding.discard)
+        _, _, thread = receipt.thread_ref.partition(":")
+        if thread and isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
+            details = details_payload(message) | {"thread_ts": thread}
+            self._details.add(message.object_key, partial(self._post, destination, details))
         return receipt
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
@@ -145,20 +143,6 @@ class SlackNotifier:
                 raise
             _log.warning("%s: sent again as plain text: %s", message.object_key, error.message)
         return await self._post(destination, plain_payload(message))
-
-    async def _add_details(self, destination: _Bot, message: Message, receipt: Receipt) -> None:
-        """The alert was sent; whatever happens to its details must not send it again."""
-        _, _, timestamp = receipt.thread_ref.partition(":")
-        if not timestamp:
-            return
-        await asyncio.sleep(MESSAGE_SECONDS)
-        try:
-            async with asyncio.timeout(DETAILS_SECONDS):
-                await self._post(destination, details_payload(message) | {"thread_ts": timestamp})
-        except TimeoutError:
-            _log.warning("%s: the alert was sent, but its details were not: no answer", message.object_key)
-        except DeliveryError as error:
-            _log.warning("%s: the alert was sent, but its details were not: %s", message.object_key, error.message)
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
