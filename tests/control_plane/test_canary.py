@@ -40,18 +40,27 @@ class Canaries:
         self.key_pem = issued.private_key_pem.decode()
 
     def pieces(self) -> Iterator[str]:
-        """Whatever of them must be nowhere, as text, hex, base64 or a number."""
+        """Whatever of them must be nowhere, as text, hex or a number; and in base64, as in a Secret that was read."""
         key = self.issued.private_key
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         number = key.private_numbers().private_value
         der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        secret_part = der[: der.index(number.to_bytes(32, "big")) + 32]
-        whole = (
-            *(self.password, self.token[5:], self.secret_key, self.webhook.rpartition("/")[2]),
-            *(f"{number:064x}", str(number), base64.b64encode(secret_part).decode()[-40:-4]),
-        )
-        for text in whole:
+        secret_part = base64.b64encode(der[: der.index(number.to_bytes(32, "big")) + 32]).decode()[-40:-4]
+        plain = (self.password, self.token[5:], self.secret_key, self.webhook.rpartition("/")[2])
+        # A PEM has the secret part in two lines; the rest of it is the same for every key, or is public.
+        begins, ends = self.key_pem.index(secret_part[:PIECE]), self.key_pem.index(secret_part[-PIECE:]) + PIECE
+        contents = [*(text.encode() for text in plain), number.to_bytes(32, "big")]
+        contents.append(self.key_pem[begins:ends].encode())
+        in_base64 = (text for content in contents for text in anywhere_in_base64(content))
+        for text in (*plain, f"{number:064x}", str(number), secret_part, *in_base64):
             yield from (text[start : start + PIECE] for start in range(len(text) - PIECE + 1))
+
+
+def anywhere_in_base64(content: bytes) -> Iterator[str]:
+    """What the base64 of any longer content has of it; there are three, by where it begins in that."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + content).decode()
+        yield encoded[4 if before else 0 : (before + len(content)) // 3 * 4]
 
 
 def declare_everything(team: Team) -> Canaries:
@@ -153,3 +162,15 @@ def test_the_canaries_are_found_where_they_are(where: str, team: Team) -> None:
     texts = {"pem": canaries.key_pem.replace("\n", ""), "hex": f"0x{number:x}", "number": repr(number)}
     text = texts.get(where, f"token={canaries.token!r}")
     assert any(piece in text for piece in canaries.pieces())
+
+
+@pytest.mark.parametrize("before", ["", "-", "--"])
+@pytest.mark.parametrize("what", ["pem", "password", "token", "credential", "webhook"])
+def test_the_canaries_are_found_in_a_raw_secret(what: str, before: str, team: Team) -> None:
+    """As the API server gives it: JSON with base64, wherever in its value the canary begins."""
+    canaries = Canaries(team.issue("nhs", days=20))
+    texts = {"pem": canaries.key_pem, "password": canaries.password, "token": canaries.token}
+    texts |= {"credential": canaries.secret_key, "webhook": canaries.webhook}
+    team.apply(secret("raw", value=before + texts[what]))
+    raw = json.dumps(team.get("Secret", "raw"))
+    assert any(piece in raw for piece in canaries.pieces())
