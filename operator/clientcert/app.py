@@ -84,7 +84,7 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
         health = HealthServer(
             engine.store,
             metrics,
-            lambda: engine.scheduler.last_tick,
+            engine.standing,
             lambda: supervisor.is_ready,
             lambda: leadership.is_leader,
             x509=settings.x509_metrics,

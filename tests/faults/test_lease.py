@@ -163,3 +163,21 @@ async def test_a_slow_api_server_ends_no_term(elect: Elect, proxy: FaultyProxy) 
     while sum(each.is_write for each in proxy.passages[began:]) < LEASE_SECONDS / 8:
         assert elector.is_leader
         await asyncio.sleep(_POLL_SECONDS)
+
+
+@pytest.mark.slow
+@row(8, "renewals are refused until just before the end of the term, and the next one is answered after it")
+async def test_a_term_that_ends_on_the_way_is_followed_by_another(elect: Elect, proxy: FaultyProxy) -> None:
+    """Whoever holds the Lease works: not only the Lease begins anew, but its holder is told."""
+    elector = elect("replica")
+    terms = elector.terms()
+    lost = await anext(terms)
+    proxy.answer(503, when=leases)
+    await until(lambda: not elector.allows(7), seconds=LEASE_SECONDS)
+    proxy.recover()
+    proxy.delay(9, when=leases, times=1)
+    await asyncio.wait_for(lost.wait(), 10)
+    again = await asyncio.wait_for(anext(terms), 10)
+    assert elector.is_leader
+    assert not again.is_set()
+    await terms.aclose()

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
@@ -15,6 +15,7 @@ from clientcert.health import STANDSTILL_SECONDS, HealthServer
 from clientcert.kube.lease import AlwaysLeads
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
+from clientcert.reconcile.engine import Engine
 from clientcert.reconcile.scheduler import WORKERS, Scheduler
 from clientcert.reconcile.store import Store
 from clientcert.supervisor import Supervisor
@@ -25,6 +26,10 @@ Run = Callable[[], Awaitable[None]]
 
 async def never() -> None:
     await asyncio.Event().wait()
+
+
+async def nothing() -> None:
+    """Done at once."""
 
 
 async def ends() -> None:
@@ -39,8 +44,8 @@ async def is_cancelled() -> None:
     raise asyncio.CancelledError
 
 
-def health_server(*, last_tick: Callable[[], float] = time.monotonic, leads: bool = True) -> HealthServer:
-    return HealthServer(Store(lambda _: None), Metrics(), last_tick, lambda: True, lambda: leads, x509=False)
+def health_server(standing: Callable[[], float] = lambda: 0.0) -> HealthServer:
+    return HealthServer(Store(lambda _: None), Metrics(), standing, lambda: True, lambda: True, x509=False)
 
 
 def supervisor(*, lease: Run = never, engine: Run = never, watch: Run = never) -> Supervisor:
@@ -76,26 +81,86 @@ async def test_the_process_ends_with_any_of_its_parts(part: str, how: Run, error
         running.result()
 
 
-@pytest.mark.parametrize(
-    ("standing", "leads", "status"),
-    [
-        (STANDSTILL_SECONDS - 2, True, 200),
-        (STANDSTILL_SECONDS + 1, True, 503),
-        (STANDSTILL_SECONDS + 1, False, 200),
-    ],
-)
-async def test_health_is_red_when_the_scheduler_of_a_leader_stands_still(
-    standing: float, leads: bool, status: int
-) -> None:
-    """That of a standby has nothing to do. A loop that stands still gives no answer at all."""
-    stopped = time.monotonic() - standing
-    port, health = free_port(), health_server(last_tick=lambda: stopped, leads=leads)
+@pytest.mark.parametrize(("standing", "status"), [(STANDSTILL_SECONDS - 2, 200), (STANDSTILL_SECONDS + 1, 503)])
+async def test_health_is_red_when_nothing_moves_that_should(standing: float, status: int) -> None:
+    """A loop that stands still gives no answer at all."""
+    port, health = free_port(), health_server(lambda: standing)
     await health.start("127.0.0.1", port)
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/healthz") as answer:
             assert answer.status == status
     finally:
         await health.stop()
+
+
+class Term:
+    """A leadership of which a test says how it stands."""
+
+    def __init__(self, *, leads: bool, begins: bool) -> None:
+        self.is_leader = leads
+        self.since = time.monotonic()
+        self._begins = begins
+
+    def allows(self, seconds: float) -> bool:
+        return self.is_leader
+
+    async def terms(self) -> AsyncIterator[asyncio.Event]:
+        if self._begins:
+            yield asyncio.Event()
+        await asyncio.Event().wait()
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("leads", "begins", "freshening", "moves"),
+    [
+        (True, True, nothing, True),
+        (True, False, nothing, False),  # nobody told it that it leads
+        (True, True, never, True),  # the API server is away, and is asked again and again
+        (False, False, nothing, True),  # there is nothing to do for it
+    ],
+    ids=("works", "idle", "begins", "standby"),
+)
+async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, moves: bool) -> None:
+    """A leader that does not work is as bad as none, whatever its Lease says."""
+    scheduler = Scheduler(_nothing_due, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics())
+    store, unused = Store(scheduler.wake), cast("Any", None)
+    resync = cast("Any", SimpleNamespace(freshen=freshening, say_of_policies=nothing, run=lambda *_: never()))
+    outage = cast("Any", SimpleNamespace(run=never))
+    term = Term(leads=leads, begins=begins)
+    engine = Engine(store, scheduler, unused, resync, outage, unused, term, unused, lambda: datetime.now(UTC))
+    running = asyncio.create_task(engine.run([""], 600))
+    await asyncio.sleep(1.5)
+    assert (engine.standing() < 1) == moves
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_look_that_hangs_gives_its_worker_back() -> None:
+    """All workers hang; whoever comes then is looked at all the same, and they are tried again."""
+    looked: list[str] = []
+
+    async def look(key: ObjectKey) -> None:
+        looked.append(key.name)
+        if key.name != "last":
+            await asyncio.Event().wait()
+
+    scheduler = Scheduler(look, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics(), longest_look=0.5)
+    running = asyncio.create_task(scheduler.run())
+    for number in range(WORKERS):
+        scheduler.wake(ObjectKey("team", f"hangs-{number}"))
+    await asyncio.sleep(0.1)
+    scheduler.wake(ObjectKey("team", "last"))
+    async with asyncio.timeout(5):
+        while "last" not in looked or looked.count("hangs-0") < 2:
+            await asyncio.sleep(0.01)
+        scheduler.stop()
+        await running
 
 
 async def test_what_is_cancelled_in_one_look_ends_no_worker() -> None:

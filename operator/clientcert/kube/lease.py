@@ -25,11 +25,20 @@ RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 """Longer than a renewal may take to come in time for the next one, and short enough for a second try."""
 
+_LOOK_SECONDS = 1.0
+"""So soon after a machine has slept the end of a term is noticed."""
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where there is one, a clock that goes on while the machine sleeps: the others' clocks do."""
+
 logger = logging.getLogger(__name__)
 
 
 class Leads(Protocol):
     """Who may act: polls, writes and sends ask here."""
+
+    @property
+    def since(self) -> float:
+        """When this replica last came to lead, of time.monotonic()."""
 
     @property
     def is_leader(self) -> bool:
@@ -52,6 +61,9 @@ class AlwaysLeads:
     """The only replica there is (`--no-leader-election`)."""
 
     is_leader = True
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
 
     def allows(self, seconds: float) -> bool:  # noqa: ARG002
         """There is nobody else."""
@@ -92,19 +104,25 @@ class LeaseLeadership:
         self._clock = clock
         self._observed: _Observed | None = None
         self._version = ""
-        self._deadline = 0.0
+        self._deadline = float("-inf")
+        self._since = float("-inf")
         self._transitions = 0
         self._changed = asyncio.Condition()
         self._released = False
 
     @property
+    def since(self) -> float:
+        """When this replica last came to lead, of time.monotonic()."""
+        return self._since
+
+    @property
     def is_leader(self) -> bool:
         """Whether the fence still stands."""
-        return time.monotonic() < self._deadline
+        return _now() < self._deadline
 
     def allows(self, seconds: float) -> bool:
         """Whether something that takes up to so long would end before anybody else can lead."""
-        return time.monotonic() + seconds < self._deadline
+        return _now() + seconds < self._deadline
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
         """Yields each time this process has come to lead, with an event that is set when it leads no more."""
@@ -132,13 +150,14 @@ class LeaseLeadership:
             if self.is_leader != led:
                 led = self.is_leader
                 logger.info("This replica %s", "leads now" if led else "leads no more")
-                await self._announce()
+            # Each time: a term may have ended while the renewal was on its way that has begun the next one.
+            await self._announce()
             await asyncio.sleep(RENEW_SECONDS if renewed else RETRY_SECONDS)
 
     async def release(self) -> None:
         """Give the Lease up, so that the next one need not wait for its end; after all work has ended."""
         self._released = True
-        held, self._deadline = self.is_leader, 0.0
+        held, self._deadline = self.is_leader, float("-inf")
         await self._announce()
         if held:
             try:
@@ -177,7 +196,7 @@ class LeaseLeadership:
         self._transitions = int(spec.get("leaseTransitions") or 0)
         holder = spec.get("holderIdentity") or ""
         if holder and holder != self._identity and not self._has_run_out(holder, spec):
-            self._deadline = 0.0  # whoever it is, it is not us
+            self._deadline = float("-inf")  # whoever it is, it is not us
             return False
         return await self._take(again=holder == self._identity)
 
@@ -185,8 +204,8 @@ class LeaseLeadership:
         """Whether the holder has let its whole term pass before our own eyes."""
         seconds = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
         if self._observed is None or (self._observed.holder, self._observed.version) != (holder, self._version):
-            self._observed = _Observed(holder, self._version, seconds, time.monotonic())
-        return time.monotonic() - self._observed.since > self._observed.seconds
+            self._observed = _Observed(holder, self._version, seconds, _now())
+        return _now() - self._observed.since > self._observed.seconds
 
     async def _create(self) -> bool:
         content = {
@@ -205,7 +224,7 @@ class LeaseLeadership:
 
     async def _won(self, writing: Awaitable[Object]) -> bool:
         """Two that write the same version: the API server lets one of them through. Then the fence is moved."""
-        before = time.monotonic()
+        before = _now()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 self._version = (await writing)["metadata"]["resourceVersion"]
@@ -213,6 +232,8 @@ class LeaseLeadership:
             if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
                 return False
             raise
+        if not self.is_leader:
+            self._since = time.monotonic()
         self._deadline = before + LEASE_SECONDS
         return True
 
@@ -228,13 +249,17 @@ class LeaseLeadership:
         return await self._client.merge_patch(f"{self._collection}/{self._name}", content)
 
     async def _watch_the_fence(self, lost: asyncio.Event) -> None:
-        while (left := self._deadline - time.monotonic()) > 0:  # noqa: ASYNC110 - each renewal moves the fence
-            await asyncio.sleep(left)
+        while (left := self._deadline - _now()) > 0:  # noqa: ASYNC110 - each renewal moves the fence
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
         lost.set()
 
     async def _announce(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 def _words(error: KubeError | TimeoutError) -> str:

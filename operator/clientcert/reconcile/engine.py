@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -44,6 +45,7 @@ class Engine:
         self._lists = lists
         self._client = client
         self._clock = clock
+        self._is_beginning = False
         self._expected: dict[str, int] = {}
         """How many ClientCertificates each namespace had when its policies and stores were taken over."""
 
@@ -55,6 +57,15 @@ class Engine:
             for namespace in namespaces:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 
+    def standing(self) -> float:
+        """For how many seconds nothing has moved that should.
+
+        0 for a replica that does not lead, and for one that asks the API server what its predecessor has left.
+        """
+        if self._is_beginning or not self.leadership.is_leader:
+            return 0.0
+        return time.monotonic() - max(self.leadership.since, self.scheduler.last_tick)
+
     async def take_over(self, namespace: str) -> None:
         """Wait until a namespace's policies and stores are known: its certificates may be judged from then on."""
         self._expected[namespace] = await self.resync.prime(namespace)
@@ -63,6 +74,7 @@ class Engine:
         """Everything is judged anew at the beginning of a term, and as it is now: another may have led meanwhile."""
         async for lost in self.leadership.terms():
             losing = asyncio.create_task(lost.wait())
+            self._is_beginning = True
             working = asyncio.create_task(self.resync.freshen())
             saying = asyncio.create_task(self.resync.say_of_policies())
             try:
@@ -70,6 +82,7 @@ class Engine:
                 if lost.is_set():
                     continue
                 await working
+                self._is_beginning = False
                 for key in tuple(self.store.certificates):
                     self.scheduler.wake(key)
                 working = asyncio.create_task(self.scheduler.run())
@@ -77,6 +90,7 @@ class Engine:
                 self.scheduler.stop()
                 await working
             finally:
+                self._is_beginning = False
                 working.cancel()
                 losing.cancel()
                 saying.cancel()

@@ -23,6 +23,8 @@ LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
 ROUNDING = timedelta(seconds=1)
 """What falls due at an instant is done just after it, when everything that changes at that instant has changed."""
+LONGEST_LOOK_SECONDS = 900.0
+"""Several times what all that a look waits for may take together: one that takes longer hangs, and is ended."""
 _SLOWEST_RETRY_SECONDS = 300.0
 _FEW = 100
 
@@ -43,13 +45,18 @@ class Scheduler:
         clock: Callable[[], datetime],
         clock_was_set: Callable[[], None],
         metrics: Metrics,
+        longest_look: float = LONGEST_LOOK_SECONDS,
     ) -> None:
-        """Of those that wait, the one with the lowest `urgency` has its turn first."""
+        """Of those that wait, the one with the lowest `urgency` has its turn first.
+
+        A look that takes longer than `longest_look` seconds is ended, and counts as failed.
+        """
         self._work = work
         self._urgency = urgency
         self._clock_was_set = clock_was_set
         self._clock = clock
         self._metrics = metrics
+        self._longest_look = longest_look
         self._due: dict[ObjectKey, datetime] = {}
         self._heap: list[tuple[datetime, ObjectKey]] = []
         self._ready: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
@@ -117,8 +124,8 @@ class Scheduler:
 
     @property
     def last_tick(self) -> float:
-        """When it last moved, on the monotonic clock; now, while it need not move. Health asks."""
-        return time.monotonic() if self._idle.is_set() else self._last_tick
+        """When it last moved, of time.monotonic(); health asks."""
+        return self._last_tick
 
     def _put(self, key: ObjectKey) -> None:
         self._ready.put_nowait((self._urgency(key), next(self._arrivals), key))
@@ -163,7 +170,8 @@ class Scheduler:
     async def _one(self, key: ObjectKey) -> None:
         with self._metrics.reconcile_seconds.time():
             try:
-                due = await self._work(key)
+                async with asyncio.timeout(self._longest_look):
+                    due = await self._work(key)
             except ClientCertError as error:
                 self._retry(key, error.retry_after)
                 logger.warning("%s: %s: %s; it is tried again", key, error.reason, error.message)
