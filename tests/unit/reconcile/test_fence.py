@@ -1,0 +1,90 @@
+"""A send starts only if it must end before another can lead (design section 5)."""
+
+from collections.abc import Callable
+
+from clientcert.kube.lease import LEASE_SECONDS, RENEW_SECONDS, REQUEST_SECONDS
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded import Recorded
+from clientcert.metrics import Metrics
+from clientcert.notifiers.event import EVENT_SECONDS
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.message import Message
+from clientcert.notifiers.slack import ALERT_SECONDS
+from clientcert.notifiers.slack_details import ADD_SECONDS
+from clientcert.reconcile.pacing import Pacer
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.tell import SEND_SECONDS, Teller
+from clientcert.turns import Turns
+from tests.builders import CREATED, DAY, KEY, NOW, UID, assessment, certificate, declaration, policy
+
+SEEN = certificate(NOW + 14 * DAY)
+
+
+class Sent:
+    """A notifier that takes everything."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
+        return None
+
+    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
+        self.messages.append(message)
+        return Receipt()
+
+
+def record() -> CertificateRecord:
+    return CertificateRecord(
+        key=KEY,
+        uid=UID,
+        resource_version="1",
+        generation=1,
+        created=CREATED,
+        declaration=declaration(),
+        spec_problem=None,
+        recorded=Recorded(),
+        status_digest=b"",
+    )
+
+
+def teller(sent: Sent, may_start: Callable[[float], bool]) -> Teller:
+    return Teller({"Slack": sent}, None, Pacer(lambda _: None), may_start, lambda: NOW, Metrics(), Turns())
+
+
+def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
+    """And a leader whose renewals come in time is allowed to send, even just before the next one is answered."""
+    assert max(ALERT_SECONDS + ADD_SECONDS, EVENT_SECONDS) < SEND_SECONDS
+    assert SEND_SECONDS < LEASE_SECONDS - RENEW_SECONDS
+    assert RENEW_SECONDS + REQUEST_SECONDS < LEASE_SECONDS
+
+
+def test_nothing_is_due_where_it_could_not_end_in_time() -> None:
+    """The fence is asked for as long as a send may take."""
+    asked: list[float] = []
+    subject = teller(Sent(), lambda seconds: bool(asked.append(seconds)))
+    assert subject.due(record(), declaration(), assessment(SEEN), policy()) == ()
+    assert asked == [SEND_SECONDS]
+
+
+async def test_it_is_asked_again_before_the_message_leaves() -> None:
+    """What was allowed when it fell due may have waited since; it stays due, and nothing says that it was sent."""
+    sent, answers = Sent(), iter([True, False])
+    subject, about, judged = teller(sent, lambda _: next(answers)), record(), assessment(SEEN)
+    due = subject.due(about, declaration(), judged, policy())
+    assert len(due) == 1
+    async for _ in subject.tell(about, declaration(), judged, policy(), due):
+        pass
+    assert (sent.messages, about.sent, about.failing) == ([], None, None)
+
+
+async def test_a_leader_sends() -> None:
+    """The same with a fence that stands."""
+    sent, about, judged = Sent(), record(), assessment(SEEN)
+    subject = teller(sent, lambda _: True)
+    due = subject.due(about, declaration(), judged, policy())
+    async for _ in subject.tell(about, declaration(), judged, policy(), due):
+        pass
+    assert len(sent.messages) == 1
+    assert set(about.sent or ()) == {"team"}
