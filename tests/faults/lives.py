@@ -1,9 +1,13 @@
 """One short life of a team, to be lived again and again, each time with the operator killed at another point.
 
 Two certificates, told to a bot's channel, to a webhook and in Events: both are alerted, one is renewed, a day is
-missed, and the other one is alerted again.
+missed, and the other one is alerted again. That last time the webhook is slow to take what it is told.
+
+A send is *in flight* at the kill if it is in no status, and had no answer yet or had it for less than
+UNRECORDED_SECONDS. What had its answer before that must be recorded: if it comes again, that is a fault.
 """
 
+import json
 import re
 import time
 import uuid
@@ -19,7 +23,7 @@ from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import DAY, Team
 from tests.faults.conftest import before
-from tests.faults.kill_switch import KillSwitch, Side
+from tests.faults.kill_switch import Answer, KillSwitch, Point
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import seen_through
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
@@ -35,7 +39,14 @@ PLOT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
 """What each channel is owed of each certificate, in this order."""
 CHANNELS = ("bot", "hook", "events")
 DUE: frozenset[Key] = frozenset((name, stage, each) for name in PLOT for stage in PLOT[name] for each in CHANNELS)
+WEBHOOKS = "/services/"
+"""In the path of all that a webhook is told."""
+SLOWEST_SEND = Point(sum(map(len, PLOT.values())), "before", WEBHOOKS)
+"""When it is handed on, all other sends have had their answers for longer than may pass until they are recorded."""
 MISSED = 2 * DAY
+UNRECORDED_SECONDS = 1.5
+"""So long after its answer a send is in a status: half a second for those beside it, and one patch."""
+_SLOW_SECONDS = 2 * UNRECORDED_SECONDS
 _PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _QUIET_SECONDS = 0.6
@@ -65,7 +76,7 @@ class Life:
     order: Mapping[tuple[str, str], list[Stage]]
     """What stood in Slack about a certificate in a channel, in the order of arrival."""
     in_flight: frozenset[Key]
-    """Delivered when the operator was killed, and in no status."""
+    """Delivered when the operator was killed, no earlier than UNRECORDED_SECONDS before that, and in no status."""
     statuses: Mapping[str, Any]
     """At the end, without times."""
 
@@ -96,15 +107,16 @@ class Life:
         return found
 
 
-def channels_of(number: int, side: Side) -> tuple[str, str]:
+def channels_of(point: Point) -> tuple[str, str]:
     """Where the bot and the webhook of this life post: Slack takes only so much a second in one channel."""
-    return f"#bot-{side}-{number}", f"#hook-{side}-{number}"
+    life = f"{point.side}-{point.number}" + point.counted.strip("/")
+    return f"#bot-{life}", f"#hook-{life}"
 
 
-def live(theatre: Theatre, number: int, side: Side) -> Life:
-    """Live through the plot, with the operator killed there; 0: nowhere."""
+def live(theatre: Theatre, point: Point) -> Life:
+    """Live through the plot, with the operator killed there."""
     with ExitStack() as stack:
-        living = _Living(theatre, KillSwitch(number, side), channels_of(number, side), stack)
+        living = _Living(theatre, KillSwitch(point), channels_of(point), stack)
         living.through_the_plot()
         return living.end()
 
@@ -142,6 +154,7 @@ class _Living:
         self._stop_after({RENEWED: CLOSING, KEPT: 20})
         self._of_the_first_day = self._events()
         self._later = MISSED
+        self._slack.delay(_SLOW_SECONDS, when=lambda request: WEBHOOKS in request.path)
         self._start()
         self._stop_after({RENEWED: CLOSING, KEPT: 18})
 
@@ -173,7 +186,7 @@ class _Living:
     def _start_again(self) -> None:
         assert (self._process.process.returncode, self._switch.has_fired) == (_KILLED, True), self._process.log_text()
         self._switch.open_again()
-        self._in_flight = frozenset(self._delivered()) - self._recorded()
+        self._in_flight = self._answered_of_late() - self._recorded()
         self._start()
 
     def _until(self, stages: Mapping[str, Stage]) -> None:
@@ -228,6 +241,18 @@ class _Living:
                 found[name, {"Expiring": stage, "Renewed": CLOSING}.get(reason, reason), "events"] += count
         return found
 
+    def _answered_of_late(self) -> frozenset[Key]:
+        assert self._switch.fired_at is not None
+        since = self._switch.fired_at - timedelta(seconds=UNRECORDED_SECONDS)
+        posted = [each for each in tuple(self._team.slack.messages) if each.time >= since and not each.thread_ts]
+        found = {
+            (*self._sentences[each.text], self._places[each.channel]) for each in posted if each.channel in self._places
+        }
+        stages: dict[str, Stage] = {"Expiring": 18 if self._later else 20, "Renewed": CLOSING}
+        said = [event for answer in self._switch.answers if answer.time >= since for event in _events_in(answer)]
+        found |= {(each["involvedObject"]["name"], stages[each["reason"]], "events") for each in said}
+        return frozenset(found)
+
     def _recorded(self) -> frozenset[Key]:
         found = set()
         for name, stages in PLOT.items():
@@ -237,6 +262,10 @@ class _Living:
                     latest = stages.index(record.get("stage", CLOSING))
                     found |= {(name, stage, channel) for stage in stages[: latest + 1]}
         return frozenset(found)
+
+
+def _events_in(answer: Answer) -> list[Any]:
+    return [json.loads(answer.body)] if "/events" in answer.path else []
 
 
 def _lasting(value: Any) -> Any:

@@ -112,8 +112,8 @@ class FaultyProxy:
         self.passages: list[Passage] = []
         self.before_write: Callable[[web.Request], None] = lambda _: None
         """Called with each write before it is handed on, in the proxy's thread; a ConnectionError cuts it off."""
-        self.after_write: Callable[[web.Request], None] = lambda _: None
-        """Called when the target has answered a write, before the client is told."""
+        self.after_write: Callable[[web.Request, int, bytes], None] = lambda *_: None
+        """Called with status and body when the target has answered a write, before the client is told."""
 
     @property
     def url(self) -> str:
@@ -285,7 +285,7 @@ class FaultyProxy:
         async with self._handed_on(request, body) as answer:
             content = await answer.read()
         if counted:
-            self.after_write(request)
+            self.after_write(request, answer.status, content)
         self._note(request, answer.status)
         return web.Response(status=answer.status, headers=_end_to_end(answer), body=content)
 

@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.control_plane.team import DAY, Team
-from tests.faults.kill_switch import SIDES, Side
-from tests.faults.lives import PLOT, RENEWED, Life, Theatre, channels_of, live
+from tests.faults.kill_switch import SIDES, Point
+from tests.faults.lives import PLOT, RENEWED, SLOWEST_SEND, Life, Theatre, channels_of, live
 from tests.faults.scenario import row
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane
 from tools.slack_server import SlackServer
 
-Point = tuple[int, Side]
 Count = Callable[[str, object], None]
 
 MOST_POINTS = 80
@@ -23,14 +22,15 @@ AT_ONCE = 6
 FEWEST_POINTS = 24
 """A life has more; how many depends on which channels are recorded together."""
 STEP = 7
-UNDISTURBED: Point = (0, "before")
+UNDISTURBED = Point(0, "before")
 
 
 @pytest.fixture(scope="module")
 def theatre(
     control_plane: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Theatre]:
-    places = [place for number in range(MOST_POINTS) for side in SIDES for place in channels_of(number, side)]
+    points = [SLOWEST_SEND, *(Point(number, side) for number in range(MOST_POINTS) for side in SIDES)]
+    places = [place for point in points for place in channels_of(point)]
     with SlackServer(channels=places).start() as slack:
         team = Team(control_plane, "", slack, authority)
         begins, ends = team.began - 300 * DAY, team.began + 20 * DAY
@@ -41,9 +41,9 @@ def theatre(
 
 @row(7, "killed before or after a write or send, every seventh of one plot")
 def test_some_kills(theatre: Theatre, record_property: Count) -> None:
-    """A sample, spread over the whole plot, by turns just before and just after."""
-    points = [(number, SIDES[index % 2]) for index, number in enumerate(range(1, FEWEST_POINTS, STEP))]
-    lives = _lived(theatre, [UNDISTURBED, *points])
+    """A sample, spread over the whole plot, by turns just before and just after; and before the slowest send."""
+    points = [Point(number, SIDES[index % 2]) for index, number in enumerate(range(1, FEWEST_POINTS, STEP))]
+    lives = _lived(theatre, [UNDISTURBED, *points, SLOWEST_SEND])
     assert [point for point, life in lives.items() if not life.killed] == [UNDISTURBED]
     _show(lives, record_property)
 
@@ -53,17 +53,18 @@ def test_some_kills(theatre: Theatre, record_property: Count) -> None:
 @row(7, "killed before and after every single write and send of one plot")
 def test_every_kill(theatre: Theatre, record_property: Count) -> None:
     """From the first on, until a life is through before its turn to be killed comes."""
-    lives = _lived(theatre, [UNDISTURBED, *((number, side) for number in range(1, FEWEST_POINTS) for side in SIDES)])
+    points = [Point(number, side) for number in range(1, FEWEST_POINTS) for side in SIDES]
+    lives = _lived(theatre, [UNDISTURBED, *points])
     number = FEWEST_POINTS
-    while any(lives[number - 1, side].killed for side in SIDES):
-        lives |= _lived(theatre, [(number, side) for side in SIDES])
+    while any(lives[Point(number - 1, side)].killed for side in SIDES):
+        lives |= _lived(theatre, [Point(number, side) for side in SIDES])
         number += 1
     _show(lives, record_property)
 
 
 def _lived(theatre: Theatre, points: Sequence[Point]) -> dict[Point, Life]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(points, pool.map(lambda point: live(theatre, *point), points), strict=True))
+        return dict(zip(points, pool.map(lambda point: live(theatre, point), points), strict=True))
 
 
 def _show(lives: dict[Point, Life], count: Count) -> None:
@@ -75,7 +76,7 @@ def _show(lives: dict[Point, Life], count: Count) -> None:
     count("rows", [(7, f"killed before or after a write or send: {len(killed)} points, {in_flight} sends in flight")])
     assert undisturbed.duplicates == 0
     assert [
-        f"killed {side} {number}: {fault}"
-        for (number, side), life in lives.items()
+        f"killed {point.side} {point.counted}{point.number}: {fault}"
+        for point, life in lives.items()
         for fault in life.faults(undisturbed)
     ] == []
