@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.adapters.s3_parts import Proxy
 from tests.control_plane.operators import Operator
@@ -27,21 +27,33 @@ class Backup:
     server: S3Server
     client: S3Client
     proxy: Proxy
+    _lost: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:
         return f"backup-{self.team.namespace}"
 
-    def declare(self) -> None:
+    def declare(self, *, poll_every: str = "24h") -> None:
         """The bucket, the CertificateStore, and the Secret with credentials that are good."""
         self.client.create_bucket(self.bucket)
         self.give_credentials(self.server.secret_key)
-        self.declare_store()
+        self.declare_store(poll_every=poll_every)
 
-    def declare_store(self, *, bucket: str = "", endpoint: str = "") -> None:
+    def declare_store(self, *, bucket: str = "", endpoint: str = "", poll_every: str = "24h") -> None:
         """It is polled once a day, so that a test says when; see `poll`."""
         where = bucket or self.bucket, endpoint or self.proxy.endpoint
-        self.team.apply(certificate_store(STORE, *where, CREDENTIALS, pollEvery="24h"))
+        self.team.apply(certificate_store(STORE, *where, CREDENTIALS, pollEvery=poll_every))
+
+    def delete_bucket(self) -> None:
+        """Delete it on the server, with all that is in it."""
+        self._lost = {key: self.client.get_object(self.bucket, key) for key in self.client.list_keys(self.bucket)}
+        self.client.delete_bucket(self.bucket)
+
+    def make_again(self) -> None:
+        """The bucket that was deleted, with what was in it."""
+        self.client.create_bucket(self.bucket)
+        for key, content in self._lost.items():
+            self.client.put_object(self.bucket, key, content)
 
     def give_credentials(self, secret_key: str) -> None:
         self.team.apply(store_credentials(CREDENTIALS, self.server.access_key, secret_key))

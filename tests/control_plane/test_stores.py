@@ -87,6 +87,12 @@ def test_an_object_that_is_deleted_and_uploaded_again(backup: Backup, operator: 
 
 Act = Callable[[Backup], None]
 REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
+    "a deleted bucket": (
+        "BucketNotFound",
+        "does not exist: create it, or correct CertificateStore backup",
+        lambda backup: (backup.delete_bucket(), backup.nudge()),
+        lambda backup: (backup.make_again(), backup.nudge()),
+    ),
     "no such bucket": (
         "BucketNotFound",
         "does not exist: create it, or correct CertificateStore backup",

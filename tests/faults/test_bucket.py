@@ -13,6 +13,9 @@ from tools.certificates import Issued
 
 TOO_LARGE = b"-" * (2 * 1024 * 1024)
 DEADLINE_SECONDS = 15
+FEW = 4
+"""Requests for one certificate in COUNTED_SECONDS: its bucket is asked for, and its key, five seconds apart or more."""
+COUNTED_SECONDS = 6
 
 
 def hand_out(world: World, bucket: Backup, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
@@ -100,13 +103,42 @@ def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
         eventually(lambda reason=reason: reason in team.events("nhs"), expected=True)
         assert operator.metric("x509_source_errors_total", reason=reason) >= 1
         if reason == "AccessDenied":
-            world.passes(0, until_due="nhs")
+            requests = len(bucket.proxy.paths)
+            world.passes(COUNTED_SECONDS, until_due="nhs")
+            assert len(bucket.proxy.paths) - requests <= FEW
             world.all_is_told()
         mend_it()
         world.mended()
         if reason == "SourceNotFound":
             bucket.nudge()  # the next poll is tomorrow
         eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
+    world.all_is_told()
+
+
+@row(14, "the bucket is deleted, and made again; an alert falls due meanwhile")
+def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
+    """It says what to do; alerts go on; it is asked for now and then, and all is well without any other touch."""
+    team = world.team
+    bucket.declare(poll_every="10s")
+    operator = world.operator_starts()
+    hand_out(world, bucket, "nhs", days=14, falls_due_in=12)
+    world.all_is_told()
+    bucket.delete_bucket()
+    world.passes(0, until_due="nhs")
+    world.all_is_told()
+    eventually(lambda: team.condition("nhs", "Ready"), ("False", "BucketNotFound"))
+    eventually(lambda: store_says(world), ("False", "BucketNotFound"))
+    for words in (team.words("nhs", "Ready"), team.words(STORE, "Ready", of="CertificateStore")):
+        assert words.endswith(f"does not exist: create it, or correct CertificateStore {STORE}.")
+    eventually(lambda: "BucketNotFound" in team.events("nhs"), expected=True)
+    assert operator.metric("x509_source_errors_total", reason="BucketNotFound") >= 1
+    requests = len(bucket.proxy.paths)
+    world.passes(COUNTED_SECONDS)
+    assert len(bucket.proxy.paths) - requests <= FEW
+    bucket.make_again()
+    world.mended()
+    eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"), seconds=45)
+    eventually(lambda: store_says(world), ("True", "Polled"))
     world.all_is_told()
 
 

@@ -36,6 +36,12 @@ class S3Client:
         region = {"LocationConstraint": self._client.meta.region_name}
         self._client.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
 
+    def delete_bucket(self, bucket: str) -> None:
+        """Delete it with all that is in it."""
+        for key in self.list_keys(bucket):
+            self.delete_object(bucket, key)
+        self._client.delete_bucket(Bucket=bucket)
+
     def put_object(self, bucket: str, key: str, content: bytes) -> str:
         """Store or replace an object; its ETag, without the quotes."""
         answer = self._client.put_object(Bucket=bucket, Key=key, Body=content)
