@@ -151,9 +151,9 @@ async def _engine(
         for namespace in settings.namespaces or ("",)
     }
 
-    def try_again(namespace: str = "") -> None:
-        store.try_again(namespace)
-        scheduler.try_again()
+    def try_again(namespace: str = "", *, refused: bool = False) -> None:
+        store.try_again(namespace, refused=refused)
+        scheduler.try_again(refused=refused)
 
     resync = Resync(store, client, watches, try_again, leadership, clock, metrics)
     outage = ApiOutage(partial(resync.count, next(iter(watches))), try_again)

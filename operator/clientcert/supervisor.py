@@ -20,6 +20,9 @@ from clientcert.reconcile.engine import Engine
 STOP_SECONDS = 10.0
 """So long what is under way may take to finish after SIGTERM."""
 _RESTART_SECONDS = 2.0
+_SLOWEST_RESTART = 30.0
+_LIVED_SECONDS = 60.0
+"""A kopf that ran for so long had nothing wrong with it from the start."""
 _KOPF_ENDS_SECONDS = 10.0
 """Twice what kopf gives its own tasks."""
 _STALL_SAMPLE_SECONDS = 0.02
@@ -94,7 +97,9 @@ class Supervisor:
     async def _keep_kopf(self, namespace: str) -> None:
         """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""
         await self._engine.take_over(namespace)
+        loop, delay = asyncio.get_running_loop(), _RESTART_SECONDS
         while not self._stop.is_set():
+            began = loop.time()
             ready = asyncio.Event()
             waiting = asyncio.create_task(self._note_ready(ready, namespace))
             try:
@@ -117,7 +122,8 @@ class Supervisor:
                 waiting.cancel()
                 self._kopf_up.discard(namespace)
             if not self._stop.is_set():
-                await asyncio.sleep(_RESTART_SECONDS)
+                delay = _RESTART_SECONDS if loop.time() - began > _LIVED_SECONDS else min(2 * delay, _SLOWEST_RESTART)
+                await asyncio.sleep(delay)
                 await self._engine.repair(namespace)
 
     async def _until_kopf_ends(self, tasks: Collection[asyncio.Task[None]]) -> None:

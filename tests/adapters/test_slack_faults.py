@@ -120,7 +120,16 @@ ADVICE = {
 class TestRateLimits:
     @pytest.mark.parametrize(
         ("header", "seconds"),
-        [("1", 1), ("30", 30), ("0", 0), ("999999", 3600), ("soon", None), ("-5", None), ("1e9", None), (None, None)],
+        [
+            ("1", 1),
+            ("30", 30),
+            ("0", None),
+            ("999999", 3600),
+            ("soon", None),
+            ("-5", None),
+            ("1e9", None),
+            (None, None),
+        ],
     )
     @pytest.mark.parametrize("channel", [to_own(), to_webhook()], ids=["bot", "webhook"])
     async def test_retry_after_is_passed_on(

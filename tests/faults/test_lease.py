@@ -127,6 +127,22 @@ async def test_nobody_takes_what_is_renewed(elect: Elect, control_plane: Control
     await until(lambda: elector.is_leader, seconds=5)
 
 
+@row(8, "the Lease is deleted under its leader")
+async def test_a_lease_that_is_deleted(elect: Elect, control_plane: ControlPlane, namespace: str) -> None:
+    """Its leader goes on and makes it anew; whoever has seen that there was one waits for that."""
+    leader = elect("leader")
+    await until(lambda: leader.is_leader)
+    other = elect("other")
+    await asyncio.sleep(2)
+    control_plane.api.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}")
+    began = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() - began < 8:
+        assert (leader.is_leader, other.is_leader) == (True, False)
+        await asyncio.sleep(_POLL_SECONDS)
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}"
+    assert control_plane.api.request("GET", path)["spec"]["holderIdentity"] == "leader"
+
+
 @row(8, "the answer to a renewal takes three seconds")
 async def test_the_fence_counts_from_before_the_request(elect: Elect, proxy: FaultyProxy) -> None:
     """When the answer is there, its three seconds of the term have passed."""

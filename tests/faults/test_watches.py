@@ -3,6 +3,7 @@
 import pytest
 
 from tests.control_plane.waiting import eventually, until
+from tests.faults.proxy import watches
 from tests.faults.scenario import POLICY, World, row
 
 CERTIFICATES, SECRETS = "/clientcertificates", "/secrets"
@@ -53,3 +54,20 @@ def test_lost_events(world: World) -> None:
     world.forget("emptied")
     world.all_is_told(within=10)
     until(lambda: not world.operator.series("clientcert_certificate_info", name="deleted"))
+
+
+@row(9, "Secrets may be listed, and not watched")
+def test_a_watch_that_is_refused_after_each_list(world: World) -> None:
+    """It rests for longer and longer, alerts go on, and a watch that is allowed again tells of what changes."""
+    world.hand_out("nhs", days=14)
+    world.api_server.answer(403, when=lambda request: watches(request) and SECRETS in request.path)
+    world.operator_starts(ready=False)
+    world.all_is_told()
+    began = len(world.api_server.passages)
+    world.passes(10)
+    asked = [each.path for each in world.api_server.passages[began:]]
+    assert sum(SECRETS in path for path in asked) <= 20
+    assert len(asked) <= 60
+    world.fault_ends()
+    world.renew("nhs")
+    world.all_is_told(within=40)

@@ -32,21 +32,21 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
     @kopf.on.event(GROUP, VERSION, CLIENT_CERTIFICATE.plural, registry=registry)
     async def certificate(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            engine.certificate_deleted(_key(event))
+            engine.certificate_deleted(_key(event), event["object"]["metadata"]["uid"])
         else:
             engine.certificate_seen(dict(event["object"]))
 
     @kopf.on.event(GROUP, VERSION, CERTIFICATE_POLICY.plural, registry=registry)
     async def policy(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            engine.policy_deleted(_key(event))
+            engine.policy_deleted(_key(event), event["object"]["metadata"]["uid"])
         else:
             await engine.policy_seen(dict(event["object"]))
 
     @kopf.on.event(GROUP, VERSION, CERTIFICATE_STORE.plural, registry=registry)
     async def store(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            await engine.store_deleted(_key(event))
+            await engine.store_deleted(_key(event), event["object"]["metadata"]["uid"])
         else:
             engine.store_seen(dict(event["object"]))
 

@@ -223,4 +223,4 @@ def _unavailable(error: Exception) -> KubeError:
 
 
 def _seconds(header: str | None) -> float | None:
-    return min(float(header), 300.0) if header and header.isdigit() else None
+    return min(float(header), 300.0) or None if header and header.isdigit() else None

@@ -103,6 +103,8 @@ class LeaseLeadership:
         self._identity = identity
         self._clock = clock
         self._observed: _Observed | None = None
+        self._missing_since: float | None = None
+        """Since when there is no Lease."""
         self._version = ""
         self._deadline = float("-inf")
         self._since = float("-inf")
@@ -190,7 +192,8 @@ class LeaseLeadership:
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
-            return await self._create()
+            return self._may_create() and await self._create()
+        self._missing_since = None
         spec = lease.get("spec") or {}
         self._version = lease["metadata"]["resourceVersion"]
         self._transitions = int(spec.get("leaseTransitions") or 0)
@@ -199,6 +202,12 @@ class LeaseLeadership:
             self._deadline = float("-inf")  # whoever it is, it is not us
             return False
         return await self._take(again=holder == self._identity)
+
+    def _may_create(self) -> bool:
+        """Whether nobody can lead: one whose Lease was deleted does until its next renewal, or the end of its term."""
+        if self._missing_since is None:
+            self._missing_since = _now()
+        return self.is_leader or self._observed is None or _now() - self._missing_since > LEASE_SECONDS
 
     def _has_run_out(self, holder: str, spec: dict[str, Any]) -> bool:
         """Whether the holder has let its whole term pass before our own eyes."""
@@ -214,7 +223,10 @@ class LeaseLeadership:
             "metadata": {"name": self._name},
             "spec": {**self._term(), "acquireTime": micro_timestamp(self._clock()), "leaseTransitions": 0},
         }
-        return await self._won(self._client.create(self._collection, content))
+        if await self._won(self._client.create(self._collection, content)):
+            return True
+        self._deadline = float("-inf")  # somebody else has made one
+        return False
 
     async def _take(self, *, again: bool) -> bool:
         spec = self._term()

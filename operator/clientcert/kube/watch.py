@@ -12,6 +12,9 @@ from clientcert.kube.client import KubeClient, Object
 
 INACTIVITY_SECONDS = 70.0
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+_WATCH_BACKOFF_SECONDS = (*_BACKOFF_SECONDS, 10.0, 30.0, 60.0)
+_LIVED_SECONDS = 10.0
+"""A watch that went on for so long was a good one."""
 _GONE = 410
 
 logger = logging.getLogger(__name__)
@@ -38,21 +41,29 @@ class SecretWatch:
         self.established = asyncio.Event()
 
     async def run(self) -> None:
-        """Go on until cancelled; what fails is tried again after at most five seconds."""
-        failures = 0
+        """Go on until cancelled.
+
+        A list that fails is tried again after five seconds at the most: then all is well. A watch that fails each time
+        after a list that does not is another matter, and rests for up to a minute.
+        """
+        loop, failures, began = asyncio.get_running_loop(), 0, None
         while True:
+            began = None
             try:
                 version = await self.compare()
                 if failures:
                     self._on_return(self._namespace)
-                failures = 0
                 self.established.set()
+                began = loop.time()
                 await self._follow(version)
             except KubeError as error:
                 self.established.clear()
                 if error.status != _GONE:
                     logger.warning("Secrets cannot be watched at %s: %s", self._path, error.message)
-                delay = error.retry_after or _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+                if began is not None and loop.time() - began > _LIVED_SECONDS:
+                    failures = 0
+                delays = _BACKOFF_SECONDS if began is None else _WATCH_BACKOFF_SECONDS
+                delay = error.retry_after or delays[min(failures, len(delays) - 1)]
                 failures += 1
                 await asyncio.sleep(delay)
 

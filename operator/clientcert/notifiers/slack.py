@@ -131,7 +131,7 @@ class SlackNotifier:
         address = channel.slack or SlackAddress()
         mine = address.token_ref is None and address.webhook_ref is None
         threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
-        place = ("Slack", address.channel or self._own.channel) if mine else ("Slack", namespace, address)
+        place = ("Slack", _plain_name(self._own.channel)) if mine else ("Slack", namespace, address)
         return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS)
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:

@@ -113,7 +113,7 @@ def unavailable(words: str) -> DeliveryError:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header Retry-After in seconds; None when it says nothing that can be used."""
+    """The header Retry-After in seconds; None when it says nothing that can be used, or not to wait."""
     if retry_after is None or not re.fullmatch(r"\d{1,9}", retry_after.strip()):
         return None
-    return min(float(retry_after), LONGEST_WAIT)
+    return min(float(retry_after), LONGEST_WAIT) or None

@@ -34,11 +34,14 @@ class ApiOutage:
             await self._began.wait()
             if asyncio.get_running_loop().time() - self._ended > _QUIET_SECONDS:
                 self._delays = 0
+            asked = 1
             while not await self._is_over():
-                pass
+                asked += 1
             self._began.clear()
             self._ended = asyncio.get_running_loop().time()
-            self._try_again()
+            # Answered at the first asking, it was about one call alone: that has its own retries, and nobody else's.
+            if asked > 1:
+                self._try_again()
 
     async def _is_over(self) -> bool:
         await asyncio.sleep(_DELAYS_SECONDS[min(self._delays, len(_DELAYS_SECONDS) - 1)])

@@ -100,7 +100,7 @@ class CertificateReconciler:
             if error.reason is not Reason.CONFLICT:
                 raise
             # The object has moved on: it is judged again as it is now, and nothing is sent twice.
-            self._store.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
+            self._store.take_over_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
             return self._clock()
         return self._next_look(record, assessment, policy, held_back=unheard or not self._teller.may_send)
 
@@ -220,7 +220,8 @@ class CertificateReconciler:
         moments = [next_change(assessment, effective, silence, seen.not_before if seen else None)]
         moments += [failure.next_try for failure in (record.failing or {}).values() if failure.next_try]
         moments += [record.read_again] if record.read_again else []
-        moments += [assessment.now + _EVENT_RETRY] if record.unsaid else []
+        waiting = any(failure.next_try is None for failure in (record.failing or {}).values())
+        moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
         return min(moments)
 

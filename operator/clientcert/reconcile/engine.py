@@ -48,6 +48,7 @@ class Engine:
         self._is_beginning = False
         self._expected: dict[str, int] = {}
         """How many ClientCertificates each namespace had when its policies and stores were taken over."""
+        self._has_caught_up = False
 
     async def run(self, namespaces: Iterable[str], resync_seconds: float) -> None:
         """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
@@ -101,20 +102,23 @@ class Engine:
 
     @property
     def caught_up(self) -> bool:
-        """Whether the watch has brought every ClientCertificate that was there at the start."""
-        return len(self.store.certificates) >= sum(self._expected.values())
+        """Whether the watch has once brought every ClientCertificate that was there at the start."""
+        if not self._has_caught_up:
+            here = len(self.store.certificates) >= sum(self._expected.values())
+            self._has_caught_up = here or self.resync.compared >= set(self._expected)
+        return self._has_caught_up
 
     def certificate_seen(self, body: Body) -> None:
         """A ClientCertificate is there, or has changed."""
         self.store.upsert_certificate(body)
 
-    def certificate_deleted(self, key: ObjectKey) -> None:
-        """A ClientCertificate is gone."""
+    def certificate_deleted(self, key: ObjectKey, uid: str) -> None:
+        """A ClientCertificate is gone; another of its name may be there already."""
         namespace = key.namespace if key.namespace in self._expected else ""
         if self._expected.get(namespace):
             self._expected[namespace] -= 1
-        self.store.remove_certificate(key)
-        self.scheduler.forget(key)
+        if self.store.remove_certificate(key, uid):
+            self.scheduler.forget(key)
 
     async def policy_seen(self, body: Body) -> None:
         """A CertificatePolicy is there, or has changed."""
@@ -126,17 +130,17 @@ class Engine:
         except KubeError as error:
             logger.warning("CertificatePolicy %s: its status cannot be written: %s", key, error.message)
 
-    def policy_deleted(self, key: ObjectKey) -> None:
+    def policy_deleted(self, key: ObjectKey, uid: str) -> None:
         """A CertificatePolicy is gone."""
-        self.store.remove_policy(key)
+        self.store.remove_policy(key, uid)
 
     def store_seen(self, body: Body) -> None:
         """A CertificateStore is there, or has changed."""
         self.store.upsert_store(body)
 
-    async def store_deleted(self, key: ObjectKey) -> None:
+    async def store_deleted(self, key: ObjectKey, uid: str) -> None:
         """A CertificateStore is gone."""
-        self.store.remove_store(key)
+        self.store.remove_store(key, uid)
         await self._lists.forget(*key)
 
     def has_store(self, key: ObjectKey, uid: str) -> bool:

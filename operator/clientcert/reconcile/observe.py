@@ -75,12 +75,14 @@ class Observer:
             self._metrics.source_errors.labels(error.reason).inc()
             observation = unread(error.reason, f"{source}: {error.message}", content.version)
         if record.declaration is declaration:  # else it was declared anew meanwhile, and is read again
-            record.observation, record.revision, record.read_failures = observation, content.revision, 0
+            record.observation, record.revision = observation, content.revision
+            record.read_failures, record.read_failure = 0, None
 
     def _failed(self, record: CertificateRecord, error: SourceError) -> None:
         self._metrics.source_errors.labels(error.reason).inc()
         record.revision = ""
         record.read_failures += 1
+        record.read_failure = error.reason
         passing = error.worth_retry and record.read_failures < _PATIENCE
         if not passing:
             record.observation = unread(error.reason, error.message)

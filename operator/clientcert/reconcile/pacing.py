@@ -19,12 +19,18 @@ FIRST_REST_SECONDS = 2.0
 LONGEST_REST_SECONDS = 300.0
 
 
+Urgency = tuple[int, datetime]
+"""How many times a message has held the others up, and until when it must be told; the lower, the sooner its turn."""
+
+
 @dataclass(slots=True)
 class _Place:
     free_at: float = 0.0
     """On the loop's clock."""
     failures: int = 0
-    queue: list[tuple[datetime, ObjectKey]] = field(default_factory=list)
+    asked_until: float = 0.0
+    """So long it has asked not to be written to."""
+    queue: list[tuple[Urgency, ObjectKey]] = field(default_factory=list)
     queued: set[ObjectKey] = field(default_factory=set)
     granted: ObjectKey | None = None
     grant_ends: float = 0.0
@@ -61,11 +67,8 @@ class Pacer:
         """How many messages wait for places that could not take the last one."""
         return sum(len(place.queued) for place in self._places.values() if place.failures)
 
-    def may_send(self, place: Hashable, key: ObjectKey, urgency: datetime, seconds: float) -> bool:
-        """Take the turn if it is this key's; else queue for it. `seconds` is how long this message fills the place.
-
-        The earlier `urgency`, the sooner its turn.
-        """
+    def may_send(self, place: Hashable, key: ObjectKey, urgency: Urgency, seconds: float) -> bool:
+        """Take the turn if it is this key's; else queue for it. `seconds` is how long this message fills the place."""
         state = self._places.setdefault(place, _Place())
         now = _now()
         mine = state.granted == key
@@ -92,14 +95,16 @@ class Pacer:
         state = self._places.setdefault(place, _Place())
         state.failures += 1
         backoff = min(self._first_rest * 2 ** min(state.failures - 1, 10), self._longest_rest)
-        state.free_at = max(state.free_at, _now() + (seconds if seconds is not None else backoff))
+        if seconds:
+            state.asked_until = max(state.asked_until, _now() + seconds)
+        state.free_at = max(state.free_at, _now() + (seconds or backoff))
         self._arm(place, state)
 
     def mended(self, key: ObjectKey) -> None:
         """What a place is reached with has changed: whoever waits for one that failed has it tried at once."""
         for place, state in tuple(self._places.items()):
             if state.failures and key in state.queued:
-                state.failures, state.free_at = 0, _now()
+                state.failures, state.free_at = 0, max(_now(), state.asked_until)
                 self._arm(place, state)
 
     def well(self, place: Hashable, seconds: float) -> None:

@@ -23,6 +23,8 @@ class Failure:
     permanent: bool
     since: datetime
     attempts: int
+    strikes: int
+    """How many of them failed otherwise than by being asked to wait."""
     next_try: datetime | None
     """None: as soon as the place can take a message again."""
 
@@ -53,6 +55,8 @@ class CertificateRecord:
     stale: bool = True
     """The source may hold something else than what was observed."""
     read_failures: int = 0
+    read_failure: Reason | None = None
+    """Why the last try failed; None if it did not."""
     read_again: datetime | None = None
     sought: int = 0
     """The generation whose policy and store were looked for, in case that no watch has told of them yet."""

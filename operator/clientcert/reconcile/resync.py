@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Protocol
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.errors import KubeError, Reason
@@ -29,6 +30,13 @@ ALL = "*"
 logger = logging.getLogger(__name__)
 
 
+class TryAgain(Protocol):
+    """Has what failed in a namespace tried at once."""
+
+    def __call__(self, namespace: str, *, refused: bool) -> None:
+        """What was not answered; with `refused` also what was refused."""
+
+
 class Resync:
     """The API server's lists of each namespace, or of all (an empty name), and what follows from them."""
 
@@ -37,14 +45,14 @@ class Resync:
         store: Store,
         client: KubeClient,
         watches: Mapping[str, SecretWatch],
-        try_again: Callable[[str], None],
+        try_again: "TryAgain",
         leadership: Leads,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
         """`watches` has one for each namespace that is served; an empty name alone: all.
 
-        `try_again` is called with a namespace whose lists had failed, when they are answered again.
+        `try_again` is called with a namespace whose lists had failed, or were `refused`, when they are answered again.
         """
         self._store = store
         self._try_again = try_again
@@ -58,6 +66,8 @@ class Resync:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         """On the loop's clock: so long the API server has asked to wait."""
+        self.compared: set[str] = set()
+        """The namespaces of which all was known at some time since the start."""
         self.refused: set[str] = set()
         """The namespaces whose objects or Secrets the operator may not list just now."""
 
@@ -130,6 +140,7 @@ class Resync:
             await self._secrets(namespace)
         except KubeError as error:
             return self._failed(namespace, error)
+        self.compared.add(namespace)
         self._answered(namespace)
         return None
 
@@ -151,10 +162,11 @@ class Resync:
     def _answered(self, namespace: str) -> None:
         """What could not be written or read while the API server did not answer is tried again at once."""
         self._metrics.namespaces_up.labels(namespace or ALL).set(1)
+        refused = namespace in self.refused
         self.refused.discard(namespace)
         if self._failures.pop(namespace, 0):
             logger.info("Namespace %s is compared with the API server again", namespace or ALL)
-            self._try_again(namespace)
+            self._try_again(namespace, refused=refused)
 
     async def _secrets(self, namespace: str) -> None:
         try:

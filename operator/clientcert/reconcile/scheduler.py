@@ -1,21 +1,20 @@
 """Decides when each certificate is looked at.
 
-One queue with the most urgent first, one clock, a bound on how many at once, and never the same one twice at once.
+One queue, one clock, a bound on how many at once, and never the same one twice at once.
 The wall clock is read again four times a second: a machine that slept, or a clock that was set, is noticed at once.
 """
 
 import asyncio
 import heapq
-import itertools
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from clientcert.errors import ClientCertError, where
+from clientcert.errors import ClientCertError, Reason, where
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
+from clientcert.reconcile.queue import WorkQueue
 
 WORKERS = 64
 """More than the API server serves at once: one that waits for a slow Slack or bucket keeps nobody else waiting."""
@@ -29,8 +28,6 @@ _SLOWEST_RETRY_SECONDS = 300.0
 _FEW = 100
 
 Work = Callable[[ObjectKey], Awaitable[datetime | None]]
-_Waiting = tuple[float, int, ObjectKey | None]
-"""Urgency, number of its arrival, and who; None ends a worker."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +56,11 @@ class Scheduler:
         self._longest_look = longest_look
         self._due: dict[ObjectKey, datetime] = {}
         self._heap: list[tuple[datetime, ObjectKey]] = []
-        self._ready: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue()
-        self._arrivals = itertools.count()
-        self._queued: set[ObjectKey] = set()
+        self._queue = WorkQueue()
         self._active: set[ObjectKey] = set()
         self._again: set[ObjectKey] = set()
         self._failures: dict[ObjectKey, int] = {}
+        self._unanswered: set[ObjectKey] = set()
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -75,9 +71,8 @@ class Scheduler:
         """Look at it as soon as a worker is free. From the event loop only."""
         if key in self._active:
             self._again.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            self._put(key)
+        elif key not in self._queue:
+            self._queue.put(key, self._urgency(key))
             self._due.pop(key, None)
 
     def forget(self, key: ObjectKey) -> None:
@@ -85,24 +80,23 @@ class Scheduler:
         self._due.pop(key, None)
         self._again.discard(key)
         self._failures.pop(key, None)
+        self._unanswered.discard(key)
 
-    def try_again(self) -> None:
-        """Look at once at whatever waits for another try."""
-        for key in tuple(self._failures):
+    def try_again(self, *, refused: bool = False) -> None:
+        """Look at once at what the API server did not answer; and at what it `refused`, if its mind has changed."""
+        for key in tuple(self._failures if refused else self._unanswered):
             self.wake(key)
 
     @property
     def depth(self) -> int:
         """How many wait for a worker or have one."""
-        return len(self._queued) + len(self._active)
+        return len(self._queue) + len(self._active)
 
     async def run(self) -> None:
         """Work until `stop`; what is under way then is finished first. May be called again after it has returned."""
         self._stopping, self._last_tick, self._last_time = False, time.monotonic(), self._clock()
         self._idle.clear()
-        self._ready = asyncio.PriorityQueue()
-        for key in self._queued:
-            self._put(key)
+        self._queue.open()
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._worker())
@@ -115,8 +109,7 @@ class Scheduler:
     def stop(self) -> None:
         """Take no new work; whatever waits is left due."""
         self._stopping = True
-        for _ in range(WORKERS):
-            self._ready.put_nowait((-math.inf, next(self._arrivals), None))
+        self._queue.close()
 
     async def idle(self) -> None:
         """Wait until nothing is under way any more."""
@@ -126,9 +119,6 @@ class Scheduler:
     def last_tick(self) -> float:
         """When it last moved, of time.monotonic(); health asks."""
         return self._last_tick
-
-    def _put(self, key: ObjectKey) -> None:
-        self._ready.put_nowait((self._urgency(key), next(self._arrivals), key))
 
     def _watch_the_clock(self) -> None:
         """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
@@ -153,16 +143,13 @@ class Scheduler:
         return max(0.0, min(until, LONGEST_SLEEP_SECONDS))
 
     async def _worker(self) -> None:
-        while not self._stopping:
-            _, _, key = await self._ready.get()
-            if key is None or self._stopping:
-                return
-            self._queued.discard(key)
+        while (key := await self._queue.take()) is not None:
             self._active.add(key)
             try:
                 await self._one(key)
             finally:
                 self._active.discard(key)
+                self._queue.done(key)
             if key in self._again:
                 self._again.discard(key)
                 self.wake(key)
@@ -173,21 +160,23 @@ class Scheduler:
                 async with asyncio.timeout(self._longest_look):
                     due = await self._work(key)
             except ClientCertError as error:
-                self._retry(key, error.retry_after)
+                self._retry(key, error.retry_after, unanswered=error.reason is Reason.API_UNAVAILABLE)
                 logger.warning("%s: %s: %s; it is tried again", key, error.reason, error.message)
                 return
             except (Exception, asyncio.CancelledError) as error:
                 # One object's failure must never become another's; and what was cancelled in there is not this worker.
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
-                self._retry(key, None)
+                self._retry(key, None, unanswered=False)
                 logger.error("%s: unexpected %s; it is tried again", key, where(error))  # noqa: TRY400
                 return
         self._failures.pop(key, None)
+        self._unanswered.discard(key)
         if due is not None:
             self._schedule(key, due + ROUNDING)
 
-    def _retry(self, key: ObjectKey, seconds: float | None) -> None:
+    def _retry(self, key: ObjectKey, seconds: float | None, *, unanswered: bool) -> None:
+        (self._unanswered.add if unanswered else self._unanswered.discard)(key)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         self._metrics.reconcile_errors.inc()
         delay = seconds if seconds is not None else min(2.0 ** min(failures - 1, 10), _SLOWEST_RETRY_SECONDS)

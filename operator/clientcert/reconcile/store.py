@@ -45,21 +45,28 @@ class Store:
         metadata = body["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         before = self.certificates.get(key)
-        if before is not None and before.uid != metadata["uid"]:
-            self.remove_certificate(key)
-            before = None
-        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
-            return
-        if before is None:
-            self._insert(key, body)
-        else:
-            self._update(before, body)
+        if before is None or _newer(metadata["resourceVersion"], before.resource_version):
+            self.take_over_certificate(body)
 
-    def remove_certificate(self, key: ObjectKey) -> None:
-        """Forget a ClientCertificate; one of the same name is another one."""
-        record = self.certificates.pop(key, None)
-        if record is not None:
-            self._references.remove(record)
+    def take_over_certificate(self, body: Body) -> None:
+        """The same, for what the API server has just answered in person: versions go back when etcd is restored."""
+        metadata = body["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
+        before = self.certificates.get(key)
+        if before is not None and before.uid == metadata["uid"]:
+            self._update(before, body)
+        else:
+            self.remove_certificate(key)
+            self._insert(key, body)
+
+    def remove_certificate(self, key: ObjectKey, uid: str = "") -> bool:
+        """Forget a ClientCertificate, and whether it was known. With `uid` only that one: a namesake is another one."""
+        record = self.certificates.get(key)
+        if record is None or not _is(record, uid):
+            return False
+        del self.certificates[key]
+        self._references.remove(record)
+        return True
 
     def upsert_policy(self, body: Body) -> ObjectKey | None:
         """Take over a CertificatePolicy; returns its key if it says something new."""
@@ -85,9 +92,10 @@ class Store:
             return key
         return None
 
-    def remove_policy(self, key: ObjectKey) -> None:
-        """Forget a CertificatePolicy; its certificates go on with the defaults."""
-        if self.policies.pop(key, None) is not None:
+    def remove_policy(self, key: ObjectKey, uid: str = "") -> None:
+        """Forget a CertificatePolicy (of that `uid`); its certificates go on with the defaults."""
+        if _is(self.policies.get(key), uid):
+            del self.policies[key]
             self._references.needs("policy", key, frozenset())
             self._wake_all("policy", key)
 
@@ -122,9 +130,10 @@ class Store:
         self._references.needs("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
         self._reread(self.referring("store", key))
 
-    def remove_store(self, key: ObjectKey) -> None:
-        """Forget a CertificateStore; its certificates are missing from now on."""
-        if self.stores.pop(key, None) is not None:
+    def remove_store(self, key: ObjectKey, uid: str = "") -> None:
+        """Forget a CertificateStore (of that `uid`); its certificates are missing from now on."""
+        if _is(self.stores.get(key), uid):
+            del self.stores[key]
             self._references.needs("store", key, frozenset())
             self._reread(self.referring("store", key))
 
@@ -160,14 +169,15 @@ class Store:
             self.wake(record.key)
         self.mended(record.key)
 
-    def try_again(self, namespace: str = "") -> None:
-        """What the API server did not answer in a namespace (empty: in any) is asked for again now."""
+    def try_again(self, namespace: str = "", *, refused: bool = False) -> None:
+        """What the API server did not answer, or `refused`, in a namespace (empty: in any) is asked for again now."""
+        again = {Reason.SOURCE_UNAVAILABLE, *((Reason.ACCESS_DENIED,) if refused else ())}
         for record in tuple(self.certificates.values()):
             if namespace not in {"", record.key.namespace}:
                 continue
             failing = record.failing or {}
             others = {name: f for name, f in failing.items() if f.reason is not Reason.API_UNAVAILABLE}
-            if record.read_failures:
+            if record.read_failure in again:
                 self.mark_stale(record.key)
             if len(others) < len(failing):
                 record.failing = others or None
@@ -245,6 +255,11 @@ class Store:
     def _reread(self, keys: tuple[ObjectKey, ...]) -> None:
         for key in keys:
             self.mark_stale(key)
+
+
+def _is(record: CertificateRecord | PolicyRecord | StoreRecord | None, uid: str) -> bool:
+    """Whether there is one, and it is the one of that uid; an empty one says any."""
+    return record is not None and uid in {"", record.uid}
 
 
 def _newer(version: str, known: str) -> bool:

@@ -27,6 +27,8 @@ _FIRST_RETRY = timedelta(seconds=5)
 _FIRST_RETRY_OF_REFUSED = timedelta(minutes=1)
 _SLOWEST_RETRY = timedelta(minutes=10)
 
+_STRIKES = 2
+"""So often a message may fail and be the first again; then it goes behind the others, which it may hold up alone."""
 _NOT_OF_THE_PLACE = frozenset({Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE})
 
 EVENT = "Event"
@@ -86,7 +88,11 @@ class Teller:
 
     def _has_its_turn(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
         pace = self._pace(record, notification)
-        return pace is None or self._pacer.may_send(pace.place, record.key, assessment.alert_from, pace.seconds)
+        if pace is None:
+            return True
+        failure = (record.failing or {}).get(notification.channel.name)
+        rank = max(0, failure.strikes - _STRIKES) if failure else 0
+        return self._pacer.may_send(pace.place, record.key, (rank, assessment.alert_from), pace.seconds)
 
     def _pace(self, record: CertificateRecord, notification: DueNotification) -> Pace | None:
         notifier = self._notifiers.get(notification.channel.type)
@@ -166,13 +172,17 @@ class Teller:
             name=channel.name,
             fingerprint_sha256=assessment.fingerprint,
             stage=notification.stage,
-            last_sent=self._clock(),
+            last_sent=self._second(),
             next_time=upcoming.slot if (upcoming := next_stage(assessment, channel)) else None,
             thread_ref=receipt.thread_ref if notification.kind is MessageKind.ALERT else "",
         )
         record.sent = {**(record.sent or {}), channel.name: told}
         record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
         return message.reason if channel.type == EVENT else ""
+
+    def _second(self) -> datetime:
+        """Now, as a status can say it: what was written is told from what another has written by comparing them."""
+        return self._clock().replace(microsecond=0)
 
     def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
         channel, pace = notification.channel, self._pace(record, notification)
@@ -183,14 +193,17 @@ class Teller:
         asked = timedelta(seconds=error.retry_after) if error.retry_after else None
         now = self._clock()
         place_rests = pace is not None and error.worth_retry and error.reason not in _NOT_OF_THE_PLACE
+        # Whoever asks to wait says nothing about this one message; anything else may be its own fault.
+        strikes = (before.strikes if before else 0) + (error.reason is not Reason.RATE_LIMITED)
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
         failure = Failure(
             reason=error.reason,
             message=error.message,
             permanent=not error.worth_retry,
-            since=before.since if before else now,
+            since=before.since if before else self._second(),
             attempts=attempts,
+            strikes=strikes,
             next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
         )
         record.failing = {**(record.failing or {}), channel.name: failure}

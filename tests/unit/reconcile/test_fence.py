@@ -1,7 +1,8 @@
-"""A send starts only if it must end before another can lead (design section 5)."""
+"""A send starts only if it must end before another can lead (design section 5), and is known again afterwards."""
 
 from collections.abc import Callable
 
+from clientcert.api.status import parse_recorded, render_status
 from clientcert.kube.lease import LEASE_SECONDS, RENEW_SECONDS, REQUEST_SECONDS
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
@@ -12,6 +13,7 @@ from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack import ALERT_SECONDS
 from clientcert.notifiers.slack_details import ADD_SECONDS
+from clientcert.reconcile.certificate import remember
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord
 from clientcert.reconcile.tell import SEND_SECONDS, Teller
@@ -88,3 +90,16 @@ async def test_a_leader_sends() -> None:
         pass
     assert len(sent.messages) == 1
     assert set(about.sent or ()) == {"team"}
+
+
+async def test_what_was_sent_reads_back_from_a_status_as_it_is_remembered() -> None:
+    """Else another's record could not be told from one's own: a status has whole seconds, and a clock has not."""
+    about, judged = record(), assessment(SEEN)
+    now = NOW.replace(microsecond=123_456)
+    subject = Teller({"Slack": Sent()}, None, Pacer(lambda _: None), lambda _: True, lambda: now, Metrics(), Turns())
+    due = subject.due(about, declaration(), judged, policy())
+    async for _ in subject.tell(about, declaration(), judged, policy(), due):
+        pass
+    found = remember(about, judged, None)
+    assert parse_recorded(render_status(judged, found, 1)).channels == found.channels
+    assert [channel.name for channel in found.channels] == ["team"]

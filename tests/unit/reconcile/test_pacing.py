@@ -16,8 +16,8 @@ def key(number):
     return ObjectKey("team", f"c{number}")
 
 
-def urgency(number):
-    return NOW + timedelta(days=number)
+def urgency(number, held_up=0):
+    return held_up, NOW + timedelta(days=number)
 
 
 @pytest.fixture
@@ -162,3 +162,32 @@ async def test_a_message_fills_its_place_from_when_it_was_taken(pacer, woken):
     assert woken == []
     await asyncio.sleep(0.1)
     assert woken == [key(1)]
+
+
+async def test_one_that_has_held_up_the_others_goes_behind_them(pacer, woken):
+    """However urgent it is: what always fails would otherwise be the first for ever."""
+    pacer.rest(PLACE, 0.05)
+    assert not pacer.may_send(PLACE, key(0), urgency(0, held_up=1), 0.01)
+    assert not pacer.may_send(PLACE, key(9), urgency(9), 0.01)
+    await asyncio.sleep(0.08)
+    assert woken == [key(9)]
+
+
+async def test_a_mended_place_has_the_rest_that_it_asked_for(woken):
+    """New credentials are no reason to break a Retry-After."""
+    pacer = Pacer(woken.append, first_rest=60)
+    pacer.rest(PLACE, None)
+    pacer.rest(PLACE, 0.3)
+    assert not pacer.may_send(PLACE, key(0), urgency(0), 0.01)
+    pacer.mended(key(0))
+    await asyncio.sleep(0.1)
+    assert woken == []
+    await asyncio.sleep(0.25)
+    assert woken == [key(0)]
+
+
+async def test_a_rest_of_no_time_is_one_like_any_other(woken):
+    """`Retry-After: 0` says nothing that could be waited for."""
+    pacer = Pacer(woken.append, first_rest=0.2)
+    pacer.rest(PLACE, 0.0)
+    assert not pacer.may_send(PLACE, key(0), urgency(0), 0.01)

@@ -118,6 +118,26 @@ async def test_a_failure_is_tried_again_and_stops_nobody_else():
     assert tries == {A: 3, B: 1}
 
 
+async def test_what_was_refused_waits_for_its_time_when_the_api_server_is_back():
+    """An outage is over for those that it has met; who was refused is refused still, unless the rights are back."""
+    tries = {A: 0, B: 0}
+
+    async def work(key):
+        tries[key] += 1
+        raise KubeError(Reason.API_UNAVAILABLE if key == A else Reason.FORBIDDEN, "no", retry_after=60)
+
+    async with running(work) as scheduler:
+        scheduler.wake(A)
+        scheduler.wake(B)
+        await asyncio.sleep(0.1)
+        scheduler.try_again()
+        await asyncio.sleep(0.1)
+        assert tries == {A: 2, B: 1}
+        scheduler.try_again(refused=True)
+        await asyncio.sleep(0.1)
+        assert tries == {A: 3, B: 2}
+
+
 async def test_the_words_of_an_unexpected_error_are_not_logged(caplog):
     async def work(key):
         raise ValueError("-----BEGIN PRIVATE KEY-----")
@@ -141,7 +161,7 @@ async def test_a_bound_on_how_many_at_once():
 
     async with running(work) as scheduler:
         for number in range(WORKERS * 3):
-            scheduler.wake(ObjectKey("team", str(number)))
+            scheduler.wake(ObjectKey(f"team-{number % 3}", str(number)))
         await asyncio.sleep(0.3)
     assert most == WORKERS
 
@@ -172,7 +192,7 @@ async def test_stop_finishes_what_is_under_way_and_leaves_the_rest():
 
     async with running(work) as scheduler:
         for number in range(WORKERS * 2):
-            scheduler.wake(ObjectKey("team", str(number)))
+            scheduler.wake(ObjectKey(f"team-{number % 3}", str(number)))
         await asyncio.sleep(0.05)
         scheduler.stop()
         await asyncio.wait_for(scheduler.idle(), 2)

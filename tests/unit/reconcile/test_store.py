@@ -54,6 +54,27 @@ def test_a_namesake_inherits_nothing():
     assert subject.certificates[KEY].uid == "u2"
 
 
+def test_late_news_of_the_one_before_touches_no_namesake():
+    """A watch may be behind what the API server was asked for: neither its state nor its end is that of the new one."""
+    subject, _ = store()
+    subject.upsert_certificate(body("20", uid="u2"))
+    subject.upsert_certificate(body("10", uid="u1"))
+    assert subject.certificates[KEY].uid == "u2"
+    assert not subject.remove_certificate(KEY, "u1")
+    assert subject.certificates[KEY].uid == "u2"
+    assert subject.remove_certificate(KEY, "u2")
+    assert subject.certificates == {}
+
+
+def test_what_the_api_server_says_in_person_counts_whatever_its_version():
+    """After etcd was restored versions are lower than those that are known."""
+    subject, _ = store()
+    subject.upsert_certificate(body("900"))
+    subject.take_over_certificate(body("100", generation=2, owner="somebody-else"))
+    record = subject.certificates[KEY]
+    assert (record.resource_version, record.generation) == ("100", 2)
+
+
 def test_a_changed_spec_keeps_what_was_sent_and_reads_the_source_anew():
     subject, woken = store()
     subject.upsert_certificate(body("10"))
