@@ -1,7 +1,10 @@
 """`python -m tests.fuzz SECONDS`: what `make fuzz` does, with half of the time for the parser.
 
 The rest is for what opens containers, and for the properties of tests/unit with many more examples than `make test`
-has. Ends with 0 if nothing was found; else a reproducer lies in build/fuzz/found, and the command for it is printed.
+has. Ends with 0 if nothing was found; with 1 if something was: then a reproducer lies in build/fuzz/found, and the
+command for it is printed. Ends with 2 at once if atheris cannot be installed, whatever the reason: a search without it
+looks at little, and who asked for one should know. FUZZ_WITHOUT_ATHERIS=1 says that this is known, and gives all of the
+time to properties and mutations.
 """
 
 import os
@@ -18,23 +21,28 @@ BUILD = REPOSITORY / "build/fuzz"
 PYTHON = BUILD / "venv/bin/python"
 FOUND = BUILD / "found"
 SHARES = {"parse": 1 / 2, "containers": 1 / 6}
+WITHOUT_ATHERIS = "FUZZ_WITHOUT_ATHERIS"
 _LIMITS = ("-max_len=16384", "-rss_limit_mb=1024", "-timeout=20", "-print_final_stats=1", "-verbosity=1")
 _TOLD = ("INITED", "DONE", "ERROR", "SUMMARY", "stat::", "FindingError", "Exception", "Test unit written")
 
 
 def main() -> int:
-    """The exit code: 1 if anything was found."""
+    """The exit code: 1 if anything was found, 2 if nothing can be searched by coverage."""
     seconds = float(sys.argv[1])
     failed = False
     if has_atheris():
         for target in SEEDS:
             failed |= search(target, seconds * SHARES[target])
         seconds *= 1 - sum(SHARES.values())
+    elif os.environ.get(WITHOUT_ATHERIS) == "1":
+        print("fuzz: nothing is searched by coverage: all of the time goes to properties and mutations", flush=True)
     else:
         print(
-            "There is no wheel of atheris for this interpreter and platform, so nothing is searched by coverage:"
-            " all of the time goes to properties and mutations."
+            "fuzz: atheris was not installed, so nothing can be searched by coverage; pip says above why. Let it reach"
+            " its package index, and make .venv with a Python and on a platform that atheris has a wheel for"
+            f" (requirements/fuzz.in). Or set {WITHOUT_ATHERIS}=1, and only properties and mutations are tried."
         )
+        return 2
     failed |= properties(seconds)
     print("fuzz: something was found, see above" if failed else "fuzz: nothing was found")
     return int(failed)
