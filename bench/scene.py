@@ -60,7 +60,7 @@ class Scene:
     @property
     def slack_settings(self) -> dict[str, str]:
         """The environment of an operator for which Slack is the loopback server."""
-        return {"CLIENTCERT_SLACK_API_URL": self.slack.api_url}
+        return {"CLIENTCERT_SLACK_API_URL": self.slack.api_url, "CLIENTCERT_ALLOWED_HOSTS": self.slack.host}
 
     async def grow(self, size: int) -> None:
         """Create Secrets and ClientCertificates until there are so many of each."""

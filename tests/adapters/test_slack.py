@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from clientcert.errors import Reason
+from clientcert.egress import EgressPolicy
+from clientcert.errors import Reason, SettingsError
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.notifiers.interface import Notifier, Receipt
@@ -131,9 +132,9 @@ class TestWithAWebhook:
         assert receipt == Receipt("")
 
     async def test_the_operators_own(self, slack: SlackServer) -> None:
-        """Its address is the operator's choice: it need not be listed anywhere."""
+        """Its address is the operator's choice; listed it is only for being without TLS."""
         own = OwnSlack(webhook_url=slack.webhook_url(OWN_CHANNEL))
-        async with sending(slack, own, allowed=()) as notifier:
+        async with sending(slack, own) as notifier:
             await notifier.notify(to_own(), closing())
         assert [each.channel for each in slack.messages] == [OWN_CHANNEL]
 
@@ -214,7 +215,7 @@ class TestWhatIsNotAllowed:
 
     async def test_the_host_of_a_listed_webhook_only(self, slack: SlackServer) -> None:
         """With nothing listed, the loopback server is no Slack."""
-        async with sending(slack, allowed=()) as notifier:
+        async with sending(slack, allowed=(), api_url="https://slack.example/api/") as notifier:
             error = await failure(notifier, to_webhook())
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
         assert slack.calls == []
@@ -299,3 +300,25 @@ def test_it_is_a_notifier() -> None:
     """The engine knows it by the protocol alone."""
     kept: type[Notifier] = SlackNotifier
     assert kept is SlackNotifier
+
+
+class TestPlainHTTP:
+    """TLS wherever the operator connects to, but for hosts that its settings list."""
+
+    @pytest.mark.parametrize(
+        ("api_url", "webhook_url", "setting"),
+        [
+            ("http://slack.example/api/", "", "CLIENTCERT_SLACK_API_URL"),
+            ("https://slack.example/api/", "http://slack.example/canary", "CLIENTCERT_SLACK_WEBHOOK_URL"),
+            ("", "canary", "CLIENTCERT_SLACK_WEBHOOK_URL"),
+        ],
+    )
+    def test_it_is_for_listed_hosts(self, api_url: str, webhook_url: str, setting: str) -> None:
+        """The process ends before it sends a token in clear text; its words hold no webhook."""
+        with pytest.raises(SettingsError, match=f"{setting} is no https:// address") as error:
+            SlackNotifier(OwnSlack(webhook_url=webhook_url), api_url, Secrets().read, EgressPolicy(("other.example",)))
+        assert "canary" not in str(error.value)
+
+    def test_a_listed_one(self) -> None:
+        """A proxy of one's own, or a test's server."""
+        SlackNotifier(OwnSlack(), "http://slack.example/api/", Secrets().read, EgressPolicy(("slack.example",)))

@@ -21,6 +21,7 @@ async def main() -> None:
         channels=channels, tokens=[given.token], port=given.port, delay=given.delay, on_message=show
     ) as slack:
         print(f"CLIENTCERT_SLACK_API_URL={slack.api_url}")
+        print(f"CLIENTCERT_ALLOWED_HOSTS={slack.host}")
         print(f"CLIENTCERT_SLACK_TOKEN={slack.token}")
         print(f"CLIENTCERT_SLACK_CHANNEL={channels[0]}")
         for channel in channels:

@@ -23,7 +23,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from clientcert.egress import EgressPolicy
-from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, SlackAddress
@@ -83,6 +83,9 @@ class SlackNotifier:
     """
 
     def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
+        """Raises SettingsError for an address of the settings that is not https, nor of a host that they list."""
+        _check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
+        _check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
         self._own = own
         self._api_url = api_url or SLACK_API_URL
         self._read_secret = read_secret
@@ -246,6 +249,15 @@ class SlackNotifier:
         if session is None or session.closed:  # the SDK would make one of its own
             raise RuntimeError("a SlackNotifier sends only within its `async with` block")
         return session
+
+
+def _check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
+    try:
+        if not url or url.lower().startswith("https://") or egress.lists(url):
+            return
+    except ClientCertError:
+        pass  # it is no address at all
+    raise SettingsError(f"{setting} is no https:// address: give one, or add its host to CLIENTCERT_ALLOWED_HOSTS")
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _answer: object) -> None:
