@@ -4,8 +4,9 @@
 `429 Too Many Requests` with a Retry-After of one second to 30 % of all calls. The operator has read all of them before.
 Theoretically a channel needs a second for each message after the first, and each wait that it was asked for; it is
 measured from that second until Slack has taken the last message of the slowest channel. The pace is the most that a
-channel has taken within any ten seconds. Out of order is a message that Slack took after a less urgent one of the same
-channel; the one that a channel takes first cannot wait for those that were not looked at yet.
+channel has taken within any ten seconds, and no two of them may be nearer to each other than a second. Out of order is
+a message that Slack took after a less urgent one of the same channel; the one that a channel takes first cannot wait
+for those that were not looked at yet.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import pairwise
 
 from bench.crowd import Crowd, gathered, slack_channels
 from bench.goals import Bound, Figure, Outcome
@@ -73,6 +75,14 @@ def _judged(crowd: Crowd, due: datetime, calls: Sequence[Call], messages: Sequen
             Figure("lost", crowd.size - len(told), "messages", Bound.AT_MOST, 0),
             Figure("repeated", sum(told.values()) - len(told), "messages", Bound.AT_MOST, 0),
             Figure("busiest channel", max(_pace(name, messages) for name in channels), "a second", Bound.AT_MOST, 1),
+            Figure("shortest gap", min(_gap(name, messages) for name in channels), "s", Bound.AT_LEAST, 1),
+            Figure(
+                "out of order",
+                sum(_out_of_order(crowd, name, messages) for name in channels),
+                "messages",
+                Bound.AT_MOST,
+                0,
+            ),
             Figure(
                 "slowest channel",
                 max(_slowness(due, name, calls) for name in channels),
@@ -82,7 +92,6 @@ def _judged(crowd: Crowd, due: datetime, calls: Sequence[Call], messages: Sequen
             ),
         ),
         against=f"a second a message, and the waits that {refused} of {len(calls)} calls were asked for",
-        details={"outOfOrder": sum(_out_of_order(crowd, name, messages) for name in channels)},
     )
 
 
@@ -100,6 +109,12 @@ def _pace(channel: str, messages: Sequence[Posted]) -> float:
     return max(windows, default=0) / _WINDOW.total_seconds()
 
 
+def _gap(channel: str, messages: Sequence[Posted]) -> float:
+    """Seconds between the two messages that were nearest to each other."""
+    times = [message.time for message in messages if message.channel == channel]
+    return min(((later - earlier).total_seconds() for earlier, later in pairwise(times)), default=float("inf"))
+
+
 def _slowness(due: datetime, channel: str, calls: Sequence[Call]) -> float:
     mine = [call for call in calls if call.channel == channel]
     taken = [call.time for call in mine if call.status == HTTPStatus.OK]
@@ -110,6 +125,6 @@ def _slowness(due: datetime, channel: str, calls: Sequence[Call]) -> float:
 
 
 def _out_of_order(crowd: Crowd, channel: str, messages: Sequence[Posted]) -> int:
-    """How many messages came after a less urgent one."""
+    """How many messages came after a less urgent one, but for the first."""
     expiry = [crowd.not_after(_number(crowd, message)) for message in messages if message.channel == channel]
-    return sum(any(before > this for before in expiry[:at]) for at, this in enumerate(expiry))
+    return sum(any(before > this for before in expiry[1:at]) for at, this in enumerate(expiry))
