@@ -25,7 +25,10 @@ READABLE = {
 NAMED = {20: ("no-password", "wrong-password"), 21: ("utf-16-broken",)}
 EXPENSIVE = ("mebibyte", "mebibyte-of-garbage", "bomb-outside", "bomb-inside", "bomb-around-a-key")
 STALL_SECONDS = 0.5
-"""Five times what an idle machine allows: here others run beside it."""
+"""Five times what faults.md allows, for others run beside it: the gauge has 20 ms alone, and 90 ms among eight
+processes on two cores, where any of them may take its turn. P10 of `make bench` holds the 100 ms, with a core to itself
+and with certificates that are read at once.
+"""
 PATIENCE_SECONDS = 60.0
 
 
@@ -96,7 +99,7 @@ def test_what_is_expensive(world: World) -> None:
 
 @contextmanager
 def asked_all_the_time(operator: Operator) -> Iterator[list[float]]:
-    """The seconds that each answer of /healthz took; none may be but 200."""
+    """The seconds that each answer of /healthz took; none may be but 200, or pytest fails the test for its thread."""
     took, stop = [], threading.Event()
 
     def ask() -> None:
