@@ -1,0 +1,95 @@
+"""The client of the API server, where a real one cannot be told how to fail: what it asks, and when it does not."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.kube.connection import Connection
+
+
+class Server:
+    """Answers with what a test has put there, and counts."""
+
+    def __init__(self) -> None:
+        self.answers: list[web.Response] = []
+        self.asked: Counter[str] = Counter()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked[f"{request.method} {request.path}"] += 1
+        return self.answers.pop(0) if self.answers else web.json_response({"metadata": {"resourceVersion": "1"}})
+
+
+@asynccontextmanager
+async def talking() -> AsyncIterator[tuple[Server, KubeClient]]:
+    server, application = Server(), web.Application()
+    application.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    client = KubeClient(lambda: Connection(server=f"http://127.0.0.1:{port}", token="t"))
+    try:
+        yield server, client
+    finally:
+        await client.close()
+        await runner.cleanup()
+
+
+def busy(seconds: str, status: int = 429) -> web.Response:
+    return web.Response(status=status, headers={"Retry-After": seconds}, text="{}")
+
+
+async def refused(client: KubeClient, path: str) -> KubeError:
+    with pytest.raises(KubeError) as error:
+        await client.get(path)
+    return error.value
+
+
+async def test_whoever_asks_keeps_to_retry_after() -> None:
+    """The second call fails without being made; another path is asked, and this one when its time has come."""
+    async with talking() as (server, client):
+        server.answers.append(busy("1"))
+        first, second = await refused(client, "/one"), await refused(client, "/one")
+        assert (first.reason, first.retry_after) == (Reason.API_UNAVAILABLE, 1.0)
+        assert second.worth_retry
+        assert 0 < (second.retry_after or 0) <= 1
+        await client.get("/other")
+        assert server.asked == {"GET /one": 1, "GET /other": 1}
+        await asyncio.sleep(1.05)
+        await client.get("/one")
+        assert server.asked["GET /one"] == 2
+
+
+async def test_to_read_is_not_to_write() -> None:
+    """A write that is to wait holds up no read of the same object."""
+    async with talking() as (server, client):
+        server.answers.append(busy("30"))
+        with pytest.raises(KubeError):
+            await client.merge_patch("/one", {})
+        await client.get("/one")
+
+
+@pytest.mark.parametrize("said", ["0", "soon", "-1"])
+async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
+    """Then the engine's own backoff is what counts; and the API server is asked whether it is away."""
+    outages: list[bool] = []
+    async with talking() as (server, client):
+        client.on_outage = lambda: outages.append(True)
+        server.answers.append(busy(said, status=503))
+        assert (await refused(client, "/one")).retry_after is None
+        await client.get("/one")
+    assert outages == [True]
+
+
+async def test_nobody_waits_longer_than_five_minutes() -> None:
+    """An API server that asks for more is not one."""
+    async with talking() as (server, client):
+        server.answers.append(busy("86400"))
+        assert (await refused(client, "/one")).retry_after == 300.0
