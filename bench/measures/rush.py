@@ -39,7 +39,8 @@ async def measure(scene: Scene) -> Outcome:
     began = datetime.now(UTC).replace(microsecond=0)
     due = began + timedelta(seconds=30 + size // 20)
     silence = {"until": due.isoformat().replace("+00:00", "Z"), "reason": "all at once"}
-    expiry = [began + timedelta(days=1 + index * 7 % 29, minutes=index) for index in range(size)]
+    # Hours away from now by the time of day: no second alert falls due while the first ones queue.
+    expiry = [began + timedelta(days=1 + index * 7 % 29, hours=6, minutes=index % 720) for index in range(size)]
     crowd = Crowd(NAMESPACE, size, CHANNELS, expiry.__getitem__, {"silence": silence})
     calls, messages = len(scene.slack.calls), len(scene.slack.messages)
     settings = {"CLIENTCERT_ALLOWED_HOSTS": scene.slack.host}

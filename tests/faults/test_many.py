@@ -2,11 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.control_plane.waiting import until
 from tests.faults.scenario import POLICY, World, row
 from tests.scenarios import client_certificate, in_secret, secret
 
 MANY = 300
 AT_ONCE = 8
+RESYNC_SECONDS = 2
+RETRY_SECONDS = 6.0
+"""On a busy machine a container may not be opened in time, and is tried once more after five seconds."""
 
 
 @row(29, f"restart over {MANY} objects with nothing changed (10,000: `make bench`, P5)")
@@ -32,13 +36,12 @@ def test_a_restart_with_nothing_changed(world: World) -> None:
     world.operator_stops()
     writes = len(world.api_server.writes)
     assert writes >= MANY
-    world.operator_starts("--resync", "2s")
+    world.operator_starts("--resync", f"{RESYNC_SECONDS}s")
     world.mended()
     world.operator.settle(looks=MANY + 2)
     world.all_is_told()
-    read = reads_of_secrets(world)
-    world.passes(5)
-    assert (len(world.api_server.writes), reads_of_secrets(world)) == (writes, read)
+    until(lambda: reads_no_secret_for(world, RETRY_SECONDS), seconds=4 * RETRY_SECONDS)
+    assert len(world.api_server.writes) == writes
     assert world.told("nhs", "team") == 1
 
 
@@ -50,6 +53,12 @@ def hand_out_with_a_password(world: World, name: str) -> None:
     )
     password = {"name": f"{name}-password", "key": "password"}
     world.declare(name, issued, source=in_secret(f"{name}-cert", "client.p12", password))
+
+
+def reads_no_secret_for(world: World, seconds: float) -> bool:
+    before = reads_of_secrets(world)
+    world.passes(seconds)
+    return reads_of_secrets(world) == before
 
 
 def reads_of_secrets(world: World) -> int:
