@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -62,8 +63,9 @@ async def sending(
         keys = secrets or {"token": TENANT_TOKEN, "webhook": slack.webhook_url(TEAM_CHANNEL)}
         secrets = Secrets({("integration", "slack", key): value for key, value in keys.items()})
     own = own if own is not None else OwnSlack(OWN_CHANNEL, slack.token)
-    egress = EgressPolicy((slack.host,) if allowed is None else allowed)
-    async with SlackNotifier(own, api_url or slack.api_url, secrets.read, egress) as notifier:
+    api_url = api_url or slack.api_url
+    egress = EgressPolicy((slack.host, urlsplit(api_url).netloc) if allowed is None else allowed)
+    async with SlackNotifier(own, api_url, secrets.read, egress) as notifier:
         yield notifier
 
 

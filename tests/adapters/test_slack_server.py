@@ -246,9 +246,9 @@ class TestHowItRuns:
         command = [sys.executable, "-m", "tools.slack_server", "--print", "--channel", "#mine"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
             assert process.stdout is not None
-            said = [process.stdout.readline().strip() for _ in range(5)]
-            assert said[2] == "CLIENTCERT_SLACK_CHANNEL=#mine"
-            url = said[3].partition(": ")[2]
+            said = [process.stdout.readline().strip() for _ in range(6)]
+            assert said[3] == "CLIENTCERT_SLACK_CHANNEL=#mine"
+            url = said[4].partition(": ")[2]
             request = urllib.request.Request(url, b'{"text": "hello"}', {"Content-Type": "application/json"})
             urllib.request.urlopen(request).close()
             shown = [process.stdout.readline().strip() for _ in range(2)]

@@ -156,7 +156,8 @@ def test_no_endpoint_or_webhook_leads_inside(team: Team, operators: Operators, i
         certificate_policy("team", slack_webhook("inside", "inside"), slack_webhook("metadata", "metadata")),
     )
     team.hand_out("nhs", days=20, policyRef={"name": "team"})
-    with operators.running(team.namespace, settings={"CLIENTCERT_ALLOWED_HOSTS": ""}):
+    settings = ("ALLOWED_HOSTS", "SLACK_API_URL", "SLACK_TOKEN", "SLACK_CHANNEL")
+    with operators.running(team.namespace, settings={f"CLIENTCERT_{name}": "" for name in settings}):
         for name in stores:
             eventually(lambda name=name: team.condition(name, "Ready", of="CertificateStore")[1], "EndpointNotAllowed")
             eventually(lambda name=name: team.condition(name, "SourceReadable"), ("False", "EndpointNotAllowed"))
