@@ -128,3 +128,21 @@ def too_early(passages: list[Passage], seconds: float) -> list[tuple[str, float]
 
 def counted(world: World, which: Callable[[Passage], bool]) -> int:
     return sum(map(which, world.api_server.passages))
+
+
+@row(4, "the API server takes two seconds for each Event")
+def test_an_event_that_is_slower_than_all_else(world: World) -> None:
+    """What an alert and a closing message say is said once, whoever is written down first."""
+    world.api_server.delay(2, when=lambda request: "/events" in request.path)
+    world.operator_starts()
+    world.hand_out("nhs", days=14)
+    world.all_is_told()
+    world.renew("nhs")
+    world.all_is_told()
+    until(lambda: _counts(world), lambda counts: "Renewed" in counts)
+    world.passes(5)
+    assert _counts(world) == {"Expiring": 1, "Renewed": 1}
+
+
+def _counts(world: World) -> dict[str, int]:
+    return {event["reason"]: event["count"] for event in world.team.items("Event")}

@@ -119,18 +119,26 @@ class Teller:
         policy: AlertPolicy,
         due: tuple[DueNotification, ...],
     ) -> AsyncGenerator[frozenset[str], None]:
-        """Send each; yields whenever something new is worth writing down: the reasons that Events have named so far."""
+        """Send each; yields whenever something new is worth writing down.
+
+        Yields the reasons that Events have named or are about to: an Event may be slower than all else.
+        """
+        said = frozenset(
+            compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record)).reason
+            for notification in due
+            if notification.channel.type == EVENT
+        )
         tasks = {
             asyncio.create_task(self._send(record, declaration, assessment, policy, notification))
             for notification in due
         }
-        said: set[str] = set()
         try:
             while tasks:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 done, tasks = await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
-                said.update(reason for task in done if (reason := task.result()))
-                yield frozenset(said)
+                for task in done:
+                    task.result()
+                yield said
         finally:
             for task in tasks:
                 task.cancel()
@@ -142,8 +150,8 @@ class Teller:
         assessment: Assessment,
         policy: AlertPolicy,
         notification: DueNotification,
-    ) -> str:
-        """The reason that an Event has named; empty for any other channel, or when it failed."""
+    ) -> None:
+        """Send one, and remember it; or why it could not be sent."""
         channel = notification.channel
         await self._turns.next()
         try:
@@ -154,17 +162,17 @@ class Teller:
                     Reason.CHANNEL_NOT_SUPPORTED, f"this version cannot send to channels of type {channel.type}"
                 )
             if not self.may_send:
-                return ""  # it stays due, for this replica or for the one that leads next
+                return  # it stays due, for this replica or for the one that leads next
             receipt = await notifier.notify(channel, message, notification.thread_ref)
         except DeliveryError as error:
             self._failed(record, notification, error)
-            return ""
+            return
         except Exception as error:  # noqa: BLE001 - one channel's failure must never hold another back
             logger.error("%s: channel %s: unexpected %s", record.key, channel.name, where(error))  # noqa: TRY400
             self._failed(
                 record, notification, DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", worth_retry=True)
             )
-            return ""
+            return
         if pace := self._pace(record, notification):
             self._pacer.well(pace.place, pace.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
@@ -178,7 +186,6 @@ class Teller:
         )
         record.sent = {**(record.sent or {}), channel.name: told}
         record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
-        return message.reason if channel.type == EVENT else ""
 
     def _second(self) -> datetime:
         """Now, as a status can say it: what was written is told from what another has written by comparing them."""
