@@ -4,7 +4,7 @@ import gc
 import logging
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -16,11 +16,10 @@ from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason
 from clientcert.handlers.watching import build_registry
 from clientcert.health import HealthServer
-from clientcert.kube.client import KubeClient
+from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.connection import load_connection, own_namespace
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.lease import AlwaysLeads, Leads, LeaseLeadership
-from clientcert.kube.watch import SecretWatch
 from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.lifecycle.policy import Channel
 from clientcert.logs import configure_logging
@@ -37,6 +36,7 @@ from clientcert.reconcile.resync import Resync
 from clientcert.reconcile.scheduler import Scheduler
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import EVENT, Teller
+from clientcert.reconcile.watches import watch_certificates, watch_secrets
 from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
@@ -66,7 +66,132 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
 
 
 async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
-    client = KubeClient(
+    async with AsyncExitStack() as stack:
+        parts = _Parts(settings, clock, stack)
+        engine = await parts.engine()
+        supervisor = Supervisor(
+            engine,
+            parts.certificate_watches,
+            parts.secret_watches,
+            partial(build_registry, engine, parts.client),
+            parts.metrics,
+        )
+        health = HealthServer(
+            engine.store,
+            parts.metrics,
+            engine.standing,
+            lambda: supervisor.is_ready,
+            lambda: parts.leadership.is_leader,
+            x509=settings.x509_metrics,
+        )
+        await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds())
+
+
+class _Parts:
+    """Everything that there is one of, wired together. What must be closed is given to the stack."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stack = stack
+        self.metrics = Metrics()
+        self.client = _client(settings)
+        stack.push_async_callback(self.client.close)
+        self.leadership = _leadership(settings, self.client, clock)
+        self._turns = Turns()
+        self._egress = EgressPolicy(settings.allowed_hosts)
+        self._secrets = SecretReader(self._get_secret)
+        self._pacer = Pacer(wake=self._wake)
+        self.store = Store(self._wake, self._pacer.mended, _default_channel(settings))
+        self._buckets = S3Reader(
+            partial(_bucket_of, self.store), self._secrets, self._egress, settings.identity_buckets, turns=self._turns
+        )
+        stack.push_async_callback(self._buckets.close)
+        namespaces = settings.namespaces or ("",)
+        self.certificate_watches = {
+            each: watch_certificates(self.client, each, self.store, self._forget, self._turns, self._ask)
+            for each in namespaces
+        }
+        self.secret_watches = {
+            each: watch_secrets(self.client, each, self.store, self._turns, self._ask) for each in namespaces
+        }
+        self._resync = Resync(
+            self.store, self.client, self.secret_watches, self._try_again, self.leadership, clock, self.metrics
+        )
+        self._outage = ApiOutage(partial(self._resync.count, namespaces[0]), self._try_again)
+        self.client.on_outage = self._outage.begins
+
+    async def engine(self) -> Engine:
+        """The engine, once: its notifiers are opened here."""
+        reconciler = await self._reconciler()
+        self._scheduler = Scheduler(
+            reconciler.reconcile, self.store.urgency, self._clock, self.store.clock_was_set, self.metrics
+        )
+        _show(self.metrics, self.leadership, self._scheduler, self._pacer)
+        return Engine(
+            self.store,
+            self._scheduler,
+            StorePoller(self.store, self._buckets, self.client, self._clock, self.metrics),
+            self._resync,
+            self._outage,
+            self._buckets,
+            self.leadership,
+            self.client,
+            self._clock,
+        )
+
+    async def _reconciler(self) -> CertificateReconciler:
+        events = EventRecorder(self.client, self._clock)
+        slack = await self._stack.enter_async_context(_slack(self._settings, self._secrets, self._egress))
+        return CertificateReconciler(
+            self.store,
+            Observer(
+                {SecretSource: self._secrets, S3Source: self._buckets},
+                partial(_secret_text, self._secrets, Reason.PASSWORD_NOT_FOUND),
+                self._clock,
+                self.metrics,
+                self._turns,
+            ),
+            Teller(
+                {"Slack": slack, EVENT: EventNotifier(events)},
+                self.store.default_channel,
+                self._pacer,
+                self.leadership.allows,
+                self._clock,
+                self.metrics,
+                self._turns,
+            ),
+            events,
+            self.client,
+            self._clock,
+            self.metrics,
+            self._turns,
+        )
+
+    # What is made early calls what is made late: nobody calls any of it before the engine runs.
+
+    def _wake(self, key: ObjectKey) -> None:
+        self._scheduler.wake(key)
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._scheduler.forget(key)
+
+    def _ask(self, namespace: str) -> None:
+        self._resync.ask(namespace)
+
+    def _try_again(self, namespace: str = "", *, refused: bool = False) -> None:
+        self.store.try_again(namespace, refused=refused)
+        self._scheduler.try_again(refused=refused)
+
+    async def _get_secret(self, namespace: str, name: str) -> Object:
+        """No older than what the watch has told: then the API server has it in memory, and asks etcd for nothing."""
+        watch = self.secret_watches.get(namespace) or self.secret_watches[""]
+        version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
+        return await self.client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
+
+
+def _client(settings: Settings) -> KubeClient:
+    return KubeClient(
         partial(
             load_connection,
             cluster_host=settings.cluster_host,
@@ -75,21 +200,6 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
             context=settings.context,
         )
     )
-    metrics = Metrics()
-    leadership = _leadership(settings, client, clock)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(client.close)
-        engine, watches = await _engine(settings, client, leadership, clock, metrics, stack)
-        supervisor = Supervisor(engine, watches, partial(build_registry, engine, client), metrics)
-        health = HealthServer(
-            engine.store,
-            metrics,
-            engine.standing,
-            lambda: supervisor.is_ready,
-            lambda: leadership.is_leader,
-            x509=settings.x509_metrics,
-        )
-        await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds())
 
 
 def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], datetime]) -> Leads:
@@ -98,67 +208,6 @@ def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], date
     # A pod's name comes back after a restart; another process must never take itself for the holder.
     identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     return LeaseLeadership(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
-
-
-async def _engine(
-    settings: Settings,
-    client: KubeClient,
-    leadership: Leads,
-    clock: Callable[[], datetime],
-    metrics: Metrics,
-    stack: AsyncExitStack,
-) -> tuple[Engine, Mapping[str, SecretWatch]]:
-    pacer = Pacer(wake=lambda key: scheduler.wake(key))
-    store = Store(lambda key: scheduler.wake(key), pacer.mended, _default_channel(settings))
-    egress = EgressPolicy(settings.allowed_hosts)
-    secrets = SecretReader(lambda namespace, name: client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}"))
-    turns = Turns()
-    stores = S3Reader(partial(_bucket_of, store), secrets, egress, settings.identity_buckets, turns=turns)
-    stack.push_async_callback(stores.close)
-    slack = await stack.enter_async_context(_slack(settings, secrets, egress))
-    events = EventRecorder(client, clock)
-    reconciler = CertificateReconciler(
-        store,
-        Observer(
-            {SecretSource: secrets, S3Source: stores},
-            partial(_secret_text, secrets, Reason.PASSWORD_NOT_FOUND),
-            clock,
-            metrics,
-            turns,
-        ),
-        Teller(
-            {"Slack": slack, EVENT: EventNotifier(events)},
-            store.default_channel,
-            pacer,
-            leadership.allows,
-            clock,
-            metrics,
-            turns,
-        ),
-        events,
-        client,
-        clock,
-        metrics,
-        turns,
-    )
-    scheduler = Scheduler(reconciler.reconcile, store.urgency, clock, store.clock_was_set, metrics)
-    _show(metrics, leadership, scheduler, pacer)
-    poller = StorePoller(store, stores, client, clock, metrics)
-    watches = {
-        namespace: SecretWatch(
-            client, namespace, store.secret_changed, store.secrets_wanted, lambda returned: resync.ask(returned)
-        )
-        for namespace in settings.namespaces or ("",)
-    }
-
-    def try_again(namespace: str = "", *, refused: bool = False) -> None:
-        store.try_again(namespace, refused=refused)
-        scheduler.try_again(refused=refused)
-
-    resync = Resync(store, client, watches, try_again, leadership, clock, metrics)
-    outage = ApiOutage(partial(resync.count, next(iter(watches))), try_again)
-    client.on_outage = outage.begins
-    return Engine(store, scheduler, poller, resync, outage, stores, leadership, client, clock), watches
 
 
 def _slack(settings: Settings, secrets: SecretReader, egress: EgressPolicy) -> SlackNotifier:

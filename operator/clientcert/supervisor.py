@@ -13,7 +13,7 @@ import kopf
 
 from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf_settings
 from clientcert.health import HealthServer
-from clientcert.kube.watch import SecretWatch
+from clientcert.kube.watch import Watch
 from clientcert.metrics import Metrics
 from clientcert.reconcile.engine import Engine
 
@@ -36,13 +36,15 @@ class Supervisor:
     def __init__(
         self,
         engine: Engine,
-        watches: Mapping[str, SecretWatch],
+        certificates: Mapping[str, Watch],
+        secrets: Mapping[str, Watch],
         new_registry: Callable[[], kopf.OperatorRegistry],
         metrics: Metrics,
     ) -> None:
-        """`watches` has one for each namespace that is served; an empty name alone: all."""
+        """Of ClientCertificates and of Secrets, a watch for each namespace that is served; an empty name alone: all."""
         self._engine = engine
-        self._watches = watches
+        self._certificates = certificates
+        self._secrets = secrets
         self._new_registry = new_registry
         self._metrics = metrics
         self._kopf_up: set[str] = set()
@@ -54,9 +56,13 @@ class Supervisor:
 
         A namespace whose rights were taken is told of by its metric: it keeps the others from nothing.
         """
-        served = set(self._watches) - self._engine.resync.refused
-        established = all(self._watches[namespace].established.is_set() for namespace in served)
-        return bool(served) and served <= self._kopf_up and established and self._engine.caught_up
+        served = set(self._secrets) - self._engine.resync.refused
+        established = all(
+            watches[namespace].established.is_set()
+            for watches in (self._certificates, self._secrets)
+            for namespace in served
+        )
+        return bool(served) and served <= self._kopf_up and established
 
     async def run(self, health: HealthServer, host: str, port: int, resync_seconds: float) -> None:
         """Until SIGTERM or SIGINT. Raises what ended any part for good: without one of them the rest is no operator."""
@@ -66,13 +72,13 @@ class Supervisor:
             stack.push_async_callback(self._engine.leadership.release)
             tasks = [
                 asyncio.create_task(self._engine.leadership.run(), name="lease"),
-                asyncio.create_task(self._engine.run(self._watches, resync_seconds), name="engine"),
+                asyncio.create_task(self._engine.run(self._secrets, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
                 asyncio.create_task(self._keep_records_from_collection(), name="records"),
-                *(asyncio.create_task(watch.run(), name="secrets") for watch in self._watches.values()),
                 *(
-                    asyncio.create_task(self._keep_kopf(namespace), name=f"kopf {namespace}")
-                    for namespace in self._watches
+                    asyncio.create_task(part(namespace), name=f"{part.__name__} {namespace}")
+                    for part in (self._watch_secrets, self._watch_certificates, self._keep_kopf)
+                    for namespace in self._secrets
                 ),
             ]
             self._listen_for_signals()
@@ -93,6 +99,13 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch_secrets(self, namespace: str) -> None:
+        await self._secrets[namespace].run()
+
+    async def _watch_certificates(self, namespace: str) -> None:
+        await self._engine.resync.primed(namespace)
+        await self._certificates[namespace].run()
 
     async def _keep_kopf(self, namespace: str) -> None:
         """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""

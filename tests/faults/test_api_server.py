@@ -30,7 +30,7 @@ def test_the_api_server_is_away_for_seconds(world: World) -> None:
         assert world.told(name, "team") == 2
 
 
-@row(2, "410 in the watches of kopf and of Secrets; 410 on a continue token")
+@row(2, "410 in the watches of every kind and of Secrets; 410 on a continue token")
 def test_what_is_too_old_is_listed_again(world: World) -> None:
     """The process stays; what changed is seen through the new list; nothing is told again."""
     for name in ("nhs", "moj", "dwp"):

@@ -13,23 +13,23 @@ from tests.faults.proxy import watches
 from tests.faults.scenario import World, row
 from tools.slack_server import Fault
 
-CERTIFICATES = "/clientcertificates"
+OURS = "/apis/clientcert.dev/"
 LONGEST_STOP_SECONDS = 12.0
 """Ten for what is under way, and what it takes to close the rest."""
 
 
-def watches_of_certificates(request: web.Request) -> bool:
-    return watches(request) and CERTIFICATES in request.path
+def watches_of_ours(request: web.Request) -> bool:
+    return watches(request) and OURS in request.path
 
 
-@row(2, "the watch is refused until kopf ends; objects are made, deleted, and made anew meanwhile")
+@row(2, "the watches of our kinds are refused until kopf ends; objects are made, deleted, and made anew meanwhile")
 def test_what_happens_while_kopf_is_away(world: World) -> None:
     """kopf is started again inside the process, with all that is known; what it missed is found by comparing."""
     for name in ("stays", "goes", "comes-back"):
         world.hand_out(name, days=14)
     operator = world.operator_starts()
     world.all_is_told()
-    world.api_server.answer(410, when=watches_of_certificates)
+    world.api_server.answer(410, when=watches_of_ours)
     world.api_server.end_watches()
     until(lambda: "are started again" in operator.process.log_text())
     for name in ("goes", "comes-back"):

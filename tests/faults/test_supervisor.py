@@ -48,7 +48,9 @@ def health_server(standing: Callable[[], float] = lambda: 0.0) -> HealthServer:
     return HealthServer(Store(lambda _: None), Metrics(), standing, lambda: True, lambda: True, x509=False)
 
 
-def supervisor(*, lease: Run = never, engine: Run = never, watch: Run = never) -> Supervisor:
+def supervisor(
+    *, lease: Run = never, engine: Run = never, certificates: Run = never, secrets: Run = never
+) -> Supervisor:
     """One whose parts do that; kopf waits for the engine, and is never started."""
     leadership: Any = AlwaysLeads()
     leadership.run = lease
@@ -57,18 +59,17 @@ def supervisor(*, lease: Run = never, engine: Run = never, watch: Run = never) -
         run=lambda *_: engine(),
         take_over=lambda _: never(),
         scheduler=Scheduler(_nothing_due, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics()),
-        resync=SimpleNamespace(refused=set()),
-        caught_up=False,
+        resync=SimpleNamespace(refused=set(), primed=lambda _: nothing()),
     )
-    watch_part: Any = SimpleNamespace(run=watch, established=asyncio.Event())
-    return Supervisor(engine_part, {"": watch_part}, kopf.OperatorRegistry, Metrics())
+    parts: Any = [SimpleNamespace(run=run, established=asyncio.Event()) for run in (certificates, secrets)]
+    return Supervisor(engine_part, {"": parts[0]}, {"": parts[1]}, kopf.OperatorRegistry, Metrics())
 
 
 async def _nothing_due(_: ObjectKey) -> None:
     return None
 
 
-@pytest.mark.parametrize("part", ["lease", "engine", "watch"])
+@pytest.mark.parametrize("part", ["lease", "engine", "certificates", "secrets"])
 @pytest.mark.parametrize(
     ("how", "error"), [(ends, RuntimeError), (fails, OSError), (is_cancelled, asyncio.CancelledError)]
 )

@@ -36,7 +36,7 @@ CERTIFICATE_STORE = Kind("CertificateStore", "certificatestores")
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: metav1.Time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def micro_timestamp(moment: datetime) -> str:

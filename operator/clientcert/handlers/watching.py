@@ -1,10 +1,10 @@
-"""The kopf handlers. Each takes over what the API server said and returns: nothing is decided here."""
+"""The kopf handlers, for the kinds that are few. Each takes over what the API server said: nothing is decided here."""
 
 from typing import Any
 
 import kopf
 
-from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, GROUP, VERSION
+from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, GROUP, VERSION
 from clientcert.errors import SettingsError
 from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers
 from clientcert.kube.client import KubeClient
@@ -28,13 +28,6 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
             return _connection_info(await client.login())
         except SettingsError as error:
             raise kopf.TemporaryError(error.message, delay=LOGIN_RETRY_SECONDS) from error
-
-    @kopf.on.event(GROUP, VERSION, CLIENT_CERTIFICATE.plural, registry=registry)
-    async def certificate(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            engine.certificate_deleted(_key(event), event["object"]["metadata"]["uid"])
-        else:
-            engine.certificate_seen(dict(event["object"]))
 
     @kopf.on.event(GROUP, VERSION, CERTIFICATE_POLICY.plural, registry=registry)
     async def policy(event: kopf.RawEvent, **_: Any) -> None:

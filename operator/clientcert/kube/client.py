@@ -16,9 +16,12 @@ from clientcert.kube.connection import Connection
 
 Object = dict[str, Any]
 
+_JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE_SIZE = 500
+PAGE_SIZE = 100
+"""What is parsed in one go should not hold up the loop for long."""
+METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
 CONNECTIONS = 32
 _LONGEST_LINE = 4 * 1024 * 1024
@@ -59,17 +62,21 @@ class KubeClient:
 
     async def create(self, path: str, content: Object) -> Object:
         """A new object in the collection at `path`; Reason.CONFLICT when the name is taken."""
-        return await self._call("POST", path, content, "application/json")
+        return await self._call("POST", path, content, _JSON)
 
     async def merge_patch(self, path: str, content: Object) -> Object:
-        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on."""
-        return await self._call("PATCH", path, content, "application/merge-patch+json")
+        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on.
+
+        Returns what the object's metadata are then.
+        """
+        return await self._call("PATCH", path, content, "application/merge-patch+json", accept=METADATA_ONLY)
 
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
         """The lists of one paged LIST; the last one's resourceVersion is where to watch from."""
-        token, accept = "", METADATA_ONLY_LIST if metadata_only else "application/json"
+        token, accept = "", METADATA_ONLY_LIST if metadata_only else _JSON
         while True:
-            query = {"limit": str(PAGE_SIZE), **({"continue": token} if token else {})}
+            limit = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
+            query = {"limit": str(limit), **({"continue": token} if token else {})}
             page = await self._call("GET", path, query=query, accept=accept)
             page["items"] = page["items"] or []  # an empty list of metadata comes as null
             yield page
@@ -77,8 +84,10 @@ class KubeClient:
             if not token:
                 return
 
-    async def watch(self, path: str, resource_version: str, inactivity_seconds: float) -> AsyncIterator[Object]:
-        """The metadata of what changes, as watch events, until the server or the silence ends it.
+    async def watch(
+        self, path: str, resource_version: str, inactivity_seconds: float, *, metadata_only: bool = False
+    ) -> AsyncIterator[Object]:
+        """What changes, as watch events, until the server or the silence ends it.
 
         A watch that says nothing for `inactivity_seconds`, not even a bookmark, is taken for dead.
         """
@@ -89,7 +98,7 @@ class KubeClient:
             async with session.get(
                 self._base + path,
                 params=query,
-                headers=self._headers(METADATA_ONLY),
+                headers=self._headers(METADATA_ONLY if metadata_only else _JSON),
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
@@ -113,7 +122,7 @@ class KubeClient:
         content_type: str = "",
         *,
         query: Mapping[str, str] | None = None,
-        accept: str = "application/json",
+        accept: str = _JSON,
     ) -> Object:
         """A call that the API server has asked to make later fails at once, whoever makes it."""
         self._check_rest(method, path)

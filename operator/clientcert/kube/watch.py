@@ -1,14 +1,16 @@
-"""Watches the metadata of Secrets: which one changed, never what is in it.
+"""Lists a collection and watches it on, for as long as the process lives.
 
-With whole Secrets, a hundred unrelated ones of 1 MiB cost 600 MB and stall the loop for a second (design section 5).
+Of Secrets only the metadata: with whole ones, a hundred unrelated of 1 MiB cost 600 MB and stall the loop for a second
+(design section 5). ClientCertificates whole; why not by kopf, docs/decisions/watches.md says.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
+from clientcert.turns import Turns
 
 INACTIVITY_SECONDS = 70.0
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -19,26 +21,39 @@ _GONE = 410
 
 logger = logging.getLogger(__name__)
 
-OnChange = Callable[[str, str, str], None]
-"""Called with namespace, name and resourceVersion; the version is empty when the Secret is gone."""
-Wanted = Callable[[str], Iterable[tuple[str, str]]]
-"""Namespace and name of the Secrets that matter in one namespace, or in all."""
+Keys = set[tuple[str, str]]
+"""Namespaces and names."""
 
 
-class SecretWatch:
-    """One list-and-watch of the Secrets in one namespace, or in all (`namespace` empty)."""
+class Watch:
+    """One list-and-watch of what is at `path`. Who is told is told in the order of the API server's versions."""
 
     def __init__(
-        self, client: KubeClient, namespace: str, on_change: OnChange, wanted: Wanted, on_return: Callable[[str], None]
+        self,
+        client: KubeClient,
+        path: str,
+        turns: Turns,
+        *,
+        on_change: Callable[[Object, bool], None],
+        on_list: Callable[[Keys], None] = lambda _: None,
+        on_return: Callable[[], None] = lambda: None,
+        metadata_only: bool = False,
     ) -> None:
-        """`on_return` is called with the namespace when the watch is there again after it was away."""
+        """`on_change` is called with an object as it is now, or as it was last, and whether it is gone.
+
+        `on_list` with all that are there, after each was told of; `on_return` when the watch is there again after it
+        was away: what vanished meanwhile nobody has told.
+        """
         self._client = client
-        self._namespace = namespace
-        self._path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+        self._path = path
+        self._turns = turns
         self._on_change = on_change
-        self._wanted = wanted
+        self._on_list = on_list
         self._on_return = on_return
+        self._metadata_only = metadata_only
         self.established = asyncio.Event()
+        self.version = ""
+        """The resourceVersion of the last that was told; empty until a list was."""
 
     async def run(self) -> None:
         """Go on until cancelled.
@@ -50,16 +65,16 @@ class SecretWatch:
         while True:
             began = None
             try:
-                version = await self.compare()
+                self.version = await self.compare()
                 if failures:
-                    self._on_return(self._namespace)
+                    self._on_return()
                 self.established.set()
                 began = loop.time()
-                await self._follow(version)
+                await self._follow()
             except KubeError as error:
                 self.established.clear()
                 if error.status != _GONE:
-                    logger.warning("Secrets cannot be watched at %s: %s", self._path, error.message)
+                    logger.warning("%s cannot be watched: %s", self._path, error.message)
                 if began is not None and loop.time() - began > _LIVED_SECONDS:
                     failures = 0
                 delays = _BACKOFF_SECONDS if began is None else _WATCH_BACKOFF_SECONDS
@@ -68,30 +83,28 @@ class SecretWatch:
                 await asyncio.sleep(delay)
 
     async def compare(self) -> str:
-        """Tell of each Secret as it is now, and of those that matter and are not there. Returns where to watch from."""
+        """Tell of each object as it is now. Returns the version to watch from; raises KubeError."""
         version, present = "", set()
-        async for page in self._client.pages(self._path, metadata_only=True):
+        async for page in self._client.pages(self._path, metadata_only=self._metadata_only):
             version = page["metadata"]["resourceVersion"]
             for item in page["items"]:
+                await self._turns.next()
                 present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
-                self._changed(item)
-            await asyncio.sleep(0)  # a page is parsed in one go; others may run between two
-        for namespace, name in set(self._wanted(self._namespace)) - present:
-            self._on_change(namespace, name, "")
+                self._on_change(item, False)
+        self._on_list(present)
         return version
 
-    async def _follow(self, version: str) -> None:
-        """Watch on from a version for as long as nothing fails: whoever was away lists again."""
+    async def _follow(self) -> None:
+        """Watch on for as long as nothing fails: whoever was away lists again."""
         while True:
-            async for event in self._client.watch(self._path, version, INACTIVITY_SECONDS):
+            async for event in self._client.watch(
+                self._path, self.version, INACTIVITY_SECONDS, metadata_only=self._metadata_only
+            ):
                 if event["type"] == "ERROR":
                     code = int(event["object"].get("code") or _GONE)
                     raise KubeError(Reason.API_UNAVAILABLE, "the watch ended with an error", status=code)
-                version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
-                    self._changed(event["object"], gone=event["type"] == "DELETED")
+                    await self._turns.next()
+                    self._on_change(event["object"], event["type"] == "DELETED")
+                self.version = event["object"]["metadata"]["resourceVersion"]
             await asyncio.sleep(_BACKOFF_SECONDS[0])
-
-    def _changed(self, item: Object, *, gone: bool = False) -> None:
-        metadata = item["metadata"]
-        self._on_change(metadata["namespace"], metadata["name"], "" if gone else metadata["resourceVersion"])

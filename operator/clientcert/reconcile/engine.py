@@ -46,9 +46,6 @@ class Engine:
         self._client = client
         self._clock = clock
         self._is_beginning = False
-        self._expected: dict[str, int] = {}
-        """How many ClientCertificates each namespace had when its policies and stores were taken over."""
-        self._has_caught_up = False
 
     async def run(self, namespaces: Iterable[str], resync_seconds: float) -> None:
         """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
@@ -69,7 +66,7 @@ class Engine:
 
     async def take_over(self, namespace: str) -> None:
         """Wait until a namespace's policies and stores are known: its certificates may be judged from then on."""
-        self._expected[namespace] = await self.resync.prime(namespace)
+        await self.resync.prime(namespace)
 
     async def _work_while_leading(self) -> None:
         """Everything is judged anew at the beginning of a term, and as it is now: another may have led meanwhile."""
@@ -99,26 +96,6 @@ class Engine:
     async def repair(self, namespace: str) -> None:
         """Compare all keys of a namespace, until that has succeeded: its watches were away."""
         await self.resync.repair(namespace)
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the watch has once brought every ClientCertificate that was there at the start."""
-        if not self._has_caught_up:
-            here = len(self.store.certificates) >= sum(self._expected.values())
-            self._has_caught_up = here or self.resync.compared >= set(self._expected)
-        return self._has_caught_up
-
-    def certificate_seen(self, body: Body) -> None:
-        """A ClientCertificate is there, or has changed."""
-        self.store.upsert_certificate(body)
-
-    def certificate_deleted(self, key: ObjectKey, uid: str) -> None:
-        """A ClientCertificate is gone; another of its name may be there already."""
-        namespace = key.namespace if key.namespace in self._expected else ""
-        if self._expected.get(namespace):
-            self._expected[namespace] -= 1
-        if self.store.remove_certificate(key, uid):
-            self.scheduler.forget(key)
 
     async def policy_seen(self, body: Body) -> None:
         """A CertificatePolicy is there, or has changed."""

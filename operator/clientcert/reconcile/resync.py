@@ -15,7 +15,7 @@ from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_C
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.lease import Leads
-from clientcert.kube.watch import SecretWatch
+from clientcert.kube.watch import Watch
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
 from clientcert.reconcile.policies import write_policy_status
@@ -44,52 +44,53 @@ class Resync:
         self,
         store: Store,
         client: KubeClient,
-        watches: Mapping[str, SecretWatch],
+        secrets: Mapping[str, Watch],
         try_again: "TryAgain",
         leadership: Leads,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
-        """`watches` has one for each namespace that is served; an empty name alone: all.
+        """`secrets` has a watch for each namespace that is served; an empty name alone: all.
 
         `try_again` is called with a namespace whose lists had failed, or were `refused`, when they are answered again.
         """
         self._store = store
         self._try_again = try_again
         self._client = client
-        self._watches = watches
+        self._watches = secrets
         self._leadership = leadership
         self._clock = clock
         self._metrics = metrics
-        self._primed = {namespace: asyncio.Event() for namespace in watches}
-        self._asked = {namespace: asyncio.Event() for namespace in watches}
+        self._primed = {namespace: asyncio.Event() for namespace in secrets}
+        self._asked = {namespace: asyncio.Event() for namespace in secrets}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         """On the loop's clock: so long the API server has asked to wait."""
-        self.compared: set[str] = set()
-        """The namespaces of which all was known at some time since the start."""
         self.refused: set[str] = set()
         """The namespaces whose objects or Secrets the operator may not list just now."""
 
-    async def prime(self, namespace: str) -> int:
+    async def prime(self, namespace: str) -> None:
         """Take over all policies and stores, so that no certificate is judged without them.
 
-        Waits for the CRDs if they are not there yet. Returns how many ClientCertificates there are.
+        Waits for the CRDs if they are not there yet.
         """
         while True:
             try:
                 await self._policies_and_stores(namespace)
-                count = await self.count(namespace)
             except KubeError as error:
                 await asyncio.sleep(self._failed(namespace, error))
             else:
                 self._answered(namespace)
                 self._primed[namespace].set()
-                return count
+                return
+
+    async def primed(self, namespace: str) -> None:
+        """Wait until that was done."""
+        await self._primed[namespace].wait()
 
     async def run(self, namespace: str, every_seconds: float) -> None:
         """Compare for ever; sooner than usual when asked to, or after a comparison that failed."""
-        await self._primed[namespace].wait()
+        await self.primed(namespace)
         delay = every_seconds
         while True:
             with suppress(TimeoutError):
@@ -140,7 +141,6 @@ class Resync:
             await self._secrets(namespace)
         except KubeError as error:
             return self._failed(namespace, error)
-        self.compared.add(namespace)
         self._answered(namespace)
         return None
 
