@@ -15,16 +15,28 @@ from clientcert.api.client_certificate import secret_key_ref
 from clientcert.lifecycle.policy import (
     DEFAULT_MESSAGE,
     EVENTS_CHANNEL,
+    Address,
     AlertPolicy,
     Channel,
+    ContactPolicy,
+    EmailAddress,
     Schedule,
     SendAt,
     SlackAddress,
+    UrlAddress,
 )
 
 DEFAULT_CHANNEL = "operator/slack"
 """The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""
 MESSAGE_FIELDS = frozenset({"name", "environment", "duration", "date", "serialNumber", "owner"})
+_FIELDS = {
+    "Slack": "slack",
+    "Email": "email",
+    "Webhook": "webhook",
+    "Alertmanager": "alertmanager",
+    "Apprise": "apprise",
+}
+"""Types of channels, and the field that belongs to each."""
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _MOST_DAYS = 3650
 _LONGEST_PROBLEM = 300
@@ -58,14 +70,15 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     problems: list[str] = []
     channels = tuple(_channel(entry, alerts, problems) for entry in alerts.get("channels") or ())
     if not channels and fallback is not None:
-        channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.slack),)
+        channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.address),)
     # An Event is a record for machines and for `kubectl describe`: nobody is woken by it, so it waits for no hour.
     events = Channel(EVENTS_CHANNEL, "Event", _schedule({**alerts, "sendAt": None}, {}, []))
     every = (*channels, events)
     return AlertPolicy(
         channels=every,
-        message=_message(_text(alerts.get("message")) or DEFAULT_MESSAGE, problems),
+        message=_template(_text(alerts.get("message")), "message", problems) or DEFAULT_MESSAGE,
         runbook_url=_text(alerts.get("runbookURL")),
+        contacts=_contacts(spec.get("contacts") or {}),
         start_days_before=max(channel.schedule.start_days_before for channel in every),
         problems=tuple(dict.fromkeys(problems)),
         not_acted_on=tuple(
@@ -77,15 +90,40 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
 
 
 def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
-    name, kind, slack = _text(entry["name"]), _text(entry["type"]), entry.get("slack") or {}
-    if kind != "Slack":
+    name, kind = _text(entry["name"]), _text(entry["type"])
+    address = _address(kind, entry.get(_FIELDS[kind]) or {}, problems) if kind in _FIELDS else None
+    if address is None:
         problems.append(f"channel {name}: this version cannot send to channels of type {kind}")
-    address = SlackAddress(
-        channel=_text(slack.get("channel")),
-        token_ref=secret_key_ref(slack.get("tokenSecretRef")),
-        webhook_ref=secret_key_ref(slack.get("webhookURLSecretRef")),
+    return Channel(name, kind, _schedule(alerts, entry, problems), address)
+
+
+def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Address:
+    if kind == "Slack":
+        return SlackAddress(
+            channel=_text(entry.get("channel")),
+            token_ref=secret_key_ref(entry.get("tokenSecretRef")),
+            webhook_ref=secret_key_ref(entry.get("webhookURLSecretRef")),
+        )
+    if kind == "Email":
+        return EmailAddress(
+            sender=_text(entry.get("sender")),
+            system=_text(entry.get("system")),
+            reply_to=_text(entry.get("replyTo")),
+            subject=_template(_text(entry.get("subject")), "email.subject", problems),
+            body=_template(_text(entry.get("body")), "email.body", problems),
+        )
+    url = secret_key_ref(entry.get("urlSecretRef"))
+    if url is None:
+        raise KeyError("urlSecretRef")
+    return UrlAddress(url, secret_key_ref(entry.get("signingSecretRef")))
+
+
+def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
+    return ContactPolicy(
+        directory=_text((entry.get("directoryRef") or {}).get("name")),
+        internal_environments=frozenset(map(_text, entry.get("internalEnvironments") or ())),
+        slack_token_ref=secret_key_ref(entry.get("slackTokenSecretRef")),
     )
-    return Channel(name, kind, _schedule(alerts, entry, problems), address if kind == "Slack" else None)
 
 
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
@@ -137,9 +175,10 @@ def _timezone(name: str, problems: list[str]) -> tzinfo:
         return UTC
 
 
-def _message(template: str, problems: list[str]) -> str:
+def _template(template: str, where: str, problems: list[str]) -> str:
+    """The template; empty, which is the default, where it names a field that does not exist."""
     unknown = sorted(set(_FIELD.findall(template)) - MESSAGE_FIELDS)
     if unknown:
-        problems.append(f"spec.alerts.message: there is no field {{{unknown[0]}}}; the default message is used")
-        return DEFAULT_MESSAGE
+        problems.append(f"spec.alerts.{where}: there is no field {{{unknown[0]}}}; the default is used")
+        return ""
     return template

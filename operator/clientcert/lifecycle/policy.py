@@ -45,14 +45,54 @@ class SlackAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailAddress:
+    """To the consumer's contact: by mail, or by a direct message in Slack where the contact is a user there."""
+
+    sender: str = ""
+    """Who signs: a person or a team; empty: the team that the certificate names as its owner."""
+    system: str = ""
+    """What the certificate gives access to, e.g. "Integration API"; empty: "our system"."""
+    reply_to: str = ""
+    """One plain address; empty: answers go to the operator's own From address."""
+    subject: str = ""
+    """A template with the fields of `message`; empty: the default one."""
+    body: str = ""
+    """The same, in paragraphs; empty: the default letter, which says every step."""
+
+
+@dataclass(frozen=True, slots=True)
+class UrlAddress:
+    """A URL that is called: of a webhook, of an Alertmanager, or as Apprise writes it. It may be a secret itself."""
+
+    url_ref: SecretKeyRef
+    signing_ref: SecretKeyRef | None = None
+    """Of a webhook: what calls are signed with, as Standard Webhooks does."""
+
+
+Address = SlackAddress | EmailAddress | UrlAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One place that alerts go to."""
 
     name: str
     type: str
-    """`Slack`, or `Event`; any other is a type that this version cannot serve, and says so when it is due."""
+    """`Slack`, `Email`, `Webhook`, `Alertmanager`, `Apprise` or `Event`; any other says so when it is due."""
     schedule: Schedule
-    slack: SlackAddress | None = None
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPolicy:
+    """How the contact behind a consumer is found."""
+
+    directory: str = ""
+    """The ConfigMap with the client list; empty: there is none."""
+    internal_environments: frozenset[str] = frozenset()
+    """Where the contact is a user of our own Slack."""
+    slack_token_ref: SecretKeyRef | None = None
+    """With which users are looked up and written to; None: the operator's own, where its settings allow that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +103,7 @@ class AlertPolicy:
     """Never empty: Kubernetes Events at the least."""
     message: str = DEFAULT_MESSAGE
     runbook_url: str = ""
+    contacts: ContactPolicy = ContactPolicy()
     start_days_before: int = 30
     """From here on the certificate counts as expiring soon: the earliest start of all channels."""
     problems: tuple[str, ...] = field(default=())

@@ -1,6 +1,7 @@
 """Turns an assessment into words, in one place: what every channel says is made here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment
@@ -11,6 +12,31 @@ from clientcert.notifiers.sentences import Situation, say
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
 
 LONGEST_URL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The same for machines: values as they are, without anybody's name or address."""
+
+    time: datetime
+    """Of the assessment, in UTC."""
+    consumer: str
+    environment: str
+    owner: str
+    profile: str
+    phase: str
+    days_remaining: int | None
+    """Rounded down, as in the status; None when no certificate was ever read."""
+    not_before: datetime | None
+    not_after: datetime | None
+    serial_number: str
+    fingerprint_sha256: str
+    """Both in lower-case hex; empty when none was ever read."""
+    channel: str
+    stage: int | None
+    """Days before notAfter; None for a closing message."""
+    replaced_fingerprint: str
+    """In a closing message: of the certificate that the channel was alerted about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +62,7 @@ class Message:
     """http or https; empty if there is none that could be followed."""
     object_key: ObjectKey
     object_uid: str
+    about: About
 
 
 def compose(
@@ -60,6 +87,29 @@ def compose(
         runbook_url=_link(policy.runbook_url),
         object_key=key,
         object_uid=uid,
+        about=_about_it(declaration, assessment, notification, recorded),
+    )
+
+
+def _about_it(
+    declaration: Declaration, assessment: Assessment, notification: DueNotification, recorded: Recorded
+) -> About:
+    accepted, record = assessment.accepted, recorded.channel(notification.channel.name)
+    return About(
+        time=assessment.now,
+        consumer=declaration.consumer,
+        environment=declaration.environment,
+        owner=declaration.owner,
+        profile=declaration.profile,
+        phase=assessment.phase.value,
+        days_remaining=assessment.days_remaining,
+        not_before=accepted.not_before if accepted else None,
+        not_after=accepted.not_after if accepted else None,
+        serial_number=accepted.serial_number if accepted else "",
+        fingerprint_sha256=assessment.fingerprint,
+        channel=notification.channel.name,
+        stage=notification.stage,
+        replaced_fingerprint=record.fingerprint_sha256 if record and notification.kind is MessageKind.CLOSING else "",
     )
 
 

@@ -119,7 +119,7 @@ class SlackNotifier:
         """As the protocol says. Every message starts its own thread: a reply in an old one is read by nobody."""
         try:
             async with asyncio.timeout(ALERT_SECONDS):
-                destination = await self._destination(message.object_key.namespace, channel.slack or SlackAddress())
+                destination = await self._destination(message.object_key.namespace, _address(channel))
                 receipt = await self._send_alert(destination, message)
         except TimeoutError:
             raise _no_answer() from None
@@ -131,7 +131,7 @@ class SlackNotifier:
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
-        address = channel.slack or SlackAddress()
+        address = _address(channel)
         mine = address.token_ref is None and address.webhook_ref is None
         threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
         place = ("Slack", _plain_name(self._own.channel)) if mine else ("Slack", namespace, address)
@@ -249,6 +249,10 @@ class SlackNotifier:
         if session is None or session.closed:  # the SDK would make one of its own
             raise RuntimeError("a SlackNotifier sends only within its `async with` block")
         return session
+
+
+def _address(channel: Channel) -> SlackAddress:
+    return channel.address if isinstance(channel.address, SlackAddress) else SlackAddress()
 
 
 def _check_tls(setting: str, url: str, egress: EgressPolicy) -> None:

@@ -5,8 +5,8 @@ A reference never leaves its namespace.
 
 from dataclasses import dataclass, field
 
-from clientcert.lifecycle.declaration import ObjectKey, S3Source
-from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.declaration import ObjectKey, S3Source, SecretKeyRef
+from clientcert.lifecycle.policy import AlertPolicy, SlackAddress, UrlAddress
 from clientcert.reconcile.records import CertificateRecord
 
 _Reference = tuple[str, str, str]
@@ -73,8 +73,13 @@ class References:
 
 def secrets_of(policy: AlertPolicy) -> frozenset[str]:
     """The names of the Secrets with tokens and webhooks that its channels need."""
-    addresses = [channel.slack for channel in policy.channels if channel.slack]
-    references = [ref for address in addresses for ref in (address.token_ref, address.webhook_ref)]
+    references: list[SecretKeyRef | None] = [policy.contacts.slack_token_ref]
+    for channel in policy.channels:
+        match channel.address:
+            case SlackAddress() as slack:
+                references += [slack.token_ref, slack.webhook_ref]
+            case UrlAddress() as called:
+                references += [called.url_ref, called.signing_ref]
     return frozenset(ref.name for ref in references if ref)
 
 

@@ -237,4 +237,4 @@ def _refuses(failure: Failure | None) -> bool:
 
 
 def _same_place(one: Channel, other: Channel) -> bool:
-    return one.type == other.type and one.slack == other.slack
+    return one.type == other.type and one.address == other.address

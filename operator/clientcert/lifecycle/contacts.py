@@ -1,0 +1,123 @@
+"""Who is behind a consumer, and is written to: from what was declared and what the client list says.
+
+The order is that of the procedure (docs/contacts.md): internal users and development environments by Slack; external
+clients by the technical contact's e-mail; where only a business contact is known, that one is asked for a technical.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from clientcert.lifecycle.declaration import Contact, Declaration, Person
+from clientcert.lifecycle.policy import ContactPolicy
+
+
+class Role(StrEnum):
+    """As what somebody is written to."""
+
+    TECHNICAL = "technical contact"
+    BUSINESS = "business contact"
+    REQUESTER = "requester"
+    SLACK = "Slack user"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One person. Address and name are personal: never in a log, a status, a metric or an error."""
+
+    role: Role
+    address: str = field(repr=False)
+    """An e-mail address; of a Slack user, the member ID."""
+    name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """What the client list says of one consumer."""
+
+    technical: Person | None = None
+    business: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlackQuestion:
+    """Which user is to be looked up, by the first of these that is there."""
+
+    member_id: str = ""
+    email: str = field(default="", repr=False)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Who is told, in order: the next one where the one before cannot be reached. Nobody when it is not `resolved`."""
+
+    reason: str
+    message: str
+    """Roles, and what to do; no names."""
+    recipients: tuple[Recipient, ...] = ()
+
+    @property
+    def resolved(self) -> bool:
+        """Whether there is somebody."""
+        return bool(self.recipients)
+
+
+Directory = Mapping[str, DirectoryEntry]
+"""The client list, by consumer."""
+
+
+def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQuestion | None:
+    """Whom to look for in Slack; None where the contact is not to be found there."""
+    contact = declaration.contact
+    internal = declaration.environment in policy.internal_environments or "Slack" in contact.lookup
+    named = bool(contact.slack_member_id or contact.slack_email)
+    if not internal and not (named and not _people(contact)):
+        return None
+    return SlackQuestion(contact.slack_member_id, contact.slack_email, declaration.consumer)
+
+
+def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Directory | None) -> Resolution:
+    """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
+    contact = declaration.contact
+    if declaration.profile == "Host" and contact.requester is not None:
+        return _told("Requester", "spec.contact", (_recipient(Role.REQUESTER, contact.requester),))
+    entry = (directory or {}).get(declaration.consumer, DirectoryEntry())
+    found = [
+        (Role.TECHNICAL, contact.technical, "spec.contact"),
+        (Role.TECHNICAL, entry.technical, "the client list"),
+        (Role.BUSINESS, contact.business, "spec.contact"),
+        (Role.BUSINESS, entry.business, "the client list"),
+    ]
+    known = [(role, person, where) for role, person, where in found if person is not None and person.email]
+    if known:
+        role, _, where = known[0]
+        reason = "TechnicalContact" if role is Role.TECHNICAL else "BusinessContact"
+        return _told(reason, where, tuple(_recipient(role, person) for role, person, _ in known))
+    if directory is None:
+        return Resolution(
+            "DirectoryNotFound",
+            f"the client list, ConfigMap {policy.directory}, cannot be read: create it, or correct"
+            " spec.contacts.directoryRef of the CertificatePolicy",
+        )
+    if policy.directory:
+        return Resolution(
+            "NotInDirectory",
+            f"the client list, ConfigMap {policy.directory}, has no e-mail address for the consumer: add one with"
+            " `clientcert contact set`, or to spec.contact",
+        )
+    return Resolution("NoContact", "no e-mail address is known: add spec.contact.technical, or a client list")
+
+
+def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:
+    once = {recipient.address: recipient for recipient in reversed(recipients)}
+    recipients = tuple(recipient for recipient in recipients if once[recipient.address] is recipient)
+    return Resolution(reason, f"the {recipients[0].role} is written to, as {where} says", recipients)
+
+
+def _recipient(role: Role, person: Person) -> Recipient:
+    return Recipient(role, person.email, person.name)
+
+
+def _people(contact: Contact) -> bool:
+    return any(person is not None and person.email for person in (contact.technical, contact.business))
