@@ -1,0 +1,258 @@
+"""The client list: what its keys and values may hold, what is left out of it, and that no problem tells an address."""
+
+import hashlib
+import re
+import time as stopwatch
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clientcert.api.directory import (
+    LARGEST_VALUE,
+    LONGEST_NOTE,
+    MOST_KEYS,
+    Listing,
+    directory_key,
+    is_one_line,
+    is_plain_address,
+    key_of,
+    parse_directory,
+    parse_listing,
+    render_listing,
+)
+from clientcert.lifecycle.contacts import DirectoryEntry
+from clientcert.lifecycle.declaration import Person
+
+JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
+JO_LINE, SAM_LINE = (
+    "technical: {name: Jo Bloggs, email: jo@nhs.example}\n",
+    "business: {name: Sam Patel, email: sam@nhs.example}\n",
+)
+EXAMPLE = Path(__file__).resolve().parents[3] / "deploy" / "examples" / "client-list.yaml"
+
+consumers = st.text(min_size=1, max_size=64).filter(lambda text: is_one_line(text, 64))
+names = st.just("") | st.text(min_size=1, max_size=128).filter(lambda text: is_one_line(text, 128))
+people = st.none() | st.builds(Person, names, st.sampled_from(["jo@nhs.example", "a.b+c@x-y.example", "1@2.example"]))
+notes = st.text(max_size=60).filter(lambda text: not any(0xD800 <= ord(each) <= 0xDFFF for each in text))
+
+
+class TestAnEntry:
+    def test_as_its_writer_sees_it(self) -> None:
+        """Two people, each with an address and perhaps a name, and a note for people."""
+        entries, problems = parse_directory({"nhs": JO_LINE + SAM_LINE + "note: asks for a call first\n"})
+        assert entries == {"nhs": DirectoryEntry(JO, SAM)}
+        assert problems == ()
+
+    def test_a_name_is_not_needed(self) -> None:
+        assert parse_listing("nhs", "technical: {email: jo@nhs.example}").entry.technical == Person("", JO.email)
+
+    @pytest.mark.parametrize("value", ["", "# nothing yet\n", "~", "technical:\nbusiness: null\n"])
+    def test_nobody_is_an_entry_too(self, value: str) -> None:
+        """Whoever leaves a field empty has said nothing wrong."""
+        assert parse_directory({"nhs": value}) == ({"nhs": DirectoryEntry()}, ())
+
+    def test_the_value_names_a_consumer_that_no_key_can_hold(self) -> None:
+        entries, problems = parse_directory({"nhs-england": "consumer: NHS England\n" + JO_LINE})
+        assert entries == {"NHS England": DirectoryEntry(technical=JO)}
+        assert problems == ()
+
+    @pytest.mark.parametrize("name", ["No", "null", "2026-01-01", "1e3", "true", "012"])
+    def test_all_of_it_is_text(self, name: str) -> None:
+        """Nobody's name becomes False, a date or a number."""
+        assert parse_listing("nhs", f"consumer: '{name}'\nnote: '{name}'").consumer == name
+        if name != "null":
+            assert parse_listing("nhs", f"note: {name}").note == name
+
+    def test_nothing_personal_is_in_its_repr(self) -> None:
+        shown = repr(Listing("nhs", DirectoryEntry(JO, SAM), "call Jo"))
+        assert not [word for word in ("jo@", "sam@", "Jo", "Sam") if word in shown]
+
+
+class TestWhatCannotBeUsed:
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ("technical: {email: 'Jo <jo@acme.example>'}", "technical.email is one plain e-mail address"),
+            ("technical: {email: 'jo@acme.example, eve@acme.example'}", "technical.email is one plain e-mail"),
+            ('technical: {email: "jo@acme.example\\nBcc: eve@evil.example"}', "technical.email is one plain e-mail"),
+            ("technical: {email: jo@localhost}", "technical.email is one plain e-mail address"),
+            ("technical: {name: Jo}", "technical.email is one plain e-mail address"),
+            ("business: {email: [jo@acme.example]}", "it is no mapping"),
+            ("business: jo@acme.example", "business is a mapping: business: {name: …, email: …}"),
+            ("technical: {name: '<b>Jo</b>', email: jo@acme.example}", "technical.name is one line"),
+            ('technical: {name: "Jo\\u202e", email: jo@acme.example}', "technical.name is one line"),
+            ('technical: {name: "Jo\\r\\nBcc: x", email: jo@acme.example}', "technical.name is one line"),
+            ("technical: {phone: 07700, email: jo@acme.example}", "technical has a field that is none of"),
+            ("jo@acme.example: technical", "it has a field that is none of consumer, technical, business, note"),
+            ("consumer: 'two  spaces'", "consumer is one line"),
+            ("consumer: {a: b}", "consumer is text"),
+            ("consumer: " + "c" * 65, "consumer has more than 64 characters"),
+            ("note: " + "n" * (LONGEST_NOTE + 1), "note has more than 1024 characters"),
+            ("note: x\nnote: jo@acme.example", "a field stands in it twice"),
+            ("jo@acme.example", "it is no mapping"),
+            ("- jo@acme.example", "it is no mapping"),
+            ("note: x\n---\nnote: jo@acme.example", "it is no mapping"),
+            ("note: [jo@acme.example", "it is no mapping"),
+            ("note: 'jo@acme.example", "its value is no YAML"),
+            ("note: \x00", "its value is no YAML"),
+        ],
+    )
+    def test_it_is_left_out_and_the_problem_says_what_to_fix(self, value: str, words: str) -> None:
+        """Only that one; and the problem names the key, and never what stands there."""
+        entries, problems = parse_directory({"acme": value, "nhs": JO_LINE})
+        assert entries == {"nhs": DirectoryEntry(technical=JO)}
+        assert len(problems) == 1
+        assert problems[0].startswith(f"key acme: {words}")
+        assert "acme.example" not in problems[0]
+
+    def test_the_same_consumer_twice(self) -> None:
+        """The first key of the alphabet counts, whichever order the API server gives them in."""
+        data = {"two": "consumer: nhs\n" + SAM_LINE, "nhs": JO_LINE}
+        expected = ({"nhs": DirectoryEntry(technical=JO)},)
+        for each in (data, dict(reversed(data.items()))):
+            entries, problems = parse_directory(each)
+            assert (entries,) == expected
+            assert problems == (
+                "key two: its consumer stands under another key, too, which is used: remove one of them",
+            )
+
+    @given(st.dictionaries(st.text("abc-_.", min_size=1, max_size=5), st.text(max_size=40), max_size=4))
+    def test_whatever_stands_there(self, data: dict[str, str]) -> None:
+        """It never raises, and each key is either an entry or a problem."""
+        entries, problems = parse_directory(data)
+        assert len(entries) + len(problems) == len(data)
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            ("a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b,*b]\n", "anchor or tag"),
+            ("technical: &t {email: jo@nhs.example}\nbusiness: *t\n", "anchor or tag"),
+            ("business: *t\n", "alias"),
+            ("technical: !!python/object/apply:os.system [id]\n", "anchor or tag"),
+            ("note: !!binary aGVsbG8=\n", "anchor or tag"),
+            ("[" * LARGEST_VALUE, "no mapping"),
+            ("{a: " * (LARGEST_VALUE // 4), "no mapping"),
+            ("- " * (LARGEST_VALUE // 2), "no mapping"),
+        ],
+    )
+    def test_nothing_grows_and_nothing_nests(self, value: str, words: str) -> None:
+        """Bombs, tags that run code and ten thousand levels are refused at once."""
+        began = stopwatch.perf_counter()
+        entries, problems = parse_directory({"bomb": value})
+        assert stopwatch.perf_counter() - began < 1
+        assert entries == {}
+        assert words in problems[0]
+
+    @pytest.mark.parametrize("value", ["n" * (LARGEST_VALUE + 1), "ü" * (LARGEST_VALUE // 2 + 1)])
+    def test_a_value_over_10_kib(self, value: str) -> None:
+        """Counted in octets, and before anything is read of it."""
+        assert parse_directory({"nhs": "# " + value})[1] == ("key nhs: its value is larger than 10 KiB: shorten it",)
+
+    def test_ten_thousand_keys_and_no_more(self) -> None:
+        data = {f"c{number:05}": "" for number in range(MOST_KEYS + 5)}
+        entries, problems = parse_directory(data)
+        assert len(entries) == MOST_KEYS
+        assert f"c{MOST_KEYS - 1:05}" in entries
+        assert problems == ("it has more than 10000 keys, and only the first of them are used: remove some",)
+
+
+class TestTheOtherWay:
+    @given(consumers, people, people, notes)
+    def test_what_is_written_is_read_again(
+        self, consumer: str, technical: Person | None, business: Person | None, note: str
+    ) -> None:
+        """Whatever the names are; and twice the same text."""
+        listing = Listing(consumer, DirectoryEntry(technical, business), note)
+        value = render_listing(listing)
+        assert value == render_listing(listing)
+        assert parse_listing(directory_key(consumer), value) == listing
+        assert "&id" not in value
+
+    @given(st.lists(consumers, min_size=2, max_size=20, unique=True))
+    def test_each_consumer_has_a_key_of_its_own(self, several: list[str]) -> None:
+        """And one that a ConfigMap takes: up to 253 of its characters, and not two dots at the beginning."""
+        keys = [directory_key(consumer) for consumer in several]
+        assert len(set(keys)) == len(several)
+        assert all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) and not key.startswith("..") for key in keys)
+        assert "." not in keys
+
+    @pytest.mark.parametrize(
+        ("consumer", "key"),
+        [
+            ("nhs", "nhs"),
+            ("prison-visits.v2", "prison-visits.v2"),
+            ("NHS England", "NHS-England.HASH"),
+            ("..", "consumer.HASH"),
+        ],
+    )
+    def test_a_plain_name_is_its_own_key(self, consumer: str, key: str) -> None:
+        """Another gets what is readable of it, and the beginning of its SHA-256."""
+        assert directory_key(consumer) == key.replace("HASH", hashlib.sha256(consumer.encode()).hexdigest()[:12])
+
+    def test_nobody_can_take_the_key_of_an_odd_name(self) -> None:
+        """A consumer that calls itself like the key of another gets one of its own."""
+        key = directory_key("NHS England")
+        assert directory_key(key) != key
+
+    def test_a_consumer_keeps_the_key_that_it_stands_under(self) -> None:
+        """However its writer has named that; a new one gets the usual."""
+        data = {"client-7": "consumer: nhs\n" + JO_LINE, "broken": "[", "acme": SAM_LINE}
+        assert [key_of(consumer, data) for consumer in ("nhs", "acme", "weather")] == ["client-7", "acme", "weather"]
+
+    def test_the_example_is_read_without_a_problem(self) -> None:
+        entries, problems = parse_directory(yaml.safe_load(EXAMPLE.read_text())["data"])
+        assert set(entries) == {"nhs", "weather", "Court lists (north)"}
+        assert problems == ()
+
+
+class TestAsTheSchemaHasIt:
+    @pytest.mark.parametrize(
+        ("text", "plain"),
+        [
+            ("jo@nhs.example", True),
+            ("o'brien+x@a-b.c.example", True),
+            ("a" * 64 + "@nhs.example", True),
+            ("a" * 65 + "@nhs.example", False),
+            ("jo@" + "a." * 130 + "example", False),
+            ("jo@nhs", False),
+            ("jo@-nhs.example", False),
+            ("jo@nhs.example\n", False),
+            ("Jo <jo@nhs.example>", False),
+            ('"jo bloggs"@nhs.example', False),
+            ("jö@nhs.example", False),
+            ("", False),
+        ],
+    )
+    def test_addresses(self, text: str, plain: bool) -> None:
+        assert is_plain_address(text) is plain
+
+    def test_a_hostile_address_costs_nothing(self) -> None:
+        began = stopwatch.perf_counter()
+        assert not is_plain_address("a@" + "a-" * 125)
+        assert not is_plain_address("a" * 1_000_000)
+        assert stopwatch.perf_counter() - began < 0.5
+
+    @pytest.mark.parametrize(
+        ("text", "fits"),
+        [
+            ("being decommissioned", True),
+            ("Zoë 名前 👍", True),
+            ("two  spaces", False),
+            (" before", False),
+            ("after ", False),
+            ("two\nlines", False),
+            ("no\u00a0break", False),
+            ("turned\u202eround", False),
+            ("zero\u200bwidth", False),
+            ("<!channel>", False),
+            ("x" * 257, False),
+            ("", False),
+        ],
+    )
+    def test_one_line(self, text: str, fits: bool) -> None:
+        assert is_one_line(text, 256) is fits
