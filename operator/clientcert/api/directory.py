@@ -13,7 +13,7 @@ the key and what to fix, and never quotes a value: values are personal.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -41,6 +41,8 @@ _NO_KEY = re.compile(r"[^-_.a-zA-Z0-9]+")
 _PLAIN_KEY = re.compile(r"[-_a-zA-Z0-9][-_.a-zA-Z0-9]*")
 _HASHED_KEY = re.compile(r".*\.[0-9a-f]{12}")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # by libyaml, where PyYAML was built with it
+_OTHER_LINE_BREAKS = "\x85\u2028\u2029"
+"""PyYAML writes these as they are, and reads them as spaces."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _FIELDS = ("consumer", "technical", "business", "note")
 _PERSON_FIELDS = ("name", "email")
@@ -55,6 +57,37 @@ class Listing:
     consumer: str
     entry: DirectoryEntry = field(repr=False)
     note: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientList:
+    """The client list as whoever changes it sees it."""
+
+    _listings: dict[str, tuple[str, Listing]]
+    """Key and listing by consumer; the first key where there are several, as `parse_directory` has it."""
+    _taken: frozenset[str]
+
+    @classmethod
+    def of(cls, data: Mapping[str, str]) -> "ClientList":
+        """The `data` of the ConfigMap. Keys that cannot be used are nobody's."""
+        known: dict[str, tuple[str, Listing]] = {}
+        usable = [(key, listing) for key, listing, _ in listings(data) if listing is not None]
+        for key, listing in usable:
+            known.setdefault(listing.consumer, (key, listing))
+        return cls(known, frozenset(key for key, _ in usable))
+
+    @property
+    def consumers(self) -> frozenset[str]:
+        """All that are in it."""
+        return frozenset(self._listings)
+
+    def listing(self, consumer: str) -> Listing | None:
+        """What it says of the consumer."""
+        return self._listings[consumer][1] if consumer in self._listings else None
+
+    def key(self, consumer: str) -> str:
+        """The key that the consumer stands under; where it has none yet, the one to put it under."""
+        return self._listings[consumer][0] if consumer in self._listings else directory_key(consumer, self._taken)
 
 
 def parse_directory(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
@@ -95,24 +128,18 @@ def parse_listing(key: str, value: str) -> Listing:
     return Listing(consumer, entry, _text(tree, "note", LONGEST_NOTE))
 
 
-def key_of(consumer: str, data: Mapping[str, str]) -> str:
-    """The key that the consumer stands under; where it has none yet, the one to put it under."""
-    found = (key for key, listing, _ in listings(data) if listing is not None and listing.consumer == consumer)
-    return next(found, directory_key(consumer))
-
-
-def directory_key(consumer: str) -> str:
+def directory_key(consumer: str, taken: Container[str] = ()) -> str:
     """The key for a consumer, another one for each: its name, or what a key can hold of that and a hash."""
-    if _PLAIN_KEY.fullmatch(consumer) and not _HASHED_KEY.fullmatch(consumer):
+    if _PLAIN_KEY.fullmatch(consumer) and not _HASHED_KEY.fullmatch(consumer) and consumer not in taken:
         return consumer
     readable = _NO_KEY.sub("-", consumer).strip("-.") or "consumer"
     return f"{readable}.{hashlib.sha256(consumer.encode()).hexdigest()[:12]}"
 
 
-def render_listing(listing: Listing) -> str:
-    """The value for a consumer; `parse_listing` makes the same of it again, whatever the names are."""
+def render_listing(listing: Listing, key: str) -> str:
+    """The value for a consumer under this key; `parse_listing` makes the same of both again, whatever the names are."""
     entry = listing.entry
-    tree: _Tree = {} if directory_key(listing.consumer) == listing.consumer else {"consumer": listing.consumer}
+    tree: _Tree = {} if key == listing.consumer else {"consumer": listing.consumer}
     for name, person in (("technical", entry.technical), ("business", entry.business)):
         if person is not None:
             tree[name] = {"name": person.name, "email": person.email} if person.name else {"email": person.email}
@@ -120,7 +147,8 @@ def render_listing(listing: Listing) -> str:
         tree["note"] = listing.note
     if not tree:
         return ""
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, default_flow_style=None, width=10_000)
+    readable = not any(each in listing.note for each in _OTHER_LINE_BREAKS)
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=readable, default_flow_style=None, width=10_000)
 
 
 def is_plain_address(text: str) -> bool:

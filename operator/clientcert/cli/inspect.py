@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
 from clientcert.lifecycle.schedule import days_remaining
 from clientcert.pki import MAX_SIZE, Certificate, parse
@@ -19,8 +20,6 @@ NOT_ALL_READABLE = 3
 """The exit code of "no" (design section 8)."""
 _LONGEST_PASSWORD = 4096
 _HEADINGS = ("FILE", "STATUS", "DAYS", "EXPIRES", "SUBJECT", "ISSUER", "SERIAL NUMBER", "KEY", "FORMAT")
-_DAYS = _HEADINGS.index("DAYS")
-_WIDEST_CELL = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +126,14 @@ def _table(inspections: list[Inspection], now: datetime) -> Iterable[str]:
     """A line for each readable certificate, then a line for each that is not, and each thing worth knowing."""
     rows = [_row(each.file, each.certificate, now) for each in inspections if each.certificate]
     if rows:
-        widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
-        for row in (_HEADINGS, *rows):
-            cells = (cell.rjust(widths[at]) if at == _DAYS else cell.ljust(widths[at]) for at, cell in enumerate(row))
-            yield "  ".join(cells).rstrip()
+        yield from aligned(_HEADINGS, rows, right=("DAYS",))
     remarks = [
         *(f"{each.file}: {each.error.reason}: {each.error.message}" for each in inspections if each.error),
         *(f"{each.file}: {said}" for each in inspections if each.certificate for said in each.certificate.warnings),
     ]
     if rows and remarks:
         yield ""
-    yield from map(_printable, remarks)
+    yield from map(printable, remarks)
 
 
 def _row(file: str, certificate: Certificate, now: datetime) -> tuple[str, ...]:
@@ -151,7 +147,7 @@ def _row(file: str, certificate: Certificate, now: datetime) -> tuple[str, ...]:
         certificate.key_algorithm,
         certificate.container_format,
     )
-    return (_printable(file), *(_cut(_printable(cell)) or "-" for cell in cells))
+    return (printable(file), *(cut(printable(cell)) or "-" for cell in cells))
 
 
 def _status(certificate: Certificate, now: datetime) -> str:
@@ -160,12 +156,3 @@ def _status(certificate: Certificate, now: datetime) -> str:
     if certificate.not_after < now:
         return "Expired"
     return "NotYetValid" if certificate.not_before > now else "Valid"
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _WIDEST_CELL else cell[: _WIDEST_CELL - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    """Names come from strangers: nothing in them may move the cursor of a terminal, or begin a line of its own."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)

@@ -8,7 +8,10 @@ above this layer.
 import click
 
 from clientcert import __version__
+from clientcert.cli.contact import contact
+from clientcert.cli.forecast import forecast
 from clientcert.cli.inspect import inspect
+from clientcert.cli.silence import silence
 
 
 @click.group(name="clientcert", context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,4 +20,5 @@ def cli() -> None:
     """Look after the mTLS client certificates that were handed to consumers outside the cluster."""
 
 
-cli.add_command(inspect)
+for verb in (inspect, silence, contact, forecast):
+    cli.add_command(verb)

@@ -14,11 +14,11 @@ from clientcert.api.directory import (
     LARGEST_VALUE,
     LONGEST_NOTE,
     MOST_KEYS,
+    ClientList,
     Listing,
     directory_key,
     is_one_line,
     is_plain_address,
-    key_of,
     parse_directory,
     parse_listing,
     render_listing,
@@ -168,10 +168,11 @@ class TestTheOtherWay:
     ) -> None:
         """Whatever the names are; and twice the same text."""
         listing = Listing(consumer, DirectoryEntry(technical, business), note)
-        value = render_listing(listing)
-        assert value == render_listing(listing)
-        assert parse_listing(directory_key(consumer), value) == listing
-        assert "&id" not in value
+        for key in (directory_key(consumer), "another"):
+            value = render_listing(listing, key)
+            assert value == render_listing(listing, key)
+            assert parse_listing(key, value) == listing
+            assert len(value.encode()) <= LARGEST_VALUE
 
     @given(st.lists(consumers, min_size=2, max_size=20, unique=True))
     def test_each_consumer_has_a_key_of_its_own(self, several: list[str]) -> None:
@@ -200,9 +201,15 @@ class TestTheOtherWay:
         assert directory_key(key) != key
 
     def test_a_consumer_keeps_the_key_that_it_stands_under(self) -> None:
-        """However its writer has named that; a new one gets the usual."""
-        data = {"client-7": "consumer: nhs\n" + JO_LINE, "broken": "[", "acme": SAM_LINE}
-        assert [key_of(consumer, data) for consumer in ("nhs", "acme", "weather")] == ["client-7", "acme", "weather"]
+        """However its writer has named that; a new one gets the usual, and never one that is another's."""
+        data = {"client-7": "consumer: nhs\n" + JO_LINE, "broken": "[", "weather": "consumer: acme\n" + SAM_LINE}
+        known = ClientList.of(data)
+        keys = [known.key(consumer) for consumer in ("nhs", "acme", "visits", "broken", "weather")]
+        assert keys[:4] == ["client-7", "weather", "visits", "broken"]
+        assert keys[4].startswith("weather.")
+        assert known.consumers == {"nhs", "acme"}
+        assert known.listing("nhs") == Listing("nhs", DirectoryEntry(technical=JO))
+        assert known.listing("visits") is None
 
     def test_the_example_is_read_without_a_problem(self) -> None:
         entries, problems = parse_directory(yaml.safe_load(EXAMPLE.read_text())["data"])

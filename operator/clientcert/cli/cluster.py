@@ -1,0 +1,217 @@
+"""The cluster as the verbs see it: with the rights of whoever calls them, by the kubeconfig that kubectl takes.
+
+The `kubernetes` package is only imported where a verb connects, so that those without a cluster stay quick.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import click
+
+from clientcert.api.kinds import GROUP, VERSION, Kind
+from clientcert.cli.table import printable
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api, CustomObjectsApi
+
+Object = dict[str, Any]
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+_SECONDS = 30.0
+"""No call takes longer."""
+_PAGE = 500
+_TRIES = 5
+_FIELD_MANAGER = "clientcert"
+_MERGE_PATCH = "application/merge-patch+json"
+_LARGEST_CONFIG_MAP = 1_000_000
+_LONGEST_ANSWER = 500
+_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+_ANSWERS_NO = frozenset({401, 403, 404, 422})
+
+
+class Failed(click.ClickException):
+    """The cluster did not do it, and another try may help: exit code 1."""
+
+    exit_code = 1
+
+
+class AnswerIsNo(click.ClickException):
+    """There is no such thing, or it is refused: exit code 3."""
+
+    exit_code = 3
+
+
+class NotThere(AnswerIsNo):
+    """The API server knows no such object."""
+
+
+def cluster_options(verb: Verb) -> Verb:
+    """The options of every verb that connects: arguments `kube_context` and `namespace`."""
+    verb = click.option("--context", "kube_context", metavar="NAME", help="A context of the kubeconfig.")(verb)
+    return click.option("-n", "--namespace", metavar="NS", help="[default: that of the context]")(verb)
+
+
+class Cluster:
+    """One namespace of it. Every call raises AnswerIsNo or Failed, in words."""
+
+    def __init__(self, objects: "CustomObjectsApi", core: "CoreV1Api", namespace: str) -> None:
+        self._objects = objects
+        self._core = core
+        self.namespace = namespace
+
+    @classmethod
+    def connect(cls, kube_context: str | None, namespace: str | None) -> Self:
+        """By the kubeconfig; `namespace` instead of that of the context."""
+        import yaml
+        from kubernetes import client, config
+
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings of retries would stand among the output
+        try:
+            contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+            known = {each["name"]: each["context"].get("namespace") for each in contexts}
+            name = kube_context or current["name"]
+            api = config.new_client_from_config(context=name)  # type: ignore[no-untyped-call]
+        except (config.ConfigException, yaml.YAMLError, KeyError, TypeError, OSError) as error:
+            words = "the kubeconfig cannot be used: set KUBECONFIG to one, and name a context of it with --context"
+            raise Failed(f"{words} ({printable(str(error))[:_LONGEST_ANSWER]})") from None
+        return cls(client.CustomObjectsApi(api), client.CoreV1Api(api), namespace or known.get(name) or "default")
+
+    def get(self, kind: Kind, name: str) -> Object:
+        """One object."""
+        with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
+            found: Any = self._objects.get_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, kind.plural, name, _request_timeout=_SECONDS
+            )
+            return dict(found)
+
+    def find(self, kind: Kind, name: str) -> Object | None:
+        """One object; None if there is none."""
+        try:
+            return self.get(kind, name)
+        except NotThere:
+            return None
+
+    def list(self, kind: Kind, *, everywhere: bool = False) -> list[Object]:
+        """All objects of the namespace, or of every namespace."""
+        with _in_words(f"the list of {kind.plural}"):
+            try:
+                return [*self._pages(kind, everywhere=everywhere, limit=_PAGE)]
+            except _api_exception() as error:
+                if error.status != _GONE:
+                    raise
+                return [*self._pages(kind, everywhere=everywhere, limit=0)]  # it was longer on its way than etcd keeps
+
+    def _pages(self, kind: Kind, *, everywhere: bool, limit: int) -> Iterator[Object]:
+        more: dict[str, Any] = {"limit": limit, "_request_timeout": _SECONDS}
+        while True:
+            page: Any = (
+                self._objects.list_cluster_custom_object(GROUP, VERSION, kind.plural, **more)
+                if everywhere
+                else self._objects.list_namespaced_custom_object(GROUP, VERSION, self.namespace, kind.plural, **more)
+            )
+            yield from page["items"]
+            more["_continue"] = page["metadata"].get("continue")
+            if not more["_continue"]:
+                return
+
+    def patch(self, kind: Kind, name: str, patch: Object) -> Object:
+        """The object after this merge patch."""
+        with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
+            found: Any = self._objects.patch_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                self.namespace,
+                kind.plural,
+                name,
+                patch,
+                field_manager=_FIELD_MANAGER,
+                field_validation="Strict",
+                _content_type=_MERGE_PATCH,
+                _request_timeout=_SECONDS,
+            )
+            return dict(found)
+
+    def config_map(self, name: str, namespace: str = "") -> Mapping[str, str] | None:
+        """What it holds; None if there is none or it may not be read."""
+        try:
+            return self._config_map(name, namespace or self.namespace)[0]
+        except AnswerIsNo:
+            return None
+
+    def change_config_map(self, name: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """Write the keys that `change` makes of what it holds; create it if there is none.
+
+        `change` is called again if somebody else has written in between.
+        """
+        for _ in range(_TRIES):
+            try:
+                held, version = self._config_map(name, self.namespace)
+            except NotThere:
+                held, version = {}, ""
+            changed = change(held)
+            if not changed:
+                return
+            if sum(len(key) + len(value.encode()) for key, value in {**held, **changed}.items()) > _LARGEST_CONFIG_MAP:
+                raise AnswerIsNo(f"ConfigMap {name} would be larger than Kubernetes allows, 1 MiB: shorten the notes")
+            if self._wrote(name, version, changed):
+                return
+        raise Failed(f"somebody else writes ConfigMap {name} all the time: try again")
+
+    def _config_map(self, name: str, namespace: str) -> tuple[Mapping[str, str], str]:
+        with _in_words(f"ConfigMap {name} in namespace {namespace}"):
+            found = self._core.read_namespaced_config_map(name, namespace, _request_timeout=_SECONDS)
+            metadata = found.metadata
+            return found.data or {}, (metadata.resource_version if metadata else None) or ""
+
+    def _wrote(self, name: str, version: str, changed: Mapping[str, str]) -> bool:
+        """Whether nobody was quicker."""
+        options: dict[str, Any] = {"field_manager": _FIELD_MANAGER, "_request_timeout": _SECONDS}
+        with _in_words(f"ConfigMap {name} in namespace {self.namespace}"):
+            try:
+                if version:
+                    patch: Any = {"metadata": {"resourceVersion": version}, "data": dict(changed)}
+                    self._core.patch_namespaced_config_map(
+                        name, self.namespace, patch, _content_type=_MERGE_PATCH, **options
+                    )
+                else:
+                    new: Any = {"metadata": {"name": name}, "data": dict(changed)}
+                    self._core.create_namespaced_config_map(self.namespace, new, **options)
+            except _api_exception() as error:
+                if error.status != _CONFLICT:
+                    raise
+                return False
+        return True
+
+
+def _api_exception() -> Any:
+    from kubernetes.client.exceptions import ApiException
+
+    return ApiException
+
+
+@contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """What the client raises, as the one line that a verb ends with."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except _api_exception() as error:
+        if error.status == _NOT_FOUND:
+            raise NotThere(f"{what}: there is none, or its kind is not installed (crds/)") from None
+        words = f"{what}: the API server refuses: {_said(error)}"
+        raise (AnswerIsNo(words) if error.status in _ANSWERS_NO else Failed(words)) from None
+    except (HTTPError, OSError) as error:
+        raise Failed(f"{what}: the API server does not answer ({type(error).__name__})") from None
+
+
+def _said(error: Any) -> str:
+    """The message in the Status that the API server answers with."""
+    try:
+        message = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        message = f"{error.status} {error.reason}"
+    return printable(str(message))[:_LONGEST_ANSWER]

@@ -1,0 +1,116 @@
+"""`clientcert contact import`: a client list out of a CSV file, all of it or nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from clientcert.api.directory import ClientList, Listing, render_listing
+from clientcert.cli.client_list_file import Row, read_rows
+from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
+from clientcert.cli.table import aligned, cut, printable
+from clientcert.lifecycle.contacts import DirectoryEntry
+
+_LARGEST_FILE = 8 * 1024 * 1024
+_MOST_PROBLEMS = 20
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--configmap", required=True, metavar="NAME", help="The client list; it is made if there is none.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@cluster_options
+def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | None, namespace: str | None) -> None:
+    """Import a client list from the CSV FILE, whose first line names the columns.
+
+    Columns: consumer, technical_name, technical_email, business_name, business_email, note; in any order. What the
+    file has no column for stays as it is, and so do consumers that are not in it. If a line cannot be used, nothing is
+    imported.
+    """
+    rows = _rows(file)
+    cluster = Cluster.connect(kube_context, namespace)
+    if dry_run:
+        _report(rows, cluster.config_map(configmap) or {}, f"would be imported into ConfigMap {configmap}")
+        return
+    before: Mapping[str, str] = {}
+
+    def change(held: Mapping[str, str]) -> Mapping[str, str]:
+        nonlocal before
+        before = held
+        return changes(rows, held)
+
+    cluster.change_config_map(configmap, change)
+    _report(rows, before, f"imported into ConfigMap {configmap}")
+
+
+def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
+    """The keys to write, and what."""
+    known = ClientList.of(held)
+    found = {}
+    for row in rows:
+        before = known.listing(row.consumer)
+        after = _merged(row, before)
+        if after != before:
+            key = known.key(row.consumer)
+            found[key] = render_listing(after, key)
+    return found
+
+
+def _merged(row: Row, before: Listing | None) -> Listing:
+    """What the file says, and what it has no column for as it was."""
+    people, note = (before.entry, before.note) if before else (DirectoryEntry(), "")
+    return Listing(
+        row.consumer,
+        DirectoryEntry(
+            row.technical if row.says_technical else people.technical,
+            row.business if row.says_business else people.business,
+        ),
+        row.note if row.note is not None else note,
+    )
+
+
+def _rows(file: Path) -> list[Row]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST_FILE + 1)
+    except OSError:
+        raise click.UsageError("the file cannot be read by you") from None
+    if len(content) > _LARGEST_FILE:
+        raise AnswerIsNo("the file is larger than 8 MiB, which is no client list")
+    rows, problems = read_rows(content)
+    if problems:
+        more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
+        words = "\n".join(["nothing was imported:", *problems[:_MOST_PROBLEMS], *more])
+        raise AnswerIsNo(words)
+    return rows
+
+
+def _report(rows: list[Row], held: Mapping[str, str], words: str) -> None:
+    """Consumers and what becomes of them; nobody's name or address."""
+    known = ClientList.of(held)
+    lines = []
+    for row in rows:
+        before = known.listing(row.consumer)
+        after = _merged(row, before)
+        if after != before:
+            lines.append((cut(printable(row.consumer)), "changed" if before else "new", _what(before, after)))
+    if lines:
+        for line in aligned(("CONSUMER", "CHANGE", "WHAT"), lines):
+            click.echo(line)
+        click.echo("")
+    stay = len(known.consumers - {row.consumer for row in rows})
+    new = sum(change == "new" for _, change, _ in lines)
+    same = len(rows) - len(lines)
+    click.echo(
+        f"{new} new and {len(lines) - new} changed {words}; {same} are there already, {stay} are not in the file."
+    )
+
+
+def _what(before: Listing | None, after: Listing) -> str:
+    old = before or Listing(after.consumer, DirectoryEntry())
+    facts = {
+        "technical": after.entry.technical != old.entry.technical,
+        "business": after.entry.business != old.entry.business,
+        "note": after.note != old.note,
+    }
+    return ", ".join(name for name, is_new in facts.items() if is_new)

@@ -1,0 +1,212 @@
+"""`clientcert forecast`: what will be sent to whom and when, if nothing is renewed. It sends nothing."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+
+from clientcert.api.client_certificate import parse_declaration
+from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
+from clientcert.api.status import parse_recorded
+from clientcert.cli.addressee import addressee
+from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, cluster_options
+from clientcert.cli.declared import read_directory, to_policy
+from clientcert.cli.table import aligned, cut, printable, to_the_minute
+from clientcert.cli.upcoming import Known, upcoming
+from clientcert.errors import ClientCertError, Reason
+from clientcert.lifecycle.alerts import MessageKind, silenced
+from clientcert.lifecycle.assessment import Phase
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED
+from clientcert.lifecycle.contacts import Directory
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy, EmailAddress
+from clientcert.lifecycle.schedule import DAY
+
+_ABOUT_THE_POLICY = frozenset({Reason.POLICY_NOT_FOUND, Reason.POLICY_INVALID})
+_HEADINGS = ("TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message, in the words of the output."""
+
+    when: datetime
+    key: ObjectKey
+    consumer: str
+    environment: str
+    channel: str
+    type: str
+    kind: MessageKind
+    stage: int | None
+    to: str
+
+
+@dataclass
+class Forecast:
+    """All that one call finds out."""
+
+    cluster: Cluster
+    now: datetime
+    until: datetime
+    with_events: bool
+    policies: dict[ObjectKey, AlertPolicy]
+    lines: list[Line] = field(default_factory=list)
+    remarks: dict[str, None] = field(default_factory=dict)
+    """What keeps a certificate from being alerted about as its reader may expect; nobody's name or address."""
+    _directories: dict[ObjectKey, Directory | None] = field(default_factory=dict)
+
+    def add(self, found: Object) -> None:
+        """What will be sent about one ClientCertificate."""
+        metadata = found["metadata"]
+        key = ObjectKey(metadata["namespace"], metadata["name"])
+        try:
+            known = _known(found)
+        except ClientCertError as error:
+            self._remark(key, f"{error.message}: nobody is alerted before it is corrected")
+            return
+        policy = self._policy(key, known)
+        self._explain(key, known)
+        for each in upcoming(known, policy, self.now, self.until):
+            channel = each.notification.channel
+            if channel.name == EVENTS_CHANNEL and not self.with_events:
+                continue
+            consumer, environment = known.declaration.consumer, known.declaration.environment
+            mailed = isinstance(channel.address, EmailAddress)
+            directory = self._directory(key.namespace, policy) if mailed else {}
+            to = addressee(channel, known.declaration, policy.contacts, directory)
+            kind, stage = each.notification.kind, each.notification.stage
+            self.lines.append(Line(each.when, key, consumer, environment, channel.name, channel.type, kind, stage, to))
+
+    def _policy(self, key: ObjectKey, known: Known) -> AlertPolicy:
+        name = known.declaration.policy
+        policy = self.policies.get(ObjectKey(key.namespace, name))
+        if name and policy is None:
+            self._remark(key, f"there is no CertificatePolicy {name}, so the defaults hold")
+        if policy is not None and policy.problems:
+            self._remark(ObjectKey(key.namespace, name), f"CertificatePolicy: {policy.problems[0]}")
+        return policy or to_policy(None)
+
+    def _explain(self, key: ObjectKey, known: Known) -> None:
+        silence = known.declaration.silence
+        if silence is not None and silenced(silence, self.now):
+            self._remark(key, f"silenced until {to_the_minute(silence.until)}: {silence.reason}")
+        if known.phase in {"", Phase.PENDING}:
+            self._remark(key, "the operator has not read it yet, so nobody knows when it ends")
+        elif known.recorded.accepted is None:
+            self._remark(key, "no certificate was ever read; it is alerted about every day until one is")
+        delivered = known.recorded.condition(ALERTS_DELIVERED)
+        if delivered is not None and delivered.status == "False" and delivered.reason not in _ABOUT_THE_POLICY:
+            self._remark(key, f"not all alerts arrive: {delivered.message}")
+
+    def _directory(self, namespace: str, policy: AlertPolicy) -> Directory | None:
+        key = ObjectKey(namespace, policy.contacts.directory)
+        if key not in self._directories:
+            self._directories[key] = read_directory(self.cluster, namespace, policy)
+        return self._directories[key]
+
+    def _remark(self, key: ObjectKey, words: str) -> None:
+        self.remarks[printable(f"{key}: {words}")] = None
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(0, 366), default=30, show_default=True, help="How far ahead.")
+@click.option("--policy", metavar="P", help="Only certificates of this CertificatePolicy.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
+@click.option("--events", is_flag=True, help="Kubernetes Events, too.")
+@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table", help="json: an object a line.")
+@cluster_options
+@click.pass_context
+def forecast(
+    context: click.Context,
+    days: int,
+    policy: str | None,
+    all_namespaces: bool,
+    events: bool,
+    output: str,
+    kube_context: str | None,
+    namespace: str | None,
+) -> None:
+    """Print what the operator will send to whom and when, if nothing is renewed. It sends nothing.
+
+    STAGE is in days before notAfter: 0 is the last 24 hours, negative after it. Exits with 3 if there is no
+    ClientCertificate to tell of.
+    """
+    if all_namespaces and namespace is not None:
+        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    now: datetime = context.obj["now"]()
+    cluster = Cluster.connect(kube_context, namespace)
+    found = [
+        each
+        for each in cluster.list(CLIENT_CERTIFICATE, everywhere=all_namespaces)
+        if policy is None or (each["spec"].get("policyRef") or {}).get("name") == policy
+    ]
+    if not found:
+        raise AnswerIsNo("there is no ClientCertificate" + (f" of CertificatePolicy {policy}" if policy else ""))
+    policies = {
+        ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"]): to_policy(each)
+        for each in cluster.list(CERTIFICATE_POLICY, everywhere=all_namespaces)
+    }
+    result = Forecast(cluster, now, now + days * DAY, events, policies)
+    for each in found:
+        result.add(each)
+    result.lines.sort(key=lambda line: (line.when, line.key, line.channel, line.kind is MessageKind.ALERT))
+    if output == "json":
+        _print_json(result)
+    else:
+        _print_table(result, all_namespaces=all_namespaces, days=days)
+
+
+def _known(found: Object) -> Known:
+    """Raises ClientCertError where the spec cannot be used."""
+    status = found.get("status") or {}
+    created = moment(found["metadata"]["creationTimestamp"])
+    assert created is not None  # noqa: S101 - every object that the API server has stored has it
+    return Known(parse_declaration(found["spec"]), parse_recorded(status), str(status.get("phase", "")), created)
+
+
+def _print_json(found: Forecast) -> None:
+    for line in found.lines:
+        document: dict[str, Any] = {
+            "time": timestamp(line.when),
+            "namespace": line.key.namespace,
+            "certificate": line.key.name,
+            "consumer": line.consumer,
+            "environment": line.environment,
+            "channel": line.channel,
+            "type": line.type,
+            "kind": line.kind.value,
+            "stage": line.stage,
+            "to": line.to,
+        }
+        click.echo(json.dumps(document))
+    for remark in found.remarks:
+        click.echo(remark, err=True)
+
+
+def _print_table(found: Forecast, *, all_namespaces: bool, days: int) -> None:
+    shown = [at for at, heading in enumerate(_HEADINGS) if all_namespaces or heading != "NAMESPACE"]
+    rows = [[row[at] for at in shown] for row in _rows(found)]
+    if rows:
+        for line in aligned([_HEADINGS[at] for at in shown], rows, right=("STAGE",)):
+            click.echo(line)
+    else:
+        click.echo(f"Nothing will be sent in the next {days} days.")
+    if found.remarks:
+        click.echo("")
+    for remark in found.remarks:
+        click.echo(remark)
+
+
+def _rows(found: Forecast) -> Iterator[tuple[str, ...]]:
+    for line in found.lines:
+        yield (
+            "now" if line.when == found.now else to_the_minute(line.when),
+            line.key.namespace,
+            line.key.name,
+            line.channel,
+            "renewed" if line.kind is MessageKind.CLOSING else str(line.stage),
+            cut(printable(line.to)),
+        )

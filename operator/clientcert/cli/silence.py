@@ -1,0 +1,84 @@
+"""`clientcert silence`: no alerts for one certificate until then, for a reason."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from clientcert.api.directory import ONE_LINE, is_one_line
+from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
+from clientcert.cli.cluster import Cluster, cluster_options
+from clientcert.cli.table import printable, to_the_minute
+
+LONGEST_REASON = 256
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_FROM_NOW = re.compile(r"([0-9]{1,4})([dhw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--until", metavar="TIME", help="When alerts begin again: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now."
+)
+@click.option("--reason", metavar="WORDS", help="Why nobody needs to be told, e.g. 'being decommissioned'.")
+@click.option("--end", is_flag=True, help="Alerts begin again now.")
+@cluster_options
+@click.pass_context
+def silence(
+    context: click.Context,
+    name: str,
+    until: str | None,
+    reason: str | None,
+    end: bool,
+    kube_context: str | None,
+    namespace: str | None,
+) -> None:
+    """Silence the ClientCertificate NAME, and no other, until a time and for a reason.
+
+    It ends by itself; the certificate still shows in `kubectl get`, and still counts as expired in metrics.
+    """
+    if end:
+        if until is not None or reason is not None:
+            raise click.UsageError("--end takes neither --until nor --reason")
+        wanted = None
+    else:
+        wanted = _silence(until, reason, context.obj["now"]())
+    found = Cluster.connect(kube_context, namespace).patch(CLIENT_CERTIFICATE, name, {"spec": {"silence": wanted}})
+    click.echo(_result(found))
+
+
+def _silence(until: str | None, reason: str | None, now: datetime) -> dict[str, str]:
+    """As the schema wants it; raises click.UsageError in words."""
+    if until is None or reason is None:
+        raise click.UsageError("a silence has an end and a reason: give --until and --reason, or --end")
+    ends = _end(until, now)
+    if ends <= now:
+        raise click.UsageError("--until has passed already: give a time that is still to come")
+    if not is_one_line(reason, LONGEST_REASON):
+        raise click.UsageError(f"--reason must be {ONE_LINE}, of at most {LONGEST_REASON} characters")
+    return {"until": timestamp(ends), "reason": reason}
+
+
+def _end(text: str, now: datetime) -> datetime:
+    try:
+        if from_now := _FROM_NOW.fullmatch(text):
+            return now + int(from_now[1]) * _UNITS[from_now[2]]
+        if _TIME.fullmatch(text) and (ends := moment(text)):
+            return ends
+    except (ValueError, OverflowError):
+        pass
+    raise click.UsageError("--until must be an RFC 3339 time such as 2026-12-24T00:00:00Z, or like 30d, 12h or 2w")
+
+
+def _result(found: dict[str, Any]) -> str:
+    metadata, spec = found["metadata"], found["spec"]
+    name = printable(f"{metadata['name']} ({spec['consumer']} in {spec['environment']})")
+    silenced = spec.get("silence")
+    if not silenced:
+        return f"{name} is not silenced."
+    ends = to_the_minute(moment(silenced["until"]) or datetime.max.replace(tzinfo=UTC))
+    return f"{name} is silenced until {ends}: {printable(silenced['reason'])}"

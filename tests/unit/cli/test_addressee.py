@@ -1,0 +1,75 @@
+"""To whom a channel goes, in words that everybody may read."""
+
+import pytest
+
+from clientcert.api.policy import default_channel
+from clientcert.cli.addressee import addressee
+from clientcert.lifecycle.contacts import Directory, DirectoryEntry
+from clientcert.lifecycle.declaration import Contact, Person, SecretKeyRef
+from clientcert.lifecycle.policy import (
+    Address,
+    Channel,
+    ContactPolicy,
+    EmailAddress,
+    Schedule,
+    SlackAddress,
+    UrlAddress,
+)
+from tests.builders import declaration
+
+JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
+REF = SecretKeyRef("pager", "url")
+LISTED = ContactPolicy(directory="clients")
+
+
+def to(kind: str, address: Address | None) -> str:
+    return addressee(Channel("team", kind, Schedule(), address), declaration(), ContactPolicy(), {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "words"),
+    [
+        ("Slack", SlackAddress(channel="#alerts"), "#alerts"),
+        ("Slack", SlackAddress(channel="#alerts", token_ref=REF), "#alerts"),
+        ("Slack", SlackAddress(webhook_ref=REF), "Slack webhook in Secret pager"),
+        ("Slack", default_channel("").address, "the operator's own Slack channel, if set"),
+        ("Webhook", UrlAddress(REF), "Webhook in Secret pager"),
+        ("Apprise", UrlAddress(REF), "Apprise in Secret pager"),
+        ("Event", None, "kubectl describe"),
+        ("Pigeon", None, "nobody: Pigeon is not supported"),
+    ],
+)
+def test_places(kind: str, address: Address | None, words: str) -> None:
+    """A channel by its name, and what is a secret by where it is kept."""
+    assert to(kind, address) == words
+
+
+@pytest.mark.parametrize(
+    ("contact", "policy", "directory", "words"),
+    [
+        (Contact(technical=JO, business=SAM), ContactPolicy(), {}, "technical contact"),
+        (Contact(business=SAM), ContactPolicy(), {}, "business contact"),
+        (Contact(business=SAM), LISTED, {"nhs": DirectoryEntry(JO)}, "technical contact"),
+        (Contact(lookup=("Directory",)), LISTED, {}, "nobody: NotInDirectory"),
+        (Contact(lookup=("Directory",)), LISTED, None, "nobody: DirectoryNotFound"),
+        (Contact(), ContactPolicy(), {}, "nobody: NoContact"),
+        (Contact(lookup=("Slack",)), ContactPolicy(), {}, "Slack user, if found"),
+        (
+            Contact(technical=JO),
+            ContactPolicy(internal_environments=frozenset({"prod"})),
+            {},
+            "Slack user, or technical contact",
+        ),
+    ],
+)
+def test_contacts(contact: Contact, policy: ContactPolicy, directory: Directory | None, words: str) -> None:
+    """By their role: the list of what will be sent may be shown to everybody, and their addresses may not."""
+    channel = Channel("consumer", "Email", Schedule(), EmailAddress())
+    assert addressee(channel, declaration(contact=contact), policy, directory) == words
+
+
+def test_whoever_asked_for_a_host_certificate() -> None:
+    """Is told of it, and nobody else."""
+    asked = declaration(profile="Host", contact=Contact(technical=JO, requester=SAM))
+    channel = Channel("consumer", "Email", Schedule(), EmailAddress())
+    assert addressee(channel, asked, ContactPolicy(), {}) == "requester"

@@ -1,0 +1,169 @@
+"""A client list as CSV: whatever a spreadsheet makes of it is read, and a line that cannot be used is named."""
+
+import time as stopwatch
+
+import pytest
+import yaml
+
+from clientcert.api.directory import parse_directory
+from clientcert.cli.client_list_file import Row, read_rows
+from clientcert.cli.contact_import import changes
+from clientcert.lifecycle.contacts import DirectoryEntry
+from clientcert.lifecycle.declaration import Person
+
+HEADER = "consumer,technical_name,technical_email,business_name,business_email,note"
+NHS = "nhs,Jo Bloggs,jo@nhs.example,Sam Patel,sam@nhs.example,asks first"
+JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
+ROW = Row(2, "nhs", JO, SAM, "asks first", says_technical=True, says_business=True)
+
+
+def rows(*lines: str) -> list[Row]:
+    """Of a file that is as it should be."""
+    found, problems = read_rows("\n".join(lines).encode())
+    assert problems == []
+    return found
+
+
+def problems(*lines: str) -> list[str]:
+    """Of a file that is not, of which nothing is taken."""
+    found, said = read_rows("\n".join(lines).encode())
+    assert found == []
+    return said
+
+
+class TestWhatIsTolerated:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{HEADER}\n{NHS}\n",
+            f"\ufeff{HEADER}\r\n{NHS}\r\n",
+            f"{HEADER}\n{NHS}\n".replace(",", ";"),
+            f"{HEADER}\n{NHS}\n".replace(",", "\t"),
+            f"{HEADER.upper()}\n{NHS}",
+            f"Consumer, Technical Name, Technical E-Mail, business-name, Business Email ,NOTE\n{NHS}\n",
+            f"{HEADER},,\n{NHS},,\n,,,,,,,\n",
+            f'{HEADER}\nnhs," Jo\u00a0 Bloggs ","jo@nhs.example",Sam Patel,sam@nhs.example,"asks\nfirst"\n',
+        ],
+        ids=["plain", "BOM and CRLF", "semicolons", "tabs", "capitals", "spaces", "empty cells", "quotes"],
+    )
+    def test_it_says_the_same(self, text: str) -> None:
+        """However the spreadsheet has saved it."""
+        assert read_rows(text.encode()) == ([ROW], [])
+
+    def test_in_any_order_and_with_few_columns(self) -> None:
+        """A column that is not there says nothing."""
+        [row] = rows("technical_email,consumer", "jo@nhs.example,nhs")
+        assert row == Row(2, "nhs", Person("", "jo@nhs.example"), says_technical=True)
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            (",Jo,jo@acme.example,,,", "consumer must be one line"),
+            ("two <lines>,Jo,jo@acme.example,,,", "consumer must be one line"),
+            ("c" * 65 + ",Jo,jo@acme.example,,,", "consumer must be one line"),
+            ("acme,Jo,Jo <jo@acme.example>,,,", "technical_email must be one plain e-mail address"),
+            ("acme,Jo,jo@acme.example; eve@acme.example,,,", "technical_email must be one plain"),
+            ('acme,Jo,"jo@acme.example\nBcc: eve@evil.example",,,', "technical_email must be one plain"),
+            ("acme,Jo,,,,", "technical_email must be one plain"),
+            ("acme,,,Sam,not an address,", "business_email must be one plain"),
+            ("acme,<b>,jo@acme.example,,,", "technical_name must be one line"),
+            ("acme,Jo\u202e,jo@acme.example,,,", "technical_name must be one line"),
+            ("acme,Jo,jo@acme.example,,,n" + "n" * 1024, "note has more than 1024 characters"),
+            ("acme,Jo,jo@acme.example,,,,one too many", "it has more cells than the header has columns"),
+            (NHS, "its consumer stands in line 2 already"),
+        ],
+    )
+    def test_a_line_is_named_and_nothing_of_the_file_is_taken(self, line: str, words: str) -> None:
+        """With the reason, and without anybody's name or address."""
+        said = problems(HEADER, NHS, line, "weather,,ops@weather.example,,,")
+        assert len(said) == 1
+        assert said[0].startswith(f"line 3: {words}")
+        assert "acme.example" not in said[0]
+
+    def test_all_lines_that_are_wrong(self) -> None:
+        """At once, so that nobody has to try again and again; a cell of two lines counts as two."""
+        said = problems(HEADER, 'acme,,,,,"two\nlines"', "x,,bad,,,", "y,,worse,,,")
+        assert [each.split(":")[0] for each in said] == ["line 4", "line 5"]
+
+    @pytest.mark.parametrize(
+        ("header", "words"),
+        [
+            ("name,technical_email", "line 1: it must name the columns: consumer, technical_name"),
+            ("consumer,note", "line 1: it must name the columns"),
+            ("consumer,technical_email,phone", "line 1: column 3 has a name that is none of consumer"),
+            ("consumer,technical_email,Technical Email", "line 1: a column stands in it twice"),
+            ("", "line 1: it must name the columns"),
+        ],
+    )
+    def test_a_header_that_says_something_else(self, header: str, words: str) -> None:
+        """A column that nobody knows is no reason to guess."""
+        [said] = problems(header, "nhs,jo@nhs.example,")
+        assert said.startswith(words)
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "line 1: it must name the columns"),
+            (HEADER.encode(), "the file has no line below its header"),
+            ((HEADER + "\n" + NHS).encode("utf-16"), "the file is not UTF-8: save it as CSV UTF-8"),
+            (HEADER.encode() + b"\nnhs,J\xf6,j@nhs.example,,,", "the file is not UTF-8"),
+            (HEADER.encode() + b'\nnhs,"Jo,jo@nhs.example,,,\n', "the file is no CSV"),
+            (HEADER.encode() + b"\nnhs," + b"x" * 200_000, "the file is no CSV: a cell is too long"),
+        ],
+    )
+    def test_what_is_no_such_file(self, content: bytes, words: str) -> None:
+        found, said = read_rows(content)
+        assert found == []
+        assert said[0].startswith(words)
+
+    def test_a_huge_file(self) -> None:
+        """More consumers than a client list holds are refused, and soon."""
+        began = stopwatch.perf_counter()
+        [said] = problems(HEADER, *(f"c{number},,jo@nhs.example,,," for number in range(10_001)))
+        assert "more than 10000 consumers" in said
+        assert stopwatch.perf_counter() - began < 5
+
+
+HELD = {
+    "nhs": yaml.safe_dump({"technical": {"email": "old@nhs.example"}, "note": "asks first"}),
+    "client-7": yaml.safe_dump({"consumer": "acme", "business": {"email": "kim@acme.example"}}),
+    "broken": "[",
+}
+
+
+class TestWhatBecomesOfTheClientList:
+    def test_what_is_new_or_another(self) -> None:
+        """Each under the key that it stands under; a column that is not there leaves what there is."""
+        found = changes(
+            rows(
+                "consumer,technical_email", "nhs,jo@nhs.example", "acme,ops@acme.example", "NHS England,e@nhs.example"
+            ),
+            HELD,
+        )
+        assert len(found) == 3
+        entries, wrong = parse_directory({**HELD, **found})
+        assert wrong == ("key broken: it is no mapping of technical, business and note",)
+        assert entries == {
+            "nhs": DirectoryEntry(Person("", "jo@nhs.example")),
+            "acme": DirectoryEntry(Person("", "ops@acme.example"), Person("", "kim@acme.example")),
+            "NHS England": DirectoryEntry(Person("", "e@nhs.example")),
+        }
+        assert "asks first" in found["nhs"]
+
+    def test_what_is_there_already(self) -> None:
+        """Is not written again."""
+        wanted = rows(HEADER, NHS, "acme,,,Kim Lee,kim@acme.example,")
+        found = changes(wanted, HELD)
+        assert set(found) == {"nhs", "client-7"}
+        assert changes(wanted, {**HELD, **found}) == {}
+
+    def test_an_empty_cell(self) -> None:
+        """Says that there is nobody."""
+        found = changes(rows("consumer,business_email", "acme,"), HELD)
+        assert parse_directory(found)[0] == {"acme": DirectoryEntry()}
+
+    def test_a_key_that_cannot_be_used_is_mended(self) -> None:
+        found = changes(rows("consumer,technical_email", "broken,jo@nhs.example"), HELD)
+        assert parse_directory(found)[0] == {"broken": DirectoryEntry(Person("", "jo@nhs.example"))}
