@@ -15,7 +15,8 @@ from clientcert.api.policy import default_channel
 from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason
 from clientcert.handlers.watching import build_registry
-from clientcert.health import HealthServer
+from clientcert.health import STANDSTILL_SECONDS, HealthServer
+from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.connection import load_connection, own_namespace
 from clientcert.kube.events import EventRecorder
@@ -24,11 +25,22 @@ from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, Secret
 from clientcert.lifecycle.policy import Channel
 from clientcert.logs import configure_logging
 from clientcert.metrics import Metrics
+from clientcert.notifiers.alertmanager import AlertmanagerNotifier
+from clientcert.notifiers.apprise_channel import AppriseNotifier, load_apprise
+from clientcert.notifiers.contact import ContactNotifier
+from clientcert.notifiers.email import EmailNotifier, MailServer
 from clientcert.notifiers.event import EventNotifier
+from clientcert.notifiers.interface import Notifier
 from clientcert.notifiers.slack import OwnSlack, SlackNotifier
+from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack_users import SlackUsers
+from clientcert.notifiers.webhook import WebhookNotifier
 from clientcert.reconcile.api_outage import ApiOutage
 from clientcert.reconcile.certificate import CertificateReconciler
+from clientcert.reconcile.contacts import Contacts
+from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.engine import Engine
+from clientcert.reconcile.gathering import Gathering
 from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.polling import StorePoller
@@ -84,7 +96,17 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
             lambda: parts.leadership.is_leader,
             x509=settings.x509_metrics,
         )
-        await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds())
+        heartbeat = (
+            Heartbeat(
+                settings.heartbeat_url,
+                EgressPolicy(settings.allowed_hosts),
+                lambda: parts.leadership.is_leader and supervisor.is_ready and engine.standing() < STANDSTILL_SECONDS,
+                called=lambda outcome: parts.metrics.heartbeats.labels(outcome).inc(),
+            )
+            if settings.heartbeat_url
+            else None
+        )
+        await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds(), heartbeat)
 
 
 class _Parts:
@@ -102,6 +124,7 @@ class _Parts:
         self._egress = EgressPolicy(settings.allowed_hosts)
         self._secrets = SecretReader(self._get_secret)
         self._pacer = Pacer(wake=self._wake)
+        self._gathering = Gathering(wake=self._wake)
         self.store = Store(self._wake, self._pacer.mended, _default_channel(settings))
         self._buckets = S3Reader(
             partial(_bucket_of, self.store), self._secrets, self._egress, settings.identity_buckets, turns=self._turns
@@ -127,7 +150,7 @@ class _Parts:
         self._scheduler = Scheduler(
             reconciler.reconcile, self.store.urgency, self._clock, self.store.clock_was_set, self.metrics
         )
-        _show(self.metrics, self.leadership, self._scheduler, self._pacer)
+        _show(self.metrics, self.leadership, self._scheduler, self._pacer, self._gathering)
         return Engine(
             self.store,
             self._scheduler,
@@ -142,7 +165,7 @@ class _Parts:
 
     async def _reconciler(self) -> CertificateReconciler:
         events = EventRecorder(self.client, self._clock)
-        slack = await self._stack.enter_async_context(_slack(self._settings, self._secrets, self._egress))
+        users, notifiers = await self._channels(events)
         return CertificateReconciler(
             self.store,
             Observer(
@@ -152,10 +175,12 @@ class _Parts:
                 self.metrics,
                 self._turns,
             ),
+            Contacts(self.client.get, users),
             Teller(
-                {"Slack": slack, EVENT: EventNotifier(events)},
+                notifiers,
                 self.store.default_channel,
                 self._pacer,
+                Digests(self.store, self.client, notifiers, self._gathering, self._clock, self._turns),
                 self.leadership.allows,
                 self._clock,
                 self.metrics,
@@ -167,6 +192,29 @@ class _Parts:
             self.metrics,
             self._turns,
         )
+
+    async def _channels(self, events: EventRecorder) -> tuple[SlackUsers, dict[str, Notifier]]:
+        """Who is looked up, and how each type of channel is told."""
+        settings, egress, enter = self._settings, self._egress, self._stack.enter_async_context
+        text = partial(_secret_text, self._secrets, Reason.TOKEN_NOT_FOUND)
+        own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
+        tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
+        direct = SlackDirectNotifier(tokens, self._slack_token_ref, settings.slack_api_url, egress)
+        return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
+            "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
+            "Email": ContactNotifier(EmailNotifier(_mail_server(settings)), await enter(direct)),
+            "Webhook": await enter(WebhookNotifier(text, egress, _utc_now)),
+            "Alertmanager": await enter(AlertmanagerNotifier(text, egress, _utc_now)),
+            "Apprise": AppriseNotifier(text, egress, load_apprise),
+            EVENT: EventNotifier(events),
+        }
+
+    def _slack_token_ref(self, key: ObjectKey) -> SecretKeyRef | None:
+        """Of the policy of a certificate: with what its contacts are written to."""
+        record = self.store.certificates.get(key)
+        policy = record.declaration.policy if record and record.declaration else ""
+        found = self.store.policies.get(ObjectKey(key.namespace, policy))
+        return found.policy.contacts.slack_token_ref if found else None
 
     # What is made early calls what is made late: nobody calls any of it before the engine runs.
 
@@ -210,15 +258,26 @@ def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], date
     return LeaseLeadership(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
 
 
-def _slack(settings: Settings, secrets: SecretReader, egress: EgressPolicy) -> SlackNotifier:
-    own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
-    return SlackNotifier(own, settings.slack_api_url, partial(_secret_text, secrets, Reason.TOKEN_NOT_FOUND), egress)
+def _mail_server(settings: Settings) -> MailServer | None:
+    if not settings.smtp_host:
+        return None
+    return MailServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_username,
+        settings.smtp_password,
+        settings.smtp_from,
+        settings.smtp_tls,
+        settings.mail_domains,
+        settings.mail_namespaces,
+    )
 
 
-def _show(metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: Pacer) -> None:
+def _show(metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: Pacer, gathering: Gathering) -> None:
     metrics.leader.set_function(lambda: leadership.is_leader)
     metrics.queue_depth.set_function(lambda: scheduler.depth)
     metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
+    metrics.notifications_waiting.labels("digest").set_function(lambda: gathering.waiting)
     metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
 
 

@@ -47,8 +47,15 @@ class Metrics:
         )
         self.notifications_waiting = Gauge(
             "clientcert_notifications_waiting",
-            "Messages that are due and wait: for their turn in a channel (rate), or for a channel to recover (outage).",
+            "Messages that are due and wait: for their turn in a channel (rate), for others to be due (digest), for a"
+            " channel to recover (outage).",
             ("reason",),
+            registry=self.registry,
+        )
+        self.heartbeats = Counter(
+            "clientcert_heartbeats",
+            "Calls of CLIENTCERT_HEARTBEAT_URL by outcome: ok or failed.",
+            ("outcome",),
             registry=self.registry,
         )
         self.reconcile_seconds = Histogram(

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from clientcert.errors import SettingsError
 
 PREFIX = "CLIENTCERT_"
 SLACK_API_URL = "https://slack.com/api/"
+_SECRETS = frozenset({"slack_token", "slack_webhook_url", "smtp_username", "smtp_password", "heartbeat_url"})
+"""These may also come from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,21 @@ class Settings:
     slack_webhook_url: str = field(default="", repr=False)
     slack_channel: str = ""
     slack_api_url: str = SLACK_API_URL
+    slack_namespaces: frozenset[str] = frozenset()
+    """Whose consumers' contacts the operator's own token may look up and write to; none unless they are named."""
+    smtp_host: str = ""
+    """Empty: there is no mail."""
+    smtp_port: int = 587
+    smtp_username: str = ""
+    smtp_password: str = field(default="", repr=False)
+    smtp_from: str = ""
+    smtp_tls: Literal["starttls", "implicit", "none"] = "starttls"
+    mail_domains: frozenset[str] = frozenset()
+    """The only domains that a mail goes to; empty: any."""
+    mail_namespaces: frozenset[str] = frozenset()
+    """The only namespaces that mails are sent for; empty: any."""
+    heartbeat_url: str = field(default="", repr=False)
+    """Called while all is well; empty: nothing is."""
     allowed_hosts: frozenset[str] = frozenset()
     """`host` or `host:port`: the only hosts without a public address that an object may name."""
     identity_buckets: tuple[str, ...] = ()
@@ -57,6 +74,10 @@ class Settings:
             raise SettingsError(
                 "CLIENTCERT_SLACK_TOKEN is set, so CLIENTCERT_SLACK_CHANNEL must be: the default channel"
             )
+        if self.smtp_host and not self.smtp_from:
+            raise SettingsError("CLIENTCERT_SMTP_HOST is set, so CLIENTCERT_SMTP_FROM must be: who the mails are from")
+        if self.smtp_tls not in {"starttls", "implicit", "none"}:
+            raise SettingsError("CLIENTCERT_SMTP_TLS is starttls, implicit or none")
         if self.log_format not in {"json", "text"}:
             raise SettingsError("--log-format is json or text")
         for entry in self.identity_buckets:
@@ -79,6 +100,10 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
         "leader_election": _switch,
         "allowed_hosts": lambda text: frozenset(_words(text)),
         "identity_buckets": _words,
+        "slack_namespaces": lambda text: frozenset(_words(text)),
+        "smtp_port": _port,
+        "mail_domains": lambda text: frozenset(word.lower() for word in _words(text)),
+        "mail_namespaces": lambda text: frozenset(_words(text)),
     }
     names = {
         "namespaces": f"{PREFIX}NAMESPACE",
@@ -89,11 +114,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
     values: dict[str, Any] = {}
     for name in known:
         variable = names.get(name, PREFIX + name.upper())
-        text = (
-            _secret(environment, variable)
-            if name in {"slack_token", "slack_webhook_url"}
-            else environment.get(variable)
-        )
+        text = _secret(environment, variable) if name in _SECRETS else environment.get(variable)
         if text:
             try:
                 values[name] = readers.get(name, str)(text.strip())

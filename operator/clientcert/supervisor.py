@@ -13,6 +13,7 @@ import kopf
 
 from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf_settings
 from clientcert.health import HealthServer
+from clientcert.heartbeat import Heartbeat
 from clientcert.kube.watch import Watch
 from clientcert.metrics import Metrics
 from clientcert.reconcile.engine import Engine
@@ -64,7 +65,9 @@ class Supervisor:
         )
         return bool(served) and served <= self._kopf_up and established
 
-    async def run(self, health: HealthServer, host: str, port: int, resync_seconds: float) -> None:
+    async def run(
+        self, health: HealthServer, host: str, port: int, resync_seconds: float, heartbeat: Heartbeat | None = None
+    ) -> None:
         """Until SIGTERM or SIGINT. Raises what ended any part for good: without one of them the rest is no operator."""
         async with AsyncExitStack() as stack:
             await health.start(host, port)
@@ -74,6 +77,7 @@ class Supervisor:
                 asyncio.create_task(self._engine.leadership.run(), name="lease"),
                 asyncio.create_task(self._engine.run(self._secrets, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
+                *([asyncio.create_task(heartbeat.run(), name="heartbeat")] if heartbeat else []),
                 asyncio.create_task(self._keep_records_from_collection(), name="records"),
                 *(
                     asyncio.create_task(part(namespace), name=f"{part.__name__} {namespace}")

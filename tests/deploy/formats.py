@@ -18,6 +18,8 @@ INVISIBLE = ["a\nb", "a\r\nb", "a\tb", "a\x00b", "a\x1b[31mb", "a\x7fb", "a\u200
 NAME = "must be one line of visible characters without < or >, words separated by one space"
 LINE = "must be one line, not empty, without control or invisible characters"
 LINE_OR_NOTHING = "must be one line without control or invisible characters"
+TEXT = "must be visible text, without control or invisible characters but line breaks"
+SERIAL_NUMBER = "must be a serial number in lower-case hex, as in status.certificate.serialNumber"
 FIELDS = "may hold no braces but those of {name}, {environment}, {duration}, {date}, {serialNumber} and {owner}"
 EMAIL = "must be one plain e-mail address such as jo@nhs.example, without a name, comma, space or angle brackets"
 MEMBER_ID = "must be a Slack member ID such as U012AB3CD"
@@ -59,6 +61,15 @@ FORMATS = {
         refused=["", *INVISIBLE],
     ),
     LINE_OR_NOTHING: Format(accepted=["", "clients/", "a b"], refused=INVISIBLE),
+    TEXT: Format(
+        accepted=["one line", "Hello {name}\n\nIt ends on {date}.\n", "Zoë & 日本", "<b>"],
+        refused=["", *(text for text in INVISIBLE if text != "a\nb")],
+    ),
+    SERIAL_NUMBER: Format(
+        accepted=["0", "1a2b3", "-7f"],
+        refused=["", "0x1a", "1A2B", "1a:2b", "1a 2b", "-", "1a\n"],
+        of_length=lambda length: "a" * length,
+    ),
     FIELDS: Format(
         accepted=["{name}{environment} {duration} {date} {serialNumber} {owner}", "no field at all"],
         refused=[

@@ -136,6 +136,8 @@ OF_TYPE: dict[str, dict[str, Any]] = {
     "slack": {"channel": "#api-alerts"},
     "email": {"recipients": "Contact"},
     "webhook": {"urlSecretRef": {"name": "pager", "key": "url"}},
+    "alertmanager": {"urlSecretRef": {"name": "pager", "key": "url"}},
+    "apprise": {"urlSecretRef": {"name": "pager", "key": "url"}},
 }
 
 CHANNELS = [

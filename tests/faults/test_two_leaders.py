@@ -14,8 +14,8 @@ from aiohttp import web
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import ChannelRecord
 from clientcert.notifiers.slack_details import LAST_SECONDS
+from clientcert.reconcile.deliveries import remembered
 from clientcert.reconcile.store import Store
-from clientcert.reconcile.tell import remembered
 from tests.control_plane.operators import Operator
 from tests.control_plane.waiting import until
 from tests.faults.conftest import before

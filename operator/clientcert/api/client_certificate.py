@@ -88,6 +88,7 @@ def _declaration(spec: Spec) -> Declaration:
         issuer_dn=sys.intern(identity.get("issuerDN", "")),
         policy=sys.intern((spec.get("policyRef") or {}).get("name", "")),
         silence=_silence(silence) if silence else None,
+        acknowledged=(spec.get("acknowledgement") or {}).get("serialNumber", ""),
     )
 
 

@@ -4,14 +4,16 @@ Nothing in a policy can silence a certificate by mistake. What cannot be used is
 in `problems`.
 """
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from clientcert.api.client_certificate import secret_key_ref
+from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.policy import (
     DEFAULT_MESSAGE,
     EVENTS_CHANNEL,
@@ -20,14 +22,19 @@ from clientcert.lifecycle.policy import (
     Channel,
     ContactPolicy,
     EmailAddress,
+    Group,
+    Role,
     Schedule,
     SendAt,
     SlackAddress,
     UrlAddress,
 )
+from clientcert.lifecycle.recorded import DigestRecord
 
 DEFAULT_CHANNEL = "operator/slack"
 """The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""
+BUSINESS_SUFFIX = "/business"
+"""In a record: of the channel that an escalation adds to one that writes to contacts."""
 MESSAGE_FIELDS = frozenset({"name", "environment", "duration", "date", "serialNumber", "owner"})
 _FIELDS = {
     "Slack": "slack",
@@ -38,9 +45,12 @@ _FIELDS = {
 }
 """Types of channels, and the field that belongs to each."""
 _FIELD = re.compile(r"\{([^{}]*)\}")
+DIGESTS = 32
+DIGEST_KEYS = 1500
+"""So many of eight bytes fit the field."""
+_KEY_BYTES = 8
 _MOST_DAYS = 3650
 _LONGEST_PROBLEM = 300
-_NOT_ACTED_ON = ("group", "escalateAfterDays")
 
 
 def default_channel(slack_channel: str) -> Channel:
@@ -65,10 +75,41 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
         return replace(_policy({}, fallback), problems=(words[:_LONGEST_PROBLEM],))
 
 
+def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
+    """The digests that a policy's status remembers. Whatever does not fit is taken as not remembered."""
+    try:
+        return tuple(_digest(entry) for entry in status.get("digests") or ())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ()
+
+
+def render_digests(digests: Iterable[DigestRecord]) -> dict[str, Any]:
+    """That part of a policy's status."""
+    return {
+        "digests": [
+            {
+                "channel": digest.channel,
+                "sentTime": timestamp(digest.sent_time),
+                "certificates": len(digest.keys),
+                "keys": base64.b64encode(b"".join(sorted(digest.keys))).decode(),
+            }
+            for digest in digests
+        ]
+    }
+
+
+def _digest(entry: Mapping[str, Any]) -> DigestRecord:
+    keys, sent = base64.b64decode(entry["keys"], validate=True), moment(entry["sentTime"])
+    if sent is None or len(keys) % _KEY_BYTES:
+        raise ValueError("a digest has a time, and keys of eight bytes")
+    starts = range(0, len(keys), _KEY_BYTES)
+    return DigestRecord(entry["channel"], sent, frozenset(keys[at : at + _KEY_BYTES] for at in starts))
+
+
 def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     alerts = spec.get("alerts") or {}
     problems: list[str] = []
-    channels = tuple(_channel(entry, alerts, problems) for entry in alerts.get("channels") or ())
+    channels = tuple(found for entry in alerts.get("channels") or () for found in _channels(entry, alerts, problems))
     if not channels and fallback is not None:
         channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.address),)
     # An Event is a record for machines and for `kubectl describe`: nobody is woken by it, so it waits for no hour.
@@ -77,27 +118,48 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     return AlertPolicy(
         channels=every,
         message=_template(_text(alerts.get("message")), "message", problems) or DEFAULT_MESSAGE,
+        group=Group(_text(alerts.get("group")) or Group.AUTO),
         runbook_url=_text(alerts.get("runbookURL")),
         contacts=_contacts(spec.get("contacts") or {}),
         start_days_before=max(channel.schedule.start_days_before for channel in every),
         problems=tuple(dict.fromkeys(problems)),
-        not_acted_on=tuple(
-            f"spec.alerts.{name} is not acted on by this version"
-            for name in _NOT_ACTED_ON
-            if alerts.get(name, "Never") != "Never"
-        ),
     )
+
+
+def _channels(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> tuple[Channel, ...]:
+    """The channel as declared; with one more, to the business contact, where a letter is to be escalated."""
+    channel, after = _channel(entry, alerts, problems), alerts.get("escalateAfterDays")
+    if after is None:
+        return (channel,)
+    later = replace(channel, schedule=_escalated(channel.schedule, _days(after)), escalation=True)
+    if entry.get("escalation"):
+        return (later,)
+    if isinstance(channel.address, EmailAddress):
+        business = replace(channel.address, role=Role.BUSINESS)
+        return channel, replace(later, name=f"{channel.name}{BUSINESS_SUFFIX}", address=business)
+    return (channel,)
+
+
+def _escalated(schedule: Schedule, after_days: int) -> Schedule:
+    """The same, so many days later: nothing else is an escalation but a channel that comes into it late."""
+    start = max(schedule.start_days_before - after_days, 0)
+    on_days = tuple(day for day in schedule.on_days if day <= start) or ((start,) if schedule.on_days else ())
+    return replace(schedule, start_days_before=start, on_days=on_days)
 
 
 def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
     name, kind = _text(entry["name"]), _text(entry["type"])
+    if entry.get("escalation") and alerts.get("escalateAfterDays") is None:
+        problems.append(f"channel {name}: it is for escalations, and spec.alerts.escalateAfterDays is not set")
     address = _address(kind, entry.get(_FIELDS[kind]) or {}, problems) if kind in _FIELDS else None
-    if address is None:
+    if kind not in _FIELDS:
         problems.append(f"channel {name}: this version cannot send to channels of type {kind}")
+    elif address is None:
+        problems.append(f"channel {name}: {_FIELDS[kind]}.urlSecretRef is not set")
     return Channel(name, kind, _schedule(alerts, entry, problems), address)
 
 
-def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Address:
+def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Address | None:
     if kind == "Slack":
         return SlackAddress(
             channel=_text(entry.get("channel")),
@@ -113,9 +175,7 @@ def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Addres
             body=_template(_text(entry.get("body")), "email.body", problems),
         )
     url = secret_key_ref(entry.get("urlSecretRef"))
-    if url is None:
-        raise KeyError("urlSecretRef")
-    return UrlAddress(url, secret_key_ref(entry.get("signingSecretRef")))
+    return UrlAddress(url, secret_key_ref(entry.get("signingSecretRef"))) if url else None
 
 
 def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:

@@ -61,6 +61,8 @@ def next_change(
 
 def next_stage(assessment: Assessment, channel: Channel) -> Stage | None:
     """The stage that this channel comes to next, if its schedule goes on."""
+    if _is_nothing_to(channel, assessment):
+        return None
     return next_after(_schedule(assessment, channel), assessment.alert_from, assessment.now)
 
 
@@ -73,6 +75,8 @@ def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None
     thread_ref = record.thread_ref if record else ""
     if record and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint:
         return DueNotification(channel, MessageKind.CLOSING, None, thread_ref)
+    if _is_nothing_to(channel, assessment):
+        return None
     stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
     if stage is None or _was_told(record, stage, assessment):
         return None
@@ -86,8 +90,14 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
     return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
 
 
+def _is_nothing_to(channel: Channel, assessment: Assessment) -> bool:
+    """Whether there is no date that a consumer could be told of, or somebody has taken an escalation upon them."""
+    dateless = channel.to_consumer and assessment.accepted is None
+    return dateless or (channel.escalation and assessment.acknowledged)
+
+
 def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
-    if not assessment.alerts_daily:
+    if not assessment.alerts_daily or channel.to_consumer or channel.escalation:
         return channel.schedule
     daily = every_day(channel.schedule)
     # A team's end of alerts counts from notAfter; where none is known there is nothing that it could count from.

@@ -62,6 +62,8 @@ class Assessment:
     """What stages are counted from: notAfter, or when the object was made if no notAfter is known."""
     expires_soon: bool
     """notAfter is near enough for the policy to alert, or has passed."""
+    acknowledged: bool = False
+    """Somebody has said of this very certificate that they see to it."""
 
     @property
     def fingerprint(self) -> str:
@@ -136,6 +138,9 @@ def assess(
         source_problem=observation.certificate is None,
         alert_from=accepted.not_after if accepted else created,
         expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
+        acknowledged=bool(
+            accepted and declaration and declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
+        ),
     )
 
 

@@ -10,6 +10,7 @@ changes: no counters, no times that move. Every type is listed here, with its re
 | IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
 | Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
 | Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
+| ContactResolved | who is written to     | why nobody is                                        | Lookup… |
 | AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, why a channel refused |         |
 """
 
@@ -19,6 +20,7 @@ from datetime import datetime
 from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.recorded import Condition, Recorded
 
@@ -27,6 +29,7 @@ SOURCE_READABLE = "SourceReadable"
 IDENTITY_MATCHES = "IdentityMatches"
 EXPIRING = "Expiring"
 SILENCED = "Silenced"
+CONTACT_RESOLVED = "ContactResolved"
 ALERTS_DELIVERED = "AlertsDelivered"
 
 
@@ -39,7 +42,11 @@ class Shortfall:
 
 
 def conditions(
-    assessment: Assessment, silence: Silence | None, shortfall: Shortfall | None, recorded: Recorded
+    assessment: Assessment,
+    silence: Silence | None,
+    shortfall: Shortfall | None,
+    recorded: Recorded,
+    contact: Resolution | None = None,
 ) -> tuple[Condition, ...]:
     """All conditions, each with the time of its last transition carried over from the record."""
     found = [
@@ -47,6 +54,7 @@ def conditions(
         _unless_unread(_identity_matches(assessment), assessment, recorded),
         _expiring(assessment),
         *([_silenced(assessment, silence)] if silence else []),
+        *([_contact_resolved(contact, recorded)] if contact else []),
         _alerts_delivered(shortfall),
     ]
     ready = _ready(assessment, found)
@@ -102,6 +110,19 @@ def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
     if silence is not None and silenced(silence, assessment.now):
         return Condition(SILENCED, "True", "Silenced", f"no alerts until spec.silence.until: {silence.reason}")
     return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
+
+
+def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
+    before = recorded.condition(CONTACT_RESOLVED)
+    if contact.resolved and contact.refused:
+        return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, contact.refused)
+    if contact.resolved and contact.refused is None and before and before.reason == Reason.RECIPIENT_REFUSED:
+        return before
+    if contact.resolved:
+        return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
+    if contact.passing:
+        return before or Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
+    return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
 
 
 def _alerts_delivered(shortfall: Shortfall | None) -> Condition:

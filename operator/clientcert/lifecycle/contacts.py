@@ -4,21 +4,13 @@ The order is that of the procedure (docs/contacts.md): internal users and develo
 clients by the technical contact's e-mail; where only a business contact is known, that one is asked for a technical.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from clientcert.lifecycle.declaration import Contact, Declaration, Person
 from clientcert.lifecycle.policy import ContactPolicy
-
-
-class Role(StrEnum):
-    """As what somebody is written to."""
-
-    TECHNICAL = "technical contact"
-    BUSINESS = "business contact"
-    REQUESTER = "requester"
-    SLACK = "Slack user"
+from clientcert.lifecycle.policy import Role as Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +48,27 @@ class Resolution:
     message: str
     """Roles, and what to do; no names."""
     recipients: tuple[Recipient, ...] = ()
+    refused: str | None = None
+    """Who did not get the last letter, in roles; empty: nobody. None: no letter was sent since the process began."""
+    passing: bool = False
+    """It could not be found out just now, and will be another resolution soon."""
 
     @property
     def resolved(self) -> bool:
         """Whether there is somebody."""
         return bool(self.recipients)
 
+
+__all__ = [
+    "Directory",
+    "DirectoryEntry",
+    "Recipient",
+    "Resolution",
+    "Role",
+    "SlackQuestion",
+    "by_mail",
+    "slack_question",
+]
 
 Directory = Mapping[str, DirectoryEntry]
 """The client list, by consumer."""
@@ -112,7 +119,8 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
 def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:
     once = {recipient.address: recipient for recipient in reversed(recipients)}
     recipients = tuple(recipient for recipient in recipients if once[recipient.address] is recipient)
-    return Resolution(reason, f"the {recipients[0].role} is written to, as {where} says", recipients)
+    words = f"the {recipients[0].role} is written to, as {where} says"
+    return Resolution(reason, sys.intern(words), recipients)
 
 
 def _recipient(role: Role, person: Person) -> Recipient:

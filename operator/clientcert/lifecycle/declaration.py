@@ -95,6 +95,8 @@ class Declaration:
     """RFC 4514; empty when any issuer will do."""
     policy: str = ""
     silence: Silence | None = None
+    acknowledged: str = ""
+    """The serial number, in lower-case hex, of the certificate that somebody has said they see to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,31 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
+from enum import StrEnum
 
 from clientcert.lifecycle.declaration import SecretKeyRef
 
 DEFAULT_MESSAGE = "The certificate for {name} in {environment} will expire within the next {duration} days"
 EVENTS_CHANNEL = "events"
 """The name of the channel that every certificate has: Kubernetes Events. No policy may use it."""
+
+
+class Group(StrEnum):
+    """When many alerts of one channel become one message."""
+
+    NEVER = "Never"
+    AUTO = "Auto"
+    BATCH = "Batch"
+    POLICY = "Policy"
+
+
+class Role(StrEnum):
+    """As what somebody is written to."""
+
+    TECHNICAL = "technical contact"
+    BUSINESS = "business contact"
+    REQUESTER = "requester"
+    SLACK = "Slack user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,8 @@ class EmailAddress:
     """A template with the fields of `message`; empty: the default one."""
     body: str = ""
     """The same, in paragraphs; empty: the default letter, which says every step."""
+    role: Role | None = None
+    """Only to a contact of this role; None: to the first one that there is, the others standing in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,13 @@ class Channel:
     """`Slack`, `Email`, `Webhook`, `Alertmanager`, `Apprise` or `Event`; any other says so when it is due."""
     schedule: Schedule
     address: Address | None = None
+    escalation: bool = False
+    """It is told only of what nobody has acknowledged."""
+
+    @property
+    def to_consumer(self) -> bool:
+        """Whether it goes to the consumer's contact, who can renew and can do nothing about our sources."""
+        return isinstance(self.address, EmailAddress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +130,10 @@ class AlertPolicy:
     channels: tuple[Channel, ...]
     """Never empty: Kubernetes Events at the least."""
     message: str = DEFAULT_MESSAGE
+    group: Group = Group.AUTO
     runbook_url: str = ""
     contacts: ContactPolicy = ContactPolicy()
     start_days_before: int = 30
     """From here on the certificate counts as expiring soon: the earliest start of all channels."""
     problems: tuple[str, ...] = field(default=())
     """What of the policy could not be used, in words; what it would have said is replaced by the default."""
-    not_acted_on: tuple[str, ...] = field(default=())
-    """What of the policy this version accepts and does nothing about, in words; no alert is missed for it."""

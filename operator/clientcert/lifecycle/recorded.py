@@ -96,3 +96,13 @@ class Recorded:
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, if it was ever set."""
         return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRecord:
+    """A digest that was sent, as the status of its CertificatePolicy remembers it."""
+
+    channel: str
+    sent_time: datetime
+    keys: frozenset[bytes]
+    """What it has told of: eight bytes of a hash for each notification."""

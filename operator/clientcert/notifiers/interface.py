@@ -2,10 +2,11 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.message import Message
 
 
@@ -15,6 +16,8 @@ class Receipt:
 
     thread_ref: str = ""
     """Where replies to it go, in the channel's own words; kept in status, given back with the next message."""
+    note: str = ""
+    """What people should know about a success that was not complete; roles, no names or addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,11 @@ class Notifier(Protocol):
         `thread_ref` is that of the last message about the same certificate. Raises DeliveryError; with
         `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the other side said so.
         """
+
+
+@runtime_checkable
+class NotifiesDigests(Protocol):
+    """A type of channel in which many alerts may be one message."""
+
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        """Send it, as `notify` sends a message."""

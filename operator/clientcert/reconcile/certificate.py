@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
@@ -23,11 +24,13 @@ from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
 from clientcert.reconcile.changes import facts
+from clientcert.reconcile.contacts import Contacts
+from clientcert.reconcile.deliveries import remembered
 from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord
 from clientcert.reconcile.store import Store
-from clientcert.reconcile.tell import Teller, remembered
+from clientcert.reconcile.tell import Teller
 from clientcert.turns import Turns
 
 _ROUNDS = 3
@@ -51,6 +54,7 @@ class CertificateReconciler:
         self,
         store: Store,
         observer: Observer,
+        contacts: Contacts,
         teller: Teller,
         events: EventRecorder,
         client: KubeClient,
@@ -60,6 +64,7 @@ class CertificateReconciler:
     ) -> None:
         self._store = store
         self._observer = observer
+        self._contacts = contacts
         self._teller = teller
         self._events = events
         self._client = client
@@ -126,6 +131,8 @@ class CertificateReconciler:
             observation = Observation(problem=record.spec_problem)
         else:
             observation = await self._observer.observe(record, record.declaration)
+            found = await self._contacts.resolve(record.key.namespace, record.declaration, policy)
+            record.contact = replace(found, refused=record.refused)
         record.assessment = assess(
             record.declaration,
             observation,
@@ -249,6 +256,7 @@ def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRe
             record.declaration.silence if record.declaration else None,
             _shortfall(record, policy),
             known,
+            record.contact,
         ),
     )
 

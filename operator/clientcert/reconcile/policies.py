@@ -19,7 +19,7 @@ async def write_policy_status(store: Store, client: KubeClient, key: ObjectKey, 
     if record is None:
         return
     problems = record.policy.problems
-    ready = Condition(READY, "True", "Valid", "; ".join(("alerts go out as it says", *record.policy.not_acted_on)))
+    ready = Condition(READY, "True", "Valid", "alerts go out as it says")
     if problems:
         words = f"{'; '.join(problems)}; the defaults stand in for it"
         ready = Condition(READY, "False", Reason.POLICY_INVALID, words)

@@ -6,9 +6,10 @@ from datetime import datetime
 from clientcert.errors import ClientCertError, Reason
 from clientcert.kube.events import Fact
 from clientcert.lifecycle.assessment import Assessment, Observation, Problem
+from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.declaration import Bucket, Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import ChannelRecord, Condition, Recorded
+from clientcert.lifecycle.recorded import ChannelRecord, Condition, DigestRecord, Recorded
 
 _PATIENCE = 3
 """So many attempts in a row may fail before a passing fault is written into a status."""
@@ -61,6 +62,10 @@ class CertificateRecord:
     sought: int = 0
     """The generation whose policy and store were looked for, in case that no watch has told of them yet."""
     assessment: Assessment | None = None
+    contact: Resolution | None = None
+    """Who is written to, as it was last found out."""
+    refused: str | None = None
+    """Who did not get the last letter, in roles; None: nobody knows."""
     sent: dict[str, ChannelRecord] | None = None
     """What was sent and is not in the status yet, by channel. The one thing that nobody else knows."""
     failing: dict[str, Failure] | None = None
@@ -79,6 +84,8 @@ class PolicyRecord:
     policy: AlertPolicy
     conditions: tuple[Condition, ...]
     status_digest: bytes
+    """Of all but the digests."""
+    digests: tuple[DigestRecord, ...] = ()
 
 
 @dataclass(slots=True)

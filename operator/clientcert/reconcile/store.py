@@ -11,7 +11,7 @@ from typing import Any
 
 from clientcert.api.client_certificate import parse_bucket, parse_declaration
 from clientcert.api.kinds import moment
-from clientcert.api.policy import default_policy, parse_policy
+from clientcert.api.policy import default_policy, parse_digests, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
@@ -84,7 +84,8 @@ class Store:
             generation=metadata["generation"],
             policy=policy,
             conditions=parse_recorded(status).conditions,
-            status_digest=digest(status),
+            status_digest=digest({name: value for name, value in status.items() if name != "digests"}),
+            digests=parse_digests(status),
         )
         self._references.needs("policy", key, secrets_of(policy))
         if before is None or before.generation != metadata["generation"] or before.uid != metadata["uid"]:
@@ -242,7 +243,7 @@ class Store:
             self._references.remove(record)
             record.generation = metadata["generation"]
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
-            record.observation, record.revision, record.failing = None, "", None
+            record.observation, record.revision, record.failing, record.refused = None, "", None, ""
             self._references.add(record)
             self.mark_stale(record.key)
 

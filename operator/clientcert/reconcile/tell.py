@@ -4,17 +4,19 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from clientcert.errors import DeliveryError, Reason, where
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_stage
+from clientcert.lifecycle.alerts import DueNotification, due_notifications
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.recorded import ChannelRecord, Recorded
 from clientcert.metrics import Metrics
 from clientcert.notifiers.interface import Notifier, Pace
-from clientcert.notifiers.message import compose
+from clientcert.notifiers.message import Message, compose
+from clientcert.reconcile.contacts import addressees
+from clientcert.reconcile.deliveries import note_failed, note_told, remembered
+from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord, Failure
 from clientcert.turns import Turns
@@ -23,13 +25,9 @@ SEND_SECONDS = 17.0
 """No notifier takes longer, with all that belongs to one message."""
 SETTLE_SECONDS = 0.5
 """So long the first channel that was told waits for the others, so that one write records them all."""
-_FIRST_RETRY = timedelta(seconds=5)
-_FIRST_RETRY_OF_REFUSED = timedelta(minutes=1)
-_SLOWEST_RETRY = timedelta(minutes=10)
-
 _STRIKES = 2
 """So often a message may fail and be the first again; then it goes behind the others, which it may hold up alone."""
-_NOT_OF_THE_PLACE = frozenset({Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE})
+_NOT_OF_THE_PLACE = frozenset({Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND})
 
 EVENT = "Event"
 """The type of the channel that every certificate has."""
@@ -45,6 +43,7 @@ class Teller:
         notifiers: Mapping[str, Notifier],
         default_channel: Channel | None,
         pacer: Pacer,
+        digests: Digests,
         may_start: Callable[[float], bool],
         clock: Callable[[], datetime],
         metrics: Metrics,
@@ -54,6 +53,7 @@ class Teller:
         self._notifiers = notifiers
         self._default_channel = default_channel
         self._pacer = pacer
+        self._digests = digests
         self._may_start = may_start
         self._clock = clock
         self._metrics = metrics
@@ -68,10 +68,18 @@ class Teller:
         effective = self.effective(policy, record, assessment)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
         failing = record.failing or {}
-        now = tuple(
+        wanted = [
             notification
             for notification in owed
+            if not _has_nobody(record, notification)
+            if not self._digests.has_told(record, assessment, notification)
             if not _waits(failing.get(notification.channel.name), assessment.now)
+        ]
+        self._digests.judged(record, effective, wanted)
+        now = tuple(
+            notification
+            for notification in wanted
+            if self._digests.may_go(record, effective, notification, assessment.alert_from)
             if self._has_its_turn(record, assessment, notification)
         )
         self._pacer.pass_on(record.key)
@@ -84,6 +92,7 @@ class Teller:
 
     def owes_nothing(self, key: ObjectKey) -> None:
         """The object is gone: whatever turns it has are others' now."""
+        self._digests.forget(key)
         self._pacer.pass_on(key)
 
     def _has_its_turn(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
@@ -103,7 +112,10 @@ class Teller:
         fallback = self._default_channel
         if fallback is None or any(_same_place(fallback, channel) for channel in policy.channels):
             return policy
-        refused = next((c for c in policy.channels if _refuses((record.failing or {}).get(c.name))), None)
+        # Who writes to consumers tells no team: where there is another that does, it needs nobody to stand in.
+        tells_team = any(channel.type != EVENT and not channel.to_consumer for channel in policy.channels)
+        heard = [channel for channel in policy.channels if not (tells_team and channel.to_consumer)]
+        refused = next((c for c in heard if _refuses((record.failing or {}).get(c.name))), None)
         told = remembered(record).channel(fallback.name)
         owes = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
         if refused is None and not owes:
@@ -124,7 +136,7 @@ class Teller:
         Yields the reasons that Events have named or are about to: an Event may be slower than all else.
         """
         said = frozenset(
-            compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record)).reason
+            self._message(record, declaration, assessment, policy, notification).reason
             for notification in due
             if notification.channel.type == EVENT
         )
@@ -155,7 +167,7 @@ class Teller:
         channel = notification.channel
         await self._turns.next()
         try:
-            message = compose(record.key, record.uid, declaration, assessment, policy, notification, remembered(record))
+            message = self._message(record, declaration, assessment, policy, notification)
             notifier = self._notifiers.get(channel.type)
             if notifier is None:
                 raise DeliveryError(
@@ -163,7 +175,14 @@ class Teller:
                 )
             if not self.may_send:
                 return  # it stays due, for this replica or for the one that leads next
-            receipt = await notifier.notify(channel, message, notification.thread_ref)
+            _check_contact(record, notification)
+            in_a_digest = await self._digests.send(record, policy, notification)
+            if not in_a_digest:
+                receipt = await notifier.notify(channel, message, notification.thread_ref)
+                note_told(record, assessment, notification, self._clock(), receipt.thread_ref)
+                if channel.to_consumer and record.contact is not None:
+                    record.refused = receipt.note
+                    record.contact = replace(record.contact, refused=receipt.note)
         except DeliveryError as error:
             self._failed(record, notification, error)
             return
@@ -176,56 +195,42 @@ class Teller:
         if pace := self._pace(record, notification):
             self._pacer.well(pace.place, pace.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
-        told = ChannelRecord(
-            name=channel.name,
-            fingerprint_sha256=assessment.fingerprint,
-            stage=notification.stage,
-            last_sent=self._second(),
-            next_time=upcoming.slot if (upcoming := next_stage(assessment, channel)) else None,
-            thread_ref=receipt.thread_ref if notification.kind is MessageKind.ALERT else "",
-        )
-        record.sent = {**(record.sent or {}), channel.name: told}
-        record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
 
-    def _second(self) -> datetime:
-        """Now, as a status can say it: what was written is told from what another has written by comparing them."""
-        return self._clock().replace(microsecond=0)
+    def _message(
+        self,
+        record: CertificateRecord,
+        declaration: Declaration,
+        assessment: Assessment,
+        policy: AlertPolicy,
+        notification: DueNotification,
+    ) -> Message:
+        known, recipients = remembered(record), addressees(record, notification.channel)
+        return compose(
+            record.key, record.uid, declaration, assessment, policy, notification, known, recipients=recipients
+        )
 
     def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
         channel, pace = notification.channel, self._pace(record, notification)
         self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
-        before = (record.failing or {}).get(channel.name)
-        attempts = before.attempts + 1 if before else 1
-        first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
-        asked = timedelta(seconds=error.retry_after) if error.retry_after else None
-        now = self._clock()
         place_rests = pace is not None and error.worth_retry and error.reason not in _NOT_OF_THE_PLACE
-        # Whoever asks to wait says nothing about this one message; anything else may be its own fault.
-        strikes = (before.strikes if before else 0) + (error.reason is not Reason.RATE_LIMITED)
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
-        failure = Failure(
-            reason=error.reason,
-            message=error.message,
-            permanent=not error.worth_retry,
-            since=before.since if before else self._second(),
-            attempts=attempts,
-            strikes=strikes,
-            next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
-        )
-        record.failing = {**(record.failing or {}), channel.name: failure}
-        logger.warning("%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
+        before = (record.failing or {}).get(channel.name)
+        note_failed(record, channel.name, error, self._clock(), place_rests=place_rests)
+        level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
+        logger.log(level, "%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
 
 
-def remembered(record: CertificateRecord) -> Recorded:
-    """What the status says, and over it what was sent and is not in the status yet."""
-    failing = {name: failure for name, failure in (record.failing or {}).items() if failure.counts}
-    told = {channel.name: channel for channel in record.recorded.channels}
-    told.update(record.sent or {})
-    for name, failure in failing.items():
-        known = told.get(name) or ChannelRecord(name, "", None, None)
-        told[name] = replace(known, last_failure=known.last_failure or failure.since)
-    return replace(record.recorded, channels=tuple(told.values())) if told else record.recorded
+def _has_nobody(record: CertificateRecord, notification: DueNotification) -> bool:
+    """Whether it is an escalation, and there is nobody whom it could be escalated to."""
+    channel = notification.channel
+    return channel.escalation and channel.to_consumer and not addressees(record, channel)
+
+
+def _check_contact(record: CertificateRecord, notification: DueNotification) -> None:
+    contact = record.contact
+    if notification.channel.to_consumer and contact is not None and not contact.resolved:
+        raise DeliveryError(Reason.CONTACT_NOT_FOUND, contact.message, worth_retry=contact.passing)
 
 
 def _waits(failure: Failure | None, now: datetime) -> bool:

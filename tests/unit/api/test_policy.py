@@ -5,9 +5,29 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from clientcert.api.policy import DEFAULT_CHANNEL, default_channel, default_policy, parse_policy
+from clientcert.api.policy import (
+    DEFAULT_CHANNEL,
+    default_channel,
+    default_policy,
+    parse_digests,
+    parse_policy,
+    render_digests,
+)
 from clientcert.lifecycle.declaration import SecretKeyRef
-from clientcert.lifecycle.policy import DEFAULT_MESSAGE, EVENTS_CHANNEL, Schedule, SendAt, SlackAddress
+from clientcert.lifecycle.policy import (
+    DEFAULT_MESSAGE,
+    EVENTS_CHANNEL,
+    ContactPolicy,
+    EmailAddress,
+    Group,
+    Role,
+    Schedule,
+    SendAt,
+    SlackAddress,
+    UrlAddress,
+)
+from clientcert.lifecycle.recorded import DigestRecord
+from tests.builders import NOW
 
 OWN = default_channel("#alerts")
 TEAM = {
@@ -15,6 +35,8 @@ TEAM = {
     "type": "Slack",
     "slack": {"channel": "#team", "tokenSecretRef": {"name": "slack", "key": "token"}},
 }
+CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}
+REF = {"name": "pager", "key": "url"}
 
 
 def names(policy):
@@ -49,7 +71,7 @@ def test_a_channel_takes_the_policys_schedule_but_for_what_it_overrides():
     at = SendAt(time(8, 30), ZoneInfo("Europe/London"), weekdays_only=True)
     assert team.schedule == Schedule(60, 7, (), 2, 10, at)
     assert pager.schedule == Schedule(3, 1, (3, 2, 1), 2, 10, at)
-    assert team.slack == SlackAddress("#team", SecretKeyRef("slack", "token"))
+    assert team.address == SlackAddress("#team", SecretKeyRef("slack", "token"))
     assert events.schedule == Schedule(60, 7, (), 2, 10, None)
 
 
@@ -63,7 +85,7 @@ def test_expiring_soon_begins_with_the_earliest_channel():
     [
         ({"sendAt": {"time": "09:00", "timezone": "Mars/Olympus"}}, "Mars/Olympus"),
         ({"message": "{name.__class__} ends"}, "name.__class__"),
-        ({"channels": [{"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}]}, "Email"),
+        ({"channels": [{"name": "pigeon", "type": "Pigeon", "pigeon": {}}]}, "Pigeon"),
     ],
 )
 def test_what_cannot_be_used_is_named_and_replaced_by_the_default(alerts, word):
@@ -79,12 +101,66 @@ def test_an_unknown_time_zone_is_utc():
     assert policy.channels[0].schedule.send_at == SendAt(time(9), UTC)
 
 
-@pytest.mark.parametrize("alerts", [{"group": "Auto"}, {"escalateAfterDays": 14}])
-def test_what_is_not_acted_on_yet_is_said_and_spoils_nothing(alerts):
-    policy = parse_policy({"alerts": alerts}, OWN)
-    assert policy.problems == ()
-    assert policy.not_acted_on == (f"spec.alerts.{next(iter(alerts))} is not acted on by this version",)
+@pytest.mark.parametrize("group", [None, *Group])
+def test_alerts_that_are_due_at_once_are_grouped_as_the_policy_says(group):
+    assert parse_policy({"alerts": {"group": group} if group else {}}, OWN).group is (group or Group.AUTO)
 
 
-def test_no_group_is_what_this_version_does_anyway():
-    assert parse_policy({"alerts": {"group": "Never"}}, OWN).not_acted_on == ()
+def test_an_escalation_is_a_channel_that_comes_later():
+    """The business contact gets the letters as well; a channel of its own is told from then on; others stay."""
+    pager = {"name": "pager", "type": "Webhook", "webhook": {"urlSecretRef": REF}, "escalation": True}
+    alerts = {"escalateAfterDays": 14, "channels": [TEAM, CONSUMER, {**pager, "repeat": {"onDays": [30, 7, 1]}}]}
+    team, consumer, business, pager, _ = parse_policy({"alerts": alerts}, None).channels
+    assert [channel.escalation for channel in (team, consumer, business, pager)] == [False, False, True, True]
+    assert (team.schedule.start_days_before, consumer.schedule.start_days_before) == (30, 30)
+    assert (business.name, business.address.role) == ("consumer/business", Role.BUSINESS)
+    assert business.schedule == Schedule(16)
+    assert (pager.schedule.start_days_before, pager.schedule.on_days) == (16, (7, 1))
+
+
+def test_without_an_end_of_patience_an_escalation_has_no_beginning():
+    """Its channel is told from the start, as any other, and the policy says what is missing."""
+    policy = parse_policy({"alerts": {"channels": [{**TEAM, "escalation": True}]}}, None)
+    assert "escalateAfterDays is not set" in policy.problems[0]
+    assert policy.channels[0].schedule == Schedule(30)
+
+
+@pytest.mark.parametrize("kind", ["Webhook", "Alertmanager", "Apprise"])
+def test_a_url_comes_out_of_a_secret(kind):
+    entry = {"name": "pager", "type": kind, kind.lower(): {"urlSecretRef": REF, "signingSecretRef": REF}}
+    [pager, _] = parse_policy({"alerts": {"channels": [entry]}}, None).channels
+    assert pager.address == UrlAddress(SecretKeyRef("pager", "url"), SecretKeyRef("pager", "url"))
+
+
+def test_a_letter_is_the_policys_own_as_far_as_it_says():
+    email = {"recipients": "Contact", "sender": "Jo", "system": "API", "replyTo": "a@b.example", "subject": "{name}"}
+    [consumer, _] = parse_policy({"alerts": {"channels": [{**CONSUMER, "email": email}]}}, None).channels
+    assert consumer.address == EmailAddress("Jo", "API", "a@b.example", "{name}", "")
+    assert consumer.to_consumer
+
+
+def test_a_letter_with_a_field_that_does_not_exist_is_the_default_one():
+    email = {"recipients": "Contact", "subject": "fine", "body": "Dear {contact}"}
+    policy = parse_policy({"alerts": {"channels": [{**CONSUMER, "email": email}]}}, None)
+    assert policy.channels[0].address == EmailAddress(subject="fine")
+    assert "{contact}" in policy.problems[0]
+
+
+def test_how_contacts_are_found():
+    contacts = {"directoryRef": {"name": "clients"}, "internalEnvironments": ["dev"], "slackTokenSecretRef": REF}
+    expected = ContactPolicy("clients", frozenset({"dev"}), SecretKeyRef("pager", "url"))
+    assert parse_policy({"contacts": contacts}, None).contacts == expected
+    assert parse_policy({}, None).contacts == ContactPolicy()
+
+
+def test_what_digests_have_told_is_read_back():
+    told = (DigestRecord("team", NOW, frozenset({b"12345678", b"abcdefgh"})), DigestRecord("b", NOW, frozenset()))
+    assert parse_digests(render_digests(told)) == told
+
+
+@pytest.mark.parametrize("broken", [{"keys": "AAA="}, {"keys": "!"}, {"sentTime": "x"}, {"keys": None}])
+def test_digests_that_do_not_fit_are_not_remembered(broken):
+    """What they told of may be told again, which is better than never."""
+    status = render_digests((DigestRecord("team", NOW, frozenset({b"12345678"})),))
+    status["digests"][0] |= broken
+    assert parse_digests(status) == ()

@@ -1,6 +1,8 @@
 """A send starts only if it must end before another can lead (design section 5), and is known again afterwards."""
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any, cast
 
 from clientcert.api.status import parse_recorded, render_status
 from clientcert.kube.lease import LEASE_SECONDS, RENEW_SECONDS, REQUEST_SECONDS
@@ -14,8 +16,11 @@ from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack import ALERT_SECONDS
 from clientcert.notifiers.slack_details import ADD_SECONDS
 from clientcert.reconcile.certificate import remember
+from clientcert.reconcile.digests import Digests
+from clientcert.reconcile.gathering import Gathering
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import SEND_SECONDS, Teller
 from clientcert.turns import Turns
 from tests.builders import CREATED, DAY, KEY, NOW, UID, assessment, certificate, declaration, policy
@@ -51,8 +56,11 @@ def record() -> CertificateRecord:
     )
 
 
-def teller(sent: Sent, may_start: Callable[[float], bool]) -> Teller:
-    return Teller({"Slack": sent}, None, Pacer(lambda _: None), may_start, lambda: NOW, Metrics(), Turns())
+def teller(sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) -> Teller:
+    pacer, gathering = Pacer(lambda _: None), Gathering(lambda _: None)
+    notifiers, clock = {"Slack": sent}, lambda: now
+    digests = Digests(Store(lambda _: None), cast("Any", None), notifiers, gathering, clock, Turns())
+    return Teller(notifiers, None, pacer, digests, may_start, clock, Metrics(), Turns())
 
 
 def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
@@ -96,7 +104,7 @@ async def test_what_was_sent_reads_back_from_a_status_as_it_is_remembered() -> N
     """Else another's record could not be told from one's own: a status has whole seconds, and a clock has not."""
     about, judged = record(), assessment(SEEN)
     now = NOW.replace(microsecond=123_456)
-    subject = Teller({"Slack": Sent()}, None, Pacer(lambda _: None), lambda _: True, lambda: now, Metrics(), Turns())
+    subject = teller(Sent(), lambda _: True, now)
     due = subject.due(about, declaration(), judged, policy())
     async for _ in subject.tell(about, declaration(), judged, policy(), due):
         pass

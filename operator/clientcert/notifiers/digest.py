@@ -1,0 +1,65 @@
+"""One message instead of many: what is said about all certificates that are due at once in one channel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from clientcert.notifiers.message import Message
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day
+
+LONGEST_LINE = 400
+_FAR = "9999"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Plain text throughout, one line each; each channel escapes and cuts it in its own way."""
+
+    text: str
+    """The sentence; alone it tells how many, and how urgent the first of them is."""
+    lines: tuple[str, ...]
+    """One a certificate, the most urgent first: consumer, environment, date, serial number, owner, contact."""
+    next_step: str
+    runbook_url: str
+    namespace: str
+
+
+def compose_digest(messages: Sequence[Message]) -> Digest:
+    """What the messages say together. At least one; those of one policy and channel."""
+    first, *_ = ordered = sorted(messages, key=_urgency)
+    expired = sum(_has_expired(message) for message in ordered)
+    parts = [count(len(ordered), "certificate")]
+    parts.append("needs attention" if len(ordered) == 1 else "need attention")
+    text = " ".join(parts)
+    if expired:
+        text += f", {expired} of them expired already"
+    elif first.about.not_after is not None:
+        text += f"; the first expires on {day(first.about.not_after)}"
+    namespace = clean(first.object_key.namespace, LONGEST_VALUE)
+    return Digest(
+        text=text,
+        lines=tuple(clean(_line(message), LONGEST_LINE) for message in ordered),
+        next_step="Ask each contact to renew, and put the renewed certificates into their sources. See them all:"
+        f" kubectl get clientcertificates --namespace {namespace}",
+        runbook_url=first.runbook_url,
+        namespace=namespace,
+    )
+
+
+def _urgency(message: Message) -> tuple[datetime | str, ...]:
+    ends = message.about.not_after
+    return (ends.isoformat() if ends else _FAR, message.about.consumer, message.about.environment)
+
+
+def _has_expired(message: Message) -> bool:
+    return message.about.not_after is not None and message.about.not_after < message.about.time
+
+
+def _line(message: Message) -> str:
+    facts = dict(message.facts)
+    dated = f"{facts['Time left']} ({facts['Expires']})" if "Expires" in facts else message.text
+    parts = [f"{facts['Consumer']} in {facts['Environment']}: {dated}"]
+    parts += [f"serial number {facts['Serial number']}"] if "Serial number" in facts else []
+    parts += [f"owner {facts['Owner']}"] if "Owner" in facts else []
+    parts += [facts["Problem"]] if "Problem" in facts else []
+    return "; ".join([*parts, f"contact {facts['Contact']}"])

@@ -1,0 +1,191 @@
+"""Sends one message for many certificates, and remembers so that a crash never has all of them told again."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from clientcert.api.kinds import CERTIFICATE_POLICY
+from clientcert.api.policy import DIGEST_KEYS, DIGESTS, render_digests
+from clientcert.errors import DeliveryError, KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.kube.patches import patch_status
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.policy import AlertPolicy, Group
+from clientcert.lifecycle.recorded import DigestRecord
+from clientcert.notifiers.digest import compose_digest
+from clientcert.notifiers.interface import Notifier, NotifiesDigests
+from clientcert.notifiers.message import Message, compose
+from clientcert.reconcile.contacts import addressees
+from clientcert.reconcile.deliveries import note_failed, note_told, remembered, second
+from clientcert.reconcile.gathering import Gathering
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.store import Store
+from clientcert.turns import Turns
+
+FEW = 20
+"""As many messages at once are no reason for a digest, where the policy leaves it to us."""
+_KEPT = timedelta(days=1)
+_ATTEMPTS = 3
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One of those that a digest speaks of."""
+
+    record: CertificateRecord
+    assessment: Assessment
+    notification: DueNotification
+    message: Message
+
+
+class Digests:
+    """Shared by all certificates."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: KubeClient,
+        notifiers: Mapping[str, Notifier],
+        gathering: Gathering,
+        clock: Callable[[], datetime],
+        turns: Turns,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._notifiers = notifiers
+        self._gathering = gathering
+        self._clock = clock
+        self._turns = turns
+
+    def has_told(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
+        """Whether a digest has said this already, and the process ended before the certificate's status could."""
+        policy = self._store.policies.get(_policy_key(record)) if record.declaration else None
+        if policy is None or notification.kind is not MessageKind.ALERT:
+            return False
+        for digest in policy.digests:
+            if digest.channel == notification.channel.name and _key(record, assessment, notification) in digest.keys:
+                note_told(record, assessment, notification, digest.sent_time)
+                return True
+        return False
+
+    def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
+        """The certificate was looked at, and is owed these and no others."""
+        places = (self._place(record, policy, notification) for notification in wanted)
+        self._gathering.judged(record.key, frozenset(place for place, _ in filter(None, places)))
+
+    def forget(self, key: ObjectKey) -> None:
+        """There is no such certificate any more."""
+        self._gathering.judged(key)
+
+    def may_go(
+        self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification, until: datetime
+    ) -> bool:
+        """Whether it is sent now, for this certificate alone or for others, too; else it waits for who else is due."""
+        found = self._place(record, policy, notification)
+        return found is None or self._gathering.may_go(found[0], record.key, until, found[1])
+
+    async def send(self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification) -> bool:
+        """Send for all that have joined, and record it; False, and nothing sent, where there is none but this one.
+
+        Raises DeliveryError, after the others were told to try again.
+        """
+        found, channel = self._place(record, policy, notification), notification.channel
+        keys = self._gathering.take(found[0], record.key) if found else ()
+        notifier = self._notifiers.get(channel.type)
+        if len(keys) <= 1 or not isinstance(notifier, NotifiesDigests):
+            return False
+        told = [each for key in keys if (each := await self._owed(key, policy, notification))]
+        try:
+            await notifier.notify_digest(channel, compose_digest([each.message for each in told]))
+        except DeliveryError as error:
+            for each in told:
+                if each.record is not record:
+                    note_failed(each.record, channel.name, error, self._clock(), place_rests=False)
+                    self._store.wake(each.record.key)
+            raise
+        now = self._clock()
+        for each in told:
+            note_told(each.record, each.assessment, each.notification, now)
+        await self._write_down(_policy_key(record), channel.name, told, now)
+        for each in told:
+            if each.record is not record:
+                self._store.wake(each.record.key)
+        return True
+
+    async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
+        """What this one is owed in the same channel, as it was last judged."""
+        await self._turns.next()
+        record = self._store.certificates.get(key)
+        if record is None or record.declaration is None or record.assessment is None:
+            return None
+        declaration, assessment = record.declaration, record.assessment
+        here = replace(policy, channels=(notification.channel,))
+        known = remembered(record)
+        owed = due_notifications(assessment, here, known, declaration.silence)
+        if not owed or owed[0].kind is not MessageKind.ALERT:
+            return None
+        recipients = addressees(record, owed[0].channel)
+        message = compose(key, record.uid, declaration, assessment, policy, owed[0], known, recipients=recipients)
+        return _Told(record, assessment, owed[0], message)
+
+    def _place(
+        self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification
+    ) -> tuple[Hashable, int] | None:
+        """Where it would gather, and how many are no digest; None where each is a message of its own."""
+        channel, declaration = notification.channel, record.declaration
+        if notification.kind is not MessageKind.ALERT or policy.group is Group.NEVER or declaration is None:
+            return None
+        if not isinstance(self._notifiers.get(channel.type), NotifiesDigests):
+            return None
+        key = _policy_key(record)
+        if policy.group is Group.BATCH and not declaration.batch:
+            return None
+        batch = declaration.batch if policy.group is Group.BATCH else ""
+        few = FEW if policy.group is Group.AUTO else 1
+        others = self._store.referring("policy", key) if declaration.policy else self._store.certificates
+        return ((*key, channel.name, batch), few) if len(others) > few else None
+
+    async def _write_down(self, key: ObjectKey, channel: str, told: list[_Told], now: datetime) -> None:
+        """In the policy, in one write, before the certificates' own: what it says nobody is told again."""
+        keys = [_key(each.record, each.assessment, each.notification) for each in told]
+        starts = range(0, len(keys), DIGEST_KEYS)
+        new = tuple(DigestRecord(channel, second(now), frozenset(keys[at : at + DIGEST_KEYS])) for at in starts)
+        for _ in range(_ATTEMPTS):
+            policy = self._store.policies.get(key)
+            if policy is None:
+                return  # the certificates themselves will say it
+            kept = tuple(digest for digest in policy.digests if now - digest.sent_time < _KEPT)
+            digests = (*new, *kept)[:DIGESTS]
+            try:
+                policy.resource_version = await patch_status(
+                    self._client, CERTIFICATE_POLICY, key, policy.resource_version, render_digests(digests)
+                )
+            except KubeError as error:
+                logger.warning("CertificatePolicy %s: a digest cannot be recorded: %s", key, error.message)
+                if error.reason is not Reason.CONFLICT:
+                    return
+                await self._refresh(key)
+            else:
+                policy.digests = digests
+                return
+
+    async def _refresh(self, key: ObjectKey) -> None:
+        path = f"{CERTIFICATE_POLICY.collection(key.namespace)}?fieldSelector=metadata.name={key.name}"
+        for body in (await self._client.get(path))["items"]:
+            self._store.upsert_policy(body)
+
+
+def _policy_key(record: CertificateRecord) -> ObjectKey:
+    return ObjectKey(record.key.namespace, record.declaration.policy if record.declaration else "")
+
+
+def _key(record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bytes:
+    """The key of a notification (faults.md), short enough for a thousand of them in one status."""
+    facts = f"{record.uid} {assessment.fingerprint} {notification.stage} {notification.channel.name}"
+    return hashlib.blake2b(facts.encode(), digest_size=8).digest()
