@@ -1,0 +1,247 @@
+"""In Alertmanager an alert fires from its first stage on, without a gap and as one alert, until it is closed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import unread
+from clientcert.lifecycle.policy import Channel, Schedule, SendAt, UrlAddress
+from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.notifiers.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
+from clientcert.notifiers.message import Message
+from tests.adapters.web_receiver import (
+    SENT,
+    URL_REF,
+    Alertmanager,
+    Vault,
+    WebReceiver,
+    alert,
+    closing,
+    failure,
+)
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
+from tests.unit.notifiers.composing import composed, knowing
+
+NAMES = {"namespace": "integration", "name": "nhs-prod", "consumer": "nhs", "environment": "prod"}
+WARNING = {"alertname": "ClientCertificateExpiring", **NAMES, "owner": "integration-team", "severity": "warning"}
+CRITICAL = WARNING | {"severity": "critical"}
+PROBLEM = WARNING | {"alertname": "ClientCertificateProblem"}
+
+
+def to_alertmanager(schedule: Schedule | None = None) -> Channel:
+    return Channel("team", "Alertmanager", schedule or Schedule(), UrlAddress(URL_REF))
+
+
+@asynccontextmanager
+async def posting(receiver: WebReceiver, url: str = "", *, path: str = "") -> AsyncIterator[AlertmanagerNotifier]:
+    async with receiver.running():
+        vault = Vault(url=url or f"http://{receiver.host}{path}")
+        async with AlertmanagerNotifier(vault.read, EgressPolicy([receiver.host]), lambda: SENT) as notifier:
+            yield notifier
+
+
+def at(now: datetime, not_after: datetime, **changes: Any) -> Message:
+    return composed(certificate(not_after, not_before=NOW - 300 * DAY), now, **changes)
+
+
+def by_labels(message: Message, schedule: Schedule | None = None) -> list[dict[str, str]]:
+    return [each["labels"] for each in alerts(schedule or Schedule(), message)]
+
+
+class TestWhatIsPosted:
+    async def test_all_of_it(self) -> None:
+        """One POST to the API below the URL."""
+        server = Alertmanager()
+        async with posting(server) as notifier:
+            await notifier.notify(to_alertmanager(), alert(20.5))
+        (call,) = server.calls
+        assert (call.method, call.path) == ("POST", "/api/v2/alerts")
+        assert call.headers["Content-Type"] == "application/json"
+        assert call.json == [
+            {
+                "labels": WARNING,
+                "annotations": {
+                    "summary": "The certificate for nhs in prod will expire within the next 21 days",
+                    "description": "Ask the technical contact to renew it, and put the renewed certificate into"
+                    " Secret nhs-client-cert, key tls.crt. The alerts cease when it is there.",
+                    "runbook_url": "https://runbooks.example/renew?a=1&b=2",
+                    "reason": "Expiring",
+                    "serial_number": "1a2b3",
+                    "not_after": "2026-12-12T21:00:00Z",
+                },
+                "startsAt": "2026-11-22T09:00:00Z",
+                "endsAt": "2026-11-23T21:00:00Z",
+            }
+        ]
+
+    @pytest.mark.parametrize("path", ["", "/", "/alertmanager", "/alertmanager/", "/alertmanager/api/v2/alerts"])
+    async def test_the_path_may_have_a_prefix(self, path: str) -> None:
+        """Or be that of the API already."""
+        server = Alertmanager()
+        async with posting(server, path=path) as notifier:
+            await notifier.notify(to_alertmanager(), alert())
+        prefix = "/alertmanager" if "alertmanager" in path else ""
+        assert server.calls[0].path == f"{prefix}/api/v2/alerts"
+
+    def test_no_label_is_empty(self) -> None:
+        """Alertmanager takes an empty one for none."""
+        assert "owner" not in by_labels(alert(20, owner=""))[0]
+
+    def test_nobody_is_named(self) -> None:
+        """Neither the contact's name nor the address."""
+        assert [word for word in ("Jo", "Bloggs", "@") if word in str(alerts(Schedule(), alert()))] == []
+
+
+class TestSeverity:
+    @pytest.mark.parametrize(
+        ("left", "labels"),
+        [
+            (CRITICAL_FROM + SECOND, [WARNING]),
+            (CRITICAL_FROM, [WARNING, CRITICAL]),
+            (DAY, [WARNING, CRITICAL]),
+            (-3 * DAY, [WARNING, CRITICAL]),
+        ],
+    )
+    def test_critical_joins_two_weeks_before(self, left: timedelta, labels: list[dict[str, str]]) -> None:
+        """The warning goes on beside it, so that nobody is told that something was resolved which was not."""
+        assert by_labels(at(NOW, NOW + left)) == labels
+
+    def test_a_problem_is_an_alert_of_its_own(self) -> None:
+        """Where the date is far away, or nobody knows it."""
+        assert by_labels(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"))) == [PROBLEM]
+
+
+class TestUntilWhenItFires:
+    """To the next stage, and a day of grace."""
+
+    @pytest.mark.parametrize(
+        ("schedule", "left", "upcoming"),
+        [(Schedule(), 20, 19), (Schedule(every_days=7), 16, 9), (Schedule(on_days=(30, 20, 3)), 20, 3)],
+        ids=["daily", "weekly", "on days"],
+    )
+    def test_before_the_date(self, schedule: Schedule, left: int, upcoming: int) -> None:
+        """However rare the messages are."""
+        assert fires_until(schedule, alert(left)) == NOW + (left - upcoming) * DAY + DAY
+
+    def test_over_a_weekend(self) -> None:
+        """From Friday 9:00 to Monday 9:00, and a day."""
+        friday = datetime.fromisoformat("2026-11-20T09:00:00+00:00")
+        schedule = Schedule(send_at=SendAt(time(9), weekdays_only=True))
+        assert fires_until(schedule, at(friday, friday + 20 * DAY)) == friday + 4 * DAY
+
+    def test_after_the_date(self) -> None:
+        """As the schedule has it there."""
+        assert fires_until(Schedule(after_expiry_every_days=3), at(NOW, NOW - SECOND)) >= NOW + 3 * DAY
+
+    def test_a_problem_ends_soon_by_itself(self) -> None:
+        """It is told daily, and nothing says that it was mended: it must not stand there until the next stage."""
+        old = certificate(NOW + 300 * DAY)
+        known = Recorded(accepted=AcceptedCertificate.of(old))
+        message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"), recorded=known)
+        assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
+
+    def test_what_was_never_read(self) -> None:
+        """Daily, too."""
+        message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"))
+        assert fires_until(Schedule(), message) == NOW + 2 * DAY
+
+
+class TestOneAlert:
+    async def test_from_the_first_stage_to_the_last_without_a_gap(self) -> None:
+        """A month of days, each told an hour late: it fires all the time, and since the first of them."""
+        server = Alertmanager()
+        not_after = NOW + 30 * DAY
+        async with posting(server) as notifier:
+            for days in range(33):
+                now = NOW + days * DAY + (HOUR if days else timedelta(0))
+                await notifier.notify(to_alertmanager(), at(now, not_after))
+                assert WARNING in server.firing(now)
+                assert (CRITICAL in server.firing(now)) == (days >= 16)
+                assert WARNING in server.firing(now + DAY + HOUR)
+        assert len(server.alerts) == 2
+        assert server.alerts[tuple(sorted(WARNING.items()))]["startsAt"] == NOW
+
+    async def test_closed_is_resolved(self) -> None:
+        """Whatever of it was firing; a moment later nothing does."""
+        server = Alertmanager()
+        async with posting(server) as notifier:
+            await notifier.notify(to_alertmanager(), alert(5))
+            assert server.firing(NOW) == [WARNING, CRITICAL]
+            await notifier.notify(to_alertmanager(), closing())
+        assert server.firing(NOW) == []
+        assert [each["endsAt"] for each in server.alerts.values()] == [NOW, NOW, NOW]
+
+    async def test_a_problem_is_resolved_too(self) -> None:
+        """When the first certificate is there."""
+        server = Alertmanager()
+        async with posting(server) as notifier:
+            await notifier.notify(to_alertmanager(), composed(unread(Reason.KEY_MISSING, "there is no key tls.crt")))
+            assert server.firing(NOW) == [PROBLEM]
+            message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
+            await notifier.notify(to_alertmanager(), message)
+        assert server.firing(NOW) == []
+
+    async def test_another_object_of_the_same_consumer_is_another_alert(self) -> None:
+        """What is resolved for one still fires for the other."""
+        server = Alertmanager()
+        async with posting(server) as notifier:
+            other = alert(20)
+            other = replace(other, object_key=other.object_key._replace(name="nhs-prod-2"))
+            await notifier.notify(to_alertmanager(), other)
+            await notifier.notify(to_alertmanager(), closing())
+        assert server.firing(NOW) == [WARNING | {"name": "nhs-prod-2"}]
+
+
+class TestNothingIsInterpreted:
+    HOSTILE = '"},"severity":"none\r\n\x00\u202e<!channel><b>{{ .Labels }}\ud800'
+
+    async def test_in_every_field_at_once(self) -> None:
+        """Labels stay one value each; nothing in them is a tag or a mention wherever they are shown."""
+        server = Alertmanager()
+        async with posting(server) as notifier:
+            message = alert(20, consumer=self.HOSTILE, environment=self.HOSTILE, owner=self.HOSTILE)
+            await notifier.notify(to_alertmanager(), message)
+        (posted,) = server.calls[0].json
+        assert set(posted["labels"]) == set(WARNING)
+        assert posted["labels"]["severity"] == "warning"
+        shown = '"},"severity":"none \ufffd\ufffd\u2039!channel\u203a\u2039b\u203a{{ .Labels }}\ufffd'
+        assert [posted["labels"][name] for name in ("consumer", "environment", "owner")] == [shown] * 3
+        assert not set("<>\r\n") & set("".join(posted["annotations"].values()))
+
+    def test_a_long_name_is_cut(self) -> None:
+        """10 KB in a label."""
+        (posted,) = alerts(Schedule(), alert(20, consumer="n" * 10_000))
+        assert len(posted["labels"]["consumer"]) == 253
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [(400, Reason.MESSAGE_REFUSED), (404, Reason.CHANNEL_NOT_FOUND), (503, Reason.CHANNEL_UNAVAILABLE)],
+    )
+    async def test_they_are_those_of_a_webhook(self, status: int, reason: Reason) -> None:
+        """With Alertmanager's name."""
+        server = WebReceiver()
+        server.always(status, "canary-9e1c")
+        async with posting(server) as notifier:
+            error = await failure(notifier, to_alertmanager())
+        assert error.reason is reason
+        assert error.message.startswith("Alertmanager ")
+        assert "canary" not in error.message
+
+    @pytest.mark.parametrize(
+        "url", ["http://alertmanager.monitoring:9093", "https://[", "https://[::1", "alertmanager:9093"]
+    )
+    async def test_a_url_that_may_not_be_called(self, url: str) -> None:
+        """One inside the cluster must be listed."""
+        server = Alertmanager()
+        async with posting(server, url) as notifier:
+            error = await failure(notifier, to_alertmanager())
+        assert (error.reason, error.worth_retry) == (Reason.ENDPOINT_NOT_ALLOWED, False)
+        assert server.calls == []

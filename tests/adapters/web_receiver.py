@@ -1,0 +1,171 @@
+"""Whoever is called over HTTP: a receiver that remembers each call, and an Alertmanager that keeps what is posted."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.declaration import SecretKeyRef
+from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
+from clientcert.notifiers.interface import Notifier
+from clientcert.notifiers.message import Message
+from clientcert.notifiers.webhook import WebhookNotifier
+from tests.builders import DAY, NOW, certificate, policy, told
+from tests.unit.notifiers.composing import composed, knowing
+
+URL_REF = SecretKeyRef("hooks", "url")
+SIGNING_REF = SecretKeyRef("hooks", "signing")
+PATH = "/hook/canary-9e1c"
+"""As secret as those that people have."""
+KEY = "whsec_" + base64.b64encode(b"canary-9e1c, 32 bytes of a key..").decode()
+OLDER_KEY = "whsec_" + base64.b64encode(b"canary-9e1c, the key before it..").decode()
+SENT = NOW + timedelta(seconds=5, microseconds=700_000)
+"""When every call is sent; a little after its message was made."""
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class WebReceiver:
+    """Answers every call with 204, or as `answer` does."""
+
+    answer: Answer | None = None
+    calls: list[Call] = field(default_factory=list)
+    host: str = ""
+    """With its port."""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}{PATH}"
+
+    def always(self, status: int, text: str = "", **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        async def answer(_request: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, text=text, headers=named)
+
+        self.answer = answer
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["WebReceiver"]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._take)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.host = f"127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        self.calls.append(Call(request.method, request.path_qs, dict(request.headers), await request.read()))
+        return await self.answer(request) if self.answer else web.Response(status=204)
+
+
+@dataclass
+class Alertmanager(WebReceiver):
+    """Keeps alerts as Alertmanager does: known by their labels; what is posted last says until when they fire."""
+
+    alerts: dict[tuple[tuple[str, str], ...], dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answer = self._keep
+
+    async def _keep(self, _request: web.Request) -> web.StreamResponse:
+        for alert in self.calls[-1].json:
+            if not alert["labels"].get("alertname") or not all(isinstance(v, str) for v in alert["labels"].values()):
+                return web.Response(status=400)
+            ends = datetime.fromisoformat(alert["endsAt"])
+            starts = datetime.fromisoformat(alert.get("startsAt", alert["endsAt"]))
+            if ends < starts:
+                return web.Response(status=400)
+            identity = tuple(sorted(alert["labels"].items()))
+            known = self.alerts.get(identity)
+            if known is not None and known["startsAt"] < starts <= known["endsAt"]:
+                starts = known["startsAt"]
+            self.alerts[identity] = {**alert, "startsAt": starts, "endsAt": ends}
+        return web.Response(status=200, text="{}")
+
+    def firing(self, now: datetime) -> list[dict[str, str]]:
+        """The labels of those that people are told about."""
+        return [alert["labels"] for alert in self.alerts.values() if alert["startsAt"] <= now < alert["endsAt"]]
+
+
+class Vault:
+    """Values of the keys of one Secret, `hooks`."""
+
+    def __init__(self, error: ClientCertError | None = None, **values: str) -> None:
+        self.values = values
+        self.error = error
+        self.asked: list[tuple[str, SecretKeyRef]] = []
+
+    async def read(self, namespace: str, ref: SecretKeyRef) -> str:
+        self.asked.append((namespace, ref))
+        if self.error is not None:
+            raise self.error
+        if ref.key not in self.values:
+            raise ClientCertError(Reason.TOKEN_NOT_FOUND, f"there is no Secret {ref.name} with a key {ref.key}")
+        return self.values[ref.key]
+
+
+def to_webhook(*, signed: bool = True) -> Channel:
+    return Channel("team", "Webhook", Schedule(), UrlAddress(URL_REF, SIGNING_REF if signed else None))
+
+
+@asynccontextmanager
+async def calling(
+    receiver: WebReceiver | None = None, vault: Vault | None = None, *, allowed: tuple[str, ...] | None = None
+) -> AsyncIterator[tuple[WebhookNotifier, WebReceiver]]:
+    """A webhook's notifier and who is called; the operator's settings list that host unless `allowed` says others."""
+    async with (receiver or WebReceiver()).running() as running:
+        vault = vault or Vault(signing=KEY)
+        vault.values.setdefault("url", running.url)
+        egress = EgressPolicy((running.host,) if allowed is None else allowed)
+        async with WebhookNotifier(vault.read, egress, lambda: SENT) as notifier:
+            yield notifier, running
+
+
+def alert(left: float = 14, **changes: Any) -> Message:
+    """About a certificate with so many days left."""
+    plan = policy(runbook_url="https://runbooks.example/renew?a=1&b=2")
+    return composed(certificate(NOW + left * DAY), plan=plan, **changes)
+
+
+def closing() -> Message:
+    old = certificate(NOW + 5 * DAY, serial_number=0xAA)
+    return composed(
+        certificate(NOW + 400 * DAY, serial_number=0xBB),
+        recorded=knowing(old, told(6, old.fingerprint_sha256)),
+    )
+
+
+async def failure(notifier: Notifier, channel: Channel, message: Message | None = None) -> DeliveryError:
+    """The error of a message that could not be sent."""
+    try:
+        receipt = await notifier.notify(channel, message or alert())
+    except DeliveryError as error:
+        return error
+    raise AssertionError(f"it was sent: {receipt}")
