@@ -1,0 +1,125 @@
+"""The dead man's switch: it is called while all is well and at no other time, and never ends by itself."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import SettingsError
+from clientcert.heartbeat import Heartbeat
+from tests.adapters.web_receiver import PATH, WebReceiver
+
+SOON = 0.02
+"""Seconds, in place of a minute."""
+
+
+@contextlib.asynccontextmanager
+async def beating(
+    receiver: WebReceiver,
+    is_well: Callable[[], bool] = lambda: True,
+    *,
+    called: Callable[[str], object] = lambda _outcome: None,
+    every: float = SOON,
+) -> AsyncIterator["asyncio.Task[None]"]:
+    heartbeat = Heartbeat(receiver.url, EgressPolicy([receiver.host]), is_well, every, called)
+    task = asyncio.create_task(heartbeat.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_it_is_called_while_all_is_well() -> None:
+    """A GET of just that URL, again and again."""
+    async with WebReceiver().running() as receiver, beating(receiver):
+        await until(lambda: len(receiver.calls) >= 3)
+    assert {(call.method, call.path) for call in receiver.calls} == {("GET", PATH)}
+
+
+async def test_it_is_not_called_otherwise() -> None:
+    """A standby, or a leader whose scheduler stands still, keeps quiet: that is what somebody is told by."""
+    well, asked = False, 0
+
+    def is_well() -> bool:
+        nonlocal asked
+        asked += 1
+        return well
+
+    async with WebReceiver().running() as receiver, beating(receiver, is_well):
+        await until(lambda: asked >= 5)
+        assert receiver.calls == []
+        well = True
+        await until(lambda: bool(receiver.calls))
+        well = False
+        await until(lambda: asked >= 10)
+        quiet, before = len(receiver.calls), asked
+        await until(lambda: asked >= before + 5)
+        assert len(receiver.calls) == quiet
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+async def test_failures_are_logged_once_in_a_row_and_counted(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It goes on through all of them, and says when it is well again. The URL is a secret, and in no line."""
+    caplog.set_level(logging.DEBUG)
+    outcomes: list[str] = []
+    receiver = WebReceiver()
+    receiver.always(status, "canary-9e1c", Location="/elsewhere")
+    async with receiver.running(), beating(receiver, called=outcomes.append) as task:
+        await until(lambda: outcomes.count("failed") >= 4)
+        receiver.answer = None
+        await until(lambda: "ok" in outcomes)
+        assert not task.done()
+    lines = [record.getMessage() for record in caplog.records if record.name == "clientcert.heartbeat"]
+    assert lines == [
+        f"The heartbeat was not taken (HTTP status {status}): check CLIENTCERT_HEARTBEAT_URL, and who answers there",
+        "The heartbeat is taken again",
+    ]
+    assert "canary-9e1c" not in caplog.text
+    assert {call.path for call in receiver.calls} == {PATH}
+
+
+async def test_nobody_there_and_nobody_who_answers(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a refused connection nor silence ends it."""
+
+    async def wait(_request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    outcomes: list[str] = []
+    async with WebReceiver(wait).running() as receiver, beating(receiver, called=outcomes.append) as task:
+        await until(lambda: len(outcomes) >= 2)
+        gone = Heartbeat("http://127.0.0.1:1/", EgressPolicy(["127.0.0.1"]), lambda: True, SOON, outcomes.append)
+        second = asyncio.create_task(gone.run())
+        await until(lambda: "ClientConnectorError" in caplog.text)
+        assert not task.done()
+        assert not second.done()
+        second.cancel()
+    assert set(outcomes) == {"failed"}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://hc.example/ping", "hc.example/ping", "ftp://hc.example/", "https://", "https://a@b/"]
+)
+def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
+    """With the setting's name, and without the URL."""
+    with pytest.raises(SettingsError) as raised:
+        Heartbeat(url, EgressPolicy(), lambda: True)
+    assert raised.value.message.startswith("CLIENTCERT_HEARTBEAT_URL is no https:// address")
+    assert "hc.example" not in raised.value.message
+
+
+def test_an_https_url_may_lead_anywhere() -> None:
+    """It is the operator's own setting, as the switch may stand in a network of one's own."""
+    assert "hc.internal" in repr(Heartbeat("https://hc.internal:8443/ping", EgressPolicy(), lambda: True)._egress)
