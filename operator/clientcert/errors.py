@@ -61,6 +61,12 @@ class Reason(StrEnum):
     MESSAGE_REFUSED = "MessageRefused"
     RATE_LIMITED = "RateLimited"
     CHANNEL_UNAVAILABLE = "ChannelUnavailable"
+    CONTACT_INVALID = "ContactInvalid"
+    CONTACT_NOT_FOUND = "ContactNotFound"
+    RECIPIENT_NOT_ALLOWED = "RecipientNotAllowed"
+    RECIPIENT_REFUSED = "RecipientRefused"
+    MAIL_NOT_CONFIGURED = "MailNotConfigured"
+    MAIL_LOGIN_REJECTED = "MailLoginRejected"
 
     # The API server.
     CONFLICT = "Conflict"

@@ -5,9 +5,12 @@ from datetime import datetime
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.contacts import Recipient
 from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person
-from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.policy import AlertPolicy, EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.notifiers.letter import Letter
+from clientcert.notifiers.letters import letters
 from clientcert.notifiers.sentences import Situation, say
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
 
@@ -63,6 +66,8 @@ class Message:
     object_key: ObjectKey
     object_uid: str
     about: About
+    letters: tuple[Letter, ...] = ()
+    """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
 
 
 def compose(
@@ -73,10 +78,15 @@ def compose(
     policy: AlertPolicy,
     notification: DueNotification,
     recorded: Recorded,
+    *,
+    recipients: tuple[Recipient, ...] = (),
 ) -> Message:
-    """Say what is due. `recorded` is what the status says before this message is sent."""
+    """Say what is due. `recorded` is what the status says before this message is sent.
+
+    `recipients` are who a channel of type Email writes to, in order.
+    """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
-    said = say(situation)
+    said, about = say(situation), _about_it(declaration, assessment, notification, recorded)
     return Message(
         kind=notification.kind,
         reason=said.reason,
@@ -87,7 +97,24 @@ def compose(
         runbook_url=_link(policy.runbook_url),
         object_key=key,
         object_uid=uid,
-        about=_about_it(declaration, assessment, notification, recorded),
+        about=about,
+        letters=_letters(situation, declaration, uid, recipients, about),
+    )
+
+
+def _letters(
+    situation: Situation, declaration: Declaration, uid: str, recipients: tuple[Recipient, ...], about: About
+) -> tuple[Letter, ...]:
+    channel = situation.notification.channel
+    if not isinstance(channel.address, EmailAddress):
+        return ()
+    return letters(
+        situation,
+        channel,
+        uid,
+        recipients,
+        host=declaration.profile == "Host",
+        replaced_fingerprint=about.replaced_fingerprint,
     )
 
 

@@ -1,0 +1,332 @@
+"""What the consumer's contact reads: what expires, what to do about it, and when it is done.
+
+The default letter takes the place of the mail that somebody wrote by hand, and says all that it said, sentence by
+sentence. Everything in a letter is plain text that cannot break a line.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.policy import Channel, EmailAddress
+from clientcert.lifecycle.recorded import AcceptedCertificate
+from clientcert.lifecycle.schedule import duration
+from clientcert.notifiers.letter import Letter, Part, PartKind
+from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, days_ago, fill, minute
+
+LONGEST_SUBJECT = 250
+LONGEST_PARAGRAPH = 4000
+
+PRIVATE_KEY_FILE = "credential-exchange-private-key.pem"
+PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
+PRIVATE_KEY_COMMAND = f"openssl genrsa -out {PRIVATE_KEY_FILE} 3072"
+PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_KEY_FILE}"
+
+_COMMAND_INDENT = " " * 4
+_KEY_CHARACTERS = 32
+_RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
+"""They have the steps explained to them; the others are asked for something else."""
+
+
+def letters(
+    situation: Situation,
+    channel: Channel,
+    uid: str,
+    recipients: tuple[Recipient, ...],
+    *,
+    host: bool = False,
+    replaced_fingerprint: str = "",
+) -> tuple[Letter, ...]:
+    """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
+
+    `host`: it is a host certificate, which is not renewed here. `replaced_fingerprint` is that of the certificate
+    which the channel was alerted about, if this message closes it: so the letter belongs to the same thread.
+    """
+    accepted = situation.assessment.accepted
+    if accepted is None or not _concerns_consumer(situation, accepted):
+        return ()
+    address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
+    case = _Case(situation, address, accepted, host=host)
+    thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    return tuple(
+        _letter(case, recipient, thread, roles_before=[before.role for before in recipients[:position]])
+        for position, recipient in enumerate(recipients)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What all letters of one message speak of."""
+
+    situation: Situation
+    address: EmailAddress
+    accepted: AcceptedCertificate
+    host: bool
+
+    @property
+    def closes(self) -> bool:
+        return self.situation.notification.kind is MessageKind.CLOSING
+
+    @property
+    def has_expired(self) -> bool:
+        """As the sentence of the same message says it."""
+        return say(self.situation).reason == "Expired"
+
+    @property
+    def serial_number(self) -> str:
+        return clean(self.accepted.serial_number, LONGEST_VALUE)
+
+    @property
+    def system(self) -> str:
+        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
+        return f"the {named}" if named else "our system"
+
+    @property
+    def sender(self) -> str:
+        """A person or a team."""
+        named = clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
+        return named or f"the team that looks after {self.system}"
+
+    @property
+    def reply_to(self) -> str:
+        return clean(self.address.reply_to, LONGEST_VALUE)
+
+    @property
+    def duration(self) -> int:
+        """Whole days to come, rounded up; at least one."""
+        return max(duration(self.accepted.not_after, self.situation.assessment.now), 1)
+
+    @property
+    def ends(self) -> str:
+        """How a sentence about the certificate goes on."""
+        when = minute(self.accepted.not_after)
+        if self.has_expired:
+            return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
+        left = "24 hours" if self.duration == 1 else f"{self.duration} days"
+        return f"is due to expire within the next {left}, on {when}"
+
+
+def _concerns_consumer(situation: Situation, accepted: AcceptedCertificate) -> bool:
+    """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
+    if situation.notification.kind is MessageKind.CLOSING:
+        return not situation.first_reading
+    return situation.assessment.problem is None or _in_window(situation, accepted)
+
+
+def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
+    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
+
+
+def _letter(case: _Case, recipient: Recipient, thread: str, roles_before: list[Role]) -> Letter:
+    subject, parts = _words(case, recipient, falls_back=Role.TECHNICAL in roles_before)
+    stage = "closing" if case.closes else str(case.situation.notification.stage)
+    return Letter(
+        recipient=recipient,
+        subject=clean(subject, LONGEST_SUBJECT),
+        parts=tuple(Part(part.kind, clean(part.text, LONGEST_PARAGRAPH)) for part in parts),
+        reply_to=case.address.reply_to,
+        thread=thread,
+        key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role))),
+    )
+
+
+def _words(case: _Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
+    """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
+    greeting = _paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
+    signed = [] if recipient.role is Role.SLACK else [_paragraph("Thanks"), _paragraph(_upper_first(case.sender))]
+    if case.closes:
+        return _closing_subject(case), [greeting, *_closing(case, recipient.role), *signed]
+    subject = _subject(case)
+    if case.host or recipient.role is Role.REQUESTER:
+        return subject, [greeting, *_request_anew(case), *signed]
+    if recipient.role not in _RENEWERS:
+        return subject, [greeting, *_ask_for_technical_contact(case, falls_back=falls_back), *signed]
+    steps = _steps_for_colleague(case) if recipient.role is Role.SLACK else _steps(case)
+    parts = [greeting, *steps, *signed]
+    if case.has_expired:
+        return subject, parts
+    values = _values(case)
+    own_subject = fill(case.address.subject, values)
+    return own_subject if own_subject.strip() else subject, list(_own_parts(case.address.body, values)) or parts
+
+
+def _subject(case: _Case) -> str:
+    """It holds a date and no number of days: reminders with one subject stay together in every mailbox."""
+    which = f"certificate for {case.situation.name} in {case.situation.environment}"
+    return f"Action needed: {which} {'expired' if case.has_expired else 'expires'} on {day(case.accepted.not_after)}"
+
+
+def _steps(case: _Case) -> list[Part]:
+    situation = case.situation
+    consequence = "at which point you won't be able to access it"
+    if case.has_expired:
+        consequence = "so you may not be able to access it any more"
+    return [
+        _paragraph(f"We are the team who are currently maintaining {case.system}."),
+        _paragraph(
+            f"Your client certificate for the {situation.environment} environment of {case.system} {case.ends},"
+            f" {consequence}. It is the certificate for {situation.name}, serial number {case.serial_number}."
+        ),
+        _paragraph(
+            "So that we can send you new credentials, please can you complete the following as soon as possible."
+            " Please generate keys following the steps below, and then send us only the public key"
+            f" ({PUBLIC_KEY_FILE}). {_answer(case)}"
+        ),
+        Part(PartKind.HEADING, "Generate private key"),
+        Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
+        Part(PartKind.HEADING, "Generate public key"),
+        Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
+        _paragraph(
+            "These keys are used to encrypt the keys that we generate on our side, so that they can be sent to you"
+            " safely. Please keep the public and private keys that you generate in the above steps on your side"
+            " until we have sent you the new keys. Do not send the private key to anybody, nor to us."
+        ),
+        _paragraph(
+            "If you are unable to generate these keys, please let us know and we can find an alternative way of"
+            " sending the credentials."
+        ),
+        _paragraph(f"Your API key does not change.{_still_valid(case)}"),
+    ]
+
+
+def _steps_for_colleague(case: _Case) -> list[Part]:
+    situation = case.situation
+    cut_off = "may be cut off already" if case.has_expired else "has no access from then on"
+    return [
+        _paragraph(
+            f"The client certificate for {situation.name} in {situation.environment} of {case.system} {case.ends}:"
+            f" {situation.name} {cut_off}. Its serial number is {case.serial_number}."
+        ),
+        _paragraph(
+            f"Please generate a key pair with these two commands, and send only the public key to {_whom(case)}:"
+        ),
+        Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
+        Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
+        _paragraph(
+            "It encrypts the keys that we generate on our side, so that they can be sent to you safely. Keep both keys"
+            f" until the new credentials have come. The API key does not change.{_still_valid(case)}"
+        ),
+        _paragraph(
+            f"If you cannot generate keys, or anything is unclear, talk to {_whom(case)}: there are other ways."
+            " Nobody reads answers to this message."
+        ),
+    ]
+
+
+def _ask_for_technical_contact(case: _Case, *, falls_back: bool) -> list[Part]:
+    situation = case.situation
+    unknown = f"We know no technical contact for {situation.name}."
+    unreached = f"The technical contact that we have on file for {situation.name} cannot be reached."
+    consequence = f"at which point {situation.name} won't be able to access it"
+    if case.has_expired:
+        consequence = f"so {situation.name} may not be able to access it any more"
+    return [
+        _paragraph(f"We are the team who are currently maintaining {case.system}."),
+        _paragraph(
+            f"The client certificate for {situation.name} in the {situation.environment} environment of {case.system}"
+            f" {case.ends}, {consequence}. Its serial number is {case.serial_number}."
+        ),
+        _paragraph(
+            f"{unreached if falls_back else unknown} Please send us the name and the e-mail address of a technical"
+            " contact, somebody who can renew it, as soon as possible: we will write to them with all the steps."
+            f" {_answer(case)}"
+        ),
+    ]
+
+
+def _request_anew(case: _Case) -> list[Part]:
+    situation = case.situation
+    consequence, until = "and is not accepted from then on", "before that"
+    if case.has_expired:
+        consequence, until = "so it is not accepted any more", "as soon as possible"
+    return [
+        _paragraph(f"We are the team who are currently maintaining {case.system}."),
+        _paragraph(
+            f"The host certificate for {situation.name} in {situation.environment}, serial number"
+            f" {case.serial_number}, {case.ends}, {consequence}."
+        ),
+        _paragraph(
+            "A host certificate is not renewed here. Please request a new one in the way that this one was requested,"
+            f" and put it into its place {until}."
+        ),
+        _paragraph(f"If the host is no longer in use, please let us know. {_answer(case)}"),
+    ]
+
+
+def _closing_subject(case: _Case) -> str:
+    return f"Done: a renewed certificate for {case.situation.name} in {case.situation.environment} is in place"
+
+
+def _closing(case: _Case, role: Role) -> list[Part]:
+    when = minute(case.accepted.not_after)
+    expired = case.situation.assessment.now > case.accepted.not_after
+    more = "There is nothing more that you have to do."
+    if _in_window(case.situation, case.accepted):
+        more = "This one has to be renewed as well, so we will write to you again."
+    answer = f"Talk to {_whom(case)}." if role is Role.SLACK else _answer(case)
+    return [
+        _paragraph(
+            f"A renewed certificate for {case.situation.name} in {case.situation.environment} is in place: serial"
+            f" number {case.serial_number}, {'which expired on' if expired else 'valid until'} {when}. {more}"
+        ),
+        _paragraph(f"If it has not reached you, please let us know. {answer}"),
+    ]
+
+
+def _still_valid(case: _Case) -> str:
+    if case.has_expired:
+        return ""
+    return (
+        f" The current certificate stays valid until {minute(case.accepted.not_after)}, also when a new one was made."
+    )
+
+
+def _answer(case: _Case) -> str:
+    return "To answer, reply to this mail" + (f": it goes to {case.reply_to}." if case.reply_to else ".")
+
+
+def _whom(case: _Case) -> str:
+    return f"{case.sender} ({case.reply_to})" if case.reply_to else case.sender
+
+
+def _values(case: _Case) -> dict[str, str]:
+    return {
+        "name": case.situation.name,
+        "environment": case.situation.environment,
+        "duration": str(case.duration),
+        "date": day(case.accepted.not_after),
+        "serialNumber": case.serial_number,
+        "owner": case.situation.owner,
+    }
+
+
+def _own_parts(body: str, values: dict[str, str]) -> Iterator[Part]:
+    """A policy's own letter: paragraphs between empty lines; what is indented by four spaces is a command."""
+    paragraph: list[str] = []
+    for line in [*body.splitlines(), ""]:
+        is_command = line.startswith(_COMMAND_INDENT) and line.strip()
+        if line.strip() and not is_command:
+            paragraph.append(line)
+            continue
+        if text := fill(" ".join(paragraph), values).strip():
+            yield _paragraph(text)
+        paragraph.clear()
+        if is_command:
+            yield Part(PartKind.COMMAND, fill(line.strip(), values))
+
+
+def _paragraph(text: str) -> Part:
+    return Part(PartKind.PARAGRAPH, text)
+
+
+def _upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _hash(*parts: str) -> str:
+    """Hexadecimal; parts cannot run into each other."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_KEY_CHARACTERS]

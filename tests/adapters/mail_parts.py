@@ -1,0 +1,75 @@
+"""What the tests of mail share: a notifier on the loopback server, messages with letters, and the error of one."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from clientcert.errors import DeliveryError
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.assessment import Observation
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
+from clientcert.lifecycle.recorded import Recorded
+from clientcert.notifiers.email import EmailNotifier, MailServer
+from clientcert.notifiers.message import Message, compose
+from clientcert.pki import Certificate
+from tests.builders import DAY, KEY, NOW, UID, assessment, certificate, declaration, policy, told
+from tests.unit.notifiers.composing import knowing
+from tools.mail_server import LoopbackMailServer
+
+LOGIN = ("operator", "canary-7f3a-password")
+SENDER = "Integration team <certificates@integration.example>"
+JO = Recipient(Role.TECHNICAL, "jo@nhs.example", "Jo Bloggs")
+SAM = Recipient(Role.BUSINESS, "sam@nhs.example", "Sam Patel")
+ADDRESS = EmailAddress(sender="Integration team", system="Integration API", reply_to="team@integration.example")
+
+
+def to_contact(address: EmailAddress = ADDRESS) -> Channel:
+    return Channel("consumer", "Email", Schedule(), address)
+
+
+def message_to(
+    *recipients: Recipient,
+    seen: Certificate | Observation | None = None,
+    now: datetime = NOW,
+    address: EmailAddress = ADDRESS,
+    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+    **declared: Any,
+) -> Message:
+    """What the engine would send to the contact: to Jo, of a certificate with 14 days left, unless said otherwise."""
+    channel, facts = to_contact(address), declaration(**declared)
+    plan = policy(channel)
+    found = assessment(seen or certificate(NOW + 14 * DAY), now, recorded=recorded, declared=facts)
+    owed = due_notifications(found, plan, recorded, None)
+    notification = owed[0] if owed else DueNotification(channel, MessageKind.ALERT, None)
+    return compose(KEY, UID, facts, found, plan, notification, recorded, recipients=recipients or (JO,))
+
+
+def closing_to(
+    *recipients: Recipient, days: int = 400, now: datetime = NOW, address: EmailAddress = ADDRESS
+) -> Message:
+    """Of a renewed certificate, serial number bb, that has so many days left."""
+    old = certificate(NOW + 5 * DAY, serial_number=0xAA)
+    recorded = knowing(old, told(6, old.fingerprint_sha256, name="consumer"))
+    new = certificate(NOW + days * DAY, serial_number=0xBB)
+    return message_to(*recipients, seen=new, now=now, address=address, recorded=recorded)
+
+
+def settings(server: LoopbackMailServer, **changes: Any) -> MailServer:
+    """Those of an operator that encrypts, and logs in."""
+    plain = MailServer(server.host, server.port, *LOGIN, sender=SENDER)
+    return replace(plain, **changes)
+
+
+def notifier(server: LoopbackMailServer, domains: Iterable[str] = (), **changes: Any) -> EmailNotifier:
+    return EmailNotifier(settings(server, domains=frozenset(domains), **changes), server.tls_context())
+
+
+async def failure(sending: EmailNotifier, message: Message | None = None) -> DeliveryError:
+    """The error of a message that could not be sent."""
+    try:
+        receipt = await sending.notify(to_contact(), message or message_to())
+    except DeliveryError as error:
+        return error
+    raise AssertionError(f"it was sent: {receipt}")

@@ -1,0 +1,286 @@
+"""Mail to the consumer's contact, over a real mail server: with STARTTLS and a login unless a test says otherwise."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from clientcert.errors import Reason, SettingsError
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.assessment import unread
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.policy import Channel, EmailAddress
+from clientcert.notifiers.contact import ContactNotifier
+from clientcert.notifiers.email import PACE_SECONDS, EmailNotifier, MailServer
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.letters import PRIVATE_KEY_COMMAND, PUBLIC_KEY_COMMAND
+from clientcert.notifiers.message import Message
+from tests.adapters.mail_parts import (
+    JO,
+    LOGIN,
+    SENDER,
+    closing_to,
+    failure,
+    message_to,
+    notifier,
+    settings,
+    to_contact,
+)
+from tests.builders import DAY, HOUR, NOW, certificate, told
+from tests.unit.notifiers.composing import knowing
+from tools.mail_server import LoopbackMailServer, Received
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackMailServer]:
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as running:
+        yield running
+
+
+async def sent(server: LoopbackMailServer, message: Message | None = None) -> Received:
+    await notifier(server).notify(to_contact(), message or message_to())
+    return server.mails[-1]
+
+
+class TestTheMail:
+    async def test_travels_encrypted_and_after_a_login(self, server: LoopbackMailServer) -> None:
+        """To one address, from the operator's own; with nothing that status would have to remember."""
+        receipt = await notifier(server).notify(to_contact(), message_to())
+        assert receipt == Receipt()
+        assert [(mail.sender, mail.recipient, mail.encrypted, mail.logged_in) for mail in server.mails] == [
+            ("certificates@integration.example", "jo@nhs.example", True, True)
+        ]
+
+    async def test_has_these_headers_and_no_others(self, server: LoopbackMailServer) -> None:
+        """RFC 5322, RFC 3834: nobody's absence assistant answers it."""
+        letter = message_to().letters[0]
+        assert dict((await sent(server)).message.items()) | {"Content-Type": ""} == {
+            "From": SENDER,
+            "To": "jo@nhs.example",
+            "Reply-To": "team@integration.example",
+            "Subject": "Action needed: certificate for nhs in prod expires on 2026-12-06",
+            "Date": "Sun, 22 Nov 2026 09:00:00 +0000",
+            "Message-ID": f"<{letter.key}@integration.example>",
+            "In-Reply-To": f"<{letter.thread}@integration.example>",
+            "References": f"<{letter.thread}@integration.example>",
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+            "MIME-Version": "1.0",
+            "Content-Type": "",
+        }
+
+    async def test_has_no_reply_to_unless_the_policy_says_so(self, server: LoopbackMailServer) -> None:
+        """Then answers go to the From address."""
+        assert (await sent(server, message_to(address=EmailAddress()))).message["Reply-To"] is None
+
+    async def test_is_plain_text_first(self, server: LoopbackMailServer) -> None:
+        """HTML second; nothing else is in it."""
+        message = (await sent(server)).message
+        assert message.get_content_type() == "multipart/alternative"
+        assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+
+    async def test_can_be_read_as_plain_text(self, server: LoopbackMailServer) -> None:
+        """Short lines; but a command is one line, to be copied."""
+        lines = (await sent(server)).text.splitlines()
+        commands = [f"    {PRIVATE_KEY_COMMAND}", f"    {PUBLIC_KEY_COMMAND}"]
+        assert [line for line in lines if line.startswith(" ")] == commands
+        assert max(len(line) for line in lines if line not in commands) <= 78
+        assert lines[:3] == [
+            "Hello Jo Bloggs", "", "We are the team who are currently maintaining the Integration API.",
+        ]  # fmt: skip
+
+    async def test_says_the_same_in_html(self, server: LoopbackMailServer) -> None:
+        """Commands stand as they are, and nothing is loaded from anywhere."""
+        page = (await sent(server)).html
+        assert f"<pre>{PRIVATE_KEY_COMMAND}</pre>" in page
+        assert f"<pre>{PUBLIC_KEY_COMMAND}</pre>" in page
+        assert "<p>Hello Jo Bloggs</p>" in page
+        assert not any(word in page for word in ("http", "src", "href", "<style", "<script"))
+
+    async def test_is_plain_ascii_on_the_wire(self, server: LoopbackMailServer) -> None:
+        """So any server takes it, and the reader sees every letter; no line is longer than SMTP allows."""
+        mail = await sent(server, message_to(Recipient(Role.TECHNICAL, JO.address, "Jörg 李"), consumer="Łódź " * 40))
+        assert mail.content.isascii()
+        assert max(map(len, mail.content.split(b"\r\n"))) <= 78
+        assert mail.message["Subject"].startswith("Action needed: certificate for Łódź Łódź")
+        assert mail.text.startswith("Hello Jörg 李\n")
+
+    async def test_closes_in_the_same_thread(self, server: LoopbackMailServer) -> None:
+        """The last one, of the renewed certificate, belongs to those about the old one."""
+        first = await sent(server, message_to(seen=certificate(NOW + 5 * DAY, serial_number=0xAA)))
+        last = await sent(server, closing_to())
+        assert last.message["Subject"] == "Done: a renewed certificate for nhs in prod is in place"
+        assert last.message["References"] == first.message["References"]
+
+
+class TestARepeat:
+    async def test_is_recognised(self, server: LoopbackMailServer) -> None:
+        """The same letter has the same Message-ID, also an hour and a restart later: mail systems drop the second."""
+        first = await sent(server)
+        second = await sent(server, message_to(now=NOW + HOUR, seen=certificate(NOW + 14 * DAY)))
+        assert first.message["Message-ID"] == second.message["Message-ID"]
+
+    async def test_is_not_what_a_reminder_is(self, server: LoopbackMailServer) -> None:
+        """Two stages are two mails, which refer to the same thread."""
+        stages = [await sent(server, message_to(now=NOW + n * DAY, seen=certificate(NOW + 14 * DAY))) for n in (0, 7)]
+        assert len({mail.message["Message-ID"] for mail in stages}) == 2
+        assert len({mail.message["References"] for mail in stages}) == 1
+
+
+class TestTLS:
+    async def test_from_the_first_byte(self) -> None:
+        """`implicit`, as on port 465."""
+        with LoopbackMailServer(tls="implicit", login=LOGIN) as server:
+            await notifier(server, tls="implicit").notify(to_contact(), message_to())
+        assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(True, True)]
+
+    async def test_none_only_where_it_is_said(self) -> None:
+        """On loopback even with a login; and by default a server without STARTTLS gets nothing."""
+        with LoopbackMailServer(tls="none", login=LOGIN) as server:
+            error = await failure(notifier(server))
+            assert server.mails == []
+            assert "AUTH" not in server.commands
+            await notifier(server, tls="none").notify(to_contact(), message_to())
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert error.message.startswith("the mail server offers no STARTTLS: check ")
+        assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(False, True)]
+
+    @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+    async def test_a_server_that_nobody_vouches_for(self, tls: str) -> None:
+        """It gets neither the password nor the mail."""
+        with LoopbackMailServer(tls=tls, login=LOGIN) as server:  # type: ignore[arg-type]
+            error = await failure(EmailNotifier(settings(server, tls=tls)))
+        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert server.mails == []
+        assert "AUTH" not in server.commands
+
+    async def test_a_certificate_of_another_name(self, server: LoopbackMailServer) -> None:
+        """It is trusted for localhost, and 127.0.0.1 is another name."""
+        error = await failure(notifier(server, host="127.0.0.1"))
+        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+
+    async def test_without_a_login(self) -> None:
+        """No user name: no login is tried."""
+        with LoopbackMailServer(tls="starttls") as server:
+            await notifier(server, username="", password="").notify(to_contact(), message_to())
+        assert [mail.logged_in for mail in server.mails] == [False]
+
+
+class TestSettings:
+    def test_without_a_server(self) -> None:
+        """Nothing is connected to, and nothing has a pace."""
+        for none in (None, MailServer("", 587)):
+            sending = EmailNotifier(none)
+            error = asyncio.run(failure(sending))
+            assert (error.reason, error.worth_retry) == (Reason.MAIL_NOT_CONFIGURED, False)
+            assert error.message == "the operator has no mail server: set CLIENTCERT_SMTP_HOST and CLIENTCERT_SMTP_FROM"
+            assert sending.pace("integration", to_contact(), MessageKind.ALERT) is None
+
+    @pytest.mark.parametrize(
+        "sender",
+        ["", "team", "team@", "@example.com", "a@example.com, b@example.com", "Team <a@example.com> x",
+         "T <<a@b.example>>", "Team\r\nBcc: x <a@example.com>", "a b@example.com", "a@example.com\0"],
+    )  # fmt: skip
+    def test_a_sender_that_is_no_address(self, sender: str) -> None:
+        """Said at the start, without repeating it."""
+        with pytest.raises(SettingsError) as raised:
+            EmailNotifier(MailServer("mail.example.com", 587, sender=sender))
+        assert raised.value.message.startswith("CLIENTCERT_SMTP_FROM is no address such as ")
+
+    def test_a_password_that_anybody_could_read(self) -> None:
+        """A login without TLS stays on this machine."""
+        with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is none, so the password would be readable"):
+            EmailNotifier(MailServer("mail.example.com", 25, *LOGIN, sender=SENDER, tls="none"))
+        for host in ("localhost", "127.0.0.1", "::1"):
+            EmailNotifier(MailServer(host, 25, *LOGIN, sender=SENDER, tls="none"))
+
+    def test_a_word_for_tls_that_does_not_exist(self) -> None:
+        with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is not one of"):
+            EmailNotifier(MailServer("mail.example.com", 25, sender=SENDER, tls="yes"))  # type: ignore[arg-type]
+
+    def test_the_password_is_in_no_repr(self) -> None:
+        assert LOGIN[1] not in repr(MailServer("mail.example.com", 25, *LOGIN))
+
+    def test_all_mail_has_one_pace(self) -> None:
+        """The server is one place, whoever is written to."""
+        sending = EmailNotifier(MailServer("mail.example.com", 587, sender=SENDER))
+        expected = Pace(("Email", "mail.example.com", 587), PACE_SECONDS)
+        assert sending.pace("a", to_contact(), MessageKind.ALERT) == expected
+        assert sending.pace("b", to_contact(EmailAddress()), MessageKind.CLOSING) == expected
+
+
+class TestWithoutALetter:
+    async def test_a_problem_of_the_source(self, server: LoopbackMailServer) -> None:
+        """There is nothing to tell a consumer, so that is done."""
+        gone = unread(Reason.SOURCE_NOT_FOUND, "there is no such Secret: create it")
+        message = message_to(seen=gone, recorded=knowing(certificate(NOW + 90 * DAY)))
+        assert message.reason == "SourceNotFound"
+        assert await notifier(server).notify(to_contact(), message) == Receipt()
+        assert server.commands == []
+
+    async def test_a_source_that_holds_another_one_that_has_expired(self, server: LoopbackMailServer) -> None:
+        """Its reason is Expired as well, and it is the team's to mend."""
+        other = certificate(NOW - DAY, serial_number=0xCC)
+        message = message_to(seen=other, recorded=knowing(certificate(NOW + 90 * DAY)))
+        assert message.reason == "Expired"
+        assert await notifier(server).notify(to_contact(), message) == Receipt()
+
+    async def test_a_source_that_was_mended(self, server: LoopbackMailServer) -> None:
+        recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
+        message = message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded)
+        assert message.reason == "SourceReadable"
+        assert await notifier(server).notify(to_contact(), message) == Receipt()
+
+    @pytest.mark.parametrize("left", [14 * DAY, timedelta(0), -DAY])
+    async def test_nobody_to_write_to(self, server: LoopbackMailServer, left: timedelta) -> None:
+        """A date is near and no contact is known: that is said, until somebody adds one."""
+        message = without_letters(message_to(seen=certificate(NOW + left)))
+        error = await failure(notifier(server), message)
+        assert (error.reason, error.worth_retry) == (Reason.CONTACT_NOT_FOUND, False)
+        assert error.message == "there is nobody to write to: add a contact to spec.contact, or to the client list"
+
+
+class Recording:
+    """A notifier that only remembers."""
+
+    def __init__(self) -> None:
+        self.told: list[Message] = []
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
+        return Pace(("Recording", namespace), 1.0)
+
+    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+        self.told.append(message)
+        return Receipt(thread_ref or "sent")
+
+
+class TestTheContactsPlace:
+    async def test_a_user_of_slack_is_told_there(self, server: LoopbackMailServer) -> None:
+        """And anybody else by mail."""
+        direct = Recording()
+        sending = ContactNotifier(notifier(server), direct)
+        colleague = message_to(Recipient(Role.SLACK, "U012AB3CD"))
+        assert await sending.notify(to_contact(), colleague, "D1:1.1") == Receipt("D1:1.1")
+        assert await sending.notify(to_contact(), message_to()) == Receipt()
+        assert direct.told == [colleague]
+        assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
+
+    async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
+        """Its error tells what is missing."""
+        error = await failure(
+            ContactNotifier(notifier(server), Recording()),  # type: ignore[arg-type]
+            without_letters(message_to()),
+        )
+        assert error.reason is Reason.CONTACT_NOT_FOUND
+
+    def test_the_pace_is_the_mail_servers(self, server: LoopbackMailServer) -> None:
+        mail = notifier(server)
+        sending = ContactNotifier(mail, Recording())
+        assert sending.pace("a", to_contact(), MessageKind.ALERT) == mail.pace("a", to_contact(), MessageKind.ALERT)
+
+
+def without_letters(message: Message) -> Message:
+    return replace(message, letters=())

@@ -1,0 +1,267 @@
+"""When the mail server says no, or nothing: each answer has its reason, its words and its "worth another try"."""
+
+import asyncio
+import logging
+import socket
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.notifiers import email
+from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier, MailServer
+from clientcert.notifiers.interface import Receipt
+from clientcert.reconcile.tell import SEND_SECONDS
+from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
+from tools.mail_server import LoopbackMailServer
+
+GONE = "550 5.1.1 No such user canary-7f3a here"
+BUSY = "451 4.3.0 Try again later canary-7f3a"
+REFUSED_JO = (
+    "the mail server refused the technical contact: correct the e-mail address in spec.contact or in the client list"
+)
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackMailServer]:
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as running:
+        yield running
+
+
+class TestOneRecipientIsRefused:
+    async def test_the_next_one_is_written_to(self, server: LoopbackMailServer) -> None:
+        """And that is said, in roles; the letter is the next one's own."""
+        server.answer("RCPT", GONE, address="jo@nhs.example")
+        receipt = await notifier(server).notify(to_contact(), message_to(JO, SAM))
+        assert receipt == Receipt(
+            note="the technical contact was refused by the mail server, so the business contact was written to"
+        )
+        assert [mail.recipient for mail in server.mails] == ["sam@nhs.example"]
+        words = " ".join(server.mails[0].text.split())
+        assert "The technical contact that we have on file for nhs cannot be reached." in words
+
+    async def test_the_next_one_is_not_written_to_as_long_as_it_may_pass(self, server: LoopbackMailServer) -> None:
+        """A greylisted contact (RFC 6647) is tried again."""
+        server.answer("RCPT", BUSY, address="jo@nhs.example")
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert server.mails == []
+
+    async def test_nobody_else_is_known(self, server: LoopbackMailServer) -> None:
+        """Permanent, until somebody corrects the address."""
+        server.answer("RCPT", GONE)
+        error = await failure(notifier(server))
+        assert (error.reason, error.worth_retry, error.message) == (Reason.RECIPIENT_REFUSED, False, REFUSED_JO)
+
+    async def test_all_are_refused(self, server: LoopbackMailServer) -> None:
+        """Each is named by its role, with what to do."""
+        server.answer("RCPT", GONE)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_REFUSED, False)
+        assert error.message == f"{REFUSED_JO}; {REFUSED_JO.replace('technical', 'business')}"
+
+    async def test_the_second_one_may_pass(self, server: LoopbackMailServer) -> None:
+        """It is not for good as long as one of them may be reached."""
+        server.answer("RCPT", GONE, address="jo@nhs.example")
+        server.answer("RCPT", BUSY, address="sam@nhs.example")
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+
+
+class TestDomains:
+    async def test_that_may_be_written_to(self, server: LoopbackMailServer) -> None:
+        """In any case of letters."""
+        await notifier(server, ["nhs.Example"]).notify(
+            to_contact(), message_to(Recipient(Role.TECHNICAL, "jo@NHS.example"))
+        )
+        assert [mail.recipient for mail in server.mails] == ["jo@NHS.example"]
+
+    @pytest.mark.parametrize(
+        "address", ["jo@evil.example", "jo@nhs.example.evil.example", "jo@sub.nhs.example", "jo@xnhs.example"]
+    )
+    async def test_that_may_not(self, server: LoopbackMailServer, address: str) -> None:
+        """Exactly those that are listed; refused before any connection."""
+        error = await failure(notifier(server, ["nhs.example"]), message_to(Recipient(Role.TECHNICAL, address)))
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_NOT_ALLOWED, False)
+        assert error.message == (
+            "the technical contact has an address in a domain that the operator may not write to: add it to"
+            " CLIENTCERT_MAIL_DOMAINS, or name another contact"
+        )
+        assert server.commands == []
+
+    async def test_the_next_contact_may_be_in_one(self, server: LoopbackMailServer) -> None:
+        """Then that one is written to, and it is said why."""
+        elsewhere = Recipient(Role.TECHNICAL, "jo@agency.example")
+        receipt = await notifier(server, ["nhs.example"]).notify(to_contact(), message_to(elsewhere, SAM))
+        assert receipt.note == (
+            "the technical contact has an e-mail address in a domain that is not allowed, so the business contact was"
+            " written to"
+        )
+
+
+class TestTheLogin:
+    @pytest.mark.parametrize("changes", [{"password": "wrong"}, {"username": "nobody"}, {"password": ""}])
+    async def test_is_wrong(self, server: LoopbackMailServer, changes: dict[str, str]) -> None:
+        """Permanent; tried once, since a few wrong passwords lock an account."""
+        error = await failure(notifier(server, **changes))
+        assert (error.reason, error.worth_retry) == (Reason.MAIL_LOGIN_REJECTED, False)
+        assert error.message == (
+            "the mail server rejected the login: correct CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD"
+        )
+        assert server.commands.count("AUTH") == 1
+
+    @pytest.mark.parametrize("status", ["535 5.7.8 no", "534 5.7.9 too weak", "530 5.7.0 no", "504 5.5.4 unknown"])
+    async def test_is_refused(self, server: LoopbackMailServer, status: str) -> None:
+        server.answer("AUTH", status)
+        assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
+
+    async def test_cannot_be_checked_just_now(self, server: LoopbackMailServer) -> None:
+        """RFC 4954: 454 is a fault of the server's own."""
+        server.answer("AUTH", "454 4.7.0 Temporary authentication failure")
+        error = await failure(notifier(server))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+
+    @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
+    async def test_is_missing(self, server: LoopbackMailServer, command: str) -> None:
+        """Said by the server at a later command."""
+        server.answer(command, "530 5.7.0 Authentication required")
+        assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
+
+    async def test_is_not_offered(self) -> None:
+        """A login that the settings want and the server does not know."""
+        with LoopbackMailServer(tls="starttls") as server:
+            server.answer("EHLO", "250-localhost\r\n250 STARTTLS")
+            error = await failure(notifier(server))
+        assert error.reason is Reason.MAIL_LOGIN_REJECTED
+        assert error.message.startswith("the mail server offers no login: ")
+
+
+class TestTheMailIsRefused:
+    @pytest.mark.parametrize("status", ["550 5.7.1 not yours", "553 5.1.8 no"])
+    async def test_for_its_sender(self, server: LoopbackMailServer, status: str) -> None:
+        """Permanent; no other recipient would help."""
+        server.answer("MAIL", status)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert "CLIENTCERT_SMTP_FROM" in error.message
+        assert server.commands.count("MAIL") == 1
+
+    @pytest.mark.parametrize("status", ["554 5.6.0 spam", "552 5.3.4 too big"])
+    async def test_for_its_content(self, server: LoopbackMailServer, status: str) -> None:
+        server.answer("DATA", status)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert server.commands.count("DATA") == 1
+
+    @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("status", [BUSY, "421 4.3.2 closing", "452 4.2.2 full"])
+    async def test_for_now(self, server: LoopbackMailServer, command: str, status: str) -> None:
+        """4xx passes, at whatever command."""
+        server.answer(command, status)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert server.mails == []
+
+    async def test_and_taken_the_next_time(self, server: LoopbackMailServer) -> None:
+        """The engine's try after that is the same call."""
+        sending = notifier(server)
+        server.answer("DATA", BUSY)
+        await failure(sending)
+        server.behave()
+        await sending.notify(to_contact(), message_to())
+        assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
+
+
+class TestNoAnswer:
+    async def test_nobody_listens(self) -> None:
+        """A connection that is refused."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        error = await failure(EmailNotifier(MailServer("127.0.0.1", port, sender=SENDER)))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert error.message == (
+            "the mail server cannot be reached: check CLIENTCERT_SMTP_HOST, CLIENTCERT_SMTP_PORT and"
+            " CLIENTCERT_SMTP_TLS"
+        )
+
+    async def test_a_name_that_does_not_exist(self) -> None:
+        error = await failure(EmailNotifier(MailServer("mail.invalid", 587, sender=SENDER)))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+
+    async def test_the_wrong_kind_of_tls(self, server: LoopbackMailServer) -> None:
+        """TLS from the first byte, to a server that begins without."""
+        error = await failure(notifier(server, tls="implicit"))
+        assert error.message.startswith("the mail server cannot be reached: check ")
+
+    @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
+    async def test_the_connection_ends(self, server: LoopbackMailServer, command: str) -> None:
+        """At whatever command; after DATA nobody knows, so it is sent again under the same Message-ID."""
+        server.drop(command)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        server.behave()
+        await notifier(server).notify(to_contact(), message_to(JO, SAM))
+        assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
+
+    async def test_nothing_takes_longer_than_it_may(self) -> None:
+        """All recipients of one message together, whether the server is slow at once or a little with each command."""
+        assert MAIL_SECONDS + email.GOODBYE_SECONDS < SEND_SECONDS
+        begun = asyncio.get_running_loop().time()
+        *errors, receipt = await asyncio.gather(
+            slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), taken_at_the_last_moment()
+        )
+        assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
+        assert {(error.reason, error.worth_retry) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
+        assert {error.message for error in errors} == {"the mail server did not take the mail within 10 seconds"}
+        assert receipt == Receipt()
+
+
+class TestWhatIsSaid:
+    @pytest.mark.parametrize("command", ["EHLO", "AUTH", "MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("code", ["451", "550"])
+    async def test_holds_no_words_of_the_server_and_nobodys_address(
+        self, server: LoopbackMailServer, caplog: pytest.LogCaptureFixture, command: str, code: str
+    ) -> None:
+        """Neither an error, nor its traceback, nor the log: all of these are read by others than the contact."""
+        caplog.set_level(logging.INFO, "clientcert")
+        caplog.set_level(logging.INFO, "aiosmtplib")
+        server.answer(command, f"{code} jo@nhs.example canary-7f3a")
+        try:
+            await notifier(server).notify(to_contact(), message_to(JO, SAM))
+        except DeliveryError as error:
+            said = "".join(traceback.format_exception(error)) + repr(error)
+        ours = [record.getMessage() for record in caplog.records if not record.name.startswith("mail.")]
+        for secret in ("canary-7f3a", "nhs.example", "Bloggs", "Patel", LOGIN[1]):
+            assert secret not in said
+            assert not any(secret in line for line in ours)
+
+
+async def slow(command: str, seconds: float) -> DeliveryError:
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+        server.delay(command, seconds)
+        if command == "RCPT":
+            server.answer("RCPT", GONE)
+        return await failure(notifier(server), message_to(JO, SAM))
+
+
+async def taken_at_the_last_moment() -> Receipt:
+    """What was accepted stays so, however slow the goodbye: it would be sent twice."""
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+        server.delay("DATA", MAIL_SECONDS - 1.5)
+        server.delay("QUIT", 30.0)
+        return await notifier(server).notify(to_contact(), message_to())
+
+
+async def silent() -> DeliveryError:
+    """A server that accepts connections and never says a word."""
+
+    async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(MAIL_SECONDS + 1)
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as mute:
+        port = mute.sockets[0].getsockname()[1]
+        return await failure(EmailNotifier(MailServer("127.0.0.1", port, sender=SENDER)))
