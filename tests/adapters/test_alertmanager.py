@@ -147,9 +147,10 @@ class TestUntilWhenItFires:
         assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
     def test_what_was_never_read(self) -> None:
-        """Daily, too."""
+        """Daily, too; an escalation keeps to its schedule, and must not end before its next message."""
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"))
         assert fires_until(Schedule(), message) == NOW + 2 * DAY
+        assert fires_until(Schedule(after_expiry_every_days=7), message) == NOW + 8 * DAY
 
 
 class TestOneAlert:

@@ -67,8 +67,8 @@ def fires_until(schedule: Schedule, message: Message) -> datetime:
     the source was mended.
     """
     about = message.about
-    # What is wrong with a source alerts daily, whatever the schedule says; beside a near date it may do both.
-    schedules = [every_day(schedule)] + [schedule] * _is_expiry(message)
+    # What is wrong with a source is told daily, in an escalation as its schedule says; a far stage is not waited for.
+    schedules = [every_day(schedule)] + [schedule] * (_is_expiry(message) or about.not_after is None)
     upcoming = (next_after(each, about.not_after or about.time, about.time) for each in schedules)
     return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
 
