@@ -5,7 +5,6 @@ sentence. Everything in a letter is plain text that cannot break a line.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clientcert.lifecycle.alerts import MessageKind
@@ -13,7 +12,7 @@ from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
-from clientcert.notifiers.letter import Letter, Part, PartKind
+from clientcert.notifiers.letter import Letter, Part, PartKind, paragraph, typed_parts
 from clientcert.notifiers.sentences import Situation, say
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, days_ago, fill, minute
 
@@ -25,7 +24,6 @@ PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
 PRIVATE_KEY_COMMAND = f"openssl genrsa -out {PRIVATE_KEY_FILE} 3072"
 PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_KEY_FILE}"
 
-_COMMAND_INDENT = " " * 4
 _KEY_CHARACTERS = 32
 _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 """They have the steps explained to them; the others are asked for something else."""
@@ -86,9 +84,17 @@ class _Case:
 
     @property
     def sender(self) -> str:
-        """A person or a team."""
-        named = clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
-        return named or f"the team that looks after {self.system}"
+        """A person or a team, as a sentence names it."""
+        return self.named_sender or f"the team that looks after {self.system}"
+
+    @property
+    def signature(self) -> str:
+        return self.named_sender or f"The team that looks after {self.system}"
+
+    @property
+    def named_sender(self) -> str:
+        """Empty when neither policy nor certificate names anybody."""
+        return clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
 
     @property
     def reply_to(self) -> str:
@@ -135,8 +141,8 @@ def _letter(case: _Case, recipient: Recipient, thread: str, roles_before: list[R
 
 def _words(case: _Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
     """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
-    greeting = _paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
-    signed = [] if recipient.role is Role.SLACK else [_paragraph("Thanks"), _paragraph(_upper_first(case.sender))]
+    greeting = paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
+    signed = [] if recipient.role is Role.SLACK else [paragraph("Thanks"), paragraph(case.signature)]
     if case.closes:
         return _closing_subject(case), [greeting, *_closing(case, recipient.role), *signed]
     subject = _subject(case)
@@ -150,7 +156,7 @@ def _words(case: _Case, recipient: Recipient, *, falls_back: bool) -> tuple[str,
         return subject, parts
     values = _values(case)
     own_subject = fill(case.address.subject, values)
-    return own_subject if own_subject.strip() else subject, list(_own_parts(case.address.body, values)) or parts
+    return own_subject if own_subject.strip() else subject, _own_parts(case.address.body, values) or parts
 
 
 def _subject(case: _Case) -> str:
@@ -165,12 +171,12 @@ def _steps(case: _Case) -> list[Part]:
     if case.has_expired:
         consequence = "so you may not be able to access it any more"
     return [
-        _paragraph(f"We are the team who are currently maintaining {case.system}."),
-        _paragraph(
+        paragraph(f"We are the team who are currently maintaining {case.system}."),
+        paragraph(
             f"Your client certificate for the {situation.environment} environment of {case.system} {case.ends},"
             f" {consequence}. It is the certificate for {situation.name}, serial number {case.serial_number}."
         ),
-        _paragraph(
+        paragraph(
             "So that we can send you new credentials, please can you complete the following as soon as possible."
             " Please generate keys following the steps below, and then send us only the public key"
             f" ({PUBLIC_KEY_FILE}). {_answer(case)}"
@@ -179,16 +185,16 @@ def _steps(case: _Case) -> list[Part]:
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
         Part(PartKind.HEADING, "Generate public key"),
         Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
-        _paragraph(
+        paragraph(
             "These keys are used to encrypt the keys that we generate on our side, so that they can be sent to you"
             " safely. Please keep the public and private keys that you generate in the above steps on your side"
             " until we have sent you the new keys. Do not send the private key to anybody, nor to us."
         ),
-        _paragraph(
+        paragraph(
             "If you are unable to generate these keys, please let us know and we can find an alternative way of"
             " sending the credentials."
         ),
-        _paragraph(f"Your API key does not change.{_still_valid(case)}"),
+        paragraph(f"Your API key does not change.{_still_valid(case)}"),
     ]
 
 
@@ -196,20 +202,20 @@ def _steps_for_colleague(case: _Case) -> list[Part]:
     situation = case.situation
     cut_off = "may be cut off already" if case.has_expired else "has no access from then on"
     return [
-        _paragraph(
+        paragraph(
             f"The client certificate for {situation.name} in {situation.environment} of {case.system} {case.ends}:"
             f" {situation.name} {cut_off}. Its serial number is {case.serial_number}."
         ),
-        _paragraph(
+        paragraph(
             f"Please generate a key pair with these two commands, and send only the public key to {_whom(case)}:"
         ),
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
         Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
-        _paragraph(
+        paragraph(
             "It encrypts the keys that we generate on our side, so that they can be sent to you safely. Keep both keys"
             f" until the new credentials have come. The API key does not change.{_still_valid(case)}"
         ),
-        _paragraph(
+        paragraph(
             f"If you cannot generate keys, or anything is unclear, talk to {_whom(case)}: there are other ways."
             " Nobody reads answers to this message."
         ),
@@ -218,22 +224,31 @@ def _steps_for_colleague(case: _Case) -> list[Part]:
 
 def _ask_for_technical_contact(case: _Case, *, falls_back: bool) -> list[Part]:
     situation = case.situation
-    unknown = f"We know no technical contact for {situation.name}."
-    unreached = f"The technical contact that we have on file for {situation.name} cannot be reached."
     consequence = f"at which point {situation.name} won't be able to access it"
     if case.has_expired:
         consequence = f"so {situation.name} may not be able to access it any more"
+    why = f"We know no technical contact for {situation.name}."
+    ask = (
+        "send us the name and the e-mail address of a technical contact, somebody who can renew it, as soon as possible"
+    )
+    if falls_back:
+        why = f"The technical contact that we have on file for {situation.name} cannot be reached."
+    elif case.address.role is Role.BUSINESS:
+        why = (
+            f"We have written to the technical contact that we have on file for {situation.name}, and have seen no"
+            " renewal since."
+        )
+        ask = (
+            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of another"
+            " technical contact"
+        )
     return [
-        _paragraph(f"We are the team who are currently maintaining {case.system}."),
-        _paragraph(
+        paragraph(f"We are the team who are currently maintaining {case.system}."),
+        paragraph(
             f"The client certificate for {situation.name} in the {situation.environment} environment of {case.system}"
             f" {case.ends}, {consequence}. Its serial number is {case.serial_number}."
         ),
-        _paragraph(
-            f"{unreached if falls_back else unknown} Please send us the name and the e-mail address of a technical"
-            " contact, somebody who can renew it, as soon as possible: we will write to them with all the steps."
-            f" {_answer(case)}"
-        ),
+        paragraph(f"{why} Please {ask}: we will write to them with all the steps. {_answer(case)}"),
     ]
 
 
@@ -243,16 +258,16 @@ def _request_anew(case: _Case) -> list[Part]:
     if case.has_expired:
         consequence, until = "so it is not accepted any more", "as soon as possible"
     return [
-        _paragraph(f"We are the team who are currently maintaining {case.system}."),
-        _paragraph(
+        paragraph(f"We are the team who are currently maintaining {case.system}."),
+        paragraph(
             f"The host certificate for {situation.name} in {situation.environment}, serial number"
             f" {case.serial_number}, {case.ends}, {consequence}."
         ),
-        _paragraph(
+        paragraph(
             "A host certificate is not renewed here. Please request a new one in the way that this one was requested,"
             f" and put it into its place {until}."
         ),
-        _paragraph(f"If the host is no longer in use, please let us know. {_answer(case)}"),
+        paragraph(f"If the host is no longer in use, please let us know. {_answer(case)}"),
     ]
 
 
@@ -268,11 +283,11 @@ def _closing(case: _Case, role: Role) -> list[Part]:
         more = "This one has to be renewed as well, so we will write to you again."
     answer = f"Talk to {_whom(case)}." if role is Role.SLACK else _answer(case)
     return [
-        _paragraph(
+        paragraph(
             f"A renewed certificate for {case.situation.name} in {case.situation.environment} is in place: serial"
             f" number {case.serial_number}, {'which expired on' if expired else 'valid until'} {when}. {more}"
         ),
-        _paragraph(f"If it has not reached you, please let us know. {answer}"),
+        paragraph(f"If it has not reached you, please let us know. {answer}"),
     ]
 
 
@@ -303,27 +318,10 @@ def _values(case: _Case) -> dict[str, str]:
     }
 
 
-def _own_parts(body: str, values: dict[str, str]) -> Iterator[Part]:
-    """A policy's own letter: paragraphs between empty lines; what is indented by four spaces is a command."""
-    paragraph: list[str] = []
-    for line in [*body.splitlines(), ""]:
-        is_command = line.startswith(_COMMAND_INDENT) and line.strip()
-        if line.strip() and not is_command:
-            paragraph.append(line)
-            continue
-        if text := fill(" ".join(paragraph), values).strip():
-            yield _paragraph(text)
-        paragraph.clear()
-        if is_command:
-            yield Part(PartKind.COMMAND, fill(line.strip(), values))
-
-
-def _paragraph(text: str) -> Part:
-    return Part(PartKind.PARAGRAPH, text)
-
-
-def _upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _own_parts(body: str, values: dict[str, str]) -> list[Part]:
+    """A policy's own letter; empty when it says nothing."""
+    filled = (Part(part.kind, fill(part.text, values)) for part in typed_parts(body))
+    return [part for part in filled if part.text.strip()]
 
 
 def _hash(*parts: str) -> str:

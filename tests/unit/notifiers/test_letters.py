@@ -1,6 +1,7 @@
 """What the consumer's contact reads, and that each sentence is true when it is read."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -105,7 +106,7 @@ class TestWhoSendsIt:
         ("sender", "owner", "signed"),
         [
             ("Kim Roe", "integration-team", "Kim Roe"),
-            ("", "integration-team", "Integration-team"),
+            ("", "integration-team", "integration-team"),
             ("", "", "The team that looks after the Integration API"),
         ],
     )
@@ -150,6 +151,16 @@ class TestOtherRoles:
         """That letter is sent when the technical contact was refused, and says so."""
         words = text(letter(JO, SAM))
         assert "The technical contact that we have on file for nhs cannot be reached. Please send us" in words
+        assert "We know no technical contact" not in words
+
+    def test_a_business_contact_to_whom_it_is_escalated(self) -> None:
+        """The technical contact was written to all along, and nothing came of it."""
+        words = text(letter(SAM, address=replace(ADDRESS, role=Role.BUSINESS)))
+        assert (
+            "We have written to the technical contact that we have on file for nhs, and have seen no renewal since."
+            " Please see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
+            " another technical contact: we will write to them with all the steps. To answer," in words
+        )
         assert "We know no technical contact" not in words
 
     def test_a_business_contact_after_expiry(self) -> None:
