@@ -1,0 +1,220 @@
+"""`clientcert contact`: where an answer is recorded, what becomes of a list, and who is written to then."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clientcert.api.directory import parse_directory
+from clientcert.lifecycle.contacts import DirectoryEntry
+from clientcert.lifecycle.declaration import Person
+from tests.control_plane.team import Team
+from tests.control_plane.test_cli import Terminal
+from tests.scenarios import API_VERSION, client_certificate
+
+JO = {"name": "Jo Bloggs", "email": "jo@nhs.example"}
+BY_THE_LIST = {"policyRef": {"name": "listed"}, "contact": {"lookup": ["Directory"]}}
+HEADER = "Consumer;Technical name;Technical e-mail;Business name;Business e-mail;Note\r\n"
+
+
+@pytest.fixture
+def terminal(team: Team, tmp_path: Path) -> Terminal:
+    return Terminal(team, tmp_path)
+
+
+def policy(name: str = "listed", **contacts: Any) -> dict[str, Any]:
+    spec = {
+        "contacts": contacts,
+        "alerts": {"channels": [{"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}]},
+    }
+    return {"apiVersion": API_VERSION, "kind": "CertificatePolicy", "metadata": {"name": name}, "spec": spec}
+
+
+LISTED = policy(directoryRef={"name": "clients"})
+
+
+def client_list(team: Team, name: str = "clients") -> dict[str, str]:
+    """The ConfigMap's data, as it stands there."""
+    data: dict[str, str] = team.api.request("GET", configmaps(team, name)).get("data") or {}
+    return data
+
+
+def entries(team: Team) -> dict[str, DirectoryEntry]:
+    """What the operator reads in it, which must be all of it."""
+    found, problems = parse_directory(client_list(team))
+    assert problems == ()
+    return found
+
+
+def configmaps(team: Team, name: str = "") -> str:
+    return f"/api/v1/namespaces/{team.namespace}/configmaps" + (f"/{name}" if name else "")
+
+
+def make(team: Team, **data: str) -> None:
+    team.api.request("POST", configmaps(team), {"metadata": {"name": "clients"}, "data": data})
+
+
+class TestSet:
+    def test_into_the_client_list(self, team: Team, terminal: Terminal) -> None:
+        """It is made if there is none, and so counts for every certificate of the consumer; what is there stays."""
+        team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
+        said = terminal.does("contact", "set", "nhs", "--business", "sam@nhs.example", "--business-name", "Sam Patel")
+        assert said == (
+            "Recorded in the client list, ConfigMap clients.\n"
+            "The business contact is written to, as the client list says (BusinessContact).\n"
+        )
+        assert entries(team) == {"nhs": DirectoryEntry(business=Person("Sam Patel", "sam@nhs.example"))}
+        said = terminal.does("contact", "set", "nhs", "--technical", "jo@nhs.example", "--note", "asks first")
+        assert "The technical contact is written to, as the client list says (TechnicalContact)." in said
+        assert entries(team) == {
+            "nhs": DirectoryEntry(Person("", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example"))
+        }
+        assert "asks first" in client_list(team)["nhs"]
+        assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {"lookup": ["Directory"]}
+
+    def test_under_the_key_that_the_consumer_has(self, team: Team, terminal: Terminal) -> None:
+        """Nothing else of the list is touched, even if it cannot be used."""
+        team.apply(LISTED, client_certificate("nhs", consumer="NHS England", **BY_THE_LIST))
+        make(team, other="[", **{"client-7": "consumer: NHS England\nbusiness: {email: sam@nhs.example}\n"})
+        terminal.does("contact", "set", "nhs", "--technical", "jo@nhs.example")
+        assert set(client_list(team)) == {"client-7", "other"}
+        assert client_list(team)["other"] == "["
+        found, _ = parse_directory(client_list(team))
+        assert found == {"NHS England": DirectoryEntry(Person("", "jo@nhs.example"), Person("", "sam@nhs.example"))}
+
+    def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
+        """Somebody must look at it: it may hold what is written nowhere else."""
+        team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
+        make(team, nhs="technical: sam@nhs.example")
+        code, said = terminal.fails("contact", "set", "nhs", "--business", "jo@nhs.example")
+        assert (code, "ConfigMap clients, key nhs: technical is a mapping" in said) == (3, True)
+        assert "sam@" not in said
+        assert client_list(team) == {"nhs": "technical: sam@nhs.example"}
+
+    def test_without_a_client_list_into_the_object(self, team: Team, terminal: Terminal) -> None:
+        """Of whoever it was before nothing stays, not even the name; the others do."""
+        sam = {"email": "sam@nhs.example"}
+        team.apply(client_certificate("nhs", contact={"technical": JO, "business": sam}))
+        said = terminal.does("contact", "set", "nhs", "--technical", "kim@nhs.example")
+        assert said.startswith("Recorded in spec.contact of nhs.\nThe technical contact is written to, as spec.contact")
+        assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {
+            "technical": {"email": "kim@nhs.example"},
+            "business": sam,
+        }
+
+    def test_into_the_object_although_there_is_a_list(self, team: Team, terminal: Terminal) -> None:
+        team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
+        terminal.does("contact", "set", "nhs", "--technical", JO["email"], "--technical-name", JO["name"], "--object")
+        assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {"lookup": ["Directory"], "technical": JO}
+        assert team.api.request("GET", configmaps(team))["items"] == []
+
+    def test_an_answer_that_would_not_count(self, team: Team, terminal: Terminal) -> None:
+        """The object's own contact comes first: whoever records another one must know."""
+        team.apply(LISTED, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
+        ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
+        assert ran.returncode == 0
+        assert ran.stderr == (
+            "But spec.contact.technical of the object says another, which comes first: remove it, or use --object.\n"
+        )
+        assert "as spec.contact says" in ran.stdout
+
+    def test_a_note_has_no_place_in_the_object(self, team: Team, terminal: Terminal) -> None:
+        """2, and nothing was written."""
+        team.apply(client_certificate("nhs", contact={"technical": JO}))
+        ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example", "--note", "asks first")
+        assert ran.returncode == 2
+        assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {"technical": JO}
+
+
+class TestImport:
+    def file(self, terminal: Terminal, *lines: str) -> str:
+        path = terminal.directory / "clients.csv"
+        path.write_bytes(("\ufeff" + HEADER + "".join(f"{line}\r\n" for line in lines)).encode())
+        return str(path)
+
+    def test_a_wiki_page_becomes_a_client_list(self, team: Team, terminal: Terminal) -> None:
+        """As a spreadsheet saves it; a second time changes nothing, and the report names no person."""
+        file = self.file(
+            terminal,
+            "nhs;Jo Bloggs;jo@nhs.example;Sam Patel;sam@nhs.example;asks first",
+            "Court lists (north);;;Kim Lee;kim@courts.example;",
+        )
+        call = ("contact", "import", file, "--configmap", "clients")
+        said = terminal.does(*call)
+        assert said == (
+            "CONSUMER             CHANGE  WHAT\n"
+            "nhs                  new     technical, business, note\n"
+            "Court lists (north)  new     business\n"
+            "\n"
+            "2 new and 0 changed imported into ConfigMap clients; 0 are there already, 0 are not in the file.\n"
+        )
+        assert entries(team) == {
+            "nhs": DirectoryEntry(Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")),
+            "Court lists (north)": DirectoryEntry(business=Person("Kim Lee", "kim@courts.example")),
+        }
+        before = client_list(team)
+        assert "0 new and 0 changed imported into ConfigMap clients; 2 are there already" in terminal.does(*call)
+        assert client_list(team) == before
+
+    def test_a_dry_run(self, team: Team, terminal: Terminal) -> None:
+        """Says the same, and writes nothing."""
+        file = self.file(terminal, "nhs;;jo@nhs.example;;;", "new;;jo@nhs.example;;;")
+        make(team, nhs="technical: {email: old@nhs.example}\nnote: asks first\n", acme="")
+        before = client_list(team)
+        said = terminal.does("contact", "import", file, "--configmap", "clients", "--dry-run")
+        assert said.splitlines()[1:3] == ["nhs       changed  technical, note", "new       new      technical"]
+        counts = "1 new and 1 changed would be imported into ConfigMap clients; 0 are there already, 1 are not"
+        assert said.endswith(f"{counts} in the file.\n")
+        assert client_list(team) == before
+
+    def test_one_line_that_cannot_be_used(self, team: Team, terminal: Terminal) -> None:
+        """Refuses all of the file, and says which and why."""
+        file = self.file(terminal, "nhs;;jo@nhs.example;;;", "acme;;Kim <kim@acme.example>;;;")
+        ran = terminal.clientcert("contact", "import", file, "--configmap", "clients")
+        assert ran.returncode == 3
+        assert ran.stderr.splitlines()[0] == "Error: nothing was imported:"
+        assert ran.stderr.splitlines()[1].startswith("line 3: technical_email must be one plain e-mail address")
+        assert team.api.request("GET", configmaps(team))["items"] == []
+
+    def test_more_than_a_config_map_holds(self, team: Team, terminal: Terminal) -> None:
+        """Is refused before it is sent, in words."""
+        file = self.file(terminal, *(f"c{number};;jo@nhs.example;;;{'n' * 1000}" for number in range(1000)))
+        code, said = terminal.fails("contact", "import", file, "--configmap", "clients")
+        assert (code, "larger than Kubernetes allows" in said) == (3, True)
+
+
+class TestShow:
+    def test_in_turn_and_why(self, team: Team, terminal: Terminal) -> None:
+        """The first is written to, the next ones where the one before cannot be reached."""
+        team.apply(LISTED, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
+        make(team, nhs="business: {name: Sam Patel, email: sam@nhs.example}")
+        assert terminal.does("contact", "show", "nhs") == (
+            "ROLE               NAME       ADDRESS\n"
+            "technical contact  Jo Bloggs  jo@nhs.example\n"
+            "business contact   Sam Patel  sam@nhs.example\n"
+            "\n"
+            "The technical contact is written to, as spec.contact says (TechnicalContact).\n"
+        )
+
+    def test_nobody(self, team: Team, terminal: Terminal) -> None:
+        """3, and what to do; the same where the list is not there at all."""
+        team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
+        ran = terminal.clientcert("contact", "show", "nhs")
+        assert (ran.returncode, "cannot be read: create it, or correct" in ran.stdout) == (3, True)
+        make(team, acme="")
+        ran = terminal.clientcert("contact", "show", "nhs")
+        assert (ran.returncode, ran.stdout.startswith("The client list, ConfigMap clients, has no")) == (3, True)
+
+    def test_a_user_of_slack(self, team: Team, terminal: Terminal) -> None:
+        """Is looked up by the operator, which has the token."""
+        internal = policy(internalEnvironments=["prod"])
+        team.apply(internal, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
+        lines = terminal.does("contact", "show", "nhs").splitlines()
+        assert lines[1] == "Slack user         nhs        by the consumer's name"
+        assert lines[-1].startswith("A user is looked up in Slack, by the operator only; where none is found, the")
+
+    def test_a_policy_that_writes_to_nobody(self, team: Team, terminal: Terminal) -> None:
+        """The contact is known, and no channel goes there."""
+        team.apply(client_certificate("nhs", contact={"technical": JO}))
+        said = terminal.does("contact", "show", "nhs")
+        assert "But no channel of its policy is of type Email, so the operator writes to nobody." in said
