@@ -123,6 +123,132 @@ class TestTheWebAPI:
         assert (await client(slack).auth_test())["team"] == "loopback"
 
 
+class TestUsersAndDirectMessages:
+    async def test_a_cursor_says_nothing_and_leads_on(self, slack: SlackServer) -> None:
+        """Pages are as long as was asked, at most 1,000; the last one has no cursor, and a made-up one is refused."""
+        first = await client(slack).users_list(limit=200)
+        cursor = first["response_metadata"]["next_cursor"]
+        assert not cursor.isdigit()
+        last = await client(slack).users_list(limit=200, cursor=cursor)
+        assert [len(page["members"]) for page in (first, last)] == [200, 51]
+        assert last["response_metadata"]["next_cursor"] == ""
+        assert len((await client(slack).users_list(limit=5000))["members"]) == 251
+        for made_up in ("200", "x", "dXNlcjp4", "ZnJvZzoxMA=="):
+            assert await code(client(slack).users_list(cursor=made_up)) == "invalid_cursor"
+
+    @pytest.mark.parametrize(
+        ("method", "asked", "scope"),
+        [
+            ("chat.postMessage", {"channel": "U001", "text": "x"}, "chat:write"),
+            ("conversations.open", {"users": "U001"}, "im:write"),
+            ("users.list", {}, "users:read"),
+            ("users.lookupByEmail", {"email": "user1@gov.example"}, "users:read.email"),
+        ],
+    )
+    async def test_each_method_has_its_scope(
+        self, slack: SlackServer, method: str, asked: dict[str, str], scope: str
+    ) -> None:
+        """A token without it is told which one is needed; with it alone the call passes."""
+        slack.scopes[slack.token] = frozenset({"channels:read"})
+        with pytest.raises(SlackApiError) as error:
+            await client(slack).api_call(method, params=asked)
+        said = error.value.response
+        assert (said["error"], said["needed"], said["provided"]) == ("missing_scope", scope, "channels:read")
+        slack.scopes[slack.token] = frozenset({scope})
+        assert await code(client(slack).api_call(method, params=asked)) == "ok"
+
+    async def test_addresses_are_for_whoever_may_see_them(self, slack: SlackServer) -> None:
+        """Without users:read.email a list has none."""
+        assert all("email" in member["profile"] for member in (await client(slack).users_list())["members"])
+        slack.scopes[slack.token] = frozenset({"users:read"})
+        assert not any("email" in member["profile"] for member in (await client(slack).users_list())["members"])
+
+    async def test_an_address_is_looked_up_in_any_case(self, slack: SlackServer) -> None:
+        """And is not found for somebody who has left."""
+        slack.users.append(User("U998", "left", email="left@gov.example", deleted=True))
+        assert (await client(slack).users_lookupByEmail(email="USER7@gov.example"))["user"]["id"] == "U007"
+        assert await code(client(slack).users_lookupByEmail(email="left@gov.example")) == "users_not_found"
+
+    async def test_a_message_to_a_member_opens_the_conversation(self, slack: SlackServer) -> None:
+        """It is the one that conversations.open gives, and may be named from then on."""
+        answer = await client(slack).chat_postMessage(channel="U001", text="first")
+        opened = (await client(slack).conversations_open(users=["U001"]))["channel"]["id"]
+        assert answer["channel"] == opened
+        assert opened.startswith("D")
+        assert await code(client(slack).chat_postMessage(channel=opened, text="second")) == "ok"
+        assert [(posted.channel, posted.text) for posted in slack.messages] == [("U001", "first"), ("U001", "second")]
+
+    @pytest.mark.parametrize(
+        ("users", "error"),
+        [
+            ("", "users_list_not_supplied"),
+            ("U404", "user_not_found"),
+            ("U999", "user_disabled"),
+            ("UBOT", "cannot_dm_bot"),
+            ("U001,U002", "ok"),
+        ],
+    )
+    async def test_with_whom_one_can_talk(self, slack: SlackServer, users: str, error: str) -> None:
+        """Members who are there and are people."""
+        slack.users.append(User("UBOT", "robot", is_bot=True))
+        assert await code(client(slack).api_call("conversations.open", json={"users": users})) == error
+
+    async def test_an_app_whose_messages_tab_is_off(self, slack: SlackServer) -> None:
+        """It writes to channels, and to nobody directly."""
+        slack.messages_tab = False
+        post = client(slack).chat_postMessage
+        assert await code(post(channel="U001", text="x")) == "messages_tab_disabled"
+        assert await code(post(channel="#alerts", text="x")) == "ok"
+
+    async def test_a_rate_limit(self, slack: SlackServer) -> None:
+        """So many calls in a time; the next one is told when to come back, and is answered then."""
+        slack.limit("users.list", 2, 1.0)
+        codes = [await code(client(slack).users_list()) for _ in range(3)]
+        assert codes == ["ok", "ok", "ratelimited"]
+        assert await code(client(slack).auth_test()) == "ok"
+        with pytest.raises(SlackApiError) as error:
+            await client(slack).users_list()
+        assert error.value.response.headers["Retry-After"] == "1"
+        await asyncio.sleep(1.0)
+        assert await code(client(slack).users_list()) == "ok"
+        slack.recover("users.list")
+        assert [await code(client(slack).users_list()) for _ in range(3)] == ["ok"] * 3
+
+
+class TestRichText:
+    @pytest.mark.parametrize(
+        ("elements", "error"),
+        [
+            ([{"type": "rich_text_preformatted", "elements": [{"type": "text", "text": "ls"}]}], "ok"),
+            ([], "invalid_blocks"),
+            (None, "invalid_blocks"),
+            (["ls"], "invalid_blocks"),
+            ([{"type": "text", "text": "ls"}], "invalid_blocks"),
+            ([{"type": "rich_text_preformatted", "elements": []}], "invalid_blocks"),
+            ([{"type": "rich_text_preformatted", "elements": ["ls"]}], "invalid_blocks"),
+            ([{"type": "rich_text_preformatted", "elements": [{"type": "text", "text": ""}]}], "invalid_blocks"),
+            ([{"type": "rich_text_section", "elements": [{"type": "text"}]}], "invalid_blocks"),
+        ],
+    )
+    async def test_it_is_empty_at_no_level(self, slack: SlackServer, elements: object, error: str) -> None:
+        """Else Slack refuses the whole message."""
+        asked = {"channel": "#alerts", "text": "x", "blocks": [{"type": "rich_text", "elements": elements}]}
+        assert await code(client(slack).api_call("chat.postMessage", json=asked)) == error
+
+    async def test_mentions_and_links_are_parts_of_it(self, slack: SlackServer) -> None:
+        """A text in it is read for neither, and shown as it is, with what would be an escape elsewhere."""
+        parts: list[dict[str, str]] = [{"type": "text", "text": "<!channel> &lt; <https://x.example>"}]
+        blocks = [{"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": parts}]}]
+        await client(slack).chat_postMessage(channel="#alerts", text="x", blocks=blocks)
+        parts += [{"type": "broadcast", "range": "here"}, {"type": "link", "url": "https://y.example"}]
+        await client(slack).chat_postMessage(channel="#alerts", text="x", blocks=blocks)
+        inert, loud = slack.messages
+        assert (inert.mentions, inert.links) == ((), ())
+        assert (loud.mentions, loud.links) == (("broadcast",), ("https://y.example",))
+        assert list(inert.texts()) == ["<!channel> &lt; <https://x.example>"]
+        assert "    <!channel> &lt; <https://x.example>" in slack.rendered()
+
+
 class TestWebhooks:
     @pytest.mark.parametrize("form", [{"json": {"text": "x"}}, {"data": {"payload": '{"text": "x"}'}}])
     async def test_json_and_the_old_form(self, slack: SlackServer, form: dict[str, Any]) -> None:

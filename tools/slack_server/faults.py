@@ -1,10 +1,12 @@
 """What may go wrong with a call to Slack, and a script of which call it happens to."""
 
 import json
+import math
 import random
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,25 @@ class Fault:
 
 PASS = Fault()
 """No fault: so that `fail_next(PASS, Fault.http(500))` lets the first call through."""
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """So many calls in any span of so many seconds; the next is told when to come back."""
+
+    calls: int
+    seconds: float
+    _taken: deque[datetime] = field(default_factory=deque)
+
+    def take(self, now: datetime) -> Fault:
+        """What this call meets."""
+        while self._taken and now - self._taken[0] >= timedelta(seconds=self.seconds):
+            self._taken.popleft()
+        if len(self._taken) < self.calls:
+            self._taken.append(now)
+            return PASS
+        passed = (now - self._taken[0]).total_seconds()
+        return Fault.rate_limited(math.ceil(self.seconds - passed))
 
 
 class FaultScript:

@@ -6,6 +6,7 @@ LONGEST_TEXT = 40_000
 _MOST_BLOCKS = 50
 _MOST_FIELDS = 10
 _MOST_CONTEXT_ELEMENTS = 10
+_RICH = frozenset({"rich_text_section", "rich_text_preformatted", "rich_text_quote", "rich_text_list"})
 _LONGEST = {"header": 150, "section": 3000, "field": 2000, "context": 3000}
 _KNOWN = frozenset({"header", "section", "context", "divider", "actions", "image", "rich_text"})
 
@@ -36,6 +37,8 @@ def _is_valid(block: dict[str, Any]) -> bool:
         return fits and all(_is_text(element, "context") for element in elements or [])
     if kind == "section":
         return _is_section(block)
+    if kind == "rich_text":
+        return _is_rich_text(block.get("elements"))
     return kind in _KNOWN
 
 
@@ -49,6 +52,22 @@ def _is_section(block: dict[str, Any]) -> bool:
         return True
     fits = isinstance(fields, list) and 0 < len(fields) <= _MOST_FIELDS
     return fits and all(_is_text(each, "field") for each in fields)
+
+
+def _is_rich_text(parts: object) -> bool:
+    """Not empty at any level: Slack refuses a block of rich text that holds nothing."""
+    if not isinstance(parts, list) or not parts:
+        return False
+    for part in parts:
+        if not isinstance(part, dict) or part.get("type") not in _RICH:
+            return False
+        inner = part.get("elements")
+        if not isinstance(inner, list) or not inner or not all(isinstance(each, dict) for each in inner):
+            return False
+        texts = [each.get("text") for each in inner if each.get("type") == "text"]
+        if not all(isinstance(text, str) and text for text in texts):
+            return False
+    return True
 
 
 def _is_text(value: object, place: str, *, plain_only: bool = False) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 _SPECIAL = re.compile(r"<([!@#][^>]*)>")
 _LINK = re.compile(r"<(https?://[^|>]+)(?:\|[^>]*)?>")
+_RICH_MENTIONS = frozenset({"broadcast", "channel", "user", "usergroup"})
 _BARE_MENTION = re.compile(r"@(?:here|channel|everyone)\b")
 
 
@@ -34,16 +35,18 @@ class Posted:
         found = [special for text in self._interpreted() for special in _SPECIAL.findall(text)]
         if self.payload.get("link_names") or self.payload.get("parse") == "full":
             found += [name for text in self._interpreted() for name in _BARE_MENTION.findall(text)]
+        found += [part["type"] for part in self._rich_parts() if part["type"] in _RICH_MENTIONS]
         return tuple(found)
 
     @property
     def links(self) -> tuple[str, ...]:
         """What could be clicked."""
-        return tuple(link for text in self._interpreted() for link in _LINK.findall(text))
+        found = [link for text in self._interpreted() for link in _LINK.findall(text)]
+        return (*found, *(str(part.get("url")) for part in self._rich_parts() if part["type"] == "link"))
 
     def texts(self) -> Iterator[str]:
         """Every text of its blocks, in reading order; its own if it has none."""
-        for text in _text_objects(list(self.blocks)):
+        for text in _text_objects(list(self.blocks), rich=True):
             yield text["text"]
         if not self.blocks:
             yield self.text
@@ -51,6 +54,11 @@ class Posted:
     def _interpreted(self) -> list[str]:
         """The texts in which Slack looks for mentions and links."""
         return [self.text] + [text["text"] for text in _text_objects(list(self.blocks)) if text["type"] == "mrkdwn"]
+
+    def _rich_parts(self) -> Iterator[dict[str, Any]]:
+        """What rich text is made of: there a mention and a link are parts of their own, and no text is read for any."""
+        blocks = (block for block in self.blocks if block.get("type") == "rich_text")
+        return (part for block in blocks for element in block["elements"] for part in element["elements"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,14 @@ class Call:
     headers: dict[str, str] = field(repr=False)
 
 
-def _text_objects(value: object) -> Iterator[dict[str, str]]:
+def _text_objects(value: object, *, rich: bool = False) -> Iterator[dict[str, str]]:
+    """The texts in a message; with `rich` those of rich text as well, which are shown as they are."""
     if isinstance(value, dict):
-        if value.get("type") in {"plain_text", "mrkdwn"} and isinstance(value.get("text"), str):
+        kinds = {"plain_text", "mrkdwn", "text"} if rich else {"plain_text", "mrkdwn"}
+        if value.get("type") in kinds and isinstance(value.get("text"), str):
             yield value
             return
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
-            yield from _text_objects(each)
+            yield from _text_objects(each, rich=rich)

@@ -42,7 +42,17 @@ def _block(block: dict[str, Any]) -> list[str]:
     if kind == "section":
         text = _wrap(_shown(block["text"])) if "text" in block else []
         return text + _table(block.get("fields", []))
+    if kind == "rich_text":
+        return [line for element in block["elements"] for line in _rich(element)]
     return [f"[{kind}]"]
+
+
+def _rich(element: dict[str, Any]) -> list[str]:
+    """Text as it is; what is to be copied is indented, and in one line however long."""
+    text = "".join(part.get("text", f"[{part['type']}]") for part in element["elements"])
+    if element["type"] == "rich_text_preformatted":
+        return [f"    {line}" for line in text.split("\n")]
+    return _wrap(text)
 
 
 def _table(fields: Sequence[dict[str, str]]) -> list[str]:

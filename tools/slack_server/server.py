@@ -1,6 +1,8 @@
-"""HTTP in front of a workspace: chat.postMessage, auth.test, users.lookupByEmail, users.list, incoming webhooks."""
+"""HTTP in front of a workspace: its methods of the Web API, and incoming webhooks."""
 
 import asyncio
+import base64
+import binascii
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +17,8 @@ from tools.slack_server.workspace import CHANNEL, RefusedError, Workspace, ident
 
 _LARGEST_BODY = 4 * 1024 * 1024
 _PAGE = 100
+"""Where a call does not say how many it wants."""
+_LARGEST_PAGE = 1000
 _START_SECONDS = 10.0
 
 
@@ -86,10 +90,11 @@ class SlackServer(Workspace):
 
         def usual() -> web.Response:
             try:
-                self.authorise(_token(request, asked))
-                return web.json_response({"ok": True, **self._answer(method, asked)})
+                token = _token(request, asked)
+                self.authorise(token, method)
+                return web.json_response({"ok": True, **self._answer(method, asked, token)})
             except RefusedError as refused:
-                return web.json_response({"ok": False, "error": refused.code})
+                return web.json_response({"ok": False, "error": refused.code, **refused.more})
 
         return await self._respond(request, method, channel if isinstance(channel, str) else "", usual)
 
@@ -113,7 +118,7 @@ class SlackServer(Workspace):
     ) -> web.StreamResponse:
         """The usual answer, unless a fault is due; every call is recorded with what came of it."""
         arrived = self.clock()
-        fault = self.faults.take(self.place(channel), method)
+        fault = self.meets(self.place(channel), method)
         answer = usual() if fault.accepted or not fault.fails else None
         await asyncio.sleep(self.delay + fault.delay)
         if answer is None or fault.fails:
@@ -125,23 +130,50 @@ class SlackServer(Workspace):
             request.transport.abort()
         return answer
 
-    def _answer(self, method: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, method: str, asked: dict[str, Any], token: str) -> dict[str, Any]:
         if method == "chat.postMessage":
             posted = self.take(self.find_channel(asked.get("channel")), asked, method)
             return {"channel": posted.channel_id, "ts": posted.ts, "message": {"text": posted.text}}
         if method == "auth.test":
             return {"url": self.url, "team": "loopback", "user": "clientcert", "team_id": identity("T", "team")}
+        if method == "conversations.open":
+            users = self.find_users(asked.get("users"))
+            if len(users) > 1:
+                return {"channel": {"id": identity("G", ",".join(sorted(user.id for user in users)))}}
+            return {"channel": {"id": self.open_direct(users[0])}}
         if method == "users.lookupByEmail":
+            address = str(asked.get("email") or "").lower()
             for user in self.users:
-                if user.email and user.email == asked.get("email") and not user.deleted:
+                if user.email and user.email.lower() == address and not user.deleted:
                     return {"user": user.as_json()}
             raise RefusedError("users_not_found")
         if method == "users.list":
-            start, size = int(asked.get("cursor") or 0), min(int(asked.get("limit") or _PAGE), _PAGE)
-            cursor = str(start + size) if start + size < len(self.users) else ""
-            page = [user.as_json() for user in self.users[start : start + size]]
-            return {"members": page, "response_metadata": {"next_cursor": cursor}}
+            return self._list_users(asked, with_email=self.may(token, "users:read.email"))
         raise RefusedError("unknown_method")
+
+    def _list_users(self, asked: dict[str, Any], *, with_email: bool) -> dict[str, Any]:
+        start = _position(str(asked.get("cursor") or ""))
+        size = min(int(asked.get("limit") or _PAGE), _LARGEST_PAGE)
+        cursor = _cursor(start + size) if start + size < len(self.users) else ""
+        page = [user.as_json(with_email=with_email) for user in self.users[start : start + size]]
+        return {"members": page, "response_metadata": {"next_cursor": cursor}}
+
+
+def _cursor(position: int) -> str:
+    """As Slack's, it says nothing to whoever gets it, and ends with `=`."""
+    return base64.b64encode(f"user:{position:07d}.".encode()).decode()
+
+
+def _position(cursor: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        kind, _, position = base64.b64decode(cursor, validate=True).decode().rstrip(".").partition(":")
+        if kind == "user":
+            return int(position)
+    except (binascii.Error, ValueError):
+        pass
+    raise RefusedError("invalid_cursor")
 
 
 async def _asked(request: web.Request) -> dict[str, Any]:

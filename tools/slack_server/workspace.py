@@ -2,18 +2,26 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tools.slack_server.faults import Fault, FaultScript
+from tools.slack_server.faults import Fault, FaultScript, RateLimit
 from tools.slack_server.limits import complaint
 from tools.slack_server.recording import Call, Posted
 from tools.slack_server.rendering import render
 
 TOKEN = "xoxb-loopback-token"
 CHANNEL = "#integration-api-alerts"
+SCOPES = {
+    "chat.postMessage": "chat:write",
+    "conversations.open": "im:write",
+    "users.list": "users:read",
+    "users.lookupByEmail": "users:read.email",
+}
+"""What each method wants of a token."""
+ALL_SCOPES = frozenset(SCOPES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +34,21 @@ class User:
     email: str = ""
     deleted: bool = False
     is_bot: bool = False
+    display_name: str | None = None
+    """None: the same as `name`."""
+    is_stranger: bool = False
+    """Of another workspace, with which this one shares a channel."""
 
-    def as_json(self) -> dict[str, Any]:
-        profile = {"real_name": self.real_name, "display_name": self.name, "email": self.email}
+    def as_json(self, *, with_email: bool = True) -> dict[str, Any]:
+        shown = self.name if self.display_name is None else self.display_name
+        profile = {"real_name": self.real_name, "display_name": shown} | ({"email": self.email} if with_email else {})
         return {
             "id": self.id,
             "name": self.name,
             "real_name": self.real_name,
             "deleted": self.deleted,
             "is_bot": self.is_bot,
+            "is_stranger": self.is_stranger,
             "profile": profile,
         }
 
@@ -42,10 +56,12 @@ class User:
 class RefusedError(Exception):
     """A call that Slack answers with an error code; for a webhook, with an HTTP status as well."""
 
-    def __init__(self, code: str, status: int = 200) -> None:
+    def __init__(self, code: str, status: int = 200, **more: str) -> None:
         super().__init__(code)
         self.code = code
         self.status = status
+        self.more = more
+        """What else the answer says."""
 
 
 class Workspace:
@@ -57,6 +73,8 @@ class Workspace:
         channels: Iterable[str] = (CHANNEL,),
         tokens: Iterable[str] = (TOKEN,),
         users: Iterable[User] = (),
+        scopes: Mapping[str, Iterable[str]] | None = None,
+        messages_tab: bool = True,
         port: int = 0,
         delay: float = 0.0,
         on_message: Callable[[Posted], None] | None = None,
@@ -65,6 +83,12 @@ class Workspace:
         self.channels = {identity("C", with_hash(name)): with_hash(name) for name in channels}
         self.tokens = list(tokens)
         self.users = list(users)
+        self.scopes = {token: frozenset(granted) for token, granted in (scopes or {}).items()}
+        """Of a token; one that is not named has all."""
+        self.messages_tab = messages_tab
+        """Whether the app's settings let it write to members."""
+        self.directs: dict[str, str] = {}
+        """The IDs of direct conversations, and whose they are."""
         self.port = port
         """0: any that is free, which is known once it is started."""
         self.delay = delay
@@ -75,6 +99,7 @@ class Workspace:
         """What was asked, taken or not."""
         self.clock = clock
         self.faults = FaultScript()
+        self._limits: dict[str, RateLimit] = {}
         self._on_message = on_message
         self._changed = threading.Condition()
 
@@ -89,12 +114,26 @@ class Workspace:
         """A share of all calls, chosen by a seeded generator."""
         self.faults.rate(self.place(place), share, fault, seed)
 
+    def limit(self, place: str, calls: int, seconds: float) -> None:
+        """From now on so many calls are answered there in so many seconds, as Slack does with each method."""
+        self._limits[self.place(place)] = RateLimit(calls, seconds)
+
+    def meets(self, *places: str) -> Fault:
+        """What a call that concerns these places meets: the fault that is due, or that it comes too soon."""
+        fault = self.faults.take(*places)
+        if fault.fails:
+            return fault
+        limits = (self._limits[place].take(self.clock()) for place in places if place in self._limits)
+        return next((limited for limited in limits if limited.fails), fault)
+
     def recover(self, place: str | None = None) -> None:
-        """No more faults there; without a place, none at all."""
+        """No more faults and limits there; without a place, none at all."""
         if place is None:
             self.faults.clear_all()
+            self._limits.clear()
         else:
             self.faults.clear(self.place(place))
+            self._limits.pop(self.place(place), None)
 
     def in_channel(self, channel: str = CHANNEL) -> list[Posted]:
         """What people see in the channel: everything but replies in threads."""
@@ -117,22 +156,53 @@ class Workspace:
 
     # What calls do.
 
-    def authorise(self, token: str) -> None:
+    def authorise(self, token: str, method: str) -> None:
         if not token:
             raise RefusedError("not_authed")
         if token not in self.tokens:
             raise RefusedError("invalid_auth")
+        needed = SCOPES.get(method, "")
+        if needed and not self.may(token, needed):
+            provided = ",".join(sorted(self.scopes[token]))
+            raise RefusedError("missing_scope", needed=needed, provided=provided)
+
+    def may(self, token: str, scope: str) -> bool:
+        return scope in self.scopes.get(token, ALL_SCOPES)
 
     def find_channel(self, channel: object) -> str:
         """The ID of a channel or user that may be posted to."""
         names = {name: identifier for identifier, name in self.channels.items()}
-        members = {user.id for user in self.users if not user.deleted}
+        members = {user.id: user for user in self.users if not user.deleted}
         if isinstance(channel, str) and channel:
-            if channel in self.channels or channel in members:
+            if channel in self.channels or channel in self.directs:
                 return channel
+            if channel in members:
+                return self.open_direct(members[channel])
             if with_hash(channel) in names:
                 return names[with_hash(channel)]
         raise RefusedError("channel_not_found")
+
+    def find_users(self, members: object) -> list[User]:
+        """The members of a conversation that is to be opened, as `U1,U2`."""
+        named = [each for each in members.split(",") if each] if isinstance(members, str) else []
+        if not named:
+            raise RefusedError("users_list_not_supplied")
+        found = [user for user in self.users if user.id in named]
+        if len(found) < len(named):
+            raise RefusedError("user_not_found")
+        if any(user.deleted for user in found):
+            raise RefusedError("user_disabled")
+        return found
+
+    def open_direct(self, user: User) -> str:
+        """The ID of the direct conversation with a member."""
+        if user.is_bot:
+            raise RefusedError("cannot_dm_bot")
+        if not self.messages_tab:
+            raise RefusedError("messages_tab_disabled")
+        opened = identity("D", user.id)
+        self.directs[opened] = user.id
+        return opened
 
     def find_webhook(self, team: str, hook: str, secret: str) -> str:
         """The ID of the channel that this webhook posts to."""
@@ -153,7 +223,7 @@ class Workspace:
             now = self.clock()
             posted = Posted(
                 time=now,
-                channel=self.channels.get(channel_id, channel_id),
+                channel=self.channels.get(channel_id) or self.directs.get(channel_id, channel_id),
                 channel_id=channel_id,
                 ts=f"{int(now.timestamp())}.{len(self.messages) + 1:06d}",
                 thread_ts=thread,
@@ -170,7 +240,7 @@ class Workspace:
 
     def place(self, place: str) -> str:
         """A channel by its name, however it was written; anything else as it is."""
-        place = self.channels.get(place, place)
+        place = self.channels.get(place) or self.directs.get(place, place)
         return with_hash(place) if place and with_hash(place) in self.channels.values() else place
 
 
