@@ -21,20 +21,24 @@ from urllib.parse import urlsplit
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, SlackAddress
+from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_answers import refusal, unavailable
 from clientcert.notifiers.slack_blocks import alert_payload, details_payload, folded_payload, plain_payload
 from clientcert.notifiers.slack_details import Details
+from clientcert.notifiers.slack_digest import digest_payload, plain_digest_payload
 from clientcert.notifiers.wording import clean
 
 SLACK_API_URL = "https://slack.com/api/"
+OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
 ALERT_SECONDS = 10.0
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
@@ -52,6 +56,8 @@ _sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with t
 
 ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
 """Gives the value of one key of a Secret in the namespace; raises ClientCertError with words for the user."""
+Refusal: TypeAlias = Callable[[object, int, str | None], DeliveryError]
+"""Makes an error of Slack's code, the HTTP status and the header Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,8 @@ class SlackNotifier:
 
     def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
         """Raises SettingsError for an address of the settings that is not https, nor of a host that they list."""
-        _check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
-        _check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
+        check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
+        check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
         self._own = own
         self._api_url = api_url or SLACK_API_URL
         self._read_secret = read_secret
@@ -95,16 +101,8 @@ class SlackNotifier:
         self._details = Details()
 
     async def __aenter__(self) -> Self:
-        refuse_redirects = aiohttp.TraceConfig()
-        refuse_redirects.on_request_redirect.append(_refuse_redirect)
-        timeout = aiohttp.ClientTimeout(total=ALERT_SECONDS)
-        self._guarded_session = self._egress.session(timeout=timeout)
-        self._session = aiohttp.ClientSession(
-            timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            trace_configs=[refuse_redirects],
-        )
+        self._guarded_session = self._egress.session(timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS))
+        self._session = open_session()
         return self
 
     async def __aexit__(
@@ -122,12 +120,22 @@ class SlackNotifier:
                 destination = await self._destination(message.object_key.namespace, _address(channel))
                 receipt = await self._send_alert(destination, message)
         except TimeoutError:
-            raise _no_answer() from None
+            raise no_answer() from None
         _, _, thread = receipt.thread_ref.partition(":")
         if thread and isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
             details = details_payload(message) | {"thread_ts": thread}
             self._details.add(message.object_key, partial(self._post, destination, details))
         return receipt
+
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        """As the protocol says. It has no thread: what has no room in the channel is counted there."""
+        try:
+            async with asyncio.timeout(ALERT_SECONDS):
+                destination = await self._destination(digest.namespace, _address(channel))
+                payloads = digest_payload(digest), plain_digest_payload(digest)
+                return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
+        except TimeoutError:
+            raise no_answer() from None
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
@@ -139,22 +147,27 @@ class SlackNotifier:
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
         payload = alert_payload if isinstance(destination, _Bot) else folded_payload
+        payloads = payload(message), plain_payload(message)
+        return await self._post_or_plainly(str(message.object_key), destination, *payloads)
+
+    async def _post_or_plainly(
+        self, what: str, destination: _Bot | _Webhook, payload: dict[str, Any], plain: dict[str, Any]
+    ) -> Receipt:
         try:
-            return await self._post(destination, payload(message))
+            return await self._post(destination, payload)
         except DeliveryError as error:
             if error.reason is not Reason.MESSAGE_REFUSED:
                 raise
-            _log.warning("%s: sent again as plain text: %s", message.object_key, error.message)
-        return await self._post(destination, plain_payload(message))
+            _log.warning("%s: sent again as plain text: %s", what, error.message)
+        return await self._post(destination, plain)
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
-            url = await self._secret(namespace, address.webhook_ref)
+            url = await read_key(self._read_secret, namespace, address.webhook_ref)
             self._check_webhook(url, address.webhook_ref)
             return _Webhook(url, own=False)
         if address.token_ref is not None:
-            token = await self._secret(namespace, address.token_ref)
-            _check_token(token, f"key {address.token_ref.key} of Secret {address.token_ref.name}")
+            token = await read_token(self._read_secret, namespace, address.token_ref)
             if not address.channel:
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone does not say where: name the channel, too")
             return _Bot(token, address.channel)
@@ -169,7 +182,7 @@ class SlackNotifier:
                 " name a token of your own in tokenSecretRef",
             )
         if own.token and own.channel:
-            _check_token(own.token, "the operator's setting CLIENTCERT_SLACK_TOKEN")
+            check_token(own.token, OWN_TOKEN)
             return _Bot(own.token, own.channel)
         if own.webhook_url:
             return _Webhook(own.webhook_url, own=True)
@@ -178,17 +191,6 @@ class SlackNotifier:
             "the operator has no Slack channel of its own: name a token of your own in tokenSecretRef,"
             " or set CLIENTCERT_SLACK_TOKEN and CLIENTCERT_SLACK_CHANNEL",
         )
-
-    async def _secret(self, namespace: str, ref: SecretKeyRef) -> str:
-        try:
-            return (await self._read_secret(namespace, ref)).strip()
-        except ClientCertError as error:
-            words = f"the key to Slack cannot be read: {error.message}"
-            if error.worth_retry:  # nothing is wrong with the channel
-                raise DeliveryError(
-                    Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
-                ) from None
-            raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
 
     def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:
         """A tenant's webhook leads to Slack, or to a host that the settings list."""
@@ -205,37 +207,25 @@ class SlackNotifier:
             )
 
     async def _post(self, destination: _Bot | _Webhook, payload: dict[str, Any]) -> Receipt:
+        if isinstance(destination, _Bot):
+            return await self._post_as_bot(destination, payload)
         try:
-            if isinstance(destination, _Bot):
-                return await self._post_as_bot(destination, payload)
             return await self._post_to_webhook(destination, payload)
         except DeliveryError:
             raise
         except ClientCertError as error:
             raise DeliveryError(error.reason, f"the webhook was not called: {error.message}") from None
         except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error, TimeoutError):
-                raise _no_answer() from None
-            raise unavailable(f"Slack cannot be reached ({type(error).__name__})") from None
+            raise _unreached(error) from None
 
     async def _post_as_bot(self, bot: _Bot, payload: dict[str, Any]) -> Receipt:
-        client = AsyncWebClient(
-            bot.token, base_url=self._api_url, session=self._open(self._session), retry_handlers=[], logger=_sdk_log
+        answer = await ask(
+            self._session, self._api_url, bot.token, lambda api: api.chat_postMessage(channel=bot.channel, **payload)
         )
-        client.proxy = None  # the SDK took one from the environment
-        try:
-            answer = await client.chat_postMessage(channel=bot.channel, **payload)
-            return Receipt(_thread(answer.get("channel"), answer.get("ts")))
-        except SlackApiError as error:
-            raise _refused(error.response) from None
-        except aiohttp.ClientError:
-            raise  # some of these are ValueErrors as well
-        except (SlackClientError, AttributeError, TypeError, ValueError):
-            # What the SDK makes of an answer that is not a JSON object.
-            raise unavailable("what should be Slack gave an answer that is not Slack's") from None
+        return Receipt(_thread(answer.get("channel"), answer.get("ts")))
 
     async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
-        session = self._open(self._session if webhook.own else self._guarded_session)
+        session = _opened(self._session if webhook.own else self._guarded_session)
         plain = {"Accept-Encoding": "identity"}
         async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
@@ -244,18 +234,75 @@ class SlackNotifier:
                 raise refusal(body, answer.status, answer.headers.get("Retry-After"))
         return Receipt()
 
-    @staticmethod
-    def _open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
-        if session is None or session.closed:  # the SDK would make one of its own
-            raise RuntimeError("a SlackNotifier sends only within its `async with` block")
-        return session
+
+def open_session() -> aiohttp.ClientSession:
+    """For what the operator's settings name: no proxy, no cookie, no redirect, and nothing that takes too long."""
+    refuse_redirects = aiohttp.TraceConfig()
+    refuse_redirects.on_request_redirect.append(_refuse_redirect)
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        trace_configs=[refuse_redirects],
+    )
+
+
+async def ask(
+    session: aiohttp.ClientSession | None,
+    api_url: str,
+    token: str,
+    call: Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]],
+    refused: Refusal = refusal,
+) -> dict[str, Any]:
+    """Make one call of the Web API, once. Raises DeliveryError; `refused` words it where Slack says no."""
+    client = AsyncWebClient(token, base_url=api_url, session=_opened(session), retry_handlers=[], logger=_sdk_log)
+    client.proxy = None  # the SDK took one from the environment
+    try:
+        answer = (await call(client)).data
+    except SlackApiError as error:
+        raise _refused(error.response, refused) from None
+    except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
+        raise _unreached(error) from None
+    except (SlackClientError, AttributeError, TypeError, ValueError):
+        # What the SDK makes of an answer that is not a JSON object.
+        raise not_slack() from None
+    if not isinstance(answer, dict):
+        raise not_slack()
+    return answer
+
+
+async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
+    """The bot token in a key of a Secret. Raises DeliveryError."""
+    token = await read_key(read_secret, namespace, ref)
+    check_token(token, f"key {ref.key} of Secret {ref.name}")
+    return token
+
+
+async def read_key(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
+    """A token, or the address of a webhook. Raises DeliveryError."""
+    try:
+        return (await read_secret(namespace, ref)).strip()
+    except ClientCertError as error:
+        words = f"the key to Slack cannot be read: {error.message}"
+        if error.worth_retry:  # nothing is wrong with the channel
+            raise DeliveryError(
+                Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
+            ) from None
+        raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
 
 
 def _address(channel: Channel) -> SlackAddress:
     return channel.address if isinstance(channel.address, SlackAddress) else SlackAddress()
 
 
-def _check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
+def _opened(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+    if session is None or session.closed:  # the SDK would make one of its own
+        raise RuntimeError("Slack is called only within the `async with` block")
+    return session
+
+
+def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
+    """Raise SettingsError for an address of the settings that is not https, nor of a host that they list."""
     try:
         if not url or url.lower().startswith("https://") or egress.lists(url):
             return
@@ -268,13 +315,15 @@ async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleName
     raise refusal("", 302, None)
 
 
-def _refused(answer: Any) -> DeliveryError:  # the SDK's own response or, where that could not be made, aiohttp's
+def _refused(
+    answer: Any, refused: Refusal
+) -> DeliveryError:  # the SDK's own response or, where that could not be made, aiohttp's
     data = getattr(answer, "data", None)
     status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
-    return refusal(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+    return refused(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
 
 
-def _check_token(token: str, where: str) -> None:
+def check_token(token: str, where: str) -> None:
     """Refuse what could not stand in a header, without repeating it: it may be another secret."""
     if not _TOKEN.fullmatch(token):
         raise DeliveryError(
@@ -282,7 +331,19 @@ def _check_token(token: str, where: str) -> None:
         )
 
 
-def _no_answer() -> DeliveryError:
+def _unreached(error: Exception) -> DeliveryError:
+    if isinstance(error, TimeoutError):
+        return no_answer()
+    return unavailable(f"Slack cannot be reached ({type(error).__name__})")
+
+
+def not_slack() -> DeliveryError:
+    """For an answer of HTTP status 200 that Slack would not give."""
+    return unavailable("what should be Slack gave an answer that is not Slack's")
+
+
+def no_answer() -> DeliveryError:
+    """For a call that took too long."""
     return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
 
 

@@ -1,0 +1,549 @@
+"""Who is meant in Slack: asked by real calls of a server that pages, limits and refuses as Slack does."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
+from clientcert.lifecycle.declaration import SecretKeyRef
+from clientcert.notifiers.slack_direct import SlackTokens
+from clientcert.notifiers.slack_users import WAIT_SECONDS, SlackUsers
+from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
+from tests.unit.notifiers.test_message import HOSTILE
+from tools.slack_server import PASS, Fault, SlackServer, User
+
+OWN_TOKEN = "xoxb-canary-7f3a-own"
+NAMESPACE = "integration"
+NHS = "U0NHS"
+PEOPLE = [
+    User(NHS, "nhs.user", real_name="NHS", email="Team@nhs.example"),
+    User("U0JO", "jbloggs7", real_name="Jo Bloggs", display_name="jo", email="jo@gov.example"),
+    User("U0SAM", "sam", real_name="Sam Patel", display_name="patel_sam.dev"),
+    User("W0GRID", "grid", real_name="Grid Lock"),
+    User("U0TWO1", "two", real_name="Two"),
+    User("U0TWO2", "another", real_name="Another", display_name="TWO"),
+    User("U0GONE", "gone", email="gone@gov.example", deleted=True),
+    User("U0BOT", "robot", email="robot@gov.example", is_bot=True),
+    User("U0GUEST", "guest-of-others", is_stranger=True),
+    User("USLACKBOT", "slackbot", real_name="Slackbot"),
+    User("U0DASH", "-", real_name="_ ."),
+]
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackServer]:
+    async with SlackServer(tokens=[OWN_TOKEN, TENANT_TOKEN], users=PEOPLE) as server:
+        yield server
+
+
+@asynccontextmanager
+async def looking(
+    slack: SlackServer,
+    *,
+    own_token: str = OWN_TOKEN,
+    own_namespaces: frozenset[str] = frozenset({NAMESPACE}),
+    secrets: Secrets | None = None,
+    api_url: str = "",
+    **seconds: float,
+) -> AsyncIterator[SlackUsers]:
+    """The tenant's token is in a Secret of each of two namespaces."""
+    kept = Secrets({(each, "slack", "token"): TENANT_TOKEN for each in (NAMESPACE, "another")})
+    tokens = SlackTokens(own_token, own_namespaces, (secrets or kept).read)
+    url = api_url or slack.api_url
+    async with SlackUsers(tokens, url, EgressPolicy((slack.host, "127.0.0.1")), **seconds) as users:
+        yield users
+
+
+async def find(users: SlackUsers, ref: SecretKeyRef | None = None, **question: str) -> Resolution:
+    return await users.find(NAMESPACE, ref, SlackQuestion(**question))
+
+
+async def failure(users: SlackUsers, ref: SecretKeyRef | None = None, **question: str) -> DeliveryError:
+    """The error of a question that could not be answered now."""
+    try:
+        resolution = await find(users, ref, **question)
+    except DeliveryError as error:
+        return error
+    raise AssertionError(f"it was answered: {resolution}")
+
+
+def told(resolution: Resolution) -> str:
+    """The ID of the one user who is written to; empty where there is none."""
+    if not resolution.resolved:
+        assert resolution.recipients == ()
+        return ""
+    (recipient,) = resolution.recipients
+    assert (resolution.reason, recipient) == ("SlackUser", Recipient(Role.SLACK, recipient.address))
+    return recipient.address
+
+
+class TestByMemberID:
+    async def test_it_is_taken_as_it_is(self, slack: SlackServer) -> None:
+        """Whoever names the member knows better than any look-up; nothing is asked."""
+        async with looking(slack) as users:
+            assert told(await find(users, member_id="U012AB3CD", email="jo@gov.example", name="nhs")) == "U012AB3CD"
+        assert slack.calls == []
+
+    @pytest.mark.parametrize("text", ["C012AB3CD", "#general", "@jo", "<!channel>", "u012ab3cd", "U1\n", "U" * 99])
+    async def test_what_is_none_is_written_to_by_nobody(self, slack: SlackServer, text: str) -> None:
+        """A channel's ID would put somebody's letter into the channel."""
+        async with looking(slack) as users:
+            resolution = await find(users, member_id=text)
+        assert told(resolution) == ""
+        assert resolution.reason == "SlackUserNotFound"
+        assert "spec.contact.slack.memberID is no member ID" in resolution.message
+        assert text not in resolution.message
+
+
+class TestByEmail:
+    @pytest.mark.parametrize("email", ["jo@gov.example", "Jo@GOV.example"])
+    async def test_the_user_with_that_address(self, slack: SlackServer, email: str) -> None:
+        """Whatever the case; the consumer's name does not matter then."""
+        async with looking(slack) as users:
+            assert told(await find(users, email=email, name="nhs")) == "U0JO"
+        assert [call.method for call in slack.calls] == ["users.lookupByEmail"]
+
+    @pytest.mark.parametrize("email", ["nobody@gov.example", "gone@gov.example", "robot@gov.example", "no address"])
+    async def test_no_other_user_stands_in(self, slack: SlackServer, email: str) -> None:
+        """An address that nobody has is a mistake to be corrected: who else has the consumer's name is not meant."""
+        async with looking(slack) as users:
+            resolution = await find(users, email=email, name="nhs")
+        assert told(resolution) == ""
+        assert resolution.reason == "SlackUserNotFound"
+        assert resolution.message == (
+            "no Slack user has the address of spec.contact.slack.email: correct it, or name spec.contact.slack.memberID"
+        )
+
+
+class TestByName:
+    @pytest.mark.parametrize(
+        ("name", "member"),
+        [
+            ("nhs", NHS),
+            ("NHS", NHS),
+            ("nhs-user", NHS),
+            ("jo-bloggs", "U0JO"),
+            ("Jo Bloggs", "U0JO"),
+            ("JO_BLOGGS", "U0JO"),
+            ("jo.bloggs", "U0JO"),
+            ("jo", "U0JO"),
+            ("jbloggs7", "U0JO"),
+            ("sam", "U0SAM"),
+            ("patel-sam-dev", "U0SAM"),
+            ("\uff4e\uff48\uff53", NHS),
+            ("grid", "W0GRID"),
+        ],
+    )
+    async def test_user_name_real_name_and_display_name(self, slack: SlackServer, name: str, member: str) -> None:
+        """Without regard to case, to `-`, `_`, `.` and blanks, and to the width of letters."""
+        async with looking(slack) as users:
+            assert told(await find(users, name=name)) == member
+
+    @pytest.mark.parametrize(
+        "name", ["nh", "nhss", "jobloggs", "gone", "robot", "guest-of-others", "slackbot", "-", ""]
+    )
+    async def test_nobody(self, slack: SlackServer, name: str) -> None:
+        """Part of a name is none; and who has left, bots, and people of other workspaces are not looked at."""
+        async with looking(slack) as users:
+            resolution = await find(users, name=name)
+        assert told(resolution) == ""
+        assert (resolution.reason, resolution.message) == (
+            "SlackUserNotFound",
+            "no Slack user has the consumer's name: name spec.contact.slack.memberID",
+        )
+
+    async def test_several(self, slack: SlackServer) -> None:
+        """Nobody is mentioned rather than the wrong one; that one user has a name twice is none of that."""
+        async with looking(slack) as users:
+            resolution = await find(users, name="two")
+            assert told(await find(users, name="another")) == "U0TWO2"
+        assert told(resolution) == ""
+        assert (resolution.reason, resolution.message) == (
+            "SlackUserAmbiguous",
+            "several Slack users have the consumer's name: name spec.contact.slack.memberID",
+        )
+
+    async def test_on_all_pages(self, slack: SlackServer) -> None:
+        """The last of 450 is found, and a second one of the first page's name."""
+        slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(438)]
+        slack.users.append(User("U0LAST", "the last", display_name="nhs"))
+        async with looking(slack) as users:
+            assert told(await find(users, name="the-last")) == "U0LAST"
+            assert (await find(users, name="nhs")).reason == "SlackUserAmbiguous"
+        assert [call.method for call in slack.calls] == ["users.list"] * 3
+
+    @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name[:24]))
+    async def test_whatever_the_name_is(self, slack: SlackServer, name: str) -> None:
+        """A name is compared, and neither sent nor repeated."""
+        async with looking(slack) as users:
+            resolution = await find(users, name=name)
+        assert resolution.reason == "SlackUserNotFound"
+        assert name not in resolution.message
+
+
+class TestWhatIsRemembered:
+    async def test_one_list_for_all_who_ask(self, slack: SlackServer) -> None:
+        """Also at once, and from several namespaces with the operator's own token."""
+        slack.fail_next(Fault.slow(0.2))
+        async with looking(slack, own_namespaces=frozenset({NAMESPACE, "another"})) as users:
+            questions = [users.find(each, None, SlackQuestion(name="nhs")) for each in [NAMESPACE, "another"] * 25]
+            assert {told(each) for each in await asyncio.gather(*questions)} == {NHS}
+            assert told(await find(users, name="jo")) == "U0JO"
+        assert len(slack.calls) == 1
+
+    async def test_one_look_up_of_an_address(self, slack: SlackServer) -> None:
+        """Whether there is such a user or not."""
+        async with looking(slack) as users:
+            for email in ["jo@gov.example", "nobody@gov.example"]:
+                answers = await asyncio.gather(*(find(users, email=email) for _ in range(20)))
+                assert await find(users, email=email) == answers[0]
+                assert len(set(answers)) == 1
+        assert len(slack.calls) == 2
+
+    async def test_each_token_has_its_own(self, slack: SlackServer) -> None:
+        """What one namespace's token may see is nothing that another namespace learns."""
+        async with looking(slack) as users:
+            for namespace in (NAMESPACE, "another"):
+                assert told(await users.find(namespace, TOKEN_REF, SlackQuestion(name="nhs"))) == NHS
+            await find(users, name="nhs")
+        assert [call.headers["Authorization"] for call in slack.calls] == [
+            f"Bearer {TENANT_TOKEN}",
+            f"Bearer {TENANT_TOKEN}",
+            f"Bearer {OWN_TOKEN}",
+        ]
+
+    async def test_for_a_time(self, slack: SlackServer) -> None:
+        """Who comes later is found later; and so is who has got an address."""
+        async with looking(slack, answer_seconds=0.2, failure_seconds=0.2) as users:
+            assert (await find(users, name="new")).reason == "SlackUserNotFound"
+            assert (await find(users, email="new@gov.example")).reason == "SlackUserNotFound"
+            slack.users.append(User("U0NEW", "new", email="new@gov.example"))
+            assert told(await find(users, name="new")) == ""
+            await asyncio.sleep(0.3)
+            assert told(await find(users, name="new")) == "U0NEW"
+            assert told(await find(users, email="new@gov.example")) == "U0NEW"
+
+    async def test_what_was_found_outlives_an_outage(self, slack: SlackServer) -> None:
+        """As long as the answer holds, nobody needs Slack for it."""
+        async with looking(slack) as users:
+            await find(users, email="jo@gov.example")
+            slack.fail_always(Fault.http(500))
+            assert (await failure(users, email="sam@gov.example")).worth_retry
+            assert told(await find(users, email="jo@gov.example")) == "U0JO"
+
+
+class TestWhatIsRefused:
+    @pytest.mark.parametrize(
+        ("question", "granted", "scope"),
+        [
+            ({"name": "nhs"}, ["chat:write"], "users:read"),
+            ({"email": "jo@gov.example"}, ["chat:write", "users:read"], "users:read.email"),
+        ],
+    )
+    async def test_a_missing_scope_is_named(
+        self, slack: SlackServer, question: dict[str, str], granted: list[str], scope: str
+    ) -> None:
+        """With what to do about it."""
+        slack.scopes[OWN_TOKEN] = frozenset(granted)
+        async with looking(slack) as users:
+            resolution = await find(users, **question)
+        assert told(resolution) == ""
+        assert (resolution.reason, resolution.message) == (
+            "SlackLookupRefused",
+            f"Slack refused the look-up (missing_scope): give the Slack app the scope {scope}, and install it again",
+        )
+
+    async def test_one_scope_is_enough_for_one_way(self, slack: SlackServer) -> None:
+        """Without users:read.email names are looked up as before."""
+        slack.scopes[OWN_TOKEN] = frozenset({"users:read"})
+        async with looking(slack) as users:
+            assert (await find(users, email="jo@gov.example")).reason == "SlackLookupRefused"
+            assert told(await find(users, name="nhs")) == NHS
+
+    @pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive", "not_allowed_token_type"])
+    @pytest.mark.parametrize("question", [{"name": "nhs"}, {"email": "jo@gov.example"}], ids=["name", "email"])
+    async def test_a_token_that_slack_does_not_take(
+        self, slack: SlackServer, code: str, question: dict[str, str]
+    ) -> None:
+        """It is not asked again for a while, whoever else is looked for."""
+        slack.fail_always(Fault.error(code))
+        async with looking(slack) as users:
+            first, second = await find(users, **question), await find(users, **dict.fromkeys(question, "other"))
+        assert first == second
+        assert (first.reason, first.resolved) == ("SlackLookupRefused", False)
+        assert first.message.startswith(f"Slack refused the look-up ({code}): ")
+        assert len(slack.calls) == 1
+
+    async def test_after_a_while_it_is_asked_again(self, slack: SlackServer) -> None:
+        """The scope was added meanwhile."""
+        slack.fail_next(Fault.error("missing_scope"))
+        async with looking(slack, failure_seconds=0.1) as users:
+            assert (await find(users, name="nhs")).reason == "SlackLookupRefused"
+            await asyncio.sleep(0.2)
+            assert told(await find(users, name="nhs")) == NHS
+
+    @pytest.mark.parametrize("question", [{"member_id": NHS}, {"email": "jo@gov.example"}, {"name": "nhs"}])
+    async def test_a_namespace_that_may_not_use_the_operators_own_token(
+        self, slack: SlackServer, question: dict[str, str]
+    ) -> None:
+        """Else any tenant could have people of the workspace looked up and written to."""
+        async with looking(slack, own_namespaces=frozenset({"another"})) as users:
+            resolution = await find(users, **question)
+            assert told(await find(users, TOKEN_REF, **question)) != ""
+        assert (resolution.reason, resolution.resolved) == ("SlackNotAllowed", False)
+        assert "spec.contacts.slackTokenSecretRef" in resolution.message
+        assert not [call for call in slack.calls if OWN_TOKEN in call.headers["Authorization"]]
+
+    async def test_an_operator_without_a_token(self, slack: SlackServer) -> None:
+        """It says what to set."""
+        async with looking(slack, own_token="") as users:
+            resolution = await find(users, name="nhs")
+        assert resolution.reason == "SlackLookupRefused"
+        assert "CLIENTCERT_SLACK_TOKEN" in resolution.message
+
+    @pytest.mark.parametrize("value", ["two words", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
+    async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
+        """It is not repeated either."""
+        async with looking(slack, secrets=Secrets({(NAMESPACE, "slack", "token"): value})) as users:
+            resolution = await find(users, TOKEN_REF, name="nhs")
+        assert resolution.reason == "SlackLookupRefused"
+        assert "key token of Secret slack holds no Slack token" in resolution.message
+        assert value not in resolution.message
+        assert slack.calls == []
+
+    async def test_a_secret_that_is_not_there(self, slack: SlackServer) -> None:
+        """In the words of whoever read it, and read once."""
+        secrets = Secrets()
+        async with looking(slack, secrets=secrets) as users:
+            for _ in range(3):
+                resolution = await find(users, TOKEN_REF, name="nhs")
+        assert resolution.reason == "SlackLookupRefused"
+        assert "there is no Secret slack with a key token" in resolution.message
+        assert secrets.asked == [(NAMESPACE, TOKEN_REF)]
+
+
+class TestWhatPasses:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault.http(500),
+            Fault.http(503, "<html>" + "x" * 100_000),
+            Fault.http(302, Location="/elsewhere"),
+            Fault.http(200, "<html>hello</html>"),
+            Fault.error("internal_error"),
+            Fault.error("some_new_code"),
+        ],
+        ids=["500", "503", "redirect", "html", "internal", "new"],
+    )
+    @pytest.mark.parametrize("question", [{"name": "nhs"}, {"email": "jo@gov.example"}], ids=["name", "email"])
+    async def test_it_is_worth_another_try_and_not_at_once(
+        self, slack: SlackServer, fault: Fault, question: dict[str, str]
+    ) -> None:
+        """A thousand certificates do not ask a Slack that has just failed, and nothing of its answer is repeated."""
+        slack.fail_next(fault)
+        async with looking(slack, failure_seconds=0.3) as users:
+            errors = [await failure(users, **question) for _ in range(5)]
+            assert len(slack.calls) == 1
+            await asyncio.sleep(0.4)
+            assert told(await find(users, **question)) != ""
+        assert {(error.reason, error.worth_retry) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
+        assert len({error.message for error in errors}) == 1
+        assert "html" not in errors[0].message
+
+    async def test_a_connection_that_is_cut(self, slack: SlackServer) -> None:
+        """Whenever it is."""
+        slack.fail_always(Fault.cut_off())
+        async with looking(slack) as users:
+            error = await failure(users, name="nhs")
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert error.message == "Slack cannot be reached (ServerDisconnectedError)"
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"ok": True},
+            {"ok": True, "user": 17, "members": "x"},
+            {"ok": True, "user": ["x"], "members": {"a": 1}},
+        ],
+    )
+    @pytest.mark.parametrize("question", [{"name": "nhs"}, {"email": "jo@gov.example"}], ids=["name", "email"])
+    async def test_an_answer_that_is_not_slacks(
+        self, slack: SlackServer, answer: dict[str, Any], question: dict[str, str]
+    ) -> None:
+        """It is not taken for "no such user"."""
+        async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
+            error = await failure(users, **question)
+        assert error.message == "what should be Slack gave an answer that is not Slack's"
+        assert error.worth_retry
+
+    async def test_retry_after_is_kept_to(self, slack: SlackServer) -> None:
+        """Nobody with this token asks before, whatever the address; then it goes on."""
+        slack.fail_next(Fault.rate_limited(1), place="users.lookupByEmail")
+        async with looking(slack, failure_seconds=0.0) as users:
+            first = await failure(users, email="jo@gov.example")
+            second = await failure(users, email="team@nhs.example")
+            assert len(slack.calls) == 1
+            await asyncio.sleep(1.1)
+            assert told(await find(users, email="team@nhs.example")) == NHS
+        assert (first.reason, first.worth_retry, first.retry_after) == (Reason.RATE_LIMITED, True, 1)
+        assert first.message == second.message == "Slack asked to wait before the next look-up"
+        assert second.retry_after is not None
+        assert 0 < second.retry_after <= 1
+
+    async def test_a_long_list_is_read_at_slacks_pace(self, slack: SlackServer) -> None:
+        """It goes on where it was asked to wait; whoever asks meanwhile is told to come back, and holds nothing up."""
+        slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(600)]
+        slack.limit("users.list", 2, 1.0)
+        async with looking(slack) as users:
+            begun = asyncio.create_task(find(users, name="user599"))
+            await asyncio.sleep(0.4)
+            waiting = await failure(users, name="nhs")
+            assert told(await begun) == "U10599"
+            assert told(await find(users, name="nhs")) == NHS
+        assert (waiting.reason, waiting.worth_retry) == (Reason.RATE_LIMITED, True)
+        assert [call.status for call in slack.calls] == [200, 200, 429, 200, 200]
+
+    async def test_a_failure_in_the_middle_is_no_short_list(self, slack: SlackServer) -> None:
+        """A name that stands on the page that did not come could make another one ambiguous."""
+        slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(600)]
+        slack.fail_next(PASS, Fault.http(500), place="users.list")
+        async with looking(slack) as users:
+            assert (await failure(users, name="nhs")).reason is Reason.CHANNEL_UNAVAILABLE
+
+    async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
+        """It is no fault of Slack's, and is not remembered: when it is back, all is tried at once."""
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        secrets = Secrets({(NAMESPACE, "slack", "token"): TENANT_TOKEN}, error=away)
+        async with looking(slack, secrets=secrets) as users:
+            error = await failure(users, TOKEN_REF, name="nhs")
+            secrets.error = None
+            assert told(await find(users, TOKEN_REF, name="nhs")) == NHS
+        assert (error.reason, error.worth_retry) == (Reason.API_UNAVAILABLE, True)
+
+    async def test_nobody_waits_long(self, slack: SlackServer) -> None:
+        """A Slack that does not answer holds a certificate up for ten seconds, and the next one not at all."""
+        slack.fail_always(Fault.slow(60))
+        async with looking(slack) as users:
+            begun = asyncio.get_running_loop().time()
+            first = await failure(users, email="jo@gov.example")
+            await asyncio.sleep(0.5)
+            await failure(users, email="team@nhs.example")
+            took = asyncio.get_running_loop().time() - begun
+        assert (first.reason, first.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert took < WAIT_SECONDS + 2
+
+
+class TestBounds:
+    async def test_a_list_without_end(self, slack: SlackServer) -> None:
+        """Reading stops at 100,000 users; it says what to do instead, and is not begun anew for each certificate."""
+        members = [{"id": f"U{number:06}", "name": f"n{number}"} for number in range(1000)]
+        endless = {"ok": True, "members": members, "response_metadata": {"next_cursor": "more"}}
+        async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
+            resolution = await patiently(users, name="n1")
+            assert await find(users, name="n1") == resolution
+        assert (resolution.reason, resolution.message) == (
+            "SlackLookupRefused",
+            "there are too many users in Slack to look for a name: name spec.contact.slack.memberID",
+        )
+
+    async def test_pages_without_end(self, slack: SlackServer) -> None:
+        """Empty ones, too."""
+        endless = {"ok": True, "members": [], "response_metadata": {"next_cursor": "more"}}
+        async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
+            assert (await patiently(users, name="n1")).reason == "SlackLookupRefused"
+
+    async def test_members_in_any_shape(self, slack: SlackServer) -> None:
+        """What is no member is passed over; so are names longer than any consumer's."""
+        members = [
+            *(
+                17,
+                None,
+                [],
+                "U0X",
+                {},
+                {"id": 5},
+                {"id": "<!channel>", "name": "n1"},
+                {"id": "C0CHANNEL", "name": "n1"},
+            ),
+            {"id": "U0A", "name": ["n1"], "profile": 7, "real_name": None},
+            {"id": "U0B", "name": "n" * 100_000, "profile": {"display_name": "n1", "real_name": {}}},
+        ]
+        answer = {"ok": True, "members": members, "response_metadata": None}
+        async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
+            assert told(await find(users, name="n1")) == "U0B"
+            assert told(await find(users, name="n" * 100_000)) == ""
+
+    async def test_what_is_kept_of_the_members(self, slack: SlackServer) -> None:
+        """Names and IDs; of the list, neither addresses nor anything else of their profiles."""
+        async with looking(slack) as users:
+            await find(users, name="nhs")
+            (kept,) = users._lists._known.values()
+        assert "jo bloggs" in kept[1]
+        assert "@" not in repr(kept)
+
+
+async def patiently(users: SlackUsers, **question: str) -> Resolution:
+    """The answer, however often it is not there yet."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await find(users, **question)
+            except DeliveryError as error:
+                assert error.worth_retry  # noqa: PT017 - the question is asked until it is answered
+                await asyncio.sleep(0.1)
+
+
+class TestNothingIsTold:
+    @pytest.mark.parametrize(
+        "fault",
+        [PASS, Fault.error("users_not_found"), Fault.error("invalid_auth"), Fault.http(500), Fault.cut_off()],
+        ids=["found", "unknown", "auth", "500", "cut"],
+    )
+    @pytest.mark.parametrize("ref", [None, TOKEN_REF], ids=["own", "tenant"])
+    async def test_no_token_and_no_address(
+        self, slack: SlackServer, fault: Fault, ref: SecretKeyRef | None, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """In no log at any level, no error, no condition and no repr."""
+        caplog.set_level(logging.DEBUG)
+        slack.fail_next(fault)
+        async with looking(slack) as users:
+            try:
+                said = (await find(users, ref, email="jo@gov.example")).message
+            except DeliveryError as error:
+                said = repr(error)
+            said += repr(users) + repr(vars(users))
+        for text in (said, caplog.text):
+            assert "canary-7f3a" not in text
+            assert "jo@gov" not in text
+            assert "U0JO" not in text
+
+    async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The SDK would send the token through whatever proxy the environment names."""
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        async with looking(slack) as users:
+            assert told(await find(users, name="nhs")) == NHS
+
+    def test_plain_http_is_for_listed_hosts(self) -> None:
+        """The process ends before it sends a token in clear text."""
+        tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is no https:// address"):
+            SlackUsers(tokens, "http://slack.example/api/", EgressPolicy(("other.example",)))
+
+    async def test_a_stop_gives_up_what_is_under_way(self, slack: SlackServer) -> None:
+        """It waits for no list."""
+        slack.fail_always(Fault.slow(60))
+        async with looking(slack) as users:
+            asked = asyncio.create_task(find(users, name="nhs"))
+            await asyncio.sleep(0.1)
+            begun = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun < 1
+        with pytest.raises(asyncio.CancelledError):
+            await asked
