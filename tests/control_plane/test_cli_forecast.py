@@ -1,0 +1,226 @@
+"""`clientcert forecast` says what the operator then does: one looks ahead, and the other lives through the days."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.control_plane.diary import Diary
+from tests.control_plane.team import DAY, Team
+from tests.control_plane.test_cli import Terminal
+from tests.scenarios import API_VERSION, certificate_policy, client_certificate, secret, slack_channel
+
+OWN = "operator/slack"
+DAYS = (1, 2, 3)
+IF_SET = "the operator's own Slack channel, if set"
+CHANNEL_OF = {
+    "daily": OWN,
+    "second-days": "team",
+    "expired": OWN,
+    "silenced": OWN,
+    "missing": OWN,
+    "far": OWN,
+    "no-policy": OWN,
+    "host": OWN,
+}
+"""The certificates, and the channel that people read of each."""
+
+
+@dataclass
+class Lived:
+    """What was foreseen on day 0, and what channels had been told by the end of each day."""
+
+    team: Team
+    foreseen: list[dict[str, Any]]
+    remarks: str
+    stages: dict[tuple[str, float], int | None] = field(default_factory=dict)
+    ends: dict[float, datetime] = field(default_factory=dict)
+    told: dict[str, dict[float, int]] = field(default_factory=dict)
+
+    def expected(self, name: str, day: float) -> list[int]:
+        """The stages that should be told on this day."""
+        start = self.ends.get(day - 1, self.ends[0])
+        return [
+            line["stage"]
+            for line in self.foreseen
+            if line["certificate"] == name and start < datetime.fromisoformat(line["time"]) <= self.ends[day]
+        ]
+
+
+@pytest.fixture(scope="module")
+def terminal(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    return Terminal(lasting_team, tmp_path_factory.mktemp("terminal"))
+
+
+@pytest.fixture(scope="module")
+def lived(diary: Diary, terminal: Terminal) -> Lived:
+    team = diary.team
+    team.apply(
+        secret("slack", token=team.slack.tokens[1]),
+        certificate_policy("second-days", slack_channel("team", "#team", "slack"), repeat={"everyDays": 2}),
+    )
+    team.hand_out("daily", days=10.5)
+    team.hand_out("second-days", days=10.5, policyRef={"name": "second-days"})
+    team.hand_out("expired", days=-2.5)
+    ends = f"{team.began + 1.5 * DAY:%Y-%m-%dT%H:%M:%SZ}"
+    team.hand_out("silenced", days=10.5, silence={"until": ends, "reason": "moving house"})
+    team.declare("missing")
+    team.hand_out("far", days=100)
+    team.hand_out("no-policy", days=10.5, policyRef={"name": "nowhere"})
+    team.hand_out("host", days=32.5, profile="Host")
+    diary.spend(0)
+    ran = terminal.clientcert("forecast", "--days", "4", "-o", "json")
+    assert ran.returncode == 0
+    found = Lived(team, [json.loads(line) for line in ran.stdout.splitlines()], ran.stderr)
+    found.ends[0] = datetime.now(UTC)
+    for day in DAYS:
+        found.ends[day] = datetime.now(UTC) + timedelta(days=day)
+        diary.spend(day)
+        for name, channel in CHANNEL_OF.items():
+            found.stages[name, day] = team.channel(name, channel).get("stage")
+    found.told = {name: {day: len(said) for day, said in diary.told(name).items()} for name in CHANNEL_OF}
+    return found
+
+
+@pytest.mark.parametrize("name", CHANNEL_OF)
+def test_what_was_foreseen_is_what_was_sent(lived: Lived, name: str) -> None:
+    """On each day as many messages, and the stages that it said; nothing else, and to nobody else."""
+    expected = {day: lived.expected(name, day) for day in DAYS}
+    assert {day: lived.told[name][day] for day in DAYS} == {day: len(stages) for day, stages in expected.items()}
+    for day, stages in expected.items():
+        if stages:
+            assert lived.stages[name, day] == stages[-1]
+
+
+def test_it_foresees_something(lived: Lived) -> None:
+    """So that two who say nothing do not agree."""
+    assert [lived.expected("daily", day) for day in DAYS] == [[10], [9], [8]]
+    assert [lived.expected("second-days", day) for day in DAYS] == [[10], [], [8]]
+    assert [lived.expected("expired", day) for day in DAYS] == [[-4], [-5], [-6]]
+    assert [lived.expected("silenced", day) for day in DAYS] == [[], [9], [8]]
+    assert [len(lived.expected("missing", day)) for day in DAYS] == [1, 1, 1]
+    assert [lived.expected("host", day) for day in DAYS] == [[], [], [30]]
+    assert [line["certificate"] for line in lived.foreseen if line["certificate"] == "far"] == []
+
+
+def test_what_it_says_of_one(lived: Lived) -> None:
+    """Where it goes and as what; no address, not even in a field that a person does not read."""
+    line = next(line for line in lived.foreseen if line["certificate"] == "second-days")
+    assert line == {
+        "time": line["time"],
+        "namespace": lived.team.namespace,
+        "certificate": "second-days",
+        "consumer": lived.team.consumer("second-days"),
+        "environment": "prod",
+        "channel": "team",
+        "type": "Slack",
+        "kind": "Alert",
+        "stage": 10,
+        "to": "#team",
+    }
+    assert {line["to"] for line in lived.foreseen} == {"#team", IF_SET}
+    assert "nhs.example" not in json.dumps(lived.foreseen) + lived.remarks
+
+
+def test_what_keeps_a_certificate_from_it(lived: Lived) -> None:
+    """Said apart, so that the lines stay the lines."""
+    team = lived.team
+    assert sorted(lived.remarks.replace(team.namespace, "team").splitlines()) == [
+        "team/missing: no certificate was ever read; it is alerted about every day until one is",
+        "team/no-policy: there is no CertificatePolicy nowhere, so the defaults hold",
+        f"team/silenced: silenced until {team.began + 1.5 * DAY:%Y-%m-%d %H:%M} UTC: moving house",
+    ]
+
+
+class TestTheTable:
+    """On objects whose status stands there as an operator has written it."""
+
+    @pytest.fixture
+    def terminal(self, team: Team, tmp_path: Path) -> Terminal:
+        return Terminal(team, tmp_path)
+
+    def test_for_people(self, team: Team, terminal: Terminal) -> None:
+        """In order of time; contacts by their role."""
+        self.policy(team)
+        self.read(team, "nhs", days=7.5)
+        self.read(team, "acme", days=8.5, contact={"business": {"email": "kim@acme.example"}})
+        team.apply(client_certificate("new"))
+        lines = terminal.does("forecast", "--days", "2", "--policy", "team").splitlines()
+        day = [f"{team.began + hours * DAY:%Y-%m-%d %H:%M} UTC" for hours in (0.5, 1.5)]
+        assert [line.split("  ") for line in map(squeezed, lines)] == [
+            ["TIME", "CERTIFICATE", "CHANNEL", "STAGE", "TO"],
+            ["now", "acme", "consumer", "9", "business contact"],
+            ["now", "acme", "pager", "9", "Webhook in Secret pager"],
+            ["now", "nhs", "consumer", "9", "technical contact"],
+            ["now", "nhs", "pager", "8", "Webhook in Secret pager"],
+            [day[0], "acme", "pager", "8", "Webhook in Secret pager"],
+            [day[0], "nhs", "pager", "7", "Webhook in Secret pager"],
+            [day[1], "acme", "pager", "7", "Webhook in Secret pager"],
+            [day[1], "nhs", "pager", "6", "Webhook in Secret pager"],
+        ]
+
+    def test_of_every_namespace(self, team: Team, terminal: Terminal) -> None:
+        """With one more column."""
+        self.read(team, "nhs", days=7.5)
+        lines = [squeezed(line).split("  ") for line in terminal.does("forecast", "-A", "--days", "0").splitlines()]
+        assert lines[0] == ["TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO"]
+        assert ["now", team.namespace, "nhs", OWN, "8", IF_SET] in lines
+
+    def test_events_only_when_asked_for(self, team: Team, terminal: Terminal) -> None:
+        """Nobody is told by them."""
+        self.read(team, "nhs", days=7.5)
+        assert "events" not in terminal.does("forecast", "--days", "0")
+        assert "kubectl describe" in terminal.does("forecast", "--days", "0", "--events")
+
+    def test_a_closing_message(self, team: Team, terminal: Terminal) -> None:
+        """Owed to whoever was told about another certificate."""
+        told = [{"name": OWN, "fingerprintSHA256": "0" * 64, "stage": 3, "lastSentTime": "2026-01-01T00:00:00Z"}]
+        self.read(team, "nhs", days=90, channels=told)
+        line = squeezed(terminal.does("forecast").splitlines()[1])
+        assert line.split("  ") == ["now", "nhs", OWN, "renewed", IF_SET]
+
+    def test_nothing(self, team: Team, terminal: Terminal) -> None:
+        """0 where there is nothing to send, and 3 where there is nothing to tell of."""
+        assert terminal.fails("forecast") == (3, "Error: there is no ClientCertificate")
+        self.read(team, "nhs", days=90)
+        assert terminal.does("forecast") == "Nothing will be sent in the next 30 days.\n"
+        assert terminal.fails("forecast", "--policy", "p") == (
+            3,
+            "Error: there is no ClientCertificate of CertificatePolicy p",
+        )
+
+    def test_what_the_operator_has_not_read(self, team: Team, terminal: Terminal) -> None:
+        """Cannot be foreseen, and is named."""
+        team.apply(client_certificate("nhs"))
+        words = f"{team.namespace}/nhs: the operator has not read it yet, so nobody knows when it ends"
+        assert terminal.does("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
+
+    def policy(self, team: Team) -> None:
+        consumer = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}, "repeat": {"everyDays": 7}}
+        pager = {"name": "pager", "type": "Webhook", "webhook": {"urlSecretRef": {"name": "pager", "key": "url"}}}
+        spec = {"alerts": {"channels": [consumer, pager]}}
+        policy = {"apiVersion": API_VERSION, "kind": "CertificatePolicy", "metadata": {"name": "team"}, "spec": spec}
+        team.apply(policy)
+
+    def read(self, team: Team, name: str, days: float, channels: Any = (), **spec: Any) -> None:
+        """One that the operator has read, and that ends so many days from the test's beginning."""
+        if team.get("CertificatePolicy", "team"):
+            spec |= {"policyRef": {"name": "team"}}
+        team.apply(client_certificate(name, **spec))
+        certificate = {
+            "serialNumber": "1a2b3",
+            "fingerprintSHA256": "f" * 64,
+            "notBefore": f"{team.began - 300 * DAY:%Y-%m-%dT%H:%M:%SZ}",
+            "notAfter": f"{team.began + days * DAY:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        status = {"phase": "Valid", "certificate": certificate, "alerts": {"channels": list(channels)}}
+        path = team.path("ClientCertificate", name) + "/status"
+        team.api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+
+
+def squeezed(line: str) -> str:
+    """With two spaces between its cells."""
+    return "  ".join(cell.strip() for cell in line.split("  ") if cell.strip())
