@@ -51,13 +51,13 @@ async def looking(
     own_namespaces: frozenset[str] = frozenset({NAMESPACE}),
     secrets: Secrets | None = None,
     api_url: str = "",
-    **seconds: float,
+    **bounds: Any,
 ) -> AsyncIterator[SlackUsers]:
     """The tenant's token is in a Secret of each of two namespaces."""
     kept = Secrets({(each, "slack", "token"): TENANT_TOKEN for each in (NAMESPACE, "another")})
     tokens = SlackTokens(own_token, own_namespaces, (secrets or kept).read)
     url = api_url or slack.api_url
-    async with SlackUsers(tokens, url, EgressPolicy((slack.host, "127.0.0.1")), **seconds) as users:
+    async with SlackUsers(tokens, url, EgressPolicy((slack.host, "127.0.0.1")), **bounds) as users:
         yield users
 
 
@@ -452,6 +452,23 @@ class TestBounds:
             "SlackLookupRefused",
             "there are too many users in Slack to look for a name: name spec.contact.slack.memberID",
         )
+
+    async def test_many_lists(self, slack: SlackServer) -> None:
+        """The oldest is forgotten before all of them together take more memory than one may: it is read again."""
+        refs = [None, TOKEN_REF, SecretKeyRef("another", "token")]
+        secrets = Secrets({(NAMESPACE, name, "token"): TENANT_TOKEN for name in ("slack", "another")})
+        async with looking(slack, secrets=secrets, most_users=8) as users:
+            for ref in [*refs, *reversed(refs)]:
+                assert told(await find(users, ref, name="nhs")) == NHS
+        asked = [call.headers["Authorization"].removeprefix("Bearer ") for call in slack.calls]
+        assert asked == [OWN_TOKEN, TENANT_TOKEN, TENANT_TOKEN, OWN_TOKEN]
+
+    async def test_many_addresses(self, slack: SlackServer) -> None:
+        """The same."""
+        async with looking(slack, most_users=2) as users:
+            for name in ("jo@gov.example", "one@x.example", "two@x.example", "two@x.example", "jo@gov.example"):
+                await find(users, email=name)
+        assert len(slack.calls) == 4
 
     async def test_pages_without_end(self, slack: SlackServer) -> None:
         """Empty ones, too."""

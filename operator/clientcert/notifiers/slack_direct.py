@@ -75,7 +75,8 @@ class SlackTokens:
             raise DeliveryError(
                 Reason.CHANNEL_NOT_ALLOWED,
                 "the operator's own Slack token does not serve contacts of this namespace: name a token of your own in"
-                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have CLIENTCERT_SLACK_NAMESPACES list it",
+                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have the operator's setting"
+                " CLIENTCERT_SLACK_NAMESPACES list the namespace",
             )
 
     async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:

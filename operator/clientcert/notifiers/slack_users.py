@@ -24,7 +24,16 @@ from clientcert.egress import EgressPolicy
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.declaration import SecretKeyRef
-from clientcert.notifiers.slack import SLACK_API_URL, Refusal, ask, check_tls, not_slack, open_session
+from clientcert.notifiers.slack import (
+    ALERT_SECONDS,
+    SLACK_API_URL,
+    Refusal,
+    ask,
+    check_tls,
+    no_answer,
+    not_slack,
+    open_session,
+)
 from clientcert.notifiers.slack_answers import refusal, unavailable
 from clientcert.notifiers.slack_direct import SlackTokens, is_member_id
 
@@ -34,9 +43,11 @@ FAILURE_SECONDS = 60.0
 WAIT_SECONDS = 10.0
 """So long a question waits; reading a long list goes on behind it."""
 MOST_USERS = 100_000
+"""More are not looked through for a name, and of all lists together not many more are kept."""
 
 _PAGE = 200  # Slack advises against more
 _MOST_PAGES = 1_000
+_NAMES_A_USER = 4
 _UNSAID_WAIT = 30.0
 _LONGEST_NAME = 253
 _SLACKBOT = "USLACKBOT"  # no bot, by its own account
@@ -84,6 +95,7 @@ class SlackUsers:
         *,
         answer_seconds: float = ANSWER_SECONDS,
         failure_seconds: float = FAILURE_SECONDS,
+        most_users: int = MOST_USERS,
     ) -> None:
         """Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list."""
         check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
@@ -91,9 +103,10 @@ class SlackUsers:
         self._api_url = api_url or SLACK_API_URL
         self._answer_seconds = answer_seconds
         self._failure_seconds = failure_seconds
+        self._most_users = most_users
         self._session: aiohttp.ClientSession | None = None
-        self._lists: _Remembered[_Place, _Names] = _Remembered(MOST_USERS, len)
-        self._members: _Remembered[tuple[_Place, str], str] = _Remembered(MOST_USERS, lambda _: 1)
+        self._lists: _Remembered[_Place, _Names] = _Remembered(_NAMES_A_USER * most_users, len)
+        self._members: _Remembered[tuple[_Place, str], str] = _Remembered(most_users, lambda _: 1)
         self._refusals: dict[tuple[_Place, str], tuple[float, DeliveryError]] = {}
 
     async def __aenter__(self) -> Self:
@@ -168,7 +181,7 @@ class SlackUsers:
             for _ in range(_MOST_PAGES):
                 answer = await self._page(place, token, cursor)
                 users += _add(names, answer.get("members"))
-                if users > MOST_USERS:
+                if users > self._most_users:
                     break
                 cursor = _next(answer)
                 if not cursor:
@@ -192,7 +205,11 @@ class SlackUsers:
     async def _ask(
         self, token: str, way: str, call: Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
     ) -> dict[str, Any]:
-        return await ask(self._session, self._api_url, token, call, _wording(way))
+        try:
+            async with asyncio.timeout(ALERT_SECONDS):  # to the second, which aiohttp's own rounds up
+                return await ask(self._session, self._api_url, token, call, _wording(way))
+        except TimeoutError:
+            raise no_answer() from None
 
     def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:
         """Have the error stand for all who ask in this way, unless it is the API server that is away."""
