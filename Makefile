@@ -31,7 +31,7 @@ faults: control-plane
 
 # What takes minutes: outages, days and cycles without end.
 soak: control-plane
-	$(BIN)/python -m pytest tests/faults tests/control_plane/test_memory.py -n 4 -m soak --table $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/control_plane -n 4 -m soak --table $(ARGS)
 
 # Searches for inputs and examples that nobody thought of; see tests/fuzz.
 fuzz: $(VENV)/.done

@@ -85,20 +85,26 @@ class Operators:
         self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
     ) -> Iterator[Operator]:
         """One that serves the namespace, or all, at a time `later` than now. It must end with 0 and a clean log."""
-        arguments = ["--log-format", "text"]
-        arguments += ["--namespace", namespace] if namespace else []
-        arguments += [f"--clock-offset={later.total_seconds():.0f}s"] if later else []
-        process = OperatorProcess.start(
-            self.control_plane,
-            directory=self.directory,
-            args=arguments,
-            env=with_slack(self.slack) | dict(settings or {}),
-        )
+        process = self.started(namespace, later=later, settings=settings)
         try:
             yield Operator(process)
         finally:
             exit_code = process.stop()
         assert (exit_code, alarming_lines(process.log_text())) == (0, [])
+
+    def started(
+        self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
+    ) -> OperatorProcess:
+        """The same, to be killed."""
+        arguments = ["--log-format", "text"]
+        arguments += ["--namespace", namespace] if namespace else []
+        arguments += [f"--clock-offset={later.total_seconds():.0f}s"] if later else []
+        return OperatorProcess.start(
+            self.control_plane,
+            directory=self.directory,
+            args=arguments,
+            env=with_slack(self.slack) | dict(settings or {}),
+        )
 
 
 def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:

@@ -25,6 +25,10 @@ class Terminal:
     token: str = ""
 
     def clientcert(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run([sys.executable, "-m", "clientcert", *arguments])
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """With nothing in its environment but what a verb needs."""
         control_plane = self.team.control_plane
         kubeconfig = write_kubeconfig(
             self.directory / "kubeconfig",
@@ -35,7 +39,7 @@ class Terminal:
             namespace=self.team.namespace,
         )
         return subprocess.run(
-            [sys.executable, "-m", "clientcert", *arguments],
+            command,
             env={"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(kubeconfig)},
             cwd=self.directory,
             capture_output=True,

@@ -1,0 +1,217 @@
+"""The contact behind a consumer is found, and written to: by mail, or in Slack where the consumer is our own."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.control_plane.operators import Operator, Operators
+from tests.control_plane.team import Team
+from tests.control_plane.waiting import eventually, until
+from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
+from tools.mail_server import LoopbackMailServer, Received
+from tools.slack_server.workspace import User
+
+LOGIN = ("operator", "canary-5d21-password")
+SENDER = "Integration team <certificates@integration.example>"
+CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact", "system": "Integration API"}}
+JO, SAM = {"name": "Jo Bloggs", "email": "jo@nhs.example"}, {"name": "Sam Patel", "email": "sam@nhs.example"}
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[LoopbackMailServer]:
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def well_behaved(mail: LoopbackMailServer) -> Iterator[None]:
+    yield
+    mail.behave()
+
+
+@pytest.fixture(scope="module")
+def operator(
+    operators: Operators, mail: LoopbackMailServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """With a mail server that wants TLS and a login, and recipients of two domains alone."""
+    with operators.running(settings=settings(mail, tmp_path_factory.mktemp("tls"))) as running:
+        yield running
+
+
+def settings(mail: LoopbackMailServer, folder: Path) -> Mapping[str, str]:
+    authority = folder / "mail.pem"
+    authority.write_text(mail.authority_pem)
+    return {
+        "CLIENTCERT_SMTP_HOST": mail.host,
+        "CLIENTCERT_SMTP_PORT": str(mail.port),
+        "CLIENTCERT_SMTP_USERNAME": LOGIN[0],
+        "CLIENTCERT_SMTP_PASSWORD": LOGIN[1],
+        "CLIENTCERT_SMTP_FROM": SENDER,
+        "CLIENTCERT_MAIL_DOMAINS": "nhs.example,moj.example",
+        "SSL_CERT_FILE": str(authority),
+    }
+
+
+def with_contacts(manifest: Manifest, **contacts: object) -> Manifest:
+    return {**manifest, "spec": manifest["spec"] | {"contacts": contacts}}
+
+
+def use_policy(team: Team, *channels: Manifest, **alerts: object) -> None:
+    team.apply(
+        secret("slack", token=team.slack.tokens[1]),
+        certificate_policy("team", slack_channel("team", "#team", "slack"), *(channels or (CONSUMER,)), **alerts),
+    )
+
+
+def hand_out(team: Team, name: str, *, days: float = 14, **spec: object) -> None:
+    team.hand_out(name, days=days, policyRef={"name": "team"}, **spec)
+
+
+def letters(mail: LoopbackMailServer, team: Team, name: str) -> list[Received]:
+    return [each for each in tuple(mail.mails) if team.consumer(name) in str(each.message["Subject"])]
+
+
+def test_the_technical_contact_gets_every_step(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """One mail, encrypted and logged in; the team's own channel is told as well; both stand in the status."""
+    use_policy(team)
+    hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
+    [letter] = until(lambda: letters(mail, team, "nhs"))
+    assert (letter.recipient, letter.encrypted, letter.logged_in) == ("jo@nhs.example", True, True)
+    assert str(letter.message["From"]) == SENDER
+    assert letter.message["Auto-Submitted"] == "auto-generated"
+    for words in ("14 days", "Integration API", "openssl genrsa", "-pubout", "only the public key", "API key"):
+        assert words in letter.text
+    assert letter.html.count("<pre") == 2
+    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    eventually(lambda: team.channel("nhs", "consumer").get("stage"), 14)
+    assert team.condition("nhs", "ContactResolved") == ("True", "TechnicalContact")
+    assert team.condition("nhs", "Ready") == ("True", "ExpiringSoon")
+
+
+def test_a_business_contact_is_asked_for_a_technical_one(
+    team: Team, operator: Operator, mail: LoopbackMailServer
+) -> None:
+    use_policy(team)
+    hand_out(team, "nhs", contact={"business": SAM})
+    [letter] = until(lambda: letters(mail, team, "nhs"))
+    assert letter.recipient == "sam@nhs.example"
+    assert "technical contact" in letter.text
+    assert "openssl" not in letter.text
+    eventually(lambda: team.condition("nhs", "ContactResolved"), ("True", "BusinessContact"))
+
+
+def test_the_client_list_says_who_it_is(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """A ConfigMap with an entry a consumer, which `clientcert contact` writes."""
+    entry = f"consumer: {team.consumer('nhs')}\ntechnical: {{name: Jo Bloggs, email: jo@nhs.example}}\n"
+    clients = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clients"}, "data": {"nhs": entry}}
+    path = f"/api/v1/namespaces/{team.namespace}/configmaps"
+    team.api.request("POST", path, clients)
+    policy = certificate_policy("team", CONSUMER)
+    team.apply(with_contacts(policy, directoryRef={"name": "clients"}))
+    hand_out(team, "nhs", contact={"lookup": ["Directory"]})
+    hand_out(team, "moj", contact={"lookup": ["Directory"]})
+    [letter] = until(lambda: letters(mail, team, "nhs"))
+    assert letter.recipient == "jo@nhs.example"
+    assert "the client list" in team.words("nhs", "ContactResolved")
+    eventually(lambda: team.condition("moj", "ContactResolved"), ("False", "NotInDirectory"))
+    assert letters(mail, team, "moj") == []
+
+
+def test_nobody_is_known(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """A condition says what to do, and the team is told all the same."""
+    use_policy(team)
+    hand_out(team, "nhs", contact={"requester": JO})
+    eventually(lambda: team.condition("nhs", "ContactResolved"), ("False", "NoContact"))
+    eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "ContactNotFound"))
+    assert "spec.contact.technical" in team.words("nhs", "ContactResolved")
+    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    hand_out(team, "nhs", contact={"technical": JO})
+    until(lambda: letters(mail, team, "nhs"))
+    eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
+
+
+def test_a_recipient_who_is_refused_for_good(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """Row 12: the next contact gets it, once; a condition says who did not, until that is corrected."""
+    mail.answer("RCPT", "550 5.1.1 no such user", address="gone@nhs.example")
+    use_policy(team)
+    hand_out(team, "nhs", contact={"technical": {"email": "gone@nhs.example"}, "business": SAM})
+    [letter] = until(lambda: letters(mail, team, "nhs"))
+    assert letter.recipient == "sam@nhs.example"
+    eventually(lambda: team.condition("nhs", "ContactResolved"), ("False", "RecipientRefused"))
+    assert "gone@" not in team.words("nhs", "ContactResolved")
+    assert team.condition("nhs", "AlertsDelivered") == ("True", "Delivered")
+    assert len(letters(mail, team, "nhs")) == 1
+    hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
+    eventually(lambda: team.condition("nhs", "ContactResolved"), ("True", "TechnicalContact"))
+
+
+def test_a_recipient_outside_of_the_allowed_domains(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """Refused with its reason; the team's channel is told."""
+    use_policy(team)
+    hand_out(team, "nhs", contact={"technical": {"email": "jo@elsewhere.example"}})
+    eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "RecipientNotAllowed"))
+    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    assert "elsewhere" not in team.words("nhs", "AlertsDelivered")
+    assert letters(mail, team, "nhs") == []
+
+
+def test_an_internal_consumer_gets_a_direct_message(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """The Slack user whose name is the consumer's; nobody gets a mail."""
+    team.slack.users.append(User("U012AB3CD", team.consumer("jo-bloggs")))
+    token = {"name": "slack", "key": "token"}
+    team.apply(secret("slack", token=team.slack.tokens[1]))
+    policy = certificate_policy("team", slack_channel("team", "#team", "slack"), CONSUMER)
+    team.apply(with_contacts(policy, internalEnvironments=["dev"], slackTokenSecretRef=token))
+    hand_out(team, "jo-bloggs", environment="dev", contact={"technical": JO})
+    hand_out(team, "nobody", environment="dev", contact={"lookup": ["Slack"]})
+    [direct] = until(lambda: [each for each in team.messages("jo-bloggs") if each.channel != "#team"])
+    assert direct.channel == "U012AB3CD"
+    assert "openssl genrsa" in "\n".join(direct.texts())
+    eventually(lambda: team.condition("jo-bloggs", "ContactResolved"), ("True", "SlackUser"))
+    eventually(lambda: team.condition("nobody", "ContactResolved"), ("False", "SlackUserNotFound"))
+    assert letters(mail, team, "jo-bloggs") == []
+
+
+def test_letters_cease_with_a_closing_one(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """In the thread of the first."""
+    use_policy(team)
+    hand_out(team, "nhs", contact={"technical": JO})
+    [first] = until(lambda: letters(mail, team, "nhs"))
+    team.renew("nhs", days=365)
+    [_, last] = until(lambda: letters(mail, team, "nhs"), lambda found: len(found) == 2)
+    assert last.message["References"] == first.message["References"]
+    assert last.message["Message-ID"] != first.message["Message-ID"]
+    eventually(lambda: team.phase("nhs"), "Valid")
+
+
+def test_an_escalation(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """After so many days the business contact and a second channel are told; not of what was acknowledged."""
+    on_call = slack_channel("on-call", "#on-call", "slack", escalation=True)
+    use_policy(team, CONSUMER, on_call, escalateAfterDays=14)
+    both = {"technical": JO, "business": SAM}
+    hand_out(team, "early", days=20, contact=both)
+    hand_out(team, "late", days=14, contact=both)
+    issued = team.issue("seen", days=14)
+    team.put("seen", issued)
+    acknowledged = {"serialNumber": f"{issued.serial_number:x}"}
+    team.declare("seen", policyRef={"name": "team"}, contact=both, acknowledgement=acknowledged)
+    eventually(lambda: [each.recipient for each in letters(mail, team, "early")], ["jo@nhs.example"])
+    recipients = ["jo@nhs.example", "sam@nhs.example"]
+    eventually(lambda: sorted(each.recipient for each in letters(mail, team, "late")), recipients)
+    eventually(lambda: len(team.told("late", "#on-call")), 1)
+    eventually(lambda: [each.recipient for each in letters(mail, team, "seen")], ["jo@nhs.example"])
+    eventually(lambda: [len(team.told(name, "#team")) for name in ("early", "late", "seen")], [1, 1, 1])
+    assert [team.told(name, "#on-call") for name in ("early", "seen")] == [[], []]
+
+
+def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """Roles are; and in the log nothing at all, at the level that people run it with."""
+    use_policy(team)
+    hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
+    until(lambda: letters(mail, team, "nhs"))
+    eventually(lambda: team.channel("nhs", "consumer").get("stage"), 14)
+    events = " ".join(map(str, team.items("Event")))
+    shown = f"{team.status('nhs')} {events} {operator.process.log_text()} {operator.get('/metrics')[1]}"
+    for personal in ("Jo Bloggs", "jo@nhs", "Sam Patel", "sam@nhs", LOGIN[1]):
+        assert personal not in shown
