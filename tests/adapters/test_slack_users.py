@@ -453,6 +453,13 @@ class TestBounds:
             "there are too many users in Slack to look for a name: name spec.contact.slack.memberID",
         )
 
+    async def test_a_list_that_is_too_long_is_not_read_again_soon(self, slack: SlackServer) -> None:
+        """Not after a minute, as what else was refused: it would be read all the time, and in vain."""
+        async with looking(slack, failure_seconds=0.0, most_users=5) as users:
+            reasons = {(await find(users, name=name)).reason for name in ("nhs", "jo", "nhs")}
+        assert reasons == {"SlackLookupRefused"}
+        assert len(slack.calls) == 1
+
     async def test_many_lists(self, slack: SlackServer) -> None:
         """The oldest is forgotten before all of them together take more memory than one may: it is read again."""
         refs = [None, TOKEN_REF, SecretKeyRef("another", "token")]
