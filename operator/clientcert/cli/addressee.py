@@ -1,6 +1,6 @@
 """To whom a channel goes, in words that everybody may read: a place, or the role of a contact; never an address."""
 
-from clientcert.lifecycle.contacts import Directory, Role, by_mail, slack_question
+from clientcert.lifecycle.contacts import Directory, Recipient, Role, by_mail, slack_question
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import Channel, ContactPolicy, EmailAddress, SlackAddress, UrlAddress
 
@@ -15,14 +15,33 @@ def addressee(channel: Channel, declaration: Declaration, contacts: ContactPolic
         case SlackAddress(channel=place):
             return place
         case EmailAddress():
-            return _contact(declaration, contacts, directory)
+            return _contact(channel, declaration, contacts, directory)
         case UrlAddress(url_ref=ref):
             return f"{channel.type} in Secret {ref.name}"
     return "kubectl describe" if channel.type == "Event" else f"nobody: {channel.type} is not supported"
 
 
-def _contact(declaration: Declaration, contacts: ContactPolicy, directory: Directory | None) -> str:
-    found = by_mail(declaration, contacts, directory)
-    if slack_question(declaration, contacts) is not None:
-        return f"{Role.SLACK}, or {found.recipients[0].role}" if found.resolved else f"{Role.SLACK}, if found"
-    return str(found.recipients[0].role) if found.resolved else f"nobody: {found.reason}"
+def recipients(
+    channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None
+) -> tuple[Recipient, ...]:
+    """Who a channel of type Email writes to, in order; a user of Slack, whom nobody has looked up yet, has no address.
+
+    The same rule as `reconcile.contacts.addressees`, without what only the operator can find out.
+    """
+    everybody = by_mail(declaration, contacts, directory).recipients
+    role = channel.address.role if isinstance(channel.address, EmailAddress) else None
+    if role is not None:
+        return tuple(each for each in everybody[1:] if each.role is role and everybody[0].role is not role)
+    in_slack = slack_question(declaration, contacts) is not None
+    return (Recipient(Role.SLACK, ""), *everybody) if in_slack else everybody
+
+
+def _contact(channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None) -> str:
+    found = [str(each.role) for each in recipients(channel, declaration, contacts, directory)]
+    if not found:
+        return f"nobody: {by_mail(declaration, contacts, directory).reason}"
+    if slack_question(declaration, contacts) is None:
+        return found[0]
+    if found[0] != Role.SLACK:
+        return f"{found[0]}, if no Slack user is found"
+    return f"{found[0]}, or {found[1]}" if len(found) > 1 else f"{found[0]}, if found"

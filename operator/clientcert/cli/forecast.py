@@ -11,19 +11,20 @@ import click
 from clientcert.api.client_certificate import parse_declaration
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.api.status import parse_recorded
-from clientcert.cli.addressee import addressee
+from clientcert.cli.addressee import addressee, recipients
 from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, cluster_options
 from clientcert.cli.declared import read_directory, to_policy
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
-from clientcert.cli.upcoming import Known, upcoming
+from clientcert.cli.upcoming import Known, Upcoming, upcoming
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.alerts import MessageKind, silenced
 from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED
 from clientcert.lifecycle.contacts import Directory
-from clientcert.lifecycle.declaration import ObjectKey
-from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy, EmailAddress
+from clientcert.lifecycle.declaration import Declaration, ObjectKey
+from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.schedule import DAY
+from clientcert.notifiers.message import compose
 
 _ABOUT_THE_POLICY = frozenset({Reason.POLICY_NOT_FOUND, Reason.POLICY_INVALID})
 _HEADINGS = ("TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO")
@@ -31,17 +32,18 @@ _HEADINGS = ("TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message, in the words of the output."""
+    """One message, and whom it goes to."""
 
-    when: datetime
     key: ObjectKey
-    consumer: str
-    environment: str
-    channel: str
-    type: str
-    kind: MessageKind
-    stage: int | None
+    declaration: Declaration
+    upcoming: Upcoming
     to: str
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """By time; of one channel the closing message first."""
+        notification = self.upcoming.notification
+        return self.upcoming.when, self.key, notification.channel.name, notification.kind is MessageKind.ALERT
 
 
 @dataclass
@@ -70,15 +72,27 @@ class Forecast:
         policy = self._policy(key, known)
         self._explain(key, known)
         for each in upcoming(known, policy, self.now, self.until):
-            channel = each.notification.channel
-            if channel.name == EVENTS_CHANNEL and not self.with_events:
-                continue
-            consumer, environment = known.declaration.consumer, known.declaration.environment
-            mailed = isinstance(channel.address, EmailAddress)
-            directory = self._directory(key.namespace, policy) if mailed else {}
-            to = addressee(channel, known.declaration, policy.contacts, directory)
-            kind, stage = each.notification.kind, each.notification.stage
-            self.lines.append(Line(each.when, key, consumer, environment, channel.name, channel.type, kind, stage, to))
+            if self._is_sent(key, known, policy, each):
+                channel = each.notification.channel
+                directory = self._directory(key.namespace, policy) if channel.to_consumer else {}
+                to = addressee(channel, known.declaration, policy.contacts, directory)
+                self.lines.append(Line(key, known.declaration, each, to))
+
+    def _is_sent(self, key: ObjectKey, known: Known, policy: AlertPolicy, each: Upcoming) -> bool:
+        """Whether anybody is told: a letter is only written of what the consumer can do something about."""
+        channel = each.notification.channel
+        if channel.name == EVENTS_CHANNEL:
+            return self.with_events
+        if not channel.to_consumer:
+            return True
+        directory = self._directory(key.namespace, policy)
+        found = recipients(channel, known.declaration, policy.contacts, directory)
+        if not found:
+            return not channel.escalation  # of others the operator says that there is nobody
+        message = compose(
+            key, "", known.declaration, each.assessment, policy, each.notification, each.recorded, recipients=found
+        )
+        return bool(message.letters)
 
     def _policy(self, key: ObjectKey, known: Known) -> AlertPolicy:
         name = known.declaration.policy
@@ -152,7 +166,7 @@ def forecast(
     result = Forecast(cluster, now, now + days * DAY, events, policies)
     for each in found:
         result.add(each)
-    result.lines.sort(key=lambda line: (line.when, line.key, line.channel, line.kind is MessageKind.ALERT))
+    result.lines.sort(key=lambda line: line.order)
     if output == "json":
         _print_json(result)
     else:
@@ -169,16 +183,17 @@ def _known(found: Object) -> Known:
 
 def _print_json(found: Forecast) -> None:
     for line in found.lines:
+        notification = line.upcoming.notification
         document: dict[str, Any] = {
-            "time": timestamp(line.when),
+            "time": timestamp(line.upcoming.when),
             "namespace": line.key.namespace,
             "certificate": line.key.name,
-            "consumer": line.consumer,
-            "environment": line.environment,
-            "channel": line.channel,
-            "type": line.type,
-            "kind": line.kind.value,
-            "stage": line.stage,
+            "consumer": line.declaration.consumer,
+            "environment": line.declaration.environment,
+            "channel": notification.channel.name,
+            "type": notification.channel.type,
+            "kind": notification.kind.value,
+            "stage": notification.stage,
             "to": line.to,
         }
         click.echo(json.dumps(document))
@@ -202,11 +217,12 @@ def _print_table(found: Forecast, *, all_namespaces: bool, days: int) -> None:
 
 def _rows(found: Forecast) -> Iterator[tuple[str, ...]]:
     for line in found.lines:
+        notification = line.upcoming.notification
         yield (
-            "now" if line.when == found.now else to_the_minute(line.when),
+            "now" if line.upcoming.when == found.now else to_the_minute(line.upcoming.when),
             line.key.namespace,
             line.key.name,
-            line.channel,
-            "renewed" if line.kind is MessageKind.CLOSING else str(line.stage),
+            notification.channel.name,
+            "renewed" if notification.kind is MessageKind.CLOSING else str(notification.stage),
             cut(printable(line.to)),
         )

@@ -40,8 +40,15 @@ class Known:
 class Upcoming:
     """One message that will be sent."""
 
-    when: datetime
     notification: DueNotification
+    assessment: Assessment
+    recorded: Recorded
+    """What the status says before it is sent."""
+
+    @property
+    def when(self) -> datetime:
+        """The moment at which it is due, or `now` if that has passed."""
+        return self.assessment.now
 
 
 def upcoming(known: Known, policy: AlertPolicy, now: datetime, until: datetime) -> Iterator[Upcoming]:
@@ -53,7 +60,7 @@ def upcoming(known: Known, policy: AlertPolicy, now: datetime, until: datetime) 
             found = assess(known.declaration, observation, recorded, known.created, policy.start_days_before, moment)
             due = due_notifications(found, policy, recorded, silence)
             for notification in due:
-                yield Upcoming(moment, notification)
+                yield Upcoming(notification, found, recorded)
                 recorded = _told(recorded, found, notification)
             if all(notification.kind is MessageKind.ALERT for notification in due):
                 break

@@ -3,7 +3,7 @@
 import pytest
 
 from clientcert.api.policy import default_channel
-from clientcert.cli.addressee import addressee
+from clientcert.cli.addressee import addressee, recipients
 from clientcert.lifecycle.contacts import Directory, DirectoryEntry
 from clientcert.lifecycle.declaration import Contact, Person, SecretKeyRef
 from clientcert.lifecycle.policy import (
@@ -11,6 +11,7 @@ from clientcert.lifecycle.policy import (
     Channel,
     ContactPolicy,
     EmailAddress,
+    Role,
     Schedule,
     SlackAddress,
     UrlAddress,
@@ -66,6 +67,21 @@ def test_contacts(contact: Contact, policy: ContactPolicy, directory: Directory 
     """By their role: the list of what will be sent may be shown to everybody, and their addresses may not."""
     channel = Channel("consumer", "Email", Schedule(), EmailAddress())
     assert addressee(channel, declaration(contact=contact), policy, directory) == words
+
+
+def test_an_escalation_goes_to_the_business_contact() -> None:
+    """Where somebody else has had the letters before; otherwise there is nobody whom it could be escalated to."""
+    channel = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalation=True)
+    both, one = Contact(technical=JO, business=SAM), Contact(business=SAM)
+    roles = [
+        [each.role for each in recipients(channel, declaration(contact=contact), ContactPolicy(), {})]
+        for contact in (both, one)
+    ]
+    assert roles == [[Role.BUSINESS], []]
+    assert addressee(channel, declaration(contact=both), ContactPolicy(), {}) == "business contact"
+    looked_up = ContactPolicy(internal_environments=frozenset({"prod"}))
+    words = "business contact, if no Slack user is found"
+    assert addressee(channel, declaration(contact=both), looked_up, {}) == words
 
 
 def test_whoever_asked_for_a_host_certificate() -> None:
