@@ -122,6 +122,24 @@ class TestExitCodes:
         code, said = stranger.fails("silence", "nhs", "--end")
         assert (code, "the API server refuses" in said) == (3, True)
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("silence", "", "--end"),
+            ("silence", "..", "--end"),
+            ("silence", "nhs/status", "--end"),
+            ("silence", "nhs\x1b[2J", "--end"),
+            ("contact", "show", "../certificatepolicies/nhs"),
+            ("contact", "show", "nhs", "-n", "../../nodes"),
+            ("contact", "show", "NHS"),
+        ],
+    )
+    def test_a_name_that_leads_elsewhere(self, terminal: Terminal, arguments: tuple[str, ...]) -> None:
+        """2: no path is made of it, and nothing of it reaches the terminal but what can be seen."""
+        ran = terminal.clientcert(*arguments)
+        assert (ran.returncode, "is no name of a " in ran.stderr) == (2, True)
+        assert ran.stderr.replace("\n", "").isprintable()
+
     def test_a_context_that_is_not_there(self, terminal: Terminal) -> None:
         code, said = terminal.fails("silence", "nhs", "--end", "--context", "nowhere")
         assert (code, "name a context of it with --context" in said) == (1, True)

@@ -5,6 +5,7 @@ The `kubernetes` package is only imported where a verb connects, so that those w
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -28,6 +29,8 @@ _FIELD_MANAGER = "clientcert"
 _MERGE_PATCH = "application/merge-patch+json"
 _LARGEST_CONFIG_MAP = 1_000_000
 _LONGEST_ANSWER = 500
+_LONGEST_NAME = 253
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
 _ANSWERS_NO = frozenset({401, 403, 404, 422})
 
@@ -60,7 +63,7 @@ class Cluster:
     def __init__(self, objects: "CustomObjectsApi", core: "CoreV1Api", namespace: str) -> None:
         self._objects = objects
         self._core = core
-        self.namespace = namespace
+        self.namespace = _named("namespace", namespace)
 
     @classmethod
     def connect(cls, kube_context: str | None, namespace: str | None) -> Self:
@@ -81,6 +84,7 @@ class Cluster:
 
     def get(self, kind: Kind, name: str) -> Object:
         """One object."""
+        _named(kind.name, name)
         with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
             found: Any = self._objects.get_namespaced_custom_object(
                 GROUP, VERSION, self.namespace, kind.plural, name, _request_timeout=_SECONDS
@@ -119,6 +123,7 @@ class Cluster:
 
     def patch(self, kind: Kind, name: str, patch: Object) -> Object:
         """The object after this merge patch."""
+        _named(kind.name, name)
         with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
             found: Any = self._objects.patch_namespaced_custom_object(
                 GROUP,
@@ -161,6 +166,7 @@ class Cluster:
         raise Failed(f"somebody else writes ConfigMap {name} all the time: try again")
 
     def _config_map(self, name: str, namespace: str) -> tuple[Mapping[str, str], str]:
+        _named("ConfigMap", name)
         with _in_words(f"ConfigMap {name} in namespace {namespace}"):
             found = self._core.read_namespaced_config_map(name, namespace, _request_timeout=_SECONDS)
             metadata = found.metadata
@@ -184,6 +190,15 @@ class Cluster:
                     raise
                 return False
         return True
+
+
+def _named(what: str, name: str) -> str:
+    """The name, if it can be one: any other could make a path that leads elsewhere. Raises click.UsageError."""
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise click.UsageError(
+            f"{printable(name)!r} is no name of a {what}: use lower-case letters, digits, '-' and '.'"
+        )
+    return name
 
 
 def _api_exception() -> Any:

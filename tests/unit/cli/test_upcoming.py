@@ -120,6 +120,18 @@ class TestWhatNobodyIsTold:
         life = read(certificate(NOW - DAY), silence=Silence(NOW + 31 * DAY, "being decommissioned"))
         assert foreseen(life, Phase.EXPIRED) == []
 
+    def test_an_escalation_that_somebody_has_taken_upon_them(self) -> None:
+        """The daily alert goes on."""
+        seen = certificate(NOW + 10 * DAY, serial_number=0x1A2B)
+        escalation = replace(channel("boss"), escalation=True)
+        life = Timeline(policy(channel("team"), escalation), Observation(certificate=seen))
+        life.look(NOW - 30 * DAY)
+        told = {}
+        for serial in ("", "1a2b"):
+            known = Known(declaration(acknowledged=serial), life.recorded, Phase.EXPIRING_SOON, CREATED)
+            told[serial] = {each.notification.channel.name for each in upcoming(known, life.policy, NOW, NOW + DAY)}
+        assert told == {"": {"team", "boss"}, "1a2b": {"team"}}
+
     def test_what_was_sent_already_is_not_sent_again(self) -> None:
         """The first is that of the next day."""
         life = read(certificate(NOW + 10 * DAY - 2 * HOUR))
