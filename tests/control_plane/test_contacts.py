@@ -215,3 +215,28 @@ def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, m
     shown = f"{team.status('nhs')} {events} {operator.process.log_text()} {operator.get('/metrics')[1]}"
     for personal in ("Jo Bloggs", "jo@nhs", "Sam Patel", "sam@nhs", LOGIN[1]):
         assert personal not in shown
+
+
+def test_host_certificates_of_one_batch_are_one_letter(
+    team: Team, operator: Operator, mail: LoopbackMailServer
+) -> None:
+    """To who asked for them, when the first enters its last month, of all; once. The team is told of each that does."""
+    use_policy(team)
+    host = {"profile": "Host", "batch": f"spring-{team.namespace}", "contact": {"requester": JO}}
+    for name, days in (("later", 45), ("last", 300)):
+        hand_out(team, name, days=days, **host)
+        eventually(lambda name=name: team.phase(name), "Valid")
+    hand_out(team, "first", days=20, **host)
+    [letter] = until(lambda: [each for each in tuple(mail.mails) if host["batch"] in str(each.message["Subject"])])
+    assert letter.recipient == "jo@nhs.example"
+    positions = [letter.text.index(f"{team.consumer(name)} in prod") for name in ("first", "later", "last")]
+    assert positions == sorted(positions)
+    assert "not renewed here" in " ".join(letter.text.split())
+    for name in ("first", "later", "last"):
+        eventually(lambda name=name: team.channel(name, "consumer").get("stage"), 30)
+    assert [len(team.told(name, "#team")) for name in ("first", "later", "last")] == [1, 0, 0]
+    [alert] = team.messages("first", "#team")
+    assert "a host certificate is not renewed here" in "\n".join(alert.texts())
+    team.renew("first", days=365)
+    eventually(lambda: len(team.told("first", "#team")), 2)
+    assert len([each for each in tuple(mail.mails) if host["batch"] in str(each.message["Subject"])]) == 1

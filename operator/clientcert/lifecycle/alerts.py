@@ -73,7 +73,8 @@ def silenced(silence: Silence | None, now: datetime) -> bool:
 
 def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None) -> DueNotification | None:
     thread_ref = record.thread_ref if record else ""
-    if record and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint:
+    replaced = record is not None and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint
+    if replaced and not (channel.to_consumer and assessment.host):
         return DueNotification(channel, MessageKind.CLOSING, None, thread_ref)
     if _is_nothing_to(channel, assessment):
         return None
@@ -97,6 +98,9 @@ def _is_nothing_to(channel: Channel, assessment: Assessment) -> bool:
 
 
 def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
+    if assessment.host and channel.to_consumer:
+        # Who asked for it is told once, when its last month begins: it is not renewed here.
+        return replace(channel.schedule, on_days=(channel.schedule.start_days_before,), after_expiry_for_days=0)
     if not assessment.alerts_daily or channel.to_consumer or channel.escalation:
         return channel.schedule
     daily = every_day(channel.schedule)

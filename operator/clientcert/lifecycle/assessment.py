@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.declaration import Declaration
+from clientcert.lifecycle.declaration import HOST, Declaration
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
 from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.pki import Certificate
@@ -64,6 +64,8 @@ class Assessment:
     """notAfter is near enough for the policy to alert, or has passed."""
     acknowledged: bool = False
     """Somebody has said of this very certificate that they see to it."""
+    host: bool = False
+    """It is a server's, and not renewed here."""
 
     @property
     def fingerprint(self) -> str:
@@ -141,6 +143,7 @@ def assess(
         acknowledged=bool(
             accepted and declaration and declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
         ),
+        host=declaration is not None and declaration.profile == HOST,
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clientcert.lifecycle.declaration import Contact, Declaration, Person
+from clientcert.lifecycle.declaration import HOST, Contact, Declaration, Person
 from clientcert.lifecycle.policy import ContactPolicy
 from clientcert.lifecycle.policy import Role as Role
 
@@ -77,6 +77,8 @@ Directory = Mapping[str, DirectoryEntry]
 def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQuestion | None:
     """Whom to look for in Slack; None where the contact is not to be found there."""
     contact = declaration.contact
+    if declaration.profile == HOST and contact.requester is not None:
+        return None
     internal = declaration.environment in policy.internal_environments or "Slack" in contact.lookup
     named = bool(contact.slack_member_id or contact.slack_email)
     if not internal and not (named and not _people(contact)):
@@ -87,7 +89,7 @@ def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQues
 def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Directory | None) -> Resolution:
     """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
     contact = declaration.contact
-    if declaration.profile == "Host" and contact.requester is not None:
+    if declaration.profile == HOST and contact.requester is not None:
         return _told("Requester", "spec.contact", (_recipient(Role.REQUESTER, contact.requester),))
     entry = (directory or {}).get(declaration.consumer, DirectoryEntry())
     found = [

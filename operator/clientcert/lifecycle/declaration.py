@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+HOST = "Host"
+"""The profile of a server's certificate."""
+
 
 class ObjectKey(NamedTuple):
     """Namespace and name: what identifies an object of a kind at one moment."""

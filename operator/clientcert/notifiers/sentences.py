@@ -136,6 +136,11 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
     """Whom to ask for what; what is wrong with the source comes first, since it may be all that is missing."""
     ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
+    if situation.assessment.host:
+        ask = (
+            "Request a new one where this one was requested (a host certificate is not renewed here), and put it into"
+            f" {situation.source}."
+        )
     problem = situation.assessment.problem
     if problem is None:
         return f"{ask} The alerts cease when it is there."

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,9 +13,10 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.declaration import ObjectKey
-from clientcert.lifecycle.policy import AlertPolicy, Group
-from clientcert.lifecycle.recorded import DigestRecord
+from clientcert.lifecycle.declaration import HOST, Declaration, ObjectKey
+from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
+from clientcert.lifecycle.recorded import DigestRecord, Recorded
+from clientcert.notifiers.batch_letter import batch_letter
 from clientcert.notifiers.digest import compose_digest
 from clientcert.notifiers.interface import Notifier, NotifiesDigests
 from clientcert.notifiers.message import Message, compose
@@ -95,28 +96,61 @@ class Digests:
 
         Raises DeliveryError, after the others were told to try again.
         """
-        found, channel = self._place(record, policy, notification), notification.channel
+        found = self._place(record, policy, notification)
         keys = self._gathering.take(found[0], record.key) if found else ()
-        notifier = self._notifiers.get(channel.type)
-        if len(keys) <= 1 or not isinstance(notifier, NotifiesDigests):
-            return False
-        told = [each for key in keys if (each := await self._owed(key, policy, notification))]
+        told: list[_Told] = []
         try:
-            await notifier.notify_digest(channel, compose_digest([each.message for each in told]))
+            told += await self._together(record, policy, notification, keys)
+            if not told:
+                return False
+            await self._notify(record, notification.channel, told)
+            now = self._clock()
+            for each in told:
+                note_told(each.record, each.assessment, each.notification, now)
+            await self._write_down(_policy_key(record), notification.channel.name, told, now)
         except DeliveryError as error:
             for each in told:
                 if each.record is not record:
-                    note_failed(each.record, channel.name, error, self._clock(), place_rests=False)
-                    self._store.wake(each.record.key)
+                    note_failed(each.record, notification.channel.name, error, self._clock(), place_rests=False)
             raise
-        now = self._clock()
-        for each in told:
-            note_told(each.record, each.assessment, each.notification, now)
-        await self._write_down(_policy_key(record), channel.name, told, now)
-        for each in told:
-            if each.record is not record:
-                self._store.wake(each.record.key)
+        finally:
+            for key in {*keys, *(each.record.key for each in told)} - {record.key}:
+                self._store.wake(key)
         return True
+
+    async def _together(
+        self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification, keys: tuple[ObjectKey, ...]
+    ) -> list[_Told]:
+        """Whom one message tells of; nobody where this one has a message of its own."""
+        if keys and _is_of_a_batch(record, notification.channel):
+            return [each async for each in self._batch(record, policy, notification.channel)]
+        if len(keys) > 1:
+            return [each for key in keys if (each := await self._owed(key, policy, notification))]
+        return []
+
+    async def _notify(self, record: CertificateRecord, channel: Channel, told: list[_Told]) -> None:
+        notifier = self._notifiers[channel.type]
+        if _is_of_a_batch(record, channel):
+            await notifier.notify(channel, _letter(told))
+        elif isinstance(notifier, NotifiesDigests):
+            await notifier.notify_digest(channel, compose_digest([each.message for each in told]))
+
+    async def _batch(self, record: CertificateRecord, policy: AlertPolicy, channel: Channel) -> AsyncIterator[_Told]:
+        """All host certificates of a batch that the requester was not told of: due now, or in months."""
+        notification = DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+        for other in tuple(self._store.certificates.values()):
+            if _batch_of(other) != _batch_of(record):
+                continue
+            await self._turns.next()
+            if other.assessment is None or other.declaration is None:
+                raise DeliveryError(
+                    Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
+                )
+            known = remembered(other)
+            before = known.channel(channel.name)
+            told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
+            if other.assessment.accepted is not None and told_of != other.assessment.fingerprint:
+                yield _told(other, other.declaration, other.assessment, policy, notification, known)
 
     async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
         """What this one is owed in the same channel, as it was last judged."""
@@ -130,16 +164,18 @@ class Digests:
         owed = due_notifications(assessment, here, known, declaration.silence)
         if not owed or owed[0].kind is not MessageKind.ALERT:
             return None
-        recipients = addressees(record, owed[0].channel)
-        message = compose(key, record.uid, declaration, assessment, policy, owed[0], known, recipients=recipients)
-        return _Told(record, assessment, owed[0], message)
+        return _told(record, declaration, assessment, policy, owed[0], known)
 
     def _place(
         self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification
     ) -> tuple[Hashable, int] | None:
         """Where it would gather, and how many are no digest; None where each is a message of its own."""
         channel, declaration = notification.channel, record.declaration
-        if notification.kind is not MessageKind.ALERT or policy.group is Group.NEVER or declaration is None:
+        if notification.kind is not MessageKind.ALERT or declaration is None:
+            return None
+        if _is_of_a_batch(record, channel):
+            return (_batch_of(record), channel.name), 0
+        if policy.group is Group.NEVER:
             return None
         if not isinstance(self._notifiers.get(channel.type), NotifiesDigests):
             return None
@@ -179,6 +215,46 @@ class Digests:
         path = f"{CERTIFICATE_POLICY.collection(key.namespace)}?fieldSelector=metadata.name={key.name}"
         for body in (await self._client.get(path))["items"]:
             self._store.upsert_policy(body)
+
+
+def _told(
+    record: CertificateRecord,
+    declaration: Declaration,
+    assessment: Assessment,
+    policy: AlertPolicy,
+    notification: DueNotification,
+    known: Recorded,
+) -> _Told:
+    recipients = addressees(record, notification.channel)
+    message = compose(
+        record.key, record.uid, declaration, assessment, policy, notification, known, recipients=recipients
+    )
+    return _Told(record, assessment, notification, message)
+
+
+def _letter(told: list[_Told]) -> Message:
+    """The most urgent one's message, with a letter about all of them."""
+    messages = sorted(
+        (each.message for each in told if each.message.letters), key=lambda message: str(message.about.not_after)
+    )
+    if not messages:
+        raise DeliveryError(Reason.CONTACT_NOT_FOUND, "nobody has asked for this batch: add spec.contact.requester")
+    batch = told[0].record.declaration.batch if told[0].record.declaration else ""
+    return replace(messages[0], letters=(batch_letter(batch, messages),))
+
+
+def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
+    declaration = record.declaration
+    return channel.to_consumer and declaration is not None and declaration.profile == HOST and bool(declaration.batch)
+
+
+def _batch_of(record: CertificateRecord) -> Hashable:
+    """Equal for all that one letter tells of; None for what is of no batch."""
+    declaration = record.declaration
+    if declaration is None or declaration.profile != HOST or not declaration.batch:
+        return None
+    requester = declaration.contact.requester
+    return (*_policy_key(record), declaration.batch, requester.email if requester else "")
 
 
 def _policy_key(record: CertificateRecord) -> ObjectKey:

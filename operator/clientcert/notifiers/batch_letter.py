@@ -1,0 +1,40 @@
+"""One letter about all host certificates that were issued together, to whoever asked for them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clientcert.notifiers.letter import Letter, Part, paragraph
+from clientcert.notifiers.message import Message
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day, minute
+
+_MOST_LINES = 500
+
+
+def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
+    """To the recipient of the first message, which is the most urgent one. Each has a letter, and a date."""
+    first = messages[0].letters[0]
+    greeting, introduction, *_ = first.parts
+    name, dates = clean(batch, LONGEST_VALUE), [message.about.not_after for message in messages]
+    begins = min(date for date in dates if date is not None)
+    these = count(len(messages), "host certificate")
+    lines = [paragraph(_line(message)) for message in messages[:_MOST_LINES]]
+    if len(messages) > _MOST_LINES:
+        lines.append(paragraph(f"… and {len(messages) - _MOST_LINES} more"))
+    ask: list[Part] = [
+        paragraph(f"These are the {these} of batch {name}; the first of them ends on {minute(begins)}:"),
+        *lines,
+        paragraph(
+            "A host certificate is not renewed here. Please request new ones in the way that these were requested, and"
+            " put each into its place before the old one ends. This is the only letter about this batch."
+        ),
+    ]
+    return replace(
+        first,
+        subject=f"Action needed: {these} of batch {name} end from {day(begins)} on",
+        parts=(greeting, introduction, *ask, *first.parts[-3:]),
+    )
+
+
+def _line(message: Message) -> str:
+    facts = dict(message.facts)
+    return f"{facts['Consumer']} in {facts['Environment']}: {facts['Expires']}, serial number {facts['Serial number']}"
