@@ -182,6 +182,21 @@ class TestTheTable:
         line = squeezed(terminal.does("forecast").splitlines()[1])
         assert line.split("  ") == ["now", "nhs", OWN, "renewed", IF_SET]
 
+    def test_host_certificates_of_one_batch(self, team: Team, terminal: Terminal) -> None:
+        """Have one letter, to whoever asked for them, when the first of them is due; the pager tells of each."""
+        self.policy(team)
+        asked = {"profile": "Host", "contact": {"requester": {"email": "ops@nhs.example"}}}
+        self.read(team, "one", days=31.5, batch="2026-spring", **asked)
+        self.read(team, "two", days=33.5, batch="2026-spring", **asked)
+        self.read(team, "alone", days=32.5, **asked)
+        lines = [squeezed(line).split("  ") for line in terminal.does("forecast", "--days", "5").splitlines()]
+        days = {number: f"{team.began + number * DAY:%Y-%m-%d %H:%M} UTC" for number in (1.5, 2.5)}
+        assert [line for line in lines if line[2] == "consumer"] == [
+            [days[1.5], "one", "consumer", "30", "requester, for the whole batch"],
+            [days[2.5], "alone", "consumer", "30", "requester"],
+        ]
+        assert {line[1] for line in lines if line[2] == "pager"} == {"one", "two", "alone"}
+
     def test_nothing(self, team: Team, terminal: Terminal) -> None:
         """0 where there is nothing to send, and 3 where there is nothing to tell of."""
         assert terminal.fails("forecast") == (3, "Error: there is no ClientCertificate")

@@ -1,8 +1,8 @@
 """`clientcert forecast`: what will be sent to whom and when, if nothing is renewed. It sends nothing."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,16 @@ class Line:
         notification = self.upcoming.notification
         return self.upcoming.when, self.key, notification.channel.name, notification.kind is MessageKind.ALERT
 
+    @property
+    def batch(self) -> Hashable:
+        """Equal for all that one letter to a requester tells of; None for what has a message of its own."""
+        declaration, channel = self.declaration, self.upcoming.notification.channel
+        if not (channel.to_consumer and declaration.profile == "Host" and declaration.batch):
+            return None
+        requester = declaration.contact.requester
+        address = requester.email if requester else ""
+        return self.key.namespace, declaration.policy, channel.name, declaration.batch, address
+
 
 @dataclass
 class Forecast:
@@ -76,7 +86,16 @@ class Forecast:
                 channel = each.notification.channel
                 directory = self._directory(key.namespace, policy) if channel.to_consumer else {}
                 to = addressee(channel, known.declaration, policy.contacts, directory)
-                self.lines.append(Line(key, known.declaration, each, to))
+                line = Line(key, known.declaration, each, to)
+                self.lines.append(line if line.batch is None else replace(line, to=f"{to}, for the whole batch"))
+
+    def in_order(self) -> Iterator[Line]:
+        """All lines by time; of a batch of host certificates the first alone, whose letter tells of all of them."""
+        seen: set[Hashable] = set()
+        for line in sorted(self.lines, key=lambda line: line.order):
+            if line.batch is None or line.batch not in seen:
+                seen.add(line.batch)
+                yield line
 
     def _is_sent(self, key: ObjectKey, known: Known, policy: AlertPolicy, each: Upcoming) -> bool:
         """Whether anybody is told: a letter is only written of what the consumer can do something about."""
@@ -166,7 +185,6 @@ def forecast(
     result = Forecast(cluster, now, now + days * DAY, events, policies)
     for each in found:
         result.add(each)
-    result.lines.sort(key=lambda line: line.order)
     if output == "json":
         _print_json(result)
     else:
@@ -182,7 +200,7 @@ def _known(found: Object) -> Known:
 
 
 def _print_json(found: Forecast) -> None:
-    for line in found.lines:
+    for line in found.in_order():
         notification = line.upcoming.notification
         document: dict[str, Any] = {
             "time": timestamp(line.upcoming.when),
@@ -216,7 +234,7 @@ def _print_table(found: Forecast, *, all_namespaces: bool, days: int) -> None:
 
 
 def _rows(found: Forecast) -> Iterator[tuple[str, ...]]:
-    for line in found.lines:
+    for line in found.in_order():
         notification = line.upcoming.notification
         yield (
             "now" if line.upcoming.when == found.now else to_the_minute(line.upcoming.when),
