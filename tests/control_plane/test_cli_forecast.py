@@ -1,6 +1,8 @@
 """`clientcert forecast` says what the operator then does: one looks ahead, and the other lives through the days."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +11,12 @@ from typing import Any
 import pytest
 
 from tests.control_plane.diary import Diary
+from tests.control_plane.operators import Operator, Operators
 from tests.control_plane.team import DAY, Team
 from tests.control_plane.test_cli import Terminal
+from tests.control_plane.test_contacts import LOGIN, settings
 from tests.scenarios import API_VERSION, certificate_policy, client_certificate, secret, slack_channel
+from tools.mail_server import LoopbackMailServer
 
 OWN = "operator/slack"
 DAYS = (1, 2, 3)
@@ -25,8 +30,20 @@ CHANNEL_OF = {
     "far": OWN,
     "no-policy": OWN,
     "host": OWN,
+    "letter": "consumer",
 }
 """The certificates, and the channel that people read of each."""
+
+
+@dataclass(frozen=True)
+class WithMail:
+    """Operators that have a mail server, besides all else."""
+
+    operators: Operators
+    settings: Mapping[str, str]
+
+    def running(self, namespace: str = "", *, later: timedelta = timedelta(0)) -> AbstractContextManager[Operator]:
+        return self.operators.running(namespace, later=later, settings=self.settings)
 
 
 @dataclass
@@ -56,8 +73,15 @@ def terminal(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Te
 
 
 @pytest.fixture(scope="module")
-def lived(diary: Diary, terminal: Terminal) -> Lived:
-    team = diary.team
+def mail() -> Iterator[LoopbackMailServer]:
+    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lived(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, terminal: Terminal) -> Lived:
+    team = lasting_team
+    diary = Diary(team, WithMail(operators, settings(mail, terminal.directory)))  # type: ignore[arg-type]
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy("second-days", slack_channel("team", "#team", "slack"), repeat={"everyDays": 2}),
@@ -71,17 +95,23 @@ def lived(diary: Diary, terminal: Terminal) -> Lived:
     team.hand_out("far", days=100)
     team.hand_out("no-policy", days=10.5, policyRef={"name": "nowhere"})
     team.hand_out("host", days=32.5, profile="Host")
+    consumer = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}, "repeat": {"everyDays": 2}}
+    team.apply(certificate_policy("letter", consumer))
+    team.hand_out("letter", days=10.5, policyRef={"name": "letter"})
     diary.spend(0)
     ran = terminal.clientcert("forecast", "--days", "4", "-o", "json")
     assert ran.returncode == 0
     found = Lived(team, [json.loads(line) for line in ran.stdout.splitlines()], ran.stderr)
     found.ends[0] = datetime.now(UTC)
+    letters = {}
     for day in DAYS:
-        found.ends[day] = datetime.now(UTC) + timedelta(days=day)
+        found.ends[day], before = datetime.now(UTC) + timedelta(days=day), len(mail.mails)
         diary.spend(day)
+        letters[day] = len(mail.mails) - before
         for name, channel in CHANNEL_OF.items():
             found.stages[name, day] = team.channel(name, channel).get("stage")
     found.told = {name: {day: len(said) for day, said in diary.told(name).items()} for name in CHANNEL_OF}
+    found.told["letter"] = letters
     return found
 
 
@@ -102,6 +132,7 @@ def test_it_foresees_something(lived: Lived) -> None:
     assert [lived.expected("expired", day) for day in DAYS] == [[-4], [-5], [-6]]
     assert [lived.expected("silenced", day) for day in DAYS] == [[], [9], [8]]
     assert [len(lived.expected("missing", day)) for day in DAYS] == [1, 1, 1]
+    assert [lived.expected("letter", day) for day in DAYS] == [[10], [], [8]]
     assert [lived.expected("host", day) for day in DAYS] == [[], [], [30]]
     assert [line["certificate"] for line in lived.foreseen if line["certificate"] == "far"] == []
 
@@ -121,7 +152,7 @@ def test_what_it_says_of_one(lived: Lived) -> None:
         "stage": 10,
         "to": "#team",
     }
-    assert {line["to"] for line in lived.foreseen} == {"#team", IF_SET}
+    assert {line["to"] for line in lived.foreseen} == {"#team", IF_SET, "technical contact"}
     assert "nhs.example" not in json.dumps(lived.foreseen) + lived.remarks
 
 
