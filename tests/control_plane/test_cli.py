@@ -24,23 +24,29 @@ class Terminal:
     directory: Path
     token: str = ""
 
-    def clientcert(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run([sys.executable, "-m", "clientcert", *arguments])
-
-    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """With nothing in its environment but what a verb needs."""
+    def __post_init__(self) -> None:
         control_plane = self.team.control_plane
-        kubeconfig = write_kubeconfig(
-            self.directory / "kubeconfig",
+        write_kubeconfig(
+            self._kubeconfig,
             url=control_plane.url,
             ca_path=control_plane.ca_path,
             user="somebody",
             token=self.token or control_plane.admin_token,
             namespace=self.team.namespace,
         )
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.directory / "kubeconfig"
+
+    def clientcert(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run([sys.executable, "-m", "clientcert", *arguments])
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """With nothing in its environment but what a verb needs."""
         return subprocess.run(
             command,
-            env={"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(kubeconfig)},
+            env={"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self._kubeconfig)},
             cwd=self.directory,
             capture_output=True,
             text=True,

@@ -1,5 +1,6 @@
 """`clientcert contact`: where an answer is recorded, what becomes of a list, and who is written to then."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ class TestSet:
         assert client_list(team)["other"] == "["
         found, _ = parse_directory(client_list(team))
         assert found == {"NHS England": DirectoryEntry(Person("", "jo@nhs.example"), Person("", "sam@nhs.example"))}
+
+    def test_several_people_at_once(self, team: Team, terminal: Terminal) -> None:
+        """Nobody's answer is lost, whoever was quicker; and the list is made but once."""
+        names = ["nhs", "acme", "weather"]
+        team.apply(LISTED, *(client_certificate(name, **BY_THE_LIST) for name in names))
+        with ThreadPoolExecutor(len(names)) as people:
+            calls = [("contact", "set", name, "--technical", f"{name}@nhs.example") for name in names]
+            assert all("Recorded" in said for said in people.map(lambda call: terminal.does(*call), calls))
+        assert entries(team) == {name: DirectoryEntry(Person("", f"{name}@nhs.example")) for name in names}
 
     def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
         """Somebody must look at it: it may hold what is written nowhere else."""

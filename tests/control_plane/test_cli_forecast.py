@@ -238,6 +238,11 @@ class TestTheTable:
             "Error: there is no ClientCertificate of CertificatePolicy p",
         )
 
+    def test_more_than_the_api_server_lists_at_once(self, team: Team, terminal: Terminal) -> None:
+        """All pages are read."""
+        team.apply(*(client_certificate(f"c{number}") for number in range(501)))
+        assert terminal.does("forecast").count("the operator has not read it yet") == 501
+
     def test_what_the_operator_has_not_read(self, team: Team, terminal: Terminal) -> None:
         """Cannot be foreseen, and is named."""
         team.apply(client_certificate("nhs"))
