@@ -1,0 +1,29 @@
+"""Runs a receiver of HTTP calls beside a test that waits for it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tests.adapters.web_receiver import WebReceiver
+
+Receiver = TypeVar("Receiver", bound=WebReceiver)
+_START_SECONDS = 10.0
+
+
+@contextmanager
+def listening(receiver: Receiver) -> Iterator[Receiver]:
+    """In a thread of its own, until the `with` block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="receiver", daemon=True)
+    thread.start()
+    running = receiver.running()
+    try:
+        asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(_START_SECONDS)
+        yield receiver
+    finally:
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(_START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_START_SECONDS)
+        loop.close()
