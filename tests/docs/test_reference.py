@@ -84,6 +84,12 @@ def test_every_status_field_is_there() -> None:
     assert set(first_column(section(PAGE, "## Status fields"))) == paths
 
 
+def test_every_status_field_of_a_policy_is_there() -> None:
+    status = crd("certificatepolicies")["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    paths = {f"digests[].{path}" for path in _paths(status["digests"]["items"])}
+    assert set(first_column(section(PAGE, "## Status of a policy"))) == paths
+
+
 def _paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, inner in schema.get("properties", {}).items():
         yield prefix + name

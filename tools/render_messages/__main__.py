@@ -1,0 +1,6 @@
+"""`python -m tools.render_messages`: writes docs/messages.md, every message as whoever gets it reads it."""
+
+from tools.render_messages.examples import REPOSITORY
+from tools.render_messages.page import page
+
+(REPOSITORY / "docs/messages.md").write_text(page(), encoding="utf-8")

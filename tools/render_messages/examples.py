@@ -1,0 +1,173 @@
+"""The facts of all examples: one certificate in every way that it can stand, and a clock that stands still."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clientcert.api.client_certificate import parse_declaration
+from clientcert.api.policy import parse_policy
+from clientcert.cli.addressee import recipients
+from clientcert.errors import Reason
+from clientcert.lifecycle.alerts import due_notifications
+from clientcert.lifecycle.assessment import Observation, assess, unread
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.declaration import Declaration, ObjectKey
+from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded
+from clientcert.notifiers.digest import Digest, compose_digest
+from clientcert.notifiers.message import Message, compose
+from clientcert.pki import Certificate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+LEFT = 13 * DAY + 5 * HOUR
+"""Of the certificate that most examples are about."""
+EXPIRED_LEFT = -3 * DAY - 2 * HOUR
+UID = "0b5a3f3e-7c1d-4a52-9f0e-3d1f6a2b4c5d"
+MANY = 500
+NHS: Mapping[str, Any] = {
+    "consumer": "nhs",
+    "environment": "prod",
+    "owner": "integration-team",
+    "identity": {"commonName": "nhs"},
+    "source": {"type": "Secret", "secret": {"name": "nhs-client-cert", "key": "tls.crt"}},
+    "contact": {
+        "technical": {"name": "Jo Bloggs", "email": "jo@nhs.example"},
+        "business": {"name": "Sam Patel", "email": "sam@nhs.example"},
+    },
+}
+MEMBER = Recipient(Role.SLACK, "U012AB3CD")
+GONE = "Secret integration-api/nhs-client-cert does not exist: create it, or correct the reference"
+
+
+def certificate(left: timedelta, serial_number: int = 0x678A8251D7ECACAD80896622728AD433A7C047DB) -> Certificate:
+    """Issued a year before it ends."""
+    return Certificate(
+        not_before=min(NOW, NOW + left) - 352 * DAY,
+        not_after=NOW + left,
+        fingerprint_sha256=hashlib.sha256(f"{serial_number} {left}".encode()).hexdigest(),
+        serial_number=serial_number,
+        subject_dn="CN=nhs",
+        issuer_dn="CN=Client CA,O=Example,C=GB",
+        subject_common_name="nhs",
+        issuer_common_name="Client CA",
+        key_algorithm="RSA 3072",
+        container_format="PEM",
+    )
+
+
+RENEWED = certificate(365 * DAY, 0x2AEB3FC310A48025182DFC3B9F6A40D69E90ED04)
+
+
+def policy_of(example: str, **alerts: object) -> AlertPolicy:
+    """The CertificatePolicy of a file in deploy/examples, with some of its spec.alerts changed."""
+    manifests = yaml.safe_load_all((REPOSITORY / "deploy/examples" / example).read_text())
+    spec = next(each["spec"] for each in manifests if each["kind"] == "CertificatePolicy")
+    return parse_policy({**spec, "alerts": {**spec["alerts"], **alerts}}, None)
+
+
+WITH_CONTACTS = policy_of("policy-with-contacts.yaml")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One certificate as it stands, and what is said about it."""
+
+    seen: Observation
+    before: Certificate | None = None
+    """What the status remembers, and each channel was told of; None: nothing was ever read."""
+    spec: Mapping[str, Any] | None = None
+    """What of the ClientCertificate is otherwise than above."""
+    policy: AlertPolicy = WITH_CONTACTS
+    closes: bool = False
+    """Whether each channel has told of the one before."""
+
+    @property
+    def declaration(self) -> Declaration:
+        """As it is read from a manifest."""
+        return parse_declaration({**NHS, **(self.spec or {})})
+
+    def channel(self, name: str) -> Channel:
+        """One of the policy's."""
+        return next(channel for channel in self.policy.channels if channel.name == name)
+
+    def message(self, name: str = "team", told: tuple[Recipient, ...] | None = None) -> Message:
+        """What the channel of this name is sent; `told` are the contacts, if not those that were declared."""
+        channel, declaration = self.channel(name), self.declaration
+        key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
+        before = AcceptedCertificate.of(self.before) if self.before else None
+        fingerprint = before.fingerprint_sha256 if before else ""
+        last = ChannelRecord(name, fingerprint, 14, NOW - DAY, thread_ref="C012AB3CD:1795251600.000100")
+        known = Recorded(accepted=before, channels=(last,) if self.closes else ())
+        found = assess(declaration, self.seen, known, NOW - 100 * DAY, self.policy.start_days_before, NOW)
+        [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
+        if told is None:
+            told = recipients(channel, declaration, self.policy.contacts, {})
+        return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told)
+
+
+def about(left: timedelta, **changes: Any) -> Example:
+    """A certificate that is where it should be."""
+    seen = certificate(left)
+    return Example(Observation(certificate=seen), before=seen, **changes)
+
+
+def replaced(**changes: Any) -> Example:
+    """One that was alerted about, and whose renewed one is there."""
+    return Example(Observation(certificate=RENEWED), before=certificate(LEFT), closes=True, **changes)
+
+
+ALERT, EXPIRED, CLOSED = about(LEFT), about(EXPIRED_LEFT), replaced()
+NEAR_AND_GONE = replace(ALERT, seen=unread(Reason.SOURCE_NOT_FOUND, GONE))
+WAYS = {
+    "Some days before": ALERT,
+    "On the last day": about(20 * HOUR),
+    "After it has expired": EXPIRED,
+    "In a sentence of the policy's own": about(
+        LEFT, policy=policy_of("policy-with-contacts.yaml", message="{name}: {duration} days left, {owner} sees to it")
+    ),
+    "The date is near, and the source is gone": NEAR_AND_GONE,
+    "The date is near, and the renewed one is not valid yet": replace(
+        ALERT, seen=Observation(certificate=replace(RENEWED, not_before=NOW + 2 * DAY))
+    ),
+    "The date is far, and the source is gone": replace(
+        NEAR_AND_GONE, before=certificate(200 * DAY), seen=unread(Reason.SOURCE_NOT_FOUND, GONE)
+    ),
+    "The date is far, and what is there cannot be read": replace(
+        NEAR_AND_GONE,
+        before=certificate(200 * DAY),
+        seen=unread(Reason.NOT_A_CERTIFICATE, "this is a certificate request (CSR): put the signed certificate there"),
+    ),
+    "The date is far, and somebody else's certificate is there": replace(
+        NEAR_AND_GONE,
+        before=certificate(200 * DAY),
+        seen=Observation(certificate=replace(RENEWED, subject_common_name="nhs-test")),
+    ),
+    "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
+    "Nobody is known": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),
+    "It was replaced": CLOSED,
+    "It was replaced by one that ends sooner": replace(CLOSED, before=certificate(400 * DAY)),
+    "It could be read at last": replace(CLOSED, before=None),
+}
+BUSINESS_ONLY = {"contact": {"business": NHS["contact"]["business"]}}
+COLLEAGUE = {"consumer": "jo.bloggs", "environment": "dev", "contact": {"slack": {"memberID": MEMBER.address}}}
+HOST = {
+    "consumer": "gateway-1.example",
+    "profile": "Host",
+    "batch": "2026-spring",
+    "contact": {"requester": {"name": "Lee Wong", "email": "lee@hosting.example"}},
+}
+
+
+def digest() -> Digest:
+    """Of many that are due on one morning."""
+    messages = [
+        about(LEFT + number * HOUR / 2, spec={"environment": f"site-{number:03}"}).message() for number in range(MANY)
+    ]
+    return compose_digest(messages)
