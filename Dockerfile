@@ -1,12 +1,14 @@
 # The operator's image. Everything comes from the locks with hashes, and what it was built with stays behind.
 #   docker build -t clientcert-operator:0.1.0 .
+#   docker build -t clientcert-operator:0.1.0-apprise --build-arg LOCK=apprise.lock .    # with channels of type Apprise
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ARG LOCK=run.lock
 WORKDIR /src
 
 COPY requirements/ requirements/
 RUN python -m venv /opt/clientcert \
-    && /opt/clientcert/bin/python -m pip install --require-hashes --requirement requirements/run.lock \
+    && /opt/clientcert/bin/python -m pip install --require-hashes --requirement "requirements/$LOCK" \
     # The package is built by setuptools, whose hashes are in the lock of the tools.
     && awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements/dev.lock > /tmp/build.lock \
     && python -m pip install --require-hashes --requirement /tmp/build.lock

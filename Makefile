@@ -51,6 +51,8 @@ lock:
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade --extra dev -c requirements/run.lock -o requirements/dev.lock pyproject.toml
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade --extra apprise -c requirements/run.lock -o requirements/apprise.lock pyproject.toml
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade -c requirements/run.lock -o requirements/fuzz.lock requirements/fuzz.in
 
 clean:

@@ -94,7 +94,8 @@ class Contacts:
             if error.reason not in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
                 raise
         else:
-            directory, problems = parse_directory(answer.get("data") or {})
+            # A list of thousands takes a second: in a thread the loop goes on meanwhile.
+            directory, problems = await asyncio.to_thread(parse_directory, answer.get("data") or {})
             for problem in problems:
                 logger.warning("Client list %s: %s", key, problem)
         known = self._directories[key] = _Known(directory, asyncio.get_running_loop().time() + DIRECTORY_SECONDS)
