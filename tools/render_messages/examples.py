@@ -19,6 +19,7 @@ from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded
+from clientcert.notifiers.batch_letter import batch_letter
 from clientcert.notifiers.digest import Digest, compose_digest
 from clientcert.notifiers.message import Message, compose
 from clientcert.pki import Certificate
@@ -31,6 +32,8 @@ LEFT = 13 * DAY + 5 * HOUR
 EXPIRED_LEFT = -3 * DAY - 2 * HOUR
 UID = "0b5a3f3e-7c1d-4a52-9f0e-3d1f6a2b4c5d"
 MANY = 500
+BATCH = "2026-spring"
+SERIAL_NUMBER = 0x678A8251D7ECACAD80896622728AD433A7C047DB
 NHS: Mapping[str, Any] = {
     "consumer": "nhs",
     "environment": "prod",
@@ -46,7 +49,7 @@ MEMBER = Recipient(Role.SLACK, "U012AB3CD")
 GONE = "Secret integration-api/nhs-client-cert does not exist: create it, or correct the reference"
 
 
-def certificate(left: timedelta, serial_number: int = 0x678A8251D7ECACAD80896622728AD433A7C047DB) -> Certificate:
+def certificate(left: timedelta, serial_number: int = SERIAL_NUMBER) -> Certificate:
     """Issued a year before it ends."""
     return Certificate(
         not_before=min(NOW, NOW + left) - 352 * DAY,
@@ -112,9 +115,9 @@ class Example:
         return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told)
 
 
-def about(left: timedelta, **changes: Any) -> Example:
-    """A certificate that is where it should be."""
-    seen = certificate(left)
+def about(left: timedelta, number: int = 0, **changes: Any) -> Example:
+    """A certificate that is where it should be; another one for each number."""
+    seen = certificate(left, SERIAL_NUMBER + number)
     return Example(Observation(certificate=seen), before=seen, **changes)
 
 
@@ -125,6 +128,13 @@ def replaced(**changes: Any) -> Example:
 
 ALERT, EXPIRED, CLOSED = about(LEFT), about(EXPIRED_LEFT), replaced()
 NEAR_AND_GONE = replace(ALERT, seen=unread(Reason.SOURCE_NOT_FOUND, GONE))
+BUSINESS_ONLY = {"contact": {"business": NHS["contact"]["business"]}}
+COLLEAGUE = {"consumer": "jo.bloggs", "environment": "dev", "contact": {"slack": {"memberID": MEMBER.address}}}
+HOST = {
+    "consumer": "gateway-1.example",
+    "profile": "Host",
+    "contact": {"requester": {"name": "Lee Wong", "email": "lee@hosting.example"}},
+}
 WAYS = {
     "Some days before": ALERT,
     "On the last day": about(20 * HOUR),
@@ -151,23 +161,30 @@ WAYS = {
     ),
     "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
     "Nobody is known": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),
+    "It is a server's certificate": about(LEFT, spec=HOST),
     "It was replaced": CLOSED,
     "It was replaced by one that ends sooner": replace(CLOSED, before=certificate(400 * DAY)),
     "It could be read at last": replace(CLOSED, before=None),
-}
-BUSINESS_ONLY = {"contact": {"business": NHS["contact"]["business"]}}
-COLLEAGUE = {"consumer": "jo.bloggs", "environment": "dev", "contact": {"slack": {"memberID": MEMBER.address}}}
-HOST = {
-    "consumer": "gateway-1.example",
-    "profile": "Host",
-    "batch": "2026-spring",
-    "contact": {"requester": {"name": "Lee Wong", "email": "lee@hosting.example"}},
 }
 
 
 def digest() -> Digest:
     """Of many that are due on one morning."""
     messages = [
-        about(LEFT + number * HOUR / 2, spec={"environment": f"site-{number:03}"}).message() for number in range(MANY)
+        about(LEFT + number * HOUR / 2, number, spec={"environment": f"site-{number:03}"}).message()
+        for number in range(MANY)
     ]
     return compose_digest(messages)
+
+
+def batch() -> Message:
+    """The letter about host certificates that were issued together, in the place of one about the first of them."""
+    hosts = [
+        about(
+            LEFT + number * 26 * HOUR,
+            number,
+            spec={**HOST, "batch": BATCH, "consumer": f"gateway-{number + 1}.example"},
+        ).message("consumer")
+        for number in range(3)
+    ]
+    return replace(hosts[0], letters=(batch_letter(BATCH, hosts),))

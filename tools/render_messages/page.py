@@ -29,6 +29,7 @@ from tools.render_messages.examples import (
     WAYS,
     Example,
     about,
+    batch,
     digest,
     policy_of,
     replaced,
@@ -204,6 +205,8 @@ def _mails() -> Iterator[str]:
     yield as_mail(ALERT.message("consumer/business"))
     yield "### To the requester of a host certificate\n"
     yield as_mail(about(LEFT, spec=HOST).message("consumer"))
+    yield "### To the requester of a batch of host certificates\n"
+    yield as_mail(batch())
     yield OWN_WORDS
     yield as_mail(about(LEFT, policy=policy_of("policy-with-own-letter.yaml")).message("consumer"))
     yield "### The closing letter\n"
