@@ -3,18 +3,21 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.control_plane.buckets import Backup, running_proxy
 from tests.control_plane.operators import OWN_CHANNEL
 from tests.control_plane.team import Team
+from tests.faults.arrivals import Hook, called, mail_settings, mailed
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import CHANNELS, World, seen_through
 from tests.faults.table import Table
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, S3Server
 from tools.control_plane.s3_client import S3Client
+from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
 REFUSED = ("revoked", "unknown", "forbidden", "missing", "gone")
@@ -73,6 +76,23 @@ def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
     with running_proxy(server) as proxy:
         yield Backup(world.team, server, client, proxy)
         world.close()  # whoever polls the bucket ends before it does
+
+
+@pytest.fixture
+def mail(world: World, tmp_path: Path) -> Iterator[LoopbackMailServer]:
+    """The operator's mail server; what it takes is counted."""
+    with mailed(world.arrivals.append) as server:
+        world.settings |= mail_settings(server, tmp_path)
+        yield server
+        world.close()  # who sends ends before who takes it
+
+
+@pytest.fixture
+def hook(world: World) -> Iterator[Hook]:
+    """Where webhooks lead to; what it takes is counted."""
+    with called(world.arrivals.append) as hook:
+        yield hook
+        world.close()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@
         world.fault_ends()                               # from here the time to recover is measured
         world.all_is_told(within=10)                     # nothing lost, nothing repeated, and status says so
 
-The operator is a process, under its own ServiceAccount, and goes through proxies to API server and Slack.
+The operator is a process, under its own ServiceAccount, and goes through proxies to API server and Slack. The fixtures
+`mail` and `hook` add a mail server and a webhook; what comes there is counted like what comes to Slack.
 """
 
 import time
@@ -26,12 +27,12 @@ from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
 from tests.faults.proxy import FaultyProxy
-from tests.faults.tally import CLOSING, DAY, Key, Tally, serial_told, stage_at, stage_told
-from tests.scenarios import certificate_policy, secret, slack_channel
+from tests.faults.tally import CLOSING, DAY, Arrival, Key, Tally, in_slack, stage_at, stage_told
+from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
 from tools.control_plane import ControlPlane, OperatorProcess
 from tools.control_plane.operator_process import SERVICE_ACCOUNT
-from tools.slack_server import Posted, SlackServer
+from tools.slack_server import SlackServer
 
 TEAM, ON_CALL = "team", "on-call"
 CHANNELS = (TEAM, ON_CALL)
@@ -72,6 +73,10 @@ class World:
     workspace: SlackServer
     directory: Path
     tally: Tally = field(default_factory=Tally)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Of every operator that is started."""
+    arrivals: list[Arrival] = field(default_factory=list)
+    """What came elsewhere than to Slack; a mail server and a webhook add to it, where a scenario has them."""
     recovered_after: float | None = None
     """Seconds from the last `fault_ends` until all was told; None before."""
     operator: Operator = field(init=False)
@@ -81,6 +86,7 @@ class World:
     _handed: dict[str, _Handed] = field(default_factory=dict)
     _clocks: list[tuple[datetime, timedelta]] = field(default_factory=list)
     _seen: int = 0
+    _taken: int = 0
     _ended: float = field(default_factory=time.monotonic)
     _running: list[Operator] = field(default_factory=list)
 
@@ -104,7 +110,7 @@ class World:
             self.control_plane,
             directory=self.directory,
             args=arguments,
-            env=with_slack(self.workspace, f"{self.slack.url}/api/") | dict(settings or {}),
+            env=with_slack(self.workspace, f"{self.slack.url}/api/") | self.settings | dict(settings or {}),
             service_account=service_account,
             ready_timeout=PATIENCE_SECONDS if ready else None,
         )
@@ -129,13 +135,14 @@ class World:
 
     # What is declared.
 
-    def policy(self, *channels: str, **alerts: Any) -> None:
-        """The policy that everything refers to; these channels, with the team's token, instead of both."""
+    def policy(self, *channels: str | Manifest, **alerts: Any) -> None:
+        """The policy that everything refers to; these channels, in Slack with the team's token, instead of both."""
+        declared = [
+            slack_channel(each, f"#{each}", TOKEN_SECRET) if isinstance(each, str) else each
+            for each in channels or CHANNELS
+        ]
         self.team.apply(
-            secret(TOKEN_SECRET, token=self.workspace.token),
-            certificate_policy(
-                POLICY, *(slack_channel(name, f"#{name}", TOKEN_SECRET) for name in channels or CHANNELS), **alerts
-            ),
+            secret(TOKEN_SECRET, token=self.workspace.token), certificate_policy(POLICY, *declared, **alerts)
         )
 
     def hand_out(
@@ -187,7 +194,7 @@ class World:
     def neighbour(self, namespace: str) -> "World":
         """Another team in a namespace of its own, under the same operator; what it is owed is counted apart."""
         team = Team(self.team.control_plane, namespace, self.workspace, self.team.authority)
-        other = replace(self, team=team, tally=Tally(), _handed={}, _seen=0, _running=[])
+        other = replace(self, team=team, tally=Tally(), _handed={}, _seen=0, _taken=0, _running=[])
         other.policy()
         return other
 
@@ -243,12 +250,12 @@ class World:
         assert self.count().delivered.total() == before
 
     def count(self) -> Tally:
-        """Take over what has arrived in Slack since the last time."""
-        messages = tuple(self.workspace.messages)
-        for posted in messages[self._seen :]:
-            if not posted.thread_ts:
-                self._take(posted)
-        self._seen = len(messages)
+        """Take over what has arrived since the last time."""
+        messages, arrivals = tuple(self.workspace.messages), tuple(self.arrivals)
+        posted = [in_slack(each) for each in messages[self._seen :] if not each.thread_ts]
+        for arrival in (*posted, *arrivals[self._taken :]):
+            self._take(arrival)
+        self._seen, self._taken = len(messages), len(arrivals)
         return self.tally
 
     def waits_until_told(self, name: str, channel: str, times: int = 1) -> None:
@@ -256,8 +263,9 @@ class World:
         until(lambda: self.told(name, channel), lambda count: count >= times, PATIENCE_SECONDS)
 
     def told(self, name: str, channel: str) -> int:
-        """How many messages about it stand in one channel."""
-        return len(self.team.messages(name, f"#{channel}"))
+        """How many messages about it have come to one channel."""
+        elsewhere = [each for each in tuple(self.arrivals) if each.channel == channel and self._is_about(name, each)]
+        return len(self.team.messages(name, f"#{channel}")) + len(elsewhere)
 
     def close(self) -> None:
         """End what still runs, and take away what was declared."""
@@ -296,19 +304,22 @@ class World:
         same = record.get("fingerprintSHA256") == key.fingerprint
         return same and (key.stage is CLOSING or record.get("stage") == key.stage)
 
-    def _take(self, posted: Posted) -> None:
+    def _take(self, arrival: Arrival) -> None:
         for name, handed in self._handed.items():
-            if f" {self.team.consumer(name)} " in posted.text:
+            if self._is_about(name, arrival):
                 try:
-                    stage, serial = stage_told(posted.text), serial_told(posted)
+                    stage = stage_told(arrival.text)
                 except ValueError as error:
-                    self.tally.strays.append(f"{posted.channel}: {error}")
+                    self.tally.strays.append(f"{arrival.channel}: {error}")
                     continue
-                issued = next((each for each in handed.issued if each.serial_number_hex == serial), None)
-                if issued is None or not self._was_due(issued, stage, posted.time):
-                    self.tally.strays.append(f"{posted.channel}: {posted.text}")
+                issued = next((each for each in handed.issued if each.serial_number_hex == arrival.serial), None)
+                if issued is None or not self._was_due(issued, stage, arrival.time):
+                    self.tally.strays.append(f"{arrival.channel}: {arrival.text}")
                 else:
-                    self.tally.delivered[self._key(handed, issued, stage, posted.channel.removeprefix("#"))] += 1
+                    self.tally.delivered[self._key(handed, issued, stage, arrival.channel)] += 1
+
+    def _is_about(self, name: str, arrival: Arrival) -> bool:
+        return f" {self.team.consumer(name)} " in arrival.text
 
     def _was_due(self, issued: Issued, stage: int | None, moment: datetime) -> bool:
         later = next((later for since, later in reversed(self._clocks) if since <= moment), timedelta(0))

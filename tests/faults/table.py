@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-NO_SCENARIO = {12: "no e-mail in this version"}
+NO_SCENARIO: dict[int, str] = {}
 """Rows that speak of what this version does not do."""
 ROWS = range(1, 30)
 _HEADER = ("what was done", ("dup.", "lost", "recovery", ""))

@@ -15,9 +15,10 @@ from tools.slack_server import Posted
 
 DAY = timedelta(days=1)
 _SERIAL = re.compile(r"^Serial number[\n:] ?([0-9a-f]+)", re.MULTILINE)
-_EXPIRING = re.compile(r"will expire within the next (\d+) days$")
-_EXPIRED = re.compile(r"expired on [0-9-]+, (?:(\d+) days? ago|less than a day ago)")
-_CLOSING = re.compile(r"(?:was replaced by|can be read now:) serial number ([0-9a-f]+),")
+_SERIAL_IN_A_SENTENCE = re.compile(r"serial number (?:is )?([0-9a-f]+)")
+_EXPIRING = re.compile(r"(?:will|is due to) expire within the next (?:(\d+) days|24 hours)(?:$|, on )")
+_EXPIRED = re.compile(r"expired on [0-9-]+(?: [0-9:]+ UTC)?, (?:(\d+) days? ago|less than a day ago)")
+_CLOSING = re.compile(r"(?:was replaced by|can be read now:|is in place:) serial number ([0-9a-f]+),")
 CLOSING = None
 """The stage of a closing message."""
 
@@ -32,6 +33,18 @@ class Key(NamedTuple):
     channel: str
 
 
+class Arrival(NamedTuple):
+    """One message, as it came."""
+
+    time: datetime
+    channel: str
+    """Its name in the policy."""
+    text: str
+    """It names the consumer, and says which stage it is."""
+    serial: str
+    """Of the certificate that it is about, as status has it; empty if it does not say."""
+
+
 def stage_at(not_after: datetime, now: datetime) -> int:
     """The latest stage of a daily schedule: 0 in the last 24 hours, -1 in the first after notAfter."""
     days = -((now - not_after) // DAY)
@@ -41,7 +54,7 @@ def stage_at(not_after: datetime, now: datetime) -> int:
 def stage_told(text: str) -> int | None:
     """The stage that a sentence speaks of; raises ValueError for a sentence that nobody knows."""
     if found := _EXPIRING.search(text):
-        return 0 if found[1] == "1" else int(found[1])
+        return 0 if found[1] in {None, "1"} else int(found[1])
     if found := _EXPIRED.search(text):
         return -int(found[1] or 0) - 1
     if _CLOSING.search(text):
@@ -49,10 +62,16 @@ def stage_told(text: str) -> int | None:
     raise ValueError(f"neither alert nor closing message: {text}")
 
 
-def serial_told(posted: Posted) -> str:
-    """The serial number of the certificate that a message is about, as status has it."""
+def in_slack(posted: Posted) -> Arrival:
+    """A message of a Slack channel that has the name of the policy's, with `#`."""
     closing = _CLOSING.search(posted.text)
     found = closing or next(filter(None, map(_SERIAL.search, posted.texts())), None)
+    return Arrival(posted.time, posted.channel.removeprefix("#"), posted.text, found[1] if found else "")
+
+
+def serial_in(text: str) -> str:
+    """The serial number in the sentences of a letter; empty if there is none."""
+    found = _SERIAL_IN_A_SENTENCE.search(text)
     return found[1] if found else ""
 
 

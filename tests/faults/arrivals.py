@@ -1,0 +1,89 @@
+"""What has come to others than Slack: the operator's mail server, and whoever a webhook calls."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.adapters.web_receiver import WebReceiver
+from tests.faults.listening import listening
+from tests.faults.proxy import FaultyProxy
+from tests.faults.tally import Arrival, serial_in
+from tools.control_plane.process import free_port
+from tools.mail_server import LoopbackMailServer, Received
+
+CONSUMER = "consumer"
+"""The channel of a policy by which the consumer's contact gets mails."""
+LOGIN = ("operator", "canary-3b8e-password")
+_SENDER = "Integration team <certificates@integration.example>"
+
+
+@contextmanager
+def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
+    """A mail server that wants TLS and a login, and is always found at the same port."""
+    with LoopbackMailServer(
+        tls="starttls", login=LOGIN, port=free_port(), on_mail=lambda mail: note(_by_mail(mail))
+    ) as server:
+        yield server
+
+
+def mail_settings(server: LoopbackMailServer, folder: Path) -> dict[str, str]:
+    """Those of an operator that may send through it."""
+    authority = folder / "mail.pem"
+    authority.write_text(server.authority_pem)
+    return {
+        "CLIENTCERT_SMTP_HOST": server.host,
+        "CLIENTCERT_SMTP_PORT": str(server.port),
+        "CLIENTCERT_SMTP_USERNAME": LOGIN[0],
+        "CLIENTCERT_SMTP_PASSWORD": LOGIN[1],
+        "CLIENTCERT_SMTP_FROM": _SENDER,
+        "SSL_CERT_FILE": str(authority),
+    }
+
+
+@contextmanager
+def away(server: LoopbackMailServer) -> Iterator[None]:
+    """Nobody listens at its port, until the `with` block ends."""
+    server.__exit__(None, None, None)
+    try:
+        yield
+    finally:
+        server.__enter__()
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A receiver that takes every call which `proxy` hands on to it."""
+
+    receiver: WebReceiver
+    proxy: FaultyProxy
+
+    def url(self, name: str) -> str:
+        return f"{self.proxy.url}/{name}"
+
+    def calls(self, name: str) -> list[tuple[float, int]]:
+        """When that one was called, in seconds, and with which status it answered; 0: not at all."""
+        return [(each.time, each.status) for each in tuple(self.proxy.passages) if each.path.startswith(f"/{name}")]
+
+
+@contextmanager
+def called(note: Callable[[Arrival], object]) -> Iterator[Hook]:
+    """A receiver with a proxy before it."""
+    receiver = WebReceiver()
+
+    async def take(_request: web.Request) -> web.StreamResponse:
+        event = receiver.calls[-1].json["data"]
+        note(Arrival(datetime.now(UTC), event["channel"], event["text"], event["serialNumber"]))
+        return web.Response(status=204)
+
+    receiver.answer = take
+    with listening(receiver), FaultyProxy(f"http://{receiver.host}").running() as proxy:
+        yield Hook(receiver, proxy)
+
+
+def _by_mail(mail: Received) -> Arrival:
+    text = " ".join(f"{mail.message['Subject']} {mail.text}".split())
+    return Arrival(datetime.now(UTC), CONSUMER, text, serial_in(text))

@@ -1,0 +1,183 @@
+"""Rows 10 to 12: the operator's mail server cannot take a mail, or will not."""
+
+from typing import Any
+
+import pytest
+
+from tests.control_plane.waiting import eventually, until
+from tests.faults.arrivals import CONSUMER, away
+from tests.faults.scenario import TEAM, World, row
+from tools.mail_server import LoopbackMailServer
+
+TOLD = (TEAM, CONSUMER)
+JO = {"name": "Jo Bloggs", "email": "jo@nhs.example"}
+SAM = {"name": "Sam Patel", "email": "sam@nhs.example"}
+BOTH = {"technical": JO, "business": SAM}
+NOBODY = "550 5.1.1 No such user here"
+QUIET_SECONDS = 3.0
+
+
+@pytest.fixture(autouse=True)
+def _policy(world: World) -> None:
+    """The team is told in Slack, the consumer by mail."""
+    use_policy(world)
+
+
+def use_policy(world: World, **alerts: Any) -> None:
+    world.policy(TEAM, {"name": CONSUMER, "type": "Email", "email": {"recipients": "Contact"}}, **alerts)
+
+
+def recipients(mail: LoopbackMailServer) -> list[str]:
+    return [each.recipient for each in tuple(mail.mails)]
+
+
+def delivered(world: World, name: str) -> tuple[str, str]:
+    return world.team.condition(name, "AlertsDelivered")
+
+
+def contact(world: World, name: str) -> tuple[str, str]:
+    return world.team.condition(name, "ContactResolved")
+
+
+@row(10, "the mail server is away, through a restart of the operator; one channel of two")
+@row(12, "the mail server is away, through a restart of the operator; one channel of two")
+def test_the_mail_server_is_away(world: World, mail: LoopbackMailServer) -> None:
+    """It is tried again, said after a few tries, stays due over the restart, and the team is told all the while."""
+    world.operator_starts()
+    with away(mail):
+        world.hand_out("nhs", days=14, channels=TOLD)
+        world.waits_until_told("nhs", TEAM)
+        eventually(lambda: delivered(world, "nhs"), ("False", "ChannelUnavailable"))
+        assert "CLIENTCERT_SMTP_HOST" in world.team.words("nhs", "AlertsDelivered")
+        world.operator_stops()
+        operator = world.operator_starts()
+        until(lambda: operator.metric("clientcert_notifications_total", channel_type="Email", outcome="retried"))
+    world.mended()
+    world.all_is_told()
+    assert recipients(mail) == ["jo@nhs.example"]
+    eventually(lambda: delivered(world, "nhs"), ("True", "Delivered"))
+
+
+@row(12, "451 to a recipient, 421 to the mail; another contact is known")
+def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) -> None:
+    """4xx passes by itself: nobody else is written to instead, and the same person gets it later, once."""
+    mail.answer("RCPT", "451 4.7.1 Greylisted, try again later")
+    world.operator_starts()
+    world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
+    until(lambda: mail.commands.count("RCPT"), lambda count: count >= 2)
+    mail.behave()
+    mail.answer("DATA", "421 4.3.2 Closing")
+    until(lambda: mail.commands.count("DATA"))
+    mail.behave()
+    world.mended()
+    world.all_is_told()
+    assert recipients(mail) == ["jo@nhs.example"]
+    assert contact(world, "nhs") == ("True", "TechnicalContact")
+
+
+@row(12, "550 to the sender, 554 to the mail; then the mail server is mended and the policy changed")
+@pytest.mark.parametrize(("command", "answer"), [("MAIL", "550 5.7.1 Not as this sender"), ("DATA", "554 5.6.0 Spam")])
+def test_the_mail_server_refuses_the_mail(world: World, mail: LoopbackMailServer, command: str, answer: str) -> None:
+    """5xx is for good: condition, Event and metric say so, nobody insists, and no other recipient is tried."""
+    mail.answer(command, answer)
+    operator = world.operator_starts()
+    world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
+    world.waits_until_told("nhs", TEAM)
+    eventually(lambda: delivered(world, "nhs"), ("False", "MessageRefused"))
+    assert "channel consumer: the mail server " in world.team.words("nhs", "AlertsDelivered")
+    eventually(lambda: "MessageRefused" in world.team.events("nhs"), expected=True)
+    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    world.passes(QUIET_SECONDS)
+    assert mail.commands.count(command) == 1
+    mail.behave()
+    world.mended()
+    use_policy(world, runbookURL="https://runbooks.example/renew")
+    world.all_is_told()
+    assert recipients(mail) == ["jo@nhs.example"]
+
+
+@row(12, "one recipient of two is refused for good, and the operator restarted")
+def test_one_recipient_is_refused(world: World, mail: LoopbackMailServer) -> None:
+    """Partial success: the next contact gets it, once; it is recorded, and so is who did not, over the restart."""
+    mail.answer("RCPT", NOBODY, address=JO["email"])
+    world.operator_starts()
+    issued = world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
+    world.all_is_told()
+    eventually(lambda: contact(world, "nhs"), ("False", "RecipientRefused"))
+    words = "the technical contact was refused by the mail server, so the business contact was written to"
+    assert world.team.words("nhs", "ContactResolved") == words
+    assert delivered(world, "nhs") == ("True", "Delivered")
+    world.operator_stops()
+    world.operator_starts().settle()
+    assert recipients(mail) == ["sam@nhs.example"]
+    assert contact(world, "nhs") == ("False", "RecipientRefused")
+    world.mended()
+    corrected = BOTH | {"technical": JO | {"email": "joanna@nhs.example"}}
+    world.declare("nhs", issued, channels=TOLD, contact=corrected)
+    eventually(lambda: contact(world, "nhs"), ("True", "TechnicalContact"))
+    world.all_is_told()
+
+
+@row(12, "the only recipient of one of two certificates is refused for good, until the address is corrected")
+def test_the_only_recipient_is_refused(world: World, mail: LoopbackMailServer) -> None:
+    """Permanent for that one certificate, and no other waits for it; a corrected address gets the mail at once."""
+    mail.answer("RCPT", NOBODY, address=JO["email"])
+    operator = world.operator_starts()
+    issued = world.hand_out("nhs", days=14, channels=TOLD, contact={"technical": JO})
+    world.hand_out("moj", days=14, channels=TOLD, contact={"technical": SAM})
+    world.waits_until_told("moj", CONSUMER)
+    world.waits_until_told("nhs", TEAM)
+    eventually(lambda: delivered(world, "nhs"), ("False", "RecipientRefused"))
+    assert "correct the e-mail address in spec.contact" in world.team.words("nhs", "AlertsDelivered")
+    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    world.mended()
+    world.declare("nhs", issued, channels=TOLD, contact={"technical": JO | {"email": "joanna@nhs.example"}})
+    world.all_is_told()
+    assert sorted(recipients(mail)) == ["joanna@nhs.example", "sam@nhs.example"]
+
+
+@row(11, "the operator's login to the mail server was revoked, until it is started with another")
+def test_the_login_was_revoked(world: World, mail: LoopbackMailServer) -> None:
+    """Said, and not tried again and again: several wrong passwords lock an account. The team is told all the while."""
+    operator = world.operator_starts(settings={"CLIENTCERT_SMTP_PASSWORD": "of last year"})
+    world.hand_out("nhs", days=14, channels=TOLD)
+    world.waits_until_told("nhs", TEAM)
+    eventually(lambda: delivered(world, "nhs"), ("False", "MailLoginRejected"))
+    assert "CLIENTCERT_SMTP_PASSWORD" in world.team.words("nhs", "AlertsDelivered")
+    eventually(lambda: "MailLoginRejected" in world.team.events("nhs"), expected=True)
+    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    world.passes(QUIET_SECONDS)
+    assert mail.commands.count("AUTH") == 1
+    world.operator_stops()
+    world.mended()
+    world.operator_starts()
+    world.all_is_told()
+
+
+@row(10, "the mail server takes a mail, and its answer is lost")
+def test_the_answer_to_a_mail_is_lost(world: World, mail: LoopbackMailServer) -> None:
+    """Nobody knows whether it was taken, so it comes again; by its Message-ID a mailbox knows it for the same mail."""
+    mail.drop("DATA")
+    operator = world.operator_starts()
+    world.hand_out("nhs", days=14, channels=TOLD)
+    until(lambda: operator.metric("clientcert_notifications_total", channel_type="Email", outcome="retried"))
+    mail.behave()
+    world.mended()
+    world.all_is_told(repeats=1)
+    first, again = tuple(mail.mails)
+    assert first.message["Message-ID"] == again.message["Message-ID"]
+
+
+@pytest.mark.slow
+@row(10, "the mail server does not answer for longer than anybody waits")
+def test_the_mail_server_does_not_answer(world: World, mail: LoopbackMailServer) -> None:
+    """The mail is given up, and sent again; the team is told meanwhile."""
+    mail.delay("RCPT", 14.0)
+    world.operator_starts()
+    world.hand_out("nhs", days=14, channels=TOLD)
+    world.waits_until_told("nhs", TEAM)
+    until(lambda: mail.commands.count("RCPT"))
+    mail.behave()
+    world.mended()
+    world.all_is_told()
+    assert recipients(mail) == ["jo@nhs.example"]
