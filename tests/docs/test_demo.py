@@ -40,7 +40,10 @@ def test_the_demo_sees_all_that_it_shows_then_is_kept_until_it_is_told_to_stop(t
             demo.send_signal(signal.SIGTERM)
     assert demo.wait(30) == 0, "".join(lines)
     output = "".join(lines)
-    assert "[9/9]" in output
+    assert "[10/10]" in output
+    assert "Subject: Action needed: certificate for nhs in prod expires on " in output
+    assert "openssl genrsa -out credential-exchange-private-key.pem 3072" in output
+    assert "Subject: Done: a renewed certificate for nhs in prod is in place" in output
     assert "\033[" not in output
     assert "PRIVATE KEY" not in output
     assert list(tmp_path.iterdir()) == []
@@ -50,7 +53,7 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     demo = start(tmp_path)
     assert demo.stdout is not None
     for line in demo.stdout:
-        if "[2/9]" in line:
+        if "[2/10]" in line:
             demo.send_signal(signal.SIGTERM)
             break
     demo.communicate(timeout=30)

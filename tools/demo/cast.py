@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tools.certificates import CertificateAuthority, Issued
 from tools.demo.authority import client_authority
+from tools.demo.mailbox import Mailed
 
 NHS, PRISON_VISITS = "nhs-prod", "prison-visits-prod"
 TEAM, ON_CALL = "#integration-api-alerts", "#on-call"
@@ -38,20 +39,30 @@ class Cast:
     tomorrow: Mapping[str, Seen]
     renewed: Mapping[str, Issued]
     """By name of the ClientCertificate."""
+    letter: Mailed
+    """To the contact of nhs, as long as the certificate is not renewed."""
+    last_letter: Mailed
 
 
 def assemble(now: datetime) -> Cast:
     """Issue all certificates."""
     authority = client_authority()
+    renewed = _lasting(authority, "nhs-production", now, 365)
     return Cast(
         secrets=_secrets(authority, now),
         objects=_objects(authority, now),
         today=_today(now),
         tomorrow=_tomorrow(now),
         renewed={
-            NHS: _lasting(authority, "nhs-production", now, 365),
+            NHS: renewed,
             PRISON_VISITS: _lasting(authority, "prison-visits", now, 365),
         },
+        letter=_letter(now + timedelta(days=22) + _A_LITTLE),
+        last_letter=Mailed(
+            "jo@nhs.example",
+            "Done: a renewed certificate for nhs in prod is in place",
+            (f"serial number {renewed.serial_number_hex}", "There is nothing more that you have to do."),
+        ),
     )
 
 
@@ -59,6 +70,23 @@ def _lasting(authority: CertificateAuthority, common_name: str, now: datetime, d
     """With so many whole days remaining (negative: expired)."""
     not_after = now + timedelta(days=days) + _A_LITTLE
     return authority.issue(common_name, min(now, not_after) - timedelta(days=30), not_after)
+
+
+def _letter(not_after: datetime) -> Mailed:
+    """Every step that the contact must take."""
+    return Mailed(
+        "jo@nhs.example",
+        f"Action needed: certificate for nhs in prod expires on {not_after:%Y-%m-%d}",
+        (
+            "Your client certificate for the prod environment of the Integration API is due to expire",
+            "within the next 23 days",
+            "openssl genrsa -out credential-exchange-private-key.pem 3072",
+            "openssl rsa -in credential-exchange-private-key.pem -pubout -out credential-exchange-public-key.pem",
+            "send us only the public key",
+            "Your API key does not change.",
+            "it goes to integration@gov.example",
+        ),
+    )
 
 
 def _secrets(authority: CertificateAuthority, now: datetime) -> dict[str, dict[str, bytes]]:

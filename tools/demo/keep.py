@@ -10,7 +10,7 @@ from tools.demo.stage import NAMESPACE, Stage
 
 
 def keep(stage: Stage) -> None:
-    """Run until Ctrl-C or SIGTERM, and show what arrives in Slack meanwhile; needs no terminal."""
+    """Run until Ctrl-C or SIGTERM, and show what arrives in Slack and by mail meanwhile; needs no terminal."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -37,6 +37,7 @@ terminal:
   kubectl explain clientcertificate.spec
 
 Slack messages appear here when they arrive, and all of them at {stage.slack.url}/
+Mails to consumers' contacts appear here, too, and are delivered to nobody.
 Mend legal-aid, whose Secret holds somebody else's certificate, and see its closing message:
 
   kubectl create secret generic legal-aid-client-cert -n {NAMESPACE} \\

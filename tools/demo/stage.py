@@ -11,7 +11,9 @@ from typing import Any
 from tools.control_plane import ControlPlane, OperatorProcess, S3Server
 from tools.control_plane.s3_client import S3Client
 from tools.demo.cast import ON_CALL, TEAM, Cast, Seen, assemble
+from tools.demo.mailbox import Mailbox, as_read
 from tools.demo.screen import Screen
+from tools.mail_server import Received
 from tools.slack_server import Posted, SlackServer, render
 
 NAMESPACE = "integration-api"
@@ -35,20 +37,22 @@ class Stage:
         self.started = datetime.now(UTC)
         self.cast: Cast = assemble(self.started)
         self.prints_messages = False
-        """Whether Slack messages are shown when they arrive."""
+        """Whether Slack messages and mails are shown when they arrive."""
         self._exits = exits
         self.slack = SlackServer(
             channels=[TEAM, ON_CALL], tokens=[_OWN_TOKEN, _TEAM_TOKEN], on_message=self._message_arrived
         )
+        self.mailbox = Mailbox(self._mail_arrived)
 
     def start_servers(self) -> None:
-        """An API server, an S3 server with an empty bucket, and a Slack."""
+        """An API server, an S3 server with an empty bucket, a Slack, and a mail server."""
         self.control_plane = self._exits.enter_context(ControlPlane.start(self.directory / "control-plane"))
         self.s3 = self._exits.enter_context(S3Server.start(self.directory / "s3"))
         self.bucket = S3Client(self.s3)
         self._exits.callback(self.bucket.close)
         self.bucket.create_bucket(BUCKET)
         self._exits.enter_context(self.slack.start())
+        self._exits.enter_context(self.mailbox.server)
 
     def start_operator(self, *arguments: str) -> None:
         """Under its own ServiceAccount; one that runs is stopped first, as a restart of its pod would."""
@@ -58,6 +62,7 @@ class Stage:
             "CLIENTCERT_SLACK_CHANNEL": TEAM,
             "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
             "CLIENTCERT_ALLOWED_HOSTS": f"{self.slack.host},{self.s3.endpoint.removeprefix('http://')}",
+            **self.mailbox.settings(self.directory),
         }
         self.operator = OperatorProcess.start(
             self.control_plane,
@@ -137,3 +142,7 @@ class Stage:
     def _message_arrived(self, message: Posted) -> None:
         if self.prints_messages:
             self.screen.output(render(message))
+
+    def _mail_arrived(self, mail: Received) -> None:
+        if self.prints_messages:
+            self.screen.output(as_read(mail))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from tools.demo.cast import NHS, ON_CALL, PASSWORD, PRISON_VISITS, TEAM, Seen
 from tools.demo.checks import NotSeenError, eventually
+from tools.demo.mailbox import Mailed, as_read
 from tools.demo.stage import BUCKET, NAMESPACE, REPOSITORY, Stage
 from tools.slack_server import render
 
@@ -11,20 +12,27 @@ _EVENTS = (
     "get", "events", "-n", NAMESPACE, "--sort-by=.involvedObject.name",
     "-o", "custom-columns=OBJECT:.involvedObject.name,TYPE:.type,REASON:.reason,MESSAGE:.message",
 )  # fmt: skip
+_CONTACT = (
+    "get", "clientcertificates", "-n", NAMESPACE, NHS,
+    "-o", "custom-columns=NAME:.metadata.name,CONTACT:.status.conditions[?(@.type=='ContactResolved')].message",
+)  # fmt: skip
+_EXAMPLES = ("minimal", "from-secret", "from-s3", "silenced", "policy-daily", "policy-on-days", "policy-weekdays")
+_CONSUMER_CHANNEL = "tools/demo/consumer-channel.yaml"
 _S3_SECONDS = 40.0
 """The bucket is listed every ten seconds."""
 
 
 def start(stage: Stage) -> None:
-    """A Kubernetes API, a bucket and a Slack.
+    """A Kubernetes API, a bucket, a Slack and a mail server.
 
-    A real kube-apiserver with etcd, a real S3 server, and a server that speaks Slack; all of them on this machine, on
-    free ports, and gone when the demo ends. No other cluster is touched.
+    A real kube-apiserver with etcd, a real S3 server, a server that speaks Slack, and one that takes mail and delivers
+    none; all of them on this machine, on free ports, and gone when the demo ends. No other cluster is touched.
     """
     stage.start_servers()
     stage.screen.seen(f"API server {stage.control_plane.url}")
     stage.screen.seen(f"S3 server {stage.s3.endpoint}, bucket {BUCKET}")
     stage.screen.seen(f"Slack {stage.slack.url}, channels {TEAM} and {ON_CALL}")
+    stage.screen.seen(f"Mail server {stage.mailbox.server.host}:{stage.mailbox.server.port}, with TLS and a login")
 
 
 def install(stage: Stage) -> None:
@@ -55,16 +63,20 @@ def hand_out(stage: Stage) -> None:
 def declare(stage: Stage) -> None:
     """Declare one ClientCertificate for each, a policy that says how to alert, and a store for the bucket.
 
-    deploy/examples, and tools/demo/manifests for the phases that are not in it. The Secrets that the examples leave to
-    their reader are filled, and the store gets the address of the S3 server on this machine and is polled every ten
-    seconds. The least that a certificate needs is this:
+    Most of deploy/examples, and tools/demo/manifests for the phases that are not in it. The Secrets that the examples
+    leave to their reader are filled, and the store gets the address of the S3 server on this machine and is polled
+    every ten seconds. The least that a certificate needs, and the channel by which a consumer gets mail, are these:
     """
     minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
     stage.screen.output("\n".join(line for line in minimal.splitlines() if not line.startswith("#")))
-    folders = ("deploy/examples", "tools/demo/manifests")
-    output = stage.kubectl("apply", "-n", NAMESPACE, *(part for each in folders for part in ("-f", REPOSITORY / each)))
+    files = [*(f"deploy/examples/{name}.yaml" for name in _EXAMPLES), "tools/demo/manifests"]
+    output = stage.kubectl("apply", "-n", NAMESPACE, *(part for each in files for part in ("-f", REPOSITORY / each)))
     stage.put_settings_of_examples()
-    stage.screen.command(f"kubectl apply -n {NAMESPACE} -f {' -f '.join(folders)}", output)
+    stage.screen.command(f"kubectl apply -n {NAMESPACE} -f {' -f '.join(files)}", output)
+    stage.screen.output((REPOSITORY / _CONSUMER_CHANNEL).read_text())
+    patch = ("patch", "certificatepolicy", "daily", "-n", NAMESPACE, "--type=json", "--patch-file")
+    output = stage.kubectl(*patch, REPOSITORY / _CONSUMER_CHANNEL)
+    stage.screen.command(f"kubectl {' '.join(patch)} {_CONSUMER_CHANNEL}", output)
 
 
 def run_operator(stage: Stage) -> None:
@@ -101,6 +113,18 @@ def see_messages(stage: Stage) -> None:
         stage.screen.output(render(message))
 
 
+def see_mail(stage: Stage) -> None:
+    """The consumer is told by mail.
+
+    The technical contact of nhs gets what somebody used to write by hand, with every step; once a week, as the channel
+    says. Who was found, and where, stands in the status; no name or address does.
+    """
+    _see_letters(stage, "The mail to the contact of nhs", [stage.cast.letter])
+    contact = "the technical contact is written to, as spec.contact says"
+    eventually("Who is written to, in the status of nhs", True, lambda: contact in stage.kubectl(*_CONTACT))
+    stage.show(*_CONTACT)
+
+
 def see_events(stage: Stage) -> None:
     """The same as Kubernetes Events.
 
@@ -116,9 +140,9 @@ def renew(stage: Stage) -> None:
     """Two certificates are renewed, and the alerts about them cease.
 
     nhs puts the renewed one into its Secret, prison-visits into the bucket, which is listed every ten seconds here.
-    Each channel that was alerted gets one closing message, with the new serial number.
+    Each channel that was alerted gets one closing message, with the new serial number, and so does the contact of nhs.
     """
-    before = len(stage.slack.messages)
+    before, mails = len(stage.slack.messages), len(stage.mailbox.server.mails)
     nhs, visits = stage.cast.renewed[NHS], stage.cast.renewed[PRISON_VISITS]
     stage.put_secret("nhs-client-cert", {"client.p12": nhs.pkcs12(PASSWORD)})
     stage.bucket.put_object(BUCKET, "prison-visits/client.pem", visits.certificate_pem)
@@ -131,6 +155,7 @@ def renew(stage: Stage) -> None:
     stage.show("get", "clientcertificates", "-n", NAMESPACE, *stage.cast.renewed)
     for message in stage.messages(before):
         stage.screen.output(render(message))
+    _see_letters(stage, "The closing mail to the contact of nhs", [stage.cast.last_letter], mails)
     renewed = {(name, "Renewed") for name in stage.cast.renewed}
     eventually("An Event Renewed for each", renewed, lambda: {each for each in stage.events() if each[1] == "Renewed"})
     stage.show("get", "events", "-n", NAMESPACE, "--field-selector=reason=Renewed", *_EVENTS[-2:])
@@ -142,7 +167,7 @@ def see_next_day(stage: Stage) -> None:
     The operator is restarted with `--clock-offset 24h`, which moves its clock and nothing else. What it sent is in the
     status of each object, so a restart alone repeats nothing.
     """
-    before = len(stage.slack.messages)
+    before, mails = len(stage.slack.messages), len(stage.mailbox.server.mails)
     stage.start_operator("--clock-offset", "24h")
     cast = stage.cast.tomorrow
     expected = _phases_and_days(cast)
@@ -152,9 +177,17 @@ def see_next_day(stage: Stage) -> None:
     stage.screen.output("\n".join(f"{each.channel}   {each.text}" for each in stage.messages(before)))
     if (found := _found_closings(stage, 0)) != _closings():
         raise NotSeenError("Still one closing message for each channel", _closings(), found)
+    if more := stage.mailbox.mails(mails):
+        raise NotSeenError("No more mails", [], [str(mail.message["Subject"]) for mail in more])
     stage.screen.seen(
         "Not a word about nhs and prison-visits: what is sent is sent before the new day is in the status."
     )
+
+
+def _see_letters(stage: Stage, what: str, expected: list[Mailed], since: int = 0) -> None:
+    eventually(what, expected, lambda: stage.mailbox.told(expected, since))
+    for mail in stage.mailbox.mails(since):
+        stage.screen.output(as_read(mail))
 
 
 def _store_condition(stage: Stage, kind: str, field: str = "status") -> str:
@@ -184,5 +217,5 @@ def _found_closings(stage: Stage, since: int) -> dict[tuple[str, str], int]:
 
 
 STEPS: tuple[Callable[[Stage], None], ...] = (
-    start, install, hand_out, declare, run_operator, see_messages, see_events, renew, see_next_day,
+    start, install, hand_out, declare, run_operator, see_messages, see_mail, see_events, renew, see_next_day,
 )  # fmt: skip

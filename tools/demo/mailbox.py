@@ -1,0 +1,63 @@
+"""The mail server of the demo: real SMTP with TLS and a login; what it takes is kept, and shown as it is read."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.mail_server import LoopbackMailServer, Received
+
+_LOGIN = ("clientcert", "a password for mail that nobody sees")
+_SENDER = "Integration team <certificates@gov.example>"
+_HEADERS = ("From", "To", "Reply-To", "Subject", "Date")
+
+
+@dataclass(frozen=True)
+class Mailed:
+    """What must be seen of one mail."""
+
+    recipient: str
+    subject: str
+    says: tuple[str, ...]
+    """Parts of its text, whose lines may break anywhere."""
+
+
+class Mailbox:
+    """Runs in a `with` block."""
+
+    def __init__(self, on_mail: Callable[[Received], None]) -> None:
+        """`on_mail` is called in a thread of the server's own."""
+        self.server = LoopbackMailServer(tls="starttls", login=_LOGIN, on_mail=on_mail)
+
+    def settings(self, directory: Path) -> dict[str, str]:
+        """Those of an operator that sends through it; the server's certificate is written into the directory."""
+        authority = directory / "mail.pem"
+        authority.write_text(self.server.authority_pem)
+        return {
+            "CLIENTCERT_SMTP_HOST": self.server.host,
+            "CLIENTCERT_SMTP_PORT": str(self.server.port),
+            "CLIENTCERT_SMTP_USERNAME": _LOGIN[0],
+            "CLIENTCERT_SMTP_PASSWORD": _LOGIN[1],
+            "CLIENTCERT_SMTP_FROM": _SENDER,
+            "SSL_CERT_FILE": str(authority),
+        }
+
+    def mails(self, since: int = 0) -> list[Received]:
+        """Those that were taken, encrypted and from who is logged in; the first `since` of all left out."""
+        return [mail for mail in self.server.mails[since:] if mail.encrypted and mail.logged_in]
+
+    def told(self, expected: Iterable[Mailed], since: int = 0) -> list[Mailed]:
+        """Every mail, and which of the words that are expected under its subject are in it."""
+        words = {each.subject: each.says for each in expected}
+        return [_seen(mail, words) for mail in self.mails(since)]
+
+
+def as_read(mail: Received) -> str:
+    """The mail as its recipient sees it: who, about what, and the plain text."""
+    headers = [f"{name}: {value}" for name in _HEADERS if (value := mail.message[name])]
+    lines = [*headers, "", *mail.text.rstrip().splitlines()]
+    return "\n".join(f"  │ {line}".rstrip() for line in lines) + "\n"
+
+
+def _seen(mail: Received, words: dict[str, tuple[str, ...]]) -> Mailed:
+    subject, text = str(mail.message["Subject"]), " ".join(mail.text.split())
+    return Mailed(mail.recipient, subject, tuple(each for each in words.get(subject, ()) if each in text))
