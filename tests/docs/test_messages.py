@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
-from tests.docs.pages import anchors, section
+from tests.docs.pages import anchors, blocks, section
 from tools.render_messages.examples import GONE, NHS
 from tools.render_messages.page import page
 
@@ -54,6 +54,13 @@ def test_no_contact_is_named_where_machines_read(heading: str) -> None:
     assert len(personal) == 4
     assert [value for value in personal if value in section(PAGE, heading)] == []
     assert all(value in section(PAGE, HEADINGS["Email"]) for value in personal)
+
+
+def test_the_readme_quotes_the_mail() -> None:
+    [quoted] = [block for block in blocks(REPOSITORY / "README.md", "console") if block.startswith("Subject: ")]
+    subject, _, text = quoted.partition("\n\n")
+    [mail] = [block for block in blocks(PAGE, "text") if subject in block and text in block]
+    assert mail.startswith("From: ")
 
 
 def test_the_words_of_the_examples_are_the_operators_own() -> None:
