@@ -1,4 +1,7 @@
-"""Many certificates in a namespace of their own, whose alerts go to a number of Slack channels by webhook."""
+"""Many certificates in a namespace of their own, whose alerts go to a number of Slack channels by webhook.
+
+Each alert is a message of its own, however many are due at once: who measures counts messages, and no digests.
+"""
 
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -71,7 +74,7 @@ def _policy(number: int) -> dict[str, Any]:
     slack = {"webhookURLSecretRef": {"name": "hooks", "key": f"url-{number}"}}
     channels = [{"name": CHANNEL, "type": "Slack", "slack": slack}]
     metadata = {"name": f"channel-{number}"}
-    spec = {"alerts": {"channels": channels}}
+    spec = {"alerts": {"group": "Never", "channels": channels}}
     return {"apiVersion": fleet.API_VERSION, "kind": "CertificatePolicy", "metadata": metadata, "spec": spec}
 
 
