@@ -160,7 +160,7 @@ WAYS = {
         seen=Observation(certificate=replace(RENEWED, subject_common_name="nhs-test")),
     ),
     "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
-    "Nobody is known": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),
+    "Nobody is declared in the object": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),
     "It is a server's certificate": about(LEFT, spec=HOST),
     "It was replaced": CLOSED,
     "It was replaced by one that ends sooner": replace(CLOSED, before=certificate(400 * DAY)),
