@@ -1,13 +1,16 @@
 """docs/contacts.md has an answer for each way in which a contact is found, or is not."""
 
 import re
+import shlex
+from pathlib import Path
 
 import yaml
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import CONTACT_RESOLVED
 from tests.conftest import REPOSITORY
-from tests.docs.pages import section
+from tests.docs.pages import blocks, section
+from tools.control_plane import ControlPlane
 
 PAGE = REPOSITORY / "docs/contacts.md"
 FINDS = ("lifecycle/contacts.py", "reconcile/contacts.py", "notifiers/slack_users.py")
@@ -52,3 +55,24 @@ def test_each_field_about_contacts_is_explained() -> None:
     fields |= {f"contacts.{name}" for name in spec["contacts"]["properties"]}
     text = section(PAGE, "## A policy that writes to contacts")
     assert fields == set(re.findall(r"`((?:email|contacts)\.\w+)`", text))
+
+
+def test_every_command_works(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """In the order of the page, beside the files that it speaks of; all dry, but for the Secret that is used later."""
+    control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples/from-secret.yaml")
+    for name in ("username", "password"):
+        (tmp_path / name).write_text("example")
+    commands = [shlex.split(line) for block in blocks(PAGE, "sh") for line in block.replace("\\\n", "").splitlines()]
+    assert [command[:3] for command in commands] == [
+        ["kubectl", "create", "configmap"],
+        ["kubectl", "create", "secret"],
+        ["kubectl", "set", "env"],
+        ["kubectl", "patch", "clientcertificate"],
+    ]
+    try:
+        for _, verb, kind, *arguments in commands:
+            where = [] if "-n" in arguments else ["-n", namespace]
+            dry = [] if kind == "secret" else ["--dry-run=server"]
+            control_plane.kubectl(verb, kind, *(each.replace("./", f"{tmp_path}/") for each in arguments), *where, *dry)
+    finally:
+        control_plane.kubectl("delete", "secret", "clientcert-operator-mail", "-n", "clientcert-system")
