@@ -223,6 +223,8 @@ class _Parts:
 
     def _forget(self, key: ObjectKey) -> None:
         self._scheduler.forget(key)
+        self._gathering.judged(key)
+        self._pacer.pass_on(key)
 
     def _ask(self, namespace: str) -> None:
         self._resync.ask(namespace)

@@ -46,7 +46,7 @@ class Heartbeat:
 
     async def run(self) -> None:
         """For ever. A call that fails is logged when the one before it had not, and is no reason to end."""
-        timeout = aiohttp.ClientTimeout(total=min(CALL_SECONDS, self._every_seconds))
+        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
         async with self._egress.session(timeout=timeout, auto_decompress=False) as session:
             while True:
                 if self._is_well():

@@ -40,9 +40,9 @@ def test_of_secrets_only_metadata_is_listed_and_watched(team: Team, operators: O
             team.renew("nhs", days=300)
             eventually(lambda: team.phase("nhs"), "Valid")
     asked = [request for request in tap.requests() if "/secrets" in request.path]
-    read = {request.path for request in asked if request.accept == "application/json"}
-    assert read == {f"{team.path('Secret', 'nhs-cert')}"}
-    watched = [request for request in asked if request.path not in read]
+    read = [request for request in asked if request.accept == "application/json"]
+    assert {request.path.partition("?")[0] for request in read} == {team.path("Secret", "nhs-cert")}
+    watched = [request for request in asked if request not in read]
     assert {"as=PartialObjectMetadata" in request.accept for request in watched} == {True}
     assert any("watch=true" in request.path for request in watched)
     assert any("watch=true" not in request.path for request in watched)

@@ -42,13 +42,15 @@ def story(
     authority: CertificateAuthority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Audited:
-    """Two days with all that it does: alerts, a renewal, a broken store, a policy, and an object that keeps moving."""
+    """Two days with all that it does: alerts, a renewal, a broken store, a policy, contacts, an object that moves."""
     team = Team(installed.control_plane, SERVED, slack, authority)
     operators = Operators(installed.control_plane, tmp_path_factory.mktemp("operators"), slack)
     namespace = SERVED if overlay.name == "namespaced" else ""
+    policy = certificate_policy("team", slack_channel("team", "#team", "slack"))
+    policy["spec"]["contacts"] = {"directoryRef": {"name": "clients"}}
     team.apply(
         secret("slack", token=slack.tokens[1]),
-        certificate_policy("team", slack_channel("team", "#team", "slack")),
+        policy,
         store_credentials("credentials", "access-key", "secret-key"),
         certificate_store("backup", "a-bucket", slack.url, "credentials"),
     )
@@ -85,5 +87,6 @@ def test_it_asks_by_name_for_what_is_referred_to_only(story: Audited) -> None:
     asked = story.asked()
     read = {each.name for each in asked if each.right == Right("get", "/secrets")}
     assert read == {"slack", "credentials", "nhs-cert"}
+    assert {each.name for each in asked if each.right == Right("get", "/configmaps")} == {"clients"}
     system = {each.right.resource for each in asked if each.namespace == SYSTEM}
     assert system == {"coordination.k8s.io/leases"}

@@ -83,7 +83,7 @@ def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) ->
 
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
-    """It reads what was declared and Secrets, records status, tells Events; it changes no object of anybody.
+    """It reads what was declared, Secrets and client lists, records status, tells Events; it changes nobody's objects.
 
     So it lists no pods, writes no Secret, deletes nothing, and touches neither spec nor finalizers.
     """
@@ -92,6 +92,7 @@ def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: Contr
         *each(("list", "watch"), OURS[1:]),
         *each(["patch"], OUR_STATUS),
         *each(READ, ["/secrets"]),
+        *each(["get"], ["/configmaps"]),
         *each(["get", "create", "patch"], ["/events"]),
     }
 
@@ -127,15 +128,15 @@ def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_pla
 
 
 def test_one_label_finds_what_to_take_away(control_plane: ControlPlane) -> None:
-    """Whoever goes from the whole cluster to some namespaces deletes these four, as docs/security.md says."""
+    """Whoever goes from the whole cluster to some namespaces deletes these five, as docs/security.md says."""
     label = "app.kubernetes.io/name=clientcert-operator"
     found = control_plane.kubectl("get", "clusterrolebinding", "-l", label, "-o", "name").split()
     prefix = "clusterrolebinding.rbac.authorization.k8s.io/clientcert-operator-"
-    assert {name.removeprefix(prefix) for name in found} == {"declarations", "status", "secrets", "events"}
+    assert {name.removeprefix(prefix) for name in found} == {"declarations", "status", "secrets", "contacts", "events"}
     assert f"kubectl delete clusterrolebinding -l {label}" in (REPOSITORY / "docs/security.md").read_text()
 
 
-@pytest.mark.parametrize("role", ["declarations", "status", "secrets", "events"])
+@pytest.mark.parametrize("role", ["declarations", "status", "secrets", "contacts", "events"])
 def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str) -> None:
     """So that one can be narrowed, as Secrets to some namespaces, without the others."""
     name = f"clientcert-operator-{role}"

@@ -32,7 +32,7 @@ def parse_declaration(spec: Spec) -> Declaration:
     """The spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
     try:
         return _declaration(spec)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ClientCertError(
             Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
         ) from error
@@ -50,7 +50,7 @@ def parse_bucket(spec: Spec) -> Bucket:
             credentials_secret=(s3.get("credentialsSecretRef") or {}).get("name", ""),
             poll_seconds=parse_duration(spec.get("pollEvery", "5m")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ClientCertError(
             Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
         ) from error

@@ -79,7 +79,7 @@ def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
     """The digests that a policy's status remembers. Whatever does not fit is taken as not remembered."""
     try:
         return tuple(_digest(entry) for entry in status.get("digests") or ())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return ()
 
 

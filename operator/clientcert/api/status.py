@@ -29,7 +29,7 @@ def parse_recorded(status: Mapping[str, Any]) -> Recorded:
     """What the status remembers. Whatever does not fit is taken as not remembered: it is written anew."""
     try:
         return _recorded(status)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Recorded()
 
 

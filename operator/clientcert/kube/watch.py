@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from clientcert.errors import KubeError, Reason
+from clientcert.errors import KubeError, Reason, where
 from clientcert.kube.client import KubeClient, Object
 from clientcert.turns import Turns
 
@@ -90,7 +90,7 @@ class Watch:
             for item in page["items"]:
                 await self._turns.next()
                 present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
-                self._on_change(item, False)
+                self._tell(item)
         self._on_list(present)
         return version
 
@@ -105,6 +105,13 @@ class Watch:
                     raise KubeError(Reason.API_UNAVAILABLE, "the watch ended with an error", status=code)
                 if event["type"] != "BOOKMARK":
                     await self._turns.next()
-                    self._on_change(event["object"], event["type"] == "DELETED")
+                    self._tell(event["object"], gone=event["type"] == "DELETED")
                 self.version = event["object"]["metadata"]["resourceVersion"]
             await asyncio.sleep(_BACKOFF_SECONDS[0])
+
+    def _tell(self, item: Object, *, gone: bool = False) -> None:
+        try:
+            self._on_change(item, gone)
+        except Exception as error:  # noqa: BLE001 - one object must never keep all others from being seen
+            name = item["metadata"].get("name", "")
+            logger.error("%s/%s cannot be taken over: unexpected %s", self._path, name, where(error))  # noqa: TRY400

@@ -140,11 +140,15 @@ def assess(
         source_problem=observation.certificate is None,
         alert_from=accepted.not_after if accepted else created,
         expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
-        acknowledged=bool(
-            accepted and declaration and declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
-        ),
+        acknowledged=_acknowledged(declaration, accepted),
         host=declaration is not None and declaration.profile == HOST,
     )
+
+
+def _acknowledged(declaration: Declaration | None, accepted: AcceptedCertificate | None) -> bool:
+    if declaration is None or accepted is None or not declaration.acknowledged:
+        return False
+    return declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
 
 
 def _unusable(declaration: Declaration, certificate: Certificate, now: datetime) -> Problem | None:

@@ -92,6 +92,7 @@ class CertificateReconciler:
                 policy = self._policy(record)
                 assessment = await self._assess(record, policy)
                 if self._store.certificates.get(key) is not record:
+                    self._teller.owes_nothing(key)
                     return None
                 unheard = self._is_unheard()
                 told = not unheard and await self._tell(record, assessment, policy)
@@ -147,6 +148,7 @@ class CertificateReconciler:
         """Send what is due and record each as soon as it was sent; whether anything was due."""
         declaration = record.declaration
         if declaration is None:
+            self._teller.owes_nothing(record.key)
             return False
         due = self._teller.due(record, declaration, assessment, policy)
         said: frozenset[str] = frozenset()

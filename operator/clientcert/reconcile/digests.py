@@ -11,7 +11,7 @@ from clientcert.api.policy import DIGEST_KEYS, DIGESTS, render_digests
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications, silenced
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import HOST, Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
@@ -33,6 +33,13 @@ _KEPT = timedelta(days=1)
 _ATTEMPTS = 3
 
 logger = logging.getLogger(__name__)
+
+
+class DigestError(DeliveryError):
+    """A message about many could not be sent: each of them is tried again at the same time, and so together."""
+
+    def __init__(self, error: DeliveryError) -> None:
+        super().__init__(error.reason, error.message, worth_retry=error.worth_retry, retry_after=error.retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class Digests:
         if policy is None or notification.kind is not MessageKind.ALERT:
             return False
         for digest in policy.digests:
+            if digest.sent_time > assessment.now + CLOCK_TOLERANCE:
+                continue  # it was written while the clock was wrong
             if digest.channel == notification.channel.name and _key(record, assessment, notification) in digest.keys:
                 note_told(record, assessment, notification, digest.sent_time)
                 return True
@@ -97,7 +106,9 @@ class Digests:
         Raises DeliveryError, after the others were told to try again.
         """
         found = self._place(record, policy, notification)
-        keys = self._gathering.take(found[0], record.key) if found else ()
+        if found is None:
+            return False
+        keys = self._gathering.take(found[0], record.key)
         told: list[_Told] = []
         try:
             told += await self._together(record, policy, notification, keys)
@@ -110,19 +121,21 @@ class Digests:
             await self._write_down(_policy_key(record), notification.channel.name, told, now)
         except DeliveryError as error:
             for each in told:
-                if each.record is not record:
+                if each.record is not record and each.record.key in keys:
                     note_failed(each.record, notification.channel.name, error, self._clock(), place_rests=False)
-            raise
+            raise DigestError(error) from error
         finally:
-            for key in {*keys, *(each.record.key for each in told)} - {record.key}:
-                self._store.wake(key)
+            self._gathering.done(found[0], record.key)
+            for each in told:
+                if each.record is not record:
+                    self._store.wake(each.record.key)
         return True
 
     async def _together(
         self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification, keys: tuple[ObjectKey, ...]
     ) -> list[_Told]:
         """Whom one message tells of; nobody where this one has a message of its own."""
-        if keys and _is_of_a_batch(record, notification.channel):
+        if _is_of_a_batch(record, notification.channel):
             return [each async for each in self._batch(record, policy, notification.channel)]
         if len(keys) > 1:
             return [each for key in keys if (each := await self._owed(key, policy, notification))]
@@ -146,11 +159,14 @@ class Digests:
                 raise DeliveryError(
                     Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
                 )
-            known = remembered(other)
+            known, silence = remembered(other), other.declaration.silence
             before = known.channel(channel.name)
             told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
-            if other.assessment.accepted is not None and told_of != other.assessment.fingerprint:
-                yield _told(other, other.declaration, other.assessment, policy, notification, known)
+            if told_of == other.assessment.fingerprint or silenced(silence, other.assessment.now):
+                continue
+            found = _told(other, other.declaration, other.assessment, policy, notification, known)
+            if found.message.letters:
+                yield found
 
     async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
         """What this one is owed in the same channel, as it was last judged."""
@@ -196,7 +212,7 @@ class Digests:
             policy = self._store.policies.get(key)
             if policy is None:
                 return  # the certificates themselves will say it
-            kept = tuple(digest for digest in policy.digests if now - digest.sent_time < _KEPT)
+            kept = tuple(digest for digest in policy.digests if abs(now - digest.sent_time) < _KEPT)
             digests = (*new, *kept)[:DIGESTS]
             try:
                 policy.resource_version = await patch_status(
@@ -204,17 +220,21 @@ class Digests:
                 )
             except KubeError as error:
                 logger.warning("CertificatePolicy %s: a digest cannot be recorded: %s", key, error.message)
-                if error.reason is not Reason.CONFLICT:
+                if error.reason is not Reason.CONFLICT or not await self._refresh(key):
                     return
-                await self._refresh(key)
             else:
                 policy.digests = digests
                 return
 
-    async def _refresh(self, key: ObjectKey) -> None:
+    async def _refresh(self, key: ObjectKey) -> bool:
+        """Whether the policy is known as it is now."""
         path = f"{CERTIFICATE_POLICY.collection(key.namespace)}?fieldSelector=metadata.name={key.name}"
-        for body in (await self._client.get(path))["items"]:
-            self._store.upsert_policy(body)
+        try:
+            for body in (await self._client.get(path))["items"]:
+                self._store.upsert_policy(body)
+        except KubeError:
+            return False
+        return True
 
 
 def _told(
@@ -234,27 +254,22 @@ def _told(
 
 def _letter(told: list[_Told]) -> Message:
     """The most urgent one's message, with a letter about all of them."""
-    messages = sorted(
-        (each.message for each in told if each.message.letters), key=lambda message: str(message.about.not_after)
-    )
-    if not messages:
-        raise DeliveryError(Reason.CONTACT_NOT_FOUND, "nobody has asked for this batch: add spec.contact.requester")
+    messages = sorted((each.message for each in told), key=lambda message: str(message.about.not_after))
     batch = told[0].record.declaration.batch if told[0].record.declaration else ""
     return replace(messages[0], letters=(batch_letter(batch, messages),))
 
 
 def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
-    declaration = record.declaration
-    return channel.to_consumer and declaration is not None and declaration.profile == HOST and bool(declaration.batch)
+    return channel.to_consumer and _batch_of(record) is not None
 
 
 def _batch_of(record: CertificateRecord) -> Hashable:
-    """Equal for all that one letter tells of; None for what is of no batch."""
+    """Equal for all that one letter tells of; None for what has a letter of its own."""
     declaration = record.declaration
     if declaration is None or declaration.profile != HOST or not declaration.batch:
         return None
     requester = declaration.contact.requester
-    return (*_policy_key(record), declaration.batch, requester.email if requester else "")
+    return (*_policy_key(record), declaration.batch, requester.email) if requester else None
 
 
 def _policy_key(record: CertificateRecord) -> ObjectKey:

@@ -18,6 +18,8 @@ LONGEST_SECONDS = 60.0
 """So long after the first one at the latest."""
 ALONE_SECONDS = 60.0
 """So long those who turned out to be few need not gather again."""
+TURN_SECONDS = 15.0
+"""So long one may speak for all; then it is another's turn: nobody may be waited for for ever."""
 
 
 @dataclass(slots=True)
@@ -27,9 +29,10 @@ class _Group:
     opened: float
     members: dict[ObjectKey, datetime] = field(default_factory=dict)
     """Who waits, and until when it must be told."""
-    closed: bool = False
     speaker: ObjectKey | None = None
-    """Who sends for all, once it is closed and they are many."""
+    """Who sends for all, once it is closed."""
+    had_their_turn: set[ObjectKey] = field(default_factory=set)
+    sending: bool = False
     timer: asyncio.TimerHandle | None = None
 
 
@@ -37,85 +40,122 @@ class Gathering:
     """From the event loop only; `wake` is called with each key that may go on."""
 
     def __init__(
-        self, wake: Callable[[ObjectKey], None], *, settle: float = SETTLE_SECONDS, longest: float = LONGEST_SECONDS
+        self,
+        wake: Callable[[ObjectKey], None],
+        *,
+        settle: float = SETTLE_SECONDS,
+        longest: float = LONGEST_SECONDS,
+        turn: float = TURN_SECONDS,
     ) -> None:
+        """All in seconds."""
         self._wake = wake
         self._settle = settle
         self._longest = longest
+        self._turn = turn
         self._groups: dict[Hashable, _Group] = {}
         self._joined: dict[ObjectKey, set[Hashable]] = {}
+        self._alone: dict[ObjectKey, dict[Hashable, float]] = {}
+        """Who need not gather again, and until when on the loop's clock."""
 
     @property
     def waiting(self) -> int:
         """How many wait for others, or for who speaks for them."""
-        return sum(len(group.members) for group in self._groups.values() if not group.closed or group.speaker)
+        return sum(len(group.members) for group in self._groups.values())
 
     def may_go(self, place: Hashable, key: ObjectKey, until: datetime, few: int) -> bool:
         """Whether this key sends now: alone, or for all that have joined. Else it has joined, and will be woken.
 
         `until` is when it must be told, `few` how many are no digest.
         """
+        if self._alone.get(key, {}).get(place, 0.0) > _now():
+            return True
         group = self._groups.get(place)
         if group is None:
             group = self._groups[place] = _Group(few, _now())
-        if group.closed and (group.speaker is None or group.speaker == key):
+        if group.speaker == key and not group.sending:
             return True
         if key not in group.members:
             group.members[key] = until
             self._joined.setdefault(key, set()).add(place)
-            if not group.closed:
+            if group.speaker is None:
                 self._arm(place, group, min(_now() + self._settle, group.opened + self._longest), self._close)
         return False
 
     def take(self, place: Hashable, key: ObjectKey) -> tuple[ObjectKey, ...]:
-        """The key sends now. For whom, the most urgent first; for itself alone if it is none that speaks for others."""
+        """The key sends now. For whom, the most urgent first; for itself alone if it is none that speaks for others.
+
+        Whoever it speaks for waits until `done`.
+        """
         group = self._groups.get(place)
-        if group is None or group.speaker != key:
+        if group is None or group.speaker != key or group.sending:
             return (key,)
-        everybody = sorted(group.members, key=lambda member: (group.members[member], member))
+        group.sending = True
+        return tuple(sorted(group.members, key=lambda member: (group.members[member], member)))
+
+    def done(self, place: Hashable, key: ObjectKey) -> None:
+        """What it has taken was sent, or was not: all are woken, and who is owed something still gathers again."""
+        group = self._groups.get(place)
+        if group is None or group.speaker != key or not group.sending:
+            return
+        everybody = tuple(group.members)
         self._end(place)
-        return tuple(everybody)
+        for member in everybody:
+            if member != key:
+                self._wake(member)
 
     def judged(self, key: ObjectKey, wanted: frozenset[Hashable] = frozenset()) -> None:
         """The key was looked at, and is owed something in these places only: elsewhere nobody waits for it."""
+        alone = {place: end for place, end in self._alone.pop(key, {}).items() if place in wanted and end > _now()}
+        if alone:
+            self._alone[key] = alone
         for place in tuple(self._joined.get(key, set()) - wanted):
             group = self._groups[place]
-            self._leave(place, group, key)
-            if group.speaker == key:
-                self._choose(place, group)
+            if group.sending:
+                continue
+            self._leave(group, place, key)
+            if group.speaker == key or not group.members:
+                self._choose(place)
 
     def _close(self, place: Hashable) -> None:
         group = self._groups[place]
-        group.closed = True
         if len(group.members) > group.few:
-            self._choose(place, group)
+            self._choose(place)
             return
-        for key in tuple(group.members):
-            self._leave(place, group, key)
+        everybody = tuple(group.members)
+        self._end(place)
+        for key in everybody:
+            self._alone.setdefault(key, {})[place] = _now() + ALONE_SECONDS
             self._wake(key)
-        self._arm(place, group, _now() + ALONE_SECONDS, self._end)
 
-    def _choose(self, place: Hashable, group: _Group) -> None:
-        """The most urgent speaks for all."""
+    def _choose(self, place: Hashable) -> None:
+        """The most urgent speaks for all; if it does not in time, the next."""
+        group = self._groups[place]
         if not group.members:
             self._end(place)
             return
-        group.speaker = min(group.members, key=lambda member: (group.members[member], member))
+        if group.sending:
+            return
+        if not group.members.keys() - group.had_their_turn:
+            group.had_their_turn.clear()
+        waiting = group.members.keys() - group.had_their_turn
+        group.speaker = min(waiting, key=lambda member: (group.members[member], member))
+        group.had_their_turn.add(group.speaker)
+        self._arm(place, group, _now() + self._turn, self._choose)
         self._wake(group.speaker)
 
-    def _leave(self, place: Hashable, group: _Group, key: ObjectKey) -> None:
-        del group.members[key]
-        places = self._joined[key]
+    def _leave(self, group: _Group, place: Hashable, key: ObjectKey) -> None:
+        group.members.pop(key, None)
+        places = self._joined.get(key, set())
         places.discard(place)
         if not places:
-            del self._joined[key]
+            self._joined.pop(key, None)
 
     def _end(self, place: Hashable) -> None:
         group = self._groups.pop(place)
         if group.timer is not None:
             group.timer.cancel()
         for key in tuple(group.members):
-            self._leave(place, group, key)
+            self._leave(group, place, key)
 
     def _arm(self, place: Hashable, group: _Group, at: float, then: Callable[[Hashable], None]) -> None:
         if group.timer is not None:

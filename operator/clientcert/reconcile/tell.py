@@ -10,13 +10,13 @@ from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, due_notifications
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
-from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.metrics import Metrics
 from clientcert.notifiers.interface import Notifier, Pace
 from clientcert.notifiers.message import Message, compose
 from clientcert.reconcile.contacts import addressees
 from clientcert.reconcile.deliveries import note_failed, note_told, remembered
-from clientcert.reconcile.digests import Digests
+from clientcert.reconcile.digests import DigestError, Digests
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord, Failure
 from clientcert.turns import Turns
@@ -67,7 +67,9 @@ class Teller:
             return ()
         effective = self.effective(policy, record, assessment)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
-        failing = record.failing or {}
+        due_in = {notification.channel.name for notification in owed}
+        failing = {name: failure for name, failure in (record.failing or {}).items() if name in due_in}
+        record.failing = failing or None
         wanted = [
             notification
             for notification in owed
@@ -113,7 +115,9 @@ class Teller:
         if fallback is None or any(_same_place(fallback, channel) for channel in policy.channels):
             return policy
         # Who writes to consumers tells no team: where there is another that does, it needs nobody to stand in.
-        tells_team = any(channel.type != EVENT and not channel.to_consumer for channel in policy.channels)
+        tells_team = any(
+            channel.type != EVENT and not channel.to_consumer and not channel.escalation for channel in policy.channels
+        )
         heard = [channel for channel in policy.channels if not (tells_team and channel.to_consumer)]
         refused = next((c for c in heard if _refuses((record.failing or {}).get(c.name))), None)
         told = remembered(record).channel(fallback.name)
@@ -180,7 +184,7 @@ class Teller:
             if not in_a_digest:
                 receipt = await notifier.notify(channel, message, notification.thread_ref)
                 note_told(record, assessment, notification, self._clock(), receipt.thread_ref)
-                if channel.to_consumer and record.contact is not None:
+                if _is_first_letter(channel) and record.contact is not None:
                     record.refused = receipt.note
                     record.contact = replace(record.contact, refused=receipt.note)
         except DeliveryError as error:
@@ -216,7 +220,8 @@ class Teller:
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
         before = (record.failing or {}).get(channel.name)
-        note_failed(record, channel.name, error, self._clock(), place_rests=place_rests)
+        together = isinstance(error, DigestError)
+        note_failed(record, channel.name, error, self._clock(), place_rests=place_rests and not together)
         level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
         logger.log(level, "%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
 
@@ -224,7 +229,13 @@ class Teller:
 def _has_nobody(record: CertificateRecord, notification: DueNotification) -> bool:
     """Whether it is an escalation, and there is nobody whom it could be escalated to."""
     channel = notification.channel
-    return channel.escalation and channel.to_consumer and not addressees(record, channel)
+    passing = record.contact is not None and record.contact.passing
+    return channel.escalation and channel.to_consumer and not passing and not addressees(record, channel)
+
+
+def _is_first_letter(channel: Channel) -> bool:
+    """Whether it goes to whoever is first; what becomes of an escalation says nothing of them."""
+    return isinstance(channel.address, EmailAddress) and channel.address.role is None
 
 
 def _check_contact(record: CertificateRecord, notification: DueNotification) -> None:

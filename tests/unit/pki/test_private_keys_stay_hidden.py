@@ -47,7 +47,9 @@ def secrets() -> list[bytes]:
     octets = number.to_bytes(32, "big")
     lines = LEAF.private_key_pem.splitlines()[1:3]  # the third line inside is the public half
     shown = [octets, octets.hex().encode(), str(number).encode(), PASSWORD.encode(), *lines]
-    return shown + [repr(each).encode()[2:-1] for each in shown]
+    written = [repr(each).encode()[2:-1] for each in shown]
+    # A repr with both kinds of quotes in it has one of them escaped.
+    return shown + written + [each.replace(b"\\'", b"'").replace(b"'", b"\\'") for each in written]
 
 
 def seen(*values: object) -> list[bytes]:

@@ -23,12 +23,18 @@ class Looks:
         self.few = few
         self.until: dict[ObjectKey, datetime] = {}
         self.sent: list[tuple[ObjectKey, ...]] = []
+        self.told: set[ObjectKey] = set()
 
     def look(self, who: ObjectKey, until: datetime = NOW) -> None:
         self.until.setdefault(who, until)
         self.gathering.judged(who, frozenset({PLACE}))
-        if self.gathering.may_go(PLACE, who, self.until[who], self.few):
-            self.sent.append(self.gathering.take(PLACE, who))
+        if who in self.told:
+            self.gathering.judged(who)
+        elif self.gathering.may_go(PLACE, who, self.until[who], self.few):
+            keys = self.gathering.take(PLACE, who)
+            self.sent.append(keys)
+            self.told.update(keys)
+            self.gathering.done(PLACE, who)
 
     def wake(self, who: ObjectKey) -> None:
         asyncio.get_running_loop().call_soon(self.look, who)
@@ -45,13 +51,21 @@ async def test_many_are_one_message_and_the_most_urgent_sends_it() -> None:
 
 
 async def test_a_few_are_messages_of_their_own() -> None:
-    """And who comes soon after them need not wait again."""
     looks = Looks()
     for number in range(3):
         looks.look(key(number))
     await asyncio.sleep(3 * SETTLE)
-    looks.look(key(3))
-    assert sorted(looks.sent) == [(key(number),) for number in range(4)]
+    assert sorted(looks.sent) == [(key(number),) for number in range(3)]
+
+
+async def test_one_before_many_does_not_make_them_single() -> None:
+    """Who turned out to be few need not gather again; others do."""
+    gathering = Gathering(lambda _: None, settle=SETTLE)
+    assert not gathering.may_go(PLACE, key(0), NOW, 3)
+    await asyncio.sleep(2 * SETTLE)
+    assert gathering.may_go(PLACE, key(0), NOW, 3)
+    assert not any(gathering.may_go(PLACE, key(number), NOW, 3) for number in range(1, 9))
+    assert gathering.may_go(PLACE, key(0), NOW, 3)
 
 
 async def test_who_comes_while_others_still_come_is_in_the_same_message() -> None:
@@ -110,3 +124,32 @@ async def test_nothing_is_left_of_a_group_that_nobody_wants() -> None:
         gathering.judged(key(number))
     assert gathering.waiting == 0
     assert not gathering.may_go(PLACE, key(1), NOW, 3)
+
+
+async def test_nobody_is_waited_for_for_ever() -> None:
+    """Whoever does not speak in its turn, for whatever reason, is not the only one who may."""
+    woken: list[ObjectKey] = []
+    gathering = Gathering(woken.append, settle=SETTLE, turn=SETTLE)
+    for number in range(5):
+        gathering.may_go(PLACE, key(number), NOW + number * DAY, 3)
+    await asyncio.sleep(3.5 * SETTLE)
+    assert woken[:2] == [key(0), key(1)]
+    assert gathering.may_go(PLACE, woken[-1], NOW, 3)
+    assert not gathering.may_go(PLACE, key(0), NOW, 3)
+
+
+async def test_what_is_being_sent_is_not_sent_by_another() -> None:
+    """Who is looked at meanwhile waits until it is known what has become of it; who comes new is in the next one."""
+    woken: list[ObjectKey] = []
+    gathering = Gathering(woken.append, settle=SETTLE)
+    for number in range(5):
+        gathering.may_go(PLACE, key(number), NOW, 3)
+    await asyncio.sleep(2 * SETTLE)
+    assert gathering.take(PLACE, key(0)) == tuple(key(number) for number in range(5))
+    gathering.judged(key(1))
+    assert [gathering.may_go(PLACE, key(number), NOW, 3) for number in (0, 1, 2, 9)] == [False] * 4
+    assert gathering.take(PLACE, key(2)) == (key(2),)
+    woken.clear()
+    gathering.done(PLACE, key(0))
+    assert set(woken) == {key(1), key(2), key(3), key(4), key(9)}
+    assert gathering.waiting == 0
