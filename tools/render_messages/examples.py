@@ -121,12 +121,13 @@ def about(left: timedelta, number: int = 0, **changes: Any) -> Example:
     return Example(Observation(certificate=seen), before=seen, **changes)
 
 
-def replaced(**changes: Any) -> Example:
+def replaced(by: Certificate = RENEWED, **changes: Any) -> Example:
     """One that was alerted about, and whose renewed one is there."""
-    return Example(Observation(certificate=RENEWED), before=certificate(LEFT), closes=True, **changes)
+    return Example(Observation(certificate=by), before=certificate(LEFT), closes=True, **changes)
 
 
 ALERT, EXPIRED, CLOSED = about(LEFT), about(EXPIRED_LEFT), replaced()
+ENDS_SOON = replaced(certificate(20 * DAY, SERIAL_NUMBER + 1))
 NEAR_AND_GONE = replace(ALERT, seen=unread(Reason.SOURCE_NOT_FOUND, GONE))
 BUSINESS_ONLY = {"contact": {"business": NHS["contact"]["business"]}}
 COLLEAGUE = {"consumer": "jo.bloggs", "environment": "dev", "contact": {"slack": {"memberID": MEMBER.address}}}
@@ -164,6 +165,7 @@ WAYS = {
     "It is a server's certificate": about(LEFT, spec=HOST),
     "It was replaced": CLOSED,
     "It was replaced by one that ends sooner": replace(CLOSED, before=certificate(400 * DAY)),
+    "It was replaced by one that ends soon as well": ENDS_SOON,
     "It could be read at last": replace(CLOSED, before=None),
 }
 
@@ -175,6 +177,14 @@ def digest() -> Digest:
         for number in range(MANY)
     ]
     return compose_digest(messages)
+
+
+def small_digest() -> Digest:
+    """Of one that has expired, one that ends soon and one whose source is gone."""
+    gone = WAYS["The date is far, and the source is gone"]
+    return compose_digest(
+        [ALERT.message(), replace(EXPIRED, spec={"environment": "preprod"}).message(), gone.message()]
+    )
 
 
 def batch() -> Message:

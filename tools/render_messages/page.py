@@ -19,6 +19,7 @@ from tools.render_messages.examples import (
     CLOSED,
     COLLEAGUE,
     DAY,
+    ENDS_SOON,
     EXPIRED,
     EXPIRED_LEFT,
     HOST,
@@ -33,6 +34,7 @@ from tools.render_messages.examples import (
     digest,
     policy_of,
     replaced,
+    small_digest,
 )
 from tools.render_messages.rendering import (
     as_call,
@@ -188,6 +190,8 @@ def _slack() -> Iterator[str]:
     yield in_slack(plain_payload(alert))
     yield DIGEST
     yield shortened(in_slack(digest_payload(digest())))
+    yield "### A small digest\n\nWith `group: Policy`, which asks for one from two on:\n"
+    yield in_slack(digest_payload(small_digest()))
 
 
 def _mails() -> Iterator[str]:
@@ -199,6 +203,8 @@ def _mails() -> Iterator[str]:
     yield as_mail(EXPIRED.message("consumer"))
     yield "### To a business contact, when no technical one is known\n"
     yield as_mail(about(LEFT, spec=BUSINESS_ONLY).message("consumer"))
+    yield "### To a business contact after expiry\n"
+    yield as_mail(about(EXPIRED_LEFT, spec=BUSINESS_ONLY).message("consumer"))
     yield FELL_BACK
     yield as_mail(ALERT.message("consumer"), position=1)
     yield ESCALATED
@@ -211,6 +217,8 @@ def _mails() -> Iterator[str]:
     yield as_mail(about(LEFT, policy=policy_of("policy-with-own-letter.yaml")).message("consumer"))
     yield "### The closing letter\n"
     yield as_mail(CLOSED.message("consumer"))
+    yield "### The closing letter about one that ends soon as well\n"
+    yield as_mail(ENDS_SOON.message("consumer"))
 
 
 def _direct_messages() -> Iterator[str]:
