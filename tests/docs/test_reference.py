@@ -62,6 +62,17 @@ def test_every_variable_is_there() -> None:
     assert {name for name in files if f"`{name}`" in text} == files
 
 
+def test_every_type_of_channel_is_there() -> None:
+    """With each field that belongs to it."""
+    spec = crd("certificatepolicies")["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    channel = spec["alerts"]["properties"]["channels"]["items"]["properties"]
+    text = section(PAGE, "## Types of channels")
+    rows = {row.split("`")[1]: row for row in text.splitlines() if row.startswith("| `")}
+    assert set(rows) == set(channel["type"]["enum"])
+    fields = {(kind, name) for kind in rows for name in channel[kind.lower()]["properties"]}
+    assert sorted(each for each in fields if f"`{each[1]}`" not in rows[each[0]]) == []
+
+
 def test_every_metric_is_there() -> None:
     text = generate_latest(Metrics().registry).decode() + phases([]) + "".join(head for head, _ in families(x509=True))
     typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
