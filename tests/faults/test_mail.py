@@ -1,4 +1,4 @@
-"""Rows 10 to 12: the operator's mail server cannot take a mail, or will not."""
+"""Rows 10 to 12: the operator's mail server cannot take a mail, or will not; row 7: a crash while it takes one."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from tools.mail_server import LoopbackMailServer
 TOLD = (TEAM, CONSUMER)
 JO = {"name": "Jo Bloggs", "email": "jo@nhs.example"}
 SAM = {"name": "Sam Patel", "email": "sam@nhs.example"}
+LEE = {"name": "Lee Moss", "email": "lee@moj.example"}
 BOTH = {"technical": JO, "business": SAM}
 NOBODY = "550 5.1.1 No such user here"
 QUIET_SECONDS = 3.0
@@ -60,18 +61,25 @@ def test_the_mail_server_is_away(world: World, mail: LoopbackMailServer) -> None
 
 @row(12, "451 to a recipient, 421 to the mail; another contact is known")
 def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) -> None:
-    """4xx passes by itself: nobody else is written to instead, and the same person gets it later, once."""
-    mail.answer("RCPT", "451 4.7.1 Greylisted, try again later")
+    """4xx passes by itself: nobody else is written to instead, and the same person gets it later, once.
+
+    Nor does another consumer's contact wait for the one whom the server does not take.
+    """
+    mail.answer("RCPT", "451 4.7.1 Greylisted, try again later", address=JO["email"])
     world.operator_starts()
     world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
     until(lambda: mail.commands.count("RCPT"), lambda count: count >= 2)
+    world.hand_out("moj", days=14, channels=TOLD, contact={"technical": LEE})
+    world.waits_until_told("moj", CONSUMER)
+    assert world.told("nhs", CONSUMER) == 0
+    taken = mail.commands.count("DATA")
     mail.behave()
     mail.answer("DATA", "421 4.3.2 Closing")
-    until(lambda: mail.commands.count("DATA"))
+    until(lambda: mail.commands.count("DATA"), lambda count: count > taken)
     mail.behave()
     world.mended()
     world.all_is_told()
-    assert recipients(mail) == ["jo@nhs.example"]
+    assert recipients(mail) == ["lee@moj.example", "jo@nhs.example"]
     assert contact(world, "nhs") == ("True", "TechnicalContact")
 
 
@@ -163,6 +171,23 @@ def test_the_answer_to_a_mail_is_lost(world: World, mail: LoopbackMailServer) ->
     until(lambda: operator.metric("clientcert_notifications_total", channel_type="Email", outcome="retried"))
     mail.behave()
     world.mended()
+    world.all_is_told(repeats=1)
+    first, again = tuple(mail.mails)
+    assert first.message["Message-ID"] == again.message["Message-ID"]
+
+
+@row(7, "killed when the mail server has taken a mail and has not said so yet")
+def test_killed_while_a_mail_is_sent(world: World, mail: LoopbackMailServer) -> None:
+    """That one mail comes again, as the same mail; what was recorded does not."""
+    mail.delay("DATA", 8.0)
+    world.operator_starts(elected=False)
+    world.hand_out("nhs", days=14, channels=TOLD)
+    world.waits_until_told("nhs", CONSUMER)
+    until(lambda: world.team.channel("nhs", TEAM))
+    world.operator_is_killed()
+    mail.behave()
+    world.mended()
+    world.operator_starts(elected=False)
     world.all_is_told(repeats=1)
     first, again = tuple(mail.mails)
     assert first.message["Message-ID"] == again.message["Message-ID"]

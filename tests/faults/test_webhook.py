@@ -54,6 +54,21 @@ def test_a_webhook_cannot_take_it(world: World, hook: Hook) -> None:
     eventually(lambda: world.team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
 
 
+@row(10, "a webhook takes a call, and its answer is lost")
+def test_the_answer_of_a_webhook_is_lost(world: World, hook: Hook) -> None:
+    """Nobody knows whether it was taken, so it comes again; by its webhook-id a receiver knows it for the same."""
+    give_urls(world, hook=hook.url(HOOK))
+    world.policy(ON_CALL, webhook(HOOK))
+    hook.proxy.cut(times=1, passes=True)
+    world.operator_starts()
+    world.hand_out("nhs", days=14, channels=(ON_CALL, HOOK))
+    world.waits_until_told("nhs", HOOK)
+    world.mended()
+    world.all_is_told(repeats=1)
+    first, again = tuple(hook.receiver.calls)
+    assert first.headers["webhook-id"] == again.headers["webhook-id"] == first.json["id"]
+
+
 @pytest.mark.slow
 @row(10, "a webhook does not answer for longer than anybody waits, and then breaks off")
 def test_a_webhook_does_not_answer(world: World, hook: Hook) -> None:
