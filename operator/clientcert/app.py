@@ -175,7 +175,7 @@ class _Parts:
                 self.metrics,
                 self._turns,
             ),
-            Contacts(self.client.get, users),
+            Contacts(self.client.get, users, self._wake),
             Teller(
                 notifiers,
                 self.store.default_channel,

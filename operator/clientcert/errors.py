@@ -65,6 +65,7 @@ class Reason(StrEnum):
     CONTACT_NOT_FOUND = "ContactNotFound"
     RECIPIENT_NOT_ALLOWED = "RecipientNotAllowed"
     RECIPIENT_REFUSED = "RecipientRefused"
+    RECIPIENT_UNAVAILABLE = "RecipientUnavailable"
     MAIL_NOT_CONFIGURED = "MailNotConfigured"
     MAIL_LOGIN_REJECTED = "MailLoginRejected"
 

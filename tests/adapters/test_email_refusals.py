@@ -46,7 +46,7 @@ class TestOneRecipientIsRefused:
         """A greylisted contact (RFC 6647) is tried again."""
         server.answer("RCPT", BUSY, address="jo@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
         assert server.mails == []
 
     async def test_nobody_else_is_known(self, server: LoopbackMailServer) -> None:
@@ -67,7 +67,7 @@ class TestOneRecipientIsRefused:
         server.answer("RCPT", GONE, address="jo@nhs.example")
         server.answer("RCPT", BUSY, address="sam@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
 
 
 class TestDomains:
@@ -158,10 +158,11 @@ class TestTheMailIsRefused:
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("status", [BUSY, "421 4.3.2 closing", "452 4.2.2 full"])
     async def test_for_now(self, server: LoopbackMailServer, command: str, status: str) -> None:
-        """4xx passes, at whatever command."""
+        """4xx passes, at whatever command; of one recipient it says nothing of the server."""
         server.answer(command, status)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        expected = Reason.RECIPIENT_UNAVAILABLE if command == "RCPT" else Reason.CHANNEL_UNAVAILABLE
+        assert (error.reason, error.worth_retry) == (expected, True)
         assert server.mails == []
 
     async def test_and_taken_the_next_time(self, server: LoopbackMailServer) -> None:

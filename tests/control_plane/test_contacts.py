@@ -185,26 +185,6 @@ def test_letters_cease_with_a_closing_one(team: Team, operator: Operator, mail: 
     eventually(lambda: team.phase("nhs"), "Valid")
 
 
-def test_an_escalation(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """After so many days the business contact and a second channel are told; not of what was acknowledged."""
-    on_call = slack_channel("on-call", "#on-call", "slack", escalation=True)
-    use_policy(team, CONSUMER, on_call, escalateAfterDays=14)
-    both = {"technical": JO, "business": SAM}
-    hand_out(team, "early", days=20, contact=both)
-    hand_out(team, "late", days=14, contact=both)
-    issued = team.issue("seen", days=14)
-    team.put("seen", issued)
-    acknowledged = {"serialNumber": f"{issued.serial_number:x}"}
-    team.declare("seen", policyRef={"name": "team"}, contact=both, acknowledgement=acknowledged)
-    eventually(lambda: [each.recipient for each in letters(mail, team, "early")], ["jo@nhs.example"])
-    recipients = ["jo@nhs.example", "sam@nhs.example"]
-    eventually(lambda: sorted(each.recipient for each in letters(mail, team, "late")), recipients)
-    eventually(lambda: len(team.told("late", "#on-call")), 1)
-    eventually(lambda: [each.recipient for each in letters(mail, team, "seen")], ["jo@nhs.example"])
-    eventually(lambda: [len(team.told(name, "#team")) for name in ("early", "late", "seen")], [1, 1, 1])
-    assert [team.told(name, "#on-call") for name in ("early", "seen")] == [[], []]
-
-
 def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
     """Roles are; and in the log nothing at all, at the level that people run it with."""
     use_policy(team)

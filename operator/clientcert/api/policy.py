@@ -131,7 +131,7 @@ def _channels(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: lis
     channel, after = _channel(entry, alerts, problems), alerts.get("escalateAfterDays")
     if after is None:
         return (channel,)
-    later = replace(channel, schedule=_escalated(channel.schedule, _days(after)), escalation=True)
+    later = replace(channel, schedule=_escalated(channel.schedule, _days(after)), escalate_after=after)
     if entry.get("escalation"):
         return (later,)
     if isinstance(channel.address, EmailAddress):

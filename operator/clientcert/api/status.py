@@ -101,6 +101,7 @@ def _channel(record: ChannelRecord) -> Status:
         "nextTime": _time(record.next_time),
         "threadRef": _cut(record.thread_ref, LONGEST_VALUE) or None,
         "lastFailureTime": _time(record.last_failure),
+        "firstSentTime": _time(record.first_sent),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -154,6 +155,7 @@ def _channel_record(entry: Mapping[str, Any]) -> ChannelRecord:
         next_time=moment(entry.get("nextTime")),
         thread_ref=entry.get("threadRef", ""),
         last_failure=moment(entry.get("lastFailureTime")),
+        first_sent=moment(entry.get("firstSentTime")),
     )
 
 

@@ -38,7 +38,11 @@ def due_notifications(
     """What each channel is owed at the assessment's `now`; at most one message a channel, the closing one first."""
     if silenced(silence, assessment.now) or assessment.phase is Phase.PENDING:
         return ()
-    owed = (_owed(assessment, channel, recorded.channel(channel.name)) for channel in policy.channels)
+    owed = (
+        _owed(assessment, channel, recorded.channel(channel.name))
+        for channel in policy.channels
+        if not _is_too_early(channel, assessment, policy, recorded)
+    )
     return tuple(notification for notification in owed if notification is not None)
 
 
@@ -91,9 +95,26 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
     return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
 
 
+def _is_too_early(channel: Channel, assessment: Assessment, policy: AlertPolicy, recorded: Recorded) -> bool:
+    """Whether those who were told before an escalation have not had the time that the policy gives them."""
+    if channel.escalate_after is None or recorded.channel(channel.name) is not None:
+        return False
+    others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
+    tried = [record for record in recorded.channels if record.name in others]
+    told = [
+        record.first_sent
+        for record in tried
+        if record.stage is not None and record.fingerprint_sha256 == assessment.fingerprint
+    ]
+    if not others or None in told:  # an older version has not said since when: the schedule alone decides
+        return False
+    since = [moment for moment in (*told, *(record.last_failure for record in tried)) if moment]
+    return assessment.now < min(since, default=assessment.now) + channel.escalate_after * DAY
+
+
 def _is_nothing_to(channel: Channel, assessment: Assessment) -> bool:
-    """Whether there is no date that a consumer could be told of, or somebody has taken an escalation upon them."""
-    dateless = channel.to_consumer and assessment.accepted is None
+    """Whether there is no date that could be told or escalated, or somebody has taken an escalation upon them."""
+    dateless = (channel.to_consumer or channel.escalation) and assessment.accepted is None
     return dateless or (channel.escalation and assessment.acknowledged)
 
 

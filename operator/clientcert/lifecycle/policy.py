@@ -102,8 +102,13 @@ class Channel:
     """`Slack`, `Email`, `Webhook`, `Alertmanager`, `Apprise` or `Event`; any other says so when it is due."""
     schedule: Schedule
     address: Address | None = None
-    escalation: bool = False
-    """It is told only of what nobody has acknowledged."""
+    escalate_after: int | None = None
+    """So many days after the first alert it is told as well, unless somebody has acknowledged it; None: at once."""
+
+    @property
+    def escalation(self) -> bool:
+        """Whether it is told only of what others were told of in vain."""
+        return self.escalate_after is not None
 
     @property
     def to_consumer(self) -> bool:

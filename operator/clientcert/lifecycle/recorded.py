@@ -55,6 +55,8 @@ class ChannelRecord:
     """Where to add to what was said, in the channel's own words (Slack: channel and ts)."""
     last_failure: datetime | None = None
     """The first failure since the last success."""
+    first_sent: datetime | None = None
+    """When the first alert about this certificate was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The consumer's contact, where they are: a user of our own Slack gets a direct message, anybody else a mail."""
 
+from dataclasses import replace
+
+from clientcert.errors import DeliveryError
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Role
+from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 from clientcert.notifiers.message import Message
@@ -16,11 +19,24 @@ class ContactNotifier:
         self._direct = direct
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
-        """The mail server's: who is written to is not known before the message is."""
+        """The mail server's, where nobody knows who is written to."""
         return self._mail.pace(namespace, channel, kind)
 
+    def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
+        """As the protocol says: what Slack does not take holds no mail up."""
+        notifier = self._direct if recipient.role is Role.SLACK else self._mail
+        return notifier.pace(namespace, channel, kind)
+
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
-        """As the protocol says."""
-        in_slack = bool(message.letters) and message.letters[0].recipient.role is Role.SLACK
-        notifier = self._direct if in_slack else self._mail
-        return await notifier.notify(channel, message, thread_ref)
+        """As the protocol says. Who is not reached in Slack, and will not be, gets a mail if there is an address."""
+        mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
+        if len(mails) == len(message.letters):
+            return await self._mail.notify(channel, message, thread_ref)
+        try:
+            return await self._direct.notify(channel, message, thread_ref)
+        except DeliveryError as error:
+            if error.worth_retry or not mails:
+                raise
+            receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
+            words = f"the {Role.SLACK} could not be written to, so the {mails[0].recipient.role} was"
+            return replace(receipt, note=receipt.note or words)

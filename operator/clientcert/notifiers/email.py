@@ -201,7 +201,11 @@ async def _hand_over(client: SMTP, sender: Address, recipient: Address, role: Ro
         await client.sendmail(sender.addr_spec, [recipient.addr_spec], content)
     except SMTPRecipientsRefused as error:
         refusal = DeliveryError(Reason.RECIPIENT_REFUSED, f"the mail server refused the {role}: {_CORRECT}")
-        raise _answered(error.recipients[0].code, refusal) from None
+        found = _answered(error.recipients[0].code, refusal)
+        if found.reason is Reason.CHANNEL_UNAVAILABLE:  # nothing is wrong with the server: others are written to
+            words = f"the mail server cannot take mails to the {role} at the moment"
+            found = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, worth_retry=True)
+        raise found from None
     except SMTPSenderRefused as error:
         words = "the mail server lets us send nothing as the address in CLIENTCERT_SMTP_FROM: allow it, or correct it"
         raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None

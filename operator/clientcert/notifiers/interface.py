@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.contacts import Recipient
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.message import Message
@@ -42,6 +43,14 @@ class Notifier(Protocol):
         `thread_ref` is that of the last message about the same certificate. Raises DeliveryError; with
         `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the other side said so.
         """
+
+
+@runtime_checkable
+class KnowsRecipients(Protocol):
+    """A type of channel whose place depends on who is written to."""
+
+    def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
+        """As `pace`, for a message whose first recipient this is."""
 
 
 @runtime_checkable

@@ -132,7 +132,7 @@ class CertificateReconciler:
             observation = Observation(problem=record.spec_problem)
         else:
             observation = await self._observer.observe(record, record.declaration)
-            found = await self._contacts.resolve(record.key.namespace, record.declaration, policy)
+            found = await self._contacts.resolve(record.key, record.declaration, policy)
             record.contact = replace(found, refused=record.refused)
         record.assessment = assess(
             record.declaration,

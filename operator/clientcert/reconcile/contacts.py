@@ -6,7 +6,7 @@ Nothing here may hold an alert back: what cannot be found out is a resolution as
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from clientcert.api.directory import parse_directory
@@ -16,6 +16,9 @@ from clientcert.lifecycle.declaration import Declaration, ObjectKey, SecretKeyRe
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.reconcile.records import CertificateRecord
 
+PATIENCE_SECONDS = 0.5
+"""So long a look waits for its contact; who was found later wakes it again."""
+_PROBLEMS_SHOWN = 10
 DIRECTORY_SECONDS = 60.0
 """So long a client list is taken for what it was when it was read."""
 _UNAVAILABLE = Resolution(
@@ -38,6 +41,7 @@ class FindsUsers(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Known:
     directory: Directory | None
+    version: str
     until: float
     """On the loop's clock."""
 
@@ -45,26 +49,60 @@ class _Known:
 class Contacts:
     """Shared by all certificates; what is looked up is looked up once for all of them."""
 
-    def __init__(self, get: Callable[[str], Awaitable[Mapping[str, Any]]], users: FindsUsers) -> None:
-        """`get` asks the API server for a path, and raises KubeError."""
+    def __init__(
+        self,
+        get: Callable[[str], Awaitable[Mapping[str, Any]]],
+        users: FindsUsers,
+        wake: Callable[[ObjectKey], None] = lambda _: None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """`get` asks the API server for a path, and raises KubeError.
+
+        `wake` is called with each certificate whose contact was found out later than it could wait for.
+        """
         self._get = get
         self._users = users
+        self._wake = wake
+        self._patience = patience
         self._directories: dict[ObjectKey, _Known] = {}
         self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
+        self._looking: dict[ObjectKey, asyncio.Task[Resolution]] = {}
 
-    async def resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
-        """Who is to be written to for a certificate of this namespace. Never raises for what is not there."""
+    async def resolve(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
+        """Who is to be written to for a certificate. Never raises for what is not there.
+
+        What takes long is not waited for: the alerts to everybody else are due now.
+        """
+        if not policy.contacts.directory and slack_question(declaration, policy.contacts) is None:
+            return by_mail(declaration, policy.contacts, {})
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = asyncio.create_task(self._resolve(key.namespace, declaration, policy))
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.shield(looking)
+        except TimeoutError:
+            if key not in self._looking:
+                self._looking[key] = looking
+                looking.add_done_callback(lambda _: self._found_later(key))
+            return _UNAVAILABLE
+
+    def _found_later(self, key: ObjectKey) -> None:
+        del self._looking[key]
+        self._wake(key)
+
+    async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         try:
             question = slack_question(declaration, policy.contacts)
             if question is None:
                 return await self._by_mail(namespace, declaration, policy)
-            if not any(isinstance(channel.address, EmailAddress) for channel in policy.channels):
+            if not any(channel.to_consumer for channel in policy.channels):
                 return _NOT_LOOKED_UP
             found = await self._users.find(namespace, policy.contacts.slack_token_ref, question)
-            if found.resolved:
-                return found
             instead = await self._by_mail(namespace, declaration, policy)
-            return instead if instead.resolved else found
+            if not found.resolved:
+                return instead if instead.resolved else found
+            return replace(found, recipients=(*found.recipients, *instead.recipients))
         except ClientCertError as error:
             logger.warning("A contact in namespace %s cannot be looked up: %s", namespace, error.message)
             return _UNAVAILABLE
@@ -78,7 +116,7 @@ class Contacts:
     async def _directory(self, key: ObjectKey) -> Directory | None:
         """None when there is none, or it may not be read."""
         known = self._directories.get(key)
-        if known is not None and asyncio.get_running_loop().time() < known.until:
+        if known is not None and _now() < known.until:
             return known.directory
         reading = self._reading.get(key)
         if reading is None:
@@ -87,19 +125,37 @@ class Contacts:
         return (await asyncio.shield(reading)).directory
 
     async def _read(self, key: ObjectKey) -> _Known:
-        directory: Directory | None = None
+        """What could not be asked for is what it was, for as long as if it had been."""
+        before, until = self._directories.get(key), _now() + DIRECTORY_SECONDS
+        directory, version = None, ""
         try:
             answer = await self._get(f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
         except KubeError as error:
             if error.reason not in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
-                raise
+                if before is None:
+                    raise
+                directory, version = before.directory, before.version
         else:
-            # A list of thousands takes a second: in a thread the loop goes on meanwhile.
-            directory, problems = await asyncio.to_thread(parse_directory, answer.get("data") or {})
-            for problem in problems:
-                logger.warning("Client list %s: %s", key, problem)
-        known = self._directories[key] = _Known(directory, asyncio.get_running_loop().time() + DIRECTORY_SECONDS)
+            version = str(answer["metadata"].get("resourceVersion", ""))
+            directory = before.directory if before is not None and before.version == version else None
+            if directory is None:
+                directory = await self._parse(key, answer.get("data") or {})
+        self._directories = {name: known for name, known in self._directories.items() if known.until > _now()}
+        known = self._directories[key] = _Known(directory, version, until)
         return known
+
+    async def _parse(self, key: ObjectKey, content: Mapping[str, str]) -> Directory:
+        # A list of thousands takes a second: in a thread the loop goes on meanwhile.
+        directory, problems = await asyncio.to_thread(parse_directory, content)
+        for problem in problems[:_PROBLEMS_SHOWN]:
+            logger.warning("Client list %s: %s", key, problem)
+        if len(problems) > _PROBLEMS_SHOWN:
+            logger.warning("Client list %s: and %d more entries cannot be used", key, len(problems) - _PROBLEMS_SHOWN)
+        return directory
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, ...]:

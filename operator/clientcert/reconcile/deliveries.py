@@ -23,6 +23,9 @@ def note_told(
 ) -> None:
     """It was sent, at `when`; the status shall say so."""
     channel, upcoming = notification.channel, next_stage(assessment, notification.channel)
+    before = remembered(record).channel(channel.name)
+    again = before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint
+    first = before.first_sent if before is not None and again else second(when)
     told = ChannelRecord(
         name=channel.name,
         fingerprint_sha256=assessment.fingerprint,
@@ -30,6 +33,7 @@ def note_told(
         last_sent=second(when),
         next_time=upcoming.slot if upcoming else None,
         thread_ref=thread_ref if notification.kind is MessageKind.ALERT else "",
+        first_sent=first if notification.kind is MessageKind.ALERT else None,
     )
     record.sent = {**(record.sent or {}), channel.name: told}
     record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None

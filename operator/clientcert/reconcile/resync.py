@@ -124,6 +124,8 @@ class Resync:
     async def _freshen(self, namespace: str) -> None:
         while self._primed[namespace].is_set():
             try:
+                for body in [each async for each in self._bodies(CERTIFICATE_POLICY, namespace)]:
+                    self._store.upsert_policy(body)  # with what its last digests have told
                 await self._certificates(namespace, only_known=True)
                 return
             except KubeError as error:

@@ -12,7 +12,7 @@ from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.metrics import Metrics
-from clientcert.notifiers.interface import Notifier, Pace
+from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace
 from clientcert.notifiers.message import Message, compose
 from clientcert.reconcile.contacts import addressees
 from clientcert.reconcile.deliveries import note_failed, note_told, remembered
@@ -27,7 +27,9 @@ SETTLE_SECONDS = 0.5
 """So long the first channel that was told waits for the others, so that one write records them all."""
 _STRIKES = 2
 """So often a message may fail and be the first again; then it goes behind the others, which it may hold up alone."""
-_NOT_OF_THE_PLACE = frozenset({Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND})
+_NOT_OF_THE_PLACE = frozenset(
+    {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
+)
 
 EVENT = "Event"
 """The type of the channel that every certificate has."""
@@ -106,8 +108,11 @@ class Teller:
         return self._pacer.may_send(pace.place, record.key, (rank, assessment.alert_from), pace.seconds)
 
     def _pace(self, record: CertificateRecord, notification: DueNotification) -> Pace | None:
-        notifier = self._notifiers.get(notification.channel.type)
-        return notifier.pace(record.key.namespace, notification.channel, notification.kind) if notifier else None
+        channel, kind, namespace = notification.channel, notification.kind, record.key.namespace
+        notifier, recipients = self._notifiers.get(channel.type), addressees(record, channel)
+        if recipients and isinstance(notifier, KnowsRecipients):
+            return notifier.pace_to(namespace, channel, kind, recipients[0])
+        return notifier.pace(namespace, channel, kind) if notifier else None
 
     def effective(self, policy: AlertPolicy, record: CertificateRecord, assessment: Assessment) -> AlertPolicy:
         """The policy; with the operator's own channel while one of the policy's refuses, and until that is closed."""

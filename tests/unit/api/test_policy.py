@@ -111,7 +111,7 @@ def test_an_escalation_is_a_channel_that_comes_later():
     pager = {"name": "pager", "type": "Webhook", "webhook": {"urlSecretRef": REF}, "escalation": True}
     alerts = {"escalateAfterDays": 14, "channels": [TEAM, CONSUMER, {**pager, "repeat": {"onDays": [30, 7, 1]}}]}
     team, consumer, business, pager, _ = parse_policy({"alerts": alerts}, None).channels
-    assert [channel.escalation for channel in (team, consumer, business, pager)] == [False, False, True, True]
+    assert [channel.escalate_after for channel in (team, consumer, business, pager)] == [None, None, 14, 14]
     assert (team.schedule.start_days_before, consumer.schedule.start_days_before) == (30, 30)
     assert (business.name, business.address.role) == ("consumer/business", Role.BUSINESS)
     assert business.schedule == Schedule(16)

@@ -71,7 +71,7 @@ def test_contacts(contact: Contact, policy: ContactPolicy, directory: Directory 
 
 def test_an_escalation_goes_to_the_business_contact() -> None:
     """Where somebody else has had the letters before; otherwise there is nobody whom it could be escalated to."""
-    channel = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalation=True)
+    channel = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalate_after=14)
     both, one = Contact(technical=JO, business=SAM), Contact(business=SAM)
     roles = [
         [each.role for each in recipients(channel, declaration(contact=contact), ContactPolicy(), {})]

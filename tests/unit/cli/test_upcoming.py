@@ -123,7 +123,7 @@ class TestWhatNobodyIsTold:
     def test_an_escalation_that_somebody_has_taken_upon_them(self) -> None:
         """The daily alert goes on."""
         seen = certificate(NOW + 10 * DAY, serial_number=0x1A2B)
-        escalation = replace(channel("boss"), escalation=True)
+        escalation = replace(channel("boss"), escalate_after=0)
         life = Timeline(policy(channel("team"), escalation), Observation(certificate=seen))
         life.look(NOW - 30 * DAY)
         told = {}
