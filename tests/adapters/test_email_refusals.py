@@ -15,6 +15,7 @@ from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier, MailServer
 from clientcert.notifiers.interface import Receipt
 from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
+from tests.builders import KEY
 from tools.mail_server import LoopbackMailServer
 
 GONE = "550 5.1.1 No such user canary-7f3a here"
@@ -99,6 +100,21 @@ class TestDomains:
             "the technical contact has an e-mail address in a domain that is not allowed, so the business contact was"
             " written to"
         )
+
+
+class TestNamespaces:
+    """Whose certificates the operator's mail server serves is for its settings to say."""
+
+    async def test_that_is_served(self, server: LoopbackMailServer) -> None:
+        await notifier(server, namespaces=frozenset({KEY.namespace})).notify(to_contact(), message_to())
+        assert len(server.mails) == 1
+
+    async def test_that_is_not(self, server: LoopbackMailServer) -> None:
+        """Refused before any connection, with what to do."""
+        error = await failure(notifier(server, namespaces=frozenset({"another"})))
+        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_ALLOWED, False)
+        assert "CLIENTCERT_MAIL_NAMESPACES" in error.message
+        assert server.commands == []
 
 
 class TestTheLogin:

@@ -107,13 +107,16 @@ def test_the_client_list_says_who_it_is(team: Team, operator: Operator, mail: Lo
     clients = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clients"}, "data": {"nhs": entry}}
     path = f"/api/v1/namespaces/{team.namespace}/configmaps"
     team.api.request("POST", path, clients)
-    policy = certificate_policy("team", CONSUMER)
+    team.apply(secret("slack", token=team.slack.tokens[1]))
+    policy = certificate_policy("team", slack_channel("team", "#team", "slack"), CONSUMER)
     team.apply(with_contacts(policy, directoryRef={"name": "clients"}))
     hand_out(team, "nhs", contact={"lookup": ["Directory"]})
     hand_out(team, "moj", contact={"lookup": ["Directory"]})
     [letter] = until(lambda: letters(mail, team, "nhs"))
     assert letter.recipient == "jo@nhs.example"
     assert "the client list" in team.words("nhs", "ContactResolved")
+    [alert] = until(lambda: team.messages("nhs", "#team"))
+    assert "Jo Bloggs, jo@nhs.example (technical contact)" in "\n".join(alert.texts())
     eventually(lambda: team.condition("moj", "ContactResolved"), ("False", "NotInDirectory"))
     assert letters(mail, team, "moj") == []
 

@@ -6,7 +6,7 @@ clients by the technical contact's e-mail; where only a business contact is know
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clientcert.lifecycle.declaration import HOST, Contact, Declaration, Person
 from clientcert.lifecycle.policy import ContactPolicy
@@ -116,6 +116,23 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
             " `clientcert contact set`, or to spec.contact",
         )
     return Resolution("NoContact", "no e-mail address is known: add spec.contact.technical, or a client list")
+
+
+def with_contact(declaration: Declaration, found: Resolution | None) -> Declaration:
+    """The declaration as alerts to the team tell it: with who was found, where nobody is declared."""
+    contact = declaration.contact
+    if found is None or not found.recipients or _people(contact) or contact.slack_email or contact.slack_member_id:
+        return declaration
+    first = found.recipients[0]
+    person = Person(first.name, first.address)
+    match first.role:
+        case Role.SLACK:
+            contact = replace(contact, slack_member_id=first.address)
+        case Role.BUSINESS:
+            contact = replace(contact, business=person)
+        case Role.TECHNICAL:
+            contact = replace(contact, technical=person)
+    return replace(declaration, contact=contact)
 
 
 def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:

@@ -8,6 +8,8 @@ from clientcert.notifiers.message import Message
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day
 
 LONGEST_LINE = 400
+MOST_LINES = 500
+"""More than any channel has room for."""
 _FAR = "9999"
 
 
@@ -19,6 +21,8 @@ class Digest:
     """The sentence; alone it tells how many, and how urgent the first of them is."""
     lines: tuple[str, ...]
     """One a certificate, the most urgent first: consumer, environment, date, serial number, owner, contact."""
+    more: int
+    """How many have no line."""
     next_step: str
     runbook_url: str
     namespace: str
@@ -38,7 +42,8 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     namespace = clean(first.object_key.namespace, LONGEST_VALUE)
     return Digest(
         text=text,
-        lines=tuple(clean(_line(message), LONGEST_LINE) for message in ordered),
+        lines=tuple(clean(_line(message), LONGEST_LINE) for message in ordered[:MOST_LINES]),
+        more=max(len(ordered) - MOST_LINES, 0),
         next_step="Ask each contact to renew, and put the renewed certificates into their sources. See them all:"
         f" kubectl get clientcertificates --namespace {namespace}",
         runbook_url=first.runbook_url,
@@ -57,7 +62,7 @@ def _has_expired(message: Message) -> bool:
 
 def _line(message: Message) -> str:
     facts = dict(message.facts)
-    dated = f"{facts['Time left']} ({facts['Expires']})" if "Expires" in facts else message.text
+    dated = f"{facts['Time left'].removeprefix('none: ')} ({facts['Expires']})" if "Expires" in facts else message.text
     parts = [f"{facts['Consumer']} in {facts['Environment']}: {dated}"]
     parts += [f"serial number {facts['Serial number']}"] if "Serial number" in facts else []
     parts += [f"owner {facts['Owner']}"] if "Owner" in facts else []

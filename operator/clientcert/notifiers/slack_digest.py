@@ -25,6 +25,7 @@ def digest_payload(digest: Digest) -> dict[str, Any]:
     """The arguments of chat.postMessage, or the body of an incoming webhook."""
     pages, left = _pages(digest.lines, MOST_TEXT - _ROOM - len(digest.next_step))
     header: Block = {"type": "header", "text": {"type": "plain_text", "text": escape(digest.text, HEADER_LIMIT)}}
+    left += digest.more
     more = [section(f"… and {left} more")] if left else []
     blocks = [header, *map(section, pages), *more, section(digest.next_step), *runbook_blocks(digest.runbook_url)]
     return payload_of(escape(digest.text, PLAIN_LIMIT), blocks)

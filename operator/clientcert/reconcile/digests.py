@@ -13,6 +13,7 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications, silenced
 from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.contacts import with_contact
 from clientcert.lifecycle.declaration import HOST, Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
 from clientcert.lifecycle.recorded import DigestRecord, Recorded
@@ -246,9 +247,8 @@ def _told(
     known: Recorded,
 ) -> _Told:
     recipients = addressees(record, notification.channel)
-    message = compose(
-        record.key, record.uid, declaration, assessment, policy, notification, known, recipients=recipients
-    )
+    declared = with_contact(declaration, record.contact)
+    message = compose(record.key, record.uid, declared, assessment, policy, notification, known, recipients=recipients)
     return _Told(record, assessment, notification, message)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, due_notifications
 from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.contacts import with_contact
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.metrics import Metrics
@@ -214,14 +215,15 @@ class Teller:
         notification: DueNotification,
     ) -> Message:
         known, recipients = remembered(record), addressees(record, notification.channel)
-        return compose(
-            record.key, record.uid, declaration, assessment, policy, notification, known, recipients=recipients
-        )
+        declared = with_contact(declaration, record.contact)
+        return compose(record.key, record.uid, declared, assessment, policy, notification, known, recipients=recipients)
 
     def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
         channel, pace = notification.channel, self._pace(record, notification)
         self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
-        place_rests = pace is not None and error.worth_retry and error.reason not in _NOT_OF_THE_PLACE
+        # A login that is wrong is wrong for everybody, and each try with it brings the account nearer to its lock.
+        of_the_place = error.worth_retry or error.reason is Reason.MAIL_LOGIN_REJECTED
+        place_rests = pace is not None and of_the_place and error.reason not in _NOT_OF_THE_PLACE
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
         before = (record.failing or {}).get(channel.name)
