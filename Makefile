@@ -23,7 +23,7 @@ lint: $(VENV)/.done
 	$(BIN)/lint-imports
 
 test: control-plane
-	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Every row of what may go wrong, with a table at the end; a part of it is in `test`, too.
 faults: control-plane

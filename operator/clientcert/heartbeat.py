@@ -32,6 +32,7 @@ class Heartbeat:
         is_well: Callable[[], bool],
         every_seconds: float = EVERY_SECONDS,
         called: Callable[[str], object] = lambda _outcome: None,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         """`is_well`: this replica leads and its scheduler moves. `called` is given `ok` or `failed` after each call.
 
@@ -42,11 +43,12 @@ class Heartbeat:
         self._is_well = is_well
         self._every_seconds = every_seconds
         self._called = called
+        self._call_seconds = call_seconds
         self._failing = False
 
     async def run(self) -> None:
         """For ever. A call that fails is logged when the one before it had not, and is no reason to end."""
-        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._call_seconds)
         async with self._egress.session(timeout=timeout, auto_decompress=False) as session:
             while True:
                 if self._is_well():

@@ -24,8 +24,9 @@ async def beating(
     *,
     called: Callable[[str], object] = lambda _outcome: None,
     every: float = SOON,
+    call_seconds: float = 10.0,
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    heartbeat = Heartbeat(receiver.url, EgressPolicy([receiver.host]), is_well, every, called)
+    heartbeat = Heartbeat(receiver.url, EgressPolicy([receiver.host]), is_well, every, called, call_seconds)
     task = asyncio.create_task(heartbeat.run())
     try:
         yield task
@@ -98,7 +99,10 @@ async def test_nobody_there_and_nobody_who_answers(caplog: pytest.LogCaptureFixt
         return web.Response()
 
     outcomes: list[str] = []
-    async with WebReceiver(wait).running() as receiver, beating(receiver, called=outcomes.append) as task:
+    async with (
+        WebReceiver(wait).running() as receiver,
+        beating(receiver, called=outcomes.append, call_seconds=SOON) as task,
+    ):
         await until(lambda: len(outcomes) >= 2)
         gone = Heartbeat("http://127.0.0.1:1/", EgressPolicy(["127.0.0.1"]), lambda: True, SOON, outcomes.append)
         second = asyncio.create_task(gone.run())

@@ -8,7 +8,15 @@ from tests.control_plane.waiting import eventually
 from tests.scenarios import in_secret, secret
 
 OF_ITS_TIME = frozenset(
-    {"observedTime", "lastTransitionTime", "lastSentTime", "lastFailureTime", "observedGeneration", "threadRef"}
+    {
+        "observedTime",
+        "lastTransitionTime",
+        "firstSentTime",
+        "lastSentTime",
+        "lastFailureTime",
+        "observedGeneration",
+        "threadRef",
+    }
 )
 
 

@@ -39,6 +39,7 @@ def theatre(
         yield Theatre(team, tmp_path_factory.mktemp("lives"), old, new)
 
 
+@pytest.mark.slow
 @row(7, "killed before or after a write or send, every seventh of one plot")
 def test_some_kills(theatre: Theatre, record_property: Count) -> None:
     """A sample, spread over the whole plot, by turns just before and just after; and before the slowest send."""

@@ -83,6 +83,7 @@ def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) ->
     assert contact(world, "nhs") == ("True", "TechnicalContact")
 
 
+@pytest.mark.slow
 @row(12, "550 to the sender, 554 to the mail; then the mail server is mended and the policy changed")
 @pytest.mark.parametrize(("command", "answer"), [("MAIL", "550 5.7.1 Not as this sender"), ("DATA", "554 5.6.0 Spam")])
 def test_the_mail_server_refuses_the_mail(world: World, mail: LoopbackMailServer, command: str, answer: str) -> None:
@@ -162,6 +163,7 @@ def test_the_login_was_revoked(world: World, mail: LoopbackMailServer) -> None:
     world.all_is_told()
 
 
+@pytest.mark.slow
 @row(10, "the mail server takes a mail, and its answer is lost")
 def test_the_answer_to_a_mail_is_lost(world: World, mail: LoopbackMailServer) -> None:
     """Nobody knows whether it was taken, so it comes again; by its Message-ID a mailbox knows it for the same mail."""
@@ -176,6 +178,7 @@ def test_the_answer_to_a_mail_is_lost(world: World, mail: LoopbackMailServer) ->
     assert first.message["Message-ID"] == again.message["Message-ID"]
 
 
+@pytest.mark.slow
 @row(7, "killed when the mail server has taken a mail and has not said so yet")
 def test_killed_while_a_mail_is_sent(world: World, mail: LoopbackMailServer) -> None:
     """That one mail comes again, as the same mail; what was recorded does not."""

@@ -54,6 +54,7 @@ def test_a_webhook_cannot_take_it(world: World, hook: Hook) -> None:
     eventually(lambda: world.team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
 
 
+@pytest.mark.slow
 @row(10, "a webhook takes a call, and its answer is lost")
 def test_the_answer_of_a_webhook_is_lost(world: World, hook: Hook) -> None:
     """Nobody knows whether it was taken, so it comes again; by its webhook-id a receiver knows it for the same."""

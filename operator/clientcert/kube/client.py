@@ -19,7 +19,7 @@ Object = dict[str, Any]
 _JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE_SIZE = 100
+PAGE_SIZE = 200
 """What is parsed in one go should not hold up the loop for long."""
 METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
@@ -64,12 +64,10 @@ class KubeClient:
         """A new object in the collection at `path`; Reason.CONFLICT when the name is taken."""
         return await self._call("POST", path, content, _JSON)
 
-    async def merge_patch(self, path: str, content: Object) -> Object:
-        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on.
-
-        Returns what the object's metadata are then.
-        """
-        return await self._call("PATCH", path, content, "application/merge-patch+json", accept=METADATA_ONLY)
+    async def merge_patch(self, path: str, content: Object, *, metadata_only: bool = False) -> Object:
+        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on."""
+        accept = METADATA_ONLY if metadata_only else _JSON
+        return await self._call("PATCH", path, content, "application/merge-patch+json", accept=accept)
 
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
         """The lists of one paged LIST; the last one's resourceVersion is where to watch from."""
@@ -130,7 +128,7 @@ class KubeClient:
             return await self._answer(method, path, content, content_type, query, accept)
         except KubeError as error:
             if error.retry_after:
-                self._not_before[method, path] = time.monotonic() + error.retry_after
+                self._not_before[method, _address(path)] = time.monotonic() + error.retry_after
             elif error.reason is Reason.API_UNAVAILABLE:
                 self.on_outage()
             raise
@@ -140,8 +138,8 @@ class KubeClient:
             return
         now = time.monotonic()
         self._not_before = {call: moment for call, moment in self._not_before.items() if moment > now}
-        if (method, path) in self._not_before:
-            left = self._not_before[method, path] - now
+        if (method, _address(path)) in self._not_before:
+            left = self._not_before[method, _address(path)] - now
             words = "the API server has asked to wait"
             raise KubeError(Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=left)
 
@@ -218,6 +216,11 @@ class KubeClient:
                 retry_after=_seconds(response.headers.get("Retry-After")),
             )
         raise KubeError(reason, words, status=response.status, worth_retry=reason is Reason.CONFLICT)
+
+
+def _address(path: str) -> str:
+    """Without the query: the same object in another version is no other call."""
+    return path.partition("?")[0]
 
 
 async def _message(response: aiohttp.ClientResponse) -> str:

@@ -16,6 +16,6 @@ async def patch_status(
     Raises KubeError: `Conflict` when the object has moved on, `NotFound` when it is gone.
     """
     content = {"metadata": {"resourceVersion": resource_version}, "status": status}
-    answer = await client.merge_patch(kind.status(key.namespace, key.name), content)
+    answer = await client.merge_patch(kind.status(key.namespace, key.name), content, metadata_only=True)
     version: str = answer["metadata"]["resourceVersion"]
     return version

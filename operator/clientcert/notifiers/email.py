@@ -35,6 +35,8 @@ from clientcert.notifiers.message import Message
 
 MAIL_SECONDS = 10.0
 """For all recipients of one message together."""
+LOGIN_REST_SECONDS = 300.0
+"""So long nobody tries again with a login that was rejected: a few wrong ones lock an account."""
 GOODBYE_SECONDS = 2.0
 PACE_SECONDS = 0.2
 
@@ -227,6 +229,7 @@ def _login_rejected() -> DeliveryError:
     return DeliveryError(
         Reason.MAIL_LOGIN_REJECTED,
         "the mail server rejected the login: correct CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD",
+        retry_after=LOGIN_REST_SECONDS,
     )
 
 
