@@ -11,7 +11,7 @@ from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, S3Server
 from tools.control_plane.s3_client import S3Client
 
-settings.register_profile("shared machine", deadline=None)
+settings.register_profile("shared machine", deadline=None, max_examples=40)  # make fuzz takes more
 settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -115,6 +115,7 @@ def lived(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, te
     return found
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", CHANNEL_OF)
 def test_what_was_foreseen_is_what_was_sent(lived: Lived, name: str) -> None:
     """On each day as many messages, and the stages that it said; nothing else, and to nobody else."""
@@ -125,6 +126,7 @@ def test_what_was_foreseen_is_what_was_sent(lived: Lived, name: str) -> None:
             assert lived.stages[name, day] == stages[-1]
 
 
+@pytest.mark.soak
 def test_it_foresees_something(lived: Lived) -> None:
     """So that two who say nothing do not agree."""
     assert [lived.expected("daily", day) for day in DAYS] == [[10], [9], [8]]
@@ -137,6 +139,7 @@ def test_it_foresees_something(lived: Lived) -> None:
     assert [line["certificate"] for line in lived.foreseen if line["certificate"] == "far"] == []
 
 
+@pytest.mark.soak
 def test_what_it_says_of_one(lived: Lived) -> None:
     """Where it goes and as what; no address, not even in a field that a person does not read."""
     line = next(line for line in lived.foreseen if line["certificate"] == "second-days")
@@ -156,6 +159,7 @@ def test_what_it_says_of_one(lived: Lived) -> None:
     assert "nhs.example" not in json.dumps(lived.foreseen) + lived.remarks
 
 
+@pytest.mark.soak
 def test_what_keeps_a_certificate_from_it(lived: Lived) -> None:
     """Said apart, so that the lines stay the lines."""
     team = lived.team
@@ -238,6 +242,7 @@ class TestTheTable:
             "Error: there is no ClientCertificate of CertificatePolicy p",
         )
 
+    @pytest.mark.soak
     def test_more_than_the_api_server_lists_at_once(self, team: Team, terminal: Terminal) -> None:
         """All pages are read."""
         team.apply(*(client_certificate(f"c{number}") for number in range(501)))

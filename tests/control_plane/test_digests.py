@@ -105,8 +105,8 @@ def test_as_the_policy_says(team: Team, operators: Operators, group: str, messag
     ("when", "most"),
     [
         (lambda team: bool(posted(team)), 2),
-        pytest.param(lambda team: bool(digests(team)), 1, marks=pytest.mark.slow),
-        pytest.param(lambda team: recorded(team) > MANY // 3, 1, marks=pytest.mark.slow),
+        pytest.param(lambda team: bool(digests(team)), 1, marks=pytest.mark.soak),
+        pytest.param(lambda team: recorded(team) > MANY // 3, 1, marks=pytest.mark.soak),
     ],
     ids=("just sent", "recorded in the policy", "recorded by some"),
 )

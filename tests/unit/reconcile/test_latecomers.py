@@ -31,7 +31,7 @@ class Api:
         found = self.there.get(path.rpartition("=")[2])
         return {"items": [found] if found else []}
 
-    async def merge_patch(self, path, content):
+    async def merge_patch(self, path, content, *, metadata_only=False):
         self.asked.append(path)
         return {"metadata": {"resourceVersion": "12"}}
 
