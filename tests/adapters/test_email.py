@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from clientcert.errors import Reason, SettingsError
+from clientcert.errors import DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.contacts import Recipient, Role
@@ -257,6 +257,19 @@ class Recording:
         return Receipt(thread_ref or "sent")
 
 
+class Refusing(Recording):
+    """One that reaches nobody, after some seconds."""
+
+    def __init__(self, *, passing: bool = False, seconds: float = 0.0) -> None:
+        super().__init__()
+        self._passing = passing
+        self._seconds = seconds
+
+    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+        await asyncio.sleep(self._seconds)
+        raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", worth_retry=self._passing)
+
+
 class TestTheContactsPlace:
     async def test_a_user_of_slack_is_told_there(self, server: LoopbackMailServer) -> None:
         """And anybody else by mail."""
@@ -267,6 +280,24 @@ class TestTheContactsPlace:
         assert await sending.notify(to_contact(), message_to()) == Receipt()
         assert direct.told == [colleague]
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
+
+    async def test_who_is_refused_there_for_good_gets_a_mail(self, server: LoopbackMailServer) -> None:
+        """And it is said, by role."""
+        both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
+        receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
+        assert receipt.note == "the Slack user could not be written to, so the technical contact was"
+        assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
+
+    @pytest.mark.parametrize("direct", [Refusing(passing=True), Refusing(seconds=0.2)])
+    async def test_what_passes_or_took_long_is_tried_again_first(
+        self, server: LoopbackMailServer, direct: Refusing
+    ) -> None:
+        """A direct message and a mail must both end before another replica may lead."""
+        sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
+        with pytest.raises(DeliveryError) as raised:
+            await sending.notify(to_contact(), message_to(Recipient(Role.SLACK, "U012AB3CD"), JO))
+        assert raised.value.worth_retry
+        assert server.mails == []
 
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
         """Its error tells what is missing."""

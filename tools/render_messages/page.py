@@ -97,32 +97,6 @@ OWN_WORDS = """\
 
 `email.subject` and `email.body` of `deploy/examples/policy-with-own-letter.yaml`:
 """
-WEBHOOK = "### By an incoming webhook\n\nIt cannot reply, so that the details stand below the line:\n"
-SLACK_PLAIN = "### Without blocks\n\nShould Slack refuse the form of a message, it goes out once more as plain text:\n"
-DIGEST = f"""\
-### A digest
-
-{MANY} certificates of one policy on one morning. What has no room in one message is counted:
-"""
-MAIL = """\
-## E-mail to the consumer
-
-Each mail has a second part that says the same in simple HTML: paragraphs, headings and the two commands, and nothing
-that is loaded from anywhere. Reminders have the same subject and stand in one thread.
-
-### To the technical contact
-"""
-FELL_BACK = """\
-### To the business contact, when the technical one cannot be reached
-
-The mail server has refused the address for good:
-"""
-ESCALATED = "### To the business contact, when nothing has happened for `escalateAfterDays`\n"
-OWN_WORDS = """\
-### A letter in the policy's own words
-
-`email.subject` and `email.body` of `deploy/examples/policy-with-own-letter.yaml`:
-"""
 DIRECT = """\
 ## Direct messages in Slack
 

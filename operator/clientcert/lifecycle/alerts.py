@@ -97,8 +97,9 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
 
 def _is_too_early(channel: Channel, assessment: Assessment, policy: AlertPolicy, recorded: Recorded) -> bool:
     """Whether those who were told before an escalation have not had the time that the policy gives them."""
-    if channel.escalate_after is None or recorded.channel(channel.name) is not None:
-        return False
+    before = recorded.channel(channel.name)
+    if channel.escalate_after is None or (before is not None and before.stage is not None):
+        return False  # it was told already, of this certificate or of the one that is to be closed
     others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
     tried = [record for record in recorded.channels if record.name in others]
     told = [

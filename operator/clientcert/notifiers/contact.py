@@ -1,5 +1,6 @@
 """The consumer's contact, where they are: a user of our own Slack gets a direct message, anybody else a mail."""
 
+import asyncio
 from dataclasses import replace
 
 from clientcert.errors import DeliveryError
@@ -9,14 +10,18 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 from clientcert.notifiers.message import Message
 
+REFUSAL_SECONDS = 3.0
+"""A refusal that took longer leaves no time for a mail before another replica may lead: that is for the next try."""
+
 
 class ContactNotifier:
     """Channels of type Email."""
 
-    def __init__(self, mail: Notifier, direct: Notifier) -> None:
+    def __init__(self, mail: Notifier, direct: Notifier, refusal_seconds: float = REFUSAL_SECONDS) -> None:
         """`direct` sends the first letter of a message as a direct message."""
         self._mail = mail
         self._direct = direct
+        self._refusal_seconds = refusal_seconds
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
         """The mail server's, where nobody knows who is written to."""
@@ -32,11 +37,15 @@ class ContactNotifier:
         mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
         if len(mails) == len(message.letters):
             return await self._mail.notify(channel, message, thread_ref)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             return await self._direct.notify(channel, message, thread_ref)
         except DeliveryError as error:
             if error.worth_retry or not mails:
                 raise
+            if loop.time() - began > self._refusal_seconds:
+                raise DeliveryError(error.reason, error.message, worth_retry=True) from None
             receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
             words = f"the {Role.SLACK} could not be written to, so the {mails[0].recipient.role} was"
             return replace(receipt, note=receipt.note or words)

@@ -1,5 +1,6 @@
 """Who is owed a message now: the rules of design section 4 (1 to 6) for one look at one certificate."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -16,11 +17,12 @@ from clientcert.lifecycle.alerts import (
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded
 from clientcert.lifecycle.schedule import Stage
 from clientcert.pki import Certificate
 from tests.builders import CREATED, DAY, HOUR, NOW, SECOND, assessment, certificate, channel, policy, told
 
+SEEN = certificate(NOW + 14 * DAY)
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
 
 
@@ -301,3 +303,34 @@ class TestNextChange:
         end = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
         found = assessment(certificate(end, not_before=datetime(1, 1, 1, tzinfo=UTC)))
         assert NOW < next_change(found, policy(), None) <= NOW + DAY
+
+
+class TestEscalations:
+    """Told so many days after the others were first told of this very certificate."""
+
+    PLAN = policy(channel(), replace(channel("boss"), escalate_after=7))
+
+    def told_since(self, days: int, *others: ChannelRecord) -> Recorded:
+        team = replace(told(14, SEEN.fingerprint_sha256), first_sent=NOW - days * DAY)
+        return Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(team, *others))
+
+    def test_not_with_the_first_alert(self) -> None:
+        """However late that one came."""
+        assert due(SEEN, plan=self.PLAN) == [alert(14)]
+
+    @pytest.mark.parametrize(("days", "expected"), [(6, []), (7, [alert(14, "boss")])])
+    def test_after_so_many_days(self, days: int, expected: list[object]) -> None:
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(days)) == expected
+
+    def test_one_that_cannot_be_told_counts_from_its_first_failure(self) -> None:
+        """Else nobody would ever be told."""
+        failed = ChannelRecord("team", "", None, None, last_failure=NOW - 7 * DAY)
+        recorded = Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(failed,))
+        assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14), alert(14, "boss")]
+
+    def test_the_next_certificate_begins_anew(self) -> None:
+        """That the last one was escalated, and closed, is no reason to begin with it."""
+        closed = told(None, SEEN.fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, closed)) == []
+        old = told(3, certificate(NOW, serial_number=1).fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, old)) == [closing("boss")]

@@ -10,6 +10,8 @@ from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded import Recorded
 from clientcert.metrics import Metrics
+from clientcert.notifiers.contact import REFUSAL_SECONDS
+from clientcert.notifiers.email import GOODBYE_SECONDS, MAIL_SECONDS
 from clientcert.notifiers.event import EVENT_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
@@ -65,7 +67,8 @@ def teller(sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) 
 
 def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
     """And a leader whose renewals come in time is allowed to send, even just before the next one is answered."""
-    assert max(ALERT_SECONDS + ADD_SECONDS, EVENT_SECONDS) < SEND_SECONDS
+    letter = REFUSAL_SECONDS + MAIL_SECONDS + GOODBYE_SECONDS
+    assert max(ALERT_SECONDS + ADD_SECONDS, EVENT_SECONDS, letter) < SEND_SECONDS
     assert SEND_SECONDS < LEASE_SECONDS - RENEW_SECONDS
     assert RENEW_SECONDS + REQUEST_SECONDS < LEASE_SECONDS
 
