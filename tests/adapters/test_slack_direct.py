@@ -19,8 +19,8 @@ from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
 from clientcert.notifiers.interface import Notifier, Receipt
 from clientcert.notifiers.letter import Letter, Part, PartKind
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack import ALERT_SECONDS
 from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack_web_api import ALERT_SECONDS
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, alert, imposter
 from tests.unit.notifiers.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, Posted, SlackServer, User

@@ -11,8 +11,8 @@ import pytest
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel
-from clientcert.notifiers.slack import ALERT_SECONDS
 from clientcert.notifiers.slack_details import ADD_SECONDS, LAST_SECONDS
+from clientcert.notifiers.slack_web_api import ALERT_SECONDS
 from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,

@@ -14,7 +14,8 @@ from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsEr
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.notifiers.slack_direct import SlackTokens
-from clientcert.notifiers.slack_users import WAIT_SECONDS, SlackUsers
+from clientcert.notifiers.slack_lookups import WAIT_SECONDS
+from clientcert.notifiers.slack_users import SlackUsers
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.notifiers.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, SlackServer, User

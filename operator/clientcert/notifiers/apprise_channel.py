@@ -20,7 +20,8 @@ from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.webhook import ReadSecret, deadline, secret_value, unavailable, url_address
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.webhook import deadline, unavailable, url_address
 from clientcert.notifiers.wording import clean, cut
 
 MESSAGE_SECONDS = 1.0

@@ -8,56 +8,49 @@ Retries of an alert are the engine's: a call is made once, and its error says wh
 Slack refuses for its form is sent again at once, as plain text, so that no alert is lost to its formatting.
 """
 
-import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self, TypeAlias
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from clientcert.egress import EgressPolicy
-from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
+from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack_answers import refusal, unavailable
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.slack_answers import refusal
 from clientcert.notifiers.slack_blocks import alert_payload, details_payload, folded_payload, plain_payload
 from clientcert.notifiers.slack_details import Details
 from clientcert.notifiers.slack_digest import digest_payload, plain_digest_payload
+from clientcert.notifiers.slack_web_api import (
+    ALERT_SECONDS,
+    MESSAGE_SECONDS,
+    OWN_TOKEN,
+    SlackWebApi,
+    check_tls,
+    check_token,
+    deadline,
+    read_token,
+    unreached,
+)
 from clientcert.notifiers.wording import clean
 
-SLACK_API_URL = "https://slack.com/api/"
-OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
-ALERT_SECONDS = 10.0
-MESSAGE_SECONDS = 1.0
-"""Slack takes one message a second in a channel."""
-
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
-_TOKEN = re.compile(r"[!-~]{1,1024}")
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
 _TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
 _LONGEST_ANSWER = 256
 _LONGEST_CHANNEL = 80
 
 _log = logging.getLogger(__name__)
-_sdk_log = logging.getLogger(f"{__name__}.sdk")
-_sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
-
-ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
-"""Gives the value of one key of a Secret in the namespace; raises ClientCertError with words for the user."""
-Refusal: TypeAlias = Callable[[object, int, str | None], DeliveryError]
-"""Makes an error of Slack's code, the HTTP status and the header Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,37 +83,32 @@ class SlackNotifier:
 
     def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
         """Raises SettingsError for an address of the settings that is not https, nor of a host that they list."""
-        check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
+        self._api = SlackWebApi(api_url, egress)
         check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
         self._own = own
-        self._api_url = api_url or SLACK_API_URL
         self._read_secret = read_secret
         self._egress = egress
-        self._session: aiohttp.ClientSession | None = None
         self._guarded_session: aiohttp.ClientSession | None = None
         self._details = Details()
 
     async def __aenter__(self) -> Self:
         self._guarded_session = self._egress.session(timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS))
-        self._session = open_session()
+        self._api.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._details.finish()
-        for session in (self._session, self._guarded_session):
-            if session is not None:
-                await session.close()
+        if self._guarded_session is not None:
+            await self._guarded_session.close()
+        await self._api.close()
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """As the protocol says. Every message starts its own thread: a reply in an old one is read by nobody."""
-        try:
-            async with asyncio.timeout(ALERT_SECONDS):
-                destination = await self._destination(message.object_key.namespace, _address(channel))
-                receipt = await self._send_alert(destination, message)
-        except TimeoutError:
-            raise no_answer() from None
+        async with deadline():
+            destination = await self._destination(message.object_key.namespace, _address(channel))
+            receipt = await self._send_alert(destination, message)
         _, _, thread = receipt.thread_ref.partition(":")
         if thread and isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
             details = details_payload(message) | {"thread_ts": thread}
@@ -129,13 +117,10 @@ class SlackNotifier:
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
         """As the protocol says. It has no thread: what has no room in the channel is counted there."""
-        try:
-            async with asyncio.timeout(ALERT_SECONDS):
-                destination = await self._destination(digest.namespace, _address(channel))
-                payloads = digest_payload(digest), plain_digest_payload(digest)
-                return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
-        except TimeoutError:
-            raise no_answer() from None
+        async with deadline():
+            destination = await self._destination(digest.namespace, _address(channel))
+            payloads = digest_payload(digest), plain_digest_payload(digest)
+            return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
@@ -163,7 +148,7 @@ class SlackNotifier:
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
-            url = await read_key(self._read_secret, namespace, address.webhook_ref)
+            url = await secret_value(self._read_secret, "Slack", namespace, address.webhook_ref)
             self._check_webhook(url, address.webhook_ref)
             return _Webhook(url, own=False)
         if address.token_ref is not None:
@@ -216,16 +201,19 @@ class SlackNotifier:
         except ClientCertError as error:
             raise DeliveryError(error.reason, f"the webhook was not called: {error.message}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _unreached(error) from None
+            raise unreached(error) from None
 
     async def _post_as_bot(self, bot: _Bot, payload: dict[str, Any]) -> Receipt:
-        answer = await ask(
-            self._session, self._api_url, bot.token, lambda api: api.chat_postMessage(channel=bot.channel, **payload)
-        )
+        answer = await self._api.ask(bot.token, lambda api: api.chat_postMessage(channel=bot.channel, **payload))
         return Receipt(_thread(answer.get("channel"), answer.get("ts")))
 
+    def _guarded(self) -> aiohttp.ClientSession:
+        if self._guarded_session is None or self._guarded_session.closed:
+            raise RuntimeError("a notifier sends only within its `async with` block")
+        return self._guarded_session
+
     async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
-        session = _opened(self._session if webhook.own else self._guarded_session)
+        session = self._api.session if webhook.own else self._guarded()
         plain = {"Accept-Encoding": "identity"}
         async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
@@ -235,116 +223,8 @@ class SlackNotifier:
         return Receipt()
 
 
-def open_session() -> aiohttp.ClientSession:
-    """For what the operator's settings name: no proxy, no cookie, no redirect, and nothing that takes too long."""
-    refuse_redirects = aiohttp.TraceConfig()
-    refuse_redirects.on_request_redirect.append(_refuse_redirect)
-    return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        trace_configs=[refuse_redirects],
-    )
-
-
-async def ask(
-    session: aiohttp.ClientSession | None,
-    api_url: str,
-    token: str,
-    call: Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]],
-    refused: Refusal = refusal,
-) -> dict[str, Any]:
-    """Make one call of the Web API, once. Raises DeliveryError; `refused` words it where Slack says no."""
-    client = AsyncWebClient(token, base_url=api_url, session=_opened(session), retry_handlers=[], logger=_sdk_log)
-    client.proxy = None  # the SDK took one from the environment
-    try:
-        answer = (await call(client)).data
-    except SlackApiError as error:
-        raise _refused(error.response, refused) from None
-    except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
-        raise _unreached(error) from None
-    except (SlackClientError, AttributeError, TypeError, ValueError):
-        # What the SDK makes of an answer that is not a JSON object.
-        raise not_slack() from None
-    if not isinstance(answer, dict):
-        raise not_slack()
-    return answer
-
-
-async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
-    """The bot token in a key of a Secret. Raises DeliveryError."""
-    token = await read_key(read_secret, namespace, ref)
-    check_token(token, f"key {ref.key} of Secret {ref.name}")
-    return token
-
-
-async def read_key(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
-    """A token, or the address of a webhook. Raises DeliveryError."""
-    try:
-        return (await read_secret(namespace, ref)).strip()
-    except ClientCertError as error:
-        words = f"the key to Slack cannot be read: {error.message}"
-        if error.worth_retry:  # nothing is wrong with the channel
-            raise DeliveryError(
-                Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
-            ) from None
-        raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
-
-
 def _address(channel: Channel) -> SlackAddress:
     return channel.address if isinstance(channel.address, SlackAddress) else SlackAddress()
-
-
-def _opened(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
-    if session is None or session.closed:  # the SDK would make one of its own
-        raise RuntimeError("Slack is called only within the `async with` block")
-    return session
-
-
-def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
-    """Raise SettingsError for an address of the settings that is not https, nor of a host that they list."""
-    try:
-        if not url or url.lower().startswith("https://") or egress.lists(url):
-            return
-    except ClientCertError:
-        pass  # it is no address at all
-    raise SettingsError(f"{setting} is no https:// address: give one, or add its host to CLIENTCERT_ALLOWED_HOSTS")
-
-
-async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _answer: object) -> None:
-    raise refusal("", 302, None)
-
-
-def _refused(
-    answer: Any, refused: Refusal
-) -> DeliveryError:  # the SDK's own response or, where that could not be made, aiohttp's
-    data = getattr(answer, "data", None)
-    status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
-    return refused(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
-
-
-def check_token(token: str, where: str) -> None:
-    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
-    if not _TOKEN.fullmatch(token):
-        raise DeliveryError(
-            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
-        )
-
-
-def _unreached(error: Exception) -> DeliveryError:
-    if isinstance(error, TimeoutError):
-        return no_answer()
-    return unavailable(f"Slack cannot be reached ({type(error).__name__})")
-
-
-def not_slack() -> DeliveryError:
-    """For an answer of HTTP status 200 that Slack would not give."""
-    return unavailable("what should be Slack gave an answer that is not Slack's")
-
-
-def no_answer() -> DeliveryError:
-    """For a call that took too long."""
-    return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
 
 
 def _plain_name(channel: str) -> str:

@@ -7,14 +7,11 @@
 A member's ID is a channel to chat.postMessage: with the scope chat:write alone it opens the conversation itself.
 """
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
-
-import aiohttp
 
 from clientcert.egress import EgressPolicy
 from clientcert.errors import DeliveryError, Reason
@@ -25,21 +22,17 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.letter import Letter
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack import (
-    ALERT_SECONDS,
-    MESSAGE_SECONDS,
-    OWN_TOKEN,
-    SLACK_API_URL,
-    ReadSecret,
-    ask,
-    check_tls,
-    check_token,
-    no_answer,
-    open_session,
-    read_token,
-)
+from clientcert.notifiers.secret_value import ReadSecret
 from clientcert.notifiers.slack_answers import refusal
 from clientcert.notifiers.slack_blocks import letter_payload, plain_letter_payload
+from clientcert.notifiers.slack_web_api import (
+    MESSAGE_SECONDS,
+    OWN_TOKEN,
+    SlackWebApi,
+    check_token,
+    deadline,
+    read_token,
+)
 
 _MEMBER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _MESSAGES_TAB = "allow the Slack app to write to people: turn on its Messages Tab, under App Home"
@@ -108,31 +101,25 @@ class SlackDirectNotifier:
 
         Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list.
         """
-        check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
         self._tokens = tokens
         self._token_ref_of = token_ref_of
-        self._api_url = api_url or SLACK_API_URL
-        self._session: aiohttp.ClientSession | None = None
+        self._api = SlackWebApi(api_url, egress)
 
     async def __aenter__(self) -> Self:
-        self._session = open_session()
+        self._api.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._api.close()
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
         letter, key = _letter(message), message.object_key
-        try:
-            async with asyncio.timeout(ALERT_SECONDS):
-                token = await self._tokens.read(key.namespace, self._token_ref_of(key))
-                await self._send(key, token, letter)
-        except TimeoutError:
-            raise no_answer() from None
+        async with deadline():
+            token = await self._tokens.read(key.namespace, self._token_ref_of(key))
+            await self._send(key, token, letter)
         return Receipt()
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
@@ -151,9 +138,7 @@ class SlackDirectNotifier:
 
     async def _post(self, token: str, letter: Letter, payload: dict[str, Any]) -> None:
         user = letter.recipient.address
-        await ask(
-            self._session, self._api_url, token, lambda api: api.chat_postMessage(channel=user, **payload), _refused
-        )
+        await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
 
 
 def is_member_id(text: str) -> bool:

@@ -11,37 +11,22 @@ the folded names. What Slack refuses, or cannot answer, it is not asked again fo
 import asyncio
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
-
-import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from clientcert.egress import EgressPolicy
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.declaration import SecretKeyRef
-from clientcert.notifiers.slack import (
-    ALERT_SECONDS,
-    SLACK_API_URL,
-    Refusal,
-    ask,
-    check_tls,
-    no_answer,
-    not_slack,
-    open_session,
-)
-from clientcert.notifiers.slack_answers import refusal, unavailable
+from clientcert.notifiers.slack_answers import refusal
 from clientcert.notifiers.slack_direct import SlackTokens, is_member_id
+from clientcert.notifiers.slack_lookups import Remembered
+from clientcert.notifiers.slack_web_api import Call, Refusal, SlackWebApi, deadline, not_slack
 
 ANSWER_SECONDS = 3600.0
 """So long the list of users, and who has an e-mail address, is taken for what it was."""
 FAILURE_SECONDS = 60.0
-WAIT_SECONDS = 10.0
-"""So long a question waits; reading a long list goes on behind it."""
 MOST_USERS = 100_000
 """More are not looked through for a name, and of all lists together not many more are kept."""
 
@@ -73,10 +58,6 @@ _Names: TypeAlias = dict[str, str]
 """Member IDs by folded name; `_SEVERAL` where more than one member has it."""
 
 
-_Key = TypeVar("_Key")
-_Answer = TypeVar("_Answer")
-
-
 class _Place(NamedTuple):
     """Whose token it is; the operator's own has neither."""
 
@@ -98,19 +79,17 @@ class SlackUsers:
         most_users: int = MOST_USERS,
     ) -> None:
         """Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list."""
-        check_tls("CLIENTCERT_SLACK_API_URL", api_url, egress)
         self._tokens = tokens
-        self._api_url = api_url or SLACK_API_URL
+        self._api = SlackWebApi(api_url, egress)
         self._answer_seconds = answer_seconds
         self._failure_seconds = failure_seconds
         self._most_users = most_users
-        self._session: aiohttp.ClientSession | None = None
-        self._lists: _Remembered[_Place, _Names] = _Remembered(_NAMES_A_USER * most_users, len)
-        self._members: _Remembered[tuple[_Place, str], str] = _Remembered(most_users, lambda _: 1)
+        self._lists: Remembered[_Place, _Names] = Remembered(_NAMES_A_USER * most_users, len)
+        self._members: Remembered[tuple[_Place, str], str] = Remembered(most_users, lambda _: 1)
         self._refusals: dict[tuple[_Place, str], tuple[float, DeliveryError]] = {}
 
     async def __aenter__(self) -> Self:
-        self._session = open_session()
+        self._api.open()
         return self
 
     async def __aexit__(
@@ -118,8 +97,7 @@ class SlackUsers:
     ) -> None:
         await self._lists.close()
         await self._members.close()
-        if self._session is not None:
-            await self._session.close()
+        await self._api.close()
 
     async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
         """The one member who is meant, or why there is none.
@@ -202,14 +180,9 @@ class SlackUsers:
                 self._refusals[place, _BY_LIST] = (_now() + wait, error)
             await asyncio.sleep(wait)
 
-    async def _ask(
-        self, token: str, way: str, call: Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
-    ) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(ALERT_SECONDS):  # to the second, which aiohttp's own rounds up
-                return await ask(self._session, self._api_url, token, call, _wording(way))
-        except TimeoutError:
-            raise no_answer() from None
+    async def _ask(self, token: str, way: str, call: Call) -> dict[str, Any]:
+        async with deadline():
+            return await self._api.ask(token, call, _wording(way))
 
     def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:
         """Have the error stand for all who ask in this way, unless it is the API server that is away."""
@@ -226,59 +199,6 @@ class SlackUsers:
         if error is not None and left > 0:
             retry_after = left if error.worth_retry else None
             raise DeliveryError(error.reason, error.message, worth_retry=error.worth_retry, retry_after=retry_after)
-
-
-class _Remembered(Generic[_Key, _Answer]):
-    """Answers for as long as they hold, and one look-up for all who ask the same."""
-
-    def __init__(self, most: int, weigh: Callable[[_Answer], int]) -> None:
-        """The oldest are forgotten when all together weigh more than `most`."""
-        self._most = most
-        self._weigh = weigh
-        self._known: dict[_Key, tuple[float, _Answer]] = {}
-        self._weight = 0
-        self._looking: dict[_Key, asyncio.Task[_Answer]] = {}
-
-    def recall(self, key: _Key) -> _Answer | None:
-        """The answer that was given lately."""
-        until, answer = self._known.get(key, (0.0, None))
-        return answer if _now() < until else None
-
-    async def look(self, key: _Key, look: Callable[[], Awaitable[tuple[_Answer, float]]]) -> _Answer:
-        """Have it looked up, once however many ask; `look` gives the answer and for how many seconds it holds."""
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = self._looking[key] = asyncio.create_task(self._look(key, look))
-            looking.add_done_callback(lambda done: self._forget_task(key, done))
-        done, _ = await asyncio.wait({looking}, timeout=WAIT_SECONDS)
-        if not done:
-            raise unavailable("Slack has not answered the look-up yet")
-        return looking.result()
-
-    async def close(self) -> None:
-        """Give up what is under way."""
-        tasks = list(self._looking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _look(self, key: _Key, look: Callable[[], Awaitable[tuple[_Answer, float]]]) -> _Answer:
-        answer, seconds = await look()
-        self._drop(key)
-        self._known[key] = (_now() + seconds, answer)
-        self._weight += self._weigh(answer)
-        while self._weight > self._most and len(self._known) > 1:
-            self._drop(next(iter(self._known)))
-        return answer
-
-    def _drop(self, key: _Key) -> None:
-        if key in self._known:
-            self._weight -= self._weigh(self._known.pop(key)[1])
-
-    def _forget_task(self, key: _Key, done: asyncio.Task[_Answer]) -> None:
-        self._looking.pop(key, None)
-        if not done.cancelled():
-            done.exception()  # whoever waited has got it; nobody may have
 
 
 def fold(name: str) -> str:

@@ -12,12 +12,12 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import aiohttp
 
@@ -29,6 +29,7 @@ from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, UrlAddress
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
 from clientcert.notifiers.webhook_signature import signed_headers, signing_keys
 from clientcert.notifiers.wording import LONGEST_VALUE, clean
 
@@ -42,9 +43,6 @@ TYPE_PREFIX = "dev.clientcert.certificate."
 
 _TYPES = {"Expiring": "expiring", "Expired": "expired", "Renewed": "renewed", "SourceReadable": "readable"}
 _SECONDS = re.compile(r"[0-9]{1,9}")
-
-ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
-"""Gives the value of one key of a Secret in the namespace; raises ClientCertError with words for the user."""
 
 
 class UrlCaller:
@@ -127,19 +125,6 @@ class WebhookNotifier(UrlCaller):
             headers = signed_headers(event["id"], self._clock(), body, keys)
             await self.post(url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **headers})
         return Receipt()
-
-
-async def secret_value(read_secret: ReadSecret, called: str, namespace: str, ref: SecretKeyRef) -> str:
-    """The value of one key of a Secret, without white space around it; raises DeliveryError."""
-    try:
-        return (await read_secret(namespace, ref)).strip()
-    except ClientCertError as error:
-        words = f"the Secret for {called} cannot be read: {error.message}"
-        if error.worth_retry:  # nothing is wrong with the channel
-            raise DeliveryError(
-                Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
-            ) from None
-        raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None
 
 
 @asynccontextmanager

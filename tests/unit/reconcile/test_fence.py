@@ -15,8 +15,8 @@ from clientcert.notifiers.email import GOODBYE_SECONDS, MAIL_SECONDS
 from clientcert.notifiers.event import EVENT_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack import ALERT_SECONDS
 from clientcert.notifiers.slack_details import ADD_SECONDS
+from clientcert.notifiers.slack_web_api import ALERT_SECONDS
 from clientcert.reconcile.certificate import remember
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.gathering import Gathering
