@@ -99,7 +99,7 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
         heartbeat = (
             Heartbeat(
                 settings.heartbeat_url,
-                EgressPolicy(settings.allowed_hosts),
+                parts.egress,
                 lambda: parts.leadership.is_leader and supervisor.is_ready and engine.standing() < STANDSTILL_SECONDS,
                 called=lambda outcome: parts.metrics.heartbeats.labels(outcome).inc(),
             )
@@ -121,13 +121,13 @@ class _Parts:
         stack.push_async_callback(self.client.close)
         self.leadership = _leadership(settings, self.client, clock)
         self._turns = Turns()
-        self._egress = EgressPolicy(settings.allowed_hosts)
+        self.egress = EgressPolicy(settings.allowed_hosts)
         self._secrets = SecretReader(self._get_secret)
         self._pacer = Pacer(wake=self._wake)
         self._gathering = Gathering(wake=self._wake)
         self.store = Store(self._wake, self._pacer.mended, _default_channel(settings))
         self._buckets = S3Reader(
-            partial(_bucket_of, self.store), self._secrets, self._egress, settings.identity_buckets, turns=self._turns
+            partial(_bucket_of, self.store), self._secrets, self.egress, settings.identity_buckets, turns=self._turns
         )
         stack.push_async_callback(self._buckets.close)
         namespaces = settings.namespaces or ("",)
@@ -195,7 +195,7 @@ class _Parts:
 
     async def _channels(self, events: EventRecorder) -> tuple[SlackUsers, dict[str, Notifier]]:
         """Who is looked up, and how each type of channel is told."""
-        settings, egress, enter = self._settings, self._egress, self._stack.enter_async_context
+        settings, egress, enter = self._settings, self.egress, self._stack.enter_async_context
         text = partial(_secret_text, self._secrets, Reason.TOKEN_NOT_FOUND)
         own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
         tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
@@ -212,8 +212,7 @@ class _Parts:
     def _slack_token_ref(self, key: ObjectKey) -> SecretKeyRef | None:
         """Of the policy of a certificate: with what its contacts are written to."""
         record = self.store.certificates.get(key)
-        policy = record.declaration.policy if record and record.declaration else ""
-        found = self.store.policies.get(ObjectKey(key.namespace, policy))
+        found = self.store.policies.get(record.policy_key) if record else None
         return found.policy.contacts.slack_token_ref if found else None
 
     # What is made early calls what is made late: nobody calls any of it before the engine runs.

@@ -24,6 +24,10 @@ class Kind:
         """The path of one object."""
         return f"{self.collection(namespace)}/{name}"
 
+    def named(self, namespace: str, name: str) -> str:
+        """The path of a list of that one object, or of none: it needs no other right than a watch does."""
+        return f"{self.collection(namespace)}?fieldSelector=metadata.name={name}"
+
     def status(self, namespace: str, name: str) -> str:
         """The path of one object's status."""
         return f"{self.item(namespace, name)}/status"

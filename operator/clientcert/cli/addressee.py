@@ -1,6 +1,6 @@
 """To whom a channel goes, in words that everybody may read: a place, or the role of a contact; never an address."""
 
-from clientcert.lifecycle.contacts import Directory, Recipient, Role, by_mail, slack_question
+from clientcert.lifecycle.contacts import Directory, Recipient, Role, addressed, by_mail, slack_question
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import Channel, ContactPolicy, EmailAddress, SlackAddress, UrlAddress
 
@@ -24,14 +24,11 @@ def addressee(channel: Channel, declaration: Declaration, contacts: ContactPolic
 def recipients(
     channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None
 ) -> tuple[Recipient, ...]:
-    """Who a channel of type Email writes to, in order; a user of Slack, whom nobody has looked up yet, has no address.
-
-    The same rule as `reconcile.contacts.addressees`, without what only the operator can find out.
-    """
+    """Who a channel of type Email writes to, in order. A user of Slack whom nobody has looked up has no address."""
     everybody = by_mail(declaration, contacts, directory).recipients
     role = channel.address.role if isinstance(channel.address, EmailAddress) else None
     if role is not None:
-        return tuple(each for each in everybody[1:] if each.role is role and everybody[0].role is not role)
+        return addressed(everybody, role)
     in_slack = slack_question(declaration, contacts) is not None
     return (Recipient(Role.SLACK, ""), *everybody) if in_slack else everybody
 

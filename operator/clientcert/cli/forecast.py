@@ -20,7 +20,7 @@ from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.alerts import MessageKind, silenced
 from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED
-from clientcert.lifecycle.contacts import Directory
+from clientcert.lifecycle.contacts import Directory, batch_of
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.schedule import DAY
@@ -48,12 +48,8 @@ class Line:
     @property
     def batch(self) -> Hashable:
         """Equal for all that one letter to a requester tells of; None for what has a message of its own."""
-        declaration, channel = self.declaration, self.upcoming.notification.channel
-        if not (channel.to_consumer and declaration.profile == "Host" and declaration.batch):
-            return None
-        requester = declaration.contact.requester
-        address = requester.email if requester else ""
-        return self.key.namespace, declaration.policy, channel.name, declaration.batch, address
+        channel, batch = self.upcoming.notification.channel, batch_of(self.key.namespace, self.declaration)
+        return (batch, channel.name) if channel.to_consumer and batch is not None else None
 
 
 @dataclass

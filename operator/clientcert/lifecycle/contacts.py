@@ -5,7 +5,7 @@ clients by the technical contact's e-mail; where only a business contact is know
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from clientcert.lifecycle.declaration import HOST, Contact, Declaration, Person
@@ -66,6 +66,8 @@ __all__ = [
     "Resolution",
     "Role",
     "SlackQuestion",
+    "addressed",
+    "batch_of",
     "by_mail",
     "slack_question",
 ]
@@ -116,6 +118,24 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
             " `clientcert contact set`, or to spec.contact",
         )
     return Resolution("NoContact", "no e-mail address is known: add spec.contact.technical, or a client list")
+
+
+def addressed(everybody: tuple[Recipient, ...], role: Role | None) -> tuple[Recipient, ...]:
+    """Who of those that were found gets a letter, in order. `role`: it is an escalation to whoever has that role.
+
+    An escalation goes to nobody who has had all letters anyway.
+    """
+    if role is None:
+        return everybody
+    return tuple(each for each in everybody[1:] if each.role is role and everybody[0].role is not role)
+
+
+def batch_of(namespace: str, declaration: Declaration) -> Hashable:
+    """Equal for all host certificates that one letter to their requester tells of; None for any other."""
+    requester = declaration.contact.requester
+    if declaration.profile != HOST or not declaration.batch or requester is None:
+        return None
+    return namespace, declaration.policy, declaration.batch, requester.email
 
 
 def with_contact(declaration: Declaration, found: Resolution | None) -> Declaration:

@@ -90,7 +90,8 @@ class CertificateReconciler:
             for _ in range(_ROUNDS):
                 await self._turns.next()
                 policy = self._policy(record)
-                assessment = await self._assess(record, policy)
+                observation = await self._observe(record, policy)
+                assessment = self._assess(record, observation, policy)
                 if self._store.certificates.get(key) is not record:
                     self._teller.owes_nothing(key)
                     return None
@@ -127,13 +128,16 @@ class CertificateReconciler:
             self._store.remove_certificate(record.key)
         self._teller.owes_nothing(record.key)
 
-    async def _assess(self, record: CertificateRecord, policy: AlertPolicy) -> Assessment:
+    async def _observe(self, record: CertificateRecord, policy: AlertPolicy) -> Observation:
+        """Read the certificate where it is, and find out who is behind its consumer."""
         if record.declaration is None:
-            observation = Observation(problem=record.spec_problem)
-        else:
-            observation = await self._observer.observe(record, record.declaration)
-            found = await self._contacts.resolve(record.key, record.declaration, policy)
-            record.contact = replace(found, refused=record.refused)
+            return Observation(problem=record.spec_problem)
+        observation = await self._observer.observe(record, record.declaration)
+        found = await self._contacts.resolve(record.key, record.declaration, policy)
+        record.contact = replace(found, refused=record.refused)
+        return observation
+
+    def _assess(self, record: CertificateRecord, observation: Observation, policy: AlertPolicy) -> Assessment:
         record.assessment = assess(
             record.declaration,
             observation,
@@ -168,7 +172,7 @@ class CertificateReconciler:
     ) -> None:
         """Emit the Events and patch the status that this assessment asks for, if it says anything new."""
         await self._turns.next()
-        found = remember(record, assessment, self._store.policies.get(_policy_key(record)))
+        found = remember(record, assessment, self._store.policies.get(record.policy_key))
         status = render_status(assessment, found, record.generation)
         fresh = digest(status)
         if fresh != record.status_digest:
@@ -235,7 +239,7 @@ class CertificateReconciler:
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:
-        found = self._store.policies.get(_policy_key(record))
+        found = self._store.policies.get(record.policy_key)
         return found.policy if found else self._store.default_policy
 
 
@@ -275,7 +279,3 @@ def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> Shortf
     if policy is not None and policy.policy.problems:
         return Shortfall(Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}")
     return None
-
-
-def _policy_key(record: CertificateRecord) -> ObjectKey:
-    return ObjectKey(record.key.namespace, record.declaration.policy if record.declaration else "")

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 
 from clientcert.api.directory import parse_directory
 from clientcert.errors import ClientCertError, KubeError, Reason
-from clientcert.lifecycle.contacts import Directory, Recipient, Resolution, SlackQuestion, by_mail, slack_question
+from clientcert.lifecycle.contacts import Directory, Resolution, SlackQuestion, by_mail, slack_question
 from clientcert.lifecycle.declaration import Declaration, ObjectKey, SecretKeyRef
-from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
-from clientcert.reconcile.records import CertificateRecord
+from clientcert.lifecycle.policy import AlertPolicy
 
 PATIENCE_SECONDS = 0.5
 """So long a look waits for its contact; who was found later wakes it again."""
@@ -156,16 +155,3 @@ class Contacts:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, ...]:
-    """Who gets a letter through this channel, in order; nobody where none is sent or none is known.
-
-    An escalation goes to the business contact, if that is not who has had all letters anyway.
-    """
-    if not isinstance(channel.address, EmailAddress) or record.contact is None:
-        return ()
-    everybody, role = record.contact.recipients, channel.address.role
-    if role is None:
-        return everybody
-    return tuple(each for each in everybody[1:] if each.role is role and everybody[0].role is not role)

@@ -13,17 +13,17 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications, silenced
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import with_contact
-from clientcert.lifecycle.declaration import HOST, Declaration, ObjectKey
+from clientcert.lifecycle.contacts import batch_of
+from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
-from clientcert.lifecycle.recorded import DigestRecord, Recorded
+from clientcert.lifecycle.recorded import DigestRecord
 from clientcert.notifiers.batch_letter import batch_letter
 from clientcert.notifiers.digest import compose_digest
 from clientcert.notifiers.interface import Notifier, NotifiesDigests
-from clientcert.notifiers.message import Message, compose
-from clientcert.reconcile.contacts import addressees
+from clientcert.notifiers.message import Message
 from clientcert.reconcile.deliveries import note_failed, note_told, remembered, second
 from clientcert.reconcile.gathering import Gathering
+from clientcert.reconcile.messages import message_about
 from clientcert.reconcile.records import CertificateRecord
 from clientcert.reconcile.store import Store
 from clientcert.turns import Turns
@@ -74,7 +74,7 @@ class Digests:
 
     def has_told(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
         """Whether a digest has said this already, and the process ended before the certificate's status could."""
-        policy = self._store.policies.get(_policy_key(record)) if record.declaration else None
+        policy = self._store.policies.get(record.policy_key) if record.declaration else None
         if policy is None or notification.kind is not MessageKind.ALERT:
             return False
         for digest in policy.digests:
@@ -119,7 +119,7 @@ class Digests:
             now = self._clock()
             for each in told:
                 note_told(each.record, each.assessment, each.notification, now)
-            await self._write_down(_policy_key(record), notification.channel.name, told, now)
+            await self._write_down(record.policy_key, notification.channel.name, told, now)
         except DeliveryError as error:
             for each in told:
                 if each.record is not record and each.record.key in keys:
@@ -160,14 +160,13 @@ class Digests:
                 raise DeliveryError(
                     Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
                 )
-            known, silence = remembered(other), other.declaration.silence
-            before = known.channel(channel.name)
+            before, silence = remembered(other).channel(channel.name), other.declaration.silence
             told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
             if told_of == other.assessment.fingerprint or silenced(silence, other.assessment.now):
                 continue
-            found = _told(other, other.declaration, other.assessment, policy, notification, known)
-            if found.message.letters:
-                yield found
+            message = message_about(other, other.declaration, other.assessment, policy, notification)
+            if message.letters:
+                yield _Told(other, other.assessment, notification, message)
 
     async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
         """What this one is owed in the same channel, as it was last judged."""
@@ -177,11 +176,11 @@ class Digests:
             return None
         declaration, assessment = record.declaration, record.assessment
         here = replace(policy, channels=(notification.channel,))
-        known = remembered(record)
-        owed = due_notifications(assessment, here, known, declaration.silence)
+        owed = due_notifications(assessment, here, remembered(record), declaration.silence)
         if not owed or owed[0].kind is not MessageKind.ALERT:
             return None
-        return _told(record, declaration, assessment, policy, owed[0], known)
+        message = message_about(record, declaration, assessment, policy, owed[0])
+        return _Told(record, assessment, owed[0], message)
 
     def _place(
         self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification
@@ -196,7 +195,7 @@ class Digests:
             return None
         if not isinstance(self._notifiers.get(channel.type), NotifiesDigests):
             return None
-        key = _policy_key(record)
+        key = record.policy_key
         if policy.group is Group.BATCH and not declaration.batch:
             return None
         batch = declaration.batch if policy.group is Group.BATCH else ""
@@ -229,27 +228,12 @@ class Digests:
 
     async def _refresh(self, key: ObjectKey) -> bool:
         """Whether the policy is known as it is now."""
-        path = f"{CERTIFICATE_POLICY.collection(key.namespace)}?fieldSelector=metadata.name={key.name}"
         try:
-            for body in (await self._client.get(path))["items"]:
+            for body in (await self._client.get(CERTIFICATE_POLICY.named(*key)))["items"]:
                 self._store.upsert_policy(body)
         except KubeError:
             return False
         return True
-
-
-def _told(
-    record: CertificateRecord,
-    declaration: Declaration,
-    assessment: Assessment,
-    policy: AlertPolicy,
-    notification: DueNotification,
-    known: Recorded,
-) -> _Told:
-    recipients = addressees(record, notification.channel)
-    declared = with_contact(declaration, record.contact)
-    message = compose(record.key, record.uid, declared, assessment, policy, notification, known, recipients=recipients)
-    return _Told(record, assessment, notification, message)
 
 
 def _letter(told: list[_Told]) -> Message:
@@ -264,16 +248,7 @@ def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
 
 
 def _batch_of(record: CertificateRecord) -> Hashable:
-    """Equal for all that one letter tells of; None for what has a letter of its own."""
-    declaration = record.declaration
-    if declaration is None or declaration.profile != HOST or not declaration.batch:
-        return None
-    requester = declaration.contact.requester
-    return (*_policy_key(record), declaration.batch, requester.email) if requester else None
-
-
-def _policy_key(record: CertificateRecord) -> ObjectKey:
-    return ObjectKey(record.key.namespace, record.declaration.policy if record.declaration else "")
+    return batch_of(record.key.namespace, record.declaration) if record.declaration else None
 
 
 def _key(record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bytes:

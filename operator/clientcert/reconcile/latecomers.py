@@ -60,7 +60,6 @@ class Latecomers:
             self._store.upsert_store(body)
 
     async def _named(self, kind: Kind, key: ObjectKey) -> list[Object]:
-        """None or one, by the right to list that the watch needs as well."""
-        path = f"{kind.collection(key.namespace)}?fieldSelector=metadata.name={key.name}"
-        found: list[Object] = (await self._client.get(path))["items"]
+        """None or one."""
+        found: list[Object] = (await self._client.get(kind.named(*key)))["items"]
         return found

@@ -72,6 +72,11 @@ class CertificateRecord:
     unsaid: tuple[Fact, ...] = ()
     """Events about changes that are already in the status, and could not be written yet."""
 
+    @property
+    def policy_key(self) -> ObjectKey:
+        """Its CertificatePolicy's, whose name is empty where the spec names none."""
+        return ObjectKey(self.key.namespace, self.declaration.policy if self.declaration else "")
+
 
 @dataclass(slots=True)
 class PolicyRecord:

@@ -9,15 +9,13 @@ from datetime import datetime
 from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, due_notifications
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import with_contact
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.metrics import Metrics
 from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace
-from clientcert.notifiers.message import Message, compose
-from clientcert.reconcile.contacts import addressees
 from clientcert.reconcile.deliveries import note_failed, note_told, remembered
 from clientcert.reconcile.digests import DigestError, Digests
+from clientcert.reconcile.messages import addressees, message_about
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord, Failure
 from clientcert.turns import Turns
@@ -146,7 +144,7 @@ class Teller:
         Yields the reasons that Events have named or are about to: an Event may be slower than all else.
         """
         said = frozenset(
-            self._message(record, declaration, assessment, policy, notification).reason
+            message_about(record, declaration, assessment, policy, notification).reason
             for notification in due
             if notification.channel.type == EVENT
         )
@@ -177,7 +175,7 @@ class Teller:
         channel = notification.channel
         await self._turns.next()
         try:
-            message = self._message(record, declaration, assessment, policy, notification)
+            message = message_about(record, declaration, assessment, policy, notification)
             notifier = self._notifiers.get(channel.type)
             if notifier is None:
                 raise DeliveryError(
@@ -205,18 +203,6 @@ class Teller:
         if pace := self._pace(record, notification):
             self._pacer.well(pace.place, pace.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
-
-    def _message(
-        self,
-        record: CertificateRecord,
-        declaration: Declaration,
-        assessment: Assessment,
-        policy: AlertPolicy,
-        notification: DueNotification,
-    ) -> Message:
-        known, recipients = remembered(record), addressees(record, notification.channel)
-        declared = with_contact(declaration, record.contact)
-        return compose(record.key, record.uid, declared, assessment, policy, notification, known, recipients=recipients)
 
     def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
         channel, pace = notification.channel, self._pace(record, notification)

@@ -1,0 +1,37 @@
+"""One message about a certificate, with what is known of its contact, for whoever sends it."""
+
+from clientcert.lifecycle.alerts import DueNotification
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.contacts import Recipient, addressed, with_contact
+from clientcert.lifecycle.declaration import Declaration
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
+from clientcert.notifiers.message import Message, compose
+from clientcert.reconcile.deliveries import remembered
+from clientcert.reconcile.records import CertificateRecord
+
+
+def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, ...]:
+    """Who gets a letter through this channel, in order; nobody where none is sent or none is known."""
+    if not isinstance(channel.address, EmailAddress) or record.contact is None:
+        return ()
+    return addressed(record.contact.recipients, channel.address.role)
+
+
+def message_about(
+    record: CertificateRecord,
+    declaration: Declaration,
+    assessment: Assessment,
+    policy: AlertPolicy,
+    notification: DueNotification,
+) -> Message:
+    """In all forms that the notification's channel may need."""
+    return compose(
+        record.key,
+        record.uid,
+        with_contact(declaration, record.contact),
+        assessment,
+        policy,
+        notification,
+        remembered(record),
+        recipients=addressees(record, notification.channel),
+    )
