@@ -68,7 +68,7 @@ class TestAnswers:
             " urlSecretRef names"
         )
         assert (await answered(401)).message == (
-            "the webhook refused the operator (HTTP status 401): put a URL, or a signing key, that is in force into"
+            "the webhook refused the operator (HTTP status 401): put a URL, key or authorization in force into"
             " its Secret"
         )
 

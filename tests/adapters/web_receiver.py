@@ -22,6 +22,7 @@ from tests.unit.notifiers.composing import composed, knowing
 
 URL_REF = SecretKeyRef("hooks", "url")
 SIGNING_REF = SecretKeyRef("hooks", "signing")
+AUTHORIZATION_REF = SecretKeyRef("hooks", "authorization")
 PATH = "/hook/canary-9e1c"
 """As secret as those that people have."""
 KEY = "whsec_" + base64.b64encode(b"canary-9e1c, 32 bytes of a key..").decode()

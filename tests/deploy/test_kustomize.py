@@ -82,6 +82,8 @@ def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
     assert {variable["name"] for variable in container["env"]} == {
         "CLIENTCERT_SLACK_TOKEN",
         "CLIENTCERT_SLACK_WEBHOOK_URL",
+        "CLIENTCERT_SMTP_USERNAME",
+        "CLIENTCERT_SMTP_PASSWORD",
     }
     assert all(variable["valueFrom"]["secretKeyRef"]["optional"] for variable in container["env"])
 

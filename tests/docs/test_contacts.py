@@ -66,13 +66,13 @@ def test_every_command_works(control_plane: ControlPlane, namespace: str, tmp_pa
     assert [command[:3] for command in commands] == [
         ["kubectl", "create", "configmap"],
         ["kubectl", "create", "secret"],
-        ["kubectl", "set", "env"],
+        ["kubectl", "rollout", "restart"],
         ["kubectl", "patch", "clientcertificate"],
     ]
     try:
         for _, verb, kind, *arguments in commands:
             where = [] if "-n" in arguments else ["-n", namespace]
-            dry = [] if kind == "secret" else ["--dry-run=server"]
+            dry = [] if kind == "secret" or verb == "rollout" else ["--dry-run=server"]
             control_plane.kubectl(verb, kind, *(each.replace("./", f"{tmp_path}/") for each in arguments), *where, *dry)
     finally:
         control_plane.kubectl("delete", "secret", "clientcert-operator-mail", "-n", "clientcert-system")

@@ -70,7 +70,8 @@ def test_the_settings_that_it_names_are_those_of_the_deployment() -> None:
         (each["valueFrom"]["secretKeyRef"]["name"], each["valueFrom"]["secretKeyRef"]["key"])
         for each in container["env"]
     }
-    assert secrets == {("clientcert-operator-slack", "token"), ("clientcert-operator-slack", "webhook-url")}
+    slack, mail = "clientcert-operator-slack", "clientcert-operator-mail"
+    assert secrets == {(slack, "token"), (slack, "webhook-url"), (mail, "username"), (mail, "password")}
     assert [each["configMapRef"]["name"] for each in container["envFrom"]] == ["clientcert-operator"]
     created = [shlex.split(line)[2:5] for line in KUBECTL if line.startswith("kubectl create")]
     assert ["secret", "generic", "clientcert-operator-slack"] in created

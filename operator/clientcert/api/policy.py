@@ -175,7 +175,11 @@ def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Addres
             body=_template(_text(entry.get("body")), "email.body", problems),
         )
     url = secret_key_ref(entry.get("urlSecretRef"))
-    return UrlAddress(url, secret_key_ref(entry.get("signingSecretRef"))) if url else None
+    if url is None:
+        return None
+    return UrlAddress(
+        url, secret_key_ref(entry.get("signingSecretRef")), secret_key_ref(entry.get("authorizationSecretRef"))
+    )
 
 
 def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:

@@ -88,6 +88,8 @@ class UrlAddress:
     url_ref: SecretKeyRef
     signing_ref: SecretKeyRef | None = None
     """Of a webhook: what calls are signed with, as Standard Webhooks does."""
+    authorization_ref: SecretKeyRef | None = None
+    """Of a webhook or an Alertmanager: the value of the header Authorization (RFC 9110 section 11.6.2)."""
 
 
 Address = SlackAddress | EmailAddress | UrlAddress

@@ -43,11 +43,12 @@ class AlertmanagerNotifier(UrlCaller):
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """As the protocol says. An alert that is posted again is the same alert."""
-        address = url_address(channel)
+        address, namespace = url_address(channel), message.object_key.namespace
         async with deadline(self.called):
-            url = await self.url(message.object_key.namespace, address.url_ref)
+            url = await self.url(namespace, address.url_ref)
             body = json.dumps(alerts(channel.schedule, message), separators=(",", ":")).encode()
-            await self.post(_below(url), body, {"Content-Type": "application/json"})
+            headers = await self.authorization(namespace, address.authorization_ref)
+            await self.post(_below(url), body, {"Content-Type": "application/json", **headers})
         return Receipt()
 
 

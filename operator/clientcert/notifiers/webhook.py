@@ -43,6 +43,8 @@ TYPE_PREFIX = "dev.clientcert.certificate."
 
 _TYPES = {"Expiring": "expiring", "Expired": "expired", "Renewed": "renewed", "SourceReadable": "readable"}
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_AUTHORIZATION = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} +[!-~][ -~]{0,4095}")
+"""A scheme, and what stands behind it."""
 
 
 class UrlCaller:
@@ -87,6 +89,19 @@ class UrlCaller:
             raise self._refused(error) from None
         return url
 
+    async def authorization(self, namespace: str, ref: SecretKeyRef | None) -> dict[str, str]:
+        """The header Authorization, where the policy names a key that holds it; raises DeliveryError."""
+        if ref is None:
+            return {}
+        value = await self.secret(namespace, ref)
+        if not _AUTHORIZATION.fullmatch(value):
+            raise DeliveryError(
+                Reason.TOKEN_REJECTED,
+                f"key {ref.key} of Secret {ref.name} must hold the whole value of the header Authorization:"
+                " a scheme such as Bearer, a space, and the token",
+            )
+        return {"Authorization": value}
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Return when the other side has taken it; raises DeliveryError, with nothing of the URL in it but its host."""
         if self._session is None:
@@ -122,7 +137,8 @@ class WebhookNotifier(UrlCaller):
                 keys = signing_keys(await self.secret(namespace, address.signing_ref), address.signing_ref)
             event = cloud_event(message)
             body = json.dumps(event, separators=(",", ":")).encode()
-            headers = signed_headers(event["id"], self._clock(), body, keys)
+            headers = await self.authorization(namespace, address.authorization_ref)
+            headers |= signed_headers(event["id"], self._clock(), body, keys)
             await self.post(url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **headers})
         return Receipt()
 
@@ -179,7 +195,7 @@ def refusal(called: str, status: int, wait: float | None) -> DeliveryError:
         words = f"{called} is not at this address {said}: put the right URL into the Secret that urlSecretRef names"
         return DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
     if status in {401, 403}:
-        words = f"{called} refused the operator {said}: put a URL, or a signing key, that is in force into its Secret"
+        words = f"{called} refused the operator {said}: put a URL, key or authorization in force into its Secret"
         return DeliveryError(Reason.TOKEN_REJECTED, words)
     if 300 <= status < 400:
         words = f"{called} answered with a redirect {said}, which is not followed: put the URL that it leads to there"

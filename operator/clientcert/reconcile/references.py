@@ -79,7 +79,7 @@ def secrets_of(policy: AlertPolicy) -> frozenset[str]:
             case SlackAddress() as slack:
                 references += [slack.token_ref, slack.webhook_ref]
             case UrlAddress() as called:
-                references += [called.url_ref, called.signing_ref]
+                references += [called.url_ref, called.signing_ref, called.authorization_ref]
     return frozenset(ref.name for ref in references if ref)
 
 

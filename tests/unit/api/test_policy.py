@@ -127,9 +127,10 @@ def test_without_an_end_of_patience_an_escalation_has_no_beginning():
 
 @pytest.mark.parametrize("kind", ["Webhook", "Alertmanager", "Apprise"])
 def test_a_url_comes_out_of_a_secret(kind):
-    entry = {"name": "pager", "type": kind, kind.lower(): {"urlSecretRef": REF, "signingSecretRef": REF}}
+    keys = {"urlSecretRef": REF, "signingSecretRef": REF, "authorizationSecretRef": REF}
+    entry = {"name": "pager", "type": kind, kind.lower(): keys}
     [pager, _] = parse_policy({"alerts": {"channels": [entry]}}, None).channels
-    assert pager.address == UrlAddress(SecretKeyRef("pager", "url"), SecretKeyRef("pager", "url"))
+    assert pager.address == UrlAddress(*[SecretKeyRef("pager", "url")] * 3)
 
 
 def test_a_letter_is_the_policys_own_as_far_as_it_says():

@@ -1,0 +1,68 @@
+"""Where the policy names one, a call has the header Authorization; its value is in no error."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from clientcert.egress import EgressPolicy
+from clientcert.errors import Reason
+from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
+from clientcert.notifiers.alertmanager import AlertmanagerNotifier
+from clientcert.notifiers.interface import Notifier
+from clientcert.notifiers.webhook import WebhookNotifier
+from tests.adapters.web_receiver import AUTHORIZATION_REF, SENT, URL_REF, Vault, WebReceiver, alert, failure
+
+TOKEN = "canary-9e1c"
+Calling = Callable[[str], AbstractAsyncContextManager[tuple[Notifier, WebReceiver]]]
+
+
+@pytest.fixture(params=[WebhookNotifier, AlertmanagerNotifier])
+def calling(request: pytest.FixtureRequest) -> Calling:
+    @asynccontextmanager
+    async def with_authorization(value: str) -> AsyncIterator[tuple[Notifier, WebReceiver]]:
+        async with WebReceiver().running() as receiver:
+            vault = Vault(url=f"http://{receiver.host}", authorization=value)
+            async with request.param(vault.read, EgressPolicy([receiver.host]), lambda: SENT) as notifier:
+                yield notifier, receiver
+
+    return with_authorization
+
+
+def to_whom_it_is_shown() -> Channel:
+    return Channel("team", "Webhook", Schedule(), UrlAddress(URL_REF, authorization_ref=AUTHORIZATION_REF))
+
+
+@pytest.mark.parametrize("value", [f"Bearer {TOKEN}", f"Basic {TOKEN}==\n", f'Custom id="1", token="{TOKEN}"'])
+async def test_it_is_sent_as_the_secret_has_it(calling: Calling, value: str) -> None:
+    """Without the line break that an editor adds."""
+    async with calling(value) as (notifier, receiver):
+        await notifier.notify(to_whom_it_is_shown(), alert())
+    assert [call.headers["Authorization"] for call in receiver.calls] == [value.strip()]
+
+
+async def test_without_one_there_is_no_such_header(calling: Calling) -> None:
+    """Whatever the Secret holds."""
+    async with calling(f"Bearer {TOKEN}") as (notifier, receiver):
+        await notifier.notify(Channel("team", "Webhook", Schedule(), UrlAddress(URL_REF)), alert())
+    assert "Authorization" not in receiver.calls[0].headers
+
+
+@pytest.mark.parametrize(
+    "value", [TOKEN, "", f"Bearer {TOKEN}\r\nX-Injected: 1", f"Bearer é{TOKEN}", "Bearer " + 9000 * "x"]
+)
+async def test_what_is_no_such_value_is_refused_before_any_call(calling: Calling, value: str) -> None:
+    """A token alone, another header, or what no header may hold."""
+    async with calling(value) as (notifier, receiver):
+        error = await failure(notifier, to_whom_it_is_shown())
+    assert (error.reason, error.worth_retry, receiver.calls) == (Reason.TOKEN_REJECTED, False, [])
+    assert "key authorization of Secret hooks must hold the whole value of the header Authorization" in error.message
+    assert TOKEN not in error.message
+
+
+async def test_it_is_not_carried_to_where_a_redirect_leads(calling: Calling) -> None:
+    """No redirect is followed at all."""
+    async with calling(f"Bearer {TOKEN}") as (notifier, receiver):
+        receiver.always(307, Location=f"http://{receiver.host}/elsewhere")
+        error = await failure(notifier, to_whom_it_is_shown())
+    assert (error.reason, len(receiver.calls)) == (Reason.MESSAGE_REFUSED, 1)
