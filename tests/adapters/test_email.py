@@ -262,10 +262,12 @@ class Refusing(Recording):
 
     def __init__(self, *, passing: bool = False, seconds: float = 0.0) -> None:
         super().__init__()
+        self.tries = 0
         self._passing = passing
         self._seconds = seconds
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+        self.tries += 1
         await asyncio.sleep(self._seconds)
         raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", worth_retry=self._passing)
 
@@ -285,7 +287,7 @@ class TestTheContactsPlace:
         """And it is said, by role."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
-        assert receipt.note == "the Slack user could not be written to, so the technical contact was"
+        assert receipt.note == "the Slack user could not be written to, so the technical contact was written to"
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
     @pytest.mark.parametrize("direct", [Refusing(passing=True), Refusing(seconds=0.2)])
@@ -298,6 +300,16 @@ class TestTheContactsPlace:
             await sending.notify(to_contact(), message_to(Recipient(Role.SLACK, "U012AB3CD"), JO))
         assert raised.value.worth_retry
         assert server.mails == []
+
+    async def test_who_is_always_refused_late_gets_the_mail_at_the_next_try(self, server: LoopbackMailServer) -> None:
+        """Without another question to Slack, which would leave no time again."""
+        both, direct = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO), Refusing(seconds=0.2)
+        sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
+        with pytest.raises(DeliveryError):
+            await sending.notify(to_contact(), both)
+        receipt = await sending.notify(to_contact(), both)
+        assert "the Slack user could not be written to" in receipt.note
+        assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
         """Its error tells what is missing."""

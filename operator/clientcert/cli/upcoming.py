@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_stage, silenced
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_due, record_of
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, assess, unread
 from clientcert.lifecycle.conditions import READY, SOURCE_READABLE
-from clientcert.lifecycle.declaration import Declaration, Silence
+from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import ChannelRecord, Recorded
+from clientcert.lifecycle.recorded import Recorded
 
 _ROUNDS = 3
 """As the engine: a closing message may be followed by the first alert about the new certificate."""
@@ -64,15 +64,7 @@ def upcoming(known: Known, policy: AlertPolicy, now: datetime, until: datetime) 
                 recorded = _told(recorded, found, notification)
             if all(notification.kind is MessageKind.ALERT for notification in due):
                 break
-        moment = _next(found, policy, silence)
-
-
-def _next(found: Assessment, policy: AlertPolicy, silence: Silence | None) -> datetime | None:
-    """When a message may be due next: as `next_change`, but for what only changes the status."""
-    moments = [stage.slot for channel in policy.channels if (stage := next_stage(found, channel))]
-    if silence is not None and silenced(silence, found.now):
-        moments.append(silence.until)
-    return min(moments, default=None)
+        moment = next_due(found, policy, recorded, silence)
 
 
 def _last_seen(known: Known) -> Observation:
@@ -102,6 +94,5 @@ def _reason(text: str) -> Reason:
 
 
 def _told(recorded: Recorded, found: Assessment, notification: DueNotification) -> Recorded:
-    name = notification.channel.name
-    told = ChannelRecord(name, found.fingerprint, notification.stage, found.now)
-    return replace(recorded, channels=(*(each for each in recorded.channels if each.name != name), told))
+    told = record_of(recorded, found, notification, found.now)
+    return replace(recorded, channels=(*(each for each in recorded.channels if each.name != told.name), told))

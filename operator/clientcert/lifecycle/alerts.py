@@ -46,20 +46,40 @@ def due_notifications(
     return tuple(notification for notification in owed if notification is not None)
 
 
+def next_due(
+    assessment: Assessment, policy: AlertPolicy, recorded: Recorded, silence: Silence | None
+) -> datetime | None:
+    """When a message may be due next, if nothing else happens; None: never again."""
+    now = assessment.now
+    moments = [stage.slot for channel in policy.channels if (stage := next_stage(assessment, channel))]
+    moments += [
+        begins
+        for channel in policy.channels
+        if not _is_nothing_to(channel, assessment)
+        if (begins := _escalates_from(channel, assessment, policy, recorded)) and begins > now
+    ]
+    if silence is not None and silenced(silence, now):
+        moments.append(silence.until)
+    return min(moments, default=None)
+
+
 def next_change(
-    assessment: Assessment, policy: AlertPolicy, silence: Silence | None, starts: datetime | None = None
+    assessment: Assessment,
+    policy: AlertPolicy,
+    recorded: Recorded,
+    silence: Silence | None,
+    starts: datetime | None = None,
 ) -> datetime:
     """The first moment at which the same facts would be judged otherwise.
 
     `starts` is the notBefore of a certificate that waits in the source, if one does.
     """
-    now = assessment.now
-    moments = [stage.slot for channel in policy.channels if (stage := next_stage(assessment, channel))]
+    now, due = assessment.now, next_due(assessment, policy, recorded, silence)
+    moments = [moment for moment in (starts, due) if moment and moment > now]
     if assessment.accepted is not None:
         whole_days = assessment.accepted.not_after - ((assessment.accepted.not_after - now) // DAY) * DAY
         # The window opens at the instant itself; daysRemaining, rounded down, changes just after it.
         moments.append(whole_days if whole_days > now else whole_days + timedelta.resolution)
-    moments += [moment for moment in (starts, silence.until if silence else None) if moment and moment > now]
     return min(moments, default=now + DAY)
 
 
@@ -83,23 +103,52 @@ def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None
     if _is_nothing_to(channel, assessment):
         return None
     stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
-    if stage is None or _was_told(record, stage, assessment):
+    once = assessment.host and channel.to_consumer and not replaced
+    if stage is None or _was_told(record, stage, assessment, once=once):
         return None
     return DueNotification(channel, MessageKind.ALERT, stage.days, thread_ref)
 
 
-def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment) -> bool:
+def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment, *, once: bool) -> bool:
+    """`once`: of any stage, since that is the only one that there is, whatever the policy has made of it since."""
     if record is None or record.stage is None or record.fingerprint_sha256 != assessment.fingerprint:
         return False
     from_the_future = record.last_sent is not None and record.last_sent > assessment.now + CLOCK_TOLERANCE
-    return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
+    return once or (record.stage <= stage.days and not (from_the_future and record.stage < stage.days))
+
+
+def record_of(
+    recorded: Recorded, assessment: Assessment, notification: DueNotification, when: datetime, thread_ref: str = ""
+) -> ChannelRecord:
+    """What is remembered of a notification that was sent at `when`, which is rounded down to what a status can say."""
+    channel, upcoming = notification.channel, next_stage(assessment, notification.channel)
+    before, sent = recorded.channel(channel.name), when.replace(microsecond=0)
+    again = before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint
+    first = before.first_sent if before is not None and again else sent
+    is_alert = notification.kind is MessageKind.ALERT
+    return ChannelRecord(
+        name=channel.name,
+        fingerprint_sha256=assessment.fingerprint,
+        stage=notification.stage,
+        last_sent=sent,
+        next_time=upcoming.slot if upcoming else None,
+        thread_ref=thread_ref if is_alert else "",
+        first_sent=first if is_alert else None,
+    )
 
 
 def _is_too_early(channel: Channel, assessment: Assessment, policy: AlertPolicy, recorded: Recorded) -> bool:
-    """Whether those who were told before an escalation have not had the time that the policy gives them."""
+    begins = _escalates_from(channel, assessment, policy, recorded)
+    return begins is not None and assessment.now < begins
+
+
+def _escalates_from(
+    channel: Channel, assessment: Assessment, policy: AlertPolicy, recorded: Recorded
+) -> datetime | None:
+    """When those who are told before an escalation have had the time that the policy gives them; None: no wait."""
     before = recorded.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
-        return False  # it was told already, of this certificate or of the one that is to be closed
+        return None  # it was told already, of this certificate or of the one that is to be closed
     others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
     tried = [record for record in recorded.channels if record.name in others]
     told = [
@@ -108,9 +157,19 @@ def _is_too_early(channel: Channel, assessment: Assessment, policy: AlertPolicy,
         if record.stage is not None and record.fingerprint_sha256 == assessment.fingerprint
     ]
     if not others or None in told:  # an older version has not said since when: the schedule alone decides
+        return None
+    failed = [record.last_failure for record in tried if _is_about_this_one(record.last_failure, assessment, recorded)]
+    since = [moment for moment in (*told, *failed) if moment]
+    return min(since, default=assessment.now) + channel.escalate_after * DAY
+
+
+def _is_about_this_one(failure: datetime | None, assessment: Assessment, recorded: Recorded) -> bool:
+    """Whether it is no failure to tell of the certificate that was there before."""
+    if assessment.replaced is not None:
         return False
-    since = [moment for moment in (*told, *(record.last_failure for record in tried)) if moment]
-    return assessment.now < min(since, default=assessment.now) + channel.escalate_after * DAY
+    return failure is not None and not (
+        recorded.history and failure < recorded.history[0].replaced_time.replace(microsecond=0)
+    )
 
 
 def _is_nothing_to(channel: Channel, assessment: Assessment) -> bool:

@@ -116,13 +116,17 @@ def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
     if contact.resolved and contact.refused:
         return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, contact.refused)
-    if contact.resolved and contact.refused is None and before and before.reason == Reason.RECIPIENT_REFUSED:
-        return before
     if contact.resolved:
         return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
     if contact.passing:
         return before or Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
+
+
+def refused(recorded: Recorded) -> str:
+    """Who did not get the last letter and who did, as `Resolution.refused`, if the status says so."""
+    condition = recorded.condition(CONTACT_RESOLVED)
+    return condition.message if condition and condition.reason == Reason.RECIPIENT_REFUSED else ""
 
 
 def _alerts_delivered(shortfall: Shortfall | None) -> Condition:

@@ -48,8 +48,8 @@ class Resolution:
     message: str
     """Roles, and what to do; no names."""
     recipients: tuple[Recipient, ...] = ()
-    refused: str | None = None
-    """Who did not get the last letter, in roles; empty: nobody. None: no letter was sent since the process began."""
+    refused: str = ""
+    """Who did not get the last letter and who did, in roles; empty: the first one got it."""
     passing: bool = False
     """It could not be found out just now, and will be another resolution soon."""
 
@@ -69,7 +69,10 @@ __all__ = [
     "addressed",
     "batch_of",
     "by_mail",
+    "instead",
+    "same_people",
     "slack_question",
+    "stood_in",
 ]
 
 Directory = Mapping[str, DirectoryEntry]
@@ -152,7 +155,24 @@ def with_contact(declaration: Declaration, found: Resolution | None) -> Declarat
             contact = replace(contact, business=person)
         case Role.TECHNICAL:
             contact = replace(contact, technical=person)
+        case Role.REQUESTER:
+            contact = replace(contact, requester=person)
     return replace(declaration, contact=contact)
+
+
+def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> bool:
+    """Whether they are the same by role and address, in the same order."""
+    return [(each.role, each.address) for each in some] == [(each.role, each.address) for each in others]
+
+
+def instead(why: str, role: Role) -> str:
+    """In words, that somebody could not be written to, and who was."""
+    return f"{why}, so the {role} was written to"
+
+
+def stood_in(refused: str, role: Role) -> bool:
+    """Whether, in those words, the last letter went to somebody of this role because others could not be reached."""
+    return refused == instead(refused.partition(", so the ")[0], role)
 
 
 def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from clientcert.errors import DeliveryError
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.contacts import Recipient, Role, instead
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 from clientcert.notifiers.message import Message
 
 REFUSAL_SECONDS = 3.0
 """A refusal that took longer leaves no time for a mail before another replica may lead: that is for the next try."""
+_REMEMBERED_SECONDS = 3600.0
 
 
 class ContactNotifier:
@@ -22,30 +23,42 @@ class ContactNotifier:
         self._mail = mail
         self._direct = direct
         self._refusal_seconds = refusal_seconds
+        self._refused: dict[str, float] = {}
+        """The first letter of messages that were refused too late, and until when on the loop's clock."""
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
         """The mail server's, where nobody knows who is written to."""
         return self._mail.pace(namespace, channel, kind)
 
     def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
-        """As the protocol says: what Slack does not take holds no mail up."""
-        notifier = self._direct if recipient.role is Role.SLACK else self._mail
-        return notifier.pace(namespace, channel, kind)
+        """Slack's for a user of Slack: who reads messages there does not wait for a mail server that is away."""
+        sending = self._direct if recipient.role is Role.SLACK else self._mail
+        return sending.pace(namespace, channel, kind)
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
-        """As the protocol says. Who is not reached in Slack, and will not be, gets a mail if there is an address."""
+        """As the protocol says. Who cannot be written to in Slack gets a mail, if an address is known as well."""
         mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
         if len(mails) == len(message.letters):
             return await self._mail.notify(channel, message, thread_ref)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            return await self._direct.notify(channel, message, thread_ref)
-        except DeliveryError as error:
-            if error.worth_retry or not mails:
-                raise
-            if loop.time() - began > self._refusal_seconds:
-                raise DeliveryError(error.reason, error.message, worth_retry=True) from None
-            receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
-            words = f"the {Role.SLACK} could not be written to, so the {mails[0].recipient.role} was"
-            return replace(receipt, note=receipt.note or words)
+        began = _now()
+        if not mails or self._refused.get(message.letters[0].key, 0.0) < began:
+            try:
+                return await self._direct.notify(channel, message, thread_ref)
+            except DeliveryError as error:
+                if error.worth_retry or not mails:
+                    raise
+                if _now() - began > self._refusal_seconds:
+                    self._remember(message.letters[0].key)
+                    raise DeliveryError(error.reason, error.message, worth_retry=True) from None
+        receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
+        words = instead(f"the {Role.SLACK} could not be written to", mails[0].recipient.role)
+        return replace(receipt, note=receipt.note or words)
+
+    def _remember(self, key: str) -> None:
+        now = _now()
+        self._refused = {known: until for known, until in self._refused.items() if until > now}
+        self._refused[key] = now + _REMEMBERED_SECONDS
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

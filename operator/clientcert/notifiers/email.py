@@ -26,7 +26,7 @@ from aiosmtplib import (
 
 from clientcert.errors import DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Role
+from clientcert.lifecycle.contacts import Role, instead
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.email_format import mail, named_address, plain_address
 from clientcert.notifiers.interface import Pace, Receipt
@@ -262,7 +262,7 @@ def _note(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> str:
     if not refusals:
         return ""
     unreached = " and ".join(f"the {role} {_UNREACHED[error.reason]}" for role, error in refusals)
-    return f"{unreached}, so the {reached} was written to"
+    return instead(unreached, reached)
 
 
 def _sender(server: MailServer) -> Address:

@@ -163,9 +163,14 @@ def _facts(declaration: Declaration, assessment: Assessment, situation: Situatio
 
 def _contact(contact: Contact) -> str:
     """Whom to ask: the technical contact, else the business contact, else the one in Slack."""
-    for role, person in (("technical", contact.technical), ("business", contact.business)):
+    people = (
+        ("technical contact", contact.technical),
+        ("business contact", contact.business),
+        ("requester", contact.requester),
+    )
+    for role, person in people:
         if person is not None and (words := _person(person)):
-            return f"{words} ({role} contact)"
+            return f"{words} ({role})"
     slack = contact.slack_email or contact.slack_member_id
     if slack:
         return f"{clean(slack, LONGEST_VALUE)} (in Slack)"

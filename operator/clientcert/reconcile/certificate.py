@@ -19,6 +19,7 @@ from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.contacts import same_people
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
@@ -134,6 +135,10 @@ class CertificateReconciler:
             return Observation(problem=record.spec_problem)
         observation = await self._observer.observe(record, record.declaration)
         found = await self._contacts.resolve(record.key, record.declaration, policy)
+        if found.resolved:
+            if record.recipients and not same_people(record.recipients, found.recipients):
+                record.refused = ""  # that was said of others
+            record.recipients = found.recipients
         record.contact = replace(found, refused=record.refused)
         return observation
 
@@ -230,7 +235,7 @@ class CertificateReconciler:
         seen = record.observation.certificate if record.observation else None
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
-        moments = [next_change(assessment, effective, silence, seen.not_before if seen else None)]
+        moments = [next_change(assessment, effective, remembered(record), silence, seen.not_before if seen else None)]
         moments += [failure.next_try for failure in (record.failing or {}).values() if failure.next_try]
         moments += [record.read_again] if record.read_again else []
         waiting = any(failure.next_try is None for failure in (record.failing or {}).values())

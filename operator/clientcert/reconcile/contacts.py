@@ -45,6 +45,14 @@ class _Known:
     """On the loop's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """A look-up that takes long."""
+
+    asked: tuple[Declaration, AlertPolicy]
+    task: asyncio.Task[Resolution]
+
+
 class Contacts:
     """Shared by all certificates; what is looked up is looked up once for all of them."""
 
@@ -65,7 +73,7 @@ class Contacts:
         self._patience = patience
         self._directories: dict[ObjectKey, _Known] = {}
         self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
-        self._looking: dict[ObjectKey, asyncio.Task[Resolution]] = {}
+        self._looking: dict[ObjectKey, _Looking] = {}
 
     async def resolve(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         """Who is to be written to for a certificate. Never raises for what is not there.
@@ -74,21 +82,23 @@ class Contacts:
         """
         if not policy.contacts.directory and slack_question(declaration, policy.contacts) is None:
             return by_mail(declaration, policy.contacts, {})
+        asked = declaration, policy
         looking = self._looking.get(key)
-        if looking is None:
-            looking = asyncio.create_task(self._resolve(key.namespace, declaration, policy))
+        if looking is None or looking.asked != asked:
+            looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
         try:
             async with asyncio.timeout(self._patience):
-                return await asyncio.shield(looking)
+                return await asyncio.shield(looking.task)
         except TimeoutError:
-            if key not in self._looking:
+            if self._looking.get(key) is not looking:
                 self._looking[key] = looking
-                looking.add_done_callback(lambda _: self._found_later(key))
+                looking.task.add_done_callback(lambda _: self._found_later(key, looking))
             return _UNAVAILABLE
 
-    def _found_later(self, key: ObjectKey) -> None:
-        del self._looking[key]
-        self._wake(key)
+    def _found_later(self, key: ObjectKey, looking: _Looking) -> None:
+        if self._looking.get(key) is looking:  # else somebody else is asked for by now
+            del self._looking[key]
+            self._wake(key)
 
     async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         try:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
+from clientcert.lifecycle.alerts import DueNotification, record_of
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
 from clientcert.reconcile.records import CertificateRecord, Failure
@@ -22,21 +22,10 @@ def note_told(
     thread_ref: str = "",
 ) -> None:
     """It was sent, at `when`; the status shall say so."""
-    channel, upcoming = notification.channel, next_stage(assessment, notification.channel)
-    before = remembered(record).channel(channel.name)
-    again = before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint
-    first = before.first_sent if before is not None and again else second(when)
-    told = ChannelRecord(
-        name=channel.name,
-        fingerprint_sha256=assessment.fingerprint,
-        stage=notification.stage,
-        last_sent=second(when),
-        next_time=upcoming.slot if upcoming else None,
-        thread_ref=thread_ref if notification.kind is MessageKind.ALERT else "",
-        first_sent=first if notification.kind is MessageKind.ALERT else None,
-    )
-    record.sent = {**(record.sent or {}), channel.name: told}
-    record.failing = {name: f for name, f in (record.failing or {}).items() if name != channel.name} or None
+    name = notification.channel.name
+    told = record_of(remembered(record), assessment, notification, when, thread_ref)
+    record.sent = {**(record.sent or {}), name: told}
+    record.failing = {other: failure for other, failure in (record.failing or {}).items() if other != name} or None
 
 
 def note_failed(

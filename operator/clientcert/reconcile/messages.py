@@ -2,7 +2,7 @@
 
 from clientcert.lifecycle.alerts import DueNotification
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient, addressed, with_contact
+from clientcert.lifecycle.contacts import Recipient, addressed, stood_in, with_contact
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.notifiers.message import Message, compose
@@ -14,7 +14,10 @@ def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, 
     """Who gets a letter through this channel, in order; nobody where none is sent or none is known."""
     if not isinstance(channel.address, EmailAddress) or record.contact is None:
         return ()
-    return addressed(record.contact.recipients, channel.address.role)
+    role = channel.address.role
+    if role is not None and stood_in(record.contact.refused, role):
+        return ()  # they have had all letters already
+    return addressed(record.contact.recipients, role)
 
 
 def message_about(

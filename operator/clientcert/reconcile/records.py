@@ -6,7 +6,7 @@ from datetime import datetime
 from clientcert.errors import ClientCertError, Reason
 from clientcert.kube.events import Fact
 from clientcert.lifecycle.assessment import Assessment, Observation, Problem
-from clientcert.lifecycle.contacts import Resolution
+from clientcert.lifecycle.contacts import Recipient, Resolution
 from clientcert.lifecycle.declaration import Bucket, Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import ChannelRecord, Condition, DigestRecord, Recorded
@@ -64,8 +64,10 @@ class CertificateRecord:
     assessment: Assessment | None = None
     contact: Resolution | None = None
     """Who is written to, as it was last found out."""
-    refused: str | None = None
-    """Who did not get the last letter, in roles; None: nobody knows."""
+    recipients: tuple[Recipient, ...] = ()
+    """Who was found last, if anybody was."""
+    refused: str = ""
+    """What became of the last letter to them, as `Resolution.refused`."""
     sent: dict[str, ChannelRecord] | None = None
     """What was sent and is not in the status yet, by channel. The one thing that nobody else knows."""
     failing: dict[str, Failure] | None = None

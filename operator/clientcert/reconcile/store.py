@@ -15,6 +15,7 @@ from clientcert.api.policy import default_policy, parse_digests, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
+from clientcert.lifecycle.conditions import refused
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
@@ -211,6 +212,7 @@ class Store:
     def _insert(self, key: ObjectKey, body: Body) -> None:
         metadata, status = body["metadata"], body.get("status") or {}
         declaration, spec_problem = _declaration(body.get("spec") or {})
+        recorded = parse_recorded(status)
         record = CertificateRecord(
             key=key,
             uid=metadata["uid"],
@@ -219,8 +221,10 @@ class Store:
             created=_created(metadata),
             declaration=declaration,
             spec_problem=spec_problem,
-            recorded=parse_recorded(status),
+            recorded=recorded,
             status_digest=digest(status),
+            # What was said of the contact may be about another, if the spec was changed meanwhile.
+            refused=refused(recorded) if status.get("observedGeneration") == metadata["generation"] else "",
         )
         self.certificates[key] = record
         self._references.add(record)
@@ -243,7 +247,7 @@ class Store:
             self._references.remove(record)
             record.generation = metadata["generation"]
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
-            record.observation, record.revision, record.failing, record.refused = None, "", None, ""
+            record.observation, record.revision, record.failing = None, "", None
             self._references.add(record)
             self.mark_stale(record.key)
 

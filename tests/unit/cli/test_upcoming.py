@@ -64,12 +64,16 @@ class TestAgreesWithTheEngine:
         schedules,
         st.integers(-40 * 86_400, 70 * 86_400),
         st.one_of(st.none(), st.integers(-5 * 86_400, 40 * 86_400)),
+        st.one_of(st.none(), st.integers(0, 20)),
     )
-    def test_through_any_month(self, team: Schedule, pager: Schedule, seconds: int, silent_for: int | None) -> None:
-        """Whatever two channels are told, near its end or after it, silenced for a while or not."""
+    def test_through_any_month(
+        self, team: Schedule, pager: Schedule, seconds: int, silent_for: int | None, escalate_after: int | None
+    ) -> None:
+        """Whatever two channels are told, near its end or after it, silenced for a while or not, escalated or not."""
         silence = None if silent_for is None else Silence(NOW + timedelta(seconds=silent_for), "moving house")
         seen = certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY)
-        life = read(seen, policy(channel("team", team), channel("pager", pager)), silence)
+        escalation = replace(channel("pager", pager), escalate_after=escalate_after)
+        life = read(seen, policy(channel("team", team), escalation), silence)
         assert foreseen(life, life.assess(NOW).phase) == lived(life)
 
     @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class TestWithoutAnyFault:
         life = timeline(certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY), plan)
         now = NOW + timedelta(seconds=later)
         before = life.look(now)
-        change = next_change(before, plan, None)
+        change = next_change(before, plan, life.recorded, None)
         assert change > now
         for moment in (now + (change - now) / 2, change - timedelta.resolution):
             found = life.assess(moment)

@@ -15,12 +15,12 @@ from clientcert.lifecycle.alerts import (
     silenced,
 )
 from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.declaration import Silence
-from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
-from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded
+from clientcert.lifecycle.declaration import HOST, Silence
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Schedule, SendAt
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
 from clientcert.lifecycle.schedule import Stage
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, HOUR, NOW, SECOND, assessment, certificate, channel, policy, told
+from tests.builders import CREATED, DAY, HOUR, NOW, SECOND, assessment, certificate, channel, declaration, policy, told
 
 SEEN = certificate(NOW + 14 * DAY)
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
@@ -266,12 +266,12 @@ class TestNextChange:
     def test_a_valid_certificate_is_looked_at_once_a_day(self) -> None:
         """When another whole day has gone."""
         found = assessment(certificate(NOW + 100 * DAY + HOUR))
-        assert next_change(found, policy(), None) == NOW + HOUR
+        assert next_change(found, policy(), Recorded(), None) == NOW + HOUR
 
     def test_at_that_very_instant_it_is_looked_at_just_after(self) -> None:
         """Because the days remaining change then, and not at the same instant again and again."""
         found = assessment(certificate(NOW + 100 * DAY))
-        assert next_change(found, policy(), None) == NOW + timedelta.resolution
+        assert next_change(found, policy(), Recorded(), None) == NOW + timedelta.resolution
 
     def test_the_next_stage(self) -> None:
         """A time of day, if the channel has one."""
@@ -279,30 +279,30 @@ class TestNextChange:
         found = assessment(certificate(NOW + 10 * DAY + 12 * HOUR))
         noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
         assert next_stage(found, channel(schedule=schedule)) == Stage(11, noon)
-        assert next_change(found, policy(channel(schedule=schedule)), None) == noon
+        assert next_change(found, policy(channel(schedule=schedule)), Recorded(), None) == noon
 
     def test_the_end_of_a_silence(self) -> None:
         """Even if nothing else happens on that day."""
         found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
-        assert next_change(found, policy(), Silence(NOW + HOUR, "maintenance")) == NOW + HOUR
-        assert next_change(found, policy(), Silence(NOW, "maintenance")) == NOW + 9 * HOUR
+        assert next_change(found, policy(), Recorded(), Silence(NOW + HOUR, "maintenance")) == NOW + HOUR
+        assert next_change(found, policy(), Recorded(), Silence(NOW, "maintenance")) == NOW + 9 * HOUR
 
     def test_the_start_of_what_waits_in_the_source(self) -> None:
         """A renewed certificate takes over in the second in which it becomes valid."""
         found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
-        assert next_change(found, policy(), None, starts=NOW + HOUR) == NOW + HOUR
-        assert next_change(found, policy(), None, starts=NOW - HOUR) == NOW + 9 * HOUR
+        assert next_change(found, policy(), Recorded(), None, starts=NOW + HOUR) == NOW + HOUR
+        assert next_change(found, policy(), Recorded(), None, starts=NOW - HOUR) == NOW + 9 * HOUR
 
     def test_nothing_known(self) -> None:
         """Something is looked at once a day at the least."""
-        assert next_change(assessment(None), AlertPolicy(channels=()), None) == NOW + DAY
+        assert next_change(assessment(None), AlertPolicy(channels=()), Recorded(), None) == NOW + DAY
 
     @pytest.mark.parametrize("year", [1, 9999])
     def test_the_ends_of_the_calendar(self, year: int) -> None:
         """No date is an overflow."""
         end = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
         found = assessment(certificate(end, not_before=datetime(1, 1, 1, tzinfo=UTC)))
-        assert NOW < next_change(found, policy(), None) <= NOW + DAY
+        assert NOW < next_change(found, policy(), Recorded(), None) <= NOW + DAY
 
 
 class TestEscalations:
@@ -334,3 +334,56 @@ class TestEscalations:
         assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, closed)) == []
         old = told(3, certificate(NOW, serial_number=1).fingerprint_sha256, name="boss")
         assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, old)) == [closing("boss")]
+
+    def test_it_is_looked_at_just_then(self) -> None:
+        """The first alert may have come seconds after its slot, and so does the end of the wait."""
+        recorded = self.told_since(6, ChannelRecord("events", SEEN.fingerprint_sha256, 14, NOW))
+        begins = NOW + DAY + 4 * SECOND
+        recorded = replace(
+            recorded, channels=tuple(replace(each, first_sent=begins - 7 * DAY) for each in recorded.channels)
+        )
+        now = NOW + DAY + SECOND
+        found = assessment(SEEN, now, recorded=recorded)
+        assert next_change(found, self.PLAN, recorded, None) == begins
+        assert alert(13, "boss") not in due(SEEN, begins - SECOND, plan=self.PLAN, recorded=recorded)
+        assert alert(13, "boss") in due(SEEN, begins, plan=self.PLAN, recorded=recorded)
+
+    def test_what_could_not_be_told_of_the_last_one_says_nothing_of_this_one(self) -> None:
+        """Neither when the next one is just found nor later."""
+        failed = ChannelRecord("team", "", None, None, last_failure=NOW - 40 * DAY)
+        old = Recorded(accepted=AcceptedCertificate.of(certificate(NOW, serial_number=1)), channels=(failed,))
+        assert due(SEEN, plan=self.PLAN, recorded=old) == [alert(14)]
+        later = replace(
+            old,
+            accepted=AcceptedCertificate.of(SEEN),
+            history=(Replaced("1", NOW, NOW - 30 * DAY + timedelta(microseconds=7)),),
+        )
+        assert due(SEEN, plan=self.PLAN, recorded=later) == [alert(14)]
+        since = replace(later, channels=(replace(failed, last_failure=NOW - 30 * DAY),))
+        assert due(SEEN, plan=self.PLAN, recorded=since) == [alert(14), alert(14, "boss")]
+
+
+class TestHostCertificates:
+    """The consumer's side is told once: it is not renewed here."""
+
+    PLAN = policy(channel(), Channel("consumer", "Email", Schedule(), EmailAddress()))
+
+    @pytest.mark.parametrize("starts", [30, 20, 60])
+    def test_once_whatever_the_policy_has_become(self, starts: int) -> None:
+        """The team goes on to be told every day."""
+        record = told(30, SEEN.fingerprint_sha256, name="consumer")
+        recorded = Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        consumer = replace(self.PLAN.channels[1], schedule=Schedule(start_days_before=starts))
+        plan = replace(self.PLAN, channels=(self.PLAN.channels[0], consumer))
+        found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
+        assert [each.channel.name for each in due_notifications(found, plan, recorded, None)] == ["team"]
+
+    def test_the_next_one_is_told_of_when_its_own_time_comes(self) -> None:
+        """Without a closing message: that the host has a new one, its requester knows."""
+        record = told(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
+        for days, expected in ((31, []), (30, [30])):
+            seen = certificate(NOW + days * DAY)
+            recorded = Recorded(accepted=AcceptedCertificate.of(seen), channels=(record,))
+            found = assessment(seen, recorded=recorded, declared=declaration(profile=HOST))
+            owed = due_notifications(found, self.PLAN, recorded, None)
+            assert [each.stage for each in owed if each.channel.name == "consumer"] == expected

@@ -227,7 +227,7 @@ class TestTheEndsOfTheCalendar:
         """Any notAfter can be asked about, and the next look is always ahead."""
         plan: AlertPolicy = policy(channel(schedule=every_day(schedule) if is_daily else schedule))
         found = assessment(certificate(not_after, not_before=FIRST), now)
-        assert next_change(found, plan, None) > now
+        assert next_change(found, plan, Recorded(), None) > now
         for owed in due_notifications(found, plan, Recorded(), None):
             assert owed.stage is not None
         assert days_remaining(not_after, now) <= duration(not_after, now)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clientcert.lifecycle.alerts import MessageKind, due_notifications, next_change
+from clientcert.lifecycle.alerts import MessageKind, due_notifications, next_change, record_of
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
+from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded, Replaced
 from clientcert.pki import Certificate
 from tests.builders import CREATED, declaration
 
@@ -46,7 +46,7 @@ class Timeline:
             due = tuple(each for each in due if not self.is_down(each.channel.name, now))
             for each in due:
                 self.sent.append(Sent(now, each.channel.name, each.kind, each.stage, found.fingerprint))
-                record = ChannelRecord(each.channel.name, found.fingerprint, each.stage, now)
+                record = record_of(self.recorded, found, each, now)
                 others = tuple(old for old in self.recorded.channels if old.name != each.channel.name)
                 self.recorded = replace(self.recorded, channels=(*others, record))
             if not due:
@@ -62,7 +62,7 @@ class Timeline:
         now = start
         while now <= end:
             found = self.look(now)
-            now = next_change(found, self.policy, self.silence, self._starts())
+            now = next_change(found, self.policy, self.recorded, self.silence, self._starts())
 
     def replace_source(self, seen: Certificate) -> None:
         self.source = Observation(certificate=seen)

@@ -1,5 +1,7 @@
 """What the API server says is taken over; echoes, old news and namesakes are told apart."""
 
+import pytest
+
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import ChannelRecord
 from clientcert.reconcile.references import References
@@ -154,3 +156,15 @@ def test_a_policy_that_is_nonsense_is_known_all_the_same():
     nonsense = policy("odd", "10", "slack") | {"spec": {"alerts": {"channels": "#team"}}}
     assert store.upsert_policy(nonsense) == ObjectKey("team", "odd")
     assert store.policies[ObjectKey("team", "odd")].policy.channels == store.default_policy.channels
+
+
+@pytest.mark.parametrize(("generation", "expected"), [(1, "the technical contact was refused"), (2, "")])
+def test_who_was_refused_is_known_after_a_restart(generation, expected):
+    """Unless the spec was changed meanwhile: that may have been its correction."""
+    condition = {"type": "ContactResolved", "status": "False", "reason": "RecipientRefused"}
+    condition |= {"message": "the technical contact was refused", "lastTransitionTime": "2026-11-01T00:00:00Z"}
+    subject, _ = store()
+    subject.upsert_certificate(
+        body("10", generation=generation, status={"observedGeneration": 1, "conditions": [condition]})
+    )
+    assert subject.certificates[KEY].refused == expected

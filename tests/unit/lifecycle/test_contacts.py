@@ -1,0 +1,79 @@
+"""Who gets which letter, and what the team is shown of them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clientcert.lifecycle.contacts import (
+    Recipient,
+    Role,
+    addressed,
+    batch_of,
+    by_mail,
+    instead,
+    same_people,
+    stood_in,
+    with_contact,
+)
+from clientcert.lifecycle.declaration import HOST, Contact, Person
+from clientcert.lifecycle.policy import ContactPolicy
+from tests.builders import declaration
+
+JO = Recipient(Role.TECHNICAL, "jo@nhs.example", "Jo Bloggs")
+SAM = Recipient(Role.BUSINESS, "sam@nhs.example", "Sam Patel")
+OPS = Person("Ops", "ops@nhs.example")
+
+
+class TestAnEscalation:
+    def test_goes_to_the_business_contact_alone(self) -> None:
+        """All other letters go to everybody, in turn."""
+        assert addressed((JO, SAM), Role.BUSINESS) == (SAM,)
+        assert addressed((JO, SAM), None) == (JO, SAM)
+
+    @pytest.mark.parametrize("everybody", [(), (JO,), (SAM,), (SAM, Recipient(Role.BUSINESS, "lee@nhs.example"))])
+    def test_adds_nothing_for_who_has_had_all_letters(self, everybody: tuple[Recipient, ...]) -> None:
+        assert addressed(everybody, Role.BUSINESS) == ()
+
+    @pytest.mark.parametrize("why", ["the technical contact was refused", "the Slack user, so to say, was refused"])
+    def test_it_is_known_who_stood_in(self, why: str) -> None:
+        """In the words that the status has: nothing else outlives a restart."""
+        words = instead(why, Role.BUSINESS)
+        assert (stood_in(words, Role.BUSINESS), stood_in(words, Role.TECHNICAL)) == (True, False)
+        assert not stood_in("", Role.BUSINESS)
+
+
+class TestTheSamePeople:
+    def test_whatever_they_are_called(self) -> None:
+        assert same_people((JO,), (Recipient(Role.TECHNICAL, "jo@nhs.example", "Josephine"),))
+
+    @pytest.mark.parametrize("others", [(), (SAM,), (SAM, JO), (JO, SAM), (Recipient(Role.BUSINESS, JO.address),)])
+    def test_others_or_in_another_order(self, others: tuple[Recipient, ...]) -> None:
+        assert not same_people((JO,), others)
+
+
+class TestAHostCertificate:
+    DECLARED = declaration(profile=HOST, batch="spring", contact=Contact(requester=OPS))
+
+    def test_its_requester_is_who_the_team_is_shown(self) -> None:
+        """Declared, and found."""
+        found = by_mail(self.DECLARED, ContactPolicy(), {})
+        assert [each.role for each in found.recipients] == [Role.REQUESTER]
+        assert with_contact(self.DECLARED, found).contact.requester == OPS
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"batch": "autumn"},
+            {"policy": "another"},
+            {"contact": Contact(requester=Person("", "other@nhs.example"))},
+            {"batch": ""},
+            {"profile": "Client"},
+            {"contact": Contact(technical=OPS)},
+        ],
+    )
+    def test_one_letter_is_about_one_batch_of_one_requester(self, other: dict[str, Any]) -> None:
+        """In one namespace and by one policy; whoever has no requester is in no batch."""
+        mine = batch_of("team", self.DECLARED)
+        assert mine == batch_of("team", declaration(profile=HOST, batch="spring", contact=Contact(requester=OPS)))
+        assert mine not in {batch_of("other", self.DECLARED), batch_of("team", replace(self.DECLARED, **other))}
