@@ -128,14 +128,15 @@ class CertificateReconciler:
         self._teller.owes_nothing(record.key)
 
     async def _assess(self, record: CertificateRecord, policy: AlertPolicy) -> Assessment:
-        if record.declaration is None:
+        declaration = record.declaration  # it may be another one before all is known, and is looked at anew then
+        if declaration is None:
             observation = Observation(problem=record.spec_problem)
         else:
-            observation = await self._observer.observe(record, record.declaration)
-            found = await self._contacts.resolve(record.key, record.declaration, policy)
+            observation = await self._observer.observe(record, declaration)
+            found = await self._contacts.resolve(record.key, declaration, policy)
             record.contact = replace(found, refused=record.refused)
         record.assessment = assess(
-            record.declaration,
+            declaration,
             observation,
             record.recorded,
             record.created,

@@ -45,7 +45,9 @@ def silence(whole: Whole) -> None:
         pytest.param(lambda whole: whole.declare(SPEAKER, policyRef={"name": "another"}), id="given another policy"),
     ],
 )
-async def test_others_are_told_when_the_speaker_has_nothing_to_say(happens: Callable[[Whole], None]) -> None:
+async def test_others_are_told_when_the_speaker_has_nothing_to_say(
+    happens: Callable[[Whole], None], caplog: pytest.LogCaptureFixture
+) -> None:
     """It is looked at just then, so nobody else will be: what ends that look lets another speak at once."""
     whole = Whole()
     many(whole)
@@ -62,6 +64,7 @@ async def test_others_are_told_when_the_speaker_has_nothing_to_say(happens: Call
         await until(lambda: whole.slack.told)
         await whole.quiet()
     assert [told for told in whole.slack.told if SPEAKER not in told] == [tuple(NAMES)]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_send_that_failed_is_tried_again_as_one_message() -> None:
