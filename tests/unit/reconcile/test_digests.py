@@ -133,9 +133,12 @@ async def test_what_happens_while_it_is_sent_has_nobody_told_twice(
     assert once(whole.slack.told[1:]) == also
 
 
-@pytest.mark.parametrize("ahead", [12 * DAY, 10 * DAY + 3 * HOUR])
-async def test_a_digest_of_a_clock_that_ran_ahead_suppresses_no_alert(ahead: timedelta) -> None:
-    """It has told of a stage that is yet to come. Then most were renewed, so that no later digest replaces it."""
+@pytest.mark.parametrize(("ahead", "compared"), [(12 * DAY, False), (10 * DAY + 3 * HOUR, True)])
+async def test_a_digest_of_a_clock_that_ran_ahead_suppresses_no_alert(ahead: timedelta, compared: bool) -> None:
+    """It has told of a stage that is yet to come. Then most are gone, so that no later digest takes its place.
+
+    It is not believed while its time is to come; and by then it is gone from the policy, which is compared often.
+    """
     whole = Whole()
     whole.policy(TEAM, repeat={"onDays": [25, 15]})
     for name in NAMES:
@@ -148,7 +151,8 @@ async def test_a_digest_of_a_clock_that_ran_ahead_suppresses_no_alert(ahead: tim
             whole.delete(name)
         await whole.later(-ahead)
         assert once(whole.slack.told[1:]) == NAMES[:2]
-        await whole.compare()
+        if compared:
+            await whole.compare()
         await whole.later(10 * DAY + 2 * HOUR)
     assert once(whole.slack.told[3:]) == NAMES[:2]
 
