@@ -75,16 +75,15 @@ class Contacts:
         """
         if not policy.contacts.directory and slack_question(declaration, policy.contacts) is None:
             return by_mail(declaration, policy.contacts, {})
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = asyncio.create_task(self._resolve(key.namespace, declaration, policy))
+        if key in self._looking:
+            return _UNAVAILABLE  # this look may have its turn in a channel that others wait for
+        looking = asyncio.create_task(self._resolve(key.namespace, declaration, policy))
         try:
             async with asyncio.timeout(self._patience):
                 return await asyncio.shield(looking)
         except TimeoutError:
-            if key not in self._looking:
-                self._looking[key] = looking
-                looking.add_done_callback(lambda _: self._found_later(key))
+            self._looking[key] = looking
+            looking.add_done_callback(lambda _: self._found_later(key))
             return _UNAVAILABLE
 
     def _found_later(self, key: ObjectKey) -> None:

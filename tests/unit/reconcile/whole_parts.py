@@ -126,7 +126,7 @@ class Slack:
         """Closed, it keeps all messages on their way."""
 
     def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
-        return Pace(("Slack", namespace), 0.01)
+        return Pace(("Slack", namespace), 0.002)
 
     async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
         return await self._take((message.about.consumer,), str(message.facts))
@@ -148,7 +148,7 @@ class Slack:
 class Post:
     """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
 
-    def __init__(self, place: str, seconds: float = 0.01) -> None:
+    def __init__(self, place: str, seconds: float = 0.002) -> None:
         self.tries: list[str] = []
         self.sent: list[str] = []
         self.letters: list[Letter] = []
