@@ -20,7 +20,7 @@ from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.conditions import Shortfall, conditions
 from clientcert.lifecycle.contacts import same_people
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
@@ -91,11 +91,14 @@ class CertificateReconciler:
             for _ in range(_ROUNDS):
                 await self._turns.next()
                 policy = self._policy(record)
-                observation = await self._observe(record, policy)
-                assessment = self._assess(record, observation, policy)
+                declaration = record.declaration
+                observation = await self._observe(record, declaration, policy)
+                assessment = self._assess(record, declaration, observation, policy)
                 if self._store.certificates.get(key) is not record:
                     self._teller.owes_nothing(key)
                     return None
+                if record.declaration is not declaration:
+                    return self._clock()  # what was found out is of another spec
                 unheard = self._is_unheard()
                 told = not unheard and await self._tell(record, assessment, policy)
                 await self._write(record, assessment)
@@ -129,12 +132,14 @@ class CertificateReconciler:
             self._store.remove_certificate(record.key)
         self._teller.owes_nothing(record.key)
 
-    async def _observe(self, record: CertificateRecord, policy: AlertPolicy) -> Observation:
+    async def _observe(
+        self, record: CertificateRecord, declaration: Declaration | None, policy: AlertPolicy
+    ) -> Observation:
         """Read the certificate where it is, and find out who is behind its consumer."""
-        if record.declaration is None:
+        if declaration is None:
             return Observation(problem=record.spec_problem)
-        observation = await self._observer.observe(record, record.declaration)
-        found = await self._contacts.resolve(record.key, record.declaration, policy)
+        observation = await self._observer.observe(record, declaration)
+        found = await self._contacts.resolve(record.key, declaration, policy)
         if found.resolved:
             if record.recipients and not same_people(record.recipients, found.recipients):
                 record.refused = ""  # that was said of others
@@ -142,9 +147,15 @@ class CertificateReconciler:
         record.contact = replace(found, refused=record.refused)
         return observation
 
-    def _assess(self, record: CertificateRecord, observation: Observation, policy: AlertPolicy) -> Assessment:
+    def _assess(
+        self,
+        record: CertificateRecord,
+        declaration: Declaration | None,
+        observation: Observation,
+        policy: AlertPolicy,
+    ) -> Assessment:
         record.assessment = assess(
-            record.declaration,
+            declaration,
             observation,
             record.recorded,
             record.created,

@@ -82,17 +82,16 @@ class Contacts:
         """
         if not policy.contacts.directory and slack_question(declaration, policy.contacts) is None:
             return by_mail(declaration, policy.contacts, {})
-        asked = declaration, policy
-        looking = self._looking.get(key)
-        if looking is None or looking.asked != asked:
-            looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
+        asked, before = (declaration, policy), self._looking.get(key)
+        if before is not None and before.asked == asked:
+            return _UNAVAILABLE  # this look may have its turn in a channel that others wait for
+        looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
         try:
             async with asyncio.timeout(self._patience):
                 return await asyncio.shield(looking.task)
         except TimeoutError:
-            if self._looking.get(key) is not looking:
-                self._looking[key] = looking
-                looking.task.add_done_callback(lambda _: self._found_later(key, looking))
+            self._looking[key] = looking
+            looking.task.add_done_callback(lambda _: self._found_later(key, looking))
             return _UNAVAILABLE
 
     def _found_later(self, key: ObjectKey, looking: _Looking) -> None:

@@ -30,7 +30,8 @@ from clientcert.turns import Turns
 
 FEW = 20
 """As many messages at once are no reason for a digest, where the policy leaves it to us."""
-_KEPT = timedelta(days=1)
+KEPT = timedelta(days=1)
+"""So long, before and after it was sent, a policy remembers a digest; by then each certificate says it itself."""
 _ATTEMPTS = 3
 
 logger = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ class Digests:
             policy = self._store.policies.get(key)
             if policy is None:
                 return  # the certificates themselves will say it
-            kept = tuple(digest for digest in policy.digests if abs(now - digest.sent_time) < _KEPT)
+            kept = tuple(digest for digest in policy.digests if abs(now - digest.sent_time) < KEPT)
             digests = (*new, *kept)[:DIGESTS]
             try:
                 policy.resource_version = await patch_status(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from clientcert.api.kinds import CERTIFICATE_POLICY
+from clientcert.api.policy import render_digests
 from clientcert.api.status import digest, render_conditions
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
@@ -10,6 +11,7 @@ from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import Condition
+from clientcert.reconcile.digests import KEPT
 from clientcert.reconcile.store import Store
 
 
@@ -25,12 +27,15 @@ async def write_policy_status(store: Store, client: KubeClient, key: ObjectKey, 
         ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
     conditions = (carried_over(ready, record.conditions, now),)
     status = render_conditions(conditions, record.generation)
-    if digest(status) == record.status_digest:
+    # One that a wrong clock has dated to a later day must be gone by then: it would be taken for what was told.
+    digests = tuple(each for each in record.digests if abs(now - each.sent_time) < KEPT)
+    if digest(status) == record.status_digest and digests == record.digests:
         return
+    content = status | render_digests(digests) if digests != record.digests else status
     try:
-        record.resource_version = await patch_status(client, CERTIFICATE_POLICY, key, record.resource_version, status)
+        record.resource_version = await patch_status(client, CERTIFICATE_POLICY, key, record.resource_version, content)
     except KubeError as error:
         if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
             return  # its watch tells us of the newer version
         raise
-    record.conditions, record.status_digest = conditions, digest(status)
+    record.conditions, record.status_digest, record.digests = conditions, digest(status), digests

@@ -69,7 +69,11 @@ class Teller:
         effective = self.effective(policy, record, assessment)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
         due_in = {notification.channel.name for notification in owed}
-        failing = {name: failure for name, failure in (record.failing or {}).items() if name in due_in}
+        failing = {
+            name: failure
+            for name, failure in (record.failing or {}).items()
+            if name in due_in and not _was_found_since(record, failure)
+        }
         record.failing = failing or None
         wanted = [
             notification
@@ -235,6 +239,12 @@ def _check_contact(record: CertificateRecord, notification: DueNotification) -> 
     contact = record.contact
     if notification.channel.to_consumer and contact is not None and not contact.resolved:
         raise DeliveryError(Reason.CONTACT_NOT_FOUND, contact.message, worth_retry=contact.passing)
+
+
+def _was_found_since(record: CertificateRecord, failure: Failure) -> bool:
+    """Whether it could not be told only because nobody knew yet who its contact is."""
+    known = record.contact is not None and not record.contact.passing
+    return known and failure.reason is Reason.CONTACT_NOT_FOUND and not failure.permanent
 
 
 def _waits(failure: Failure | None, now: datetime) -> bool:

@@ -1,0 +1,134 @@
+"""Host certificates of one batch are one letter to whoever asked for them, and to nobody else."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.declaration import ObjectKey
+from tests.builders import DAY, SECOND
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, Whole, until
+
+OPS, DEV = "ops@host.example", "dev@host.example"
+HOSTS = ("first", "second", "third")
+ELSEWHERE = "another-team"
+
+
+def requested_by(address: str) -> dict[str, Any]:
+    return {"contact": {"requester": {"email": address}}}
+
+
+def declare(whole: Whole, name: str, days: float, **spec: Any) -> None:
+    whole.hand_out(name, days=days, **{"profile": "Host", "batch": "spring"} | spec)
+
+
+def sent(whole: Whole) -> list[tuple[str, list[str]]]:
+    """To whom each letter went, and of which certificates it tells."""
+    return sorted(
+        (letter.recipient.address, [name for name in HOSTS if f"{name} in prod" in str(letter.parts)])
+        for letter in whole.post.letters
+    )
+
+
+@pytest.mark.parametrize(
+    ("specs", "letters"),
+    [
+        pytest.param([requested_by(OPS)] * 3, [(OPS, list(HOSTS))], id="one requester"),
+        pytest.param(
+            [requested_by(OPS), requested_by(DEV), requested_by(OPS)],
+            [(DEV, ["second"]), (OPS, ["first", "third"])],
+            id="two requesters",
+        ),
+        pytest.param(
+            [requested_by(OPS), requested_by(OPS) | {"namespace": ELSEWHERE}, requested_by(OPS)],
+            [(OPS, ["first", "third"]), (OPS, ["second"])],
+            id="two namespaces",
+        ),
+        pytest.param(
+            [requested_by(OPS), requested_by(OPS) | {"batch": "autumn"}, requested_by(OPS) | {"profile": "Client"}],
+            [(OPS, ["first"]), (OPS, ["second"])],
+            id="two batches, and one of none",
+        ),
+        pytest.param(
+            [
+                requested_by(OPS),
+                requested_by(OPS) | {"silence": {"until": "2027-06-01T00:00:00Z", "reason": "it goes"}},
+                requested_by(OPS),
+            ],
+            [(OPS, ["first", "third"])],
+            id="one silenced",
+        ),
+    ],
+)
+async def test_who_reads_of_what(specs: list[dict[str, Any]], letters: list[tuple[str, list[str]]]) -> None:
+    """A letter tells its requester of what they asked for, in one namespace; whether it is due now or in months."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    whole.policy(CONSUMER, namespace=ELSEWHERE)
+    for name, days, spec in zip(HOSTS, (20, 25, 28), specs, strict=True):
+        declare(whole, name, days, **spec)
+    async with whole.running():
+        await until(lambda: len(whole.post.letters) >= len(letters))
+        await whole.quiet()
+    assert sent(whole) == letters
+
+
+async def test_where_nobody_has_asked_each_contact_reads_of_their_own() -> None:
+    """A batch without a requester is no letter for all: it would tell one consumer of the others'."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    for number, name in enumerate(HOSTS):
+        declare(whole, name, 20, contact={"technical": {"email": f"{number}@host.example"}})
+    async with whole.running():
+        await until(lambda: len(whole.post.letters) == len(HOSTS))
+        await whole.quiet()
+    told = {letter.recipient.address: str((letter.subject, letter.parts)) for letter in whole.post.letters}
+    assert sorted(told) == [f"{number}@host.example" for number in range(len(HOSTS))]
+    for number, name in enumerate(HOSTS):
+        text = told[f"{number}@host.example"]
+        assert [other for other in HOSTS if other in text] == [name]
+        assert "spring" not in text
+
+
+async def test_the_letter_comes_also_when_its_speaker_is_deleted() -> None:
+    """While it is looked at just before it would have sent it; the next that is due sends for all that are left."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    for name, days in zip(HOSTS, (20, 25, 200), strict=True):
+        declare(whole, name, days, **requested_by(OPS))
+    gate = whole.secrets.gates["first"] = asyncio.Event()
+    gate.set()
+    async with whole.running():
+        await until(lambda: whole.gathering.waiting == 2)
+        gate.clear()
+        whole.store.mark_stale(ObjectKey(NAMESPACE, "first"))
+        await until(lambda: whole.scheduler.depth == 1)
+        await asyncio.sleep(0.15)
+        whole.delete("first")
+        gate.set()
+        await until(lambda: whole.post.letters)
+        await whole.quiet()
+    assert sent(whole) == [(OPS, ["second", "third"])]
+
+
+async def test_what_is_not_due_has_not_failed_when_the_letter_has() -> None:
+    """It owes nothing yet: no condition of it says otherwise, and it is not looked at for that again and again."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    for name, days in zip(HOSTS, (20, 200, 300), strict=True):
+        declare(whole, name, days, **requested_by(OPS))
+    whole.post.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "the mail server refused the requester")
+    async with whole.running():
+        await until(lambda: whole.condition("first", "AlertsDelivered") == ("False", "RecipientRefused"))
+        await whole.quiet()
+        for name in HOSTS[1:]:
+            assert whole.record(name).failing is None
+            assert whole.condition(name, "AlertsDelivered") == ("True", "Delivered")
+        whole.delete("first")
+        await whole.later(61 * SECOND)
+        whole.looks.clear()
+        await asyncio.sleep(0.3)
+        assert whole.looks == []
+        await whole.later(171 * DAY)
+        assert whole.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")

@@ -1,0 +1,146 @@
+"""A contact that is not known yet holds no alert back; who was found late is written to, and named from then on."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role
+from clientcert.lifecycle.declaration import ObjectKey
+from tests.builders import DAY, SECOND
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Users, Whole, once, until
+
+MEMBER = "U012AB3CD"
+FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipient(Role.SLACK, MEMBER),))
+BUSY = DeliveryError(Reason.CHANNEL_UNAVAILABLE, "Slack answered 503", worth_retry=True)
+IN_SLACK, IN_LIST = {"lookup": ["Slack"]}, {"lookup": ["Directory"]}
+CLIENTS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/clients"
+MORE_THAN_WORKERS = 70
+
+
+def slow_slack() -> tuple[Whole, asyncio.Event]:
+    users = Users(FOUND)
+    whole = Whole(users)
+    whole.policy(TEAM, CONSUMER, group="Never")
+    return whole, users.gate
+
+
+def slow_list() -> tuple[Whole, asyncio.Event]:
+    whole = Whole()
+    entries = {f"c{number:02d}": f"c{number:02d}" for number in range(MORE_THAN_WORKERS)}
+    data = {name: f"consumer: {name}\ntechnical: {{email: jo@{name}.example}}\n" for name in entries}
+    whole.api.objects[CLIENTS] = {"metadata": {"resourceVersion": "7"}, "data": data}
+    whole.policy(TEAM, CONSUMER, group="Never", contacts={"directoryRef": {"name": "clients"}})
+    return whole, whole.api.gate
+
+
+@pytest.mark.parametrize(
+    ("begin", "contact", "other"),
+    [
+        pytest.param(slow_slack, IN_SLACK, {"technical": {"email": "jo@other.example"}}, id="Slack"),
+        pytest.param(slow_list, IN_LIST, {"technical": {"email": "jo@other.example"}}, id="client list"),
+    ],
+)
+async def test_a_slow_look_up_holds_nothing_back(
+    begin: Callable[[], tuple[Whole, asyncio.Event]], contact: dict[str, object], other: dict[str, object]
+) -> None:
+    """Neither the team's alerts about the same certificates nor another one, however many wait; then all are told."""
+    whole, gate = begin()
+    gate.clear()
+    names = [f"c{number:02d}" for number in range(MORE_THAN_WORKERS)]
+    for name in names:
+        whole.hand_out(name, days=5, contact=contact)
+    whole.hand_out("other", days=20, contact=other)
+    async with whole.running():
+        await until(lambda: once(whole.slack.told) == [*names, "other"], seconds=20)
+        written = whole.post if contact is IN_LIST else whole.direct
+        assert [address for address in written.sent if "other" not in address] == []
+        assert whole.condition(names[0], "ContactResolved") == ("Unknown", "LookupUnavailable")
+        gate.set()
+        await until(lambda: len([each for each in written.sent if "other" not in each]) == len(names), seconds=20)
+        await whole.quiet()
+    assert whole.condition(names[0], "ContactResolved")[0] == "True"
+    assert len(whole.slack.told) == len(names) + 1
+
+
+async def test_another_certificate_has_its_letter_meanwhile() -> None:
+    """One whose contact stands in the object itself asks nobody."""
+    whole, gate = slow_slack()
+    gate.clear()
+    whole.hand_out("slow", days=5, contact=IN_SLACK)
+    whole.hand_out("quick", days=20)
+    async with whole.running():
+        await until(lambda: whole.post.sent == ["jo@quick.example"], seconds=2)
+    assert whole.direct.sent == []
+
+
+@pytest.mark.parametrize("passing", ["slow", "failed"])
+async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
+    """What was found stays so until something else is: nobody is woken by a status that goes to and fro."""
+    users = Users(FOUND)
+    whole = Whole(users)
+    whole.policy(TEAM, CONSUMER)
+    whole.hand_out("nhs", days=20, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.condition("nhs", "ContactResolved") == ("True", "SlackUser"))
+        await whole.quiet()
+        before = len(whole.api.statuses)
+        if passing == "slow":
+            users.gate.clear()
+        else:
+            users.answer = BUSY
+        for _ in range(3):
+            whole.scheduler.wake(ObjectKey(NAMESPACE, "nhs"))
+            await asyncio.sleep(0.1)
+        users.gate.set()
+        users.answer = FOUND
+        await whole.later(6 * SECOND)
+    assert len(whole.api.statuses) == before
+    assert set(whole.written("nhs", "ContactResolved")) == {("True", "SlackUser")}
+
+
+async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
+    """An escalation that reaches the business contact says nothing of the technical one, who is refused each day."""
+    whole = Whole()
+    whole.policy(CONSUMER, escalateAfterDays=2)
+    whole.post.answer = lambda address: (
+        DeliveryError(Reason.RECIPIENT_REFUSED, "no such user") if address.startswith("gone@") else None
+    )
+    contact = {"technical": {"email": "gone@nhs.example"}, "business": {"email": "sam@nhs.example"}}
+    whole.hand_out("nhs", days=20, contact=contact)
+    async with whole.running():
+        await whole.quiet()
+        for _ in range(4):
+            await whole.later(DAY)
+    assert len(whole.post.sent) > 5  # from the third day on it is two a day
+    assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
+
+
+async def test_an_alert_names_who_was_found_after_the_first_look() -> None:
+    """The first alert could not wait for that; the next one says it."""
+    whole, gate = slow_slack()
+    gate.clear()
+    whole.hand_out("nhs", days=20, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.slack.told)
+        gate.set()
+        await until(lambda: whole.direct.sent == [MEMBER])
+        await whole.later(DAY)
+    assert [MEMBER in text for text in whole.slack.texts] == [False, True]
+
+
+async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
+    """Each of its lines says whom to ask, as a message of its own would."""
+    users = Users(FOUND)
+    whole = Whole(users, settle=0.5)
+    whole.policy(TEAM, CONSUMER)
+    users.gate.clear()
+    for number in range(22):
+        whole.hand_out(f"c{number:02d}", days=20, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.gathering.waiting == 22)
+        users.gate.set()
+        await until(lambda: whole.slack.told)
+    assert [len(told) for told in whole.slack.told] == [22]
+    assert whole.slack.texts[0].count(MEMBER) == 22
