@@ -210,7 +210,7 @@ class TestShow:
         """3, and what to do; the same where the list is not there at all."""
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
         ran = terminal.clientcert("contact", "show", "nhs")
-        assert (ran.returncode, "cannot be read: create it, or correct" in ran.stdout) == (3, True)
+        assert (ran.returncode, "cannot be read: create it, have the operator" in ran.stdout) == (3, True)
         make(team, acme="")
         ran = terminal.clientcert("contact", "show", "nhs")
         assert (ran.returncode, ran.stdout.startswith("The client list, ConfigMap clients, has no")) == (3, True)

@@ -50,6 +50,7 @@ DIGEST_KEYS = 1500
 """So many of eight bytes fit the field."""
 _KEY_BYTES = 8
 _MOST_DAYS = 3650
+_WEEK = 7
 _LONGEST_PROBLEM = 300
 
 
@@ -192,7 +193,7 @@ def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
 
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
     repeat = override.get("repeat") or alerts.get("repeat") or {}
-    after = alerts.get("afterExpiry") or {}
+    after = override.get("afterExpiry") or _after_expiry(alerts.get("afterExpiry") or {}, override, repeat)
     for_days = after.get("forDays")
     return Schedule(
         start_days_before=_days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30)),
@@ -202,6 +203,14 @@ def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: 
         after_expiry_for_days=None if for_days is None else _days(for_days),
         send_at=_send_at(override.get("sendAt") or alerts.get("sendAt"), problems),
     )
+
+
+def _after_expiry(after: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The policy's; but nobody behind a consumer gets more letters after expiry than before."""
+    if channel.get("type") != "Email":
+        return after
+    usual = _WEEK if repeat.get("onDays") else _days(repeat.get("everyDays", 1))
+    return {**after, "everyDays": max(_days(after.get("everyDays", 1)), usual)}
 
 
 def _first(*values: int | None) -> int:

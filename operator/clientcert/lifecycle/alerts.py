@@ -149,8 +149,10 @@ def _escalates_from(
     before = recorded.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
         return None  # it was told already, of this certificate or of the one that is to be closed
-    others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
-    tried = [record for record in recorded.channels if record.name in others]
+    others = [other for other in policy.channels if not other.escalation and other.type != "Event"]
+    # A channel that is no longer in the policy was told as well.
+    uncounted = {other.name for other in policy.channels} - {other.name for other in others}
+    tried = [record for record in recorded.channels if record.name not in uncounted]
     told = [
         record.first_sent
         for record in tried

@@ -20,7 +20,7 @@ from datetime import datetime
 from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
-from clientcert.lifecycle.contacts import Resolution
+from clientcert.lifecycle.contacts import UNAVAILABLE, Resolution
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.recorded import Condition, Recorded
 
@@ -116,10 +116,12 @@ def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
     if contact.resolved and contact.refused:
         return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, contact.refused)
-    if contact.resolved:
+    if contact.resolved and contact.complete:
         return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
-    if contact.passing:
+    if contact is UNAVAILABLE:
         return before or Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
+    if contact.passing:
+        return Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
 
 

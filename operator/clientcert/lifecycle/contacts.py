@@ -50,6 +50,8 @@ class Resolution:
     recipients: tuple[Recipient, ...] = ()
     refused: str = ""
     """Who did not get the last letter and who did, in roles; empty: the first one got it."""
+    complete: bool = True
+    """False where somebody better may be known, and it says where."""
     passing: bool = False
     """It could not be found out just now, and will be another resolution soon."""
 
@@ -59,7 +61,16 @@ class Resolution:
         return bool(self.recipients)
 
 
+UNAVAILABLE = Resolution(
+    "LookupUnavailable", "the contact cannot be looked up just now: it is tried again", passing=True
+)
+NOT_LOOKED_UP = Resolution(
+    "NotLookedUp", "the contact is a Slack user, and no channel of the policy writes to contacts", passing=True
+)
+
 __all__ = [
+    "NOT_LOOKED_UP",
+    "UNAVAILABLE",
     "Directory",
     "DirectoryEntry",
     "Recipient",
@@ -73,6 +84,7 @@ __all__ = [
     "same_people",
     "slack_question",
     "stood_in",
+    "unwritten",
 ]
 
 Directory = Mapping[str, DirectoryEntry]
@@ -104,16 +116,20 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
         (Role.BUSINESS, entry.business, "the client list"),
     ]
     known = [(role, person, where) for role, person, where in found if person is not None and person.email]
+    unread = (
+        f"the client list, ConfigMap {policy.directory}, cannot be read: create it, have the operator's ServiceAccount"
+        " allowed to get it, or correct spec.contacts.directoryRef of the CertificatePolicy"
+    )
+    if known and directory is None and known[0][0] is Role.BUSINESS:
+        recipients = tuple(_recipient(role, person) for role, person, _ in known)
+        words = f"the {Role.BUSINESS} is written to, as spec.contact says, because {unread}"
+        return Resolution("DirectoryNotFound", sys.intern(words), recipients, complete=False)
     if known:
         role, _, where = known[0]
         reason = "TechnicalContact" if role is Role.TECHNICAL else "BusinessContact"
         return _told(reason, where, tuple(_recipient(role, person) for role, person, _ in known))
     if directory is None:
-        return Resolution(
-            "DirectoryNotFound",
-            f"the client list, ConfigMap {policy.directory}, cannot be read: create it, or correct"
-            " spec.contacts.directoryRef of the CertificatePolicy",
-        )
+        return Resolution("DirectoryNotFound", unread)
     if policy.directory:
         return Resolution(
             "NotInDirectory",
@@ -141,12 +157,18 @@ def batch_of(namespace: str, declaration: Declaration) -> Hashable:
     return namespace, declaration.policy, declaration.batch, requester.email
 
 
-def with_contact(declaration: Declaration, found: Resolution | None) -> Declaration:
-    """The declaration as alerts to the team tell it: with who was found, where nobody is declared."""
+def with_contact(declaration: Declaration, found: Resolution | None, before: tuple[Recipient, ...] = ()) -> Declaration:
+    """The declaration as alerts to the team tell it: with who was found, where nobody is declared.
+
+    While they cannot be looked up that is who was found `before`; if nobody was, they are being looked up.
+    """
     contact = declaration.contact
-    if found is None or not found.recipients or _people(contact) or contact.slack_email or contact.slack_member_id:
+    if found is None or _people(contact) or contact.slack_email or contact.slack_member_id:
         return declaration
-    first = found.recipients[0]
+    recipients = found.recipients or (before if found.passing else ())
+    if not recipients:
+        return replace(declaration, contact=replace(contact, pending=True)) if found is UNAVAILABLE else declaration
+    first = recipients[0]
     person = Person(first.name, first.address)
     match first.role:
         case Role.SLACK:
@@ -158,6 +180,14 @@ def with_contact(declaration: Declaration, found: Resolution | None) -> Declarat
         case Role.REQUESTER:
             contact = replace(contact, requester=person)
     return replace(declaration, contact=contact)
+
+
+def unwritten(found: Resolution) -> Resolution:
+    """The same, where no channel of the policy writes to contacts."""
+    if not found.resolved:
+        return found
+    words = found.message.replace("is written to", "is known", 1)
+    return replace(found, message=sys.intern(f"{words}, and no channel of the policy writes to contacts"))
 
 
 def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> bool:

@@ -71,6 +71,8 @@ class Contact:
     slack_email: str = ""
     slack_member_id: str = ""
     lookup: tuple[str, ...] = ()
+    pending: bool = False
+    """Somebody is being looked up; never declared."""
 
 
 @dataclass(frozen=True, slots=True)

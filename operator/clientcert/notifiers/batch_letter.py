@@ -13,25 +13,34 @@ _MOST_LINES = 500
 def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
     """To the recipient of the first message, which is the most urgent one. Each has a letter, and a date."""
     first = messages[0].letters[0]
+    if len(messages) == 1:
+        return first
     greeting, introduction, *_ = first.parts
+    last_words, *signed = first.parts[-3:]
     name, dates = clean(batch, LONGEST_VALUE), [message.about.not_after for message in messages]
     begins = min(date for date in dates if date is not None)
+    expired = begins < messages[0].about.time
     these = count(len(messages), "host certificate")
     lines = [paragraph(_line(message)) for message in messages[:_MOST_LINES]]
     if len(messages) > _MOST_LINES:
         lines.append(paragraph(f"… and {len(messages) - _MOST_LINES} more"))
     ask: list[Part] = [
-        paragraph(f"These are the {these} of batch {name}; the first of them ends on {minute(begins)}:"),
+        paragraph(
+            f"These are the {these} of batch {name}; the first of them {'ended' if expired else 'ends'} on"
+            f" {minute(begins)}:"
+        ),
         *lines,
         paragraph(
             "A host certificate is not renewed here. Please request new ones in the way that these were requested, and"
-            " put each into its place before the old one ends. This is the only letter about this batch."
+            f" put each into its place {'as soon as possible' if expired else 'before the old one ends'}. There will be"
+            " no other letter about them."
         ),
+        paragraph(last_words.text.replace("the host is", "any of the hosts is", 1)),
     ]
     return replace(
         first,
         subject=f"Action needed: {these} of batch {name} end from {day(begins)} on",
-        parts=(greeting, introduction, *ask, *first.parts[-3:]),
+        parts=(greeting, introduction, *ask, *signed),
     )
 
 

@@ -8,6 +8,7 @@ whose role is another. Whatever passes by itself is the engine's to try again; t
 """
 
 import asyncio
+import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ GOODBYE_SECONDS = 2.0
 PACE_SECONDS = 0.2
 
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
+_ABOUT_THE_MAILBOX = re.compile(r"5\.[12]\.\d")
+"""Enhanced status codes of an address or a mailbox (RFC 3463 sections 3.2 and 3.3)."""
 _CORRECT = "correct the e-mail address in spec.contact or in the client list"
 _UNREACHED = {
     Reason.CONTACT_INVALID: "has no valid e-mail address",
@@ -202,8 +205,7 @@ async def _hand_over(client: SMTP, sender: Address, recipient: Address, role: Ro
     try:
         await client.sendmail(sender.addr_spec, [recipient.addr_spec], content)
     except SMTPRecipientsRefused as error:
-        refusal = DeliveryError(Reason.RECIPIENT_REFUSED, f"the mail server refused the {role}: {_CORRECT}")
-        found = _answered(error.recipients[0].code, refusal)
+        found = _answered(error.recipients[0].code, _refused(role))
         if found.reason is Reason.CHANNEL_UNAVAILABLE:  # nothing is wrong with the server: others are written to
             words = f"the mail server cannot take mails to the {role} at the moment"
             found = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, worth_retry=True)
@@ -212,10 +214,16 @@ async def _hand_over(client: SMTP, sender: Address, recipient: Address, role: Ro
         words = "the mail server lets us send nothing as the address in CLIENTCERT_SMTP_FROM: allow it, or correct it"
         raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
     except SMTPResponseException as error:
+        if 500 <= error.code < 600 and _ABOUT_THE_MAILBOX.match(error.message):  # only now; the mail has one recipient
+            raise _refused(role) from None
         words = "the mail server refused the mail, not its recipient: see its log, or that of its content filter"
         raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
     except (SMTPException, OSError):
         raise _unavailable("the mail server broke off before it had taken the mail") from None
+
+
+def _refused(role: Role) -> DeliveryError:
+    return DeliveryError(Reason.RECIPIENT_REFUSED, f"the mail server refused the {role}: {_CORRECT}")
 
 
 def _answered(code: int, refusal: DeliveryError) -> DeliveryError:

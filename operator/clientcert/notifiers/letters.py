@@ -6,7 +6,9 @@ sentence. Everything in a letter is plain text that cannot break a line.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
+from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress
@@ -37,11 +39,13 @@ def letters(
     *,
     host: bool = False,
     replaced_fingerprint: str = "",
+    previous: datetime | None = None,
 ) -> tuple[Letter, ...]:
     """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
 
     `host`: it is a host certificate, which is not renewed here. `replaced_fingerprint` is that of the certificate
     which the channel was alerted about, if this message closes it: so the letter belongs to the same thread.
+    `previous` is when the channel was told something before: after a roll-back the same letter is another one.
     """
     accepted = situation.assessment.accepted
     if accepted is None or not _concerns_consumer(situation, accepted):
@@ -49,8 +53,9 @@ def letters(
     address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
     case = _Case(situation, address, accepted, host=host)
     thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    told = timestamp(previous) if previous else ""
     return tuple(
-        _letter(case, recipient, thread, roles_before=[before.role for before in recipients[:position]])
+        _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
 
@@ -126,7 +131,7 @@ def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
     return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
-def _letter(case: _Case, recipient: Recipient, thread: str, roles_before: list[Role]) -> Letter:
+def _letter(case: _Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
     subject, parts = _words(case, recipient, falls_back=Role.TECHNICAL in roles_before)
     stage = "closing" if case.closes else str(case.situation.notification.stage)
     return Letter(
@@ -135,7 +140,7 @@ def _letter(case: _Case, recipient: Recipient, thread: str, roles_before: list[R
         parts=tuple(Part(part.kind, clean(part.text, LONGEST_PARAGRAPH)) for part in parts),
         reply_to=case.address.reply_to,
         thread=thread,
-        key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role))),
+        key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
     )
 
 

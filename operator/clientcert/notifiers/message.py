@@ -40,6 +40,8 @@ class About:
     """Days before notAfter; None for a closing message."""
     replaced_fingerprint: str
     """In a closing message: of the certificate that the channel was alerted about."""
+    previous: datetime | None
+    """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _letters(
         recipients,
         host=declaration.profile == "Host",
         replaced_fingerprint=about.replaced_fingerprint,
+        previous=about.previous,
     )
 
 
@@ -137,6 +140,7 @@ def _about_it(
         channel=notification.channel.name,
         stage=notification.stage,
         replaced_fingerprint=record.fingerprint_sha256 if record and notification.kind is MessageKind.CLOSING else "",
+        previous=(record.first_sent or record.last_sent) if record else None,
     )
 
 
@@ -174,7 +178,7 @@ def _contact(contact: Contact) -> str:
     slack = contact.slack_email or contact.slack_member_id
     if slack:
         return f"{clean(slack, LONGEST_VALUE)} (in Slack)"
-    return "none declared"
+    return "is being looked up" if contact.pending else "none declared"
 
 
 def _person(person: Person) -> str:

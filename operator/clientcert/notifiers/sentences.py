@@ -216,6 +216,8 @@ def _ask(contact: Contact, name: str) -> str:
         return "Ask the business contact for a technical contact who can renew it"
     if contact.slack_email or contact.slack_member_id:
         return "Ask the contact in Slack to renew it"
+    if contact.pending:
+        return f"Ask the contact behind {name} to renew it (kubectl describe says who it is as soon as that is known)"
     return f"Find out who is behind {name}, add them to spec.contact and ask them to renew it"
 
 

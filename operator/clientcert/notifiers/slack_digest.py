@@ -19,6 +19,8 @@ MOST_TEXT = 12_000
 """Characters of all blocks together, after escaping: Slack refuses a message with much more as too long."""
 _ROOM = 600
 """For what stands before and after the lines."""
+_MORE = 40
+"""For how many have no line."""
 
 
 def digest_payload(digest: Digest) -> dict[str, Any]:
@@ -33,8 +35,12 @@ def digest_payload(digest: Digest) -> dict[str, Any]:
 
 def plain_digest_payload(digest: Digest) -> dict[str, Any]:
     """The digest without any blocks, for when Slack refuses them."""
-    lines = "\n".join(f"• {line}" for line in digest.lines)
-    return payload_of(escape("\n\n".join((digest.text, digest.next_step, lines)), PLAIN_LIMIT), None)
+    words = f"{digest.text}\n\n{digest.next_step}\n\n"
+    room = PLAIN_LIMIT - len(escape(words, PLAIN_LIMIT)) - _MORE
+    pages, left = _pages(digest.lines, room)
+    left += digest.more
+    more = [f"… and {left} more"] if left else []
+    return payload_of(escape(words + "\n".join([*pages, *more]), PLAIN_LIMIT), None)
 
 
 def _pages(lines: Iterable[str], room: int) -> tuple[list[str], int]:

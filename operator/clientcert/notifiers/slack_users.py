@@ -36,6 +36,8 @@ _NAMES_A_USER = 4
 _UNSAID_WAIT = 30.0
 _LONGEST_NAME = 253
 _SLACKBOT = "USLACKBOT"  # no bot, by its own account
+_GUEST = ("is_restricted", "is_ultra_restricted")
+"""Somebody from outside, whose name says nothing: they are written to by ID or address only."""
 _SEVERAL = ""
 _SEPARATORS = re.compile(r"[-_.\s]+")
 
@@ -216,6 +218,8 @@ def _add(names: _Names, members: object) -> int:
         if not identifier:
             continue
         count += 1
+        if any(member.get(mark) for mark in _GUEST):
+            continue
         profile = member.get("profile")
         profile = profile if isinstance(profile, dict) else {}
         known_as = (member.get("name"), member.get("real_name"), profile.get("real_name"), profile.get("display_name"))

@@ -172,7 +172,8 @@ def event_id(message: Message) -> str:
     """The same whenever this message is sent again, and for no other: receivers recognise a repeat by it."""
     about = message.about
     stage = "closing" if about.stage is None else about.stage
-    identity = (message.object_uid, about.fingerprint_sha256, about.channel, stage, message.kind)
+    previous = timestamp(about.previous) if about.previous else ""
+    identity = (message.object_uid, about.fingerprint_sha256, about.channel, stage, message.kind, previous)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.conditions import Shortfall, conditions
-from clientcert.lifecycle.contacts import same_people
+from clientcert.lifecycle.contacts import UNAVAILABLE, same_people
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
@@ -37,6 +37,7 @@ from clientcert.turns import Turns
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
+_CONTACT_RETRY = timedelta(minutes=1)
 _FENCE_RETRY = timedelta(seconds=5)
 """So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
 _RECORDING_SECONDS = 5.0
@@ -144,7 +145,7 @@ class CertificateReconciler:
             if record.recipients and not same_people(record.recipients, found.recipients):
                 record.refused = ""  # that was said of others
             record.recipients = found.recipients
-        record.contact = replace(found, refused=record.refused)
+        record.contact = replace(found, refused=record.refused) if found.resolved else found
         return observation
 
     def _assess(
@@ -252,6 +253,7 @@ class CertificateReconciler:
         waiting = any(failure.next_try is None for failure in (record.failing or {}).values())
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
+        moments += [assessment.now + _CONTACT_RETRY] if record.contact is UNAVAILABLE else []
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:

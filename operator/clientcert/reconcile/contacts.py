@@ -11,7 +11,16 @@ from typing import Any, Protocol
 
 from clientcert.api.directory import parse_directory
 from clientcert.errors import ClientCertError, KubeError, Reason
-from clientcert.lifecycle.contacts import Directory, Resolution, SlackQuestion, by_mail, slack_question
+from clientcert.lifecycle.contacts import (
+    NOT_LOOKED_UP,
+    UNAVAILABLE,
+    Directory,
+    Resolution,
+    SlackQuestion,
+    by_mail,
+    slack_question,
+    unwritten,
+)
 from clientcert.lifecycle.declaration import Declaration, ObjectKey, SecretKeyRef
 from clientcert.lifecycle.policy import AlertPolicy
 
@@ -20,12 +29,8 @@ PATIENCE_SECONDS = 0.5
 _PROBLEMS_SHOWN = 10
 DIRECTORY_SECONDS = 60.0
 """So long a client list is taken for what it was when it was read."""
-_UNAVAILABLE = Resolution(
-    "LookupUnavailable", "the contact cannot be looked up just now: it is tried again", passing=True
-)
-_NOT_LOOKED_UP = Resolution(
-    "NotLookedUp", "the contact is a Slack user, and no channel of the policy writes to contacts", passing=True
-)
+_WARN_SECONDS = 60.0
+"""So often at most it is logged that contacts of a namespace cannot be looked up."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +79,22 @@ class Contacts:
         self._directories: dict[ObjectKey, _Known] = {}
         self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
         self._looking: dict[ObjectKey, _Looking] = {}
+        self._warned: dict[str, float] = {}
 
     async def resolve(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         """Who is to be written to for a certificate. Never raises for what is not there.
 
         What takes long is not waited for: the alerts to everybody else are due now.
         """
+        found = await self._found_by_now(key, declaration, policy)
+        return found if any(channel.to_consumer for channel in policy.channels) else unwritten(found)
+
+    async def _found_by_now(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         if not policy.contacts.directory and slack_question(declaration, policy.contacts) is None:
             return by_mail(declaration, policy.contacts, {})
         asked, before = (declaration, policy), self._looking.get(key)
         if before is not None and before.asked == asked:
-            return _UNAVAILABLE  # this look may have its turn in a channel that others wait for
+            return UNAVAILABLE  # this look may have its turn in a channel that others wait for
         looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
         try:
             async with asyncio.timeout(self._patience):
@@ -92,11 +102,13 @@ class Contacts:
         except TimeoutError:
             self._looking[key] = looking
             looking.task.add_done_callback(lambda _: self._found_later(key, looking))
-            return _UNAVAILABLE
+            return UNAVAILABLE
 
     def _found_later(self, key: ObjectKey, looking: _Looking) -> None:
-        if self._looking.get(key) is looking:  # else somebody else is asked for by now
-            del self._looking[key]
+        if self._looking.get(key) is not looking:
+            return  # somebody else is asked for by now
+        del self._looking[key]
+        if not looking.task.cancelled() and looking.task.result() is not UNAVAILABLE:
             self._wake(key)
 
     async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
@@ -105,15 +117,22 @@ class Contacts:
             if question is None:
                 return await self._by_mail(namespace, declaration, policy)
             if not any(channel.to_consumer for channel in policy.channels):
-                return _NOT_LOOKED_UP
+                return NOT_LOOKED_UP
             found = await self._users.find(namespace, policy.contacts.slack_token_ref, question)
             instead = await self._by_mail(namespace, declaration, policy)
             if not found.resolved:
-                return instead if instead.resolved else found
+                return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
             return replace(found, recipients=(*found.recipients, *instead.recipients))
         except ClientCertError as error:
+            self._warn(namespace, error)
+            return UNAVAILABLE
+
+    def _warn(self, namespace: str, error: ClientCertError) -> None:
+        now = _now()
+        if self._warned.get(namespace, 0.0) < now:
+            self._warned = {name: until for name, until in self._warned.items() if until > now}
+            self._warned[namespace] = now + _WARN_SECONDS
             logger.warning("A contact in namespace %s cannot be looked up: %s", namespace, error.message)
-            return _UNAVAILABLE
 
     async def _by_mail(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
         name = policy.contacts.directory

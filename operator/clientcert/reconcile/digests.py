@@ -12,7 +12,7 @@ from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications, silenced
-from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.contacts import batch_of
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
@@ -30,6 +30,8 @@ from clientcert.turns import Turns
 
 FEW = 20
 """As many messages at once are no reason for a digest, where the policy leaves it to us."""
+_BATCH_PATIENCE = 5.0
+"""Times as long a letter about a batch waits for more of it: it is the only one, and its objects come one by one."""
 KEPT = timedelta(days=1)
 """So long, before and after it was sent, a policy remembers a digest; by then each certificate says it itself."""
 _ATTEMPTS = 3
@@ -78,7 +80,10 @@ class Digests:
         policy = self._store.policies.get(record.policy_key) if record.declaration else None
         if policy is None or notification.kind is not MessageKind.ALERT:
             return False
+        before = remembered(record).channel(notification.channel.name)
         for digest in policy.digests:
+            if before is not None and before.last_sent is not None and before.last_sent >= digest.sent_time:
+                continue  # the status says it, or something later: after a roll-back the same is said once more
             if digest.sent_time > assessment.now + CLOCK_TOLERANCE:
                 continue  # it was written while the clock was wrong
             if digest.channel == notification.channel.name and _key(record, assessment, notification) in digest.keys:
@@ -86,10 +91,19 @@ class Digests:
                 return True
         return False
 
+    def recall(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> None:
+        """What the letter about its batch has said of a certificate that may be due in months, as `has_told` does."""
+        for channel in policy.channels:
+            if _is_of_a_batch(record, channel):
+                self.has_told(record, assessment, _of_a_batch(channel))
+
     def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
         """The certificate was looked at, and is owed these and no others."""
         places = (self._place(record, policy, notification) for notification in wanted)
         self._gathering.judged(record.key, frozenset(place for place, _ in filter(None, places)))
+        for channel in policy.channels:
+            if _is_of_a_batch(record, channel):
+                self._gathering.hear(_batch_place(record, channel), record.key)
 
     def forget(self, key: ObjectKey) -> None:
         """There is no such certificate any more."""
@@ -100,7 +114,8 @@ class Digests:
     ) -> bool:
         """Whether it is sent now, for this certificate alone or for others, too; else it waits for who else is due."""
         found = self._place(record, policy, notification)
-        return found is None or self._gathering.may_go(found[0], record.key, until, found[1])
+        patience = _BATCH_PATIENCE if _is_of_a_batch(record, notification.channel) else 1.0
+        return found is None or self._gathering.may_go(found[0], record.key, until, found[1], patience)
 
     async def send(self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification) -> bool:
         """Send for all that have joined, and record it; False, and nothing sent, where there is none but this one.
@@ -114,8 +129,8 @@ class Digests:
         told: list[_Told] = []
         try:
             told += await self._together(record, policy, notification, keys)
-            if not told:
-                return False
+            if not told:  # of a batch there is nothing left to say, and never a letter about one alone
+                return _is_of_a_batch(record, notification.channel)
             await self._notify(record, notification.channel, told)
             now = self._clock()
             for each in told:
@@ -151,23 +166,29 @@ class Digests:
             await notifier.notify_digest(channel, compose_digest([each.message for each in told]))
 
     async def _batch(self, record: CertificateRecord, policy: AlertPolicy, channel: Channel) -> AsyncIterator[_Told]:
-        """All host certificates of a batch that the requester was not told of: due now, or in months."""
-        notification = DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+        """All host certificates of a batch that the requester was not told of: due now, or in months.
+
+        One that was replaced since they were issued together is for another letter, when its own time comes.
+        """
+        notification = _of_a_batch(channel)
         for other in tuple(self._store.certificates.values()):
             if _batch_of(other) != _batch_of(record):
                 continue
             await self._turns.next()
-            if other.assessment is None or other.declaration is None:
+            assessment = other.assessment
+            if assessment is None or other.declaration is None or assessment.phase is Phase.PENDING:
                 raise DeliveryError(
                     Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
                 )
-            before, silence = remembered(other).channel(channel.name), other.declaration.silence
+            known, silence = remembered(other), other.declaration.silence
+            before = known.channel(channel.name)
             told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
-            if told_of == other.assessment.fingerprint or silenced(silence, other.assessment.now):
+            renewed = bool(known.history) and not assessment.expires_soon
+            if renewed or told_of == assessment.fingerprint or silenced(silence, assessment.now):
                 continue
-            message = message_about(other, other.declaration, other.assessment, policy, notification)
+            message = message_about(other, other.declaration, assessment, policy, notification)
             if message.letters:
-                yield _Told(other, other.assessment, notification, message)
+                yield _Told(other, assessment, notification, message)
 
     async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
         """What this one is owed in the same channel, as it was last judged."""
@@ -191,7 +212,7 @@ class Digests:
         if notification.kind is not MessageKind.ALERT or declaration is None:
             return None
         if _is_of_a_batch(record, channel):
-            return (_batch_of(record), channel.name), 0
+            return _batch_place(record, channel), 0
         if policy.group is Group.NEVER:
             return None
         if not isinstance(self._notifiers.get(channel.type), NotifiesDigests):
@@ -246,6 +267,15 @@ def _letter(told: list[_Told]) -> Message:
 
 def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
     return channel.to_consumer and _batch_of(record) is not None
+
+
+def _batch_place(record: CertificateRecord, channel: Channel) -> Hashable:
+    return _batch_of(record), channel.name
+
+
+def _of_a_batch(channel: Channel) -> DueNotification:
+    """What the one letter about a batch is to each of its certificates, whenever that ends."""
+    return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
 
 
 def _batch_of(record: CertificateRecord) -> Hashable:

@@ -27,6 +27,10 @@ class _Group:
     few: int
     """As many as this are no digest."""
     opened: float
+    patience: float
+    """Times as long as others it waits."""
+    heard: set[ObjectKey] = field(default_factory=set)
+    """Who belongs there and is owed nothing itself."""
     members: dict[ObjectKey, datetime] = field(default_factory=dict)
     """Who waits, and until when it must be told."""
     speaker: ObjectKey | None = None
@@ -62,24 +66,36 @@ class Gathering:
         """How many wait for others, or for who speaks for them."""
         return sum(len(group.members) for group in self._groups.values())
 
-    def may_go(self, place: Hashable, key: ObjectKey, until: datetime, few: int) -> bool:
+    def may_go(self, place: Hashable, key: ObjectKey, until: datetime, few: int, patience: float = 1.0) -> bool:
         """Whether this key sends now: alone, or for all that have joined. Else it has joined, and will be woken.
 
-        `until` is when it must be told, `few` how many are no digest.
+        `until` is when it must be told, `few` how many are no digest, `patience` how many times longer than others
+        the first one waits for more.
         """
         if self._alone.get(key, {}).get(place, 0.0) > _now():
             return True
         group = self._groups.get(place)
         if group is None:
-            group = self._groups[place] = _Group(few, _now())
+            group = self._groups[place] = _Group(few, _now(), patience)
         if group.speaker == key and not group.sending:
             return True
         if key not in group.members:
             group.members[key] = until
             self._joined.setdefault(key, set()).add(place)
-            if group.speaker is None:
-                self._arm(place, group, min(_now() + self._settle, group.opened + self._longest), self._close)
+            self._wait(place, group)
         return False
+
+    def hear(self, place: Hashable, key: ObjectKey) -> None:
+        """The key belongs there as well, and may be owed nothing yet: who is due waits a little longer for more."""
+        group = self._groups.get(place)
+        if group is not None and key not in group.members and key not in group.heard:
+            group.heard.add(key)
+            self._wait(place, group)
+
+    def _wait(self, place: Hashable, group: _Group) -> None:
+        if group.speaker is None:
+            settle, longest = group.patience * self._settle, group.patience * self._longest
+            self._arm(place, group, min(_now() + settle, group.opened + longest), self._close)
 
     def take(self, place: Hashable, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The key sends now. For whom, the most urgent first; for itself alone if it is none that speaks for others.

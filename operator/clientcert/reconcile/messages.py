@@ -31,7 +31,7 @@ def message_about(
     return compose(
         record.key,
         record.uid,
-        with_contact(declaration, record.contact),
+        with_contact(declaration, record.contact, record.recipients),
         assessment,
         policy,
         notification,

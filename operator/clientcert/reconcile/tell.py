@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, due_notifications
@@ -32,6 +32,8 @@ _NOT_OF_THE_PLACE = frozenset(
 
 EVENT = "Event"
 """The type of the channel that every certificate has."""
+_STANDS_IN = timedelta(hours=1)
+"""After so long the operator's own channel stands in for one that fails and never says that it is for good."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class Teller:
         if not self.may_send:
             return ()
         effective = self.effective(policy, record, assessment)
+        self._digests.recall(record, assessment, effective)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
         due_in = {notification.channel.name for notification in owed}
         failing = {
@@ -127,7 +130,8 @@ class Teller:
             channel.type != EVENT and not channel.to_consumer and not channel.escalation for channel in policy.channels
         )
         heard = [channel for channel in policy.channels if not (tells_team and channel.to_consumer)]
-        refused = next((c for c in heard if _refuses((record.failing or {}).get(c.name))), None)
+        failing, now = record.failing or {}, assessment.now
+        refused = next((channel for channel in heard if _refuses(failing.get(channel.name), now)), None)
         told = remembered(record).channel(fallback.name)
         owes = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
         if refused is None and not owes:
@@ -251,8 +255,9 @@ def _waits(failure: Failure | None, now: datetime) -> bool:
     return failure is not None and failure.next_try is not None and now < failure.next_try
 
 
-def _refuses(failure: Failure | None) -> bool:
-    return failure is not None and failure.permanent
+def _refuses(failure: Failure | None, now: datetime) -> bool:
+    """Whether somebody must stand in: it was refused for good, or has failed for so long that it may be."""
+    return failure is not None and (failure.permanent or now - failure.since >= _STANDS_IN)
 
 
 def _same_place(one: Channel, other: Channel) -> bool:
