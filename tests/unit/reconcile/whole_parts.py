@@ -52,7 +52,7 @@ TEAM = {"name": "team", "type": "Slack", "slack": {"channel": "#team"}}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}
 """Channels, as a policy declares them."""
 NAMESPACE = "integration"
-SETTLE = 0.05
+SETTLE = 0.25
 """So long a digest waits for who else is due."""
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 
@@ -198,14 +198,10 @@ class Whole:
         users: FindsUsers | None = None,
         mail: Notifier | None = None,
         *,
-        settle: float = SETTLE,
         turn: float = 60.0,
         first_rest: float = 60.0,
     ) -> None:
-        """So long a digest waits for others, one may speak for them, and a place rests that failed: all in seconds.
-
-        The latter two are longer than any test waits.
-        """
+        """How long one may speak for others, and how long a place rests that failed: longer than any test waits."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users")
         client, turns = cast("KubeClient", self.api), Turns()
@@ -216,7 +212,7 @@ class Whole:
             "Event": EventNotifier(events),
         }
         self.pacer = Pacer(self._wake, first_rest=first_rest)
-        self.gathering = Gathering(self._wake, settle=settle, turn=turn)
+        self.gathering = Gathering(self._wake, settle=SETTLE, turn=turn)
         self.store = Store(self._wake, self.pacer.mended)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, turns)
         self.reconciler = CertificateReconciler(
@@ -236,6 +232,11 @@ class Whole:
             self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics, longest_look=60.0
         )
 
+    @property
+    def speaks(self) -> bool:
+        """Whether somebody has been chosen to send for others."""
+        return any(group.speaker for group in self.gathering._groups.values())
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         working = asyncio.create_task(self.scheduler.run())
@@ -247,12 +248,12 @@ class Whole:
 
     async def quiet(self) -> None:
         """Until nobody is looked at, and nobody waits for others."""
-        still, limit = 0, time.monotonic() + 8
+        still, limit = 0, time.monotonic() + 15
         while still < 4:
             busy = self.scheduler.depth or self.gathering.waiting or self.pacer.waiting
             still = 0 if busy else still + 1
             assert time.monotonic() < limit, f"busy with {busy}: {self.looks[-5:]}"
-            await asyncio.sleep(SETTLE / 3)
+            await asyncio.sleep(0.02)
 
     async def later(self, by: timedelta) -> None:
         """What falls due by then is done."""
@@ -346,7 +347,7 @@ def open_gate() -> asyncio.Event:
     return gate
 
 
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait for it; fails when it does not become true in time."""
     async with asyncio.timeout(seconds):
         while not holds():
