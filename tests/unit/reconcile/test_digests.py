@@ -7,7 +7,7 @@ from itertools import repeat
 
 import pytest
 
-from clientcert.errors import DeliveryError, Reason
+from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.declaration import ObjectKey
 from tests.builders import DAY, HOUR, SECOND
 from tests.unit.reconcile.whole_parts import NAMESPACE, SETTLE, TEAM, Whole, once, until
@@ -17,6 +17,9 @@ NAMES = [f"c{number:02d}" for number in range(MANY)]
 SPEAKER = "urgent"
 BUSY = DeliveryError(Reason.CHANNEL_UNAVAILABLE, "Slack answered 503", worth_retry=True)
 GONE = DeliveryError(Reason.CHANNEL_NOT_FOUND, "there is no such channel: create it")
+AWAY = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, worth_retry=True)
+MOVED_ON = KubeError(Reason.CONFLICT, "the object has moved on", status=409, worth_retry=True)
+POLICIES = f"/apis/clientcert.dev/v1alpha1/namespaces/{NAMESPACE}/certificatepolicies"
 
 
 def many(whole: Whole) -> None:
@@ -152,3 +155,23 @@ async def test_a_digest_of_a_clock_that_ran_ahead_suppresses_no_alert(ahead: tim
             await whole.compare()
         await whole.later(10 * DAY + 2 * HOUR)
     assert once(whole.slack.told[3:]) == NAMES[:2]
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        pytest.param({"PATCH policies": AWAY}, id="it is away"),
+        pytest.param({"PATCH policies": MOVED_ON}, id="another version each time"),
+        pytest.param({"PATCH policies": MOVED_ON, "GET policies": AWAY}, id="another version, then it is away"),
+    ],
+)
+async def test_a_digest_that_the_policy_cannot_remember_is_sent_once(refusals: dict[str, KubeError]) -> None:
+    """The API server takes no status of the policy: then the certificates say it, and nobody is told again."""
+    whole = Whole()
+    many(whole)
+    whole.api.refusals = {call.replace(" policies", f" {POLICIES}"): error for call, error in refusals.items()}
+    async with whole.running():
+        await until(lambda: delivered(whole) == {("True", "Delivered")})
+        await whole.later(6 * SECOND)
+    assert whole.slack.told == [tuple(NAMES)]
+    assert {path.split("/")[-3] for path, _ in whole.api.statuses} == {"clientcertificates"}

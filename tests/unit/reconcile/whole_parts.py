@@ -77,11 +77,14 @@ class ApiServer:
         self.objects: dict[str, Any] = {}
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
+        self.refusals: dict[str, KubeError] = {}
+        """By a part of method and path: what becomes of reads and writes there."""
         self.gate = open_gate()
         """Closed, it lets no answer to a GET of an object through."""
         self.version = 1000
 
     async def get(self, path: str) -> Any:
+        self._refuse("GET", path)
         if "?" in path:
             return {"items": []}
         await self.gate.wait()
@@ -93,9 +96,15 @@ class ApiServer:
         return content
 
     async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
+        self._refuse("PATCH", path)
         self.version += 1
         self.statuses.append((path, content["status"]))
         return {"metadata": {"resourceVersion": str(self.version)}}
+
+    def _refuse(self, method: str, path: str) -> None:
+        for call, error in self.refusals.items():
+            if call in f"{method} {path}":
+                raise error
 
 
 class Secrets:
