@@ -33,6 +33,11 @@ def delivered(whole: Whole) -> set[tuple[str, str]]:
     return {whole.condition(name, "AlertsDelivered") for name in NAMES}
 
 
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log says of what we did not expect."""
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
 def silence(whole: Whole) -> None:
     until_then = f"{whole.clock() + DAY:%Y-%m-%dT%H:%M:%SZ}"
     whole.declare(SPEAKER, silence={"until": until_then, "reason": "it is seen to"})
@@ -65,7 +70,7 @@ async def test_others_are_told_when_the_speaker_has_nothing_to_say(
         await until(lambda: whole.slack.told)
         await whole.quiet()
     assert [told for told in whole.slack.told if SPEAKER not in told] == [tuple(NAMES)]
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert errors(caplog) == []
 
 
 async def test_a_send_that_failed_is_tried_again_as_one_message() -> None:
@@ -165,7 +170,9 @@ async def test_a_digest_of_a_clock_that_ran_ahead_suppresses_no_alert(ahead: tim
         pytest.param({"PATCH policies": MOVED_ON, "GET policies": AWAY}, id="another version, then it is away"),
     ],
 )
-async def test_a_digest_that_the_policy_cannot_remember_is_sent_once(refusals: dict[str, KubeError]) -> None:
+async def test_a_digest_that_the_policy_cannot_remember_is_sent_once(
+    refusals: dict[str, KubeError], caplog: pytest.LogCaptureFixture
+) -> None:
     """The API server takes no status of the policy: then the certificates say it, and nobody is told again."""
     whole = Whole()
     many(whole)
@@ -175,3 +182,4 @@ async def test_a_digest_that_the_policy_cannot_remember_is_sent_once(refusals: d
         await whole.later(6 * SECOND)
     assert whole.slack.told == [tuple(NAMES)]
     assert {path.split("/")[-3] for path, _ in whole.api.statuses} == {"clientcertificates"}
+    assert errors(caplog) == []

@@ -6,6 +6,7 @@ from itertools import repeat
 
 import pytest
 
+from clientcert.api.policy import default_channel
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
@@ -19,6 +20,7 @@ ASKS_TO_WAIT = DeliveryError(Reason.RATE_LIMITED, "Slack asked to wait", worth_r
 GONE = DeliveryError(Reason.CHANNEL_NOT_FOUND, "there is no such channel: create it")
 REJECTED = DeliveryError(Reason.MAIL_LOGIN_REJECTED, "the mail server rejected the login", retry_after=1.0)
 MEMBER = Resolution("SlackUser", "", (Recipient(Role.SLACK, "U012AB3CD"),))
+ESCALATION = {**TEAM, "name": "pager", "escalation": True}
 ANOTHER = {**TEAM, "name": "another", "slack": {"channel": "#another"}}
 
 
@@ -132,3 +134,26 @@ async def test_a_failure_of_a_channel_that_is_owed_nothing_yet_is_forgotten() ->
         await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
         await whole.later(DAY)
     assert len(whole.slack.tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [
+        pytest.param([CONSUMER], [("nhs",)], id="letters alone"),
+        pytest.param([CONSUMER, ESCALATION], [("nhs",)], id="letters, and an escalation that is yet to come"),
+        pytest.param([CONSUMER, TEAM], [("nhs",)], id="letters, and a team that is told"),
+    ],
+)
+async def test_a_team_hears_of_what_its_consumer_does_not(
+    channels: list[dict[str, object]], told: list[tuple[str]]
+) -> None:
+    """The operator's own channel stands in for letters that are refused, unless a team is told already; once."""
+    whole = Whole(own=default_channel("#own"))
+    whole.policy(*channels, escalateAfterDays=14)
+    whole.post.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    whole.hand_out("nhs", days=20)
+    async with whole.running():
+        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused"))
+        await until(lambda: whole.slack.told)
+        await whole.later(61 * SECOND)
+    assert whole.slack.told == told

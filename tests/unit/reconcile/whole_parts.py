@@ -207,10 +207,14 @@ class Whole:
         users: FindsUsers | None = None,
         mail: Notifier | None = None,
         *,
+        own: Channel | None = None,
         turn: float = 60.0,
         first_rest: float = 60.0,
     ) -> None:
-        """How long one may speak for others, and how long a place rests that failed: longer than any test waits."""
+        """`own` is the operator's own channel.
+
+        How long one may speak for others, and how long a place rests that failed: longer than any test waits.
+        """
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users")
         client, turns = cast("KubeClient", self.api), Turns()
@@ -222,13 +226,13 @@ class Whole:
         }
         self.pacer = Pacer(self._wake, first_rest=first_rest)
         self.gathering = Gathering(self._wake, settle=SETTLE, turn=turn)
-        self.store = Store(self._wake, self.pacer.mended)
+        self.store = Store(self._wake, self.pacer.mended, own)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, turns)
         self.reconciler = CertificateReconciler(
             self.store,
             Observer({SecretSource: self.secrets}, _no_password, self.clock, self.metrics, turns),
             Contacts(self.api.get, users or Users(Resolution("Nobody", "")), self._wake, patience=0.05),
-            Teller(notifiers, None, self.pacer, digests, lambda _: True, self.clock, self.metrics, turns),
+            Teller(notifiers, own, self.pacer, digests, lambda _: True, self.clock, self.metrics, turns),
             events,
             client,
             self.clock,
