@@ -13,7 +13,7 @@ from clientcert.lifecycle.declaration import Contact, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, ContactPolicy, EmailAddress, Schedule
 from clientcert.reconcile.contacts import Contacts
 from tests.builders import KEY, declaration
-from tests.unit.reconcile.whole_parts import ApiServer, Users
+from tests.unit.reconcile.outside_parts import ApiServer, Users
 
 CLIENTS = f"/api/v1/namespaces/{KEY.namespace}/configmaps/clients"
 LETTERS = Channel("consumer", "Email", Schedule(), EmailAddress())

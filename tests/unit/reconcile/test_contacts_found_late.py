@@ -10,7 +10,8 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.scheduler import WORKERS
 from tests.builders import DAY, SECOND
-from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Users, Whole, once, until
+from tests.unit.reconcile.outside_parts import Users
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Whole, once, until
 
 MEMBER = "U012AB3CD"
 FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipient(Role.SLACK, MEMBER),))

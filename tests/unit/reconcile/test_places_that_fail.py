@@ -12,7 +12,8 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.notifiers.email import PACE_SECONDS
 from tests.builders import DAY, SECOND
-from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Post, Users, Whole, until
+from tests.unit.reconcile.outside_parts import Post, Users
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Whole, until
 
 TENANT = "tenant"
 FULL = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, "the mail server cannot take mails to the contact", worth_retry=True)
