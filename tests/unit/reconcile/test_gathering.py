@@ -8,7 +8,7 @@ from clientcert.reconcile.gathering import Gathering
 from tests.builders import DAY, NOW
 
 PLACE = "team"
-SETTLE = 0.05
+SETTLE = 0.1
 
 
 def key(number: int) -> ObjectKey:
