@@ -145,6 +145,25 @@ class TestTheLogin:
         server.answer(command, "530 5.7.0 Authentication required")
         assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
 
+    async def test_is_tried_by_one_at_a_time(self, server: LoopbackMailServer) -> None:
+        """However slowly a server says no: who waits for that meanwhile is refused without a try of its own."""
+        server.delay("EHLO", 0.1)
+        sending = notifier(server, password="wrong")
+        errors = await asyncio.gather(*(failure(sending) for _ in range(5)))
+        assert {error.reason for error in errors} == {Reason.MAIL_LOGIN_REJECTED}
+        assert server.commands.count("AUTH") == 1
+        await failure(sending)
+        assert server.commands.count("AUTH") == 2
+
+    async def test_that_is_right_holds_nobody_up(self, server: LoopbackMailServer) -> None:
+        """Once it was accepted, all log in side by side."""
+        server.delay("EHLO", 0.3)  # two of them for each mail
+        sending = notifier(server)
+        begun = asyncio.get_running_loop().time()
+        await asyncio.gather(*(sending.notify(to_contact(), message_to()) for _ in range(5)))
+        assert len(server.mails) == 5
+        assert asyncio.get_running_loop().time() - begun < 2.5
+
     async def test_is_not_offered(self) -> None:
         """A login that the settings want and the server does not know."""
         with LoopbackMailServer(tls="starttls") as server:

@@ -76,6 +76,15 @@ async def test_to_read_is_not_to_write() -> None:
         await client.get("/one")
 
 
+async def test_a_rest_holds_for_any_version_of_an_object() -> None:
+    """A Secret is asked for by the version that its watch has told of: the next one is no other call."""
+    async with talking() as (server, client):
+        server.answers.append(busy("30"))
+        await refused(client, "/one?resourceVersion=7")
+        assert (await refused(client, "/one?resourceVersion=8")).worth_retry
+        assert sum(server.asked.values()) == 1
+
+
 @pytest.mark.parametrize("said", ["0", "soon", "-1"])
 async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
     """Then the engine's own backoff is what counts; and the API server is asked whether it is away."""

@@ -80,6 +80,8 @@ class EmailNotifier:
         self._tls: ssl.SSLContext | None = None
         if self._server and self._server.tls != "none":
             self._tls = tls_context or ssl.create_default_context()
+        self._login_works, self._rejections = False, 0
+        self._first_login = asyncio.Lock()
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
         """One place for all: the server."""
@@ -136,13 +138,37 @@ class EmailNotifier:
             timeout=None,  # the deadline of all is enough
         )
         try:
-            await _connect(client, server)
+            await self._enter(client, server)
             await _hand_over(client, sender, recipient, letter.recipient.role, content)
             deadline.reschedule(None)
             with suppress(SMTPException, OSError):
                 await client.quit(timeout=GOODBYE_SECONDS)
         finally:
             client.close()
+
+    async def _enter(self, client: SMTP, server: MailServer) -> None:
+        """Connect and log in; one at a time, while nobody knows whether the login is right: a few wrong ones lock it.
+
+        Whoever waited for one that was rejected has its answer, and tries nothing.
+        """
+        rejections = self._rejections
+        if server.username and not self._login_works:
+            async with self._first_login:
+                if self._rejections > rejections:
+                    raise _login_rejected()
+                if not self._login_works:
+                    await self._connect(client, server)
+                    return
+        await self._connect(client, server)
+
+    async def _connect(self, client: SMTP, server: MailServer) -> None:
+        try:
+            await _connect(client, server)
+        except DeliveryError as error:
+            if error.reason is Reason.MAIL_LOGIN_REJECTED:
+                self._login_works, self._rejections = False, self._rejections + 1
+            raise
+        self._login_works = True
 
     def _recipient(self, letter: Letter) -> Address:
         role, address = letter.recipient.role, plain_address(letter.recipient.address)

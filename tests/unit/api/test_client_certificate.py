@@ -33,7 +33,13 @@ def test_an_s3_source_with_a_password():
 
 @pytest.mark.parametrize(
     "change",
-    [{"source": {"type": "Vault"}}, {"source": {}}, {"silence": {"until": "soon", "reason": "x"}}, {"contact": "Jo"}],
+    [
+        {"source": {"type": "Vault"}},
+        {"source": {}},
+        {"silence": {"until": "soon", "reason": "x"}},
+        {"silence": {"until": "9999-12-31T23:59:59-14:00", "reason": "in UTC it is in the year 10000"}},
+        {"contact": "Jo"},
+    ],
 )
 def test_what_does_not_fit_is_a_named_reason(change):
     with pytest.raises(ClientCertError) as caught:

@@ -159,7 +159,10 @@ def test_what_digests_have_told_is_read_back():
     assert parse_digests(render_digests(told)) == told
 
 
-@pytest.mark.parametrize("broken", [{"keys": "AAA="}, {"keys": "!"}, {"sentTime": "x"}, {"keys": None}])
+@pytest.mark.parametrize(
+    "broken",
+    [{"keys": "AAA="}, {"keys": "!"}, {"sentTime": "x"}, {"keys": None}, {"sentTime": "9999-12-31T23:59:59-14:00"}],
+)
 def test_digests_that_do_not_fit_are_not_remembered(broken):
     """What they told of may be told again, which is better than never."""
     status = render_digests((DigestRecord("team", NOW, frozenset({b"12345678"})),))

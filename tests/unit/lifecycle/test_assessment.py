@@ -21,6 +21,26 @@ def remembering(seen: Certificate) -> Recorded:
     return Recorded(accepted=AcceptedCertificate.of(seen))
 
 
+class TestAcknowledged:
+    """Somebody sees to this very certificate, and to no other."""
+
+    @pytest.mark.parametrize(
+        ("said", "serial_number", "acknowledged"),
+        [
+            ("1a2b3", 0x1A2B3, True),
+            ("01a2b3", 0x1A2B3, True),
+            ("1a2b4", 0x1A2B3, False),
+            ("", 0x1A2B3, False),
+            ("0", 0, True),
+            ("", 0, False),
+        ],
+    )
+    def test_by_its_serial_number(self, said: str, serial_number: int, acknowledged: bool) -> None:
+        """With or without zeros before it; nothing is said by an empty one, also of a certificate numbered 0."""
+        seen = certificate(NOW + 20 * DAY, serial_number=serial_number)
+        assert assessment(seen, declared=declaration(acknowledged=said)).acknowledged is acknowledged
+
+
 class TestPhase:
     """The phase is the worst that holds."""
 

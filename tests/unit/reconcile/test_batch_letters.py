@@ -104,7 +104,7 @@ async def test_the_letter_comes_also_when_its_speaker_is_deleted() -> None:
         gate.clear()
         whole.store.mark_stale(ObjectKey(NAMESPACE, "first"))
         await until(lambda: whole.scheduler.depth == 1)
-        await asyncio.sleep(0.15)
+        await until(lambda: whole.speaks)
         whole.delete("first")
         gate.set()
         await until(lambda: whole.post.letters)
@@ -128,7 +128,7 @@ async def test_what_is_not_due_has_not_failed_when_the_letter_has() -> None:
         whole.delete("first")
         await whole.later(61 * SECOND)
         whole.looks.clear()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         assert whole.looks == []
         await whole.later(171 * DAY)
         assert whole.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")

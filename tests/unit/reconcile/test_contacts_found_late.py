@@ -8,15 +8,21 @@ import pytest
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.reconcile.scheduler import WORKERS
 from tests.builders import DAY, SECOND
-from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Users, Whole, once, until
+from tests.unit.reconcile.outside_parts import Users
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Whole, once, until
 
 MEMBER = "U012AB3CD"
 FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipient(Role.SLACK, MEMBER),))
 BUSY = DeliveryError(Reason.CHANNEL_UNAVAILABLE, "Slack answered 503", worth_retry=True)
 IN_SLACK, IN_LIST = {"lookup": ["Slack"]}, {"lookup": ["Directory"]}
 CLIENTS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/clients"
-MORE_THAN_WORKERS = 70
+MORE_THAN_WORKERS = WORKERS + 2
+
+
+def names(many: int) -> list[str]:
+    return [f"c{number:02d}" for number in range(many)]
 
 
 def slow_slack() -> tuple[Whole, asyncio.Event]:
@@ -28,40 +34,37 @@ def slow_slack() -> tuple[Whole, asyncio.Event]:
 
 def slow_list() -> tuple[Whole, asyncio.Event]:
     whole = Whole()
-    entries = {f"c{number:02d}": f"c{number:02d}" for number in range(MORE_THAN_WORKERS)}
-    data = {name: f"consumer: {name}\ntechnical: {{email: jo@{name}.example}}\n" for name in entries}
+    data = {name: f"consumer: {name}\ntechnical: {{email: jo@{name}.example}}\n" for name in names(MORE_THAN_WORKERS)}
     whole.api.objects[CLIENTS] = {"metadata": {"resourceVersion": "7"}, "data": data}
     whole.policy(TEAM, CONSUMER, group="Never", contacts={"directoryRef": {"name": "clients"}})
     return whole, whole.api.gate
 
 
 @pytest.mark.parametrize(
-    ("begin", "contact", "other"),
+    ("begin", "contact", "many"),
     [
-        pytest.param(slow_slack, IN_SLACK, {"technical": {"email": "jo@other.example"}}, id="Slack"),
-        pytest.param(slow_list, IN_LIST, {"technical": {"email": "jo@other.example"}}, id="client list"),
+        pytest.param(slow_slack, IN_SLACK, MORE_THAN_WORKERS, id="Slack"),
+        pytest.param(slow_list, IN_LIST, 5, id="client list"),
     ],
 )
 async def test_a_slow_look_up_holds_nothing_back(
-    begin: Callable[[], tuple[Whole, asyncio.Event]], contact: dict[str, object], other: dict[str, object]
+    begin: Callable[[], tuple[Whole, asyncio.Event]], contact: dict[str, object], many: int
 ) -> None:
     """Neither the team's alerts about the same certificates nor another one, however many wait; then all are told."""
     whole, gate = begin()
     gate.clear()
-    names = [f"c{number:02d}" for number in range(MORE_THAN_WORKERS)]
-    for name in names:
+    for name in names(many):
         whole.hand_out(name, days=5, contact=contact)
-    whole.hand_out("other", days=20, contact=other)
+    whole.hand_out("other", days=20, contact={"technical": {"email": "jo@other.example"}})
+    written = whole.post if contact is IN_LIST else whole.direct
     async with whole.running():
-        await until(lambda: once(whole.slack.told) == [*names, "other"], seconds=20)
-        written = whole.post if contact is IN_LIST else whole.direct
+        await until(lambda: once(whole.slack.told) == [*names(many), "other"])
         assert [address for address in written.sent if "other" not in address] == []
-        assert whole.condition(names[0], "ContactResolved") == ("Unknown", "LookupUnavailable")
+        assert whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable")
         gate.set()
-        await until(lambda: len([each for each in written.sent if "other" not in each]) == len(names), seconds=20)
-        await whole.quiet()
-    assert whole.condition(names[0], "ContactResolved")[0] == "True"
-    assert len(whole.slack.told) == len(names) + 1
+        await until(lambda: len([each for each in written.sent if "other" not in each]) == many)
+        await until(lambda: whole.condition("c00", "ContactResolved")[0] == "True")
+    assert len(whole.slack.told) == many + 1
 
 
 async def test_another_certificate_has_its_letter_meanwhile() -> None:
@@ -71,7 +74,7 @@ async def test_another_certificate_has_its_letter_meanwhile() -> None:
     whole.hand_out("slow", days=5, contact=IN_SLACK)
     whole.hand_out("quick", days=20)
     async with whole.running():
-        await until(lambda: whole.post.sent == ["jo@quick.example"], seconds=2)
+        await until(lambda: whole.post.sent == ["jo@quick.example"])
     assert whole.direct.sent == []
 
 
@@ -103,7 +106,7 @@ async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
 async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
     """An escalation that reaches the business contact says nothing of the technical one, who is refused each day."""
     whole = Whole()
-    whole.policy(CONSUMER, escalateAfterDays=2)
+    whole.policy(CONSUMER, escalateAfterDays=1)
     whole.post.answer = lambda address: (
         DeliveryError(Reason.RECIPIENT_REFUSED, "no such user") if address.startswith("gone@") else None
     )
@@ -111,9 +114,9 @@ async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
     whole.hand_out("nhs", days=20, contact=contact)
     async with whole.running():
         await whole.quiet()
-        for _ in range(4):
+        for _ in range(2):
             await whole.later(DAY)
-    assert len(whole.post.sent) > 5  # from the third day on it is two a day
+    assert len(whole.post.sent) == 5  # two a day from the second day on
     assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
 
 
@@ -133,11 +136,11 @@ async def test_an_alert_names_who_was_found_after_the_first_look() -> None:
 async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
     """Each of its lines says whom to ask, as a message of its own would."""
     users = Users(FOUND)
-    whole = Whole(users, settle=0.5)
+    whole = Whole(users)
     whole.policy(TEAM, CONSUMER)
     users.gate.clear()
-    for number in range(22):
-        whole.hand_out(f"c{number:02d}", days=20, contact=IN_SLACK)
+    for name in names(22):
+        whole.hand_out(name, days=20, contact=IN_SLACK)
     async with whole.running():
         await until(lambda: whole.gathering.waiting == 22)
         users.gate.set()

@@ -6,19 +6,22 @@ from itertools import repeat
 
 import pytest
 
+from clientcert.api.policy import default_channel
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.notifiers.email import PACE_SECONDS
 from tests.builders import DAY, SECOND
-from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Post, Users, Whole, until
+from tests.unit.reconcile.outside_parts import Post, Users
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Whole, until
 
 TENANT = "tenant"
 FULL = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, "the mail server cannot take mails to the contact", worth_retry=True)
 ASKS_TO_WAIT = DeliveryError(Reason.RATE_LIMITED, "Slack asked to wait", worth_retry=True, retry_after=3600)
 GONE = DeliveryError(Reason.CHANNEL_NOT_FOUND, "there is no such channel: create it")
-REJECTED = DeliveryError(Reason.MAIL_LOGIN_REJECTED, "the mail server rejected the login", retry_after=0.8)
+REJECTED = DeliveryError(Reason.MAIL_LOGIN_REJECTED, "the mail server rejected the login", retry_after=1.0)
 MEMBER = Resolution("SlackUser", "", (Recipient(Role.SLACK, "U012AB3CD"),))
+ESCALATION = {**TEAM, "name": "pager", "escalation": True}
 ANOTHER = {**TEAM, "name": "another", "slack": {"channel": "#another"}}
 
 
@@ -33,7 +36,7 @@ async def test_a_mailbox_that_takes_nothing_holds_up_no_other() -> None:
     async with whole.running():
         await until(lambda: len(whole.post.tries) == 6)
         whole.hand_out("nhs", days=20)
-        await until(lambda: whole.post.sent == ["jo@nhs.example"], seconds=2)
+        await until(lambda: whole.post.sent == ["jo@nhs.example"])
         await whole.quiet()
         assert len(whole.post.tries) == 7
         whole.post.answer = lambda _: None
@@ -56,7 +59,7 @@ async def test_a_slack_that_takes_nothing_holds_up_no_mail(slack: str) -> None:
         await until(lambda: whole.direct.tries)
         await asyncio.sleep(0.1)
         whole.hand_out("nhs", days=20)
-        await until(lambda: whole.post.sent == ["jo@nhs.example"], seconds=2)
+        await until(lambda: whole.post.sent == ["jo@nhs.example"])
 
 
 async def test_a_mail_server_that_takes_nothing_holds_up_no_direct_message() -> None:
@@ -68,7 +71,7 @@ async def test_a_mail_server_that_takes_nothing_holds_up_no_direct_message() -> 
     async with whole.running():
         await until(lambda: whole.post.tries)
         whole.hand_out("internal", days=20, contact={"lookup": ["Slack"]})
-        await until(lambda: whole.direct.sent == ["U012AB3CD"], seconds=2)
+        await until(lambda: whole.direct.sent == ["U012AB3CD"])
 
 
 async def test_a_login_that_is_rejected_rests_for_all() -> None:
@@ -111,12 +114,12 @@ async def test_nothing_is_left_of_a_failure_when_nothing_is_owed_there(mend: Cal
         await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
         whole.slack.answers = iter(())
         mend(whole)
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") != ("False", "ChannelNotFound"), seconds=2)
+        await until(lambda: whole.condition("nhs", "AlertsDelivered") != ("False", "ChannelNotFound"))
         await whole.quiet()
         assert whole.record("nhs").failing is None
         await whole.later(61 * SECOND)
         whole.looks.clear()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         assert whole.looks == []
 
 
@@ -129,6 +132,29 @@ async def test_a_failure_of_a_channel_that_is_owed_nothing_yet_is_forgotten() ->
     async with whole.running():
         await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
         whole.policy({**TEAM, "startDaysBefore": 10})
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("True", "Delivered"), seconds=2)
+        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
         await whole.later(DAY)
     assert len(whole.slack.tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [
+        pytest.param([CONSUMER], [("nhs",)], id="letters alone"),
+        pytest.param([CONSUMER, ESCALATION], [("nhs",)], id="letters, and an escalation that is yet to come"),
+        pytest.param([CONSUMER, TEAM], [("nhs",)], id="letters, and a team that is told"),
+    ],
+)
+async def test_a_team_hears_of_what_its_consumer_does_not(
+    channels: list[dict[str, object]], told: list[tuple[str]]
+) -> None:
+    """The operator's own channel stands in for letters that are refused, unless a team is told already; once."""
+    whole = Whole(own=default_channel("#own"))
+    whole.policy(*channels, escalateAfterDays=14)
+    whole.post.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    whole.hand_out("nhs", days=20)
+    async with whole.running():
+        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused"))
+        await until(lambda: whole.slack.told)
+        await whole.later(61 * SECOND)
+    assert whole.slack.told == told

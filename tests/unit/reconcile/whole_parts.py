@@ -1,4 +1,4 @@
-"""The engine's own parts, put together as app.py does; around them stand-ins for what is outside: small, and obedient.
+"""The engine's own parts, put together as app.py does; around them stand-ins for what is outside.
 
     whole = Whole()
     whole.policy(TEAM)
@@ -12,26 +12,21 @@ A consumer has the name of its object, so that every message says which certific
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
-from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Resolution, SlackQuestion
-from clientcert.lifecycle.declaration import ObjectKey, SecretKeyRef, SecretSource, SourceRef
+from clientcert.lifecycle.contacts import Resolution
+from clientcert.lifecycle.declaration import ObjectKey, SecretKeyRef, SecretSource
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded import Condition
 from clientcert.metrics import Metrics
 from clientcert.notifiers.contact import ContactNotifier
-from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.event import EventNotifier
-from clientcert.notifiers.interface import Notifier, Pace, Receipt
-from clientcert.notifiers.letter import Letter
-from clientcert.notifiers.message import Message
+from clientcert.notifiers.interface import Notifier
 from clientcert.reconcile.certificate import CertificateReconciler
 from clientcert.reconcile.contacts import Contacts, FindsUsers
 from clientcert.reconcile.digests import Digests
@@ -46,13 +41,14 @@ from clientcert.reconcile.tell import Teller
 from clientcert.sources.interface import Content
 from clientcert.turns import Turns
 from tests.builders import CREATED, DAY, HOUR, NOW
+from tests.unit.reconcile.outside_parts import ApiServer, Post, Secrets, Slack, Users
 from tools.certificates import CertificateAuthority, make_private_key
 
 TEAM = {"name": "team", "type": "Slack", "slack": {"channel": "#team"}}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}
 """Channels, as a policy declares them."""
 NAMESPACE = "integration"
-SETTLE = 0.05
+SETTLE = 0.25
 """So long a digest waits for who else is due."""
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 
@@ -70,126 +66,6 @@ class Clock:
         self._ahead += by
 
 
-class ApiServer:
-    """Takes every status and Event, and knows what was put into `objects`, by path."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Any] = {}
-        self.statuses: list[tuple[str, Mapping[str, Any]]] = []
-        """Path and content of each write, in order."""
-        self.gate = open_gate()
-        """Closed, it lets no answer to a GET of an object through."""
-        self.version = 1000
-
-    async def get(self, path: str) -> Any:
-        if "?" in path:
-            return {"items": []}
-        await self.gate.wait()
-        if path not in self.objects:
-            raise KubeError(Reason.NOT_FOUND, "there is no such object", status=404)
-        return self.objects[path]
-
-    async def create(self, _path: str, content: Any) -> Any:
-        return content
-
-    async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
-        self.version += 1
-        self.statuses.append((path, content["status"]))
-        return {"metadata": {"resourceVersion": str(self.version)}}
-
-
-class Secrets:
-    """What the Secrets hold, by name; all namespaces have the same."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, Content] = {}
-        self.gates: dict[str, asyncio.Event] = {}
-
-    async def read(self, _namespace: str, ref: SourceRef) -> Content:
-        assert isinstance(ref, SecretSource)
-        if ref.name in self.gates:
-            await self.gates[ref.name].wait()
-        return self.held[ref.name]
-
-
-class Slack:
-    """A channel of a team. `told` has one entry a message: the consumers that it speaks of."""
-
-    def __init__(self) -> None:
-        self.tries: list[tuple[str, ...]] = []
-        self.told: list[tuple[str, ...]] = []
-        self.texts: list[str] = []
-        """Of the same messages, all that they say."""
-        self.answers: Iterator[DeliveryError | None] = iter(())
-        """To the next tries; to any after them it says yes."""
-        self.gate = open_gate()
-        """Closed, it keeps all messages on their way."""
-
-    def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
-        return Pace(("Slack", namespace), 0.002)
-
-    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
-        return await self._take((message.about.consumer,), str(message.facts))
-
-    async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
-        return await self._take(tuple(line.partition(" in ")[0] for line in digest.lines), str(digest.lines))
-
-    async def _take(self, consumers: tuple[str, ...], text: str) -> Receipt:
-        self.tries.append(consumers)
-        await self.gate.wait()
-        error = next(self.answers, None)
-        if error is not None:
-            raise error
-        self.told.append(consumers)
-        self.texts.append(text)
-        return Receipt()
-
-
-class Post:
-    """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
-
-    def __init__(self, place: str, seconds: float = 0.002) -> None:
-        self.tries: list[str] = []
-        self.sent: list[str] = []
-        self.letters: list[Letter] = []
-        self.answer: Callable[[str], DeliveryError | None] = lambda _: None
-        """What becomes of a letter to an address. Whoever is refused for good has the next one written to."""
-        self.gate = open_gate()
-        self._pace = Pace(place, seconds)
-
-    def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
-        return self._pace
-
-    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
-        refused: list[DeliveryError] = []
-        for letter in message.letters:
-            self.tries.append(letter.recipient.address)
-            await self.gate.wait()
-            error = self.answer(letter.recipient.address)
-            if error is None:
-                self.sent.append(letter.recipient.address)
-                self.letters.append(letter)
-                return Receipt(note="the one before was refused" if refused else "")
-            if error.reason is not Reason.RECIPIENT_REFUSED:
-                raise error
-            refused.append(error)
-        raise refused[0] if refused else DeliveryError(Reason.CONTACT_NOT_FOUND, "there is nobody to write to")
-
-
-class Users:
-    """Slack, as far as contacts are looked up in it: everybody is `answer`, once the gate is open."""
-
-    def __init__(self, answer: Resolution | DeliveryError) -> None:
-        self.answer = answer
-        self.gate = open_gate()
-
-    async def find(self, _namespace: str, _ref: SecretKeyRef | None, _question: SlackQuestion) -> Resolution:
-        await self.gate.wait()
-        if isinstance(self.answer, DeliveryError):
-            raise self.answer
-        return self.answer
-
-
 class Whole:
     """All certificates of an operator, and all that is done about them."""
 
@@ -198,13 +74,13 @@ class Whole:
         users: FindsUsers | None = None,
         mail: Notifier | None = None,
         *,
-        settle: float = SETTLE,
+        own: Channel | None = None,
         turn: float = 60.0,
         first_rest: float = 60.0,
     ) -> None:
-        """So long a digest waits for others, one may speak for them, and a place rests that failed: all in seconds.
+        """`own` is the operator's own channel.
 
-        The latter two are longer than any test waits.
+        How long one may speak for others, and how long a place rests that failed: longer than any test waits.
         """
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users")
@@ -216,14 +92,14 @@ class Whole:
             "Event": EventNotifier(events),
         }
         self.pacer = Pacer(self._wake, first_rest=first_rest)
-        self.gathering = Gathering(self._wake, settle=settle, turn=turn)
-        self.store = Store(self._wake, self.pacer.mended)
+        self.gathering = Gathering(self._wake, settle=SETTLE, turn=turn)
+        self.store = Store(self._wake, self.pacer.mended, own)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, turns)
         self.reconciler = CertificateReconciler(
             self.store,
             Observer({SecretSource: self.secrets}, _no_password, self.clock, self.metrics, turns),
             Contacts(self.api.get, users or Users(Resolution("Nobody", "")), self._wake, patience=0.05),
-            Teller(notifiers, None, self.pacer, digests, lambda _: True, self.clock, self.metrics, turns),
+            Teller(notifiers, own, self.pacer, digests, lambda _: True, self.clock, self.metrics, turns),
             events,
             client,
             self.clock,
@@ -236,6 +112,11 @@ class Whole:
             self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics, longest_look=60.0
         )
 
+    @property
+    def speaks(self) -> bool:
+        """Whether somebody has been chosen to send for others."""
+        return any(group.speaker for group in self.gathering._groups.values())
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         working = asyncio.create_task(self.scheduler.run())
@@ -247,12 +128,12 @@ class Whole:
 
     async def quiet(self) -> None:
         """Until nobody is looked at, and nobody waits for others."""
-        still, limit = 0, time.monotonic() + 8
+        still, limit = 0, time.monotonic() + 15
         while still < 4:
             busy = self.scheduler.depth or self.gathering.waiting or self.pacer.waiting
             still = 0 if busy else still + 1
             assert time.monotonic() < limit, f"busy with {busy}: {self.looks[-5:]}"
-            await asyncio.sleep(SETTLE / 3)
+            await asyncio.sleep(0.02)
 
     async def later(self, by: timedelta) -> None:
         """What falls due by then is done."""
@@ -340,13 +221,7 @@ class Whole:
         }
 
 
-def open_gate() -> asyncio.Event:
-    gate = asyncio.Event()
-    gate.set()
-    return gate
-
-
-async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait for it; fails when it does not become true in time."""
     async with asyncio.timeout(seconds):
         while not holds():
