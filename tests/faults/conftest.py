@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.control_plane.buckets import Backup, running_proxy
-from tests.control_plane.operators import OWN_CHANNEL
+from tests.control_plane.operators import OWN_CHANNEL, with_mail
 from tests.control_plane.team import Team
-from tests.faults.arrivals import Hook, called, mail_settings, mailed
+from tests.faults.arrivals import Hook, called, mailed
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import CHANNELS, World, seen_through
 from tests.faults.table import Table
@@ -82,7 +82,7 @@ def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
 def mail(world: World, tmp_path: Path) -> Iterator[LoopbackMailServer]:
     """The operator's mail server; what it takes is counted."""
     with mailed(world.arrivals.append) as server:
-        world.settings |= mail_settings(server, tmp_path)
+        world.settings |= with_mail(server, tmp_path)
         yield server
         world.close()  # who sends ends before who takes it
 
