@@ -23,7 +23,7 @@ CONSUMER = "consumer"
 def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
     """A mail server that wants TLS and a login, and is always found at the same port."""
     with LoopbackMailServer(
-        tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(_by_mail(mail))
+        tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(by_mail(mail))
     ) as server:
         yield server
 
@@ -68,6 +68,7 @@ def called(note: Callable[[Arrival], object]) -> Iterator[Hook]:
         yield Hook(receiver, proxy)
 
 
-def _by_mail(mail: Received) -> Arrival:
+def by_mail(mail: Received) -> Arrival:
+    """What a letter says of one certificate."""
     text = " ".join(f"{mail.message['Subject']} {mail.text}".split())
-    return Arrival(datetime.now(UTC), CONSUMER, text, serial_in(text))
+    return Arrival(mail.time, CONSUMER, text, serial_in(text))
