@@ -23,8 +23,8 @@ from typing import Any
 from tests.control_plane.operators import MAIL_LOGIN, Operator, alarming_lines, with_mail
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import Team
+from tests.faults.api_proxy import before, seen_through
 from tests.faults.arrivals import by_mail
-from tests.faults.conftest import before
 from tests.faults.kill_switch import Answer, KillSwitch, Point
 from tests.faults.plot import (
     BOT,
@@ -44,7 +44,6 @@ from tests.faults.plot import (
     Stage,
 )
 from tests.faults.proxy import FaultyProxy
-from tests.faults.scenario import seen_through
 from tests.faults.tally import stage_told
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
 from tools.certificates import Issued
