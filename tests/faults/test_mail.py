@@ -14,6 +14,7 @@ JO = {"name": "Jo Bloggs", "email": "jo@nhs.example"}
 SAM = {"name": "Sam Patel", "email": "sam@nhs.example"}
 LEE = {"name": "Lee Moss", "email": "lee@moj.example"}
 BOTH = {"technical": JO, "business": SAM}
+TO_CONSUMER = {"name": CONSUMER, "type": "Email", "email": {"recipients": "Contact"}}
 NOBODY = "550 5.1.1 No such user here"
 QUIET_SECONDS = 3.0
 
@@ -25,7 +26,7 @@ def _policy(world: World) -> None:
 
 
 def use_policy(world: World, **alerts: Any) -> None:
-    world.policy(TEAM, {"name": CONSUMER, "type": "Email", "email": {"recipients": "Contact"}}, **alerts)
+    world.policy(TEAM, TO_CONSUMER, **alerts)
 
 
 def recipients(mail: LoopbackMailServer) -> list[str]:
