@@ -64,7 +64,7 @@ class Operator:
 
     @property
     def _waiting(self) -> float:
-        return self.metric("clientcert_notifications_waiting", reason="rate")
+        return sum(self.metric("clientcert_notifications_waiting", reason=reason) for reason in ("rate", "digest"))
 
     def settle(self, looks: int = 1) -> None:
         """Wait until it has looked so often, and then at nothing for a while."""

@@ -85,6 +85,12 @@ class Digests:
                 return True
         return False
 
+    def recall(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> None:
+        """Take over what a batch's letter has said of a certificate before it is owed anything: none asks for that."""
+        for channel in policy.channels:
+            if _is_of_a_batch(record, channel) and not _has_letter(record, assessment, channel):
+                self.has_told(record, assessment, _letter_due(channel))
+
     def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
         """The certificate was looked at, and is owed these and no others."""
         places = (self._place(record, policy, notification) for notification in wanted)
@@ -151,7 +157,7 @@ class Digests:
 
     async def _batch(self, record: CertificateRecord, policy: AlertPolicy, channel: Channel) -> AsyncIterator[_Told]:
         """All host certificates of a batch that the requester was not told of: due now, or in months."""
-        notification = DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+        notification = _letter_due(channel)
         for other in tuple(self._store.certificates.values()):
             if _batch_of(other) != _batch_of(record):
                 continue
@@ -161,9 +167,7 @@ class Digests:
                     Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
                 )
             known, silence = remembered(other), other.declaration.silence
-            before = known.channel(channel.name)
-            told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
-            if told_of == other.assessment.fingerprint or silenced(silence, other.assessment.now):
+            if _has_letter(other, other.assessment, channel) or silenced(silence, other.assessment.now):
                 continue
             found = _told(other, other.declaration, other.assessment, policy, notification, known)
             if found.message.letters:
@@ -261,6 +265,18 @@ def _letter(told: list[_Told]) -> Message:
 
 def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
     return channel.to_consumer and _batch_of(record) is not None
+
+
+def _letter_due(channel: Channel) -> DueNotification:
+    """What each of a batch is told as: the one letter."""
+    return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+
+
+def _has_letter(record: CertificateRecord, assessment: Assessment, channel: Channel) -> bool:
+    """Whether the certificate, as far as it says itself, was in a letter about its batch."""
+    before = remembered(record).channel(channel.name)
+    told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
+    return told_of == assessment.fingerprint
 
 
 def _batch_of(record: CertificateRecord) -> Hashable:

@@ -69,6 +69,7 @@ class Teller:
         if not self.may_send:
             return ()
         effective = self.effective(policy, record, assessment)
+        self._digests.recall(record, assessment, effective)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
         due_in = {notification.channel.name for notification in owed}
         failing = {name: failure for name, failure in (record.failing or {}).items() if name in due_in}
