@@ -12,6 +12,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -34,6 +35,7 @@ logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of what 
 class Received:
     """A mail that was taken."""
 
+    time: datetime
     sender: str
     """Of the envelope, as `recipient` is."""
     recipient: str
@@ -76,10 +78,13 @@ class LoopbackMailServer:
         self.mails: list[Received] = []
         self.commands: list[str] = []
         """Of all connections, as `answer` names them."""
+        self.before_mail: Callable[[Received], None] = lambda _: None
+        """Called in the thread with each mail before it is taken; a ConnectionError ends its connection instead."""
+        self.on_mail = on_mail
+        """The same, when it was taken and before that is said."""
         self._tls = tls
         self._login = login
         self._port = port
-        self._on_mail = on_mail
         self._answers: dict[tuple[str, str], str] = {}
         self._delays: dict[str, float] = {}
         self._dropped: set[str] = set()
@@ -144,27 +149,34 @@ class LoopbackMailServer:
         """What happens to a command: the answer that was asked for, or an empty string."""
         self.commands.append(command)
         await asyncio.sleep(self._delays.get(command, 0.0))
-        if command in self._dropped and isinstance(connection.transport, asyncio.Transport):
+        if command in self._dropped:
+            await self.cut_off(connection)
+        return self._answers.get((command, address)) or self._answers.get((command, ""), "")
+
+    async def cut_off(self, connection: smtp.SMTP) -> None:
+        """End it without an answer."""
+        if isinstance(connection.transport, asyncio.Transport):
             connection.transport.abort()
             await asyncio.sleep(60)  # until aiosmtpd sees that, and cancels this
-        return self._answers.get((command, address)) or self._answers.get((command, ""), "")
 
     def refuses(self, command: str) -> bool:
         return (command, "") in self._answers
 
     def take(self, session: Session, envelope: Envelope) -> None:
-        """Keep a mail, once for each recipient."""
+        """Keep a mail, once for each recipient. Raises ConnectionError where a caller's hook does."""
         for recipient in envelope.rcpt_tos:
             received = Received(
+                time=datetime.now(UTC),
                 sender=envelope.mail_from or "",
                 recipient=recipient,
                 encrypted=self._tls == "implicit" or session.ssl is not None,
                 logged_in=session.authenticated is True,
                 content=envelope.original_content or b"",
             )
+            self.before_mail(received)
             self.mails.append(received)
-            if self._on_mail is not None:
-                self._on_mail(received)
+            if self.on_mail is not None:
+                self.on_mail(received)
 
     def _authenticate(
         self, _connection: smtp.SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object
@@ -212,7 +224,10 @@ class _Hooks:
 
     async def handle_DATA(self, connection: smtp.SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         if not self._server.refuses("DATA"):
-            self._server.take(session, envelope)
+            try:
+                self._server.take(session, envelope)
+            except ConnectionError:
+                await self._server.cut_off(connection)
         return await self._server.meet(connection, "DATA") or _TAKEN
 
     async def handle_QUIT(self, connection: smtp.SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802

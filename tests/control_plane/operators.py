@@ -14,10 +14,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.control_plane.waiting import until
 from tools.control_plane import ControlPlane, OperatorProcess
+from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
 OWN_CHANNEL = "#operator"
 """The operator's own Slack channel; no policy of a test names it but as the operator's own."""
+MAIL_LOGIN = ("operator", "canary-5d21-password")
+"""Of every mail server that wants one."""
+MAIL_SENDER = "Integration team <certificates@integration.example>"
 _FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
 _QUIET_SECONDS = 0.6
 """The gauge of the queue is set four times a second."""
@@ -60,7 +64,7 @@ class Operator:
 
     @property
     def _waiting(self) -> float:
-        return self.metric("clientcert_notifications_waiting", reason="rate")
+        return sum(self.metric("clientcert_notifications_waiting", reason=reason) for reason in ("rate", "digest"))
 
     def settle(self, looks: int = 1) -> None:
         """Wait until it has looked so often, and then at nothing for a while."""
@@ -114,6 +118,20 @@ def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:
         "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
         "CLIENTCERT_SLACK_API_URL": api_url or slack.api_url,
         "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1",
+    }
+
+
+def with_mail(server: LoopbackMailServer, folder: Path) -> dict[str, str]:
+    """The environment, besides `with_slack`, of an operator that may send through this mail server; it has a login."""
+    authority = folder / "mail.pem"
+    authority.write_text(server.authority_pem)
+    return {
+        "CLIENTCERT_SMTP_HOST": server.host,
+        "CLIENTCERT_SMTP_PORT": str(server.port),
+        "CLIENTCERT_SMTP_USERNAME": MAIL_LOGIN[0],
+        "CLIENTCERT_SMTP_PASSWORD": MAIL_LOGIN[1],
+        "CLIENTCERT_SMTP_FROM": MAIL_SENDER,
+        "SSL_CERT_FILE": str(authority),
     }
 
 

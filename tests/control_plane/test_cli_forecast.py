@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from tests.control_plane.diary import Diary
-from tests.control_plane.operators import Operator, Operators
+from tests.control_plane.operators import MAIL_LOGIN, Operator, Operators, with_mail
 from tests.control_plane.team import DAY, Team
 from tests.control_plane.test_cli import Terminal
-from tests.control_plane.test_contacts import LOGIN, settings
 from tests.scenarios import API_VERSION, certificate_policy, client_certificate, secret, slack_channel
 from tools.mail_server import LoopbackMailServer
 
@@ -74,14 +73,14 @@ def terminal(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Te
 
 @pytest.fixture(scope="module")
 def mail() -> Iterator[LoopbackMailServer]:
-    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+    with LoopbackMailServer(tls="starttls", login=MAIL_LOGIN) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def lived(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, terminal: Terminal) -> Lived:
     team = lasting_team
-    diary = Diary(team, WithMail(operators, settings(mail, terminal.directory)))  # type: ignore[arg-type]
+    diary = Diary(team, WithMail(operators, with_mail(mail, terminal.directory)))  # type: ignore[arg-type]
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy("second-days", slack_channel("team", "#team", "slack"), repeat={"everyDays": 2}),

@@ -1,26 +1,24 @@
 """The contact behind a consumer is found, and written to: by mail, or in Slack where the consumer is our own."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.control_plane.operators import Operator, Operators
+from tests.control_plane.operators import MAIL_LOGIN, MAIL_SENDER, Operator, Operators, with_mail
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.mail_server import LoopbackMailServer, Received
 from tools.slack_server.workspace import User
 
-LOGIN = ("operator", "canary-5d21-password")
-SENDER = "Integration team <certificates@integration.example>"
+DOMAINS = {"CLIENTCERT_MAIL_DOMAINS": "nhs.example,moj.example"}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact", "system": "Integration API"}}
 JO, SAM = {"name": "Jo Bloggs", "email": "jo@nhs.example"}, {"name": "Sam Patel", "email": "sam@nhs.example"}
 
 
 @pytest.fixture(scope="module")
 def mail() -> Iterator[LoopbackMailServer]:
-    with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
+    with LoopbackMailServer(tls="starttls", login=MAIL_LOGIN) as server:
         yield server
 
 
@@ -35,22 +33,8 @@ def operator(
     operators: Operators, mail: LoopbackMailServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     """With a mail server that wants TLS and a login, and recipients of two domains alone."""
-    with operators.running(settings=settings(mail, tmp_path_factory.mktemp("tls"))) as running:
+    with operators.running(settings=with_mail(mail, tmp_path_factory.mktemp("tls")) | DOMAINS) as running:
         yield running
-
-
-def settings(mail: LoopbackMailServer, folder: Path) -> Mapping[str, str]:
-    authority = folder / "mail.pem"
-    authority.write_text(mail.authority_pem)
-    return {
-        "CLIENTCERT_SMTP_HOST": mail.host,
-        "CLIENTCERT_SMTP_PORT": str(mail.port),
-        "CLIENTCERT_SMTP_USERNAME": LOGIN[0],
-        "CLIENTCERT_SMTP_PASSWORD": LOGIN[1],
-        "CLIENTCERT_SMTP_FROM": SENDER,
-        "CLIENTCERT_MAIL_DOMAINS": "nhs.example,moj.example",
-        "SSL_CERT_FILE": str(authority),
-    }
 
 
 def with_contacts(manifest: Manifest, **contacts: object) -> Manifest:
@@ -78,7 +62,7 @@ def test_the_technical_contact_gets_every_step(team: Team, operator: Operator, m
     hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
     [letter] = until(lambda: letters(mail, team, "nhs"))
     assert (letter.recipient, letter.encrypted, letter.logged_in) == ("jo@nhs.example", True, True)
-    assert str(letter.message["From"]) == SENDER
+    assert str(letter.message["From"]) == MAIL_SENDER
     assert letter.message["Auto-Submitted"] == "auto-generated"
     for words in ("14 days", "Integration API", "openssl genrsa", "-pubout", "only the public key", "API key"):
         assert words in letter.text
@@ -196,7 +180,7 @@ def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, m
     eventually(lambda: team.channel("nhs", "consumer").get("stage"), 14)
     events = " ".join(map(str, team.items("Event")))
     shown = f"{team.status('nhs')} {events} {operator.process.log_text()} {operator.get('/metrics')[1]}"
-    for personal in ("Jo Bloggs", "jo@nhs", "Sam Patel", "sam@nhs", LOGIN[1]):
+    for personal in ("Jo Bloggs", "jo@nhs", "Sam Patel", "sam@nhs", MAIL_LOGIN[1]):
         assert personal not in shown
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from aiohttp import web
 
 from tests.adapters.web_receiver import WebReceiver
+from tests.control_plane.operators import MAIL_LOGIN
 from tests.faults.listening import listening
 from tests.faults.proxy import FaultyProxy
 from tests.faults.tally import Arrival, serial_in
@@ -17,31 +17,15 @@ from tools.mail_server import LoopbackMailServer, Received
 
 CONSUMER = "consumer"
 """The channel of a policy by which the consumer's contact gets mails."""
-LOGIN = ("operator", "canary-3b8e-password")
-_SENDER = "Integration team <certificates@integration.example>"
 
 
 @contextmanager
 def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
     """A mail server that wants TLS and a login, and is always found at the same port."""
     with LoopbackMailServer(
-        tls="starttls", login=LOGIN, port=free_port(), on_mail=lambda mail: note(_by_mail(mail))
+        tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(by_mail(mail))
     ) as server:
         yield server
-
-
-def mail_settings(server: LoopbackMailServer, folder: Path) -> dict[str, str]:
-    """Those of an operator that may send through it."""
-    authority = folder / "mail.pem"
-    authority.write_text(server.authority_pem)
-    return {
-        "CLIENTCERT_SMTP_HOST": server.host,
-        "CLIENTCERT_SMTP_PORT": str(server.port),
-        "CLIENTCERT_SMTP_USERNAME": LOGIN[0],
-        "CLIENTCERT_SMTP_PASSWORD": LOGIN[1],
-        "CLIENTCERT_SMTP_FROM": _SENDER,
-        "SSL_CERT_FILE": str(authority),
-    }
 
 
 @contextmanager
@@ -84,6 +68,7 @@ def called(note: Callable[[Arrival], object]) -> Iterator[Hook]:
         yield Hook(receiver, proxy)
 
 
-def _by_mail(mail: Received) -> Arrival:
+def by_mail(mail: Received) -> Arrival:
+    """What a letter says of one certificate."""
     text = " ".join(f"{mail.message['Subject']} {mail.text}".split())
-    return Arrival(datetime.now(UTC), CONSUMER, text, serial_in(text))
+    return Arrival(mail.time, CONSUMER, text, serial_in(text))

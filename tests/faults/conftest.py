@@ -1,25 +1,27 @@
 """The world of a scenario with its proxies, and the table of all scenarios."""
 
-import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.control_plane.buckets import Backup, running_proxy
-from tests.control_plane.operators import OWN_CHANNEL
+from tests.control_plane.operators import OWN_CHANNEL, with_mail
 from tests.control_plane.team import Team
-from tests.faults.arrivals import Hook, called, mail_settings, mailed
+from tests.faults.api_proxy import before, seen_through
+from tests.faults.arrivals import Hook, called, mailed
 from tests.faults.proxy import FaultyProxy
-from tests.faults.scenario import CHANNELS, World, seen_through
+from tests.faults.replicas import Pair
+from tests.faults.scenario import CHANNELS, World
 from tests.faults.table import Table
 from tools.certificates import CertificateAuthority
-from tools.control_plane import ControlPlane, S3Server
+from tools.control_plane import ApiError, ControlPlane, S3Server
 from tools.control_plane.s3_client import S3Client
 from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 REFUSED = ("revoked", "unknown", "forbidden", "missing", "gone")
 """Channels that test_slack.py has trouble with."""
 
@@ -58,17 +60,6 @@ def world(
             record_property("counted", (tally.duplicates, len(tally.lost), world.recovered_after))
 
 
-@contextmanager
-def before(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
-    """A proxy in front of the API server, with its own certificate: for the operator it is the API server."""
-    credentials = control_plane.directory / "credentials"
-    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_tls.load_cert_chain(credentials / "apiserver.crt", credentials / "apiserver.key")
-    target_tls = ssl.create_default_context(cafile=str(control_plane.ca_path))
-    with FaultyProxy(control_plane.url, server_tls=server_tls, target_tls=target_tls).running() as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
     """The team's backup bucket, with the proxy that counts and can refuse."""
@@ -82,7 +73,7 @@ def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
 def mail(world: World, tmp_path: Path) -> Iterator[LoopbackMailServer]:
     """The operator's mail server; what it takes is counted."""
     with mailed(world.arrivals.append) as server:
-        world.settings |= mail_settings(server, tmp_path)
+        world.settings |= with_mail(server, tmp_path)
         yield server
         world.close()  # who sends ends before who takes it
 
@@ -93,6 +84,19 @@ def hook(world: World) -> Iterator[Hook]:
     with called(world.arrivals.append) as hook:
         yield hook
         world.close()
+
+
+@pytest.fixture
+def pair(world: World, control_plane: ControlPlane) -> Iterator[Pair]:
+    """Not started yet. The Lease is new."""
+    try:
+        control_plane.api.request("DELETE", LEASE)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    with ExitStack() as stack:
+        yield Pair(world, control_plane, stack)
+        world.close()  # before their proxies end
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Ends a process at its N-th write or send, whichever of several proxies that comes by."""
+"""Ends a process at its N-th write or send, whichever of several proxies, or the mail server, that comes by."""
 
 import threading
 import time
@@ -9,12 +9,14 @@ from aiohttp import web
 
 from tests.faults.proxy import FaultyProxy
 from tools.control_plane import OperatorProcess
+from tools.mail_server import LoopbackMailServer, Received
 
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
+MAILS = "/mails"
+"""Stands where others have the path of a request: for each mail."""
 _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.01
-_NUMBER = web.RequestKey("number", int)
 
 
 class Point(NamedTuple):
@@ -40,7 +42,8 @@ class KillSwitch:
     def __init__(self, point: Point) -> None:
         self._point = point
         self._lock = threading.Lock()
-        self._on_their_way: set[int] = set()
+        self._on_their_way: dict[int, int] = {}
+        """The number of each that was handed on and has no answer yet; 0 for what is not counted."""
         self._dead = False
         self.count = 0
         self.answers: list[Answer] = []
@@ -56,6 +59,10 @@ class KillSwitch:
         for proxy in proxies:
             proxy.before_write, proxy.after_write = self._before, self._after
 
+    def put_on_mail(self, server: LoopbackMailServer) -> None:
+        """What it takes is counted from now on, too; just after means before it has said that it did."""
+        server.before_mail, server.on_mail = self._before_mail, self._after_mail
+
     def open_again(self) -> None:
         """Wait until all that was handed on is answered, then hand on what the next process writes."""
         deadline = time.monotonic() + _ANSWER_SECONDS
@@ -65,24 +72,39 @@ class KillSwitch:
         self._dead = False
 
     def _before(self, request: web.Request) -> None:
-        with self._lock:
-            if self._dead or request.transport is None:
-                raise ConnectionError("its process is dead, and nobody had read this yet")
-            if self._point.counted in request.path:
-                self.count += 1
-                request[_NUMBER] = self.count
-            self._fire_at(request, "before")
-            self._on_their_way.add(id(request))
+        if request.transport is None:
+            raise ConnectionError("its process is dead, and nobody had read this yet")
+        self._hands_on(request, request.path)
 
     def _after(self, request: web.Request, status: int, body: bytes) -> None:
-        with self._lock:
-            self._on_their_way.discard(id(request))
-            if status < 300:
-                self.answers.append(Answer(datetime.now(UTC), request.path, body))
-            self._fire_at(request, "after")
+        self._is_answered(request, Answer(datetime.now(UTC), request.path, body), taken=status < 300)
 
-    def _fire_at(self, request: web.Request, side: Side) -> None:
-        if (request.get(_NUMBER), side) != (self._point.number, self._point.side):
+    def _before_mail(self, mail: Received) -> None:
+        self._hands_on(mail, MAILS)
+
+    def _after_mail(self, mail: Received) -> None:
+        self._is_answered(mail, Answer(datetime.now(UTC), MAILS, mail.content), taken=True)
+
+    def _hands_on(self, what: object, path: str) -> None:
+        with self._lock:
+            if self._dead:
+                raise ConnectionError("its process is dead, and nobody had read this yet")
+            number = 0
+            if self._point.counted in path:
+                self.count += 1
+                number = self.count
+            self._fire_at(number, "before")
+            self._on_their_way[id(what)] = number
+
+    def _is_answered(self, what: object, answer: Answer, *, taken: bool) -> None:
+        with self._lock:
+            number = self._on_their_way.pop(id(what))
+            if taken:
+                self.answers.append(answer)
+            self._fire_at(number, "after")
+
+    def _fire_at(self, number: int, side: Side) -> None:
+        if not number or (number, side) != (self._point.number, self._point.side):
             return
         assert self.victim is not None, "nothing is written before the process has started"
         self.victim.kill()

@@ -1,7 +1,8 @@
 """One short life of a team, to be lived again and again, each time with the operator killed at another point.
 
-Two certificates, told to a bot's channel, to a webhook and in Events: both are alerted, one is renewed, a day is
-missed, and the other one is alerted again. That last time the webhook is slow to take what it is told.
+Two certificates, told to a bot's channel, to a webhook, to the consumer by mail, and in Events: both are alerted, one
+is renewed, a day is missed, and the other one is alerted again. That last time the webhook is slow to take what it is
+told.
 
 A send is *in flight* at the kill if it is in no status, and had no answer yet or had it for less than
 UNRECORDED_SECONDS. What had its answer before that must be recorded: if it comes again, that is a fault.
@@ -15,37 +16,42 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.control_plane.operators import Operator, alarming_lines
+from tests.control_plane.operators import MAIL_LOGIN, Operator, alarming_lines, with_mail
 from tests.control_plane.sentences import expiring, replaced
-from tests.control_plane.team import DAY, Team
-from tests.faults.conftest import before
+from tests.control_plane.team import Team
+from tests.faults.api_proxy import before, seen_through
+from tests.faults.arrivals import by_mail
 from tests.faults.kill_switch import Answer, KillSwitch, Point
+from tests.faults.plot import (
+    BOT,
+    CHANNELS,
+    CLOSING,
+    EVENTS,
+    HOOK,
+    KEPT,
+    MAIL,
+    MISSED,
+    PLOT,
+    RENEWED,
+    UNRECORDED_SECONDS,
+    WEBHOOKS,
+    Key,
+    Life,
+    Stage,
+)
 from tests.faults.proxy import FaultyProxy
-from tests.faults.scenario import seen_through
+from tests.faults.tally import stage_told
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
 from tools.certificates import Issued
 from tools.control_plane import OperatorProcess
+from tools.mail_server import LoopbackMailServer, Received
 
-Stage = int | str
-Key = tuple[str, Stage, str]
-"""Of a notification: certificate, stage or CLOSING, channel. There is one object and one replacement of each name."""
-
-RENEWED, KEPT, CLOSING = "nhs", "moj", "closing"
-PLOT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
-"""What each channel is owed of each certificate, in this order."""
-CHANNELS = ("bot", "hook", "events")
-DUE: frozenset[Key] = frozenset((name, stage, each) for name in PLOT for stage in PLOT[name] for each in CHANNELS)
-WEBHOOKS = "/services/"
-"""In the path of all that a webhook is told."""
-SLOWEST_SEND = Point(sum(map(len, PLOT.values())), "before", WEBHOOKS)
-"""When it is handed on, all other sends have had their answers for longer than may pass until they are recorded."""
-MISSED = 2 * DAY
-UNRECORDED_SECONDS = 1.5
-"""So long after its answer a send is in a status: half a second for those beside it, and one patch."""
+_TO_CONSUMER = {"name": MAIL, "type": "Email", "email": {"recipients": "Contact"}}
+_EVER = datetime.min.replace(tzinfo=UTC)
 _SLOW_SECONDS = 2 * UNRECORDED_SECONDS
 _PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.1
@@ -63,48 +69,6 @@ class Theatre:
     directory: Path
     old: Mapping[str, Issued]
     new: Issued
-
-
-@dataclass(frozen=True)
-class Life:
-    """How one life ended."""
-
-    killed: bool
-    points: int
-    """How many writes and sends there were."""
-    delivered: Counter[Key]
-    order: Mapping[tuple[str, str], list[Stage]]
-    """What stood in Slack about a certificate in a channel, in the order of arrival."""
-    in_flight: frozenset[Key]
-    """Delivered when the operator was killed, no earlier than UNRECORDED_SECONDS before that, and in no status."""
-    statuses: Mapping[str, Any]
-    """At the end, without times."""
-
-    @property
-    def lost(self) -> frozenset[Key]:
-        return DUE - frozenset(self.delivered)
-
-    @property
-    def duplicates(self) -> int:
-        return self.delivered.total() - len(self.delivered)
-
-    def faults(self, undisturbed: "Life") -> list[str]:
-        """The invariants that were broken, in words."""
-        found = [f"lost: {key}" for key in self.lost]
-        found += [f"never due: {key}" for key in frozenset(self.delivered) - DUE]
-        found += [
-            f"sent {count} times, in flight {'once' if key in self.in_flight else 'never'}: {key}"
-            for key, count in self.delivered.items()
-            if count > 1 + (key in self.in_flight)
-        ]
-        found += [
-            f"out of order: {place}: {stages}"
-            for place, stages in self.order.items()
-            if stages != sorted(stages, key=PLOT[place[0]].index)
-        ]
-        if self.statuses != undisturbed.statuses:
-            found.append(f"another end: {self.statuses} instead of {undisturbed.statuses}")
-        return found
 
 
 def channels_of(point: Point) -> tuple[str, str]:
@@ -125,10 +89,12 @@ class _Living:
     def __init__(self, theatre: Theatre, switch: KillSwitch, channels: tuple[str, str], stack: ExitStack) -> None:
         self._theatre, self._switch = theatre, switch
         self._team = team = replace(theatre.team, namespace=f"life-{uuid.uuid4().hex[:12]}")
-        self._places = dict(zip(channels, ("bot", "hook"), strict=True))
+        self._places = dict(zip(channels, (BOT, HOOK), strict=True))
+        self._mail = stack.enter_context(LoopbackMailServer(tls="starttls", login=MAIL_LOGIN))
         api = stack.enter_context(before(team.control_plane))
         self._slack = stack.enter_context(FaultyProxy(team.slack.url).running())
         switch.put_on(api, self._slack)
+        switch.put_on_mail(self._mail)
         self._control_plane = seen_through(team.control_plane, api)
         self._sentences = {expiring(name, 20): (name, 20) for name in PLOT}
         self._sentences |= {expiring(KEPT, 18): (KEPT, 18), replaced(RENEWED, theatre.new): (RENEWED, CLOSING)}
@@ -143,7 +109,7 @@ class _Living:
         team.control_plane.create_namespace(team.namespace)
         team.apply(
             secret("slack", token=team.slack.token, url=webhook),
-            certificate_policy("team", slack_channel("bot", bot, "slack"), slack_webhook("hook", "slack")),
+            certificate_policy("team", slack_channel(BOT, bot, "slack"), slack_webhook(HOOK, "slack"), _TO_CONSUMER),
         )
         for name, issued in self._theatre.old.items():
             team.put(name, issued)
@@ -163,7 +129,8 @@ class _Living:
             killed=self._switch.has_fired,
             points=self._switch.count,
             delivered=self._delivered(),
-            order={(name, place): self._told(name, place) for name in PLOT for place in self._places},
+            order={(name, channel): self._order(name, channel) for name in PLOT for channel in (BOT, HOOK, MAIL)},
+            letters=frozenset((self._by_mail(each), str(each.message["Message-ID"])) for each in self._mail.mails),
             in_flight=self._in_flight,
             statuses={name: _lasting(self._team.status(name)) for name in PLOT}
             | {"team": _lasting(self._team.status("team", "CertificatePolicy"))},
@@ -173,11 +140,14 @@ class _Living:
 
     def _start(self) -> None:
         later = [f"--clock-offset={self._later.total_seconds():.0f}s"] if self._later else []
+        folder = self._theatre.directory / self._team.namespace
+        folder.mkdir(exist_ok=True)
         self._process = OperatorProcess.start(
             self._control_plane,
-            directory=self._theatre.directory,
+            directory=folder,
             args=["--log-format", "text", "--no-leader-election", "--namespace", self._team.namespace, *later],
-            env={"CLIENTCERT_SLACK_API_URL": f"{self._slack.url}/api/", "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1"},
+            env={"CLIENTCERT_SLACK_API_URL": f"{self._slack.url}/api/", "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1"}
+            | with_mail(self._mail, folder),
             ready_timeout=None,
         )
         self._stack.callback(self._process.kill)
@@ -219,9 +189,23 @@ class _Living:
 
     # What came of it.
 
-    def _told(self, name: str, place: str) -> list[Stage]:
-        posted = [each for each in tuple(self._team.slack.messages) if each.channel == place and not each.thread_ts]
-        return [stage for each in posted for found, stage in [self._sentences[each.text]] if found == name]
+    def _told(self, since: datetime = _EVER) -> list[Key]:
+        """In the order of arrival, channel by channel; but for Events."""
+        posted = [each for each in tuple(self._team.slack.messages) if each.time >= since and not each.thread_ts]
+        mails = [each for each in tuple(self._mail.mails) if each.time >= since]
+        in_slack = [
+            (*self._sentences[each.text], self._places[each.channel]) for each in posted if each.channel in self._places
+        ]
+        return in_slack + [self._by_mail(each) for each in mails]
+
+    def _order(self, name: str, channel: str) -> list[Stage]:
+        return [stage for found, stage, where in self._told() if (found, where) == (name, channel)]
+
+    def _by_mail(self, mail: Received) -> Key:
+        said = by_mail(mail).text
+        [name] = [name for name in PLOT if f" certificate for {name} in " in said]
+        stage = stage_told(said)
+        return name, CLOSING if stage is None else stage, MAIL
 
     def _events(self) -> Counter[tuple[str, str]]:
         """How often each was said: by name of the certificate and reason."""
@@ -229,28 +213,20 @@ class _Living:
         return Counter({(each["involvedObject"]["name"], each["reason"]): each["count"] for each in events})
 
     def _delivered(self) -> Counter[Key]:
-        found = Counter(
-            (name, stage, channel)
-            for name in PLOT
-            for place, channel in self._places.items()
-            for stage in self._told(name, place)
-        )
+        found = Counter(self._told())
         first, second = (self._of_the_first_day, self._events()) if self._later else (self._events(), Counter())
         for said, stage in ((first, 20), (second - first, 18)):
             for (name, reason), count in said.items():
-                found[name, {"Expiring": stage, "Renewed": CLOSING}.get(reason, reason), "events"] += count
+                found[name, {"Expiring": stage, "Renewed": CLOSING}.get(reason, reason), EVENTS] += count
         return found
 
     def _answered_of_late(self) -> frozenset[Key]:
         assert self._switch.fired_at is not None
         since = self._switch.fired_at - timedelta(seconds=UNRECORDED_SECONDS)
-        posted = [each for each in tuple(self._team.slack.messages) if each.time >= since and not each.thread_ts]
-        found = {
-            (*self._sentences[each.text], self._places[each.channel]) for each in posted if each.channel in self._places
-        }
+        found = set(self._told(since))
         stages: dict[str, Stage] = {"Expiring": 18 if self._later else 20, "Renewed": CLOSING}
         said = [event for answer in self._switch.answers if answer.time >= since for event in _events_in(answer)]
-        found |= {(each["involvedObject"]["name"], stages[each["reason"]], "events") for each in said}
+        found |= {(each["involvedObject"]["name"], stages[each["reason"]], EVENTS) for each in said}
         return frozenset(found)
 
     def _recorded(self) -> frozenset[Key]:

@@ -252,7 +252,7 @@ class World:
     def count(self) -> Tally:
         """Take over what has arrived since the last time."""
         messages, arrivals = tuple(self.workspace.messages), tuple(self.arrivals)
-        posted = [in_slack(each) for each in messages[self._seen :] if not each.thread_ts]
+        posted = [line for each in messages[self._seen :] if not each.thread_ts for line in in_slack(each)]
         for arrival in (*posted, *arrivals[self._taken :]):
             self._take(arrival)
         self._seen, self._taken = len(messages), len(arrivals)
@@ -332,8 +332,3 @@ class World:
 
 def _print(issued: Issued) -> str:
     return issued.fingerprint_sha256
-
-
-def seen_through(control_plane: ControlPlane, proxy: FaultyProxy) -> ControlPlane:
-    """The control plane as an operator sees it that goes through the proxy."""
-    return replace(control_plane, url=proxy.url)

@@ -19,6 +19,8 @@ _SERIAL_IN_A_SENTENCE = re.compile(r"serial number (?:is )?([0-9a-f]+)")
 _EXPIRING = re.compile(r"(?:will|is due to) expire within the next (?:(\d+) days|24 hours)(?:$|, on )")
 _EXPIRED = re.compile(r"expired on [0-9-]+(?: [0-9:]+ UTC)?, (?:(\d+) days? ago|less than a day ago)")
 _CLOSING = re.compile(r"(?:was replaced by|can be read now:|is in place:) serial number ([0-9a-f]+),")
+_LINE_OF_A_DIGEST = re.compile(r"^• (.+?); serial number ([0-9a-f]+)", re.MULTILINE)
+_IN_A_DIGEST = re.compile(r": (?:(\d+) days?(?:, \d+ hours?)?|\d+ hours?|less than an hour) \(")
 CLOSING = None
 """The stage of a closing message."""
 
@@ -59,14 +61,19 @@ def stage_told(text: str) -> int | None:
         return -int(found[1] or 0) - 1
     if _CLOSING.search(text):
         return CLOSING
+    if found := _IN_A_DIGEST.search(text):
+        return int(found[1]) + 1 if found[1] else 0
     raise ValueError(f"neither alert nor closing message: {text}")
 
 
-def in_slack(posted: Posted) -> Arrival:
-    """A message of a Slack channel that has the name of the policy's, with `#`."""
+def in_slack(posted: Posted) -> list[Arrival]:
+    """A message of a Slack channel that has the name of the policy's, with `#`. Each line of a digest is one."""
+    channel = posted.channel.removeprefix("#")
+    if lines := _LINE_OF_A_DIGEST.findall("\n".join(posted.texts())):
+        return [Arrival(posted.time, channel, f"In a digest: {line}", serial) for line, serial in lines]
     closing = _CLOSING.search(posted.text)
     found = closing or next(filter(None, map(_SERIAL.search, posted.texts())), None)
-    return Arrival(posted.time, posted.channel.removeprefix("#"), posted.text, found[1] if found else "")
+    return [Arrival(posted.time, channel, posted.text, found[1] if found else "")]
 
 
 def serial_in(text: str) -> str:

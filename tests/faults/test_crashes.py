@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.control_plane.team import DAY, Team
-from tests.faults.kill_switch import SIDES, Point
-from tests.faults.lives import PLOT, RENEWED, SLOWEST_SEND, Life, Theatre, channels_of, live
+from tests.faults.kill_switch import MAILS, SIDES, Point
+from tests.faults.lives import Theatre, channels_of, live
+from tests.faults.plot import PLOT, RENEWED, SENDS, SLOWEST_SEND, Life
 from tests.faults.scenario import row
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane
@@ -23,13 +24,15 @@ FEWEST_POINTS = 24
 """A life has more; how many depends on which channels are recorded together."""
 STEP = 7
 UNDISTURBED = Point(0, "before")
+OF_MAILS = (Point(2, "before", MAILS), Point(SENDS, "after", MAILS))
+"""Of the sample, whatever else it hits."""
 
 
 @pytest.fixture(scope="module")
 def theatre(
     control_plane: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Theatre]:
-    points = [SLOWEST_SEND, *(Point(number, side) for number in range(MOST_POINTS) for side in SIDES)]
+    points = [SLOWEST_SEND, *OF_MAILS, *(Point(number, side) for number in range(MOST_POINTS) for side in SIDES)]
     places = [place for point in points for place in channels_of(point)]
     with SlackServer(channels=places).start() as slack:
         team = Team(control_plane, "", slack, authority)
@@ -42,9 +45,9 @@ def theatre(
 @pytest.mark.slow
 @row(7, "killed before or after a write or send, every seventh of one plot")
 def test_some_kills(theatre: Theatre, record_property: Count) -> None:
-    """A sample, spread over the whole plot, by turns just before and just after; and before the slowest send."""
+    """A sample, spread over the whole plot, by turns before and after; two mails; and before the slowest send."""
     points = [Point(number, SIDES[index % 2]) for index, number in enumerate(range(1, FEWEST_POINTS, STEP))]
-    lives = _lived(theatre, [UNDISTURBED, *points, SLOWEST_SEND])
+    lives = _lived(theatre, [UNDISTURBED, *points, *OF_MAILS, SLOWEST_SEND])
     assert [point for point, life in lives.items() if not life.killed] == [UNDISTURBED]
     _show(lives, record_property)
 

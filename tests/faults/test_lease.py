@@ -13,7 +13,7 @@ from aiohttp import web
 from clientcert.kube.client import KubeClient
 from clientcert.kube.connection import load_connection
 from clientcert.kube.lease import LEASE_SECONDS, LeaseLeadership
-from tests.faults.conftest import before
+from tests.faults.api_proxy import before
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import row
 from tools.control_plane import ControlPlane

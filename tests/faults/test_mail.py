@@ -14,6 +14,7 @@ JO = {"name": "Jo Bloggs", "email": "jo@nhs.example"}
 SAM = {"name": "Sam Patel", "email": "sam@nhs.example"}
 LEE = {"name": "Lee Moss", "email": "lee@moj.example"}
 BOTH = {"technical": JO, "business": SAM}
+TO_CONSUMER = {"name": CONSUMER, "type": "Email", "email": {"recipients": "Contact"}}
 NOBODY = "550 5.1.1 No such user here"
 QUIET_SECONDS = 3.0
 
@@ -25,7 +26,7 @@ def _policy(world: World) -> None:
 
 
 def use_policy(world: World, **alerts: Any) -> None:
-    world.policy(TEAM, {"name": CONSUMER, "type": "Email", "email": {"recipients": "Contact"}}, **alerts)
+    world.policy(TEAM, TO_CONSUMER, **alerts)
 
 
 def recipients(mail: LoopbackMailServer) -> list[str]:
@@ -40,6 +41,30 @@ def contact(world: World, name: str) -> tuple[str, str]:
     return world.team.condition(name, "ContactResolved")
 
 
+def sends(world: World, outcome: str) -> float:
+    return world.operator.metric("clientcert_notifications_total", channel_type="Email", outcome=outcome)
+
+
+def is_refused(world: World, reason: str, words: str) -> None:
+    """For good: condition, Event and metric say so, and once; the team is told all the same."""
+    world.waits_until_told("nhs", TEAM)
+    eventually(lambda: delivered(world, "nhs"), ("False", reason))
+    assert words in world.team.words("nhs", "AlertsDelivered")
+    eventually(lambda: reason in world.team.events("nhs"), expected=True)
+    assert sends(world, "refused") == 1
+
+
+def is_mended(world: World, mail: LoopbackMailServer) -> None:
+    mail.behave()
+    world.mended()
+
+
+def is_one_mail_twice(mail: LoopbackMailServer) -> None:
+    """A mailbox knows the second by its Message-ID."""
+    first, again = tuple(mail.mails)
+    assert first.message["Message-ID"] == again.message["Message-ID"]
+
+
 @row(10, "the mail server is away, through a restart of the operator; one channel of two")
 @row(12, "the mail server is away, through a restart of the operator; one channel of two")
 def test_the_mail_server_is_away(world: World, mail: LoopbackMailServer) -> None:
@@ -51,8 +76,8 @@ def test_the_mail_server_is_away(world: World, mail: LoopbackMailServer) -> None
         eventually(lambda: delivered(world, "nhs"), ("False", "ChannelUnavailable"))
         assert "CLIENTCERT_SMTP_HOST" in world.team.words("nhs", "AlertsDelivered")
         world.operator_stops()
-        operator = world.operator_starts()
-        until(lambda: operator.metric("clientcert_notifications_total", channel_type="Email", outcome="retried"))
+        world.operator_starts()
+        until(lambda: sends(world, "retried"))
     world.mended()
     world.all_is_told()
     assert recipients(mail) == ["jo@nhs.example"]
@@ -76,8 +101,7 @@ def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) ->
     mail.behave()
     mail.answer("DATA", "421 4.3.2 Closing")
     until(lambda: mail.commands.count("DATA"), lambda count: count > taken)
-    mail.behave()
-    world.mended()
+    is_mended(world, mail)
     world.all_is_told()
     assert recipients(mail) == ["lee@moj.example", "jo@nhs.example"]
     assert contact(world, "nhs") == ("True", "TechnicalContact")
@@ -89,17 +113,12 @@ def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) ->
 def test_the_mail_server_refuses_the_mail(world: World, mail: LoopbackMailServer, command: str, answer: str) -> None:
     """5xx is for good: condition, Event and metric say so, nobody insists, and no other recipient is tried."""
     mail.answer(command, answer)
-    operator = world.operator_starts()
+    world.operator_starts()
     world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
-    world.waits_until_told("nhs", TEAM)
-    eventually(lambda: delivered(world, "nhs"), ("False", "MessageRefused"))
-    assert "channel consumer: the mail server " in world.team.words("nhs", "AlertsDelivered")
-    eventually(lambda: "MessageRefused" in world.team.events("nhs"), expected=True)
-    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    is_refused(world, "MessageRefused", "channel consumer: the mail server ")
     world.passes(QUIET_SECONDS)
     assert mail.commands.count(command) == 1
-    mail.behave()
-    world.mended()
+    is_mended(world, mail)
     use_policy(world, runbookURL="https://runbooks.example/renew")
     world.all_is_told()
     assert recipients(mail) == ["jo@nhs.example"]
@@ -131,14 +150,11 @@ def test_one_recipient_is_refused(world: World, mail: LoopbackMailServer) -> Non
 def test_the_only_recipient_is_refused(world: World, mail: LoopbackMailServer) -> None:
     """Permanent for that one certificate, and no other waits for it; a corrected address gets the mail at once."""
     mail.answer("RCPT", NOBODY, address=JO["email"])
-    operator = world.operator_starts()
+    world.operator_starts()
     issued = world.hand_out("nhs", days=14, channels=TOLD, contact={"technical": JO})
     world.hand_out("moj", days=14, channels=TOLD, contact={"technical": SAM})
     world.waits_until_told("moj", CONSUMER)
-    world.waits_until_told("nhs", TEAM)
-    eventually(lambda: delivered(world, "nhs"), ("False", "RecipientRefused"))
-    assert "correct the e-mail address in spec.contact" in world.team.words("nhs", "AlertsDelivered")
-    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    is_refused(world, "RecipientRefused", "correct the e-mail address in spec.contact")
     world.mended()
     world.declare("nhs", issued, channels=TOLD, contact={"technical": JO | {"email": "joanna@nhs.example"}})
     world.all_is_told()
@@ -148,13 +164,9 @@ def test_the_only_recipient_is_refused(world: World, mail: LoopbackMailServer) -
 @row(11, "the operator's login to the mail server was revoked, until it is started with another")
 def test_the_login_was_revoked(world: World, mail: LoopbackMailServer) -> None:
     """Said, and not tried again and again: several wrong passwords lock an account. The team is told all the while."""
-    operator = world.operator_starts(settings={"CLIENTCERT_SMTP_PASSWORD": "of last year"})
+    world.operator_starts(settings={"CLIENTCERT_SMTP_PASSWORD": "of last year"})
     world.hand_out("nhs", days=14, channels=TOLD)
-    world.waits_until_told("nhs", TEAM)
-    eventually(lambda: delivered(world, "nhs"), ("False", "MailLoginRejected"))
-    assert "CLIENTCERT_SMTP_PASSWORD" in world.team.words("nhs", "AlertsDelivered")
-    eventually(lambda: "MailLoginRejected" in world.team.events("nhs"), expected=True)
-    assert operator.metric("clientcert_notifications_total", channel_type="Email", outcome="refused") == 1
+    is_refused(world, "MailLoginRejected", "CLIENTCERT_SMTP_PASSWORD")
     world.passes(QUIET_SECONDS)
     assert mail.commands.count("AUTH") == 1
     world.operator_stops()
@@ -168,14 +180,12 @@ def test_the_login_was_revoked(world: World, mail: LoopbackMailServer) -> None:
 def test_the_answer_to_a_mail_is_lost(world: World, mail: LoopbackMailServer) -> None:
     """Nobody knows whether it was taken, so it comes again; by its Message-ID a mailbox knows it for the same mail."""
     mail.drop("DATA")
-    operator = world.operator_starts()
+    world.operator_starts()
     world.hand_out("nhs", days=14, channels=TOLD)
-    until(lambda: operator.metric("clientcert_notifications_total", channel_type="Email", outcome="retried"))
-    mail.behave()
-    world.mended()
+    until(lambda: sends(world, "retried"))
+    is_mended(world, mail)
     world.all_is_told(repeats=1)
-    first, again = tuple(mail.mails)
-    assert first.message["Message-ID"] == again.message["Message-ID"]
+    is_one_mail_twice(mail)
 
 
 @pytest.mark.slow
@@ -188,12 +198,10 @@ def test_killed_while_a_mail_is_sent(world: World, mail: LoopbackMailServer) -> 
     world.waits_until_told("nhs", CONSUMER)
     until(lambda: world.team.channel("nhs", TEAM))
     world.operator_is_killed()
-    mail.behave()
-    world.mended()
+    is_mended(world, mail)
     world.operator_starts(elected=False)
     world.all_is_told(repeats=1)
-    first, again = tuple(mail.mails)
-    assert first.message["Message-ID"] == again.message["Message-ID"]
+    is_one_mail_twice(mail)
 
 
 @pytest.mark.slow
@@ -205,7 +213,6 @@ def test_the_mail_server_does_not_answer(world: World, mail: LoopbackMailServer)
     world.hand_out("nhs", days=14, channels=TOLD)
     world.waits_until_told("nhs", TEAM)
     until(lambda: mail.commands.count("RCPT"))
-    mail.behave()
-    world.mended()
+    is_mended(world, mail)
     world.all_is_told()
     assert recipients(mail) == ["jo@nhs.example"]

@@ -3,9 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,90 +13,18 @@ from clientcert.lifecycle.recorded import ChannelRecord
 from clientcert.notifiers.slack_details import LAST_SECONDS
 from clientcert.reconcile.deliveries import remembered
 from clientcert.reconcile.store import Store
-from tests.control_plane.operators import Operator
 from tests.control_plane.waiting import until
-from tests.faults.conftest import before
-from tests.faults.proxy import FaultyProxy
-from tests.faults.scenario import World, row, seen_through
+from tests.faults.replicas import Pair
+from tests.faults.scenario import World, row
 from tests.scenarios import client_certificate
-from tools.control_plane import ApiError, ControlPlane
 from tools.slack_server import Fault
 
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 LEASE_SECONDS = 30
 HAND_OVER_SECONDS = 2.0
 QUEUE = [f"consumer-{number}" for number in range(10)]
 """At one alert every two seconds a channel is busy with these for as long as anything here takes to go wrong."""
 NEVER_SECONDS = 600.0
 KEY, FINGERPRINT = ObjectKey("team", "nhs"), "ab" * 32
-
-
-@dataclass
-class Replica:
-    """One operator of the two, with proxies that see it alone."""
-
-    world: World
-    api_server: FaultyProxy
-    slack: FaultyProxy
-    operator: Operator
-
-    @property
-    def leads(self) -> bool:
-        return self.operator.metric("clientcert_leader") == 1
-
-    @property
-    def first_act(self) -> float:
-        """When it wrote or sent for the first time, which is waited for; of time.monotonic."""
-        acts = until(lambda: self.api_server.writes + self.slack.writes)
-        return min(each.time for each in acts)
-
-    @property
-    def last_send(self) -> float:
-        """When it had been answered; of time.monotonic."""
-        return self.slack.writes[-1].time
-
-    def stops(self) -> None:
-        self.world.operator = self.operator
-        self.world.operator_stops()
-
-    def is_killed(self) -> None:
-        self.world.operator = self.operator
-        self.world.operator_is_killed()
-
-
-@dataclass
-class Pair:
-    """The one that leads, and the other."""
-
-    world: World
-    control_plane: ControlPlane
-    stack: ExitStack
-
-    def starts(self, *flags: str) -> tuple[Replica, Replica]:
-        """Two operators, the second with these flags."""
-        leader = self._replica()
-        until(lambda: leader.leads)
-        return leader, self._replica(*flags)
-
-    def _replica(self, *flags: str) -> Replica:
-        api_server = self.stack.enter_context(before(self.control_plane))
-        slack = self.stack.enter_context(FaultyProxy(self.world.workspace.url).running())
-        self.world.control_plane = seen_through(self.control_plane, api_server)
-        settings = {"CLIENTCERT_SLACK_API_URL": f"{slack.url}/api/"}
-        return Replica(self.world, api_server, slack, self.world.operator_starts(*flags, settings=settings))
-
-
-@pytest.fixture
-def pair(world: World, control_plane: ControlPlane) -> Iterator[Pair]:
-    """Not started yet. The Lease is new."""
-    try:
-        control_plane.api.request("DELETE", LEASE)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-    with ExitStack() as stack:
-        yield Pair(world, control_plane, stack)
-        world.close()  # before their proxies end
 
 
 def leases(request: web.Request) -> bool:

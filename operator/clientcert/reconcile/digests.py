@@ -92,10 +92,10 @@ class Digests:
         return False
 
     def recall(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> None:
-        """What the letter about its batch has said of a certificate that may be due in months, as `has_told` does."""
+        """Take over what a batch's letter has said of a certificate before it is owed anything: none asks for that."""
         for channel in policy.channels:
-            if _is_of_a_batch(record, channel):
-                self.has_told(record, assessment, _of_a_batch(channel))
+            if _is_of_a_batch(record, channel) and not _has_letter(record, assessment, channel):
+                self.has_told(record, assessment, _letter_due(channel))
 
     def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
         """The certificate was looked at, and is owed these and no others."""
@@ -170,7 +170,7 @@ class Digests:
 
         One that was replaced since they were issued together is for another letter, when its own time comes.
         """
-        notification = _of_a_batch(channel)
+        notification = _letter_due(channel)
         for other in tuple(self._store.certificates.values()):
             if _batch_of(other) != _batch_of(record):
                 continue
@@ -181,10 +181,8 @@ class Digests:
                     Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
                 )
             known, silence = remembered(other), other.declaration.silence
-            before = known.channel(channel.name)
-            told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
             renewed = bool(known.history) and not assessment.expires_soon
-            if renewed or told_of == assessment.fingerprint or silenced(silence, assessment.now):
+            if renewed or _has_letter(other, assessment, channel) or silenced(silence, assessment.now):
                 continue
             message = message_about(other, other.declaration, assessment, policy, notification)
             if message.letters:
@@ -273,9 +271,16 @@ def _batch_place(record: CertificateRecord, channel: Channel) -> Hashable:
     return _batch_of(record), channel.name
 
 
-def _of_a_batch(channel: Channel) -> DueNotification:
-    """What the one letter about a batch is to each of its certificates, whenever that ends."""
+def _letter_due(channel: Channel) -> DueNotification:
+    """What each of a batch is told as: the one letter."""
     return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+
+
+def _has_letter(record: CertificateRecord, assessment: Assessment, channel: Channel) -> bool:
+    """Whether the certificate, as far as it says itself, was in a letter about its batch."""
+    before = remembered(record).channel(channel.name)
+    told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
+    return told_of == assessment.fingerprint
 
 
 def _batch_of(record: CertificateRecord) -> Hashable:

@@ -1,0 +1,35 @@
+"""Many certificates that are due at once in one channel, and the digests that tell of them."""
+
+from tests.faults.scenario import POLICY, TEAM, World
+from tests.scenarios import in_secret
+from tools.slack_server import Posted
+
+MANY = 25
+"""More than go as messages of their own, and few enough for each to have a line."""
+
+
+def many_are_due(world: World) -> None:
+    """They enter their last month on one morning."""
+    world.policy(TEAM)
+    issued = world.issue("everybody", days=14)
+    world.team.put("everybody", issued)
+    spec = {"identity": {"commonName": world.team.consumer("everybody")}, "source": in_secret("everybody-cert")}
+    for number in range(MANY):
+        world.declare(f"c{number}", issued, channels=(TEAM,), **spec)
+
+
+def digests(world: World) -> list[Posted]:
+    """What was said to the team; each of them tells of many."""
+    team = world.team.namespace
+    return [each for each in tuple(world.workspace.messages) if any(team in text for text in each.texts())]
+
+
+def recorded(world: World) -> list[int]:
+    """Of how many the policy says that they were told, digest by digest."""
+    return [each["certificates"] for each in world.team.status(POLICY, "CertificatePolicy").get("digests") or ()]
+
+
+def all_are_told_at_once(world: World, times: int = 1, within: float = 40.0) -> None:
+    """In one message, or in the same message `times`; the policy says so, and each certificate."""
+    world.all_is_told(within, repeats=(times - 1) * MANY)
+    assert [each.text.split(";")[0] for each in digests(world)] == [f"{MANY} certificates need attention"] * times

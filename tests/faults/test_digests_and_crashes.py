@@ -1,0 +1,94 @@
+"""The process ends around one message for many: that one message comes twice at most, and nobody is left out."""
+
+from collections.abc import Callable
+
+import pytest
+from aiohttp import web
+
+from tests.control_plane.waiting import until
+from tests.faults.many import MANY, all_are_told_at_once, digests, many_are_due
+from tests.faults.proxy import FaultyProxy
+from tests.faults.replicas import Pair
+from tests.faults.scenario import TEAM, World, row
+from tools.slack_server import Fault
+
+pytestmark = pytest.mark.slow
+
+LEASE_SECONDS = 30
+SLOW_SECONDS = 8.0
+NEVER_SECONDS = 600.0
+
+
+@pytest.fixture(autouse=True)
+def _many(world: World) -> None:
+    many_are_due(world)
+
+
+def they_gather(world: World) -> bool:
+    try:
+        return world.operator.metric("clientcert_notifications_waiting", reason="digest") > 0
+    except OSError:
+        return False  # it does not listen yet
+
+
+@row(7, "SIGTERM while 25 wait for each other, while Slack takes five seconds for their digest, and after it")
+@pytest.mark.parametrize(
+    ("answer_takes", "moment"),
+    [(0.0, they_gather), (5.0, digests), (0.0, digests)],
+    ids=["they gather", "Slack is slow", "it was sent"],
+)
+def test_a_stop(world: World, answer_takes: float, moment: Callable[[World], object]) -> None:
+    """What is under way is finished and recorded; what was not begun stays due."""
+    world.workspace.fail_always(Fault.slow(answer_takes), place=f"#{TEAM}")
+    world.operator_starts(ready=False)
+    until(lambda: moment(world))
+    world.operator_stops()
+    world.fault_ends()
+    world.operator_starts()
+    all_are_told_at_once(world)
+
+
+@row(7, "killed when a digest of 25 was sent, when the policy says so, and when some certificates do")
+@pytest.mark.parametrize(("moment", "times"), [("sent", 2), ("in the policy", 1), ("in some certificates", 1)])
+def test_a_kill(world: World, moment: str, times: int) -> None:
+    """That one message comes again if nothing says yet that it was sent; else nothing does."""
+    held = hold_up(world, world.api_server, moment)
+    world.operator_starts(elected=False)
+    until(held)
+    world.operator_is_killed()
+    world.fault_ends()
+    world.operator_starts(elected=False)
+    all_are_told_at_once(world, times)
+
+
+@row(8, "the leader of two replicas is killed when a digest of 25 was sent, and when the policy says so")
+@pytest.mark.parametrize(("moment", "times"), [("sent", 2), ("in the policy", 1)])
+def test_the_leader_is_killed(world: World, pair: Pair, moment: str, times: int) -> None:
+    """The other one knows from the policy what was told, and tells the rest."""
+    world.workspace.fail_always(Fault.slow(SLOW_SECONDS), place=f"#{TEAM}")
+    leader, other = pair.starts()
+    held = hold_up(world, leader.api_server, moment)
+    until(held)
+    assert leader.leads
+    leader.is_killed()
+    world.fault_ends()
+    until(lambda: other.leads, seconds=LEASE_SECONDS + 10)
+    all_are_told_at_once(world, times)
+
+
+def hold_up(world: World, api_server: FaultyProxy, moment: str) -> Callable[[], bool]:
+    """Nothing gets further than to this moment; returns whether it has come."""
+    if moment == "sent":
+        world.workspace.fail_always(Fault.slow(SLOW_SECONDS), place=f"#{TEAM}")
+        return lambda: bool(digests(world))
+    may_pass = {"in the policy": 0, "in some certificates": MANY // 3}[moment]
+    statuses: list[str] = []
+
+    def is_one_too_many(request: web.Request) -> bool:
+        if request.method == "PATCH" and "/clientcertificates/" in request.path and digests(world):
+            statuses.append(request.path)
+            return len(statuses) > may_pass
+        return False
+
+    api_server.delay(NEVER_SECONDS, when=is_one_too_many)
+    return lambda: len(statuses) > may_pass
