@@ -183,6 +183,14 @@ class TestTheMailIsRefused:
         assert "CLIENTCERT_SMTP_FROM" in error.message
         assert server.commands.count("MAIL") == 1
 
+    @pytest.mark.parametrize("status", ["550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"])
+    async def test_for_its_recipient_as_late_as_that(self, server: LoopbackMailServer, status: str) -> None:
+        """Some servers look for the mailbox only then: the next one is written to."""
+        server.answer("DATA", status)
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_REFUSED, False)
+        assert server.commands.count("DATA") == 2
+
     @pytest.mark.parametrize("status", ["554 5.6.0 spam", "552 5.3.4 too big"])
     async def test_for_its_content(self, server: LoopbackMailServer, status: str) -> None:
         server.answer("DATA", status)

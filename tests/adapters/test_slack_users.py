@@ -33,6 +33,7 @@ PEOPLE = [
     User("U0GONE", "gone", email="gone@gov.example", deleted=True),
     User("U0BOT", "robot", email="robot@gov.example", is_bot=True),
     User("U0GUEST", "guest-of-others", is_stranger=True),
+    User("U0INVITED", "invited", email="invited@elsewhere.example", is_restricted=True),
     User("USLACKBOT", "slackbot", real_name="Slackbot"),
     User("U0DASH", "-", real_name="_ ."),
 ]
@@ -148,7 +149,7 @@ class TestByName:
             assert told(await find(users, name=name)) == member
 
     @pytest.mark.parametrize(
-        "name", ["nh", "nhss", "jobloggs", "gone", "robot", "guest-of-others", "slackbot", "-", ""]
+        "name", ["nh", "nhss", "jobloggs", "gone", "robot", "guest-of-others", "invited", "slackbot", "-", ""]
     )
     async def test_nobody(self, slack: SlackServer, name: str) -> None:
         """Part of a name is none; and who has left, bots, and people of other workspaces are not looked at."""

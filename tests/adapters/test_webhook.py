@@ -172,3 +172,14 @@ async def test_secrets_are_read_in_the_objects_namespace() -> None:
         await notifier.notify(to_webhook(), alert(key=ObjectKey("payments", "nhs-prod")))
     assert {namespace for namespace, _ in vault.asked} == {"payments"}
     assert receiver.calls[0].json["source"].startswith("/apis/clientcert.dev/v1alpha1/namespaces/payments/")
+
+
+def test_after_a_roll_back_it_is_another_event() -> None:
+    """Else a receiver that knows the first would leave what it has closed closed."""
+    seen = certificate(NOW + 9 * DAY)
+    closed = told(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
+    first, again, once_more = (
+        event_id(composed(seen, recorded=knowing(seen, *records)))
+        for records in ((), (closed,), (replace(closed, last_sent=NOW - 2 * DAY),))
+    )
+    assert len({first, again, once_more}) == 3

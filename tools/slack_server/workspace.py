@@ -38,6 +38,8 @@ class User:
     """None: the same as `name`."""
     is_stranger: bool = False
     """Of another workspace, with which this one shares a channel."""
+    is_restricted: bool = False
+    """A guest."""
 
     def as_json(self, *, with_email: bool = True) -> dict[str, Any]:
         shown = self.name if self.display_name is None else self.display_name
@@ -49,6 +51,7 @@ class User:
             "deleted": self.deleted,
             "is_bot": self.is_bot,
             "is_stranger": self.is_stranger,
+            "is_restricted": self.is_restricted,
             "profile": profile,
         }
 

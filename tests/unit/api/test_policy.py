@@ -168,3 +168,22 @@ def test_digests_that_do_not_fit_are_not_remembered(broken):
     status = render_digests((DigestRecord("team", NOW, frozenset({b"12345678"})),))
     status["digests"][0] |= broken
     assert parse_digests(status) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "expected"),
+    [
+        ("Slack", {"repeat": {"everyDays": 7}}, (1, 90)),
+        ("Email", {}, (1, 90)),
+        ("Email", {"repeat": {"everyDays": 7}}, (7, 90)),
+        ("Email", {"repeat": {"onDays": [30, 7]}}, (7, 90)),
+        ("Email", {"repeat": {"everyDays": 7}, "afterExpiry": {"everyDays": 2}}, (2, None)),
+        ("Slack", {"afterExpiry": {"everyDays": 3, "forDays": 9}}, (3, 9)),
+    ],
+)
+def test_after_expiry_nobody_gets_more_letters_than_before(kind, channel, expected):
+    """A team does, unless its channel says otherwise: an expired certificate is never silent."""
+    entry = {**(CONSUMER if kind == "Email" else TEAM), **channel}
+    alerts = {"channels": [entry], "afterExpiry": {"everyDays": 1, "forDays": 90}}
+    schedule = parse_policy({"alerts": alerts}, None).channels[0].schedule
+    assert (schedule.after_expiry_every_days, schedule.after_expiry_for_days) == expected

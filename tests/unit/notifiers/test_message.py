@@ -325,6 +325,11 @@ class TestFacts:
             ),
             (Contact(slack_member_id="U012AB3CD"), "U012AB3CD (in Slack)", "Ask the contact in Slack to renew it"),
             (
+                Contact(lookup=("Slack",), pending=True),
+                "is being looked up",
+                "Ask the contact behind nhs to renew it (kubectl describe says who it is as soon as that is known)",
+            ),
+            (
                 Contact(lookup=("Slack", "Directory")),
                 "none declared",
                 "Find out who is behind nhs, add them to spec.contact and ask them to renew it",

@@ -8,7 +8,7 @@ import pytest
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.declaration import ObjectKey
 from tests.builders import DAY, SECOND
-from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, Whole, until
+from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, SETTLE, Whole, until
 
 OPS, DEV = "ops@host.example", "dev@host.example"
 HOSTS = ("first", "second", "third")
@@ -132,3 +132,60 @@ async def test_what_is_not_due_has_not_failed_when_the_letter_has() -> None:
         assert whole.looks == []
         await whole.later(171 * DAY)
         assert whole.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")
+
+
+async def test_there_is_no_other_letter_when_the_policy_begins_later() -> None:
+    """A letter about each would be the same hundreds of times."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    for name in HOSTS:
+        declare(whole, name, 20, **requested_by(OPS))
+    async with whole.running():
+        await until(lambda: whole.post.letters)
+        await whole.quiet()
+        whole.policy({**CONSUMER, "startDaysBefore": 25})
+        await whole.quiet()
+        await whole.later(DAY)
+    assert sent(whole) == [(OPS, list(HOSTS))]
+
+
+async def test_it_waits_for_those_that_are_declared_one_after_the_other() -> None:
+    """Whether they are due now or in months: one letter is about all."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    async with whole.running():
+        for name, days in zip(HOSTS, (20, 200, 300), strict=True):
+            declare(whole, name, days, **requested_by(OPS))
+            await asyncio.sleep(1.5 * SETTLE)  # longer than others wait, and not as long as a batch does
+        assert whole.post.letters == []
+        await until(lambda: whole.post.letters)
+        await whole.quiet()
+    assert sent(whole) == [(OPS, list(HOSTS))]
+
+
+async def test_whoever_has_a_new_certificate_is_not_in_it() -> None:
+    """It would be asked for once more, and not when its own last month comes."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    for name, days in zip(HOSTS, (60, 50, 55), strict=True):
+        declare(whole, name, days, **requested_by(OPS))
+    async with whole.running():
+        await whole.quiet()
+        whole.put("second", days=365)
+        await whole.quiet()
+        await whole.later(31 * DAY)
+        await until(lambda: whole.post.letters)
+        assert sent(whole) == [(OPS, ["first", "third"])]
+        await whole.later(310 * DAY)
+        await until(lambda: len(whole.post.letters) == 2)
+    assert sent(whole) == [(OPS, ["first", "third"]), (OPS, ["second"])]
+
+
+async def test_of_one_alone_it_is_a_letter_as_any_other() -> None:
+    whole = Whole()
+    whole.policy(CONSUMER)
+    declare(whole, "first", 20, **requested_by(OPS))
+    async with whole.running():
+        await until(lambda: whole.post.letters)
+    [letter] = whole.post.letters
+    assert letter.subject.startswith("Action needed: certificate for first in prod expires on ")

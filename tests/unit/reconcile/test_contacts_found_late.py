@@ -147,3 +147,103 @@ async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
         await until(lambda: whole.slack.told)
     assert [len(told) for told in whole.slack.told] == [22]
     assert whole.slack.texts[0].count(MEMBER) == 22
+
+
+async def test_a_corrected_contact_is_the_one_who_is_written_to() -> None:
+    """The answer about the one before, which comes later, is no answer to the new question."""
+    whole, gate = slow_slack()
+    gate.clear()
+    whole.hand_out("c00", days=5, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
+        whole.declare("c00", contact={"technical": {"email": "right@c00.example"}})
+        await until(lambda: whole.post.sent)
+        gate.set()
+        await whole.quiet()
+    assert (whole.post.sent, whole.direct.sent) == (["right@c00.example"], [])
+
+
+async def test_it_is_asked_again_after_a_minute() -> None:
+    """Also where nothing is due for months."""
+    users = Users(BUSY)
+    whole = Whole(users)
+    whole.policy(TEAM, CONSUMER)
+    whole.hand_out("c00", days=200, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
+        users.answer = FOUND
+        await whole.later(61 * SECOND)
+        assert whole.condition("c00", "ContactResolved") == ("True", "SlackUser")
+
+
+async def test_it_is_logged_once_a_minute_for_a_namespace(caplog: pytest.LogCaptureFixture) -> None:
+    """However many ask."""
+    whole = Whole(Users(BUSY))
+    whole.policy(TEAM, CONSUMER)
+    for number in range(9):
+        whole.hand_out(f"c{number}", days=200, contact=IN_SLACK)
+    async with whole.running():
+        await whole.quiet()
+    assert len([each for each in caplog.messages if "cannot be looked up" in each]) == 1
+
+
+async def test_the_team_is_not_told_to_find_out_who_is_just_being_looked_up() -> None:
+    whole, gate = slow_slack()
+    gate.clear()
+    whole.hand_out("c00", days=5, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.slack.texts)
+        gate.set()
+        await whole.quiet()
+    assert "is being looked up" in whole.slack.texts[0]
+
+
+async def test_whoever_was_found_yesterday_is_named_while_they_are_looked_up_again() -> None:
+    whole, gate = slow_slack()
+    whole.hand_out("c00", days=5, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.slack.texts)
+        await whole.quiet()
+        gate.clear()
+        await whole.later(DAY)
+        await until(lambda: len(whole.slack.texts) == 2)
+        gate.set()
+    assert MEMBER in whole.slack.texts[1]
+
+
+async def test_why_nobody_in_slack_was_found_is_said_with_who_is_written_to_instead() -> None:
+    nobody = Resolution("SlackUserAmbiguous", "several Slack users have the consumer's name")
+    whole = Whole(Users(nobody))
+    whole.policy(TEAM, CONSUMER)
+    whole.hand_out("c00", days=5, contact={"technical": {"email": "jo@c00.example"}, **IN_SLACK})
+    async with whole.running():
+        await until(lambda: whole.post.sent)
+        await whole.quiet()
+    condition = whole.record("c00").recorded.condition("ContactResolved")
+    assert condition is not None
+    assert condition.message == (
+        "the technical contact is written to, as spec.contact says; several Slack users have the consumer's name"
+    )
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected", "words"),
+    [
+        ({"technical": {"email": "jo@c00.example"}}, ("True", "TechnicalContact"), "the technical contact is known"),
+        (IN_SLACK, ("Unknown", "NotLookedUp"), "no channel of the policy writes to contacts"),
+    ],
+)
+async def test_without_a_channel_that_writes_to_contacts(
+    contact: dict[str, object], expected: tuple[str, str], words: str
+) -> None:
+    """Nobody is said to be written to, also where somebody was."""
+    whole = Whole(Users(FOUND))
+    whole.policy(TEAM, CONSUMER)
+    whole.hand_out("c00", days=5, contact=contact)
+    async with whole.running():
+        await until(lambda: whole.post.sent + whole.direct.sent)
+        await whole.quiet()
+        whole.policy(TEAM)
+        await until(lambda: whole.condition("c00", "ContactResolved") == expected)
+        await until(lambda: words in whole.record("c00").recorded.condition("ContactResolved").message)  # type: ignore[union-attr]
+        await whole.quiet()

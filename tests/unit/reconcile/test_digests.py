@@ -183,3 +183,19 @@ async def test_a_digest_that_the_policy_cannot_remember_is_sent_once(
     assert whole.slack.told == [tuple(NAMES)]
     assert {path.split("/")[-3] for path, _ in whole.api.statuses} == {"clientcertificates"}
     assert errors(caplog) == []
+
+
+async def test_after_a_roll_back_the_same_is_said_once_more() -> None:
+    """The channel was told that all is well since: what the digest had said is not how it stands."""
+    whole = Whole()
+    many(whole)
+    async with whole.running():
+        await until(lambda: whole.slack.told)
+        await whole.quiet()
+        before = whole.secrets.held["c00"]
+        whole.put("c00", days=365)
+        await until(lambda: whole.slack.told[1:] == [("c00",)])
+        whole.secrets.held["c00"] = before
+        whole.store.mark_stale(ObjectKey(NAMESPACE, "c00"))
+        await until(lambda: whole.slack.told[1:] == [("c00",), ("c00",)])
+        await whole.quiet()

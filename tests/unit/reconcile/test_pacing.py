@@ -123,16 +123,16 @@ async def test_a_mended_place_is_tried_at_once(woken):
 
 async def test_a_place_that_nobody_uses_any_more_is_forgotten(woken):
     """Else one of them would stay for every channel that there ever was."""
-    pacer = Pacer(woken.append, first_rest=0.02, longest_rest=0.05)
-    assert pacer.may_send(PLACE, key(0), urgency(0), 0.02)
-    assert pacer.may_send(OTHER, key(1), urgency(1), 0.02)
+    pacer = Pacer(woken.append, first_rest=0.2, longest_rest=0.5)
+    assert pacer.may_send(PLACE, key(0), urgency(0), 0.2)
+    assert pacer.may_send(OTHER, key(1), urgency(1), 0.2)
     pacer.rest(OTHER, None)
-    assert not pacer.may_send(PLACE, key(2), urgency(2), 0.02)
-    await asyncio.sleep(0.04)
+    assert not pacer.may_send(PLACE, key(2), urgency(2), 0.2)
+    await asyncio.sleep(0.4)
     pacer.pass_on(key(2))
-    await asyncio.sleep(0.02)
-    assert list(pacer._places) == [OTHER]
     await asyncio.sleep(0.1)
+    assert list(pacer._places) == [OTHER]
+    await asyncio.sleep(1.0)
     assert pacer._places == {}
 
 
@@ -154,13 +154,13 @@ async def test_a_rest_is_remembered_while_its_message_is_under_way(woken):
 
 async def test_a_message_fills_its_place_from_when_it_was_taken(pacer, woken):
     """However long it was on its way: two that arrive must be so far apart, not two that left."""
-    assert pacer.may_send(PLACE, key(0), urgency(0), 0.2)
-    assert not pacer.may_send(PLACE, key(1), urgency(1), 0.2)
-    await asyncio.sleep(0.1)
-    pacer.well(PLACE, 0.2)
-    await asyncio.sleep(0.15)
+    assert pacer.may_send(PLACE, key(0), urgency(0), 0.6)
+    assert not pacer.may_send(PLACE, key(1), urgency(1), 0.6)
+    await asyncio.sleep(0.3)
+    pacer.well(PLACE, 0.6)
+    await asyncio.sleep(0.35)
     assert woken == []
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.35)
     assert woken == [key(1)]
 
 
