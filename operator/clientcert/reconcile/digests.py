@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CERTIFICATE_POLICY
@@ -11,21 +11,19 @@ from clientcert.api.policy import DIGEST_KEYS, DIGESTS, render_digests
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.patches import patch_status
-from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications, silenced
-from clientcert.lifecycle.assessment import Assessment, Phase
-from clientcert.lifecycle.contacts import batch_of
+from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Group
 from clientcert.lifecycle.recorded import DigestRecord
-from clientcert.notifiers.batch_letter import batch_letter
 from clientcert.notifiers.digest import compose_digest
 from clientcert.notifiers.interface import Notifier, NotifiesDigests
-from clientcert.notifiers.message import Message
+from clientcert.reconcile.batches import batch_place, has_letter, is_of_a_batch, letter, letter_due, members
 from clientcert.reconcile.deliveries import note_failed, note_told, remembered, second
 from clientcert.reconcile.gathering import Gathering
-from clientcert.reconcile.messages import message_about
 from clientcert.reconcile.records import CertificateRecord
 from clientcert.reconcile.store import Store
+from clientcert.reconcile.together import Told, told_of
 from clientcert.turns import Turns
 
 FEW = 20
@@ -44,16 +42,6 @@ class DigestError(DeliveryError):
 
     def __init__(self, error: DeliveryError) -> None:
         super().__init__(error.reason, error.message, worth_retry=error.worth_retry, retry_after=error.retry_after)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """One of those that a digest speaks of."""
-
-    record: CertificateRecord
-    assessment: Assessment
-    notification: DueNotification
-    message: Message
 
 
 class Digests:
@@ -94,16 +82,16 @@ class Digests:
     def recall(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> None:
         """Take over what a batch's letter has said of a certificate before it is owed anything: none asks for that."""
         for channel in policy.channels:
-            if _is_of_a_batch(record, channel) and not _has_letter(record, assessment, channel):
-                self.has_told(record, assessment, _letter_due(channel))
+            if is_of_a_batch(record, channel) and not has_letter(record, assessment, channel):
+                self.has_told(record, assessment, letter_due(channel))
 
     def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
         """The certificate was looked at, and is owed these and no others."""
         places = (self._place(record, policy, notification) for notification in wanted)
         self._gathering.judged(record.key, frozenset(place for place, _ in filter(None, places)))
         for channel in policy.channels:
-            if _is_of_a_batch(record, channel):
-                self._gathering.hear(_batch_place(record, channel), record.key)
+            if is_of_a_batch(record, channel):
+                self._gathering.hear(batch_place(record, channel), record.key)
 
     def forget(self, key: ObjectKey) -> None:
         """There is no such certificate any more."""
@@ -114,7 +102,7 @@ class Digests:
     ) -> bool:
         """Whether it is sent now, for this certificate alone or for others, too; else it waits for who else is due."""
         found = self._place(record, policy, notification)
-        patience = _BATCH_PATIENCE if _is_of_a_batch(record, notification.channel) else 1.0
+        patience = _BATCH_PATIENCE if is_of_a_batch(record, notification.channel) else 1.0
         return found is None or self._gathering.may_go(found[0], record.key, until, found[1], patience)
 
     async def send(self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification) -> bool:
@@ -126,11 +114,11 @@ class Digests:
         if found is None:
             return False
         keys = self._gathering.take(found[0], record.key)
-        told: list[_Told] = []
+        told: list[Told] = []
         try:
             told += await self._together(record, policy, notification, keys)
             if not told:  # of a batch there is nothing left to say, and never a letter about one alone
-                return _is_of_a_batch(record, notification.channel)
+                return is_of_a_batch(record, notification.channel)
             await self._notify(record, notification.channel, told)
             now = self._clock()
             for each in told:
@@ -150,45 +138,22 @@ class Digests:
 
     async def _together(
         self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification, keys: tuple[ObjectKey, ...]
-    ) -> list[_Told]:
+    ) -> list[Told]:
         """Whom one message tells of; nobody where this one has a message of its own."""
-        if _is_of_a_batch(record, notification.channel):
-            return [each async for each in self._batch(record, policy, notification.channel)]
+        if is_of_a_batch(record, notification.channel):
+            return [each async for each in members(self._store, self._turns, record, policy, notification.channel)]
         if len(keys) > 1:
             return [each for key in keys if (each := await self._owed(key, policy, notification))]
         return []
 
-    async def _notify(self, record: CertificateRecord, channel: Channel, told: list[_Told]) -> None:
+    async def _notify(self, record: CertificateRecord, channel: Channel, told: list[Told]) -> None:
         notifier = self._notifiers[channel.type]
-        if _is_of_a_batch(record, channel):
-            await notifier.notify(channel, _letter(told))
+        if is_of_a_batch(record, channel):
+            await notifier.notify(channel, letter(told))
         elif isinstance(notifier, NotifiesDigests):
             await notifier.notify_digest(channel, compose_digest([each.message for each in told]))
 
-    async def _batch(self, record: CertificateRecord, policy: AlertPolicy, channel: Channel) -> AsyncIterator[_Told]:
-        """All host certificates of a batch that the requester was not told of: due now, or in months.
-
-        One that was replaced since they were issued together is for another letter, when its own time comes.
-        """
-        notification = _letter_due(channel)
-        for other in tuple(self._store.certificates.values()):
-            if _batch_of(other) != _batch_of(record):
-                continue
-            await self._turns.next()
-            assessment = other.assessment
-            if assessment is None or other.declaration is None or assessment.phase is Phase.PENDING:
-                raise DeliveryError(
-                    Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
-                )
-            known, silence = remembered(other), other.declaration.silence
-            renewed = bool(known.history) and not assessment.expires_soon
-            if renewed or _has_letter(other, assessment, channel) or silenced(silence, assessment.now):
-                continue
-            message = message_about(other, other.declaration, assessment, policy, notification)
-            if message.letters:
-                yield _Told(other, assessment, notification, message)
-
-    async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> _Told | None:
+    async def _owed(self, key: ObjectKey, policy: AlertPolicy, notification: DueNotification) -> Told | None:
         """What this one is owed in the same channel, as it was last judged."""
         await self._turns.next()
         record = self._store.certificates.get(key)
@@ -199,8 +164,7 @@ class Digests:
         owed = due_notifications(assessment, here, remembered(record), declaration.silence)
         if not owed or owed[0].kind is not MessageKind.ALERT:
             return None
-        message = message_about(record, declaration, assessment, policy, owed[0])
-        return _Told(record, assessment, owed[0], message)
+        return told_of(record, declaration, assessment, policy, owed[0])
 
     def _place(
         self, record: CertificateRecord, policy: AlertPolicy, notification: DueNotification
@@ -209,8 +173,8 @@ class Digests:
         channel, declaration = notification.channel, record.declaration
         if notification.kind is not MessageKind.ALERT or declaration is None:
             return None
-        if _is_of_a_batch(record, channel):
-            return _batch_place(record, channel), 0
+        if is_of_a_batch(record, channel):
+            return batch_place(record, channel), 0
         if policy.group is Group.NEVER:
             return None
         if not isinstance(self._notifiers.get(channel.type), NotifiesDigests):
@@ -223,7 +187,7 @@ class Digests:
         others = self._store.referring("policy", key) if declaration.policy else self._store.certificates
         return ((*key, channel.name, batch), few) if len(others) > few else None
 
-    async def _write_down(self, key: ObjectKey, channel: str, told: list[_Told], now: datetime) -> None:
+    async def _write_down(self, key: ObjectKey, channel: str, told: list[Told], now: datetime) -> None:
         """In the policy, in one write, before the certificates' own: what it says nobody is told again."""
         keys = [_key(each.record, each.assessment, each.notification) for each in told]
         starts = range(0, len(keys), DIGEST_KEYS)
@@ -254,37 +218,6 @@ class Digests:
         except KubeError:
             return False
         return True
-
-
-def _letter(told: list[_Told]) -> Message:
-    """The most urgent one's message, with a letter about all of them."""
-    messages = sorted((each.message for each in told), key=lambda message: str(message.about.not_after))
-    batch = told[0].record.declaration.batch if told[0].record.declaration else ""
-    return replace(messages[0], letters=(batch_letter(batch, messages),))
-
-
-def _is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
-    return channel.to_consumer and _batch_of(record) is not None
-
-
-def _batch_place(record: CertificateRecord, channel: Channel) -> Hashable:
-    return _batch_of(record), channel.name
-
-
-def _letter_due(channel: Channel) -> DueNotification:
-    """What each of a batch is told as: the one letter."""
-    return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
-
-
-def _has_letter(record: CertificateRecord, assessment: Assessment, channel: Channel) -> bool:
-    """Whether the certificate, as far as it says itself, was in a letter about its batch."""
-    before = remembered(record).channel(channel.name)
-    told_of = before.fingerprint_sha256 if before and before.stage is not None else ""
-    return told_of == assessment.fingerprint
-
-
-def _batch_of(record: CertificateRecord) -> Hashable:
-    return batch_of(record.key.namespace, record.declaration) if record.declaration else None
 
 
 def _key(record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bytes:

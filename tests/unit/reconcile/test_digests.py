@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import repeat
 
@@ -199,3 +200,18 @@ async def test_after_a_roll_back_the_same_is_said_once_more() -> None:
         whole.store.mark_stale(ObjectKey(NAMESPACE, "c00"))
         await until(lambda: whole.slack.told[1:] == [("c00",), ("c00",)])
         await whole.quiet()
+
+
+async def test_one_that_no_words_can_be_found_for_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever may be wrong with it that nobody foresaw; its own condition says so."""
+    whole = Whole()
+    many(whole)
+    odd = whole.record(NAMES[3])
+    assert odd.declaration is not None
+    odd.declaration = replace(odd.declaration, owner=None)  # type: ignore[arg-type]
+    async with whole.running():
+        await until(lambda: whole.slack.told)
+        await until(lambda: whole.condition(NAMES[3], "AlertsDelivered") == ("False", "InternalError"), 20)
+        await whole.quiet()
+    assert once(whole.slack.told) == [name for name in NAMES if name != NAMES[3]]
+    assert any(NAMES[3] in error for error in errors(caplog))

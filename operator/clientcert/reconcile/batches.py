@@ -1,0 +1,76 @@
+"""Host certificates of one batch: their requester gets one letter, about all of them, whenever each of them ends."""
+
+from collections.abc import AsyncIterator, Hashable, Sequence
+from dataclasses import replace
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, silenced
+from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.contacts import batch_of
+from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.notifiers.batch_letter import batch_letter
+from clientcert.notifiers.message import Message
+from clientcert.reconcile.deliveries import remembered
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.store import Store
+from clientcert.reconcile.together import Told, told_of
+from clientcert.turns import Turns
+
+
+def is_of_a_batch(record: CertificateRecord, channel: Channel) -> bool:
+    """Whether this channel tells of the certificate in a letter about its batch."""
+    return channel.to_consumer and _batch(record) is not None
+
+
+def batch_place(record: CertificateRecord, channel: Channel) -> Hashable:
+    """Where those gather that the letter is about."""
+    return _batch(record), channel.name
+
+
+def letter_due(channel: Channel) -> DueNotification:
+    """What each of a batch is told as: the one letter."""
+    return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+
+
+def has_letter(record: CertificateRecord, assessment: Assessment, channel: Channel) -> bool:
+    """Whether the certificate, as far as it says itself, was in a letter about its batch."""
+    before = remembered(record).channel(channel.name)
+    about = before.fingerprint_sha256 if before and before.stage is not None else ""
+    return about == assessment.fingerprint
+
+
+async def members(
+    store: Store, turns: Turns, record: CertificateRecord, policy: AlertPolicy, channel: Channel
+) -> AsyncIterator[Told]:
+    """All of the record's batch that the requester was not told of: due now, or in months.
+
+    One that was replaced since they were issued together is for another letter, when its own time comes. Raises
+    DeliveryError while not all of them have been read.
+    """
+    for other in tuple(store.certificates.values()):
+        if _batch(other) != _batch(record):
+            continue
+        await turns.next()
+        assessment = other.assessment
+        if assessment is None or other.declaration is None or assessment.phase is Phase.PENDING:
+            raise DeliveryError(
+                Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
+            )
+        renewed = bool(remembered(other).history) and not assessment.expires_soon
+        quiet = silenced(other.declaration.silence, assessment.now)
+        if renewed or quiet or has_letter(other, assessment, channel):
+            continue
+        found = told_of(other, other.declaration, assessment, policy, letter_due(channel))
+        if found is not None and found.message.letters:
+            yield found
+
+
+def letter(told: Sequence[Told]) -> Message:
+    """The most urgent one's message, with a letter about all of them."""
+    messages = sorted((each.message for each in told), key=lambda message: str(message.about.not_after))
+    batch = told[0].record.declaration.batch if told[0].record.declaration else ""
+    return replace(messages[0], letters=(batch_letter(batch, messages),))
+
+
+def _batch(record: CertificateRecord) -> Hashable:
+    return batch_of(record.key.namespace, record.declaration) if record.declaration else None
