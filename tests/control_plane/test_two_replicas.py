@@ -37,6 +37,7 @@ def started(operators: Operators) -> Iterator[Operator]:
         yield Operator(process)
     finally:
         process.stop()
+        print(process.log_text())  # shown with a test that fails: what two of them did is not seen from outside
 
 
 def leads(operator: Operator) -> bool:

@@ -49,7 +49,7 @@ class Table:
                 found.setdefault((number, words), []).append(ran)
         lines = [(number, words, _figures(rans)) for (number, words), rans in found.items()]
         lines += [(number, words, ("-", "-", "-", "-")) for number, words in NO_SCENARIO.items()]
-        width = max(len(words) for _, words, _ in lines)
+        width = max((len(words) for _, words, _ in lines), default=0)
         line = f"{{:>3}}  {{:<{width}}} {{:>4}} {{:>4}} {{:>8}}  {{}}"
         yield line.format("row", _HEADER[0], *_HEADER[1])
         for number, words, figures in sorted(lines):
