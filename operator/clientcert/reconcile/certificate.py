@@ -37,7 +37,8 @@ from clientcert.turns import Turns
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
-_CONTACT_RETRY = timedelta(minutes=1)
+_CONTACT_RETRY = timedelta(minutes=5)
+"""So long one whose contact cannot be looked up waits, where nothing is due: thousands may ask at once."""
 _FENCE_RETRY = timedelta(seconds=5)
 """So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
 _RECORDING_SECONDS = 5.0
