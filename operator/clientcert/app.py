@@ -28,12 +28,13 @@ from clientcert.metrics import Metrics
 from clientcert.notifiers.alertmanager import AlertmanagerNotifier
 from clientcert.notifiers.apprise_channel import AppriseNotifier, load_apprise
 from clientcert.notifiers.contact import ContactNotifier
-from clientcert.notifiers.email import EmailNotifier, MailServer
+from clientcert.notifiers.email import EmailNotifier
 from clientcert.notifiers.event import EventNotifier
 from clientcert.notifiers.interface import Notifier
 from clientcert.notifiers.slack import OwnSlack, SlackNotifier
 from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
 from clientcert.notifiers.slack_users import SlackUsers
+from clientcert.notifiers.smtp import MailServer
 from clientcert.notifiers.webhook import WebhookNotifier
 from clientcert.reconcile.api_outage import ApiOutage
 from clientcert.reconcile.certificate import CertificateReconciler

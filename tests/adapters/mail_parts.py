@@ -11,8 +11,9 @@ from clientcert.lifecycle.assessment import Observation
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
 from clientcert.lifecycle.recorded import Recorded
-from clientcert.notifiers.email import EmailNotifier, MailServer
+from clientcert.notifiers.email import EmailNotifier
 from clientcert.notifiers.message import Message, compose
+from clientcert.notifiers.smtp import MailServer
 from clientcert.pki import Certificate
 from tests.builders import DAY, KEY, NOW, UID, assessment, certificate, declaration, policy, told
 from tests.unit.notifiers.composing import knowing

@@ -13,10 +13,11 @@ from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.notifiers.contact import ContactNotifier
-from clientcert.notifiers.email import PACE_SECONDS, EmailNotifier, MailServer
+from clientcert.notifiers.email import PACE_SECONDS, EmailNotifier
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.letters import PRIVATE_KEY_COMMAND, PUBLIC_KEY_COMMAND
 from clientcert.notifiers.message import Message
+from clientcert.notifiers.smtp import MailServer
 from tests.adapters.mail_parts import (
     JO,
     LOGIN,

@@ -10,9 +10,10 @@ import pytest
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.notifiers import email
-from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier, MailServer
+from clientcert.notifiers import smtp
+from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier
 from clientcert.notifiers.interface import Receipt
+from clientcert.notifiers.smtp import MailServer
 from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
 from tests.builders import KEY
@@ -252,7 +253,7 @@ class TestNoAnswer:
 
     async def test_nothing_takes_longer_than_it_may(self) -> None:
         """All recipients of one message together, whether the server is slow at once or a little with each command."""
-        assert MAIL_SECONDS + email.GOODBYE_SECONDS < SEND_SECONDS
+        assert MAIL_SECONDS + smtp.GOODBYE_SECONDS < SEND_SECONDS
         begun = asyncio.get_running_loop().time()
         *errors, receipt = await asyncio.gather(
             slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), taken_at_the_last_moment()

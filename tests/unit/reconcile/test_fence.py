@@ -11,12 +11,13 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded import Recorded
 from clientcert.metrics import Metrics
 from clientcert.notifiers.contact import REFUSAL_SECONDS
-from clientcert.notifiers.email import GOODBYE_SECONDS, MAIL_SECONDS
+from clientcert.notifiers.email import MAIL_SECONDS
 from clientcert.notifiers.event import EVENT_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_details import ADD_SECONDS
 from clientcert.notifiers.slack_web_api import ALERT_SECONDS
+from clientcert.notifiers.smtp import GOODBYE_SECONDS
 from clientcert.reconcile.certificate import remember
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.gathering import Gathering
