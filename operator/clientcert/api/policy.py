@@ -193,7 +193,9 @@ def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
 
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
     repeat = override.get("repeat") or alerts.get("repeat") or {}
-    after = override.get("afterExpiry") or _after_expiry(alerts.get("afterExpiry") or {}, override, repeat)
+    after, own = _after_expiry(alerts.get("afterExpiry") or {}, override, repeat), override.get("afterExpiry")
+    if own is not None:
+        after = {"everyDays": own.get("everyDays", after.get("everyDays", 1)), "forDays": own.get("forDays")}
     for_days = after.get("forDays")
     return Schedule(
         start_days_before=_days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30)),

@@ -124,7 +124,9 @@ def record_of(
     channel, upcoming = notification.channel, next_stage(assessment, notification.channel)
     before, sent = recorded.channel(channel.name), when.replace(microsecond=0)
     again = before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint
-    first = before.first_sent if before is not None and again else sent
+    first: datetime | None = sent
+    if before is not None and again:  # a clock that ran ahead has not told anybody first in the future
+        first = min(before.first_sent, sent) if before.first_sent else None
     is_alert = notification.kind is MessageKind.ALERT
     return ChannelRecord(
         name=channel.name,
@@ -149,18 +151,18 @@ def _escalates_from(
     before = recorded.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
         return None  # it was told already, of this certificate or of the one that is to be closed
-    others = [other for other in policy.channels if not other.escalation and other.type != "Event"]
-    # A channel that is no longer in the policy was told as well.
-    uncounted = {other.name for other in policy.channels} - {other.name for other in others}
-    tried = [record for record in recorded.channels if record.name not in uncounted]
+    others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
+    uncounted = {other.name for other in policy.channels} - others
     told = [
         record.first_sent
-        for record in tried
+        for record in recorded.channels
+        if record.name not in uncounted  # one that is no longer in the policy was told as well
         if record.stage is not None and record.fingerprint_sha256 == assessment.fingerprint
     ]
     if not others or None in told:  # an older version has not said since when: the schedule alone decides
         return None
-    failed = [record.last_failure for record in tried if _is_about_this_one(record.last_failure, assessment, recorded)]
+    failures = [record.last_failure for record in recorded.channels if record.name in others]
+    failed = [failure for failure in failures if _is_about_this_one(failure, assessment, recorded)]
     since = [moment for moment in (*told, *failed) if moment]
     return min(since, default=assessment.now) + channel.escalate_after * DAY
 

@@ -78,6 +78,7 @@ __all__ = [
     "Role",
     "SlackQuestion",
     "addressed",
+    "asked_of",
     "batch_of",
     "by_mail",
     "instead",
@@ -137,6 +138,14 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
             " `clientcert contact set`, or to spec.contact",
         )
     return Resolution("NoContact", "no e-mail address is known: add spec.contact.technical, or a client list")
+
+
+def asked_of(declaration: Declaration | None) -> Hashable:
+    """Equal for all specs by which the same contact is looked for; None for one that cannot be used."""
+    if declaration is None:
+        return None
+    found = declaration
+    return found.consumer, found.environment, found.contact, found.profile, found.policy
 
 
 def addressed(everybody: tuple[Recipient, ...], role: Role | None) -> tuple[Recipient, ...]:

@@ -44,8 +44,8 @@ async def members(
 ) -> AsyncIterator[Told]:
     """All of the record's batch that the requester was not told of: due now, or in months.
 
-    One that was replaced since they were issued together is for another letter, when its own time comes. Raises
-    DeliveryError while not all of them have been read.
+    One that was replaced since they were issued together is for another letter, when its own time comes. The record
+    itself is due, and is among them if there is a letter about it. Raises DeliveryError while not all have been read.
     """
     for other in tuple(store.certificates.values()):
         if _batch(other) != _batch(record):
@@ -56,7 +56,7 @@ async def members(
             raise DeliveryError(
                 Reason.API_UNAVAILABLE, "not all certificates of the batch have been read yet", worth_retry=True
             )
-        renewed = bool(remembered(other).history) and not assessment.expires_soon
+        renewed = other is not record and bool(remembered(other).history) and not assessment.expires_soon
         quiet = silenced(other.declaration.silence, assessment.now)
         if renewed or quiet or has_letter(other, assessment, channel):
             continue
@@ -67,7 +67,8 @@ async def members(
 
 def letter(told: Sequence[Told]) -> Message:
     """The most urgent one's message, with a letter about all of them."""
-    messages = sorted((each.message for each in told), key=lambda message: str(message.about.not_after))
+    # By name where they end in the same second, so that a repeat is the same letter.
+    messages = sorted((each.message for each in told), key=lambda each: (str(each.about.not_after), each.object_key))
     batch = told[0].record.declaration.batch if told[0].record.declaration else ""
     return replace(messages[0], letters=(batch_letter(batch, messages),))
 

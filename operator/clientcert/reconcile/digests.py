@@ -117,8 +117,8 @@ class Digests:
         told: list[Told] = []
         try:
             told += await self._together(record, policy, notification, keys)
-            if not told:  # of a batch there is nothing left to say, and never a letter about one alone
-                return is_of_a_batch(record, notification.channel)
+            if not told:
+                return False
             await self._notify(record, notification.channel, told)
             now = self._clock()
             for each in told:

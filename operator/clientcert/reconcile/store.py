@@ -16,6 +16,7 @@ from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
 from clientcert.lifecycle.conditions import refused
+from clientcert.lifecycle.contacts import asked_of
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
@@ -246,7 +247,10 @@ class Store:
         if metadata["generation"] != record.generation:
             self._references.remove(record)
             record.generation = metadata["generation"]
+            was_declared = record.declaration
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
+            if asked_of(was_declared) != asked_of(record.declaration):
+                record.recipients, record.refused = (), ""
             record.observation, record.revision, record.failing = None, "", None
             self._references.add(record)
             self.mark_stale(record.key)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.errors import DeliveryError, Reason, where
-from clientcert.lifecycle.alerts import DueNotification, due_notifications
+from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
@@ -81,7 +81,7 @@ class Teller:
         wanted = [
             notification
             for notification in owed
-            if not _has_nobody(record, notification)
+            if not self._ends_without_words(record, assessment, notification)
             if not self._digests.has_told(record, assessment, notification)
             if not _waits(failing.get(notification.channel.name), assessment.now)
         ]
@@ -94,6 +94,16 @@ class Teller:
         )
         self._pacer.pass_on(record.key)
         return now
+
+    def _ends_without_words(
+        self, record: CertificateRecord, assessment: Assessment, notification: DueNotification
+    ) -> bool:
+        """Whether it is an escalation, and nobody is left whom it could be escalated to, or who has to hear its end."""
+        if not _has_nobody(record, notification):
+            return False
+        if notification.kind is MessageKind.CLOSING:
+            note_told(record, assessment, notification, assessment.now)
+        return True
 
     @property
     def may_send(self) -> bool:

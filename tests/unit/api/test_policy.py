@@ -178,6 +178,7 @@ def test_digests_that_do_not_fit_are_not_remembered(broken):
         ("Email", {"repeat": {"everyDays": 7}}, (7, 90)),
         ("Email", {"repeat": {"onDays": [30, 7]}}, (7, 90)),
         ("Email", {"repeat": {"everyDays": 7}, "afterExpiry": {"everyDays": 2}}, (2, None)),
+        ("Email", {"repeat": {"everyDays": 7}, "afterExpiry": {"forDays": 14}}, (7, 14)),
         ("Slack", {"afterExpiry": {"everyDays": 3, "forDays": 9}}, (3, 9)),
     ],
 )

@@ -12,6 +12,7 @@ from clientcert.lifecycle.alerts import (
     due_notifications,
     next_change,
     next_stage,
+    record_of,
     silenced,
 )
 from clientcert.lifecycle.assessment import unread
@@ -361,6 +362,24 @@ class TestEscalations:
         assert due(SEEN, plan=self.PLAN, recorded=later) == [alert(14)]
         since = replace(later, channels=(replace(failed, last_failure=NOW - 30 * DAY),))
         assert due(SEEN, plan=self.PLAN, recorded=since) == [alert(14), alert(14, "boss")]
+
+    def test_a_clock_that_ran_ahead_has_told_nobody_first(self) -> None:
+        """Else nobody would be escalated to before that future has come."""
+        seen = certificate(NOW + 29 * DAY)
+        ahead = replace(told(9, seen.fingerprint_sha256, when=NOW + 20 * DAY), first_sent=NOW + 20 * DAY)
+        recorded = Recorded(accepted=AcceptedCertificate.of(seen), channels=(ahead,))
+        found = assessment(seen, recorded=recorded)
+        [owed] = due_notifications(found, policy(), recorded, None)
+        assert record_of(recorded, found, owed, NOW).first_sent == NOW
+
+    def test_what_a_channel_could_not_be_told_that_is_no_longer_there_is_no_beginning(self) -> None:
+        """What it was told is: it has another name now."""
+        gone = ChannelRecord("old", "", None, None, last_failure=NOW - 70 * DAY)
+        recorded = Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(gone,))
+        assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14)]
+        renamed = replace(told(14, SEEN.fingerprint_sha256, name="old"), first_sent=NOW - 7 * DAY)
+        recorded = Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(renamed,))
+        assert alert(14, "boss") in due(SEEN, plan=self.PLAN, recorded=recorded)
 
 
 class TestHostCertificates:

@@ -1,9 +1,13 @@
 """Host certificates of one batch are one letter to whoever asked for them, and to nobody else."""
 
 import asyncio
+import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.declaration import ObjectKey
@@ -189,3 +193,50 @@ async def test_of_one_alone_it_is_a_letter_as_any_other() -> None:
         await until(lambda: whole.post.letters)
     [letter] = whole.post.letters
     assert letter.subject.startswith("Action needed: certificate for first in prod expires on ")
+
+
+async def test_a_repeat_after_a_crash_is_the_same_letter() -> None:
+    """In whatever order the objects are listed, also where they end in the same second."""
+    lives = []
+    for order in (HOSTS, HOSTS[::-1]):
+        whole = Whole()
+        whole.policy(CONSUMER)
+        if lives:
+            whole.secrets.held.update(lives[0].secrets.held)
+        for name in order:
+            if not lives:
+                whole.put(name, days=10)
+            whole.declare(name, profile="Host", batch="spring", **requested_by(OPS))
+        async with whole.running():
+            await until(lambda whole=whole: whole.post.letters)
+        lives.append(whole)
+    first, again = (whole.post.letters[0] for whole in lives)
+    assert (first.key, first.thread, first.parts) == (again.key, again.thread, again.parts)
+
+
+async def test_one_that_no_letter_can_be_about_is_done_with() -> None:
+    """Not looked at again and again: a certificate that never was valid has no date that could be told."""
+    whole = Whole()
+    whole.policy(CONSUMER)
+    whole.put("first", days=20)
+    held = whole.secrets.held["first"]
+    whole.secrets.held["first"] = replace(held, body=never_valid(held.body))
+    whole.declare("first", profile="Host", batch="spring", **requested_by(OPS))
+    async with whole.running():
+        await until(lambda: whole.looks)
+        await whole.quiet()
+        looks = len(whole.looks)
+        await asyncio.sleep(8 * SETTLE)
+        assert len(whole.looks) == looks
+    assert whole.post.letters == []
+
+
+def never_valid(pem: bytes) -> bytes:
+    """The same certificate, whose notBefore is made later than its notAfter; nobody looks at the signature."""
+    found = x509.load_pem_x509_certificate(pem)
+    der = found.public_bytes(Encoding.DER)
+    dates = found.not_valid_before_utc, found.not_valid_after_utc
+    begins, ends = (date.strftime("%y%m%d%H%M%SZ").encode() for date in dates)
+    assert (der.count(begins), der.count(ends)) == (1, 1)
+    swapped = der.replace(begins, b"*").replace(ends, begins).replace(b"*", ends)
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(swapped) + b"-----END CERTIFICATE-----\n"

@@ -9,7 +9,7 @@ from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.scheduler import WORKERS
-from tests.builders import DAY, SECOND
+from tests.builders import DAY, HOUR, SECOND
 from tests.unit.reconcile.outside_parts import Users
 from tests.unit.reconcile.whole_parts import CONSUMER, NAMESPACE, TEAM, Whole, once, until
 
@@ -247,3 +247,40 @@ async def test_without_a_channel_that_writes_to_contacts(
         await until(lambda: whole.condition("c00", "ContactResolved") == expected)
         await until(lambda: words in whole.record("c00").recorded.condition("ContactResolved").message)  # type: ignore[union-attr]
         await whole.quiet()
+
+
+async def test_nobody_of_another_consumer_is_named() -> None:
+    """An object was handed to another one, whose contact is being looked up."""
+    whole, gate = slow_slack()
+    whole.hand_out("c00", days=5, contact=IN_SLACK)
+    async with whole.running():
+        await until(lambda: whole.slack.texts)
+        await whole.quiet()
+        gate.clear()
+        whole.declare("c00", environment="test", contact=IN_SLACK)
+        await whole.later(DAY)
+        await until(lambda: len(whole.slack.texts) == 2)
+        gate.set()
+        await whole.quiet()
+    assert MEMBER not in whole.slack.texts[1]
+    assert "is being looked up" in whole.slack.texts[1]
+
+
+async def test_an_escalation_that_nobody_is_left_for_ends_without_a_letter() -> None:
+    """And not with one about it when they are written to again, a year later."""
+    whole = Whole()
+    whole.policy(CONSUMER, escalateAfterDays=1, group="Never")
+    people = {"technical": {"email": "jo@c00.example"}, "business": {"email": "sam@c00.example"}}
+    whole.hand_out("c00", days=12, contact=people)
+    async with whole.running():
+        await until(lambda: whole.post.sent)
+        await whole.quiet()
+        await whole.later(DAY + HOUR)
+        assert "sam@c00.example" in whole.post.sent
+        whole.declare("c00", contact={"technical": people["technical"]})
+        whole.put("c00", days=300)
+        await whole.quiet()
+        whole.declare("c00", contact=people)
+        before = len(whole.post.sent)
+        await whole.later(DAY)
+    assert whole.post.sent[before:] == []

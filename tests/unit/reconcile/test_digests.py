@@ -203,7 +203,7 @@ async def test_after_a_roll_back_the_same_is_said_once_more() -> None:
 
 
 async def test_one_that_no_words_can_be_found_for_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever may be wrong with it that nobody foresaw; its own condition says so."""
+    """Whatever may be wrong with it that nobody foresaw; the log has it."""
     whole = Whole()
     many(whole)
     odd = whole.record(NAMES[3])
@@ -211,7 +211,5 @@ async def test_one_that_no_words_can_be_found_for_keeps_nobody_waiting(caplog: p
     odd.declaration = replace(odd.declaration, owner=None)  # type: ignore[arg-type]
     async with whole.running():
         await until(lambda: whole.slack.told)
-        await until(lambda: whole.condition(NAMES[3], "AlertsDelivered") == ("False", "InternalError"), 20)
-        await whole.quiet()
+        await until(lambda: any(NAMES[3] in error for error in errors(caplog)))
     assert once(whole.slack.told) == [name for name in NAMES if name != NAMES[3]]
-    assert any(NAMES[3] in error for error in errors(caplog))

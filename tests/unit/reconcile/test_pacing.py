@@ -73,13 +73,13 @@ async def test_a_place_that_asks_for_a_rest_has_it(pacer, woken):
 
 
 async def test_rests_grow_until_it_is_well(woken):
-    pacer = Pacer(woken.append, first_rest=0.1)
+    pacer = Pacer(woken.append, first_rest=0.4)
     pacer.rest(PLACE, None)
     pacer.rest(PLACE, None)
     assert not pacer.may_send(PLACE, key(0), urgency(0), 0.01)
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.5)
     assert woken == []
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
     assert woken == [key(0)]
 
 
