@@ -5,7 +5,6 @@ sentence. Everything in a letter is plain text that cannot break a line.
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
 from clientcert.api.kinds import timestamp
@@ -13,10 +12,10 @@ from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate
-from clientcert.lifecycle.schedule import duration
 from clientcert.notifiers.letter import Letter, Part, PartKind, paragraph, typed_parts
-from clientcert.notifiers.sentences import Situation, say
-from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, days_ago, fill, minute
+from clientcert.notifiers.letter_case import Case
+from clientcert.notifiers.sentences import Situation
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, fill, minute
 
 LONGEST_SUBJECT = 250
 LONGEST_PARAGRAPH = 4000
@@ -51,73 +50,13 @@ def letters(
     if accepted is None or not _concerns_consumer(situation, accepted):
         return ()
     address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
-    case = _Case(situation, address, accepted, host=host)
+    case = Case(situation, address, accepted, host=host)
     thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
     told = timestamp(previous) if previous else ""
     return tuple(
         _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """What all letters of one message speak of."""
-
-    situation: Situation
-    address: EmailAddress
-    accepted: AcceptedCertificate
-    host: bool
-
-    @property
-    def closes(self) -> bool:
-        return self.situation.notification.kind is MessageKind.CLOSING
-
-    @property
-    def has_expired(self) -> bool:
-        """As the sentence of the same message says it."""
-        return say(self.situation).reason == "Expired"
-
-    @property
-    def serial_number(self) -> str:
-        return clean(self.accepted.serial_number, LONGEST_VALUE)
-
-    @property
-    def system(self) -> str:
-        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
-        return f"the {named}" if named else "our system"
-
-    @property
-    def sender(self) -> str:
-        """A person or a team, as a sentence names it."""
-        return self.named_sender or f"the team that looks after {self.system}"
-
-    @property
-    def signature(self) -> str:
-        return self.named_sender or f"The team that looks after {self.system}"
-
-    @property
-    def named_sender(self) -> str:
-        """Empty when neither policy nor certificate names anybody."""
-        return clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
-
-    @property
-    def reply_to(self) -> str:
-        return clean(self.address.reply_to, LONGEST_VALUE)
-
-    @property
-    def duration(self) -> int:
-        """Whole days to come, rounded up; at least one."""
-        return max(duration(self.accepted.not_after, self.situation.assessment.now), 1)
-
-    @property
-    def ends(self) -> str:
-        """How a sentence about the certificate goes on."""
-        when = minute(self.accepted.not_after)
-        if self.has_expired:
-            return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
-        left = "24 hours" if self.duration == 1 else f"{self.duration} days"
-        return f"is due to expire within the next {left}, on {when}"
 
 
 def _concerns_consumer(situation: Situation, accepted: AcceptedCertificate) -> bool:
@@ -131,7 +70,7 @@ def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
     return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
-def _letter(case: _Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
+def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
     subject, parts = _words(case, recipient, falls_back=Role.TECHNICAL in roles_before)
     stage = "closing" if case.closes else str(case.situation.notification.stage)
     return Letter(
@@ -144,7 +83,7 @@ def _letter(case: _Case, recipient: Recipient, thread: str, told: str, roles_bef
     )
 
 
-def _words(case: _Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
+def _words(case: Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
     """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
     greeting = paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
     signed = [] if recipient.role is Role.SLACK else [paragraph("Thanks"), paragraph(case.signature)]
@@ -164,13 +103,13 @@ def _words(case: _Case, recipient: Recipient, *, falls_back: bool) -> tuple[str,
     return own_subject if own_subject.strip() else subject, _own_parts(case.address.body, values) or parts
 
 
-def _subject(case: _Case) -> str:
+def _subject(case: Case) -> str:
     """It holds a date and no number of days: reminders with one subject stay together in every mailbox."""
     which = f"certificate for {case.situation.name} in {case.situation.environment}"
     return f"Action needed: {which} {'expired' if case.has_expired else 'expires'} on {day(case.accepted.not_after)}"
 
 
-def _steps(case: _Case) -> list[Part]:
+def _steps(case: Case) -> list[Part]:
     situation = case.situation
     consequence = "at which point you won't be able to access it"
     if case.has_expired:
@@ -203,7 +142,7 @@ def _steps(case: _Case) -> list[Part]:
     ]
 
 
-def _steps_for_colleague(case: _Case) -> list[Part]:
+def _steps_for_colleague(case: Case) -> list[Part]:
     situation = case.situation
     cut_off = "may be cut off already" if case.has_expired else "has no access from then on"
     return [
@@ -227,7 +166,7 @@ def _steps_for_colleague(case: _Case) -> list[Part]:
     ]
 
 
-def _ask_for_technical_contact(case: _Case, *, falls_back: bool) -> list[Part]:
+def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
     situation = case.situation
     consequence = f"at which point {situation.name} won't be able to access it"
     if case.has_expired:
@@ -257,7 +196,7 @@ def _ask_for_technical_contact(case: _Case, *, falls_back: bool) -> list[Part]:
     ]
 
 
-def _request_anew(case: _Case) -> list[Part]:
+def _request_anew(case: Case) -> list[Part]:
     situation = case.situation
     consequence, until = "and is not accepted from then on", "before that"
     if case.has_expired:
@@ -276,11 +215,11 @@ def _request_anew(case: _Case) -> list[Part]:
     ]
 
 
-def _closing_subject(case: _Case) -> str:
+def _closing_subject(case: Case) -> str:
     return f"Done: a renewed certificate for {case.situation.name} in {case.situation.environment} is in place"
 
 
-def _closing(case: _Case, role: Role) -> list[Part]:
+def _closing(case: Case, role: Role) -> list[Part]:
     when = minute(case.accepted.not_after)
     expired = case.situation.assessment.now > case.accepted.not_after
     more = "There is nothing more that you have to do."
@@ -296,7 +235,7 @@ def _closing(case: _Case, role: Role) -> list[Part]:
     ]
 
 
-def _still_valid(case: _Case) -> str:
+def _still_valid(case: Case) -> str:
     if case.has_expired:
         return ""
     return (
@@ -304,15 +243,15 @@ def _still_valid(case: _Case) -> str:
     )
 
 
-def _answer(case: _Case) -> str:
+def _answer(case: Case) -> str:
     return "To answer, reply to this mail" + (f": it goes to {case.reply_to}." if case.reply_to else ".")
 
 
-def _whom(case: _Case) -> str:
+def _whom(case: Case) -> str:
     return f"{case.sender} ({case.reply_to})" if case.reply_to else case.sender
 
 
-def _values(case: _Case) -> dict[str, str]:
+def _values(case: Case) -> dict[str, str]:
     return {
         "name": case.situation.name,
         "environment": case.situation.environment,

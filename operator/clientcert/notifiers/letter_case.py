@@ -1,0 +1,75 @@
+"""What all letters about one certificate and its date speak of, and how sentences name it."""
+
+from dataclasses import dataclass
+
+from clientcert.lifecycle.alerts import MessageKind
+from clientcert.lifecycle.policy import EmailAddress
+from clientcert.lifecycle.recorded import AcceptedCertificate
+from clientcert.lifecycle.schedule import duration
+from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, days_ago, minute
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What all letters of one message speak of."""
+
+    situation: Situation
+    address: EmailAddress
+    accepted: AcceptedCertificate
+    host: bool
+
+    @property
+    def closes(self) -> bool:
+        """It is the last letter: the certificate was replaced."""
+        return self.situation.notification.kind is MessageKind.CLOSING
+
+    @property
+    def has_expired(self) -> bool:
+        """As the sentence of the same message says it."""
+        return say(self.situation).reason == "Expired"
+
+    @property
+    def serial_number(self) -> str:
+        """As a sentence shows it."""
+        return clean(self.accepted.serial_number, LONGEST_VALUE)
+
+    @property
+    def system(self) -> str:
+        """With its article; what the certificate gives access to."""
+        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
+        return f"the {named}" if named else "our system"
+
+    @property
+    def sender(self) -> str:
+        """A person or a team, as a sentence names it."""
+        return self.named_sender or f"the team that looks after {self.system}"
+
+    @property
+    def signature(self) -> str:
+        """The same at the beginning of a line."""
+        return self.named_sender or f"The team that looks after {self.system}"
+
+    @property
+    def named_sender(self) -> str:
+        """Empty when neither policy nor certificate names anybody."""
+        return clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
+
+    @property
+    def reply_to(self) -> str:
+        """Where answers go; empty: to whoever sends the mail."""
+        return clean(self.address.reply_to, LONGEST_VALUE)
+
+    @property
+    def duration(self) -> int:
+        """Whole days to come, rounded up; at least one."""
+        return max(duration(self.accepted.not_after, self.situation.assessment.now), 1)
+
+    @property
+    def ends(self) -> str:
+        """How a sentence about the certificate goes on."""
+        when = minute(self.accepted.not_after)
+        if self.has_expired:
+            return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
+        left = "24 hours" if self.duration == 1 else f"{self.duration} days"
+        return f"is due to expire within the next {left}, on {when}"
