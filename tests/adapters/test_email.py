@@ -312,6 +312,14 @@ class TestTheContactsPlace:
         assert "the Slack user could not be written to" in receipt.note
         assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
+    async def test_a_mail_server_that_is_away_is_not_slacks_fault(self, server: LoopbackMailServer) -> None:
+        """Else colleagues would wait for it."""
+        both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
+        server.answer("MAIL", "451 4.3.0 later")
+        with pytest.raises(DeliveryError) as raised:
+            await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
+        assert (raised.value.reason, raised.value.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
         """Its error tells what is missing."""
         error = await failure(

@@ -156,6 +156,19 @@ class TestTheLogin:
         await failure(sending)
         assert server.commands.count("AUTH") == 2
 
+    async def test_that_takes_long_costs_the_others_no_time_of_their_own(self, server: LoopbackMailServer) -> None:
+        """They are tried again, and no place rests for that: the first one has found out by then."""
+        server.delay("EHLO", 1.5)  # two of them for each mail
+        sending = notifier(server)
+        first = asyncio.create_task(sending.notify(to_contact(), message_to(JO)))
+        await asyncio.sleep(0.2)
+        error = await failure(sending)
+        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert await first == Receipt()
+        server.delay("EHLO", 0.0)
+        await sending.notify(to_contact(), message_to(SAM))
+        assert len(server.mails) == 2
+
     async def test_that_is_right_holds_nobody_up(self, server: LoopbackMailServer) -> None:
         """Once it was accepted, all log in side by side."""
         server.delay("EHLO", 0.3)  # two of them for each mail

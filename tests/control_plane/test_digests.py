@@ -104,7 +104,7 @@ def test_as_the_policy_says(team: Team, operators: Operators, group: str, messag
 @pytest.mark.parametrize(
     ("when", "most"),
     [
-        (lambda team: bool(posted(team)), 2),
+        pytest.param(lambda team: bool(posted(team)), 2, marks=pytest.mark.soak),
         pytest.param(lambda team: bool(digests(team)), 1, marks=pytest.mark.soak),
         pytest.param(lambda team: recorded(team) > MANY // 3, 1, marks=pytest.mark.soak),
     ],

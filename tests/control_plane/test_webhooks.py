@@ -147,6 +147,7 @@ def test_no_url_and_no_key_is_told_to_anybody(team: Team, operator: Operator, re
         assert secret_text not in shown
 
 
+@pytest.mark.soak
 def test_the_heartbeat_is_that_of_the_leader(operator: Operator, standby_since: float, receiver: WebReceiver) -> None:
     """A GET from the replica that leads, and none from the other, though its minute has passed, too."""
     [call, *_] = until(lambda: calls(receiver, LEADER), seconds=HEARTBEAT_SECONDS)

@@ -30,6 +30,7 @@ def store_says(world: World) -> tuple[str, str]:
     return world.team.condition(STORE, "Ready", of="CertificateStore")
 
 
+@pytest.mark.slow
 @row(13, "S3 answers 503; an alert falls due meanwhile")
 def test_the_bucket_is_out_of_order(world: World, bucket: Backup) -> None:
     """The last known date still alerts; it is polled with longer and longer rests, and well again by itself."""
@@ -115,6 +116,7 @@ def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
     world.all_is_told()
 
 
+@pytest.mark.slow
 @row(14, "the bucket is deleted, and made again; an alert falls due meanwhile")
 def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
     """It says what to do; alerts go on; it is asked for now and then, and all is well without any other touch."""

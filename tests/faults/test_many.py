@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.control_plane.waiting import until
 from tests.faults.scenario import POLICY, World, row
 from tests.scenarios import client_certificate, in_secret, secret
@@ -13,6 +15,7 @@ RETRY_SECONDS = 6.0
 """On a busy machine a container may not be opened in time, and is tried once more after five seconds."""
 
 
+@pytest.mark.slow
 @row(29, f"restart over {MANY} objects with nothing changed (10,000: `make bench`, P5)")
 def test_a_restart_with_nothing_changed(world: World) -> None:
     """The second start writes nothing and sends nothing, and the comparisons after it read no Secret again."""

@@ -56,6 +56,7 @@ def test_lost_events(world: World) -> None:
     until(lambda: not world.operator.series("clientcert_certificate_info", name="deleted"))
 
 
+@pytest.mark.slow
 @row(9, "Secrets may be listed, and not watched")
 def test_a_watch_that_is_refused_after_each_list(world: World) -> None:
     """It rests for longer and longer, alerts go on, and a watch that is allowed again tells of what changes."""

@@ -114,7 +114,9 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
     if record is None or record.stage is None or record.fingerprint_sha256 != assessment.fingerprint:
         return False
     from_the_future = record.last_sent is not None and record.last_sent > assessment.now + CLOCK_TOLERANCE
-    return once or (record.stage <= stage.days and not (from_the_future and record.stage < stage.days))
+    if once:
+        return not from_the_future
+    return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
 
 
 def record_of(

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from clientcert.errors import DeliveryError
+from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role, instead
 from clientcert.lifecycle.policy import Channel
@@ -50,7 +50,13 @@ class ContactNotifier:
                 if _now() - began > self._refusal_seconds:
                     self._remember(message.letters[0].key)
                     raise DeliveryError(error.reason, error.message, worth_retry=True) from None
-        receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
+        try:
+            receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
+        except DeliveryError as error:
+            if error.reason is not Reason.CHANNEL_UNAVAILABLE:
+                raise
+            # It is not Slack that is away: whoever is there is written to meanwhile.
+            raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, error.message, worth_retry=True) from None
         words = instead(f"the {Role.SLACK} could not be written to", mails[0].recipient.role)
         return replace(receipt, note=receipt.note or words)
 

@@ -24,6 +24,8 @@ from clientcert.lifecycle.contacts import Role
 LOGIN_REST_SECONDS = 300.0
 """So long nobody tries again with a login that was rejected: a few wrong ones lock an account."""
 GOODBYE_SECONDS = 2.0
+_LOGIN_PATIENCE = 2.0
+"""So long a mail waits for the first login, and no longer: its own time is for the server, not for a queue."""
 CORRECT = "correct the e-mail address in spec.contact or in the client list"
 
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
@@ -85,19 +87,32 @@ class MailRelay:
             client.close()
 
     async def _enter(self, client: SMTP) -> None:
-        """Connect and log in; one at a time, while nobody knows whether the login is right: a few wrong ones lock it.
+        """Connect and log in; one at a time while nobody knows whether the login is right: a few wrong ones lock it."""
+        proven = self._login_works or not self._server.username
+        if proven or not await self._is_the_first(client):
+            await self._connect(client)
+
+    async def _is_the_first(self, client: SMTP) -> bool:
+        """Whether it was the one that had to find out whether the login is right, and is logged in now.
 
         Whoever waited for one that was rejected has its answer, and tries nothing.
         """
         rejections = self._rejections
-        if self._server.username and not self._login_works:
-            async with self._first_login:
-                if self._rejections > rejections:
-                    raise _login_rejected()
-                if not self._login_works:
-                    await self._connect(client)
-                    return
-        await self._connect(client)
+        try:
+            async with asyncio.timeout(_LOGIN_PATIENCE):
+                await self._first_login.acquire()
+        except TimeoutError:
+            words = "another mail is the first to log in to the mail server, which takes long: this one is tried again"
+            raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, worth_retry=True) from None
+        try:
+            if self._rejections > rejections:
+                raise _login_rejected()
+            if self._login_works:
+                return False
+            await self._connect(client)
+            return True
+        finally:
+            self._first_login.release()
 
     async def _connect(self, client: SMTP) -> None:
         try:

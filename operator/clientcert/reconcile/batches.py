@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import replace
 
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, silenced
+from clientcert.lifecycle.alerts import CLOCK_TOLERANCE, DueNotification, MessageKind, silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.contacts import batch_of
 from clientcert.lifecycle.policy import AlertPolicy, Channel
@@ -35,8 +35,9 @@ def letter_due(channel: Channel) -> DueNotification:
 def has_letter(record: CertificateRecord, assessment: Assessment, channel: Channel) -> bool:
     """Whether the certificate, as far as it says itself, was in a letter about its batch."""
     before = remembered(record).channel(channel.name)
-    about = before.fingerprint_sha256 if before and before.stage is not None else ""
-    return about == assessment.fingerprint
+    if before is None or before.stage is None or before.fingerprint_sha256 != assessment.fingerprint:
+        return False
+    return before.last_sent is None or before.last_sent <= assessment.now + CLOCK_TOLERANCE
 
 
 async def members(

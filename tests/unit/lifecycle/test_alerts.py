@@ -397,6 +397,13 @@ class TestHostCertificates:
         found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
         assert [each.channel.name for each in due_notifications(found, plan, recorded, None)] == ["team"]
 
+    def test_once_more_where_a_clock_that_ran_ahead_has_told_it(self) -> None:
+        """That was before its last month."""
+        record = told(30, SEEN.fingerprint_sha256, name="consumer", when=NOW + 20 * DAY)
+        recorded = Recorded(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
+        assert "consumer" in [each.channel.name for each in due_notifications(found, self.PLAN, recorded, None)]
+
     def test_the_next_one_is_told_of_when_its_own_time_comes(self) -> None:
         """Without a closing message: that the host has a new one, its requester knows."""
         record = told(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
