@@ -11,11 +11,13 @@ PATIENCE_SECONDS = 20.0
 """Far more than anything takes on an idle machine; only a failing test waits so long."""
 
 
-def eventually(look: Callable[[], Any], expected: object, seconds: float = PATIENCE_SECONDS) -> None:
-    """Look again until it is as expected; if it never is, fail with what it was last."""
+def eventually(
+    look: Callable[[], Any], expected: object, seconds: float = PATIENCE_SECONDS, every: float = POLL_SECONDS
+) -> None:
+    """Look again until it is as expected; if it never is, fail with what it was last. `every`: in seconds, too."""
     deadline = time.monotonic() + seconds
     while (actual := look()) != expected and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
     assert expected == actual
 
 
