@@ -570,6 +570,6 @@ class TestNothingIsTold:
             asked = asyncio.create_task(find(users, name="nhs"))
             await asyncio.sleep(0.1)
             begun = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - begun < 1
+        assert asyncio.get_running_loop().time() - begun < 5
         with pytest.raises(asyncio.CancelledError):
             await asked

@@ -66,5 +66,5 @@ def test_what_is_not_seen_in_time_is_told_with_what_was_found_instead() -> None:
     started = time.monotonic()
     with pytest.raises(NotSeenError) as raised:
         eventually("The days", {"nhs": 23, "weather": 300}, lambda: {"nhs": 22, "weather": 300}, seconds=0.2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert str(raised.value).splitlines() == ["The days", "expected: {'nhs': 23}", "found:    {'nhs': 22}"]

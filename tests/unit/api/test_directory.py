@@ -142,9 +142,9 @@ class TestBounds:
     )
     def test_nothing_grows_and_nothing_nests(self, value: str, words: str) -> None:
         """Bombs, tags that run code and ten thousand levels are refused at once."""
-        began = stopwatch.perf_counter()
+        began = stopwatch.process_time()
         entries, problems = parse_directory({"bomb": value})
-        assert stopwatch.perf_counter() - began < 1
+        assert stopwatch.process_time() - began < 1
         assert entries == {}
         assert words in problems[0]
 
@@ -239,10 +239,10 @@ class TestAsTheSchemaHasIt:
         assert is_plain_address(text) is plain
 
     def test_a_hostile_address_costs_nothing(self) -> None:
-        began = stopwatch.perf_counter()
+        began = stopwatch.process_time()
         assert not is_plain_address("a@" + "a-" * 125)
         assert not is_plain_address("a" * 1_000_000)
-        assert stopwatch.perf_counter() - began < 0.5
+        assert stopwatch.process_time() - began < 0.5
 
     @pytest.mark.parametrize(
         ("text", "fits"),

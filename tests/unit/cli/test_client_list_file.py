@@ -120,10 +120,10 @@ class TestWhatIsRefused:
 
     def test_a_huge_file(self) -> None:
         """More consumers than a client list holds are refused, and soon."""
-        began = stopwatch.perf_counter()
+        began = stopwatch.process_time()
         [said] = problems(HEADER, *(f"c{number},,jo@nhs.example,,," for number in range(10_001)))
         assert "more than 10000 consumers" in said
-        assert stopwatch.perf_counter() - began < 5
+        assert stopwatch.process_time() - began < 5
 
 
 HELD = {
