@@ -193,26 +193,31 @@ def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
 
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
     repeat = override.get("repeat") or alerts.get("repeat") or {}
-    after, own = _after_expiry(alerts.get("afterExpiry") or {}, override, repeat), override.get("afterExpiry")
-    if own is not None:
-        after = {"everyDays": own.get("everyDays", after.get("everyDays", 1)), "forDays": own.get("forDays")}
-    for_days = after.get("forDays")
+    every, for_days = _after_expiry(alerts, override, repeat)
     return Schedule(
         start_days_before=_days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30)),
         every_days=_days(repeat.get("everyDays", 1)),
         on_days=tuple(sorted((_days(day, least=0) for day in repeat.get("onDays") or ()), reverse=True)),
-        after_expiry_every_days=_days(after.get("everyDays", 1)),
+        after_expiry_every_days=every,
         after_expiry_for_days=None if for_days is None else _days(for_days),
         send_at=_send_at(override.get("sendAt") or alerts.get("sendAt"), problems),
     )
 
 
-def _after_expiry(after: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The policy's; but nobody behind a consumer gets more letters after expiry than before."""
-    if channel.get("type") != "Email":
-        return after
-    usual = _WEEK if repeat.get("onDays") else _days(repeat.get("everyDays", 1))
-    return {**after, "everyDays": max(_days(after.get("everyDays", 1)), usual)}
+def _after_expiry(
+    alerts: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]
+) -> tuple[int, int | None]:
+    """Every so many days, and for how many, if that has an end: the channel's own, else the policy's.
+
+    Unless its channel says how often, nobody behind a consumer gets more letters after expiry than before.
+    """
+    common, own = alerts.get("afterExpiry") or {}, channel.get("afterExpiry")
+    every = _days(common.get("everyDays", 1))
+    if channel.get("type") == "Email":
+        every = max(every, _WEEK if repeat.get("onDays") else _days(repeat.get("everyDays", 1)))
+    if own is None:
+        return every, common.get("forDays")
+    return _days(own.get("everyDays", every)), own.get("forDays")
 
 
 def _first(*values: int | None) -> int:

@@ -30,7 +30,7 @@ FEW = 20
 """As many messages at once are no reason for a digest, where the policy leaves it to us."""
 _BATCH_PATIENCE = 5.0
 """Times as long a letter about a batch waits for more of it: it is the only one, and its objects come one by one."""
-KEPT = timedelta(days=1)
+_KEPT = timedelta(days=1)
 """So long, before and after it was sent, a policy remembers a digest; by then each certificate says it itself."""
 _ATTEMPTS = 3
 
@@ -196,8 +196,7 @@ class Digests:
             policy = self._store.policies.get(key)
             if policy is None:
                 return  # the certificates themselves will say it
-            kept = tuple(digest for digest in policy.digests if abs(now - digest.sent_time) < KEPT)
-            digests = (*new, *kept)[:DIGESTS]
+            digests = (*new, *kept(policy.digests, now))[:DIGESTS]
             try:
                 policy.resource_version = await patch_status(
                     self._client, CERTIFICATE_POLICY, key, policy.resource_version, render_digests(digests)
@@ -218,6 +217,11 @@ class Digests:
         except KubeError:
             return False
         return True
+
+
+def kept(digests: Iterable[DigestRecord], now: datetime) -> tuple[DigestRecord, ...]:
+    """Those that a policy still remembers."""
+    return tuple(digest for digest in digests if abs(now - digest.sent_time) < _KEPT)
 
 
 def _key(record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bytes:

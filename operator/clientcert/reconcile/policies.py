@@ -11,7 +11,7 @@ from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import Condition
-from clientcert.reconcile.digests import KEPT
+from clientcert.reconcile.digests import kept
 from clientcert.reconcile.store import Store
 
 
@@ -28,7 +28,7 @@ async def write_policy_status(store: Store, client: KubeClient, key: ObjectKey, 
     conditions = (carried_over(ready, record.conditions, now),)
     status = render_conditions(conditions, record.generation)
     # One that a wrong clock has dated to a later day must be gone by then: it would be taken for what was told.
-    digests = tuple(each for each in record.digests if abs(now - each.sent_time) < KEPT)
+    digests = kept(record.digests, now)
     if digest(status) == record.status_digest and digests == record.digests:
         return
     content = status | render_digests(digests) if digests != record.digests else status
