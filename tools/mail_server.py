@@ -145,22 +145,31 @@ class LoopbackMailServer:
         if self._controller is not None:
             self._controller.stop()
 
-    async def meet(self, connection: smtp.SMTP, command: str, address: str = "") -> str:
-        """What happens to a command: the answer that was asked for, or an empty string."""
+    async def meet(
+        self, connection: smtp.SMTP, command: str, address: str = "", *, take: Callable[[], None] = lambda: None
+    ) -> str:
+        """What happens to a command, as it was asked for when it came: the answer, or an empty string.
+
+        `take` is called if there is no other answer, before anybody can see the command or waits for it.
+        """
+        answer = self._answers.get((command, address)) or self._answers.get((command, ""), "")
+        is_cut_off, delay = command in self._dropped, self._delays.get(command, 0.0)
+        if not answer:
+            try:
+                take()
+            except ConnectionError:
+                is_cut_off = True
         self.commands.append(command)
-        await asyncio.sleep(self._delays.get(command, 0.0))
-        if command in self._dropped:
+        await asyncio.sleep(delay)
+        if is_cut_off:
             await self.cut_off(connection)
-        return self._answers.get((command, address)) or self._answers.get((command, ""), "")
+        return answer
 
     async def cut_off(self, connection: smtp.SMTP) -> None:
         """End it without an answer."""
         if isinstance(connection.transport, asyncio.Transport):
             connection.transport.abort()
             await asyncio.sleep(60)  # until aiosmtpd sees that, and cancels this
-
-    def refuses(self, command: str) -> bool:
-        return (command, "") in self._answers
 
     def take(self, session: Session, envelope: Envelope) -> None:
         """Keep a mail, once for each recipient. Raises ConnectionError where a caller's hook does."""
@@ -223,12 +232,8 @@ class _Hooks:
         return answer or _TAKEN
 
     async def handle_DATA(self, connection: smtp.SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if not self._server.refuses("DATA"):
-            try:
-                self._server.take(session, envelope)
-            except ConnectionError:
-                await self._server.cut_off(connection)
-        return await self._server.meet(connection, "DATA") or _TAKEN
+        answer = await self._server.meet(connection, "DATA", take=lambda: self._server.take(session, envelope))
+        return answer or _TAKEN
 
     async def handle_QUIT(self, connection: smtp.SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
         return await self._server.meet(connection, "QUIT") or "221 Bye"

@@ -98,8 +98,8 @@ def test_the_mail_server_says_not_now(world: World, mail: LoopbackMailServer) ->
     world.waits_until_told("moj", CONSUMER)
     assert world.told("nhs", CONSUMER) == 0
     taken = mail.commands.count("DATA")
-    mail.behave()
     mail.answer("DATA", "421 4.3.2 Closing")
+    mail.answer("RCPT", "", address=JO["email"])
     until(lambda: mail.commands.count("DATA"), lambda count: count > taken)
     is_mended(world, mail)
     world.all_is_told()

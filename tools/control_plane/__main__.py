@@ -1,10 +1,8 @@
 """`python -m tools.control_plane build | up`."""
 
 import argparse
-import signal
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from .binaries import Binaries, find_or_build
 from .errors import ControlPlaneError
 from .progress import report
 from .s3_server import S3Server
+from .stop_signal import StopSignal
 
 
 def main() -> int:
@@ -51,15 +50,13 @@ def _build() -> Binaries:
 
 def _up(directory: Path) -> None:
     binaries, started = find_or_build(), time.monotonic()
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stop = StopSignal()
     with (
         ControlPlane.start(directory, binaries=binaries) as control_plane,
         S3Server.start(directory / "s3", binaries=binaries) as s3,
     ):
         report(_how_to_use(control_plane, s3, time.monotonic() - started))
-        stopped.wait()
+        stop.wait()
         report("Stopping.")
 
 

@@ -1,19 +1,16 @@
 """Leaves everything running, and tells what a curious person could try next."""
 
 import shutil
-import signal
-import threading
 from datetime import timedelta
 
+from tools.control_plane.stop_signal import StopSignal
 from tools.demo.authority import client_authority
 from tools.demo.stage import NAMESPACE, Stage
 
 
 def keep(stage: Stage) -> None:
     """Run until Ctrl-C or SIGTERM, and show what arrives in Slack and by mail meanwhile; needs no terminal."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignal()
     stage.start_operator()
     stage.prints_messages = True
     stage.screen.output(_how_to_use(stage))
