@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,11 +25,15 @@ from clientcert.notifiers.apprise_channel import (
     load_apprise,
     title_and_body,
 )
+from clientcert.notifiers.digest import compose_digest
 from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver, alert, closing, failure
+from tests.builders import DAY, NOW, certificate
 from tests.conftest import REPOSITORY
+from tests.unit.notifiers.composing import composed
 
 PAGE = REPOSITORY / "docs/webhooks.md"
+RUNBOOK = "https://runbooks.example/renew?a=1&b=2"
 CHANNEL = Channel("team", "Apprise", Schedule(), UrlAddress(URL_REF))
 
 
@@ -74,7 +79,7 @@ class TestWhatIsSent:
             " key tls.crt. The alerts cease when it is there.\n\n"
             "Consumer: nhs\nEnvironment: prod\nTime left: 14 days\nExpires: 2026-12-06 09:00 UTC\n"
             "Serial number: 1a2b3\nOwner: integration-team\n\n"
-            "https://runbooks.example/renew?a=1&b=2"
+            f"{RUNBOOK}"
         )
 
     async def test_a_closing_message_is_good_news(self) -> None:
@@ -87,6 +92,30 @@ class TestWhatIsSent:
     async def test_the_contact_is_not_named(self) -> None:
         """Neither by name nor by address: nobody here knows who reads it."""
         assert [word for word in ("Jo", "Bloggs", "nhs.example", "@") if word in "".join(title_and_body(alert()))] == []
+
+    async def test_many_are_one_message(self) -> None:
+        """The most urgent with a line each, how many more there are, and still nobody's name; as one warning."""
+        many = [
+            composed(certificate(NOW + number * DAY), consumer="<@everyone>" if number == 1 else f"c{number:03d}")
+            for number in range(1, 101)
+        ]
+        receiver = WebReceiver()
+        async with sending(receiver) as notifier:
+            await notifier.notify_digest(CHANNEL, replace(compose_digest(many), runbook_url=RUNBOOK))
+        (call,) = receiver.calls
+        title, body = call.json["title"], call.json["message"]
+        lines, _, rest = body.partition("\n\n")
+        *shown, more = lines.splitlines()
+        assert title == "100 certificates need attention; the first expires on 2026-11-23"
+        assert shown[0].startswith("- \u2039\uff20everyone\u203a in prod: 1 day (2026-11-23 09:00 UTC); serial number ")
+        assert shown[1].startswith("- c002 in prod: 2 days (2026-11-24 09:00 UTC); serial number ")
+        assert len(shown) > 5
+        assert more == f"… and {100 - len(shown)} more"
+        assert "kubectl get clientcertificates --namespace integration" in rest
+        assert rest.endswith(f"\n\n{RUNBOOK}")
+        assert len(body) <= LONGEST_BODY
+        assert [word for word in ("Jo", "Bloggs", "nhs.example", "@") if word in title + body] == []
+        assert call.json["type"] == "warning"
 
     async def test_nothing_is_interpreted(self) -> None:
         """No mention, tag, Markdown link, escape or emoji; no line is broken."""

@@ -43,6 +43,7 @@ from tools.render_messages.rendering import (
     as_mail,
     as_sentence,
     as_text,
+    as_text_of_many,
     in_slack,
     shortened,
 )
@@ -226,6 +227,8 @@ def _machines() -> Iterator[str]:
     yield as_text(alert.message("teams"))
     yield "### A notification that closes it\n"
     yield as_text(closing.message("teams"))
+    yield "### A digest there\n"
+    yield as_text_of_many(digest())
 
 
 def _as_alerts(example: Example) -> str:

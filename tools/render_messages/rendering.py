@@ -8,7 +8,8 @@ from email.message import EmailMessage
 from typing import Any
 
 from clientcert.kube.events import COMPONENT, EventRecorder, Fact
-from clientcert.notifiers.apprise_channel import title_and_body
+from clientcert.notifiers.apprise_channel import title_and_body, title_and_body_of_many
+from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.email_format import mail, named_address, plain_address
 from clientcert.notifiers.event import EventNotifier
 from clientcert.notifiers.message import Message
@@ -69,8 +70,12 @@ def as_call(message: Message) -> str:
 
 def as_text(message: Message) -> str:
     """What Apprise is given."""
-    title, body = title_and_body(message)
-    return fenced(f"{title}\n\n{body}")
+    return fenced("\n\n".join(title_and_body(message)))
+
+
+def as_text_of_many(digest: Digest) -> str:
+    """The same of a digest."""
+    return fenced("\n\n".join(title_and_body_of_many(digest)))
 
 
 class _Shown(EventRecorder):

@@ -18,6 +18,7 @@ from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.digest import Digest, and_more, that_fit
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
@@ -28,6 +29,8 @@ MESSAGE_SECONDS = 1.0
 """As slow as Slack: these services do not say how fast they may be written to."""
 LONGEST_TITLE, LONGEST_BODY, LONGEST_LINK = 200, 1700, 500
 """What all of them take in one message; Discord takes 2,000 characters for both."""
+_MORE = 40
+"""For the line that says how many are not shown."""
 
 FIXED_HOSTS = frozenset(
     {
@@ -94,7 +97,14 @@ class AppriseNotifier:
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """As the protocol says. Apprise tells only whether a service took a message; what it did not is tried again."""
-        ref, namespace = url_address(channel).url_ref, message.object_key.namespace
+        return await self._send(message.object_key.namespace, channel, *title_and_body(message), message.kind)
+
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        """As the protocol says."""
+        return await self._send(digest.namespace, channel, *title_and_body_of_many(digest), MessageKind.ALERT)
+
+    async def _send(self, namespace: str, channel: Channel, title: str, body: str, kind: MessageKind) -> Receipt:
+        ref = url_address(channel).url_ref
         async with deadline(_CALLED):
             url = await secret_value(self._read_secret, _CALLED, namespace, ref)
             schema = _check(url, ref)
@@ -109,7 +119,7 @@ class AppriseNotifier:
                 words = f"{_where(ref)} holds no URL that Apprise can use: see its page about {schema}://"
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
             await self._check_host(schema, service, ref)
-            await _send(apprise, service, message)
+            await _hand_over(apprise, service, title, body, kind)
         return Receipt()
 
     def _service(self, url: str) -> tuple[Library, Any]:
@@ -152,13 +162,25 @@ def title_and_body(message: Message) -> tuple[str, str]:
     about = message.about
     facts = "\n".join(f"{name}: {value}" for name, value in message.facts if name != "Contact")
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
-    tail = f"\n\n{message.runbook_url}" if 0 < len(message.runbook_url) <= LONGEST_LINK else ""
+    tail = _tail(message.runbook_url)
     title = f"{about.consumer} in {about.environment}: {message.reason}"
     return clean(title, LONGEST_TITLE).translate(_INERT), cut(body, LONGEST_BODY - len(tail)) + tail
 
 
-async def _send(apprise: Library, service: Any, message: Message) -> None:
-    title, body = title_and_body(message)
+def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
+    """The same of a digest: a line each for the most urgent, and how many more there are."""
+    tail = f"\n\n{digest.next_step}".translate(_INERT) + _tail(digest.runbook_url)
+    items = [f"- {line.text}".translate(_INERT) for line in digest.lines]
+    shown = that_fit(items, LONGEST_BODY - len(tail) - _MORE)
+    body = "\n".join([*shown, *and_more(digest, len(shown))]) + tail
+    return clean(digest.text, LONGEST_TITLE).translate(_INERT), body
+
+
+def _tail(runbook_url: str) -> str:
+    return f"\n\n{runbook_url}" if 0 < len(runbook_url) <= LONGEST_LINK else ""
+
+
+async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind: MessageKind) -> None:
     kinds = apprise.NotifyType
     services = apprise.Apprise()
     services.add(service)
@@ -166,7 +188,7 @@ async def _send(apprise: Library, service: Any, message: Message) -> None:
         title=title,
         body=body,
         body_format=apprise.NotifyFormat.TEXT,
-        notify_type=kinds.SUCCESS if message.kind is MessageKind.CLOSING else kinds.WARNING,
+        notify_type=kinds.SUCCESS if kind is MessageKind.CLOSING else kinds.WARNING,
     ):
         raise unavailable(f"{_CALLED} did not take the message: check the channel's URL, and what is in force there")
 

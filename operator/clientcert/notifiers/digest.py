@@ -1,16 +1,29 @@
 """One message instead of many: what is said about all certificates that are due at once in one channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day
 
-LONGEST_LINE = 400
+LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
 """More than any channel has room for."""
 _FAR = "9999"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a digest says of one certificate."""
+
+    text: str
+    """Consumer, environment, date, serial number, owner."""
+    contact: str
+    """Whom to ask, with names and addresses: only for channels that show people's."""
+
+    def __str__(self) -> str:
+        return f"{self.text}; contact {self.contact}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +32,8 @@ class Digest:
 
     text: str
     """The sentence; alone it tells how many, and how urgent the first of them is."""
-    lines: tuple[str, ...]
-    """One a certificate, the most urgent first: consumer, environment, date, serial number, owner, contact."""
+    lines: tuple[Line, ...]
+    """One a certificate, the most urgent first."""
     more: int
     """How many have no line."""
     next_step: str
@@ -42,13 +55,28 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     namespace = clean(first.object_key.namespace, LONGEST_VALUE)
     return Digest(
         text=text,
-        lines=tuple(clean(_line(message), LONGEST_LINE) for message in ordered[:MOST_LINES]),
+        lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
         more=max(len(ordered) - MOST_LINES, 0),
         next_step="Ask each contact to renew, and put the renewed certificates into their sources. See them all:"
         f" kubectl get clientcertificates --namespace {namespace}",
         runbook_url=first.runbook_url,
         namespace=namespace,
     )
+
+
+def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len) -> Sequence[str]:
+    """The first of them, as many as have room, with a line break after each."""
+    for number, item in enumerate(items):
+        room -= length(item) + 1
+        if room < 0:
+            return items[:number]
+    return items
+
+
+def and_more(digest: Digest, shown: int) -> list[str]:
+    """The line that says how many are not shown; none if all are."""
+    left = len(digest.lines) - shown + digest.more
+    return [f"… and {left} more"] if left else []
 
 
 def _urgency(message: Message) -> tuple[datetime | str, ...]:
@@ -60,11 +88,11 @@ def _has_expired(message: Message) -> bool:
     return message.about.not_after is not None and message.about.not_after < message.about.time
 
 
-def _line(message: Message) -> str:
+def _line(message: Message) -> Line:
     facts = dict(message.facts)
     dated = f"{facts['Time left'].removeprefix('none: ')} ({facts['Expires']})" if "Expires" in facts else message.text
     parts = [f"{facts['Consumer']} in {facts['Environment']}: {dated}"]
     parts += [f"serial number {facts['Serial number']}"] if "Serial number" in facts else []
     parts += [f"owner {facts['Owner']}"] if "Owner" in facts else []
     parts += [facts["Problem"]] if "Problem" in facts else []
-    return "; ".join([*parts, f"contact {facts['Contact']}"])
+    return Line(clean("; ".join(parts), LONGEST_LINE), clean(facts["Contact"], LONGEST_CONTACT))

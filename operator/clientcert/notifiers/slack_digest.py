@@ -1,9 +1,9 @@
 """A digest as Slack's Block Kit: as many lines as a message may hold, and how many more there are."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from clientcert.notifiers.digest import Digest
+from clientcert.notifiers.digest import Digest, and_more, that_fit
 from clientcert.notifiers.slack_blocks import (
     HEADER_LIMIT,
     PLAIN_LIMIT,
@@ -25,40 +25,36 @@ _MORE = 40
 
 def digest_payload(digest: Digest) -> dict[str, Any]:
     """The arguments of chat.postMessage, or the body of an incoming webhook."""
-    pages, left = _pages(digest.lines, MOST_TEXT - _ROOM - len(digest.next_step))
+    items = that_fit(_items(digest), MOST_TEXT - _ROOM - len(digest.next_step), _length)
     header: Block = {"type": "header", "text": {"type": "plain_text", "text": escape(digest.text, HEADER_LIMIT)}}
-    left += digest.more
-    more = [section(f"… and {left} more")] if left else []
-    blocks = [header, *map(section, pages), *more, section(digest.next_step), *runbook_blocks(digest.runbook_url)]
-    return payload_of(escape(digest.text, PLAIN_LIMIT), blocks)
+    parts = [*_pages(items), *and_more(digest, len(items)), digest.next_step]
+    return payload_of(
+        escape(digest.text, PLAIN_LIMIT), [header, *map(section, parts), *runbook_blocks(digest.runbook_url)]
+    )
 
 
 def plain_digest_payload(digest: Digest) -> dict[str, Any]:
     """The digest without any blocks, for when Slack refuses them."""
     words = f"{digest.text}\n\n{digest.next_step}\n\n"
-    room = PLAIN_LIMIT - len(escape(words, PLAIN_LIMIT)) - _MORE
-    pages, left = _pages(digest.lines, room)
-    left += digest.more
-    more = [f"… and {left} more"] if left else []
-    return payload_of(escape(words + "\n".join([*pages, *more]), PLAIN_LIMIT), None)
+    items = that_fit(_items(digest), PLAIN_LIMIT - len(escape(words, PLAIN_LIMIT)) - _MORE, _length)
+    text = words + "\n".join([*items, *and_more(digest, len(items))])
+    return payload_of(escape(text, PLAIN_LIMIT), None)
 
 
-def _pages(lines: Iterable[str], room: int) -> tuple[list[str], int]:
-    """The lines in as few sections as hold them, each as long as it may be once it is escaped; how many had no room."""
+def _items(digest: Digest) -> list[str]:
+    return [f"• {line}" for line in digest.lines]
+
+
+def _length(item: str) -> int:
+    """Once it is escaped."""
+    return len(escape(item, MOST_TEXT))
+
+
+def _pages(items: Sequence[str]) -> list[str]:
+    """In as few sections as hold them."""
     pages: list[str] = []
-    filled = TEXT_LIMIT
-    left = 0
-    for line in lines:
-        item = f"• {line}"
-        size = len(escape(item, MOST_TEXT)) + 1
-        if left or size > room:
-            left += 1
-            continue
-        room -= size
-        if filled + size <= TEXT_LIMIT:
-            pages[-1] += f"\n{item}"
-            filled += size
-        else:
-            pages.append(item)
-            filled = size
-    return pages, left
+    while items:
+        page = that_fit(items, TEXT_LIMIT, _length) or items[:1]
+        pages.append("\n".join(page))
+        items = items[len(page) :]
+    return pages

@@ -19,7 +19,7 @@ def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
     digest = compose_digest(MESSAGES)
     assert (len(digest.lines), digest.more) == (MOST_LINES, 70)
     assert digest.text.startswith(f"{MANY} certificates need attention")
-    assert digest.lines[0].startswith("c000 in prod")
+    assert digest.lines[0].text.startswith("c000 in prod")
 
 
 def test_slack_says_how_many_have_no_line() -> None:
