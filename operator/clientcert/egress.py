@@ -13,13 +13,14 @@ import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clientcert.errors import ClientCertError, Reason, SettingsError
+from clientcert.public_addresses import is_public
 
 _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65535
@@ -33,43 +34,6 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<po
 _NUMBER_AT_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 # Whatever names below these resolve to, it belongs to the cluster, the machine or the site.
 _LOCAL_DOMAINS = frozenset({"internal", "intranet", "lan", "local", "localdomain", "localhost", "svc"})
-
-_REFUSED_V4 = (
-    *map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8")),  # this network, loopback
-    *map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),  # private
-    IPv4Network("100.64.0.0/10"),  # shared by carriers; the metadata address of Alibaba
-    IPv4Network("169.254.0.0/16"),  # link-local; the metadata address of AWS, Azure and Google
-    IPv4Network("168.63.129.16/32"),  # the platform address of Azure: public by number alone
-    IPv4Network("192.0.0.0/24"),  # protocol assignments; the metadata address of Oracle
-    *map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")),  # documentation
-    *map(IPv4Network, ("192.31.196.0/24", "192.175.48.0/24", "192.52.193.0/24")),  # AS112, multicast tunnels
-    IPv4Network("192.88.99.0/24"),  # relays of 6to4
-    IPv4Network("198.18.0.0/15"),  # benchmarks
-    *map(IPv4Network, ("224.0.0.0/4", "240.0.0.0/4")),  # multicast; reserved, and broadcast
-)
-# All that is public is inside this. Outside are, among others, ::1, addresses mapped from IPv4, ULA (fd00:ec2::254
-# is a metadata address), link-local, multicast, SRv6, and the NAT64 prefixes.
-_PUBLIC_V6 = IPv6Network("2000::/3")
-_REFUSED_V6 = (
-    IPv6Network("2001::/23"),  # protocol assignments: Teredo, benchmarks, ORCHID
-    IPv6Network("2002::/16"),  # 6to4: any IPv4 address in another form
-    *map(IPv6Network, ("2001:db8::/32", "3fff::/20")),  # documentation
-    *map(IPv6Network, ("2620:4f:8000::/48", "3ffe::/16")),  # AS112, the first test network
-)
-# Networks without IPv4 reach public hosts through this one; the address inside decides. Its sibling, 64:ff9b:1::/48,
-# means what a site wants it to mean, and is refused.
-_NAT64 = IPv6Network("64:ff9b::/96")
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether a stranger on the internet could connect to it, too."""
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _REFUSED_V4)
-    if address.scope_id is not None:
-        return False
-    if address in _NAT64:
-        return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-    return address in _PUBLIC_V6 and not any(address in network for network in _REFUSED_V6)
 
 
 class EgressPolicy:
