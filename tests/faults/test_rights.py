@@ -74,7 +74,7 @@ def test_rights_to_one_namespace_are_taken(world: World, control_plane: ControlP
     eventually(lambda: operator.metric("clientcert_namespace_up", namespace=name), 0.0)
     assert operator.metric("clientcert_namespace_up", namespace=world.team.namespace) == 1
     assert f"Namespace {name} cannot be compared with the API server" in operator.process.log_text()
-    assert operator.get("/readyz")[0] == 200
+    eventually(lambda: operator.get("/readyz")[0], 200)  # as soon as the other's watches are there again
     other.hand_out("moj", days=7)
     world.hand_out("dwp", days=7)
     world.all_is_told(within=10)
