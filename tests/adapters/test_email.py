@@ -10,7 +10,7 @@ import pytest
 from clientcert.errors import DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.notifiers.contact import ContactNotifier
 from clientcert.notifiers.email import PACE_SECONDS, EmailNotifier
@@ -288,7 +288,9 @@ class TestTheContactsPlace:
         """And it is said, by role."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
-        assert receipt.note == "the Slack user could not be written to, so the technical contact was written to"
+        assert (
+            str(receipt.stood_in) == "the Slack user could not be written to, so the technical contact was written to"
+        )
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
     @pytest.mark.parametrize("direct", [Refusing(passing=True), Refusing(seconds=0.2)])
@@ -309,7 +311,7 @@ class TestTheContactsPlace:
         with pytest.raises(DeliveryError):
             await sending.notify(to_contact(), both)
         receipt = await sending.notify(to_contact(), both)
-        assert "the Slack user could not be written to" in receipt.note
+        assert receipt.stood_in == StoodIn(Role.TECHNICAL, "the Slack user could not be written to")
         assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
     async def test_a_mail_server_that_is_away_is_not_slacks_fault(self, server: LoopbackMailServer) -> None:

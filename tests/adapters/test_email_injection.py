@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.notifiers.email_format import named_address, plain_address
 from clientcert.notifiers.interface import Receipt
@@ -97,9 +97,8 @@ class TestAddresses:
         """Then that one is written to, and it is said why."""
         broken = Recipient(Role.TECHNICAL, "jo@nhs.example\r\nBcc: eve@evil.example")
         receipt = await notifier(server).notify(to_contact(), message_to(broken, SAM))
-        assert receipt == Receipt(
-            note="the technical contact has no valid e-mail address, so the business contact was written to"
-        )
+        why = "the technical contact has no valid e-mail address"
+        assert receipt == Receipt(stood_in=StoodIn(Role.BUSINESS, why))
         assert [mail.recipient for mail in server.mails] == ["sam@nhs.example"]
 
     @pytest.mark.parametrize("address", [address for address in NO_ADDRESSES if address])

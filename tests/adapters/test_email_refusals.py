@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.notifiers import smtp
 from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier
 from clientcert.notifiers.interface import Receipt
@@ -37,9 +37,8 @@ class TestOneRecipientIsRefused:
         """And that is said, in roles; the letter is the next one's own."""
         server.answer("RCPT", GONE, address="jo@nhs.example")
         receipt = await notifier(server).notify(to_contact(), message_to(JO, SAM))
-        assert receipt == Receipt(
-            note="the technical contact was refused by the mail server, so the business contact was written to"
-        )
+        why = "the technical contact was refused by the mail server"
+        assert receipt == Receipt(stood_in=StoodIn(Role.BUSINESS, why))
         assert [mail.recipient for mail in server.mails] == ["sam@nhs.example"]
         words = " ".join(server.mails[0].text.split())
         assert "The technical contact that we have on file for nhs cannot be reached." in words
@@ -97,10 +96,8 @@ class TestDomains:
         """Then that one is written to, and it is said why."""
         elsewhere = Recipient(Role.TECHNICAL, "jo@agency.example")
         receipt = await notifier(server, ["nhs.example"]).notify(to_contact(), message_to(elsewhere, SAM))
-        assert receipt.note == (
-            "the technical contact has an e-mail address in a domain that is not allowed, so the business contact was"
-            " written to"
-        )
+        why = "the technical contact has an e-mail address in a domain that is not allowed"
+        assert receipt.stood_in == StoodIn(Role.BUSINESS, why)
 
 
 class TestNamespaces:

@@ -20,7 +20,7 @@ from datetime import datetime
 from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
-from clientcert.lifecycle.contacts import UNAVAILABLE, Resolution
+from clientcert.lifecycle.contacts import Resolution, StoodIn
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.recorded import Condition, Recorded
 
@@ -114,21 +114,23 @@ def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
 
 def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
-    if contact.resolved and contact.refused:
-        return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, contact.refused)
+    if contact.resolved and contact.stood_in:
+        return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.stood_in))
     if contact.resolved and contact.complete:
         return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
-    if contact is UNAVAILABLE:
-        return before or Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
+    if contact.tried_again and before:
+        return before
     if contact.passing:
         return Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
 
 
-def refused(recorded: Recorded) -> str:
-    """Who did not get the last letter and who did, as `Resolution.refused`, if the status says so."""
+def stood_in(recorded: Recorded) -> StoodIn | None:
+    """Who got the last letter instead of somebody else, if the status says so."""
     condition = recorded.condition(CONTACT_RESOLVED)
-    return condition.message if condition and condition.reason == Reason.RECIPIENT_REFUSED else ""
+    if condition is None or condition.reason != Reason.RECIPIENT_REFUSED:
+        return None
+    return StoodIn.parse(condition.message)
 
 
 def _alerts_delivered(shortfall: Shortfall | None) -> Condition:

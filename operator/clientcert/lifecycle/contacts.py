@@ -7,6 +7,7 @@ clients by the technical contact's e-mail; where only a business contact is know
 import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from clientcert.lifecycle.declaration import HOST, Contact, Declaration, Person
 from clientcert.lifecycle.policy import ContactPolicy
@@ -41,6 +42,30 @@ class SlackQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class StoodIn:
+    """Who got the last letter because whoever comes before could not be reached; in roles, and no names."""
+
+    role: Role
+    why: str
+    """Who could not be reached, and why not."""
+
+    def __str__(self) -> str:
+        return f"{self.why}{_SO_WAS.format(self.role)}"
+
+    @classmethod
+    def parse(cls, words: str) -> Self | None:
+        """What `str` has made of one; None for any other text."""
+        for role in Role:
+            why = words.removesuffix(_SO_WAS.format(role))
+            if why != words:
+                return cls(role, why)
+        return None
+
+
+_SO_WAS = ", so the {} was written to"
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """Who is told, in order: the next one where the one before cannot be reached. Nobody when it is not `resolved`."""
 
@@ -48,12 +73,14 @@ class Resolution:
     message: str
     """Roles, and what to do; no names."""
     recipients: tuple[Recipient, ...] = ()
-    refused: str = ""
-    """Who did not get the last letter and who did, in roles; empty: the first one got it."""
+    stood_in: StoodIn | None = None
+    """None: the first of them got the last letter."""
     complete: bool = True
     """False where somebody better may be known, and it says where."""
     passing: bool = False
-    """It could not be found out just now, and will be another resolution soon."""
+    """It is not known just now."""
+    tried_again: bool = False
+    """And is looked up again by itself."""
 
     @property
     def resolved(self) -> bool:
@@ -62,7 +89,10 @@ class Resolution:
 
 
 UNAVAILABLE = Resolution(
-    "LookupUnavailable", "the contact cannot be looked up just now: it is tried again", passing=True
+    "LookupUnavailable",
+    "the contact cannot be looked up just now: it is tried again",
+    passing=True,
+    tried_again=True,
 )
 NOT_LOOKED_UP = Resolution(
     "NotLookedUp", "the contact is a Slack user, and no channel of the policy writes to contacts", passing=True
@@ -77,14 +107,13 @@ __all__ = [
     "Resolution",
     "Role",
     "SlackQuestion",
+    "StoodIn",
     "addressed",
     "asked_of",
     "batch_of",
     "by_mail",
-    "instead",
     "same_people",
     "slack_question",
-    "stood_in",
     "unwritten",
 ]
 
@@ -176,7 +205,7 @@ def with_contact(declaration: Declaration, found: Resolution | None, before: tup
         return declaration
     recipients = found.recipients or (before if found.passing else ())
     if not recipients:
-        return replace(declaration, contact=replace(contact, pending=True)) if found is UNAVAILABLE else declaration
+        return replace(declaration, contact=replace(contact, pending=True)) if found.tried_again else declaration
     first = recipients[0]
     person = Person(first.name, first.address)
     match first.role:
@@ -202,16 +231,6 @@ def unwritten(found: Resolution) -> Resolution:
 def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> bool:
     """Whether they are the same by role and address, in the same order."""
     return [(each.role, each.address) for each in some] == [(each.role, each.address) for each in others]
-
-
-def instead(why: str, role: Role) -> str:
-    """In words, that somebody could not be written to, and who was."""
-    return f"{why}, so the {role} was written to"
-
-
-def stood_in(refused: str, role: Role) -> bool:
-    """Whether, in those words, the last letter went to somebody of this role because others could not be reached."""
-    return refused == instead(refused.partition(", so the ")[0], role)
 
 
 def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Recipient, Role, instead
+from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 from clientcert.notifiers.message import Message
@@ -57,8 +57,8 @@ class ContactNotifier:
                 raise
             # It is not Slack that is away: whoever is there is written to meanwhile.
             raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, error.message, worth_retry=True) from None
-        words = instead(f"the {Role.SLACK} could not be written to", mails[0].recipient.role)
-        return replace(receipt, note=receipt.note or words)
+        reached = StoodIn(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
+        return replace(receipt, stood_in=receipt.stood_in or reached)
 
     def _remember(self, key: str) -> None:
         now = _now()

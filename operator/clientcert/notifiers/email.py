@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from clientcert.errors import DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Role, instead
+from clientcert.lifecycle.contacts import Role, StoodIn
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.email_format import mail, named_address, plain_address
 from clientcert.notifiers.interface import Pace, Receipt
@@ -88,7 +88,7 @@ class EmailNotifier:
                     raise
                 refusals.append((letter.recipient.role, error))
             else:
-                return Receipt(note=_note(refusals, letter.recipient.role))
+                return Receipt(stood_in=_stood_in(refusals, letter.recipient.role))
         raise DeliveryError(refusals[0][1].reason, "; ".join(error.message for _, error in refusals))
 
     async def _deliver(
@@ -131,12 +131,12 @@ def _reply_to(letter: Letter) -> Address | None:
     return address
 
 
-def _note(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> str:
-    """Empty when the first recipient was reached."""
+def _stood_in(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> StoodIn | None:
+    """None when the first recipient was reached."""
     if not refusals:
-        return ""
+        return None
     unreached = " and ".join(f"the {role} {_UNREACHED[error.reason]}" for role, error in refusals)
-    return instead(unreached, reached)
+    return StoodIn(reached, unreached)
 
 
 def _sender(server: MailServer) -> Address:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Recipient
+from clientcert.lifecycle.contacts import Recipient, StoodIn
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.digest import Digest
 from clientcert.notifiers.message import Message
@@ -17,8 +17,8 @@ class Receipt:
 
     thread_ref: str = ""
     """Where replies to it go, in the channel's own words; kept in status, given back with the next message."""
-    note: str = ""
-    """What people should know about a success that was not complete; roles, no names or addresses."""
+    stood_in: StoodIn | None = None
+    """Who got it, where that is not whom it was to go to first."""
 
 
 @dataclass(frozen=True, slots=True)

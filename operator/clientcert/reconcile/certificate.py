@@ -19,7 +19,7 @@ from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.conditions import Shortfall, conditions
-from clientcert.lifecycle.contacts import UNAVAILABLE, same_people
+from clientcert.lifecycle.contacts import same_people
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded, Replaced
@@ -144,9 +144,9 @@ class CertificateReconciler:
         found = await self._contacts.resolve(record.key, declaration, policy)
         if found.resolved:
             if record.recipients and not same_people(record.recipients, found.recipients):
-                record.refused = ""  # that was said of others
+                record.stood_in = None  # that was said of others
             record.recipients = found.recipients
-        record.contact = replace(found, refused=record.refused) if found.resolved else found
+        record.contact = replace(found, stood_in=record.stood_in) if found.resolved else found
         return observation
 
     def _assess(
@@ -254,7 +254,7 @@ class CertificateReconciler:
         waiting = any(failure.next_try is None for failure in (record.failing or {}).values())
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
-        moments += [assessment.now + _CONTACT_RETRY] if record.contact is UNAVAILABLE else []
+        moments += [assessment.now + _CONTACT_RETRY] if record.contact and record.contact.tried_again else []
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:

@@ -108,7 +108,7 @@ class Contacts:
         if self._looking.get(key) is not looking:
             return  # somebody else is asked for by now
         del self._looking[key]
-        if not looking.task.cancelled() and looking.task.result() is not UNAVAILABLE:
+        if not looking.task.cancelled() and not looking.task.result().tried_again:
             self._wake(key)
 
     async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:

@@ -63,11 +63,13 @@ class Digests:
         self._clock = clock
         self._turns = turns
 
-    def has_told(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
-        """Whether a digest has said this already, and the process ended before the certificate's status could."""
+    def told_at(
+        self, record: CertificateRecord, assessment: Assessment, notification: DueNotification
+    ) -> datetime | None:
+        """When a digest has said this, if the process ended before the certificate's status could; else None."""
         policy = self._store.policies.get(record.policy_key) if record.declaration else None
         if policy is None or notification.kind is not MessageKind.ALERT:
-            return False
+            return None
         before = remembered(record).channel(notification.channel.name)
         for digest in policy.digests:
             if before is not None and before.last_sent is not None and before.last_sent >= digest.sent_time:
@@ -75,15 +77,16 @@ class Digests:
             if digest.sent_time > assessment.now + CLOCK_TOLERANCE:
                 continue  # it was written while the clock was wrong
             if digest.channel == notification.channel.name and _key(record, assessment, notification) in digest.keys:
-                note_told(record, assessment, notification, digest.sent_time)
-                return True
-        return False
+                return digest.sent_time
+        return None
 
     def recall(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> None:
         """Take over what a batch's letter has said of a certificate before it is owed anything: none asks for that."""
         for channel in policy.channels:
             if is_of_a_batch(record, channel) and not has_letter(record, assessment, channel):
-                self.has_told(record, assessment, letter_due(channel))
+                said = self.told_at(record, assessment, letter_due(channel))
+                if said is not None:
+                    note_told(record, assessment, letter_due(channel), said)
 
     def judged(self, record: CertificateRecord, policy: AlertPolicy, wanted: Iterable[DueNotification]) -> None:
         """The certificate was looked at, and is owed these and no others."""

@@ -2,7 +2,7 @@
 
 from clientcert.lifecycle.alerts import DueNotification
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient, addressed, stood_in, with_contact
+from clientcert.lifecycle.contacts import Recipient, addressed, with_contact
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.notifiers.message import Message, compose
@@ -15,7 +15,7 @@ def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, 
     if not isinstance(channel.address, EmailAddress) or record.contact is None:
         return ()
     role = channel.address.role
-    if role is not None and stood_in(record.contact.refused, role):
+    if role is not None and record.contact.stood_in and record.contact.stood_in.role is role:
         return ()  # they have had all letters already
     return addressed(record.contact.recipients, role)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from clientcert.errors import ClientCertError, Reason
 from clientcert.kube.events import Fact
 from clientcert.lifecycle.assessment import Assessment, Observation, Problem
-from clientcert.lifecycle.contacts import Recipient, Resolution
+from clientcert.lifecycle.contacts import Recipient, Resolution, StoodIn
 from clientcert.lifecycle.declaration import Bucket, Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import ChannelRecord, Condition, DigestRecord, Recorded
@@ -66,8 +66,8 @@ class CertificateRecord:
     """Who is written to, as it was last found out."""
     recipients: tuple[Recipient, ...] = ()
     """Who was found last, if anybody was."""
-    refused: str = ""
-    """What became of the last letter to them, as `Resolution.refused`."""
+    stood_in: StoodIn | None = None
+    """What became of the last letter to them, as `Resolution.stood_in`."""
     sent: dict[str, ChannelRecord] | None = None
     """What was sent and is not in the status yet, by channel. The one thing that nobody else knows."""
     failing: dict[str, Failure] | None = None

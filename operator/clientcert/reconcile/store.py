@@ -15,7 +15,7 @@ from clientcert.api.policy import default_policy, parse_digests, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
-from clientcert.lifecycle.conditions import refused
+from clientcert.lifecycle.conditions import stood_in
 from clientcert.lifecycle.contacts import asked_of
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
@@ -225,7 +225,7 @@ class Store:
             recorded=recorded,
             status_digest=digest(status),
             # What was said of the contact may be about another, if the spec was changed meanwhile.
-            refused=refused(recorded) if status.get("observedGeneration") == metadata["generation"] else "",
+            stood_in=stood_in(recorded) if status.get("observedGeneration") == metadata["generation"] else None,
         )
         self.certificates[key] = record
         self._references.add(record)
@@ -250,7 +250,7 @@ class Store:
             was_declared = record.declaration
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
             if asked_of(was_declared) != asked_of(record.declaration):
-                record.recipients, record.refused = (), ""
+                record.recipients, record.stood_in = (), None
             record.observation, record.revision, record.failing = None, "", None
             self._references.add(record)
             self.mark_stale(record.key)

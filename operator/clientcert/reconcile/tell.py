@@ -78,32 +78,31 @@ class Teller:
             if name in due_in and not _was_found_since(record, failure)
         }
         record.failing = failing or None
-        wanted = [
-            notification
-            for notification in owed
-            if not self._ends_without_words(record, assessment, notification)
-            if not self._digests.has_told(record, assessment, notification)
-            if not _waits(failing.get(notification.channel.name), assessment.now)
-        ]
+        unsaid = self._unsaid(record, assessment, owed)
+        wanted = [each for each in unsaid if not _waits(failing.get(each.channel.name), assessment.now)]
         self._digests.judged(record, effective, wanted)
-        now = tuple(
-            notification
-            for notification in wanted
-            if self._digests.may_go(record, effective, notification, assessment.alert_from)
-            if self._has_its_turn(record, assessment, notification)
-        )
+        going = []
+        for notification in wanted:  # each takes its place where it may have to wait
+            if not self._digests.may_go(record, effective, notification, assessment.alert_from):
+                continue
+            if self._has_its_turn(record, assessment, notification):
+                going.append(notification)
         self._pacer.pass_on(record.key)
-        return now
+        return tuple(going)
 
-    def _ends_without_words(
-        self, record: CertificateRecord, assessment: Assessment, notification: DueNotification
-    ) -> bool:
-        """Whether it is an escalation, and nobody is left whom it could be escalated to, or who has to hear its end."""
-        if not _has_nobody(record, notification):
-            return False
-        if notification.kind is MessageKind.CLOSING:
-            note_told(record, assessment, notification, assessment.now)
-        return True
+    def _unsaid(
+        self, record: CertificateRecord, assessment: Assessment, owed: tuple[DueNotification, ...]
+    ) -> list[DueNotification]:
+        """Those that a message is needed for; of the others it is remembered that they were told."""
+        unsaid = []
+        for notification in owed:
+            said = self._digests.told_at(record, assessment, notification)
+            if said is None and not _has_nobody(record, notification):
+                unsaid.append(notification)
+            elif said is not None or notification.kind is MessageKind.CLOSING:
+                # What was escalated to nobody needs no end either.
+                note_told(record, assessment, notification, said or assessment.now)
+        return unsaid
 
     @property
     def may_send(self) -> bool:
@@ -207,8 +206,8 @@ class Teller:
                 receipt = await notifier.notify(channel, message, notification.thread_ref)
                 note_told(record, assessment, notification, self._clock(), receipt.thread_ref)
                 if _is_first_letter(channel) and record.contact is not None:
-                    record.refused = receipt.note
-                    record.contact = replace(record.contact, refused=receipt.note)
+                    record.stood_in = receipt.stood_in
+                    record.contact = replace(record.contact, stood_in=receipt.stood_in)
         except DeliveryError as error:
             self._failed(record, notification, error)
             return

@@ -8,12 +8,11 @@ import pytest
 from clientcert.lifecycle.contacts import (
     Recipient,
     Role,
+    StoodIn,
     addressed,
     batch_of,
     by_mail,
-    instead,
     same_people,
-    stood_in,
     with_contact,
 )
 from clientcert.lifecycle.declaration import HOST, Contact, Person
@@ -38,9 +37,9 @@ class TestAnEscalation:
     @pytest.mark.parametrize("why", ["the technical contact was refused", "the Slack user, so to say, was refused"])
     def test_it_is_known_who_stood_in(self, why: str) -> None:
         """In the words that the status has: nothing else outlives a restart."""
-        words = instead(why, Role.BUSINESS)
-        assert (stood_in(words, Role.BUSINESS), stood_in(words, Role.TECHNICAL)) == (True, False)
-        assert not stood_in("", Role.BUSINESS)
+        found = StoodIn(Role.BUSINESS, why)
+        assert StoodIn.parse(str(found)) == found
+        assert StoodIn.parse(why) is None
 
 
 class TestTheSamePeople:

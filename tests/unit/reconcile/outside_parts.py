@@ -6,7 +6,7 @@ from typing import Any
 
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.contacts import Resolution, SlackQuestion
+from clientcert.lifecycle.contacts import Resolution, SlackQuestion, StoodIn
 from clientcert.lifecycle.declaration import SecretKeyRef, SecretSource, SourceRef
 from clientcert.lifecycle.policy import Channel
 from clientcert.notifiers.digest import Digest
@@ -93,7 +93,7 @@ class Slack:
         return await self._take((message.about.consumer,), str(message.facts))
 
     async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
-        return await self._take(tuple(line.partition(" in ")[0] for line in digest.lines), str(digest.lines))
+        return await self._take(tuple(line.text.partition(" in ")[0] for line in digest.lines), str(digest.lines))
 
     async def _take(self, consumers: tuple[str, ...], text: str) -> Receipt:
         self.tries.append(consumers)
@@ -130,7 +130,9 @@ class Post:
             if error is None:
                 self.sent.append(letter.recipient.address)
                 self.letters.append(letter)
-                return Receipt(note="the one before was refused" if refused else "")
+                return Receipt(
+                    stood_in=StoodIn(letter.recipient.role, "the one before was refused") if refused else None
+                )
             if error.reason is not Reason.RECIPIENT_REFUSED:
                 raise error
             refused.append(error)

@@ -17,6 +17,7 @@ MEMBER = "U012AB3CD"
 FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipient(Role.SLACK, MEMBER),))
 BUSY = DeliveryError(Reason.CHANNEL_UNAVAILABLE, "Slack answered 503", worth_retry=True)
 IN_SLACK, IN_LIST = {"lookup": ["Slack"]}, {"lookup": ["Directory"]}
+TWO = {"technical": {"email": "jo@nhs.example"}, "business": {"email": "sam@nhs.example"}}
 CLIENTS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/clients"
 MORE_THAN_WORKERS = WORKERS + 2
 
@@ -104,19 +105,32 @@ async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
 
 
 async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
-    """An escalation that reaches the business contact says nothing of the technical one, who is refused each day."""
-    whole = Whole()
+    """An escalation that reaches the business contact says nothing of the Slack user, who is refused each day."""
+    whole = Whole(Users(FOUND))
     whole.policy(CONSUMER, escalateAfterDays=1)
-    whole.post.answer = lambda address: (
-        DeliveryError(Reason.RECIPIENT_REFUSED, "no such user") if address.startswith("gone@") else None
-    )
-    contact = {"technical": {"email": "gone@nhs.example"}, "business": {"email": "sam@nhs.example"}}
-    whole.hand_out("nhs", days=20, contact=contact)
+    whole.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    whole.hand_out("nhs", days=20, contact=IN_SLACK | TWO)
     async with whole.running():
         await whole.quiet()
         for _ in range(2):
             await whole.later(DAY)
-    assert len(whole.post.sent) == 5  # two a day from the second day on
+    jo, sam = (person["email"] for person in TWO.values())
+    assert whole.post.sent == [jo, *2 * [jo, sam]]
+    assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
+
+
+async def test_nothing_is_escalated_to_whoever_has_all_letters() -> None:
+    """The business contact gets those of the technical one, who is refused."""
+    whole = Whole()
+    whole.policy(CONSUMER, escalateAfterDays=1)
+    jo, sam = (person["email"] for person in TWO.values())
+    whole.post.answer = lambda address: DeliveryError(Reason.RECIPIENT_REFUSED, "gone") if address == jo else None
+    whole.hand_out("nhs", days=20, contact=TWO)
+    async with whole.running():
+        await whole.quiet()
+        for _ in range(2):
+            await whole.later(DAY)
+    assert whole.post.sent == [sam, sam, sam]
     assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 
+from clientcert.lifecycle.contacts import Role, StoodIn
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.recorded import ChannelRecord
 from clientcert.reconcile.references import References
 from clientcert.reconcile.store import Store
 
 KEY = ObjectKey("team", "nhs")
+STOOD_IN = StoodIn(Role.BUSINESS, "the technical contact was refused")
 
 
 def body(version="10", *, uid="u1", generation=1, status=None, **spec):
@@ -158,13 +160,13 @@ def test_a_policy_that_is_nonsense_is_known_all_the_same():
     assert store.policies[ObjectKey("team", "odd")].policy.channels == store.default_policy.channels
 
 
-@pytest.mark.parametrize(("generation", "expected"), [(1, "the technical contact was refused"), (2, "")])
+@pytest.mark.parametrize(("generation", "expected"), [(1, STOOD_IN), (2, None)])
 def test_who_was_refused_is_known_after_a_restart(generation, expected):
     """Unless the spec was changed meanwhile: that may have been its correction."""
     condition = {"type": "ContactResolved", "status": "False", "reason": "RecipientRefused"}
-    condition |= {"message": "the technical contact was refused", "lastTransitionTime": "2026-11-01T00:00:00Z"}
+    condition |= {"message": str(STOOD_IN), "lastTransitionTime": "2026-11-01T00:00:00Z"}
     subject, _ = store()
     subject.upsert_certificate(
         body("10", generation=generation, status={"observedGeneration": 1, "conditions": [condition]})
     )
-    assert subject.certificates[KEY].refused == expected
+    assert subject.certificates[KEY].stood_in == expected
