@@ -9,8 +9,6 @@ Keys are EC P-256 unless asked otherwise: a certificate costs a quarter of a mil
 """
 
 import hashlib
-import os
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tools.der import der_element, der_time
+from tools.java_keystore import java_keystore
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 KeyKind: TypeAlias = Literal["ec", "rsa", "ed25519"]
@@ -120,13 +121,7 @@ class Issued:
         """Certificate, key and chain as a Java keystore, as `keytool -storetype JKS` writes it."""
         key_der = self.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         chain = [each.public_bytes(Encoding.DER) for each in (self.certificate, *self.authorities)]
-        entry = struct.pack(">I", 1) + _java_utf(alias) + struct.pack(">Q", 0)
-        protected = _jks_protected_key(key_der, password)
-        entry += struct.pack(">I", len(protected)) + protected
-        entry += struct.pack(">I", len(chain))
-        entry += b"".join(_java_utf("X.509") + struct.pack(">I", len(der)) + der for der in chain)
-        store = struct.pack(">III", 0xFEEDFEED, 2, 1) + entry
-        return store + _sha1(password.encode("utf-16-be") + b"Mighty Aphrodite" + store)
+        return java_keystore(alias, key_der, chain, password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +202,7 @@ class CertificateAuthority:
 
     def _with_dates_swapped(self, issued: Issued) -> Issued:
         tbs = issued.certificate.tbs_certificate_bytes
-        first, second = (_time_der(moment) for moment in (issued.not_before, issued.not_after))
+        first, second = (der_time(moment) for moment in (issued.not_before, issued.not_after))
         swapped = self.sign(tbs.replace(first + second, second + first, 1))
         return Issued(x509.load_der_x509_certificate(swapped), issued.private_key, issued.authorities)
 
@@ -237,14 +232,6 @@ def make_private_key(kind: KeyKind = "ec") -> PrivateKey:
             return rsa.generate_private_key(public_exponent=65537, key_size=2048)
         case "ed25519":
             return ed25519.Ed25519PrivateKey.generate()
-
-
-def der_element(tag: int, content: bytes) -> bytes:
-    """One DER element with a definite length (X.690 section 8.1)."""
-    if len(content) < 0x80:
-        return bytes((tag, len(content))) + content
-    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + content
 
 
 ECDSA_WITH_SHA256 = der_element(0x30, bytes.fromhex("06082a8648ce3d040302"))
@@ -289,31 +276,3 @@ def _name(common_name: str, organization: str | None = None) -> x509.Name:
 
 def _digest(private_key: PrivateKey) -> hashes.SHA256 | None:
     return None if isinstance(private_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-
-
-def _time_der(moment: datetime) -> bytes:
-    """UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
-    if 1950 <= moment.year < 2050:
-        return der_element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode())
-    return der_element(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode())
-
-
-def _java_utf(text: str) -> bytes:
-    """`DataOutput.writeUTF`, for ASCII."""
-    return struct.pack(">H", len(text)) + text.encode("ascii")
-
-
-def _jks_protected_key(key_der: bytes, password: str) -> bytes:
-    """EncryptedPrivateKeyInfo with Sun's own key protection: the key XORed with a chain of SHA-1 digests."""
-    secret, digest = password.encode("utf-16-be"), os.urandom(20)
-    protected, stream = digest, b""
-    while len(stream) < len(key_der):
-        digest = _sha1(secret + digest)
-        stream += digest
-    protected += bytes(a ^ b for a, b in zip(key_der, stream, strict=False)) + _sha1(secret + key_der)
-    sun_key_protector = der_element(0x30, bytes.fromhex("060a2b060104012a021101010500"))
-    return der_element(0x30, sun_key_protector + der_element(0x04, protected))
-
-
-def _sha1(data: bytes) -> bytes:
-    return hashlib.sha1(data, usedforsecurity=False).digest()

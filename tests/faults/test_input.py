@@ -12,7 +12,7 @@ from tests.control_plane.team import DAY
 from tests.control_plane.waiting import eventually, until
 from tests.faults.scenario import World, row
 from tests.unit.pki.certificates import attribute, sequence
-from tools.certificates import der_element
+from tools.der import der_element
 
 READABLE = {
     19: ("leaf-last", "leaf-by-its-key"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.unit.pki.certificates import attribute, extension, odd_certificate, pem, sequence, time
 from tests.unit.pki.pkcs12_writer import encrypted, pbmac1, pfx, plain, sha256_mac, shrouded_key_bag
 from tests.unit.pki.test_mutations import BAGS, CONTAINERS, FORMS, PASSWORD
-from tools.certificates import der_element
+from tools.der import der_element
 
 BOTTOM = der_element(0x0C, b"nhs")
 ODD = {

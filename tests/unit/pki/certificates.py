@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import Certificate, parse
-from tools.certificates import ECDSA_WITH_SHA256, CertificateAuthority, Issued, der_element
+from tools.certificates import ECDSA_WITH_SHA256, CertificateAuthority, Issued
+from tools.der import der_element
 
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2027, 1, 1, 12, 30, tzinfo=UTC)

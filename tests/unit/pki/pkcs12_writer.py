@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from tests.unit.pki.certificates import sequence
-from tools.certificates import der_element
+from tools.der import der_element
 
 _PBES2, _PBKDF2, _PBMAC1 = (bytes.fromhex("06092a864886f70d0105" + number) for number in ("0d", "0c", "0e"))
 _HMAC_SHA512 = sequence(bytes.fromhex("06082a864886f70d020b0500"))

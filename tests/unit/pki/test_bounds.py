@@ -11,7 +11,7 @@ from clientcert.errors import CertificateError
 from clientcert.pki import MAX_SIZE, parse
 from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, pem, sequence
 from tests.unit.pki.test_pkcs7 import signed_data
-from tools.certificates import der_element
+from tools.der import der_element
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
 

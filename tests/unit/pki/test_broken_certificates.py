@@ -26,7 +26,8 @@ from tests.unit.pki.certificates import (
     sequence,
     time,
 )
-from tools.certificates import der_element, make_private_key
+from tools.certificates import make_private_key
+from tools.der import der_element
 
 # What the library says while it reads is silenced by a filter of ours, which pytest takes away.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")

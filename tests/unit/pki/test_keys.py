@@ -6,7 +6,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from clientcert.pki.keys import MAX_PRIVATE_KEY_SIZE, public_half
 from tests.unit.pki.certificates import sequence
-from tools.certificates import der_element, make_private_key
+from tools.certificates import make_private_key
+from tools.der import der_element
 
 TRADITIONAL, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
 

@@ -21,7 +21,8 @@ from tests.unit.pki.certificates import (
     pem,
     reason_for,
 )
-from tools.certificates import CertificateAuthority, Issued, der_element, self_signed
+from tools.certificates import CertificateAuthority, Issued, self_signed
+from tools.der import der_element
 
 YEAR = timedelta(days=365)
 OTHER_AUTHORITY = CertificateAuthority.create("Other CA")

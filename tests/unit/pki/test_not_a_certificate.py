@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 from clientcert.errors import Reason
 from clientcert.pki import MAX_SIZE
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, reason_for, refusal, sequence
-from tools.certificates import der_element, make_private_key
+from tools.certificates import make_private_key
+from tools.der import der_element
 
 PUBLIC_KEY = LEAF.private_key.public_key()
 

@@ -33,7 +33,8 @@ from tests.unit.pki.pkcs12_writer import (
     sha256_mac,
     shrouded_key_bag,
 )
-from tools.certificates import CertificateAuthority, der_element
+from tools.certificates import CertificateAuthority
+from tools.der import der_element
 
 PASSWORD = "öffne dich"
 TWENTY_MILLION = 20_000_000
