@@ -249,9 +249,11 @@ class CertificateReconciler:
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
         moments = [next_change(assessment, effective, remembered(record), silence, seen.not_before if seen else None)]
-        moments += [failure.next_try for failure in (record.failing or {}).values() if failure.next_try]
+        # A next try that has passed waits for its turn, or for others, and whoever gives that wakes it.
+        tries = [failure.next_try for failure in (record.failing or {}).values()]
+        moments += [next_try for next_try in tries if next_try and next_try > assessment.now]
         moments += [record.read_again] if record.read_again else []
-        waiting = any(failure.next_try is None for failure in (record.failing or {}).values())
+        waiting = None in tries
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
         moments += [assessment.now + _CONTACT_RETRY] if record.contact and record.contact.tried_again else []

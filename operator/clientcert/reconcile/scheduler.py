@@ -173,7 +173,7 @@ class Scheduler:
         self._failures.pop(key, None)
         self._unanswered.discard(key)
         if due is not None:
-            self._schedule(key, due + ROUNDING)
+            self._schedule(key, max(due, self._clock()) + ROUNDING)
 
     def _retry(self, key: ObjectKey, seconds: float | None, *, unanswered: bool) -> None:
         (self._unanswered.add if unanswered else self._unanswered.discard)(key)

@@ -71,14 +71,14 @@ class Teller:
         effective = self.effective(policy, record, assessment)
         self._digests.recall(record, assessment, effective)
         owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
-        due_in = {notification.channel.name for notification in owed}
+        unsaid = self._unsaid(record, assessment, owed)
+        due_in = {notification.channel.name for notification in unsaid}
         failing = {
             name: failure
             for name, failure in (record.failing or {}).items()
             if name in due_in and not _was_found_since(record, failure)
         }
         record.failing = failing or None
-        unsaid = self._unsaid(record, assessment, owed)
         wanted = [each for each in unsaid if not _waits(failing.get(each.channel.name), assessment.now)]
         self._digests.judged(record, effective, wanted)
         going = []

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
 from clientcert.lifecycle.contacts import Resolution
@@ -35,7 +36,7 @@ from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.records import CertificateRecord
-from clientcert.reconcile.scheduler import LONGEST_SLEEP_SECONDS, ROUNDING, Scheduler
+from clientcert.reconcile.scheduler import CLOCK_JUMP_SECONDS, LONGEST_SLEEP_SECONDS, ROUNDING, Scheduler
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import Teller
 from clientcert.sources.interface import Content
@@ -50,6 +51,7 @@ CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contac
 NAMESPACE = "integration"
 SETTLE = 0.25
 """So long a digest waits for who else is due."""
+_STEP = timedelta(seconds=CLOCK_JUMP_SECONDS - 5)
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 
 
@@ -108,6 +110,8 @@ class Whole:
         )
         self.looks: list[str] = []
         """The name of each certificate that was looked at, as often as it was."""
+        self.comes_back: dict[str, datetime | None] = {}
+        """When each of them is looked at again, as its last look has said."""
         self.scheduler = Scheduler(
             self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics, longest_look=60.0
         )
@@ -141,6 +145,13 @@ class Whole:
         await asyncio.sleep(LONGEST_SLEEP_SECONDS + 0.05)  # by then the scheduler has looked at the clock
         await self.quiet()
 
+    async def passes(self, by: timedelta) -> None:
+        """The same in steps, none of which the scheduler takes for a clock that was set."""
+        while by > timedelta():
+            self.clock.set_on(min(by, _STEP))
+            by -= _STEP
+            await asyncio.sleep(LONGEST_SLEEP_SECONDS + 0.05)
+
     async def compare(self) -> None:
         """What the engine does with each policy from time to time."""
         for key in tuple(self.store.policies):
@@ -172,7 +183,9 @@ class Whole:
             "policyRef": {"name": "team"},
         }
         metadata = self._metadata(key, before.generation + 1 if before else 1)
-        self.store.upsert_certificate({"metadata": metadata, "spec": plain | spec})
+        path = CLIENT_CERTIFICATE.status(namespace, name)
+        status = next((content for to, content in reversed(self.api.statuses) if to == path), {}) if before else {}
+        self.store.upsert_certificate({"metadata": metadata, "spec": plain | spec, "status": status})
 
     def put(self, name: str, *, days: float) -> None:
         """A new certificate into the Secret, which its watch tells of."""
@@ -204,7 +217,8 @@ class Whole:
 
     async def _look(self, key: ObjectKey) -> datetime | None:
         self.looks.append(key.name)
-        return await self.reconciler.reconcile(key)
+        self.comes_back[key.name] = await self.reconciler.reconcile(key)
+        return self.comes_back[key.name]
 
     def _wake(self, key: ObjectKey) -> None:
         self.scheduler.wake(key)
