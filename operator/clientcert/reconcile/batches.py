@@ -48,10 +48,12 @@ async def members(
     One that was replaced since they were issued together is for another letter, when its own time comes. The record
     itself is due, and is among them if there is a letter about it. Raises DeliveryError while not all have been read.
     """
-    for other in tuple(store.certificates.values()):
-        if _batch(other) != _batch(record):
-            continue
+    batch, key = _batch(record), record.policy_key
+    keys = store.referring("policy", key) if key.name else tuple(store.certificates)
+    for other in [store.certificates[each] for each in keys]:
         await turns.next()
+        if _batch(other) != batch:
+            continue
         assessment = other.assessment
         if assessment is None or other.declaration is None or assessment.phase is Phase.PENDING:
             raise DeliveryError(

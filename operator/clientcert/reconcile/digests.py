@@ -187,8 +187,7 @@ class Digests:
             return None
         batch = declaration.batch if policy.group is Group.BATCH else ""
         few = FEW if policy.group is Group.AUTO else 1
-        others = self._store.referring("policy", key) if declaration.policy else self._store.certificates
-        return ((*key, channel.name, batch), few) if len(others) > few else None
+        return ((*key, channel.name, batch), few) if self._store.members(key) > few else None
 
     async def _write_down(self, key: ObjectKey, channel: str, told: list[Told], now: datetime) -> None:
         """In the policy, in one write, before the certificates' own: what it says nobody is told again."""

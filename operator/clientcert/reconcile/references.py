@@ -51,6 +51,10 @@ class References:
         """Those whose spec names this `secret`, `policy` or `store`."""
         return tuple(self._certificates.get((what, key.namespace, key.name), ()))
 
+    def count(self, what: str, key: ObjectKey) -> int:
+        """How many these are."""
+        return len(self._certificates.get((what, key.namespace, key.name), ()))
+
     def users(self, secret: ObjectKey) -> tuple[tuple[str, ObjectKey], ...]:
         """The policies and stores that need it, each with what it is."""
         return tuple(self._users.get(secret, ()))

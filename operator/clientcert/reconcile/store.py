@@ -190,6 +190,10 @@ class Store:
         """The certificates whose spec names this `secret`, `policy` or `store`."""
         return self._references.certificates(what, key)
 
+    def members(self, policy: ObjectKey) -> int:
+        """How many certificates have this policy; without a name: how many there are, whatever they have."""
+        return self._references.count("policy", policy) if policy.name else len(self.certificates)
+
     def mark_stale(self, key: ObjectKey) -> None:
         """The source of this certificate is to be read again."""
         record = self.certificates.get(key)
