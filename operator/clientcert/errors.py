@@ -120,6 +120,9 @@ class SourceError(ClientCertError):
 class DeliveryError(ClientCertError):
     """A notification could not be sent; it stays due."""
 
+    elsewhere = False
+    """Whether another place failed than the one whose turn it was: that one can take others' messages."""
+
 
 class KubeError(ClientCertError):
     """The API server refused a call, or did not answer it."""

@@ -320,7 +320,8 @@ class TestTheContactsPlace:
         server.answer("MAIL", "451 4.3.0 later")
         with pytest.raises(DeliveryError) as raised:
             await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
-        assert (raised.value.reason, raised.value.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert (raised.value.reason, raised.value.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert raised.value.elsewhere
 
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
         """Its error tells what is missing."""

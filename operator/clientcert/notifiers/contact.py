@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from clientcert.errors import DeliveryError, Reason
+from clientcert.errors import DeliveryError
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.lifecycle.policy import Channel
@@ -53,10 +53,8 @@ class ContactNotifier:
         try:
             receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
         except DeliveryError as error:
-            if error.reason is not Reason.CHANNEL_UNAVAILABLE:
-                raise
-            # It is not Slack that is away: whoever is there is written to meanwhile.
-            raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, error.message, worth_retry=True) from None
+            error.elsewhere = True  # whoever is in Slack is written to meanwhile
+            raise
         reached = StoodIn(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
         return replace(receipt, stood_in=receipt.stood_in or reached)
 

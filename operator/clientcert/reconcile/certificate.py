@@ -26,7 +26,7 @@ from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
 from clientcert.reconcile.changes import facts
 from clientcert.reconcile.contacts import Contacts
-from clientcert.reconcile.deliveries import remembered
+from clientcert.reconcile.deliveries import forget_refusals, remembered
 from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord
@@ -145,6 +145,7 @@ class CertificateReconciler:
         if found.resolved:
             if record.recipients and not same_people(record.recipients, found.recipients):
                 record.stood_in = None  # that was said of others
+                forget_refusals(record)
             record.recipients = found.recipients
         record.contact = replace(found, stood_in=record.stood_in) if found.resolved else found
         return observation
@@ -246,10 +247,11 @@ class CertificateReconciler:
         self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy, *, held_back: bool
     ) -> datetime:
         seen = record.observation.certificate if record.observation else None
+        starts = seen.not_before if seen else None
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
-        moments = [next_change(assessment, effective, remembered(record), silence, seen.not_before if seen else None)]
-        # A next try that has passed waits for its turn, or for others, and whoever gives that wakes it.
+        moments = [next_change(assessment, effective, remembered(record), silence, starts)]
+        # One that has passed waits for its turn, or for others, and whoever gives that wakes it.
         tries = [failure.next_try for failure in (record.failing or {}).values()]
         moments += [next_try for next_try in tries if next_try and next_try > assessment.now]
         moments += [record.read_again] if record.read_again else []

@@ -12,6 +12,10 @@ from clientcert.reconcile.records import CertificateRecord, Failure
 _FIRST_RETRY = timedelta(seconds=5)
 _FIRST_RETRY_OF_REFUSED = timedelta(minutes=1)
 _SLOWEST_RETRY = timedelta(minutes=10)
+_SLOWEST_RETRY_OF_RECIPIENT = timedelta(hours=6)
+"""A mail server that is asked for people who are not there, again and again, takes us for a spammer."""
+OF_THE_RECIPIENT = frozenset({Reason.RECIPIENT_REFUSED, Reason.CONTACT_INVALID, Reason.RECIPIENT_NOT_ALLOWED})
+"""What is about whom a letter is to, and hardly another thing at the next try."""
 
 
 def note_told(
@@ -35,6 +39,7 @@ def note_failed(
     before = (record.failing or {}).get(channel)
     attempts = before.attempts + 1 if before else 1
     first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
+    slowest = _SLOWEST_RETRY_OF_RECIPIENT if error.reason in OF_THE_RECIPIENT else _SLOWEST_RETRY
     asked = timedelta(seconds=error.retry_after) if error.retry_after else None
     failure = Failure(
         reason=error.reason,
@@ -44,9 +49,15 @@ def note_failed(
         attempts=attempts,
         # Whoever asks to wait says nothing about this one message; anything else may be its own fault.
         strikes=(before.strikes if before else 0) + (error.reason is not Reason.RATE_LIMITED),
-        next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), _SLOWEST_RETRY)),
+        next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), slowest)),
     )
     record.failing = {**(record.failing or {}), channel: failure}
+
+
+def forget_refusals(record: CertificateRecord) -> None:
+    """Others are written to from now on: what became of letters to those before them says nothing of these."""
+    failing = {name: each for name, each in (record.failing or {}).items() if each.reason not in OF_THE_RECIPIENT}
+    record.failing = failing or None
 
 
 def remembered(record: CertificateRecord) -> Recorded:

@@ -11,9 +11,10 @@ from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifi
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
+from clientcert.lifecycle.schedule import DAY
 from clientcert.metrics import Metrics
 from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace
-from clientcert.reconcile.deliveries import note_failed, note_told, remembered
+from clientcert.reconcile.deliveries import OF_THE_RECIPIENT, note_failed, note_told, remembered
 from clientcert.reconcile.digests import DigestError, Digests
 from clientcert.reconcile.messages import addressees, message_about
 from clientcert.reconcile.pacing import Pacer
@@ -29,6 +30,7 @@ _STRIKES = 2
 _NOT_OF_THE_PLACE = frozenset(
     {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
 )
+_GONE = OF_THE_RECIPIENT | {Reason.CONTACT_NOT_FOUND}
 
 EVENT = "Event"
 """The type of the channel that every certificate has."""
@@ -97,10 +99,10 @@ class Teller:
         unsaid = []
         for notification in owed:
             said = self._digests.told_at(record, assessment, notification)
-            if said is None and not _has_nobody(record, notification):
+            nobody = _has_nobody(record, notification) or _found_nobody(record, notification, assessment.now)
+            if said is None and not nobody:
                 unsaid.append(notification)
             elif said is not None or notification.kind is MessageKind.CLOSING:
-                # What was escalated to nobody needs no end either.
                 note_told(record, assessment, notification, said or assessment.now)
         return unsaid
 
@@ -224,9 +226,7 @@ class Teller:
     def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
         channel, pace = notification.channel, self._pace(record, notification)
         self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
-        # A login that is wrong is wrong for everybody, and each try with it brings the account nearer to its lock.
-        of_the_place = error.worth_retry or error.reason is Reason.MAIL_LOGIN_REJECTED
-        place_rests = pace is not None and of_the_place and error.reason not in _NOT_OF_THE_PLACE
+        place_rests = pace is not None and _is_of_the_place(error)
         if pace is not None and place_rests:
             self._pacer.rest(pace.place, error.retry_after)
         before = (record.failing or {}).get(channel.name)
@@ -236,11 +236,26 @@ class Teller:
         logger.log(level, "%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
 
 
+def _is_of_the_place(error: DeliveryError) -> bool:
+    """Whether others could not be told there either."""
+    # A login that is wrong is wrong for everybody, and each try with it brings the account nearer to its lock.
+    lasting = error.worth_retry or error.reason is Reason.MAIL_LOGIN_REJECTED
+    return lasting and not error.elsewhere and error.reason not in _NOT_OF_THE_PLACE
+
+
 def _has_nobody(record: CertificateRecord, notification: DueNotification) -> bool:
     """Whether it is an escalation, and there is nobody whom it could be escalated to."""
     channel = notification.channel
     passing = record.contact is not None and record.contact.passing
     return channel.escalation and channel.to_consumer and not passing and not addressees(record, channel)
+
+
+def _found_nobody(record: CertificateRecord, notification: DueNotification, now: datetime) -> bool:
+    """Whether it is a closing letter to somebody who could not be reached all day: it is good news, and others know."""
+    failure = (record.failing or {}).get(notification.channel.name)
+    if failure is None or notification.kind is not MessageKind.CLOSING:
+        return False
+    return failure.permanent and failure.reason in _GONE and now - failure.since >= DAY
 
 
 def _is_first_letter(channel: Channel) -> bool:
@@ -255,9 +270,11 @@ def _check_contact(record: CertificateRecord, notification: DueNotification) -> 
 
 
 def _was_found_since(record: CertificateRecord, failure: Failure) -> bool:
-    """Whether it could not be told only because nobody knew yet who its contact is."""
-    known = record.contact is not None and not record.contact.passing
-    return known and failure.reason is Reason.CONTACT_NOT_FOUND and not failure.permanent
+    """Whether it could not be told only because nobody knew who its contact is."""
+    contact = record.contact
+    if contact is None or contact.passing or failure.reason is not Reason.CONTACT_NOT_FOUND:
+        return False
+    return contact.resolved or not failure.permanent
 
 
 def _waits(failure: Failure | None, now: datetime) -> bool:

@@ -109,7 +109,8 @@ class Slack:
 class Post:
     """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
 
-    def __init__(self, place: str, seconds: float = 0.002) -> None:
+    def __init__(self, place: str, seconds: float = 0.002, *, only_the_first: bool = False) -> None:
+        self._only_the_first = only_the_first
         self.tries: list[str] = []
         self.sent: list[str] = []
         self.letters: list[Letter] = []
@@ -123,7 +124,7 @@ class Post:
 
     async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
         refused: list[DeliveryError] = []
-        for letter in message.letters:
+        for letter in message.letters[: 1 if self._only_the_first else None]:
             self.tries.append(letter.recipient.address)
             await self.gate.wait()
             error = self.answer(letter.recipient.address)

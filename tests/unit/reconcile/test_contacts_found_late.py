@@ -150,7 +150,7 @@ async def test_an_alert_names_who_was_found_after_the_first_look() -> None:
 async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
     """Each of its lines says whom to ask, as a message of its own would."""
     users = Users(FOUND)
-    whole = Whole(users)
+    whole = Whole(users, settle=2.0)
     whole.policy(TEAM, CONSUMER)
     users.gate.clear()
     for name in names(22):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import repeat
 
 import pytest
@@ -20,6 +21,8 @@ FULL = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, "the mail server cannot take 
 ASKS_TO_WAIT = DeliveryError(Reason.RATE_LIMITED, "Slack asked to wait", worth_retry=True, retry_after=3600)
 GONE = DeliveryError(Reason.CHANNEL_NOT_FOUND, "there is no such channel: create it")
 REJECTED = DeliveryError(Reason.MAIL_LOGIN_REJECTED, "the mail server rejected the login", retry_after=1.0)
+NO_USER = DeliveryError(Reason.RECIPIENT_REFUSED, "Slack refused the message (user_disabled)")
+GONE_USER, JO = Recipient(Role.SLACK, "U0GONE"), Recipient(Role.TECHNICAL, "jo@nhs.example")
 MEMBER = Resolution("SlackUser", "", (Recipient(Role.SLACK, "U012AB3CD"),))
 ESCALATION = {**TEAM, "name": "pager", "escalation": True}
 ANOTHER = {**TEAM, "name": "another", "slack": {"channel": "#another"}}
@@ -72,6 +75,27 @@ async def test_a_mail_server_that_takes_nothing_holds_up_no_direct_message() -> 
         await until(lambda: whole.post.tries)
         whole.hand_out("internal", days=20, contact={"lookup": ["Slack"]})
         await until(lambda: whole.direct.sent == ["U012AB3CD"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "passes"), [(Reason.MAIL_LOGIN_REJECTED, False), (Reason.CHANNEL_UNAVAILABLE, True)]
+)
+async def test_a_mail_instead_of_a_direct_message_holds_up_no_direct_message(reason: Reason, passes: bool) -> None:
+    """Slack has refused its user for good, and nothing else; the mail server is another place."""
+    users = Users(replace(MEMBER, recipients=(GONE_USER, JO)))
+    whole = Whole(users)
+    whole.policy(CONSUMER, group="Never")
+    whole.direct.answer = lambda address: NO_USER if address == GONE_USER.address else None
+    whole.post.answer = lambda _: DeliveryError(reason, "no mail for now", worth_retry=passes)
+    whole.hand_out("urgent", days=2, contact={"lookup": ["Slack"]})
+    async with whole.running():
+        await until(lambda: whole.record("urgent").failing)
+        users.answer = MEMBER
+        for name in ("one", "two", "three"):
+            whole.hand_out(name, days=20, contact={"lookup": ["Slack"]})
+        await until(lambda: whole.direct.sent == 3 * ["U012AB3CD"])
+    failure = (whole.record("urgent").failing or {})["consumer"]
+    assert failure.next_try is not None
 
 
 async def test_a_login_that_is_rejected_rests_for_all() -> None:

@@ -79,13 +79,15 @@ class Whole:
         own: Channel | None = None,
         turn: float = 60.0,
         first_rest: float = 60.0,
+        settle: float = SETTLE,
     ) -> None:
         """`own` is the operator's own channel.
 
-        How long one may speak for others, and how long a place rests that failed: longer than any test waits.
+        How long one may speak for others, and how long a place rests that failed: longer than any test waits. And how
+        long a digest waits for who else is due.
         """
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
-        self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users")
+        self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users", only_the_first=True)
         client, turns = cast("KubeClient", self.api), Turns()
         events = EventRecorder(client, self.clock)
         notifiers: dict[str, Notifier] = {
@@ -94,7 +96,7 @@ class Whole:
             "Event": EventNotifier(events),
         }
         self.pacer = Pacer(self._wake, first_rest=first_rest)
-        self.gathering = Gathering(self._wake, settle=SETTLE, turn=turn)
+        self.gathering = Gathering(self._wake, settle=settle, turn=turn)
         self.store = Store(self._wake, self.pacer.mended, own)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, turns)
         self.reconciler = CertificateReconciler(
