@@ -12,6 +12,7 @@ import orjson
 
 from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Condition, Recorded, Replaced
 
 Status = dict[str, Any]
@@ -102,6 +103,7 @@ def _channel(record: ChannelRecord) -> Status:
         "threadRef": _cut(record.thread_ref, LONGEST_VALUE) or None,
         "lastFailureTime": _time(record.last_failure),
         "firstSentTime": _time(record.first_sent),
+        "recipientRole": record.recipient_role.name.capitalize() if record.recipient_role else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -156,6 +158,7 @@ def _channel_record(entry: Mapping[str, Any]) -> ChannelRecord:
         thread_ref=entry.get("threadRef", ""),
         last_failure=moment(entry.get("lastFailureTime")),
         first_sent=moment(entry.get("firstSentTime")),
+        recipient_role=Role.__members__.get(entry.get("recipientRole", "").upper()),
     )
 
 

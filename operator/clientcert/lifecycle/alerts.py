@@ -6,12 +6,15 @@ from enum import StrEnum
 
 from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.declaration import Silence
-from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule
+from clientcert.lifecycle.policy import AlertPolicy, Channel, Role, Schedule
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
 from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """A record from further in the future than this was written while the clock was wrong, and is not believed."""
+
+_NEAREST_FIRST = (Role.SLACK, Role.TECHNICAL, Role.BUSINESS)
+"""Who can do what a letter asks for, before who can name somebody."""
 
 
 class MessageKind(StrEnum):
@@ -33,13 +36,21 @@ class DueNotification:
 
 
 def due_notifications(
-    assessment: Assessment, policy: AlertPolicy, recorded: Recorded, silence: Silence | None
+    assessment: Assessment,
+    policy: AlertPolicy,
+    recorded: Recorded,
+    silence: Silence | None,
+    first: Role | None = None,
 ) -> tuple[DueNotification, ...]:
-    """What each channel is owed at the assessment's `now`; at most one message a channel, the closing one first."""
+    """What each channel is owed at the assessment's `now`; at most one message a channel, the closing one first.
+
+    `first` is whom a letter would go to now, if that is known: should the last one have gone to somebody who was
+    only asked because nobody nearer was known, the same is told once more, to whom it is for.
+    """
     if silenced(silence, assessment.now) or assessment.phase is Phase.PENDING:
         return ()
     owed = (
-        _owed(assessment, channel, recorded.channel(channel.name))
+        _owed(assessment, channel, recorded.channel(channel.name), first)
         for channel in policy.channels
         if not _is_too_early(channel, assessment, policy, recorded)
     )
@@ -95,7 +106,9 @@ def silenced(silence: Silence | None, now: datetime) -> bool:
     return silence is not None and now < silence.until
 
 
-def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None) -> DueNotification | None:
+def _owed(
+    assessment: Assessment, channel: Channel, record: ChannelRecord | None, first: Role | None
+) -> DueNotification | None:
     thread_ref = record.thread_ref if record else ""
     replaced = record is not None and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint
     if replaced and not (channel.to_consumer and assessment.host):
@@ -104,7 +117,9 @@ def _owed(assessment: Assessment, channel: Channel, record: ChannelRecord | None
         return None
     stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
     once = assessment.host and channel.to_consumer and not replaced
-    if stage is None or _was_told(record, stage, assessment, once=once):
+    if stage is None:
+        return None
+    if _was_told(record, stage, assessment, once=once) and not (channel.to_consumer and _is_nearer(first, record)):
         return None
     return DueNotification(channel, MessageKind.ALERT, stage.days, thread_ref)
 
@@ -119,8 +134,20 @@ def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment
     return record.stage <= stage.days and not (from_the_future and record.stage < stage.days)
 
 
+def _is_nearer(first: Role | None, record: ChannelRecord | None) -> bool:
+    """Whether somebody is known who stands before whoever got the last letter."""
+    if first not in _NEAREST_FIRST or record is None or record.recipient_role not in _NEAREST_FIRST:
+        return False
+    return _NEAREST_FIRST.index(first) < _NEAREST_FIRST.index(record.recipient_role)
+
+
 def record_of(
-    recorded: Recorded, assessment: Assessment, notification: DueNotification, when: datetime, thread_ref: str = ""
+    recorded: Recorded,
+    assessment: Assessment,
+    notification: DueNotification,
+    when: datetime,
+    thread_ref: str = "",
+    recipient_role: Role | None = None,
 ) -> ChannelRecord:
     """What is remembered of a notification that was sent at `when`, which is rounded down to what a status can say."""
     channel, upcoming = notification.channel, next_stage(assessment, notification.channel)
@@ -138,6 +165,7 @@ def record_of(
         next_time=upcoming.slot if upcoming else None,
         thread_ref=thread_ref if is_alert else "",
         first_sent=first if is_alert else None,
+        recipient_role=recipient_role if is_alert else None,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from clientcert.lifecycle.policy import Role
 from clientcert.pki import Certificate
 
 
@@ -57,6 +58,8 @@ class ChannelRecord:
     """The first failure since the last success."""
     first_sent: datetime | None = None
     """When the first alert about this certificate was sent."""
+    recipient_role: Role | None = None
+    """Who got the last letter; None of a channel that tells a team."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.alerts import DueNotification, record_of
 from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
 from clientcert.reconcile.records import CertificateRecord, Failure
 
@@ -24,10 +25,11 @@ def note_told(
     notification: DueNotification,
     when: datetime,
     thread_ref: str = "",
+    recipient_role: Role | None = None,
 ) -> None:
     """It was sent, at `when`; the status shall say so."""
     name = notification.channel.name
-    told = record_of(remembered(record), assessment, notification, when, thread_ref)
+    told = record_of(remembered(record), assessment, notification, when, thread_ref, recipient_role)
     record.sent = {**(record.sent or {}), name: told}
     record.failing = {other: failure for other, failure in (record.failing or {}).items() if other != name} or None
 

@@ -1,6 +1,6 @@
 """One message about a certificate, with what is known of its contact, for whoever sends it."""
 
-from clientcert.lifecycle.alerts import DueNotification
+from clientcert.lifecycle.alerts import DueNotification, MessageKind
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.contacts import Recipient, addressed, with_contact
 from clientcert.lifecycle.declaration import Declaration
@@ -28,6 +28,11 @@ def message_about(
     notification: DueNotification,
 ) -> Message:
     """In all forms that the notification's channel may need."""
+    recipients, known = addressees(record, notification.channel), remembered(record)
+    told = known.channel(notification.channel.name)
+    if notification.kind is MessageKind.CLOSING and told is not None:
+        # Whoever was alerted; others would hear of the end of what they never heard of.
+        recipients = tuple(each for each in recipients if each.role is told.recipient_role) or recipients
     return compose(
         record.key,
         record.uid,
@@ -35,6 +40,6 @@ def message_about(
         assessment,
         policy,
         notification,
-        remembered(record),
-        recipients=addressees(record, notification.channel),
+        known,
+        recipients=recipients,
     )

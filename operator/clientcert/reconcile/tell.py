@@ -10,10 +10,11 @@ from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
-from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Role
 from clientcert.lifecycle.schedule import DAY
 from clientcert.metrics import Metrics
-from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace
+from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace, Receipt
+from clientcert.notifiers.message import Message
 from clientcert.reconcile.deliveries import OF_THE_RECIPIENT, note_failed, note_told, remembered
 from clientcert.reconcile.digests import DigestError, Digests
 from clientcert.reconcile.messages import addressees, message_about
@@ -72,7 +73,7 @@ class Teller:
             return ()
         effective = self.effective(policy, record, assessment)
         self._digests.recall(record, assessment, effective)
-        owed = due_notifications(assessment, effective, remembered(record), declaration.silence)
+        owed = due_notifications(assessment, effective, remembered(record), declaration.silence, _first(record))
         unsaid = self._unsaid(record, assessment, owed)
         due_in = {notification.channel.name for notification in unsaid}
         failing = {
@@ -206,7 +207,8 @@ class Teller:
             in_a_digest = await self._digests.send(record, policy, notification)
             if not in_a_digest:
                 receipt = await notifier.notify(channel, message, notification.thread_ref)
-                note_told(record, assessment, notification, self._clock(), receipt.thread_ref)
+                role = _reached(message, receipt)
+                note_told(record, assessment, notification, self._clock(), receipt.thread_ref, role)
                 if _is_first_letter(channel) and record.contact is not None:
                     record.stood_in = receipt.stood_in
                     record.contact = replace(record.contact, stood_in=receipt.stood_in)
@@ -256,6 +258,19 @@ def _found_nobody(record: CertificateRecord, notification: DueNotification, now:
     if failure is None or notification.kind is not MessageKind.CLOSING:
         return False
     return failure.permanent and failure.reason in _GONE and now - failure.since >= DAY
+
+
+def _first(record: CertificateRecord) -> Role | None:
+    """Whom a letter would reach first; None where nobody knows, or where that one was tried in vain."""
+    contact = record.contact
+    return contact.recipients[0].role if contact and contact.resolved and not contact.stood_in else None
+
+
+def _reached(message: Message, receipt: Receipt) -> Role | None:
+    """Who got the letter, if it was one."""
+    if receipt.stood_in is not None:
+        return receipt.stood_in.role
+    return message.letters[0].recipient.role if message.letters else None
 
 
 def _is_first_letter(channel: Channel) -> bool:

@@ -177,17 +177,29 @@ class Whole:
     def declare(self, name: str, *, namespace: str = NAMESPACE, **spec: Any) -> None:
         key = ObjectKey(namespace, name)
         before = self.store.certificates.get(key)
+        self._applied(key, before.generation + 1 if before else 1, spec, self._last_status(key) if before else {})
+
+    def find_again(self, name: str, **spec: Any) -> None:
+        """As a process that starts finds it: what was known of it is in its status, and nowhere else."""
+        key = ObjectKey(NAMESPACE, name)
+        generation = self.store.certificates[key].generation
+        self.store.remove_certificate(key)
+        self._applied(key, generation, spec, self._last_status(key))
+
+    def _last_status(self, key: ObjectKey) -> Mapping[str, Any]:
+        path = CLIENT_CERTIFICATE.status(*key)
+        return next((content for to, content in reversed(self.api.statuses) if to == path), {})
+
+    def _applied(self, key: ObjectKey, generation: int, spec: Mapping[str, Any], status: Mapping[str, Any]) -> None:
         plain = {
-            "consumer": name,
+            "consumer": key.name,
             "environment": "prod",
-            "contact": {"technical": {"email": f"jo@{name}.example"}},
-            "source": {"type": "Secret", "secret": {"name": name}},
+            "contact": {"technical": {"email": f"jo@{key.name}.example"}},
+            "source": {"type": "Secret", "secret": {"name": key.name}},
             "policyRef": {"name": "team"},
         }
-        metadata = self._metadata(key, before.generation + 1 if before else 1)
-        path = CLIENT_CERTIFICATE.status(namespace, name)
-        status = next((content for to, content in reversed(self.api.statuses) if to == path), {}) if before else {}
-        self.store.upsert_certificate({"metadata": metadata, "spec": plain | spec, "status": status})
+        body = {"metadata": self._metadata(key, generation), "spec": {**plain, **spec}, "status": status}
+        self.store.upsert_certificate(body)
 
     def put(self, name: str, *, days: float) -> None:
         """A new certificate into the Secret, which its watch tells of."""
