@@ -39,6 +39,7 @@ CHANNELS = (TEAM, ON_CALL)
 """Of the policy `alerts`; each is also the name of a channel in Slack, with `#`."""
 POLICY, TOKEN_SECRET = "alerts", "slack"
 PATIENCE_SECONDS = 30.0
+_SHOWN = 4000
 _SOON = timedelta(minutes=10)
 _NOTICED_SECONDS = 2.0
 """After an alert fell due the operator has seen it."""
@@ -234,7 +235,8 @@ class World:
         while (owed := self._owed()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self.recovered_after = time.monotonic() - self._ended
-        assert self.tally.shown(owed) == [], "due, and not told and recorded in time"
+        log = self.operator.process.log_text()[-_SHOWN:]
+        assert not owed, f"due, and not told and recorded in time: {self.tally.shown(owed)}. The operator's log:\n{log}"
         self.nothing_is_repeated(repeats)
 
     def nothing_is_repeated(self, repeats: int = 0) -> None:
