@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from clientcert.api.directory import parse_directory
-from clientcert.errors import ClientCertError, KubeError, Reason
+from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import (
     NOT_LOOKED_UP,
     UNAVAILABLE,
-    Directory,
     Resolution,
     SlackQuestion,
     by_mail,
@@ -23,12 +21,10 @@ from clientcert.lifecycle.contacts import (
 )
 from clientcert.lifecycle.declaration import Declaration, ObjectKey, SecretKeyRef
 from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.reconcile.client_lists import ClientLists
 
 PATIENCE_SECONDS = 0.5
 """So long a look waits for its contact; who was found later wakes it again."""
-_PROBLEMS_SHOWN = 10
-DIRECTORY_SECONDS = 60.0
-"""So long a client list is taken for what it was when it was read."""
 _WARN_SECONDS = 60.0
 """So often at most it is logged that contacts of a namespace cannot be looked up."""
 
@@ -40,14 +36,6 @@ class FindsUsers(Protocol):
 
     async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
         """The one user asked for, or why there is none; raises ClientCertError for what passes by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    directory: Directory | None
-    version: str
-    until: float
-    """On the loop's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +60,10 @@ class Contacts:
 
         `wake` is called with each certificate whose contact was found out later than it could wait for.
         """
-        self._get = get
+        self._lists = ClientLists(get)
         self._users = users
         self._wake = wake
         self._patience = patience
-        self._directories: dict[ObjectKey, _Known] = {}
-        self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
         self._looking: dict[ObjectKey, _Looking] = {}
         self._warned: dict[str, float] = {}
 
@@ -138,47 +124,7 @@ class Contacts:
         name = policy.contacts.directory
         if not name:
             return by_mail(declaration, policy.contacts, {})
-        return by_mail(declaration, policy.contacts, await self._directory(ObjectKey(namespace, name)))
-
-    async def _directory(self, key: ObjectKey) -> Directory | None:
-        """None when there is none, or it may not be read."""
-        known = self._directories.get(key)
-        if known is not None and _now() < known.until:
-            return known.directory
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.create_task(self._read(key))
-            reading.add_done_callback(lambda _: self._reading.pop(key, None))
-        return (await asyncio.shield(reading)).directory
-
-    async def _read(self, key: ObjectKey) -> _Known:
-        """What could not be asked for is what it was, for as long as if it had been."""
-        before, until = self._directories.get(key), _now() + DIRECTORY_SECONDS
-        directory, version = None, ""
-        try:
-            answer = await self._get(f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
-        except KubeError as error:
-            if error.reason not in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
-                if before is None:
-                    raise
-                directory, version = before.directory, before.version
-        else:
-            version = str(answer["metadata"].get("resourceVersion", ""))
-            directory = before.directory if before is not None and before.version == version else None
-            if directory is None:
-                directory = await self._parse(key, answer.get("data") or {})
-        self._directories = {name: known for name, known in self._directories.items() if known.until > _now()}
-        known = self._directories[key] = _Known(directory, version, until)
-        return known
-
-    async def _parse(self, key: ObjectKey, content: Mapping[str, str]) -> Directory:
-        # A list of thousands takes a second: in a thread the loop goes on meanwhile.
-        directory, problems = await asyncio.to_thread(parse_directory, content)
-        for problem in problems[:_PROBLEMS_SHOWN]:
-            logger.warning("Client list %s: %s", key, problem)
-        if len(problems) > _PROBLEMS_SHOWN:
-            logger.warning("Client list %s: and %d more entries cannot be used", key, len(problems) - _PROBLEMS_SHOWN)
-        return directory
+        return by_mail(declaration, policy.contacts, await self._lists.directory(ObjectKey(namespace, name)))
 
 
 def _now() -> float:
