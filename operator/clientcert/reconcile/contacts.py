@@ -5,7 +5,8 @@ Nothing here may hold an alert back: what cannot be found out is a resolution as
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import (
     NOT_LOOKED_UP,
     UNAVAILABLE,
+    Directory,
     Resolution,
     SlackQuestion,
     by_mail,
@@ -24,7 +26,7 @@ from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.reconcile.client_lists import ClientLists
 
 PATIENCE_SECONDS = 0.5
-"""So long a look waits for its contact; who was found later wakes it again."""
+"""So long looks wait for one place, all together; who was found later wakes each of them again."""
 _WARN_SECONDS = 60.0
 """So often at most it is logged that contacts of a namespace cannot be looked up."""
 
@@ -38,12 +40,22 @@ class FindsUsers(Protocol):
         """The one user asked for, or why there is none; raises ClientCertError for what passes by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Looking:
-    """A look-up that takes long."""
+    """What is found out for one certificate."""
 
     asked: tuple[Declaration, AlertPolicy]
-    task: asyncio.Task[Resolution]
+    waits_until: float = 0.0
+    """The patience with the place that is asked just now ends."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where answers are waited for: a client list, or a token of Slack."""
+
+    patience_ends: float
+    """For all who wait there, from the first on until nobody does."""
+    waiting: int = 0
 
 
 class Contacts:
@@ -65,6 +77,8 @@ class Contacts:
         self._wake = wake
         self._patience = patience
         self._looking: dict[ObjectKey, _Looking] = {}
+        """Who was not waited for."""
+        self._places: dict[Hashable, _Place] = {}
         self._warned: dict[str, float] = {}
 
     async def resolve(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
@@ -81,37 +95,63 @@ class Contacts:
         asked, before = (declaration, policy), self._looking.get(key)
         if before is not None and before.asked == asked:
             return UNAVAILABLE  # this look may have its turn in a channel that others wait for
-        looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
-        try:
-            async with asyncio.timeout(self._patience):
-                return await asyncio.shield(looking.task)
-        except TimeoutError:
-            self._looking[key] = looking
-            looking.task.add_done_callback(lambda _: self._found_later(key, looking))
-            return UNAVAILABLE
+        looking = _Looking(asked)
+        task = asyncio.create_task(self._resolve(key.namespace, looking))
+        await asyncio.sleep(0)  # what is known is found out in one step, also where others wait
+        if not task.done() and looking.waits_until > _now():
+            await asyncio.wait({task}, timeout=looking.waits_until - _now())
+        if task.done():
+            return task.result()
+        self._looking[key] = looking
+        task.add_done_callback(lambda done: self._found_later(key, looking, done))
+        return UNAVAILABLE
 
-    def _found_later(self, key: ObjectKey, looking: _Looking) -> None:
+    def _found_later(self, key: ObjectKey, looking: _Looking, done: asyncio.Task[Resolution]) -> None:
         if self._looking.get(key) is not looking:
             return  # somebody else is asked for by now
         del self._looking[key]
-        if not looking.task.cancelled() and not looking.task.result().tried_again:
+        if not done.cancelled() and not done.result().tried_again:
             self._wake(key)
 
-    async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
+    async def _resolve(self, namespace: str, looking: _Looking) -> Resolution:
+        declaration, policy = looking.asked
+        question = slack_question(declaration, policy.contacts)
+        if question is not None and not any(channel.to_consumer for channel in policy.channels):
+            return NOT_LOOKED_UP
+        token_ref = policy.contacts.slack_token_ref
         try:
-            question = slack_question(declaration, policy.contacts)
+            instead = by_mail(declaration, policy.contacts, await self._directory(namespace, looking))
             if question is None:
-                return await self._by_mail(namespace, declaration, policy)
-            if not any(channel.to_consumer for channel in policy.channels):
-                return NOT_LOOKED_UP
-            found = await self._users.find(namespace, policy.contacts.slack_token_ref, question)
-            instead = await self._by_mail(namespace, declaration, policy)
-            if not found.resolved:
-                return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
-            return replace(found, recipients=(*found.recipients, *instead.recipients))
+                return instead
+            with self._at((namespace, token_ref) if token_ref else None, looking):
+                found = await self._users.find(namespace, token_ref, question)
         except ClientCertError as error:
             self._warn(namespace, error)
             return UNAVAILABLE
+        if not found.resolved:
+            return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
+        return replace(found, recipients=(*found.recipients, *instead.recipients))
+
+    async def _directory(self, namespace: str, looking: _Looking) -> Directory | None:
+        name = looking.asked[1].contacts.directory
+        if not name:
+            return {}
+        key = ObjectKey(namespace, name)
+        with self._at(key, looking):
+            return await self._lists.directory(key)
+
+    @contextmanager
+    def _at(self, name: Hashable, looking: _Looking) -> Iterator[None]:
+        """An answer is waited for there, by all until the same moment: thousands may ask a place that is slow."""
+        place = self._places.setdefault(name, _Place(_now() + self._patience))
+        place.waiting += 1
+        looking.waits_until = place.patience_ends
+        try:
+            yield
+        finally:
+            place.waiting -= 1
+            if not place.waiting:
+                del self._places[name]
 
     def _warn(self, namespace: str, error: ClientCertError) -> None:
         now = _now()
@@ -119,12 +159,6 @@ class Contacts:
             self._warned = {name: until for name, until in self._warned.items() if until > now}
             self._warned[namespace] = now + _WARN_SECONDS
             logger.warning("A contact in namespace %s cannot be looked up: %s", namespace, error.message)
-
-    async def _by_mail(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
-        name = policy.contacts.directory
-        if not name:
-            return by_mail(declaration, policy.contacts, {})
-        return by_mail(declaration, policy.contacts, await self._lists.directory(ObjectKey(namespace, name)))
 
 
 def _now() -> float:
