@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clientcert.errors import ClientCertError
@@ -18,6 +18,7 @@ from clientcert.lifecycle.contacts import (
     Resolution,
     SlackQuestion,
     by_mail,
+    slack_first,
     slack_question,
     unwritten,
 )
@@ -128,9 +129,7 @@ class Contacts:
         except ClientCertError as error:
             self._warn(namespace, error)
             return UNAVAILABLE
-        if not found.resolved:
-            return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
-        return replace(found, recipients=(*found.recipients, *instead.recipients))
+        return slack_first(found, instead)
 
     async def _directory(self, namespace: str, looking: _Looking) -> Directory | None:
         name = looking.asked[1].contacts.directory
