@@ -186,6 +186,17 @@ class TestImport:
         assert ran.stderr.splitlines()[1].startswith("line 3: technical_email must be one plain e-mail address")
         assert team.api.request("GET", configmaps(team))["items"] == []
 
+    def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
+        """Nothing is imported before somebody has looked at it; a dry run says so, too."""
+        held = {"nhs": "technical: {email: sam@nhs.example}\nphone: 020 7946"}
+        make(team, **held)
+        call = ("contact", "import", self.file(terminal, "acme;;jo@acme.example;;;", "nhs;;jo@nhs.example;;;"))
+        for more in ((), ("--dry-run",)):
+            ran = terminal.clientcert(*call, "--configmap", "clients", *more)
+            assert (ran.returncode, ran.stdout) == (3, "")
+            assert "line 3: nhs is in the ConfigMap, key nhs: it has a field that is none of" in ran.stderr
+        assert client_list(team) == held
+
     def test_more_than_a_config_map_holds(self, team: Team, terminal: Terminal) -> None:
         """Is refused before it is sent, in words."""
         file = self.file(terminal, *(f"c{number};;jo@nhs.example;;;{'n' * 1000}" for number in range(1000)))

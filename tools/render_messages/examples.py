@@ -111,7 +111,7 @@ class Example:
         found = assess(declaration, self.seen, known, NOW - 100 * DAY, self.policy.start_days_before, NOW)
         [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
         if told is None:
-            told = recipients(channel, declaration, self.policy.contacts, {})
+            told = recipients(channel, declaration, self.policy.contacts, {})[0]
         return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told)
 
 

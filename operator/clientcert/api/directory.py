@@ -46,6 +46,7 @@ _OTHER_LINE_BREAKS = "\x85\u2028\u2029"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _FIELDS = ("consumer", "technical", "business", "note")
 _PERSON_FIELDS = ("name", "email")
+_TOO_MANY = f"it has more than {MOST_KEYS} keys, and only the first of them are used: remove some"
 
 _Tree = dict[str, "str | _Tree"]
 
@@ -66,15 +67,23 @@ class ClientList:
     _listings: dict[str, tuple[str, Listing]]
     """Key and listing by consumer; the first key where there are several, as `parse_directory` has it."""
     _taken: frozenset[str]
+    _unusable: Mapping[str, str]
+    """Problem in words by key. Nobody knows what is lost where such a key is written over."""
 
     @classmethod
     def of(cls, data: Mapping[str, str]) -> "ClientList":
-        """The `data` of the ConfigMap. Keys that cannot be used are nobody's."""
+        """The `data` of the ConfigMap."""
         known: dict[str, tuple[str, Listing]] = {}
-        usable = [(key, listing) for key, listing, _ in listings(data) if listing is not None]
-        for key, listing in usable:
-            known.setdefault(listing.consumer, (key, listing))
-        return cls(known, frozenset(key for key, _ in usable))
+        taken: set[str] = set()
+        unusable = dict.fromkeys(data, _TOO_MANY)
+        for key, listing, problem in listings(data):
+            if listing is None:
+                unusable[key] = problem
+            else:
+                del unusable[key]
+                taken.add(key)
+                known.setdefault(listing.consumer, (key, listing))
+        return cls(known, frozenset(taken), unusable)
 
     @property
     def consumers(self) -> frozenset[str]:
@@ -88,6 +97,10 @@ class ClientList:
     def key(self, consumer: str) -> str:
         """The key that the consumer stands under; where it has none yet, the one to put it under."""
         return self._listings[consumer][0] if consumer in self._listings else directory_key(consumer, self._taken)
+
+    def problem(self, consumer: str) -> str:
+        """What must be corrected by hand, in words that quote no value, before the consumer's key can be written."""
+        return self._unusable.get(self.key(consumer), "")
 
 
 def parse_directory(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
@@ -105,7 +118,7 @@ def parse_directory(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry],
         elif listing is not None:
             entries[listing.consumer] = listing.entry
     if len(data) > MOST_KEYS:
-        problems.append(f"it has more than {MOST_KEYS} keys, and only the first of them are used: remove some")
+        problems.append(_TOO_MANY)
     return entries, tuple(problems)
 
 

@@ -1,8 +1,23 @@
 """To whom a channel goes, in words that everybody may read: a place, or the role of a contact; never an address."""
 
-from clientcert.lifecycle.contacts import Directory, Recipient, Role, addressed, by_mail, slack_question
+from dataclasses import replace
+
+from clientcert.lifecycle.contacts import (
+    Directory,
+    Recipient,
+    Resolution,
+    Role,
+    StoodIn,
+    addressed,
+    by_mail,
+    slack_first,
+    slack_question,
+)
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import Channel, ContactPolicy, EmailAddress, SlackAddress, UrlAddress
+
+_USER = Resolution("SlackUser", "", (Recipient(Role.SLACK, ""),))
+_NO_USER = Resolution("SlackUserNotFound", "")
 
 
 def addressee(channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None) -> str:
@@ -22,23 +37,29 @@ def addressee(channel: Channel, declaration: Declaration, contacts: ContactPolic
 
 
 def recipients(
-    channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None
-) -> tuple[Recipient, ...]:
-    """Who a channel of type Email writes to, in order. A user of Slack whom nobody has looked up has no address."""
-    everybody = by_mail(declaration, contacts, directory).recipients
+    channel: Channel,
+    declaration: Declaration,
+    contacts: ContactPolicy,
+    directory: Directory | None,
+    stood_in: StoodIn | None = None,
+) -> tuple[tuple[Recipient, ...], ...]:
+    """Who a channel of type Email writes to, in order: where a user of Slack is found, and where none is.
+
+    One way only where none is looked for. A user whom nobody has looked up has no address. `stood_in` got the last
+    letter.
+    """
+    instead = by_mail(declaration, contacts, directory)
+    asked = slack_question(declaration, contacts) is not None
+    ways = [slack_first(found, instead) for found in (_USER, _NO_USER)] if asked else [instead]
     role = channel.address.role if isinstance(channel.address, EmailAddress) else None
-    if role is not None:
-        return addressed(everybody, role)
-    in_slack = slack_question(declaration, contacts) is not None
-    return (Recipient(Role.SLACK, ""), *everybody) if in_slack else everybody
+    return tuple(addressed(replace(way, stood_in=stood_in), role) for way in ways)
 
 
 def _contact(channel: Channel, declaration: Declaration, contacts: ContactPolicy, directory: Directory | None) -> str:
-    found = [str(each.role) for each in recipients(channel, declaration, contacts, directory)]
-    if not found:
-        return f"nobody: {by_mail(declaration, contacts, directory).reason}"
-    if slack_question(declaration, contacts) is None:
-        return found[0]
-    if found[0] != Role.SLACK:
-        return f"{found[0]}, if no Slack user is found"
-    return f"{found[0]}, or {found[1]}" if len(found) > 1 else f"{found[0]}, if found"
+    ways = recipients(channel, declaration, contacts, directory)
+    first, last = (str(way[0].role) if way else "" for way in (ways[0], ways[-1]))
+    if first == last:
+        return first or f"nobody: {by_mail(declaration, contacts, directory).reason}"
+    if last:
+        return f"{first}, or {last}"
+    return f"{first}, if found" if first == Role.SLACK else f"{first}, if a Slack user is found"

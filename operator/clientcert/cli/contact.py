@@ -14,7 +14,6 @@ from clientcert.api.directory import (
     Listing,
     is_one_line,
     is_plain_address,
-    parse_listing,
     render_listing,
 )
 from clientcert.api.kinds import CLIENT_CERTIFICATE
@@ -22,7 +21,6 @@ from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
 from clientcert.cli.contact_import import import_list
 from clientcert.cli.declared import Declared, read_declared
 from clientcert.cli.table import aligned, printable
-from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, by_mail, slack_question
 from clientcert.lifecycle.declaration import Person
 from clientcert.lifecycle.policy import EmailAddress
@@ -154,14 +152,15 @@ def _spec(entry: DirectoryEntry) -> dict[str, Any]:
 
 def _write_listing(cluster: Cluster, listed: str, consumer: str, entry: DirectoryEntry, note: str | None) -> None:
     def change(held: Mapping[str, str]) -> Mapping[str, str]:
-        key = ClientList.of(held).key(consumer)
-        try:
-            before = parse_listing(key, held.get(key, ""))
-        except ClientCertError as error:
-            raise AnswerIsNo(f"ConfigMap {listed}, key {key}: {error.message}; then try again") from None
-        people = DirectoryEntry(entry.technical or before.entry.technical, entry.business or before.entry.business)
-        after = Listing(consumer, people, before.note if note is None else note)
-        return {} if key in held and after == before else {key: render_listing(after, key)}
+        known = ClientList.of(held)
+        key, problem = known.key(consumer), known.problem(consumer)
+        if problem:
+            raise AnswerIsNo(f"ConfigMap {listed}, key {key}: {problem}; then try again")
+        before = known.listing(consumer)
+        people, kept = (before.entry, before.note) if before else (DirectoryEntry(), "")
+        people = DirectoryEntry(entry.technical or people.technical, entry.business or people.business)
+        after = Listing(consumer, people, kept if note is None else note)
+        return {} if after == before else {key: render_listing(after, key)}
 
     cluster.change_config_map(listed, change)
 

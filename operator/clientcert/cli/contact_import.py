@@ -24,13 +24,15 @@ def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | N
     """Import a client list from the CSV FILE, whose first line names the columns.
 
     Columns: consumer, technical_name, technical_email, business_name, business_email, note; in any order. What the
-    file has no column for stays as it is, and so do consumers that are not in it. If a line cannot be used, nothing is
-    imported.
+    file has no column for stays as it is, and so do consumers that are not in it. If a line cannot be used, or what the
+    client list has for its consumer cannot be read, nothing is imported.
     """
     rows = _rows(file)
     cluster = Cluster.connect(kube_context, namespace)
     if dry_run:
-        _report(rows, cluster.config_map(configmap) or {}, f"would be imported into ConfigMap {configmap}")
+        held = cluster.config_map(configmap) or {}
+        changes(rows, held)
+        _report(rows, held, f"would be imported into ConfigMap {configmap}")
         return
     before: Mapping[str, str] = {}
 
@@ -44,8 +46,18 @@ def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | N
 
 
 def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
-    """The keys to write, and what."""
+    """The keys to write, and what.
+
+    Raises AnswerIsNo where one of them is there already and cannot be read: it may hold what is written nowhere else.
+    """
     known = ClientList.of(held)
+    _refuse(
+        [
+            f"line {row.line}: {printable(row.consumer)} is in the ConfigMap, key {known.key(row.consumer)}: {problem}"
+            for row in rows
+            if (problem := known.problem(row.consumer))
+        ]
+    )
     found = {}
     for row in rows:
         before = known.listing(row.consumer)
@@ -78,11 +90,14 @@ def _rows(file: Path) -> list[Row]:
     if len(content) > _LARGEST_FILE:
         raise AnswerIsNo("the file is larger than 8 MiB, which is no client list")
     rows, problems = read_rows(content)
+    _refuse(problems)
+    return rows
+
+
+def _refuse(problems: list[str]) -> None:
     if problems:
         more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
-        words = "\n".join(["nothing was imported:", *problems[:_MOST_PROBLEMS], *more])
-        raise AnswerIsNo(words)
-    return rows
+        raise AnswerIsNo("\n".join(["nothing was imported:", *problems[:_MOST_PROBLEMS], *more]))
 
 
 def _report(rows: list[Row], held: Mapping[str, str], words: str) -> None:

@@ -19,7 +19,7 @@ from clientcert.cli.upcoming import Known, Upcoming, upcoming
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.alerts import MessageKind, silenced
 from clientcert.lifecycle.assessment import Phase
-from clientcert.lifecycle.conditions import ALERTS_DELIVERED
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, stood_in
 from clientcert.lifecycle.contacts import Directory, batch_of
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
@@ -101,13 +101,15 @@ class Forecast:
         if not channel.to_consumer:
             return True
         directory = self._directory(key.namespace, policy)
-        found = recipients(channel, known.declaration, policy.contacts, directory)
-        if not found:
+        ways = recipients(channel, known.declaration, policy.contacts, directory, known.stood_in)
+        if not any(ways):
             return not channel.escalation  # of others the operator says that there is nobody
-        message = compose(
-            key, "", known.declaration, each.assessment, policy, each.notification, each.recorded, recipients=found
+        return any(
+            compose(
+                key, "", known.declaration, each.assessment, policy, each.notification, each.recorded, recipients=found
+            ).letters
+            for found in ways
         )
-        return bool(message.letters)
 
     def _policy(self, key: ObjectKey, known: Known) -> AlertPolicy:
         name = known.declaration.policy
@@ -190,9 +192,11 @@ def forecast(
 def _known(found: Object) -> Known:
     """Raises ClientCertError where the spec cannot be used."""
     status = found.get("status") or {}
-    created = moment(found["metadata"]["creationTimestamp"])
+    metadata, recorded = found["metadata"], parse_recorded(status)
+    created = moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - every object that the API server has stored has it
-    return Known(parse_declaration(found["spec"]), parse_recorded(status), str(status.get("phase", "")), created)
+    refused = stood_in(recorded) if status.get("observedGeneration") == metadata.get("generation") else None
+    return Known(parse_declaration(found["spec"]), recorded, str(status.get("phase", "")), created, refused)
 
 
 def _print_json(found: Forecast) -> None:

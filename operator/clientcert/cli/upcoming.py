@@ -12,6 +12,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications, next_due, record_of
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, assess, unread
 from clientcert.lifecycle.conditions import READY, SOURCE_READABLE
+from clientcert.lifecycle.contacts import StoodIn
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import Recorded
@@ -34,6 +35,8 @@ class Known:
     phase: str
     """As the status has it; empty when it was never looked at."""
     created: datetime
+    stood_in: StoodIn | None = None
+    """Who got the last letter instead of somebody else."""
 
 
 @dataclass(frozen=True, slots=True)

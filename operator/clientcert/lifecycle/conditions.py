@@ -118,11 +118,19 @@ def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
         return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.stood_in))
     if contact.resolved and contact.complete:
         return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
-    if contact.tried_again and before:
+    if contact.tried_again and before and before.reason:
         return before
     if contact.passing:
         return Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
+
+
+def of_somebody_else(recorded: Recorded) -> Recorded:
+    """The same, where the spec has changed since: of what it says of the contact only the last transition counts."""
+    conditions = tuple(
+        replace(each, reason="", message="") if each.type == CONTACT_RESOLVED else each for each in recorded.conditions
+    )
+    return replace(recorded, conditions=conditions)
 
 
 def stood_in(recorded: Recorded) -> StoodIn | None:

@@ -113,6 +113,7 @@ __all__ = [
     "batch_of",
     "by_mail",
     "same_people",
+    "slack_first",
     "slack_question",
     "unwritten",
 ]
@@ -177,14 +178,24 @@ def asked_of(declaration: Declaration | None) -> Hashable:
     return found.consumer, found.environment, found.contact, found.profile, found.policy
 
 
-def addressed(everybody: tuple[Recipient, ...], role: Role | None) -> tuple[Recipient, ...]:
+def slack_first(found: Resolution, instead: Resolution) -> Resolution:
+    """Who is told where a user was looked for in Slack: `found` is what came of that, `instead` who gets a mail."""
+    if not found.resolved:
+        return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
+    return replace(found, recipients=(*found.recipients, *instead.recipients))
+
+
+def addressed(found: Resolution, role: Role | None) -> tuple[Recipient, ...]:
     """Who of those that were found gets a letter, in order. `role`: it is an escalation to whoever has that role.
 
-    An escalation goes to nobody who has had all letters anyway.
+    An escalation goes to nobody who has had all letters anyway, also because the one before could not be reached.
     """
+    everybody = found.recipients
     if role is None:
         return everybody
-    return tuple(each for each in everybody[1:] if each.role is role and everybody[0].role is not role)
+    if not everybody or role in {everybody[0].role, found.stood_in and found.stood_in.role}:
+        return ()
+    return tuple(each for each in everybody if each.role is role)
 
 
 def batch_of(namespace: str, declaration: Declaration) -> Hashable:

@@ -5,12 +5,12 @@ Nothing here may hold an alert back: what cannot be found out is a resolution as
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clientcert.api.directory import parse_directory
-from clientcert.errors import ClientCertError, KubeError, Reason
+from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import (
     NOT_LOOKED_UP,
     UNAVAILABLE,
@@ -18,17 +18,16 @@ from clientcert.lifecycle.contacts import (
     Resolution,
     SlackQuestion,
     by_mail,
+    slack_first,
     slack_question,
     unwritten,
 )
 from clientcert.lifecycle.declaration import Declaration, ObjectKey, SecretKeyRef
 from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.reconcile.client_lists import ClientLists
 
 PATIENCE_SECONDS = 0.5
-"""So long a look waits for its contact; who was found later wakes it again."""
-_PROBLEMS_SHOWN = 10
-DIRECTORY_SECONDS = 60.0
-"""So long a client list is taken for what it was when it was read."""
+"""So long looks wait for one place, all together; who was found later wakes each of them again."""
 _WARN_SECONDS = 60.0
 """So often at most it is logged that contacts of a namespace cannot be looked up."""
 
@@ -42,20 +41,22 @@ class FindsUsers(Protocol):
         """The one user asked for, or why there is none; raises ClientCertError for what passes by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    directory: Directory | None
-    version: str
-    until: float
-    """On the loop's clock."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Looking:
-    """A look-up that takes long."""
+    """What is found out for one certificate."""
 
     asked: tuple[Declaration, AlertPolicy]
-    task: asyncio.Task[Resolution]
+    waits_until: float = 0.0
+    """The patience with the place that is asked just now ends."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where answers are waited for: a client list, or a token of Slack."""
+
+    patience_ends: float
+    """For all who wait there, from the first on until nobody does."""
+    waiting: int = 0
 
 
 class Contacts:
@@ -72,13 +73,13 @@ class Contacts:
 
         `wake` is called with each certificate whose contact was found out later than it could wait for.
         """
-        self._get = get
+        self._lists = ClientLists(get)
         self._users = users
         self._wake = wake
         self._patience = patience
-        self._directories: dict[ObjectKey, _Known] = {}
-        self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
         self._looking: dict[ObjectKey, _Looking] = {}
+        """Who was not waited for."""
+        self._places: dict[Hashable, _Place] = {}
         self._warned: dict[str, float] = {}
 
     async def resolve(self, key: ObjectKey, declaration: Declaration, policy: AlertPolicy) -> Resolution:
@@ -95,37 +96,61 @@ class Contacts:
         asked, before = (declaration, policy), self._looking.get(key)
         if before is not None and before.asked == asked:
             return UNAVAILABLE  # this look may have its turn in a channel that others wait for
-        looking = _Looking(asked, asyncio.create_task(self._resolve(key.namespace, declaration, policy)))
-        try:
-            async with asyncio.timeout(self._patience):
-                return await asyncio.shield(looking.task)
-        except TimeoutError:
-            self._looking[key] = looking
-            looking.task.add_done_callback(lambda _: self._found_later(key, looking))
-            return UNAVAILABLE
+        looking = _Looking(asked)
+        task = asyncio.create_task(self._resolve(key.namespace, looking))
+        await asyncio.sleep(0)  # what is known is found out in one step, also where others wait
+        if not task.done() and looking.waits_until > _now():
+            await asyncio.wait({task}, timeout=looking.waits_until - _now())
+        if task.done():
+            return task.result()
+        self._looking[key] = looking
+        task.add_done_callback(lambda done: self._found_later(key, looking, done))
+        return UNAVAILABLE
 
-    def _found_later(self, key: ObjectKey, looking: _Looking) -> None:
+    def _found_later(self, key: ObjectKey, looking: _Looking, done: asyncio.Task[Resolution]) -> None:
         if self._looking.get(key) is not looking:
             return  # somebody else is asked for by now
         del self._looking[key]
-        if not looking.task.cancelled() and not looking.task.result().tried_again:
+        if not done.cancelled() and not done.result().tried_again:
             self._wake(key)
 
-    async def _resolve(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
+    async def _resolve(self, namespace: str, looking: _Looking) -> Resolution:
+        declaration, policy = looking.asked
+        question = slack_question(declaration, policy.contacts)
+        if question is not None and not any(channel.to_consumer for channel in policy.channels):
+            return NOT_LOOKED_UP
+        token_ref = policy.contacts.slack_token_ref
         try:
-            question = slack_question(declaration, policy.contacts)
+            instead = by_mail(declaration, policy.contacts, await self._directory(namespace, looking))
             if question is None:
-                return await self._by_mail(namespace, declaration, policy)
-            if not any(channel.to_consumer for channel in policy.channels):
-                return NOT_LOOKED_UP
-            found = await self._users.find(namespace, policy.contacts.slack_token_ref, question)
-            instead = await self._by_mail(namespace, declaration, policy)
-            if not found.resolved:
-                return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
-            return replace(found, recipients=(*found.recipients, *instead.recipients))
+                return instead
+            with self._at((namespace, token_ref) if token_ref else None, looking):
+                found = await self._users.find(namespace, token_ref, question)
         except ClientCertError as error:
             self._warn(namespace, error)
             return UNAVAILABLE
+        return slack_first(found, instead)
+
+    async def _directory(self, namespace: str, looking: _Looking) -> Directory | None:
+        name = looking.asked[1].contacts.directory
+        if not name:
+            return {}
+        key = ObjectKey(namespace, name)
+        with self._at(key, looking):
+            return await self._lists.directory(key)
+
+    @contextmanager
+    def _at(self, name: Hashable, looking: _Looking) -> Iterator[None]:
+        """An answer is waited for there, by all until the same moment: thousands may ask a place that is slow."""
+        place = self._places.setdefault(name, _Place(_now() + self._patience))
+        place.waiting += 1
+        looking.waits_until = place.patience_ends
+        try:
+            yield
+        finally:
+            place.waiting -= 1
+            if not place.waiting:
+                del self._places[name]
 
     def _warn(self, namespace: str, error: ClientCertError) -> None:
         now = _now()
@@ -133,52 +158,6 @@ class Contacts:
             self._warned = {name: until for name, until in self._warned.items() if until > now}
             self._warned[namespace] = now + _WARN_SECONDS
             logger.warning("A contact in namespace %s cannot be looked up: %s", namespace, error.message)
-
-    async def _by_mail(self, namespace: str, declaration: Declaration, policy: AlertPolicy) -> Resolution:
-        name = policy.contacts.directory
-        if not name:
-            return by_mail(declaration, policy.contacts, {})
-        return by_mail(declaration, policy.contacts, await self._directory(ObjectKey(namespace, name)))
-
-    async def _directory(self, key: ObjectKey) -> Directory | None:
-        """None when there is none, or it may not be read."""
-        known = self._directories.get(key)
-        if known is not None and _now() < known.until:
-            return known.directory
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.create_task(self._read(key))
-            reading.add_done_callback(lambda _: self._reading.pop(key, None))
-        return (await asyncio.shield(reading)).directory
-
-    async def _read(self, key: ObjectKey) -> _Known:
-        """What could not be asked for is what it was, for as long as if it had been."""
-        before, until = self._directories.get(key), _now() + DIRECTORY_SECONDS
-        directory, version = None, ""
-        try:
-            answer = await self._get(f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
-        except KubeError as error:
-            if error.reason not in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
-                if before is None:
-                    raise
-                directory, version = before.directory, before.version
-        else:
-            version = str(answer["metadata"].get("resourceVersion", ""))
-            directory = before.directory if before is not None and before.version == version else None
-            if directory is None:
-                directory = await self._parse(key, answer.get("data") or {})
-        self._directories = {name: known for name, known in self._directories.items() if known.until > _now()}
-        known = self._directories[key] = _Known(directory, version, until)
-        return known
-
-    async def _parse(self, key: ObjectKey, content: Mapping[str, str]) -> Directory:
-        # A list of thousands takes a second: in a thread the loop goes on meanwhile.
-        directory, problems = await asyncio.to_thread(parse_directory, content)
-        for problem in problems[:_PROBLEMS_SHOWN]:
-            logger.warning("Client list %s: %s", key, problem)
-        if len(problems) > _PROBLEMS_SHOWN:
-            logger.warning("Client list %s: and %d more entries cannot be used", key, len(problems) - _PROBLEMS_SHOWN)
-        return directory
 
 
 def _now() -> float:

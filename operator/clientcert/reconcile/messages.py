@@ -14,10 +14,7 @@ def addressees(record: CertificateRecord, channel: Channel) -> tuple[Recipient, 
     """Who gets a letter through this channel, in order; nobody where none is sent or none is known."""
     if not isinstance(channel.address, EmailAddress) or record.contact is None:
         return ()
-    role = channel.address.role
-    if role is not None and record.contact.stood_in and record.contact.stood_in.role is role:
-        return ()  # they have had all letters already
-    return addressed(record.contact.recipients, role)
+    return addressed(record.contact, channel.address.role)
 
 
 def message_about(

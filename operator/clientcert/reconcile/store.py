@@ -15,10 +15,11 @@ from clientcert.api.policy import default_policy, parse_digests, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase, Problem
-from clientcert.lifecycle.conditions import stood_in
+from clientcert.lifecycle.conditions import of_somebody_else, stood_in
 from clientcert.lifecycle.contacts import asked_of
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.lifecycle.recorded import Recorded
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.reconcile.references import References, secrets_of
 
@@ -217,7 +218,7 @@ class Store:
     def _insert(self, key: ObjectKey, body: Body) -> None:
         metadata, status = body["metadata"], body.get("status") or {}
         declaration, spec_problem = _declaration(body.get("spec") or {})
-        recorded = parse_recorded(status)
+        recorded = _recorded(status, metadata["generation"])
         record = CertificateRecord(
             key=key,
             uid=metadata["uid"],
@@ -228,8 +229,7 @@ class Store:
             spec_problem=spec_problem,
             recorded=recorded,
             status_digest=digest(status),
-            # What was said of the contact may be about another, if the spec was changed meanwhile.
-            stood_in=stood_in(recorded) if status.get("observedGeneration") == metadata["generation"] else None,
+            stood_in=stood_in(recorded),
         )
         self.certificates[key] = record
         self._references.add(record)
@@ -241,7 +241,8 @@ class Store:
         record.resource_version = metadata["resourceVersion"]
         found = digest(status)
         if found != record.status_digest:
-            before, record.recorded, record.status_digest = record.recorded, parse_recorded(status), found
+            before, record.recorded = record.recorded, _recorded(status, metadata["generation"])
+            record.status_digest = found
             # What another has recorded since is newer than what was sent here and could not be recorded.
             unrecorded = (record.sent or {}).items()
             kept = {name: sent for name, sent in unrecorded if record.recorded.channel(name) == before.channel(name)}
@@ -255,6 +256,7 @@ class Store:
             record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
             if asked_of(was_declared) != asked_of(record.declaration):
                 record.recipients, record.stood_in = (), None
+                record.recorded = of_somebody_else(record.recorded)
             record.observation, record.revision, record.failing = None, "", None
             self._references.add(record)
             self.mark_stale(record.key)
@@ -286,6 +288,11 @@ def _created(metadata: Body) -> datetime:
     created = moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - the API server sets it on every object
     return created
+
+
+def _recorded(status: Body, generation: int) -> Recorded:
+    recorded = parse_recorded(status)
+    return recorded if status.get("observedGeneration") == generation else of_somebody_else(recorded)
 
 
 def _declaration(spec: Body) -> tuple[Declaration | None, Problem | None]:

@@ -211,6 +211,12 @@ class TestTheOtherWay:
         assert known.listing("nhs") == Listing("nhs", DirectoryEntry(technical=JO))
         assert known.listing("visits") is None
 
+    def test_what_cannot_be_read_is_kept_in_mind(self) -> None:
+        """With what is wrong: whoever writes its key would lose what somebody else wrote there."""
+        known = ClientList.of({"nhs": JO_LINE, "broken": "phone: 020 7946"})
+        assert [known.problem(consumer) for consumer in ("nhs", "new")] == ["", ""]
+        assert known.problem("broken").startswith("it has a field that is none of consumer")
+
     def test_the_example_is_read_without_a_problem(self) -> None:
         entries, problems = parse_directory(yaml.safe_load(EXAMPLE.read_text())["data"])
         assert set(entries) == {"nhs", "weather", "Court lists (north)"}

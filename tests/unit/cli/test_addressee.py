@@ -4,7 +4,7 @@ import pytest
 
 from clientcert.api.policy import default_channel
 from clientcert.cli.addressee import addressee, recipients
-from clientcert.lifecycle.contacts import Directory, DirectoryEntry
+from clientcert.lifecycle.contacts import Directory, DirectoryEntry, StoodIn
 from clientcert.lifecycle.declaration import Contact, Person, SecretKeyRef
 from clientcert.lifecycle.policy import (
     Address,
@@ -69,19 +69,34 @@ def test_contacts(contact: Contact, policy: ContactPolicy, directory: Directory 
     assert addressee(channel, declaration(contact=contact), policy, directory) == words
 
 
-def test_an_escalation_goes_to_the_business_contact() -> None:
+ESCALATED = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalate_after=14)
+BOTH, ONE = Contact(technical=JO, business=SAM), Contact(business=SAM)
+IN_SLACK = ContactPolicy(internal_environments=frozenset({"prod"}))
+
+
+@pytest.mark.parametrize(
+    ("contact", "policy", "roles", "words"),
+    [
+        (BOTH, ContactPolicy(), [[Role.BUSINESS]], "business contact"),
+        (ONE, ContactPolicy(), [[]], "nobody: BusinessContact"),
+        (BOTH, IN_SLACK, [[Role.BUSINESS], [Role.BUSINESS]], "business contact"),
+        (ONE, IN_SLACK, [[Role.BUSINESS], []], "business contact, if a Slack user is found"),
+    ],
+)
+def test_an_escalation_goes_to_the_business_contact(
+    contact: Contact, policy: ContactPolicy, roles: list[list[Role]], words: str
+) -> None:
     """Where somebody else has had the letters before; otherwise there is nobody whom it could be escalated to."""
-    channel = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalate_after=14)
-    both, one = Contact(technical=JO, business=SAM), Contact(business=SAM)
-    roles = [
-        [each.role for each in recipients(channel, declaration(contact=contact), ContactPolicy(), {})]
-        for contact in (both, one)
-    ]
-    assert roles == [[Role.BUSINESS], []]
-    assert addressee(channel, declaration(contact=both), ContactPolicy(), {}) == "business contact"
-    looked_up = ContactPolicy(internal_environments=frozenset({"prod"}))
-    words = "business contact, if no Slack user is found"
-    assert addressee(channel, declaration(contact=both), looked_up, {}) == words
+    ways = recipients(ESCALATED, declaration(contact=contact), policy, {})
+    assert [[each.role for each in way] for way in ways] == roles
+    assert addressee(ESCALATED, declaration(contact=contact), policy, {}) == words
+
+
+def test_an_escalation_to_whoever_stands_in() -> None:
+    """Is none: the business contact gets the letters of the technical one, who cannot be reached."""
+    refused = StoodIn(Role.BUSINESS, "the technical contact was refused")
+    for policy in (ContactPolicy(), IN_SLACK):
+        assert not any(recipients(ESCALATED, declaration(contact=BOTH), policy, {}, refused))
 
 
 def test_whoever_asked_for_a_host_certificate() -> None:

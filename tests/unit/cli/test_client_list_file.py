@@ -5,8 +5,9 @@ import time as stopwatch
 import pytest
 import yaml
 
-from clientcert.api.directory import parse_directory
+from clientcert.api.directory import MOST_KEYS, directory_key, parse_directory
 from clientcert.cli.client_list_file import Row, read_rows
+from clientcert.cli.cluster import AnswerIsNo
 from clientcert.cli.contact_import import changes
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.declaration import Person
@@ -164,6 +165,33 @@ class TestWhatBecomesOfTheClientList:
         found = changes(rows("consumer,business_email", "acme,"), HELD)
         assert parse_directory(found)[0] == {"acme": DirectoryEntry()}
 
-    def test_a_key_that_cannot_be_used_is_mended(self) -> None:
-        found = changes(rows("consumer,technical_email", "broken,jo@nhs.example"), HELD)
-        assert parse_directory(found)[0] == {"broken": DirectoryEntry(Person("", "jo@nhs.example"))}
+    @pytest.mark.parametrize(
+        ("consumer", "key"), [("acme", "acme"), ("NHS England", directory_key("NHS England"))], ids=["plain", "hashed"]
+    )
+    def test_an_entry_that_cannot_be_read_is_not_lost(self, consumer: str, key: str) -> None:
+        """What somebody has added to it is written nowhere else; so nothing is imported, and all such are named."""
+        held = {key: f"consumer: {consumer}\ntechnical: {{email: ops@acme.example}}\nphone: 020 7946\n", "broken": "["}
+        wanted = rows(
+            "consumer,technical_email", "nhs,jo@nhs.example", f"{consumer},jo@nhs.example", "broken,j@x.example"
+        )
+        with pytest.raises(AnswerIsNo) as raised:
+            changes(wanted, held)
+        first, *said = raised.value.message.splitlines()
+        assert first == "nothing was imported:"
+        assert [line.rpartition(": it ")[0] for line in said] == [
+            f"line 3: {consumer} is in the ConfigMap, key {key}",
+            "line 4: broken is in the ConfigMap, key broken",
+        ]
+        assert said[0].endswith(
+            "it has a field that is none of consumer, technical, business, note: correct or remove it"
+        )
+        assert not [word for word in ("020", "ops@", "jo@") if word in raised.value.message]
+
+    def test_what_nobody_imports_may_be_broken(self) -> None:
+        assert set(changes(rows("consumer,technical_email", "new,jo@nhs.example"), HELD)) == {"new"}
+
+    def test_a_key_that_is_too_many(self) -> None:
+        """The operator reads the first 10,000; the others are not written over either."""
+        held = {f"c{number:05d}": "" for number in range(MOST_KEYS + 1)}
+        with pytest.raises(AnswerIsNo, match=r"line 2: c10000 is in .* more than 10000 keys"):
+            changes(rows("consumer,technical_email", "c10000,jo@nhs.example"), held)

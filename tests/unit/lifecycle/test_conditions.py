@@ -1,12 +1,14 @@
 """From an assessment to conditions: the table in the module's own words, and no message that changes by itself."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, unread
-from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.conditions import Shortfall, conditions, of_somebody_else
+from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import Silence
 from clientcert.lifecycle.recorded import AcceptedCertificate, Condition, Recorded
 from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate
@@ -100,6 +102,21 @@ class TestWhatIsCarriedOver:
         found = assessment(Observation(), NOW + HOUR, recorded=recorded)
         assert found.unread
         assert conditions(found, None, None, recorded) == before
+
+    @pytest.mark.parametrize("reason", ["TechnicalContact", "NoContact"])
+    def test_a_contact_who_cannot_be_looked_up_just_now(self, reason: str) -> None:
+        """It says what it said before, unless that may be about somebody else: then nobody knows."""
+        told = Resolution(reason, "", (Recipient(Role.TECHNICAL, "jo@nhs.example"),) if reason[0] == "T" else ())
+        seen = assessment(certificate())
+        recorded = Recorded(conditions=conditions(seen, None, None, Recorded(), told))
+        before = recorded.condition("ContactResolved")
+        assert before is not None
+        assert before in conditions(seen, None, None, recorded, UNAVAILABLE)
+        later = replace(seen, now=NOW + HOUR)
+        other = {each.type: each for each in conditions(later, None, None, of_somebody_else(recorded), UNAVAILABLE)}
+        assert (other["ContactResolved"].status, other["ContactResolved"].reason) == ("Unknown", UNAVAILABLE.reason)
+        again = {each.type: each for each in conditions(later, None, None, of_somebody_else(recorded), told)}
+        assert again["ContactResolved"] == before
 
     def test_no_message_changes_from_day_to_day(self) -> None:
         """No counters and no times that move: an unchanged object is written at most once a day."""

@@ -278,6 +278,7 @@ async def test_nobody_of_another_consumer_is_named() -> None:
         await whole.quiet()
     assert MEMBER not in whole.slack.texts[1]
     assert "is being looked up" in whole.slack.texts[1]
+    assert ("Unknown", "LookupUnavailable") in whole.written("c00", "ContactResolved")
 
 
 async def test_an_escalation_that_nobody_is_left_for_ends_without_a_letter() -> None:

@@ -170,3 +170,18 @@ def test_who_was_refused_is_known_after_a_restart(generation, expected):
         body("10", generation=generation, status={"observedGeneration": 1, "conditions": [condition]})
     )
     assert subject.certificates[KEY].stood_in == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"), [({"owner": "platform"}, "SlackUser"), ({"environment": "test"}, "")], ids=["same", "other"]
+)
+def test_what_is_said_of_the_contact_is_of_that_one(changed, reason):
+    """Another part of the spec may change; where somebody else is asked for, it is only known since when it said so."""
+    condition = {"type": "ContactResolved", "status": "True", "reason": "SlackUser"}
+    condition |= {"message": "found", "lastTransitionTime": "2026-11-01T00:00:00Z"}
+    status = {"observedGeneration": 1, "conditions": [condition]}
+    subject, _ = store()
+    subject.upsert_certificate(body("10", status=status))
+    subject.upsert_certificate(body("11", generation=2, status=status, **changed))
+    found = subject.certificates[KEY].recorded.condition("ContactResolved")
+    assert (found.status, found.reason, f"{found.last_transition:%Y-%m-%d}") == ("True", reason, "2026-11-01")
