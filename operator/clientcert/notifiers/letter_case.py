@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
-from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.sentences import Situation, Topic
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, days_ago, minute
 
 
@@ -15,6 +14,7 @@ class Case:
     """What all letters of one message speak of."""
 
     situation: Situation
+    topic: Topic
     address: EmailAddress
     accepted: AcceptedCertificate
     host: bool
@@ -22,12 +22,12 @@ class Case:
     @property
     def closes(self) -> bool:
         """It is the last letter: the certificate was replaced."""
-        return self.situation.notification.kind is MessageKind.CLOSING
+        return self.topic is Topic.RENEWED
 
     @property
     def has_expired(self) -> bool:
         """As the sentence of the same message says it."""
-        return say(self.situation).reason == "Expired"
+        return self.topic is Topic.EXPIRED
 
     @property
     def serial_number(self) -> str:

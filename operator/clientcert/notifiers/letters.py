@@ -8,13 +8,11 @@ import hashlib
 from datetime import datetime
 
 from clientcert.api.kinds import timestamp
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import Channel, EmailAddress
-from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.notifiers.letter import Letter, Part, PartKind, paragraph, typed_parts
 from clientcert.notifiers.letter_case import Case
-from clientcert.notifiers.sentences import Situation
+from clientcert.notifiers.sentences import Situation, Topic
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, fill, minute
 
 LONGEST_SUBJECT = 250
@@ -32,6 +30,7 @@ _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 
 def letters(
     situation: Situation,
+    topic: Topic,
     channel: Channel,
     uid: str,
     recipients: tuple[Recipient, ...],
@@ -47,27 +46,16 @@ def letters(
     `previous` is when the channel was told something before: after a roll-back the same letter is another one.
     """
     accepted = situation.assessment.accepted
-    if accepted is None or not _concerns_consumer(situation, accepted):
+    if accepted is None or not topic.concerns_consumer:
         return ()
     address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
-    case = Case(situation, address, accepted, host=host)
+    case = Case(situation, topic, address, accepted, host=host)
     thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
     told = timestamp(previous) if previous else ""
     return tuple(
         _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
-
-
-def _concerns_consumer(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
-    if situation.notification.kind is MessageKind.CLOSING:
-        return not situation.first_reading
-    return situation.assessment.problem is None or _in_window(situation, accepted)
-
-
-def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
 def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
@@ -223,7 +211,7 @@ def _closing(case: Case, role: Role) -> list[Part]:
     when = minute(case.accepted.not_after)
     expired = case.situation.assessment.now > case.accepted.not_after
     more = "There is nothing more that you have to do."
-    if _in_window(case.situation, case.accepted):
+    if case.situation.date_is_near:
         more = "This one has to be renewed as well, so we will write to you again."
     answer = f"Talk to {_whom(case)}." if role is Role.SLACK else _answer(case)
     return [

@@ -11,7 +11,7 @@ from clientcert.lifecycle.policy import AlertPolicy, EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
 from clientcert.notifiers.letter import Letter
 from clientcert.notifiers.letters import letters
-from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.sentences import Situation, Topic, say
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
 
 LONGEST_URL = 2000
@@ -53,8 +53,9 @@ class Message:
     """
 
     kind: MessageKind
+    topic: Topic
     reason: str
-    """What an Event is called: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the reason of the problem."""
+    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's; that may be `Expired`, too."""
     text: str
     """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
@@ -91,6 +92,7 @@ def compose(
     said, about = say(situation), _about_it(declaration, assessment, notification, recorded)
     return Message(
         kind=notification.kind,
+        topic=said.topic,
         reason=said.reason,
         text=said.text,
         facts=tuple(_facts(declaration, assessment, situation)),
@@ -100,18 +102,24 @@ def compose(
         object_key=key,
         object_uid=uid,
         about=about,
-        letters=_letters(situation, declaration, uid, recipients, about),
+        letters=_letters(situation, said.topic, declaration, uid, recipients, about),
     )
 
 
 def _letters(
-    situation: Situation, declaration: Declaration, uid: str, recipients: tuple[Recipient, ...], about: About
+    situation: Situation,
+    topic: Topic,
+    declaration: Declaration,
+    uid: str,
+    recipients: tuple[Recipient, ...],
+    about: About,
 ) -> tuple[Letter, ...]:
     channel = situation.notification.channel
     if not isinstance(channel.address, EmailAddress):
         return ()
     return letters(
         situation,
+        topic,
         channel,
         uid,
         recipients,

@@ -4,7 +4,8 @@ The sentence of the documentation stands first wherever a date is near. What is 
 first only where no date is near, because then it is the reason for the alert.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TypeAlias
 
 from clientcert.errors import Reason
@@ -25,10 +26,27 @@ _CEASE = "The alerts cease when a valid certificate is there."
 Predecessor: TypeAlias = AcceptedCertificate | Replaced
 
 
+class Topic(StrEnum):
+    """What a message is about: what a channel does with it depends on this, and never on its reason or its words."""
+
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    """The certificate in use has. Another one in the source that has expired is a problem."""
+    PROBLEM = "problem"
+    RENEWED = "renewed"
+    READABLE = "readable"
+
+    @property
+    def concerns_consumer(self) -> bool:
+        """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
+        return self in {Topic.EXPIRING, Topic.EXPIRED, Topic.RENEWED}
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """The part of a message that depends on how the certificate stands."""
 
+    topic: Topic
     reason: str
     text: str
     next_step: str
@@ -84,6 +102,12 @@ class Situation:
         """How every sentence but a policy's own begins."""
         return f"The certificate for {self.name} in {self.environment}"
 
+    @property
+    def date_is_near(self) -> bool:
+        """Whether the date itself is reason for an alert."""
+        accepted = self.assessment.accepted
+        return accepted is not None and self.assessment.expires_soon and accepted.not_before <= accepted.not_after
+
 
 def say(situation: Situation) -> Said:
     """What the notification has to say."""
@@ -92,11 +116,11 @@ def say(situation: Situation) -> Said:
         said = _nothing_read(situation, problem)
     elif situation.notification.kind is MessageKind.CLOSING:
         said = _closing(situation, accepted)
-    elif problem is not None and not _in_window(situation, accepted):
+    elif problem is not None and not situation.date_is_near:
         said = _problem(situation, accepted, problem)
     else:
         said = _expiry(situation, accepted)
-    return Said(said.reason, clean(said.text, LONGEST_TEXT), clean(said.next_step, LONGEST_STEP))
+    return replace(said, text=clean(said.text, LONGEST_TEXT), next_step=clean(said.next_step, LONGEST_STEP))
 
 
 def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | None:
@@ -107,17 +131,12 @@ def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | No
     return latest if latest.serial_number != assessment.accepted.serial_number else None
 
 
-def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether the date itself is reason for an alert."""
-    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
-
-
 def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     step = _renew(situation, accepted)
     if _has_expired(situation, accepted):
         ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
-        return Said("Expired", text, f"{situation.name} may be cut off already. {step}")
+        return Said(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
     left = duration(accepted.not_after, situation.assessment.now)
     values = {
         "name": situation.name,
@@ -130,7 +149,7 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     said = fill(situation.policy.message, values).strip()
     if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
         said = f"{situation.subject} will expire within the next 24 hours"
-    return Said("Expiring", said or fill(DEFAULT_MESSAGE, values), step)
+    return Said(Topic.EXPIRING, "Expiring", said or fill(DEFAULT_MESSAGE, values), step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
@@ -158,9 +177,10 @@ def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
 
 def _nothing_read(situation: Situation, problem: Problem | None) -> Said:
     if problem is None:
-        return Said("Pending", f"{situation.subject} has not been read yet", "Nothing: it will be read soon.")
+        text, step = f"{situation.subject} has not been read yet", "Nothing: it will be read soon."
+        return Said(Topic.PROBLEM, "Pending", text, step)
     text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so nobody knows its date"
-    return Said(problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
+    return Said(Topic.PROBLEM, problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
 
 
 def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> Said:
@@ -172,7 +192,7 @@ def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Probl
         step = f"Put a certificate that can be used into {situation.source}."
     if accepted.not_before <= accepted.not_after:
         text += f"; the last known one expires on {day(accepted.not_after)}"
-    return Said(problem.reason, text, f"{step} {_CEASE}")
+    return Said(Topic.PROBLEM, problem.reason, text, f"{step} {_CEASE}")
 
 
 def _fault(problem: Problem) -> str:
@@ -184,24 +204,25 @@ def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
     ends = f"valid until {day(accepted.not_after)}"
     if situation.assessment.now > accepted.not_after:
         ends = f"which expired on {day(accepted.not_after)}"
+    topic, reason = Topic.RENEWED, "Renewed"
+    text = f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
     if situation.first_reading:
-        reason, text = "SourceReadable", f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
-    else:
-        reason, text = "Renewed", f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
+        topic, reason = Topic.READABLE, "SourceReadable"
+        text = f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
     old = situation.predecessor
     sooner = old is not None and not situation.first_reading and accepted.not_after < old.not_after
     if old is not None and sooner:
         text += f", sooner than the one before it ({day(old.not_after)})"
     if situation.problem:
         text += f"; but {situation.problem}"
-    return Said(reason, text, _after_closing(situation, accepted, sooner=sooner))
+    return Said(topic, reason, text, _after_closing(situation, sooner=sooner))
 
 
-def _after_closing(situation: Situation, accepted: AcceptedCertificate, *, sooner: bool) -> str:
+def _after_closing(situation: Situation, *, sooner: bool) -> str:
     if situation.problem:
         return "The alerts go on until that is done."
     check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
-    if _in_window(situation, accepted):
+    if situation.date_is_near:
         return f"{check}This one needs to be renewed as well, so the alerts go on."
     upcoming = next_stage(situation.assessment, situation.notification.channel)
     begins = f"; those for this certificate begin on {day(upcoming.slot)}" if upcoming else ""

@@ -13,7 +13,7 @@ from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Pe
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, Schedule, SendAt
 from clientcert.lifecycle.recorded import Replaced
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.sentences import LONGEST_STEP, LONGEST_TEXT
+from clientcert.notifiers.sentences import LONGEST_STEP, LONGEST_TEXT, Topic
 from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, policy, told
 from tests.unit.notifiers.composing import composed, knowing
 
@@ -199,6 +199,13 @@ class TestProblems:
         )
         assert message.reason == "IdentityMismatch"
         assert fact(message, "Serial number") == "1"
+
+    def test_another_one_that_has_expired(self) -> None:
+        """That is what the reason says, and the topic that the one in use has not."""
+        recorded = knowing(certificate(NOW + 200 * DAY))
+        message = composed(certificate(NOW - 5 * DAY, serial_number=2), recorded=recorded)
+        assert (message.topic, message.reason) == (Topic.PROBLEM, "Expired")
+        assert message.text.startswith("The certificate for nhs in prod needs attention: the source holds another")
 
     def test_a_replacement_that_is_not_valid_yet(self) -> None:
         """Near the old one's expiry: the date first, and since when the new one will hold."""
