@@ -17,7 +17,6 @@ class Case:
     topic: Topic
     address: EmailAddress
     accepted: AcceptedCertificate
-    host: bool
 
     @property
     def closes(self) -> bool:

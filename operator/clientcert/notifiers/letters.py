@@ -5,11 +5,10 @@ sentence. Everything in a letter is plain text that cannot break a line.
 """
 
 import hashlib
-from datetime import datetime
 
 from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.policy import Channel, EmailAddress
+from clientcert.lifecycle.policy import EmailAddress
 from clientcert.notifiers.letter import Letter, Part, PartKind, paragraph, typed_parts
 from clientcert.notifiers.letter_case import Case
 from clientcert.notifiers.sentences import Situation, Topic
@@ -28,30 +27,18 @@ _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 """They have the steps explained to them; the others are asked for something else."""
 
 
-def letters(
-    situation: Situation,
-    topic: Topic,
-    channel: Channel,
-    uid: str,
-    recipients: tuple[Recipient, ...],
-    *,
-    host: bool = False,
-    replaced_fingerprint: str = "",
-    previous: datetime | None = None,
-) -> tuple[Letter, ...]:
+def letters(situation: Situation, topic: Topic, uid: str, recipients: tuple[Recipient, ...]) -> tuple[Letter, ...]:
     """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
 
-    `host`: it is a host certificate, which is not renewed here. `replaced_fingerprint` is that of the certificate
-    which the channel was alerted about, if this message closes it: so the letter belongs to the same thread.
-    `previous` is when the channel was told something before: after a roll-back the same letter is another one.
+    Nor is there any in a channel of another type than Email.
     """
-    accepted = situation.assessment.accepted
-    if accepted is None or not topic.concerns_consumer:
+    channel, accepted = situation.notification.channel, situation.assessment.accepted
+    if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:
         return ()
-    address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
-    case = Case(situation, topic, address, accepted, host=host)
-    thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
-    told = timestamp(previous) if previous else ""
+    case = Case(situation, topic, channel.address, accepted)
+    # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
+    thread = _hash(uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    told = timestamp(situation.previous) if situation.previous else ""
     return tuple(
         _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
@@ -78,7 +65,7 @@ def _words(case: Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, 
     if case.closes:
         return _closing_subject(case), [greeting, *_closing(case, recipient.role), *signed]
     subject = _subject(case)
-    if case.host or recipient.role is Role.REQUESTER:
+    if case.situation.assessment.host or recipient.role is Role.REQUESTER:
         return subject, [greeting, *_request_anew(case), *signed]
     if recipient.role not in _RENEWERS:
         return subject, [greeting, *_ask_for_technical_contact(case, falls_back=falls_back), *signed]

@@ -7,7 +7,7 @@ from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.contacts import Recipient
 from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person
-from clientcert.lifecycle.policy import AlertPolicy, EmailAddress
+from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
 from clientcert.notifiers.letter import Letter
 from clientcert.notifiers.letters import letters
@@ -89,7 +89,7 @@ def compose(
     `recipients` are who a channel of type Email writes to, in order.
     """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
-    said, about = say(situation), _about_it(declaration, assessment, notification, recorded)
+    said = say(situation)
     return Message(
         kind=notification.kind,
         topic=said.topic,
@@ -97,42 +97,18 @@ def compose(
         text=said.text,
         facts=tuple(_facts(declaration, assessment, situation)),
         next_step=said.next_step,
-        details=tuple(_details(key, declaration, assessment, notification, recorded)),
+        details=tuple(_details(key, declaration, situation, recorded)),
         runbook_url=_link(policy.runbook_url),
         object_key=key,
         object_uid=uid,
-        about=about,
-        letters=_letters(situation, said.topic, declaration, uid, recipients, about),
+        about=_about_it(declaration, situation),
+        letters=letters(situation, said.topic, uid, recipients),
     )
 
 
-def _letters(
-    situation: Situation,
-    topic: Topic,
-    declaration: Declaration,
-    uid: str,
-    recipients: tuple[Recipient, ...],
-    about: About,
-) -> tuple[Letter, ...]:
-    channel = situation.notification.channel
-    if not isinstance(channel.address, EmailAddress):
-        return ()
-    return letters(
-        situation,
-        topic,
-        channel,
-        uid,
-        recipients,
-        host=declaration.profile == "Host",
-        replaced_fingerprint=about.replaced_fingerprint,
-        previous=about.previous,
-    )
-
-
-def _about_it(
-    declaration: Declaration, assessment: Assessment, notification: DueNotification, recorded: Recorded
-) -> About:
-    accepted, record = assessment.accepted, recorded.channel(notification.channel.name)
+def _about_it(declaration: Declaration, situation: Situation) -> About:
+    assessment, notification = situation.assessment, situation.notification
+    accepted = assessment.accepted
     return About(
         time=assessment.now,
         consumer=declaration.consumer,
@@ -147,8 +123,8 @@ def _about_it(
         fingerprint_sha256=assessment.fingerprint,
         channel=notification.channel.name,
         stage=notification.stage,
-        replaced_fingerprint=record.fingerprint_sha256 if record and notification.kind is MessageKind.CLOSING else "",
-        previous=(record.first_sent or record.last_sent) if record else None,
+        replaced_fingerprint=situation.replaced_fingerprint,
+        previous=situation.previous,
     )
 
 
@@ -162,7 +138,7 @@ def _facts(declaration: Declaration, assessment: Assessment, situation: Situatio
             ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
         ]
     old = situation.predecessor
-    if situation.notification.kind is MessageKind.CLOSING and old is not None:
+    if situation.closes and old is not None:
         serial_number = clean(old.serial_number, LONGEST_VALUE)
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
@@ -194,12 +170,9 @@ def _person(person: Person) -> str:
 
 
 def _details(
-    key: ObjectKey,
-    declaration: Declaration,
-    assessment: Assessment,
-    notification: DueNotification,
-    recorded: Recorded,
+    key: ObjectKey, declaration: Declaration, situation: Situation, recorded: Recorded
 ) -> list[tuple[str, str]]:
+    assessment, before = situation.assessment, situation.before
     namespace, name = (clean(part, LONGEST_VALUE) for part in key)
     details = [
         ("Object", f"ClientCertificate {name} in namespace {namespace}"),
@@ -207,10 +180,9 @@ def _details(
     ]
     if assessment.accepted is not None:
         details += _about(assessment.accepted)
-    record = recorded.channel(notification.channel.name)
-    if record is not None and record.last_sent is not None:
-        details.append(("Last message here", minute(record.last_sent)))
-    upcoming = next_stage(assessment, notification.channel)
+    if before is not None and before.last_sent is not None:
+        details.append(("Last message here", minute(before.last_sent)))
+    upcoming = next_stage(assessment, situation.notification.channel)
     if upcoming is not None:
         details.append(("Next alert here", minute(upcoming.slot)))
     if recorded.history:

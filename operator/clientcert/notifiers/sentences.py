@@ -5,6 +5,7 @@ first only where no date is near, because then it is the reason for the alert.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
 from clientcert.lifecycle.declaration import Contact, Declaration, Person
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded, Replaced
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
 from clientcert.lifecycle.schedule import duration
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, days_ago, fill
 
@@ -62,8 +63,8 @@ class Situation:
     contact: Contact
     predecessor: Predecessor | None
     """The certificate that the current one took the place of."""
-    first_reading: bool
-    """The channel was alerted only because no certificate had ever been read."""
+    before: ChannelRecord | None
+    """What the channel was told."""
     name: str
     environment: str
     owner: str
@@ -81,7 +82,6 @@ class Situation:
         recorded: Recorded,
     ) -> "Situation":
         """`recorded` is what the status says before the message is sent."""
-        record = recorded.channel(notification.channel.name)
         problem = assessment.problem.message if assessment.problem else ""
         return cls(
             assessment=assessment,
@@ -89,7 +89,7 @@ class Situation:
             notification=notification,
             contact=declaration.contact,
             predecessor=_predecessor(assessment, recorded),
-            first_reading=record is not None and not record.fingerprint_sha256,
+            before=recorded.channel(notification.channel.name),
             name=clean(declaration.consumer, LONGEST_VALUE),
             environment=clean(declaration.environment, LONGEST_VALUE),
             owner=clean(declaration.owner, LONGEST_VALUE),
@@ -103,6 +103,26 @@ class Situation:
         return f"The certificate for {self.name} in {self.environment}"
 
     @property
+    def closes(self) -> bool:
+        """It is the last message about what the channel was told of."""
+        return self.notification.kind is MessageKind.CLOSING
+
+    @property
+    def first_reading(self) -> bool:
+        """The channel was alerted only because no certificate had ever been read."""
+        return self.before is not None and not self.before.fingerprint_sha256
+
+    @property
+    def replaced_fingerprint(self) -> str:
+        """In a closing message: of the certificate that the channel was alerted about."""
+        return self.before.fingerprint_sha256 if self.before and self.closes else ""
+
+    @property
+    def previous(self) -> datetime | None:
+        """When the channel was first told of what it was told of last."""
+        return (self.before.first_sent or self.before.last_sent) if self.before else None
+
+    @property
     def date_is_near(self) -> bool:
         """Whether the date itself is reason for an alert."""
         accepted = self.assessment.accepted
@@ -114,7 +134,7 @@ def say(situation: Situation) -> Said:
     accepted, problem = situation.assessment.accepted, situation.assessment.problem
     if accepted is None:
         said = _nothing_read(situation, problem)
-    elif situation.notification.kind is MessageKind.CLOSING:
+    elif situation.closes:
         said = _closing(situation, accepted)
     elif problem is not None and not situation.date_is_near:
         said = _problem(situation, accepted, problem)
