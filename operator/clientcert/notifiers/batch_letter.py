@@ -45,5 +45,9 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
 
 
 def _line(message: Message) -> str:
-    facts = dict(message.facts)
-    return f"{facts['Consumer']} in {facts['Environment']}: {facts['Expires']}, serial number {facts['Serial number']}"
+    about = message.about
+    consumer, environment, serial_number = (
+        clean(value, LONGEST_VALUE) for value in (about.consumer, about.environment, about.serial_number)
+    )
+    ends = minute(about.not_after) if about.not_after else "unknown"
+    return f"{consumer} in {environment}: {ends}, serial number {serial_number}"

@@ -1,6 +1,6 @@
 """Turns an assessment into words, in one place: what every channel says is made here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
@@ -49,7 +49,7 @@ class Message:
     """What is said about one certificate.
 
     Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
-    it in its own way. People's names and addresses stand in the facts alone, under `Contact`.
+    it in its own way. People's names and addresses stand in `contact` and in the letters alone.
     """
 
     kind: MessageKind
@@ -59,7 +59,11 @@ class Message:
     text: str
     """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
-    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner, contact."""
+    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
+    contact: str = field(repr=False)
+    """Whom to ask, with name and address: only for channels that show people's."""
+    problem: str
+    """What is wrong with the source; empty when nothing is."""
     next_step: str
     """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
@@ -71,6 +75,12 @@ class Message:
     about: About
     letters: tuple[Letter, ...] = ()
     """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
+
+    def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
+        """The facts and what is wrong with the source; between them the contact, for channels that show people's."""
+        people = (("Contact", self.contact),) if contact else ()
+        problem = (("Problem", self.problem),) if self.problem else ()
+        return (*self.facts, *people, *problem)
 
 
 def compose(
@@ -95,7 +105,9 @@ def compose(
         topic=said.topic,
         reason=said.reason,
         text=said.text,
-        facts=tuple(_facts(declaration, assessment, situation)),
+        facts=tuple(_facts(situation)),
+        contact=_contact(declaration.contact),
+        problem=situation.problem,
         next_step=said.next_step,
         details=tuple(_details(key, declaration, situation, recorded)),
         runbook_url=_link(policy.runbook_url),
@@ -128,12 +140,12 @@ def _about_it(declaration: Declaration, situation: Situation) -> About:
     )
 
 
-def _facts(declaration: Declaration, assessment: Assessment, situation: Situation) -> list[tuple[str, str]]:
+def _facts(situation: Situation) -> list[tuple[str, str]]:
     facts = [("Consumer", situation.name), ("Environment", situation.environment)]
-    accepted = assessment.accepted
+    accepted = situation.assessment.accepted
     if accepted is not None:
         facts += [
-            ("Time left", time_left(accepted.not_after, assessment.now)),
+            ("Time left", time_left(accepted.not_after, situation.assessment.now)),
             ("Expires", minute(accepted.not_after)),
             ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
         ]
@@ -143,9 +155,6 @@ def _facts(declaration: Declaration, assessment: Assessment, situation: Situatio
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
         facts.append(("Owner", situation.owner))
-    facts.append(("Contact", _contact(declaration.contact)))
-    if situation.problem:
-        facts.append(("Problem", situation.problem))
     return facts
 
 
