@@ -90,11 +90,9 @@ def _has_expired(message: Message) -> bool:
 
 def _line(message: Message) -> Line:
     about, ends = message.about, message.about.not_after
-    consumer, environment, serial_number, owner = (
-        clean(value, LONGEST_VALUE) for value in (about.consumer, about.environment, about.serial_number, about.owner)
-    )
+    serial_number, owner = clean(about.serial_number, LONGEST_VALUE), clean(about.owner, LONGEST_VALUE)
     dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
-    parts = [f"{consumer} in {environment}: {dated}"]
+    parts = [f"{about.whose}: {dated}"]
     parts += [f"serial number {serial_number}"] if serial_number else []
     parts += [f"owner {owner}"] if owner else []
     parts += [message.problem] if message.problem else []

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
+from clientcert.notifiers.letter import Writer
 from clientcert.notifiers.sentences import Situation, Topic
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, days_ago, minute
 
@@ -15,7 +15,7 @@ class Case:
 
     situation: Situation
     topic: Topic
-    address: EmailAddress
+    writer: Writer
     accepted: AcceptedCertificate
 
     @property
@@ -32,32 +32,6 @@ class Case:
     def serial_number(self) -> str:
         """As a sentence shows it."""
         return clean(self.accepted.serial_number, LONGEST_VALUE)
-
-    @property
-    def system(self) -> str:
-        """With its article; what the certificate gives access to."""
-        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
-        return f"the {named}" if named else "our system"
-
-    @property
-    def sender(self) -> str:
-        """A person or a team, as a sentence names it."""
-        return self.named_sender or f"the team that looks after {self.system}"
-
-    @property
-    def signature(self) -> str:
-        """The same at the beginning of a line."""
-        return self.named_sender or f"The team that looks after {self.system}"
-
-    @property
-    def named_sender(self) -> str:
-        """Empty when neither policy nor certificate names anybody."""
-        return clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
-
-    @property
-    def reply_to(self) -> str:
-        """Where answers go; empty: to whoever sends the mail."""
-        return clean(self.address.reply_to, LONGEST_VALUE)
 
     @property
     def duration(self) -> int:

@@ -43,6 +43,11 @@ class About:
     previous: datetime | None
     """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
 
+    @property
+    def whose(self) -> str:
+        """Consumer and environment, as a sentence names them."""
+        return f"{clean(self.consumer, LONGEST_VALUE)} in {clean(self.environment, LONGEST_VALUE)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -13,8 +13,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.notifiers.letter import Letter, PartKind
-from clientcert.notifiers.letters import LONGEST_PARAGRAPH, LONGEST_SUBJECT
+from clientcert.notifiers.letter import LONGEST_PARAGRAPH, LONGEST_SUBJECT, Letter, PartKind
 from clientcert.pki import Certificate
 from tests.adapters.mail_parts import ADDRESS, JO, SAM, closing_to, message_to
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy, told
