@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
 from clientcert.notifiers.letter import Writer
@@ -17,6 +18,8 @@ class Case:
     topic: Topic
     writer: Writer
     accepted: AcceptedCertificate
+    written_to: Role | None
+    """Of an escalation: who has had the letters so far."""
 
     @property
     def closes(self) -> bool:

@@ -35,15 +35,18 @@ _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 """They have the steps explained to them; the others are asked for something else."""
 
 
-def letters(situation: Situation, topic: Topic, uid: str, recipients: tuple[Recipient, ...]) -> tuple[Letter, ...]:
+def letters(
+    situation: Situation, topic: Topic, uid: str, recipients: tuple[Recipient, ...], written_to: Role | None
+) -> tuple[Letter, ...]:
     """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
 
-    Nor is there any in a channel of another type than Email.
+    Nor is there any in a channel of another type than Email. An escalation names `written_to`, who has had the letters
+    so far, by role.
     """
     channel, accepted = situation.notification.channel, situation.assessment.accepted
     if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:
         return ()
-    case = Case(situation, topic, Writer(channel.address, situation.owner), accepted)
+    case = Case(situation, topic, Writer(channel.address, situation.owner), accepted, written_to)
     # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
     thread = _hash(uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
     told = timestamp(situation.previous) if situation.previous else ""
@@ -159,13 +162,10 @@ def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
     if falls_back:
         why = f"The technical contact that we have on file for {situation.name} cannot be reached."
     elif case.writer.address.role is Role.BUSINESS:
-        why = (
-            f"We have written to the technical contact that we have on file for {situation.name}, and have seen no"
-            " renewal since."
-        )
+        why = f"We have written to {_others(case)} {situation.name}, and have seen no renewal since."
         ask = (
-            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of another"
-            " technical contact"
+            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
+            f" {'another' if case.written_to is Role.TECHNICAL else 'a'} technical contact"
         )
     return [
         case.writer.introduction,
@@ -175,6 +175,13 @@ def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
         ),
         paragraph(f"{why} Please {ask}: we will write to them with all the steps. {case.writer.answer}"),
     ]
+
+
+def _others(case: Case) -> str:
+    """Who was written to before it was escalated, as a sentence goes on with the consumer's name."""
+    if case.written_to is None:
+        return "somebody else behind"
+    return f"the {case.written_to} {'behind' if case.written_to is Role.SLACK else 'that we have on file for'}"
 
 
 def _request_anew(case: Case) -> list[Part]:

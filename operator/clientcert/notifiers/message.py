@@ -5,7 +5,7 @@ from datetime import datetime
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient
+from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
@@ -98,10 +98,12 @@ def compose(
     recorded: Recorded,
     *,
     recipients: tuple[Recipient, ...] = (),
+    written_to: Role | None = None,
 ) -> Message:
     """Say what is due. `recorded` is what the status says before this message is sent.
 
-    `recipients` are who a channel of type Email writes to, in order.
+    `recipients` are who a channel of type Email writes to, in order. Where it is an escalation, `written_to` is who has
+    had the letters so far, if that is known.
     """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
     said = say(situation)
@@ -119,7 +121,7 @@ def compose(
         object_key=key,
         object_uid=uid,
         about=_about_it(declaration, situation),
-        letters=letters(situation, said.topic, uid, recipients),
+        letters=letters(situation, said.topic, uid, recipients, written_to),
     )
 
 

@@ -23,6 +23,7 @@ ALEX = Recipient(Role.SLACK, "U012AB3CD", "Alex")
 OPS = Recipient(Role.REQUESTER, "ops@nhs.example")
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
 ANOTHER = certificate(NOW - 5 * DAY, serial_number=0x99)
+ESCALATION = replace(ADDRESS, role=Role.BUSINESS)
 
 DEFAULT_LETTER = """\
 Hello Jo Bloggs
@@ -155,13 +156,24 @@ class TestOtherRoles:
 
     def test_a_business_contact_to_whom_it_is_escalated(self) -> None:
         """The technical contact was written to all along, and nothing came of it."""
-        words = text(letter(SAM, address=replace(ADDRESS, role=Role.BUSINESS)))
+        words = text(letter(SAM, address=ESCALATION, written_to=Role.TECHNICAL))
         assert (
             "We have written to the technical contact that we have on file for nhs, and have seen no renewal since."
             " Please see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
             " another technical contact: we will write to them with all the steps. To answer," in words
         )
         assert "We know no technical contact" not in words
+
+    @pytest.mark.parametrize(
+        ("written_to", "others"), [(Role.SLACK, "the Slack user behind"), (None, "somebody else behind")]
+    )
+    def test_a_business_contact_to_whom_it_is_escalated_from_others(self, written_to: Role | None, others: str) -> None:
+        """Nothing is said of a technical contact whom nobody has ever written to."""
+        words = text(letter(SAM, address=ESCALATION, written_to=written_to))
+        assert (
+            f"We have written to {others} nhs, and have seen no renewal since. Please see to it that they renew it as"
+            " soon as possible, or send us the name and the e-mail address of a technical contact: we will" in words
+        )
 
     def test_a_business_contact_after_expiry(self) -> None:
         words = text(letter(SAM, seen=certificate(NOW - DAY)))
