@@ -36,6 +36,7 @@ def message_to(
     now: datetime = NOW,
     address: EmailAddress = ADDRESS,
     recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+    written_to: Role | None = None,
     **declared: Any,
 ) -> Message:
     """What the engine would send to the contact: to Jo, of a certificate with 14 days left, unless said otherwise."""
@@ -44,7 +45,8 @@ def message_to(
     found = assessment(seen or certificate(NOW + 14 * DAY), now, recorded=recorded, declared=facts)
     owed = due_notifications(found, plan, recorded, None)
     notification = owed[0] if owed else DueNotification(channel, MessageKind.ALERT, None)
-    return compose(KEY, UID, facts, found, plan, notification, recorded, recipients=recipients or (JO,))
+    recipients = recipients or (JO,)
+    return compose(KEY, UID, facts, found, plan, notification, recorded, recipients=recipients, written_to=written_to)
 
 
 def closing_to(

@@ -24,6 +24,7 @@ from tests.adapters.web_receiver import (
     alert,
     closing,
     failure,
+    of_another_that_has_expired,
 )
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
 from tests.unit.notifiers.composing import composed, knowing
@@ -115,6 +116,12 @@ class TestSeverity:
     def test_a_problem_is_an_alert_of_its_own(self) -> None:
         """Where the date is far away, or nobody knows it."""
         assert by_labels(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"))) == [PROBLEM]
+
+    def test_another_one_that_has_expired_is_a_problem(self) -> None:
+        """The certificate in use has not; told daily, it ends soon by itself."""
+        message = of_another_that_has_expired()
+        assert by_labels(message) == [PROBLEM]
+        assert fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
 
 class TestUntilWhenItFires:

@@ -52,7 +52,7 @@ class TestWithABotToken:
         async with sending(slack) as notifier:
             await notifier.notify(to_own(), message)
         texts = list(slack.in_channel(OWN_CHANNEL)[0].texts())
-        facts = [f"{name}\n{value}" for name, value in message.facts]
+        facts = [f"{name}\n{value}" for name, value in message.shown(contact=True)]
         assert texts == [SENTENCE, *facts, message.next_step, f"<{RUNBOOK}|Runbook>"]
 
     @pytest.mark.parametrize(

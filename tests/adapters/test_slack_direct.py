@@ -17,7 +17,7 @@ from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.declaration import ObjectKey, SecretKeyRef
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
 from clientcert.notifiers.interface import Notifier, Receipt
-from clientcert.notifiers.letter import Letter, Part, PartKind
+from clientcert.notifiers.letter import Letter, Part, PartKind, Writer
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
 from clientcert.notifiers.slack_web_api import ALERT_SECONDS
@@ -36,6 +36,7 @@ PARTS = (
     Part(PartKind.PARAGRAPH, "Keep both keys."),
 )
 SUBJECT = "Action needed: the client certificate for nhs expires on 2026-12-06"
+WRITER = Writer(EmailAddress(), "integration-team")
 TO_CONTACT = Channel("consumer", "Email", Schedule(), EmailAddress())
 
 
@@ -66,7 +67,7 @@ async def sending(
 
 
 def letter(*parts: Part, to: str = JO, role: Role = Role.SLACK, subject: str = SUBJECT) -> Letter:
-    return Letter(Recipient(role, to, "Jo Bloggs"), subject, parts or PARTS, "", "thread", "key")
+    return Letter(Recipient(role, to, "Jo Bloggs"), subject, parts or PARTS, WRITER, "thread", "key")
 
 
 def message(*letters: Letter) -> Message:

@@ -13,7 +13,17 @@ from clientcert.lifecycle.declaration import Contact, ObjectKey, Person
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.notifiers.message import Message
 from clientcert.notifiers.webhook import cloud_event, event_id
-from tests.adapters.web_receiver import KEY, PATH, Vault, alert, calling, closing, failure, to_webhook
+from tests.adapters.web_receiver import (
+    KEY,
+    PATH,
+    Vault,
+    alert,
+    calling,
+    closing,
+    failure,
+    of_another_that_has_expired,
+    to_webhook,
+)
 from tests.builders import DAY, NOW, UID, certificate, told
 from tests.unit.notifiers.composing import composed, knowing
 
@@ -74,6 +84,13 @@ class TestTheBody:
     async def test_the_type_says_what_happened(self, message: Message, kind: str) -> None:
         """So that a receiver can route by it alone."""
         assert cloud_event(message)["type"] == f"dev.clientcert.certificate.{kind}"
+
+    async def test_another_one_that_has_expired_is_a_problem(self) -> None:
+        """The certificate in use has not, and its dates stand beside the type."""
+        event = cloud_event(of_another_that_has_expired())
+        assert event["type"] == "dev.clientcert.certificate.problem"
+        told = event["data"]
+        assert (told["reason"], told["phase"], told["daysRemaining"]) == ("Expired", "Invalid", 200)
 
     async def test_a_source_that_can_be_read_again(self) -> None:
         """The closing message of a certificate whose date nobody had known."""

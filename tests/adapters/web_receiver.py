@@ -163,6 +163,11 @@ def closing() -> Message:
     )
 
 
+def of_another_that_has_expired() -> Message:
+    """The one in use is good for 200 days, and the source holds another one."""
+    return composed(certificate(NOW - 5 * DAY, serial_number=0x99), recorded=knowing(certificate(NOW + 200 * DAY)))
+
+
 async def failure(notifier: Notifier, channel: Channel, message: Message | None = None) -> DeliveryError:
     """The error of a message that could not be sent."""
     try:

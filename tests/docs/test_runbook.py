@@ -7,7 +7,7 @@ from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
 
 PAGE = REPOSITORY / "docs/runbook.md"
-_BEFORE = r'Condition\(\w+, "(?:True|False|Unknown)", |\("(?:True|False)", |Said\(|_fact\(record, |reason, text = '
+_BEFORE = r'Condition\(\w+, "(?:True|False|Unknown)", |\("(?:True|False)", |Topic\.\w+, |_fact\(record, '
 REASON_IN_CODE = re.compile(rf'(?:{_BEFORE})"([A-Z]\w+)"')
 
 

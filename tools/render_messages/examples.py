@@ -46,6 +46,7 @@ NHS: Mapping[str, Any] = {
     },
 }
 MEMBER = Recipient(Role.SLACK, "U012AB3CD")
+BUSINESS = Recipient(Role.BUSINESS, "sam@nhs.example", "Sam Patel")
 GONE = "Secret integration-api/nhs-client-cert does not exist: create it, or correct the reference"
 
 
@@ -100,8 +101,13 @@ class Example:
         """One of the policy's."""
         return next(channel for channel in self.policy.channels if channel.name == name)
 
-    def message(self, name: str = "team", told: tuple[Recipient, ...] | None = None) -> Message:
-        """What the channel of this name is sent; `told` are the contacts, if not those that were declared."""
+    def message(
+        self, name: str = "team", told: tuple[Recipient, ...] | None = None, written_to: Role = Role.TECHNICAL
+    ) -> Message:
+        """What the channel of this name is sent; `told` are the contacts, if not those that were declared.
+
+        `written_to` has had the letters until it was escalated.
+        """
         channel, declaration = self.channel(name), self.declaration
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
         before = AcceptedCertificate.of(self.before) if self.before else None
@@ -112,7 +118,7 @@ class Example:
         [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
         if told is None:
             told = recipients(channel, declaration, self.policy.contacts, {})[0]
-        return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told)
+        return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told, written_to=written_to)
 
 
 def about(left: timedelta, number: int = 0, **changes: Any) -> Example:

@@ -15,6 +15,7 @@ from clientcert.notifiers.slack_blocks import (
 from clientcert.notifiers.slack_digest import digest_payload
 from tools.render_messages.examples import (
     ALERT,
+    BUSINESS,
     BUSINESS_ONLY,
     CLOSED,
     COLLEAGUE,
@@ -93,6 +94,7 @@ FELL_BACK = """\
 The mail server has refused the address for good:
 """
 ESCALATED = "### To the business contact, when nothing has happened for `escalateAfterDays`\n"
+ESCALATED_FROM_SLACK = "### To the business contact, when a Slack user was written to so far\n"
 OWN_WORDS = """\
 ### A letter in the policy's own words
 
@@ -184,6 +186,8 @@ def _mails() -> Iterator[str]:
     yield as_mail(ALERT.message("consumer"), position=1)
     yield ESCALATED
     yield as_mail(ALERT.message("consumer/business"))
+    yield ESCALATED_FROM_SLACK
+    yield as_mail(about(LEFT, spec=BUSINESS_ONLY).message("consumer/business", (BUSINESS,), Role.SLACK))
     yield "### To the requester of a host certificate\n"
     yield as_mail(about(LEFT, spec=HOST).message("consumer"))
     yield "### To the requester of a batch of host certificates\n"

@@ -119,7 +119,8 @@ def _owed(
     once = assessment.host and channel.to_consumer and not replaced
     if stage is None:
         return None
-    if _was_told(record, stage, assessment, once=once) and not (channel.to_consumer and _is_nearer(first, record)):
+    is_letter = channel.to_consumer and not channel.escalation
+    if _was_told(record, stage, assessment, once=once) and not (is_letter and _is_nearer(first, record)):
         return None
     return DueNotification(channel, MessageKind.ALERT, stage.days, thread_ref)
 

@@ -20,6 +20,7 @@ from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.schedule import DAY, every_day, next_after
 from clientcert.notifiers.interface import Receipt
 from clientcert.notifiers.message import Message
+from clientcert.notifiers.sentences import Topic
 from clientcert.notifiers.webhook import UrlCaller, deadline, url_address
 from clientcert.notifiers.wording import LONGEST_VALUE, clean
 
@@ -31,7 +32,7 @@ CRITICAL_FROM = 14 * DAY
 GRACE = DAY
 """So late the next message may be, because of an outage on either side, before what fires counts as resolved."""
 
-_EXPIRY = frozenset({"Expiring", "Expired"})
+_EXPIRY = frozenset({Topic.EXPIRING, Topic.EXPIRED})
 _EVERY = ((EXPIRING, WARNING), (EXPIRING, CRITICAL), (PROBLEM, WARNING))
 _INERT = str.maketrans("<>", "\u2039\u203a")
 
@@ -69,21 +70,17 @@ def fires_until(schedule: Schedule, message: Message) -> datetime:
     """
     about = message.about
     # What is wrong with a source is told daily, in an escalation as its schedule says; a far stage is not waited for.
-    schedules = [every_day(schedule)] + [schedule] * (_is_expiry(message) or about.not_after is None)
+    schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.not_after is None)
     upcoming = (next_after(each, about.not_after or about.time, about.time) for each in schedules)
     return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
 
 
 def _firing(message: Message) -> list[tuple[str, str]]:
-    if not _is_expiry(message):
+    if message.topic not in _EXPIRY:
         return [(PROBLEM, WARNING)]
     not_after = message.about.not_after
     near = not_after is not None and not_after - message.about.time <= CRITICAL_FROM
     return [(EXPIRING, WARNING)] + [(EXPIRING, CRITICAL)] * near
-
-
-def _is_expiry(message: Message) -> bool:
-    return message.reason in _EXPIRY
 
 
 def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class AppriseNotifier:
 def title_and_body(message: Message) -> tuple[str, str]:
     """In plain text, with nothing that a service could take for a mention or for markup, and without the contact."""
     about = message.about
-    facts = "\n".join(f"{name}: {value}" for name, value in message.facts if name != "Contact")
+    facts = "\n".join(f"{name}: {value}" for name, value in message.shown(contact=False))
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
     tail = _tail(message.runbook_url)
     title = f"{about.consumer} in {about.environment}: {message.reason}"

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from clientcert.notifiers.letter import Letter, Part, paragraph
-from clientcert.notifiers.message import Message
+from clientcert.notifiers.host_request import request_anew
+from clientcert.notifiers.letter import LONGEST_SUBJECT, Letter, harmless, paragraph
+from clientcert.notifiers.message import About, Message
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day, minute
 
 _MOST_LINES = 500
@@ -15,35 +17,23 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
     first = messages[0].letters[0]
     if len(messages) == 1:
         return first
-    greeting, introduction, *_ = first.parts
-    last_words, *signed = first.parts[-3:]
-    name, dates = clean(batch, LONGEST_VALUE), [message.about.not_after for message in messages]
-    begins = min(date for date in dates if date is not None)
+    hosts = [(ends, message.about) for message in messages if (ends := message.about.not_after)]
+    begins = min(ends for ends, _ in hosts)
     expired = begins < messages[0].about.time
-    these = count(len(messages), "host certificate")
-    lines = [paragraph(_line(message)) for message in messages[:_MOST_LINES]]
-    if len(messages) > _MOST_LINES:
-        lines.append(paragraph(f"… and {len(messages) - _MOST_LINES} more"))
-    ask: list[Part] = [
-        paragraph(
-            f"These are the {these} of batch {name}; the first of them {'ended' if expired else 'ends'} on"
-            f" {minute(begins)}:"
-        ),
-        *lines,
-        paragraph(
-            "A host certificate is not renewed here. Please request new ones in the way that these were requested, and"
-            f" put each into its place {'as soon as possible' if expired else 'before the old one ends'}. There will be"
-            " no other letter about them."
-        ),
-        paragraph(last_words.text.replace("the host is", "any of the hosts is", 1)),
+    these = f"{count(len(messages), 'host certificate')} of batch {clean(batch, LONGEST_VALUE)}"
+    which = [
+        paragraph(f"These are the {these}; the first of them {'ended' if expired else 'ends'} on {minute(begins)}:"),
+        *(paragraph(_line(ends, about)) for ends, about in hosts[:_MOST_LINES]),
     ]
+    if len(messages) > _MOST_LINES:
+        which.append(paragraph(f"… and {len(messages) - _MOST_LINES} more"))
+    parts = request_anew(first.writer, which, many=True, expired=expired)
     return replace(
         first,
-        subject=f"Action needed: {these} of batch {name} end from {day(begins)} on",
-        parts=(greeting, introduction, *ask, *signed),
+        subject=clean(f"Action needed: {these} end from {day(begins)} on", LONGEST_SUBJECT),
+        parts=harmless(first.writer.framed(first.recipient, parts)),
     )
 
 
-def _line(message: Message) -> str:
-    facts = dict(message.facts)
-    return f"{facts['Consumer']} in {facts['Environment']}: {facts['Expires']}, serial number {facts['Serial number']}"
+def _line(ends: datetime, about: About) -> str:
+    return f"{about.whose}: {minute(ends)}, serial number {clean(about.serial_number, LONGEST_VALUE)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day
+from clientcert.notifiers.wording import LONGEST_VALUE, clean, count, day, minute, remaining
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
@@ -89,10 +89,11 @@ def _has_expired(message: Message) -> bool:
 
 
 def _line(message: Message) -> Line:
-    facts = dict(message.facts)
-    dated = f"{facts['Time left'].removeprefix('none: ')} ({facts['Expires']})" if "Expires" in facts else message.text
-    parts = [f"{facts['Consumer']} in {facts['Environment']}: {dated}"]
-    parts += [f"serial number {facts['Serial number']}"] if "Serial number" in facts else []
-    parts += [f"owner {facts['Owner']}"] if "Owner" in facts else []
-    parts += [facts["Problem"]] if "Problem" in facts else []
-    return Line(clean("; ".join(parts), LONGEST_LINE), clean(facts["Contact"], LONGEST_CONTACT))
+    about, ends = message.about, message.about.not_after
+    serial_number, owner = clean(about.serial_number, LONGEST_VALUE), clean(about.owner, LONGEST_VALUE)
+    dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
+    parts = [f"{about.whose}: {dated}"]
+    parts += [f"serial number {serial_number}"] if serial_number else []
+    parts += [f"owner {owner}"] if owner else []
+    parts += [message.problem] if message.problem else []
+    return Line(clean("; ".join(parts), LONGEST_LINE), clean(message.contact, LONGEST_CONTACT))

@@ -52,7 +52,7 @@ class EmailNotifier:
 
     async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
         """As the protocol says. What is no consumer's business is sent to nobody, and that is a success."""
-        if not message.letters and not _concerns_consumer(message):
+        if not message.letters and not message.topic.concerns_consumer:
             return Receipt()
         if not message.letters:
             raise DeliveryError(
@@ -113,13 +113,6 @@ class EmailNotifier:
                 " CLIENTCERT_MAIL_DOMAINS, or name another contact",
             )
         return address
-
-
-def _concerns_consumer(message: Message) -> bool:
-    """Whether it is about a date; `Expired` is also the reason of a problem with what is in the source."""
-    if message.reason == "Expired":
-        return message.about.not_after is not None and message.about.not_after <= message.about.time
-    return message.reason in {"Expiring", "Renewed"}
 
 
 def _reply_to(letter: Letter) -> Address | None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from clientcert.lifecycle.alerts import MessageKind
-from clientcert.lifecycle.policy import EmailAddress
+from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.recorded import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
-from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.letter import Writer
+from clientcert.notifiers.sentences import Situation, Topic
 from clientcert.notifiers.wording import LONGEST_VALUE, clean, days_ago, minute
 
 
@@ -15,50 +15,26 @@ class Case:
     """What all letters of one message speak of."""
 
     situation: Situation
-    address: EmailAddress
+    topic: Topic
+    writer: Writer
     accepted: AcceptedCertificate
-    host: bool
+    written_to: Role | None
+    """Of an escalation: who has had the letters so far."""
 
     @property
     def closes(self) -> bool:
         """It is the last letter: the certificate was replaced."""
-        return self.situation.notification.kind is MessageKind.CLOSING
+        return self.topic is Topic.RENEWED
 
     @property
     def has_expired(self) -> bool:
         """As the sentence of the same message says it."""
-        return say(self.situation).reason == "Expired"
+        return self.topic is Topic.EXPIRED
 
     @property
     def serial_number(self) -> str:
         """As a sentence shows it."""
         return clean(self.accepted.serial_number, LONGEST_VALUE)
-
-    @property
-    def system(self) -> str:
-        """With its article; what the certificate gives access to."""
-        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
-        return f"the {named}" if named else "our system"
-
-    @property
-    def sender(self) -> str:
-        """A person or a team, as a sentence names it."""
-        return self.named_sender or f"the team that looks after {self.system}"
-
-    @property
-    def signature(self) -> str:
-        """The same at the beginning of a line."""
-        return self.named_sender or f"The team that looks after {self.system}"
-
-    @property
-    def named_sender(self) -> str:
-        """Empty when neither policy nor certificate names anybody."""
-        return clean(self.address.sender, LONGEST_VALUE) or self.situation.owner
-
-    @property
-    def reply_to(self) -> str:
-        """Where answers go; empty: to whoever sends the mail."""
-        return clean(self.address.reply_to, LONGEST_VALUE)
 
     @property
     def duration(self) -> int:

@@ -5,20 +5,25 @@ sentence. Everything in a letter is plain text that cannot break a line.
 """
 
 import hashlib
-from datetime import datetime
+from functools import partial
 
 from clientcert.api.kinds import timestamp
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.policy import Channel, EmailAddress
-from clientcert.lifecycle.recorded import AcceptedCertificate
-from clientcert.notifiers.letter import Letter, Part, PartKind, paragraph, typed_parts
+from clientcert.lifecycle.policy import EmailAddress
+from clientcert.notifiers.host_request import request_anew
+from clientcert.notifiers.letter import (
+    LONGEST_SUBJECT,
+    Letter,
+    Part,
+    PartKind,
+    Writer,
+    harmless,
+    paragraph,
+    typed_parts,
+)
 from clientcert.notifiers.letter_case import Case
-from clientcert.notifiers.sentences import Situation
-from clientcert.notifiers.wording import LONGEST_VALUE, clean, day, fill, minute
-
-LONGEST_SUBJECT = 250
-LONGEST_PARAGRAPH = 4000
+from clientcert.notifiers.sentences import Situation, Topic
+from clientcert.notifiers.wording import clean, day, fill, minute
 
 PRIVATE_KEY_FILE = "credential-exchange-private-key.pem"
 PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
@@ -31,43 +36,24 @@ _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 
 
 def letters(
-    situation: Situation,
-    channel: Channel,
-    uid: str,
-    recipients: tuple[Recipient, ...],
-    *,
-    host: bool = False,
-    replaced_fingerprint: str = "",
-    previous: datetime | None = None,
+    situation: Situation, topic: Topic, uid: str, recipients: tuple[Recipient, ...], written_to: Role | None
 ) -> tuple[Letter, ...]:
     """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
 
-    `host`: it is a host certificate, which is not renewed here. `replaced_fingerprint` is that of the certificate
-    which the channel was alerted about, if this message closes it: so the letter belongs to the same thread.
-    `previous` is when the channel was told something before: after a roll-back the same letter is another one.
+    Nor is there any in a channel of another type than Email. An escalation names `written_to`, who has had the letters
+    so far, by role.
     """
-    accepted = situation.assessment.accepted
-    if accepted is None or not _concerns_consumer(situation, accepted):
+    channel, accepted = situation.notification.channel, situation.assessment.accepted
+    if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:
         return ()
-    address = channel.address if isinstance(channel.address, EmailAddress) else EmailAddress()
-    case = Case(situation, address, accepted, host=host)
-    thread = _hash(uid, replaced_fingerprint or situation.assessment.fingerprint, channel.name)
-    told = timestamp(previous) if previous else ""
+    case = Case(situation, topic, Writer(channel.address, situation.owner), accepted, written_to)
+    # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
+    thread = _hash(uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    told = timestamp(situation.previous) if situation.previous else ""
     return tuple(
         _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
-
-
-def _concerns_consumer(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
-    if situation.notification.kind is MessageKind.CLOSING:
-        return not situation.first_reading
-    return situation.assessment.problem is None or _in_window(situation, accepted)
-
-
-def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
 def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
@@ -76,8 +62,8 @@ def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_befo
     return Letter(
         recipient=recipient,
         subject=clean(subject, LONGEST_SUBJECT),
-        parts=tuple(Part(part.kind, clean(part.text, LONGEST_PARAGRAPH)) for part in parts),
-        reply_to=case.address.reply_to,
+        parts=harmless(parts),
+        writer=case.writer,
         thread=thread,
         key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
     )
@@ -85,22 +71,20 @@ def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_befo
 
 def _words(case: Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
     """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
-    greeting = paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
-    signed = [] if recipient.role is Role.SLACK else [paragraph("Thanks"), paragraph(case.signature)]
+    framed = partial(case.writer.framed, recipient)
     if case.closes:
-        return _closing_subject(case), [greeting, *_closing(case, recipient.role), *signed]
+        return _closing_subject(case), framed(_closing(case, recipient.role))
     subject = _subject(case)
-    if case.host or recipient.role is Role.REQUESTER:
-        return subject, [greeting, *_request_anew(case), *signed]
+    if case.situation.assessment.host or recipient.role is Role.REQUESTER:
+        return subject, framed(_request_anew(case))
     if recipient.role not in _RENEWERS:
-        return subject, [greeting, *_ask_for_technical_contact(case, falls_back=falls_back), *signed]
-    steps = _steps_for_colleague(case) if recipient.role is Role.SLACK else _steps(case)
-    parts = [greeting, *steps, *signed]
+        return subject, framed(_ask_for_technical_contact(case, falls_back=falls_back))
+    parts = framed(_steps_for_colleague(case) if recipient.role is Role.SLACK else _steps(case))
     if case.has_expired:
         return subject, parts
-    values = _values(case)
-    own_subject = fill(case.address.subject, values)
-    return own_subject if own_subject.strip() else subject, _own_parts(case.address.body, values) or parts
+    address, values = case.writer.address, _values(case)
+    own_subject = fill(address.subject, values)
+    return own_subject if own_subject.strip() else subject, _own_parts(address.body, values) or parts
 
 
 def _subject(case: Case) -> str:
@@ -115,15 +99,15 @@ def _steps(case: Case) -> list[Part]:
     if case.has_expired:
         consequence = "so you may not be able to access it any more"
     return [
-        paragraph(f"We are the team who are currently maintaining {case.system}."),
+        case.writer.introduction,
         paragraph(
-            f"Your client certificate for the {situation.environment} environment of {case.system} {case.ends},"
+            f"Your client certificate for the {situation.environment} environment of {case.writer.system} {case.ends},"
             f" {consequence}. It is the certificate for {situation.name}, serial number {case.serial_number}."
         ),
         paragraph(
             "So that we can send you new credentials, please can you complete the following as soon as possible."
             " Please generate keys following the steps below, and then send us only the public key"
-            f" ({PUBLIC_KEY_FILE}). {_answer(case)}"
+            f" ({PUBLIC_KEY_FILE}). {case.writer.answer}"
         ),
         Part(PartKind.HEADING, "Generate private key"),
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
@@ -147,11 +131,11 @@ def _steps_for_colleague(case: Case) -> list[Part]:
     cut_off = "may be cut off already" if case.has_expired else "has no access from then on"
     return [
         paragraph(
-            f"The client certificate for {situation.name} in {situation.environment} of {case.system} {case.ends}:"
-            f" {situation.name} {cut_off}. Its serial number is {case.serial_number}."
+            f"The client certificate for {situation.name} in {situation.environment} of {case.writer.system}"
+            f" {case.ends}: {situation.name} {cut_off}. Its serial number is {case.serial_number}."
         ),
         paragraph(
-            f"Please generate a key pair with these two commands, and send only the public key to {_whom(case)}:"
+            f"Please generate a key pair with these two commands, and send only the public key to {case.writer.whom}:"
         ),
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
         Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
@@ -160,7 +144,7 @@ def _steps_for_colleague(case: Case) -> list[Part]:
             f" until the new credentials have come. The API key does not change.{_still_valid(case)}"
         ),
         paragraph(
-            f"If you cannot generate keys, or anything is unclear, talk to {_whom(case)}: there are other ways."
+            f"If you cannot generate keys, or anything is unclear, talk to {case.writer.whom}: there are other ways."
             " Nobody reads answers to this message."
         ),
     ]
@@ -177,42 +161,37 @@ def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
     )
     if falls_back:
         why = f"The technical contact that we have on file for {situation.name} cannot be reached."
-    elif case.address.role is Role.BUSINESS:
-        why = (
-            f"We have written to the technical contact that we have on file for {situation.name}, and have seen no"
-            " renewal since."
-        )
+    elif case.writer.address.role is Role.BUSINESS:
+        why = f"We have written to {_others(case)} {situation.name}, and have seen no renewal since."
         ask = (
-            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of another"
-            " technical contact"
+            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
+            f" {'another' if case.written_to is Role.TECHNICAL else 'a'} technical contact"
         )
     return [
-        paragraph(f"We are the team who are currently maintaining {case.system}."),
+        case.writer.introduction,
         paragraph(
-            f"The client certificate for {situation.name} in the {situation.environment} environment of {case.system}"
-            f" {case.ends}, {consequence}. Its serial number is {case.serial_number}."
+            f"The client certificate for {situation.name} in the {situation.environment} environment of"
+            f" {case.writer.system} {case.ends}, {consequence}. Its serial number is {case.serial_number}."
         ),
-        paragraph(f"{why} Please {ask}: we will write to them with all the steps. {_answer(case)}"),
+        paragraph(f"{why} Please {ask}: we will write to them with all the steps. {case.writer.answer}"),
     ]
+
+
+def _others(case: Case) -> str:
+    """Who was written to before it was escalated, as a sentence goes on with the consumer's name."""
+    if case.written_to is None:
+        return "somebody else behind"
+    return f"the {case.written_to} {'behind' if case.written_to is Role.SLACK else 'that we have on file for'}"
 
 
 def _request_anew(case: Case) -> list[Part]:
     situation = case.situation
-    consequence, until = "and is not accepted from then on", "before that"
-    if case.has_expired:
-        consequence, until = "so it is not accepted any more", "as soon as possible"
-    return [
-        paragraph(f"We are the team who are currently maintaining {case.system}."),
-        paragraph(
-            f"The host certificate for {situation.name} in {situation.environment}, serial number"
-            f" {case.serial_number}, {case.ends}, {consequence}."
-        ),
-        paragraph(
-            "A host certificate is not renewed here. Please request a new one in the way that this one was requested,"
-            f" and put it into its place {until}."
-        ),
-        paragraph(f"If the host is no longer in use, please let us know. {_answer(case)}"),
-    ]
+    consequence = "so it is not accepted any more" if case.has_expired else "and is not accepted from then on"
+    which = paragraph(
+        f"The host certificate for {situation.name} in {situation.environment}, serial number"
+        f" {case.serial_number}, {case.ends}, {consequence}."
+    )
+    return request_anew(case.writer, [which], many=False, expired=case.has_expired)
 
 
 def _closing_subject(case: Case) -> str:
@@ -223,9 +202,9 @@ def _closing(case: Case, role: Role) -> list[Part]:
     when = minute(case.accepted.not_after)
     expired = case.situation.assessment.now > case.accepted.not_after
     more = "There is nothing more that you have to do."
-    if _in_window(case.situation, case.accepted):
+    if case.situation.date_is_near:
         more = "This one has to be renewed as well, so we will write to you again."
-    answer = f"Talk to {_whom(case)}." if role is Role.SLACK else _answer(case)
+    answer = f"Talk to {case.writer.whom}." if role is Role.SLACK else case.writer.answer
     return [
         paragraph(
             f"A renewed certificate for {case.situation.name} in {case.situation.environment} is in place: serial"
@@ -241,14 +220,6 @@ def _still_valid(case: Case) -> str:
     return (
         f" The current certificate stays valid until {minute(case.accepted.not_after)}, also when a new one was made."
     )
-
-
-def _answer(case: Case) -> str:
-    return "To answer, reply to this mail" + (f": it goes to {case.reply_to}." if case.reply_to else ".")
-
-
-def _whom(case: Case) -> str:
-    return f"{case.sender} ({case.reply_to})" if case.reply_to else case.sender
 
 
 def _values(case: Case) -> dict[str, str]:

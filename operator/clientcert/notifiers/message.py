@@ -1,17 +1,17 @@
 """Turns an assessment into words, in one place: what every channel says is made here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient
+from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person
-from clientcert.lifecycle.policy import AlertPolicy, EmailAddress
+from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
 from clientcert.notifiers.letter import Letter
 from clientcert.notifiers.letters import letters
-from clientcert.notifiers.sentences import Situation, say
+from clientcert.notifiers.sentences import Situation, Topic, say
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
 
 LONGEST_URL = 2000
@@ -43,22 +43,32 @@ class About:
     previous: datetime | None
     """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
 
+    @property
+    def whose(self) -> str:
+        """Consumer and environment, as a sentence names them."""
+        return f"{clean(self.consumer, LONGEST_VALUE)} in {clean(self.environment, LONGEST_VALUE)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is said about one certificate.
 
     Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
-    it in its own way. People's names and addresses stand in the facts alone, under `Contact`.
+    it in its own way. People's names and addresses stand in `contact` and in the letters alone.
     """
 
     kind: MessageKind
+    topic: Topic
     reason: str
-    """What an Event is called: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the reason of the problem."""
+    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's; that may be `Expired`, too."""
     text: str
     """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
-    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner, contact."""
+    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
+    contact: str = field(repr=False)
+    """Whom to ask, with name and address: only for channels that show people's."""
+    problem: str
+    """What is wrong with the source; empty when nothing is."""
     next_step: str
     """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
@@ -71,6 +81,12 @@ class Message:
     letters: tuple[Letter, ...] = ()
     """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
 
+    def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
+        """The facts and what is wrong with the source; between them the contact, for channels that show people's."""
+        people = (("Contact", self.contact),) if contact else ()
+        problem = (("Problem", self.problem),) if self.problem else ()
+        return (*self.facts, *people, *problem)
+
 
 def compose(
     key: ObjectKey,
@@ -82,49 +98,36 @@ def compose(
     recorded: Recorded,
     *,
     recipients: tuple[Recipient, ...] = (),
+    written_to: Role | None = None,
 ) -> Message:
     """Say what is due. `recorded` is what the status says before this message is sent.
 
-    `recipients` are who a channel of type Email writes to, in order.
+    `recipients` are who a channel of type Email writes to, in order. Where it is an escalation, `written_to` is who has
+    had the letters so far, if that is known.
     """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
-    said, about = say(situation), _about_it(declaration, assessment, notification, recorded)
+    said = say(situation)
     return Message(
         kind=notification.kind,
+        topic=said.topic,
         reason=said.reason,
         text=said.text,
-        facts=tuple(_facts(declaration, assessment, situation)),
+        facts=tuple(_facts(situation)),
+        contact=_contact(declaration.contact),
+        problem=situation.problem,
         next_step=said.next_step,
-        details=tuple(_details(key, declaration, assessment, notification, recorded)),
+        details=tuple(_details(key, declaration, situation, recorded)),
         runbook_url=_link(policy.runbook_url),
         object_key=key,
         object_uid=uid,
-        about=about,
-        letters=_letters(situation, declaration, uid, recipients, about),
+        about=_about_it(declaration, situation),
+        letters=letters(situation, said.topic, uid, recipients, written_to),
     )
 
 
-def _letters(
-    situation: Situation, declaration: Declaration, uid: str, recipients: tuple[Recipient, ...], about: About
-) -> tuple[Letter, ...]:
-    channel = situation.notification.channel
-    if not isinstance(channel.address, EmailAddress):
-        return ()
-    return letters(
-        situation,
-        channel,
-        uid,
-        recipients,
-        host=declaration.profile == "Host",
-        replaced_fingerprint=about.replaced_fingerprint,
-        previous=about.previous,
-    )
-
-
-def _about_it(
-    declaration: Declaration, assessment: Assessment, notification: DueNotification, recorded: Recorded
-) -> About:
-    accepted, record = assessment.accepted, recorded.channel(notification.channel.name)
+def _about_it(declaration: Declaration, situation: Situation) -> About:
+    assessment, notification = situation.assessment, situation.notification
+    accepted = assessment.accepted
     return About(
         time=assessment.now,
         consumer=declaration.consumer,
@@ -139,29 +142,26 @@ def _about_it(
         fingerprint_sha256=assessment.fingerprint,
         channel=notification.channel.name,
         stage=notification.stage,
-        replaced_fingerprint=record.fingerprint_sha256 if record and notification.kind is MessageKind.CLOSING else "",
-        previous=(record.first_sent or record.last_sent) if record else None,
+        replaced_fingerprint=situation.replaced_fingerprint,
+        previous=situation.previous,
     )
 
 
-def _facts(declaration: Declaration, assessment: Assessment, situation: Situation) -> list[tuple[str, str]]:
+def _facts(situation: Situation) -> list[tuple[str, str]]:
     facts = [("Consumer", situation.name), ("Environment", situation.environment)]
-    accepted = assessment.accepted
+    accepted = situation.assessment.accepted
     if accepted is not None:
         facts += [
-            ("Time left", time_left(accepted.not_after, assessment.now)),
+            ("Time left", time_left(accepted.not_after, situation.assessment.now)),
             ("Expires", minute(accepted.not_after)),
             ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
         ]
     old = situation.predecessor
-    if situation.notification.kind is MessageKind.CLOSING and old is not None:
+    if situation.closes and old is not None:
         serial_number = clean(old.serial_number, LONGEST_VALUE)
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
         facts.append(("Owner", situation.owner))
-    facts.append(("Contact", _contact(declaration.contact)))
-    if situation.problem:
-        facts.append(("Problem", situation.problem))
     return facts
 
 
@@ -186,12 +186,9 @@ def _person(person: Person) -> str:
 
 
 def _details(
-    key: ObjectKey,
-    declaration: Declaration,
-    assessment: Assessment,
-    notification: DueNotification,
-    recorded: Recorded,
+    key: ObjectKey, declaration: Declaration, situation: Situation, recorded: Recorded
 ) -> list[tuple[str, str]]:
+    assessment, before = situation.assessment, situation.before
     namespace, name = (clean(part, LONGEST_VALUE) for part in key)
     details = [
         ("Object", f"ClientCertificate {name} in namespace {namespace}"),
@@ -199,10 +196,9 @@ def _details(
     ]
     if assessment.accepted is not None:
         details += _about(assessment.accepted)
-    record = recorded.channel(notification.channel.name)
-    if record is not None and record.last_sent is not None:
-        details.append(("Last message here", minute(record.last_sent)))
-    upcoming = next_stage(assessment, notification.channel)
+    if before is not None and before.last_sent is not None:
+        details.append(("Last message here", minute(before.last_sent)))
+    upcoming = next_stage(assessment, situation.notification.channel)
     if upcoming is not None:
         details.append(("Next alert here", minute(upcoming.slot)))
     if recorded.history:

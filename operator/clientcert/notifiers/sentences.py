@@ -4,7 +4,9 @@ The sentence of the documentation stands first wherever a date is near. What is 
 first only where no date is near, because then it is the reason for the alert.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
 from typing import TypeAlias
 
 from clientcert.errors import Reason
@@ -12,7 +14,7 @@ from clientcert.lifecycle.alerts import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
 from clientcert.lifecycle.declaration import Contact, Declaration, Person
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded, Replaced
+from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
 from clientcert.lifecycle.schedule import duration
 from clientcert.notifiers.wording import LONGEST_NAME, LONGEST_VALUE, clean, day, days_ago, fill
 
@@ -25,10 +27,27 @@ _CEASE = "The alerts cease when a valid certificate is there."
 Predecessor: TypeAlias = AcceptedCertificate | Replaced
 
 
+class Topic(StrEnum):
+    """What a message is about: what a channel does with it depends on this, and never on its reason or its words."""
+
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    """The certificate in use has. Another one in the source that has expired is a problem."""
+    PROBLEM = "problem"
+    RENEWED = "renewed"
+    READABLE = "readable"
+
+    @property
+    def concerns_consumer(self) -> bool:
+        """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
+        return self in {Topic.EXPIRING, Topic.EXPIRED, Topic.RENEWED}
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """The part of a message that depends on how the certificate stands."""
 
+    topic: Topic
     reason: str
     text: str
     next_step: str
@@ -44,8 +63,8 @@ class Situation:
     contact: Contact
     predecessor: Predecessor | None
     """The certificate that the current one took the place of."""
-    first_reading: bool
-    """The channel was alerted only because no certificate had ever been read."""
+    before: ChannelRecord | None
+    """What the channel was told."""
     name: str
     environment: str
     owner: str
@@ -63,7 +82,6 @@ class Situation:
         recorded: Recorded,
     ) -> "Situation":
         """`recorded` is what the status says before the message is sent."""
-        record = recorded.channel(notification.channel.name)
         problem = assessment.problem.message if assessment.problem else ""
         return cls(
             assessment=assessment,
@@ -71,7 +89,7 @@ class Situation:
             notification=notification,
             contact=declaration.contact,
             predecessor=_predecessor(assessment, recorded),
-            first_reading=record is not None and not record.fingerprint_sha256,
+            before=recorded.channel(notification.channel.name),
             name=clean(declaration.consumer, LONGEST_VALUE),
             environment=clean(declaration.environment, LONGEST_VALUE),
             owner=clean(declaration.owner, LONGEST_VALUE),
@@ -84,19 +102,45 @@ class Situation:
         """How every sentence but a policy's own begins."""
         return f"The certificate for {self.name} in {self.environment}"
 
+    @property
+    def closes(self) -> bool:
+        """It is the last message about what the channel was told of."""
+        return self.notification.kind is MessageKind.CLOSING
+
+    @property
+    def first_reading(self) -> bool:
+        """The channel was alerted only because no certificate had ever been read."""
+        return self.before is not None and not self.before.fingerprint_sha256
+
+    @property
+    def replaced_fingerprint(self) -> str:
+        """In a closing message: of the certificate that the channel was alerted about."""
+        return self.before.fingerprint_sha256 if self.before and self.closes else ""
+
+    @property
+    def previous(self) -> datetime | None:
+        """When the channel was first told of what it was told of last."""
+        return (self.before.first_sent or self.before.last_sent) if self.before else None
+
+    @property
+    def date_is_near(self) -> bool:
+        """Whether the date itself is reason for an alert."""
+        accepted = self.assessment.accepted
+        return accepted is not None and self.assessment.expires_soon and accepted.not_before <= accepted.not_after
+
 
 def say(situation: Situation) -> Said:
     """What the notification has to say."""
     accepted, problem = situation.assessment.accepted, situation.assessment.problem
     if accepted is None:
         said = _nothing_read(situation, problem)
-    elif situation.notification.kind is MessageKind.CLOSING:
+    elif situation.closes:
         said = _closing(situation, accepted)
-    elif problem is not None and not _in_window(situation, accepted):
+    elif problem is not None and not situation.date_is_near:
         said = _problem(situation, accepted, problem)
     else:
         said = _expiry(situation, accepted)
-    return Said(said.reason, clean(said.text, LONGEST_TEXT), clean(said.next_step, LONGEST_STEP))
+    return replace(said, text=clean(said.text, LONGEST_TEXT), next_step=clean(said.next_step, LONGEST_STEP))
 
 
 def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | None:
@@ -107,17 +151,12 @@ def _predecessor(assessment: Assessment, recorded: Recorded) -> Predecessor | No
     return latest if latest.serial_number != assessment.accepted.serial_number else None
 
 
-def _in_window(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether the date itself is reason for an alert."""
-    return situation.assessment.expires_soon and accepted.not_before <= accepted.not_after
-
-
 def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     step = _renew(situation, accepted)
     if _has_expired(situation, accepted):
         ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
-        return Said("Expired", text, f"{situation.name} may be cut off already. {step}")
+        return Said(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
     left = duration(accepted.not_after, situation.assessment.now)
     values = {
         "name": situation.name,
@@ -130,7 +169,7 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
     said = fill(situation.policy.message, values).strip()
     if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
         said = f"{situation.subject} will expire within the next 24 hours"
-    return Said("Expiring", said or fill(DEFAULT_MESSAGE, values), step)
+    return Said(Topic.EXPIRING, "Expiring", said or fill(DEFAULT_MESSAGE, values), step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
@@ -158,9 +197,10 @@ def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
 
 def _nothing_read(situation: Situation, problem: Problem | None) -> Said:
     if problem is None:
-        return Said("Pending", f"{situation.subject} has not been read yet", "Nothing: it will be read soon.")
+        text, step = f"{situation.subject} has not been read yet", "Nothing: it will be read soon."
+        return Said(Topic.PROBLEM, "Pending", text, step)
     text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so nobody knows its date"
-    return Said(problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
+    return Said(Topic.PROBLEM, problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
 
 
 def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> Said:
@@ -172,7 +212,7 @@ def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Probl
         step = f"Put a certificate that can be used into {situation.source}."
     if accepted.not_before <= accepted.not_after:
         text += f"; the last known one expires on {day(accepted.not_after)}"
-    return Said(problem.reason, text, f"{step} {_CEASE}")
+    return Said(Topic.PROBLEM, problem.reason, text, f"{step} {_CEASE}")
 
 
 def _fault(problem: Problem) -> str:
@@ -184,24 +224,25 @@ def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
     ends = f"valid until {day(accepted.not_after)}"
     if situation.assessment.now > accepted.not_after:
         ends = f"which expired on {day(accepted.not_after)}"
+    topic, reason = Topic.RENEWED, "Renewed"
+    text = f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
     if situation.first_reading:
-        reason, text = "SourceReadable", f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
-    else:
-        reason, text = "Renewed", f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
+        topic, reason = Topic.READABLE, "SourceReadable"
+        text = f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
     old = situation.predecessor
     sooner = old is not None and not situation.first_reading and accepted.not_after < old.not_after
     if old is not None and sooner:
         text += f", sooner than the one before it ({day(old.not_after)})"
     if situation.problem:
         text += f"; but {situation.problem}"
-    return Said(reason, text, _after_closing(situation, accepted, sooner=sooner))
+    return Said(topic, reason, text, _after_closing(situation, sooner=sooner))
 
 
-def _after_closing(situation: Situation, accepted: AcceptedCertificate, *, sooner: bool) -> str:
+def _after_closing(situation: Situation, *, sooner: bool) -> str:
     if situation.problem:
         return "The alerts go on until that is done."
     check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
-    if _in_window(situation, accepted):
+    if situation.date_is_near:
         return f"{check}This one needs to be renewed as well, so the alerts go on."
     upcoming = next_stage(situation.assessment, situation.notification.channel)
     begins = f"; those for this certificate begin on {day(upcoming.slot)}" if upcoming else ""

@@ -14,7 +14,7 @@ LONGEST_WAIT = 3600.0
 _CODE = re.compile(r"[a-z_]{1,64}")
 
 _RENEW = "put a token or webhook that is in force into the Secret, or into the operator's own settings"
-_SCOPE = "give the Slack app the scope chat:write, and install it again"
+_SCOPE = "give the Slack app the scope {scope}, and install it again"
 _INVITE = "check the channel's name, and invite the Slack app to it (/invite @the-app)"
 _ARCHIVED = "the channel is archived: take it out of the archive, or name another one"
 _RESTRICTED = "only some people may post to this channel: allow the Slack app to, or name another one"
@@ -82,28 +82,33 @@ _BY_STATUS = {
 """Refusals without a code that we know: a webhook's, or those of something in front of Slack."""
 
 
-def refusal(code: object, status: int, retry_after: str | None) -> DeliveryError:
-    """The error for an answer that is not a success: its error code if it had one, its HTTP status and its header."""
+def refusal(
+    code: object, status: int, retry_after: str | None, *, what: str = "message", scope: str = "chat:write"
+) -> DeliveryError:
+    """The error for an answer that is not a success: its error code if it had one, its HTTP status and its header.
+
+    `what` was asked of Slack, and needs the `scope`.
+    """
     named = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     if status == 429 or named in _RATE:
         return DeliveryError(
             Reason.RATE_LIMITED,
-            "Slack asked to wait before the next message",
+            f"Slack asked to wait before the next {what}",
             worth_retry=True,
             retry_after=_seconds(retry_after),
         )
     if named in _MEANINGS:
         reason, advice = _MEANINGS[named]
-        return DeliveryError(reason, f"Slack refused the message ({named}): {advice}")
+        return DeliveryError(reason, f"Slack refused the {what} ({named}): {advice.format(scope=scope)}")
     if status >= 500 or named in _PASSING:
-        return unavailable(f"Slack could not take the message ({named or f'HTTP status {status}'})")
+        return unavailable(f"Slack could not take the {what} ({named or f'HTTP status {status}'})")
     if status in _BY_STATUS:
         reason, advice = _BY_STATUS[status]
-        return DeliveryError(reason, f"Slack refused the message (HTTP status {status}): {advice}")
+        return DeliveryError(reason, f"Slack refused the {what} (HTTP status {status}): {advice}")
     if 300 <= status < 400:
         return unavailable("what should be Slack answered with a redirect, which is not followed: check its address")
     if named:
-        return unavailable(f"Slack refused the message ({named}): see what its documentation says about that")
+        return unavailable(f"Slack refused the {what} ({named}): see what its documentation says about that")
     return unavailable(f"what should be Slack gave an answer that is not Slack's (HTTP status {status})")
 
 

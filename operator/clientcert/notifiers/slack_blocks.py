@@ -62,7 +62,7 @@ def folded_payload(message: Message) -> dict[str, Any]:
 
 def plain_payload(message: Message) -> dict[str, Any]:
     """The message without any blocks, for when Slack refuses them."""
-    parts = [message.text, _lines(message.facts), message.next_step, message.runbook_url]
+    parts = [message.text, _lines(message.shown(contact=True)), message.next_step, message.runbook_url]
     return payload_of(escape("\n\n".join(part for part in parts if part), PLAIN_LIMIT), None)
 
 
@@ -102,7 +102,7 @@ def _main_blocks(message: Message) -> list[Block]:
     blocks: list[Block] = [{"type": "header", "text": _plain(headline, HEADER_LIMIT)}]
     if headline != message.text or len(escape(headline)) > HEADER_LIMIT:
         blocks.append(section(message.text))
-    fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in message.facts]
+    fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in message.shown(contact=True)]
     starts = range(0, len(fields), FIELDS_A_SECTION)
     blocks += ({"type": "section", "fields": fields[start : start + FIELDS_A_SECTION]} for start in starts)
     blocks.append(section(message.next_step))

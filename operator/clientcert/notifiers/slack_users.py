@@ -43,7 +43,6 @@ _SEPARATORS = re.compile(r"[-_.\s]+")
 
 _BY_LIST, _BY_EMAIL = "users:read", "users:read.email"
 """The two ways to look somebody up, by the scope that each needs."""
-_SCOPE_CODES = frozenset({"missing_scope", "no_permission", "not_allowed_token_type"})
 _UNKNOWN_CODES = frozenset({"users_not_found", "user_not_found", "user_not_visible", "invalid_email"})
 _NAME_ID = "name spec.contact.slack.memberID"
 _FOUND = "the Slack user is written to directly"
@@ -249,11 +248,7 @@ def _wording(way: str) -> Refusal:
     def refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
         if isinstance(code, str) and code in _UNKNOWN_CODES:
             return DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no such user")
-        error = refusal(code, status, retry_after)
-        words = error.message.replace("message", "look-up")
-        if isinstance(code, str) and code in _SCOPE_CODES:
-            words = f"Slack refused the look-up ({code}): give the Slack app the scope {way}, and install it again"
-        return DeliveryError(error.reason, words, worth_retry=error.worth_retry, retry_after=error.retry_after)
+        return refusal(code, status, retry_after, what="look-up", scope=way)
 
     return refused
 

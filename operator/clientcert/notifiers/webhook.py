@@ -40,8 +40,8 @@ CALL_SECONDS = 0.1
 LONGEST_WAIT = 300.0
 """Seconds. A receiver that asks for more is asked again sooner."""
 TYPE_PREFIX = "dev.clientcert.certificate."
+"""The topic follows it."""
 
-_TYPES = {"Expiring": "expiring", "Expired": "expired", "Renewed": "renewed", "SourceReadable": "readable"}
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _AUTHORIZATION = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} +[!-~][ -~]{0,4095}")
 """A scheme, and what stands behind it."""
@@ -160,7 +160,7 @@ def cloud_event(message: Message) -> dict[str, Any]:
         "specversion": "1.0",
         "id": event_id(message),
         "source": CLIENT_CERTIFICATE.item(*message.object_key),
-        "type": TYPE_PREFIX + _TYPES.get(message.reason, "problem"),
+        "type": TYPE_PREFIX + message.topic.value,
         "subject": clean(about.consumer, LONGEST_VALUE),
         "time": timestamp(about.time),
         "datacontenttype": "application/json",

@@ -52,10 +52,13 @@ def minute(moment: datetime) -> str:
 
 
 def time_left(until: datetime, now: datetime) -> str:
+    """As a fact of a certificate: `remaining`, and that it is none."""
+    return ("none: " if now >= until else "") + remaining(until, now)
+
+
+def remaining(until: datetime, now: datetime) -> str:
     """Days and hours to come, rounded down; for a moment that has passed, how long ago it was."""
-    if now >= until:
-        return f"none: expired {_span(now - until)} ago"
-    return _span(until - now)
+    return f"expired {_span(now - until)} ago" if now >= until else _span(until - now)
 
 
 def days_ago(since: datetime, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from clientcert.lifecycle.alerts import DueNotification, MessageKind
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient, addressed, with_contact
+from clientcert.lifecycle.contacts import Recipient, Role, addressed, with_contact
 from clientcert.lifecycle.declaration import Declaration
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.notifiers.message import Message, compose
@@ -39,4 +39,13 @@ def message_about(
         notification,
         known,
         recipients=recipients,
+        written_to=_written_to(record),
     )
+
+
+def _written_to(record: CertificateRecord) -> Role | None:
+    """Who has the letters that are no escalation."""
+    found = record.contact
+    if found is None or not found.recipients:
+        return None
+    return found.stood_in.role if found.stood_in else found.recipients[0].role

@@ -2,10 +2,12 @@
 
 import re
 
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import unread
 from clientcert.notifiers.digest import MOST_LINES, compose_digest
 from clientcert.notifiers.slack_digest import digest_payload
 from tests.builders import DAY, NOW, certificate
-from tests.unit.notifiers.composing import composed
+from tests.unit.notifiers.composing import composed, knowing
 
 MANY = MOST_LINES + 70
 MESSAGES = [
@@ -20,6 +22,21 @@ def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
     assert (len(digest.lines), digest.more) == (MOST_LINES, 70)
     assert digest.text.startswith(f"{MANY} certificates need attention")
     assert digest.lines[0].text.startswith("c000 in prod")
+
+
+def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
+    """The contact stands apart: not every channel shows people's names."""
+    gone = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert")
+    expired = composed(certificate(NOW - 2 * DAY))
+    near = composed(gone, recorded=knowing(certificate(NOW + 5 * DAY)), owner="")
+    unknown = composed(gone, consumer="never", environment="dev")
+    lines = compose_digest([expired, near, unknown]).lines
+    assert [line.text for line in lines] == [
+        "nhs in prod: expired 2 days ago (2026-11-20 09:00 UTC); serial number 1a2b3; owner integration-team",
+        "nhs in prod: 5 days (2026-11-27 09:00 UTC); serial number 1a2b3; there is no Secret nhs-client-cert",
+        f"never in dev: {unknown.text}; owner integration-team; there is no Secret nhs-client-cert",
+    ]
+    assert {line.contact for line in lines} == {"Jo Bloggs, jo@nhs.example (technical contact)"}
 
 
 def test_slack_says_how_many_have_no_line() -> None:

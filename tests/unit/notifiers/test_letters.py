@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import unread
+from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.notifiers.letter import Letter, PartKind
-from clientcert.notifiers.letters import LONGEST_PARAGRAPH, LONGEST_SUBJECT
+from clientcert.notifiers.letter import LONGEST_PARAGRAPH, LONGEST_SUBJECT, Letter, PartKind
 from clientcert.pki import Certificate
 from tests.adapters.mail_parts import ADDRESS, JO, SAM, closing_to, message_to
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy, told
@@ -23,6 +22,8 @@ from tests.unit.notifiers.composing import composed, knowing
 ALEX = Recipient(Role.SLACK, "U012AB3CD", "Alex")
 OPS = Recipient(Role.REQUESTER, "ops@nhs.example")
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
+ANOTHER = certificate(NOW - 5 * DAY, serial_number=0x99)
+ESCALATION = replace(ADDRESS, role=Role.BUSINESS)
 
 DEFAULT_LETTER = """\
 Hello Jo Bloggs
@@ -155,13 +156,24 @@ class TestOtherRoles:
 
     def test_a_business_contact_to_whom_it_is_escalated(self) -> None:
         """The technical contact was written to all along, and nothing came of it."""
-        words = text(letter(SAM, address=replace(ADDRESS, role=Role.BUSINESS)))
+        words = text(letter(SAM, address=ESCALATION, written_to=Role.TECHNICAL))
         assert (
             "We have written to the technical contact that we have on file for nhs, and have seen no renewal since."
             " Please see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
             " another technical contact: we will write to them with all the steps. To answer," in words
         )
         assert "We know no technical contact" not in words
+
+    @pytest.mark.parametrize(
+        ("written_to", "others"), [(Role.SLACK, "the Slack user behind"), (None, "somebody else behind")]
+    )
+    def test_a_business_contact_to_whom_it_is_escalated_from_others(self, written_to: Role | None, others: str) -> None:
+        """Nothing is said of a technical contact whom nobody has ever written to."""
+        words = text(letter(SAM, address=ESCALATION, written_to=written_to))
+        assert (
+            f"We have written to {others} nhs, and have seen no renewal since. Please see to it that they renew it as"
+            " soon as possible, or send us the name and the e-mail address of a technical contact: we will" in words
+        )
 
     def test_a_business_contact_after_expiry(self) -> None:
         words = text(letter(SAM, seen=certificate(NOW - DAY)))
@@ -212,14 +224,19 @@ class TestWhenThereIsALetter:
         """In their order: who comes later is written to if the one before cannot be reached."""
         assert [each.recipient for each in message_to(JO, SAM).letters] == [JO, SAM]
 
-    @pytest.mark.parametrize("seen", [None, certificate(NOW + 100 * DAY)])
-    def test_none_about_a_problem_of_the_source(self, seen: Certificate | None) -> None:
+    @pytest.mark.parametrize("known", [None, certificate(NOW + 100 * DAY)])
+    def test_none_about_a_problem_of_the_source(self, known: Certificate | None) -> None:
         """The consumer can do nothing about a Secret that is missing while no date is near."""
-        assert message_to(seen=MISSING, recorded=knowing(seen)).letters == ()
+        assert message_to(seen=MISSING, recorded=knowing(known)).letters == ()
 
-    def test_one_about_the_date_while_the_source_is_missing(self) -> None:
-        """The last known date is near, and that concerns the consumer."""
-        words = letter(seen=MISSING, recorded=knowing(certificate(NOW + 14 * DAY)))
+    def test_none_about_another_one_that_has_expired(self) -> None:
+        """It was put into the source by mistake; the one in use is good for long."""
+        assert message_to(seen=ANOTHER, recorded=knowing(certificate(NOW + 100 * DAY))).letters == ()
+
+    @pytest.mark.parametrize("source", [MISSING, ANOTHER])
+    def test_one_about_the_date_while_the_source_is_at_fault(self, source: Certificate | Observation) -> None:
+        """The last known date is near, and that concerns the consumer: nothing has expired yet."""
+        words = letter(seen=source, recorded=knowing(certificate(NOW + 14 * DAY)))
         assert text(words) == DEFAULT_LETTER
 
     def test_none_in_channels_of_the_team(self) -> None:

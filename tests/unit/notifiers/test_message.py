@@ -1,5 +1,6 @@
 """What every message says, and that each sentence is true when it is said."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Pe
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, Schedule, SendAt
 from clientcert.lifecycle.recorded import Replaced
 from clientcert.notifiers.message import Message
-from clientcert.notifiers.sentences import LONGEST_STEP, LONGEST_TEXT
+from clientcert.notifiers.sentences import LONGEST_STEP, LONGEST_TEXT, Topic
 from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, policy, told
 from tests.unit.notifiers.composing import composed, knowing
 
@@ -24,7 +25,7 @@ LAST_DAY = "The certificate for nhs in prod will expire within the next 24 hours
 
 
 def fact(message: Message, name: str) -> str:
-    return dict(message.facts).get(name, "")
+    return dict(message.shown(contact=True)).get(name, "")
 
 
 def detail(message: Message, name: str) -> str:
@@ -169,7 +170,13 @@ class TestProblems:
         assert message.text == (
             f"The certificate for nhs in prod is missing: {GONE}; none was ever read, so nobody knows its date"
         )
-        assert [name for name, _ in message.facts] == ["Consumer", "Environment", "Owner", "Contact", "Problem"]
+        assert [name for name, _ in message.shown(contact=True)] == [
+            "Consumer",
+            "Environment",
+            "Owner",
+            "Contact",
+            "Problem",
+        ]
 
     @pytest.mark.parametrize("source", [MISSING, UNREADABLE])
     def test_near_expiry_the_date_comes_first(self, source: Observation) -> None:
@@ -199,6 +206,13 @@ class TestProblems:
         )
         assert message.reason == "IdentityMismatch"
         assert fact(message, "Serial number") == "1"
+
+    def test_another_one_that_has_expired(self) -> None:
+        """That is what the reason says, and the topic that the one in use has not."""
+        recorded = knowing(certificate(NOW + 200 * DAY))
+        message = composed(certificate(NOW - 5 * DAY, serial_number=2), recorded=recorded)
+        assert (message.topic, message.reason) == (Topic.PROBLEM, "Expired")
+        assert message.text.startswith("The certificate for nhs in prod needs attention: the source holds another")
 
     def test_a_replacement_that_is_not_valid_yet(self) -> None:
         """Near the old one's expiry: the date first, and since when the new one will hold."""
@@ -295,7 +309,7 @@ class TestClosing:
 class TestFacts:
     def test_every_alert_says_who_where_when_and_whom_to_ask(self) -> None:
         """Consumer, environment, time left and date, serial number, owner, contact: in this order."""
-        assert composed(certificate(NOW + 13 * DAY + 5 * HOUR)).facts == (
+        assert composed(certificate(NOW + 13 * DAY + 5 * HOUR)).shown(contact=True) == (
             ("Consumer", "nhs"),
             ("Environment", "prod"),
             ("Time left", "13 days, 5 hours"),
@@ -344,11 +358,12 @@ class TestFacts:
 
     @pytest.mark.parametrize("left", [200 * DAY, 14 * DAY, -DAY])
     @pytest.mark.parametrize("source", [None, MISSING])
-    def test_people_stand_in_the_facts_alone(self, left: timedelta, source: Observation | None) -> None:
-        """Text and next step also go where no person's name or address may be, such as Events."""
+    def test_people_stand_in_the_contact_alone(self, left: timedelta, source: Observation | None) -> None:
+        """All else also goes where no person's name or address may be, such as Events."""
         seen = certificate(NOW + left)
         message = composed(source or seen, recorded=knowing(seen))
-        everything_else = f"{message.text} {message.next_step} {message.details}"
+        assert message.contact == "Jo Bloggs, jo@nhs.example (technical contact)"
+        everything_else = str(replace(message, contact=""))
         assert "Bloggs" not in everything_else
         assert "jo@" not in everything_else
 
@@ -488,7 +503,7 @@ def hostile(value: str) -> Declaration:
 
 
 def check_texts(message: Message) -> None:
-    pairs = [*message.facts, *message.details]
+    pairs = [*message.shown(contact=True), *message.details]
     for text in [message.text, message.next_step, *(value for _, value in pairs)]:
         assert text.isprintable()
         assert text.strip() == text

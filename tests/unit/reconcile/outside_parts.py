@@ -90,7 +90,7 @@ class Slack:
         return Pace(("Slack", namespace), 0.002)
 
     async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
-        return await self._take((message.about.consumer,), str(message.facts))
+        return await self._take((message.about.consumer,), str(message.shown(contact=True)))
 
     async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
         return await self._take(tuple(line.text.partition(" in ")[0] for line in digest.lines), str(digest.lines))

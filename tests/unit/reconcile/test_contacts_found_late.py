@@ -119,6 +119,28 @@ async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
     assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
 
 
+@pytest.mark.parametrize(
+    ("contact", "refused", "others"),
+    [
+        pytest.param({"business": TWO["business"]}, False, "the Slack user behind", id="Slack"),
+        pytest.param(TWO, True, "the technical contact that we have on file for", id="who stands in for Slack"),
+    ],
+)
+async def test_an_escalation_says_who_had_the_letters(contact: dict[str, object], refused: bool, others: str) -> None:
+    """By role, whoever it was."""
+    whole = Whole(Users(FOUND))
+    whole.policy(CONSUMER, escalateAfterDays=1)
+    if refused:
+        whole.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    whole.hand_out("nhs", days=20, contact=IN_SLACK | contact)
+    async with whole.running():
+        await whole.quiet()
+        await whole.later(DAY)
+        await until(lambda: "sam@nhs.example" in whole.post.sent)
+    [letter] = [each for each in whole.post.letters if each.recipient.role is Role.BUSINESS]
+    assert f"We have written to {others} nhs, and have seen no renewal since." in str(letter.parts)
+
+
 async def test_nothing_is_escalated_to_whoever_has_all_letters() -> None:
     """The business contact gets those of the technical one, who is refused."""
     whole = Whole()
