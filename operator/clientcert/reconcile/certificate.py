@@ -37,8 +37,8 @@ from clientcert.turns import Turns
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
-_CONTACT_RETRY = timedelta(minutes=5)
-"""So long one whose contact cannot be looked up waits, where nothing is due: thousands may ask at once."""
+_CONTACT_RETRY, _CONTACT_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
+"""So long one whose contact cannot be looked up waits, or is not known: thousands may ask at once."""
 _FENCE_RETRY = timedelta(seconds=5)
 """So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
 _RECORDING_SECONDS = 5.0
@@ -258,7 +258,8 @@ class CertificateReconciler:
         waiting = None in tries
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
-        moments += [assessment.now + _CONTACT_RETRY] if record.contact and record.contact.tried_again else []
+        if record.contact is not None and not record.contact.resolved:
+            moments.append(assessment.now + (_CONTACT_RETRY if record.contact.tried_again else _CONTACT_AGAIN))
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:

@@ -101,6 +101,30 @@ async def test_the_same_version_is_not_parsed_again(api: Asked, lists: ClientLis
     assert await lists.directory(ONE) == {}
 
 
+async def test_whoever_waits_for_an_answer_hears_of_it(api: Asked) -> None:
+    """Within a minute, and once; nobody asks for a list that is forgotten, and one that fails keeps no other back."""
+    heard: list[ObjectKey] = []
+    lists = ClientLists(api.get, heard.append)
+    await lists.directory(ONE)
+    await lists.directory(OTHER)
+    running = asyncio.create_task(lists.run())
+    await age(10 * READ_AGAIN_SECONDS)
+    assert heard == []
+    api.refusals = {path(ONE): FORBIDDEN}
+    api.put(OTHER, "8", DATA)
+    await age()
+    assert heard == [ONE, OTHER]
+    api.refusals = {}
+    await age()
+    assert heard == [ONE, OTHER, ONE]
+    assert await lists.directory(ONE) == JO
+    await age(FORGOTTEN_SECONDS + READ_AGAIN_SECONDS)
+    before = len(api.paths)
+    await age(10 * READ_AGAIN_SECONDS)
+    assert len(api.paths) == before
+    running.cancel()
+
+
 async def test_what_nobody_asks_for_is_forgotten(api: Asked, lists: ClientLists) -> None:
     """It has names and addresses, and whoever stood in it may have been taken out."""
     await lists.directory(ONE)
