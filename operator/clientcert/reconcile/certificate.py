@@ -31,7 +31,7 @@ from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord
 from clientcert.reconcile.store import Store
-from clientcert.reconcile.tell import Teller
+from clientcert.reconcile.tell import STANDS_IN, Teller
 from clientcert.turns import Turns
 
 _ROUNDS = 3
@@ -251,8 +251,10 @@ class CertificateReconciler:
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
         moments = [next_change(assessment, effective, remembered(record), silence, starts)]
+        failing = tuple((record.failing or {}).values())
+        moments += [failure.since + STANDS_IN for failure in failing if assessment.now < failure.since + STANDS_IN]
         # One that has passed waits for its turn, or for others, and whoever gives that wakes it.
-        tries = [failure.next_try for failure in (record.failing or {}).values()]
+        tries = [failure.next_try for failure in failing if not failure.of_the_place]
         moments += [next_try for next_try in tries if next_try and next_try > assessment.now]
         moments += [record.read_again] if record.read_again else []
         waiting = None in tries
