@@ -1,0 +1,54 @@
+"""What the status of a ClientCertificate shall say: from the record, and from what a look has found."""
+
+from clientcert.api.status import CHANNELS, HISTORY
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.recorded import Recorded, Replaced
+from clientcert.reconcile.deliveries import remembered
+from clientcert.reconcile.records import CertificateRecord, PolicyRecord
+
+
+def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> Recorded:
+    """What the status shall say from now on."""
+    known = remembered(record)
+    version = record.observation.version if record.observation else known.source_version
+    history = known.history
+    old = assessment.newly_replaced(known)
+    if old is not None:
+        history = (Replaced(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
+    return Recorded(
+        accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,
+        source_version=version,
+        source_observed=known.source_observed if version == known.source_version else assessment.now,
+        channels=known.channels[-CHANNELS:],
+        history=history,
+        conditions=conditions(
+            assessment,
+            record.declaration.silence if record.declaration else None,
+            _shortfall(record, policy),
+            known,
+            record.contact,
+        ),
+    )
+
+
+def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> Shortfall | None:
+    """Why this certificate's alerts do not go where they were asked to go, the gravest first."""
+    counting = [(name, failure) for name, failure in (record.failing or {}).items() if failure.counts]
+    if counting:
+        name, gravest = min(counting, key=lambda each: (not each[1].permanent, each[0]))
+        return Shortfall(gravest.reason, f"channel {name}: {gravest.message}{_and_more(len(counting) - 1)}")
+    wanted = record.declaration.policy if record.declaration else ""
+    if wanted and policy is None:
+        words = f"there is no CertificatePolicy {wanted} in namespace {record.key.namespace}, so the defaults are used"
+        return Shortfall(Reason.POLICY_NOT_FOUND, f"{words}: create it, or correct spec.policyRef")
+    if policy is not None and policy.policy.problems:
+        return Shortfall(Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}")
+    return None
+
+
+def _and_more(channels: int) -> str:
+    if not channels:
+        return ""
+    return f"; and {channels} more channel{'s' if channels > 1 else ''}"
