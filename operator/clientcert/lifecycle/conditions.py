@@ -10,7 +10,7 @@ changes: no counters, no times that move. Every type is listed here, with its re
 | IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
 | Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
 | Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
-| ContactResolved | who is written to     | why nobody is                                        | Lookup… |
+| ContactResolved | who is written to     | why nobody is, or not whoever should be              | Lookup… |
 | AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, why a channel refused |         |
 """
 
@@ -47,14 +47,18 @@ def conditions(
     shortfall: Shortfall | None,
     recorded: Recorded,
     contact: Resolution | None = None,
+    unreached: Shortfall | None = None,
 ) -> tuple[Condition, ...]:
-    """All conditions, each with the time of its last transition carried over from the record."""
+    """All conditions, each with the time of its last transition carried over from the record.
+
+    `unreached` says why a letter reaches nobody of those who were found, where that is for good.
+    """
     found = [
         _unless_unread(_source_readable(assessment), assessment, recorded),
         _unless_unread(_identity_matches(assessment), assessment, recorded),
         _expiring(assessment),
         *([_silenced(assessment, silence)] if silence else []),
-        *([_contact_resolved(contact, recorded)] if contact else []),
+        *([_contact_resolved(contact, unreached, recorded)] if contact else []),
         _alerts_delivered(shortfall),
     ]
     ready = _ready(assessment, found)
@@ -112,8 +116,10 @@ def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
     return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
 
 
-def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
+def _contact_resolved(contact: Resolution, unreached: Shortfall | None, recorded: Recorded) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
+    if contact.resolved and unreached:
+        return Condition(CONTACT_RESOLVED, "False", unreached.reason, unreached.message)
     if contact.resolved and contact.stood_in:
         return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.stood_in))
     if contact.resolved and contact.complete:

@@ -3,10 +3,14 @@
 from clientcert.api.status import CHANNELS, HISTORY
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.conditions import Shortfall, conditions
+from clientcert.lifecycle.conditions import CONTACT_RESOLVED, Shortfall, conditions, stood_in
+from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.recorded import Recorded, Replaced
-from clientcert.reconcile.deliveries import remembered
-from clientcert.reconcile.records import CertificateRecord, PolicyRecord
+from clientcert.reconcile.deliveries import OF_THE_RECIPIENT, remembered
+from clientcert.reconcile.records import CertificateRecord, Failure, PolicyRecord
+
+_OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
+"""A member of Slack is a channel: it is not found where that is a bot, or nobody."""
 
 
 def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> Recorded:
@@ -29,6 +33,7 @@ def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRe
             _shortfall(record, policy),
             known,
             record.contact,
+            _unreached(record, assessment, policy, known),
         ),
     )
 
@@ -52,3 +57,30 @@ def _and_more(channels: int) -> str:
     if not channels:
         return ""
     return f"; and {channels} more channel{'s' if channels > 1 else ''}"
+
+
+def _unreached(
+    record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None, known: Recorded
+) -> Shortfall | None:
+    """Why whoever should get the letters gets none, where only another contact would mend that.
+
+    It stays so until one was delivered: neither a restart nor a mail server that is away has mended anything.
+    """
+    contact = record.contact
+    if policy is None or contact is None or not contact.resolved:
+        return None
+    letters = [each.name for each in policy.policy.channels if each.to_consumer and not each.escalation]
+    failures = [failure for name in letters if (failure := (record.failing or {}).get(name))]
+    in_slack = contact.recipients[0].role is Role.SLACK
+    found = next((each for each in failures if _is_of_the_recipient(each, in_slack=in_slack)), None)
+    if found is not None:
+        return Shortfall(found.reason, found.message)
+    before = known.condition(CONTACT_RESOLVED)
+    owed = any(told.last_failure for name in letters if (told := known.channel(name)))
+    if before is None or before.reason not in _OF_A_SLACK_USER or stood_in(known) or not owed:
+        return None
+    return Shortfall(Reason(before.reason), before.message) if assessment.expires_soon else None
+
+
+def _is_of_the_recipient(failure: Failure, *, in_slack: bool) -> bool:
+    return failure.permanent and failure.reason in (_OF_A_SLACK_USER if in_slack else OF_THE_RECIPIENT)
