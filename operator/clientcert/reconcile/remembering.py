@@ -29,7 +29,7 @@ def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRe
         history=history,
         conditions=conditions(
             assessment,
-            record.declaration.silence if record.declaration else None,
+            record.declaration,
             _shortfall(record, policy),
             known,
             record.contact,
