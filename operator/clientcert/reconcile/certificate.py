@@ -11,25 +11,24 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.api.status import CHANNELS, HISTORY, Status, digest, render_minimum, render_status
+from clientcert.api.status import Status, digest, render_minimum, render_status
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.conditions import Shortfall, conditions
 from clientcert.lifecycle.contacts import same_people
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
 from clientcert.reconcile.changes import facts
 from clientcert.reconcile.contacts import Contacts
 from clientcert.reconcile.deliveries import forget_refusals, remembered
 from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
-from clientcert.reconcile.records import CertificateRecord, PolicyRecord
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.remembering import remember
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import STANDS_IN, Teller
 from clientcert.turns import Turns
@@ -267,41 +266,3 @@ class CertificateReconciler:
     def _policy(self, record: CertificateRecord) -> AlertPolicy:
         found = self._store.policies.get(record.policy_key)
         return found.policy if found else self._store.default_policy
-
-
-def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> Recorded:
-    """What the status shall say from now on."""
-    known = remembered(record)
-    version = record.observation.version if record.observation else known.source_version
-    history = known.history
-    old = assessment.newly_replaced(known)
-    if old is not None:
-        history = (Replaced(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
-    return Recorded(
-        accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,
-        source_version=version,
-        source_observed=known.source_observed if version == known.source_version else assessment.now,
-        channels=known.channels[-CHANNELS:],
-        history=history,
-        conditions=conditions(
-            assessment,
-            record.declaration.silence if record.declaration else None,
-            _shortfall(record, policy),
-            known,
-            record.contact,
-        ),
-    )
-
-
-def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> Shortfall | None:
-    """Why this certificate's alerts do not go where they were asked to go, the gravest first."""
-    for name, failure in sorted((record.failing or {}).items()):
-        if failure.counts:
-            return Shortfall(failure.reason, f"channel {name}: {failure.message}")
-    wanted = record.declaration.policy if record.declaration else ""
-    if wanted and policy is None:
-        words = f"there is no CertificatePolicy {wanted} in namespace {record.key.namespace}, so the defaults are used"
-        return Shortfall(Reason.POLICY_NOT_FOUND, f"{words}: create it, or correct spec.policyRef")
-    if policy is not None and policy.policy.problems:
-        return Shortfall(Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}")
-    return None
