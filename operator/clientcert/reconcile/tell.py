@@ -10,16 +10,23 @@ from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
-from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Role
-from clientcert.lifecycle.schedule import DAY
+from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.metrics import Metrics
-from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace, Receipt
-from clientcert.notifiers.message import Message
-from clientcert.reconcile.deliveries import OF_THE_RECIPIENT, note_failed, note_told, remembered
+from clientcert.notifiers.interface import KnowsRecipients, Notifier, Pace
+from clientcert.reconcile.deliveries import note_failed, note_told, remembered
 from clientcert.reconcile.digests import DigestError, Digests
 from clientcert.reconcile.messages import addressees, message_about
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord, Failure
+from clientcert.reconcile.to_contacts import (
+    check_contact,
+    first_recipient,
+    found_nobody,
+    has_nobody,
+    is_first_letter,
+    reached,
+    was_found_since,
+)
 from clientcert.turns import Turns
 
 SEND_SECONDS = 17.0
@@ -31,8 +38,6 @@ _STRIKES = 2
 _NOT_OF_THE_PLACE = frozenset(
     {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
 )
-_GONE = OF_THE_RECIPIENT | {Reason.CONTACT_NOT_FOUND}
-
 EVENT = "Event"
 """The type of the channel that every certificate has."""
 STANDS_IN = timedelta(hours=1)
@@ -73,13 +78,15 @@ class Teller:
             return ()
         effective = self.effective(policy, record, assessment)
         self._digests.recall(record, assessment, effective)
-        owed = due_notifications(assessment, effective, remembered(record), declaration.silence, _first(record))
+        owed = due_notifications(
+            assessment, effective, remembered(record), declaration.silence, first_recipient(record)
+        )
         unsaid = self._unsaid(record, assessment, owed)
         due_in = {notification.channel.name for notification in unsaid}
         failing = {
             name: failure
             for name, failure in (record.failing or {}).items()
-            if name in due_in and not failure.of_the_place and not _was_found_since(record, failure)
+            if name in due_in and not failure.of_the_place and not was_found_since(record, failure)
         }
         record.failing = failing or None
         wanted = [each for each in unsaid if not _waits(failing.get(each.channel.name), assessment.now)]
@@ -102,7 +109,7 @@ class Teller:
         unsaid = []
         for notification in owed:
             said = self._digests.told_at(record, assessment, notification)
-            nobody = _has_nobody(record, notification) or _found_nobody(record, notification, assessment.now)
+            nobody = has_nobody(record, notification) or found_nobody(record, notification, assessment.now)
             if said is None and not nobody:
                 unsaid.append(notification)
             elif said is not None or notification.kind is MessageKind.CLOSING:
@@ -210,13 +217,13 @@ class Teller:
                 )
             if not self.may_send:
                 return  # it stays due, for this replica or for the one that leads next
-            _check_contact(record, notification)
+            check_contact(record, notification)
             in_a_digest = await self._digests.send(record, policy, notification)
             if not in_a_digest:
                 receipt = await notifier.notify(channel, message, notification.thread_ref)
-                role = _reached(message, receipt)
+                role = reached(message, receipt)
                 note_told(record, assessment, notification, self._clock(), receipt.thread_ref, role)
-                if _is_first_letter(channel) and record.contact is not None:
+                if is_first_letter(channel) and record.contact is not None:
                     record.stood_in = receipt.stood_in
                     record.contact = replace(record.contact, stood_in=receipt.stood_in)
         except DeliveryError as error:
@@ -250,53 +257,6 @@ def _is_of_the_place(error: DeliveryError) -> bool:
     # A login that is wrong is wrong for everybody, and each try with it brings the account nearer to its lock.
     lasting = error.worth_retry or error.reason is Reason.MAIL_LOGIN_REJECTED
     return lasting and not error.elsewhere and error.reason not in _NOT_OF_THE_PLACE
-
-
-def _has_nobody(record: CertificateRecord, notification: DueNotification) -> bool:
-    """Whether it is an escalation, and there is nobody whom it could be escalated to."""
-    channel = notification.channel
-    passing = record.contact is not None and record.contact.passing
-    return channel.escalation and channel.to_consumer and not passing and not addressees(record, channel)
-
-
-def _found_nobody(record: CertificateRecord, notification: DueNotification, now: datetime) -> bool:
-    """Whether it is a closing letter to somebody who could not be reached all day: it is good news, and others know."""
-    failure = (record.failing or {}).get(notification.channel.name)
-    if failure is None or notification.kind is not MessageKind.CLOSING:
-        return False
-    return failure.permanent and failure.reason in _GONE and now - failure.since >= DAY
-
-
-def _first(record: CertificateRecord) -> Role | None:
-    """Whom a letter would reach first; None where nobody knows, or where that one was tried in vain."""
-    contact = record.contact
-    return contact.recipients[0].role if contact and contact.resolved and not contact.stood_in else None
-
-
-def _reached(message: Message, receipt: Receipt) -> Role | None:
-    """Who got the letter, if it was one."""
-    if receipt.stood_in is not None:
-        return receipt.stood_in.role
-    return message.letters[0].recipient.role if message.letters else None
-
-
-def _is_first_letter(channel: Channel) -> bool:
-    """Whether it goes to whoever is first; what becomes of an escalation says nothing of them."""
-    return isinstance(channel.address, EmailAddress) and channel.address.role is None
-
-
-def _check_contact(record: CertificateRecord, notification: DueNotification) -> None:
-    contact = record.contact
-    if notification.channel.to_consumer and contact is not None and not contact.resolved:
-        raise DeliveryError(Reason.CONTACT_NOT_FOUND, contact.message, worth_retry=contact.passing)
-
-
-def _was_found_since(record: CertificateRecord, failure: Failure) -> bool:
-    """Whether it could not be told only because nobody knew who its contact is."""
-    contact = record.contact
-    if contact is None or contact.passing or failure.reason is not Reason.CONTACT_NOT_FOUND:
-        return False
-    return contact.resolved or not failure.permanent
 
 
 def _waits(failure: Failure | None, now: datetime) -> bool:
