@@ -15,6 +15,7 @@ from clientcert.health import STANDSTILL_SECONDS, HealthServer
 from clientcert.kube.lease import AlwaysLeads
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.metrics import Metrics
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.engine import Engine
 from clientcert.reconcile.scheduler import WORKERS, Scheduler
 from clientcert.reconcile.store import Store
@@ -134,7 +135,8 @@ async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, mov
     resync = cast("Any", SimpleNamespace(freshen=freshening, say_of_policies=nothing, run=lambda *_: never()))
     outage = cast("Any", SimpleNamespace(run=never))
     term = Term(leads=leads, begins=begins)
-    engine = Engine(store, scheduler, unused, resync, outage, unused, term, unused, lambda: datetime.now(UTC))
+    lists = ClientLists(nothing)
+    engine = Engine(store, scheduler, unused, resync, outage, unused, lists, term, unused, lambda: datetime.now(UTC))
     running = asyncio.create_task(engine.run([""], 600))
     await asyncio.sleep(1.5)
     assert (engine.standing() < 1) == moves
