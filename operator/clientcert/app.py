@@ -38,6 +38,7 @@ from clientcert.notifiers.smtp import MailServer
 from clientcert.notifiers.webhook import WebhookNotifier
 from clientcert.reconcile.api_outage import ApiOutage
 from clientcert.reconcile.certificate import CertificateReconciler
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.contacts import Contacts
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.engine import Engine
@@ -127,6 +128,7 @@ class _Parts:
         self._pacer = Pacer(wake=self._wake)
         self._gathering = Gathering(wake=self._wake)
         self.store = Store(self._wake, self._pacer.mended, _default_channel(settings))
+        self._client_lists = ClientLists(self.client.get, self.store.client_list_changed)
         self._buckets = S3Reader(
             partial(_bucket_of, self.store), self._secrets, self.egress, settings.identity_buckets, turns=self._turns
         )
@@ -148,9 +150,8 @@ class _Parts:
     async def engine(self) -> Engine:
         """The engine, once: its notifiers are opened here."""
         reconciler = await self._reconciler()
-        self._scheduler = Scheduler(
-            reconciler.reconcile, self.store.urgency, self._clock, self.store.clock_was_set, self.metrics
-        )
+        urgency, clock_was_set = self.store.urgency, self.store.clock_was_set
+        self._scheduler = Scheduler(reconciler.reconcile, urgency, self._clock, clock_was_set, self.metrics)
         _show(self.metrics, self.leadership, self._scheduler, self._pacer, self._gathering)
         return Engine(
             self.store,
@@ -159,6 +160,7 @@ class _Parts:
             self._resync,
             self._outage,
             self._buckets,
+            self._client_lists,
             self.leadership,
             self.client,
             self._clock,
@@ -176,7 +178,7 @@ class _Parts:
                 self.metrics,
                 self._turns,
             ),
-            Contacts(self.client.get, users, self._wake),
+            Contacts(self._client_lists, users, self._wake),
             Teller(
                 notifiers,
                 self.store.default_channel,

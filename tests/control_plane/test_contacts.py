@@ -128,6 +128,7 @@ def test_a_recipient_who_is_refused_for_good(team: Team, operator: Operator, mai
     eventually(lambda: team.condition("nhs", "ContactResolved"), ("False", "RecipientRefused"))
     assert "gone@" not in team.words("nhs", "ContactResolved")
     assert team.condition("nhs", "AlertsDelivered") == ("True", "Delivered")
+    eventually(lambda: "RecipientRefused" in team.events("nhs"), expected=True)
     assert len(letters(mail, team, "nhs")) == 1
     hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
     eventually(lambda: team.condition("nhs", "ContactResolved"), ("True", "TechnicalContact"))
@@ -138,6 +139,7 @@ def test_a_recipient_outside_of_the_allowed_domains(team: Team, operator: Operat
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": {"email": "jo@elsewhere.example"}})
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "RecipientNotAllowed"))
+    assert team.condition("nhs", "ContactResolved") == ("False", "RecipientNotAllowed")
     eventually(lambda: len(team.told("nhs", "#team")), 1)
     assert "elsewhere" not in team.words("nhs", "AlertsDelivered")
     assert letters(mail, team, "nhs") == []

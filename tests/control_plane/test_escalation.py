@@ -40,3 +40,5 @@ def test_after_so_many_days_of_alerts(team: Team, operators: Operators) -> None:
         eventually(lambda: len(team.told("seen", "#team")), 3)
         operator.settle()
     assert team.told("seen", "#on-call") == []
+    assert team.condition("seen", "Acknowledged") == ("True", "Acknowledged")
+    assert team.words("seen", "Acknowledged") == "nothing is escalated: asked"

@@ -8,6 +8,7 @@ import yaml
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import CONTACT_RESOLVED
+from clientcert.reconcile.deliveries import OF_THE_RECIPIENT
 from tests.conftest import REPOSITORY
 from tests.docs.pages import blocks, section
 from tools.control_plane import ControlPlane
@@ -26,10 +27,10 @@ def written() -> set[str]:
 
 
 def test_each_reason_why_nobody_is_found_has_a_row() -> None:
-    """And one that names whom the mail server has refused."""
+    """And one that names why whoever is found is not written to."""
     rows = [line for line in section(PAGE, "## When nobody is found").splitlines() if line.startswith("| `")]
     named = {word for row in rows if CONTACT_RESOLVED not in row for word in re.findall(r"`(\w+)`", row.split("|")[1])}
-    assert named == (written() - FOUND - PASSING) | {Reason.RECIPIENT_REFUSED}
+    assert named == (written() - FOUND - PASSING) | OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
 
 
 def test_every_reason_can_be_looked_up() -> None:

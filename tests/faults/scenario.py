@@ -235,8 +235,8 @@ class World:
         while (owed := self._owed()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self.recovered_after = time.monotonic() - self._ended
-        log = self.operator.process.log_text()[-_SHOWN:]
-        assert not owed, f"due, and not told and recorded in time: {self.tally.shown(owed)}. The operator's log:\n{log}"
+        logs = "\n".join(each.process.log_text()[-_SHOWN:] for each in self._running)
+        assert not owed, f"due, and not told and recorded in time: {self.tally.shown(owed)}\n{logs}"
         self.nothing_is_repeated(repeats)
 
     def nothing_is_repeated(self, repeats: int = 0) -> None:

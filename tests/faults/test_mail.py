@@ -143,7 +143,8 @@ def test_one_recipient_is_refused(world: World, mail: LoopbackMailServer) -> Non
     corrected = BOTH | {"technical": JO | {"email": "joanna@nhs.example"}}
     world.declare("nhs", issued, channels=TOLD, contact=corrected)
     eventually(lambda: contact(world, "nhs"), ("True", "TechnicalContact"))
-    world.all_is_told()
+    eventually(lambda: recipients(mail), ["sam@nhs.example", "joanna@nhs.example"])  # whom it is for
+    world.all_is_told(repeats=1)
 
 
 @row(12, "the only recipient of one of two certificates is refused for good, until the address is corrected")

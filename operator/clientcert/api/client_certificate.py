@@ -76,6 +76,7 @@ def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
 
 def _declaration(spec: Spec) -> Declaration:
     identity, silence = spec.get("identity") or {}, spec.get("silence")
+    acknowledgement = spec.get("acknowledgement") or {}
     return Declaration(
         consumer=spec["consumer"],
         environment=sys.intern(spec["environment"]),
@@ -88,7 +89,8 @@ def _declaration(spec: Spec) -> Declaration:
         issuer_dn=sys.intern(identity.get("issuerDN", "")),
         policy=sys.intern((spec.get("policyRef") or {}).get("name", "")),
         silence=_silence(silence) if silence else None,
-        acknowledged=(spec.get("acknowledgement") or {}).get("serialNumber", ""),
+        acknowledged=acknowledgement.get("serialNumber", ""),
+        acknowledged_because=acknowledgement.get("reason", ""),
     )
 
 

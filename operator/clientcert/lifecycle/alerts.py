@@ -182,7 +182,9 @@ def _escalates_from(
     before = recorded.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
         return None  # it was told already, of this certificate or of the one that is to be closed
-    others = {other.name for other in policy.channels if not other.escalation and other.type != "Event"}
+    before_it = (other for other in policy.channels if not other.escalation and other.type != "Event")
+    # A letter that nothing has happened since the last one is for after that one, and not after the team's alerts.
+    others = {other.name for other in before_it if other.to_consumer or not channel.to_consumer}
     uncounted = {other.name for other in policy.channels} - others
     told = [
         record.first_sent
@@ -208,7 +210,12 @@ def _is_about_this_one(failure: datetime | None, assessment: Assessment, recorde
 
 
 def _is_nothing_to(channel: Channel, assessment: Assessment) -> bool:
-    """Whether there is no date that could be told or escalated, or somebody has taken an escalation upon them."""
+    """Whether there is no date that could be told or escalated, or somebody has taken an escalation upon them.
+
+    Nor is a consumer told of somebody else's certificate: that it is there is the team's to mend.
+    """
+    if channel.to_consumer and assessment.foreign:
+        return True
     dateless = (channel.to_consumer or channel.escalation) and assessment.accepted is None
     return dateless or (channel.escalation and assessment.acknowledged)
 

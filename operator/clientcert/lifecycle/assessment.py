@@ -66,6 +66,8 @@ class Assessment:
     """Somebody has said of this very certificate that they see to it."""
     host: bool = False
     """It is a server's, and not renewed here."""
+    foreign: bool = False
+    """What alerts are about is the only certificate that was ever seen there, and somebody else's."""
 
     @property
     def fingerprint(self) -> str:
@@ -121,12 +123,12 @@ def assess(
     """
     before = recorded.accepted
     problem = observation.problem
-    accepted, replaced = before, None
+    accepted, replaced, is_first = before, None, False
     if observation.certificate is not None and declaration is not None:
         seen = AcceptedCertificate.of(observation.certificate)
         problem = _unusable(declaration, observation.certificate, now)
         if before is None or before.fingerprint_sha256 == seen.fingerprint_sha256:
-            accepted = seen
+            accepted, is_first = seen, True
             if problem is not None and problem.reason is Reason.EXPIRED:
                 problem = None  # it is the certificate itself that has expired, and the phase says so
         elif problem is None:
@@ -142,6 +144,7 @@ def assess(
         expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
         acknowledged=_acknowledged(declaration, accepted),
         host=declaration is not None and declaration.profile == HOST,
+        foreign=is_first and problem is not None and problem.reason is Reason.IDENTITY_MISMATCH,
     )
 
 

@@ -10,7 +10,8 @@ changes: no counters, no times that move. Every type is listed here, with its re
 | IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
 | Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
 | Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
-| ContactResolved | who is written to     | why nobody is                                        | Lookup… |
+| Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread  |
+| ContactResolved | who is written to     | why nobody is, or not whoever should be              | Lookup… |
 | AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, why a channel refused |         |
 """
 
@@ -21,7 +22,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.alerts import silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.contacts import Resolution, StoodIn
-from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.declaration import Declaration, Silence
 from clientcert.lifecycle.recorded import Condition, Recorded
 
 READY = "Ready"
@@ -29,6 +30,7 @@ SOURCE_READABLE = "SourceReadable"
 IDENTITY_MATCHES = "IdentityMatches"
 EXPIRING = "Expiring"
 SILENCED = "Silenced"
+ACKNOWLEDGED = "Acknowledged"
 CONTACT_RESOLVED = "ContactResolved"
 ALERTS_DELIVERED = "AlertsDelivered"
 
@@ -43,18 +45,24 @@ class Shortfall:
 
 def conditions(
     assessment: Assessment,
-    silence: Silence | None,
+    declaration: Declaration | None,
     shortfall: Shortfall | None,
     recorded: Recorded,
     contact: Resolution | None = None,
+    unreached: Shortfall | None = None,
 ) -> tuple[Condition, ...]:
-    """All conditions, each with the time of its last transition carried over from the record."""
+    """All conditions, each with the time of its last transition carried over from the record.
+
+    `unreached` says why a letter reaches nobody of those who were found, where that is for good.
+    """
+    silence = declaration.silence if declaration else None
     found = [
         _unless_unread(_source_readable(assessment), assessment, recorded),
         _unless_unread(_identity_matches(assessment), assessment, recorded),
         _expiring(assessment),
         *([_silenced(assessment, silence)] if silence else []),
-        *([_contact_resolved(contact, recorded)] if contact else []),
+        *([_acknowledged(assessment, declaration)] if declaration and declaration.acknowledged else []),
+        *([_contact_resolved(contact, unreached, recorded)] if contact else []),
         _alerts_delivered(shortfall),
     ]
     ready = _ready(assessment, found)
@@ -112,8 +120,23 @@ def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
     return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
 
 
-def _contact_resolved(contact: Resolution, recorded: Recorded) -> Condition:
+def _acknowledged(assessment: Assessment, declaration: Declaration) -> Condition:
+    if assessment.accepted is None:
+        return Condition(ACKNOWLEDGED, "Unknown", "Unread", "no certificate was ever read, so nobody knows which it is")
+    if assessment.acknowledged:
+        why = declaration.acknowledged_because or "somebody sees to this certificate"
+        return Condition(ACKNOWLEDGED, "True", "Acknowledged", f"nothing is escalated: {why}")
+    words = (
+        "spec.acknowledgement.serialNumber is not that of the current certificate, which is"
+        f" {assessment.accepted.serial_number}, so the escalation goes on: correct it, or remove spec.acknowledgement"
+    )
+    return Condition(ACKNOWLEDGED, "False", "OtherCertificate", words)
+
+
+def _contact_resolved(contact: Resolution, unreached: Shortfall | None, recorded: Recorded) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
+    if contact.resolved and unreached:
+        return Condition(CONTACT_RESOLVED, "False", unreached.reason, unreached.message)
     if contact.resolved and contact.stood_in:
         return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.stood_in))
     if contact.resolved and contact.complete:

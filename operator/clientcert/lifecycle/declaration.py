@@ -102,6 +102,8 @@ class Declaration:
     silence: Silence | None = None
     acknowledged: str = ""
     """The serial number, in lower-case hex, of the certificate that somebody has said they see to."""
+    acknowledged_because: str = ""
+    """What they do about it, in their own words."""
 
 
 @dataclass(frozen=True, slots=True)

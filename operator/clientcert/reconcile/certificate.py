@@ -11,34 +11,33 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.api.status import CHANNELS, HISTORY, Status, digest, render_minimum, render_status
+from clientcert.api.status import Status, digest, render_minimum, render_status
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.patches import patch_status
 from clientcert.lifecycle.alerts import next_change
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.conditions import Shortfall, conditions
 from clientcert.lifecycle.contacts import same_people
 from clientcert.lifecycle.declaration import Declaration, ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import Recorded, Replaced
 from clientcert.metrics import Metrics
 from clientcert.reconcile.changes import facts
 from clientcert.reconcile.contacts import Contacts
 from clientcert.reconcile.deliveries import forget_refusals, remembered
 from clientcert.reconcile.latecomers import Latecomers
 from clientcert.reconcile.observe import Observer
-from clientcert.reconcile.records import CertificateRecord, PolicyRecord
+from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.remembering import remember
 from clientcert.reconcile.store import Store
-from clientcert.reconcile.tell import Teller
+from clientcert.reconcile.tell import STANDS_IN, Teller
 from clientcert.turns import Turns
 
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
 _EVENT_RETRY = timedelta(seconds=30)
-_CONTACT_RETRY = timedelta(minutes=5)
-"""So long one whose contact cannot be looked up waits, where nothing is due: thousands may ask at once."""
+_CONTACT_RETRY, _CONTACT_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
+"""So long one whose contact cannot be looked up waits, or is not known: thousands may ask at once."""
 _FENCE_RETRY = timedelta(seconds=5)
 """So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
 _RECORDING_SECONDS = 5.0
@@ -251,54 +250,19 @@ class CertificateReconciler:
         effective = self._teller.effective(policy, record, assessment)
         silence = record.declaration.silence if record.declaration else None
         moments = [next_change(assessment, effective, remembered(record), silence, starts)]
+        failing = tuple((record.failing or {}).values())
+        moments += [failure.since + STANDS_IN for failure in failing if assessment.now < failure.since + STANDS_IN]
         # One that has passed waits for its turn, or for others, and whoever gives that wakes it.
-        tries = [failure.next_try for failure in (record.failing or {}).values()]
+        tries = [failure.next_try for failure in failing if not failure.of_the_place]
         moments += [next_try for next_try in tries if next_try and next_try > assessment.now]
         moments += [record.read_again] if record.read_again else []
         waiting = None in tries
         moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
         moments += [assessment.now + _FENCE_RETRY] if held_back else []
-        moments += [assessment.now + _CONTACT_RETRY] if record.contact and record.contact.tried_again else []
+        if record.contact is not None and not record.contact.resolved:
+            moments.append(assessment.now + (_CONTACT_RETRY if record.contact.tried_again else _CONTACT_AGAIN))
         return min(moments)
 
     def _policy(self, record: CertificateRecord) -> AlertPolicy:
         found = self._store.policies.get(record.policy_key)
         return found.policy if found else self._store.default_policy
-
-
-def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> Recorded:
-    """What the status shall say from now on."""
-    known = remembered(record)
-    version = record.observation.version if record.observation else known.source_version
-    history = known.history
-    old = assessment.newly_replaced(known)
-    if old is not None:
-        history = (Replaced(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
-    return Recorded(
-        accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,
-        source_version=version,
-        source_observed=known.source_observed if version == known.source_version else assessment.now,
-        channels=known.channels[-CHANNELS:],
-        history=history,
-        conditions=conditions(
-            assessment,
-            record.declaration.silence if record.declaration else None,
-            _shortfall(record, policy),
-            known,
-            record.contact,
-        ),
-    )
-
-
-def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> Shortfall | None:
-    """Why this certificate's alerts do not go where they were asked to go, the gravest first."""
-    for name, failure in sorted((record.failing or {}).items()):
-        if failure.counts:
-            return Shortfall(failure.reason, f"channel {name}: {failure.message}")
-    wanted = record.declaration.policy if record.declaration else ""
-    if wanted and policy is None:
-        words = f"there is no CertificatePolicy {wanted} in namespace {record.key.namespace}, so the defaults are used"
-        return Shortfall(Reason.POLICY_NOT_FOUND, f"{words}: create it, or correct spec.policyRef")
-    if policy is not None and policy.policy.problems:
-        return Shortfall(Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}")
-    return None

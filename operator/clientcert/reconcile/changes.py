@@ -1,17 +1,26 @@
 """What a change of conditions is worth an Event: each new reason once, and each replacement."""
 
+import logging
+
 from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.errors import Reason
 from clientcert.kube.events import Fact
 from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY, stood_in
 from clientcert.lifecycle.recorded import Condition, Recorded
 from clientcert.reconcile.records import CertificateRecord
+
+logger = logging.getLogger(__name__)
 
 
 def facts(
     record: CertificateRecord, assessment: Assessment, conditions: tuple[Condition, ...], said: frozenset[str]
 ) -> tuple[Fact, ...]:
-    """The Events owed for this change; `said` holds the reasons of those that alerts make anyway."""
+    """The Events owed for this change; `said` holds the reasons of those that alerts make anyway.
+
+    Those that wait to be written already are not owed once more. A letter that somebody else got instead is logged as
+    well: no failure of a channel tells of it.
+    """
     before = record.recorded
     found = [
         _fact(record, condition.reason, condition.message)
@@ -19,6 +28,12 @@ def facts(
         if condition.type in {READY, ALERTS_DELIVERED} and condition.status == "False"
         if _is_new(condition, before)
     ]
+    instead = stood_in(Recorded(conditions=conditions))
+    if instead is not None and instead != stood_in(before):
+        fact = _fact(record, Reason.RECIPIENT_REFUSED, str(instead))
+        found.append(fact)
+        if fact not in record.unsaid:
+            logger.warning("%s: %s: %s", record.key, fact.reason, fact.message)
     old = assessment.newly_replaced(before)
     if old is not None and assessment.accepted is not None:
         words = (
@@ -26,7 +41,7 @@ def facts(
             f" {assessment.accepted.serial_number}, valid until {assessment.accepted.not_after:%Y-%m-%d}"
         )
         found.append(_fact(record, "Renewed", words, warning=False))
-    unique = {fact.reason: fact for fact in found if fact.reason not in said}
+    unique = {fact.reason: fact for fact in found if fact.reason not in said and fact not in record.unsaid}
     return tuple(unique.values())
 
 

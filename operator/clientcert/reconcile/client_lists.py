@@ -1,4 +1,4 @@
-"""Client lists as they were last read: each again after a minute, and kept for as long as somebody asks for it."""
+"""Client lists as they were last read: each again every minute, and kept for as long as somebody asks for it."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clientcert.api.directory import parse_directory
-from clientcert.errors import KubeError, Reason
+from clientcert.errors import KubeError, Reason, where
 from clientcert.lifecycle.contacts import Directory
 from clientcert.lifecycle.declaration import ObjectKey
 
@@ -34,9 +34,16 @@ class _Known:
 class ClientLists:
     """One reading for all who ask for the same at once."""
 
-    def __init__(self, get: Callable[[str], Awaitable[Mapping[str, Any]]], *, most_entries: int = MOST_ENTRIES) -> None:
-        """`get` asks the API server for a path, and raises KubeError."""
+    def __init__(
+        self,
+        get: Callable[[str], Awaitable[Mapping[str, Any]]],
+        changed: Callable[[ObjectKey], None] = lambda _: None,
+        *,
+        most_entries: int = MOST_ENTRIES,
+    ) -> None:
+        """`get` asks the API server for a path, and raises KubeError; `changed` hears of each list that says more."""
         self._get = get
+        self._changed = changed
         self._most_entries = most_entries
         self._known: dict[ObjectKey, _Known] = {}
         """The one that was asked for last is the last."""
@@ -49,11 +56,27 @@ class ClientLists:
             known.asked, self._known[key] = _now(), known
             if _now() < known.until:
                 return known.directory
+        return (await self._read_once(key, known)).directory
+
+    async def run(self) -> None:
+        """Read them again and again, until cancelled: an answer that somebody has written down is not asked for."""
+        while True:
+            await asyncio.sleep(READ_AGAIN_SECONDS)
+            for key, known in tuple(self._known.items()):
+                if _now() - known.asked >= FORGOTTEN_SECONDS:
+                    self._known.pop(key, None)
+                    continue
+                try:
+                    await self._read_once(key, known)
+                except Exception as error:  # noqa: BLE001 - one list must never keep the others from being read
+                    logger.warning("Client list %s cannot be read: %s", key, where(error))
+
+    async def _read_once(self, key: ObjectKey, known: _Known | None) -> _Known:
         reading = self._reading.get(key)
         if reading is None:
             reading = self._reading[key] = asyncio.create_task(self._read(key, known))
             reading.add_done_callback(lambda _: self._reading.pop(key, None))
-        return (await asyncio.shield(reading)).directory
+        return await asyncio.shield(reading)
 
     async def _read(self, key: ObjectKey, before: _Known | None) -> _Known:
         """What could not be asked for is what it was, for as long as if it had been."""
@@ -71,9 +94,12 @@ class ClientLists:
             directory = before.directory if before is not None and before.version == version else None
             if directory is None:
                 directory = await _parse(key, answer.get("data") or {})
-        self._known.pop(key, None)
-        known = self._known[key] = _Known(directory, version, until, _now())
+        known = _Known(directory, version, until, before.asked if before else _now())
+        if key in self._known or before is None:  # else it was forgotten meanwhile
+            self._known[key] = known
         self._forget()
+        if before is not None and before.version != version:
+            self._changed(key)
         return known
 
     def _forget(self) -> None:

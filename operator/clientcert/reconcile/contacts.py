@@ -5,10 +5,10 @@ Nothing here may hold an alert back: what cannot be found out is a resolution as
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import (
@@ -64,16 +64,13 @@ class Contacts:
 
     def __init__(
         self,
-        get: Callable[[str], Awaitable[Mapping[str, Any]]],
+        lists: ClientLists,
         users: FindsUsers,
         wake: Callable[[ObjectKey], None] = lambda _: None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`get` asks the API server for a path, and raises KubeError.
-
-        `wake` is called with each certificate whose contact was found out later than it could wait for.
-        """
-        self._lists = ClientLists(get)
+        """`wake` is called with each certificate whose contact was found out later than it could wait for."""
+        self._lists = lists
         self._users = users
         self._wake = wake
         self._patience = patience

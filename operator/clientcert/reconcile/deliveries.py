@@ -36,8 +36,11 @@ def note_told(
 
 def note_failed(
     record: CertificateRecord, channel: str, error: DeliveryError, now: datetime, *, place_rests: bool
-) -> None:
-    """It could not be sent, and is tried again: when the place takes messages again, or after a time of its own."""
+) -> Failure:
+    """It could not be sent, and is tried again: when the place takes messages again, or after a time of its own.
+
+    Returns what is remembered of it.
+    """
     before = (record.failing or {}).get(channel)
     attempts = before.attempts + 1 if before else 1
     first = _FIRST_RETRY if error.worth_retry else _FIRST_RETRY_OF_REFUSED
@@ -54,6 +57,7 @@ def note_failed(
         next_try=None if place_rests else now + (asked or min(first * 2 ** min(attempts - 1, 10), slowest)),
     )
     record.failing = {**(record.failing or {}), channel: failure}
+    return failure
 
 
 def forget_refusals(record: CertificateRecord) -> None:

@@ -11,11 +11,13 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.lease import Leads
 from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.reconcile.api_outage import ApiOutage
+from clientcert.reconcile.bodies import Body
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.policies import write_policy_status
 from clientcert.reconcile.polling import StorePoller
 from clientcert.reconcile.resync import Resync
 from clientcert.reconcile.scheduler import Scheduler
-from clientcert.reconcile.store import Body, Store
+from clientcert.reconcile.store import Store
 from clientcert.sources.interface import Lists
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Engine:
         resync: Resync,
         outage: ApiOutage,
         lists: Lists,
+        client_lists: ClientLists,
         leadership: Leads,
         client: KubeClient,
         clock: Callable[[], datetime],
@@ -43,6 +46,7 @@ class Engine:
         self._outage = outage
         self._poller = poller
         self._lists = lists
+        self._client_lists = client_lists
         self._client = client
         self._clock = clock
         self._is_beginning = False
@@ -52,6 +56,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work_while_leading())
             group.create_task(self._outage.run())
+            group.create_task(self._client_lists.run())
             for namespace in namespaces:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 

@@ -8,10 +8,11 @@ overtaken by events while it queued is never sent.
 import asyncio
 import heapq
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.reconcile.records import Failure
 
 TURN_SECONDS = 10.0
 """A turn that was not taken by then goes to the next one: its object is gone, or owes nothing any more."""
@@ -35,6 +36,8 @@ class _Place:
     granted: ObjectKey | None = None
     grant_ends: float = 0.0
     timer: asyncio.TimerHandle | None = None
+    trouble: Failure | None = None
+    """Why it could not take the last message; for whoever waits."""
 
 
 class Pacer:
@@ -90,8 +93,16 @@ class Pacer:
             self._take_back(place, state)
             self._arm(place, state)
 
-    def rest(self, place: Hashable, seconds: float | None) -> None:
-        """The place could not take a message: leave it alone for as long as it asks, or for longer each time."""
+    def trouble(self, place: Hashable) -> Failure | None:
+        """What whoever waits there should know: since when nothing is taken, and why."""
+        state = self._places.get(place)
+        return state.trouble if state is not None and state.trouble is not None and state.trouble.counts else None
+
+    def rest(self, place: Hashable, seconds: float | None, failure: Failure | None = None) -> None:
+        """The place could not take a message: leave it alone for as long as it asks, or for longer each time.
+
+        Whoever waits there is woken when it is time to say so.
+        """
         state = self._places.setdefault(place, _Place())
         state.failures += 1
         backoff = min(self._first_rest * 2 ** min(state.failures - 1, 10), self._longest_rest)
@@ -99,18 +110,28 @@ class Pacer:
             state.asked_until = max(state.asked_until, _now() + seconds)
         state.free_at = max(state.free_at, _now() + (seconds or backoff))
         self._arm(place, state)
+        if failure is not None:
+            self._note(place, state, failure)
+
+    def _note(self, place: Hashable, state: _Place, failure: Failure) -> None:
+        was_said, before = self.trouble(place), state.trouble
+        since, attempts = before.since if before else failure.since, max(state.failures, failure.attempts)
+        state.trouble = replace(failure, since=since, attempts=attempts, strikes=0, next_try=None, of_the_place=True)
+        if not was_said and state.trouble.counts:
+            for key in tuple(state.queued):
+                self._wake(key)
 
     def mended(self, key: ObjectKey) -> None:
         """What a place is reached with has changed: whoever waits for one that failed has it tried at once."""
         for place, state in tuple(self._places.items()):
             if state.failures and key in state.queued:
-                state.failures, state.free_at = 0, max(_now(), state.asked_until)
+                state.failures, state.trouble, state.free_at = 0, None, max(_now(), state.asked_until)
                 self._arm(place, state)
 
     def well(self, place: Hashable, seconds: float) -> None:
         """The place has taken a message, which fills it from now on: nobody knows how long it was on its way."""
         if (state := self._places.get(place)) is not None:
-            state.failures, state.free_at = 0, max(state.free_at, _now() + seconds)
+            state.failures, state.trouble, state.free_at = 0, None, max(state.free_at, _now() + seconds)
             self._arm(place, state)
 
     def _arm(self, place: Hashable, state: _Place) -> None:

@@ -28,6 +28,8 @@ class Failure:
     """How many of them failed otherwise than by being asked to wait."""
     next_try: datetime | None
     """None: as soon as the place can take a message again."""
+    of_the_place: bool = False
+    """It was met by another message, which this one waits behind."""
 
     @property
     def counts(self) -> bool:

@@ -6,24 +6,18 @@ Everything here can be had again from the API server and the sources, but for wh
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
-from clientcert.api.client_certificate import parse_bucket, parse_declaration
-from clientcert.api.kinds import moment
+from clientcert.api.client_certificate import parse_bucket
 from clientcert.api.policy import default_policy, parse_digests, parse_policy
 from clientcert.api.status import digest, parse_recorded
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.assessment import Phase, Problem
 from clientcert.lifecycle.conditions import of_somebody_else, stood_in
 from clientcert.lifecycle.contacts import asked_of
-from clientcert.lifecycle.declaration import Declaration, ObjectKey
+from clientcert.lifecycle.declaration import ObjectKey
 from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.recorded import Recorded
+from clientcert.reconcile.bodies import Body, created_of, declaration_of, is_newer, recorded_of
 from clientcert.reconcile.records import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.reconcile.references import References, secrets_of
-
-Body = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -48,7 +42,7 @@ class Store:
         metadata = body["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         before = self.certificates.get(key)
-        if before is None or _newer(metadata["resourceVersion"], before.resource_version):
+        if before is None or is_newer(metadata["resourceVersion"], before.resource_version):
             self.take_over_certificate(body)
 
     def take_over_certificate(self, body: Body) -> None:
@@ -76,7 +70,7 @@ class Store:
         metadata = body["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         before = self.policies.get(key)
-        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
+        if before is not None and not is_newer(metadata["resourceVersion"], before.resource_version):
             return None
         status = body.get("status") or {}
         policy = parse_policy(body.get("spec") or {}, self.default_channel)
@@ -108,7 +102,7 @@ class Store:
         metadata = body["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         before = self.stores.get(key)
-        if before is not None and not _newer(metadata["resourceVersion"], before.resource_version):
+        if before is not None and not is_newer(metadata["resourceVersion"], before.resource_version):
             return
         status = body.get("status") or {}
         if before is not None and before.uid == metadata["uid"] and before.generation == metadata["generation"]:
@@ -168,7 +162,7 @@ class Store:
             self._tell_anew(self.certificates[certificate_key])
 
     def _tell_anew(self, record: CertificateRecord) -> None:
-        if record.failing:
+        if record.failing or (record.contact is not None and not record.contact.resolved):
             record.failing = None
             self.wake(record.key)
         self.mended(record.key)
@@ -195,6 +189,13 @@ class Store:
         """How many certificates have this policy; without a name: how many there are, whatever they have."""
         return self._references.count("policy", policy) if policy.name else len(self.certificates)
 
+    def client_list_changed(self, client_list: ObjectKey) -> None:
+        """It says something else than before: contacts that were asked for, or corrected, may be in it."""
+        for key, found in self.policies.items():
+            if (key.namespace, found.policy.contacts.directory) == client_list:
+                for certificate_key in self.referring("policy", key):
+                    self.wake(certificate_key)
+
     def mark_stale(self, key: ObjectKey) -> None:
         """The source of this certificate is to be read again."""
         record = self.certificates.get(key)
@@ -217,14 +218,14 @@ class Store:
 
     def _insert(self, key: ObjectKey, body: Body) -> None:
         metadata, status = body["metadata"], body.get("status") or {}
-        declaration, spec_problem = _declaration(body.get("spec") or {})
-        recorded = _recorded(status, metadata["generation"])
+        declaration, spec_problem = declaration_of(body.get("spec") or {})
+        recorded = recorded_of(status, metadata["generation"])
         record = CertificateRecord(
             key=key,
             uid=metadata["uid"],
             resource_version=metadata["resourceVersion"],
             generation=metadata["generation"],
-            created=_created(metadata),
+            created=created_of(metadata),
             declaration=declaration,
             spec_problem=spec_problem,
             recorded=recorded,
@@ -241,7 +242,7 @@ class Store:
         record.resource_version = metadata["resourceVersion"]
         found = digest(status)
         if found != record.status_digest:
-            before, record.recorded = record.recorded, _recorded(status, metadata["generation"])
+            before, record.recorded = record.recorded, recorded_of(status, metadata["generation"])
             record.status_digest = found
             # What another has recorded since is newer than what was sent here and could not be recorded.
             unrecorded = (record.sent or {}).items()
@@ -253,7 +254,7 @@ class Store:
             self._references.remove(record)
             record.generation = metadata["generation"]
             was_declared = record.declaration
-            record.declaration, record.spec_problem = _declaration(body.get("spec") or {})
+            record.declaration, record.spec_problem = declaration_of(body.get("spec") or {})
             if asked_of(was_declared) != asked_of(record.declaration):
                 record.recipients, record.stood_in = (), None
                 record.recorded = of_somebody_else(record.recorded)
@@ -275,28 +276,3 @@ class Store:
 def _is(record: CertificateRecord | PolicyRecord | StoreRecord | None, uid: str) -> bool:
     """Whether there is one, and it is the one of that uid; an empty one says any."""
     return record is not None and uid in {"", record.uid}
-
-
-def _newer(version: str, known: str) -> bool:
-    """Whether a resourceVersion is later than one we know; they are ordered since Kubernetes 1.35, and were before."""
-    if version.isdigit() and known.isdigit():
-        return int(version) > int(known)
-    return version != known
-
-
-def _created(metadata: Body) -> datetime:
-    created = moment(metadata["creationTimestamp"])
-    assert created is not None  # noqa: S101 - the API server sets it on every object
-    return created
-
-
-def _recorded(status: Body, generation: int) -> Recorded:
-    recorded = parse_recorded(status)
-    return recorded if status.get("observedGeneration") == generation else of_somebody_else(recorded)
-
-
-def _declaration(spec: Body) -> tuple[Declaration | None, Problem | None]:
-    try:
-        return parse_declaration(spec), None
-    except ClientCertError as error:
-        return None, Problem(Phase.INVALID, error.reason, error.message)

@@ -35,7 +35,7 @@ _GONE = OF_THE_RECIPIENT | {Reason.CONTACT_NOT_FOUND}
 
 EVENT = "Event"
 """The type of the channel that every certificate has."""
-_STANDS_IN = timedelta(hours=1)
+STANDS_IN = timedelta(hours=1)
 """After so long the operator's own channel stands in for one that fails and never says that it is for good."""
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Teller:
         failing = {
             name: failure
             for name, failure in (record.failing or {}).items()
-            if name in due_in and not _was_found_since(record, failure)
+            if name in due_in and not failure.of_the_place and not _was_found_since(record, failure)
         }
         record.failing = failing or None
         wanted = [each for each in unsaid if not _waits(failing.get(each.channel.name), assessment.now)]
@@ -90,6 +90,8 @@ class Teller:
                 continue
             if self._has_its_turn(record, assessment, notification):
                 going.append(notification)
+            elif trouble := self._trouble(record, notification):
+                record.failing = {notification.channel.name: trouble, **(record.failing or {})}
         self._pacer.pass_on(record.key)
         return tuple(going)
 
@@ -124,6 +126,11 @@ class Teller:
         failure = (record.failing or {}).get(notification.channel.name)
         rank = max(0, failure.strikes - _STRIKES) if failure else 0
         return self._pacer.may_send(pace.place, record.key, (rank, assessment.alert_from), pace.seconds)
+
+    def _trouble(self, record: CertificateRecord, notification: DueNotification) -> Failure | None:
+        """What keeps the place that it waits for from taking messages."""
+        pace = self._pace(record, notification)
+        return self._pacer.trouble(pace.place) if pace else None
 
     def _pace(self, record: CertificateRecord, notification: DueNotification) -> Pace | None:
         channel, kind, namespace = notification.channel, notification.kind, record.key.namespace
@@ -229,11 +236,11 @@ class Teller:
         channel, pace = notification.channel, self._pace(record, notification)
         self._metrics.notifications.labels(channel.type, "retried" if error.worth_retry else "refused").inc()
         place_rests = pace is not None and _is_of_the_place(error)
-        if pace is not None and place_rests:
-            self._pacer.rest(pace.place, error.retry_after)
         before = (record.failing or {}).get(channel.name)
         together = isinstance(error, DigestError)
-        note_failed(record, channel.name, error, self._clock(), place_rests=place_rests and not together)
+        failure = note_failed(record, channel.name, error, self._clock(), place_rests=place_rests and not together)
+        if pace is not None and place_rests:
+            self._pacer.rest(pace.place, error.retry_after, failure)
         level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
         logger.log(level, "%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
 
@@ -298,7 +305,7 @@ def _waits(failure: Failure | None, now: datetime) -> bool:
 
 def _refuses(failure: Failure | None, now: datetime) -> bool:
     """Whether somebody must stand in: it was refused for good, or has failed for so long that it may be."""
-    return failure is not None and (failure.permanent or now - failure.since >= _STANDS_IN)
+    return failure is not None and (failure.permanent or now - failure.since >= STANDS_IN)
 
 
 def _same_place(one: Channel, other: Channel) -> bool:

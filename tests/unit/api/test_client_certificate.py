@@ -23,6 +23,13 @@ def test_the_least_that_can_be_said():
     assert declaration.silence is None
 
 
+@pytest.mark.parametrize("reason", ["a public key has come", ""])
+def test_an_acknowledgement(reason):
+    said = {"serialNumber": "abcdef"} | ({"reason": reason} if reason else {})
+    declaration = parse_declaration({**SPEC, "acknowledgement": said})
+    assert (declaration.acknowledged, declaration.acknowledged_because) == ("abcdef", reason)
+
+
 def test_an_s3_source_with_a_password():
     source = {
         "type": "S3",

@@ -9,9 +9,9 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, unread
 from clientcert.lifecycle.conditions import Shortfall, conditions, of_somebody_else
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role
-from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.declaration import Declaration, Silence
 from clientcert.lifecycle.recorded import AcceptedCertificate, Condition, Recorded
-from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate
+from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, declaration
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
 REFUSED = Shortfall(Reason.TOKEN_REJECTED, "channel team: put a token there that is in force")
@@ -20,11 +20,11 @@ REFUSED = Shortfall(Reason.TOKEN_REJECTED, "channel team: put a token there that
 def summary(
     found: Assessment,
     *,
-    silence: Silence | None = None,
+    declared: Declaration | None = None,
     shortfall: Shortfall | None = None,
     recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
 ) -> dict[str, tuple[str, str]]:
-    return {each.type: (each.status, each.reason) for each in conditions(found, silence, shortfall, recorded)}
+    return {each.type: (each.status, each.reason) for each in conditions(found, declared, shortfall, recorded)}
 
 
 class TestEachOfThem:
@@ -73,8 +73,33 @@ class TestEachOfThem:
     def test_silenced(self, ends: timedelta, expected: tuple[str, str]) -> None:
         """Only where spec.silence is set; it ends by itself."""
         silence = Silence(NOW + ends, "being decommissioned")
-        assert summary(assessment(certificate()), silence=silence)["Silenced"] == expected
+        assert summary(assessment(certificate()), declared=declaration(silence=silence))["Silenced"] == expected
         assert "Silenced" not in summary(assessment(certificate()))
+
+    @pytest.mark.parametrize(
+        ("said", "because", "expected", "words"),
+        [
+            (
+                "abcdef",
+                "a public key has come",
+                ("True", "Acknowledged"),
+                "nothing is escalated: a public key has come",
+            ),
+            ("abcdef", "", ("True", "Acknowledged"), "nothing is escalated: somebody sees to this certificate"),
+            ("abcde0", "a public key has come", ("False", "OtherCertificate"), "so the escalation goes on"),
+        ],
+    )
+    def test_acknowledged(self, said: str, because: str, expected: tuple[str, str], words: str) -> None:
+        """Only where spec.acknowledgement is set; a wrong serial number is said to be one, and Ready is as it was."""
+        declared = declaration(acknowledged=said, acknowledged_because=because)
+        seen = assessment(certificate(serial_number=0xABCDEF), declared=declared)
+        found = {each.type: each for each in conditions(seen, declared, None, Recorded())}
+        assert (found["Acknowledged"].status, found["Acknowledged"].reason) == expected
+        assert words in found["Acknowledged"].message
+        assert ("abcdef" in found["Acknowledged"].message) == (expected[0] == "False")
+        assert found["Ready"].status == "True"
+        assert "Acknowledged" not in summary(seen)
+        assert summary(assessment(None), declared=declared)["Acknowledged"] == ("Unknown", "Unread")
 
     def test_alerts_that_do_not_arrive(self) -> None:
         """A certificate nobody hears about is not Ready, unless something graver holds."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Resolution, SlackQuestion, StoodIn
@@ -29,6 +31,8 @@ class ApiServer:
         self.objects: dict[str, Any] = {}
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
+        self.created: list[Any] = []
+        """Events, and nothing else."""
         self.refusals: dict[str, KubeError] = {}
         """By a part of method and path: what becomes of reads and writes there."""
         self.gate = open_gate()
@@ -45,12 +49,13 @@ class ApiServer:
         return self.objects[path]
 
     async def create(self, _path: str, content: Any) -> Any:
+        self.created.append(content)
         return content
 
     async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
         self._refuse("PATCH", path)
         self.version += 1
-        self.statuses.append((path, content["status"]))
+        self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as plain as it is read back
         return {"metadata": {"resourceVersion": str(self.version)}}
 
     def _refuse(self, method: str, path: str) -> None:

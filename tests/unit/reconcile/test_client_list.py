@@ -6,6 +6,7 @@ from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.declaration import Contact
 from clientcert.lifecycle.policy import AlertPolicy, Channel, ContactPolicy, EmailAddress, Schedule
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.contacts import Contacts
 from tests.builders import KEY, declaration
 from tests.unit.reconcile.outside_parts import ApiServer, Users
@@ -34,7 +35,7 @@ def api() -> ApiServer:
 @pytest.fixture
 def contacts(api: ApiServer) -> Contacts:
     found = Resolution("SlackUser", "the Slack user is written to directly", (MEMBER,))
-    return Contacts(api.get, Users(found), patience=60.0)
+    return Contacts(ClientLists(api.get), Users(found), patience=60.0)
 
 
 async def test_what_was_never_read_is_tried_again(api: ApiServer, contacts: Contacts) -> None:

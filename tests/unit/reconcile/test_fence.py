@@ -18,11 +18,11 @@ from clientcert.notifiers.message import Message
 from clientcert.notifiers.slack_details import ADD_SECONDS
 from clientcert.notifiers.slack_web_api import ALERT_SECONDS
 from clientcert.notifiers.smtp import GOODBYE_SECONDS
-from clientcert.reconcile.certificate import remember
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.gathering import Gathering
 from clientcert.reconcile.pacing import Pacer
 from clientcert.reconcile.records import CertificateRecord
+from clientcert.reconcile.remembering import remember
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import SEND_SECONDS, Teller
 from clientcert.turns import Turns

@@ -29,6 +29,7 @@ from clientcert.notifiers.contact import ContactNotifier
 from clientcert.notifiers.event import EventNotifier
 from clientcert.notifiers.interface import Notifier
 from clientcert.reconcile.certificate import CertificateReconciler
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.contacts import Contacts, FindsUsers
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.gathering import Gathering
@@ -98,11 +99,12 @@ class Whole:
         self.pacer = Pacer(self._wake, first_rest=first_rest)
         self.gathering = Gathering(self._wake, settle=settle, turn=turn)
         self.store = Store(self._wake, self.pacer.mended, own)
+        self.client_lists = ClientLists(self.api.get, self.store.client_list_changed)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, turns)
         self.reconciler = CertificateReconciler(
             self.store,
             Observer({SecretSource: self.secrets}, _no_password, self.clock, self.metrics, turns),
-            Contacts(self.api.get, users or Users(Resolution("Nobody", "")), self._wake, patience=0.05),
+            Contacts(self.client_lists, users or Users(Resolution("Nobody", "")), self._wake, patience=0.05),
             Teller(notifiers, own, self.pacer, digests, lambda _: True, self.clock, self.metrics, turns),
             events,
             client,

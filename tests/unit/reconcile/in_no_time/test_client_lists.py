@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -55,6 +56,16 @@ async def age(seconds: float = READ_AGAIN_SECONDS) -> None:
     await asyncio.sleep(seconds + 0.1)
 
 
+async def parsed(holds: Callable[[], bool]) -> None:
+    """Wait for it; a list is parsed in a thread, which no loop can skip."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(1.0)
+        time.sleep(0.005)
+    raise AssertionError("not in time")
+
+
 async def test_once_a_minute_for_all_who_ask(api: Asked, lists: ClientLists) -> None:
     """At once, or one after the other."""
     assert await asyncio.gather(*(lists.directory(ONE) for _ in range(9))) == [JO] * 9
@@ -99,6 +110,29 @@ async def test_the_same_version_is_not_parsed_again(api: Asked, lists: ClientLis
     api.put(ONE, "8", {})
     await age()
     assert await lists.directory(ONE) == {}
+
+
+async def test_whoever_waits_for_an_answer_hears_of_it(api: Asked) -> None:
+    """Within a minute, and once; nobody asks for a list that is forgotten, and one that fails keeps no other back."""
+    heard: list[ObjectKey] = []
+    lists = ClientLists(api.get, heard.append)
+    await lists.directory(ONE)
+    await lists.directory(OTHER)
+    running = asyncio.create_task(lists.run())
+    await age(10 * READ_AGAIN_SECONDS)
+    assert heard == []
+    api.refusals = {path(ONE): FORBIDDEN}
+    api.put(OTHER, "8", DATA)
+    await parsed(lambda: heard == [ONE, OTHER])
+    await age(3 * READ_AGAIN_SECONDS)
+    api.refusals = {}
+    await parsed(lambda: heard == [ONE, OTHER, ONE])
+    assert await lists.directory(ONE) == JO
+    await age(FORGOTTEN_SECONDS + READ_AGAIN_SECONDS)
+    before = len(api.paths)
+    await age(10 * READ_AGAIN_SECONDS)
+    assert len(api.paths) == before
+    running.cancel()
 
 
 async def test_what_nobody_asks_for_is_forgotten(api: Asked, lists: ClientLists) -> None:

@@ -8,6 +8,7 @@ import pytest
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.declaration import Contact, ObjectKey, SecretKeyRef
 from clientcert.lifecycle.policy import AlertPolicy, ContactPolicy
+from clientcert.reconcile.client_lists import ClientLists
 from clientcert.reconcile.contacts import Contacts
 from tests.builders import declaration
 from tests.unit.reconcile.outside_parts import ApiServer, Users
@@ -42,7 +43,9 @@ class Look:
 
     def __init__(self, workers: int = 32) -> None:
         self.slack, self.api, self.woken = Slack(), ApiServer(), list[str]()
-        self.contacts = Contacts(self.api.get, self.slack, lambda key: self.woken.append(key.name), PATIENCE)
+        self.contacts = Contacts(
+            ClientLists(self.api.get), self.slack, lambda key: self.woken.append(key.name), PATIENCE
+        )
         self._workers = asyncio.Semaphore(workers)
 
     async def at(
