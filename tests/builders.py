@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
+from clientcert.lifecycle.contacts import Directory, DirectoryEntry
 from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person, SecretSource
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
 from clientcert.lifecycle.recorded import ChannelRecord, Recorded
@@ -44,6 +45,11 @@ def certificate(
         key_algorithm="RSA 2048",
         container_format="PEM",
     )
+
+
+def usable(directory: Directory) -> dict[str, DirectoryEntry]:
+    """What a client list says of whom, without entries that only say what is to be corrected."""
+    return {consumer: entry for consumer, entry in directory.items() if not entry.problem}
 
 
 def declaration(**changes: Any) -> Declaration:

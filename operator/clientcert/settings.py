@@ -4,6 +4,7 @@ Flags win over variables. Secrets come from variables or files (`…_FILE`) and 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -16,6 +17,8 @@ PREFIX = "CLIENTCERT_"
 SLACK_API_URL = "https://slack.com/api/"
 _SECRETS = frozenset({"slack_token", "slack_webhook_url", "smtp_username", "smtp_password", "heartbeat_url"})
 """These may also come from a file."""
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,25 @@ class Settings:
             raise SettingsError(
                 "CLIENTCERT_SLACK_TOKEN is set, so CLIENTCERT_SLACK_CHANNEL must be: the default channel"
             )
-        if self.smtp_host and not self.smtp_from:
-            raise SettingsError("CLIENTCERT_SMTP_HOST is set, so CLIENTCERT_SMTP_FROM must be: who the mails are from")
-        if self.smtp_tls not in {"starttls", "implicit", "none"}:
-            raise SettingsError("CLIENTCERT_SMTP_TLS is starttls, implicit or none")
+        self._check_mail()
         if self.log_format not in {"json", "text"}:
             raise SettingsError("--log-format is json or text")
         for entry in self.identity_buckets:
             if "=" not in entry:
                 raise SettingsError(f"CLIENTCERT_IDENTITY_BUCKETS: {entry!r} is not namespace=bucket/prefix")
+
+    def _check_mail(self) -> None:
+        """A login may be there before the host is: it comes from a Secret of its own."""
+        if self.smtp_host and not self.smtp_from:
+            raise SettingsError("CLIENTCERT_SMTP_HOST is set, so CLIENTCERT_SMTP_FROM must be: who the mails are from")
+        if self.smtp_from and not self.smtp_host:
+            raise SettingsError("CLIENTCERT_SMTP_FROM is set, so CLIENTCERT_SMTP_HOST must be: the mail server")
+        if self.smtp_host and self.smtp_password and not self.smtp_username:
+            raise SettingsError(
+                "CLIENTCERT_SMTP_PASSWORD is set, so CLIENTCERT_SMTP_USERNAME must be: who logs in to the mail server"
+            )
+        if self.smtp_tls not in {"starttls", "implicit", "none"}:
+            raise SettingsError("CLIENTCERT_SMTP_TLS is starttls, implicit or none")
 
 
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -100,10 +113,10 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
         "leader_election": _switch,
         "allowed_hosts": lambda text: frozenset(_words(text)),
         "identity_buckets": _words,
-        "slack_namespaces": lambda text: frozenset(_words(text)),
+        "slack_namespaces": _namespaces,
         "smtp_port": _port,
-        "mail_domains": lambda text: frozenset(word.lower() for word in _words(text)),
-        "mail_namespaces": lambda text: frozenset(_words(text)),
+        "mail_domains": _domains,
+        "mail_namespaces": _namespaces,
     }
     names = {
         "namespaces": f"{PREFIX}NAMESPACE",
@@ -154,6 +167,26 @@ def _port(text: str) -> int:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _namespaces(text: str) -> frozenset[str]:
+    """What is no name of a namespace would serve none, and nobody would know why."""
+    for word in _words(text):
+        if not _NAMESPACE.fullmatch(word):
+            raise ValueError(f"{word!r} is no name of a namespace: write names, separated by commas")
+    return frozenset(_words(text))
+
+
+def _domains(text: str) -> frozenset[str]:
+    """As an address may have them (api/directory.py). What is none may be somebody's address, and is not repeated."""
+    words = [word.lower() for word in _words(text)]
+    for number, word in enumerate(words, start=1):
+        if not _DOMAIN.fullmatch(word):
+            raise ValueError(
+                f"entry {number} of {len(words)} is no domain: write domains such as nhs.example, separated by commas,"
+                " without @ or *"
+            )
+    return frozenset(words)
 
 
 def _switch(text: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from clientcert.api.directory import parse_directory
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.declaration import Person
+from tests.builders import usable
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
 from tests.scenarios import API_VERSION, client_certificate
@@ -44,7 +45,7 @@ def entries(team: Team) -> dict[str, DirectoryEntry]:
     """What the operator reads in it, which must be all of it."""
     found, problems = parse_directory(client_list(team))
     assert problems == ()
-    return found
+    return usable(found)
 
 
 def configmaps(team: Team, name: str = "") -> str:
@@ -61,7 +62,7 @@ class TestSet:
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
         said = terminal.does("contact", "set", "nhs", "--business", "sam@nhs.example", "--business-name", "Sam Patel")
         assert said == (
-            "Recorded in the client list, ConfigMap clients.\n"
+            "Recorded in the client list, ConfigMap clients. The operator reads the client list within a minute.\n"
             "The business contact is written to, as the client list says (BusinessContact).\n"
         )
         assert entries(team) == {"nhs": DirectoryEntry(business=Person("Sam Patel", "sam@nhs.example"))}
@@ -81,7 +82,9 @@ class TestSet:
         assert set(client_list(team)) == {"client-7", "other"}
         assert client_list(team)["other"] == "["
         found, _ = parse_directory(client_list(team))
-        assert found == {"NHS England": DirectoryEntry(Person("", "jo@nhs.example"), Person("", "sam@nhs.example"))}
+        assert usable(found) == {
+            "NHS England": DirectoryEntry(Person("", "jo@nhs.example"), Person("", "sam@nhs.example"))
+        }
 
     def test_several_people_at_once(self, team: Team, terminal: Terminal) -> None:
         """Nobody's answer is lost, whoever was quicker; and the list is made but once."""
@@ -100,13 +103,18 @@ class TestSet:
         assert (code, "ConfigMap clients, key nhs: technical is a mapping" in said) == (3, True)
         assert "sam@" not in said
         assert client_list(team) == {"nhs": "technical: sam@nhs.example"}
+        ran = terminal.clientcert("contact", "show", "nhs")
+        assert (ran.returncode, "correct key nhs: technical is a mapping" in ran.stdout) == (3, True)
+        assert "contact set" not in ran.stdout
 
     def test_without_a_client_list_into_the_object(self, team: Team, terminal: Terminal) -> None:
         """Of whoever it was before nothing stays, not even the name; the others do."""
         sam = {"email": "sam@nhs.example"}
         team.apply(client_certificate("nhs", contact={"technical": JO, "business": sam}))
         said = terminal.does("contact", "set", "nhs", "--technical", "kim@nhs.example")
-        assert said.startswith("Recorded in spec.contact of nhs.\nThe technical contact is written to, as spec.contact")
+        recorded, told = said.splitlines()
+        assert recorded == "Recorded in spec.contact of nhs. The operator takes it at once."
+        assert told.startswith("The technical contact is written to, as spec.contact")
         assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {
             "technical": {"email": "kim@nhs.example"},
             "business": sam,
@@ -127,6 +135,14 @@ class TestSet:
             "But spec.contact.technical of the object says another, which comes first: remove it, or use --object.\n"
         )
         assert "as spec.contact says" in ran.stdout
+
+    def test_a_requester_comes_first(self, team: Team, terminal: Terminal) -> None:
+        """Of a host certificate nobody else is told, whatever the list says."""
+        host = {"policyRef": {"name": "listed"}, "profile": "Host", "contact": {"requester": JO}}
+        team.apply(LISTED, client_certificate("nhs", **host))
+        ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
+        assert (ran.returncode, "of which its requester alone is told" in ran.stderr) == (0, True)
+        assert "The requester is written to, as spec.contact says (Requester)." in ran.stdout
 
     def test_a_note_has_no_place_in_the_object(self, team: Team, terminal: Terminal) -> None:
         """2, and nothing was written."""
@@ -157,23 +173,31 @@ class TestImport:
             "Court lists (north)  new     business\n"
             "\n"
             "2 new and 0 changed imported into ConfigMap clients; 0 are there already, 0 are not in the file.\n"
+            "The operator reads the client list within a minute.\n"
         )
         assert entries(team) == {
             "nhs": DirectoryEntry(Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")),
             "Court lists (north)": DirectoryEntry(business=Person("Kim Lee", "kim@courts.example")),
         }
         before = client_list(team)
-        assert "0 new and 0 changed imported into ConfigMap clients; 2 are there already" in terminal.does(*call)
+        assert terminal.does(*call) == (
+            "0 new and 0 changed imported into ConfigMap clients; 2 are there already, 0 are not in the file.\n"
+        )
         assert client_list(team) == before
 
     def test_a_dry_run(self, team: Team, terminal: Terminal) -> None:
         """Says the same, and writes nothing."""
-        file = self.file(terminal, "nhs;;jo@nhs.example;;;", "new;;jo@nhs.example;;;")
-        make(team, nhs="technical: {email: old@nhs.example}\nnote: asks first\n", acme="")
+        file = self.file(terminal, "nhs;;jo@nhs.example;;;", "new;;jo@nhs.example;;;", "left;;;;;")
+        jo = "technical: {email: jo@nhs.example}\n"
+        make(team, nhs="technical: {email: old@nhs.example}\nnote: asks first\n", acme="", left=jo)
         before = client_list(team)
         said = terminal.does("contact", "import", file, "--configmap", "clients", "--dry-run")
-        assert said.splitlines()[1:3] == ["nhs       changed  technical, note", "new       new      technical"]
-        counts = "1 new and 1 changed would be imported into ConfigMap clients; 0 are there already, 1 are not"
+        assert said.splitlines()[1:4] == [
+            "nhs       changed  technical, note removed",
+            "new       new      technical",
+            "left      changed  technical removed",
+        ]
+        counts = "1 new and 2 changed would be imported into ConfigMap clients; 0 are there already, 1 are not"
         assert said.endswith(f"{counts} in the file.\n")
         assert client_list(team) == before
 

@@ -59,21 +59,27 @@ def test_each_field_about_contacts_is_explained() -> None:
 
 
 def test_every_command_works(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """In the order of the page, beside the files that it speaks of; all dry, but for the Secret that is used later."""
+    """In the order of the page, beside the files that it speaks of; all dry, but for what is used later."""
     control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples/from-secret.yaml")
-    for name in ("username", "password"):
+    for name in ("username", "password", "ca.pem"):
         (tmp_path / name).write_text("example")
-    commands = [shlex.split(line) for block in blocks(PAGE, "sh") for line in block.replace("\\\n", "").splitlines()]
+    text = "".join(blocks(PAGE, "sh")).replace("\\\n", "")
+    commands = [shlex.split(line) for line in re.split(r"^(?=kubectl )", text, flags=re.MULTILINE) if line]
     assert [command[:3] for command in commands] == [
         ["kubectl", "create", "configmap"],
+        ["kubectl", "patch", "configmap"],
         ["kubectl", "create", "secret"],
         ["kubectl", "rollout", "restart"],
+        ["kubectl", "create", "configmap"],
+        ["kubectl", "patch", "deployment"],
         ["kubectl", "patch", "clientcertificate"],
     ]
+    kept = {"secret/clientcert-operator-mail", "configmap/clientcert-operator"}
     try:
         for _, verb, kind, *arguments in commands:
             where = [] if "-n" in arguments else ["-n", namespace]
-            dry = [] if kind == "secret" or verb == "rollout" else ["--dry-run=server"]
+            is_used_later = verb == "create" and kept & {f"{kind}/{each}" for each in arguments}
+            dry = [] if is_used_later or verb == "rollout" else ["--dry-run=server"]
             control_plane.kubectl(verb, kind, *(each.replace("./", f"{tmp_path}/") for each in arguments), *where, *dry)
     finally:
-        control_plane.kubectl("delete", "secret", "clientcert-operator-mail", "-n", "clientcert-system")
+        control_plane.kubectl("delete", *kept, "-n", "clientcert-system")

@@ -25,6 +25,48 @@ def test_a_secret_from_a_file(tmp_path):
     assert "xoxb" not in repr(settings)
 
 
+MAIL = {"CLIENTCERT_SMTP_HOST": "mail.example", "CLIENTCERT_SMTP_FROM": "certificates@example.com"}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"CLIENTCERT_SMTP_USERNAME": "operator", "CLIENTCERT_SMTP_PASSWORD": "secret"},
+        {"CLIENTCERT_SMTP_PASSWORD": "secret"},
+        {**MAIL, "CLIENTCERT_SMTP_USERNAME": "operator", "CLIENTCERT_SMTP_PASSWORD": "secret"},
+        {**MAIL, "CLIENTCERT_SMTP_USERNAME": "operator"},
+        MAIL,
+    ],
+)
+def test_a_login_that_waits_for_its_mail_server(environment):
+    """The Secret with it is optional, and so is each of its keys (deploy/kustomize/base/deployment.yaml)."""
+    settings = load_settings({}, environment)
+    assert settings.smtp_host == environment.get("CLIENTCERT_SMTP_HOST", "")
+    assert "secret" not in repr(settings)
+
+
+def test_who_may_be_written_to():
+    environment = {
+        "CLIENTCERT_MAIL_DOMAINS": "NHS.example, courts-1.gov.example,",
+        "CLIENTCERT_MAIL_NAMESPACES": "integration-api, 1",
+        "CLIENTCERT_SLACK_NAMESPACES": "integration-api",
+    }
+    settings = load_settings({}, environment)
+    assert settings.mail_domains == {"nhs.example", "courts-1.gov.example"}
+    assert settings.mail_namespaces == {"integration-api", "1"}
+    assert settings.slack_namespaces == {"integration-api"}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["@nhs.example; x", "nhs.example moj.example", "*.nhs.example", "jo@nhs.example", "x"]
+)
+def test_a_domain_that_matches_nobody(wrong):
+    """Is refused, and not repeated: it may be an address."""
+    with pytest.raises(SettingsError, match="CLIENTCERT_MAIL_DOMAINS cannot be used: entry 2 of 2 is no dom") as raised:
+        load_settings({}, {"CLIENTCERT_MAIL_DOMAINS": f"moj.example,{wrong}"})
+    assert wrong not in raised.value.message.split()
+
+
 @pytest.mark.parametrize(
     ("environment", "word"),
     [
@@ -37,6 +79,14 @@ def test_a_secret_from_a_file(tmp_path):
         ),
         ({"CLIENTCERT_SLACK_TOKEN_FILE": "/nowhere"}, "CLIENTCERT_SLACK_TOKEN_FILE"),
         ({"CLIENTCERT_IDENTITY_BUCKETS": "bucket"}, "namespace=bucket/prefix"),
+        (
+            {"CLIENTCERT_SLACK_NAMESPACES": "Foo Bar"},
+            "CLIENTCERT_SLACK_NAMESPACES cannot be used: 'Foo Bar' is no name",
+        ),
+        ({"CLIENTCERT_MAIL_NAMESPACES": "a;b"}, "CLIENTCERT_MAIL_NAMESPACES cannot be used: 'a;b' is no name"),
+        ({"CLIENTCERT_SMTP_FROM": "a@example.com"}, "so CLIENTCERT_SMTP_HOST must be"),
+        ({"CLIENTCERT_SMTP_HOST": "mail.example"}, "so CLIENTCERT_SMTP_FROM must be"),
+        ({**MAIL, "CLIENTCERT_SMTP_PASSWORD": "x"}, "so CLIENTCERT_SMTP_USERNAME must be"),
         ({"CLIENTCERT_X509_METRICS": "maybe"}, "CLIENTCERT_X509_METRICS"),
         ({"CLIENTCERT_CLOCK_OFFSET": "tomorrow"}, "CLIENTCERT_CLOCK_OFFSET"),
     ],

@@ -14,12 +14,12 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import yaml
 
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.contacts import DirectoryEntry
+from clientcert.lifecycle.contacts import OTHER_CASE, DirectoryEntry
 from clientcert.lifecycle.declaration import Person
 
 LARGEST_VALUE = 10 * 1024
@@ -29,7 +29,7 @@ LONGEST_CONSUMER = 64
 LONGEST_NAME = 128
 LONGEST_EMAIL = 254
 LONGEST_NOTE = 1024
-PLAIN_ADDRESS = "one plain e-mail address such as jo@nhs.example, without a name, comma, space or angle brackets"
+PLAIN_ADDRESS = "one plain e-mail address such as jo@example.com, without a name, comma, space or angle brackets"
 ONE_LINE = "one line of visible characters without < or >, words separated by one space"
 
 _EMAIL = re.compile(
@@ -69,6 +69,8 @@ class ClientList:
     _taken: frozenset[str]
     _unusable: Mapping[str, str]
     """Problem in words by key. Nobody knows what is lost where such a key is written over."""
+    _claimed: Mapping[str, str]
+    """The key that cannot be used, by the consumer that it is about as far as that can be read."""
 
     @classmethod
     def of(cls, data: Mapping[str, str]) -> "ClientList":
@@ -76,14 +78,16 @@ class ClientList:
         known: dict[str, tuple[str, Listing]] = {}
         taken: set[str] = set()
         unusable = dict.fromkeys(data, _TOO_MANY)
+        claimed: dict[str, str] = {}
         for key, listing, problem in listings(data):
             if listing is None:
                 unusable[key] = problem
+                claimed.setdefault(_claimed_by(key, data[key]), key)
             else:
                 del unusable[key]
                 taken.add(key)
                 known.setdefault(listing.consumer, (key, listing))
-        return cls(known, frozenset(taken), unusable)
+        return cls(known, frozenset(taken), unusable, claimed)
 
     @property
     def consumers(self) -> frozenset[str]:
@@ -96,7 +100,9 @@ class ClientList:
 
     def key(self, consumer: str) -> str:
         """The key that the consumer stands under; where it has none yet, the one to put it under."""
-        return self._listings[consumer][0] if consumer in self._listings else directory_key(consumer, self._taken)
+        if consumer in self._listings:
+            return self._listings[consumer][0]
+        return self._claimed.get(consumer) or directory_key(consumer, self._taken)
 
     def problem(self, consumer: str) -> str:
         """What must be corrected by hand, in words that quote no value, before the consumer's key can be written."""
@@ -106,20 +112,30 @@ class ClientList:
 def parse_directory(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
     """The `data` of the ConfigMap: entries by consumer, and problems in words.
 
+    An entry that cannot be used is there as well, without people and with its problem, as far as its consumer is known.
     It takes up to 10,000 keys; the keys after them, in the order of the alphabet, are left out.
     """
     entries: dict[str, DirectoryEntry] = {}
+    unusable: dict[str, DirectoryEntry] = {}
+    keys: dict[str, str] = {}
     problems = []
     for key, listing, problem in listings(data):
-        if problem:
+        if listing is None:
             problems.append(f"key {key}: {problem}")
-        elif listing is not None and listing.consumer in entries:
+            unusable.setdefault(_claimed_by(key, data[key]), DirectoryEntry(problem=problems[-1]))
+        elif listing.consumer in entries:
             problems.append(f"key {key}: its consumer stands under another key, too, which is used: remove one of them")
-        elif listing is not None:
-            entries[listing.consumer] = listing.entry
+            words = f"key {keys[listing.consumer]} counts, and key {key} is about the same consumer: remove one of them"
+            entries[listing.consumer] = replace(entries[listing.consumer], remark=words)
+        else:
+            entries[listing.consumer], keys[listing.consumer] = listing.entry, key
     if len(data) > MOST_KEYS:
         problems.append(_TOO_MANY)
-    return entries, tuple(problems)
+    found = {**unusable, **entries}
+    for consumer, key in keys.items():
+        if consumer.casefold() not in found:
+            found[consumer.casefold()] = DirectoryEntry(problem=f"key {key}: {OTHER_CASE}")
+    return found, tuple(problems)
 
 
 def listings(data: Mapping[str, str]) -> Iterator[tuple[str, Listing | None, str]]:
@@ -139,6 +155,15 @@ def parse_listing(key: str, value: str) -> Listing:
         raise _problem(f"consumer is {ONE_LINE}, of at most {LONGEST_CONSUMER} characters")
     entry = DirectoryEntry(_person(tree, "technical"), _person(tree, "business"))
     return Listing(consumer, entry, _text(tree, "note", LONGEST_NOTE))
+
+
+def _claimed_by(key: str, value: str) -> str:
+    """The consumer that an entry is about which cannot be used: what it says itself, if that can be read."""
+    try:
+        consumer = _text(_document(value), "consumer", LONGEST_CONSUMER)
+    except ClientCertError:
+        return key
+    return consumer if is_one_line(consumer, LONGEST_CONSUMER) else key
 
 
 def directory_key(consumer: str, taken: Container[str] = ()) -> str:
@@ -202,16 +227,20 @@ def _text(tree: _Tree, name: str, longest: int) -> str:
 
 
 def _tree(value: str) -> _Tree:
-    """The document as mappings of text; every scalar is text, so that nobody whose name is No becomes False."""
-    if len(value) > LARGEST_VALUE or len(value.encode(errors="replace")) > LARGEST_VALUE:
-        raise _problem("its value is larger than 10 KiB: shorten it")
-    try:
-        tree = _mapping(iter(yaml.parse(value, Loader=_LOADER)))
-    except (yaml.YAMLError, ValueError):
-        raise _problem("its value is no YAML: write technical: {name: …, email: …}") from None
+    tree = _document(value)
     if set(tree) - {*_FIELDS}:
         raise _problem(f"it has a field that is none of {', '.join(_FIELDS)}: correct or remove it")
     return tree
+
+
+def _document(value: str) -> _Tree:
+    """As mappings of text; every scalar is text, so that nobody whose name is No becomes False."""
+    if len(value) > LARGEST_VALUE or len(value.encode(errors="replace")) > LARGEST_VALUE:
+        raise _problem("its value is larger than 10 KiB: shorten it")
+    try:
+        return _mapping(iter(yaml.parse(value, Loader=_LOADER)))
+    except (yaml.YAMLError, ValueError):
+        raise _problem("its value is no YAML: write technical: {name: …, email: …}") from None
 
 
 def _mapping(events: Iterator[yaml.Event]) -> _Tree:

@@ -19,10 +19,10 @@ from clientcert.api.directory import (
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
 from clientcert.cli.contact_import import import_list
-from clientcert.cli.declared import Declared, read_declared
+from clientcert.cli.declared import TAKES_EFFECT, Declared, read_declared
 from clientcert.cli.table import aligned, printable
 from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, by_mail, slack_question
-from clientcert.lifecycle.declaration import Person
+from clientcert.lifecycle.declaration import HOST, Person
 from clientcert.lifecycle.policy import EmailAddress
 
 _NOBODY = 3
@@ -73,13 +73,13 @@ def set_contact(
     listed = declared.policy.contacts.directory
     if listed and not in_object:
         _write_listing(cluster, listed, declared.declaration.consumer, entry, note)
-        place = f"the client list, ConfigMap {listed}"
+        place, when = f"the client list, ConfigMap {listed}", TAKES_EFFECT
     elif note is not None:
         raise click.UsageError("only the client list holds a note: leave out --note")
     else:
         cluster.patch(CLIENT_CERTIFICATE, name, {"spec": {"contact": _spec(entry)}})
-        place = f"spec.contact of {name}"
-    click.echo(f"Recorded in {place}.")
+        place, when = f"spec.contact of {name}", "The operator takes it at once."
+    click.echo(f"Recorded in {place}. {when}")
     after = read_declared(cluster, name)
     _warn_of_another(after, entry)
     click.echo(f"{_sentence(after)}.")
@@ -175,3 +175,6 @@ def _warn_of_another(after: Declared, entry: DirectoryEntry) -> None:
         if wanted and stands and stands.email != wanted.email:
             words = f"spec.contact.{role} of the object says another, which comes first: remove it, or use --object"
             click.echo(f"But {words}.", err=True)
+    if after.declaration.profile == HOST and own.requester is not None:
+        words = "this is a host certificate, of which its requester alone is told: the answer counts for others"
+        click.echo(f"But {words}.", err=True)

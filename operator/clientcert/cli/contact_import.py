@@ -8,6 +8,7 @@ import click
 from clientcert.api.directory import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
 from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
+from clientcert.cli.declared import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.lifecycle.contacts import DirectoryEntry
 
@@ -43,6 +44,8 @@ def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | N
 
     cluster.change_config_map(configmap, change)
     _report(rows, before, f"imported into ConfigMap {configmap}")
+    if changes(rows, before):
+        click.echo(TAKES_EFFECT)
 
 
 def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
@@ -124,8 +127,8 @@ def _report(rows: list[Row], held: Mapping[str, str], words: str) -> None:
 def _what(before: Listing | None, after: Listing) -> str:
     old = before or Listing(after.consumer, DirectoryEntry())
     facts = {
-        "technical": after.entry.technical != old.entry.technical,
-        "business": after.entry.business != old.entry.business,
-        "note": after.note != old.note,
+        "technical": (old.entry.technical, after.entry.technical),
+        "business": (old.entry.business, after.entry.business),
+        "note": (old.note, after.note),
     }
-    return ", ".join(name for name, is_new in facts.items() if is_new)
+    return ", ".join(name if is_now else f"{name} removed" for name, (was, is_now) in facts.items() if is_now != was)

@@ -15,6 +15,7 @@ from clientcert.lifecycle.policy import AlertPolicy
 
 OPERATORS_OWN = default_channel("")
 """The operator's own Slack channel, which only its settings know: whether it has one, nobody can tell from outside."""
+TAKES_EFFECT = "The operator reads the client list within a minute."
 
 
 @dataclass(frozen=True, slots=True)

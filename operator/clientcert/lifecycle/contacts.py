@@ -30,6 +30,13 @@ class DirectoryEntry:
 
     technical: Person | None = None
     business: Person | None = None
+    problem: str = ""
+    """Why nothing of it can be used: the key and what to correct, and nobody's name or address."""
+    remark: str = ""
+    """The same of what can be used, and is not as it should be."""
+
+
+OTHER_CASE = "it has the consumer's name in another case: write both in the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ __all__ = [
 ]
 
 Directory = Mapping[str, DirectoryEntry]
-"""The client list, by consumer."""
+"""The client list, by consumer; also by names in lower case, where an entry is about such a one in another case."""
 
 
 def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQuestion | None:
@@ -138,8 +145,8 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
     """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
-        return _told("Requester", "spec.contact", (_recipient(Role.REQUESTER, contact.requester),))
-    entry = (directory or {}).get(declaration.consumer, DirectoryEntry())
+        return _told("Requester", "spec.contact says", (_recipient(Role.REQUESTER, contact.requester),))
+    entry = _entry(declaration.consumer, directory or {})
     found = [
         (Role.TECHNICAL, contact.technical, "spec.contact"),
         (Role.TECHNICAL, entry.technical, "the client list"),
@@ -147,27 +154,52 @@ def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Director
         (Role.BUSINESS, entry.business, "the client list"),
     ]
     known = [(role, person, where) for role, person, where in found if person is not None and person.email]
-    unread = (
-        f"the client list, ConfigMap {policy.directory}, cannot be read: create it, have the operator's ServiceAccount"
-        " allowed to get it, or correct spec.contacts.directoryRef of the CertificatePolicy"
-    )
-    if known and directory is None and known[0][0] is Role.BUSINESS:
-        recipients = tuple(_recipient(role, person) for role, person, _ in known)
-        words = f"the {Role.BUSINESS} is written to, as spec.contact says, because {unread}"
-        return Resolution("DirectoryNotFound", sys.intern(words), recipients, complete=False)
+    recipients = tuple(_recipient(role, person) for role, person, _ in known)
+    if known and known[0][0] is Role.TECHNICAL:
+        return _told("TechnicalContact", _place(known[0][2], entry), recipients)
+    unread = _unread(policy, directory, entry)
+    if known and unread is not None:
+        words = f"the {Role.BUSINESS} is written to, as spec.contact says, because {unread.message}"
+        return replace(unread, message=sys.intern(words), recipients=recipients, complete=False)
     if known:
-        role, _, where = known[0]
-        reason = "TechnicalContact" if role is Role.TECHNICAL else "BusinessContact"
-        return _told(reason, where, tuple(_recipient(role, person) for role, person, _ in known))
-    if directory is None:
-        return Resolution("DirectoryNotFound", unread)
+        return _told("BusinessContact", _place(known[0][2], entry), recipients)
+    if unread is not None:
+        return unread
     if policy.directory:
         return Resolution(
             "NotInDirectory",
             f"the client list, ConfigMap {policy.directory}, has no e-mail address for the consumer: add one with"
-            " `clientcert contact set`, or to spec.contact",
+            " `clientcert contact set`, or to spec.contact" + (f"; {entry.remark}" if entry.remark else ""),
         )
     return Resolution("NoContact", "no e-mail address is known: add spec.contact.technical, or a client list")
+
+
+def _entry(consumer: str, directory: Directory) -> DirectoryEntry:
+    entry = directory.get(consumer)
+    if entry is not None:
+        return entry
+    other = directory.get(consumer.casefold())
+    if other is None:
+        return DirectoryEntry()
+    return DirectoryEntry(problem=other.problem or f"the entry of {consumer.casefold()}: {OTHER_CASE}")
+
+
+def _unread(policy: ContactPolicy, directory: Directory | None, entry: DirectoryEntry) -> Resolution | None:
+    """Why nobody knows what the client list has for the consumer; None where it is known."""
+    if directory is None:
+        words = (
+            f"the client list, ConfigMap {policy.directory}, cannot be read: create it, have the operator's"
+            " ServiceAccount allowed to get it, or correct spec.contacts.directoryRef of the CertificatePolicy"
+        )
+        return Resolution("DirectoryNotFound", words)
+    if entry.problem:
+        words = f"the client list, ConfigMap {policy.directory}, has an entry for the consumer that cannot be used:"
+        return Resolution("NotInDirectory", f"{words} correct {entry.problem}")
+    return None
+
+
+def _place(where: str, entry: DirectoryEntry) -> str:
+    return f"{where} says" + ("" if where == "spec.contact" or not entry.remark else f"; its {entry.remark}")
 
 
 def asked_of(declaration: Declaration | None) -> Hashable:
@@ -247,7 +279,7 @@ def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> b
 def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:
     once = {recipient.address: recipient for recipient in reversed(recipients)}
     recipients = tuple(recipient for recipient in recipients if once[recipient.address] is recipient)
-    words = f"the {recipients[0].role} is written to, as {where} says"
+    words = f"the {recipients[0].role} is written to, as {where}"
     return Resolution(reason, sys.intern(words), recipients)
 
 

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from clientcert.api.directory import parse_directory
 from clientcert.lifecycle.contacts import (
+    Directory,
+    DirectoryEntry,
     Recipient,
     Resolution,
     Role,
@@ -43,6 +46,57 @@ class TestAUserOfSlack:
         assert (said.reason, said.recipients) == ("TechnicalContact", (JO,))
         assert said.message == f"the technical contact is written to; {self.NOBODY.message}"
         assert slack_first(self.NOBODY, Resolution("NoContact", "")) is self.NOBODY
+
+
+class TestTheClientList:
+    """What it says of a consumer, and what keeps it from saying so."""
+
+    LISTED = ContactPolicy(directory="clients")
+    BROKEN = DirectoryEntry(problem="key nhs: technical is a mapping")
+    NOBODY = declaration(contact=Contact(lookup=("Directory",)))
+
+    @pytest.mark.parametrize(
+        ("directory", "words"),
+        [
+            ({}, "has no e-mail address for the consumer: add one"),
+            ({"nhs": BROKEN}, "an entry for the consumer that cannot be used: correct key nhs: technical is a mapping"),
+            (
+                {"nhs": DirectoryEntry(remark="key a counts")},
+                "`clientcert contact set`, or to spec.contact; key a counts",
+            ),
+        ],
+    )
+    def test_nobody_is_in_it(self, directory: Directory, words: str) -> None:
+        """`contact set` refuses to write over what cannot be read, so it is not what to do there."""
+        found = by_mail(self.NOBODY, self.LISTED, directory)
+        assert (found.reason, found.resolved) == ("NotInDirectory", False)
+        assert words in found.message
+        assert ("contact set" in found.message) == (directory != {"nhs": self.BROKEN})
+
+    @pytest.mark.parametrize("listed", ["NHS", "nhs", "Nhs"])
+    @pytest.mark.parametrize("asked", ["NHS", "nhs", "Nhs"])
+    def test_upper_and_lower_case(self, asked: str, listed: str) -> None:
+        directory, _ = parse_directory({listed: "technical: {email: jo@nhs.example}"})
+        found = by_mail(replace(self.NOBODY, consumer=asked), self.LISTED, directory)
+        assert found.resolved == (asked == listed)
+        said = f"correct {'the entry of' if listed == 'nhs' else 'key'} {listed}: it has the consumer's name in another"
+        assert (said in found.message) == (asked != listed)
+
+    def test_somebody_else_is_declared(self) -> None:
+        """The business contact is asked, and it says where a technical one may be found."""
+        declared = replace(self.NOBODY, contact=Contact(business=Person("", SAM.address)))
+        found = by_mail(declared, self.LISTED, {"nhs": self.BROKEN})
+        assert [each.role for each in found.recipients] == [Role.BUSINESS]
+        assert (found.reason, found.complete) == ("NotInDirectory", False)
+        assert "correct key nhs" in found.message
+
+    def test_two_keys(self) -> None:
+        """Whoever reads the message learns which of them is used."""
+        directory, _ = parse_directory({"a": "consumer: nhs\ntechnical: {email: jo@nhs.example}", "nhs": ""})
+        found = by_mail(self.NOBODY, self.LISTED, directory)
+        assert found.resolved
+        assert found.complete
+        assert "as the client list says; its key a counts, and key nhs is about the same" in found.message
 
 
 class TestAnEscalation:
