@@ -253,9 +253,9 @@ class Recording:
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         return Pace(("Recording", namespace), 1.0)
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         self.told.append(message)
-        return Receipt(thread_ref or "sent")
+        return Receipt("sent")
 
 
 class Refusing(Recording):
@@ -267,7 +267,7 @@ class Refusing(Recording):
         self._passing = passing
         self._seconds = seconds
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         self.tries += 1
         await asyncio.sleep(self._seconds)
         raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", worth_retry=self._passing)
@@ -279,7 +279,7 @@ class TestTheContactsPlace:
         direct = Recording()
         sending = ContactNotifier(notifier(server), direct)
         colleague = message_to(Recipient(Role.SLACK, "U012AB3CD"))
-        assert await sending.notify(to_contact(), colleague, "D1:1.1") == Receipt("D1:1.1")
+        assert await sending.notify(to_contact(), colleague) == Receipt("sent")
         assert await sending.notify(to_contact(), message_to()) == Receipt()
         assert direct.told == [colleague]
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]

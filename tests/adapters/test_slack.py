@@ -38,7 +38,7 @@ class TestWithABotToken:
     async def test_an_alert_stands_in_the_channel_and_its_details_in_its_thread(self, slack: SlackServer) -> None:
         """A reply in an old thread is read by nobody, so each alert is a message of its own."""
         async with sending(slack) as notifier:
-            receipt = await notifier.notify(to_own(), alert(), thread_ref="C0OLD:1.1")
+            receipt = await notifier.notify(to_own(), alert())
         (posted,) = slack.in_channel(OWN_CHANNEL)
         (details,) = slack.replies(posted)
         assert posted.text == SENTENCE
@@ -78,7 +78,7 @@ class TestWithABotToken:
     async def test_a_closing_message_is_one_message_in_the_channel(self, slack: SlackServer) -> None:
         """Whoever saw the alerts sees that they are over; nothing goes to an old thread."""
         async with sending(slack) as notifier:
-            receipt = await notifier.notify(to_own(), closing(), thread_ref="C0OLD:1.1")
+            receipt = await notifier.notify(to_own(), closing())
         (posted,) = slack.messages
         assert posted.thread_ts == ""
         assert posted.text == "The certificate for nhs in prod was replaced by serial number bb, valid until 2027-12-27"

@@ -32,7 +32,6 @@ class DueNotification:
     kind: MessageKind
     stage: int | None
     """Days before notAfter; None for a closing message."""
-    thread_ref: str = ""
 
 
 def due_notifications(
@@ -109,10 +108,9 @@ def silenced(silence: Silence | None, now: datetime) -> bool:
 def _owed(
     assessment: Assessment, channel: Channel, record: ChannelRecord | None, first: Role | None
 ) -> DueNotification | None:
-    thread_ref = record.thread_ref if record else ""
     replaced = record is not None and record.stage is not None and record.fingerprint_sha256 != assessment.fingerprint
     if replaced and not (channel.to_consumer and assessment.host):
-        return DueNotification(channel, MessageKind.CLOSING, None, thread_ref)
+        return DueNotification(channel, MessageKind.CLOSING, None)
     if _is_nothing_to(channel, assessment):
         return None
     stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
@@ -122,7 +120,7 @@ def _owed(
     is_letter = channel.to_consumer and not channel.escalation
     if _was_told(record, stage, assessment, once=once) and not (is_letter and _is_nearer(first, record)):
         return None
-    return DueNotification(channel, MessageKind.ALERT, stage.days, thread_ref)
+    return DueNotification(channel, MessageKind.ALERT, stage.days)
 
 
 def _was_told(record: ChannelRecord | None, stage: Stage, assessment: Assessment, *, once: bool) -> bool:

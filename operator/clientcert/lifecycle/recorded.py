@@ -53,7 +53,7 @@ class ChannelRecord:
     next_time: datetime | None = None
     """When the next stage comes; for people, never read back."""
     thread_ref: str = ""
-    """Where to add to what was said, in the channel's own words (Slack: channel and ts)."""
+    """Where the thread of the last alert is (Slack: channel and ts); as `next_time`, never read back."""
     last_failure: datetime | None = None
     """The first failure since the last success."""
     first_sent: datetime | None = None

@@ -42,7 +42,7 @@ class AlertmanagerNotifier(UrlCaller):
 
     called = "Alertmanager"
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. An alert that is posted again is the same alert."""
         address, namespace = url_address(channel), message.object_key.namespace
         async with deadline(self.called):

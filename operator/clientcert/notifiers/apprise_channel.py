@@ -95,7 +95,7 @@ class AppriseNotifier:
         """Each URL is a place of its own."""
         return Pace((channel.type, namespace, channel.address), MESSAGE_SECONDS)
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. Apprise tells only whether a service took a message; what it did not is tried again."""
         return await self._send(message.object_key.namespace, channel, *title_and_body(message), message.kind)
 

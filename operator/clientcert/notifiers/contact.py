@@ -35,15 +35,15 @@ class ContactNotifier:
         sending = self._direct if recipient.role is Role.SLACK else self._mail
         return sending.pace(namespace, channel, kind)
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. Who cannot be written to in Slack gets a mail, if an address is known as well."""
         mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
         if len(mails) == len(message.letters):
-            return await self._mail.notify(channel, message, thread_ref)
+            return await self._mail.notify(channel, message)
         began = _now()
         if not mails or self._refused.get(message.letters[0].key, 0.0) < began:
             try:
-                return await self._direct.notify(channel, message, thread_ref)
+                return await self._direct.notify(channel, message)
             except DeliveryError as error:
                 if error.worth_retry or not mails:
                     raise
@@ -51,7 +51,7 @@ class ContactNotifier:
                     self._remember(message.letters[0].key)
                     raise DeliveryError(error.reason, error.message, worth_retry=True) from None
         try:
-            receipt = await self._mail.notify(channel, replace(message, letters=mails), thread_ref)
+            receipt = await self._mail.notify(channel, replace(message, letters=mails))
         except DeliveryError as error:
             error.elsewhere = True  # whoever is in Slack is written to meanwhile
             raise

@@ -50,7 +50,7 @@ class EmailNotifier:
         """One place for all: the server."""
         return Pace(("Email", self._server.host, self._server.port), PACE_SECONDS) if self._server else None
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As the protocol says. What is no consumer's business is sent to nobody, and that is a success."""
         if not message.letters and not message.topic.concerns_consumer:
             return Receipt()

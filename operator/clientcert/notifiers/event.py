@@ -24,7 +24,7 @@ class EventNotifier:
         """The API server has limits of its own, and says so."""
         return None
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """Event names are made from object and reason, so there is nothing that a channel or a thread could add."""
         fact = Fact(
             kind=CLIENT_CERTIFICATE.name,

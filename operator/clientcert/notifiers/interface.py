@@ -16,7 +16,7 @@ class Receipt:
     """The other side has accepted the notification."""
 
     thread_ref: str = ""
-    """Where replies to it go, in the channel's own words; kept in status, given back with the next message."""
+    """Where its thread is, in the channel's own words; kept in status for people and tools."""
     stood_in: StoodIn | None = None
     """Who got it, where that is not whom it was to go to first."""
 
@@ -37,11 +37,11 @@ class Notifier(Protocol):
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
         """Which place a message goes to, and how long it fills it; None where there is no limit to keep."""
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         """Send one message, and return when the other side has accepted it.
 
-        `thread_ref` is that of the last message about the same certificate. Raises DeliveryError; with
-        `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the other side said so.
+        Raises DeliveryError; with `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the
+        other side said so.
         """
 
 

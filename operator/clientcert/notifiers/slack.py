@@ -104,8 +104,8 @@ class SlackNotifier:
             await self._guarded_session.close()
         await self._api.close()
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
-        """As the protocol says. Every message starts its own thread: a reply in an old one is read by nobody."""
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        """As the protocol says. Every message starts its own thread, since a reply in an old one is read by nobody."""
         async with deadline():
             destination = await self._destination(message.object_key.namespace, _address(channel))
             receipt = await self._send_alert(destination, message)

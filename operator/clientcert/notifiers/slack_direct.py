@@ -114,7 +114,7 @@ class SlackDirectNotifier:
     ) -> None:
         await self._api.close()
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
         letter, key = _letter(message), message.object_key
         async with deadline():

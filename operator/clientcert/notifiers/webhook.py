@@ -127,7 +127,7 @@ class UrlCaller:
 class WebhookNotifier(UrlCaller):
     """Sends each message as a CloudEvent, with a signature where the policy names a key for it."""
 
-    async def notify(self, channel: Channel, message: Message, thread_ref: str = "") -> Receipt:  # noqa: ARG002
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. Messages have ids, and no threads."""
         address, namespace = url_address(channel), message.object_key.namespace
         async with deadline(self.called):

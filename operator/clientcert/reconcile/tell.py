@@ -220,7 +220,7 @@ class Teller:
             check_contact(record, notification)
             in_a_digest = await self._digests.send(record, policy, notification)
             if not in_a_digest:
-                receipt = await notifier.notify(channel, message, notification.thread_ref)
+                receipt = await notifier.notify(channel, message)
                 role = reached(message, receipt)
                 note_told(record, assessment, notification, self._clock(), receipt.thread_ref, role)
                 if is_first_letter(channel) and record.contact is not None:

