@@ -19,6 +19,8 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 CREATED = NOW - 100 * DAY
 KEY = ObjectKey("integration", "nhs-prod")
 UID = "0b5a3f3e-0001-4000-8000-000000000001"
+RUNAWAY_SECONDS = 10.0
+"""Of computing: nothing slow takes so long here, and what grows without bound takes hours."""
 
 
 def certificate(

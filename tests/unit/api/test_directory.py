@@ -25,7 +25,7 @@ from clientcert.api.directory import (
 )
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.declaration import Person
-from tests.builders import usable
+from tests.builders import RUNAWAY_SECONDS, usable
 
 JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
 JO_LINE, SAM_LINE = (
@@ -163,7 +163,7 @@ class TestBounds:
         """Bombs, tags that run code and ten thousand levels are refused at once."""
         began = stopwatch.process_time()
         entries, problems = parse_directory({"bomb": value})
-        assert stopwatch.process_time() - began < 1
+        assert stopwatch.process_time() - began < RUNAWAY_SECONDS
         assert usable(entries) == {}
         assert words in problems[0]
 
@@ -273,7 +273,7 @@ class TestAsTheSchemaHasIt:
         began = stopwatch.process_time()
         assert not is_plain_address("a@" + "a-" * 125)
         assert not is_plain_address("a" * 1_000_000)
-        assert stopwatch.process_time() - began < 0.5
+        assert stopwatch.process_time() - began < RUNAWAY_SECONDS
 
     @pytest.mark.parametrize(
         ("text", "fits"),

@@ -11,7 +11,7 @@ from clientcert.cli.cluster import AnswerIsNo
 from clientcert.cli.contact_import import changes
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.declaration import Person
-from tests.builders import usable
+from tests.builders import RUNAWAY_SECONDS, usable
 
 HEADER = "consumer,technical_name,technical_email,business_name,business_email,note"
 NHS = "nhs,Jo Bloggs,jo@nhs.example,Sam Patel,sam@nhs.example,asks first"
@@ -125,7 +125,7 @@ class TestWhatIsRefused:
         began = stopwatch.process_time()
         [said] = problems(HEADER, *(f"c{number},,jo@nhs.example,,," for number in range(10_001)))
         assert "more than 10000 consumers" in said
-        assert stopwatch.process_time() - began < 5
+        assert stopwatch.process_time() - began < RUNAWAY_SECONDS
 
 
 HELD = {
