@@ -114,7 +114,7 @@ class TestWhatIsRead:
     async def test_each_reminder_is_a_message_of_its_own(self, slack: SlackServer) -> None:
         """A reply in an old thread is read by nobody; and no reference to somebody's messages goes to a status."""
         async with sending(slack) as notifier:
-            receipts = [await notifier.notify(TO_CONTACT, message(), "D0OLD:1.1") for _ in range(2)]
+            receipts = [await notifier.notify(TO_CONTACT, message()) for _ in range(2)]
         assert receipts == [Receipt(), Receipt()]
         assert [posted.thread_ts for posted in slack.messages] == ["", ""]
 
