@@ -8,7 +8,6 @@ from clientcert.api.status import parse_recorded, render_status
 from clientcert.kube.lease import LEASE_SECONDS, RENEW_SECONDS, REQUEST_SECONDS
 from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.policy import Channel
-from clientcert.lifecycle.recorded import Recorded
 from clientcert.metrics import Metrics
 from clientcert.notifiers.contact import REFUSAL_SECONDS
 from clientcert.notifiers.email import MAIL_SECONDS
@@ -21,12 +20,12 @@ from clientcert.notifiers.smtp import GOODBYE_SECONDS
 from clientcert.reconcile.digests import Digests
 from clientcert.reconcile.gathering import Gathering
 from clientcert.reconcile.pacing import Pacer
-from clientcert.reconcile.records import CertificateRecord
 from clientcert.reconcile.remembering import remember
 from clientcert.reconcile.store import Store
 from clientcert.reconcile.tell import SEND_SECONDS, Teller
 from clientcert.turns import Turns
-from tests.builders import CREATED, DAY, KEY, NOW, UID, assessment, certificate, declaration, policy
+from tests.builders import DAY, NOW, assessment, certificate, declaration, policy
+from tests.unit.reconcile.one_record import record
 
 SEEN = certificate(NOW + 14 * DAY)
 
@@ -43,20 +42,6 @@ class Sent:
     async def notify(self, _channel: Channel, message: Message) -> Receipt:
         self.messages.append(message)
         return Receipt()
-
-
-def record() -> CertificateRecord:
-    return CertificateRecord(
-        key=KEY,
-        uid=UID,
-        resource_version="1",
-        generation=1,
-        created=CREATED,
-        declaration=declaration(),
-        spec_problem=None,
-        recorded=Recorded(),
-        status_digest=b"",
-    )
 
 
 def teller(sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) -> Teller:

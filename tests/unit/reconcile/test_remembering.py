@@ -3,31 +3,16 @@
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.recorded import Recorded
-from clientcert.reconcile.records import CertificateRecord, Failure
+from clientcert.reconcile.records import Failure
 from clientcert.reconcile.remembering import remember
-from tests.builders import CREATED, DAY, KEY, NOW, UID, assessment, certificate, declaration
+from tests.builders import DAY, NOW, assessment, certificate
+from tests.unit.reconcile.one_record import record
 
 SEEN = certificate(NOW + 14 * DAY)
 BUSY = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 3, 3, None)
 NEW = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 1, 1, None)
 REVOKED = Failure(Reason.TOKEN_REJECTED, "renew the token", True, NOW, 1, 1, None)
 REFUSED = Failure(Reason.RECIPIENT_REFUSED, "correct the address", True, NOW, 1, 1, None)
-
-
-def record(**failing: Failure) -> CertificateRecord:
-    return CertificateRecord(
-        key=KEY,
-        uid=UID,
-        resource_version="1",
-        generation=1,
-        created=CREATED,
-        declaration=declaration(),
-        spec_problem=None,
-        recorded=Recorded(),
-        status_digest=b"",
-        failing=failing or None,
-    )
 
 
 @pytest.mark.parametrize(
