@@ -14,15 +14,15 @@ from bench import bucket
 from bench.bucket import Bucket
 from bench.fleet import consumer
 from bench.kubernetes import all_of
-from clientcert.egress import EgressPolicy
-from clientcert.lifecycle import declaration as declared
+from clientcert.lifecycle import spec as declared
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.declaration import Contact, Declaration, S3Source
-from clientcert.lifecycle.recorded import Recorded
+from clientcert.lifecycle.recorded_status import CertificateStatus
+from clientcert.lifecycle.spec import CertificateSpec, Contact, S3Source
+from clientcert.network.egress import EgressPolicy
 from clientcert.pki import parse
-from clientcert.reconcile.scheduler import WORKERS
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
+from clientcert.workqueue.scheduler import WORKERS
 
 _NAMESPACE, _STORE = "stored", "backup-prod"
 _START_DAYS_BEFORE = 30
@@ -33,7 +33,7 @@ class Scanner:
     """Remembers what it has seen, from one look to the next."""
 
     reader: S3Reader
-    declarations: Mapping[str, Declaration]
+    declarations: Mapping[str, CertificateSpec]
     """By key in the bucket."""
     observed: dict[str, Observation] = field(default_factory=dict)
     assessed: dict[str, Assessment] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Scanner:
 
         names = {f"{consumer(index)}/client.pem": consumer(index) for index in range(filled.certificates)}
         declarations = {
-            key: Declaration(name, "prod", S3Source(_STORE, key), Contact(), common_name=name)
+            key: CertificateSpec(name, "prod", S3Source(_STORE, key), Contact(), common_name=name)
             for key, name in names.items()
         }
         return cls(S3Reader(bucket_of, secrets, EgressPolicy(frozenset({host}))), declarations)
@@ -70,7 +70,7 @@ class Scanner:
         now = datetime.now(UTC)
         for key, declaration in self.declarations.items():
             observation = self.observed[key]
-            self.assessed[key] = assess(declaration, observation, Recorded(), now, _START_DAYS_BEFORE, now)
+            self.assessed[key] = assess(declaration, observation, CertificateStatus(), now, _START_DAYS_BEFORE, now)
 
     async def _read(self, key: str) -> None:
         self.reads += 1

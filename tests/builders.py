@@ -7,9 +7,9 @@ from typing import Any
 
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.contacts import Directory, DirectoryEntry
-from clientcert.lifecycle.declaration import Contact, Declaration, ObjectKey, Person, SecretSource
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
-from clientcert.lifecycle.recorded import ChannelRecord, Recorded
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
+from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource
 from clientcert.pki import Certificate
 
 DAY = timedelta(days=1)
@@ -54,8 +54,8 @@ def usable(directory: Directory) -> dict[str, DirectoryEntry]:
     return {consumer: entry for consumer, entry in directory.items() if not entry.problem}
 
 
-def declaration(**changes: Any) -> Declaration:
-    plain = Declaration(
+def declaration(**changes: Any) -> CertificateSpec:
+    plain = CertificateSpec(
         consumer="nhs",
         environment="prod",
         source=SecretSource("nhs-client-cert", "tls.crt"),
@@ -80,8 +80,8 @@ def assessment(
     seen: Certificate | Observation | None,
     now: datetime = NOW,
     *,
-    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
-    declared: Declaration | None = None,
+    recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
+    declared: CertificateSpec | None = None,
     start_days_before: int = 30,
     created: datetime = CREATED,
 ) -> Assessment:
@@ -90,6 +90,6 @@ def assessment(
     return assess(declared or declaration(), observation or Observation(), recorded, created, start_days_before, now)
 
 
-def told(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelRecord:
+def told(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelStatus:
     """The record of a channel that was told about the certificate with this fingerprint."""
-    return ChannelRecord(name=name, fingerprint_sha256=about, stage=stage, last_sent=when, thread_ref="C1:1.1")
+    return ChannelStatus(name=name, fingerprint_sha256=about, stage=stage, last_sent=when, thread_ref="C1:1.1")

@@ -11,51 +11,51 @@ from functools import partial
 
 import uvloop
 
+from clientcert.alerting.digests import Digests
+from clientcert.alerting.dispatcher import EVENT, NotificationDispatcher
+from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.policy import default_channel
-from clientcert.egress import EgressPolicy
+from clientcert.cache.api_recovery import ApiRecovery
+from clientcert.cache.client_lists import ClientLists
+from clientcert.cache.informers import watch_certificates, watch_secrets
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.resync import Resync
+from clientcert.controllers.certificate.contact_lookup import Contacts
+from clientcert.controllers.certificate.observe import Observer
+from clientcert.controllers.certificate.reconciler import CertificateReconciler
+from clientcert.controllers.certificate_store import StorePoller
+from clientcert.controllers.engine import Engine
 from clientcert.errors import Reason
 from clientcert.handlers.watching import build_registry
 from clientcert.health import STANDSTILL_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient, Object
-from clientcert.kube.connection import load_connection, own_namespace
 from clientcert.kube.events import EventRecorder
-from clientcert.kube.lease import AlwaysLeads, Leads, LeaseLeadership
-from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
+from clientcert.kube.kubeconfig import load_connection, own_namespace
+from clientcert.kube.leader_election import AlwaysLeads, Leads, LeaseLeadership
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
+from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
-from clientcert.notifiers.alertmanager import AlertmanagerNotifier
-from clientcert.notifiers.apprise_channel import AppriseNotifier, load_apprise
-from clientcert.notifiers.contact import ContactNotifier
-from clientcert.notifiers.email import EmailNotifier
-from clientcert.notifiers.event import EventNotifier
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.apprise import AppriseNotifier, load_apprise
+from clientcert.notifiers.consumer_contact import ContactNotifier
+from clientcert.notifiers.email.notifier import EmailNotifier
+from clientcert.notifiers.email.smtp import MailServer
+from clientcert.notifiers.http.alertmanager import AlertmanagerNotifier
+from clientcert.notifiers.http.webhook import WebhookNotifier
 from clientcert.notifiers.interface import Notifier
-from clientcert.notifiers.slack import OwnSlack, SlackNotifier
-from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
-from clientcert.notifiers.slack_users import SlackUsers
-from clientcert.notifiers.smtp import MailServer
-from clientcert.notifiers.webhook import WebhookNotifier
-from clientcert.reconcile.api_outage import ApiOutage
-from clientcert.reconcile.certificate import CertificateReconciler
-from clientcert.reconcile.client_lists import ClientLists
-from clientcert.reconcile.contacts import Contacts
-from clientcert.reconcile.digests import Digests
-from clientcert.reconcile.engine import Engine
-from clientcert.reconcile.gathering import Gathering
-from clientcert.reconcile.observe import Observer
-from clientcert.reconcile.pacing import Pacer
-from clientcert.reconcile.polling import StorePoller
-from clientcert.reconcile.resync import Resync
-from clientcert.reconcile.scheduler import Scheduler
-from clientcert.reconcile.store import Store
-from clientcert.reconcile.tell import EVENT, Teller
-from clientcert.reconcile.watches import watch_certificates, watch_secrets
+from clientcert.notifiers.kubernetes_event import EventNotifier
+from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
+from clientcert.notifiers.slack.direct_message import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack.user_directory import SlackUsers
 from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import Supervisor
-from clientcert.turns import Turns
+from clientcert.workqueue.scheduler import Scheduler
 
 _COLLECTIONS = (5_000, 5, 1_000)
 """Garbage is looked for often among what is new, and hardly ever among ten thousand records: that stalls the loop."""
@@ -122,29 +122,33 @@ class _Parts:
         self.client = _client(settings)
         stack.push_async_callback(self.client.close)
         self.leadership = _leadership(settings, self.client, clock)
-        self._turns = Turns()
+        self._loop_budget = LoopBudget()
         self.egress = EgressPolicy(settings.allowed_hosts)
         self._secrets = SecretReader(self._get_secret)
-        self._pacer = Pacer(wake=self._wake)
-        self._gathering = Gathering(wake=self._wake)
-        self.store = Store(self._wake, self._pacer.mended, _default_channel(settings))
+        self._pacer = ChannelRateLimiter(wake=self._wake)
+        self._gathering = AlertGroups(wake=self._wake)
+        self.store = ObjectCache(self._wake, self._pacer.mended, _default_channel(settings))
         self._client_lists = ClientLists(self.client.get, self.store.client_list_changed)
         self._buckets = S3Reader(
-            partial(_bucket_of, self.store), self._secrets, self.egress, settings.identity_buckets, turns=self._turns
+            partial(_bucket_of, self.store),
+            self._secrets,
+            self.egress,
+            settings.identity_buckets,
+            loop_budget=self._loop_budget,
         )
         stack.push_async_callback(self._buckets.close)
         namespaces = settings.namespaces or ("",)
         self.certificate_watches = {
-            each: watch_certificates(self.client, each, self.store, self._forget, self._turns, self._ask)
+            each: watch_certificates(self.client, each, self.store, self._forget, self._loop_budget, self._ask)
             for each in namespaces
         }
         self.secret_watches = {
-            each: watch_secrets(self.client, each, self.store, self._turns, self._ask) for each in namespaces
+            each: watch_secrets(self.client, each, self.store, self._loop_budget, self._ask) for each in namespaces
         }
         self._resync = Resync(
             self.store, self.client, self.secret_watches, self._try_again, self.leadership, clock, self.metrics
         )
-        self._outage = ApiOutage(partial(self._resync.count, namespaces[0]), self._try_again)
+        self._outage = ApiRecovery(partial(self._resync.count, namespaces[0]), self._try_again)
         self.client.on_outage = self._outage.begins
 
     async def engine(self) -> Engine:
@@ -176,24 +180,24 @@ class _Parts:
                 partial(_secret_text, self._secrets, Reason.PASSWORD_NOT_FOUND),
                 self._clock,
                 self.metrics,
-                self._turns,
+                self._loop_budget,
             ),
             Contacts(self._client_lists, users, self._wake),
-            Teller(
+            NotificationDispatcher(
                 notifiers,
                 self.store.default_channel,
                 self._pacer,
-                Digests(self.store, self.client, notifiers, self._gathering, self._clock, self._turns),
+                Digests(self.store, self.client, notifiers, self._gathering, self._clock, self._loop_budget),
                 self.leadership.allows,
                 self._clock,
                 self.metrics,
-                self._turns,
+                self._loop_budget,
             ),
             events,
             self.client,
             self._clock,
             self.metrics,
-            self._turns,
+            self._loop_budget,
         )
 
     async def _channels(self, events: EventRecorder) -> tuple[SlackUsers, dict[str, Notifier]]:
@@ -277,7 +281,9 @@ def _mail_server(settings: Settings) -> MailServer | None:
     )
 
 
-def _show(metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: Pacer, gathering: Gathering) -> None:
+def _show(
+    metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: ChannelRateLimiter, gathering: AlertGroups
+) -> None:
     metrics.leader.set_function(lambda: leadership.is_leader)
     metrics.queue_depth.set_function(lambda: scheduler.depth)
     metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
@@ -289,7 +295,7 @@ async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, re
     return await secrets.read_secret_text(namespace, ref, missing=reason)
 
 
-def _bucket_of(store: Store, namespace: str, name: str) -> Bucket | None:
+def _bucket_of(store: ObjectCache, namespace: str, name: str) -> Bucket | None:
     record = store.stores.get(ObjectKey(namespace, name))
     return record.bucket if record else None
 

@@ -7,7 +7,7 @@
     ├── DeliveryError       a notification could not be sent
     └── KubeError           the API server refused or did not answer
 
-Each carries a `reason` of the list and says whether the same call is `worth_retry` soon: a fault of the network
+Each carries a `reason` of the list and says whether the same call is `retryable` soon: a fault of the network
 is, a missing key is not. Its message goes into conditions and Events as it is. So it tells what to fix, holds no
 counter, time, request id or body of a foreign answer, and never a secret.
 """
@@ -86,12 +86,12 @@ class ClientCertError(Exception):
     """The root; catch it where one object's failure must not become another's."""
 
     def __init__(
-        self, reason: Reason, message: str, *, worth_retry: bool = False, retry_after: float | None = None
+        self, reason: Reason, message: str, *, retryable: bool = False, retry_after: float | None = None
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
-        self.worth_retry = worth_retry
+        self.retryable = retryable
         self.retry_after = retry_after
         """Seconds that the other side asked us to wait, if it did."""
 
@@ -133,9 +133,9 @@ class KubeError(ClientCertError):
         message: str,
         *,
         status: int = 0,
-        worth_retry: bool = False,
+        retryable: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(reason, message, worth_retry=worth_retry, retry_after=retry_after)
+        super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
         self.status = status
         """The HTTP status; 0 when there was no answer."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.certificate_metrics import CHUNK, families, lines, phases
 from clientcert.metrics import Metrics
-from clientcert.reconcile.exposition import CHUNK, families, lines, phases
-from clientcert.reconcile.store import Store
 
 STANDSTILL_SECONDS = 30.0
 """A scheduler that has not moved for so long will not move again."""
@@ -20,7 +20,7 @@ class HealthServer:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectCache,
         metrics: Metrics,
         standing: Callable[[], float],
         is_ready: Callable[[], bool],

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, SettingsError
+from clientcert.network.egress import EgressPolicy
 
 EVERY_SECONDS = 60.0
 CALL_SECONDS = 10.0

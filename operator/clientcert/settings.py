@@ -178,7 +178,7 @@ def _namespaces(text: str) -> frozenset[str]:
 
 
 def _domains(text: str) -> frozenset[str]:
-    """As an address may have them (api/directory.py). What is none may be somebody's address, and is not repeated."""
+    """As an address may have them (api/client_list.py). What is none may be somebody's address, and is not repeated."""
     words = [word.lower() for word in _words(text)]
     for number, word in enumerate(words, start=1):
         if not _DOMAIN.fullmatch(word):

@@ -11,12 +11,12 @@ from typing import Any
 
 import kopf
 
+from clientcert.controllers.engine import Engine
 from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf_settings
 from clientcert.health import HealthServer
 from clientcert.heartbeat import Heartbeat
-from clientcert.kube.watch import Watch
+from clientcert.kube.list_watch import Watch
 from clientcert.metrics import Metrics
-from clientcert.reconcile.engine import Engine
 
 STOP_SECONDS = 10.0
 """So long what is under way may take to finish after SIGTERM."""

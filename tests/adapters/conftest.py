@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from clientcert.lifecycle.declaration import Bucket
+from clientcert.lifecycle.spec import Bucket
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, credentials
 from tests.adapters.slack_parts import workspace

@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from clientcert.errors import DeliveryError
-from clientcert.lifecycle.alerts import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.assessment import Observation
 from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.due import DueNotification, MessageKind, due_notifications
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
-from clientcert.lifecycle.recorded import Recorded
-from clientcert.notifiers.email import EmailNotifier
-from clientcert.notifiers.message import Message, compose
-from clientcert.notifiers.smtp import MailServer
+from clientcert.lifecycle.recorded_status import CertificateStatus
+from clientcert.messages.message import Message, compose
+from clientcert.notifiers.email.notifier import EmailNotifier
+from clientcert.notifiers.email.smtp import MailServer
 from clientcert.pki import Certificate
 from tests.builders import DAY, KEY, NOW, UID, assessment, certificate, declaration, policy, told
-from tests.unit.notifiers.composing import knowing
+from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer
 
 LOGIN = ("operator", "canary-7f3a-password")
@@ -35,7 +35,7 @@ def message_to(
     seen: Certificate | Observation | None = None,
     now: datetime = NOW,
     address: EmailAddress = ADDRESS,
-    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+    recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
     written_to: Role | None = None,
     **declared: Any,
 ) -> Message:

@@ -14,9 +14,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import KubeError, Reason, SourceError
-from clientcert.lifecycle.declaration import Bucket, S3Source
+from clientcert.lifecycle.spec import Bucket, S3Source
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, Schedule, SlackAddress
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack import OwnSlack, SlackNotifier
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
 from tests.builders import DAY, NOW, certificate, policy, told
-from tests.unit.notifiers.composing import composed, knowing
+from tests.unit.messages.composing import composed, knowing
 from tools.slack_server import SlackServer
 
 OWN_CHANNEL = "#integration-api-alerts"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.policy import Channel, Schedule, SendAt, UrlAddress
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
-from clientcert.notifiers.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
-from clientcert.notifiers.message import Message
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
 from tests.adapters.web_receiver import (
     SENT,
     URL_REF,
@@ -27,7 +27,7 @@ from tests.adapters.web_receiver import (
     of_another_that_has_expired,
 )
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
-from tests.unit.notifiers.composing import composed, knowing
+from tests.unit.messages.composing import composed, knowing
 
 NAMES = {"namespace": "integration", "name": "nhs-prod", "consumer": "nhs", "environment": "prod"}
 WARNING = {"alertname": "ClientCertificateExpiring", **NAMES, "owner": "integration-team", "severity": "warning"}
@@ -149,7 +149,7 @@ class TestUntilWhenItFires:
     def test_a_problem_ends_soon_by_itself(self) -> None:
         """It is told daily, and nothing says that it was mended: it must not stand there until the next stage."""
         old = certificate(NOW + 300 * DAY)
-        known = Recorded(accepted=AcceptedCertificate.of(old))
+        known = CertificateStatus(accepted=AcceptedCertificate.of(old))
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"), recorded=known)
         assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
@@ -251,5 +251,5 @@ class TestFailures:
         server = Alertmanager()
         async with posting(server, url) as notifier:
             error = await failure(notifier, to_alertmanager())
-        assert (error.reason, error.worth_retry) == (Reason.ENDPOINT_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
         assert server.calls == []

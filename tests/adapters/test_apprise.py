@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from clientcert.egress import EgressPolicy
+from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
-from clientcert.notifiers.apprise_channel import (
+from clientcert.messages.digest import compose_digest
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.apprise import (
     FIXED_HOSTS,
     LONGEST_BODY,
     OWN_HOSTS,
@@ -25,12 +27,10 @@ from clientcert.notifiers.apprise_channel import (
     load_apprise,
     title_and_body,
 )
-from clientcert.notifiers.digest import compose_digest
-from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver, alert, closing, failure
 from tests.builders import DAY, NOW, certificate
 from tests.conftest import REPOSITORY
-from tests.unit.notifiers.composing import composed
+from tests.unit.messages.composing import composed
 
 PAGE = REPOSITORY / "docs/webhooks.md"
 RUNBOOK = "https://runbooks.example/renew?a=1&b=2"
@@ -58,7 +58,7 @@ async def refused(url: str, allowed: tuple[str, ...] | None = None) -> DeliveryE
     async with sending(receiver, url, allowed=allowed) as notifier:
         error = await failure(notifier, CHANNEL)
     assert receiver.calls == []
-    assert not error.worth_retry
+    assert not error.retryable
     assert "canary" not in error.message
     return error
 
@@ -275,7 +275,7 @@ class TestFailures:
         receiver = WebReceiver()
         async with sending(receiver, library=missing) as notifier:
             error = await failure(notifier, CHANNEL)
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_SUPPORTED, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_SUPPORTED, False)
         assert "clientcert-operator[apprise]" in error.message
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
@@ -285,7 +285,7 @@ class TestFailures:
         receiver.always(status, "canary-9e1c")
         async with sending(receiver) as notifier:
             error = await failure(notifier, CHANNEL)
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == (
             "the service behind Apprise did not take the message: check the channel's URL, and what is in force there"
         )
@@ -307,16 +307,16 @@ class TestFailures:
         async with sending(WebReceiver(wait)) as notifier:
             error = await failure(notifier, CHANNEL)
             took = asyncio.get_running_loop().time() - begun
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert took < 12 < SEND_SECONDS
 
     async def test_a_secret_that_is_not_there(self) -> None:
         """Permanent; an API server that is away is not."""
-        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         gone = await failure(AppriseNotifier(Vault().read, EgressPolicy(), load_apprise), CHANNEL)
         later = await failure(AppriseNotifier(Vault(away).read, EgressPolicy(), load_apprise), CHANNEL)
-        assert (gone.reason, gone.worth_retry) == (Reason.TOKEN_NOT_FOUND, False)
-        assert (later.reason, later.worth_retry) == (Reason.API_UNAVAILABLE, True)
+        assert (gone.reason, gone.retryable) == (Reason.TOKEN_NOT_FOUND, False)
+        assert (later.reason, later.retryable) == (Reason.API_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("status", [200, 500])
     async def test_no_secret_is_told(self, status: int, caplog: pytest.LogCaptureFixture) -> None:

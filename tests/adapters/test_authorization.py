@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason
 from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
-from clientcert.notifiers.alertmanager import AlertmanagerNotifier
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.http.alertmanager import AlertmanagerNotifier
+from clientcert.notifiers.http.webhook import WebhookNotifier
 from clientcert.notifiers.interface import Notifier
-from clientcert.notifiers.webhook import WebhookNotifier
 from tests.adapters.web_receiver import AUTHORIZATION_REF, SENT, URL_REF, Vault, WebReceiver, alert, failure
 
 TOKEN = "canary-9e1c"
@@ -55,7 +55,7 @@ async def test_what_is_no_such_value_is_refused_before_any_call(calling: Calling
     """A token alone, another header, or what no header may hold."""
     async with calling(value) as (notifier, receiver):
         error = await failure(notifier, to_whom_it_is_shown())
-    assert (error.reason, error.worth_retry, receiver.calls) == (Reason.TOKEN_REJECTED, False, [])
+    assert (error.reason, error.retryable, receiver.calls) == (Reason.TOKEN_REJECTED, False, [])
     assert "key authorization of Secret hooks must hold the whole value of the header Authorization" in error.message
     assert TOKEN not in error.message
 

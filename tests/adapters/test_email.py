@@ -8,16 +8,16 @@ from datetime import timedelta
 import pytest
 
 from clientcert.errors import DeliveryError, Reason, SettingsError
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
+from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel, EmailAddress
-from clientcert.notifiers.contact import ContactNotifier
-from clientcert.notifiers.email import PACE_SECONDS, EmailNotifier
+from clientcert.messages.letters import PRIVATE_KEY_COMMAND, PUBLIC_KEY_COMMAND
+from clientcert.messages.message import Message
+from clientcert.notifiers.consumer_contact import ContactNotifier
+from clientcert.notifiers.email.notifier import PACE_SECONDS, EmailNotifier
+from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.letters import PRIVATE_KEY_COMMAND, PUBLIC_KEY_COMMAND
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.smtp import MailServer
 from tests.adapters.mail_parts import (
     JO,
     LOGIN,
@@ -30,7 +30,7 @@ from tests.adapters.mail_parts import (
     to_contact,
 )
 from tests.builders import DAY, HOUR, NOW, certificate, told
-from tests.unit.notifiers.composing import knowing
+from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer, Received
 
 
@@ -144,7 +144,7 @@ class TestTLS:
             assert server.mails == []
             assert "AUTH" not in server.commands
             await notifier(server, tls="none").notify(to_contact(), message_to())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message.startswith("the mail server offers no STARTTLS: check ")
         assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(False, True)]
 
@@ -154,7 +154,7 @@ class TestTLS:
         with LoopbackMailServer(tls=tls, login=LOGIN) as server:  # type: ignore[arg-type]
             error = await failure(EmailNotifier(settings(server, tls=tls)))
         assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert server.mails == []
         assert "AUTH" not in server.commands
 
@@ -176,7 +176,7 @@ class TestSettings:
         for none in (None, MailServer("", 587)):
             sending = EmailNotifier(none)
             error = asyncio.run(failure(sending))
-            assert (error.reason, error.worth_retry) == (Reason.MAIL_NOT_CONFIGURED, False)
+            assert (error.reason, error.retryable) == (Reason.MAIL_NOT_CONFIGURED, False)
             assert error.message == "the operator has no mail server: set CLIENTCERT_SMTP_HOST and CLIENTCERT_SMTP_FROM"
             assert sending.pace("integration", to_contact(), MessageKind.ALERT) is None
 
@@ -240,7 +240,7 @@ class TestWithoutALetter:
         """A date is near and no contact is known: that is said, until somebody adds one."""
         message = without_letters(message_to(seen=certificate(NOW + left)))
         error = await failure(notifier(server), message)
-        assert (error.reason, error.worth_retry) == (Reason.CONTACT_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.CONTACT_NOT_FOUND, False)
         assert error.message == "there is nobody to write to: add a contact to spec.contact, or to the client list"
 
 
@@ -270,7 +270,7 @@ class Refusing(Recording):
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         self.tries += 1
         await asyncio.sleep(self._seconds)
-        raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", worth_retry=self._passing)
+        raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", retryable=self._passing)
 
 
 class TestTheContactsPlace:
@@ -301,7 +301,7 @@ class TestTheContactsPlace:
         sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
         with pytest.raises(DeliveryError) as raised:
             await sending.notify(to_contact(), message_to(Recipient(Role.SLACK, "U012AB3CD"), JO))
-        assert raised.value.worth_retry
+        assert raised.value.retryable
         assert server.mails == []
 
     async def test_who_is_always_refused_late_gets_the_mail_at_the_next_try(self, server: LoopbackMailServer) -> None:
@@ -320,7 +320,7 @@ class TestTheContactsPlace:
         server.answer("MAIL", "451 4.3.0 later")
         with pytest.raises(DeliveryError) as raised:
             await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
-        assert (raised.value.reason, raised.value.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (raised.value.reason, raised.value.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert raised.value.elsewhere
 
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:

@@ -7,7 +7,7 @@ import pytest
 from clientcert.errors import Reason
 from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.notifiers.email_format import named_address, plain_address
+from clientcert.notifiers.email.mime import named_address, plain_address
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, failure, message_to, notifier, to_contact
 from tools.mail_server import LoopbackMailServer, Received
@@ -86,7 +86,7 @@ class TestAddresses:
     async def test_that_are_not_one_plain_address(self, server: LoopbackMailServer, address: str) -> None:
         """Refused before any connection, and never repeated."""
         error = await failure(notifier(server), message_to(Recipient(Role.TECHNICAL, address)))
-        assert (error.reason, error.worth_retry) == (Reason.CONTACT_INVALID, False)
+        assert (error.reason, error.retryable) == (Reason.CONTACT_INVALID, False)
         assert error.message == (
             "the technical contact has no plain e-mail address such as jo@example.com: correct the e-mail address in"
             " spec.contact or in the client list"
@@ -105,7 +105,7 @@ class TestAddresses:
     async def test_of_a_policys_reply_to(self, server: LoopbackMailServer, address: str) -> None:
         """Refused the same way: it is the policy that is to be corrected."""
         error = await failure(notifier(server), message_to(address=EmailAddress(reply_to=address)))
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert error.message == "email.replyTo of the channel is no plain e-mail address: correct the policy"
         assert server.commands == []
 

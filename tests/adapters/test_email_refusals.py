@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
-from clientcert.notifiers import smtp
-from clientcert.notifiers.email import MAIL_SECONDS, EmailNotifier
+from clientcert.notifiers.email import smtp
+from clientcert.notifiers.email.notifier import MAIL_SECONDS, EmailNotifier
+from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.interface import Receipt
-from clientcert.notifiers.smtp import MailServer
-from clientcert.reconcile.tell import SEND_SECONDS
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
 from tests.builders import KEY
 from tools.mail_server import LoopbackMailServer
@@ -47,20 +47,20 @@ class TestOneRecipientIsRefused:
         """A greylisted contact (RFC 6647) is tried again."""
         server.answer("RCPT", BUSY, address="jo@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
         assert server.mails == []
 
     async def test_nobody_else_is_known(self, server: LoopbackMailServer) -> None:
         """Permanent, until somebody corrects the address."""
         server.answer("RCPT", GONE)
         error = await failure(notifier(server))
-        assert (error.reason, error.worth_retry, error.message) == (Reason.RECIPIENT_REFUSED, False, REFUSED_JO)
+        assert (error.reason, error.retryable, error.message) == (Reason.RECIPIENT_REFUSED, False, REFUSED_JO)
 
     async def test_all_are_refused(self, server: LoopbackMailServer) -> None:
         """Each is named by its role, with what to do."""
         server.answer("RCPT", GONE)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
         assert error.message == f"{REFUSED_JO}; {REFUSED_JO.replace('technical', 'business')}"
 
     async def test_the_second_one_may_pass(self, server: LoopbackMailServer) -> None:
@@ -68,7 +68,7 @@ class TestOneRecipientIsRefused:
         server.answer("RCPT", GONE, address="jo@nhs.example")
         server.answer("RCPT", BUSY, address="sam@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
 
 
 class TestDomains:
@@ -85,7 +85,7 @@ class TestDomains:
     async def test_that_may_not(self, server: LoopbackMailServer, address: str) -> None:
         """Exactly those that are listed; refused before any connection."""
         error = await failure(notifier(server, ["nhs.example"]), message_to(Recipient(Role.TECHNICAL, address)))
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_NOT_ALLOWED, False)
         assert error.message == (
             "the technical contact has an address in a domain that the operator may not write to: add it to"
             " CLIENTCERT_MAIL_DOMAINS, or name another contact"
@@ -110,7 +110,7 @@ class TestNamespaces:
     async def test_that_is_not(self, server: LoopbackMailServer) -> None:
         """Refused before any connection, with what to do."""
         error = await failure(notifier(server, namespaces=frozenset({"another"})))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_ALLOWED, False)
         assert "CLIENTCERT_MAIL_NAMESPACES" in error.message
         assert server.commands == []
 
@@ -120,7 +120,7 @@ class TestTheLogin:
     async def test_is_wrong(self, server: LoopbackMailServer, changes: dict[str, str]) -> None:
         """Permanent; tried once, since a few wrong passwords lock an account."""
         error = await failure(notifier(server, **changes))
-        assert (error.reason, error.worth_retry) == (Reason.MAIL_LOGIN_REJECTED, False)
+        assert (error.reason, error.retryable) == (Reason.MAIL_LOGIN_REJECTED, False)
         assert error.message == (
             "the mail server rejected the login: correct CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD"
         )
@@ -135,7 +135,7 @@ class TestTheLogin:
         """RFC 4954: 454 is a fault of the server's own."""
         server.answer("AUTH", "454 4.7.0 Temporary authentication failure")
         error = await failure(notifier(server))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
     async def test_is_missing(self, server: LoopbackMailServer, command: str) -> None:
@@ -160,7 +160,7 @@ class TestTheLogin:
         first = asyncio.create_task(sending.notify(to_contact(), message_to(JO)))
         await asyncio.sleep(0.2)
         error = await failure(sending)
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
         assert await first == Receipt()
         server.delay("EHLO", 0.0)
         await sending.notify(to_contact(), message_to(SAM))
@@ -190,7 +190,7 @@ class TestTheMailIsRefused:
         """Permanent; no other recipient would help."""
         server.answer("MAIL", status)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert "CLIENTCERT_SMTP_FROM" in error.message
         assert server.commands.count("MAIL") == 1
 
@@ -199,14 +199,14 @@ class TestTheMailIsRefused:
         """Some servers look for the mailbox only then: the next one is written to."""
         server.answer("DATA", status)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.RECIPIENT_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
         assert server.commands.count("DATA") == 2
 
     @pytest.mark.parametrize("status", ["554 5.6.0 spam", "552 5.3.4 too big"])
     async def test_for_its_content(self, server: LoopbackMailServer, status: str) -> None:
         server.answer("DATA", status)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert server.commands.count("DATA") == 1
 
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
@@ -216,7 +216,7 @@ class TestTheMailIsRefused:
         server.answer(command, status)
         error = await failure(notifier(server), message_to(JO, SAM))
         expected = Reason.RECIPIENT_UNAVAILABLE if command == "RCPT" else Reason.CHANNEL_UNAVAILABLE
-        assert (error.reason, error.worth_retry) == (expected, True)
+        assert (error.reason, error.retryable) == (expected, True)
         assert server.mails == []
 
     async def test_and_taken_the_next_time(self, server: LoopbackMailServer) -> None:
@@ -236,7 +236,7 @@ class TestNoAnswer:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         error = await failure(EmailNotifier(MailServer("127.0.0.1", port, sender=SENDER)))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == (
             "the mail server cannot be reached: check CLIENTCERT_SMTP_HOST, CLIENTCERT_SMTP_PORT and"
             " CLIENTCERT_SMTP_TLS"
@@ -244,7 +244,7 @@ class TestNoAnswer:
 
     async def test_a_name_that_does_not_exist(self) -> None:
         error = await failure(EmailNotifier(MailServer("mail.invalid", 587, sender=SENDER)))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     async def test_the_wrong_kind_of_tls(self, server: LoopbackMailServer) -> None:
         """TLS from the first byte, to a server that begins without."""
@@ -256,7 +256,7 @@ class TestNoAnswer:
         """At whatever command; after DATA nobody knows, so it is sent again under the same Message-ID."""
         server.drop(command)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         server.behave()
         await notifier(server).notify(to_contact(), message_to(JO, SAM))
         assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
@@ -269,7 +269,7 @@ class TestNoAnswer:
             slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), taken_at_the_last_moment()
         )
         assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
-        assert {(error.reason, error.worth_retry) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
+        assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
         assert {error.message for error in errors} == {"the mail server did not take the mail within 10 seconds"}
         assert receipt == Receipt()
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import SettingsError
 from clientcert.heartbeat import Heartbeat
+from clientcert.network.egress import EgressPolicy
 from tests.adapters.web_receiver import PATH, WebReceiver
 
 SOON = 0.02

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
-from clientcert.kube.connection import Connection
+from clientcert.kube.kubeconfig import Connection
 
 
 class Server:
@@ -58,7 +58,7 @@ async def test_whoever_asks_keeps_to_retry_after() -> None:
         server.answers.append(busy("1"))
         first, second = await refused(client, "/one"), await refused(client, "/one")
         assert (first.reason, first.retry_after) == (Reason.API_UNAVAILABLE, 1.0)
-        assert second.worth_retry
+        assert second.retryable
         assert 0 < (second.retry_after or 0) <= 1
         await client.get("/other")
         assert server.asked == {"GET /one": 1, "GET /other": 1}
@@ -81,7 +81,7 @@ async def test_a_rest_holds_for_any_version_of_an_object() -> None:
     async with talking() as (server, client):
         server.answers.append(busy("30"))
         await refused(client, "/one?resourceVersion=7")
-        assert (await refused(client, "/one?resourceVersion=8")).worth_retry
+        assert (await refused(client, "/one?resourceVersion=8")).retryable
         assert sum(server.asked.values()) == 1
 
 

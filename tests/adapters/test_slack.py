@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason, SettingsError
 from clientcert.lifecycle.assessment import unread
 from clientcert.lifecycle.policy import Channel, Schedule
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.interface import Notifier, Receipt
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack import OwnSlack, SlackNotifier
+from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,
     SENTENCE,
@@ -27,8 +27,8 @@ from tests.adapters.slack_parts import (
     to_webhook,
 )
 from tests.builders import DAY, NOW, certificate, policy
-from tests.unit.notifiers.composing import composed
-from tests.unit.notifiers.test_message import HOSTILE, hostile
+from tests.unit.messages.composing import composed
+from tests.unit.messages.test_message import HOSTILE, hostile
 from tools.slack_server import Fault, Posted, SlackServer
 
 RUNBOOK = "https://runbooks.example/renew?a=1&amp;b=2"
@@ -151,7 +151,7 @@ class TestWhatIsNotAllowed:
         """Else any tenant could write to any channel of the workspace."""
         async with sending(slack) as notifier:
             error = await failure(notifier, to_own(name))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_ALLOWED, False)
         assert "tokenSecretRef" in error.message
         assert len(error.message) < 250
         assert slack.calls == []
@@ -208,7 +208,7 @@ class TestWhatIsNotAllowed:
         """Anything else is refused before a name is resolved, in words that do not repeat the address: it is secret."""
         async with sending(slack, secrets={"webhook": url}) as notifier:
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.ENDPOINT_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
         assert "https://hooks.slack.com/" in error.message
         assert "evil" not in error.message
         assert "169.254" not in error.message

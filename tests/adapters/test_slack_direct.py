@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.declaration import ObjectKey, SecretKeyRef
+from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
+from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
+from clientcert.messages.letter import Letter, Part, PartKind, Writer
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.interface import Notifier, Receipt
-from clientcert.notifiers.letter import Letter, Part, PartKind, Writer
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.slack_direct import SlackDirectNotifier, SlackTokens
-from clientcert.notifiers.slack_web_api import ALERT_SECONDS
+from clientcert.notifiers.slack.direct_message import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack.web_api import ALERT_SECONDS
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, alert, imposter
-from tests.unit.notifiers.test_message import HOSTILE
+from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, Posted, SlackServer, User
 
 OWN_TOKEN = "xoxb-canary-7f3a-own"
@@ -231,7 +231,7 @@ class TestWhoIsWrittenTo:
         """A person's letter in a channel is read by everybody."""
         async with sending(slack) as notifier:
             error = await failure(notifier, message(letter(to=address)))
-        assert (error.reason, error.worth_retry) == (Reason.CONTACT_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.CONTACT_NOT_FOUND, False)
         assert "spec.contact.slack" in error.message
         assert not address or address not in error.message
         assert slack.calls == []
@@ -263,7 +263,7 @@ class TestWhoseTokenSends:
             await notifier.notify(TO_CONTACT, message())
             error = await failure(strict)
         assert [call.headers["Authorization"] for call in slack.calls] == [f"Bearer {OWN_TOKEN}"]
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_ALLOWED, False)
         assert "spec.contacts.slackTokenSecretRef" in error.message
 
     async def test_an_operator_without_a_token(self, slack: SlackServer) -> None:
@@ -286,12 +286,12 @@ class TestWhoseTokenSends:
 
     async def test_a_secret_that_is_not_there_and_one_that_cannot_be_read(self, slack: SlackServer) -> None:
         """The one is permanent, the other is not."""
-        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         reasons = []
         for secrets in (Secrets(), Secrets(error=away)):
             async with sending(slack, ref=TOKEN_REF, secrets=secrets) as notifier:
                 error = await failure(notifier)
-            reasons.append((error.reason, error.worth_retry))
+            reasons.append((error.reason, error.retryable))
         assert reasons == [(Reason.TOKEN_NOT_FOUND, False), (Reason.API_UNAVAILABLE, True)]
 
     def test_plain_http_is_for_listed_hosts(self) -> None:
@@ -313,7 +313,7 @@ class TestWhatIsRefused:
         """As the workspace itself finds it; permanent, and in words about a person."""
         async with sending(slack) as notifier:
             error = await failure(notifier, message(letter(to=member)))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
         assert error.message == f"Slack refused the message ({code}): {CORRECT}"
 
     async def test_an_app_that_may_not_write_to_people(self, slack: SlackServer) -> None:
@@ -332,7 +332,7 @@ class TestWhatIsRefused:
         slack.scopes[OWN_TOKEN] = frozenset({"users:read", "im:write"})
         async with sending(slack) as notifier:
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_REJECTED, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_REJECTED, False)
         assert "the scope chat:write" in error.message
 
     async def test_chat_write_is_enough(self, slack: SlackServer) -> None:
@@ -348,7 +348,7 @@ class TestWhatIsRefused:
         slack.fail_next(Fault.error(code))
         async with sending(slack) as notifier:
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_REJECTED, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_REJECTED, False)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", ["invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"])
@@ -370,7 +370,7 @@ class TestWhatIsRefused:
         slack.fail_always(Fault.error("invalid_arguments"))
         async with sending(slack) as notifier:
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert len(slack.calls) == 2
 
 
@@ -392,7 +392,7 @@ class TestWhatPasses:
         slack.fail_next(fault)
         async with sending(slack) as notifier:
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert "html" not in error.message
         assert len(slack.calls) == 1
 
@@ -401,7 +401,7 @@ class TestWhatPasses:
         """It is not taken for success."""
         async with imposter(body.encode()) as url, sending(slack, api_url=url) as notifier:
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     async def test_a_limit_of_slacks(self, slack: SlackServer) -> None:
         """The second message in a second is refused, and when to come back is passed on."""
@@ -409,7 +409,7 @@ class TestWhatPasses:
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message())
             error = await failure(notifier)
-        assert (error.reason, error.worth_retry, error.retry_after) == (Reason.RATE_LIMITED, True, 1)
+        assert (error.reason, error.retryable, error.retry_after) == (Reason.RATE_LIMITED, True, 1)
 
     async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
         """Ten seconds, its Secret included."""

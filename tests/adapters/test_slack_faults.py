@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel
-from clientcert.notifiers.slack_details import ADD_SECONDS, LAST_SECONDS
-from clientcert.notifiers.slack_web_api import ALERT_SECONDS
-from clientcert.reconcile.tell import SEND_SECONDS
+from clientcert.notifiers.slack.thread_details import ADD_SECONDS, LAST_SECONDS
+from clientcert.notifiers.slack.web_api import ALERT_SECONDS
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,
     SENTENCE,
@@ -48,14 +48,14 @@ class TestOkFalse:
     async def test_the_token(self, slack: SlackServer, code: str) -> None:
         """Permanent, until somebody puts another one there."""
         error = await answered(slack, Fault.error(code))
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_REJECTED, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_REJECTED, False)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", CHANNEL_CODES.split())
     async def test_the_channel(self, slack: SlackServer, code: str) -> None:
         """Permanent, until somebody invites the app or names another channel."""
         error = await answered(slack, Fault.error(code))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
         assert f"({code})" in error.message
 
     async def test_the_words_tell_what_to_do(self, slack: SlackServer) -> None:
@@ -82,14 +82,14 @@ class TestOkFalse:
         slack.fail_always(Fault.error("invalid_arguments"))
         async with sending(slack) as notifier:
             error = await failure(notifier, to_own())
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert len(slack.calls) == 2
 
     @pytest.mark.parametrize("code", PASSING_CODES.split())
     async def test_what_passes(self, slack: SlackServer, code: str) -> None:
         """Slack's own trouble, and codes that we do not know: the same call may succeed later."""
         error = await answered(slack, Fault.error(code))
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", ["<!channel>", "Two Words", "x" * 65, "", "line\nline", 17, None, ["a"], {"a": 1}])
@@ -137,7 +137,7 @@ class TestRateLimits:
     ) -> None:
         """Seconds, at most an hour; what is no number says nothing."""
         error = await answered(slack, Fault.rate_limited(header), channel)
-        assert (error.reason, error.worth_retry, error.retry_after) == (Reason.RATE_LIMITED, True, seconds)
+        assert (error.reason, error.retryable, error.retry_after) == (Reason.RATE_LIMITED, True, seconds)
 
     async def test_as_an_error_code(self, slack: SlackServer) -> None:
         """`ratelimited` with HTTP 200 is the same."""
@@ -169,7 +169,7 @@ class TestHTTP:
     async def test_what_passes(self, slack: SlackServer, channel: Channel, fault: Fault) -> None:
         """Errors of the server, cut connections, and redirects, which are not followed."""
         error = await answered(slack, fault, channel)
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert "<html>" not in error.message
         assert len(slack.calls) == 1
 
@@ -184,14 +184,14 @@ class TestHTTP:
             sending(slack, api_url=url) as notifier,
         ):
             error = await failure(notifier, to_own())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert "hello" not in error.message
 
     async def test_nobody_there(self, slack: SlackServer) -> None:
         """A refused connection is worth another try."""
         async with sending(slack, api_url="http://127.0.0.1:1/api/") as notifier:
             error = await failure(notifier, to_own())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == "Slack cannot be reached (ClientConnectorError)"
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestHTTP:
         slack.fail_always(Fault.http(status, body))
         async with sending(slack) as notifier:
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (reason, False)
+        assert (error.reason, error.retryable) == (reason, False)
         assert "forbidden" not in error.message
 
     async def test_a_webhook_whose_blocks_are_refused(self, slack: SlackServer) -> None:
@@ -233,7 +233,7 @@ class TestHTTP:
         tls.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
         async with imposter(b'{"ok": true}', tls) as url, sending(slack, api_url=url) as notifier:
             error = await failure(notifier, to_own())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == "Slack cannot be reached (ClientConnectorCertificateError)"
 
 
@@ -259,7 +259,7 @@ class TestTimeouts:
             took = asyncio.get_running_loop().time() - begun
         assert receipt.thread_ref
         for error in errors:
-            assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+            assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
             assert error.message == "Slack did not answer within 10 seconds"
         assert took < ALERT_SECONDS + 2
         assert ALERT_SECONDS + ADD_SECONDS < SEND_SECONDS
@@ -336,15 +336,15 @@ class TestSecretsOfTheTenant:
         """Permanent, with the words of whoever read it."""
         async with sending(slack, secrets=Secrets()) as notifier:
             error = await failure(notifier, to_team())
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_NOT_FOUND, False)
         assert "there is no Secret slack with a key token" in error.message
 
     async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
         """Worth another try, and nothing is wrong with the channel."""
-        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with sending(slack, secrets=Secrets(error=away)) as notifier:
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.API_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
 
 class TestNoSecretIsTold:

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
-from clientcert.lifecycle.declaration import SecretKeyRef
-from clientcert.notifiers.slack_direct import SlackTokens
-from clientcert.notifiers.slack_lookups import WAIT_SECONDS
-from clientcert.notifiers.slack_users import SlackUsers
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.network.egress import EgressPolicy
+from clientcert.network.single_flight import WAIT_SECONDS
+from clientcert.notifiers.slack.direct_message import SlackTokens
+from clientcert.notifiers.slack.user_directory import SlackUsers
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
-from tests.unit.notifiers.test_message import HOSTILE
+from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, SlackServer, User
 
 OWN_TOKEN = "xoxb-canary-7f3a-own"
@@ -237,7 +237,7 @@ class TestWhatIsRemembered:
         async with looking(slack) as users:
             await find(users, email="jo@gov.example")
             slack.fail_always(Fault.http(500))
-            assert (await failure(users, email="sam@gov.example")).worth_retry
+            assert (await failure(users, email="sam@gov.example")).retryable
             assert told(await find(users, email="jo@gov.example")) == "U0JO"
 
 
@@ -355,7 +355,7 @@ class TestWhatPasses:
             assert len(slack.calls) == 1
             await asyncio.sleep(0.4)
             assert told(await find(users, **question)) != ""
-        assert {(error.reason, error.worth_retry) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
+        assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
         assert len({error.message for error in errors}) == 1
         assert "html" not in errors[0].message
 
@@ -364,7 +364,7 @@ class TestWhatPasses:
         slack.fail_always(Fault.cut_off())
         async with looking(slack) as users:
             error = await failure(users, name="nhs")
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == "Slack cannot be reached (ServerDisconnectedError)"
 
     @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ class TestWhatPasses:
         async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
             error = await failure(users, **question)
         assert error.message == "what should be Slack gave an answer that is not Slack's"
-        assert error.worth_retry
+        assert error.retryable
 
     async def test_retry_after_is_kept_to(self, slack: SlackServer) -> None:
         """Nobody with this token asks before, whatever the address; then it goes on."""
@@ -394,7 +394,7 @@ class TestWhatPasses:
             assert len(slack.calls) == 1
             await asyncio.sleep(1.1)
             assert told(await find(users, email="team@nhs.example")) == NHS
-        assert (first.reason, first.worth_retry, first.retry_after) == (Reason.RATE_LIMITED, True, 1)
+        assert (first.reason, first.retryable, first.retry_after) == (Reason.RATE_LIMITED, True, 1)
         assert first.message == second.message == "Slack asked to wait before the next look-up"
         assert second.retry_after is not None
         assert 0 < second.retry_after <= 1
@@ -409,7 +409,7 @@ class TestWhatPasses:
             waiting = await failure(users, name="nhs")
             assert told(await begun) == "U10599"
             assert told(await find(users, name="nhs")) == NHS
-        assert (waiting.reason, waiting.worth_retry) == (Reason.RATE_LIMITED, True)
+        assert (waiting.reason, waiting.retryable) == (Reason.RATE_LIMITED, True)
         assert [call.status for call in slack.calls] == [200, 200, 429, 200, 200]
 
     async def test_a_failure_in_the_middle_is_no_short_list(self, slack: SlackServer) -> None:
@@ -421,13 +421,13 @@ class TestWhatPasses:
 
     async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
         """It is no fault of Slack's, and is not remembered: when it is back, all is tried at once."""
-        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         secrets = Secrets({(NAMESPACE, "slack", "token"): TENANT_TOKEN}, error=away)
         async with looking(slack, secrets=secrets) as users:
             error = await failure(users, TOKEN_REF, name="nhs")
             secrets.error = None
             assert told(await find(users, TOKEN_REF, name="nhs")) == NHS
-        assert (error.reason, error.worth_retry) == (Reason.API_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
     async def test_nobody_waits_long(self, slack: SlackServer) -> None:
         """A Slack that does not answer holds a certificate up for ten seconds, and the next one not at all."""
@@ -438,7 +438,7 @@ class TestWhatPasses:
             await asyncio.sleep(0.5)
             await failure(users, email="team@nhs.example")
             took = asyncio.get_running_loop().time() - begun
-        assert (first.reason, first.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (first.reason, first.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert took < WAIT_SECONDS + 2
 
 
@@ -522,7 +522,7 @@ async def patiently(users: SlackUsers, **question: str) -> Resolution:
             try:
                 return await find(users, **question)
             except DeliveryError as error:
-                assert error.worth_retry  # noqa: PT017 - the question is asked until it is answered
+                assert error.retryable  # noqa: PT017 - the question is asked until it is answered
                 await asyncio.sleep(0.1)
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.declaration import SecretSource
+from clientcert.lifecycle.spec import SecretSource
 from clientcert.sources.interface import Lists, Source
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
@@ -48,7 +48,7 @@ async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client,
 async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
     """A missing object is SourceNotFound, and the message says what to do."""
     error = await failure(read(reader, "nhs/missing.pem"))
-    assert (error.reason, error.worth_retry) == (Reason.SOURCE_NOT_FOUND, False)
+    assert (error.reason, error.retryable) == (Reason.SOURCE_NOT_FOUND, False)
     assert error.message == (
         "Key nhs/missing.pem of bucket backup does not exist: upload it, or correct spec.source.s3.key."
     )
@@ -59,7 +59,7 @@ async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> N
     stores.change(name="no-such-bucket")
     for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", ())):
         error = await failure(call)
-        assert (error.reason, error.worth_retry) == (Reason.BUCKET_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.BUCKET_NOT_FOUND, False)
         assert error.message == "Bucket no-such-bucket does not exist: create it, or correct CertificateStore store."
 
 

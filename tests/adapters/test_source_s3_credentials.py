@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import KubeError, Reason
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.s3.access import Credentials
 from clientcert.sources.secret import SecretReader
@@ -143,7 +143,7 @@ async def test_an_api_server_in_trouble_changes_no_reason(
 
     async def get_secret(namespace: str, name: str) -> object:
         if troubled:
-            raise KubeError(Reason.API_UNAVAILABLE, "answered 503", worth_retry=True)
+            raise KubeError(Reason.API_UNAVAILABLE, "answered 503", retryable=True)
         return await stores.get_secret(namespace, name)
 
     reader = S3Reader(stores.bucket_of, SecretReader(get_secret), EgressPolicy({"127.0.0.1"}))  # type: ignore[arg-type]

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason
-from clientcert.lifecycle.declaration import Bucket
+from clientcert.lifecycle.spec import Bucket
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.s3.access import Address, Credentials, aws_host
 from clientcert.sources.secret import SecretReader
-from clientcert.turns import Turns
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
-from tests.unit.test_egress import Names
+from tests.unit.network.test_egress import Names
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ async def test_an_endpoint_that_leads_inside(stores: Stores, endpoint: str) -> N
     async with stores.reader(allowed=frozenset()) as reader:
         for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
             error = await failure(call)
-            assert (error.reason, error.worth_retry) == (Reason.ENDPOINT_NOT_ALLOWED, False)
+            assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
             assert error.message.startswith("spec.s3.endpoint: ")
             assert "hunter2" not in error.message
     assert stores.secret_reads == 0
@@ -88,7 +88,7 @@ async def test_hosts_of_aws_are_made_from_the_region() -> None:
     for region in regions:
         for name in ("my-bucket", "my.bucket"):
             address = Address.of(Bucket(name, region=region), EgressPolicy())
-            client = await factory.create(address, Credentials("a", "b"), Turns())
+            client = await factory.create(address, Credentials("a", "b"), LoopBudget())
             urls = []
 
             def note(request: object, urls: list[str] = urls, **_: object) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.declaration import Bucket
+from clientcert.lifecycle.spec import Bucket
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
 
@@ -72,7 +72,7 @@ async def test_an_answer_that_is_too_large(reader: S3Reader, proxy: Proxy, chunk
 
     proxy.behaviour = answer
     error = await failure(read(reader, "nhs.pem"))
-    assert (error.reason, error.worth_retry) == (Reason.TOO_LARGE, False)
+    assert (error.reason, error.retryable) == (Reason.TOO_LARGE, False)
     assert "larger than 1 MiB" in error.message
     assert sent < 16 * 1024 * 1024, "what socket buffers hold, and no more"
 
@@ -90,7 +90,7 @@ async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: byt
     """Half an answer is none: it is tried again, and half a certificate is never given back."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
         error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
-    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
     assert "ended its answer in the middle" in error.message
 
 
@@ -125,7 +125,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
     assert not waiting.done()
     before = loop.time()
     error = await waiting
-    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
     assert error.message.endswith("does not answer in time.")
     assert loop.time() - before < 5
 
@@ -210,7 +210,7 @@ async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: 
     stores.buckets["team-a", "store"] = Bucket("backup", "", "", endpoint, "aws")
     async with stores.reader(allowed=frozenset({"127.0.0.1", "no-such-host.invalid"})) as reader:
         error = await failure(read(reader, "nhs.pem"))
-    assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
     assert words in error.message
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import Reason, SettingsError
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.sources.s3.access import IdentityGrant
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
 from tools.control_plane import S3Server
@@ -26,7 +26,7 @@ async def test_the_operators_identity_is_for_nobody(stores: Stores) -> None:
     async with stores.reader() as reader:
         for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
             error = await failure(call)
-            assert (error.reason, error.worth_retry) == (Reason.IDENTITY_NOT_ALLOWED, False)
+            assert (error.reason, error.retryable) == (Reason.IDENTITY_NOT_ALLOWED, False)
             assert "spec.s3.credentialsSecretRef" in error.message
             assert "CLIENTCERT_IDENTITY_BUCKETS" in error.message
 
@@ -146,7 +146,7 @@ async def test_an_identity_that_cannot_be_asked_for(
     stores.change(credentials_secret="")
     async with stores.reader(identity=("team-a=backup",)) as reader:
         error = await failure(read(reader, "nhs.pem"))
-        assert (error.reason, error.worth_retry) == (Reason.SOURCE_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
         assert "whoever gives the operator's own identity cannot be reached" in error.message
     async with Proxy().running() as sts:
         sts.refuses(403, "AccessDenied", message="canary")

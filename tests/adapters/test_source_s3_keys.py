@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from moto.server import ThreadedMotoServer
 
-from clientcert.lifecycle.declaration import Bucket
+from clientcert.lifecycle.spec import Bucket
 from tests.adapters.s3_parts import Stores, credentials, read
 
 KEYS = ["a//b", "/a", "//", "a", "a/", "a/b", "a/../b", "./a", "..", "a/./b", "/", "b/..", " ", "+"]

@@ -14,7 +14,7 @@ CANARY = "canary-9d41"
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "reason", "worth_retry", "words"),
+    ("status", "code", "reason", "retryable", "words"),
     [
         (403, "AccessDenied", Reason.ACCESS_DENIED, False, "s3:GetObject on arn:aws:s3:::backup/*"),
         (403, "AccessDenied", Reason.ACCESS_DENIED, False, "give Secret team-a/aws"),
@@ -44,12 +44,12 @@ CANARY = "canary-9d41"
     ],
 )
 async def test_a_refused_get(
-    reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, worth_retry: bool, words: str
+    reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, retryable: bool, words: str
 ) -> None:
     """Each refusal has its reason and says what to do, is asked for once, and repeats nothing that the server said."""
     proxy.refuses(status, code, message=CANARY)
     error = await failure(read(reader, "nhs.pem"))
-    assert (error.reason, error.worth_retry) == (reason, worth_retry)
+    assert (error.reason, error.retryable) == (reason, retryable)
     assert words in error.message
     assert CANARY not in "".join(traceback.format_exception(error))
     assert len(proxy.paths) == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clientcert.errors import KubeError, Reason, SourceError
-from clientcert.lifecycle.declaration import S3Source, SecretKeyRef, SecretSource
+from clientcert.lifecycle.spec import S3Source, SecretKeyRef, SecretSource
 from clientcert.sources.interface import Content, Source
 from clientcert.sources.secret import SecretReader
 
@@ -58,7 +58,7 @@ async def test_the_secret_of_the_own_namespace_is_read() -> None:
 async def test_a_secret_that_does_not_exist() -> None:
     """A missing Secret is SourceNotFound, is named, and is not tried again soon."""
     error = await failure(Secrets(error=KubeError(Reason.NOT_FOUND, "from the server", status=404)))
-    assert (error.reason, error.worth_retry) == (Reason.SOURCE_NOT_FOUND, False)
+    assert (error.reason, error.retryable) == (Reason.SOURCE_NOT_FOUND, False)
     assert error.message == "Secret team-a/nhs does not exist: create it, or correct the reference."
 
 
@@ -87,7 +87,7 @@ async def test_a_secret_that_holds_nothing() -> None:
 async def test_a_value_that_is_too_large(excess: int) -> None:
     """One byte more than 1 MiB is TooLarge."""
     error = await failure(Secrets(crt=b"x" * (MIB + excess)))
-    assert (error.reason, error.worth_retry) == (Reason.TOO_LARGE, False)
+    assert (error.reason, error.retryable) == (Reason.TOO_LARGE, False)
 
 
 async def test_a_secret_that_the_operator_may_not_read() -> None:
@@ -100,14 +100,14 @@ async def test_a_secret_that_the_operator_may_not_read() -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, worth_retry=True, retry_after=7.0),
+        KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, retryable=True, retry_after=7.0),
         KubeError(Reason.FORBIDDEN, "its token is not accepted", status=401, retry_after=7.0),
     ],
 )
 async def test_an_api_server_that_is_in_trouble(trouble: KubeError) -> None:
     """What will pass by itself is SourceUnavailable, worth another try, and keeps the time that was asked for."""
     error = await failure(Secrets(error=trouble))
-    assert (error.reason, error.worth_retry, error.retry_after) == (Reason.SOURCE_UNAVAILABLE, True, 7.0)
+    assert (error.reason, error.retryable, error.retry_after) == (Reason.SOURCE_UNAVAILABLE, True, 7.0)
 
 
 async def test_another_kind_of_reference_is_a_mistake_of_ours() -> None:

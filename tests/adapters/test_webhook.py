@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.declaration import Contact, ObjectKey, Person
+from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel, Schedule
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.webhook import cloud_event, event_id
+from clientcert.lifecycle.spec import Contact, ObjectKey, Person
+from clientcert.messages.message import Message
+from clientcert.notifiers.http.webhook import cloud_event, event_id
 from tests.adapters.web_receiver import (
     KEY,
     PATH,
@@ -25,7 +25,7 @@ from tests.adapters.web_receiver import (
     to_webhook,
 )
 from tests.builders import DAY, NOW, UID, certificate, told
-from tests.unit.notifiers.composing import composed, knowing
+from tests.unit.messages.composing import composed, knowing
 
 
 class TestTheBody:
@@ -169,7 +169,7 @@ async def test_a_channel_without_a_url() -> None:
     """It says what to add."""
     async with calling() as (notifier, _):
         error = await failure(notifier, Channel("pager", "Webhook", Schedule()))
-    assert (error.reason, error.worth_retry) == (Reason.CHANNEL_NOT_FOUND, False)
+    assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
     assert "urlSecretRef" in error.message
 
 

@@ -11,9 +11,9 @@ from email.utils import format_datetime
 import pytest
 from aiohttp import web
 
+from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.notifiers.webhook import ALERT_SECONDS
-from clientcert.reconcile.tell import SEND_SECONDS
+from clientcert.notifiers.http.webhook import ALERT_SECONDS
 from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, alert, calling, failure, to_webhook
 
 
@@ -37,7 +37,7 @@ class TestAnswers:
         assert len(receiver.calls) == 1
 
     @pytest.mark.parametrize(
-        ("status", "reason", "worth_retry"),
+        ("status", "reason", "retryable"),
         [
             (400, Reason.MESSAGE_REFUSED, False),
             (401, Reason.TOKEN_REJECTED, False),
@@ -55,10 +55,10 @@ class TestAnswers:
             (504, Reason.CHANNEL_UNAVAILABLE, True),
         ],
     )
-    async def test_what_is_not(self, status: int, reason: Reason, worth_retry: bool) -> None:
+    async def test_what_is_not(self, status: int, reason: Reason, retryable: bool) -> None:
         """Nothing that the other side says is repeated."""
         error = await answered(status, "<html>canary-9e1c <!channel></html>")
-        assert (error.reason, error.worth_retry) == (reason, worth_retry)
+        assert (error.reason, error.retryable) == (reason, retryable)
         assert "canary" not in error.message
         assert "html" not in error.message
 
@@ -77,7 +77,7 @@ class TestAnswers:
         """It could lead anywhere: to a metadata address, or inside the cluster."""
         async with WebReceiver().running() as inside:
             error = await answered(status, Location=f"http://{inside.host}/latest/meta-data")
-        assert (error.reason, error.worth_retry) == (Reason.MESSAGE_REFUSED, False)
+        assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
         assert "redirect" in error.message
         assert inside.calls == []
 
@@ -107,7 +107,7 @@ class TestRetryAfter:
     async def test_it_is_kept(self, status: int, header: str, seconds: float | None) -> None:
         """Seconds or a date, at most five minutes; what is neither says nothing."""
         error = await answered(status, Retry_After=header)
-        assert error.worth_retry
+        assert error.retryable
         assert error.retry_after == (None if seconds is None else pytest.approx(seconds))
 
     async def test_the_message_holds_no_number(self) -> None:
@@ -164,7 +164,7 @@ class TestStrangeAnswers:
             vault = Vault(url=f"http://{host}/", signing=KEY)
             async with calling(vault=vault, allowed=(host,)) as (notifier, _):
                 error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message.startswith("the webhook cannot be reached (")
         assert "SSH" not in error.message
 
@@ -174,7 +174,7 @@ class TestStrangeAnswers:
             _,
         ):
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == "the webhook cannot be reached (ClientConnectorError)"
 
     async def test_one_that_is_slow(self) -> None:
@@ -194,7 +194,7 @@ class TestStrangeAnswers:
             errors = await asyncio.gather(failure(notifier, to_webhook()), failure(stuck, to_webhook()))
             took = asyncio.get_running_loop().time() - begun
         for error in errors:
-            assert (error.reason, error.worth_retry) == (Reason.CHANNEL_UNAVAILABLE, True)
+            assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
             assert error.message == "the webhook did not answer within 10 seconds"
         assert took < ALERT_SECONDS + 2
         assert ALERT_SECONDS < SEND_SECONDS
@@ -226,7 +226,7 @@ class TestWhereItMayLead:
         """Whatever has no public address, goes without TLS, or is no plain URL."""
         async with calling(vault=Vault(url=url, signing=KEY), allowed=()) as (notifier, _):
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.ENDPOINT_NOT_ALLOWED, False)
+        assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
         assert error.message.startswith("the webhook was not called: ")
         assert "password" not in error.message.replace("a user name or a password", "")
 
@@ -256,16 +256,16 @@ class TestSecrets:
         async with calling(vault=vault, allowed=("127.0.0.1",)) as (notifier, receiver):
             del vault.values[missing]
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_NOT_FOUND, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_NOT_FOUND, False)
         assert f"there is no Secret hooks with a key {missing}" in error.message
         assert receiver.calls == []
 
     async def test_an_api_server_that_is_away(self) -> None:
         """Worth another try, and nothing is wrong with the channel."""
-        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", worth_retry=True)
+        away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with calling(vault=Vault(away)) as (notifier, _):
             error = await failure(notifier, to_webhook())
-        assert (error.reason, error.worth_retry) == (Reason.API_UNAVAILABLE, True)
+        assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("status", [204, 302, 404, 429, 500])
     async def test_none_is_told(self, status: int, caplog: pytest.LogCaptureFixture) -> None:

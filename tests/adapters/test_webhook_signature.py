@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.declaration import SecretKeyRef
-from clientcert.notifiers.webhook_signature import signed_headers, signing_keys
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
 from tests.adapters.web_receiver import (
     KEY,
     OLDER_KEY,
@@ -167,7 +167,7 @@ class TestKeysThatCannotBeUsed:
         async with calling(vault=Vault(signing=value)) as (notifier, receiver):
             error = await failure(notifier, to_webhook())
         assert receiver.calls == []
-        assert (error.reason, error.worth_retry) == (Reason.TOKEN_REJECTED, False)
+        assert (error.reason, error.retryable) == (Reason.TOKEN_REJECTED, False)
         assert error.message.startswith("key signing of Secret hooks ")
         assert "canary" not in error.message
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from aiohttp import web
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.http.webhook import WebhookNotifier
 from clientcert.notifiers.interface import Notifier
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.webhook import WebhookNotifier
 from tests.builders import DAY, NOW, certificate, policy, told
-from tests.unit.notifiers.composing import composed, knowing
+from tests.unit.messages.composing import composed, knowing
 
 URL_REF = SecretKeyRef("hooks", "url")
 SIGNING_REF = SecretKeyRef("hooks", "signing")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.control_plane import hostile
-from tests.control_plane.hostile import READ, REFUSED, SLOW
+from tests.control_plane.bad_inputs import READ, REFUSED, SLOW
 from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from clientcert.api.directory import parse_directory
+from clientcert.api.client_list import parse_directory
 from clientcert.lifecycle.contacts import DirectoryEntry
-from clientcert.lifecycle.declaration import Person
+from clientcert.lifecycle.spec import Person
 from tests.builders import usable
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
@@ -92,7 +92,7 @@ class TestSet:
         team.apply(LISTED, *(client_certificate(name, **BY_THE_LIST) for name in names))
         with ThreadPoolExecutor(len(names)) as people:
             calls = [("contact", "set", name, "--technical", f"{name}@nhs.example") for name in names]
-            assert all("Recorded" in said for said in people.map(lambda call: terminal.does(*call), calls))
+            assert all("CertificateStatus" in said for said in people.map(lambda call: terminal.does(*call), calls))
         assert entries(team) == {name: DirectoryEntry(Person("", f"{name}@nhs.example")) for name in names}
 
     def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:

@@ -14,10 +14,10 @@ from aiohttp.test_utils import TestServer
 
 from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
-from clientcert.kube.connection import Connection
+from clientcert.kube.kubeconfig import Connection
 from tests.control_plane.operators import OWN_CHANNEL, Operators
+from tests.control_plane.recording_proxy import tapped
 from tests.control_plane.sentences import expiring
-from tests.control_plane.tap import tapped
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
 from tests.scenarios import secret

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import yaml
 
+from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import CONTACT_RESOLVED
-from clientcert.reconcile.deliveries import OF_THE_RECIPIENT
 from tests.conftest import REPOSITORY
 from tests.docs.pages import blocks, section
 from tools.control_plane import ControlPlane
 
 PAGE = REPOSITORY / "docs/contacts.md"
-FINDS = ("lifecycle/contacts.py", "reconcile/contacts.py", "notifiers/slack_users.py")
+FINDS = ("lifecycle/contacts.py", "controllers/certificate/contact_lookup.py", "notifiers/slack/user_directory.py")
 _WRITTEN = re.compile(r'(?:Resolution|_told)\(\s*"([A-Z]\w+)"|"([A-Z]\w+)" if |else "([A-Z]\w+)"')
 FOUND = {"TechnicalContact", "BusinessContact", "Requester", "SlackUser"}
 PASSING = {"LookupUnavailable", "NotLookedUp"}

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from clientcert.certificate_metrics import families, phases
+from clientcert.controllers import certificate_store
 from clientcert.lifecycle import conditions
 from clientcert.metrics import Metrics
-from clientcert.reconcile import polling
-from clientcert.reconcile.exposition import families, phases
 from clientcert.settings import load_settings
 from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
@@ -81,7 +81,7 @@ def test_every_metric_is_there() -> None:
 
 def test_every_condition_is_there() -> None:
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert set(first_column(section(PAGE, "## Conditions"))) == types | {polling.PRIVATE_KEYS_ABSENT}
+    assert set(first_column(section(PAGE, "## Conditions"))) == types | {certificate_store.PRIVATE_KEYS_ABSENT}
 
 
 def test_every_column_is_there() -> None:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from tests.adapters.web_receiver import WebReceiver
 from tests.control_plane.operators import MAIL_LOGIN
+from tests.faults.delivery_audit import Arrival, serial_in
 from tests.faults.listening import listening
 from tests.faults.proxy import FaultyProxy
-from tests.faults.tally import Arrival, serial_in
 from tools.control_plane.process import free_port
 from tools.mail_server import LoopbackMailServer, Received
 
@@ -23,7 +23,7 @@ CONSUMER = "consumer"
 def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
     """A mail server that wants TLS and a login, and is always found at the same port."""
     with LoopbackMailServer(
-        tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(by_mail(mail))
+        tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(resolve_email(mail))
     ) as server:
         yield server
 
@@ -68,7 +68,7 @@ def called(note: Callable[[Arrival], object]) -> Iterator[Hook]:
         yield Hook(receiver, proxy)
 
 
-def by_mail(mail: Received) -> Arrival:
+def resolve_email(mail: Received) -> Arrival:
     """What a letter says of one certificate."""
     text = " ".join(f"{mail.message['Subject']} {mail.text}".split())
     return Arrival(mail.time, CONSUMER, text, serial_in(text))

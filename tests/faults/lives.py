@@ -24,7 +24,8 @@ from tests.control_plane.operators import MAIL_LOGIN, Operator, alarming_lines, 
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import Team
 from tests.faults.api_proxy import before, seen_through
-from tests.faults.arrivals import by_mail
+from tests.faults.arrivals import resolve_email
+from tests.faults.delivery_audit import stage_told
 from tests.faults.kill_switch import Answer, KillSwitch, Point
 from tests.faults.plot import (
     BOT,
@@ -44,7 +45,6 @@ from tests.faults.plot import (
     Stage,
 )
 from tests.faults.proxy import FaultyProxy
-from tests.faults.tally import stage_told
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
 from tools.certificates import Issued
 from tools.control_plane import OperatorProcess
@@ -202,7 +202,7 @@ class _Living:
         return [stage for found, stage, where in self._told() if (found, where) == (name, channel)]
 
     def _by_mail(self, mail: Received) -> Key:
-        said = by_mail(mail).text
+        said = resolve_email(mail).text
         [name] = [name for name in PLOT if f" certificate for {name} in " in said]
         stage = stage_told(said)
         return name, CLOSING if stage is None else stage, MAIL

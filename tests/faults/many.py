@@ -2,7 +2,7 @@
 
 import re
 
-from clientcert.reconcile.digests import FEW
+from clientcert.alerting.digests import FEW
 from tests.faults.scenario import POLICY, TEAM, World
 from tests.scenarios import in_secret
 from tools.slack_server import Posted

@@ -26,8 +26,8 @@ import pytest
 from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
+from tests.faults.delivery_audit import CLOSING, DAY, Arrival, Key, Tally, in_slack, stage_at, stage_told
 from tests.faults.proxy import FaultyProxy
-from tests.faults.tally import CLOSING, DAY, Arrival, Key, Tally, in_slack, stage_at, stage_told
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
 from tools.control_plane import ControlPlane, OperatorProcess

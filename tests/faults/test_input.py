@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.control_plane import hostile
-from tests.control_plane.hostile import READ, REFUSED, SLOW
+from tests.control_plane.bad_inputs import READ, REFUSED, SLOW
 from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.team import DAY
 from tests.control_plane.waiting import eventually, until

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from clientcert.kube.client import KubeClient
-from clientcert.kube.connection import load_connection
-from clientcert.kube.lease import LEASE_SECONDS, LeaseLeadership
+from clientcert.kube.kubeconfig import load_connection
+from clientcert.kube.leader_election import LEASE_SECONDS, LeaseLeadership
 from tests.faults.api_proxy import before
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import row

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 
 from tests.control_plane.waiting import until
-from tests.faults.arrivals import CONSUMER, away, by_mail
+from tests.faults.arrivals import CONSUMER, away, resolve_email
+from tests.faults.delivery_audit import Key
 from tests.faults.scenario import TEAM, World, row
-from tests.faults.tally import Key
 from tests.faults.test_mail import BOTH, JO, SAM, TO_CONSUMER, sends
 from tools.mail_server import LoopbackMailServer, Received
 
@@ -54,7 +54,7 @@ def of_an_escalation(world: World, mail: LoopbackMailServer) -> None:
 
     def note(received: Received) -> None:
         channel = CONSUMER if received.recipient == JO["email"] else ESCALATED
-        world.arrivals.append(by_mail(received)._replace(channel=channel))
+        world.arrivals.append(resolve_email(received)._replace(channel=channel))
 
     mail.on_mail = note
     world.policy(TEAM, TO_CONSUMER, escalateAfterDays=DAYS_IN_VAIN - 1)

@@ -11,15 +11,15 @@ import aiohttp
 import kopf
 import pytest
 
+from clientcert.cache.client_lists import ClientLists
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.controllers.engine import Engine
 from clientcert.health import STANDSTILL_SECONDS, HealthServer
-from clientcert.kube.lease import AlwaysLeads
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.kube.leader_election import AlwaysLeads
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
-from clientcert.reconcile.client_lists import ClientLists
-from clientcert.reconcile.engine import Engine
-from clientcert.reconcile.scheduler import WORKERS, Scheduler
-from clientcert.reconcile.store import Store
 from clientcert.supervisor import Supervisor
+from clientcert.workqueue.scheduler import WORKERS, Scheduler
 from tools.control_plane.process import free_port
 
 Run = Callable[[], Awaitable[None]]
@@ -46,7 +46,7 @@ async def is_cancelled() -> None:
 
 
 def health_server(standing: Callable[[], float] = lambda: 0.0) -> HealthServer:
-    return HealthServer(Store(lambda _: None), Metrics(), standing, lambda: True, lambda: True, x509=False)
+    return HealthServer(ObjectCache(lambda _: None), Metrics(), standing, lambda: True, lambda: True, x509=False)
 
 
 def supervisor(
@@ -131,7 +131,7 @@ class Term:
 async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, moves: bool) -> None:
     """A leader that does not work is as bad as none, whatever its Lease says."""
     scheduler = Scheduler(_nothing_due, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics())
-    store, unused = Store(scheduler.wake), cast("Any", None)
+    store, unused = ObjectCache(scheduler.wake), cast("Any", None)
     resync = cast("Any", SimpleNamespace(freshen=freshening, say_of_policies=nothing, run=lambda *_: never()))
     outage = cast("Any", SimpleNamespace(run=never))
     term = Term(leads=leads, begins=begins)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from clientcert.lifecycle.declaration import ObjectKey
-from clientcert.lifecycle.recorded import ChannelRecord
-from clientcert.notifiers.slack_details import LAST_SECONDS
-from clientcert.reconcile.deliveries import remembered
-from clientcert.reconcile.store import Store
+from clientcert.alerting.retries import remembered
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.lifecycle.recorded_status import ChannelStatus
+from clientcert.lifecycle.spec import ObjectKey
+from clientcert.notifiers.slack.thread_details import LAST_SECONDS
 from tests.control_plane.waiting import until
 from tests.faults.replicas import Pair
 from tests.faults.scenario import World, row
@@ -138,10 +138,10 @@ def test_a_leader_that_slept(world: World, pair: Pair) -> None:
 @row(8, "another leader has recorded more than what was sent here and could not be recorded")
 def test_what_another_has_recorded_is_newer() -> None:
     """What was sent here counts until a status says something else of that channel; by no clock."""
-    store = Store(lambda _: None)
+    store = ObjectCache(lambda _: None)
     store.upsert_certificate(certificate("10", {"team": 20, "pager": 20}))
     record = store.certificates[KEY]
-    record.sent = {name: ChannelRecord(name, FINGERPRINT, 19, None) for name in ("team", "pager")}
+    record.sent = {name: ChannelStatus(name, FINGERPRINT, 19, None) for name in ("team", "pager")}
     store.upsert_certificate(certificate("11", {"team": 18, "pager": 20}))
     assert {each.name: each.stage for each in remembered(record).channels} == {"team": 18, "pager": 19}
 

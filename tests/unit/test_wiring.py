@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 
 from clientcert.app import _Parts
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.settings import Settings
 from tests.builders import DAY, KEY, NOW
 

@@ -11,17 +11,17 @@ import yaml
 
 from clientcert.api.client_certificate import parse_declaration
 from clientcert.api.policy import parse_policy
-from clientcert.cli.addressee import recipients
+from clientcert.cli.describe_recipient import recipients
 from clientcert.errors import Reason
-from clientcert.lifecycle.alerts import due_notifications
 from clientcert.lifecycle.assessment import Observation, assess, unread
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.declaration import Declaration, ObjectKey
+from clientcert.lifecycle.due import due_notifications
 from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded
-from clientcert.notifiers.batch_letter import batch_letter
-from clientcert.notifiers.digest import Digest, compose_digest
-from clientcert.notifiers.message import Message, compose
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, ChannelStatus
+from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
+from clientcert.messages.batch_letter import batch_letter
+from clientcert.messages.digest import Digest, compose_digest
+from clientcert.messages.message import Message, compose
 from clientcert.pki import Certificate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -93,7 +93,7 @@ class Example:
     """Whether each channel has told of the one before."""
 
     @property
-    def declaration(self) -> Declaration:
+    def declaration(self) -> CertificateSpec:
         """As it is read from a manifest."""
         return parse_declaration({**NHS, **(self.spec or {})})
 
@@ -112,8 +112,8 @@ class Example:
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
         before = AcceptedCertificate.of(self.before) if self.before else None
         fingerprint = before.fingerprint_sha256 if before else ""
-        last = ChannelRecord(name, fingerprint, 14, NOW - DAY, thread_ref="C012AB3CD:1795251600.000100")
-        known = Recorded(accepted=before, channels=(last,) if self.closes else ())
+        last = ChannelStatus(name, fingerprint, 14, NOW - DAY, thread_ref="C012AB3CD:1795251600.000100")
+        known = CertificateStatus(accepted=before, channels=(last,) if self.closes else ())
         found = assess(declaration, self.seen, known, NOW - 100 * DAY, self.policy.start_days_before, NOW)
         [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
         if told is None:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clientcert.lifecycle.contacts import Role
-from clientcert.notifiers.alertmanager import alerts
-from clientcert.notifiers.slack_blocks import (
+from clientcert.notifiers.http.alertmanager import alerts
+from clientcert.notifiers.slack.block_kit import (
     alert_payload,
     details_payload,
     folded_payload,
     letter_payload,
     plain_payload,
 )
-from clientcert.notifiers.slack_digest import digest_payload
+from clientcert.notifiers.slack.digest import digest_payload
 from tools.render_messages.examples import (
     ALERT,
     BUSINESS,

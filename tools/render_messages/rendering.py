@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from typing import Any
 
-from clientcert.kube.events import COMPONENT, EventRecorder, Fact
-from clientcert.notifiers.apprise_channel import title_and_body, title_and_body_of_many
-from clientcert.notifiers.digest import Digest
-from clientcert.notifiers.email_format import mail, named_address, plain_address
-from clientcert.notifiers.event import EventNotifier
-from clientcert.notifiers.message import Message
-from clientcert.notifiers.webhook import cloud_event
-from clientcert.notifiers.webhook_signature import signed_headers
+from clientcert.kube.events import COMPONENT, EventRecorder, EventSpec
+from clientcert.messages.digest import Digest
+from clientcert.messages.message import Message
+from clientcert.notifiers.apprise import title_and_body, title_and_body_of_many
+from clientcert.notifiers.email.mime import mail, named_address, plain_address
+from clientcert.notifiers.http.standard_webhooks import signed_headers
+from clientcert.notifiers.http.webhook import cloud_event
+from clientcert.notifiers.kubernetes_event import EventNotifier
 from tools.render_messages.examples import ALERT, NOW
 from tools.slack_server.recording import Posted
 from tools.slack_server.rendering import render
@@ -82,9 +82,9 @@ class _Shown(EventRecorder):
     """Keeps what would be written."""
 
     def __init__(self) -> None:
-        self.facts: list[Fact] = []
+        self.facts: list[EventSpec] = []
 
-    async def record(self, fact: Fact) -> None:
+    async def record(self, fact: EventSpec) -> None:
         self.facts.append(fact)
 
 

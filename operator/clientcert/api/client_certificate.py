@@ -10,10 +10,10 @@ from typing import Any
 
 from clientcert.api.kinds import moment
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.declaration import (
+from clientcert.lifecycle.spec import (
     Bucket,
+    CertificateSpec,
     Contact,
-    Declaration,
     Person,
     S3Source,
     SecretKeyRef,
@@ -28,7 +28,7 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SECONDS = (3600, 60, 1)
 
 
-def parse_declaration(spec: Spec) -> Declaration:
+def parse_declaration(spec: Spec) -> CertificateSpec:
     """The spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
     try:
         return _declaration(spec)
@@ -74,10 +74,10 @@ def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
     return SecretKeyRef(name, key)
 
 
-def _declaration(spec: Spec) -> Declaration:
+def _declaration(spec: Spec) -> CertificateSpec:
     identity, silence = spec.get("identity") or {}, spec.get("silence")
     acknowledgement = spec.get("acknowledgement") or {}
-    return Declaration(
+    return CertificateSpec(
         consumer=spec["consumer"],
         environment=sys.intern(spec["environment"]),
         source=_source(spec["source"]),

@@ -29,7 +29,7 @@ from clientcert.lifecycle.policy import (
     SlackAddress,
     UrlAddress,
 )
-from clientcert.lifecycle.recorded import DigestRecord
+from clientcert.lifecycle.recorded_status import DigestRecord
 
 DEFAULT_CHANNEL = "operator/slack"
 """The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""

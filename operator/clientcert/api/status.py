@@ -13,7 +13,13 @@ import orjson
 from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.policy import Role
-from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Condition, Recorded, Replaced
+from clientcert.lifecycle.recorded_status import (
+    AcceptedCertificate,
+    CertificateStatus,
+    ChannelStatus,
+    Condition,
+    PreviousCertificate,
+)
 
 Status = dict[str, Any]
 
@@ -26,12 +32,12 @@ HISTORY = 5
 CHANNELS = 32
 
 
-def parse_recorded(status: Mapping[str, Any]) -> Recorded:
+def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
     """What the status remembers. Whatever does not fit is taken as not remembered: it is written anew."""
     try:
         return _recorded(status)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return Recorded()
+        return CertificateStatus()
 
 
 def digest(status: Mapping[str, Any]) -> bytes:
@@ -39,7 +45,7 @@ def digest(status: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(orjson.dumps(_without_nulls(status), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
-def render_status(assessment: Assessment, recorded: Recorded, generation: int) -> Status:
+def render_status(assessment: Assessment, recorded: CertificateStatus, generation: int) -> Status:
     """The whole status. `recorded` is what shall be remembered from now on."""
     sent = [record.last_sent for record in recorded.channels if record.last_sent]
     return {
@@ -93,7 +99,7 @@ def _certificate(accepted: AcceptedCertificate | None) -> Status | None:
     }
 
 
-def _channel(record: ChannelRecord) -> Status:
+def _channel(record: ChannelStatus) -> Status:
     fields = {
         "name": _cut(record.name, LONGEST_WORD),
         "fingerprintSHA256": record.fingerprint_sha256,
@@ -119,10 +125,10 @@ def _condition(condition: Condition, generation: int) -> Status:
     }
 
 
-def _recorded(status: Mapping[str, Any]) -> Recorded:
+def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
     certificate, source = status.get("certificate"), status.get("source") or {}
     alerts = status.get("alerts") or {}
-    return Recorded(
+    return CertificateStatus(
         accepted=_accepted(certificate) if certificate else None,
         source_version=source.get("version", ""),
         source_observed=moment(source.get("observedTime")),
@@ -148,8 +154,8 @@ def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
     )
 
 
-def _channel_record(entry: Mapping[str, Any]) -> ChannelRecord:
-    return ChannelRecord(
+def _channel_record(entry: Mapping[str, Any]) -> ChannelStatus:
+    return ChannelStatus(
         name=sys.intern(entry["name"]),
         fingerprint_sha256=entry.get("fingerprintSHA256", ""),
         stage=entry.get("stage"),
@@ -162,11 +168,11 @@ def _channel_record(entry: Mapping[str, Any]) -> ChannelRecord:
     )
 
 
-def _replaced(entry: Mapping[str, Any]) -> Replaced:
+def _replaced(entry: Mapping[str, Any]) -> PreviousCertificate:
     not_after, replaced = moment(entry["notAfter"]), moment(entry["replacedTime"])
     if not_after is None or replaced is None:
         raise ValueError("history has two times")
-    return Replaced(entry["serialNumber"], not_after, replaced)
+    return PreviousCertificate(entry["serialNumber"], not_after, replaced)
 
 
 def _condition_record(entry: Mapping[str, Any]) -> Condition:

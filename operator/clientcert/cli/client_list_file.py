@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from clientcert.api.directory import (
+from clientcert.api.client_list import (
     LONGEST_CONSUMER,
     LONGEST_NAME,
     LONGEST_NOTE,
@@ -16,7 +16,7 @@ from clientcert.api.directory import (
     is_one_line,
     is_plain_address,
 )
-from clientcert.lifecycle.declaration import Person
+from clientcert.lifecycle.spec import Person
 
 COLUMNS = ("consumer", "technical_name", "technical_email", "business_name", "business_email", "note")
 _SEPARATORS = ",;\t"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from clientcert.api.directory import (
+from clientcert.api.client_list import (
     LONGEST_NAME,
     LONGEST_NOTE,
     ONE_LINE,
@@ -19,11 +19,11 @@ from clientcert.api.directory import (
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
 from clientcert.cli.contact_import import import_list
-from clientcert.cli.declared import TAKES_EFFECT, Declared, read_declared
+from clientcert.cli.loading import TAKES_EFFECT, Declared, read_declared
 from clientcert.cli.table import aligned, printable
-from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, by_mail, slack_question
-from clientcert.lifecycle.declaration import HOST, Person
+from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, resolve_email, slack_question
 from clientcert.lifecycle.policy import EmailAddress
+from clientcert.lifecycle.spec import HOST, Person
 
 _NOBODY = 3
 
@@ -95,7 +95,7 @@ def show(context: click.Context, name: str, kube_context: str | None, namespace:
     Users of Slack are looked up by the operator only. Exits with 3 if nobody is known.
     """
     declared = read_declared(Cluster.connect(kube_context, namespace), name)
-    found = by_mail(declared.declaration, declared.policy.contacts, declared.directory)
+    found = resolve_email(declared.declaration, declared.policy.contacts, declared.directory)
     question = slack_question(declared.declaration, declared.policy.contacts)
     rows = [_row(recipient) for recipient in found.recipients]
     if question is not None:
@@ -123,7 +123,7 @@ def _looked_up(question: SlackQuestion) -> str:
 
 def _sentence(declared: Declared) -> str:
     """Who is written to, by role and without a name."""
-    found = by_mail(declared.declaration, declared.policy.contacts, declared.directory)
+    found = resolve_email(declared.declaration, declared.policy.contacts, declared.directory)
     words = f"{found.message} ({found.reason})"
     if slack_question(declared.declaration, declared.policy.contacts) is not None:
         instead = words if found.resolved else "nobody else is known"

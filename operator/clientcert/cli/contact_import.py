@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from clientcert.api.directory import ClientList, Listing, render_listing
+from clientcert.api.client_list import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
 from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
-from clientcert.cli.declared import TAKES_EFFECT
+from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.lifecycle.contacts import DirectoryEntry
 

@@ -10,21 +10,21 @@ import click
 
 from clientcert.api.client_certificate import parse_declaration
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
-from clientcert.api.status import parse_recorded
-from clientcert.cli.addressee import addressee, recipients
+from clientcert.api.status import parse_status
 from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, cluster_options
-from clientcert.cli.declared import read_directory, to_policy
+from clientcert.cli.describe_recipient import addressee, recipients
+from clientcert.cli.loading import read_directory, to_policy
+from clientcert.cli.simulation import Known, Upcoming, upcoming
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
-from clientcert.cli.upcoming import Known, Upcoming, upcoming
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.alerts import MessageKind, silenced
 from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, stood_in
 from clientcert.lifecycle.contacts import Directory, batch_of
-from clientcert.lifecycle.declaration import Declaration, ObjectKey
+from clientcert.lifecycle.due import MessageKind, silenced
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.schedule import DAY
-from clientcert.notifiers.message import compose
+from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
+from clientcert.messages.message import compose
 
 _ABOUT_THE_POLICY = frozenset({Reason.POLICY_NOT_FOUND, Reason.POLICY_INVALID})
 _HEADINGS = ("TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO")
@@ -35,7 +35,7 @@ class Line:
     """One message, and whom it goes to."""
 
     key: ObjectKey
-    declaration: Declaration
+    declaration: CertificateSpec
     upcoming: Upcoming
     to: str
 
@@ -192,7 +192,7 @@ def forecast(
 def _known(found: Object) -> Known:
     """Raises ClientCertError where the spec cannot be used."""
     status = found.get("status") or {}
-    metadata, recorded = found["metadata"], parse_recorded(status)
+    metadata, recorded = found["metadata"], parse_status(status)
     created = moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - every object that the API server has stored has it
     refused = stood_in(recorded) if status.get("observedGeneration") == metadata.get("generation") else None

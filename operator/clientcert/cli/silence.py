@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from clientcert.api.directory import ONE_LINE, is_one_line
+from clientcert.api.client_list import ONE_LINE, is_one_line
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.cli.cluster import Cluster, cluster_options
 from clientcert.cli.table import printable, to_the_minute

@@ -5,12 +5,12 @@ from typing import Any
 import kopf
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, GROUP, VERSION
+from clientcert.controllers.engine import Engine
 from clientcert.errors import SettingsError
 from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers
 from clientcert.kube.client import KubeClient
-from clientcert.kube.connection import Connection
-from clientcert.lifecycle.declaration import ObjectKey
-from clientcert.reconcile.engine import Engine
+from clientcert.kube.kubeconfig import Connection
+from clientcert.lifecycle.spec import ObjectKey
 
 LOGIN_RETRY_SECONDS = 2.0
 """By itself kopf would be blind for a minute."""

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 
 from clientcert.errors import KubeError, Reason, SettingsError
-from clientcert.kube.connection import Connection
+from clientcert.kube.kubeconfig import Connection
 
 Object = dict[str, Any]
 
@@ -141,7 +141,7 @@ class KubeClient:
         if (method, _address(path)) in self._not_before:
             left = self._not_before[method, _address(path)] - now
             words = "the API server has asked to wait"
-            raise KubeError(Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=left)
+            raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True, retry_after=left)
 
     async def _answer(
         self,
@@ -191,7 +191,7 @@ class KubeClient:
             if self._session is None:
                 raise
             words = f"the operator's own login cannot be read again: {error.message}"
-            raise KubeError(Reason.API_UNAVAILABLE, words, worth_retry=True) from error
+            raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True) from error
         if self._session is None:
             self._base = connection.server
             self._session = aiohttp.ClientSession(
@@ -212,10 +212,10 @@ class KubeClient:
                 Reason.API_UNAVAILABLE,
                 f"the API server answered {response.status}",
                 status=response.status,
-                worth_retry=True,
+                retryable=True,
                 retry_after=_seconds(response.headers.get("Retry-After")),
             )
-        raise KubeError(reason, words, status=response.status, worth_retry=reason is Reason.CONFLICT)
+        raise KubeError(reason, words, status=response.status, retryable=reason is Reason.CONFLICT)
 
 
 def _address(path: str) -> str:
@@ -231,7 +231,7 @@ async def _message(response: aiohttp.ClientResponse) -> str:
 
 
 def _unavailable(error: Exception) -> KubeError:
-    return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", worth_retry=True)
+    return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", retryable=True)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from clientcert.api.kinds import API_VERSION, timestamp
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
-from clientcert.lifecycle.declaration import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey
 
 COMPONENT = "clientcert-operator"
 LONGEST_MESSAGE = 1024
@@ -17,7 +17,7 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class EventSpec:
     """What an Event says of which object."""
 
     kind: str
@@ -41,7 +41,7 @@ class EventRecorder:
         self._client = client
         self._clock = clock
 
-    async def record(self, fact: Fact) -> None:
+    async def record(self, fact: EventSpec) -> None:
         """Create the Event; or, while the last one is still there, count it up. Raises KubeError."""
         collection = f"/api/v1/namespaces/{fact.key.namespace}/events"
         now = timestamp(self._clock())
@@ -65,10 +65,10 @@ class EventRecorder:
             except KubeError as error:
                 if error.reason not in {Reason.CONFLICT, Reason.NOT_FOUND}:
                     raise
-        raise KubeError(Reason.CONFLICT, f"the Event {fact.event_name} keeps changing", worth_retry=True)
+        raise KubeError(Reason.CONFLICT, f"the Event {fact.event_name} keeps changing", retryable=True)
 
 
-def _event(fact: Fact, now: str) -> dict[str, object]:
+def _event(fact: EventSpec, now: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Event",

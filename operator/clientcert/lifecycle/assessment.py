@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.declaration import HOST, Declaration
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.schedule import DAY, days_remaining
+from clientcert.lifecycle.spec import HOST, CertificateSpec
 from clientcert.pki import Certificate
 from clientcert.pki.names import same_name
 
@@ -89,7 +89,7 @@ class Assessment:
         """The source could not be read just now, and that is no reason yet to believe anything else than before."""
         return self.source_problem and self.problem is None
 
-    def newly_replaced(self, recorded: Recorded) -> AcceptedCertificate | None:
+    def newly_replaced(self, recorded: CertificateStatus) -> AcceptedCertificate | None:
         """`replaced`, unless the record has it already: what one look has found may be written several times."""
         return self.replaced if self.replaced == recorded.accepted else None
 
@@ -109,9 +109,9 @@ def unread(reason: Reason, message: str, version: str = "") -> Observation:
 
 
 def assess(
-    declaration: Declaration | None,
+    declaration: CertificateSpec | None,
     observation: Observation,
-    recorded: Recorded,
+    recorded: CertificateStatus,
     created: datetime,
     start_days_before: int,
     now: datetime,
@@ -148,13 +148,13 @@ def assess(
     )
 
 
-def _acknowledged(declaration: Declaration | None, accepted: AcceptedCertificate | None) -> bool:
+def _acknowledged(declaration: CertificateSpec | None, accepted: AcceptedCertificate | None) -> bool:
     if declaration is None or accepted is None or not declaration.acknowledged:
         return False
     return declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
 
 
-def _unusable(declaration: Declaration, certificate: Certificate, now: datetime) -> Problem | None:
+def _unusable(declaration: CertificateSpec, certificate: Certificate, now: datetime) -> Problem | None:
     """Why this certificate could not take the place of another (design section 2, "replaced")."""
     if certificate.not_before > certificate.not_after:
         return Problem(

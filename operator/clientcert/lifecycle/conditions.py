@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.alerts import silenced
 from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.contacts import Resolution, StoodIn
-from clientcert.lifecycle.declaration import Declaration, Silence
-from clientcert.lifecycle.recorded import Condition, Recorded
+from clientcert.lifecycle.due import silenced
+from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
+from clientcert.lifecycle.spec import CertificateSpec, Silence
 
 READY = "Ready"
 SOURCE_READABLE = "SourceReadable"
@@ -36,7 +36,7 @@ ALERTS_DELIVERED = "AlertsDelivered"
 
 
 @dataclass(frozen=True, slots=True)
-class Shortfall:
+class DeliveryProblem:
     """Why alerts do not go where they were asked to go."""
 
     reason: Reason
@@ -45,11 +45,11 @@ class Shortfall:
 
 def conditions(
     assessment: Assessment,
-    declaration: Declaration | None,
-    shortfall: Shortfall | None,
-    recorded: Recorded,
+    declaration: CertificateSpec | None,
+    shortfall: DeliveryProblem | None,
+    recorded: CertificateStatus,
     contact: Resolution | None = None,
-    unreached: Shortfall | None = None,
+    unreached: DeliveryProblem | None = None,
 ) -> tuple[Condition, ...]:
     """All conditions, each with the time of its last transition carried over from the record.
 
@@ -69,7 +69,7 @@ def conditions(
     return tuple(carried_over(condition, recorded.conditions, assessment.now) for condition in (ready, *found))
 
 
-def _unless_unread(condition: Condition, assessment: Assessment, recorded: Recorded) -> Condition:
+def _unless_unread(condition: Condition, assessment: Assessment, recorded: CertificateStatus) -> Condition:
     return (recorded.condition(condition.type) or condition) if assessment.unread else condition
 
 
@@ -120,7 +120,7 @@ def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
     return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
 
 
-def _acknowledged(assessment: Assessment, declaration: Declaration) -> Condition:
+def _acknowledged(assessment: Assessment, declaration: CertificateSpec) -> Condition:
     if assessment.accepted is None:
         return Condition(ACKNOWLEDGED, "Unknown", "Unread", "no certificate was ever read, so nobody knows which it is")
     if assessment.acknowledged:
@@ -133,7 +133,7 @@ def _acknowledged(assessment: Assessment, declaration: Declaration) -> Condition
     return Condition(ACKNOWLEDGED, "False", "OtherCertificate", words)
 
 
-def _contact_resolved(contact: Resolution, unreached: Shortfall | None, recorded: Recorded) -> Condition:
+def _contact_resolved(contact: Resolution, unreached: DeliveryProblem | None, recorded: CertificateStatus) -> Condition:
     before = recorded.condition(CONTACT_RESOLVED)
     if contact.resolved and unreached:
         return Condition(CONTACT_RESOLVED, "False", unreached.reason, unreached.message)
@@ -148,7 +148,7 @@ def _contact_resolved(contact: Resolution, unreached: Shortfall | None, recorded
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
 
 
-def of_somebody_else(recorded: Recorded) -> Recorded:
+def of_somebody_else(recorded: CertificateStatus) -> CertificateStatus:
     """The same, where the spec has changed since: of what it says of the contact only the last transition counts."""
     conditions = tuple(
         replace(each, reason="", message="") if each.type == CONTACT_RESOLVED else each for each in recorded.conditions
@@ -156,7 +156,7 @@ def of_somebody_else(recorded: Recorded) -> Recorded:
     return replace(recorded, conditions=conditions)
 
 
-def stood_in(recorded: Recorded) -> StoodIn | None:
+def stood_in(recorded: CertificateStatus) -> StoodIn | None:
     """Who got the last letter instead of somebody else, if the status says so."""
     condition = recorded.condition(CONTACT_RESOLVED)
     if condition is None or condition.reason != Reason.RECIPIENT_REFUSED:
@@ -164,7 +164,7 @@ def stood_in(recorded: Recorded) -> StoodIn | None:
     return StoodIn.parse(condition.message)
 
 
-def _alerts_delivered(shortfall: Shortfall | None) -> Condition:
+def _alerts_delivered(shortfall: DeliveryProblem | None) -> Condition:
     if shortfall is None:
         return Condition(ALERTS_DELIVERED, "True", "Delivered", "every alert that was due was sent")
     return Condition(ALERTS_DELIVERED, "False", shortfall.reason, shortfall.message)

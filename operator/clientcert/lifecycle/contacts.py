@@ -9,9 +9,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from clientcert.lifecycle.declaration import HOST, Contact, Declaration, Person
 from clientcert.lifecycle.policy import ContactPolicy
 from clientcert.lifecycle.policy import Role as Role
+from clientcert.lifecycle.spec import HOST, CertificateSpec, Contact, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ __all__ = [
     "SlackQuestion",
     "StoodIn",
     "addressed",
-    "asked_of",
     "batch_of",
-    "by_mail",
+    "contact_key",
+    "resolve_email",
     "same_people",
     "slack_first",
     "slack_question",
@@ -129,7 +129,7 @@ Directory = Mapping[str, DirectoryEntry]
 """The client list, by consumer; also by names in lower case, where an entry is about such a one in another case."""
 
 
-def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQuestion | None:
+def slack_question(declaration: CertificateSpec, policy: ContactPolicy) -> SlackQuestion | None:
     """Whom to look for in Slack; None where the contact is not to be found there."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
@@ -141,7 +141,7 @@ def slack_question(declaration: Declaration, policy: ContactPolicy) -> SlackQues
     return SlackQuestion(contact.slack_member_id, contact.slack_email, declaration.consumer)
 
 
-def by_mail(declaration: Declaration, policy: ContactPolicy, directory: Directory | None) -> Resolution:
+def resolve_email(declaration: CertificateSpec, policy: ContactPolicy, directory: Directory | None) -> Resolution:
     """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
@@ -202,7 +202,7 @@ def _place(where: str, entry: DirectoryEntry) -> str:
     return f"{where} says" + ("" if where == "spec.contact" or not entry.remark else f"; its {entry.remark}")
 
 
-def asked_of(declaration: Declaration | None) -> Hashable:
+def contact_key(declaration: CertificateSpec | None) -> Hashable:
     """Equal for all specs by which the same contact is looked for; None for one that cannot be used."""
     if declaration is None:
         return None
@@ -230,7 +230,7 @@ def addressed(found: Resolution, role: Role | None) -> tuple[Recipient, ...]:
     return tuple(each for each in everybody if each.role is role)
 
 
-def batch_of(namespace: str, declaration: Declaration) -> Hashable:
+def batch_of(namespace: str, declaration: CertificateSpec) -> Hashable:
     """Equal for all host certificates that one letter to their requester tells of; None for any other."""
     requester = declaration.contact.requester
     if declaration.profile != HOST or not declaration.batch or requester is None:
@@ -238,7 +238,9 @@ def batch_of(namespace: str, declaration: Declaration) -> Hashable:
     return namespace, declaration.policy, declaration.batch, requester.email
 
 
-def with_contact(declaration: Declaration, found: Resolution | None, before: tuple[Recipient, ...] = ()) -> Declaration:
+def with_contact(
+    declaration: CertificateSpec, found: Resolution | None, before: tuple[Recipient, ...] = ()
+) -> CertificateSpec:
     """The declaration as alerts to the team tell it: with who was found, where nobody is declared.
 
     While they cannot be looked up that is who was found `before`; if nobody was, they are being looked up.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 from enum import StrEnum
 
-from clientcert.lifecycle.declaration import SecretKeyRef
+from clientcert.lifecycle.spec import SecretKeyRef
 
 DEFAULT_MESSAGE = "The certificate for {name} in {environment} will expire within the next {duration} days"
 EVENTS_CHANNEL = "events"

@@ -4,11 +4,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from clientcert.lifecycle.alerts import MessageKind
 from clientcert.lifecycle.contacts import Recipient, StoodIn
+from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel
-from clientcert.notifiers.digest import Digest
-from clientcert.notifiers.message import Message
+from clientcert.messages.digest import Digest
+from clientcert.messages.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Notifier(Protocol):
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """Send one message, and return when the other side has accepted it.
 
-        Raises DeliveryError; with `worth_retry` when the same call may succeed soon, and `retry_after` seconds if the
+        Raises DeliveryError; with `retryable` when the same call may succeed soon, and `retry_after` seconds if the
         other side said so.
         """
 
 
 @runtime_checkable
-class KnowsRecipients(Protocol):
+class RecipientAware(Protocol):
     """A type of channel whose place depends on who is written to."""
 
     def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
@@ -54,7 +54,7 @@ class KnowsRecipients(Protocol):
 
 
 @runtime_checkable
-class NotifiesDigests(Protocol):
+class DigestCapable(Protocol):
     """A type of channel in which many alerts may be one message."""
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:

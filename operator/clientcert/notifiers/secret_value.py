@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.declaration import SecretKeyRef
+from clientcert.lifecycle.spec import SecretKeyRef
 
 ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
 """Gives the value of one key of a Secret in the namespace; raises ClientCertError with words for the user."""
@@ -16,8 +16,6 @@ async def secret_value(read_secret: ReadSecret, called: str, namespace: str, ref
         return (await read_secret(namespace, ref)).strip()
     except ClientCertError as error:
         words = f"the Secret for {called} cannot be read: {error.message}"
-        if error.worth_retry:  # nothing is wrong with the channel
-            raise DeliveryError(
-                Reason.API_UNAVAILABLE, words, worth_retry=True, retry_after=error.retry_after
-            ) from None
+        if error.retryable:  # nothing is wrong with the channel
+            raise DeliveryError(Reason.API_UNAVAILABLE, words, retryable=True, retry_after=error.retry_after) from None
         raise DeliveryError(Reason.TOKEN_NOT_FOUND, words) from None

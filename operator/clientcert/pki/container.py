@@ -41,7 +41,7 @@ def open_container(data: bytes, password: str | None) -> list[Entry]:
         answer, exit_code = _ask(request)
     if exit_code in (-SIGXCPU, -SIGKILL):
         # The kernel's own limit ends with SIGXCPU; SIGKILL is our clock's, and a busy machine's fault perhaps.
-        raise _error(Reason.TOO_EXPENSIVE, worth_retry=exit_code == -SIGKILL)
+        raise _error(Reason.TOO_EXPENSIVE, retryable=exit_code == -SIGKILL)
     if exit_code > 0:
         raise CertificateError(Reason.INTERNAL_ERROR, "the process that opens containers does not run here")
     try:
@@ -64,7 +64,7 @@ def _ask(request: bytes) -> tuple[bytes, int]:
         )
     except OSError:
         raise CertificateError(
-            Reason.INTERNAL_ERROR, "no process could be started to open the container", worth_retry=True
+            Reason.INTERNAL_ERROR, "no process could be started to open the container", retryable=True
         ) from None
     watchdog = threading.Timer(WALL_CLOCK_SECONDS, process.kill)
     watchdog.daemon = True
@@ -94,5 +94,5 @@ def _entries(answer: bytes) -> list[Entry]:
     return [Entry(base64.b64decode(der, validate=True), has_key is True) for der, has_key in certificates]
 
 
-def _error(reason: Reason, *, worth_retry: bool = False) -> CertificateError:
-    return CertificateError(reason, _MESSAGES[reason], worth_retry=worth_retry)
+def _error(reason: Reason, *, retryable: bool = False) -> CertificateError:
+    return CertificateError(reason, _MESSAGES[reason], retryable=retryable)

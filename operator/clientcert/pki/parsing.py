@@ -21,7 +21,7 @@ def parse(data: bytes, *, password: str | None = None) -> Certificate:
     try:
         return _parse(data, password)
     except CertificateError as error:
-        failure = CertificateError(error.reason, error.message, worth_retry=error.worth_retry)
+        failure = CertificateError(error.reason, error.message, retryable=error.retryable)
     except NOT_OURS:
         raise
     except BaseException:  # noqa: BLE001 - one unforeseen input must not end the reconcile of any object

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from clientcert.lifecycle.declaration import SourceRef
+from clientcert.lifecycle.spec import SourceRef
 
 MAX_BYTES = 1024 * 1024
 """A source is read no further than this; what is larger is refused with `TooLarge`."""
@@ -56,5 +56,5 @@ class Source(Protocol):
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read what is there now.
 
-        Raises SourceError; with `worth_retry` when the same call may succeed soon.
+        Raises SourceError; with `retryable` when the same call may succeed soon.
         """

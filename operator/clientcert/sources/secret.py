@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from clientcert.errors import KubeError, Reason, SourceError
-from clientcert.lifecycle.declaration import SecretKeyRef, SecretSource, SourceRef
+from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
 from clientcert.sources.interface import MAX_BYTES, Content
 
 _KEYS_SHOWN = 10
@@ -119,6 +119,6 @@ def _source_error(error: KubeError, title: str, missing: Reason) -> SourceError:
     return SourceError(
         Reason.SOURCE_UNAVAILABLE,
         f"{title} could not be read: {error.message}.",
-        worth_retry=error.worth_retry or error.status == HTTPStatus.UNAUTHORIZED,
+        retryable=error.retryable or error.status == HTTPStatus.UNAUTHORIZED,
         retry_after=error.retry_after,
     )

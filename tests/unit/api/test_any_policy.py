@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.api.policy import default_channel, default_policy, parse_policy
-from clientcert.lifecycle.alerts import next_change
+from clientcert.lifecycle.due import next_change
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
-from clientcert.lifecycle.recorded import Recorded
+from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.schedule import latest_due
-from clientcert.notifiers.slack_blocks import alert_payload, details_payload
+from clientcert.notifiers.slack.block_kit import alert_payload, details_payload
 from tests.builders import DAY, NOW, assessment, certificate
 from tests.unit.api.crd import admitted, garbage, spec_schema, spoilt
-from tests.unit.notifiers.composing import composed
+from tests.unit.messages.composing import composed
 from tools.slack_server.limits import complaint
 
 POLICY = admitted(spec_schema("certificatepolicies"))
@@ -27,7 +27,7 @@ def check(policy: AlertPolicy, now: datetime) -> None:
     assert policy.channels[-1].name == EVENTS_CHANNEL
     assert policy.start_days_before >= 1
     found = assessment(certificate(NOW), now, start_days_before=policy.start_days_before)
-    assert next_change(found, policy, Recorded(), None) > now
+    assert next_change(found, policy, CertificateStatus(), None) > now
     for channel in policy.channels:
         assert hash(channel) == hash(channel)
         due = latest_due(channel.schedule, NOW, now)

@@ -4,7 +4,7 @@ import pytest
 
 from clientcert.api.client_certificate import parse_bucket, parse_declaration, parse_duration
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.declaration import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
+from clientcert.lifecycle.spec import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
 
 SPEC = {
     "consumer": "nhs",

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.api.directory import (
+from clientcert.api.client_list import (
     LARGEST_VALUE,
     LONGEST_NOTE,
     MOST_KEYS,
@@ -24,7 +24,7 @@ from clientcert.api.directory import (
     render_listing,
 )
 from clientcert.lifecycle.contacts import DirectoryEntry
-from clientcert.lifecycle.declaration import Person
+from clientcert.lifecycle.spec import Person
 from tests.builders import RUNAWAY_SECONDS, usable
 
 JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")

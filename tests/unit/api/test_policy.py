@@ -13,7 +13,6 @@ from clientcert.api.policy import (
     parse_policy,
     render_digests,
 )
-from clientcert.lifecycle.declaration import SecretKeyRef
 from clientcert.lifecycle.policy import (
     DEFAULT_MESSAGE,
     EVENTS_CHANNEL,
@@ -26,7 +25,8 @@ from clientcert.lifecycle.policy import (
     SlackAddress,
     UrlAddress,
 )
-from clientcert.lifecycle.recorded import DigestRecord
+from clientcert.lifecycle.recorded_status import DigestRecord
+from clientcert.lifecycle.spec import SecretKeyRef
 from tests.builders import NOW
 
 OWN = default_channel("#alerts")

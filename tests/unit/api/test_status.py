@@ -4,35 +4,40 @@ from dataclasses import replace
 
 import pytest
 
-from clientcert.api.status import digest, parse_recorded, render_minimum, render_status
+from clientcert.api.status import digest, parse_status, render_minimum, render_status
 from clientcert.lifecycle.conditions import conditions
-from clientcert.lifecycle.recorded import AcceptedCertificate, ChannelRecord, Recorded, Replaced
+from clientcert.lifecycle.recorded_status import (
+    AcceptedCertificate,
+    CertificateStatus,
+    ChannelStatus,
+    PreviousCertificate,
+)
 from tests.builders import DAY, NOW, assessment, certificate
 
 SEEN = certificate(NOW + 20 * DAY)
 ASSESSED = assessment(SEEN)
-RECORDED = Recorded(
+RECORDED = CertificateStatus(
     accepted=AcceptedCertificate.of(replace(SEEN, warnings=("the serial number is negative",))),
     source_version="sha256:abc",
     source_observed=NOW,
     channels=(
-        ChannelRecord("team", "ab" * 32, 20, NOW, NOW + DAY, "C1:1.2", None),
-        ChannelRecord("events", "", None, None, None, "", NOW),
+        ChannelStatus("team", "ab" * 32, 20, NOW, NOW + DAY, "C1:1.2", None),
+        ChannelStatus("events", "", None, None, None, "", NOW),
     ),
-    history=(Replaced("1a", NOW - DAY, NOW),),
-    conditions=conditions(ASSESSED, None, None, Recorded()),
+    history=(PreviousCertificate("1a", NOW - DAY, NOW),),
+    conditions=conditions(ASSESSED, None, None, CertificateStatus()),
 )
 
 
 def test_what_is_rendered_is_remembered():
     """Rendering and parsing again gives the same record: nothing that a decision needs is lost over a restart."""
-    assert parse_recorded(render_status(ASSESSED, RECORDED, 3)) == RECORDED
+    assert parse_status(render_status(ASSESSED, RECORDED, 3)) == RECORDED
 
 
 def test_every_absent_field_is_named():
     """As a merge patch a status leaves nothing of the last one behind: what is absent is null."""
     full = render_status(ASSESSED, RECORDED, 3)
-    empty = render_status(assessment(None), Recorded(), 4)
+    empty = render_status(assessment(None), CertificateStatus(), 4)
     assert empty.keys() == full.keys()
     assert empty["certificate"] is None
     assert empty["history"] is None
@@ -65,7 +70,7 @@ def test_a_change_changes_the_digest(change):
 )
 def test_a_status_that_is_not_ours_is_not_remembered(status):
     """Whatever does not fit is written anew, and never a traceback."""
-    assert parse_recorded(status) == Recorded()
+    assert parse_status(status) == CertificateStatus()
 
 
 def test_too_long_texts_are_cut():
@@ -80,7 +85,7 @@ def test_too_long_texts_are_cut():
             warnings=("w" * 999,) * 20,
         ),
         source_version="v" * 999,
-        channels=tuple(ChannelRecord(f"{n}" * 200, "", 1, NOW, thread_ref="t" * 999) for n in range(50)),
+        channels=tuple(ChannelStatus(f"{n}" * 200, "", 1, NOW, thread_ref="t" * 999) for n in range(50)),
         conditions=tuple(replace(c, message="m" * 9999) for c in RECORDED.conditions),
     )
     status = render_status(ASSESSED, long, 1)
@@ -95,20 +100,20 @@ def test_too_long_texts_are_cut():
 def test_the_minimum_keeps_dates_and_deliveries():
     """If the server refuses the rest, what was sent is remembered all the same."""
     minimum = render_minimum(render_status(ASSESSED, RECORDED, 3))
-    assert parse_recorded(minimum).channels == RECORDED.channels
-    assert parse_recorded(minimum).accepted == RECORDED.accepted
+    assert parse_status(minimum).channels == RECORDED.channels
+    assert parse_status(minimum).accepted == RECORDED.accepted
 
 
 def test_a_certificate_without_end():
     """notAfter 9999-12-31 (RFC 5280 section 4.1.2.5) overflows nothing."""
     endless = certificate(NOW.replace(year=9999, month=12, day=31))
-    status = render_status(assessment(endless), Recorded(accepted=AcceptedCertificate.of(endless)), 1)
+    status = render_status(assessment(endless), CertificateStatus(accepted=AcceptedCertificate.of(endless)), 1)
     assert status["certificate"]["notAfter"] == "9999-12-31T09:00:00Z"
     assert status["daysRemaining"] > 2_900_000
 
 
 def test_conditions_say_nothing_that_moves():
     """Two looks a few days apart, with nothing changed, give the same conditions: no write is owed for them."""
-    first = conditions(assessment(SEEN, NOW), None, None, Recorded())
-    remembered = Recorded(conditions=first)
+    first = conditions(assessment(SEEN, NOW), None, None, CertificateStatus())
+    remembered = CertificateStatus(conditions=first)
     assert conditions(assessment(SEEN, NOW + 5 * DAY), None, None, remembered) == first

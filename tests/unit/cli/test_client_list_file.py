@@ -5,12 +5,12 @@ import time as stopwatch
 import pytest
 import yaml
 
-from clientcert.api.directory import MOST_KEYS, directory_key, parse_directory
+from clientcert.api.client_list import MOST_KEYS, directory_key, parse_directory
 from clientcert.cli.client_list_file import Row, read_rows
 from clientcert.cli.cluster import AnswerIsNo
 from clientcert.cli.contact_import import changes
 from clientcert.lifecycle.contacts import DirectoryEntry
-from clientcert.lifecycle.declaration import Person
+from clientcert.lifecycle.spec import Person
 from tests.builders import RUNAWAY_SECONDS, usable
 
 HEADER = "consumer,technical_name,technical_email,business_name,business_email,note"

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.alerts import MessageKind, due_notifications, next_change
 from clientcert.lifecycle.assessment import Observation, unread
-from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.due import MessageKind, due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
 from clientcert.lifecycle.schedule import Stage, latest_due
+from clientcert.lifecycle.spec import Silence
 from clientcert.pki import Certificate
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy
 from tests.unit.lifecycle.test_schedule import schedules, visited

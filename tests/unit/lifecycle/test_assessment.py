@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, assess, unread
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.pki import Certificate
 from tests.builders import CREATED, DAY, NOW, SECOND, assessment, certificate, declaration
 
@@ -17,8 +17,8 @@ MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: c
 UNREADABLE = unread(Reason.NOT_A_CERTIFICATE, "it holds no certificate: put one there")
 
 
-def remembering(seen: Certificate) -> Recorded:
-    return Recorded(accepted=AcceptedCertificate.of(seen))
+def remembering(seen: Certificate) -> CertificateStatus:
+    return CertificateStatus(accepted=AcceptedCertificate.of(seen))
 
 
 class TestAcknowledged:
@@ -196,7 +196,7 @@ class TestReplacement:
     def test_the_same_certificate_is_taken_as_it_is_read_now(self) -> None:
         """What status remembers of it was cut when it was rendered; the reading is whole."""
         cut = replace(AcceptedCertificate.of(self.OLD), subject_dn="CN=n…")
-        found = assessment(self.OLD, recorded=Recorded(accepted=cut))
+        found = assessment(self.OLD, recorded=CertificateStatus(accepted=cut))
         assert found.accepted == AcceptedCertificate.of(self.OLD)
 
     def test_by_one_that_expires_sooner(self) -> None:
@@ -322,7 +322,7 @@ class TestAnyFacts:
         self, observation: Observation, before: Certificate | None, start: int, days: int
     ) -> None:
         """Only a certificate without a problem takes its place, and a judgement of the same facts is the same."""
-        recorded = remembering(before) if before else Recorded()
+        recorded = remembering(before) if before else CertificateStatus()
         now = NOW + days * DAY
         found = assess(declaration(), observation, recorded, CREATED, start, now)
         assert found == assess(declaration(), observation, recorded, CREATED, start, now)
@@ -346,5 +346,5 @@ class TestAnyFacts:
         """What was accepted is the same certificate the next time: no replacement of itself."""
         now = NOW + days * DAY
         first = assessment(seen, now)
-        again = assessment(seen, now, recorded=Recorded(accepted=first.accepted))
+        again = assessment(seen, now, recorded=CertificateStatus(accepted=first.accepted))
         assert again == first

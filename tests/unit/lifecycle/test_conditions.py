@@ -7,22 +7,22 @@ import pytest
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, unread
-from clientcert.lifecycle.conditions import Shortfall, conditions, of_somebody_else
+from clientcert.lifecycle.conditions import DeliveryProblem, conditions, of_somebody_else
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role
-from clientcert.lifecycle.declaration import Declaration, Silence
-from clientcert.lifecycle.recorded import AcceptedCertificate, Condition, Recorded
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, Condition
+from clientcert.lifecycle.spec import CertificateSpec, Silence
 from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, declaration
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
-REFUSED = Shortfall(Reason.TOKEN_REJECTED, "channel team: put a token there that is in force")
+REFUSED = DeliveryProblem(Reason.TOKEN_REJECTED, "channel team: put a token there that is in force")
 
 
 def summary(
     found: Assessment,
     *,
-    declared: Declaration | None = None,
-    shortfall: Shortfall | None = None,
-    recorded: Recorded = Recorded(),  # noqa: B008 - it is frozen
+    declared: CertificateSpec | None = None,
+    shortfall: DeliveryProblem | None = None,
+    recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
 ) -> dict[str, tuple[str, str]]:
     return {each.type: (each.status, each.reason) for each in conditions(found, declared, shortfall, recorded)}
 
@@ -57,7 +57,7 @@ class TestEachOfThem:
 
     def test_missing(self) -> None:
         """The reason stands in Ready and SourceReadable; whose certificate it is cannot be known."""
-        recorded = Recorded(accepted=AcceptedCertificate.of(certificate()))
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(certificate()))
         found = summary(assessment(MISSING, recorded=recorded))
         assert found["Ready"] == found["SourceReadable"] == ("False", "SourceNotFound")
         assert found["IdentityMatches"] == ("Unknown", "Unread")
@@ -93,7 +93,7 @@ class TestEachOfThem:
         """Only where spec.acknowledgement is set; a wrong serial number is said to be one, and Ready is as it was."""
         declared = declaration(acknowledged=said, acknowledged_because=because)
         seen = assessment(certificate(serial_number=0xABCDEF), declared=declared)
-        found = {each.type: each for each in conditions(seen, declared, None, Recorded())}
+        found = {each.type: each for each in conditions(seen, declared, None, CertificateStatus())}
         assert (found["Acknowledged"].status, found["Acknowledged"].reason) == expected
         assert words in found["Acknowledged"].message
         assert ("abcdef" in found["Acknowledged"].message) == (expected[0] == "False")
@@ -111,9 +111,9 @@ class TestEachOfThem:
 class TestWhatIsCarriedOver:
     def test_a_transition_is_dated_once(self) -> None:
         """lastTransitionTime is when the status last changed: not its reason, and not the time of the last look."""
-        first = conditions(assessment(certificate(NOW + 31 * DAY)), None, None, Recorded())
+        first = conditions(assessment(certificate(NOW + 31 * DAY)), None, None, CertificateStatus())
         later = conditions(
-            assessment(certificate(NOW + 31 * DAY), NOW + 2 * DAY), None, None, Recorded(conditions=first)
+            assessment(certificate(NOW + 31 * DAY), NOW + 2 * DAY), None, None, CertificateStatus(conditions=first)
         )
         dated = {each.type: each.last_transition for each in later}
         assert dated["Ready"] == NOW
@@ -122,8 +122,8 @@ class TestWhatIsCarriedOver:
     def test_a_source_that_could_not_be_read_just_now(self) -> None:
         """A fault of the network for a moment changes no condition of the source: it says what it said before."""
         seen = certificate()
-        before = conditions(assessment(seen), None, None, Recorded())
-        recorded = Recorded(accepted=AcceptedCertificate.of(seen), conditions=before)
+        before = conditions(assessment(seen), None, None, CertificateStatus())
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), conditions=before)
         found = assessment(Observation(), NOW + HOUR, recorded=recorded)
         assert found.unread
         assert conditions(found, None, None, recorded) == before
@@ -133,7 +133,7 @@ class TestWhatIsCarriedOver:
         """It says what it said before, unless that may be about somebody else: then nobody knows."""
         told = Resolution(reason, "", (Recipient(Role.TECHNICAL, "jo@nhs.example"),) if reason[0] == "T" else ())
         seen = assessment(certificate())
-        recorded = Recorded(conditions=conditions(seen, None, None, Recorded(), told))
+        recorded = CertificateStatus(conditions=conditions(seen, None, None, CertificateStatus(), told))
         before = recorded.condition("ContactResolved")
         assert before is not None
         assert before in conditions(seen, None, None, recorded, UNAVAILABLE)
@@ -149,7 +149,7 @@ class TestWhatIsCarriedOver:
         texts = {
             tuple(
                 (each.reason, each.message)
-                for each in conditions(assessment(seen, NOW + day * DAY), None, None, Recorded())
+                for each in conditions(assessment(seen, NOW + day * DAY), None, None, CertificateStatus())
             )
             for day in range(29)
         }
@@ -157,7 +157,7 @@ class TestWhatIsCarriedOver:
 
     def test_a_condition_of_no_known_time(self) -> None:
         """A status that was written by hand may lack a time: it is dated now."""
-        recorded = Recorded(conditions=(Condition("Ready", "True", "Valid"),))
+        recorded = CertificateStatus(conditions=(Condition("Ready", "True", "Valid"),))
         (ready, *_) = conditions(assessment(certificate()), None, None, recorded)
         assert ready.last_transition == NOW
 

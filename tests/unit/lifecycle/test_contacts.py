@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clientcert.api.directory import parse_directory
+from clientcert.api.client_list import parse_directory
 from clientcert.lifecycle.contacts import (
     Directory,
     DirectoryEntry,
@@ -15,13 +15,13 @@ from clientcert.lifecycle.contacts import (
     StoodIn,
     addressed,
     batch_of,
-    by_mail,
+    resolve_email,
     same_people,
     slack_first,
     with_contact,
 )
-from clientcert.lifecycle.declaration import HOST, Contact, Person
 from clientcert.lifecycle.policy import ContactPolicy
+from clientcert.lifecycle.spec import HOST, Contact, Person
 from tests.builders import declaration
 
 JO = Recipient(Role.TECHNICAL, "jo@nhs.example", "Jo Bloggs")
@@ -68,7 +68,7 @@ class TestTheClientList:
     )
     def test_nobody_is_in_it(self, directory: Directory, words: str) -> None:
         """`contact set` refuses to write over what cannot be read, so it is not what to do there."""
-        found = by_mail(self.NOBODY, self.LISTED, directory)
+        found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert (found.reason, found.resolved) == ("NotInDirectory", False)
         assert words in found.message
         assert ("contact set" in found.message) == (directory != {"nhs": self.BROKEN})
@@ -77,7 +77,7 @@ class TestTheClientList:
     @pytest.mark.parametrize("asked", ["NHS", "nhs", "Nhs"])
     def test_upper_and_lower_case(self, asked: str, listed: str) -> None:
         directory, _ = parse_directory({listed: "technical: {email: jo@nhs.example}"})
-        found = by_mail(replace(self.NOBODY, consumer=asked), self.LISTED, directory)
+        found = resolve_email(replace(self.NOBODY, consumer=asked), self.LISTED, directory)
         assert found.resolved == (asked == listed)
         said = f"correct {'the entry of' if listed == 'nhs' else 'key'} {listed}: it has the consumer's name in another"
         assert (said in found.message) == (asked != listed)
@@ -85,7 +85,7 @@ class TestTheClientList:
     def test_somebody_else_is_declared(self) -> None:
         """The business contact is asked, and it says where a technical one may be found."""
         declared = replace(self.NOBODY, contact=Contact(business=Person("", SAM.address)))
-        found = by_mail(declared, self.LISTED, {"nhs": self.BROKEN})
+        found = resolve_email(declared, self.LISTED, {"nhs": self.BROKEN})
         assert [each.role for each in found.recipients] == [Role.BUSINESS]
         assert (found.reason, found.complete) == ("NotInDirectory", False)
         assert "correct key nhs" in found.message
@@ -93,7 +93,7 @@ class TestTheClientList:
     def test_two_keys(self) -> None:
         """Whoever reads the message learns which of them is used."""
         directory, _ = parse_directory({"a": "consumer: nhs\ntechnical: {email: jo@nhs.example}", "nhs": ""})
-        found = by_mail(self.NOBODY, self.LISTED, directory)
+        found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert found.resolved
         assert found.complete
         assert "as the client list says; its key a counts, and key nhs is about the same" in found.message
@@ -137,7 +137,7 @@ class TestAHostCertificate:
 
     def test_its_requester_is_who_the_team_is_shown(self) -> None:
         """Declared, and found."""
-        found = by_mail(self.DECLARED, ContactPolicy(), {})
+        found = resolve_email(self.DECLARED, ContactPolicy(), {})
         assert [each.role for each in found.recipients] == [Role.REQUESTER]
         assert with_contact(self.DECLARED, found).contact.requester == OPS
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clientcert.lifecycle.alerts import MessageKind, due_notifications, next_change, record_of
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.declaration import Silence
+from clientcert.lifecycle.due import MessageKind, due_notifications, next_change, record_of
 from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.recorded import AcceptedCertificate, Recorded, Replaced
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, PreviousCertificate
+from clientcert.lifecycle.spec import Silence
 from clientcert.pki import Certificate
 from tests.builders import CREATED, declaration
 
@@ -33,7 +33,7 @@ class Timeline:
     source: Observation
     created: datetime = CREATED
     silence: Silence | None = None
-    recorded: Recorded = field(default_factory=Recorded)
+    recorded: CertificateStatus = field(default_factory=CertificateStatus)
     sent: list[Sent] = field(default_factory=list)
     is_down: Callable[[str, datetime], bool] = lambda _channel, _now: False
 
@@ -74,7 +74,10 @@ class Timeline:
     def _remember(self, found: Assessment) -> None:
         history = self.recorded.history
         if found.replaced is not None:
-            history = (Replaced(found.replaced.serial_number, found.replaced.not_after, found.now), *history)[:5]
+            history = (
+                PreviousCertificate(found.replaced.serial_number, found.replaced.not_after, found.now),
+                *history,
+            )[:5]
         accepted: AcceptedCertificate | None = found.accepted
         self.recorded = replace(self.recorded, accepted=accepted, history=history)
 

@@ -65,7 +65,7 @@ def test_what_is_no_certificate_is_named(data: bytes, word: str) -> None:
     assert error.reason is Reason.NOT_A_CERTIFICATE
     assert word in error.message
     assert "there" in error.message
-    assert not error.worth_retry
+    assert not error.retryable
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Self
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import ClientCertError, Reason, SettingsError, SourceError
-from clientcert.lifecycle.declaration import Bucket, ObjectKey
+from clientcert.lifecycle.spec import Bucket, ObjectKey
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.secret import SecretReader
 
 _BUCKET = re.compile(r"(?![0-9.]+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

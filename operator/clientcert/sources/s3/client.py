@@ -17,12 +17,12 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
-from clientcert.egress import EgressPolicy
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3.access import Address, Credentials
-from clientcert.sources.s3.answers import Fault, NoAnswerError
+from clientcert.sources.s3.errors import Fault, NoAnswerError
 from clientcert.sources.s3.page import parse_page
 from clientcert.sources.s3.transport import Transport
-from clientcert.turns import Turns
 
 # At DEBUG botocore logs what it signs and sends, session tokens among it.
 for _library in ("botocore", "aiobotocore"):
@@ -52,9 +52,9 @@ class ClientFactory:
         self._session_as_operator = _deaf_session(loader)
         self._session_as_operator.register_component("credential_provider", self._identity)
         # The first client loads the models that all others share; this one is never used.
-        self._create(Address("warm-up", "us-east-1", "", EgressPolicy()), Credentials("none", "none"), Turns())
+        self._create(Address("warm-up", "us-east-1", "", EgressPolicy()), Credentials("none", "none"), LoopBudget())
 
-    async def create(self, address: Address, credentials: Credentials | None, turns: Turns) -> Any:
+    async def create(self, address: Address, credentials: Credentials | None, loop_budget: LoopBudget) -> Any:
         """Make a client; with no credentials, one that has the operator's own identity.
 
         Raises what botocore raises when it finds no identity.
@@ -62,11 +62,11 @@ class ClientFactory:
         if credentials is None:
             await self._identity.find(address.region)
         async with self._waiting:
-            return await asyncio.to_thread(self._create, address, credentials, turns)
+            return await asyncio.to_thread(self._create, address, credentials, loop_budget)
 
-    def _create(self, address: Address, credentials: Credentials | None, turns: Turns) -> Any:
+    def _create(self, address: Address, credentials: Credentials | None, loop_budget: LoopBudget) -> Any:
         config = AioConfig(
-            http_session_cls=partial(Transport, address.policy, self._tls, turns),
+            http_session_cls=partial(Transport, address.policy, self._tls, loop_budget),
             signature_version="s3v4",
             s3={**_S3_SETTINGS, "addressing_style": "path" if address.endpoint else "auto"},
             # Other servers than AWS' know no checksums but those that S3 always had.

@@ -12,8 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from clientcert.errors import ClientCertError, Reason, SourceError
+from clientcert.loop_budget import LoopBudget
 from clientcert.sources.interface import Content
-from clientcert.sources.s3.answers import (
+from clientcert.sources.s3.circuit_breaker import CircuitBreaker
+from clientcert.sources.s3.errors import (
     Asked,
     Fault,
     NoAnswerError,
@@ -21,9 +23,7 @@ from clientcert.sources.s3.answers import (
     explain_fault,
     explain_refusal,
 )
-from clientcert.sources.s3.outage import Outage
 from clientcert.sources.s3.page import Page, clean_etag
-from clientcert.turns import Turns
 
 _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 
@@ -31,13 +31,13 @@ _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 class Connection:
     """Every call raises SourceError. Closed when it is retired and nobody uses it any more."""
 
-    def __init__(self, client: Any, asked: Asked, deadline: float, turns: Turns) -> None:
+    def __init__(self, client: Any, asked: Asked, deadline: float, loop_budget: LoopBudget) -> None:
         """`asked` is for the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST."""
         self._client = client
         self._asked = asked
         self._deadline = deadline
-        self._turns = turns
-        self._outage = Outage()
+        self._loop_budget = loop_budget
+        self._outage = CircuitBreaker()
         self._users = 0
         self.retired = False
 
@@ -89,7 +89,7 @@ class Connection:
             self._outage.check()
             try:
                 async with asyncio.timeout(self._deadline):
-                    await self._turns.next()
+                    await self._loop_budget.yield_if_spent()
                     yield
             except TimeoutError:
                 self._outage.failed(Fault.SLOW)
@@ -122,7 +122,7 @@ def in_words(asked: Asked) -> Iterator[None]:
     except (HTTPClientError, NoConnectionError):
         # Not of our own transport: on the way to whoever gives the operator its identity.
         words = f"{asked}: whoever gives {asked.caller} cannot be reached."
-        raise SourceError(Reason.SOURCE_UNAVAILABLE, words, worth_retry=True) from None
+        raise SourceError(Reason.SOURCE_UNAVAILABLE, words, retryable=True) from None
     except (BotoCoreError, ClientError):
         words = f"{asked.caller} cannot be had: give its ServiceAccount or pod a role, or name a Secret in"
         raise SourceError(

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import SourceError
-from clientcert.lifecycle.declaration import Bucket, ObjectKey
+from clientcert.lifecycle.spec import Bucket, ObjectKey
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3.access import Address, Credentials, identity_not_for_endpoint
-from clientcert.sources.s3.answers import Asked
+from clientcert.sources.s3.errors import Asked
 from clientcert.sources.secret import SecretReader
-from clientcert.turns import Turns
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.client import ClientFactory
@@ -41,12 +41,12 @@ class _Slot:
 class Connections:
     """Never shared by two stores: those of two tenants may differ in nothing but their credentials."""
 
-    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, turns: Turns) -> None:
+    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, loop_budget: LoopBudget) -> None:
         self._secrets = secrets
         self._policy = policy
         self._deadline = deadline
         self._slots: dict[ObjectKey, _Slot] = {}
-        self._turns = turns
+        self._loop_budget = loop_budget
         self._factory: ClientFactory | None = None
         self._factory_lock = asyncio.Lock()
 
@@ -79,7 +79,7 @@ class Connections:
             try:
                 fresh = await Credentials.read(self._secrets, store.namespace, slot.bucket.credentials_secret)
             except SourceError as error:
-                if error.worth_retry:
+                if error.retryable:
                     return False
                 fresh = None
             if fresh == slot.credentials:
@@ -106,7 +106,7 @@ class Connections:
         now = asyncio.get_running_loop().time()
         failure = slot.failure
         if failure is not None and _same_place(slot.bucket, bucket) and now - slot.failed < _AGAIN_SECONDS:
-            raise SourceError(failure.reason, failure.message, worth_retry=failure.worth_retry)
+            raise SourceError(failure.reason, failure.message, retryable=failure.retryable)
         old, slot.connection = slot.connection, None
         if old is not None:
             await old.retire()
@@ -134,8 +134,8 @@ class Connections:
 
         asked = _asked(store, bucket)
         with in_words(asked):
-            client = await self._factory.create(address, slot.credentials, self._turns)
-        return Connection(client, asked, self._deadline, self._turns)
+            client = await self._factory.create(address, slot.credentials, self._loop_budget)
+        return Connection(client, asked, self._deadline, self._loop_budget)
 
 
 def _import_and_make_factory() -> "ClientFactory":

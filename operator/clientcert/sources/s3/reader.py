@@ -3,15 +3,15 @@
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from clientcert.egress import EgressPolicy
 from clientcert.errors import Reason, SourceError
-from clientcert.lifecycle.declaration import Bucket, ObjectKey, S3Source, SourceRef
+from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content, Listing
 from clientcert.sources.s3.access import IdentityGrant, identity_not_allowed
-from clientcert.sources.s3.answers import Fault
 from clientcert.sources.s3.connections import Connections
+from clientcert.sources.s3.errors import Fault
 from clientcert.sources.secret import SecretReader
-from clientcert.turns import Turns
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.connection import Connection
@@ -34,7 +34,7 @@ class S3Reader:
         identity_buckets: Iterable[str] = (),
         *,
         deadline: float = 15.0,
-        turns: Turns | None = None,
+        loop_budget: LoopBudget | None = None,
     ) -> None:
         """`bucket_of` knows the stores by namespace and name.
 
@@ -43,7 +43,7 @@ class S3Reader:
         """
         self._bucket_of = bucket_of
         self._grants = tuple(map(IdentityGrant.parse, identity_buckets))
-        self._connections = Connections(secrets, egress, deadline, turns or Turns())
+        self._connections = Connections(secrets, egress, deadline, loop_budget or LoopBudget())
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read one object; its version is its ETag without quotes. The store's prefix is no limit to it."""

@@ -13,10 +13,10 @@ import aiohttp
 from aiobotocore.awsrequest import AioAWSResponse
 from yarl import URL
 
-from clientcert.egress import EgressPolicy
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import MAX_BYTES
-from clientcert.sources.s3.answers import Fault, NoAnswerError, RefusalError
-from clientcert.turns import Turns
+from clientcert.sources.s3.errors import Fault, NoAnswerError, RefusalError
 
 _CONNECT_SECONDS = 5.0
 _CONNECTIONS = 32
@@ -39,10 +39,12 @@ class WholeBody:
 class Transport:
     """The HTTP session of one S3 client; opened by its first request, in whatever loop that runs."""
 
-    def __init__(self, policy: EgressPolicy, tls: ssl.SSLContext, turns: Turns, **_given_by_botocore: object) -> None:
+    def __init__(
+        self, policy: EgressPolicy, tls: ssl.SSLContext, loop_budget: LoopBudget, **_given_by_botocore: object
+    ) -> None:
         self._policy = policy
         self._tls = tls
-        self._turns = turns
+        self._loop_budget = loop_budget
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,7 +79,7 @@ class Transport:
                 body = await _whole_body(response, MAX_BYTES if request.stream_output else _LARGEST_PAGE)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswerError(_fault(error)) from None
-        await self._turns.next()
+        await self._loop_budget.yield_if_spent()
         # No header but this one is wanted, so no other can be malformed.
         headers = {"etag": response.headers["ETag"]} if "ETag" in response.headers else {}
         return AioAWSResponse(request.url, response.status, headers, WholeBody(body))

@@ -1,0 +1,1 @@
+"""Alerts on their way: what is due becomes messages, grouped, paced, retried and recorded."""

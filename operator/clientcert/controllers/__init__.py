@@ -1,0 +1,1 @@
+"""One reconciler for each kind, and the engine that runs them."""

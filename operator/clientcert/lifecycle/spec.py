@@ -1,0 +1,120 @@
+"""What a person declared in the spec of a ClientCertificate or CertificateStore, in our own words and types."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+HOST = "Host"
+"""The profile of a server's certificate."""
+
+
+class ObjectKey(NamedTuple):
+    """Namespace and name: what identifies an object of a kind at one moment."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKeyRef:
+    """One key of a Secret in the object's own namespace; its value is only held while it is used."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """The certificate is in a key of a Secret."""
+
+    name: str
+    key: str
+    password_ref: SecretKeyRef | None = None
+
+    def __str__(self) -> str:
+        return f"Secret {self.name}, key {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Source:
+    """The certificate is an object in the bucket of a CertificateStore."""
+
+    store: str
+    key: str
+    password_ref: SecretKeyRef | None = None
+
+    def __str__(self) -> str:
+        return f"CertificateStore {self.store}, key {self.key}"
+
+
+SourceRef = SecretSource | S3Source
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact's name and address. Personal: shown to the team that is alerted, never logged or put into status."""
+
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The people behind the consumer; each may be missing."""
+
+    technical: Person | None = None
+    business: Person | None = None
+    requester: Person | None = None
+    slack_email: str = ""
+    slack_member_id: str = ""
+    lookup: tuple[str, ...] = ()
+    pending: bool = False
+    """Somebody is being looked up; never declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No alerts for this exact object until then."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSpec:
+    """The spec of one ClientCertificate."""
+
+    consumer: str
+    environment: str
+    source: SourceRef
+    contact: Contact
+    owner: str = ""
+    profile: str = "Client"
+    batch: str = ""
+    common_name: str = ""
+    """The CN that the certificate must have; the consumer's name unless the spec says otherwise."""
+    issuer_dn: str = ""
+    """RFC 4514; empty when any issuer will do."""
+    policy: str = ""
+    silence: Silence | None = None
+    acknowledged: str = ""
+    """The serial number, in lower-case hex, of the certificate that somebody has said they see to."""
+    acknowledged_because: str = ""
+    """What they do about it, in their own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The spec of one CertificateStore."""
+
+    name: str
+    prefix: str = ""
+    region: str = ""
+    endpoint: str = ""
+    """Empty: the AWS endpoint of the region."""
+    credentials_secret: str = ""
+    """Empty: the pod's own identity, where the settings allow it."""
+    poll_seconds: float = 300.0

@@ -1,0 +1,1 @@
+"""What is said, in words. Pure: no I/O, no clock."""

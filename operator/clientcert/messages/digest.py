@@ -1,0 +1,99 @@
+"""One message instead of many: what is said about all certificates that are due at once in one channel."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from clientcert.messages.message import Message
+from clientcert.messages.text import LONGEST_VALUE, clean, count, day, minute, remaining
+
+LONGEST_LINE, LONGEST_CONTACT = 300, 150
+MOST_LINES = 500
+"""More than any channel has room for."""
+_FAR = "9999"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a digest says of one certificate."""
+
+    text: str
+    """Consumer, environment, date, serial number, owner."""
+    contact: str
+    """Whom to ask, with names and addresses: only for channels that show people's."""
+
+    def __str__(self) -> str:
+        return f"{self.text}; contact {self.contact}"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Plain text throughout, one line each; each channel escapes and cuts it in its own way."""
+
+    text: str
+    """The sentence; alone it tells how many, and how urgent the first of them is."""
+    lines: tuple[Line, ...]
+    """One a certificate, the most urgent first."""
+    more: int
+    """How many have no line."""
+    next_step: str
+    runbook_url: str
+    namespace: str
+
+
+def compose_digest(messages: Sequence[Message]) -> Digest:
+    """What the messages say together. At least one; those of one policy and channel."""
+    first, *_ = ordered = sorted(messages, key=_urgency)
+    expired = sum(_has_expired(message) for message in ordered)
+    parts = [count(len(ordered), "certificate")]
+    parts.append("needs attention" if len(ordered) == 1 else "need attention")
+    text = " ".join(parts)
+    if expired:
+        text += f", {expired} of them expired already"
+    elif first.about.not_after is not None:
+        text += f"; the first expires on {day(first.about.not_after)}"
+    namespace = clean(first.object_key.namespace, LONGEST_VALUE)
+    return Digest(
+        text=text,
+        lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
+        more=max(len(ordered) - MOST_LINES, 0),
+        next_step="Ask each contact to renew, and put the renewed certificates into their sources. See them all:"
+        f" kubectl get clientcertificates --namespace {namespace}",
+        runbook_url=first.runbook_url,
+        namespace=namespace,
+    )
+
+
+def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len) -> Sequence[str]:
+    """The first of them, as many as have room, with a line break after each."""
+    for number, item in enumerate(items):
+        room -= length(item) + 1
+        if room < 0:
+            return items[:number]
+    return items
+
+
+def and_more(digest: Digest, shown: int) -> list[str]:
+    """The line that says how many are not shown; none if all are."""
+    left = len(digest.lines) - shown + digest.more
+    return [f"… and {left} more"] if left else []
+
+
+def _urgency(message: Message) -> tuple[datetime | str, ...]:
+    ends = message.about.not_after
+    return (ends.isoformat() if ends else _FAR, message.about.consumer, message.about.environment)
+
+
+def _has_expired(message: Message) -> bool:
+    return message.about.not_after is not None and message.about.not_after < message.about.time
+
+
+def _line(message: Message) -> Line:
+    about, ends = message.about, message.about.not_after
+    serial_number, owner = clean(about.serial_number, LONGEST_VALUE), clean(about.owner, LONGEST_VALUE)
+    dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
+    parts = [f"{about.whose}: {dated}"]
+    parts += [f"serial number {serial_number}"] if serial_number else []
+    parts += [f"owner {owner}"] if owner else []
+    parts += [message.problem] if message.problem else []
+    return Line(clean("; ".join(parts), LONGEST_LINE), clean(message.contact, LONGEST_CONTACT))

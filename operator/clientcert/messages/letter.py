@@ -1,0 +1,120 @@
+"""What a consumer's contact is told and by whom, in parts that a mail and a direct message show each in its own way."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.policy import EmailAddress
+from clientcert.messages.text import LONGEST_VALUE, clean
+
+LONGEST_SUBJECT = 250
+LONGEST_PARAGRAPH = 4000
+COMMAND_INDENT = " " * 4
+
+
+class PartKind(StrEnum):
+    """How a part is shown."""
+
+    PARAGRAPH = "Paragraph"
+    HEADING = "Heading"
+    COMMAND = "Command"
+    """To be copied: shown as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a letter: plain text, in which no field can break a line."""
+
+    kind: PartKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes, and what of a letter depends on nothing else."""
+
+    address: EmailAddress
+    owner: str
+    """Whom the certificate names, in harmless words; they sign where the policy names nobody."""
+
+    @property
+    def system(self) -> str:
+        """With its article; what the certificate gives access to."""
+        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
+        return f"the {named}" if named else "our system"
+
+    @property
+    def introduction(self) -> Part:
+        """To whoever may not know us."""
+        return paragraph(f"We are the team who are currently maintaining {self.system}.")
+
+    @property
+    def answer(self) -> str:
+        """How to answer a mail."""
+        return "To answer, reply to this mail" + (f": it goes to {self._reply_to}." if self._reply_to else ".")
+
+    @property
+    def whom(self) -> str:
+        """Whom to talk to, as a sentence names them."""
+        sender = self._named or f"the team that looks after {self.system}"
+        return f"{sender} ({self._reply_to})" if self._reply_to else sender
+
+    def framed(self, recipient: Recipient, parts: Iterable[Part]) -> list[Part]:
+        """With a greeting, and in a mail with a signature."""
+        greeting = paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
+        signature = self._named or f"The team that looks after {self.system}"
+        signed = [] if recipient.role is Role.SLACK else [paragraph("Thanks"), paragraph(signature)]
+        return [greeting, *parts, *signed]
+
+    @property
+    def _named(self) -> str:
+        return clean(self.address.sender, LONGEST_VALUE) or self.owner
+
+    @property
+    def _reply_to(self) -> str:
+        return clean(self.address.reply_to, LONGEST_VALUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter to one recipient."""
+
+    recipient: Recipient
+    subject: str
+    parts: tuple[Part, ...]
+    writer: Writer
+    thread: str
+    """The same for all letters about one certificate through one channel; no personal data."""
+    key: str
+    """The same whenever this very letter is sent again, and for no other."""
+
+    @property
+    def reply_to(self) -> str:
+        """As the policy has it. One plain address; empty: the sender's own."""
+        return self.writer.address.reply_to
+
+
+def paragraph(text: str) -> Part:
+    """The usual part."""
+    return Part(PartKind.PARAGRAPH, text)
+
+
+def harmless(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Each in one line that no field in it can break, and not too long."""
+    return tuple(Part(part.kind, clean(part.text, LONGEST_PARAGRAPH)) for part in parts)
+
+
+def typed_parts(text: str) -> Iterator[Part]:
+    """A text as somebody types it: paragraphs between empty lines; what is indented by four spaces is a command."""
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        is_command = line.startswith(COMMAND_INDENT) and line.strip()
+        if line.strip() and not is_command:
+            lines.append(line)
+            continue
+        if lines:
+            yield paragraph(" ".join(lines))
+            lines.clear()
+        if is_command:
+            yield Part(PartKind.COMMAND, line.strip())

@@ -1,0 +1,243 @@
+"""Turns an assessment into words, in one place: what every channel says is made here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.due import DueNotification, MessageKind, next_stage
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
+from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person
+from clientcert.messages.alert_text import Situation, Topic, say
+from clientcert.messages.letter import Letter
+from clientcert.messages.letters import letters
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
+
+LONGEST_URL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The same for machines: values as they are, without anybody's name or address."""
+
+    time: datetime
+    """Of the assessment, in UTC."""
+    consumer: str
+    environment: str
+    owner: str
+    profile: str
+    phase: str
+    days_remaining: int | None
+    """Rounded down, as in the status; None when no certificate was ever read."""
+    not_before: datetime | None
+    not_after: datetime | None
+    serial_number: str
+    fingerprint_sha256: str
+    """Both in lower-case hex; empty when none was ever read."""
+    channel: str
+    stage: int | None
+    """Days before notAfter; None for a closing message."""
+    replaced_fingerprint: str
+    """In a closing message: of the certificate that the channel was alerted about."""
+    previous: datetime | None
+    """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
+
+    @property
+    def whose(self) -> str:
+        """Consumer and environment, as a sentence names them."""
+        return f"{clean(self.consumer, LONGEST_VALUE)} in {clean(self.environment, LONGEST_VALUE)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is said about one certificate.
+
+    Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
+    it in its own way. People's names and addresses stand in `contact` and in the letters alone.
+    """
+
+    kind: MessageKind
+    topic: Topic
+    reason: str
+    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's; that may be `Expired`, too."""
+    text: str
+    """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
+    facts: tuple[tuple[str, str], ...]
+    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
+    contact: str = field(repr=False)
+    """Whom to ask, with name and address: only for channels that show people's."""
+    problem: str
+    """What is wrong with the source; empty when nothing is."""
+    next_step: str
+    """At most 1,500 characters."""
+    details: tuple[tuple[str, str], ...]
+    """For whoever looks closer: object, source, subject, issuer, fingerprint, what went before."""
+    runbook_url: str
+    """http or https; empty if there is none that could be followed."""
+    object_key: ObjectKey
+    object_uid: str
+    about: About
+    letters: tuple[Letter, ...] = ()
+    """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
+
+    def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
+        """The facts and what is wrong with the source; between them the contact, for channels that show people's."""
+        people = (("Contact", self.contact),) if contact else ()
+        problem = (("Problem", self.problem),) if self.problem else ()
+        return (*self.facts, *people, *problem)
+
+
+def compose(
+    key: ObjectKey,
+    uid: str,
+    declaration: CertificateSpec,
+    assessment: Assessment,
+    policy: AlertPolicy,
+    notification: DueNotification,
+    recorded: CertificateStatus,
+    *,
+    recipients: tuple[Recipient, ...] = (),
+    written_to: Role | None = None,
+) -> Message:
+    """Say what is due. `recorded` is what the status says before this message is sent.
+
+    `recipients` are who a channel of type Email writes to, in order. Where it is an escalation, `written_to` is who has
+    had the letters so far, if that is known.
+    """
+    situation = Situation.of(declaration, assessment, policy, notification, recorded)
+    said = say(situation)
+    return Message(
+        kind=notification.kind,
+        topic=said.topic,
+        reason=said.reason,
+        text=said.text,
+        facts=tuple(_facts(situation)),
+        contact=_contact(declaration.contact),
+        problem=situation.problem,
+        next_step=said.next_step,
+        details=tuple(_details(key, declaration, situation, recorded)),
+        runbook_url=_link(policy.runbook_url),
+        object_key=key,
+        object_uid=uid,
+        about=_about_it(declaration, situation),
+        letters=letters(situation, said.topic, uid, recipients, written_to),
+    )
+
+
+def _about_it(declaration: CertificateSpec, situation: Situation) -> About:
+    assessment, notification = situation.assessment, situation.notification
+    accepted = assessment.accepted
+    return About(
+        time=assessment.now,
+        consumer=declaration.consumer,
+        environment=declaration.environment,
+        owner=declaration.owner,
+        profile=declaration.profile,
+        phase=assessment.phase.value,
+        days_remaining=assessment.days_remaining,
+        not_before=accepted.not_before if accepted else None,
+        not_after=accepted.not_after if accepted else None,
+        serial_number=accepted.serial_number if accepted else "",
+        fingerprint_sha256=assessment.fingerprint,
+        channel=notification.channel.name,
+        stage=notification.stage,
+        replaced_fingerprint=situation.replaced_fingerprint,
+        previous=situation.previous,
+    )
+
+
+def _facts(situation: Situation) -> list[tuple[str, str]]:
+    facts = [("Consumer", situation.name), ("Environment", situation.environment)]
+    accepted = situation.assessment.accepted
+    if accepted is not None:
+        facts += [
+            ("Time left", time_left(accepted.not_after, situation.assessment.now)),
+            ("Expires", minute(accepted.not_after)),
+            ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
+        ]
+    old = situation.predecessor
+    if situation.closes and old is not None:
+        serial_number = clean(old.serial_number, LONGEST_VALUE)
+        facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
+    if situation.owner:
+        facts.append(("Owner", situation.owner))
+    return facts
+
+
+def _contact(contact: Contact) -> str:
+    """Whom to ask: the technical contact, else the business contact, else the one in Slack."""
+    people = (
+        ("technical contact", contact.technical),
+        ("business contact", contact.business),
+        ("requester", contact.requester),
+    )
+    for role, person in people:
+        if person is not None and (words := _person(person)):
+            return f"{words} ({role})"
+    slack = contact.slack_email or contact.slack_member_id
+    if slack:
+        return f"{clean(slack, LONGEST_VALUE)} (in Slack)"
+    return "is being looked up" if contact.pending else "none declared"
+
+
+def _person(person: Person) -> str:
+    return ", ".join(clean(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
+
+
+def _details(
+    key: ObjectKey, declaration: CertificateSpec, situation: Situation, recorded: CertificateStatus
+) -> list[tuple[str, str]]:
+    assessment, before = situation.assessment, situation.before
+    namespace, name = (clean(part, LONGEST_VALUE) for part in key)
+    details = [
+        ("Object", f"ClientCertificate {name} in namespace {namespace}"),
+        ("Source", clean(str(declaration.source), LONGEST_NAME)),
+    ]
+    if assessment.accepted is not None:
+        details += _about(assessment.accepted)
+    if before is not None and before.last_sent is not None:
+        details.append(("Last message here", minute(before.last_sent)))
+    upcoming = next_stage(assessment, situation.notification.channel)
+    if upcoming is not None:
+        details.append(("Next alert here", minute(upcoming.slot)))
+    if recorded.history:
+        details.append(("Before it", _history(recorded)))
+    details.append(("Look closer", f"kubectl describe clientcertificate {name} --namespace {namespace}"))
+    return details
+
+
+def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
+    about = [
+        ("Subject", clean(certificate.subject_dn, LONGEST_NAME) or "empty"),
+        ("Issuer", clean(certificate.issuer_dn, LONGEST_NAME) or "empty"),
+        ("Key", clean(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
+        ("Valid from", minute(certificate.not_before)),
+        ("SHA-256 fingerprint", clean(certificate.fingerprint_sha256, LONGEST_VALUE)),
+        ("openssl x509 -serial", f"serial={_as_openssl_shows(certificate.serial_number)}"),
+    ]
+    if certificate.warnings:
+        about.append(("Warnings", clean("; ".join(certificate.warnings), LONGEST_NAME)))
+    return about
+
+
+def _as_openssl_shows(serial_number: str) -> str:
+    """Whole octets in upper case."""
+    digits = clean(serial_number, LONGEST_VALUE).upper()
+    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
+    return sign + digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _history(recorded: CertificateStatus) -> str:
+    entries = (
+        f"serial number {clean(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
+        f" replaced on {day(old.replaced_time)}"
+        for old in recorded.history
+    )
+    return "; ".join(entries)
+
+
+def _link(url: str) -> str:
+    """The runbook's address, if it is one that a person can follow and nothing else."""
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" <>|\"'`\\")
+    return url if plain and len(url) <= LONGEST_URL and url.lower().startswith(("https://", "http://")) else ""

@@ -1,0 +1,1 @@
+"""What all HTTP clients share: egress rules, Retry-After, single flight."""

@@ -1,0 +1,218 @@
+"""Apprise: Teams, PagerDuty, Opsgenie, Discord and more, through a library that is an optional extra.
+
+    notifier = AppriseNotifier(read_secret, egress, load_apprise)
+
+Apprise connects by itself: to no address that `egress` has checked, and reading files where a URL asks for that. So
+only such services and parameters may be used as were read in its code: services whose host Apprise itself knows, and
+a few that are called at a host of one's own, if the operator's settings list that host.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.messages.digest import Digest, and_more, that_fit
+from clientcert.messages.message import Message
+from clientcert.messages.text import clean, cut
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.http.webhook import deadline, unavailable, url_address
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+
+MESSAGE_SECONDS = 1.0
+"""As slow as Slack: these services do not say how fast they may be written to."""
+LONGEST_TITLE, LONGEST_BODY, LONGEST_LINK = 200, 1700, 500
+"""What all of them take in one message; Discord takes 2,000 characters for both."""
+_MORE = 40
+"""For the line that says how many are not shown."""
+
+FIXED_HOSTS = frozenset(
+    {
+        "discord",
+        "gchat",
+        "ilert",
+        "incidentio",
+        "jira",
+        "opsgenie",
+        "pagerduty",
+        "pagertree",
+        "pover",
+        "signl4",
+        "splunk",
+        "squadcast",
+        "tgram",
+        "victorops",
+        "webex",
+        "wxteams",
+        "zoom",
+    }
+)
+"""Schemas whose host is in Apprise's code."""
+TEAMS = frozenset({"workflow", "workflows"})
+TEAMS_HOSTS = (".logic.azure.com", ".environment.api.powerplatform.com")
+"""Below these Microsoft alone makes names."""
+OWN_HOSTS = {"json": 80, "jsons": 443, "xml": 80, "xmls": 443, "form": 80, "forms": 443, "gotify": 80, "gotifys": 443}
+"""Schemas that connect to just the host and port in their URL, and their ports."""
+PARAMETERS = frozenset(
+    {"avatar", "class", "component", "group", "pa", "priority", "region", "route", "silent", "sound"}
+)
+"""Those that are plain words. Others name templates, which are files and URLs, or hosts, or switch checks off."""
+
+_CALLED = "the service behind Apprise"
+_URL = re.compile(r"(?P<schema>[a-z]{1,32})://(?P<rest>[!#-;=?-\[\]_a-z~]{1,2000})")
+_PARAMETER = re.compile(r"(?P<name>[a-z]{1,32})=[\w%.,:+-]*", re.ASCII)
+_INERT = str.maketrans("<>@", "\u2039\u203a\uff20")
+
+Library: TypeAlias = Any
+"""The module `apprise`: an extra, so that no type of it can be named here."""
+
+
+def load_apprise() -> Library:
+    """The library, made silent: its log repeats URLs, messages and answers. Raises ImportError where it is missing."""
+    import apprise
+
+    for name in ("apprise", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return apprise
+
+
+class AppriseNotifier:
+    """Sends plain text through Apprise."""
+
+    def __init__(self, read_secret: ReadSecret, egress: EgressPolicy, library: Callable[[], Library]) -> None:
+        """`library` is `load_apprise`; it is called for the first message, in a thread."""
+        self._read_secret = read_secret
+        self._egress = egress
+        self._library = library
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
+        """Each URL is a place of its own."""
+        return Pace((channel.type, namespace, channel.address), MESSAGE_SECONDS)
+
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        """As the protocol says. Apprise tells only whether a service took a message; what it did not is tried again."""
+        return await self._send(message.object_key.namespace, channel, *title_and_body(message), message.kind)
+
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        """As the protocol says."""
+        return await self._send(digest.namespace, channel, *title_and_body_of_many(digest), MessageKind.ALERT)
+
+    async def _send(self, namespace: str, channel: Channel, title: str, body: str, kind: MessageKind) -> Receipt:
+        ref = url_address(channel).url_ref
+        async with deadline(_CALLED):
+            url = await secret_value(self._read_secret, _CALLED, namespace, ref)
+            schema = _check(url, ref)
+            try:
+                apprise, service = await asyncio.to_thread(self._service, url)
+            except ImportError:
+                raise DeliveryError(
+                    Reason.CHANNEL_NOT_SUPPORTED,
+                    "the operator was installed without Apprise: install its extra, clientcert-operator[apprise]",
+                ) from None
+            if service is None:
+                words = f"{_where(ref)} holds no URL that Apprise can use: see its page about {schema}://"
+                raise DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
+            await self._check_host(schema, service, ref)
+            await _hand_over(apprise, service, title, body, kind)
+        return Receipt()
+
+    def _service(self, url: str) -> tuple[Library, Any]:
+        """Apprise, and what it has made of the URL; None for what it does not understand."""
+        apprise = self._library()
+        asset = apprise.AppriseAsset(
+            app_id="clientcert-operator",
+            storage_mode="memory",
+            http_redirects=False,
+            interpret_emojis=False,
+            pgp_autogen=False,
+            pem_autogen=False,
+        )
+        return apprise, apprise.Apprise.instantiate(url, asset=asset)
+
+    async def _check_host(self, schema: str, service: Any, ref: SecretKeyRef) -> None:
+        """Of the service as Apprise has understood the URL, and not of the URL: nobody reads one as another does."""
+        if schema in FIXED_HOSTS:
+            return
+        host, port = str(service.host or ""), service.port or OWN_HOSTS.get(schema, 443)
+        try:
+            if self._egress.lists(f"https://{host}:{port}"):
+                return
+            if schema in TEAMS and port == 443 and host.lower().endswith(TEAMS_HOSTS):
+                await self._egress.resolve(host, port)
+                return
+        except ClientCertError:
+            pass
+        except OSError as error:
+            raise unavailable(f"{_CALLED} cannot be reached ({type(error).__name__})") from None
+        raise DeliveryError(
+            Reason.ENDPOINT_NOT_ALLOWED,
+            f"the host in {_where(ref)} may not be called by {schema}://: add it, with its port, to"
+            " CLIENTCERT_ALLOWED_HOSTS in the operator's settings",
+        )
+
+
+def title_and_body(message: Message) -> tuple[str, str]:
+    """In plain text, with nothing that a service could take for a mention or for markup, and without the contact."""
+    about = message.about
+    facts = "\n".join(f"{name}: {value}" for name, value in message.shown(contact=False))
+    body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
+    tail = _tail(message.runbook_url)
+    title = f"{about.consumer} in {about.environment}: {message.reason}"
+    return clean(title, LONGEST_TITLE).translate(_INERT), cut(body, LONGEST_BODY - len(tail)) + tail
+
+
+def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
+    """The same of a digest: a line each for the most urgent, and how many more there are."""
+    tail = f"\n\n{digest.next_step}".translate(_INERT) + _tail(digest.runbook_url)
+    items = [f"- {line.text}".translate(_INERT) for line in digest.lines]
+    shown = that_fit(items, LONGEST_BODY - len(tail) - _MORE)
+    body = "\n".join([*shown, *and_more(digest, len(shown))]) + tail
+    return clean(digest.text, LONGEST_TITLE).translate(_INERT), body
+
+
+def _tail(runbook_url: str) -> str:
+    return f"\n\n{runbook_url}" if 0 < len(runbook_url) <= LONGEST_LINK else ""
+
+
+async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind: MessageKind) -> None:
+    kinds = apprise.NotifyType
+    services = apprise.Apprise()
+    services.add(service)
+    if not await services.async_notify(
+        title=title,
+        body=body,
+        body_format=apprise.NotifyFormat.TEXT,
+        notify_type=kinds.SUCCESS if kind is MessageKind.CLOSING else kinds.WARNING,
+    ):
+        raise unavailable(f"{_CALLED} did not take the message: check the channel's URL, and what is in force there")
+
+
+def _check(url: str, ref: SecretKeyRef) -> str:
+    """The schema of a URL that may be given to Apprise; raises DeliveryError, which repeats nothing of it."""
+    found = _URL.fullmatch(url)
+    schema = found["schema"] if found else ""
+    if found is None or schema not in FIXED_HOSTS | TEAMS | set(OWN_HOSTS):
+        raise DeliveryError(
+            Reason.ENDPOINT_NOT_ALLOWED,
+            f"{_where(ref)} holds no URL of a service that may be called through Apprise:"
+            " docs/webhooks.md has those that may, and how their URLs begin",
+        )
+    _, _, parameters = found["rest"].partition("?")
+    for parameter in parameters.split("&") if parameters else ():
+        named = _PARAMETER.fullmatch(parameter)
+        if named is None or named["name"] not in PARAMETERS:
+            raise DeliveryError(
+                Reason.ENDPOINT_NOT_ALLOWED,
+                f"the URL in {_where(ref)} has a parameter that is not allowed: docs/webhooks.md has those that are",
+            )
+    return schema
+
+
+def _where(ref: SecretKeyRef) -> str:
+    return f"key {ref.key} of Secret {ref.name}"

@@ -1,0 +1,68 @@
+"""The consumer's contact, where they are: a user of our own Slack gets a direct message, anybody else a mail."""
+
+import asyncio
+from dataclasses import replace
+
+from clientcert.errors import DeliveryError
+from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.messages.message import Message
+from clientcert.notifiers.interface import Notifier, Pace, Receipt
+
+REFUSAL_SECONDS = 3.0
+"""A refusal that took longer leaves no time for a mail before another replica may lead: that is for the next try."""
+_REMEMBERED_SECONDS = 3600.0
+
+
+class ContactNotifier:
+    """Channels of type Email."""
+
+    def __init__(self, mail: Notifier, direct: Notifier, refusal_seconds: float = REFUSAL_SECONDS) -> None:
+        """`direct` sends the first letter of a message as a direct message."""
+        self._mail = mail
+        self._direct = direct
+        self._refusal_seconds = refusal_seconds
+        self._refused: dict[str, float] = {}
+        """The first letter of messages that were refused too late, and until when on the loop's clock."""
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
+        """The mail server's, where nobody knows who is written to."""
+        return self._mail.pace(namespace, channel, kind)
+
+    def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
+        """Slack's for a user of Slack: who reads messages there does not wait for a mail server that is away."""
+        sending = self._direct if recipient.role is Role.SLACK else self._mail
+        return sending.pace(namespace, channel, kind)
+
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        """As the protocol says. Who cannot be written to in Slack gets a mail, if an address is known as well."""
+        mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
+        if len(mails) == len(message.letters):
+            return await self._mail.notify(channel, message)
+        began = _now()
+        if not mails or self._refused.get(message.letters[0].key, 0.0) < began:
+            try:
+                return await self._direct.notify(channel, message)
+            except DeliveryError as error:
+                if error.retryable or not mails:
+                    raise
+                if _now() - began > self._refusal_seconds:
+                    self._remember(message.letters[0].key)
+                    raise DeliveryError(error.reason, error.message, retryable=True) from None
+        try:
+            receipt = await self._mail.notify(channel, replace(message, letters=mails))
+        except DeliveryError as error:
+            error.elsewhere = True  # whoever is in Slack is written to meanwhile
+            raise
+        reached = StoodIn(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
+        return replace(receipt, stood_in=receipt.stood_in or reached)
+
+    def _remember(self, key: str) -> None:
+        now = _now()
+        self._refused = {known: until for known, until in self._refused.items() if until > now}
+        self._refused[key] = now + _REMEMBERED_SECONDS
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

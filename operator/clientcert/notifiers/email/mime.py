@@ -1,0 +1,85 @@
+"""A letter as a mail: RFC 5322, plain text first, simple HTML second, nothing that a field could add to.
+
+Every line of a header is made here of what is checked: addresses are plain ones, and a subject is one line in which
+nothing is taken for an encoded word (RFC 2047).
+"""
+
+import html
+import re
+import textwrap
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from clientcert.messages.letter import Letter, Part, PartKind
+
+WIDTH = 76
+"""As in quoted-printable (RFC 2045 section 6.7), so that the source of a mail reads like the mail."""
+LONGEST_ADDRESS = 254
+_COMMAND_INDENT = " " * 4
+_ATOM = r"[A-Za-z0-9!#$&'*+/=?^_{}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
+_NAMED = re.compile(r'"?(?P<name>[^<>"\\]*?)"?\s*<(?P<address>[^<>]*)>')
+_SEVEN_BIT = SMTP.clone(cte_type="7bit")
+"""Any server takes it."""
+
+_TAGS = {PartKind.PARAGRAPH: "p", PartKind.HEADING: "h3", PartKind.COMMAND: "pre"}
+
+
+def plain_address(text: str) -> Address | None:
+    """One address and nothing else, in ASCII, without comments, quotes or a list; None when it is not that."""
+    found = _ADDRESS.fullmatch(text) if len(text) <= LONGEST_ADDRESS else None
+    return Address(username=found["local"], domain=found["domain"]) if found else None
+
+
+def named_address(text: str) -> Address | None:
+    """The same, or with a name before it: `Integration team <team@example.com>`."""
+    named = _NAMED.fullmatch(text.strip())
+    address = plain_address(named["address"] if named else text.strip())
+    if named is None or address is None:
+        return address
+    if not named["name"].isprintable():
+        return None
+    return Address(_literal(named["name"].strip()), address.username, address.domain)
+
+
+def mail(letter: Letter, sender: Address, recipient: Address, reply_to: Address | None, time: datetime) -> EmailMessage:
+    """The letter as it is sent. The same letter has the same Message-ID, whenever it is sent."""
+    message = EmailMessage(policy=_SEVEN_BIT)
+    message["From"] = sender
+    message["To"] = recipient
+    if reply_to is not None:
+        message["Reply-To"] = reply_to
+    message["Subject"] = _literal(letter.subject)
+    message["Date"] = time
+    message["Message-ID"] = f"<{letter.key}@{sender.domain}>"
+    message["In-Reply-To"] = message["References"] = f"<{letter.thread}@{sender.domain}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(as_text(letter.parts), cte="quoted-printable")
+    message.add_alternative(as_html(letter.parts), subtype="html", cte="quoted-printable")
+    return message
+
+
+def as_text(parts: tuple[Part, ...]) -> str:
+    """Lines of at most 76 characters; but a command is one line, however long, and so is a long word."""
+    blocks = (
+        _COMMAND_INDENT + part.text
+        if part.kind is PartKind.COMMAND
+        else textwrap.fill(part.text, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for part in parts
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def as_html(parts: tuple[Part, ...]) -> str:
+    """Headings, paragraphs and commands; all text is escaped, and nothing is loaded from anywhere."""
+    body = "\n".join(f"<{_TAGS[part.kind]}>{html.escape(part.text)}</{_TAGS[part.kind]}>" for part in parts)
+    return f'<!DOCTYPE html>\n<html lang="en">\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def _literal(text: str) -> str:
+    """The standard library decodes what looks like an encoded word, line breaks in it included: so nothing may."""
+    return text.replace("=?", "= ?")

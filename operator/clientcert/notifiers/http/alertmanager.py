@@ -1,0 +1,120 @@
+"""Prometheus' Alertmanager: what is told stands there as an alert, until it is resolved or nothing more is heard.
+
+    notifier = AlertmanagerNotifier(read_secret, egress, clock)
+    async with notifier:
+        receipt = await notifier.notify(channel, message)
+
+An alert is known by its labels alone. So those never depend on how near the date is: one with the severity `warning`
+fires from the first stage on and is joined, two weeks before the date, by one that is `critical`; a closing message
+resolves all that can have fired.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from clientcert.api.kinds import timestamp
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel, Schedule
+from clientcert.lifecycle.schedule import DAY, every_day, next_after
+from clientcert.messages.alert_text import Topic
+from clientcert.messages.message import Message
+from clientcert.messages.text import LONGEST_VALUE, clean
+from clientcert.notifiers.http.webhook import UrlCaller, deadline, url_address
+from clientcert.notifiers.interface import Receipt
+
+API_PATH = "/api/v2/alerts"
+EXPIRING, PROBLEM = "ClientCertificateExpiring", "ClientCertificateProblem"
+WARNING, CRITICAL = "warning", "critical"
+CRITICAL_FROM = 14 * DAY
+"""Before notAfter."""
+GRACE = DAY
+"""So late the next message may be, because of an outage on either side, before what fires counts as resolved."""
+
+_EXPIRY = frozenset({Topic.EXPIRING, Topic.EXPIRED})
+_EVERY = ((EXPIRING, WARNING), (EXPIRING, CRITICAL), (PROBLEM, WARNING))
+_INERT = str.maketrans("<>", "\u2039\u203a")
+
+
+class AlertmanagerNotifier(UrlCaller):
+    """Posts to /api/v2/alerts, below the URL in the Secret."""
+
+    called = "Alertmanager"
+
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        """As the protocol says. An alert that is posted again is the same alert."""
+        address, namespace = url_address(channel), message.object_key.namespace
+        async with deadline(self.called):
+            url = await self.url(namespace, address.url_ref)
+            body = json.dumps(alerts(channel.schedule, message), separators=(",", ":")).encode()
+            headers = await self.authorization(namespace, address.authorization_ref)
+            await self.post(_below(url), body, {"Content-Type": "application/json", **headers})
+        return Receipt()
+
+
+def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
+    """The message as Alertmanager's `postableAlerts`: what fires and until when, or all that is resolved."""
+    now = message.about.time
+    if message.kind is MessageKind.CLOSING:
+        return [_alert(message, *each) | {"endsAt": timestamp(now)} for each in _EVERY]
+    times = {"startsAt": timestamp(now), "endsAt": timestamp(fires_until(schedule, message))}
+    return [_alert(message, *each) | times for each in _firing(message)]
+
+
+def fires_until(schedule: Schedule, message: Message) -> datetime:
+    """The next stage, and a day of grace.
+
+    A later message moves it. Without one the alert ends: its object was deleted or silenced, or what was wrong with
+    the source was mended.
+    """
+    about = message.about
+    # What is wrong with a source is told daily, in an escalation as its schedule says; a far stage is not waited for.
+    schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.not_after is None)
+    upcoming = (next_after(each, about.not_after or about.time, about.time) for each in schedules)
+    return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
+
+
+def _firing(message: Message) -> list[tuple[str, str]]:
+    if message.topic not in _EXPIRY:
+        return [(PROBLEM, WARNING)]
+    not_after = message.about.not_after
+    near = not_after is not None and not_after - message.about.time <= CRITICAL_FROM
+    return [(EXPIRING, WARNING)] + [(EXPIRING, CRITICAL)] * near
+
+
+def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
+    """Without generatorURL: no page shows it.
+
+    Who shows labels and annotations is not known here, so that nothing in them may look like markup.
+    """
+    namespace, name = message.object_key
+    about = message.about
+    labels = {
+        "alertname": alertname,
+        "namespace": namespace,
+        "name": name,
+        "consumer": about.consumer,
+        "environment": about.environment,
+        "owner": about.owner,
+        "severity": severity,
+    }
+    annotations = {
+        "summary": message.text,
+        "description": message.next_step,
+        "runbook_url": message.runbook_url,
+        "reason": message.reason,
+        "serial_number": clean(about.serial_number, LONGEST_VALUE),
+        "not_after": timestamp(about.not_after) if about.not_after else "",
+    }
+    return {
+        "labels": {key: clean(value, LONGEST_VALUE).translate(_INERT) for key, value in labels.items() if value},
+        "annotations": {key: value.translate(_INERT) for key, value in annotations.items() if value},
+    }
+
+
+def _below(url: str) -> str:
+    """The address of the API, whether the Secret holds that of Alertmanager or of its API already."""
+    parts = urlsplit(url)
+    base = parts.path.rstrip("/").removesuffix(API_PATH)
+    return urlunsplit(parts._replace(path=base + API_PATH, fragment=""))

@@ -1,0 +1,66 @@
+"""Signatures as Standard Webhooks makes them: https://github.com/standard-webhooks/standard-webhooks, symmetric ones.
+
+A Secret may hold several keys. Then each call has as many signatures, and a receiver needs to know one of them: so
+keys are changed without a call that fails.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.spec import SecretKeyRef
+
+PREFIX = "whsec_"
+SHORTEST_KEY, LONGEST_KEY = 24, 64
+"""In bytes, as the specification has them."""
+MOST_KEYS = 5
+
+
+def signing_keys(value: str, ref: SecretKeyRef) -> tuple[bytes, ...]:
+    """The keys in the value of a Secret, which white space separates.
+
+    Raises DeliveryError with Reason.TOKEN_REJECTED; it names the Secret, and repeats nothing of its value.
+    """
+    words = value.split()
+    where = f"key {ref.key} of Secret {ref.name}"
+    if not 0 < len(words) <= MOST_KEYS:
+        raise DeliveryError(
+            Reason.TOKEN_REJECTED,
+            f"{where} must hold a signing key, or up to {MOST_KEYS} with white space between them",
+        )
+    return tuple(_key(word, where) for word in words)
+
+
+def signed_headers(call_id: str, sent: datetime, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
+    """What a receiver verifies a call by; without keys there is no signature among it.
+
+    `call_id` holds no full stop: the receiver could not tell where it ends.
+    """
+    timestamp = str(int(sent.timestamp()))
+    headers = {"webhook-id": call_id, "webhook-timestamp": timestamp}
+    if keys:
+        signed = b".".join((call_id.encode(), timestamp.encode(), body))
+        headers["webhook-signature"] = " ".join(f"v1,{_signature(key, signed)}" for key in keys)
+    return headers
+
+
+def _signature(key: bytes, signed: bytes) -> str:
+    return base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+def _key(word: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(word.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not word.startswith(PREFIX) or not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
+        raise DeliveryError(
+            Reason.TOKEN_REJECTED,
+            f"{where} holds no signing key of Standard Webhooks: put {PREFIX} there and after it, in base64,"
+            f" {SHORTEST_KEY} to {LONGEST_KEY} random bytes",
+        )
+    return key

@@ -1,0 +1,1 @@
+"""Slack: channels, direct messages, and the user directory."""

@@ -1,0 +1,169 @@
+"""A message as Slack's Block Kit, in which nothing that a user typed can mention, link or format.
+
+What users typed stands in `plain_text` objects, where Slack interprets nothing, and `& < >` are escaped there as
+well. The one link, the runbook's, is `mrkdwn` with `verbatim`. Commands are rich text, which is shown as it is: an
+escape would be copied with them. The limits are those of
+https://docs.slack.dev/reference/block-kit/blocks, counted after escaping.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from clientcert.messages.letter import Letter, Part, PartKind
+from clientcert.messages.message import Message
+
+Block: TypeAlias = dict[str, Any]
+
+HEADER_LIMIT = 150
+TEXT_LIMIT = 3000
+FIELD_LIMIT = 2000
+FIELDS_A_SECTION = 10
+PLAIN_LIMIT = 4000
+"""Slack shortens a message of plain text beyond this."""
+LETTER_BLOCKS, LETTER_TEXT = 50, 12_000
+"""A letter that needs more blocks, or more text in them, goes as plain text: Slack would refuse it."""
+LETTER_LIMIT = 40_000
+"""Of a letter in plain text: each command in it has to arrive."""
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def escape(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Text for Slack, at most `limit` characters once it is escaped; cut with an ellipsis, never within an escape."""
+    escaped = text.translate(_ESCAPES)
+    if len(escaped) <= limit:
+        return escaped
+    kept, room = [], limit - 1
+    for character in text:
+        part = character.translate(_ESCAPES)
+        room -= len(part)
+        if room < 0:
+            break
+        kept.append(part)
+    return "".join(kept).rstrip() + "…"
+
+
+def alert_payload(message: Message) -> dict[str, Any]:
+    """The message for the channel; `text` is what notifications and screen readers say."""
+    return payload_of(escape(message.text, PLAIN_LIMIT), _main_blocks(message))
+
+
+def details_payload(message: Message) -> dict[str, Any]:
+    """The reply for the alert's thread."""
+    lines = _lines(message.details)
+    return payload_of(escape(lines, PLAIN_LIMIT), [section(chunk) for chunk in _chunks(lines)])
+
+
+def folded_payload(message: Message) -> dict[str, Any]:
+    """Alert and details in one message, for a webhook, which cannot reply."""
+    small_print: Block = {"type": "context", "elements": [_plain(chunk) for chunk in _chunks(_lines(message.details))]}
+    return payload_of(escape(message.text, PLAIN_LIMIT), [*_main_blocks(message), {"type": "divider"}, small_print])
+
+
+def plain_payload(message: Message) -> dict[str, Any]:
+    """The message without any blocks, for when Slack refuses them."""
+    parts = [message.text, _lines(message.shown(contact=True)), message.next_step, message.runbook_url]
+    return payload_of(escape("\n\n".join(part for part in parts if part), PLAIN_LIMIT), None)
+
+
+def letter_payload(letter: Letter) -> dict[str, Any]:
+    """A letter as a direct message; its subject is what notifications say."""
+    whole = [Part(PartKind.HEADING, letter.subject), *letter.parts]
+    blocks = [block for part in whole for block in _letter_blocks(part)]
+    length = sum(len(escape(part.text, LETTER_LIMIT)) for part in whole)
+    if len(blocks) > LETTER_BLOCKS or length > LETTER_TEXT:
+        return plain_letter_payload(letter)
+    return payload_of(escape(letter.subject, PLAIN_LIMIT), blocks)
+
+
+def plain_letter_payload(letter: Letter) -> dict[str, Any]:
+    """The letter without any blocks, for when Slack refuses them."""
+    texts = [letter.subject, *(part.text for part in letter.parts)]
+    return payload_of(escape("\n\n".join(text for text in texts if text.strip()), LETTER_LIMIT), None)
+
+
+def payload_of(text: str, blocks: list[Block] | None) -> dict[str, Any]:
+    """What is sent: `text` is escaped already."""
+    payload: dict[str, Any] = {
+        "text": text,
+        "mrkdwn": False,
+        "parse": "none",
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+    return payload if blocks is None else payload | {"blocks": blocks}
+
+
+def _main_blocks(message: Message) -> list[Block]:
+    headline = message.text
+    if len(escape(headline)) > HEADER_LIMIT:
+        headline = headline.partition(": ")[0] or headline
+    blocks: list[Block] = [{"type": "header", "text": _plain(headline, HEADER_LIMIT)}]
+    if headline != message.text or len(escape(headline)) > HEADER_LIMIT:
+        blocks.append(section(message.text))
+    fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in message.shown(contact=True)]
+    starts = range(0, len(fields), FIELDS_A_SECTION)
+    blocks += ({"type": "section", "fields": fields[start : start + FIELDS_A_SECTION]} for start in starts)
+    blocks.append(section(message.next_step))
+    return blocks + runbook_blocks(message.runbook_url)
+
+
+def _lines(pairs: tuple[tuple[str, str], ...]) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in pairs)
+
+
+def _chunks(lines: str) -> list[str]:
+    """Whole lines together as long as they fit a block."""
+    chunks = [""]
+    for line in lines.split("\n"):
+        longer = f"{chunks[-1]}\n{line}" if chunks[-1] else line
+        if len(escape(longer, 2 * len(longer) * len("&amp;"))) <= TEXT_LIMIT or not chunks[-1]:
+            chunks[-1] = longer
+        else:
+            chunks.append(line)
+    return chunks
+
+
+def runbook_blocks(url: str) -> list[Block]:
+    """The one link of a message; none where there is none."""
+    link = {"type": "mrkdwn", "text": f"<{escape(url)}|Runbook>", "verbatim": True}
+    return [{"type": "context", "elements": [link]}] if url else []
+
+
+def section(text: str) -> Block:
+    """A paragraph in which nothing is interpreted."""
+    return {"type": "section", "text": _plain(text)}
+
+
+def _plain(text: str, limit: int = TEXT_LIMIT) -> Block:
+    return {"type": "plain_text", "text": escape(text, limit), "emoji": False}
+
+
+def _letter_blocks(part: Part) -> Iterator[Block]:
+    """A part whole, in as many blocks as it needs; none for what is blank."""
+    if not part.text.strip():
+        return
+    if part.kind is PartKind.COMMAND:
+        for start in range(0, len(part.text), TEXT_LIMIT):
+            text = {"type": "text", "text": part.text[start : start + TEXT_LIMIT]}
+            yield {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [text]}]}
+        return
+    if part.kind is PartKind.HEADING:
+        yield {"type": "header", "text": _plain(part.text, HEADER_LIMIT)}
+        if len(escape(part.text)) <= HEADER_LIMIT:
+            return
+    yield from map(section, _pieces(part.text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Text in pieces that fit a block once they are escaped, broken between words where there are any."""
+    while text := text.strip():
+        room = end = 0
+        for end, character in enumerate(text, start=1):
+            room += len(character.translate(_ESCAPES))
+            if room > TEXT_LIMIT:
+                end = text.rfind(" ", 0, end) if " " in text[: end - 1] else end - 1
+                break
+        yield text[:end]
+        text = text[end:]

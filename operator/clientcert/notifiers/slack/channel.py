@@ -1,0 +1,238 @@
+"""Slack: with a bot token the alert stands in the channel and its details in its thread; a webhook gets both in one.
+
+    notifier = SlackNotifier(own, api_url, read_secret, egress)
+    async with notifier:
+        receipt = await notifier.notify(channel, message)
+
+Retries of an alert are the engine's: a call is made once, and its error says whether it is worth another. Only what
+Slack refuses for its form is sent again at once, as plain text, so that no alert is lost to its formatting.
+"""
+
+import logging
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel, SlackAddress
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.messages.digest import Digest
+from clientcert.messages.message import Message
+from clientcert.messages.text import clean
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.slack.block_kit import alert_payload, details_payload, folded_payload, plain_payload
+from clientcert.notifiers.slack.digest import digest_payload, plain_digest_payload
+from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.thread_details import Details
+from clientcert.notifiers.slack.web_api import (
+    ALERT_SECONDS,
+    MESSAGE_SECONDS,
+    OWN_TOKEN,
+    SlackWebApi,
+    check_tls,
+    check_token,
+    deadline,
+    read_token,
+    unreached,
+)
+
+_WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+_CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
+_TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
+_LONGEST_ANSWER = 256
+_LONGEST_CHANNEL = 80
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSlack:
+    """What the operator's settings allow it in Slack; everything may be empty."""
+
+    channel: str = ""
+    token: str = field(default="", repr=False)
+    webhook_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bot:
+    token: str = field(repr=False)
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Webhook:
+    url: str = field(repr=False)
+    own: bool
+    """It stands in the operator's settings, so it may lead anywhere."""
+
+
+class SlackNotifier:
+    """Sends to Slack, over sessions that live as long as the `async with` block.
+
+    What the operator's settings name is trusted. A webhook out of a tenant's Secret goes through `egress`.
+    """
+
+    def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
+        """Raises SettingsError for an address of the settings that is not https, nor of a host that they list."""
+        self._api = SlackWebApi(api_url, egress)
+        check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
+        self._own = own
+        self._read_secret = read_secret
+        self._egress = egress
+        self._guarded_session: aiohttp.ClientSession | None = None
+        self._details = Details()
+
+    async def __aenter__(self) -> Self:
+        self._guarded_session = self._egress.session(timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS))
+        self._api.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._details.finish()
+        if self._guarded_session is not None:
+            await self._guarded_session.close()
+        await self._api.close()
+
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        """As the protocol says. Every message starts its own thread, since a reply in an old one is read by nobody."""
+        async with deadline():
+            destination = await self._destination(message.object_key.namespace, _address(channel))
+            receipt = await self._send_alert(destination, message)
+        _, _, thread = receipt.thread_ref.partition(":")
+        if thread and isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
+            details = details_payload(message) | {"thread_ts": thread}
+            self._details.add(message.object_key, partial(self._post, destination, details))
+        return receipt
+
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        """As the protocol says. It has no thread: what has no room in the channel is counted there."""
+        async with deadline():
+            destination = await self._destination(digest.namespace, _address(channel))
+            payloads = digest_payload(digest), plain_digest_payload(digest)
+            return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
+        """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
+        address = _address(channel)
+        mine = address.token_ref is None and address.webhook_ref is None
+        threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
+        place = ("Slack", _plain_name(self._own.channel)) if mine else ("Slack", namespace, address)
+        return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS)
+
+    async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
+        payload = alert_payload if isinstance(destination, _Bot) else folded_payload
+        payloads = payload(message), plain_payload(message)
+        return await self._post_or_plainly(str(message.object_key), destination, *payloads)
+
+    async def _post_or_plainly(
+        self, what: str, destination: _Bot | _Webhook, payload: dict[str, Any], plain: dict[str, Any]
+    ) -> Receipt:
+        try:
+            return await self._post(destination, payload)
+        except DeliveryError as error:
+            if error.reason is not Reason.MESSAGE_REFUSED:
+                raise
+            _log.warning("%s: sent again as plain text: %s", what, error.message)
+        return await self._post(destination, plain)
+
+    async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
+        if address.webhook_ref is not None:
+            url = await secret_value(self._read_secret, "Slack", namespace, address.webhook_ref)
+            self._check_webhook(url, address.webhook_ref)
+            return _Webhook(url, own=False)
+        if address.token_ref is not None:
+            token = await read_token(self._read_secret, namespace, address.token_ref)
+            if not address.channel:
+                raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone does not say where: name the channel, too")
+            return _Bot(token, address.channel)
+        return self._own_destination(address.channel)
+
+    def _own_destination(self, channel: str) -> _Bot | _Webhook:
+        own = self._own
+        if channel and _plain_name(channel) != _plain_name(own.channel):
+            raise DeliveryError(
+                Reason.CHANNEL_NOT_ALLOWED,
+                f"the operator's own Slack token may not post to {clean(channel, _LONGEST_CHANNEL)}:"
+                " name a token of your own in tokenSecretRef",
+            )
+        if own.token and own.channel:
+            check_token(own.token, OWN_TOKEN)
+            return _Bot(own.token, own.channel)
+        if own.webhook_url:
+            return _Webhook(own.webhook_url, own=True)
+        raise DeliveryError(
+            Reason.TOKEN_NOT_FOUND,
+            "the operator has no Slack channel of its own: name a token of your own in tokenSecretRef,"
+            " or set CLIENTCERT_SLACK_TOKEN and CLIENTCERT_SLACK_CHANNEL",
+        )
+
+    def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:
+        """A tenant's webhook leads to Slack, or to a host that the settings list."""
+        try:
+            listed, parts = self._egress.lists(url), urlsplit(url)
+        except ClientCertError:
+            listed, parts = False, urlsplit("")
+        slack = parts.scheme == "https" and parts.hostname in _WEBHOOK_HOSTS and parts.port in {None, 443}
+        if not (slack or listed):
+            raise DeliveryError(
+                Reason.ENDPOINT_NOT_ALLOWED,
+                f"key {ref.key} of Secret {ref.name} holds no address of a Slack webhook: put the one there that"
+                " Slack gave you, which begins with https://hooks.slack.com/",
+            )
+
+    async def _post(self, destination: _Bot | _Webhook, payload: dict[str, Any]) -> Receipt:
+        if isinstance(destination, _Bot):
+            return await self._post_as_bot(destination, payload)
+        try:
+            return await self._post_to_webhook(destination, payload)
+        except DeliveryError:
+            raise
+        except ClientCertError as error:
+            raise DeliveryError(error.reason, f"the webhook was not called: {error.message}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreached(error) from None
+
+    async def _post_as_bot(self, bot: _Bot, payload: dict[str, Any]) -> Receipt:
+        answer = await self._api.ask(bot.token, lambda api: api.chat_postMessage(channel=bot.channel, **payload))
+        return Receipt(_thread(answer.get("channel"), answer.get("ts")))
+
+    def _guarded(self) -> aiohttp.ClientSession:
+        if self._guarded_session is None or self._guarded_session.closed:
+            raise RuntimeError("a notifier sends only within its `async with` block")
+        return self._guarded_session
+
+    async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
+        session = self._api.session if webhook.own else self._guarded()
+        plain = {"Accept-Encoding": "identity"}
+        async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
+            body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
+            # Slack says "ok", what imitates it says other things, and a portal in between shows a page.
+            if answer.status != 200 or body.startswith("<"):
+                raise refusal(body, answer.status, answer.headers.get("Retry-After"))
+        return Receipt()
+
+
+def _address(channel: Channel) -> SlackAddress:
+    return channel.address if isinstance(channel.address, SlackAddress) else SlackAddress()
+
+
+def _plain_name(channel: str) -> str:
+    return channel.strip().removeprefix("#")
+
+
+def _thread(channel: object, timestamp: object) -> str:
+    """Where a reply goes, if the answer said so in a form that we know; it is kept in status."""
+    if not isinstance(channel, str) or not isinstance(timestamp, str):
+        return ""
+    return f"{channel}:{timestamp}" if _CHANNEL_ID.fullmatch(channel) and _TIMESTAMP.fullmatch(timestamp) else ""

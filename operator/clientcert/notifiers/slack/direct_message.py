@@ -1,0 +1,160 @@
+"""A letter to a user of Slack, as a direct message of the operator's app; and whose token sends it.
+
+    tokens = SlackTokens(own_token, own_namespaces, read_secret)
+    async with SlackDirectNotifier(tokens, token_ref_of, api_url, egress) as notifier:
+        receipt = await notifier.notify(channel, message)
+
+A member's ID is a channel to chat.postMessage: with the scope chat:write alone it opens the conversation itself.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.contacts import Role
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
+from clientcert.messages.letter import Letter
+from clientcert.messages.message import Message
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.secret_value import ReadSecret
+from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
+from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.web_api import (
+    MESSAGE_SECONDS,
+    OWN_TOKEN,
+    SlackWebApi,
+    check_token,
+    deadline,
+    read_token,
+)
+
+_MEMBER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
+_MESSAGES_TAB = "allow the Slack app to write to people: turn on its Messages Tab, under App Home"
+_CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
+_UNREACHABLE = {
+    "messages_tab_disabled": _MESSAGES_TAB,
+    "cannot_dm_bot": _CORRECT,
+    "channel_not_found": _CORRECT,
+    "user_disabled": _CORRECT,
+    "user_not_found": _CORRECT,
+    "user_not_visible": _CORRECT,
+}
+"""What to do about a person who is not reached; of a channel the same codes would mean something else."""
+
+_log = logging.getLogger(__name__)
+
+
+class SlackTokens:
+    """The bot token of a namespace, or the operator's own where the settings allow that."""
+
+    def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
+        """`own_namespaces` are those whose contacts the operator's own token may look up and write to."""
+        self._own_token = own_token
+        self._own_namespaces = own_namespaces
+        self._read_secret = read_secret
+
+    def __repr__(self) -> str:
+        return f"SlackTokens({sorted(self._own_namespaces)})"
+
+    def check(self, namespace: str, ref: SecretKeyRef | None) -> None:
+        """Raise DeliveryError where the namespace has to name a token and does not."""
+        if ref is None and namespace not in self._own_namespaces:
+            raise DeliveryError(
+                Reason.CHANNEL_NOT_ALLOWED,
+                "the operator's own Slack token does not serve contacts of this namespace: name a token of your own in"
+                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have the operator's setting"
+                " CLIENTCERT_SLACK_NAMESPACES list the namespace",
+            )
+
+    async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:
+        """The token itself. Raises DeliveryError, in words that do not repeat what is no token."""
+        self.check(namespace, ref)
+        if ref is not None:
+            return await read_token(self._read_secret, namespace, ref)
+        if not self._own_token:
+            raise DeliveryError(
+                Reason.TOKEN_NOT_FOUND,
+                "the operator has no Slack token: name a token of your own in spec.contacts.slackTokenSecretRef of the"
+                " CertificatePolicy, or set CLIENTCERT_SLACK_TOKEN",
+            )
+        check_token(self._own_token, OWN_TOKEN)
+        return self._own_token
+
+
+class SlackDirectNotifier:
+    """Sends the first letter of a message, over a session that lives as long as the `async with` block."""
+
+    def __init__(
+        self,
+        tokens: SlackTokens,
+        token_ref_of: Callable[[ObjectKey], SecretKeyRef | None],
+        api_url: str,
+        egress: EgressPolicy,
+    ) -> None:
+        """`token_ref_of` says which token the policy of a certificate names; None: the operator's own.
+
+        Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list.
+        """
+        self._tokens = tokens
+        self._token_ref_of = token_ref_of
+        self._api = SlackWebApi(api_url, egress)
+
+    async def __aenter__(self) -> Self:
+        self._api.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._api.close()
+
+    async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
+        """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
+        letter, key = _letter(message), message.object_key
+        async with deadline():
+            token = await self._tokens.read(key.namespace, self._token_ref_of(key))
+            await self._send(key, token, letter)
+        return Receipt()
+
+    def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
+        """One message a second to a user; as who that is stands in the message, to all users of a channel."""
+        return Pace(("Slack user", namespace, channel.address), MESSAGE_SECONDS)
+
+    async def _send(self, key: ObjectKey, token: str, letter: Letter) -> None:
+        try:
+            await self._post(token, letter, letter_payload(letter))
+            return
+        except DeliveryError as error:
+            if error.reason is not Reason.MESSAGE_REFUSED:
+                raise
+            _log.warning("%s: sent again as plain text: %s", key, error.message)
+        await self._post(token, letter, plain_letter_payload(letter))
+
+    async def _post(self, token: str, letter: Letter, payload: dict[str, Any]) -> None:
+        user = letter.recipient.address
+        await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
+
+
+def is_member_id(text: str) -> bool:
+    """Whether it is a person's ID in Slack: that of a channel is another, and a mention is none."""
+    return _MEMBER_ID.fullmatch(text) is not None
+
+
+def _letter(message: Message) -> Letter:
+    """The letter to a Slack user; whatever else stands there could be a channel, and is not written to."""
+    letter = message.letters[0] if message.letters else None
+    if letter is None or letter.recipient.role is not Role.SLACK or not is_member_id(letter.recipient.address):
+        raise DeliveryError(Reason.CONTACT_NOT_FOUND, f"there is no Slack user to write to: {_CORRECT}")
+    return letter
+
+
+def _refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+    if isinstance(code, str) and code in _UNREACHABLE:
+        return DeliveryError(Reason.CHANNEL_NOT_FOUND, f"Slack refused the message ({code}): {_UNREACHABLE[code]}")
+    return refusal(code, status, retry_after)

@@ -1,0 +1,261 @@
+"""Who is meant in Slack: a member by ID, by e-mail address, or by the consumer's name where that fits one member alone.
+
+    tokens = SlackTokens(own_token, own_namespaces, read_secret)
+    async with SlackUsers(tokens, api_url, egress) as users:
+        resolution = await users.find(namespace, token_ref, question)
+
+Answers are remembered for an hour, also over all certificates that ask; nothing is kept of a member but the ID and
+the folded names. What Slack refuses, or cannot answer, it is not asked again for a minute, or as long as it says.
+"""
+
+import asyncio
+import re
+import unicodedata
+from functools import partial
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeAlias
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.network.egress import EgressPolicy
+from clientcert.network.single_flight import Remembered
+from clientcert.notifiers.slack.direct_message import SlackTokens, is_member_id
+from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.web_api import Call, Refusal, SlackWebApi, deadline, not_slack
+
+ANSWER_SECONDS = 3600.0
+"""So long the list of users, and who has an e-mail address, is taken for what it was."""
+FAILURE_SECONDS = 60.0
+MOST_USERS = 100_000
+"""More are not looked through for a name, and of all lists together not many more are kept."""
+
+_PAGE = 200  # Slack advises against more
+_MOST_PAGES = 1_000
+_NAMES_A_USER = 4
+_UNSAID_WAIT = 30.0
+_LONGEST_NAME = 253
+_SLACKBOT = "USLACKBOT"  # no bot, by its own account
+_GUEST = ("is_restricted", "is_ultra_restricted")
+"""Somebody from outside, whose name says nothing: they are written to by ID or address only."""
+_SEVERAL = ""
+_SEPARATORS = re.compile(r"[-_.\s]+")
+
+_BY_LIST, _BY_EMAIL = "users:read", "users:read.email"
+"""The two ways to look somebody up, by the scope that each needs."""
+_UNKNOWN_CODES = frozenset({"users_not_found", "user_not_found", "user_not_visible", "invalid_email"})
+_NAME_ID = "name spec.contact.slack.memberID"
+_FOUND = "the Slack user is written to directly"
+_NOT_FOUND = Resolution("SlackUserNotFound", f"no Slack user has the consumer's name: {_NAME_ID}")
+_AMBIGUOUS = Resolution("SlackUserAmbiguous", f"several Slack users have the consumer's name: {_NAME_ID}")
+_NO_SUCH_ADDRESS = Resolution(
+    "SlackUserNotFound", f"no Slack user has the address of spec.contact.slack.email: correct it, or {_NAME_ID}"
+)
+_NO_ID = Resolution(
+    "SlackUserNotFound", "spec.contact.slack.memberID is no member ID: copy it from the member's profile in Slack"
+)
+
+_Names: TypeAlias = dict[str, str]
+"""Member IDs by folded name; `_SEVERAL` where more than one member has it."""
+
+
+class _Place(NamedTuple):
+    """Whose token it is; the operator's own has neither."""
+
+    namespace: str
+    ref: SecretKeyRef | None
+
+
+class SlackUsers:
+    """Looks users up, over a session that lives as long as the `async with` block."""
+
+    def __init__(
+        self,
+        tokens: SlackTokens,
+        api_url: str,
+        egress: EgressPolicy,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        failure_seconds: float = FAILURE_SECONDS,
+        most_users: int = MOST_USERS,
+    ) -> None:
+        """Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list."""
+        self._tokens = tokens
+        self._api = SlackWebApi(api_url, egress)
+        self._answer_seconds = answer_seconds
+        self._failure_seconds = failure_seconds
+        self._most_users = most_users
+        self._lists: Remembered[_Place, _Names] = Remembered(_NAMES_A_USER * most_users, len)
+        self._members: Remembered[tuple[_Place, str], str] = Remembered(most_users, lambda _: 1)
+        self._refusals: dict[tuple[_Place, str], tuple[float, DeliveryError]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._api.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._lists.close()
+        await self._members.close()
+        await self._api.close()
+
+    async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
+        """The one member who is meant, or why there is none.
+
+        Raises DeliveryError for what passes by itself, with `retryable`; it never waits longer than WAIT_SECONDS.
+        """
+        try:
+            self._tokens.check(namespace, token_ref)
+            if question.member_id:
+                return _told(question.member_id) if is_member_id(question.member_id) else _NO_ID
+            place = _Place(namespace, token_ref) if token_ref is not None else _Place("", None)
+            if question.email:
+                found = await self._by_email(place, namespace, question.email)
+                return _told(found) if found else _NO_SUCH_ADDRESS
+            member = (await self._names(place, namespace)).get(fold(question.name))
+        except DeliveryError as error:
+            if error.retryable:
+                raise
+            not_allowed = error.reason is Reason.CHANNEL_NOT_ALLOWED
+            return Resolution("SlackNotAllowed" if not_allowed else "SlackLookupRefused", error.message)
+        if member is None:
+            return _NOT_FOUND
+        return _AMBIGUOUS if member == _SEVERAL else _told(member)
+
+    async def _by_email(self, place: _Place, namespace: str, email: str) -> str:
+        """The member's ID; empty where there is none."""
+        key = (place, email.casefold())
+        known = self._members.recall(key)
+        if known is not None:
+            return known
+        self._check_refusal(place, _BY_EMAIL)
+        return await self._members.look(key, partial(self._looked_up, place, namespace, email))
+
+    async def _names(self, place: _Place, namespace: str) -> _Names:
+        known = self._lists.recall(place)
+        if known is not None:
+            return known
+        self._check_refusal(place, _BY_LIST)
+        return await self._lists.look(place, partial(self._listed, place, namespace))
+
+    async def _looked_up(self, place: _Place, namespace: str, email: str) -> tuple[str, float]:
+        try:
+            token = await self._tokens.read(namespace, place.ref)
+            answer = await self._ask(token, _BY_EMAIL, lambda api: api.users_lookupByEmail(email=email))
+        except DeliveryError as error:
+            if error.reason is Reason.CONTACT_NOT_FOUND:
+                return "", self._failure_seconds
+            raise self._refused(place, _BY_EMAIL, error) from None
+        if not isinstance(answer.get("user"), dict):
+            raise self._refused(place, _BY_EMAIL, not_slack())
+        member = _member_id(answer["user"])
+        return member, self._answer_seconds if member else self._failure_seconds
+
+    async def _listed(self, place: _Place, namespace: str) -> tuple[_Names, float]:
+        names: _Names = {}
+        cursor, users = "", 0
+        try:
+            token = await self._tokens.read(namespace, place.ref)
+            for _ in range(_MOST_PAGES):
+                answer = await self._page(place, token, cursor)
+                users += _add(names, answer.get("members"))
+                if users > self._most_users:
+                    break
+                cursor = _next(answer)
+                if not cursor:
+                    return names, self._answer_seconds
+            raise DeliveryError(Reason.TOO_LARGE, f"there are too many users in Slack to look for a name: {_NAME_ID}")
+        except DeliveryError as error:
+            raise self._refused(place, _BY_LIST, error) from None
+
+    async def _page(self, place: _Place, token: str, cursor: str) -> dict[str, Any]:
+        """One page, however often Slack asks to wait for it: those who ask meanwhile are told to wait as well."""
+        while True:
+            try:
+                return await self._ask(token, _BY_LIST, lambda api: api.users_list(limit=_PAGE, cursor=cursor or None))
+            except DeliveryError as error:
+                if error.reason is not Reason.RATE_LIMITED:
+                    raise
+                wait = error.retry_after or _UNSAID_WAIT
+                self._refusals[place, _BY_LIST] = (_now() + wait, error)
+            await asyncio.sleep(wait)
+
+    async def _ask(self, token: str, way: str, call: Call) -> dict[str, Any]:
+        async with deadline():
+            return await self._api.ask(token, call, _wording(way))
+
+    def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:
+        """Have the error stand for all who ask in this way, unless it is the API server that is away."""
+        if error.reason is not Reason.API_UNAVAILABLE:
+            seconds = self._answer_seconds if error.reason is Reason.TOO_LARGE else self._failure_seconds
+            now = _now()
+            self._refusals = {key: kept for key, kept in self._refusals.items() if kept[0] > now}
+            self._refusals[place, way] = (now + (error.retry_after or seconds), error)
+        return error
+
+    def _check_refusal(self, place: _Place, way: str) -> None:
+        until, error = self._refusals.get((place, way), (0.0, None))
+        left = until - _now()
+        if error is not None and left > 0:
+            retry_after = left if error.retryable else None
+            raise DeliveryError(error.reason, error.message, retryable=error.retryable, retry_after=retry_after)
+
+
+def fold(name: str) -> str:
+    """What two names have in common that people take for the same: `Jo.Bloggs`, `jo-bloggs` and `Jo Bloggs`."""
+    return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def _add(names: _Names, members: object) -> int:
+    """Take the names of a page's members in; how many of these there were."""
+    if not isinstance(members, list):
+        raise not_slack()
+    count = 0
+    for member in members:
+        identifier = _member_id(member)
+        if not identifier:
+            continue
+        count += 1
+        if any(member.get(mark) for mark in _GUEST):
+            continue
+        profile = member.get("profile")
+        profile = profile if isinstance(profile, dict) else {}
+        known_as = (member.get("name"), member.get("real_name"), profile.get("real_name"), profile.get("display_name"))
+        for name in {fold(each) for each in known_as if isinstance(each, str) and len(each) <= _LONGEST_NAME} - {""}:
+            names[name] = identifier if names.get(name, identifier) == identifier else _SEVERAL
+    return count
+
+
+def _member_id(member: object) -> str:
+    """Empty for whoever is not written to: those who have left, bots, and people of other workspaces."""
+    if not isinstance(member, dict) or any(member.get(mark) for mark in ("deleted", "is_bot", "is_stranger")):
+        return ""
+    identifier = member.get("id")
+    known = isinstance(identifier, str) and is_member_id(identifier) and identifier != _SLACKBOT
+    return identifier if known and isinstance(identifier, str) else ""
+
+
+def _next(answer: dict[str, Any]) -> str:
+    metadata = answer.get("response_metadata")
+    cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else ""
+    return cursor if isinstance(cursor, str) else ""
+
+
+def _wording(way: str) -> Refusal:
+    """Slack's refusals in words about look-ups."""
+
+    def refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+        if isinstance(code, str) and code in _UNKNOWN_CODES:
+            return DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no such user")
+        return refusal(code, status, retry_after, what="look-up", scope=way)
+
+    return refused
+
+
+def _told(member_id: str) -> Resolution:
+    return Resolution("SlackUser", _FOUND, (Recipient(Role.SLACK, member_id),))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

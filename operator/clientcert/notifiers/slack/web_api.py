@@ -1,0 +1,155 @@
+"""A call of Slack's Web API, with a token out of a Secret or the settings: what all share that speak to Slack."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.slack.errors import refusal, unavailable
+
+SLACK_API_URL = "https://slack.com/api/"
+OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
+ALERT_SECONDS = 10.0
+MESSAGE_SECONDS = 1.0
+"""Slack takes one message a second in a channel."""
+
+_TOKEN = re.compile(r"[!-~]{1,1024}")
+
+_sdk_log = logging.getLogger(f"{__name__}.sdk")
+_sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
+
+Refusal: TypeAlias = Callable[[object, int, str | None], DeliveryError]
+"""Makes an error of Slack's code, the HTTP status and the header Retry-After."""
+Call: TypeAlias = Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
+
+
+class SlackWebApi:
+    """Calls over one session, between `open` and `close`."""
+
+    def __init__(self, url: str, egress: EgressPolicy) -> None:
+        """Raises SettingsError for a `url` that is not https, nor of a host that the settings list."""
+        check_tls("CLIENTCERT_SLACK_API_URL", url, egress)
+        self._url = url or SLACK_API_URL
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """From within the event loop."""
+        self._session = _session()
+
+    async def close(self) -> None:
+        """Whatever is under way fails."""
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """For what else the operator's settings name."""
+        if self._session is None or self._session.closed:  # the SDK would make one of its own
+            raise RuntimeError("a notifier sends only within its `async with` block")
+        return self._session
+
+    async def ask(self, token: str, call: Call, refused: Refusal = refusal) -> dict[str, Any]:
+        """Make one call, once. Raises DeliveryError; `refused` words it where Slack says no."""
+        client = AsyncWebClient(token, base_url=self._url, session=self.session, retry_handlers=[], logger=_sdk_log)
+        client.proxy = None  # the SDK took one from the environment
+        try:
+            answer = (await call(client)).data
+        except SlackApiError as error:
+            raise _refused(error.response, refused) from None
+        except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
+            raise unreached(error) from None
+        except (SlackClientError, AttributeError, TypeError, ValueError):
+            # What the SDK makes of an answer that is not a JSON object.
+            raise not_slack() from None
+        if not isinstance(answer, dict):
+            raise not_slack()
+        return answer
+
+
+@asynccontextmanager
+async def deadline() -> AsyncGenerator[None, None]:
+    """For all that belongs to one message or look-up, to the second, which aiohttp's own timeout rounds up.
+
+    Raises DeliveryError when it has passed.
+    """
+    try:
+        async with asyncio.timeout(ALERT_SECONDS):
+            yield
+    except TimeoutError:
+        raise _no_answer() from None
+
+
+async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
+    """The bot token in a key of a Secret. Raises DeliveryError."""
+    token = await secret_value(read_secret, "Slack", namespace, ref)
+    check_token(token, f"key {ref.key} of Secret {ref.name}")
+    return token
+
+
+def check_token(token: str, where: str) -> None:
+    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
+    if not _TOKEN.fullmatch(token):
+        raise DeliveryError(
+            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
+        )
+
+
+def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
+    """Raise SettingsError for an address of the settings that is not https, nor of a host that they list."""
+    try:
+        if not url or url.lower().startswith("https://") or egress.lists(url):
+            return
+    except ClientCertError:
+        pass  # it is no address at all
+    raise SettingsError(f"{setting} is no https:// address: give one, or add its host to CLIENTCERT_ALLOWED_HOSTS")
+
+
+def not_slack() -> DeliveryError:
+    """For an answer of HTTP status 200 that Slack would not give."""
+    return unavailable("what should be Slack gave an answer that is not Slack's")
+
+
+def unreached(error: Exception) -> DeliveryError:
+    """For a call that never got there, or whose answer never came."""
+    if isinstance(error, TimeoutError):
+        return _no_answer()
+    return unavailable(f"Slack cannot be reached ({type(error).__name__})")
+
+
+def _no_answer() -> DeliveryError:
+    return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
+
+
+def _refused(answer: Any, refused: Refusal) -> DeliveryError:
+    """Of the SDK's own response or, where that could not be made, aiohttp's."""
+    data = getattr(answer, "data", None)
+    status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
+    return refused(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+
+
+def _session() -> aiohttp.ClientSession:
+    """No proxy, no cookie, no redirect, and nothing that takes too long."""
+    refuse_redirects = aiohttp.TraceConfig()
+    refuse_redirects.on_request_redirect.append(_refuse_redirect)
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        trace_configs=[refuse_redirects],
+    )
+
+
+async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _answer: object) -> None:
+    raise refusal("", 302, None)

@@ -1,0 +1,159 @@
+"""Stand-ins for what is outside of the engine: small, obedient, and each with a gate that holds all answers back."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from clientcert.errors import DeliveryError, KubeError, Reason
+from clientcert.lifecycle.contacts import Resolution, SlackQuestion, StoodIn
+from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
+from clientcert.messages.digest import Digest
+from clientcert.messages.letter import Letter
+from clientcert.messages.message import Message
+from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.sources.interface import Content
+
+
+def open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
+class ApiServer:
+    """Takes every status and Event, and knows what was put into `objects`, by path."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+        self.statuses: list[tuple[str, Mapping[str, Any]]] = []
+        """Path and content of each write, in order."""
+        self.created: list[Any] = []
+        """Events, and nothing else."""
+        self.refusals: dict[str, KubeError] = {}
+        """By a part of method and path: what becomes of reads and writes there."""
+        self.gate = open_gate()
+        """Closed, it lets no answer to a GET of an object through."""
+        self.version = 1000
+
+    async def get(self, path: str) -> Any:
+        self._refuse("GET", path)
+        if "?" in path:
+            return {"items": []}
+        await self.gate.wait()
+        if path not in self.objects:
+            raise KubeError(Reason.NOT_FOUND, "there is no such object", status=404)
+        return self.objects[path]
+
+    async def create(self, _path: str, content: Any) -> Any:
+        self.created.append(content)
+        return content
+
+    async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
+        self._refuse("PATCH", path)
+        self.version += 1
+        self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as plain as it is read back
+        return {"metadata": {"resourceVersion": str(self.version)}}
+
+    def _refuse(self, method: str, path: str) -> None:
+        for call, error in self.refusals.items():
+            if call in f"{method} {path}":
+                raise error
+
+
+class Secrets:
+    """What the Secrets hold, by name; all namespaces have the same."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Content] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def read(self, _namespace: str, ref: SourceRef) -> Content:
+        assert isinstance(ref, SecretSource)
+        if ref.name in self.gates:
+            await self.gates[ref.name].wait()
+        return self.held[ref.name]
+
+
+class Slack:
+    """A channel of a team. `told` has one entry a message: the consumers that it speaks of."""
+
+    def __init__(self) -> None:
+        self.tries: list[tuple[str, ...]] = []
+        self.told: list[tuple[str, ...]] = []
+        self.texts: list[str] = []
+        """Of the same messages, all that they say."""
+        self.answers: Iterator[DeliveryError | None] = iter(())
+        """To the next tries; to any after them it says yes."""
+        self.gate = open_gate()
+        """Closed, it keeps all messages on their way."""
+
+    def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
+        return Pace(("Slack", namespace), 0.002)
+
+    async def notify(self, _channel: Channel, message: Message) -> Receipt:
+        return await self._take((message.about.consumer,), str(message.shown(contact=True)))
+
+    async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
+        return await self._take(tuple(line.text.partition(" in ")[0] for line in digest.lines), str(digest.lines))
+
+    async def _take(self, consumers: tuple[str, ...], text: str) -> Receipt:
+        self.tries.append(consumers)
+        await self.gate.wait()
+        error = next(self.answers, None)
+        if error is not None:
+            raise error
+        self.told.append(consumers)
+        self.texts.append(text)
+        return Receipt()
+
+
+class Post:
+    """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
+
+    def __init__(self, place: str, seconds: float = 0.002, *, only_the_first: bool = False) -> None:
+        self._only_the_first = only_the_first
+        self.tries: list[str] = []
+        self.sent: list[str] = []
+        self.letters: list[Letter] = []
+        self.answer: Callable[[str], DeliveryError | None] = lambda _: None
+        """What becomes of a letter to an address. Whoever is refused for good has the next one written to."""
+        self.gate = open_gate()
+        self._pace = Pace(place, seconds)
+
+    def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
+        return self._pace
+
+    async def notify(self, _channel: Channel, message: Message) -> Receipt:
+        refused: list[DeliveryError] = []
+        for letter in message.letters[: 1 if self._only_the_first else None]:
+            self.tries.append(letter.recipient.address)
+            await self.gate.wait()
+            error = self.answer(letter.recipient.address)
+            if error is None:
+                self.sent.append(letter.recipient.address)
+                self.letters.append(letter)
+                return Receipt(
+                    stood_in=StoodIn(letter.recipient.role, "the one before was refused") if refused else None
+                )
+            if error.reason is not Reason.RECIPIENT_REFUSED:
+                raise error
+            refused.append(error)
+        raise refused[0] if refused else DeliveryError(Reason.CONTACT_NOT_FOUND, "there is nobody to write to")
+
+
+class Users:
+    """Slack, as far as contacts are looked up in it: everybody is `answer`, once the gate is open."""
+
+    def __init__(self, answer: Resolution | DeliveryError) -> None:
+        self.answer = answer
+        self.gate = open_gate()
+
+    async def find(self, _namespace: str, _ref: SecretKeyRef | None, _question: SlackQuestion) -> Resolution:
+        await self.gate.wait()
+        if isinstance(self.answer, DeliveryError):
+            raise self.answer
+        return self.answer

@@ -1,0 +1,36 @@
+"""What the status says of channels that fail: which of them, and why."""
+
+import pytest
+
+from clientcert.cache.objects import Failure
+from clientcert.controllers.certificate.status import remember
+from clientcert.errors import Reason
+from tests.builders import DAY, NOW, assessment, certificate
+from tests.unit.engine.one_record import record
+
+SEEN = certificate(NOW + 14 * DAY)
+BUSY = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 3, 3, None)
+NEW = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 1, 1, None)
+REVOKED = Failure(Reason.TOKEN_REJECTED, "renew the token", True, NOW, 1, 1, None)
+REFUSED = Failure(Reason.RECIPIENT_REFUSED, "correct the address", True, NOW, 1, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason", "message"),
+    [
+        ({"b": REVOKED}, "TokenRejected", "channel b: renew the token"),
+        ({"a": BUSY, "b": REVOKED}, "TokenRejected", "channel b: renew the token; and 1 more channel"),
+        (
+            {"a": BUSY, "c": REVOKED, "b": REFUSED},
+            "RecipientRefused",
+            "channel b: correct the address; and 2 more channels",
+        ),
+        ({"a": NEW, "b": BUSY}, "ChannelUnavailable", "channel b: Slack does not answer"),
+    ],
+    ids=["one", "the gravest", "by name", "what may pass does not count"],
+)
+def test_of_several_channels_the_gravest_is_named(failing: dict[str, Failure], reason: str, message: str) -> None:
+    """What is refused for good comes before what may pass, and the others are counted."""
+    found = remember(record(**failing), assessment(SEEN), None).condition("AlertsDelivered")
+    assert found is not None
+    assert (found.status, found.reason, found.message) == ("False", reason, message)

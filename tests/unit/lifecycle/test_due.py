@@ -1,0 +1,424 @@
+"""Who is owed a message now: the rules of design section 4 (1 to 6) for one look at one certificate."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import unread
+from clientcert.lifecycle.due import (
+    DueNotification,
+    MessageKind,
+    due_notifications,
+    next_change,
+    next_stage,
+    record_of,
+    silenced,
+)
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Schedule, SendAt
+from clientcert.lifecycle.recorded_status import (
+    AcceptedCertificate,
+    CertificateStatus,
+    ChannelStatus,
+    PreviousCertificate,
+)
+from clientcert.lifecycle.schedule import Stage
+from clientcert.lifecycle.spec import HOST, Silence
+from clientcert.pki import Certificate
+from tests.builders import CREATED, DAY, HOUR, NOW, SECOND, assessment, certificate, channel, declaration, policy, told
+
+SEEN = certificate(NOW + 14 * DAY)
+MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
+
+
+def due(
+    seen: Certificate,
+    now: datetime = NOW,
+    *,
+    recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
+    plan: AlertPolicy | None = None,
+    silence: Silence | None = None,
+) -> list[tuple[str, MessageKind, int | None]]:
+    found = assessment(seen, now, recorded=recorded)
+    owed = due_notifications(found, plan or policy(), recorded, silence)
+    return [(each.channel.name, each.kind, each.stage) for each in owed]
+
+
+def alert(stage: int, name: str = "team") -> tuple[str, MessageKind, int | None]:
+    return name, MessageKind.ALERT, stage
+
+
+def closing(name: str = "team") -> tuple[str, MessageKind, int | None]:
+    return name, MessageKind.CLOSING, None
+
+
+def knowing(seen: Certificate, *stages: int | None, when: datetime = NOW - DAY) -> CertificateStatus:
+    """A record in which the team was told these stages of this certificate, the last one at `when`."""
+    records = tuple(told(stage, seen.fingerprint_sha256, when=when) for stage in stages[-1:])
+    return CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=records)
+
+
+class TestAlerts:
+    def test_nothing_is_due_before_the_window(self) -> None:
+        """30 days and a second before notAfter all is silent."""
+        assert due(certificate(NOW + 30 * DAY + SECOND)) == []
+
+    def test_the_first_stage(self) -> None:
+        """At 30 days to the second it begins."""
+        assert due(certificate(NOW + 30 * DAY)) == [alert(30)]
+
+    def test_whoever_is_new_is_told_how_it_stands(self) -> None:
+        """A certificate declared with five days left alerts once, and not 26 times."""
+        assert due(certificate(NOW + 5 * DAY)) == [alert(5)]
+
+    def test_a_stage_that_was_told_is_not_due_again(self) -> None:
+        """Neither it nor any before it."""
+        seen = certificate(NOW + 5 * DAY)
+        assert due(seen, recorded=knowing(seen, 5)) == []
+        assert due(seen, NOW + DAY - SECOND, recorded=knowing(seen, 5)) == []
+        assert due(seen, NOW + DAY, recorded=knowing(seen, 5)) == [alert(4)]
+
+    def test_a_failed_send_stays_due(self) -> None:
+        """A record without a stage is that of a channel which was never reached."""
+        seen = certificate(NOW + 5 * DAY)
+        assert due(seen, recorded=knowing(seen, None)) == [alert(5)]
+
+    def test_each_channel_has_its_own_schedule_and_record(self) -> None:
+        """The pager begins at three days, the consumer hears weekly, and none waits for another."""
+        plan = policy(channel("team"), channel("consumer", every_days=7), channel("pager", start_days_before=3))
+        seen = certificate(NOW + 3 * DAY)
+        assert due(seen, plan=plan) == [alert(3), alert(9, "consumer"), alert(3, "pager")]
+        assert due(seen, plan=plan, recorded=knowing(seen, 3)) == [alert(9, "consumer"), alert(3, "pager")]
+
+    def test_expired_alerts_every_day(self) -> None:
+        """It never goes silent until it is replaced."""
+        seen = certificate(NOW)
+        recorded = knowing(seen, 0)
+        for day in range(1, 60):
+            now = NOW + (day - 1) * DAY + HOUR
+            assert due(seen, now, recorded=recorded) == [alert(-day)]
+            recorded = knowing(seen, -day, when=now)
+            assert due(seen, now + HOUR, recorded=recorded) == []
+
+    def test_the_team_may_end_it_for_itself(self) -> None:
+        """afterExpiry.forDays counts from notAfter."""
+        plan = policy(channel(after_expiry_for_days=2))
+        seen = certificate(NOW)
+        assert due(seen, NOW + 10 * DAY, plan=plan, recorded=knowing(seen, -2)) == []
+        assert due(seen, NOW + 10 * DAY, plan=plan, recorded=knowing(seen, -1)) == [alert(-2)]
+
+    def test_pending_is_silent(self) -> None:
+        """Before the first look nothing is known, so nothing is said, closing messages included."""
+        found = assessment(None)
+        recorded = CertificateStatus(channels=(told(3, "ab" * 32),))
+        assert due_notifications(found, policy(), recorded, None) == ()
+
+
+class TestProblems:
+    """What is Missing, Unreadable or Invalid alerts daily, however far the date; not yet valid does not."""
+
+    def test_missing_alerts_at_once_and_then_daily(self) -> None:
+        """By the stages of the last known notAfter."""
+        seen = certificate(NOW + 200 * DAY + HOUR)
+        recorded = knowing(seen)
+        found = assessment(MISSING, recorded=recorded)
+        (owed,) = due_notifications(found, policy(), recorded, None)
+        assert owed == DueNotification(channel(), MessageKind.ALERT, 201)
+        recorded = knowing(seen, 201, when=NOW)
+        assert due_notifications(assessment(MISSING, NOW + HOUR / 2, recorded=recorded), policy(), recorded, None) == ()
+        later = assessment(MISSING, NOW + DAY, recorded=recorded)
+        assert [each.stage for each in due_notifications(later, policy(), recorded, None)] == [200]
+
+    def test_what_was_never_read_alerts_at_once_and_then_daily(self) -> None:
+        """By the days since the object was made, whatever end the team has set for what has expired."""
+        plan = policy(channel(after_expiry_for_days=1))
+        for day in (1, 2, 30, 500):
+            found = assessment(MISSING, CREATED + (day - 1) * DAY)
+            assert [each.stage for each in due_notifications(found, plan, CertificateStatus(), None)] == [-day]
+
+    def test_an_object_from_a_clock_ahead_of_ours(self) -> None:
+        """The API server's clock may be ahead: what was never read alerts at once all the same."""
+        found = assessment(MISSING, CREATED - 5 * SECOND)
+        assert [each.kind for each in due_notifications(found, policy(), CertificateStatus(), None)] == [
+            MessageKind.ALERT
+        ]
+
+    def test_a_weekly_channel_hears_of_a_problem_daily(self) -> None:
+        """It was told of day 9; on day 8 the Secret is gone."""
+        plan = policy(channel(every_days=7))
+        seen = certificate(NOW + 8 * DAY)
+        recorded = knowing(seen, 9)
+        found = assessment(MISSING, recorded=recorded)
+        assert [each.stage for each in due_notifications(found, plan, recorded, None)] == [8]
+
+    def test_after_the_problem_the_usual_stages_come_again(self) -> None:
+        """Alerts about a Secret that was gone at 200 days do not use up the stage of 30 days."""
+        seen = certificate(NOW + 30 * DAY)
+        assert due(seen, recorded=knowing(seen, 200)) == [alert(30)]
+
+    def test_a_replacement_that_is_not_valid_yet_alerts_nobody_early(self) -> None:
+        """That is what renewing in good time looks like; the old one's stages go on."""
+        old = certificate(NOW + 60 * DAY, serial_number=1)
+        new = certificate(NOW + 400 * DAY, serial_number=2, not_before=NOW + DAY)
+        assert due(new, recorded=knowing(old)) == []
+        near = certificate(NOW + 6 * DAY, serial_number=1)
+        assert due(new, recorded=knowing(near)) == [alert(6)]
+
+    def test_a_replacement_of_another_consumer_alerts_daily(self) -> None:
+        """The wrong certificate is in the source: somebody must know."""
+        old = certificate(NOW + 60 * DAY, serial_number=1)
+        assert due(certificate(common_name="acme"), recorded=knowing(old)) == [alert(60)]
+
+
+class TestClosing:
+    """One closing message for each channel that was told about another certificate."""
+
+    OLD = certificate(NOW + 5 * DAY, serial_number=1)
+    NEW = certificate(NOW + 400 * DAY, serial_number=2)
+
+    def test_on_replacement(self) -> None:
+        """Whoever was alerted is told that it is done, and where its thread is."""
+        found = assessment(self.NEW, recorded=knowing(self.OLD, 6))
+        (owed,) = due_notifications(found, policy(), knowing(self.OLD, 6), None)
+        assert owed == DueNotification(channel(), MessageKind.CLOSING, None)
+
+    def test_only_once(self) -> None:
+        """Its record names the new one then, with no stage."""
+        assert due(self.NEW, recorded=knowing(self.NEW, None)) == []
+
+    def test_none_for_who_was_never_alerted(self) -> None:
+        """Renewed in good time: nobody hears anything."""
+        assert due(self.NEW, recorded=knowing(self.OLD)) == []
+        assert due(self.NEW, recorded=knowing(self.OLD, None)) == []
+
+    def test_before_the_first_alert_about_the_new_one(self) -> None:
+        """A replacement that ends soon itself is closed first and alerted next."""
+        sooner = certificate(NOW + 3 * DAY, serial_number=3)
+        assert due(sooner, recorded=knowing(self.OLD, 5)) == [closing()]
+        assert due(sooner, recorded=knowing(sooner, None)) == [alert(3)]
+
+    def test_it_stays_owed_whatever_happens_next(self) -> None:
+        """A channel that was down is told when it is back, of the certificate that counts by then."""
+        newest = certificate(NOW + 800 * DAY, serial_number=4)
+        recorded = CertificateStatus(
+            accepted=AcceptedCertificate.of(newest), channels=(told(5, self.OLD.fingerprint_sha256),)
+        )
+        assert due(newest, recorded=recorded) == [closing()]
+        found = assessment(MISSING, recorded=recorded)
+        assert [each.kind for each in due_notifications(found, policy(), recorded, None)] == [MessageKind.CLOSING]
+
+    def test_rolled_back_before_it_was_sent(self) -> None:
+        """The old certificate is back, nobody was told of the other: its alerts simply go on."""
+        assert due(self.OLD, recorded=knowing(self.OLD, 6)) == [alert(5)]
+
+    def test_rolled_back_after_it_was_sent(self) -> None:
+        """Who was told that it is done must be told that it is not."""
+        assert due(self.OLD, recorded=knowing(self.NEW, None)) == [alert(5)]
+
+    def test_when_the_first_one_is_read_at_last(self) -> None:
+        """Who was told that nothing could be read hears that it can be."""
+        recorded = CertificateStatus(channels=(told(-3, ""),))
+        assert due(self.NEW, recorded=recorded) == [closing()]
+
+    def test_only_the_channels_that_were_told(self) -> None:
+        """A channel that was added since has nothing to close."""
+        plan = policy(channel("team"), channel("pager", start_days_before=3))
+        assert due(self.NEW, plan=plan, recorded=knowing(self.OLD, 6)) == [closing()]
+
+
+class TestSilence:
+    """Silenced: for this exact object, with a reason, until then and not a second longer."""
+
+    UNTIL = Silence(NOW + DAY, "being decommissioned")
+
+    def test_nothing_is_due_while_it_holds(self) -> None:
+        """Neither alerts nor closing messages."""
+        assert due(certificate(NOW - DAY), silence=self.UNTIL) == []
+        assert due(TestClosing.NEW, recorded=knowing(TestClosing.OLD, 6), silence=self.UNTIL) == []
+
+    @pytest.mark.parametrize(("now", "is_silent"), [(NOW + DAY - SECOND, True), (NOW + DAY, False)])
+    def test_it_ends_by_itself(self, now: datetime, is_silent: bool) -> None:
+        """What was held back is told then, once, as it stands."""
+        assert silenced(self.UNTIL, now) is is_silent
+        assert due(certificate(NOW - DAY), now, silence=self.UNTIL) == ([] if is_silent else [alert(-3)])
+
+    def test_the_closing_message_is_not_lost_in_it(self) -> None:
+        """Replaced while it was silenced: told afterwards."""
+        owed = due(TestClosing.NEW, NOW + DAY, recorded=knowing(TestClosing.OLD, 6), silence=self.UNTIL)
+        assert owed == [closing()]
+
+
+class TestAClockThatIsWrong:
+    """`from the future`: what was recorded by a clock more than a day ahead is not believed."""
+
+    @pytest.mark.parametrize("ahead", [HOUR, DAY])
+    def test_a_little_ahead_is_believed(self, ahead: timedelta) -> None:
+        """An hour's error repeats nothing."""
+        seen = certificate(NOW + 5 * DAY)
+        assert due(seen, recorded=knowing(seen, 4, when=NOW + ahead)) == []
+
+    @pytest.mark.parametrize("ahead", [DAY + SECOND, 400 * DAY])
+    def test_far_ahead_is_not_believed(self, ahead: timedelta) -> None:
+        """A clock that was 400 days ahead said that it had expired; the stage of today is told again."""
+        seen = certificate(NOW + 5 * DAY)
+        assert due(seen, recorded=knowing(seen, -396, when=NOW + ahead)) == [alert(5)]
+
+    def test_far_ahead_but_nothing_missed(self) -> None:
+        """The clock is 400 days behind now: the same stage is not told twice."""
+        seen = certificate(NOW + 5 * DAY)
+        assert due(seen, NOW, recorded=knowing(seen, 5, when=NOW + 400 * DAY)) == []
+
+
+class TestNextChange:
+    """When to look again: the first moment at which the same facts would be judged otherwise."""
+
+    def test_a_valid_certificate_is_looked_at_once_a_day(self) -> None:
+        """When another whole day has gone."""
+        found = assessment(certificate(NOW + 100 * DAY + HOUR))
+        assert next_change(found, policy(), CertificateStatus(), None) == NOW + HOUR
+
+    def test_at_that_very_instant_it_is_looked_at_just_after(self) -> None:
+        """Because the days remaining change then, and not at the same instant again and again."""
+        found = assessment(certificate(NOW + 100 * DAY))
+        assert next_change(found, policy(), CertificateStatus(), None) == NOW + timedelta.resolution
+
+    def test_the_next_stage(self) -> None:
+        """A time of day, if the channel has one."""
+        schedule = Schedule(send_at=SendAt(time(12, 0)))
+        found = assessment(certificate(NOW + 10 * DAY + 12 * HOUR))
+        noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        assert next_stage(found, channel(schedule=schedule)) == Stage(11, noon)
+        assert next_change(found, policy(channel(schedule=schedule)), CertificateStatus(), None) == noon
+
+    def test_the_end_of_a_silence(self) -> None:
+        """Even if nothing else happens on that day."""
+        found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
+        assert next_change(found, policy(), CertificateStatus(), Silence(NOW + HOUR, "maintenance")) == NOW + HOUR
+        assert next_change(found, policy(), CertificateStatus(), Silence(NOW, "maintenance")) == NOW + 9 * HOUR
+
+    def test_the_start_of_what_waits_in_the_source(self) -> None:
+        """A renewed certificate takes over in the second in which it becomes valid."""
+        found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
+        assert next_change(found, policy(), CertificateStatus(), None, starts=NOW + HOUR) == NOW + HOUR
+        assert next_change(found, policy(), CertificateStatus(), None, starts=NOW - HOUR) == NOW + 9 * HOUR
+
+    def test_nothing_known(self) -> None:
+        """Something is looked at once a day at the least."""
+        assert next_change(assessment(None), AlertPolicy(channels=()), CertificateStatus(), None) == NOW + DAY
+
+    @pytest.mark.parametrize("year", [1, 9999])
+    def test_the_ends_of_the_calendar(self, year: int) -> None:
+        """No date is an overflow."""
+        end = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+        found = assessment(certificate(end, not_before=datetime(1, 1, 1, tzinfo=UTC)))
+        assert NOW < next_change(found, policy(), CertificateStatus(), None) <= NOW + DAY
+
+
+class TestEscalations:
+    """Told so many days after the others were first told of this very certificate."""
+
+    PLAN = policy(channel(), replace(channel("boss"), escalate_after=7))
+
+    def told_since(self, days: int, *others: ChannelStatus) -> CertificateStatus:
+        team = replace(told(14, SEEN.fingerprint_sha256), first_sent=NOW - days * DAY)
+        return CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(team, *others))
+
+    def test_not_with_the_first_alert(self) -> None:
+        """However late that one came."""
+        assert due(SEEN, plan=self.PLAN) == [alert(14)]
+
+    @pytest.mark.parametrize(("days", "expected"), [(6, []), (7, [alert(14, "boss")])])
+    def test_after_so_many_days(self, days: int, expected: list[object]) -> None:
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(days)) == expected
+
+    def test_one_that_cannot_be_told_counts_from_its_first_failure(self) -> None:
+        """Else nobody would ever be told."""
+        failed = ChannelStatus("team", "", None, None, last_failure=NOW - 7 * DAY)
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(failed,))
+        assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14), alert(14, "boss")]
+
+    def test_the_next_certificate_begins_anew(self) -> None:
+        """That the last one was escalated, and closed, is no reason to begin with it."""
+        closed = told(None, SEEN.fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, closed)) == []
+        old = told(3, certificate(NOW, serial_number=1).fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, old)) == [closing("boss")]
+
+    def test_it_is_looked_at_just_then(self) -> None:
+        """The first alert may have come seconds after its slot, and so does the end of the wait."""
+        recorded = self.told_since(6, ChannelStatus("events", SEEN.fingerprint_sha256, 14, NOW))
+        begins = NOW + DAY + 4 * SECOND
+        recorded = replace(
+            recorded, channels=tuple(replace(each, first_sent=begins - 7 * DAY) for each in recorded.channels)
+        )
+        now = NOW + DAY + SECOND
+        found = assessment(SEEN, now, recorded=recorded)
+        assert next_change(found, self.PLAN, recorded, None) == begins
+        assert alert(13, "boss") not in due(SEEN, begins - SECOND, plan=self.PLAN, recorded=recorded)
+        assert alert(13, "boss") in due(SEEN, begins, plan=self.PLAN, recorded=recorded)
+
+    def test_what_could_not_be_told_of_the_last_one_says_nothing_of_this_one(self) -> None:
+        """Neither when the next one is just found nor later."""
+        failed = ChannelStatus("team", "", None, None, last_failure=NOW - 40 * DAY)
+        old = CertificateStatus(accepted=AcceptedCertificate.of(certificate(NOW, serial_number=1)), channels=(failed,))
+        assert due(SEEN, plan=self.PLAN, recorded=old) == [alert(14)]
+        later = replace(
+            old,
+            accepted=AcceptedCertificate.of(SEEN),
+            history=(PreviousCertificate("1", NOW, NOW - 30 * DAY + timedelta(microseconds=7)),),
+        )
+        assert due(SEEN, plan=self.PLAN, recorded=later) == [alert(14)]
+        since = replace(later, channels=(replace(failed, last_failure=NOW - 30 * DAY),))
+        assert due(SEEN, plan=self.PLAN, recorded=since) == [alert(14), alert(14, "boss")]
+
+    def test_a_clock_that_ran_ahead_has_told_nobody_first(self) -> None:
+        """Else nobody would be escalated to before that future has come."""
+        seen = certificate(NOW + 29 * DAY)
+        ahead = replace(told(9, seen.fingerprint_sha256, when=NOW + 20 * DAY), first_sent=NOW + 20 * DAY)
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=(ahead,))
+        found = assessment(seen, recorded=recorded)
+        [owed] = due_notifications(found, policy(), recorded, None)
+        assert record_of(recorded, found, owed, NOW).first_sent == NOW
+
+    def test_what_a_channel_could_not_be_told_that_is_no_longer_there_is_no_beginning(self) -> None:
+        """What it was told is: it has another name now."""
+        gone = ChannelStatus("old", "", None, None, last_failure=NOW - 70 * DAY)
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(gone,))
+        assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14)]
+        renamed = replace(told(14, SEEN.fingerprint_sha256, name="old"), first_sent=NOW - 7 * DAY)
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(renamed,))
+        assert alert(14, "boss") in due(SEEN, plan=self.PLAN, recorded=recorded)
+
+
+class TestHostCertificates:
+    """The consumer's side is told once: it is not renewed here."""
+
+    PLAN = policy(channel(), Channel("consumer", "Email", Schedule(), EmailAddress()))
+
+    @pytest.mark.parametrize("starts", [30, 20, 60])
+    def test_once_whatever_the_policy_has_become(self, starts: int) -> None:
+        """The team goes on to be told every day."""
+        record = told(30, SEEN.fingerprint_sha256, name="consumer")
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        consumer = replace(self.PLAN.channels[1], schedule=Schedule(start_days_before=starts))
+        plan = replace(self.PLAN, channels=(self.PLAN.channels[0], consumer))
+        found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
+        assert [each.channel.name for each in due_notifications(found, plan, recorded, None)] == ["team"]
+
+    def test_once_more_where_a_clock_that_ran_ahead_has_told_it(self) -> None:
+        """That was before its last month."""
+        record = told(30, SEEN.fingerprint_sha256, name="consumer", when=NOW + 20 * DAY)
+        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
+        assert "consumer" in [each.channel.name for each in due_notifications(found, self.PLAN, recorded, None)]
+
+    def test_the_next_one_is_told_of_when_its_own_time_comes(self) -> None:
+        """Without a closing message: that the host has a new one, its requester knows."""
+        record = told(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
+        for days, expected in ((31, []), (30, [30])):
+            seen = certificate(NOW + days * DAY)
+            recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=(record,))
+            found = assessment(seen, recorded=recorded, declared=declaration(profile=HOST))
+            owed = due_notifications(found, self.PLAN, recorded, None)
+            assert [each.stage for each in owed if each.channel.name == "consumer"] == expected

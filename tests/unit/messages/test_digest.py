@@ -1,0 +1,46 @@
+"""One message for many counts everybody, and has a line for as many as anybody reads."""
+
+import re
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.assessment import unread
+from clientcert.messages.digest import MOST_LINES, compose_digest
+from clientcert.notifiers.slack.digest import digest_payload
+from tests.builders import DAY, NOW, certificate
+from tests.unit.messages.composing import composed, knowing
+
+MANY = MOST_LINES + 70
+MESSAGES = [
+    composed(certificate(NOW + (1 + number % 20) * DAY, serial_number=number + 1), consumer=f"c{number:03d}")
+    for number in range(MANY)
+]
+
+
+def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
+    """The most urgent have one; the sentence counts all."""
+    digest = compose_digest(MESSAGES)
+    assert (len(digest.lines), digest.more) == (MOST_LINES, 70)
+    assert digest.text.startswith(f"{MANY} certificates need attention")
+    assert digest.lines[0].text.startswith("c000 in prod")
+
+
+def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
+    """The contact stands apart: not every channel shows people's names."""
+    gone = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert")
+    expired = composed(certificate(NOW - 2 * DAY))
+    near = composed(gone, recorded=knowing(certificate(NOW + 5 * DAY)), owner="")
+    unknown = composed(gone, consumer="never", environment="dev")
+    lines = compose_digest([expired, near, unknown]).lines
+    assert [line.text for line in lines] == [
+        "nhs in prod: expired 2 days ago (2026-11-20 09:00 UTC); serial number 1a2b3; owner integration-team",
+        "nhs in prod: 5 days (2026-11-27 09:00 UTC); serial number 1a2b3; there is no Secret nhs-client-cert",
+        f"never in dev: {unknown.text}; owner integration-team; there is no Secret nhs-client-cert",
+    ]
+    assert {line.contact for line in lines} == {"Jo Bloggs, jo@nhs.example (technical contact)"}
+
+
+def test_slack_says_how_many_have_no_line() -> None:
+    """Those that it has no room for, and those that have no line at all."""
+    text = str(digest_payload(compose_digest(MESSAGES))["blocks"])
+    shown = len(re.findall(r"c\d{3} in prod", text))
+    assert f"… and {MANY - shown} more" in text

@@ -1,0 +1,58 @@
+"""What computes shares the event loop: no turn of it is much longer than a slice."""
+
+import asyncio
+import time
+
+from clientcert.loop_budget import LoopBudget
+
+SLICE = 0.02
+STEP = 0.005
+
+
+def compute() -> None:
+    until = time.process_time() + STEP
+    while time.process_time() < until:
+        pass
+
+
+async def longest_turn(work) -> float:
+    """Seconds of computing between two turns of the loop, at the worst, while `work` runs."""
+    working = asyncio.ensure_future(work)
+    longest, before = 0.0, time.process_time()
+    while not working.done():
+        await asyncio.sleep(0)
+        now = time.process_time()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+async def steps(loop_budget: LoopBudget | None, done: list[int], number: int) -> None:
+    if loop_budget:
+        await loop_budget.yield_if_spent()
+    compute()
+    done.append(number)
+
+
+async def test_a_hundred_that_come_together_are_spread_over_many_turns():
+    loop_budget, done = LoopBudget(SLICE), []
+    together = await longest_turn(asyncio.gather(*(steps(None, [], n) for n in range(100))))
+    shared = await longest_turn(asyncio.gather(*(steps(loop_budget, done, n) for n in range(100))))
+    assert sorted(done) == list(range(100))
+    assert shared < together / 4
+
+
+async def test_the_first_of_a_turn_need_not_wait():
+    loop_budget, waited = LoopBudget(SLICE), []
+    asyncio.get_running_loop().call_soon(waited.append, "a turn has passed")
+    await loop_budget.yield_if_spent()
+    assert waited == []
+
+
+async def test_whoever_comes_late_in_a_turn_waits_for_another():
+    loop_budget = LoopBudget(SLICE)
+    await loop_budget.yield_if_spent()
+    passed: list[str] = []
+    asyncio.get_running_loop().call_soon(passed.append, "a turn")
+    time.sleep(SLICE)
+    await loop_budget.yield_if_spent()
+    assert passed == ["a turn"]
