@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.control_plane import hostile
+from tests.control_plane import bad_inputs
 from tests.control_plane.bad_inputs import READ, REFUSED, SLOW
 from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.sentences import expiring
@@ -24,7 +24,7 @@ at once. The gauge has 95 ms alone, and 130 ms among eight processes on two core
 @pytest.fixture(scope="module")
 def put(lasting_team: Team, operator: Operator) -> dict[str, Issued]:
     """All of it at once, in one namespace."""
-    return {name: hostile.put(lasting_team, name, case) for name, case in (REFUSED | READ).items()}
+    return {name: bad_inputs.put(lasting_team, name, case) for name, case in (REFUSED | READ).items()}
 
 
 def test_a_healthy_one_waits_for_none_of_them(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
@@ -34,7 +34,7 @@ def test_a_healthy_one_waits_for_none_of_them(put: dict[str, Issued], lasting_te
     eventually(lambda: team.phase("healthy"), "Valid")
     slow = [f"slow-{number}" for number in range(2)]
     for name in slow:
-        hostile.put(team, name, SLOW)
+        bad_inputs.put(team, name, SLOW)
     waited = []
     for number in range(RENEWALS):
         new = team.renew("healthy", days=300 + number)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.control_plane import hostile
+from tests.control_plane import bad_inputs
 from tests.control_plane.bad_inputs import READ, REFUSED, SLOW
 from tests.control_plane.operators import Operator, alarming_lines
 from tests.control_plane.team import DAY
@@ -57,10 +57,10 @@ def test_what_people_put_there(world: World) -> None:
     """All at once: each is read, with the right dates, or has a named reason; nothing is unexpected."""
     team, expected = world.team, {}
     for name in (name for names in READABLE.values() for name in names):
-        issued = hostile.put(team, name, READ[name])
+        issued = bad_inputs.put(team, name, READ[name])
         expected[name] = ("Valid", READ[name].not_after or issued.not_after)
     for name in (name for names in NAMED.values() for name in names):
-        hostile.put(team, name, REFUSED[name])
+        bad_inputs.put(team, name, REFUSED[name])
         expected[name] = (REFUSED[name].reason, None)
     for kind in ("rsa", "ec", "ed25519"):
         issued = team.issue(kind, days=200, key=kind)
@@ -68,7 +68,7 @@ def test_what_people_put_there(world: World) -> None:
         team.declare(kind)
         expected[kind] = ("Valid", issued.not_after)
     subject = sequence(b"\x31\x00", der_element(0x31, attribute("550403", der_element(0x0C, b"nhs"))))
-    team.put("empty-rdn", hostile.odd(team, "empty-rdn", subject=subject))
+    team.put("empty-rdn", bad_inputs.odd(team, "empty-rdn", subject=subject))
     team.declare("empty-rdn", identity={"commonName": "nhs"})
     expected["empty-rdn"] = ("Valid", team.began + 200 * DAY)
     operator = world.operator_starts()
@@ -86,8 +86,8 @@ def test_what_is_expensive(world: World) -> None:
     operator = world.operator_starts()
     with asked_all_the_time(operator) as slowest:
         for name in EXPENSIVE:
-            hostile.put(team, name, (READ | REFUSED)[name])
-        hostile.put(team, "slow", SLOW)
+            bad_inputs.put(team, name, (READ | REFUSED)[name])
+        bad_inputs.put(team, "slow", SLOW)
         world.hand_out("healthy", days=14)
         world.all_is_told(within=10)
         eventually(lambda: team.condition("slow", "Ready"), ("False", SLOW.reason), seconds=PATIENCE_SECONDS)
