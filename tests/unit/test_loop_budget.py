@@ -3,8 +3,11 @@
 import asyncio
 import time
 
+import pytest
+
 from clientcert.loop_budget import LoopBudget
 
+pytestmark = pytest.mark.real_time
 SLICE = 0.02
 STEP = 0.005
 

@@ -7,7 +7,6 @@ The wall clock is read again four times a second: a machine that slept, or a clo
 import asyncio
 import heapq
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -65,7 +64,7 @@ class Scheduler:
         self._idle = asyncio.Event()
         self._idle.set()
         self._last_time = clock()
-        self._last_tick = time.monotonic()
+        self._last_tick = 0.0
 
     def wake(self, key: ObjectKey) -> None:
         """Look at it as soon as a worker is free. From the event loop only."""
@@ -94,7 +93,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until `stop`; what is under way then is finished first. May be called again after it has returned."""
-        self._stopping, self._last_tick, self._last_time = False, time.monotonic(), self._clock()
+        self._stopping, self._last_tick, self._last_time = False, _now(), self._clock()
         self._idle.clear()
         self._queue.open()
         async with asyncio.TaskGroup() as group:
@@ -117,13 +116,13 @@ class Scheduler:
 
     @property
     def last_tick(self) -> float:
-        """When it last moved, of time.monotonic(); health asks."""
+        """When it last moved, on the event loop's clock, which is time.monotonic(); health asks."""
         return self._last_tick
 
     def _watch_the_clock(self) -> None:
         """Look at everything anew when the wall clock did not go as far as time did: what waits may wait for ever."""
-        moved = (self._clock() - self._last_time).total_seconds() - (time.monotonic() - self._last_tick)
-        self._last_tick, self._last_time = time.monotonic(), self._clock()
+        moved = (self._clock() - self._last_time).total_seconds() - (_now() - self._last_tick)
+        self._last_tick, self._last_time = _now(), self._clock()
         if abs(moved) > CLOCK_JUMP_SECONDS:
             logger.warning("The clock was set by %.0f s; everything is looked at anew", moved)
             self._clock_was_set()
@@ -189,6 +188,10 @@ class Scheduler:
             # What was woken or forgotten is still in there, until the time that it once waited for.
             self._heap = [(due, waiting) for waiting, due in self._due.items()]
             heapq.heapify(self._heap)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_cancelled() -> bool:

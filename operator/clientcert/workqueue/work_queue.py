@@ -7,7 +7,6 @@ takes twenty to open. Who has many of these, and urgent ones, would otherwise ke
 import asyncio
 import heapq
 import itertools
-import time
 from collections import Counter, deque
 
 from clientcert.lifecycle.spec import ObjectKey
@@ -49,7 +48,7 @@ class WorkQueue:
         if key not in self._waiting:
             number = self._waiting[key] = next(self._numbers)
             heapq.heappush(self._urgent, (urgency, number, key))
-            self._arrived.append((time.monotonic(), number, key))
+            self._arrived.append((asyncio.get_running_loop().time(), number, key))
             self._changed.set()
 
     async def take(self) -> ObjectKey | None:
@@ -98,7 +97,7 @@ class WorkQueue:
         return None
 
     def _oldest(self) -> ObjectKey | None:
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         while self._arrived:
             entry = self._arrived[0]
             if self._is_out_of_date(entry):

@@ -11,7 +11,6 @@ A consumer has the name of its object, so that every message says which certific
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -60,10 +59,11 @@ class Clock:
     """Goes on by itself; `set_on` is for waits that no test can sit through."""
 
     def __init__(self) -> None:
-        self._began, self._ahead = time.monotonic(), timedelta()
+        self._loop = asyncio.get_running_loop()
+        self._began, self._ahead = self._loop.time(), timedelta()
 
     def __call__(self) -> datetime:
-        return NOW + timedelta(seconds=time.monotonic() - self._began) + self._ahead
+        return NOW + timedelta(seconds=self._loop.time() - self._began) + self._ahead
 
     def set_on(self, by: timedelta) -> None:
         self._ahead += by
@@ -138,11 +138,12 @@ class EngineHarness:
 
     async def quiet(self) -> None:
         """Until nobody is looked at, and nobody waits for others."""
-        still, limit = 0, time.monotonic() + 15
+        still, loop = 0, asyncio.get_running_loop()
+        limit = loop.time() + 15
         while still < 4:
             busy = self.scheduler.depth or self.gathering.waiting or self.pacer.waiting
             still = 0 if busy else still + 1
-            assert time.monotonic() < limit, f"busy with {busy}: {self.looks[-5:]}"
+            assert loop.time() < limit, f"busy with {busy}: {self.looks[-5:]}"
             await asyncio.sleep(0.02)
 
     async def later(self, by: timedelta) -> None:

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.network.egress import EgressPolicy, refusal_in
 
+pytestmark = pytest.mark.real_time
 PUBLIC_V4 = "93.184.216.34"
 PUBLIC_V6 = "2606:2800:220:1:248:1893:25c8:1946"
 TIMEOUT = aiohttp.ClientTimeout(total=5)

@@ -56,6 +56,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_the_loop_goes_on_while_it_is_read(data: bytes) -> None:
     """In a thread beside the loop, no input of a mebibyte holds the interpreter's lock for 100 ms."""

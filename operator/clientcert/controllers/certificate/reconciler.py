@@ -3,8 +3,8 @@
 It is the same for a new object, a changed Secret, a timer that has run out and a restart (design section 4, rule 1).
 """
 
+import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -75,7 +75,7 @@ class CertificateReconciler:
         self._loop_budget = loop_budget
         self._latecomers = MissingReferences(store, client, clock)
         self._recording: dict[ObjectKey, float] = {}
-        """Since when, on the monotonic clock, what was sent is to be recorded; 0 when the API server did not answer."""
+        """Since when (of the loop's clock) what was sent is to be recorded; 0 when the API server did not answer."""
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Bring status, messages and Events up to what holds now; returns when to look again.
@@ -121,7 +121,7 @@ class CertificateReconciler:
 
         It would all come again, from whoever leads next.
         """
-        records, now = self._store.certificates, time.monotonic()
+        records, now = self._store.certificates, asyncio.get_running_loop().time()
         self._recording = {
             key: since for key, since in self._recording.items() if (record := records.get(key)) and record.sent
         }
@@ -201,7 +201,7 @@ class CertificateReconciler:
         unrecorded, before = record.sent, record.status_digest
         record.status_digest = fresh  # the watch may be quicker than the answer, and is no news then
         if unrecorded:
-            self._recording.setdefault(record.key, time.monotonic())
+            self._recording.setdefault(record.key, asyncio.get_running_loop().time())
         try:
             record.resource_version = await self._patch(record, status)
         except BaseException as error:

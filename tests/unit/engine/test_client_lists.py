@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,13 +56,10 @@ async def age(seconds: float = READ_AGAIN_SECONDS) -> None:
 
 
 async def parsed(holds: Callable[[], bool]) -> None:
-    """Wait for it; a list is parsed in a thread, which no loop can skip."""
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(1.0)
-        time.sleep(0.005)
-    raise AssertionError("not in time")
+    """Wait for it; fails when it does not become true in time."""
+    async with asyncio.timeout(1000):
+        while not holds():
+            await asyncio.sleep(1.0)
 
 
 async def test_once_a_minute_for_all_who_ask(api: Asked, lists: ClientLists) -> None:

@@ -1,0 +1,65 @@
+"""An event loop on virtual time: when every task sleeps, the clock jumps to the next timer instead of waiting for it.
+
+A test of what only knows the loop's own clock is exact, takes no time, and is independent of how busy the machine is.
+Work in a thread takes no virtual time: the clock stands still until its result is there.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any
+
+_START_SECONDS = 1_000_000.0
+"""A real loop's clock is far from 0, too: there, 0 can mean "long ago"."""
+
+
+class _SkippingSelector(selectors.DefaultSelector):
+    """Returns at once where a real one would wait for a timer, and counts the seconds as passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = _START_SECONDS
+        self.calls_in_threads = 0
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        if self.get_map():  # the first is the loop's own, by which threads wake it
+            raise RuntimeError("the peer of a socket has no virtual time: mark this test with real_time")
+        return super().register(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        found = super().select(0)
+        if found or timeout == 0:
+            return found
+        if timeout is None or self.calls_in_threads:
+            return super().select(None)
+        self.now += timeout
+        return []
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """For tasks, timers and threads, without sockets."""
+
+    def __init__(self) -> None:
+        self._skipping = _SkippingSelector()
+        super().__init__(self._skipping)
+
+    def time(self) -> float:
+        """In seconds; `call_later`, `asyncio.sleep` and `asyncio.timeout` go by it."""
+        return self._skipping.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """As in any loop; `asyncio.to_thread` uses it, too."""
+        result = super().run_in_executor(executor, func, *args)
+        self._skipping.calls_in_threads += 1
+        result.add_done_callback(self._thread_is_done)
+        return result
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        self._skipping.calls_in_threads += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._skipping.calls_in_threads -= 1
+
+    def _thread_is_done(self, _: object) -> None:
+        self._skipping.calls_in_threads -= 1
