@@ -13,6 +13,7 @@ from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Perso
 from clientcert.pki import Certificate
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

@@ -49,14 +49,12 @@ TEAM = {"name": "team", "type": "Slack", "slack": {"channel": "#team"}}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}
 """Channels, as a policy declares them."""
 NAMESPACE = "integration"
-SETTLE = 0.25
-"""So long a digest waits for who else is due."""
 _STEP = timedelta(seconds=CLOCK_JUMP_SECONDS - 5)
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 
 
 class Clock:
-    """Goes on by itself; `set_on` is for waits that no test can sit through."""
+    """Goes on with the event loop's; `set_on` is for waits of days."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -75,36 +73,28 @@ class EngineHarness:
     def __init__(
         self,
         users: UserLookup | None = None,
-        mail: Notifier | None = None,
         *,
         own: Channel | None = None,
-        turn: float = 60.0,
-        first_rest: float = 60.0,
-        settle: float = SETTLE,
     ) -> None:
-        """`own` is the operator's own channel.
-
-        How long one may speak for others, and how long a place rests that failed: longer than any test waits. And how
-        long a digest waits for who else is due.
-        """
+        """`own` is the operator's own channel."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users", only_the_first=True)
         client, loop_budget = cast("KubeClient", self.api), LoopBudget()
         events = EventRecorder(client, self.clock)
         notifiers: dict[str, Notifier] = {
             "Slack": self.slack,
-            "Email": ContactNotifier(mail or self.post, self.direct),
+            "Email": ContactNotifier(self.post, self.direct),
             "Event": EventNotifier(events),
         }
-        self.pacer = ChannelRateLimiter(self._wake, first_rest=first_rest)
-        self.gathering = AlertGroups(self._wake, settle=settle, turn=turn)
+        self.pacer = ChannelRateLimiter(self._wake)
+        self.gathering = AlertGroups(self._wake)
         self.store = ObjectCache(self._wake, self.pacer.mended, own)
         self.client_lists = ClientLists(self.api.get, self.store.client_list_changed)
         digests = Digests(self.store, client, notifiers, self.gathering, self.clock, loop_budget)
         self.reconciler = CertificateReconciler(
             self.store,
             Observer({SecretSource: self.secrets}, _no_password, self.clock, self.metrics, loop_budget),
-            Contacts(self.client_lists, users or Users(Resolution("Nobody", "")), self._wake, patience=0.05),
+            Contacts(self.client_lists, users or Users(Resolution("Nobody", "")), self._wake),
             NotificationDispatcher(
                 notifiers, own, self.pacer, digests, lambda _: True, self.clock, self.metrics, loop_budget
             ),
@@ -118,9 +108,7 @@ class EngineHarness:
         """The name of each certificate that was looked at, as often as it was."""
         self.comes_back: dict[str, datetime | None] = {}
         """When each of them is looked at again, as its last look has said."""
-        self.scheduler = Scheduler(
-            self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics, longest_look=60.0
-        )
+        self.scheduler = Scheduler(self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics)
 
     @property
     def speaks(self) -> bool:
@@ -139,7 +127,7 @@ class EngineHarness:
     async def quiet(self) -> None:
         """Until nobody is looked at, and nobody waits for others."""
         still, loop = 0, asyncio.get_running_loop()
-        limit = loop.time() + 15
+        limit = loop.time() + 600
         while still < 4:
             busy = self.scheduler.depth or self.gathering.waiting or self.pacer.waiting
             still = 0 if busy else still + 1
@@ -153,11 +141,14 @@ class EngineHarness:
         await self.quiet()
 
     async def passes(self, by: timedelta) -> None:
-        """The same in steps, none of which the scheduler takes for a clock that was set."""
-        while by > timedelta():
-            self.clock.set_on(min(by, _STEP))
-            by -= _STEP
-            await asyncio.sleep(LONGEST_SLEEP_SECONDS + 0.05)
+        """The same without a clock that was set: minutes pass, or a few hours."""
+        await asyncio.sleep(by.total_seconds())
+
+    async def hours_pass(self, hours: float) -> None:
+        """The same in steps, each too short for the scheduler to take it for a clock that was set."""
+        for _ in range(1 + int(hours * HOUR / _STEP)):
+            self.clock.set_on(_STEP)
+            await asyncio.sleep(LONGEST_SLEEP_SECONDS)
 
     async def compare(self) -> None:
         """What the engine does with each policy from time to time."""
@@ -254,7 +245,7 @@ class EngineHarness:
         }
 
 
-async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], object], seconds: float = 600.0) -> None:
     """Wait for it; fails when it does not become true in time."""
     async with asyncio.timeout(seconds):
         while not holds():

@@ -14,7 +14,9 @@ from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
 from clientcert.messages.digest import Digest
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
+from clientcert.notifiers.email.notifier import PACE_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.notifiers.slack.web_api import MESSAGE_SECONDS
 from clientcert.sources.interface import Content
 
 
@@ -92,7 +94,7 @@ class Slack:
         """Closed, it keeps all messages on their way."""
 
     def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
-        return Pace(("Slack", namespace), 0.002)
+        return Pace(("Slack", namespace), MESSAGE_SECONDS)
 
     async def notify(self, _channel: Channel, message: Message) -> Receipt:
         return await self._take((message.about.consumer,), str(message.shown(contact=True)))
@@ -114,7 +116,7 @@ class Slack:
 class Post:
     """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
 
-    def __init__(self, place: str, seconds: float = 0.002, *, only_the_first: bool = False) -> None:
+    def __init__(self, place: str, *, only_the_first: bool = False) -> None:
         self._only_the_first = only_the_first
         self.tries: list[str] = []
         self.sent: list[str] = []
@@ -122,7 +124,7 @@ class Post:
         self.answer: Callable[[str], DeliveryError | None] = lambda _: None
         """What becomes of a letter to an address. Whoever is refused for good has the next one written to."""
         self.gate = open_gate()
-        self._pace = Pace(place, seconds)
+        self._pace = Pace(place, PACE_SECONDS)
 
     def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return self._pace

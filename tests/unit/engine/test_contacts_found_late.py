@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from clientcert.controllers.certificate.contact_lookup import PATIENCE_SECONDS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.spec import ObjectKey
@@ -96,7 +97,7 @@ async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
             users.answer = BUSY
         for _ in range(3):
             whole.scheduler.wake(ObjectKey(NAMESPACE, "nhs"))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(2 * PATIENCE_SECONDS)
         users.gate.set()
         users.answer = FOUND
         await whole.later(6 * SECOND)
@@ -172,7 +173,7 @@ async def test_an_alert_names_who_was_found_after_the_first_look() -> None:
 async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
     """Each of its lines says whom to ask, as a message of its own would."""
     users = Users(FOUND)
-    whole = EngineHarness(users, settle=2.0)
+    whole = EngineHarness(users)
     whole.policy(TEAM, CONSUMER)
     users.gate.clear()
     for name in names(22):

@@ -8,10 +8,11 @@ from itertools import repeat
 
 import pytest
 
+from clientcert.alerting.grouping import SETTLE_SECONDS
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, HOUR, SECOND
-from tests.unit.engine.engine_harness import NAMESPACE, SETTLE, TEAM, EngineHarness, once, until
+from tests.unit.engine.engine_harness import NAMESPACE, TEAM, EngineHarness, once, until
 
 MANY = 22
 NAMES = [f"c{number:02d}" for number in range(MANY)]
@@ -76,7 +77,7 @@ async def test_others_are_told_when_the_speaker_has_nothing_to_say(
 
 async def test_a_send_that_failed_is_tried_again_as_one_message() -> None:
     """Of all who are due then: also of one that came meanwhile, and not of one that was renewed."""
-    whole = EngineHarness(first_rest=0.5)
+    whole = EngineHarness()
     many(whole)
     whole.slack.answers = iter([BUSY])
     async with whole.running():
@@ -131,7 +132,7 @@ async def test_what_happens_while_it_is_sent_has_nobody_told_twice(
     async with whole.running():
         await until(lambda: whole.slack.tries)
         happens(whole)
-        await asyncio.sleep(SETTLE + 0.1)
+        await asyncio.sleep(SETTLE_SECONDS + 0.1)
         assert len(whole.slack.tries) == 1
         whole.slack.gate.set()
         await whole.quiet()
