@@ -15,7 +15,7 @@ from clientcert.controllers.certificate_policy import write_policy_status
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
-from clientcert.kube.leader_election import Leads
+from clientcert.kube.leader_election import Leadership
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.sources.interface import Lists
 from clientcert.workqueue.scheduler import Scheduler
@@ -35,7 +35,7 @@ class Engine:
         outage: ApiRecovery,
         lists: Lists,
         client_lists: ClientLists,
-        leadership: Leads,
+        leadership: Leadership,
         client: KubeClient,
         clock: Callable[[], datetime],
     ) -> None:
