@@ -17,7 +17,7 @@ from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
 from clientcert.kube.leader_election import Leadership
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.sources.interface import Lists
+from clientcert.sources.interface import StoreLister
 from clientcert.workqueue.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Engine:
         poller: StorePoller,
         resync: Resync,
         outage: ApiRecovery,
-        lists: Lists,
+        lists: StoreLister,
         client_lists: ClientLists,
         leadership: Leadership,
         client: KubeClient,
