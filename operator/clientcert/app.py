@@ -33,7 +33,7 @@ from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.kubeconfig import load_connection, own_namespace
-from clientcert.kube.leader_election import AlwaysLeads, Leads, LeaseLeadership
+from clientcert.kube.leader_election import AlwaysLeader, LeaderElector, Leadership
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
@@ -258,12 +258,12 @@ def _client(settings: Settings) -> KubeClient:
     )
 
 
-def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], datetime]) -> Leads:
+def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], datetime]) -> Leadership:
     if not settings.leader_election:
-        return AlwaysLeads()
+        return AlwaysLeader()
     # A pod's name comes back after a restart; another process must never take itself for the holder.
     identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-    return LeaseLeadership(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
+    return LeaderElector(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
 
 
 def _mail_server(settings: Settings) -> MailServer | None:
@@ -282,7 +282,7 @@ def _mail_server(settings: Settings) -> MailServer | None:
 
 
 def _show(
-    metrics: Metrics, leadership: Leads, scheduler: Scheduler, pacer: ChannelRateLimiter, gathering: AlertGroups
+    metrics: Metrics, leadership: Leadership, scheduler: Scheduler, pacer: ChannelRateLimiter, gathering: AlertGroups
 ) -> None:
     metrics.leader.set_function(lambda: leadership.is_leader)
     metrics.queue_depth.set_function(lambda: scheduler.depth)

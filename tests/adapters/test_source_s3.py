@@ -14,7 +14,7 @@ import pytest
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.spec import SecretSource
-from clientcert.sources.interface import Lists, Source
+from clientcert.sources.interface import Source, StoreLister
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
 from tools.control_plane import S3Server
@@ -156,7 +156,7 @@ async def test_one_list_serves_all_certificates(
     with ThreadPoolExecutor(16) as pool:
         etags = list(pool.map(lambda n: s3_client.put_object("many", f"{n:04}/client.pem", b"%d" % n), range(2500)))
     stores.change(name="many")
-    lists: Lists = reader
+    lists: StoreLister = reader
     listing = await lists.list("team-a", "store", {"0000/client.pem", "2499/client.pem", "2500/client.pem"})
     assert listing.etags == {"0000/client.pem": etags[0], "2499/client.pem": etags[2499]}
     assert listing.objects == 2500

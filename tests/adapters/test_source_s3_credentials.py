@@ -67,7 +67,7 @@ async def test_credentials_that_are_none(reader: S3Reader, stores: Stores, proxy
     stores.secrets["team-a", "aws"]["AWS_ACCESS_KEY_ID"] = value
     error = await failure(read(reader, "nhs.pem"))
     assert error.reason is Reason.CREDENTIALS_INVALID
-    assert "key AWS_ACCESS_KEY_ID holds no credential" in error.message
+    assert "key AWS_ACCESS_KEY_ID is not a credential" in error.message
     assert proxy.paths == []
 
 

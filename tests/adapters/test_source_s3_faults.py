@@ -81,7 +81,7 @@ async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> 
     """An answer that ends when the connection does could have been cut: it is not taken."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\nConnection: close\r\n\r\nhalf a certif"):
         error = await failure(read(reader, "nhs.pem"))
-    assert "does not answer in the way of S3" in error.message
+    assert "does not answer as an S3 server" in error.message
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"])
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: byt
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
         error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
     assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
-    assert "ended its answer in the middle" in error.message
+    assert "closed the connection in the middle of its answer" in error.message
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
@@ -150,7 +150,7 @@ async def test_a_list_that_is_none(reader: S3Reader, proxy: Proxy, body: str) ->
     proxy.answers(200, body)
     error = await failure(reader.list("team-a", "store", ()))
     assert error.reason is Reason.SOURCE_UNAVAILABLE
-    assert "does not answer in the way of S3" in error.message
+    assert "does not answer as an S3 server" in error.message
 
 
 async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
@@ -201,7 +201,7 @@ async def test_a_content_encoding_is_part_of_the_object(reader: S3Reader, proxy:
 @pytest.mark.parametrize(
     ("endpoint", "words"),
     [
-        ("http://127.0.0.1:1", "cannot be connected to"),
+        ("http://127.0.0.1:1", "cannot be reached"),
         ("http://no-such-host.invalid", "host name that does not exist"),
     ],
 )

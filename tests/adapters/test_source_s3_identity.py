@@ -119,7 +119,7 @@ async def test_an_operator_without_identity(stores: Stores, monkeypatch: pytest.
     async with stores.reader(identity=("team-a=backup",)) as reader:
         error = await failure(read(reader, "nhs.pem"))
     assert error.reason is Reason.CREDENTIALS_INVALID
-    assert "the operator's own identity cannot be had" in error.message
+    assert "the operator's own identity is not available" in error.message
 
 
 @pytest.mark.usefixtures("as_operator")
@@ -147,7 +147,7 @@ async def test_an_identity_that_cannot_be_asked_for(
     async with stores.reader(identity=("team-a=backup",)) as reader:
         error = await failure(read(reader, "nhs.pem"))
         assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
-        assert "whoever gives the operator's own identity cannot be reached" in error.message
+        assert "the service that provides the operator's own identity cannot be reached" in error.message
     async with Proxy().running() as sts:
         sts.refuses(403, "AccessDenied", message="canary")
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.endpoint)

@@ -73,7 +73,7 @@ def test_an_api_server_that_nobody_vouches_for_is_told_nothing(
     arguments = ["--log-format", "text", "--namespace", team.namespace]
     with OperatorProcess.start(mistaken, directory=tmp_path, args=arguments, ready_timeout=None) as process:
         until(lambda: process.log_text().count("did not answer: ClientConnectorCertificateError") > 1)
-        assert "leads now" not in process.log_text()
+        assert "is the leader now" not in process.log_text()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from clientcert.kube.client import KubeClient
 from clientcert.kube.kubeconfig import load_connection
-from clientcert.kube.leader_election import LEASE_SECONDS, LeaseLeadership
+from clientcert.kube.leader_election import LEASE_SECONDS, LeaderElector
 from tests.faults.api_proxy import before
 from tests.faults.proxy import FaultyProxy
 from tests.faults.scenario import row
@@ -24,7 +24,7 @@ SLOW_SECONDS = 4.0
 _PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
-Elect = Callable[[str], LeaseLeadership]
+Elect = Callable[[str], LeaderElector]
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ async def elect(
     login = partial(load_connection, cluster_host="", cluster_port="", kubeconfig=str(kubeconfig), context="")
     async with AsyncExitStack() as stack:
 
-        def started(identity: str) -> LeaseLeadership:
+        def started(identity: str) -> LeaderElector:
             client = KubeClient(login)
-            elector = LeaseLeadership(client, namespace, identity, lambda: datetime.now(UTC), LEASE)
+            elector = LeaderElector(client, namespace, identity, lambda: datetime.now(UTC), LEASE)
             running = asyncio.create_task(elector.run())
             stack.push_async_callback(client.close)
             stack.callback(running.cancel)

@@ -15,7 +15,7 @@ from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
 from clientcert.health import STANDSTILL_SECONDS, HealthServer
-from clientcert.kube.leader_election import AlwaysLeads
+from clientcert.kube.leader_election import AlwaysLeader
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 from clientcert.supervisor import Supervisor
@@ -53,7 +53,7 @@ def supervisor(
     *, lease: Run = never, engine: Run = never, certificates: Run = never, secrets: Run = never
 ) -> Supervisor:
     """One whose parts do that; kopf waits for the engine, and is never started."""
-    leadership: Any = AlwaysLeads()
+    leadership: Any = AlwaysLeader()
     leadership.run = lease
     engine_part: Any = SimpleNamespace(
         leadership=leadership,

@@ -16,7 +16,7 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.certificate_policy import write_policy_status
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
-from clientcert.kube.leader_election import Leads
+from clientcert.kube.leader_election import Leadership
 from clientcert.kube.list_watch import Watch
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
@@ -46,7 +46,7 @@ class Resync:
         client: KubeClient,
         secrets: Mapping[str, Watch],
         try_again: "TryAgain",
-        leadership: Leads,
+        leadership: Leadership,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:

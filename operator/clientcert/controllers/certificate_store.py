@@ -15,7 +15,7 @@ from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 from clientcert.metrics import Metrics
-from clientcert.sources.interface import Listing, Lists
+from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
 _FIRST_RETRY = timedelta(seconds=5)
@@ -28,7 +28,12 @@ class StorePoller:
     """Called by the stores' timer, never for the same store twice at once."""
 
     def __init__(
-        self, store: ObjectCache, lists: Lists, client: KubeClient, clock: Callable[[], datetime], metrics: Metrics
+        self,
+        store: ObjectCache,
+        lists: StoreLister,
+        client: KubeClient,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self._store = store
         self._lists = lists

@@ -15,9 +15,9 @@ from clientcert.controllers.certificate_policy import write_policy_status
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
-from clientcert.kube.leader_election import Leads
+from clientcert.kube.leader_election import Leadership
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.sources.interface import Lists
+from clientcert.sources.interface import StoreLister
 from clientcert.workqueue.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ class Engine:
         poller: StorePoller,
         resync: Resync,
         outage: ApiRecovery,
-        lists: Lists,
+        lists: StoreLister,
         client_lists: ClientLists,
-        leadership: Leads,
+        leadership: Leadership,
         client: KubeClient,
         clock: Callable[[], datetime],
     ) -> None:

@@ -1,9 +1,9 @@
-"""One leader among the replicas: a `coordination.k8s.io` Lease, held with a fence.
+"""Leader election among the replicas: a `coordination.k8s.io` Lease, held with a fence.
 
-The fence is a deadline on this process's own monotonic clock, counted from *before* each renewal request. Whoever else
-wants the Lease must first see it unchanged for its whole duration, counted from *after* the same request. So the
-deadline always comes first, however far apart the wall clocks are and however long a request hangs: nothing that
-ends before the deadline can meet the next leader's first step (docs/decisions/leader-election.md).
+The fence is a deadline on this process's own monotonic clock. It is counted from *before* each renewal request. Another
+replica takes the Lease only after it has seen it unchanged for the whole lease duration, counted from *after* the same
+request. The deadline therefore always comes first, however far apart the wall clocks are and however long a request
+hangs: work that ends before the deadline never overlaps with the next leader (docs/decisions/leader-election.md).
 """
 
 import asyncio
@@ -23,41 +23,41 @@ LEASE_SECONDS = 30
 RENEW_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
-"""Longer than a renewal may take to come in time for the next one, and short enough for a second try."""
+"""Timeout of one request to the Lease; it leaves time for a second attempt within the lease duration."""
 
-_LOOK_SECONDS = 1.0
-"""So soon after a machine has slept the end of a term is noticed."""
+_FENCE_CHECK_SECONDS = 1.0
+"""The end of a term is noticed within this time after the machine was suspended."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Where there is one, a clock that goes on while the machine sleeps: the others' clocks do."""
+"""A clock that also counts while the machine is suspended, where there is one: the other replicas' clocks run on."""
 
 logger = logging.getLogger(__name__)
 
 
-class Leads(Protocol):
-    """Who may act: polls, writes and sends ask here."""
+class Leadership(Protocol):
+    """Whether this replica is the leader. Only the leader polls, writes and sends."""
 
     @property
     def since(self) -> float:
-        """When this replica last came to lead, of time.monotonic()."""
+        """When this replica last became the leader, by time.monotonic()."""
 
     @property
     def is_leader(self) -> bool:
-        """Whether this replica leads just now."""
+        """Whether this replica is the leader now."""
 
     def allows(self, seconds: float) -> bool:
-        """Whether something that takes up to so long would end before anybody else can lead."""
+        """Whether work that takes up to `seconds` would end before another replica can become the leader."""
 
     def terms(self) -> AsyncIterator[asyncio.Event]:
-        """Yields each time this replica has come to lead, with an event that is set when it leads no more."""
+        """Yield at the start of each term of this replica, with an event that is set when the term ends."""
 
     async def run(self) -> None:
-        """Stand for leader until cancelled."""
+        """Take part in the election until cancelled."""
 
     async def release(self) -> None:
-        """Lead no more; after all work has ended."""
+        """Give up leadership; call it after all work has ended."""
 
 
-class AlwaysLeads:
+class AlwaysLeader:
     """The only replica there is (`--no-leader-election`)."""
 
     is_leader = True
@@ -66,33 +66,33 @@ class AlwaysLeads:
         self.since = time.monotonic()
 
     def allows(self, seconds: float) -> bool:  # noqa: ARG002
-        """There is nobody else."""
+        """Return True: there is no other replica."""
         return True
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
-        """One, without end."""
+        """Yield one term without an end."""
         yield asyncio.Event()
 
     async def run(self) -> None:
-        """Nothing to stand for."""
+        """Wait until cancelled: there is no election."""
         await asyncio.Event().wait()
 
     async def release(self) -> None:
-        """Nothing to give up."""
+        """Do nothing: there is no Lease."""
 
 
 @dataclass(slots=True)
-class _Observed:
-    """The Lease as another holds it: what was seen, and when this process first saw it so."""
+class _ObservedLease:
+    """The Lease as held by another replica, and when this process first saw it in this state."""
 
     holder: str
     version: str
-    seconds: float
+    duration_seconds: float
     since: float
 
 
-class LeaseLeadership:
-    """Whether this process leads, and until when it may act on it."""
+class LeaderElector:
+    """Acquires and renews the Lease; knows whether this process is the leader, and until when it may act as one."""
 
     def __init__(
         self, client: KubeClient, namespace: str, identity: str, clock: Callable[[], datetime], name: str = LEASE_NAME
@@ -102,9 +102,9 @@ class LeaseLeadership:
         self._name = name
         self._identity = identity
         self._clock = clock
-        self._observed: _Observed | None = None
+        self._observed: _ObservedLease | None = None
         self._missing_since: float | None = None
-        """Since when there is no Lease."""
+        """Since when the Lease does not exist."""
         self._version = ""
         self._deadline = float("-inf")
         self._since = float("-inf")
@@ -114,27 +114,27 @@ class LeaseLeadership:
 
     @property
     def since(self) -> float:
-        """When this replica last came to lead, of time.monotonic()."""
+        """When this replica last became the leader, by time.monotonic()."""
         return self._since
 
     @property
     def is_leader(self) -> bool:
-        """Whether the fence still stands."""
+        """Whether the deadline of the current term has not passed."""
         return _now() < self._deadline
 
     def allows(self, seconds: float) -> bool:
-        """Whether something that takes up to so long would end before anybody else can lead."""
+        """Whether work that takes up to `seconds` would end before another replica can become the leader."""
         return _now() + seconds < self._deadline
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
-        """Yields each time this process has come to lead, with an event that is set when it leads no more."""
+        """Yield at the start of each term of this process, with an event that is set when the term ends."""
         while not self._released:
             async with self._changed:
                 await self._changed.wait_for(lambda: self.is_leader or self._released)
             if self._released:
                 return
             lost = asyncio.Event()
-            watching = asyncio.create_task(self._watch_the_fence(lost))
+            watching = asyncio.create_task(self._watch_fence(lost))
             try:
                 yield lost
             finally:
@@ -142,48 +142,48 @@ class LeaseLeadership:
 
     async def run(self) -> None:
         """Acquire and renew until cancelled."""
-        led = False
+        was_leader = False
         while True:
             try:
-                renewed = await self._renew() or await self._acquire()
+                held = await self._renew() or await self._acquire()
             except (KubeError, TimeoutError) as error:
-                logger.warning("The Lease could not be asked for: %s", _words(error))
-                renewed = False
-            if self.is_leader != led:
-                led = self.is_leader
-                logger.info("This replica %s", "leads now" if led else "leads no more")
-            # Each time: a term may have ended while the renewal was on its way that has begun the next one.
-            await self._announce()
-            await asyncio.sleep(RENEW_SECONDS if renewed else RETRY_SECONDS)
+                logger.warning("The Lease could not be acquired or renewed: %s", _message(error))
+                held = False
+            if self.is_leader != was_leader:
+                was_leader = self.is_leader
+                logger.info("This replica is %s", "the leader now" if was_leader else "no longer the leader")
+            # On each pass: one term may have ended, and the next one begun, during a single slow renewal.
+            await self._notify()
+            await asyncio.sleep(RENEW_SECONDS if held else RETRY_SECONDS)
 
     async def release(self) -> None:
-        """Give the Lease up, so that the next one need not wait for its end; after all work has ended."""
+        """Release the Lease, so that the next leader need not wait for its expiry; call it after all work has ended."""
         self._released = True
-        held, self._deadline = self.is_leader, float("-inf")
-        await self._announce()
-        if held:
+        was_leader, self._deadline = self.is_leader, float("-inf")
+        await self._notify()
+        if was_leader:
             try:
                 async with asyncio.timeout(REQUEST_SECONDS):
-                    await self._give_up()
+                    await self._clear_holder()
             except (KubeError, TimeoutError) as error:
-                logger.warning("The Lease was not given up, and is free when its time is over: %s", _words(error))
+                logger.warning("The Lease was not released, and is free after it expires: %s", _message(error))
 
-    async def _give_up(self) -> None:
+    async def _clear_holder(self) -> None:
         free = {"holderIdentity": None, "leaseDurationSeconds": 1}
         try:
             await self._patch(free)
         except KubeError as error:
             if error.reason is not Reason.CONFLICT:
                 raise
-            # Our own last renewal was cut off, and has arrived all the same.
+            # Our last renewal was cut off before its answer came, but the API server has applied it.
             lease = await self._client.get(f"{self._collection}/{self._name}")
             self._version = lease["metadata"]["resourceVersion"]
             if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
                 await self._patch(free)
 
     async def _renew(self) -> bool:
-        """One request and no look before it: where each takes seconds, a leader must not need two of them."""
-        return self.is_leader and await self._take(again=True)
+        """Renew with one request and no read before it: a leader must not need two requests that take seconds each."""
+        return self.is_leader and await self._take(is_holder=True)
 
     async def _acquire(self) -> bool:
         try:
@@ -198,48 +198,48 @@ class LeaseLeadership:
         self._version = lease["metadata"]["resourceVersion"]
         self._transitions = int(spec.get("leaseTransitions") or 0)
         holder = spec.get("holderIdentity") or ""
-        if holder and holder != self._identity and not self._has_run_out(holder, spec):
-            self._deadline = float("-inf")  # whoever it is, it is not us
+        if holder and holder != self._identity and not self._has_expired(holder, spec):
+            self._deadline = float("-inf")  # another replica is the leader
             return False
-        return await self._take(again=holder == self._identity)
+        return await self._take(is_holder=holder == self._identity)
 
     def _may_create(self) -> bool:
-        """Whether nobody can lead: one whose Lease was deleted does until its next renewal, or the end of its term."""
+        """Whether no other replica can be the leader: after a deleted Lease, its holder may be until its term ends."""
         if self._missing_since is None:
             self._missing_since = _now()
         return self.is_leader or self._observed is None or _now() - self._missing_since > LEASE_SECONDS
 
-    def _has_run_out(self, holder: str, spec: dict[str, Any]) -> bool:
-        """Whether the holder has let its whole term pass before our own eyes."""
-        seconds = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+    def _has_expired(self, holder: str, spec: dict[str, Any]) -> bool:
+        """Whether this process has seen the Lease unchanged for its whole duration."""
+        duration_seconds = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
         if self._observed is None or (self._observed.holder, self._observed.version) != (holder, self._version):
-            self._observed = _Observed(holder, self._version, seconds, _now())
-        return _now() - self._observed.since > self._observed.seconds
+            self._observed = _ObservedLease(holder, self._version, duration_seconds, _now())
+        return _now() - self._observed.since > self._observed.duration_seconds
 
     async def _create(self) -> bool:
         content = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self._name},
-            "spec": {**self._term(), "acquireTime": micro_timestamp(self._clock()), "leaseTransitions": 0},
+            "spec": {**self._renewal(), "acquireTime": micro_timestamp(self._clock()), "leaseTransitions": 0},
         }
-        if await self._won(self._client.create(self._collection, content)):
+        if await self._write(self._client.create(self._collection, content)):
             return True
-        self._deadline = float("-inf")  # somebody else has made one
+        self._deadline = float("-inf")  # another replica has created it
         return False
 
-    async def _take(self, *, again: bool) -> bool:
-        spec = self._term()
-        if not again:
+    async def _take(self, *, is_holder: bool) -> bool:
+        spec = self._renewal()
+        if not is_holder:
             spec |= {"acquireTime": micro_timestamp(self._clock()), "leaseTransitions": self._transitions + 1}
-        return await self._won(self._patch(spec))
+        return await self._write(self._patch(spec))
 
-    async def _won(self, writing: Awaitable[Object]) -> bool:
-        """Two that write the same version: the API server lets one of them through. Then the fence is moved."""
+    async def _write(self, request: Awaitable[Object]) -> bool:
+        """Move the fence if the request succeeds. Of two writes to one version the API server accepts only one."""
         before = _now()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                self._version = (await writing)["metadata"]["resourceVersion"]
+                self._version = (await request)["metadata"]["resourceVersion"]
         except KubeError as error:
             if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
                 return False
@@ -249,7 +249,7 @@ class LeaseLeadership:
         self._deadline = before + LEASE_SECONDS
         return True
 
-    def _term(self) -> dict[str, Any]:
+    def _renewal(self) -> dict[str, Any]:
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": LEASE_SECONDS,
@@ -260,12 +260,12 @@ class LeaseLeadership:
         content = {"metadata": {"resourceVersion": self._version}, "spec": spec}
         return await self._client.merge_patch(f"{self._collection}/{self._name}", content)
 
-    async def _watch_the_fence(self, lost: asyncio.Event) -> None:
+    async def _watch_fence(self, lost: asyncio.Event) -> None:
         while (left := self._deadline - _now()) > 0:  # noqa: ASYNC110 - each renewal moves the fence
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            await asyncio.sleep(min(left, _FENCE_CHECK_SECONDS))
         lost.set()
 
-    async def _announce(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
@@ -274,5 +274,5 @@ def _now() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-def _words(error: KubeError | TimeoutError) -> str:
+def _message(error: KubeError | TimeoutError) -> str:
     return error.message if isinstance(error, KubeError) else "no answer in time"

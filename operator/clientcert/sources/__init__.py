@@ -1,1 +1,1 @@
-"""Where certificates are read: a Secret, or a bucket that speaks S3."""
+"""Sources of certificates: Secrets and S3 buckets."""

@@ -1,4 +1,4 @@
-"""Where certificates are read: one protocol, and an adapter for each type of source."""
+"""The interface of certificate sources: one protocol, and an adapter for each type of source."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Protocol
 from clientcert.lifecycle.spec import SourceRef
 
 MAX_BYTES = 1024 * 1024
-"""A source is read no further than this; what is larger is refused with `TooLarge`."""
+"""The largest content that is read from a source; larger content is refused with `TooLarge`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a source held at one moment."""
+    """The content of a source at one moment."""
 
     body: bytes
     version: str
-    """Changes when the content changes and only then: an ETag, or `sha256:` and the hash of the value."""
+    """Changes if and only if the content changes: an ETag, or `sha256:` and the hash of the value."""
     revision: str = ""
-    """Of the thing that holds it (a Secret's resourceVersion): equal means there is no need to read again."""
+    """The version of the object that holds the content (a Secret's resourceVersion); if it is equal, skip the read."""
 
     def __repr__(self) -> str:
         return f"Content({len(self.body)} bytes, version={self.version!r})"
@@ -26,35 +26,35 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one LIST of a store found."""
+    """The result of one LIST of a store."""
 
     etags: Mapping[str, str]
-    """Of the keys that were asked for and are there."""
+    """ETags by key, for the requested keys that exist."""
     objects: int
     private_keys: tuple[str, ...] = ()
-    """Names that look like private keys; at most five."""
+    """Names of objects that look like private keys; at most five."""
     prefix: str = ""
 
     def covers(self, key: str) -> bool:
-        """Whether the LIST would have shown that key if it was there."""
+        """Whether the LIST would contain the key if it existed."""
         return key.startswith(self.prefix)
 
 
-class Lists(Protocol):
-    """A type of store that can list all it holds in a few requests."""
+class StoreLister(Protocol):
+    """Lists all objects of a store in a few requests."""
 
     async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
-        """Go through all pages, and keep what was asked for. Raises SourceError as `Source.read` does."""
+        """Read all pages of the LIST and keep the `wanted` keys. Raises SourceError as `Source.read` does."""
 
     async def forget(self, namespace: str, store: str) -> None:
-        """The store has changed or is gone: end its connections, and read its credentials anew."""
+        """Close the store's connections after it was changed or deleted; the next call reads its credentials again."""
 
 
 class Source(Protocol):
-    """One type of source. Safe to call for many certificates at once."""
+    """One type of source. Concurrent calls for many certificates are safe."""
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
-        """Read what is there now.
+        """Read the current content.
 
-        Raises SourceError; with `retryable` when the same call may succeed soon.
+        Raises SourceError; `retryable` is set if the same call may succeed soon.
         """

@@ -1,6 +1,6 @@
-"""Reads what a Secret holds: certificates, and the passwords, tokens and credentials that go with them.
+"""Reads the values of Secrets: certificates, and the passwords, tokens and credentials that belong to them.
 
-No value is put into an error, a repr or a log; names of Secrets and keys are.
+Errors, reprs and logs contain the names of Secrets and keys, and never a value.
 """
 
 import base64
@@ -17,14 +17,14 @@ _KEYS_SHOWN = 10
 
 
 class SecretGetter(Protocol):
-    """How a Secret comes from the API server."""
+    """Gets a Secret from the API server."""
 
     async def __call__(self, namespace: str, name: str) -> Mapping[str, Any]:
-        """Get it as JSON; raises KubeError."""
+        """Return the Secret as JSON; raises KubeError."""
 
 
 class SecretReader:
-    """The source of type Secret, and the way to every other value that is kept in one."""
+    """The source of type Secret; also reads every other value that is kept in a Secret."""
 
     def __init__(self, get_secret: SecretGetter) -> None:
         self._get_secret = get_secret
@@ -32,20 +32,20 @@ class SecretReader:
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read the value of one key, which may be any bytes. Raises SourceError."""
         if not isinstance(ref, SecretSource):
-            raise TypeError(f"not in a Secret: {ref}")
+            raise TypeError(f"not a reference to a Secret: {ref}")
         secret = await self._get(namespace, ref.name, missing=Reason.SOURCE_NOT_FOUND)
         body = secret.value(ref.key, missing=Reason.KEY_MISSING)
         return Content(body, f"sha256:{hashlib.sha256(body).hexdigest()}", secret.resource_version)
 
     async def read_secret_value(self, namespace: str, ref: SecretKeyRef, *, missing: Reason) -> bytes:
-        """Read one key as it is. Raises SourceError; the reason is `missing` when there is no Secret, key or value."""
+        """Read one key unchanged. Raises SourceError; the reason is `missing` if there is no Secret, key or value."""
         secret = await self._get(namespace, ref.name, missing=missing)
         return secret.filled_value(ref.key, missing=missing)
 
     async def read_secret_text(self, namespace: str, ref: SecretKeyRef, *, missing: Reason) -> str:
-        """Read one key as UTF-8, without the line end that editors and `echo` leave behind it.
+        """Read one key as UTF-8, without the line break at the end that editors and `echo` add.
 
-        Raises SourceError; the reason is `missing` when there is no Secret, key or text.
+        Raises SourceError; the reason is `missing` if there is no Secret, key or text.
         """
         value = await self.read_secret_value(namespace, ref, missing=missing)
         where = f"Secret {namespace}/{ref.name}: the value of key {ref.key}"
@@ -60,9 +60,9 @@ class SecretReader:
     async def read_secret_values(
         self, namespace: str, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = (), missing: Reason
     ) -> dict[str, bytes]:
-        """Read several keys at one moment; optional ones that are absent or empty are left out.
+        """Read several keys of one version of a Secret; optional keys that are absent or empty are left out.
 
-        Raises SourceError; the reason is `missing` when there is no Secret, or no required key or value.
+        Raises SourceError; the reason is `missing` if there is no Secret, or a required key or value is absent.
         """
         secret = await self._get(namespace, name, missing=missing)
         wanted = (*required, *(key for key in optional if secret.encoded.get(key)))
@@ -76,7 +76,7 @@ class SecretReader:
 
 
 class _Secret:
-    """One answer of the API server. Its repr shows no value: it is that of any object."""
+    """One Secret as the API server returned it. It has the default repr, which shows no value."""
 
     def __init__(self, title: str, content: Mapping[str, Any]) -> None:
         self.title = title
@@ -87,7 +87,7 @@ class _Secret:
         encoded = self.encoded.get(key)
         if encoded is None:
             raise SourceError(missing, f"{self.title} has no key {key}: {self._advice()}.")
-        # Four characters stand for three bytes: so what is far too long is not decoded first.
+        # Four characters of base64 are three bytes: a value that is far too long is refused before it is decoded.
         if len(encoded) * 3 // 4 - 2 > MAX_BYTES or len(value := base64.b64decode(encoded)) > MAX_BYTES:
             raise SourceError(
                 Reason.TOO_LARGE,

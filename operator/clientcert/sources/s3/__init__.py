@@ -1,16 +1,16 @@
-"""Certificates in a bucket that speaks S3: of AWS, or of another store.
+"""Certificates in an S3 bucket, of AWS or of another S3 server.
 
-    reader.py       the source itself: which store, and whether it may be read
-    connections.py  one connection for each store, for as long as its spec and credentials last
-    connection.py   the two calls, GET and LIST, and what comes of them
-    outage.py       nobody waits for a server that is known to be away
-    client.py       an aiobotocore client that reads nothing of its surroundings
-    transport.py    one HTTP request: bounded, never redirected, never past the egress policy
-    answers.py      from what a server answered to a reason and what to do
-    page.py         one page of a LIST
-    access.py       where requests go, with whose credentials, and who may use the operator's own
+    reader.py           the source itself: finds the store and checks that it may be read
+    connections.py      one connection for each store, until its spec or its credentials change
+    connection.py       the two calls, GET and LIST, and their errors
+    circuit_breaker.py  fails calls at once while a server does not answer
+    client.py           an aiobotocore client that ignores files, variables and profiles of the machine
+    transport.py        one HTTP request: bounded, never redirected, checked by the egress policy
+    errors.py           maps the errors of a server to a reason and to advice
+    page.py             one page of a LIST
+    access.py           address, credentials, and the use of the operator's own identity
 
-aiobotocore is imported when the first store is read, for it takes 25 MB that an operator without stores need not pay.
+aiobotocore takes 25 MB; it is imported when the first store is read, so an operator without stores does not load it.
 """
 
 from clientcert.sources.s3.reader import S3Reader

@@ -1,44 +1,46 @@
-"""Spares everyone the wait for a server that is known to be away.
+"""A circuit breaker: calls to a server that does not answer fail at once, instead of each waiting for its deadline.
 
-A hundred certificates in a store whose server swallows requests would else hold a hundred workers for the whole
-deadline, and again at each retry, while the certificates of other stores wait for a worker.
+Without it, a hundred certificates in a store whose server does not answer would hold a hundred workers for the whole
+deadline at each retry, while the certificates of other stores wait for a worker.
 """
 
 import asyncio
 
 from clientcert.sources.s3.errors import Fault, NoAnswerError
 
-_IN_A_ROW = 8
-_TRY_EVERY_SECONDS = 3.0
-_OF_THE_SERVER = frozenset({Fault.NAME_UNKNOWN, Fault.SLOW, Fault.UNREACHABLE, Fault.UNTRUSTED})
+_FAILURES_TO_OPEN = 8
+"""Failures in a row."""
+_PROBE_SECONDS = 3.0
+"""Time between two requests that are let through while the circuit is open."""
+_OUTAGES = frozenset({Fault.NAME_UNKNOWN, Fault.SLOW, Fault.UNREACHABLE, Fault.UNTRUSTED})
 
 
 class CircuitBreaker:
-    """After a few requests in a row without any answer, one is let through now and then; the others fail at once."""
+    """Opens after some requests in a row without any answer; then lets one request through from time to time."""
 
     def __init__(self) -> None:
-        self._in_a_row = 0
+        self._failures = 0
         self._fault = Fault.UNREACHABLE
-        self._next_try = 0.0
+        self._next_probe = 0.0
 
     def check(self) -> None:
-        """Raises NoAnswerError with the last fault if this is not the time for a try."""
-        if self._in_a_row < _IN_A_ROW:
+        """Raise NoAnswerError with the last fault while the circuit is open, unless a probe is due."""
+        if self._failures < _FAILURES_TO_OPEN:
             return
         now = asyncio.get_running_loop().time()
-        if now < self._next_try:
+        if now < self._next_probe:
             raise NoAnswerError(self._fault)
-        self._next_try = now + _TRY_EVERY_SECONDS
+        self._next_probe = now + _PROBE_SECONDS
 
-    def failed(self, fault: Fault) -> None:
-        """A request came back without a whole answer; that an answer was cut or too large is no outage."""
-        if fault not in _OF_THE_SERVER:
-            self.answered()
+    def record_failure(self, fault: Fault) -> None:
+        """Count a request without a complete answer; an answer that was cut off or too large is not an outage."""
+        if fault not in _OUTAGES:
+            self.record_answer()
             return
-        self._in_a_row += 1
+        self._failures += 1
         self._fault = fault
-        self._next_try = asyncio.get_running_loop().time() + _TRY_EVERY_SECONDS
+        self._next_probe = asyncio.get_running_loop().time() + _PROBE_SECONDS
 
-    def answered(self) -> None:
-        """The server is there, whatever it said."""
-        self._in_a_row = 0
+    def record_answer(self) -> None:
+        """Close the circuit: the server answered, with success or with an error."""
+        self._failures = 0

@@ -1,7 +1,7 @@
-"""Makes aiobotocore clients that read nothing of their surroundings: no file, no variable, no profile, no proxy.
+"""Makes aiobotocore clients that ignore their environment: files, variables, profiles and proxies.
 
-The one exception is the operator's own identity, which *is* in its surroundings. A session of its own finds it, and
-nothing but credentials comes out of that one.
+The one exception is the operator's own identity, which is found in the environment. A separate session finds it, and
+returns credentials only.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from clientcert.sources.s3.errors import Fault, NoAnswerError
 from clientcert.sources.s3.page import parse_page
 from clientcert.sources.s3.transport import Transport
 
-# At DEBUG botocore logs what it signs and sends, session tokens among it.
+# At DEBUG, botocore logs the requests that it signs and sends, with session tokens.
 for _library in ("botocore", "aiobotocore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
@@ -39,29 +39,29 @@ _USER_AGENT = "clientcert-operator"
 
 
 class ClientFactory:
-    """What all clients share. Takes 200 ms and 15 MB to make: make it in a thread."""
+    """Makes clients, and holds what they share. Its construction takes 200 ms and 15 MB: construct it in a thread."""
 
     def __init__(self) -> None:
         loader = _models()
         self._tls = ssl.create_default_context()
-        # A session of botocore makes one client at a time. Who waits, waits in the loop; but a thread whose caller was
-        # cancelled goes on.
-        self._waiting, self._making = asyncio.Lock(), threading.Lock()
+        # A botocore session can make one client at a time. Callers wait on the asyncio lock; the thread lock protects
+        # against a thread that still runs after its caller was cancelled.
+        self._create_lock, self._thread_lock = asyncio.Lock(), threading.Lock()
         self._identity = _Identity(loader)
-        self._session = _deaf_session(loader)
-        self._session_as_operator = _deaf_session(loader)
+        self._session = _isolated_session(loader)
+        self._session_as_operator = _isolated_session(loader)
         self._session_as_operator.register_component("credential_provider", self._identity)
-        # The first client loads the models that all others share; this one is never used.
+        # The first client loads the models that all clients share; it is not used otherwise.
         self._create(Address("warm-up", "us-east-1", "", EgressPolicy()), Credentials("none", "none"), LoopBudget())
 
     async def create(self, address: Address, credentials: Credentials | None, loop_budget: LoopBudget) -> Any:
-        """Make a client; with no credentials, one that has the operator's own identity.
+        """Make a client; without credentials, it uses the operator's own identity.
 
-        Raises what botocore raises when it finds no identity.
+        Raises the errors of botocore if there is no identity.
         """
         if credentials is None:
             await self._identity.find(address.region)
-        async with self._waiting:
+        async with self._create_lock:
             return await asyncio.to_thread(self._create, address, credentials, loop_budget)
 
     def _create(self, address: Address, credentials: Credentials | None, loop_budget: LoopBudget) -> Any:
@@ -69,14 +69,14 @@ class ClientFactory:
             http_session_cls=partial(Transport, address.policy, self._tls, loop_budget),
             signature_version="s3v4",
             s3={**_S3_SETTINGS, "addressing_style": "path" if address.endpoint else "auto"},
-            # Other servers than AWS' know no checksums but those that S3 always had.
+            # Servers other than AWS support only the original checksums of S3.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "total_max_attempts": 1},  # whoever asked knows better when to ask again
-            parameter_validation=False,  # ours are texts; it took a sixth of each GET
+            retries={"mode": "standard", "total_max_attempts": 1},  # the caller decides when to retry
+            parameter_validation=False,  # all parameters are strings; validation took a sixth of each GET
             ignore_configured_endpoint_urls=True,
             proxies={},
-            user_agent=_USER_AGENT,  # a text of its own is not made anew for each request, either
+            user_agent=_USER_AGENT,  # a fixed text is not built again for each request
         )
         keys: dict[str, str | None] = {}
         if credentials is not None:
@@ -87,15 +87,15 @@ class ClientFactory:
         opening = session.create_client(
             "s3", region_name=address.region, endpoint_url=address.endpoint or None, config=config, **keys
         )
-        # A coroutine that waits for nothing but computes for long: a loop of its own keeps that off the real one.
-        with self._making:
-            client = asyncio.run(_opened(opening))
-        client.meta.events.register("before-parse.s3.ListObjectsV2", _take_page)
+        # This coroutine never waits but computes for long: a loop of its own keeps it off the main event loop.
+        with self._thread_lock:
+            client = asyncio.run(_enter(opening))
+        client.meta.events.register("before-parse.s3.ListObjectsV2", _parse_page_in_thread)
         return client
 
 
 class _Identity:
-    """The operator's own: of its ServiceAccount, its pod, its node or its environment, wherever botocore looks."""
+    """The operator's own identity, from any place that botocore supports: ServiceAccount, pod, node or environment."""
 
     def __init__(self, loader: Loader) -> None:
         self._session = AioSession()
@@ -110,7 +110,7 @@ class _Identity:
         self._loader = loader
 
     async def find(self, region: str) -> None:
-        """Find it once. Raises what botocore raises, also when there is none."""
+        """Find the identity. Raises the errors of botocore, also if there is none."""
         if self._session.get_config_variable("region") is None:
             self._session.set_config_variable("region", region)
         for model in ("service-2", "endpoint-rule-set-1"):
@@ -119,18 +119,18 @@ class _Identity:
             raise NoCredentialsError
 
     async def load_credentials(self) -> Any:
-        """What botocore's sessions call; refreshed by themselves from then on."""
+        """Load the credentials, which refresh themselves; called by botocore's sessions."""
         return await self._session.get_credentials()
 
 
 @cache
 def _models() -> Loader:
-    """What botocore knows of AWS; once for the process, and nothing from the home directory."""
+    """The service models of botocore, loaded once per process, and never from the home directory."""
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
-def _deaf_session(loader: Loader) -> AioSession:
-    """A session whose every setting is botocore's default, whatever files and variables say."""
+def _isolated_session(loader: Loader) -> AioSession:
+    """A session with botocore's default settings, whatever the configuration files and variables of the machine say."""
     variables = {
         name: (None, None, default, convert) for name, (_, _, default, convert) in AioSession.SESSION_VARIABLES.items()
     }
@@ -142,12 +142,14 @@ def _deaf_session(loader: Loader) -> AioSession:
     return session
 
 
-async def _opened(opening: Any) -> Any:
+async def _enter(opening: Any) -> Any:
     return await opening.__aenter__()
 
 
-async def _take_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Read the page in botocore's place, in a thread; all that is left to botocore is an empty one."""
+async def _parse_page_in_thread(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Parse the page in a thread instead of botocore, which gets an empty page to parse."""
     try:
         customized_response_dict["Page"] = await asyncio.to_thread(parse_page, response_dict["body"])
     except ValueError:

@@ -1,4 +1,4 @@
-"""One store and one set of credentials: the two calls, GET and LIST, and what comes of them."""
+"""The connection to one store with one set of credentials: the calls GET and LIST, and their errors."""
 
 import asyncio
 import hashlib
@@ -16,10 +16,10 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.sources.interface import Content
 from clientcert.sources.s3.circuit_breaker import CircuitBreaker
 from clientcert.sources.s3.errors import (
-    Asked,
     Fault,
     NoAnswerError,
     RefusalError,
+    Request,
     explain_fault,
     explain_refusal,
 )
@@ -29,15 +29,15 @@ _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 class Connection:
-    """Every call raises SourceError. Closed when it is retired and nobody uses it any more."""
+    """Every call raises SourceError. The connection is closed when it is retired and has no users left."""
 
-    def __init__(self, client: Any, asked: Asked, deadline: float, loop_budget: LoopBudget) -> None:
-        """`asked` is for the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST."""
+    def __init__(self, client: Any, request: Request, deadline: float, loop_budget: LoopBudget) -> None:
+        """`request` is the LIST of the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST."""
         self._client = client
-        self._asked = asked
+        self._list_request = request
         self._deadline = deadline
         self._loop_budget = loop_budget
-        self._outage = CircuitBreaker()
+        self._circuit_breaker = CircuitBreaker()
         self._users = 0
         self.retired = False
 
@@ -45,87 +45,89 @@ class Connection:
         """Read one object."""
         if not key:
             raise SourceError(Reason.SPEC_INVALID, "spec.source.s3.key is empty: correct it.")
-        async with self._call(replace(self._asked, key=key)):
-            answer = await self._client.get_object(Bucket=self._asked.bucket, Key=key)
+        async with self._call(replace(self._list_request, key=key)):
+            answer = await self._client.get_object(Bucket=self._list_request.bucket, Key=key)
             body = answer["Body"].raw_stream.content
         etag = clean_etag(answer.get("ETag", ""))
         return Content(body, etag if _ETAG.fullmatch(etag) else f"sha256:{hashlib.sha256(body).hexdigest()}")
 
     async def page(self, prefix: str, token: str) -> Page:
-        """List what begins with the prefix; `token` is that of the page before, or empty."""
+        """List one page of the keys with this prefix; `token` comes from the page before, or is empty."""
         more = {"ContinuationToken": token} if token else {}
-        async with self._call(self._asked):
+        async with self._call(self._list_request):
             answer = await self._client.list_objects_v2(
-                Bucket=self._asked.bucket, Prefix=prefix, EncodingType="url", MaxKeys=1000, **more
+                Bucket=self._list_request.bucket, Prefix=prefix, EncodingType="url", MaxKeys=1000, **more
             )
         page: Page = answer["Page"]
         return page
 
     def unlistable(self, fault: Fault) -> SourceError:
-        """The error for a LIST whose pages are sound, but not all of them together."""
-        return explain_fault(fault, self._asked)
+        """The error for a LIST whose pages are valid one by one, but not together."""
+        return explain_fault(fault, self._list_request)
 
-    def take(self) -> None:
-        """Keep it open until it is given back."""
+    def acquire(self) -> None:
+        """Keep the connection open until it is released."""
         self._users += 1
 
-    async def give_back(self) -> None:
-        """The end of one use."""
+    async def release(self) -> None:
+        """End one use; close if the connection is retired and this was the last use."""
         self._users -= 1
-        await self._close_if_done()
+        await self._close_if_unused()
 
     async def retire(self) -> None:
-        """No new user comes; close when the last one is done."""
+        """Accept no new users; close when the last one has released the connection."""
         self.retired = True
-        await self._close_if_done()
+        await self._close_if_unused()
 
-    async def _close_if_done(self) -> None:
+    async def _close_if_unused(self) -> None:
         if self.retired and not self._users:
             await self._client.close()
 
     @asynccontextmanager
-    async def _call(self, asked: Asked) -> AsyncIterator[None]:
-        with in_words(asked):
-            self._outage.check()
+    async def _call(self, request: Request) -> AsyncIterator[None]:
+        with source_errors(request):
+            self._circuit_breaker.check()
             try:
                 async with asyncio.timeout(self._deadline):
                     await self._loop_budget.yield_if_spent()
                     yield
             except TimeoutError:
-                self._outage.failed(Fault.SLOW)
+                self._circuit_breaker.record_failure(Fault.SLOW)
                 raise NoAnswerError(Fault.SLOW) from None
             except NoAnswerError as error:
-                self._outage.failed(error.fault)
+                self._circuit_breaker.record_failure(error.fault)
                 raise
             except RefusalError:
-                self._outage.answered()
+                self._circuit_breaker.record_answer()
                 raise
-            self._outage.answered()
+            self._circuit_breaker.record_answer()
 
 
 @contextmanager
-def in_words(asked: Asked) -> Iterator[None]:
-    """Turn all that may come out of a call into a SourceError that says what to do.
+def source_errors(request: Request) -> Iterator[None]:
+    """Convert every error of a call to a SourceError with advice.
 
-    Nothing is chained: what libraries say repeats what servers say.
+    No error is chained, because the messages of the libraries repeat the texts of servers.
     """
     try:
         yield
     except RefusalError as error:
-        raise explain_refusal(error, asked) from None
+        raise explain_refusal(error, request) from None
     except NoAnswerError as error:
-        raise explain_fault(error.fault, asked) from None
+        raise explain_fault(error.fault, request) from None
     except ClientCertError as error:
-        raise SourceError(error.reason, f"{asked}: {error.message}") from None
+        raise SourceError(error.reason, f"{request}: {error.message}") from None
     except UnicodeError:
-        raise SourceError(Reason.SPEC_INVALID, f"{asked}: S3 takes no such text for a key: correct it.") from None
+        raise SourceError(
+            Reason.SPEC_INVALID, f"{request}: S3 does not accept this text as a key: correct it."
+        ) from None
     except (HTTPClientError, NoConnectionError):
-        # Not of our own transport: on the way to whoever gives the operator its identity.
-        words = f"{asked}: whoever gives {asked.caller} cannot be reached."
+        # Our own transport raises neither: the call was to the service that provides the operator's identity.
+        words = f"{request}: the service that provides {request.caller} cannot be reached."
         raise SourceError(Reason.SOURCE_UNAVAILABLE, words, retryable=True) from None
     except (BotoCoreError, ClientError):
-        words = f"{asked.caller} cannot be had: give its ServiceAccount or pod a role, or name a Secret in"
+        words = f"{request.caller} is not available: give its ServiceAccount or pod a role, or name a Secret in"
         raise SourceError(
             Reason.CREDENTIALS_INVALID,
-            f"{asked}: {words} spec.s3.credentialsSecretRef of CertificateStore {asked.store.name}.",
+            f"{request}: {words} spec.s3.credentialsSecretRef of CertificateStore {request.store.name}.",
         ) from None

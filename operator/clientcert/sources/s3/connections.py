@@ -1,4 +1,4 @@
-"""One connection for each store, for as long as its spec and its credentials last."""
+"""One connection for each store, until its spec or its credentials change."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,35 +11,37 @@ from clientcert.lifecycle.spec import Bucket, ObjectKey
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3.access import Address, Credentials, identity_not_for_endpoint
-from clientcert.sources.s3.errors import Asked
+from clientcert.sources.s3.errors import Request
 from clientcert.sources.secret import SecretReader
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.client import ClientFactory
     from clientcert.sources.s3.connection import Connection
 
-_AGAIN_SECONDS = 3.0
+_RETRY_SECONDS = 3.0
+"""The least time between two attempts to connect, and between two reads of the credentials, of one store."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """What is held for one store."""
+    """The state of one store."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a connection is made, so that all who wait for it get the same."""
+    """Held while a connection is made, so that all concurrent calls share one connection."""
     connection: "Connection | None" = None
     bucket: Bucket | None = None
     credentials: Credentials | None = None
     compared: float = float("-inf")
-    """When, on the loop's clock, the credentials were last compared with those in the Secret."""
+    """Loop time of the last comparison of the credentials with those in the Secret."""
     failure: SourceError | None = None
-    """Why no connection could be made to `bucket`; whoever waited for the lock gets the same answer."""
+    """Why no connection to `bucket` could be made; calls that waited for the lock get the same error."""
     failed: float = 0.0
+    """Loop time of `failure`."""
     forgotten: bool = False
 
 
 class Connections:
-    """Never shared by two stores: those of two tenants may differ in nothing but their credentials."""
+    """The connections of all stores. No two stores share one: two tenants may differ in their credentials alone."""
 
     def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, loop_budget: LoopBudget) -> None:
         self._secrets = secrets
@@ -51,21 +53,23 @@ class Connections:
         self._factory_lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def lease(self, store: ObjectKey, bucket: Bucket) -> AsyncIterator["Connection"]:
-        """The store's connection, open for as long as the block. Raises SourceError if it cannot be made."""
+    async def connection_to(self, store: ObjectKey, bucket: Bucket) -> AsyncIterator["Connection"]:
+        """The store's connection, kept open within the block. Raises SourceError if it cannot be made."""
         slot = self._slots.setdefault(store, _Slot())
         async with slot.lock:
             connection = slot.connection
-            if connection is None or connection.retired or not _same_place(slot.bucket, bucket):
-                connection = await self._made(slot, store, bucket)
-            connection.take()
+            if connection is None or connection.retired or not _same_connection(slot.bucket, bucket):
+                connection = await self._connect(slot, store, bucket)
+            connection.acquire()
+            if slot.forgotten:
+                await connection.retire()
         try:
             yield connection
         finally:
-            await connection.give_back()
+            await connection.release()
 
     async def credentials_changed(self, store: ObjectKey, used: "Connection") -> bool:
-        """Whether it is worth asking again: the Secret holds other credentials than the connection that failed."""
+        """Whether a retry is worthwhile: the Secret holds other credentials than the connection that failed."""
         slot = self._slots.get(store)
         if slot is None:
             return False
@@ -73,7 +77,7 @@ class Connections:
             if slot.connection is not used:
                 return True
             now = asyncio.get_running_loop().time()
-            if slot.credentials is None or slot.bucket is None or now - slot.compared < _AGAIN_SECONDS:
+            if slot.credentials is None or slot.bucket is None or now - slot.compared < _RETRY_SECONDS:
                 return False
             slot.compared = now
             try:
@@ -89,7 +93,7 @@ class Connections:
             return True
 
     async def forget(self, store: ObjectKey) -> None:
-        """End the store's connection when nobody uses it any more; the next one reads the credentials anew."""
+        """Retire the store's connection; the next one reads the credentials again."""
         slot = self._slots.pop(store, None)
         if slot is not None:
             slot.forgotten = True
@@ -97,15 +101,15 @@ class Connections:
                 await slot.connection.retire()
 
     async def close(self) -> None:
-        """Forget all stores."""
+        """Retire the connections of all stores."""
         for store in tuple(self._slots):
             await self.forget(store)
 
-    async def _made(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
-        """Make the slot's connection, or fail at once when that was tried a moment ago."""
+    async def _connect(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
+        """Make the slot's connection; fail at once if an attempt failed less than `_RETRY_SECONDS` ago."""
         now = asyncio.get_running_loop().time()
         failure = slot.failure
-        if failure is not None and _same_place(slot.bucket, bucket) and now - slot.failed < _AGAIN_SECONDS:
+        if failure is not None and _same_connection(slot.bucket, bucket) and now - slot.failed < _RETRY_SECONDS:
             raise SourceError(failure.reason, failure.message, retryable=failure.retryable)
         old, slot.connection = slot.connection, None
         if old is not None:
@@ -116,7 +120,6 @@ class Connections:
         except SourceError as error:
             slot.failure, slot.failed = error, asyncio.get_running_loop().time()
             raise
-        connection.retired = slot.forgotten
         slot.connection = connection
         return connection
 
@@ -130,12 +133,12 @@ class Connections:
         async with self._factory_lock:
             if self._factory is None:
                 self._factory = await asyncio.to_thread(_import_and_make_factory)
-        from clientcert.sources.s3.connection import Connection, in_words
+        from clientcert.sources.s3.connection import Connection, source_errors
 
-        asked = _asked(store, bucket)
-        with in_words(asked):
+        request = _list_request(store, bucket)
+        with source_errors(request):
             client = await self._factory.create(address, slot.credentials, self._loop_budget)
-        return Connection(client, asked, self._deadline, self._loop_budget)
+        return Connection(client, request, self._deadline, self._loop_budget)
 
 
 def _import_and_make_factory() -> "ClientFactory":
@@ -145,8 +148,8 @@ def _import_and_make_factory() -> "ClientFactory":
     return ClientFactory()
 
 
-def _same_place(one: Bucket | None, other: Bucket) -> bool:
-    """Whether a connection made for one serves the other: prefix and interval of polls are no part of it."""
+def _same_connection(one: Bucket | None, other: Bucket) -> bool:
+    """Whether a connection made for one spec serves the other: they may differ in prefix and poll interval."""
     return one is not None and (one.name, one.region, one.endpoint, one.credentials_secret) == (
         other.name,
         other.region,
@@ -155,6 +158,7 @@ def _same_place(one: Bucket | None, other: Bucket) -> bool:
     )
 
 
-def _asked(store: ObjectKey, bucket: Bucket) -> Asked:
+def _list_request(store: ObjectKey, bucket: Bucket) -> Request:
     secret = bucket.credentials_secret
-    return Asked(store, bucket.name, f"Secret {store.namespace}/{secret}" if secret else "the operator's own identity")
+    caller = f"Secret {store.namespace}/{secret}" if secret else "the operator's own identity"
+    return Request(store, bucket.name, caller)

@@ -1,7 +1,7 @@
-"""From what a server answered to a reason, and what to do about it.
+"""Maps the errors of an S3 server to a reason and to advice.
 
-A server that a tenant has named may say anything. So nothing that it says is repeated, except for an error code, if
-it has the form of one, and the name of a region.
+A tenant chooses the server, so its answers are not trusted: no text of it is repeated in a message, except for an error
+code and the name of a region that have the right form.
 """
 
 import re
@@ -30,24 +30,24 @@ _CREDENTIALS = frozenset(
 )
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "UnauthorizedAccess"})
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
-_PASSING = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
+_TRANSIENT = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
 _TOO_MANY = 429
 
 
 class Fault(StrEnum):
-    """Why there is no whole answer; the value ends the sentence “the S3 server …”."""
+    """Why there is no complete answer; the value ends the sentence “the S3 server …”."""
 
     NAME_UNKNOWN = "has a host name that does not exist: correct spec.s3.endpoint or spec.s3.region"
-    UNREACHABLE = "cannot be connected to: see whether it runs and the network lets the operator reach it"
+    UNREACHABLE = "cannot be reached: check that it runs and that the network lets the operator connect to it"
     SLOW = "does not answer in time"
-    CUT = "ended its answer in the middle"
-    UNTRUSTED = "has a TLS certificate that the operator does not trust: correct it or add its CA to the operator's"
-    NOT_S3 = "does not answer in the way of S3: correct spec.s3.endpoint"
-    TOO_LARGE = "has more"
+    CUT = "closed the connection in the middle of its answer"
+    UNTRUSTED = "has a TLS certificate that the operator does not trust: correct it, or let the operator trust its CA"
+    NOT_S3 = "does not answer as an S3 server: correct spec.s3.endpoint"
+    TOO_LARGE = "sent more than the limit"
 
 
 class NoAnswerError(SourceError):
-    """The request came back without a whole answer."""
+    """The request ended without a complete answer."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(Reason.SOURCE_UNAVAILABLE, f"the S3 server {fault.value}", retryable=True)
@@ -55,7 +55,7 @@ class NoAnswerError(SourceError):
 
 
 class RefusalError(SourceError):
-    """The server answered that it will not."""
+    """The server answered with an error."""
 
     def __init__(
         self, status: int, body: bytes, *, region: str = "", deleted: bool = False, retry_after: float | None = None
@@ -71,82 +71,84 @@ class RefusalError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for, and as whom."""
+class Request:
+    """The request that an error message is about: store, bucket, key and caller."""
 
     store: ObjectKey
     bucket: str
     caller: str
-    """Secret a/b, or the operator's own identity."""
+    """`Secret a/b`, or `the operator's own identity`."""
     key: str | None = None
-    """None: the bucket is listed."""
+    """None for a LIST of the bucket."""
 
     def __str__(self) -> str:
         return f"Bucket {self.bucket}" if self.key is None else f"Key {self.shown_key} of bucket {self.bucket}"
 
     @property
     def shown_key(self) -> str:
-        """The key in one line, and with nothing in it that cannot be seen."""
+        """The key on one line; one with invisible characters is shown with escapes."""
         key = self.key or ""
         return key if key.isprintable() else ascii(key)
 
 
-def explain_fault(fault: Fault, asked: Asked) -> SourceError:
-    """Say what to do about a request without a whole answer."""
+def explain_fault(fault: Fault, request: Request) -> SourceError:
+    """The error for a request without a complete answer, with advice."""
     if fault is not Fault.TOO_LARGE:
-        return SourceError(Reason.SOURCE_UNAVAILABLE, f"{asked}: the S3 server {fault.value}.", retryable=True)
-    if asked.key is None:
-        return SourceError(Reason.TOO_LARGE, f"{asked}: the LIST is too large: narrow it with spec.s3.prefix.")
-    return SourceError(Reason.TOO_LARGE, f"{asked} is larger than 1 MiB: name an object that is only a certificate.")
+        return SourceError(Reason.SOURCE_UNAVAILABLE, f"{request}: the S3 server {fault.value}.", retryable=True)
+    if request.key is None:
+        return SourceError(Reason.TOO_LARGE, f"{request}: the LIST is too large: narrow it with spec.s3.prefix.")
+    return SourceError(Reason.TOO_LARGE, f"{request} is larger than 1 MiB: name an object that is only a certificate.")
 
 
-def explain_refusal(refusal: RefusalError, asked: Asked) -> SourceError:
-    """Say what to do about a request that was refused."""
-    status, code, passing = refusal.status, refusal.code, Reason.SOURCE_UNAVAILABLE
-    if status >= 500 or status == _TOO_MANY or code in _PASSING:
-        words = f"{asked}: the S3 server is overloaded or out of order."
-        return SourceError(passing, words, retryable=True, retry_after=refusal.retry_after)
+def explain_refusal(refusal: RefusalError, request: Request) -> SourceError:
+    """The error for a request that the server refused, with advice."""
+    status, code, unavailable = refusal.status, refusal.code, Reason.SOURCE_UNAVAILABLE
+    if status >= 500 or status == _TOO_MANY or code in _TRANSIENT:
+        words = f"{request}: the S3 server is overloaded or failing."
+        return SourceError(unavailable, words, retryable=True, retry_after=refusal.retry_after)
     if code == "RequestTimeTooSkewed":
-        words = f"{asked}: the clocks of the operator and the S3 server differ by more than 15 minutes: set them right."
-        return SourceError(passing, words, retryable=True)
+        words = f"{request}: the clocks of the operator and the S3 server differ by more than 15 minutes: correct them."
+        return SourceError(unavailable, words, retryable=True)
     if code in _WRONG_REGION or 300 <= status < 400:
-        return _wrong_region(refusal, asked)
+        return _wrong_region(refusal, request)
     if code in _CREDENTIALS or status == 401:
         what = "has expired: renew it" if code == "ExpiredToken" else f"is not accepted{_named(code)}: correct it"
-        return SourceError(Reason.CREDENTIALS_INVALID, f"{asked}: {asked.caller} {what}.")
+        return SourceError(Reason.CREDENTIALS_INVALID, f"{request}: {request.caller} {what}.")
     if code == "InvalidObjectState":
-        words = f"{asked} is archived: restore it, and keep certificates in a storage class that is read at once."
-        return SourceError(passing, words)
-    if code == "NoSuchBucket" or (status == 404 and asked.key is None):
-        words = f"Bucket {asked.bucket} does not exist: create it, or correct CertificateStore {asked.store.name}."
+        words = f"{request} is archived: restore it, and keep certificates in a storage class with immediate access."
+        return SourceError(unavailable, words)
+    if code == "NoSuchBucket" or (status == 404 and request.key is None):
+        words = f"Bucket {request.bucket} does not exist: create it, or correct CertificateStore {request.store.name}."
         return SourceError(Reason.BUCKET_NOT_FOUND, words)
     if status == 404:
         unusual = "" if code == "NoSuchKey" else _named(code)
         what = "was deleted (its newest version is a delete marker)" if refusal.deleted else f"does not exist{unusual}"
-        return SourceError(Reason.SOURCE_NOT_FOUND, f"{asked} {what}: upload it, or correct spec.source.s3.key.")
+        return SourceError(Reason.SOURCE_NOT_FOUND, f"{request} {what}: upload it, or correct spec.source.s3.key.")
     if code in _DENIED or status == 403:
-        return _denied(code, asked)
-    return SourceError(passing, f"{asked}: the S3 server refuses the request{_named(code)}.")
+        return _denied(code, request)
+    return SourceError(unavailable, f"{request}: the S3 server refuses the request{_named(code)}.")
 
 
-def _wrong_region(refusal: RefusalError, asked: Asked) -> SourceError:
+def _wrong_region(refusal: RefusalError, request: Request) -> SourceError:
     if refusal.code in _WRONG_REGION or refusal.region:
         region = f" to {refusal.region}" if refusal.region else ""
-        words = f"is in another region: set spec.s3.region of CertificateStore {asked.store.name}{region}."
-        return SourceError(Reason.SPEC_INVALID, f"Bucket {asked.bucket} {words}")
+        words = f"is in another region: set spec.s3.region of CertificateStore {request.store.name}{region}."
+        return SourceError(Reason.SPEC_INVALID, f"Bucket {request.bucket} {words}")
     words = "answers with a redirect, which is not followed: correct spec.s3.endpoint or spec.s3.region"
-    return SourceError(Reason.SPEC_INVALID, f"{asked}: the S3 server {words} of CertificateStore {asked.store.name}.")
+    return SourceError(
+        Reason.SPEC_INVALID, f"{request}: the S3 server {words} of CertificateStore {request.store.name}."
+    )
 
 
-def _denied(code: str, asked: Asked) -> SourceError:
+def _denied(code: str, request: Request) -> SourceError:
     if code in {"AllAccessDisabled", "AccountProblem"}:
-        words = f"{asked}: all access is disabled{_named(code)}: ask whoever owns the account of the bucket."
-    elif asked.key is None:
-        words = f"{asked} may not be listed: give {asked.caller} s3:ListBucket on arn:aws:s3:::{asked.bucket}."
+        words = f"{request}: all access is disabled{_named(code)}: ask the owner of the bucket's account."
+    elif request.key is None:
+        words = f"{request} may not be listed: give {request.caller} s3:ListBucket on arn:aws:s3:::{request.bucket}."
     else:
         words = (
-            f"{asked} may not be read: give {asked.caller} s3:GetObject on arn:aws:s3:::{asked.bucket}/* and "
-            "s3:ListBucket on the bucket, without which a missing key looks like this (and kms:Decrypt, if it is "
+            f"{request} may not be read: give {request.caller} s3:GetObject on arn:aws:s3:::{request.bucket}/* and "
+            "s3:ListBucket on the bucket, without which a missing key gives the same error (and kms:Decrypt, if it is "
             "encrypted by KMS)."
         )
     return SourceError(Reason.ACCESS_DENIED, words)

@@ -1,4 +1,4 @@
-"""The source of type S3: one object for one certificate, one LIST for a whole store."""
+"""The source of type S3: a GET reads one certificate, a LIST covers a whole store."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +24,7 @@ _CREDENTIALS_MAY_HAVE_CHANGED = frozenset({Reason.CREDENTIALS_INVALID, Reason.AC
 
 
 class S3Reader:
-    """Reads objects and lists buckets by the CertificateStores that name them."""
+    """Reads objects from the buckets of CertificateStores, and lists these buckets."""
 
     def __init__(
         self,
@@ -36,39 +36,39 @@ class S3Reader:
         deadline: float = 15.0,
         loop_budget: LoopBudget | None = None,
     ) -> None:
-        """`bucket_of` knows the stores by namespace and name.
+        """`bucket_of` returns a store's bucket by namespace and name.
 
-        `identity_buckets` are entries of CLIENTCERT_IDENTITY_BUCKETS; raises SettingsError for a bad one. `deadline`
-        is in seconds, for a whole GET or a whole page of a LIST.
+        `identity_buckets` are the entries of CLIENTCERT_IDENTITY_BUCKETS; raises SettingsError for an invalid one.
+        `deadline` is in seconds, for a whole GET or a whole page of a LIST.
         """
         self._bucket_of = bucket_of
         self._grants = tuple(map(IdentityGrant.parse, identity_buckets))
         self._connections = Connections(secrets, egress, deadline, loop_budget or LoopBudget())
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
-        """Read one object; its version is its ETag without quotes. The store's prefix is no limit to it."""
+        """Read one object; its version is its ETag without quotes. The key may be outside the store's prefix."""
         if not isinstance(ref, S3Source):
-            raise TypeError(f"not in a store: {ref}")
+            raise TypeError(f"not a reference to a store: {ref}")
         store = ObjectKey(namespace, ref.store)
         bucket = self._bucket(store, path=ref.key)
         return await self._call(store, bucket, lambda connection: connection.get(ref.key))
 
     async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
-        """Go through all pages of what is below the store's prefix, and keep the ETags that were asked for."""
+        """List all pages below the store's prefix and keep the ETags of the `wanted` keys."""
         key = ObjectKey(namespace, store)
         bucket = self._bucket(key, path=None)
         return await self._call(key, bucket, lambda connection: _listing(connection, bucket.prefix, wanted))
 
     async def forget(self, namespace: str, store: str) -> None:
-        """The store is gone, or its credentials have changed: end its connection when nobody uses it any more."""
+        """Retire the connection of a store that was deleted or whose credentials have changed."""
         await self._connections.forget(ObjectKey(namespace, store))
 
     async def close(self) -> None:
-        """End all connections."""
+        """Retire all connections."""
         await self._connections.close()
 
     def _bucket(self, store: ObjectKey, *, path: str | None) -> Bucket:
-        """The store's bucket, if a key, or without one all below the prefix, may be read in it. Raises SourceError."""
+        """The store's bucket, if `path` may be read in it (None: the store's prefix). Raises SourceError."""
         bucket = self._bucket_of(*store)
         if bucket is None:
             raise SourceError(
@@ -83,7 +83,7 @@ class S3Reader:
     async def _call(
         self, store: ObjectKey, bucket: Bucket, operation: Callable[["Connection"], Awaitable[_Answer]]
     ) -> _Answer:
-        async with self._connections.lease(store, bucket) as connection:
+        async with self._connections.connection_to(store, bucket) as connection:
             try:
                 return await operation(connection)
             except SourceError as error:
@@ -91,12 +91,12 @@ class S3Reader:
                     raise
                 if not await self._connections.credentials_changed(store, connection):
                     raise
-        async with self._connections.lease(store, bucket) as connection:
+        async with self._connections.connection_to(store, bucket) as connection:
             return await operation(connection)
 
 
 async def _listing(connection: "Connection", prefix: str, wanted: Collection[str]) -> Listing:
-    """Only what was asked for is kept, however much the bucket holds."""
+    """All pages together; only the `wanted` keys are kept, so memory does not grow with the bucket."""
     keys = frozenset(wanted)
     etags: dict[str, str] = {}
     private_keys: list[str] = []

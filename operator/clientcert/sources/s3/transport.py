@@ -1,7 +1,7 @@
-"""One HTTP request of an S3 client: bounded in time and size, never redirected, never past the egress policy.
+"""One HTTP request of an S3 client: bounded in time and size, never redirected, checked by the egress policy.
 
-aiobotocore's own session follows redirects, reads proxy variables, and reads answers of any length. This one takes
-its place (`http_session_cls`), and hands botocore nothing but what was read whole.
+aiobotocore's own session follows redirects, reads proxy variables, and reads answers of any length. This one replaces
+it (`http_session_cls`) and passes only complete answers to botocore.
 """
 
 import ssl
@@ -26,18 +26,18 @@ _LONGEST_WAIT = 3600.0
 
 
 class WholeBody:
-    """An answer's body, read to its end; takes the place of a stream in botocore's answers."""
+    """The complete body of an answer; replaces the stream in botocore's answers."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
 
     async def read(self) -> bytes:
-        """What botocore calls when it wants the content itself."""
+        """The content; called by botocore."""
         return self.content
 
 
 class Transport:
-    """The HTTP session of one S3 client; opened by its first request, in whatever loop that runs."""
+    """The HTTP session of one S3 client; the first request opens it, in the event loop of that request."""
 
     def __init__(
         self, policy: EgressPolicy, tls: ssl.SSLContext, loop_budget: LoopBudget, **_given_by_botocore: object
@@ -54,13 +54,13 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
-        """End the connections; requests under way fail."""
+        """Close the connections; requests in progress fail."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def send(self, request: Any) -> AioAWSResponse:
-        """Send a signed request. Raises NoAnswerError, RefusalError, or what the egress policy raises."""
+        """Send a signed request. Raises NoAnswerError, RefusalError, or an error of the egress policy."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
             self._session = self._policy.session(
@@ -80,7 +80,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswerError(_fault(error)) from None
         await self._loop_budget.yield_if_spent()
-        # No header but this one is wanted, so no other can be malformed.
+        # Only this header is passed on, so a malformed other one cannot do harm.
         headers = {"etag": response.headers["ETag"]} if "ETag" in response.headers else {}
         return AioAWSResponse(request.url, response.status, headers, WholeBody(body))
 
@@ -92,7 +92,7 @@ def _headers(signed: Mapping[str, str | bytes]) -> dict[str, str]:
 
 async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if response.content_length is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
-        raise NoAnswerError(Fault.NOT_S3)  # nobody could tell whether it is whole
+        raise NoAnswerError(Fault.NOT_S3)  # without a length, a cut-off body cannot be detected
     if (response.content_length or 0) > limit:
         raise NoAnswerError(Fault.TOO_LARGE)
     body = await _at_most(response, limit)
@@ -102,7 +102,7 @@ async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Up to the chunk that goes past the limit."""
+    """Read up to the first chunk that exceeds the limit."""
     body = bytearray()
     while len(body) <= limit and (chunk := await response.content.readany()):
         body += chunk
