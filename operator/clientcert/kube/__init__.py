@@ -1,1 +1,1 @@
-"""Calls to the API server: a thin client, the metadata watch of Secrets, status patches, Events."""
+"""The API server: a thin client, list-and-watch, status patches, Events, leader election."""

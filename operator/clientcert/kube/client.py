@@ -1,11 +1,12 @@
 """A thin client of the API server: JSON in, JSON out, errors with a reason.
 
-The model-based clients need four times as long for a call (docs/decisions/engine.md), and nothing here wants models.
+Model-based clients take four times as long for a call (docs/decisions/engine.md), and no code here needs models.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -20,13 +21,13 @@ _JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE_SIZE = 200
-"""What is parsed in one go should not hold up the loop for long."""
+"""Objects of a page; small enough that parsing a page does not block the event loop for long."""
 METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
 CONNECTIONS = 32
 _LONGEST_LINE = 4 * 1024 * 1024
 _FIRST_REDIRECT = 300
-"""No redirect is followed: the API server sends none, and who does is not the API server."""
+"""The lowest redirect status. No redirect is followed: the API server sends none."""
 _UNAUTHORIZED = 401
 _REASONS = {
     400: Reason.UNPROCESSABLE,
@@ -39,6 +40,23 @@ _REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request to the API server."""
+
+    method: str
+    path: str
+    content: Object | None = None
+    content_type: str = ""
+    query: Mapping[str, str] | None = None
+    accept: str = _JSON
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """Method and path without a query: the unit that a Retry-After applies to."""
+        return self.method, self.path.partition("?")[0]
+
+
 class KubeClient:
     """Calls to one API server. Every method raises KubeError."""
 
@@ -48,34 +66,34 @@ class KubeClient:
         self._base = ""
         self._token = ""
         self.on_outage: Callable[[], None] = lambda: None
-        """Called when a call is not answered, or with an error of the server."""
+        """Called after a call without an answer, or with a server error (5xx)."""
         self._not_before: dict[tuple[str, str], float] = {}
-        """Until when, on the monotonic clock, the API server has asked to be spared which call."""
+        """By endpoint: the time, on the monotonic clock, before which the API server asked for no further call."""
 
     async def login(self) -> Connection:
-        """Who we are to the API server; read anew, as tokens are rotated. Raises SettingsError."""
+        """Read the address and credentials again, because tokens are rotated. Raises SettingsError."""
         return await asyncio.to_thread(self._login)
 
     async def get(self, path: str) -> Object:
-        """One object."""
-        return await self._call("GET", path)
+        """Get one object."""
+        return await self._call(_Call("GET", path))
 
     async def create(self, path: str, content: Object) -> Object:
-        """A new object in the collection at `path`; Reason.CONFLICT when the name is taken."""
-        return await self._call("POST", path, content, _JSON)
+        """Create an object in the collection at `path`; Reason.CONFLICT if the name is taken."""
+        return await self._call(_Call("POST", path, content, _JSON))
 
     async def merge_patch(self, path: str, content: Object, *, metadata_only: bool = False) -> Object:
-        """RFC 7396; with a resourceVersion inside, Reason.CONFLICT when the object has moved on."""
+        """Apply a merge patch (RFC 7396); with a resourceVersion in it, Reason.CONFLICT if the object has changed."""
         accept = METADATA_ONLY if metadata_only else _JSON
-        return await self._call("PATCH", path, content, "application/merge-patch+json", accept=accept)
+        return await self._call(_Call("PATCH", path, content, "application/merge-patch+json", accept=accept))
 
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
-        """The lists of one paged LIST; the last one's resourceVersion is where to watch from."""
+        """Yield the pages of one LIST; start a watch from the resourceVersion of the last page."""
         token, accept = "", METADATA_ONLY_LIST if metadata_only else _JSON
         while True:
             limit = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
             query = {"limit": str(limit), **({"continue": token} if token else {})}
-            page = await self._call("GET", path, query=query, accept=accept)
+            page = await self._call(_Call("GET", path, query=query, accept=accept))
             page["items"] = page["items"] or []  # an empty list of metadata comes as null
             yield page
             token = page["metadata"].get("continue", "")
@@ -85,9 +103,9 @@ class KubeClient:
     async def watch(
         self, path: str, resource_version: str, inactivity_seconds: float, *, metadata_only: bool = False
     ) -> AsyncIterator[Object]:
-        """What changes, as watch events, until the server or the silence ends it.
+        """Yield watch events until the server ends the watch.
 
-        A watch that says nothing for `inactivity_seconds`, not even a bookmark, is taken for dead.
+        A watch without any event for `inactivity_seconds`, bookmarks included, is considered dead: raises KubeError.
         """
         session = await self._connected()
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
@@ -107,58 +125,41 @@ class KubeClient:
             raise _unavailable(error) from error
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        content: Object | None = None,
-        content_type: str = "",
-        *,
-        query: Mapping[str, str] | None = None,
-        accept: str = _JSON,
-    ) -> Object:
-        """A call that the API server has asked to make later fails at once, whoever makes it."""
-        self._check_rest(method, path)
+    async def _call(self, call: _Call) -> Object:
+        """Make the call; it fails at once if the API server has asked for no such call before a later time."""
+        self._check_retry_after(call)
         try:
-            return await self._answer(method, path, content, content_type, query, accept)
+            return await self._answer(call)
         except KubeError as error:
             if error.retry_after:
-                self._not_before[method, _address(path)] = time.monotonic() + error.retry_after
+                self._not_before[call.endpoint] = time.monotonic() + error.retry_after
             elif error.reason is Reason.API_UNAVAILABLE:
                 self.on_outage()
             raise
 
-    def _check_rest(self, method: str, path: str) -> None:
+    def _check_retry_after(self, call: _Call) -> None:
         if not self._not_before:
             return
         now = time.monotonic()
-        self._not_before = {call: moment for call, moment in self._not_before.items() if moment > now}
-        if (method, _address(path)) in self._not_before:
-            left = self._not_before[method, _address(path)] - now
+        self._not_before = {endpoint: moment for endpoint, moment in self._not_before.items() if moment > now}
+        if call.endpoint in self._not_before:
+            left = self._not_before[call.endpoint] - now
             words = "the API server has asked to wait"
             raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True, retry_after=left)
 
-    async def _answer(
-        self,
-        method: str,
-        path: str,
-        content: Object | None,
-        content_type: str,
-        query: Mapping[str, str] | None,
-        accept: str,
-    ) -> Object:
-        body = orjson.dumps(content) if content is not None else None
+    async def _answer(self, call: _Call) -> Object:
+        body = orjson.dumps(call.content) if call.content is not None else None
         for attempt in (1, 2):
             session = await self._connected()
-            headers = self._headers(accept, content_type)
+            url, headers = self._base + call.path, self._headers(call.accept, call.content_type)
             try:
                 async with session.request(
-                    method, self._base + path, params=query, data=body, headers=headers, allow_redirects=False
+                    call.method, url, params=call.query, data=body, headers=headers, allow_redirects=False
                 ) as response:
                     if response.status == _UNAUTHORIZED and attempt == 1:
                         await self._renew_login()
@@ -190,7 +191,7 @@ class KubeClient:
         except SettingsError as error:
             if self._session is None:
                 raise
-            words = f"the operator's own login cannot be read again: {error.message}"
+            words = f"the operator's own credentials cannot be read again: {error.message}"
             raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True) from error
         if self._session is None:
             self._base = connection.server
@@ -216,11 +217,6 @@ class KubeClient:
                 retry_after=_seconds(response.headers.get("Retry-After")),
             )
         raise KubeError(reason, words, status=response.status, retryable=reason is Reason.CONFLICT)
-
-
-def _address(path: str) -> str:
-    """Without the query: the same object in another version is no other call."""
-    return path.partition("?")[0]
 
 
 async def _message(response: aiohttp.ClientResponse) -> str:

@@ -1,7 +1,7 @@
-"""How to reach the API server: the pod's own ServiceAccount, or a kubeconfig file.
+"""Address and credentials of the API server: from the pod's own ServiceAccount, or from kubeconfig files.
 
-kopf's own readers are not used because they know only the current context, and those of the official client
-because importing it costs more memory than all of this operator's own code.
+The readers of kopf are not used because they know only the current context. Those of the official client are not used
+because importing it takes more memory than all of the operator's own code.
 """
 
 import base64
@@ -26,7 +26,7 @@ _EXEC_TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One API server and who we are to it. The PEM texts are held in memory; only `describe()` is for logs."""
+    """One API server and the credentials for it. The repr shows the server only; PEM texts are held in memory."""
 
     server: str
     ca_pem: str = field(default="", repr=False)
@@ -36,10 +36,10 @@ class Connection:
     insecure: bool = False
 
     def ssl_context(self) -> ssl.SSLContext:
-        """For a client; trusts the kubeconfig's CA alone, where it names one."""
+        """The TLS context of a client; it trusts only the kubeconfig's CA, if there is one."""
         context = ssl.create_default_context(cadata=self.ca_pem or None)
         if self.certificate_pem:
-            # ssl reads a client certificate from files only; this one lives for the two calls.
+            # The ssl module reads a client certificate only from a file, which exists for this call alone.
             with tempfile.NamedTemporaryFile(mode="w", suffix=".pem") as file:
                 file.write(self.certificate_pem + "\n" + self.private_key_pem)
                 file.flush()
@@ -51,9 +51,9 @@ class Connection:
 
 
 def load_connection(*, cluster_host: str, cluster_port: str, kubeconfig: str, context: str) -> Connection:
-    """Read the ServiceAccount's files, else the kubeconfig; again at each call, as tokens are rotated.
+    """Read the files of the ServiceAccount, else the kubeconfig; at each call again, because tokens are rotated.
 
-    `cluster_host` is empty outside of a pod. Raises SettingsError if there is neither, or it cannot be understood.
+    `cluster_host` is empty outside of a pod. Raises SettingsError if neither exists, or it cannot be parsed.
     """
     if not context and cluster_host and (SERVICE_ACCOUNT / "token").exists():
         return _of_the_pod(cluster_host, cluster_port)
@@ -111,7 +111,7 @@ def _from_kubeconfig(files: list[Path], context: str) -> Connection:
 
 
 def _exec_credential(plugin: Mapping[str, Any]) -> dict[str, str]:
-    """Ask a credential plugin (client.authentication.k8s.io ExecCredential), as kubectl does."""
+    """Run a credential plugin (client.authentication.k8s.io ExecCredential), as kubectl does."""
     extra = {item["name"]: item["value"] for item in plugin.get("env") or []}
     answer = subprocess.run(
         [plugin["command"], *(plugin.get("args") or [])],
