@@ -47,10 +47,12 @@ REFUSED: dict[str, Refused] = {
     "no-key": Refused(
         "KeyMissing", "name one that it has (tls.crt) or add it", lambda _, i: i.certificate_pem, key="x"
     ),
-    "empty": Refused("Empty", "there is nothing in it: put the certificate there", lambda *_: b""),
-    "blank": Refused("Empty", "there is nothing in it", lambda *_: b" \r\n\0\n"),
-    "garbage": Refused("NotACertificate", "put it there as PEM", lambda *_: bytes(range(256))),
-    "mebibyte-of-garbage": Refused("NotACertificate", "put it there as PEM", lambda *_: bytes(range(256)) * 4096),
+    "empty": Refused("Empty", "it is empty: put the certificate there", lambda *_: b""),
+    "blank": Refused("Empty", "it is empty", lambda *_: b" \r\n\0\n"),
+    "garbage": Refused("NotACertificate", "put the certificate there, as PEM", lambda *_: bytes(range(256))),
+    "mebibyte-of-garbage": Refused(
+        "NotACertificate", "put the certificate there, as PEM", lambda *_: bytes(range(256)) * 4096
+    ),
     "html": Refused("NotACertificate", "this is an HTML page", lambda *_: b"<!doctype html><title>404</title>"),
     "csr": Refused("NotACertificate", "this is a certificate request (CSR)", lambda _, i: i.csr_pem()),
     "key-only": Refused("PrivateKeyOnly", "put the certificate there", lambda _, i: i.private_key_pem),
@@ -89,7 +91,7 @@ READ: dict[str, Read] = {
     "utf-16": Read(lambda _, i: i.certificate_pem.decode().encode("utf-16"), "the text is UTF-16"),
     "literal-newlines": Read(lambda _, i: i.certificate_pem.replace(b"\n", b"\\n"), "a backslash and an n"),
     "trusted": Read(lambda _, i: i.certificate_pem.replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE")),
-    "base64-twice": Read(lambda _, i: pem(i.certificate_pem).split(b"-----")[2], "base64 once more than it should be"),
+    "base64-twice": Read(lambda _, i: pem(i.certificate_pem).split(b"-----")[2], "an extra base64 encoding"),
     "leaf-last": Read(lambda _, i: _authority_pem(i) + i.certificate_pem),
     "leaf-by-its-key": Read(
         lambda team, i: team.issue("other", days=9).certificate_pem + i.certificate_pem + i.private_key_pem

@@ -129,7 +129,7 @@ NO_REPLACEMENT: dict[str, tuple[str, str, Callable[[Team], Issued | bytes]]] = {
         "this is a private key without a certificate: put the certificate there",
         lambda team: team.issue("nhs", days=365).private_key_pem,
     ),
-    "not readable": ("NotACertificate", "put it there as PEM", lambda team: b"not a certificate"),
+    "not readable": ("NotACertificate", "put the certificate there, as PEM", lambda team: b"not a certificate"),
 }
 
 

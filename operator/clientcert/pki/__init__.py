@@ -1,4 +1,4 @@
-"""Pure X.509: every format that a certificate comes in, bounded, dates first. No I/O and no decisions."""
+"""Pure X.509: reads certificates in every supported format, with bounds, dates first. No I/O, no decisions."""
 
 from clientcert.pki.certificate import Certificate
 from clientcert.pki.parsing import MAX_SIZE, parse

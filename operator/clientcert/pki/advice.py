@@ -1,11 +1,11 @@
-"""What to say about bytes that are no certificate: a reason of the closed list, and words that tell what to fix."""
+"""Errors for content that is not a certificate: a reason of the closed list, and advice what to fix."""
 
 import re
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.structure import Kind
 
-_OF_KIND = {
+_BY_KIND = {
     Kind.CERTIFICATE_REQUEST: (
         Reason.NOT_A_CERTIFICATE,
         "this is a certificate request (CSR): put the signed certificate there",
@@ -35,10 +35,10 @@ _OF_KIND = {
         "this is a public key, not a certificate: put the signed certificate there",
     ),
 }
-"""In the order in which they are worth telling, where several are there."""
+"""Most useful first: if the content has several kinds, the first one here decides."""
 
 _NOT, _BROKEN = Reason.NOT_A_CERTIFICATE, Reason.INVALID_CERTIFICATE
-_OF_TEXT = (
+_BY_TEXT = (
     (r"-*\s*BEGIN SSH2|ssh-|ecdsa-sha2-|sk-", _NOT, "this is an SSH key: put an X.509 certificate there"),
     (r"-----BEGIN PGP", _NOT, "this is an OpenPGP key or message: put an X.509 certificate there"),
     (r"<\?xml|<Error", _NOT, "this is XML, perhaps the answer to a failed download: put the certificate itself there"),
@@ -58,21 +58,21 @@ _OF_TEXT = (
         "the line before the certificate is damaged: it must be -----BEGIN CERTIFICATE-----",
     ),
 )
-"""How the text begins, and what to say then; the first that fits."""
+"""Pattern of the beginning of the text, with reason and message; the first match decides."""
 
 
 def no_certificate(kinds: list[Kind]) -> CertificateError:
-    """For input that is well-formed, but holds no certificate."""
-    for kind, (reason, message) in _OF_KIND.items():
+    """The error for well-formed content without a certificate."""
+    for kind, (reason, message) in _BY_KIND.items():
         if kind in kinds:
             return CertificateError(reason, message)
-    return CertificateError(Reason.NOT_A_CERTIFICATE, "this is no certificate: put it there as PEM")
+    return CertificateError(Reason.NOT_A_CERTIFICATE, "this is not a certificate: put the certificate there, as PEM")
 
 
 def not_understood(data: bytes) -> CertificateError:
-    """For input of which nothing is known but its first characters, which are not repeated."""
+    """The error for content of an unknown format, chosen by its first characters; the message does not repeat them."""
     text = data[:8_000].decode("latin-1").lstrip(" \t\r\n")
-    for pattern, reason, message in _OF_TEXT:
+    for pattern, reason, message in _BY_TEXT:
         if re.match(pattern, text):
             return CertificateError(reason, message)
     return no_certificate([])

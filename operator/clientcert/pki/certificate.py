@@ -1,4 +1,4 @@
-"""One X.509 certificate, as the rest of the code sees it: plain values, none of a library's types."""
+"""One X.509 certificate for the rest of the code: plain values, no types of a library."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,10 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The leaf that was found in a source.
+    """The leaf certificate of a source.
 
-    Dates are aware UTC. What could not be read of the other fields is an empty string (or 0) and has a line in
-    `warnings`: the dates are always there (design section 4, rule 9).
+    Dates are aware UTC and always present (design section 4, rule 9). Another field that cannot be read is an empty
+    string (or 0) and has a line in `warnings`.
     """
 
     not_before: datetime
@@ -26,8 +26,8 @@ class Certificate:
     """The first CN of the subject; empty if there is none."""
     issuer_common_name: str
     key_algorithm: str
-    """As people write it: `RSA 2048`, `ECDSA P-256`, `Ed25519`; the dotted OID where the library knows no name."""
+    """The usual name: `RSA 2048`, `ECDSA P-256`, `Ed25519`; the dotted OID if no name is known."""
     container_format: str
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
     warnings: tuple[str, ...] = field(default=())
-    """What could not be read, or is not as RFC 5280 wants it: stable words, 8 lines of 200 characters at most."""
+    """Fields that cannot be read or violate RFC 5280; stable texts, at most 8 lines of at most 200 characters."""

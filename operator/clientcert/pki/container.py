@@ -1,7 +1,7 @@
-"""Opens PKCS#12 and Java keystores in a process of its own, and believes little of what it answers.
+"""Opens PKCS#12 files and Java keystores in a subprocess, and validates its answer.
 
-A request is a line of JSON with the password, then the container; `container_process.py` describes the answer. Both go
-through pipes, so neither argument list nor environment nor disk ever holds a password or a key.
+A request is one line of JSON with the password, followed by the container; `container_process.py` describes the answer.
+Both are sent through pipes, so no password or key is ever in an argument list, in the environment or on disk.
 """
 
 import base64
@@ -16,14 +16,14 @@ from clientcert.errors import CertificateError, Reason
 from clientcert.pki.container_entry import MAX_ENTRIES, Entry
 
 WALL_CLOCK_SECONDS = 20.0
-"""More than the processor time that it may use: a throttled pod makes five seconds long."""
+"""More than the CPU time limit of the subprocess, because a throttled pod needs longer for the same CPU time."""
 _LONGEST_ANSWER = 4 * 1024 * 1024
-_AT_ONCE = threading.BoundedSemaphore(2)
+_SUBPROCESSES = threading.BoundedSemaphore(2)
 
 _MESSAGES = {
     Reason.PASSWORD_REQUIRED: "the container is encrypted: give its password (passwordSecretRef, or --password-file)",
     Reason.PASSWORD_INCORRECT: "the password does not open the container: correct it, or export the container again",
-    Reason.TOO_EXPENSIVE: "opening the container takes too much work, its iteration counts are too high:"
+    Reason.TOO_EXPENSIVE: "opening the container takes too much computing time, its iteration counts are too high:"
     " export it again with fewer iterations",
     Reason.TOO_LARGE: "the container holds too many entries: put only the client certificate and its chain into it",
     Reason.UNSUPPORTED_FORMAT: "the container is protected in a way that is not supported: export it again with AES",
@@ -32,26 +32,26 @@ _MESSAGES = {
 
 
 def open_container(data: bytes, password: str | None) -> list[Entry]:
-    """The certificates of a container in their order; waits while two others are being opened.
+    """Return the certificates of a container in their order; blocks while two others are being opened.
 
     Raises CertificateError.
     """
     request = json.dumps({"password": password}).encode("ascii") + b"\n" + data
-    with _AT_ONCE:
-        answer, exit_code = _ask(request)
+    with _SUBPROCESSES:
+        answer, exit_code = _run_subprocess(request)
     if exit_code in (-SIGXCPU, -SIGKILL):
-        # The kernel's own limit ends with SIGXCPU; SIGKILL is our clock's, and a busy machine's fault perhaps.
+        # SIGXCPU comes from the kernel's CPU limit. SIGKILL comes from our timeout: the machine may just be busy.
         raise _error(Reason.TOO_EXPENSIVE, retryable=exit_code == -SIGKILL)
     if exit_code > 0:
-        raise CertificateError(Reason.INTERNAL_ERROR, "the process that opens containers does not run here")
+        raise CertificateError(Reason.INTERNAL_ERROR, "the subprocess that opens containers failed")
     try:
         return _entries(answer)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _error(Reason.INVALID_CERTIFICATE) from None
 
 
-def _ask(request: bytes) -> tuple[bytes, int]:
-    """Answer and exit code; when this returns or raises, the process is gone."""
+def _run_subprocess(request: bytes) -> tuple[bytes, int]:
+    """Return answer and exit code; the subprocess has ended when this returns or raises."""
     try:
         process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-m", "clientcert.pki.container_process"],
@@ -64,11 +64,10 @@ def _ask(request: bytes) -> tuple[bytes, int]:
         )
     except OSError:
         raise CertificateError(
-            Reason.INTERNAL_ERROR, "no process could be started to open the container", retryable=True
+            Reason.INTERNAL_ERROR, "the subprocess that opens containers could not be started", retryable=True
         ) from None
-    watchdog = threading.Timer(WALL_CLOCK_SECONDS, process.kill)
-    watchdog.daemon = True
-    watchdog.start()
+    done = threading.Event()
+    threading.Thread(target=_kill_after_timeout, args=(process, done), daemon=True).start()
     with process:
         try:
             assert process.stdin is not None  # noqa: S101 - PIPE was asked for
@@ -81,7 +80,12 @@ def _ask(request: bytes) -> tuple[bytes, int]:
             return answer, process.wait()
         finally:
             process.kill()
-            watchdog.cancel()
+            done.set()
+
+
+def _kill_after_timeout(process: "subprocess.Popen[bytes]", done: threading.Event) -> None:
+    if not done.wait(WALL_CLOCK_SECONDS):
+        process.kill()
 
 
 def _entries(answer: bytes) -> list[Entry]:
@@ -90,7 +94,7 @@ def _entries(answer: bytes) -> list[Entry]:
         raise _error(Reason(document["reason"]))
     certificates = document["certificates"]
     if len(certificates) > MAX_ENTRIES:
-        raise ValueError("more than it may answer")
+        raise ValueError("more certificates than the limit")
     return [Entry(base64.b64decode(der, validate=True), has_key is True) for der, has_key in certificates]
 
 

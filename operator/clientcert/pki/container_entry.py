@@ -1,11 +1,11 @@
-"""What comes out of a container, and why one stays shut; shared by the process that opens it and the one that asks."""
+"""The certificates of a container, or why it cannot be opened; shared by the subprocess and its caller."""
 
 from dataclasses import dataclass, field
 
 from clientcert.errors import Reason
 
 MAX_ENTRIES = 200
-"""How many certificates of one container are looked at."""
+"""The largest number of certificates in one container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,11 @@ class Entry:
 
     der: bytes = field(repr=False)
     has_key: bool
-    """The container holds the private key that belongs to it."""
+    """Whether the container also has the private key of this certificate."""
 
 
 class NotOpenedError(Exception):
-    """The container stays shut; it carries the reason alone, so that no word of its content can leave with it."""
+    """The container cannot be opened. The error has only a reason, so no content of the container can leak."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -26,6 +26,6 @@ class NotOpenedError(Exception):
 
 
 def password_candidates(password: str) -> list[str]:
-    """The password as it is, and without the line end that an editor or `echo` left behind."""
+    """The password unchanged, and without the line break at the end that an editor or `echo` adds."""
     trimmed = password.rstrip("\r\n")
     return [password] if trimmed == password else [password, trimmed]

@@ -1,7 +1,7 @@
-"""The process that opens one container: `python -I -B -m clientcert.pki.container_process`, started by `container.py`.
+"""The subprocess that opens one container: `python -I -B -m clientcert.pki.container_process`, run by `container.py`.
 
-What a container costs is hidden in it, and interpreter and lock are held while it is paid; so it is paid here, where
-the kernel ends it. Request and answer are in `container.py`'s words; certificates leave, keys and texts do not.
+The cost of opening a container cannot be known in advance, and the interpreter lock is held meanwhile. So it is opened
+here, where the kernel enforces limits. The answer has certificates or a reason, and never keys or other texts.
 """
 
 import base64
@@ -21,7 +21,7 @@ _OPEN_FILES = 16
 
 
 def limit_this_process() -> None:
-    """From here on: little processor time and memory, no file written, no core dump, no further process."""
+    """Limit CPU time, memory and open files; forbid written files, core dumps and child processes."""
     for what, soft, hard in (
         (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 1),
         (resource.RLIMIT_AS, _ADDRESS_SPACE, _ADDRESS_SPACE),
@@ -34,7 +34,7 @@ def limit_this_process() -> None:
 
 
 def answer(request: bytes) -> bytes:
-    """JSON: either `certificates`, each with base64 DER and whether its key is there, or a `reason`."""
+    """Return JSON: either `certificates`, each with base64 DER and whether its key is there, or a `reason`."""
     try:
         entries = _open(request)
         if len(entries) > MAX_ENTRIES:
@@ -43,7 +43,7 @@ def answer(request: bytes) -> bytes:
         return json.dumps({"reason": error.reason.value}).encode()
     except MemoryError:
         return json.dumps({"reason": Reason.TOO_EXPENSIVE.value}).encode()
-    except BaseException:  # noqa: BLE001 - also a panic of the library, which is no Exception: a bad container did it
+    except BaseException:  # noqa: BLE001 - includes panics of the library, which are no Exception; the container is to blame
         return json.dumps({"reason": Reason.INVALID_CERTIFICATE.value}).encode()
     certificates = [[base64.b64encode(each.der).decode("ascii"), each.has_key] for each in entries]
     return json.dumps({"certificates": certificates}).encode()

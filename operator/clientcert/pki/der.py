@@ -1,7 +1,7 @@
-"""Tag-length-value reading (X.690), lenient and bounded: it never recurses and never copies what it does not return.
+"""Reads tag-length-value encodings (X.690), leniently and with bounds; it never recurses, and copies only results.
 
-Besides DER it takes BER's indefinite lengths (section 8.1.3.6), which old PKCS#7 and PKCS#12 writers use, and
-lengths that are longer than they need to be.
+Besides DER it accepts BER's indefinite lengths (section 8.1.3.6), which old PKCS#7 and PKCS#12 writers use, and lengths
+in more octets than necessary.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 SET = 0x31
 CONTEXT_0 = 0xA0
-"""The constructed context-specific tag [0]; [1] is the next number, and so on."""
+"""The constructed context-specific tag [0]; add n for the tag [n]."""
 
 MAX_ELEMENTS = 5_000
-"""How many elements side by side are read."""
+"""The largest number of sibling elements that are read."""
 _MAX_NESTED_INDEFINITE = 32
 
 
 class MalformedError(ValueError):
-    """The bytes are not what X.690 or the structure that was expected asks for. Its text holds none of them."""
+    """The bytes violate X.690 or the expected structure. The message contains none of the bytes."""
 
 
 @dataclass(slots=True, eq=False)
 class Element:
     """One element inside a buffer that it shares with its neighbours.
 
-    Not frozen, because that triples what it costs to make one, and a certificate has fifty.
+    Not frozen, because a frozen one takes three times as long to make, and a certificate has fifty elements.
     """
 
     buffer: bytes = field(repr=False)
@@ -42,20 +42,20 @@ class Element:
     content_start: int
     content_end: int
     end: int
-    """Where the next element begins; past the end-of-contents octets of an indefinite length."""
+    """Where the next element begins; after the end-of-contents octets of an indefinite length."""
 
     @property
     def content(self) -> bytes:
-        """What is between the length and the end."""
+        """The content octets."""
         return self.buffer[self.content_start : self.content_end]
 
     @property
     def encoded(self) -> bytes:
-        """The element itself, tag and length included."""
+        """The whole element with tag and length."""
         return self.buffer[self.start : self.end]
 
     def children(self) -> Iterator["Element"]:
-        """What is inside, one after the other, as far as it can be read; then MalformedError."""
+        """Yield the elements inside; raises MalformedError at the first one that cannot be read."""
         position = self.content_start
         for _ in range(MAX_ELEMENTS):
             if position >= self.content_end:
@@ -66,33 +66,33 @@ class Element:
         raise MalformedError("too many elements")
 
     def readable_children(self, limit: int | None = None) -> list["Element"]:
-        """The first `limit` of `children` (all unless told); what cannot be read ends the list instead of raising."""
+        """The first `limit` children (default: all); an unreadable child ends the list instead of raising."""
         found: list[Element] = []
         try:
             for child in islice(self.children(), limit):
-                found.append(child)  # noqa: PERF402 - a list() would lose what came before the error
+                found.append(child)  # noqa: PERF402 - list() would lose the children before the error
         except MalformedError:
             pass
         return found
 
     def fields(self, count: int) -> list["Element"]:
-        """Its first `count` children; MalformedError if there are fewer."""
+        """The first `count` children; raises MalformedError if there are fewer."""
         found = self.readable_children(count)
         if len(found) < count:
-            raise MalformedError("something is missing")
+            raise MalformedError("a field is missing")
         return found
 
     def integer(self) -> int:
         """The value of an INTEGER (section 8.3), negative ones included; at most 64 octets."""
         if self.tag != INTEGER or not 0 < self.content_end - self.content_start <= 64:
-            raise MalformedError("not an integer of a sensible size")
+            raise MalformedError("not an INTEGER of at most 64 octets")
         return int.from_bytes(self.content, "big", signed=True)
 
     def object_identifier(self) -> str:
         """The dotted form of an OBJECT IDENTIFIER (section 8.19)."""
         octets = self.content
         if self.tag != OBJECT_IDENTIFIER or not 0 < len(octets) <= 64 or octets[-1] & 0x80:
-            raise MalformedError("not an object identifier")
+            raise MalformedError("not an OBJECT IDENTIFIER")
         arcs, value = [], 0
         for octet in octets:
             value = value << 7 | octet & 0x7F
@@ -103,14 +103,14 @@ class Element:
         return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
     def octets(self) -> bytes:
-        """The value of an OCTET STRING, put together if BER has cut it into pieces (section 8.7.3)."""
+        """The value of an OCTET STRING; joins the segments of a constructed one (section 8.7.3)."""
         if self.tag & 0x20 == 0:
             return self.content
         return b"".join(piece.content for piece in self.children())
 
 
 def read_element(buffer: bytes, start: int = 0, limit: int | None = None) -> Element:
-    """The element that begins at `start` and ends before `limit` (the end of the buffer unless told)."""
+    """The element that begins at `start` and ends before `limit` (default: the end of the buffer)."""
     limit = len(buffer) if limit is None else limit
     if limit - start < 2:
         raise MalformedError("cut off")
@@ -134,7 +134,7 @@ def read_element(buffer: bytes, start: int = 0, limit: int | None = None) -> Ele
 
 
 def _end_of_indefinite(buffer: bytes, tag: int, position: int, limit: int) -> int:
-    """Where the end-of-contents octets are that close the element whose content begins at `position`."""
+    """The position of the end-of-contents octets of the element whose content begins at `position`."""
     if tag & 0x20 == 0:
         raise MalformedError("an indefinite length of a primitive element")
     depth = 1

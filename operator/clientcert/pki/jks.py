@@ -1,8 +1,8 @@
-"""Java keystores: JKS, and JCEKS as far as it is the same.
+"""Java keystores: JKS, and the part of JCEKS that has the same layout.
 
-The layout is `sun.security.provider.JavaKeyStore`'s: magic, version, count, entries, and a SHA-1 digest over all that
-with the password in front. Certificates are not encrypted, so they are read without a password, too; with one, the
-digest is checked, because a password that does not fit is a mistake that somebody should hear of. Keys are skipped.
+The layout is that of `sun.security.provider.JavaKeyStore`: magic, version, count, entries, and a SHA-1 digest over the
+password and all of these. Certificates are not encrypted, so they can be read without a password. If a password is
+given, the digest is checked, because a wrong password is a mistake that must be reported. Keys are skipped.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ _MAX_ENTRIES = 1_000
 
 
 def open_keystore(data: bytes, password: str | None) -> list[Entry]:
-    """The certificates of every entry in its order; the first of a private key's chain is the one with the key.
+    """Return the certificates of all entries in their order; the first one in a private key's chain has the key.
 
     Raises NotOpenedError.
     """
     if data[:4] not in KEYSTORE_MAGIC:
         raise NotOpenedError(Reason.UNSUPPORTED_FORMAT)
-    if password is not None and not any(_digest_fits(data, each) for each in password_candidates(password)):
+    if password is not None and not any(_digest_matches(data, each) for each in password_candidates(password)):
         raise NotOpenedError(Reason.PASSWORD_INCORRECT)
     try:
         return _Reader(data).entries()
@@ -34,14 +34,14 @@ def open_keystore(data: bytes, password: str | None) -> list[Entry]:
         raise NotOpenedError(Reason.INVALID_CERTIFICATE) from None
 
 
-def _digest_fits(data: bytes, password: str) -> bool:
+def _digest_matches(data: bytes, password: str) -> bool:
     secret = password.encode("utf-16-be", errors="replace")
     digest = hashlib.sha1(secret + _DIGEST_SALT + data[:-_DIGEST_SIZE], usedforsecurity=False).digest()
     return hmac.compare_digest(digest, data[-_DIGEST_SIZE:])
 
 
 class _Reader:
-    """Reads what `DataOutputStream` wrote, up to the digest."""
+    """Reads the values that `DataOutputStream` wrote, up to the digest."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -54,14 +54,14 @@ class _Reader:
         for _ in range(min(count, _MAX_ENTRIES)):
             kind = self._number()
             self._octets(self._short())  # the alias
-            self._octets(8)  # when it was made
+            self._octets(8)  # its creation time
             if kind == _PRIVATE_KEY:
                 self._octets(self._number())
                 found.extend(Entry(self._certificate(version), at == 0) for at in range(self._number()))
             elif kind == _TRUSTED_CERTIFICATE:
                 found.append(Entry(self._certificate(version), has_key=False))
             else:
-                break  # JCEKS' secret keys are serialised Java objects, whose length is told nowhere
+                break  # a secret key of JCEKS is a serialised Java object without a length field
         return found
 
     def _certificate(self, version: int) -> bytes:

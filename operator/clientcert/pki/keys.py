@@ -1,4 +1,4 @@
-"""Keys: what people call an algorithm, and the public half of a private key."""
+"""Keys: the usual name of an algorithm, and the public key of a private key."""
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
@@ -59,12 +59,12 @@ _CURVES = {
 }
 
 MAX_PRIVATE_KEY_SIZE = 16 * 1024
-"""An RSA key of 16,384 bits has 9 KiB; what is larger is not looked at."""
-_PUBLIC_HALF_IS_CHEAP = frozenset({_RSA, _EC, _ED25519, _ED448, *_ML_DSA})
+"""An RSA key of 16,384 bits has 9 KiB; larger keys are ignored."""
+_CHEAP_ALGORITHMS = frozenset({_RSA, _EC, _ED25519, _ED448, *_ML_DSA})
 
 
 def algorithm_name(public_key_info: Element) -> str:
-    """As people write it (`RSA 2048`, `ECDSA P-256`), from a SubjectPublicKeyInfo; the OID where no name is known.
+    """The usual name (`RSA 2048`, `ECDSA P-256`) for a SubjectPublicKeyInfo; the OID if no name is known.
 
     Raises MalformedError if not even the OID can be read.
     """
@@ -77,37 +77,37 @@ def algorithm_name(public_key_info: Element) -> str:
     return _NAMES.get(oid, oid)
 
 
-def public_half(private_key_der: bytes) -> bytes | None:
-    """The SubjectPublicKeyInfo (DER) that belongs to a private key; None if it is encrypted or of a kind not known.
+def public_key_info_of(private_key_der: bytes) -> bytes | None:
+    """The SubjectPublicKeyInfo (DER) of a private key; None if the key is encrypted or of an unknown kind.
 
-    RSA keys are not checked for primality: a hostile one would cost seconds, and a wrong one merely matches nothing.
+    RSA keys are not checked for primality: the check of a hostile key takes seconds, and a wrong key matches nothing.
     """
     if len(private_key_der) > MAX_PRIVATE_KEY_SIZE or not _is_cheap(private_key_der):
         return None
     try:
         private_key = load_der_private_key(private_key_der, None, unsafe_skip_rsa_key_validation=True)
         return private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except Exception:  # noqa: BLE001 - whatever the library says about a private key stays here, and is not needed
+    except Exception:  # noqa: BLE001 - the library's messages about a private key are dropped
         return None
 
 
 def _is_cheap(private_key_der: bytes) -> bool:
-    """Whether the public half needs no arithmetic over numbers that the file chose (as DSA's and DH's would)."""
+    """Whether the public key can be derived without arithmetic on numbers from the file (as DSA and DH need)."""
     try:
         private_key = read_element(private_key_der)
         version, second = private_key.fields(2)
         if version.tag != INTEGER:
             return False
         if second.tag == SEQUENCE:  # PKCS#8
-            return second.fields(1)[0].object_identifier() in _PUBLIC_HALF_IS_CHEAP
-        # SEC 1, or PKCS#1, whose nine integers tell it from the six of a DSA key.
+            return second.fields(1)[0].object_identifier() in _CHEAP_ALGORITHMS
+        # SEC 1, or PKCS#1 (nine integers; a DSA key has six).
         return second.tag == OCTET_STRING or len(private_key.fields(9)) == 9
     except MalformedError:
         return False
 
 
 def _modulus_bits(public_key_info: Element) -> str:
-    """The length of an RSAPublicKey's modulus (RFC 8017 appendix A.1.1), without making a number of it."""
+    """The bit length of an RSAPublicKey's modulus (RFC 8017 appendix A.1.1), without converting it to a number."""
     try:
         key = public_key_info.fields(2)[1]
         if key.tag != BIT_STRING:
@@ -120,7 +120,7 @@ def _modulus_bits(public_key_info: Element) -> str:
 
 
 def _curve(algorithm: Element) -> str:
-    """The named curve of RFC 5480 section 2.1.1; empty if its parameters are written out."""
+    """The named curve (RFC 5480 section 2.1.1); empty for explicit parameters."""
     parameters = algorithm.readable_children(2)[1:]
     if not parameters or parameters[0].tag != OBJECT_IDENTIFIER:
         return ""

@@ -1,16 +1,16 @@
-"""Which certificate of a bundle is the client's."""
+"""Chooses the client's certificate in a bundle."""
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.bundle import Bundle
 from clientcert.pki.lenient import Outline
 
 
-def choose_leaf(bundle: Bundle) -> Outline:
-    """The leaf; what was doubtful about the choice is added to the bundle's warnings.
+def choose_leaf(bundle: Bundle) -> tuple[Outline, list[str]]:
+    """The leaf certificate, and warnings if the choice is in doubt.
 
-    It is the one whose private key is in the bundle, else the one that is the issuer of no other. If that leaves
-    several, certificates of a CA stand back; of several with one subject (a renewed one beside the old) it is the one
-    that expires last; of unrelated ones it is the first. CA certificates alone are no leaf, unless there is only one.
+    The leaf is the certificate whose private key is in the bundle, else the one that has issued no other. If several
+    are left, CA certificates are dropped. Of several with one subject (a renewed one beside the old one), the leaf is
+    the one that expires last; of unrelated ones, the first. A CA certificate is the leaf only if no other is left.
 
     Raises CertificateError.
     """
@@ -22,37 +22,38 @@ def choose_leaf(bundle: Bundle) -> Outline:
             Reason.INVALID_CERTIFICATE,
             "one certificate is damaged, and the others belong to CAs: put the client certificate there again",
         )
-    if clients := [each for each in candidates if not each.is_authority]:
-        candidates = clients
-    elif not has_key:
-        _check_lone_authority(bundle, candidates)
+    clients = [each for each in candidates if not each.is_authority]
+    candidates = clients or candidates
+    warnings: list[str] = []
+    if not clients and not has_key:
+        _refuse_several_authorities(candidates)
+        warnings.append("this is the certificate of a CA (basicConstraints), not of a client")
     first = candidates[0]
     same_subject = [each for each in candidates if _folded(each.subject_dn) == _folded(first.subject_dn)]
     if len(same_subject) > 1:
-        bundle.warnings.append("several certificates have this subject: the one that expires last was taken")
+        warnings.append("several certificates have this subject: the one that expires last was used")
     if len(same_subject) < len(candidates):
-        bundle.warnings.append("several certificates are not related to each other: the first of them was taken")
+        warnings.append("several certificates are not related to each other: the first of them was used")
     if bundle.damaged:
-        bundle.warnings.append("other certificates beside this one are damaged: they were ignored")
-    return max(same_subject, key=lambda each: each.not_after)
+        warnings.append("other certificates in the same content are damaged: they were ignored")
+    return max(same_subject, key=lambda each: each.not_after), warnings
 
 
 def _issuers_of_no_other(certificates: list[Outline], candidates: list[Outline]) -> list[Outline]:
-    """Those of `candidates` that issued none of `certificates`; all of them where everyone issued another.
+    """The `candidates` that have issued none of `certificates`; all candidates if each has issued one.
 
-    Who issued what is told by the names. A self-issued certificate has no other issuer than itself: else an old root
-    and the new one of the same name would each be the other's.
+    The names decide who issued a certificate. A self-issued one counts as issued by itself alone; otherwise an old root
+    and a new root of the same name would each count as the issuer of the other.
     """
     issuers = {_folded(each.issuer_dn) for each in certificates if each.issuer_dn and not _is_self_issued(each)}
     return [each for each in candidates if _folded(each.subject_dn) not in issuers] or candidates
 
 
-def _check_lone_authority(bundle: Bundle, candidates: list[Outline]) -> None:
+def _refuse_several_authorities(candidates: list[Outline]) -> None:
     if len(candidates) > 1:
         raise CertificateError(
             Reason.NO_LEAF_CERTIFICATE, "it holds only certificates of CAs: put the client certificate there"
         )
-    bundle.warnings.append("this is the certificate of a CA (basicConstraints), not of a client")
 
 
 def _is_self_issued(certificate: Outline) -> bool:
@@ -60,5 +61,5 @@ def _is_self_issued(certificate: Outline) -> bool:
 
 
 def _folded(name: str) -> str:
-    """Equal for names that RFC 5280 section 7.1 takes as equal, as far as that matters within one file."""
+    """Equal for names that are equal by RFC 5280 section 7.1, as far as this matters within one file."""
     return " ".join(name.casefold().split())

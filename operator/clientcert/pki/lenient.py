@@ -1,8 +1,8 @@
-"""The lenient reader: whatever can be told of a certificate from its outline alone.
+"""The lenient reader: finds the fields of a certificate by their position.
 
-It asks only where a field is, never whether it is well-formed, so one that is not hides no other. Where
-`cryptography` refuses a whole certificate (a year 0, an empty RDN, a version that does not exist), this still finds the
-dates. It also reads the other members of a bundle, whose outline is all that is needed to find the leaf.
+It does not check whether a field is well-formed, so a malformed field does not affect the others. If `cryptography`
+refuses a whole certificate (a year 0, an empty RDN, an unknown version), this reader still finds the dates. It also
+reads the other certificates of a bundle, which are needed only to find the leaf.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _LONGEST_SERIAL_NUMBER = 20
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A certificate as far as it can be told; an empty string, 0 or empty bytes where a field cannot be read."""
+    """The fields of a certificate; a field that cannot be read is an empty string, 0 or empty bytes."""
 
     der: bytes = field(repr=False)
     serial_number: int
@@ -46,7 +46,7 @@ class Outline:
     public_key_info: bytes = field(repr=False)
     key_algorithm: str
     is_authority: bool
-    """Its basicConstraints say cA."""
+    """Whether its basicConstraints have cA."""
     warnings: tuple[str, ...]
 
     @property
@@ -56,7 +56,7 @@ class Outline:
 
 
 def read_outline(der: bytes) -> Outline:
-    """The outline of the certificate that `der` begins with; what follows it is dropped.
+    """The outline of the certificate at the beginning of `der`; the rest is ignored.
 
     Raises MalformedError if there is no certificate, or if its notAfter cannot be read.
     """
@@ -88,7 +88,7 @@ def read_outline(der: bytes) -> Outline:
 
 
 def is_validity(element: Element) -> bool:
-    """Whether it looks like the Validity of RFC 5280 section 4.1: a sequence of times."""
+    """Whether the element looks like a Validity (RFC 5280 section 4.1): a sequence of times."""
     return element.tag == SEQUENCE and any(each.tag in TIMES for each in element.readable_children(2))
 
 
@@ -112,10 +112,10 @@ def _validity(validity: Element, warnings: list[str]) -> tuple[datetime, datetim
         not_before, not_before_is_exact = read_time(first) if first is not None else (EARLIEST, False)
     except MalformedError:
         not_before, not_before_is_exact = EARLIEST, True
-        warnings.append("its notBefore cannot be read: it is taken as valid from the beginning")
+        warnings.append("its notBefore cannot be read: the earliest possible time is used instead")
     for name, is_exact in (("notBefore", not_before_is_exact), ("notAfter", not_after_is_exact)):
         if not is_exact:
-            warnings.append(f"its {name} is not written as RFC 5280 section 4.1.2.5 asks: the nearest time was taken")
+            warnings.append(f"its {name} is not in the form of RFC 5280 section 4.1.2.5: the nearest time was used")
     return not_before, not_after
 
 
@@ -154,7 +154,7 @@ def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
 
 
 def _is_authority(fields: list[Element]) -> bool:
-    """Whether basicConstraints (RFC 5280 section 4.2.1.9) say cA; the DEFAULT is that they do not."""
+    """Whether basicConstraints (RFC 5280 section 4.2.1.9) have cA; the default is False."""
     try:
         block = next(each for each in fields if each.tag == _EXTENSIONS)
         for extension in next(block.children()).children():

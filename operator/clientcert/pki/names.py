@@ -1,4 +1,4 @@
-"""Distinguished names: read from whatever is there, and compared as names and not as text."""
+"""Distinguished names: read leniently, and compared as names instead of as text."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
 
 COMMON_NAME = NameOID.COMMON_NAME.dotted_string
 LONGEST_NAME = 16 * 1024
-"""A name of more octets is not read: real ones have about a hundred."""
+"""Octets of the longest name that is read; real names have about a hundred."""
 
 _RFC_4514_NAMES = {
     COMMON_NAME: "CN",
@@ -22,13 +22,13 @@ _RFC_4514_NAMES = {
     NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
     NameOID.USER_ID.dotted_string: "UID",
 }
-"""RFC 4514 section 3; every other attribute is written with its OID."""
+"""The attribute names of RFC 4514 section 3; other attributes are written with their OID."""
 
 _ENCODINGS = {
     0x0C: "utf-8",  # UTF8String
     0x12: "ascii",  # NumericString
     0x13: "ascii",  # PrintableString
-    0x14: "latin-1",  # TeletexString: nobody writes T.61 into it
+    0x14: "latin-1",  # TeletexString: in practice it never holds T.61
     0x16: "ascii",  # IA5String
     0x1A: "ascii",  # VisibleString
     0x1C: "utf-32-be",  # UniversalString
@@ -37,7 +37,7 @@ _ENCODINGS = {
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two RFC 4514 strings are the same name; where one cannot be read, whether the texts are equal."""
+    """Whether two RFC 4514 strings are the same name; if one cannot be parsed, whether the texts are equal."""
     if one == other:
         return True
     try:
@@ -47,7 +47,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 def common_name(name: str) -> str:
-    """The first CN of an RFC 4514 string; empty if there is none, or it cannot be read."""
+    """The first CN of an RFC 4514 string; empty if there is none, or the string cannot be parsed."""
     try:
         found = x509.Name.from_rfc4514_string(name).get_attributes_for_oid(NameOID.COMMON_NAME)
     except ValueError:
@@ -58,11 +58,11 @@ def common_name(name: str) -> str:
 def read_name(name: Element) -> tuple[str, str]:
     """A Name as an RFC 4514 string, and its first CN (empty if there is none).
 
-    Takes what a strict reader refuses: an RDN without or with too many attributes, and text in another encoding than
-    its tag says. Raises MalformedError if attributes cannot even be told apart.
+    Accepts names that a strict reader refuses: an RDN without an attribute or with too many, and text that is not in
+    the encoding of its tag. Raises MalformedError if the attributes cannot be separated.
     """
     if name.content_end - name.content_start > LONGEST_NAME:
-        raise MalformedError("too long")
+        raise MalformedError("the name is too long")
     rdns: list[str] = []
     common_name = None
     for rdn in name.children():

@@ -1,4 +1,4 @@
-"""PEM (RFC 7468), and the ways in which people break it: blocks are told apart, so that a bad one harms no other."""
+"""PEM (RFC 7468), with common mistakes accepted. Each block is read on its own, so a bad one does not affect others."""
 
 import base64
 import binascii
@@ -15,27 +15,27 @@ MAX_BLOCKS = 200
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block; it may be a private key, so its content is in no repr."""
+    """One block. Its content may be a private key, so the repr does not show it."""
 
     label: str
-    """Between BEGIN and the dashes: `CERTIFICATE`."""
+    """The text between BEGIN and the dashes: `CERTIFICATE`."""
     der: bytes | None = field(repr=False)
-    """None if its base64 is damaged, or if its END line is missing."""
+    """None if the base64 is damaged or the END line is missing."""
     encrypted: bool = False
-    """Its headers say so (RFC 1421 section 4.6.1.1), as old OpenSSL private keys do."""
+    """Whether the headers say so (RFC 1421 section 4.6.1.1), as in private keys of old OpenSSL versions."""
 
 
 class TooManyBlocksError(ValueError):
-    """There are more than `MAX_BLOCKS`."""
+    """There are more than `MAX_BLOCKS` blocks."""
 
 
 def is_pem(text: bytes) -> bool:
-    """Whether there is a block at all."""
+    """Whether the text has a block."""
     return _BEGIN in text
 
 
 def read_blocks(text: bytes) -> list[Block]:
-    """Every block in its order, whatever stands before, between and after them.
+    """Return all blocks in their order; other text around them is ignored.
 
     Raises TooManyBlocksError.
     """
@@ -57,7 +57,7 @@ def read_blocks(text: bytes) -> list[Block]:
 
 
 def decode_base64(text: bytes) -> bytes | None:
-    """The octets, whether or not there is padding, whitespace or the URL-safe alphabet; None if it is no base64."""
+    """Decode base64; padding, whitespace and the URL-safe alphabet are optional. None if the text is not base64."""
     compact = text.translate(None, _WHITESPACE).rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
     if not compact or len(compact) % 4 == 1:
         return None

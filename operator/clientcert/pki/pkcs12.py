@@ -1,7 +1,7 @@
-"""PKCS#12 (RFC 7292): its certificates, and which of them the private key belongs to; the key itself stays shut.
+"""PKCS#12 (RFC 7292): reads the certificates, and which of them has the private key; never decrypts the key itself.
 
-Every iteration count that can be seen is weighed before any work is done, also the ones of the private keys, which are
-hidden until the bags around them are decrypted: a container that no other program could open is refused as a whole.
+Every visible iteration count is checked before any work is done. The counts of the private keys are visible only after
+the bags around them are decrypted, and are checked, too: a container with an excessive count is refused as a whole.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from clientcert.pki.der import SEQUENCE, Element, MalformedError, read_element
 from clientcert.pki.pkcs12_encryption import (
     Secret,
     UnknownAlgorithmError,
+    check_cost,
+    check_mac_cost,
     decrypt,
-    mac_fits,
-    refuse_expensive,
-    refuse_expensive_mac,
+    mac_matches,
 )
 
 _DATA = "1.2.840.113549.1.7.1"
@@ -33,9 +33,9 @@ _MAX_NESTED_CONTENTS = 4
 
 
 def open_pkcs12(data: bytes, password: str | None) -> list[Entry]:
-    """Its certificates in their order.
+    """Return its certificates in their order.
 
-    Without a password the empty one is tried, and none at all; certificates that are not encrypted are read anyway.
+    Without a password, no password and the empty one are tried; certificates that are not encrypted need none.
     Raises NotOpenedError.
     """
     try:
@@ -48,10 +48,10 @@ def open_pkcs12(data: bytes, password: str | None) -> list[Entry]:
 
 @dataclass(slots=True)
 class _Bags:
-    """What was found in the bags so far."""
+    """The relevant contents of the bags that were read so far."""
 
     certificates: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """Each with its localKeyId, which is empty if it has none."""
+    """Certificates (DER), each with its localKeyId (empty if it has none)."""
     key_ids: set[bytes] = field(default_factory=set)
     count: int = 0
 
@@ -60,7 +60,7 @@ class _Bags:
 
 
 class _Container:
-    """A PFX whose outermost layers have been told apart; raises MalformedError if they cannot be."""
+    """A PFX with its outer layers separated; raises MalformedError if that is not possible."""
 
     def __init__(self, data: bytes) -> None:
         pfx = read_element(data)
@@ -89,13 +89,13 @@ class _Container:
             raise UnknownAlgorithmError  # encrypted to a certificate instead of a password
 
     def open(self, password: str | None) -> list[Entry]:
-        self._refuse_expensive()
+        self._check_cost()
         bags = _Bags()
         for contents in self._plain:
             _collect(read_element(contents), bags)
         for candidate in password_candidates(password) if password else (None, ""):
             secret = Secret.of(candidate)
-            if self._mac_data is not None and not mac_fits(self._mac_data, self._authenticated, secret):
+            if self._mac_data is not None and not mac_matches(self._mac_data, self._authenticated, secret):
                 continue
             try:
                 opened = self._decrypted(secret)
@@ -109,14 +109,14 @@ class _Container:
             return bags.entries()
         raise NotOpenedError(Reason.PASSWORD_REQUIRED if password is None else Reason.PASSWORD_INCORRECT)
 
-    def _refuse_expensive(self) -> None:
+    def _check_cost(self) -> None:
         if self._mac_data is not None:
-            refuse_expensive_mac(self._mac_data)
+            check_mac_cost(self._mac_data)
         for algorithm, _ in self._encrypted:
-            refuse_expensive(algorithm)
+            check_cost(algorithm)
 
     def _decrypted(self, secret: Secret) -> list[bytes] | None:
-        """What was encrypted; None if it was with another password."""
+        """The decrypted contents; None if the password is wrong."""
         opened: list[bytes] = []
         for algorithm, ciphertext in self._encrypted:
             contents = decrypt(algorithm, secret, ciphertext)
@@ -127,7 +127,7 @@ class _Container:
 
 
 def _is_sequence(contents: bytes) -> bool:
-    """Whether it was decrypted with the right password, where no MAC says so."""
+    """Whether the content was decrypted with the right password; decides if there is no MAC."""
     try:
         return read_element(contents).tag == SEQUENCE
     except MalformedError:
@@ -135,7 +135,7 @@ def _is_sequence(contents: bytes) -> bool:
 
 
 def _collect(safe_contents: Element, bags: _Bags, depth: int = 0) -> None:
-    """Take what is needed from each SafeBag (RFC 7292 section 4.2); one that is damaged harms no other."""
+    """Collect the contents of each SafeBag (RFC 7292 section 4.2); a damaged one does not affect the others."""
     for bag in safe_contents.readable_children():
         bags.count += 1
         if bags.count > _MAX_BAGS or depth > _MAX_NESTED_CONTENTS:
@@ -156,7 +156,7 @@ def _take(bag: Element, bags: _Bags, depth: int) -> None:
             bags.certificates.append((next(certificate.children()).octets(), _local_key_id(attributes)))
     elif oid == _SHROUDED_KEY:
         bags.key_ids.add(_local_key_id(attributes))
-        refuse_expensive(next(value.children()))
+        check_cost(next(value.children()))
     elif oid == _KEY:
         bags.key_ids.add(_local_key_id(attributes))
 
@@ -170,13 +170,13 @@ def _local_key_id(attributes: list[Element]) -> bytes:
 
 
 def _open_with_library(data: bytes, password: str | None) -> list[Entry]:
-    """What RC2 and RC4 protect, as Windows and OpenSSL before version 3 wrote it.
+    """Open a container that RC2 or RC4 protects, as written by Windows and by OpenSSL before version 3.
 
-    The library decrypts the private key as well; it ends with this process.
+    The library decrypts the private key, too; its memory ends with this process.
     """
     try:
         opened = load_pkcs12(data, None if password is None else password.encode())
-    except Exception:  # noqa: BLE001 - it has several types for "cannot", and their words may quote the content
+    except Exception:  # noqa: BLE001 - the library raises several types, and their messages may quote the content
         raise NotOpenedError(Reason.UNSUPPORTED_FORMAT) from None
     found = [Entry(each.certificate.public_bytes(Encoding.DER), has_key=False) for each in opened.additional_certs]
     if opened.cert is not None:

@@ -1,4 +1,4 @@
-"""PKCS#7 and CMS SignedData, of which only the certificates are wanted (RFC 2315 section 9.1, RFC 5652 section 5.1)."""
+"""Reads the certificates in PKCS#7 and CMS SignedData (RFC 2315 section 9.1, RFC 5652 section 5.1)."""
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.der import CONTEXT_0, SEQUENCE, MalformedError, read_element
@@ -8,7 +8,7 @@ _MAX_CERTIFICATES = 201
 
 
 def certificates_in(data: bytes) -> list[bytes]:
-    """Every certificate (DER) in its order, BER's indefinite lengths around them or not; signatures are not checked.
+    """Return all certificates (DER) in their order; accepts BER's indefinite lengths, and checks no signature.
 
     Raises CertificateError.
     """

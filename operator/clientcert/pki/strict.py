@@ -1,4 +1,4 @@
-"""The leaf as `cryptography` reads it, one accessor at a time; what it refuses is taken from the outline."""
+"""Reads the leaf with `cryptography`, field by field; a field that it refuses is taken from the outline."""
 
 import re
 import warnings as python_warnings
@@ -15,25 +15,27 @@ from clientcert.pki.names import LONGEST_NAME
 _Value = TypeVar("_Value")
 
 _LONGEST_STRICT = 64 * 1024
-"""Octets. What is larger could keep the library, and the interpreter's lock with it, busy for long."""
+"""Octets. The library could hold the interpreter lock for long on a larger certificate."""
 _MOST_WARNINGS, _LONGEST_WARNING = 8, 200
 
-NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What must pass where everything else is caught: a panic inside the library is a BaseException, too."""
+PROCESS_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""Exceptions that are never caught; BaseException is caught otherwise, because panics of the library are one."""
 
-# The library speaks of what it will refuse one day; that day the outline is used, and until then nobody can act on it.
+# The library warns about certificates that later versions will refuse; the outline will be used then.
 python_warnings.filterwarnings("ignore", module=re.escape(__name__))
 
 
 def read_certificate(outline: Outline, container_format: str, warnings: list[str]) -> Certificate:
-    """The neutral model of a leaf; `warnings` are the bundle's."""
+    """Read a leaf into the neutral model; `warnings` are those of the bundle."""
     reader = _Reader(outline.der, [*warnings, *outline.warnings])
-    reader.ask("extensions", lambda each: each.extensions, None)
-    subject = reader.ask("subject", lambda each: _name(each.subject), (outline.subject_dn, outline.subject_common_name))
-    issuer = reader.ask("issuer", lambda each: _name(each.issuer), (outline.issuer_dn, outline.issuer_common_name))
+    reader.read("extensions", lambda each: each.extensions, None)
+    subject = reader.read(
+        "subject", lambda each: _name(each.subject), (outline.subject_dn, outline.subject_common_name)
+    )
+    issuer = reader.read("issuer", lambda each: _name(each.issuer), (outline.issuer_dn, outline.issuer_common_name))
     return Certificate(
-        not_before=reader.ask("notBefore", lambda each: each.not_valid_before_utc, outline.not_before),
-        not_after=reader.ask("notAfter", lambda each: each.not_valid_after_utc, outline.not_after),
+        not_before=reader.read("notBefore", lambda each: each.not_valid_before_utc, outline.not_before),
+        not_after=reader.read("notAfter", lambda each: each.not_valid_after_utc, outline.not_after),
         fingerprint_sha256=outline.fingerprint_sha256,
         serial_number=outline.serial_number,
         subject_dn=subject[0],
@@ -51,17 +53,17 @@ class _Reader:
         self._warnings = warnings
         self._certificate = self._load(der)
 
-    def ask(self, name: str, accessor: Callable[[x509.Certificate], _Value], otherwise: _Value) -> _Value:
-        """What the library says of one field, or `otherwise` and a warning."""
+    def read(self, name: str, accessor: Callable[[x509.Certificate], _Value], default: _Value) -> _Value:
+        """Return one field as the library reads it; `default` and a warning if it raises an error."""
         if self._certificate is None:
-            return otherwise
+            return default
         try:
             return accessor(self._certificate)
-        except NOT_OURS:
+        except PROCESS_EXITS:
             raise
-        except BaseException:  # noqa: BLE001 - one broken field must hide no other, whatever the library makes of it
-            self._warnings.append(f"its {name} is not as RFC 5280 wants it")
-            return otherwise
+        except BaseException:  # noqa: BLE001 - a broken field must not affect the others
+            self._warnings.append(f"its {name} does not conform to RFC 5280")
+            return default
 
     def warnings(self) -> tuple[str, ...]:
         distinct = dict.fromkeys(each[:_LONGEST_WARNING] for each in self._warnings)
@@ -71,18 +73,18 @@ class _Reader:
         try:
             if len(der) <= _LONGEST_STRICT:
                 return x509.load_der_x509_certificate(der)
-        except NOT_OURS:
+        except PROCESS_EXITS:
             raise
-        except BaseException:  # noqa: BLE001 - see `ask`
-            self._warnings.append("the certificate is not as RFC 5280 wants it: only its outline was read")
+        except BaseException:  # noqa: BLE001 - see `read`
+            self._warnings.append("the certificate does not conform to RFC 5280: only its main fields were read")
         else:
-            self._warnings.append("the certificate is unusually large: only its outline was read")
+            self._warnings.append("the certificate is unusually large: only its main fields were read")
         return None
 
 
 def _name(name: x509.Name) -> tuple[str, str]:
     text = name.rfc4514_string()
     if len(text) > LONGEST_NAME:
-        raise ValueError("longer than anybody should keep")
+        raise ValueError("the name is too long")
     common_names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return text, str(common_names[0].value) if common_names else ""

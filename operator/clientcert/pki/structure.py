@@ -1,4 +1,4 @@
-"""What some bytes are, told from their structure and not from what somebody called them."""
+"""Recognises the kind of content by its structure, independent of any label."""
 
 from enum import Enum, auto
 
@@ -17,11 +17,11 @@ from clientcert.pki.lenient import TIMES, is_validity
 
 _PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."
 _ENOUGH_FIELDS = 4
-"""To tell any two kinds apart; an RSA or DSA private key has more."""
+"""Fields needed to distinguish all kinds; an RSA or DSA private key has more."""
 
 
 class Kind(Enum):
-    """What a file holds."""
+    """A kind of content."""
 
     CERTIFICATE = auto()
     PKCS7 = auto()
@@ -35,13 +35,13 @@ class Kind(Enum):
 
 
 CONTAINERS = (Kind.PKCS12, Kind.KEYSTORE)
-"""What is opened in a subprocess."""
+"""Kinds that are opened in a subprocess."""
 KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
-"""JKS and JCEKS."""
+"""The first octets of JKS and JCEKS files."""
 
 
 def kind_of(data: bytes) -> Kind:
-    """What `data` begins with; UNKNOWN for text, and for what is cut off."""
+    """The kind of the content at the beginning of `data`; UNKNOWN for text and for truncated content."""
     if data[:4] in KEYSTORE_MAGIC:
         return Kind.KEYSTORE
     try:
@@ -54,7 +54,7 @@ def kind_of(data: bytes) -> Kind:
 
 
 def needs_subprocess(data: bytes) -> bool:
-    """Whether `parse` would start a process to open it, and so may take seconds: a PKCS#12 or a Java keystore."""
+    """Whether `parse` would start a subprocess, and so may take seconds: for PKCS#12 and Java keystores."""
     return kind_of(data) in CONTAINERS
 
 
@@ -73,7 +73,7 @@ def _kind_of_sequence(fields: list[Element]) -> Kind:
 
 
 def _kind_of_versioned(fields: list[Element]) -> Kind:
-    """PFX (RFC 7292), PKCS#8 (RFC 5958), PKCS#1 (RFC 8017) and SEC 1 (RFC 5915): an INTEGER, then something."""
+    """A sequence that begins with INTEGER: PFX (RFC 7292), PKCS#8 (RFC 5958), PKCS#1 (RFC 8017) or SEC 1 (RFC 5915)."""
     second = fields[1]
     if second.tag == SEQUENCE:
         inner = second.readable_children(1)
@@ -87,7 +87,7 @@ def _kind_of_versioned(fields: list[Element]) -> Kind:
 
 
 def _kind_of_signed(fields: list[Element]) -> Kind:
-    """A certificate, a request and a revocation list share one shape; so do public and encrypted private keys."""
+    """Certificates, requests and revocation lists have one shape, and so have public and encrypted private keys."""
     inner = fields[0].readable_children(10)
     if any(is_validity(each) for each in inner):
         return Kind.CERTIFICATE

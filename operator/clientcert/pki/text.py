@@ -1,9 +1,9 @@
-"""Undoes what editors, templates and careful people do to a text on its way into a Secret."""
+"""Reverts changes that editors and templates make to a text before it is stored in a Secret."""
 
 from clientcert.errors import CertificateError, Reason
 
 _BYTE_ORDER_MARKS = (
-    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    # UTF-32 first: its little-endian mark begins with the mark of UTF-16.
     (b"\xff\xfe\0\0", "utf-32"),
     (b"\0\0\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
@@ -14,9 +14,9 @@ _UTF_8_MARK = b"\xef\xbb\xbf"
 
 
 def plain_text(data: bytes, warnings: list[str]) -> bytes:
-    """The text in an encoding that has ASCII in it, without NULs, and with line ends that are line ends.
+    """Convert the text to an ASCII-compatible encoding, without NUL octets and with real line breaks.
 
-    Raises CertificateError when it says that it is UTF-16 or UTF-32, but is not.
+    Adds to `warnings`. Raises CertificateError if the text begins like UTF-16 or UTF-32 but cannot be decoded.
     """
     encoding = _wide_encoding(data)
     if encoding is not None:
@@ -31,11 +31,11 @@ def plain_text(data: bytes, warnings: list[str]) -> bytes:
     data = data.removeprefix(_UTF_8_MARK)
     if b"\0" in data:
         data = data.replace(b"\0", b"")
-        warnings.append("the text holds NUL octets: they were dropped")
+        warnings.append("the text holds NUL octets: they were removed")
     if any(dashes in data for dashes in (b"-----\\n", b"-----\\r", b"-----\\\\n")):
         for literal in (b"\\\\r", b"\\\\n", b"\\r", b"\\n"):
             data = data.replace(literal, b"\n")
-        warnings.append("the text holds a backslash and an n instead of line ends: they were read as line ends")
+        warnings.append("the text holds a backslash and an n instead of line breaks: they were read as line breaks")
     return data
 
 
@@ -43,5 +43,5 @@ def _wide_encoding(data: bytes) -> str | None:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return encoding
-    # Each form of the dashes is found in the other, too, one octet later.
+    # Each encoding of the dashes also contains the other one, shifted by one octet.
     return next((encoding for dashes, encoding in _UTF_16_DASHES if data.find(dashes) % 2 == 0), None)

@@ -1,4 +1,4 @@
-"""ASN.1 times, read more leniently than RFC 5280 section 4.1.2.5 writes them."""
+"""Reads ASN.1 times, more leniently than RFC 5280 section 4.1.2.5 requires."""
 
 import calendar
 import re
@@ -9,7 +9,7 @@ from clientcert.pki.der import GENERALIZED_TIME, UTC_TIME, Element, MalformedErr
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
-_AS_RFC_5280_WANTS = {UTC_TIME: re.compile(rb"[0-9]{12}Z"), GENERALIZED_TIME: re.compile(rb"[0-9]{14}Z")}
+_RFC_5280_FORMS = {UTC_TIME: re.compile(rb"[0-9]{12}Z"), GENERALIZED_TIME: re.compile(rb"[0-9]{14}Z")}
 _YEAR_DIGITS = {UTC_TIME: (2, 4), GENERALIZED_TIME: (4, 5, 6)}
 _AFTER_THE_YEAR = re.compile(
     rb"(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?)?"
@@ -18,11 +18,11 @@ _AFTER_THE_YEAR = re.compile(
 
 
 def read_time(element: Element) -> tuple[datetime, bool]:
-    """The moment, and whether it is written and lies as RFC 5280 and Python's `datetime` want it.
+    """Return the moment, and whether its form conforms to RFC 5280 and its value fits Python's `datetime`.
 
-    Minutes and seconds may be missing, fractions of a second are dropped, a leap second is the one before it, an offset
-    is applied, a missing zone is UTC, a day past its month's end is the last one, and years before 1 or after 9999
-    become the earliest or the latest moment there is.
+    Minutes and seconds may be missing, fractions of a second are dropped, a leap second becomes the second before it,
+    an offset is applied, a missing zone means UTC, a day after the end of the month becomes the last day, and years
+    before 1 or after 9999 become the earliest or the latest possible moment.
 
     Raises MalformedError.
     """
@@ -35,7 +35,7 @@ def read_time(element: Element) -> tuple[datetime, bool]:
             moment, exact = _moment(_full_year(int(text[:digits]), digits), rest)
         except ValueError:
             continue
-        return moment, exact and _AS_RFC_5280_WANTS[element.tag].fullmatch(text) is not None
+        return moment, exact and _RFC_5280_FORMS[element.tag].fullmatch(text) is not None
     raise MalformedError("not a time")
 
 

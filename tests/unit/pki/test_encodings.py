@@ -127,7 +127,7 @@ def test_der_with_something_behind_it_is_read_with_a_warning() -> None:
     """Trailing garbage hides no certificate."""
     certificate = parse(LEAF.certificate_der + b"garbage")
     assert is_leaf(certificate)
-    assert certificate.warnings == ("something follows the certificate; it was ignored",)
+    assert certificate.warnings == ("there is other content after the certificate: it was ignored",)
 
 
 def test_der_certificates_one_after_the_other_are_a_bundle() -> None:

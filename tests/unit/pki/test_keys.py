@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from clientcert.pki.keys import MAX_PRIVATE_KEY_SIZE, public_half
+from clientcert.pki.keys import MAX_PRIVATE_KEY_SIZE, public_key_info_of
 from tests.unit.pki.certificates import sequence
 from tools.certificates import make_private_key
 from tools.der import der_element
@@ -21,21 +21,21 @@ TRADITIONAL, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
 def test_it_is_what_a_certificate_holds(private_key: ec.EllipticCurvePrivateKey, form: PrivateFormat) -> None:
     """A SubjectPublicKeyInfo in DER, from PKCS#8, PKCS#1 and SEC 1."""
     expected = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert public_half(private_key.private_bytes(Encoding.DER, form, NoEncryption())) == expected
+    assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) == expected
 
 
 def test_edwards_curves_are_computed() -> None:
     """Ed25519 and Ed448 keys do not hold their public half; it costs next to nothing."""
     for private_key in (make_private_key("ed25519"), ed448.Ed448PrivateKey.generate()):
         expected = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        assert public_half(private_key.private_bytes(Encoding.DER, PKCS8, NoEncryption())) == expected
+        assert public_key_info_of(private_key.private_bytes(Encoding.DER, PKCS8, NoEncryption())) == expected
 
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
 def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateFormat) -> None:
     """A DSA key's public half would be a power modulo a prime of any size, so it is left alone."""
     private_key = dsa.generate_private_key(1024)
-    assert public_half(private_key.private_bytes(Encoding.DER, form, NoEncryption())) is None
+    assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) is None
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateForma
 )
 def test_what_is_no_key_has_none(private_key: bytes) -> None:
     """Whatever cannot be loaded matches no certificate."""
-    assert public_half(private_key) is None
+    assert public_key_info_of(private_key) is None

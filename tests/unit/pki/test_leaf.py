@@ -27,9 +27,9 @@ from tools.der import der_element
 YEAR = timedelta(days=365)
 OTHER_AUTHORITY = CertificateAuthority.create("Other CA")
 OTHER_LEAF = OTHER_AUTHORITY.issue("gp2gp", NOT_BEFORE, NOT_AFTER + 2 * YEAR)
-SEVERAL_SUBJECTS = "several certificates are not related to each other: the first of them was taken"
-SEVERAL_OF_SUBJECT = "several certificates have this subject: the one that expires last was taken"
-DAMAGED_BESIDE = "other certificates beside this one are damaged: they were ignored"
+SEVERAL_SUBJECTS = "several certificates are not related to each other: the first of them was used"
+SEVERAL_OF_SUBJECT = "several certificates have this subject: the one that expires last was used"
+DAMAGED_BESIDE = "other certificates in the same content are damaged: they were ignored"
 
 
 def bundle(*issued: Issued) -> bytes:

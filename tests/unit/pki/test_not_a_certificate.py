@@ -51,11 +51,11 @@ def revocation_list(encoding: Encoding) -> bytes:
         (b"PK\x03\x04rest", "archive"),
         (b"\x1f\x8brest", "archive"),
         (b"Salted__rest", "openssl enc"),
-        (b"hello", "no certificate"),
-        (b"aGVsbG8=", "no certificate"),
-        (bytes(range(128, 256)), "no certificate"),
-        (b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n", "no certificate"),
-        (sequence(der_element(0x02, b"\x05")), "no certificate"),
+        (b"hello", "not a certificate"),
+        (b"aGVsbG8=", "not a certificate"),
+        (bytes(range(128, 256)), "not a certificate"),
+        (b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n", "not a certificate"),
+        (sequence(der_element(0x02, b"\x05")), "not a certificate"),
     ],
     ids=lambda value: value if isinstance(value, str) else "data",  # some of it is new each time
 )
