@@ -103,7 +103,7 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
                 settings.heartbeat_url,
                 parts.egress,
                 lambda: parts.leadership.is_leader and supervisor.is_ready and engine.standing() < STANDSTILL_SECONDS,
-                called=lambda outcome: parts.metrics.heartbeats.labels(outcome).inc(),
+                on_call=lambda outcome: parts.metrics.heartbeats.labels(outcome).inc(),
             )
             if settings.heartbeat_url
             else None

@@ -1,15 +1,15 @@
-"""The one tree of errors, and the closed list of reasons that conditions, Events and metrics share.
+"""The one hierarchy of errors, and the closed list of reasons for conditions, Events and metrics.
 
     ClientCertError
-    ├── SettingsError       the process was started with settings that contradict each other
-    ├── CertificateError    bytes were read, but are no certificate that can be used
-    ├── SourceError         the bytes could not be read
+    ├── SettingsError       the settings of the process are invalid
+    ├── CertificateError    the content was read, but is not a usable certificate
+    ├── SourceError         the content could not be read
     ├── DeliveryError       a notification could not be sent
-    └── KubeError           the API server refused or did not answer
+    └── KubeError           the API server refused a call or did not answer
 
-Each carries a `reason` of the list and says whether the same call is `retryable` soon: a fault of the network
-is, a missing key is not. Its message goes into conditions and Events as it is. So it tells what to fix, holds no
-counter, time, request id or body of a foreign answer, and never a secret.
+Each error has a `reason` of the list. `retryable` says whether the same call may succeed soon: after a network fault it
+may, for a missing key it may not. The message is copied to conditions and Events. So it tells what to fix and contains
+no counter, time, request id, body of a response, or secret.
 """
 
 import traceback
@@ -17,7 +17,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why something is not as it should be; the values are UpperCamelCase, as Kubernetes wants them."""
+    """Why something failed; the values are UpperCamelCase, as Kubernetes requires."""
 
     # The source could not be read.
     SOURCE_NOT_FOUND = "SourceNotFound"
@@ -31,7 +31,7 @@ class Reason(StrEnum):
     SOURCE_UNAVAILABLE = "SourceUnavailable"
     TOO_LARGE = "TooLarge"
 
-    # What was read is no certificate.
+    # The content is not a certificate.
     EMPTY = "Empty"
     NOT_A_CERTIFICATE = "NotACertificate"
     PRIVATE_KEY_ONLY = "PrivateKeyOnly"
@@ -44,13 +44,13 @@ class Reason(StrEnum):
     PASSWORD_NOT_FOUND = "PasswordNotFound"  # noqa: S105
     TOO_EXPENSIVE = "TooExpensive"
 
-    # It is one, but not one that can be used.
+    # The certificate is not usable.
     IDENTITY_MISMATCH = "IdentityMismatch"
     INVALID_VALIDITY = "InvalidValidity"
     NOT_YET_VALID = "NotYetValid"
     EXPIRED = "Expired"
 
-    # Alerts do not go where they were asked to go.
+    # Alerts do not reach their channels or recipients.
     POLICY_NOT_FOUND = "PolicyNotFound"
     POLICY_INVALID = "PolicyInvalid"
     TOKEN_NOT_FOUND = "TokenNotFound"  # noqa: S105
@@ -69,21 +69,21 @@ class Reason(StrEnum):
     MAIL_NOT_CONFIGURED = "MailNotConfigured"
     MAIL_LOGIN_REJECTED = "MailLoginRejected"
 
-    # The API server.
+    # The API server refused or did not answer.
     CONFLICT = "Conflict"
     NOT_FOUND = "NotFound"
     FORBIDDEN = "Forbidden"
     UNPROCESSABLE = "Unprocessable"
     API_UNAVAILABLE = "APIUnavailable"
 
-    # The object itself.
+    # The object or the settings are invalid, or the operator has a bug.
     SPEC_INVALID = "SpecInvalid"
     SETTINGS_INVALID = "SettingsInvalid"
     INTERNAL_ERROR = "InternalError"
 
 
 class ClientCertError(Exception):
-    """The root; catch it where one object's failure must not become another's."""
+    """The root of all errors; catch it where a failure of one object must not affect others."""
 
     def __init__(
         self, reason: Reason, message: str, *, retryable: bool = False, retry_after: float | None = None
@@ -93,35 +93,35 @@ class ClientCertError(Exception):
         self.message = message
         self.retryable = retryable
         self.retry_after = retry_after
-        """Seconds that the other side asked us to wait, if it did."""
+        """Seconds that the server asked us to wait, if it did."""
 
 
 def where(error: BaseException) -> str:
-    """Where an unexpected error happened, innermost first; not its words, which may quote what it choked on."""
+    """The type and stack of an unexpected error, innermost frame first; not its message, which may quote content."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     return f"{type(error).__name__} at " + " < ".join(f"{frame.name}:{frame.lineno}" for frame in frames)
 
 
 class SettingsError(ClientCertError):
-    """The process was started with settings that contradict each other or cannot be read."""
+    """The settings contradict each other or cannot be read."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.SETTINGS_INVALID, message)
 
 
 class CertificateError(ClientCertError):
-    """Bytes were read, but no certificate could be found in them."""
+    """The content was read, but has no usable certificate."""
 
 
 class SourceError(ClientCertError):
-    """The place where the certificate should be could not be read."""
+    """The content of a source could not be read."""
 
 
 class DeliveryError(ClientCertError):
     """A notification could not be sent; it stays due."""
 
     elsewhere = False
-    """Whether another place failed than the one whose turn it was: that one can take others' messages."""
+    """Whether a service other than the channel itself failed; the channel can still take other messages."""
 
 
 class KubeError(ClientCertError):

@@ -1,4 +1,4 @@
-"""How log lines look. What may be in them is decided where they are written: no secrets, no contact's address."""
+"""The format of log lines. The code that logs decides on their content: no secrets, no addresses of contacts."""
 
 import logging
 import sys
@@ -7,22 +7,21 @@ from pythonjsonlogger.json import JsonFormatter
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_CHATTY = ("kopf", "asyncio", "aiohttp", "slack_sdk", "botocore", "aiobotocore")
-"""Libraries whose lines below a warning say nothing to who is on call, or say too much."""
+_NOISY_LIBRARIES = ("kopf", "asyncio", "aiohttp", "slack_sdk", "botocore", "aiobotocore")
+"""Libraries whose lines below WARNING are of no use to the person on call, or reveal too much."""
 
-
-_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def without_extras(record: logging.LogRecord) -> bool:
-    """Take from a record what a library hangs onto it: kopf hangs its whole settings there, which no line can hold."""
-    for name in set(vars(record)) - _OF_EVERY_RECORD:
+    """Remove the attributes that a library adds to a record; kopf adds its settings, which cannot be serialised."""
+    for name in set(vars(record)) - _STANDARD_ATTRIBUTES:
         delattr(record, name)
     return True
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """One handler on standard error for the whole process."""
+    """Set up one handler on standard error for the whole process."""
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "json":
         names = {"asctime": "time", "levelname": "level", "name": "logger"}
@@ -31,7 +30,9 @@ def configure_logging(log_format: str, level: str) -> None:
         handler.setFormatter(logging.Formatter(_TEXT))
     handler.addFilter(without_extras)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for other in list(root.handlers):
+        root.removeHandler(other)
+    root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in _CHATTY:
+    for name in _NOISY_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)

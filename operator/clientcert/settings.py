@@ -1,6 +1,6 @@
-"""All settings, read once at the start. Nothing else looks at the environment.
+"""All settings, read once at the start. No other module reads the environment.
 
-Flags win over variables. Secrets come from variables or files (`…_FILE`) and never from flags, where `ps` shows them.
+Flags override variables. Secrets come from variables or files (`…_FILE`) and never from flags, which `ps` shows.
 """
 
 import os
@@ -16,59 +16,59 @@ from clientcert.errors import SettingsError
 PREFIX = "CLIENTCERT_"
 SLACK_API_URL = "https://slack.com/api/"
 _SECRETS = frozenset({"slack_token", "slack_webhook_url", "smtp_username", "smtp_password", "heartbeat_url"})
-"""These may also come from a file."""
+"""Settings that may also come from a file."""
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `clientcert run` was told."""
+    """The settings of `clientcert run`."""
 
     namespaces: tuple[str, ...] = ()
-    """Empty: all namespaces."""
+    """Namespaces to serve; empty: all."""
     context: str = ""
-    """Of the kubeconfig; empty: the current one, or the pod's ServiceAccount."""
+    """Context of the kubeconfig; empty: the current one, or the pod's ServiceAccount."""
     kubeconfig: str = ""
-    """Paths as KUBECONFIG has them."""
+    """Paths in the format of KUBECONFIG."""
     cluster_host: str = ""
-    """The API server as a pod sees it; empty outside of one."""
+    """The API server's address inside a pod; empty outside of a pod."""
     cluster_port: str = "443"
-    host: str = "0.0.0.0"  # noqa: S104 - health and metrics are asked for from outside the pod
+    host: str = "0.0.0.0"  # noqa: S104 - health and metrics are read from outside the pod
     port: int = 8080
     log_format: str = "json"
     log_level: str = "info"
     leader_election: bool = True
     lease_namespace: str = ""
-    """Where the Lease is; empty: the pod's own namespace."""
+    """Namespace of the Lease; empty: the pod's own namespace."""
     resync: timedelta = timedelta(minutes=10)
-    """How often the keys in memory are compared with those of the API server."""
+    """Interval between two comparisons of the keys in memory with those of the API server."""
     clock_offset: timedelta = timedelta(0)
     x509_metrics: bool = True
-    """Whether the `x509_cert_*` series are exposed; not where x509-certificate-exporter reads the same Secrets."""
+    """Whether to expose the `x509_cert_*` series; set to False if x509-certificate-exporter reads the same Secrets."""
     slack_token: str = field(default="", repr=False)
     slack_webhook_url: str = field(default="", repr=False)
     slack_channel: str = ""
     slack_api_url: str = SLACK_API_URL
     slack_namespaces: frozenset[str] = frozenset()
-    """Whose consumers' contacts the operator's own token may look up and write to; none unless they are named."""
+    """Namespaces whose contacts the operator's own token may look up and message; empty: none."""
     smtp_host: str = ""
-    """Empty: there is no mail."""
+    """The mail server; empty: no mail is sent."""
     smtp_port: int = 587
     smtp_username: str = ""
     smtp_password: str = field(default="", repr=False)
     smtp_from: str = ""
     smtp_tls: Literal["starttls", "implicit", "none"] = "starttls"
     mail_domains: frozenset[str] = frozenset()
-    """The only domains that a mail goes to; empty: any."""
+    """Domains that mail may be sent to; empty: all."""
     mail_namespaces: frozenset[str] = frozenset()
-    """The only namespaces that mails are sent for; empty: any."""
+    """Namespaces that mail may be sent for; empty: all."""
     heartbeat_url: str = field(default="", repr=False)
-    """Called while all is well; empty: nothing is."""
+    """URL that is called while the operator is healthy; empty: none."""
     allowed_hosts: frozenset[str] = frozenset()
-    """`host` or `host:port`: the only hosts without a public address that an object may name."""
+    """Hosts without a public address that objects may name, each as `host` or `host:port`."""
     identity_buckets: tuple[str, ...] = ()
-    """`namespace=bucket/prefix`: what the pod's own identity may be used for."""
+    """Buckets that may be read with the pod's own identity, each as `namespace=bucket/prefix`."""
 
     def __post_init__(self) -> None:
         if self.slack_token and self.slack_webhook_url:
@@ -79,29 +79,29 @@ class Settings:
             )
         self._check_mail()
         if self.log_format not in {"json", "text"}:
-            raise SettingsError("--log-format is json or text")
+            raise SettingsError("--log-format must be json or text")
         for entry in self.identity_buckets:
             if "=" not in entry:
                 raise SettingsError(f"CLIENTCERT_IDENTITY_BUCKETS: {entry!r} is not namespace=bucket/prefix")
 
     def _check_mail(self) -> None:
-        """A login may be there before the host is: it comes from a Secret of its own."""
+        """Check the mail settings. A login without a host is valid, because it comes from a Secret of its own."""
         if self.smtp_host and not self.smtp_from:
-            raise SettingsError("CLIENTCERT_SMTP_HOST is set, so CLIENTCERT_SMTP_FROM must be: who the mails are from")
+            raise SettingsError("CLIENTCERT_SMTP_HOST is set, so CLIENTCERT_SMTP_FROM must be: the sender of the mails")
         if self.smtp_from and not self.smtp_host:
             raise SettingsError("CLIENTCERT_SMTP_FROM is set, so CLIENTCERT_SMTP_HOST must be: the mail server")
         if self.smtp_host and self.smtp_password and not self.smtp_username:
             raise SettingsError(
-                "CLIENTCERT_SMTP_PASSWORD is set, so CLIENTCERT_SMTP_USERNAME must be: who logs in to the mail server"
+                "CLIENTCERT_SMTP_PASSWORD is set, so CLIENTCERT_SMTP_USERNAME must be: the user of the mail server"
             )
         if self.smtp_tls not in {"starttls", "implicit", "none"}:
-            raise SettingsError("CLIENTCERT_SMTP_TLS is starttls, implicit or none")
+            raise SettingsError("CLIENTCERT_SMTP_TLS must be starttls, implicit or none")
 
 
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the environment, and over them each flag that was given (is not None).
+    """Read the settings from the environment; each flag that is set (not None) overrides its variable.
 
-    Raises SettingsError with the name of the variable that cannot be used.
+    Raises SettingsError with the name of the invalid variable.
     """
     known = {item.name for item in fields(Settings)}
     readers: dict[str, Callable[[str], Any]] = {
@@ -138,11 +138,11 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
 
 
 def parse_duration(text: str) -> timedelta:
-    """A Go duration such as 90s, 10m or -24h; raises ValueError."""
+    """Parse a duration such as 90s, 10m or -24h; raises ValueError."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     unit = units.get(text[-1:])
     if unit is None:
-        raise ValueError(f"{text!r} is no duration like 90s, 10m or 24h")
+        raise ValueError(f"{text!r} is not a duration like 90s, 10m or 24h")
     return timedelta(seconds=float(text[:-1]) * unit)
 
 
@@ -161,7 +161,7 @@ def _secret(environment: Mapping[str, str], variable: str) -> str | None:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise ValueError(f"{text!r} is no port: give a number from 1 to 65535")
+        raise ValueError(f"{text!r} is not a port: give a number from 1 to 65535")
     return int(text)
 
 
@@ -170,21 +170,21 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _namespaces(text: str) -> frozenset[str]:
-    """What is no name of a namespace would serve none, and nobody would know why."""
+    """Parse names of namespaces; an invalid name is an error, because it would match no namespace silently."""
     for word in _words(text):
         if not _NAMESPACE.fullmatch(word):
-            raise ValueError(f"{word!r} is no name of a namespace: write names, separated by commas")
+            raise ValueError(f"{word!r} is not a namespace name: write names, separated by commas")
     return frozenset(_words(text))
 
 
 def _domains(text: str) -> frozenset[str]:
-    """As an address may have them (api/client_list.py). What is none may be somebody's address, and is not repeated."""
+    """Parse domains (see api/client_list.py). An error repeats no entry, because it may be a person's address."""
     words = [word.lower() for word in _words(text)]
     for number, word in enumerate(words, start=1):
         if not _DOMAIN.fullmatch(word):
             raise ValueError(
-                f"entry {number} of {len(words)} is no domain: write domains such as nhs.example, separated by commas,"
-                " without @ or *"
+                f"entry {number} of {len(words)} is not a domain: write domains such as nhs.example, separated by"
+                " commas, without @ or *"
             )
     return frozenset(words)
 
@@ -192,5 +192,5 @@ def _domains(text: str) -> frozenset[str]:
 def _switch(text: str) -> bool:
     switches = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in switches:
-        raise ValueError("say true or false")
+        raise ValueError("write true or false")
     return switches[text.lower()]

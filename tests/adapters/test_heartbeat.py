@@ -84,8 +84,8 @@ async def test_failures_are_logged_once_in_a_row_and_counted(status: int, caplog
         assert not task.done()
     lines = [record.getMessage() for record in caplog.records if record.name == "clientcert.heartbeat"]
     assert lines == [
-        f"The heartbeat was not taken (HTTP status {status}): check CLIENTCERT_HEARTBEAT_URL, and who answers there",
-        "The heartbeat is taken again",
+        f"The heartbeat call failed (HTTP status {status}): check CLIENTCERT_HEARTBEAT_URL and the service behind it",
+        "The heartbeat call succeeds again",
     ]
     assert "canary-9e1c" not in caplog.text
     assert {call.path for call in receiver.calls} == {PATH}
@@ -120,7 +120,7 @@ def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
     """With the setting's name, and without the URL."""
     with pytest.raises(SettingsError) as raised:
         Heartbeat(url, EgressPolicy(), lambda: True)
-    assert raised.value.message.startswith("CLIENTCERT_HEARTBEAT_URL is no https:// address")
+    assert raised.value.message.startswith("CLIENTCERT_HEARTBEAT_URL is not an https:// address")
     assert "hc.example" not in raised.value.message
 
 

@@ -62,7 +62,7 @@ def test_who_may_be_written_to():
 )
 def test_a_domain_that_matches_nobody(wrong):
     """Is refused, and not repeated: it may be an address."""
-    with pytest.raises(SettingsError, match="CLIENTCERT_MAIL_DOMAINS cannot be used: entry 2 of 2 is no dom") as raised:
+    with pytest.raises(SettingsError, match="CLIENTCERT_MAIL_DOMAINS cannot be used: entry 2 of 2 is not") as raised:
         load_settings({}, {"CLIENTCERT_MAIL_DOMAINS": f"moj.example,{wrong}"})
     assert wrong not in raised.value.message.split()
 
@@ -70,7 +70,7 @@ def test_a_domain_that_matches_nobody(wrong):
 @pytest.mark.parametrize(
     ("environment", "word"),
     [
-        ({"CLIENTCERT_PORT": "http"}, "CLIENTCERT_PORT cannot be used: .http. is no port"),
+        ({"CLIENTCERT_PORT": "http"}, "CLIENTCERT_PORT cannot be used: .http. is not a port"),
         ({"CLIENTCERT_PORT": "65536"}, "from 1 to 65535"),
         ({"CLIENTCERT_SLACK_TOKEN": "x"}, "CLIENTCERT_SLACK_CHANNEL"),
         (
@@ -81,9 +81,12 @@ def test_a_domain_that_matches_nobody(wrong):
         ({"CLIENTCERT_IDENTITY_BUCKETS": "bucket"}, "namespace=bucket/prefix"),
         (
             {"CLIENTCERT_SLACK_NAMESPACES": "Foo Bar"},
-            "CLIENTCERT_SLACK_NAMESPACES cannot be used: 'Foo Bar' is no name",
+            "CLIENTCERT_SLACK_NAMESPACES cannot be used: 'Foo Bar' is not a namespace name",
         ),
-        ({"CLIENTCERT_MAIL_NAMESPACES": "a;b"}, "CLIENTCERT_MAIL_NAMESPACES cannot be used: 'a;b' is no name"),
+        (
+            {"CLIENTCERT_MAIL_NAMESPACES": "a;b"},
+            "CLIENTCERT_MAIL_NAMESPACES cannot be used: 'a;b' is not a name",
+        ),
         ({"CLIENTCERT_SMTP_FROM": "a@example.com"}, "so CLIENTCERT_SMTP_HOST must be"),
         ({"CLIENTCERT_SMTP_HOST": "mail.example"}, "so CLIENTCERT_SMTP_FROM must be"),
         ({**MAIL, "CLIENTCERT_SMTP_PASSWORD": "x"}, "so CLIENTCERT_SMTP_USERNAME must be"),
