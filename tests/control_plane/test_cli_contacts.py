@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clientcert.api.client_list import parse_directory
+from clientcert.api.client_list import parse_client_list
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.spec import Person
 from tests.builders import usable
@@ -43,7 +43,7 @@ def client_list(team: Team, name: str = "clients") -> dict[str, str]:
 
 def entries(team: Team) -> dict[str, DirectoryEntry]:
     """What the operator reads in it, which must be all of it."""
-    found, problems = parse_directory(client_list(team))
+    found, problems = parse_client_list(client_list(team))
     assert problems == ()
     return usable(found)
 
@@ -81,7 +81,7 @@ class TestSet:
         terminal.does("contact", "set", "nhs", "--technical", "jo@nhs.example")
         assert set(client_list(team)) == {"client-7", "other"}
         assert client_list(team)["other"] == "["
-        found, _ = parse_directory(client_list(team))
+        found, _ = parse_client_list(client_list(team))
         assert usable(found) == {
             "NHS England": DirectoryEntry(Person("", "jo@nhs.example"), Person("", "sam@nhs.example"))
         }

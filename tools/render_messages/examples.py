@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from clientcert.api.client_certificate import parse_declaration
+from clientcert.api.client_certificate import parse_spec
 from clientcert.api.policy import parse_policy
 from clientcert.cli.describe_recipient import recipients
 from clientcert.errors import Reason
@@ -95,7 +95,7 @@ class Example:
     @property
     def declaration(self) -> CertificateSpec:
         """As it is read from a manifest."""
-        return parse_declaration({**NHS, **(self.spec or {})})
+        return parse_spec({**NHS, **(self.spec or {})})
 
     def channel(self, name: str) -> Channel:
         """One of the policy's."""

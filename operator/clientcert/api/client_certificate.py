@@ -1,11 +1,13 @@
-"""The spec of a ClientCertificate and of a CertificateStore, from the API's words to ours.
+"""Parses the specs of ClientCertificates and CertificateStores.
 
-The schema has seen to shapes and bounds (crds/); what still does not fit is a `SpecInvalid`, never a traceback.
+The schema checks types and bounds (crds/); any other invalid value is an error with `SpecInvalid`, never a traceback.
+Short values that many objects share are interned.
 """
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from clientcert.api.kinds import moment
@@ -28,19 +30,15 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SECONDS = (3600, 60, 1)
 
 
-def parse_declaration(spec: Spec) -> CertificateSpec:
-    """The spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
-    try:
-        return _declaration(spec)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ClientCertError(
-            Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
-        ) from error
+def parse_spec(spec: Spec) -> CertificateSpec:
+    """Parse the spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
+    with _spec_errors():
+        return _spec(spec)
 
 
 def parse_bucket(spec: Spec) -> Bucket:
-    """The spec of a CertificateStore; raises ClientCertError with `SpecInvalid`."""
-    try:
+    """Parse the spec of a CertificateStore; raises ClientCertError with `SpecInvalid`."""
+    with _spec_errors():
         s3 = spec["s3"]
         return Bucket(
             name=s3["bucket"],
@@ -50,31 +48,37 @@ def parse_bucket(spec: Spec) -> Bucket:
             credentials_secret=(s3.get("credentialsSecretRef") or {}).get("name", ""),
             poll_seconds=parse_duration(spec.get("pollEvery", "5m")),
         )
+
+
+def parse_duration(text: str) -> float:
+    """Parse a Go duration of whole hours, minutes and seconds; returns seconds. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if not match or not text:
+        raise ValueError(f"{text!r} is not a duration like 5m or 1h30m")
+    return float(sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS, strict=True)))
+
+
+def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
+    """Parse a `…SecretRef {name, key}`; None if it is absent. Raises KeyError or TypeError for other values."""
+    if not entry:
+        return None
+    name, key = entry["name"], entry["key"]
+    if not isinstance(name, str) or not isinstance(key, str):
+        raise TypeError("a reference to a Secret has a name and a key")
+    return SecretKeyRef(sys.intern(name), sys.intern(key))
+
+
+@contextmanager
+def _spec_errors() -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ClientCertError(
             Reason.SPEC_INVALID, f"the spec cannot be used: {type(error).__name__} {error}"
         ) from error
 
 
-def parse_duration(text: str) -> float:
-    """Seconds in a Go duration of whole hours, minutes and seconds; raises ValueError for any other."""
-    match = _DURATION.fullmatch(text)
-    if not match or not text:
-        raise ValueError(f"{text!r} is no duration like 5m or 1h30m")
-    return float(sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS, strict=True)))
-
-
-def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
-    """A `…SecretRef {name, key}`; None for an absent one. Raises KeyError or TypeError for anything else."""
-    if not entry:
-        return None
-    name, key = entry["name"], entry["key"]
-    if not isinstance(name, str) or not isinstance(key, str):
-        raise TypeError("a Secret has a name and a key")
-    return SecretKeyRef(name, key)
-
-
-def _declaration(spec: Spec) -> CertificateSpec:
+def _spec(spec: Spec) -> CertificateSpec:
     identity, silence = spec.get("identity") or {}, spec.get("silence")
     acknowledgement = spec.get("acknowledgement") or {}
     return CertificateSpec(
@@ -103,7 +107,7 @@ def _source(source: Mapping[str, Any]) -> SourceRef:
     if source["type"] == "S3":
         s3 = source["s3"]
         return S3Source(sys.intern(s3["storeRef"]["name"]), s3["key"], secret_key_ref(s3.get("passwordSecretRef")))
-    raise ValueError(f"this version knows no source of type {source['type']}")
+    raise ValueError(f"this version does not support sources of type {source['type']}")
 
 
 def _contact(contact: Mapping[str, Any]) -> Contact:
@@ -125,5 +129,5 @@ def _person(entry: Mapping[str, Any] | None) -> Person | None:
 def _silence(entry: Mapping[str, Any]) -> Silence:
     until = moment(entry["until"])
     if until is None:
-        raise ValueError("silence needs an end")
+        raise ValueError("silence has no end")
     return Silence(until, entry["reason"])

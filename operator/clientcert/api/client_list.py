@@ -65,7 +65,7 @@ class ClientList:
     """The client list as whoever changes it sees it."""
 
     _listings: dict[str, tuple[str, Listing]]
-    """Key and listing by consumer; the first key where there are several, as `parse_directory` has it."""
+    """Key and listing by consumer; the first key where there are several, as `parse_client_list` has it."""
     _taken: frozenset[str]
     _unusable: Mapping[str, str]
     """Problem in words by key. Nobody knows what is lost where such a key is written over."""
@@ -102,14 +102,14 @@ class ClientList:
         """The key that the consumer stands under; where it has none yet, the one to put it under."""
         if consumer in self._listings:
             return self._listings[consumer][0]
-        return self._claimed.get(consumer) or directory_key(consumer, self._taken)
+        return self._claimed.get(consumer) or client_list_key(consumer, self._taken)
 
     def problem(self, consumer: str) -> str:
         """What must be corrected by hand, in words that quote no value, before the consumer's key can be written."""
         return self._unusable.get(self.key(consumer), "")
 
 
-def parse_directory(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
+def parse_client_list(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
     """The `data` of the ConfigMap: entries by consumer, and problems in words.
 
     An entry that cannot be used is there as well, without people and with its problem, as far as its consumer is known.
@@ -166,7 +166,7 @@ def _claimed_by(key: str, value: str) -> str:
     return consumer if is_one_line(consumer, LONGEST_CONSUMER) else key
 
 
-def directory_key(consumer: str, taken: Container[str] = ()) -> str:
+def client_list_key(consumer: str, taken: Container[str] = ()) -> str:
     """The key for a consumer, another one for each: its name, or what a key can hold of that and a hash."""
     if _PLAIN_KEY.fullmatch(consumer) and not _HASHED_KEY.fullmatch(consumer) and consumer not in taken:
         return consumer

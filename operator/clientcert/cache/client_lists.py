@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clientcert.api.client_list import parse_directory
+from clientcert.api.client_list import parse_client_list
 from clientcert.errors import KubeError, Reason, where
 from clientcert.lifecycle.contacts import Directory
 from clientcert.lifecycle.spec import ObjectKey
@@ -114,7 +114,7 @@ class ClientLists:
 
 async def _parse(key: ObjectKey, content: Mapping[str, str]) -> Directory:
     # A list of thousands takes a second: in a thread the loop goes on meanwhile.
-    directory, problems = await asyncio.to_thread(parse_directory, content)
+    directory, problems = await asyncio.to_thread(parse_client_list, content)
     for problem in problems[:_PROBLEMS_SHOWN]:
         logger.warning("Client list %s: %s", key, problem)
     if len(problems) > _PROBLEMS_SHOWN:

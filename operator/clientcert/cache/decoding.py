@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from clientcert.api.client_certificate import parse_declaration
+from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import moment
 from clientcert.api.status import parse_status
 from clientcert.errors import ClientCertError
@@ -38,6 +38,6 @@ def recorded_of(status: Body, generation: int) -> CertificateStatus:
 def declaration_of(spec: Body) -> tuple[CertificateSpec | None, Problem | None]:
     """What the spec declares, or why it cannot be used."""
     try:
-        return parse_declaration(spec), None
+        return parse_spec(spec), None
     except ClientCertError as error:
         return None, Problem(Phase.INVALID, error.reason, error.message)

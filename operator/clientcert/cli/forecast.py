@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from clientcert.api.client_certificate import parse_declaration
+from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.api.status import parse_status
 from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, cluster_options
@@ -196,7 +196,7 @@ def _known(found: Object) -> Known:
     created = moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - every object that the API server has stored has it
     refused = stood_in(recorded) if status.get("observedGeneration") == metadata.get("generation") else None
-    return Known(parse_declaration(found["spec"]), recorded, str(status.get("phase", "")), created, refused)
+    return Known(parse_spec(found["spec"]), recorded, str(status.get("phase", "")), created, refused)
 
 
 def _print_json(found: Forecast) -> None:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from clientcert.api.client_certificate import parse_declaration
-from clientcert.api.client_list import parse_directory
+from clientcert.api.client_certificate import parse_spec
+from clientcert.api.client_list import parse_client_list
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
 from clientcert.api.policy import default_channel, default_policy, parse_policy
 from clientcert.cli.cluster import AnswerIsNo, Cluster, Object
@@ -32,7 +32,7 @@ def read_declared(cluster: Cluster, name: str) -> Declared:
     """As the operator would take it; raises AnswerIsNo where there is no such object, or its spec cannot be used."""
     found = cluster.get(CLIENT_CERTIFICATE, name)
     try:
-        declaration = parse_declaration(found["spec"])
+        declaration = parse_spec(found["spec"])
     except ClientCertError as error:
         raise AnswerIsNo(f"ClientCertificate {name}: {printable(error.message)}") from None
     policy = to_policy(cluster.find(CERTIFICATE_POLICY, declaration.policy) if declaration.policy else None)
@@ -50,4 +50,4 @@ def read_directory(cluster: Cluster, namespace: str, policy: AlertPolicy) -> Dir
     if not name:
         return {}
     data = cluster.config_map(name, namespace)
-    return None if data is None else parse_directory(data)[0]
+    return None if data is None else parse_client_list(data)[0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clientcert.api.client_certificate import parse_bucket, parse_declaration, parse_duration
+from clientcert.api.client_certificate import parse_bucket, parse_duration, parse_spec
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.spec import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
 
@@ -16,7 +16,7 @@ SPEC = {
 
 def test_the_least_that_can_be_said():
     """The CN must be the consumer's name unless `identity` says otherwise (design section 2)."""
-    declaration = parse_declaration(SPEC)
+    declaration = parse_spec(SPEC)
     assert declaration.source == SecretSource("nhs-client-cert", "tls.crt")
     assert declaration.contact == Contact(technical=Person("Jo Bloggs", "jo@nhs.example"), lookup=("Slack",))
     assert declaration.common_name == "nhs"
@@ -26,7 +26,7 @@ def test_the_least_that_can_be_said():
 @pytest.mark.parametrize("reason", ["a public key has come", ""])
 def test_an_acknowledgement(reason):
     said = {"serialNumber": "abcdef"} | ({"reason": reason} if reason else {})
-    declaration = parse_declaration({**SPEC, "acknowledgement": said})
+    declaration = parse_spec({**SPEC, "acknowledgement": said})
     assert (declaration.acknowledged, declaration.acknowledged_because) == ("abcdef", reason)
 
 
@@ -35,7 +35,7 @@ def test_an_s3_source_with_a_password():
         "type": "S3",
         "s3": {"storeRef": {"name": "backup"}, "key": "a/b.p12", "passwordSecretRef": {"name": "p", "key": "k"}},
     }
-    assert parse_declaration({**SPEC, "source": source}).source == S3Source("backup", "a/b.p12", SecretKeyRef("p", "k"))
+    assert parse_spec({**SPEC, "source": source}).source == S3Source("backup", "a/b.p12", SecretKeyRef("p", "k"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_s3_source_with_a_password():
 )
 def test_what_does_not_fit_is_a_named_reason(change):
     with pytest.raises(ClientCertError) as caught:
-        parse_declaration({**SPEC, **change})
+        parse_spec({**SPEC, **change})
     assert caught.value.reason is Reason.SPEC_INVALID
 
 
@@ -61,7 +61,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "1.5h"])
 def test_what_is_no_duration(text):
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 
 

@@ -16,10 +16,10 @@ from clientcert.api.client_list import (
     MOST_KEYS,
     ClientList,
     Listing,
-    directory_key,
+    client_list_key,
     is_one_line,
     is_plain_address,
-    parse_directory,
+    parse_client_list,
     parse_listing,
     render_listing,
 )
@@ -43,7 +43,7 @@ notes = st.text(max_size=60).filter(lambda text: not any(0xD800 <= ord(each) <= 
 class TestAnEntry:
     def test_as_its_writer_sees_it(self) -> None:
         """Two people, each with an address and perhaps a name, and a note for people."""
-        entries, problems = parse_directory({"nhs": JO_LINE + SAM_LINE + "note: asks for a call first\n"})
+        entries, problems = parse_client_list({"nhs": JO_LINE + SAM_LINE + "note: asks for a call first\n"})
         assert entries == {"nhs": DirectoryEntry(JO, SAM)}
         assert problems == ()
 
@@ -53,10 +53,10 @@ class TestAnEntry:
     @pytest.mark.parametrize("value", ["", "# nothing yet\n", "~", "technical:\nbusiness: null\n"])
     def test_nobody_is_an_entry_too(self, value: str) -> None:
         """Whoever leaves a field empty has said nothing wrong."""
-        assert parse_directory({"nhs": value}) == ({"nhs": DirectoryEntry()}, ())
+        assert parse_client_list({"nhs": value}) == ({"nhs": DirectoryEntry()}, ())
 
     def test_the_value_names_a_consumer_that_no_key_can_hold(self) -> None:
-        entries, problems = parse_directory({"nhs-england": "consumer: NHS England\n" + JO_LINE})
+        entries, problems = parse_client_list({"nhs-england": "consumer: NHS England\n" + JO_LINE})
         assert usable(entries) == {"NHS England": DirectoryEntry(technical=JO)}
         assert problems == ()
 
@@ -103,7 +103,7 @@ class TestWhatCannotBeUsed:
     )
     def test_it_is_left_out_and_the_problem_says_what_to_fix(self, value: str, words: str) -> None:
         """Only that one; and the problem names the key, and never what stands there."""
-        entries, problems = parse_directory({"acme": value, "nhs": JO_LINE})
+        entries, problems = parse_client_list({"acme": value, "nhs": JO_LINE})
         assert usable(entries) == {"nhs": DirectoryEntry(technical=JO)}
         assert len(problems) == 1
         assert problems[0].startswith(f"key acme: {words}")
@@ -113,18 +113,18 @@ class TestWhatCannotBeUsed:
     def test_the_consumer_is_known_as_far_as_it_can_be_read(self) -> None:
         """So whoever looks for its contact learns what to correct; another entry about it counts, if one can."""
         broken = "consumer: Court lists\nphone: 020 7946\n"
-        entries, [problem] = parse_directory({"client-7": broken})
+        entries, [problem] = parse_client_list({"client-7": broken})
         assert entries == {"Court lists": DirectoryEntry(problem=problem)}
-        entries, _ = parse_directory({"client-7": broken, "client-8": "consumer: Court lists\n" + JO_LINE})
+        entries, _ = parse_client_list({"client-7": broken, "client-8": "consumer: Court lists\n" + JO_LINE})
         assert entries["Court lists"] == DirectoryEntry(technical=JO)
 
     def test_a_name_in_another_case(self) -> None:
         """It is another consumer, and probably a slip."""
-        entries, problems = parse_directory({"NHS": JO_LINE})
+        entries, problems = parse_client_list({"NHS": JO_LINE})
         assert problems == ()
         assert usable(entries) == {"NHS": DirectoryEntry(technical=JO)}
         assert entries["nhs"].problem.startswith("key NHS: it has the consumer's name in another case")
-        entries, _ = parse_directory({"NHS": JO_LINE, "nhs": SAM_LINE})
+        entries, _ = parse_client_list({"NHS": JO_LINE, "nhs": SAM_LINE})
         assert entries == {"NHS": DirectoryEntry(technical=JO), "nhs": DirectoryEntry(business=SAM)}
 
     def test_the_same_consumer_twice(self) -> None:
@@ -132,7 +132,7 @@ class TestWhatCannotBeUsed:
         data = {"two": "consumer: nhs\n" + SAM_LINE, "nhs": JO_LINE}
         words = "key nhs counts, and key two is about the same consumer: remove one of them"
         for each in (data, dict(reversed(data.items()))):
-            entries, problems = parse_directory(each)
+            entries, problems = parse_client_list(each)
             assert entries == {"nhs": DirectoryEntry(technical=JO, remark=words)}
             assert problems == (
                 "key two: its consumer stands under another key, too, which is used: remove one of them",
@@ -141,7 +141,7 @@ class TestWhatCannotBeUsed:
     @given(st.dictionaries(st.text("abc-_.", min_size=1, max_size=5), st.text(max_size=40), max_size=4))
     def test_whatever_stands_there(self, data: dict[str, str]) -> None:
         """It never raises, and each key is either an entry or a problem."""
-        entries, problems = parse_directory(data)
+        entries, problems = parse_client_list(data)
         assert len(usable(entries)) + len(problems) == len(data)
 
 
@@ -162,7 +162,7 @@ class TestBounds:
     def test_nothing_grows_and_nothing_nests(self, value: str, words: str) -> None:
         """Bombs, tags that run code and ten thousand levels are refused at once."""
         began = stopwatch.process_time()
-        entries, problems = parse_directory({"bomb": value})
+        entries, problems = parse_client_list({"bomb": value})
         assert stopwatch.process_time() - began < RUNAWAY_SECONDS
         assert usable(entries) == {}
         assert words in problems[0]
@@ -170,11 +170,11 @@ class TestBounds:
     @pytest.mark.parametrize("value", ["n" * (LARGEST_VALUE + 1), "ü" * (LARGEST_VALUE // 2 + 1)])
     def test_a_value_over_10_kib(self, value: str) -> None:
         """Counted in octets, and before anything is read of it."""
-        assert parse_directory({"nhs": "# " + value})[1] == ("key nhs: its value is larger than 10 KiB: shorten it",)
+        assert parse_client_list({"nhs": "# " + value})[1] == ("key nhs: its value is larger than 10 KiB: shorten it",)
 
     def test_ten_thousand_keys_and_no_more(self) -> None:
         data = {f"c{number:05}": "" for number in range(MOST_KEYS + 5)}
-        entries, problems = parse_directory(data)
+        entries, problems = parse_client_list(data)
         assert len(entries) == MOST_KEYS
         assert f"c{MOST_KEYS - 1:05}" in entries
         assert problems == ("it has more than 10000 keys, and only the first of them are used: remove some",)
@@ -187,7 +187,7 @@ class TestTheOtherWay:
     ) -> None:
         """Whatever the names are; and twice the same text."""
         listing = Listing(consumer, DirectoryEntry(technical, business), note)
-        for key in (directory_key(consumer), "another"):
+        for key in (client_list_key(consumer), "another"):
             value = render_listing(listing, key)
             assert value == render_listing(listing, key)
             assert parse_listing(key, value) == listing
@@ -196,7 +196,7 @@ class TestTheOtherWay:
     @given(st.lists(consumers, min_size=2, max_size=20, unique=True))
     def test_each_consumer_has_a_key_of_its_own(self, several: list[str]) -> None:
         """And one that a ConfigMap takes: up to 253 of its characters, and not two dots at the beginning."""
-        keys = [directory_key(consumer) for consumer in several]
+        keys = [client_list_key(consumer) for consumer in several]
         assert len(set(keys)) == len(several)
         assert all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) and not key.startswith("..") for key in keys)
         assert "." not in keys
@@ -212,12 +212,12 @@ class TestTheOtherWay:
     )
     def test_a_plain_name_is_its_own_key(self, consumer: str, key: str) -> None:
         """Another gets what is readable of it, and the beginning of its SHA-256."""
-        assert directory_key(consumer) == key.replace("HASH", hashlib.sha256(consumer.encode()).hexdigest()[:12])
+        assert client_list_key(consumer) == key.replace("HASH", hashlib.sha256(consumer.encode()).hexdigest()[:12])
 
     def test_nobody_can_take_the_key_of_an_odd_name(self) -> None:
         """A consumer that calls itself like the key of another gets one of its own."""
-        key = directory_key("NHS England")
-        assert directory_key(key) != key
+        key = client_list_key("NHS England")
+        assert client_list_key(key) != key
 
     def test_a_consumer_keeps_the_key_that_it_stands_under(self) -> None:
         """However its writer has named that; a new one gets the usual, and never one that is another's."""
@@ -243,7 +243,7 @@ class TestTheOtherWay:
         assert known.problem("nhs").startswith("it has a field that is none of consumer")
 
     def test_the_example_is_read_without_a_problem(self) -> None:
-        entries, problems = parse_directory(yaml.safe_load(EXAMPLE.read_text())["data"])
+        entries, problems = parse_client_list(yaml.safe_load(EXAMPLE.read_text())["data"])
         assert set(usable(entries)) == {"nhs", "weather", "Court lists (north)"}
         assert problems == ()
 

@@ -5,7 +5,7 @@ import time as stopwatch
 import pytest
 import yaml
 
-from clientcert.api.client_list import MOST_KEYS, directory_key, parse_directory
+from clientcert.api.client_list import MOST_KEYS, client_list_key, parse_client_list
 from clientcert.cli.client_list_file import Row, read_rows
 from clientcert.cli.cluster import AnswerIsNo
 from clientcert.cli.contact_import import changes
@@ -145,7 +145,7 @@ class TestWhatBecomesOfTheClientList:
             HELD,
         )
         assert len(found) == 3
-        entries, wrong = parse_directory({**HELD, **found})
+        entries, wrong = parse_client_list({**HELD, **found})
         assert wrong == ("key broken: it is no mapping of technical, business and note",)
         assert usable(entries) == {
             "nhs": DirectoryEntry(Person("", "jo@nhs.example")),
@@ -164,10 +164,12 @@ class TestWhatBecomesOfTheClientList:
     def test_an_empty_cell(self) -> None:
         """Says that there is nobody."""
         found = changes(rows("consumer,business_email", "acme,"), HELD)
-        assert parse_directory(found)[0] == {"acme": DirectoryEntry()}
+        assert parse_client_list(found)[0] == {"acme": DirectoryEntry()}
 
     @pytest.mark.parametrize(
-        ("consumer", "key"), [("acme", "acme"), ("NHS England", directory_key("NHS England"))], ids=["plain", "hashed"]
+        ("consumer", "key"),
+        [("acme", "acme"), ("NHS England", client_list_key("NHS England"))],
+        ids=["plain", "hashed"],
     )
     def test_an_entry_that_cannot_be_read_is_not_lost(self, consumer: str, key: str) -> None:
         """What somebody has added to it is written nowhere else; so nothing is imported, and all such are named."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clientcert.api.client_list import parse_directory
+from clientcert.api.client_list import parse_client_list
 from clientcert.lifecycle.contacts import (
     Directory,
     DirectoryEntry,
@@ -76,7 +76,7 @@ class TestTheClientList:
     @pytest.mark.parametrize("listed", ["NHS", "nhs", "Nhs"])
     @pytest.mark.parametrize("asked", ["NHS", "nhs", "Nhs"])
     def test_upper_and_lower_case(self, asked: str, listed: str) -> None:
-        directory, _ = parse_directory({listed: "technical: {email: jo@nhs.example}"})
+        directory, _ = parse_client_list({listed: "technical: {email: jo@nhs.example}"})
         found = resolve_email(replace(self.NOBODY, consumer=asked), self.LISTED, directory)
         assert found.resolved == (asked == listed)
         said = f"correct {'the entry of' if listed == 'nhs' else 'key'} {listed}: it has the consumer's name in another"
@@ -92,7 +92,7 @@ class TestTheClientList:
 
     def test_two_keys(self) -> None:
         """Whoever reads the message learns which of them is used."""
-        directory, _ = parse_directory({"a": "consumer: nhs\ntechnical: {email: jo@nhs.example}", "nhs": ""})
+        directory, _ = parse_client_list({"a": "consumer: nhs\ntechnical: {email: jo@nhs.example}", "nhs": ""})
         found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert found.resolved
         assert found.complete
