@@ -1,15 +1,17 @@
-"""One message instead of many: what is said about all certificates that are due at once in one channel."""
+"""One message about many certificates: the digest of a channel, and the letter about a batch of host certificates."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from clientcert.messages.message import Message
+from clientcert.messages.letter import LONGEST_SUBJECT, Letter, harmless, paragraph
+from clientcert.messages.letters import request_anew
+from clientcert.messages.message import About, Message
 from clientcert.messages.text import LONGEST_VALUE, clean, count, day, minute, remaining
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
-"""More than any channel has room for."""
+"""Of a digest or a letter; no channel has room for more."""
 _FAR = "9999"
 
 
@@ -64,6 +66,32 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     )
 
 
+def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
+    """One letter about host certificates that were issued together, to the recipient of the first message.
+
+    The first message is the most urgent one. Each message has a letter, and the date of its certificate.
+    """
+    first = messages[0].letters[0]
+    if len(messages) == 1:
+        return first
+    hosts = [(ends, message.about) for message in messages if (ends := message.about.not_after)]
+    begins = min(ends for ends, _ in hosts)
+    expired = begins < messages[0].about.time
+    these = f"{count(len(messages), 'host certificate')} of batch {clean(batch, LONGEST_VALUE)}"
+    which = [
+        paragraph(f"These are the {these}; the first of them {'ended' if expired else 'ends'} on {minute(begins)}:"),
+        *(paragraph(_batch_line(ends, about)) for ends, about in hosts[:MOST_LINES]),
+    ]
+    if len(messages) > MOST_LINES:
+        which.append(paragraph(f"… and {len(messages) - MOST_LINES} more"))
+    parts = request_anew(first.writer, which, many=True, expired=expired)
+    return replace(
+        first,
+        subject=clean(f"Action needed: {these} end from {day(begins)} on", LONGEST_SUBJECT),
+        parts=harmless(first.writer.framed(first.recipient, parts)),
+    )
+
+
 def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len) -> Sequence[str]:
     """The first of them, as many as have room, with a line break after each."""
     for number, item in enumerate(items):
@@ -97,3 +125,7 @@ def _line(message: Message) -> Line:
     parts += [f"owner {owner}"] if owner else []
     parts += [message.problem] if message.problem else []
     return Line(clean("; ".join(parts), LONGEST_LINE), clean(message.contact, LONGEST_CONTACT))
+
+
+def _batch_line(ends: datetime, about: About) -> str:
+    return f"{about.whose}: {minute(ends)}, serial number {clean(about.serial_number, LONGEST_VALUE)}"

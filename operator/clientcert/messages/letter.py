@@ -6,7 +6,10 @@ from enum import StrEnum
 
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.messages.text import LONGEST_VALUE, clean
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
+from clientcert.lifecycle.schedule import duration
+from clientcert.messages.alert_text import Situation, Topic
+from clientcert.messages.text import LONGEST_VALUE, clean, days_ago, minute
 
 LONGEST_SUBJECT = 250
 LONGEST_PARAGRAPH = 4000
@@ -74,6 +77,47 @@ class Writer:
     @property
     def _reply_to(self) -> str:
         return clean(self.address.reply_to, LONGEST_VALUE)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterContext:
+    """What all letters of one message speak of."""
+
+    situation: Situation
+    topic: Topic
+    writer: Writer
+    accepted: AcceptedCertificate
+    written_to: Role | None
+    """Of an escalation: who has had the letters so far."""
+
+    @property
+    def closes(self) -> bool:
+        """It is the last letter: the certificate was replaced."""
+        return self.topic is Topic.RENEWED
+
+    @property
+    def has_expired(self) -> bool:
+        """As the sentence of the same message says it."""
+        return self.topic is Topic.EXPIRED
+
+    @property
+    def serial_number(self) -> str:
+        """As a sentence shows it."""
+        return clean(self.accepted.serial_number, LONGEST_VALUE)
+
+    @property
+    def duration(self) -> int:
+        """Whole days to come, rounded up; at least one."""
+        return max(duration(self.accepted.not_after, self.situation.assessment.now), 1)
+
+    @property
+    def ends(self) -> str:
+        """How a sentence about the certificate goes on."""
+        when = minute(self.accepted.not_after)
+        if self.has_expired:
+            return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
+        left = "24 hours" if self.duration == 1 else f"{self.duration} days"
+        return f"is due to expire within the next {left}, on {when}"
 
 
 @dataclass(frozen=True, slots=True)
