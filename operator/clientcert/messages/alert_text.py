@@ -21,7 +21,7 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.schedule import duration
 from clientcert.lifecycle.spec import CertificateSpec, Contact, Person
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, clean, day, days_ago, fill
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, days_ago, sanitize_line, substitute
 
 LONGEST_TEXT = 1000
 LONGEST_STEP = 1500
@@ -49,7 +49,7 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AlertText:
     """The part of a message that depends on how the certificate stands."""
 
     topic: Topic
@@ -95,11 +95,11 @@ class Situation:
             contact=declaration.contact,
             predecessor=_predecessor(assessment, recorded),
             before=recorded.channel(notification.channel.name),
-            name=clean(declaration.consumer, LONGEST_VALUE),
-            environment=clean(declaration.environment, LONGEST_VALUE),
-            owner=clean(declaration.owner, LONGEST_VALUE),
-            source=clean(str(declaration.source), LONGEST_NAME),
-            problem=clean(problem.rstrip(". "), LONGEST_PROBLEM),
+            name=sanitize_line(declaration.consumer, LONGEST_VALUE),
+            environment=sanitize_line(declaration.environment, LONGEST_VALUE),
+            owner=sanitize_line(declaration.owner, LONGEST_VALUE),
+            source=sanitize_line(str(declaration.source), LONGEST_NAME),
+            problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
         )
 
     @property
@@ -134,7 +134,7 @@ class Situation:
         return accepted is not None and self.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
-def say(situation: Situation) -> Said:
+def render(situation: Situation) -> AlertText:
     """What the notification has to say."""
     accepted, problem = situation.assessment.accepted, situation.assessment.problem
     if accepted is None:
@@ -145,7 +145,9 @@ def say(situation: Situation) -> Said:
         said = _problem(situation, accepted, problem)
     else:
         said = _expiry(situation, accepted)
-    return replace(said, text=clean(said.text, LONGEST_TEXT), next_step=clean(said.next_step, LONGEST_STEP))
+    return replace(
+        said, text=sanitize_line(said.text, LONGEST_TEXT), next_step=sanitize_line(said.next_step, LONGEST_STEP)
+    )
 
 
 def _predecessor(assessment: Assessment, recorded: CertificateStatus) -> Predecessor | None:
@@ -156,25 +158,25 @@ def _predecessor(assessment: Assessment, recorded: CertificateStatus) -> Predece
     return latest if latest.serial_number != assessment.accepted.serial_number else None
 
 
-def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
+def _expiry(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
     step = _renew(situation, accepted)
     if _has_expired(situation, accepted):
         ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
-        return Said(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
+        return AlertText(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
     left = duration(accepted.not_after, situation.assessment.now)
     values = {
         "name": situation.name,
         "environment": situation.environment,
         "duration": str(max(left, 1)),
         "date": day(accepted.not_after),
-        "serialNumber": clean(accepted.serial_number, LONGEST_VALUE),
+        "serialNumber": sanitize_line(accepted.serial_number, LONGEST_VALUE),
         "owner": situation.owner,
     }
-    said = fill(situation.policy.message, values).strip()
+    said = substitute(situation.policy.message, values).strip()
     if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
         said = f"{situation.subject} will expire within the next 24 hours"
-    return Said(Topic.EXPIRING, "Expiring", said or fill(DEFAULT_MESSAGE, values), step)
+    return AlertText(Topic.EXPIRING, "Expiring", said or substitute(DEFAULT_MESSAGE, values), step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
@@ -200,15 +202,15 @@ def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
     return after or situation.assessment.now > accepted.not_after
 
 
-def _nothing_read(situation: Situation, problem: Problem | None) -> Said:
+def _nothing_read(situation: Situation, problem: Problem | None) -> AlertText:
     if problem is None:
         text, step = f"{situation.subject} has not been read yet", "Nothing: it will be read soon."
-        return Said(Topic.PROBLEM, "Pending", text, step)
+        return AlertText(Topic.PROBLEM, "Pending", text, step)
     text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so nobody knows its date"
-    return Said(Topic.PROBLEM, problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
+    return AlertText(Topic.PROBLEM, problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
 
 
-def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> Said:
+def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> AlertText:
     if situation.assessment.source_problem:
         text = f"{situation.subject} {_fault(problem)}: {situation.problem}"
         step = f"Mend the source: {situation.source}. Until then nobody can tell from here whether it was renewed."
@@ -217,15 +219,15 @@ def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Probl
         step = f"Put a certificate that can be used into {situation.source}."
     if accepted.not_before <= accepted.not_after:
         text += f"; the last known one expires on {day(accepted.not_after)}"
-    return Said(Topic.PROBLEM, problem.reason, text, f"{step} {_CEASE}")
+    return AlertText(Topic.PROBLEM, problem.reason, text, f"{step} {_CEASE}")
 
 
 def _fault(problem: Problem) -> str:
     return "is missing" if problem.phase is Phase.MISSING else "could not be read"
 
 
-def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
-    serial_number = clean(accepted.serial_number, LONGEST_VALUE)
+def _closing(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
+    serial_number = sanitize_line(accepted.serial_number, LONGEST_VALUE)
     ends = f"valid until {day(accepted.not_after)}"
     if situation.assessment.now > accepted.not_after:
         ends = f"which expired on {day(accepted.not_after)}"
@@ -240,7 +242,7 @@ def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
         text += f", sooner than the one before it ({day(old.not_after)})"
     if situation.problem:
         text += f"; but {situation.problem}"
-    return Said(topic, reason, text, _after_closing(situation, sooner=sooner))
+    return AlertText(topic, reason, text, _after_closing(situation, sooner=sooner))
 
 
 def _after_closing(situation: Situation, *, sooner: bool) -> str:

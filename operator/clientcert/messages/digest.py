@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from clientcert.messages.letter import LONGEST_SUBJECT, Letter, harmless, paragraph
+from clientcert.messages.letter import LONGEST_SUBJECT, Letter, paragraph, sanitize_parts
 from clientcert.messages.letters import request_anew
 from clientcert.messages.message import About, Message
-from clientcert.messages.text import LONGEST_VALUE, clean, count, day, minute, remaining
+from clientcert.messages.text import LONGEST_VALUE, count, day, minute, remaining, sanitize_line
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
@@ -54,7 +54,7 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
         text += f", {expired} of them expired already"
     elif first.about.not_after is not None:
         text += f"; the first expires on {day(first.about.not_after)}"
-    namespace = clean(first.object_key.namespace, LONGEST_VALUE)
+    namespace = sanitize_line(first.object_key.namespace, LONGEST_VALUE)
     return Digest(
         text=text,
         lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
@@ -77,7 +77,7 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
     hosts = [(ends, message.about) for message in messages if (ends := message.about.not_after)]
     begins = min(ends for ends, _ in hosts)
     expired = begins < messages[0].about.time
-    these = f"{count(len(messages), 'host certificate')} of batch {clean(batch, LONGEST_VALUE)}"
+    these = f"{count(len(messages), 'host certificate')} of batch {sanitize_line(batch, LONGEST_VALUE)}"
     which = [
         paragraph(f"These are the {these}; the first of them {'ended' if expired else 'ends'} on {minute(begins)}:"),
         *(paragraph(_batch_line(ends, about)) for ends, about in hosts[:MOST_LINES]),
@@ -87,8 +87,8 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
     parts = request_anew(first.writer, which, many=True, expired=expired)
     return replace(
         first,
-        subject=clean(f"Action needed: {these} end from {day(begins)} on", LONGEST_SUBJECT),
-        parts=harmless(first.writer.framed(first.recipient, parts)),
+        subject=sanitize_line(f"Action needed: {these} end from {day(begins)} on", LONGEST_SUBJECT),
+        parts=sanitize_parts(first.writer.framed(first.recipient, parts)),
     )
 
 
@@ -118,14 +118,14 @@ def _has_expired(message: Message) -> bool:
 
 def _line(message: Message) -> Line:
     about, ends = message.about, message.about.not_after
-    serial_number, owner = clean(about.serial_number, LONGEST_VALUE), clean(about.owner, LONGEST_VALUE)
+    serial_number, owner = sanitize_line(about.serial_number, LONGEST_VALUE), sanitize_line(about.owner, LONGEST_VALUE)
     dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
     parts = [f"{about.whose}: {dated}"]
     parts += [f"serial number {serial_number}"] if serial_number else []
     parts += [f"owner {owner}"] if owner else []
     parts += [message.problem] if message.problem else []
-    return Line(clean("; ".join(parts), LONGEST_LINE), clean(message.contact, LONGEST_CONTACT))
+    return Line(sanitize_line("; ".join(parts), LONGEST_LINE), sanitize_line(message.contact, LONGEST_CONTACT))
 
 
 def _batch_line(ends: datetime, about: About) -> str:
-    return f"{about.whose}: {minute(ends)}, serial number {clean(about.serial_number, LONGEST_VALUE)}"
+    return f"{about.whose}: {minute(ends)}, serial number {sanitize_line(about.serial_number, LONGEST_VALUE)}"

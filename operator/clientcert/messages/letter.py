@@ -9,7 +9,7 @@ from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.schedule import duration
 from clientcert.messages.alert_text import Situation, Topic
-from clientcert.messages.text import LONGEST_VALUE, clean, days_ago, minute
+from clientcert.messages.text import LONGEST_VALUE, days_ago, minute, sanitize_line
 
 LONGEST_SUBJECT = 250
 LONGEST_PARAGRAPH = 4000
@@ -44,7 +44,7 @@ class Writer:
     @property
     def system(self) -> str:
         """With its article; what the certificate gives access to."""
-        named = clean(self.address.system, LONGEST_VALUE).removeprefix("the ")
+        named = sanitize_line(self.address.system, LONGEST_VALUE).removeprefix("the ")
         return f"the {named}" if named else "our system"
 
     @property
@@ -65,18 +65,18 @@ class Writer:
 
     def framed(self, recipient: Recipient, parts: Iterable[Part]) -> list[Part]:
         """With a greeting, and in a mail with a signature."""
-        greeting = paragraph(f"Hello {clean(recipient.name, LONGEST_VALUE)}")
+        greeting = paragraph(f"Hello {sanitize_line(recipient.name, LONGEST_VALUE)}")
         signature = self._named or f"The team that looks after {self.system}"
         signed = [] if recipient.role is Role.SLACK else [paragraph("Thanks"), paragraph(signature)]
         return [greeting, *parts, *signed]
 
     @property
     def _named(self) -> str:
-        return clean(self.address.sender, LONGEST_VALUE) or self.owner
+        return sanitize_line(self.address.sender, LONGEST_VALUE) or self.owner
 
     @property
     def _reply_to(self) -> str:
-        return clean(self.address.reply_to, LONGEST_VALUE)
+        return sanitize_line(self.address.reply_to, LONGEST_VALUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class LetterContext:
     @property
     def serial_number(self) -> str:
         """As a sentence shows it."""
-        return clean(self.accepted.serial_number, LONGEST_VALUE)
+        return sanitize_line(self.accepted.serial_number, LONGEST_VALUE)
 
     @property
     def duration(self) -> int:
@@ -144,9 +144,9 @@ def paragraph(text: str) -> Part:
     return Part(PartKind.PARAGRAPH, text)
 
 
-def harmless(parts: Iterable[Part]) -> tuple[Part, ...]:
+def sanitize_parts(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Each in one line that no field in it can break, and not too long."""
-    return tuple(Part(part.kind, clean(part.text, LONGEST_PARAGRAPH)) for part in parts)
+    return tuple(Part(part.kind, sanitize_line(part.text, LONGEST_PARAGRAPH)) for part in parts)
 
 
 def typed_parts(text: str) -> Iterator[Part]:

@@ -19,11 +19,11 @@ from clientcert.messages.letter import (
     Part,
     PartKind,
     Writer,
-    harmless,
     paragraph,
+    sanitize_parts,
     typed_parts,
 )
-from clientcert.messages.text import clean, day, fill, minute
+from clientcert.messages.text import day, minute, sanitize_line, substitute
 
 PRIVATE_KEY_FILE = "credential-exchange-private-key.pem"
 PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
@@ -79,8 +79,8 @@ def _letter(context: LetterContext, recipient: Recipient, thread: str, told: str
     stage = "closing" if context.closes else str(context.situation.notification.stage)
     return Letter(
         recipient=recipient,
-        subject=clean(subject, LONGEST_SUBJECT),
-        parts=harmless(parts),
+        subject=sanitize_line(subject, LONGEST_SUBJECT),
+        parts=sanitize_parts(parts),
         writer=context.writer,
         thread=thread,
         key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
@@ -101,7 +101,7 @@ def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) ->
     if context.has_expired:
         return subject, parts
     address, values = context.writer.address, _values(context)
-    own_subject = fill(address.subject, values)
+    own_subject = substitute(address.subject, values)
     return own_subject if own_subject.strip() else subject, _own_parts(address.body, values) or parts
 
 
@@ -256,7 +256,7 @@ def _values(context: LetterContext) -> dict[str, str]:
 
 def _own_parts(body: str, values: dict[str, str]) -> list[Part]:
     """A policy's own letter; empty when it says nothing."""
-    filled = (Part(part.kind, fill(part.text, values)) for part in typed_parts(body))
+    filled = (Part(part.kind, substitute(part.text, values)) for part in typed_parts(body))
     return [part for part in filled if part.text.strip()]
 
 

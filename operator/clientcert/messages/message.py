@@ -9,10 +9,10 @@ from clientcert.lifecycle.due import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person
-from clientcert.messages.alert_text import Situation, Topic, say
+from clientcert.messages.alert_text import Situation, Topic, render
 from clientcert.messages.letter import Letter
 from clientcert.messages.letters import letters
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, minute, sanitize_line, time_left
 
 LONGEST_URL = 2000
 
@@ -46,7 +46,7 @@ class About:
     @property
     def whose(self) -> str:
         """Consumer and environment, as a sentence names them."""
-        return f"{clean(self.consumer, LONGEST_VALUE)} in {clean(self.environment, LONGEST_VALUE)}"
+        return f"{sanitize_line(self.consumer, LONGEST_VALUE)} in {sanitize_line(self.environment, LONGEST_VALUE)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def compose(
     had the letters so far, if that is known.
     """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
-    said = say(situation)
+    said = render(situation)
     return Message(
         kind=notification.kind,
         topic=said.topic,
@@ -154,11 +154,11 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
         facts += [
             ("Time left", time_left(accepted.not_after, situation.assessment.now)),
             ("Expires", minute(accepted.not_after)),
-            ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
+            ("Serial number", sanitize_line(accepted.serial_number, LONGEST_VALUE)),
         ]
     old = situation.predecessor
     if situation.closes and old is not None:
-        serial_number = clean(old.serial_number, LONGEST_VALUE)
+        serial_number = sanitize_line(old.serial_number, LONGEST_VALUE)
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
         facts.append(("Owner", situation.owner))
@@ -177,22 +177,22 @@ def _contact(contact: Contact) -> str:
             return f"{words} ({role})"
     slack = contact.slack_email or contact.slack_member_id
     if slack:
-        return f"{clean(slack, LONGEST_VALUE)} (in Slack)"
+        return f"{sanitize_line(slack, LONGEST_VALUE)} (in Slack)"
     return "is being looked up" if contact.pending else "none declared"
 
 
 def _person(person: Person) -> str:
-    return ", ".join(clean(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
+    return ", ".join(sanitize_line(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
 
 
 def _details(
     key: ObjectKey, declaration: CertificateSpec, situation: Situation, recorded: CertificateStatus
 ) -> list[tuple[str, str]]:
     assessment, before = situation.assessment, situation.before
-    namespace, name = (clean(part, LONGEST_VALUE) for part in key)
+    namespace, name = (sanitize_line(part, LONGEST_VALUE) for part in key)
     details = [
         ("Object", f"ClientCertificate {name} in namespace {namespace}"),
-        ("Source", clean(str(declaration.source), LONGEST_NAME)),
+        ("Source", sanitize_line(str(declaration.source), LONGEST_NAME)),
     ]
     if assessment.accepted is not None:
         details += _about(assessment.accepted)
@@ -209,28 +209,28 @@ def _details(
 
 def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
     about = [
-        ("Subject", clean(certificate.subject_dn, LONGEST_NAME) or "empty"),
-        ("Issuer", clean(certificate.issuer_dn, LONGEST_NAME) or "empty"),
-        ("Key", clean(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
+        ("Subject", sanitize_line(certificate.subject_dn, LONGEST_NAME) or "empty"),
+        ("Issuer", sanitize_line(certificate.issuer_dn, LONGEST_NAME) or "empty"),
+        ("Key", sanitize_line(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
         ("Valid from", minute(certificate.not_before)),
-        ("SHA-256 fingerprint", clean(certificate.fingerprint_sha256, LONGEST_VALUE)),
+        ("SHA-256 fingerprint", sanitize_line(certificate.fingerprint_sha256, LONGEST_VALUE)),
         ("openssl x509 -serial", f"serial={_as_openssl_shows(certificate.serial_number)}"),
     ]
     if certificate.warnings:
-        about.append(("Warnings", clean("; ".join(certificate.warnings), LONGEST_NAME)))
+        about.append(("Warnings", sanitize_line("; ".join(certificate.warnings), LONGEST_NAME)))
     return about
 
 
 def _as_openssl_shows(serial_number: str) -> str:
     """Whole octets in upper case."""
-    digits = clean(serial_number, LONGEST_VALUE).upper()
+    digits = sanitize_line(serial_number, LONGEST_VALUE).upper()
     sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
     return sign + digits.zfill(len(digits) + len(digits) % 2)
 
 
 def _history(recorded: CertificateStatus) -> str:
     entries = (
-        f"serial number {clean(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
+        f"serial number {sanitize_line(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
         f" replaced on {day(old.replaced_time)}"
         for old in recorded.history
     )

@@ -19,7 +19,7 @@ _BLANKS = re.compile(
 )
 
 
-def clean(value: str, limit: int) -> str:
+def sanitize_line(value: str, limit: int) -> str:
     """One line of text without anything that hides, reorders or breaks what is around it, `limit` characters long.
 
     White space of any kind becomes one space. A character that cannot be seen (controls, bidirectional
@@ -28,15 +28,15 @@ def clean(value: str, limit: int) -> str:
     line = " ".join(value[: 4 * limit].split())
     seen = "".join("\ufffd" if unicodedata.category(each) in _UNSEEN else each for each in _BLANKS.sub("\ufffd", line))
     shortened = len(value) > 4 * limit and len(seen) <= limit
-    return cut(seen + "…" if shortened else seen, limit)
+    return truncate(seen + "…" if shortened else seen, limit)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """At most `limit` characters, the last one an ellipsis if any were left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
+def substitute(template: str, values: Mapping[str, str]) -> str:
     """Put values in for the fixed fields of a message template, in one pass: what a value says is never a field."""
     return _FIELD.sub(lambda field: values[field[1]], template)
 

@@ -19,7 +19,7 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest, and_more, that_fit
 from clientcert.messages.message import Message
-from clientcert.messages.text import clean, cut
+from clientcert.messages.text import sanitize_line, truncate
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.webhook import deadline, unavailable, url_address
 from clientcert.notifiers.interface import Pace, Receipt
@@ -164,7 +164,7 @@ def title_and_body(message: Message) -> tuple[str, str]:
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
     tail = _tail(message.runbook_url)
     title = f"{about.consumer} in {about.environment}: {message.reason}"
-    return clean(title, LONGEST_TITLE).translate(_INERT), cut(body, LONGEST_BODY - len(tail)) + tail
+    return sanitize_line(title, LONGEST_TITLE).translate(_INERT), truncate(body, LONGEST_BODY - len(tail)) + tail
 
 
 def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
     items = [f"- {line.text}".translate(_INERT) for line in digest.lines]
     shown = that_fit(items, LONGEST_BODY - len(tail) - _MORE)
     body = "\n".join([*shown, *and_more(digest, len(shown))]) + tail
-    return clean(digest.text, LONGEST_TITLE).translate(_INERT), body
+    return sanitize_line(digest.text, LONGEST_TITLE).translate(_INERT), body
 
 
 def _tail(runbook_url: str) -> str:

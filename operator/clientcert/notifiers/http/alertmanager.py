@@ -20,7 +20,7 @@ from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.schedule import DAY, every_day, next_after
 from clientcert.messages.alert_text import Topic
 from clientcert.messages.message import Message
-from clientcert.messages.text import LONGEST_VALUE, clean
+from clientcert.messages.text import LONGEST_VALUE, sanitize_line
 from clientcert.notifiers.http.webhook import UrlCaller, deadline, url_address
 from clientcert.notifiers.interface import Receipt
 
@@ -104,11 +104,13 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "description": message.next_step,
         "runbook_url": message.runbook_url,
         "reason": message.reason,
-        "serial_number": clean(about.serial_number, LONGEST_VALUE),
+        "serial_number": sanitize_line(about.serial_number, LONGEST_VALUE),
         "not_after": timestamp(about.not_after) if about.not_after else "",
     }
     return {
-        "labels": {key: clean(value, LONGEST_VALUE).translate(_INERT) for key, value in labels.items() if value},
+        "labels": {
+            key: sanitize_line(value, LONGEST_VALUE).translate(_INERT) for key, value in labels.items() if value
+        },
         "annotations": {key: value.translate(_INERT) for key, value in annotations.items() if value},
     }
 

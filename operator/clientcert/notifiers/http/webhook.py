@@ -27,7 +27,7 @@ from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel, UrlAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.message import Message
-from clientcert.messages.text import LONGEST_VALUE, clean
+from clientcert.messages.text import LONGEST_VALUE, sanitize_line
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
 from clientcert.notifiers.interface import Pace, Receipt
@@ -161,7 +161,7 @@ def cloud_event(message: Message) -> dict[str, Any]:
         "id": event_id(message),
         "source": CLIENT_CERTIFICATE.item(*message.object_key),
         "type": TYPE_PREFIX + message.topic.value,
-        "subject": clean(about.consumer, LONGEST_VALUE),
+        "subject": sanitize_line(about.consumer, LONGEST_VALUE),
         "time": timestamp(about.time),
         "datacontenttype": "application/json",
         "data": _data(message),
@@ -239,15 +239,15 @@ def _data(message: Message) -> dict[str, Any]:
         "namespace": namespace,
         "name": name,
         "uid": message.object_uid,
-        "consumer": clean(about.consumer, LONGEST_VALUE),
-        "environment": clean(about.environment, LONGEST_VALUE),
-        "owner": clean(about.owner, LONGEST_VALUE),
-        "profile": clean(about.profile, LONGEST_VALUE),
+        "consumer": sanitize_line(about.consumer, LONGEST_VALUE),
+        "environment": sanitize_line(about.environment, LONGEST_VALUE),
+        "owner": sanitize_line(about.owner, LONGEST_VALUE),
+        "profile": sanitize_line(about.profile, LONGEST_VALUE),
         "phase": about.phase,
         "daysRemaining": about.days_remaining,
         "notBefore": timestamp(about.not_before) if about.not_before else None,
         "notAfter": timestamp(about.not_after) if about.not_after else None,
-        "serialNumber": clean(about.serial_number, LONGEST_VALUE),
+        "serialNumber": sanitize_line(about.serial_number, LONGEST_VALUE),
         "fingerprintSHA256": about.fingerprint_sha256,
         "replacedFingerprintSHA256": about.replaced_fingerprint,
         "channel": about.channel,

@@ -24,7 +24,7 @@ from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest
 from clientcert.messages.message import Message
-from clientcert.messages.text import clean
+from clientcert.messages.text import sanitize_line
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
@@ -163,7 +163,7 @@ class SlackNotifier:
         if channel and _plain_name(channel) != _plain_name(own.channel):
             raise DeliveryError(
                 Reason.CHANNEL_NOT_ALLOWED,
-                f"the operator's own Slack token may not post to {clean(channel, _LONGEST_CHANNEL)}:"
+                f"the operator's own Slack token may not post to {sanitize_line(channel, _LONGEST_CHANNEL)}:"
                 " name a token of your own in tokenSecretRef",
             )
         if own.token and own.channel:
