@@ -12,8 +12,8 @@ import pytest
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.slack.thread_details import ADD_SECONDS, LAST_SECONDS
-from clientcert.notifiers.slack.web_api import ALERT_SECONDS
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,
     SENTENCE,

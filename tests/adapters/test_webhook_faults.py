@@ -13,7 +13,7 @@ from aiohttp import web
 
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.notifiers.http.webhook import ALERT_SECONDS
+from clientcert.notifiers.deadline import ALERT_SECONDS
 from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, alert, calling, failure, to_webhook
 
 

@@ -21,7 +21,8 @@ from clientcert.lifecycle.schedule import DAY, every_day, next_after
 from clientcert.messages.alert_text import Topic
 from clientcert.messages.message import Message
 from clientcert.messages.text import LONGEST_VALUE, sanitize_line
-from clientcert.notifiers.http.webhook import UrlCaller, deadline, url_address
+from clientcert.notifiers.deadline import deadline
+from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
 
 API_PATH = "/api/v2/alerts"
@@ -40,12 +41,12 @@ _INERT = str.maketrans("<>", "\u2039\u203a")
 class AlertmanagerNotifier(UrlCaller):
     """Posts to /api/v2/alerts, below the URL in the Secret."""
 
-    called = "Alertmanager"
+    receiver = "Alertmanager"
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. An alert that is posted again is the same alert."""
         address, namespace = url_address(channel), message.object_key.namespace
-        async with deadline(self.called):
+        async with deadline(self.receiver):
             url = await self.url(namespace, address.url_ref)
             body = json.dumps(alerts(channel.schedule, message), separators=(",", ":")).encode()
             headers = await self.authorization(namespace, address.authorization_ref)

@@ -10,7 +10,6 @@ A member's ID is a channel to chat.postMessage: with the scope chat:write alone 
 import logging
 import re
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from clientcert.errors import DeliveryError, Reason
@@ -21,6 +20,7 @@ from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret
 from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
@@ -28,9 +28,9 @@ from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.web_api import (
     MESSAGE_SECONDS,
     OWN_TOKEN,
+    SLACK,
     SlackWebApi,
     check_token,
-    deadline,
     read_token,
 )
 
@@ -109,15 +109,13 @@ class SlackDirectNotifier:
         self._api.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._api.close()
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
         letter, key = _letter(message), message.object_key
-        async with deadline():
+        async with deadline(SLACK):
             token = await self._tokens.read(key.namespace, self._token_ref_of(key))
             await self._send(key, token, letter)
         return Receipt()

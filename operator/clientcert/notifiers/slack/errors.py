@@ -7,6 +7,7 @@ codes that look like one are ever repeated; nothing else of an answer is.
 import re
 
 from clientcert.errors import DeliveryError, Reason
+from clientcert.notifiers.deadline import unavailable
 
 LONGEST_WAIT = 3600.0
 """Seconds. Slack asks for less; an answer that asks for more is not Slack's."""
@@ -110,11 +111,6 @@ def refusal(
     if named:
         return unavailable(f"Slack refused the {what} ({named}): see what its documentation says about that")
     return unavailable(f"what should be Slack gave an answer that is not Slack's (HTTP status {status})")
-
-
-def unavailable(words: str) -> DeliveryError:
-    """Nobody said no, so the same call may succeed later."""
-    return DeliveryError(Reason.CHANNEL_UNAVAILABLE, words, retryable=True)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -12,7 +12,6 @@ import asyncio
 import re
 import unicodedata
 from functools import partial
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
 from clientcert.errors import DeliveryError, Reason
@@ -20,9 +19,10 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQues
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.network.single_flight import Remembered
+from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.slack.direct_message import SlackTokens, is_member_id
 from clientcert.notifiers.slack.errors import refusal
-from clientcert.notifiers.slack.web_api import Call, Refusal, SlackWebApi, deadline, not_slack
+from clientcert.notifiers.slack.web_api import SLACK, Call, Refusal, SlackWebApi, not_slack
 
 ANSWER_SECONDS = 3600.0
 """So long the list of users, and who has an e-mail address, is taken for what it was."""
@@ -93,9 +93,7 @@ class SlackUsers:
         self._api.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._lists.close()
         await self._members.close()
         await self._api.close()
@@ -182,7 +180,7 @@ class SlackUsers:
             await asyncio.sleep(wait)
 
     async def _ask(self, token: str, way: str, call: Call) -> dict[str, Any]:
-        async with deadline():
+        async with deadline(SLACK):
             return await self._api.ask(token, call, _wording(way))
 
     def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:

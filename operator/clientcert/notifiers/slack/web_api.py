@@ -1,10 +1,8 @@
 """A call of Slack's Web API, with a token out of a Secret or the settings: what all share that speak to Slack."""
 
-import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -16,12 +14,14 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
-from clientcert.notifiers.slack.errors import refusal, unavailable
+from clientcert.notifiers.slack.errors import refusal
 
+SLACK = "Slack"
+"""The subject of errors."""
 SLACK_API_URL = "https://slack.com/api/"
 OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
-ALERT_SECONDS = 10.0
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
 
@@ -69,7 +69,7 @@ class SlackWebApi:
         except SlackApiError as error:
             raise _refused(error.response, refused) from None
         except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
-            raise unreached(error) from None
+            raise unreached(SLACK, error) from None
         except (SlackClientError, AttributeError, TypeError, ValueError):
             # What the SDK makes of an answer that is not a JSON object.
             raise not_slack() from None
@@ -78,22 +78,9 @@ class SlackWebApi:
         return answer
 
 
-@asynccontextmanager
-async def deadline() -> AsyncGenerator[None, None]:
-    """For all that belongs to one message or look-up, to the second, which aiohttp's own timeout rounds up.
-
-    Raises DeliveryError when it has passed.
-    """
-    try:
-        async with asyncio.timeout(ALERT_SECONDS):
-            yield
-    except TimeoutError:
-        raise _no_answer() from None
-
-
 async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
     """The bot token in a key of a Secret. Raises DeliveryError."""
-    token = await secret_value(read_secret, "Slack", namespace, ref)
+    token = await secret_value(read_secret, SLACK, namespace, ref)
     check_token(token, f"key {ref.key} of Secret {ref.name}")
     return token
 
@@ -119,17 +106,6 @@ def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
 def not_slack() -> DeliveryError:
     """For an answer of HTTP status 200 that Slack would not give."""
     return unavailable("what should be Slack gave an answer that is not Slack's")
-
-
-def unreached(error: Exception) -> DeliveryError:
-    """For a call that never got there, or whose answer never came."""
-    if isinstance(error, TimeoutError):
-        return _no_answer()
-    return unavailable(f"Slack cannot be reached ({type(error).__name__})")
-
-
-def _no_answer() -> DeliveryError:
-    return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
 
 
 def _refused(answer: Any, refused: Refusal) -> DeliveryError:
