@@ -20,7 +20,8 @@ from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.interface import Notifier, Receipt
-from clientcert.notifiers.slack.direct_message import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
+from clientcert.notifiers.slack.tokens import SlackTokens
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, alert, imposter
 from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, Posted, SlackServer, User

@@ -14,7 +14,7 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQues
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.network.single_flight import WAIT_SECONDS
-from clientcert.notifiers.slack.direct_message import SlackTokens
+from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.user_directory import SlackUsers
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.messages.test_message import HOSTILE

@@ -28,18 +28,22 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import ALERT_SECONDS, deadline, unreached
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
-from clientcert.notifiers.slack.block_kit import alert_payload, details_payload, folded_payload, plain_payload
-from clientcert.notifiers.slack.digest import digest_payload, plain_digest_payload
+from clientcert.notifiers.slack.block_kit import (
+    alert_payload,
+    details_payload,
+    digest_payload,
+    folded_payload,
+    plain_digest_payload,
+    plain_payload,
+)
 from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.thread_details import Details
+from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
     MESSAGE_SECONDS,
-    OWN_TOKEN,
     SLACK,
     SlackWebApi,
     check_tls,
-    check_token,
-    read_token,
 )
 
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})

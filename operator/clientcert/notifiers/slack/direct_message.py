@@ -1,4 +1,4 @@
-"""A letter to a user of Slack, as a direct message of the operator's app; and whose token sends it.
+"""A letter to a user of Slack, as a direct message of the operator's app.
 
     tokens = SlackTokens(own_token, own_namespaces, read_secret)
     async with SlackDirectNotifier(tokens, token_ref_of, api_url, egress) as notifier:
@@ -8,7 +8,6 @@ A member's ID is a channel to chat.postMessage: with the scope chat:write alone 
 """
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -22,19 +21,12 @@ from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret
 from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
 from clientcert.notifiers.slack.errors import refusal
-from clientcert.notifiers.slack.web_api import (
-    MESSAGE_SECONDS,
-    OWN_TOKEN,
-    SLACK,
-    SlackWebApi,
-    check_token,
-    read_token,
-)
+from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.tokens import SlackTokens
+from clientcert.notifiers.slack.web_api import MESSAGE_SECONDS, SLACK, SlackWebApi
 
-_MEMBER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _MESSAGES_TAB = "allow the Slack app to write to people: turn on its Messages Tab, under App Home"
 _CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
 _UNREACHABLE = {
@@ -48,43 +40,6 @@ _UNREACHABLE = {
 """What to do about a person who is not reached; of a channel the same codes would mean something else."""
 
 _log = logging.getLogger(__name__)
-
-
-class SlackTokens:
-    """The bot token of a namespace, or the operator's own where the settings allow that."""
-
-    def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
-        """`own_namespaces` are those whose contacts the operator's own token may look up and write to."""
-        self._own_token = own_token
-        self._own_namespaces = own_namespaces
-        self._read_secret = read_secret
-
-    def __repr__(self) -> str:
-        return f"SlackTokens({sorted(self._own_namespaces)})"
-
-    def check(self, namespace: str, ref: SecretKeyRef | None) -> None:
-        """Raise DeliveryError where the namespace has to name a token and does not."""
-        if ref is None and namespace not in self._own_namespaces:
-            raise DeliveryError(
-                Reason.CHANNEL_NOT_ALLOWED,
-                "the operator's own Slack token does not serve contacts of this namespace: name a token of your own in"
-                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have the operator's setting"
-                " CLIENTCERT_SLACK_NAMESPACES list the namespace",
-            )
-
-    async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:
-        """The token itself. Raises DeliveryError, in words that do not repeat what is no token."""
-        self.check(namespace, ref)
-        if ref is not None:
-            return await read_token(self._read_secret, namespace, ref)
-        if not self._own_token:
-            raise DeliveryError(
-                Reason.TOKEN_NOT_FOUND,
-                "the operator has no Slack token: name a token of your own in spec.contacts.slackTokenSecretRef of the"
-                " CertificatePolicy, or set CLIENTCERT_SLACK_TOKEN",
-            )
-        check_token(self._own_token, OWN_TOKEN)
-        return self._own_token
 
 
 class SlackDirectNotifier:
@@ -137,11 +92,6 @@ class SlackDirectNotifier:
     async def _post(self, token: str, letter: Letter, payload: dict[str, Any]) -> None:
         user = letter.recipient.address
         await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
-
-
-def is_member_id(text: str) -> bool:
-    """Whether it is a person's ID in Slack: that of a channel is another, and a mention is none."""
-    return _MEMBER_ID.fullmatch(text) is not None
 
 
 def _letter(message: Message) -> Letter:

@@ -20,8 +20,9 @@ from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.network.single_flight import Remembered
 from clientcert.notifiers.deadline import deadline
-from clientcert.notifiers.slack.direct_message import SlackTokens, is_member_id
 from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.web_api import SLACK, Call, Refusal, SlackWebApi, not_slack
 
 ANSWER_SECONDS = 3600.0

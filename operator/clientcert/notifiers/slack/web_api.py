@@ -1,7 +1,6 @@
 """A call of Slack's Web API, with a token out of a Secret or the settings: what all share that speak to Slack."""
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -11,21 +10,16 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
-from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.errors import ClientCertError, DeliveryError, SettingsError
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
 from clientcert.notifiers.slack.errors import refusal
 
 SLACK = "Slack"
 """The subject of errors."""
 SLACK_API_URL = "https://slack.com/api/"
-OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
-
-_TOKEN = re.compile(r"[!-~]{1,1024}")
 
 _sdk_log = logging.getLogger(f"{__name__}.sdk")
 _sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
@@ -76,21 +70,6 @@ class SlackWebApi:
         if not isinstance(answer, dict):
             raise not_slack()
         return answer
-
-
-async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
-    """The bot token in a key of a Secret. Raises DeliveryError."""
-    token = await secret_value(read_secret, SLACK, namespace, ref)
-    check_token(token, f"key {ref.key} of Secret {ref.name}")
-    return token
-
-
-def check_token(token: str, where: str) -> None:
-    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
-    if not _TOKEN.fullmatch(token):
-        raise DeliveryError(
-            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
-        )
 
 
 def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
