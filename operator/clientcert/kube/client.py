@@ -13,6 +13,7 @@ import orjson
 
 from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.kube.kubeconfig import Connection
+from clientcert.network.retry_after import parse_retry_after
 
 Object = dict[str, Any]
 
@@ -25,6 +26,8 @@ METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
 CONNECTIONS = 32
 _LONGEST_LINE = 4 * 1024 * 1024
+_LONGEST_WAIT = 300.0
+"""Seconds; the cap of Retry-After."""
 _FIRST_REDIRECT = 300
 """No redirect is followed: the API server sends none, and who does is not the API server."""
 _UNAUTHORIZED = 401
@@ -213,7 +216,7 @@ class KubeClient:
                 f"the API server answered {response.status}",
                 status=response.status,
                 retryable=True,
-                retry_after=_seconds(response.headers.get("Retry-After")),
+                retry_after=parse_retry_after(response.headers, _LONGEST_WAIT),
             )
         raise KubeError(reason, words, status=response.status, retryable=reason is Reason.CONFLICT)
 
@@ -232,7 +235,3 @@ async def _message(response: aiohttp.ClientResponse) -> str:
 
 def _unavailable(error: Exception) -> KubeError:
     return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", retryable=True)
-
-
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), 300.0) or None if header and header.isdigit() else None

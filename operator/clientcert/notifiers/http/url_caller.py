@@ -6,7 +6,6 @@ Of an answer only the status and Retry-After are read.
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Self
 
 import aiohttp
@@ -16,6 +15,7 @@ from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel, UrlAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.interface import Pace
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
@@ -23,9 +23,8 @@ from clientcert.notifiers.secret_value import ReadSecret, secret_value
 CALL_SECONDS = 0.1
 """Minimum interval between two calls of a URL: ten calls a second burden no receiver."""
 LONGEST_WAIT = 300.0
-"""Seconds. A receiver that asks for more is asked again sooner."""
+"""Seconds; the cap of Retry-After."""
 
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _AUTHORIZATION = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} +[!-~][ -~]{0,4095}")
 """A scheme and its credentials (RFC 9110 section 11.4)."""
 
@@ -90,8 +89,8 @@ class UrlCaller:
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 if not 200 <= answer.status < 300:
-                    wait = seconds_to_wait(answer.headers.get("Retry-After"), self._clock())
-                    raise refusal(self.receiver, answer.status, wait)
+                    retry_after = parse_retry_after(answer.headers, LONGEST_WAIT, self._clock())
+                    raise refusal(self.receiver, answer.status, retry_after)
         except DeliveryError:
             raise
         except ClientCertError as error:
@@ -128,16 +127,3 @@ def refusal(receiver: str, status: int, retry_after: float | None) -> DeliveryEr
         words = f"{receiver} answered with a redirect {said}, which is not followed: put the URL that it leads to there"
         return DeliveryError(Reason.MESSAGE_REFUSED, words)
     return DeliveryError(Reason.MESSAGE_REFUSED, f"{receiver} refused the message {said}: see what its own log says")
-
-
-def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
-    """The header Retry-After (RFC 9110 section 10.2.3), as a number or a date; None when it asks for no wait."""
-    text = (retry_after or "").strip()
-    if _SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_WAIT) or None
-    try:
-        until = parsedate_to_datetime(text)
-        seconds = (until - now).total_seconds()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(seconds, LONGEST_WAIT) if seconds > 0 else None

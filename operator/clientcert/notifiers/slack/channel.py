@@ -25,6 +25,7 @@ from clientcert.messages.digest import Digest
 from clientcert.messages.message import Message
 from clientcert.messages.text import sanitize_line
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, deadline, unreached
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
@@ -40,6 +41,7 @@ from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.thread_details import Details
 from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
+    LONGEST_WAIT,
     MESSAGE_SECONDS,
     SLACK,
     SlackWebApi,
@@ -219,7 +221,7 @@ class SlackNotifier:
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
             # Slack says "ok", what imitates it says other things, and a portal in between shows a page.
             if answer.status != 200 or body.startswith("<"):
-                raise refusal(body, answer.status, answer.headers.get("Retry-After"))
+                raise refusal(body, answer.status, parse_retry_after(answer.headers, LONGEST_WAIT))
         return Receipt()
 
 

@@ -102,7 +102,7 @@ def _letter(message: Message) -> Letter:
     return letter
 
 
-def _refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+def _refused(code: object, status: int, retry_after: float | None) -> DeliveryError:
     if isinstance(code, str) and code in _UNREACHABLE:
         return DeliveryError(Reason.CHANNEL_NOT_FOUND, f"Slack refused the message ({code}): {_UNREACHABLE[code]}")
     return refusal(code, status, retry_after)

@@ -244,7 +244,7 @@ def _next(answer: dict[str, Any]) -> str:
 def _wording(way: str) -> Refusal:
     """Slack's refusals in words about look-ups."""
 
-    def refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+    def refused(code: object, status: int, retry_after: float | None) -> DeliveryError:
         if isinstance(code, str) and code in _UNKNOWN_CODES:
             return DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no such user")
         return refusal(code, status, retry_after, what="look-up", scope=way)

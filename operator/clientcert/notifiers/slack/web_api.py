@@ -12,20 +12,23 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from clientcert.errors import ClientCertError, DeliveryError, SettingsError
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.slack.errors import refusal
 
 SLACK = "Slack"
 """The subject of errors."""
 SLACK_API_URL = "https://slack.com/api/"
+LONGEST_WAIT = 3600.0
+"""Seconds; the cap of Retry-After. Slack asks for less."""
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
 
 _sdk_log = logging.getLogger(f"{__name__}.sdk")
 _sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
 
-Refusal: TypeAlias = Callable[[object, int, str | None], DeliveryError]
-"""Makes an error of Slack's code, the HTTP status and the header Retry-After."""
+Refusal: TypeAlias = Callable[[object, int, float | None], DeliveryError]
+"""Makes an error of Slack's code, the HTTP status, and the seconds that Slack asks to wait."""
 Call: TypeAlias = Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
 
 
@@ -91,7 +94,8 @@ def _refused(answer: Any, refused: Refusal) -> DeliveryError:
     """Of the SDK's own response or, where that could not be made, aiohttp's."""
     data = getattr(answer, "data", None)
     status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
-    return refused(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+    retry_after = parse_retry_after(answer.headers, LONGEST_WAIT)
+    return refused(data.get("error") if isinstance(data, dict) else "", status, retry_after)
 
 
 def _session() -> aiohttp.ClientSession:
