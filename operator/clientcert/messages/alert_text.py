@@ -150,6 +150,23 @@ def render(situation: Situation) -> AlertText:
     )
 
 
+def template_values(situation: Situation, accepted: AcceptedCertificate) -> dict[str, str]:
+    """The values for the fields of a policy's own message or letter."""
+    return {
+        "name": situation.name,
+        "environment": situation.environment,
+        "duration": str(days_left(situation, accepted)),
+        "date": day(accepted.not_after),
+        "serialNumber": sanitize_line(accepted.serial_number, LONGEST_VALUE),
+        "owner": situation.owner,
+    }
+
+
+def days_left(situation: Situation, accepted: AcceptedCertificate) -> int:
+    """Whole days until notAfter, rounded up; at least one."""
+    return max(duration(accepted.not_after, situation.assessment.now), 1)
+
+
 def _predecessor(assessment: Assessment, recorded: CertificateStatus) -> Predecessor | None:
     """Whom the accepted certificate replaced: seen in this very moment, or remembered when its message was delayed."""
     if assessment.replaced is not None or assessment.accepted is None or not recorded.history:
@@ -164,19 +181,11 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
         ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
         return AlertText(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
-    left = duration(accepted.not_after, situation.assessment.now)
-    values = {
-        "name": situation.name,
-        "environment": situation.environment,
-        "duration": str(max(left, 1)),
-        "date": day(accepted.not_after),
-        "serialNumber": sanitize_line(accepted.serial_number, LONGEST_VALUE),
-        "owner": situation.owner,
-    }
-    said = substitute(situation.policy.message, values).strip()
-    if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
-        said = f"{situation.subject} will expire within the next 24 hours"
-    return AlertText(Topic.EXPIRING, "Expiring", said or substitute(DEFAULT_MESSAGE, values), step)
+    values = template_values(situation, accepted)
+    text = substitute(situation.policy.message, values).strip()
+    if values["duration"] == "1" and situation.policy.message == DEFAULT_MESSAGE:
+        text = f"{situation.subject} will expire within the next 24 hours"
+    return AlertText(Topic.EXPIRING, "Expiring", text or substitute(DEFAULT_MESSAGE, values), step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:

@@ -7,8 +7,7 @@ from enum import StrEnum
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
-from clientcert.lifecycle.schedule import duration
-from clientcert.messages.alert_text import Situation, Topic
+from clientcert.messages.alert_text import Situation, Topic, days_left
 from clientcert.messages.text import LONGEST_VALUE, days_ago, minute, sanitize_line
 
 LONGEST_SUBJECT = 250
@@ -106,17 +105,13 @@ class LetterContext:
         return sanitize_line(self.accepted.serial_number, LONGEST_VALUE)
 
     @property
-    def duration(self) -> int:
-        """Whole days to come, rounded up; at least one."""
-        return max(duration(self.accepted.not_after, self.situation.assessment.now), 1)
-
-    @property
     def ends(self) -> str:
         """How a sentence about the certificate goes on."""
         when = minute(self.accepted.not_after)
         if self.has_expired:
             return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
-        left = "24 hours" if self.duration == 1 else f"{self.duration} days"
+        days = days_left(self.situation, self.accepted)
+        left = "24 hours" if days == 1 else f"{days} days"
         return f"is due to expire within the next {left}, on {when}"
 
 

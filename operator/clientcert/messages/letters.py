@@ -11,7 +11,7 @@ from functools import partial
 from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.messages.alert_text import Situation, Topic
+from clientcert.messages.alert_text import Situation, Topic, template_values
 from clientcert.messages.letter import (
     LONGEST_SUBJECT,
     Letter,
@@ -100,7 +100,7 @@ def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) ->
     parts = framed(_steps_for_colleague(context) if recipient.role is Role.SLACK else _steps(context))
     if context.has_expired:
         return subject, parts
-    address, values = context.writer.address, _values(context)
+    address, values = context.writer.address, template_values(context.situation, context.accepted)
     own_subject = substitute(address.subject, values)
     return own_subject if own_subject.strip() else subject, _own_parts(address.body, values) or parts
 
@@ -241,17 +241,6 @@ def _still_valid(context: LetterContext) -> str:
         return ""
     until = minute(context.accepted.not_after)
     return f" The current certificate stays valid until {until}, also when a new one was made."
-
-
-def _values(context: LetterContext) -> dict[str, str]:
-    return {
-        "name": context.situation.name,
-        "environment": context.situation.environment,
-        "duration": str(context.duration),
-        "date": day(context.accepted.not_after),
-        "serialNumber": context.serial_number,
-        "owner": context.situation.owner,
-    }
 
 
 def _own_parts(body: str, values: dict[str, str]) -> list[Part]:

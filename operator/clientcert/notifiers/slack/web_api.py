@@ -32,6 +32,14 @@ Refusal: TypeAlias = Callable[[object, int, float | None], DeliveryError]
 Call: TypeAlias = Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
 
 
+class _Client(AsyncWebClient):
+    """Makes each call once, and ignores the proxies that the environment names."""
+
+    def __init__(self, token: str, url: str, session: aiohttp.ClientSession) -> None:
+        super().__init__(token, base_url=url, session=session, retry_handlers=[], logger=_sdk_log)
+        self.proxy = None
+
+
 class SlackWebApi:
     """Calls over one session, between `open` and `close`."""
 
@@ -59,10 +67,8 @@ class SlackWebApi:
 
     async def ask(self, token: str, call: Call, refused: Refusal = refusal) -> dict[str, Any]:
         """Make one call, once. Raises DeliveryError; `refused` words it where Slack says no."""
-        client = AsyncWebClient(token, base_url=self._url, session=self.session, retry_handlers=[], logger=_sdk_log)
-        client.proxy = None  # the SDK took one from the environment
         try:
-            answer = (await call(client)).data
+            answer = (await call(_Client(token, self._url, self.session))).data
         except SlackApiError as error:
             raise _refused(error.response, refused) from None
         except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
