@@ -15,17 +15,8 @@ from clientcert.lifecycle.recorded_status import AcceptedCertificate, Certificat
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
-from tests.adapters.web_receiver import (
-    SENT,
-    URL_REF,
-    Alertmanager,
-    Vault,
-    WebReceiver,
-    alert,
-    closing,
-    failure,
-    of_another_that_has_expired,
-)
+from tests.adapters.sample_messages import alert, closing, failure
+from tests.adapters.web_receiver import SENT, URL_REF, Alertmanager, Vault, WebReceiver, of_another_that_has_expired
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
 from tests.unit.messages.composing import composed, knowing
 

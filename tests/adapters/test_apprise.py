@@ -27,7 +27,8 @@ from clientcert.notifiers.apprise import (
     load_apprise,
     title_and_body,
 )
-from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver, alert, closing, failure
+from tests.adapters.sample_messages import alert, closing, failure
+from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver
 from tests.builders import DAY, NOW, certificate
 from tests.conftest import REPOSITORY
 from tests.unit.messages.composing import composed
