@@ -61,7 +61,7 @@ class TestWhatIsPosted:
                 "annotations": {
                     "summary": "The certificate for nhs in prod will expire within the next 21 days",
                     "description": "Ask the technical contact to renew it, and put the renewed certificate into"
-                    " Secret nhs-client-cert, key tls.crt. The alerts cease when it is there.",
+                    " Secret nhs-client-cert, key tls.crt. The alerts stop when it is there.",
                     "runbook_url": "https://runbooks.example/renew?a=1&b=2",
                     "reason": "Expiring",
                     "serial_number": "1a2b3",

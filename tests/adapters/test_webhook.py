@@ -40,7 +40,7 @@ class TestTheBody:
                 "reason": "Expiring",
                 "text": "The certificate for nhs in prod will expire within the next 14 days",
                 "nextStep": "Ask the technical contact to renew it, and put the renewed certificate into"
-                " Secret nhs-client-cert, key tls.crt. The alerts cease when it is there.",
+                " Secret nhs-client-cert, key tls.crt. The alerts stop when it is there.",
                 "runbookURL": "https://runbooks.example/renew?a=1&b=2",
                 "kind": "Alert",
                 "namespace": "integration",

@@ -11,18 +11,18 @@ from clientcert.messages.text import LONGEST_VALUE, count, day, minute, remainin
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
-"""Of a digest or a letter; no channel has room for more."""
+"""Of a digest or a letter: no channel has room for more."""
 _FAR = "9999"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a digest says of one certificate."""
+    """The line of a digest about one certificate."""
 
     text: str
     """Consumer, environment, date, serial number, owner."""
     contact: str
-    """Whom to ask, with names and addresses: only for channels that show people's."""
+    """The person to ask, with name and address: only for channels that may show personal data."""
 
     def __str__(self) -> str:
         return f"{self.text}; contact {self.contact}"
@@ -30,21 +30,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Plain text throughout, one line each; each channel escapes and cuts it in its own way."""
+    """Plain text throughout, one line each; each channel escapes and truncates it in its own way."""
 
     text: str
-    """The sentence; alone it tells how many, and how urgent the first of them is."""
+    """The sentence: it tells the number of certificates, and the date of the most urgent one."""
     lines: tuple[Line, ...]
-    """One a certificate, the most urgent first."""
+    """One for each certificate, the most urgent first."""
     more: int
-    """How many have no line."""
+    """The number of certificates without a line."""
     next_step: str
     runbook_url: str
     namespace: str
 
 
 def compose_digest(messages: Sequence[Message]) -> Digest:
-    """What the messages say together. At least one; those of one policy and channel."""
+    """Combine messages of one policy and channel; at least one."""
     first, *_ = ordered = sorted(messages, key=_urgency)
     expired = sum(_has_expired(message) for message in ordered)
     parts = [count(len(ordered), "certificate")]
@@ -93,7 +93,7 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
 
 
 def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len) -> Sequence[str]:
-    """The first of them, as many as have room, with a line break after each."""
+    """Return the first items that fit into `room`, with a line break after each."""
     for number, item in enumerate(items):
         room -= length(item) + 1
         if room < 0:
@@ -102,7 +102,7 @@ def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len
 
 
 def and_more(digest: Digest, shown: int) -> list[str]:
-    """The line that says how many are not shown; none if all are."""
+    """The line that says how many certificates are not shown; no line if all are."""
     left = len(digest.lines) - shown + digest.more
     return [f"… and {left} more"] if left else []
 

@@ -1,7 +1,7 @@
-"""What the consumer's contact reads: what expires, what to do about it, and when it is done.
+"""Letters to the consumer's contact: what expires, what to do, and that it is done.
 
-The default letter takes the place of the mail that somebody wrote by hand, and says all that it said, sentence by
-sentence. Everything in a letter is plain text that cannot break a line.
+The default letter replaces the mail that a person wrote by hand, and contains each of its sentences. Every part of a
+letter is plain text in one line.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_K
 
 _KEY_CHARACTERS = 32
 _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
-"""They have the steps explained to them; the others are asked for something else."""
+"""Their letter explains the steps; the letters to other roles ask for something else."""
 
 
 def letters(
@@ -57,7 +57,10 @@ def letters(
 
 
 def request_anew(writer: Writer, which: Iterable[Part], *, many: bool, expired: bool) -> list[Part]:
-    """`which` says of what host certificates it speaks, and when they end; `many`, that they are those of a batch."""
+    """The parts of a letter that asks for new host certificates: they are not renewed here.
+
+    `which` names the host certificates and the ends of their validity; `many` is for those of a batch.
+    """
     ask = "Please request a new one in the way that this one was requested, and put it into its place"
     until, last, unused = "before that", "", "the host is"
     if many:
@@ -88,7 +91,7 @@ def _letter(context: LetterContext, recipient: Recipient, thread: str, told: str
 
 
 def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
-    """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
+    """Return subject and parts. A policy's own letter is for the roles that renew, before expiry."""
     framed = partial(context.writer.framed, recipient)
     if context.closes:
         return _closing_subject(context), framed(_closing(context, recipient.role))
@@ -106,7 +109,7 @@ def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) ->
 
 
 def _subject(context: LetterContext) -> str:
-    """It holds a date and no number of days: reminders with one subject stay together in every mailbox."""
+    """The subject has a date and no number of days, so that every mailbox keeps all reminders together."""
     which = f"certificate for {context.situation.name} in {context.situation.environment}"
     return (
         f"Action needed: {which} {'expired' if context.has_expired else 'expires'} on {day(context.accepted.not_after)}"
@@ -149,11 +152,11 @@ def _steps(context: LetterContext) -> list[Part]:
 
 def _steps_for_colleague(context: LetterContext) -> list[Part]:
     situation = context.situation
-    cut_off = "may be cut off already" if context.has_expired else "has no access from then on"
+    access = "may already have lost access" if context.has_expired else "has no access from then on"
     return [
         paragraph(
             f"The client certificate for {situation.name} in {situation.environment} of {context.writer.system}"
-            f" {context.ends}: {situation.name} {cut_off}. Its serial number is {context.serial_number}."
+            f" {context.ends}: {situation.name} {access}. Its serial number is {context.serial_number}."
         ),
         paragraph(
             "Please generate a key pair with these two commands, and send only the public key to"
@@ -167,7 +170,7 @@ def _steps_for_colleague(context: LetterContext) -> list[Part]:
         ),
         paragraph(
             f"If you cannot generate keys, or anything is unclear, talk to {context.writer.whom}: there are other ways."
-            " Nobody reads answers to this message."
+            " Nobody reads replies to this message."
         ),
     ]
 
@@ -186,7 +189,7 @@ def _ask_for_technical_contact(context: LetterContext, *, falls_back: bool) -> l
     elif context.writer.address.role is Role.BUSINESS:
         why = f"We have written to {_others(context)} {situation.name}, and have seen no renewal since."
         ask = (
-            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
+            "make sure that they renew it as soon as possible, or send us the name and the e-mail address of"
             f" {'another' if context.written_to is Role.TECHNICAL else 'a'} technical contact"
         )
     return [
@@ -200,7 +203,7 @@ def _ask_for_technical_contact(context: LetterContext, *, falls_back: bool) -> l
 
 
 def _others(context: LetterContext) -> str:
-    """Who was written to before it was escalated, as a sentence goes on with the consumer's name."""
+    """The earlier recipient of an escalated letter, in words that the consumer's name follows."""
     if context.written_to is None:
         return "somebody else behind"
     return f"the {context.written_to} {'behind' if context.written_to is Role.SLACK else 'that we have on file for'}"
@@ -223,9 +226,9 @@ def _closing_subject(context: LetterContext) -> str:
 def _closing(context: LetterContext, role: Role) -> list[Part]:
     when = minute(context.accepted.not_after)
     expired = context.situation.assessment.now > context.accepted.not_after
-    more = "There is nothing more that you have to do."
+    more = "You do not have to do anything more."
     if context.situation.date_is_near:
-        more = "This one has to be renewed as well, so we will write to you again."
+        more = "This one must be renewed as well, so we will write to you again."
     answer = f"Talk to {context.writer.whom}." if role is Role.SLACK else context.writer.answer
     return [
         paragraph(
@@ -240,16 +243,16 @@ def _still_valid(context: LetterContext) -> str:
     if context.has_expired:
         return ""
     until = minute(context.accepted.not_after)
-    return f" The current certificate stays valid until {until}, also when a new one was made."
+    return f" The current certificate stays valid until {until}, even after a new one was made."
 
 
 def _own_parts(body: str, values: dict[str, str]) -> list[Part]:
-    """A policy's own letter; empty when it says nothing."""
+    """The parts of a policy's own letter; empty if the letter is blank."""
     filled = (Part(part.kind, substitute(part.text, values)) for part in typed_parts(body))
     return [part for part in filled if part.text.strip()]
 
 
 def _hash(*parts: str) -> str:
-    """Hexadecimal; parts cannot run into each other."""
+    """A hexadecimal hash. The length of each part goes in, so that no two lists of parts are the same text."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_KEY_CHARACTERS]

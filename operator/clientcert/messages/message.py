@@ -1,4 +1,4 @@
-"""Turns an assessment into words, in one place: what every channel says is made here."""
+"""Composes the message of a due notification; every channel shows the same message in its own form."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,70 +19,71 @@ LONGEST_URL = 2000
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The same for machines: values as they are, without anybody's name or address."""
+    """The message for machines: unchanged values, without names or addresses of people."""
 
     time: datetime
-    """Of the assessment, in UTC."""
+    """The time of the assessment, in UTC."""
     consumer: str
     environment: str
     owner: str
     profile: str
     phase: str
     days_remaining: int | None
-    """Rounded down, as in the status; None when no certificate was ever read."""
+    """Rounded down, as in the status; None if no certificate was ever read."""
     not_before: datetime | None
     not_after: datetime | None
     serial_number: str
     fingerprint_sha256: str
-    """Both in lower-case hex; empty when none was ever read."""
+    """Both in lower-case hex; empty if no certificate was ever read."""
     channel: str
     stage: int | None
     """Days before notAfter; None for a closing message."""
     replaced_fingerprint: str
-    """In a closing message: of the certificate that the channel was alerted about."""
+    """In a closing message: the fingerprint of the certificate that the channel was alerted about."""
     previous: datetime | None
-    """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
+    """The time of the channel's first alert about its last certificate; it tells messages before and after a roll-back
+    apart."""
 
     @property
     def whose(self) -> str:
-        """Consumer and environment, as a sentence names them."""
+        """Consumer and environment, sanitized for a sentence."""
         return f"{sanitize_line(self.consumer, LONGEST_VALUE)} in {sanitize_line(self.environment, LONGEST_VALUE)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said about one certificate.
+    """The message about one certificate.
 
-    Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
-    it in its own way. People's names and addresses stand in `contact` and in the letters alone.
+    All texts are plain, sanitized lines; each channel escapes them in its own way. Names and addresses of people are
+    only in `contact` and in the letters.
     """
 
     kind: MessageKind
     topic: Topic
     reason: str
-    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's; that may be `Expired`, too."""
+    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's reason (also `Expired`)."""
     text: str
-    """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
+    """The sentence, complete in itself: consumer, environment and time left. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
     """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
     contact: str = field(repr=False)
-    """Whom to ask, with name and address: only for channels that show people's."""
+    """The person to ask, with name and address: only for channels that may show personal data."""
     problem: str
-    """What is wrong with the source; empty when nothing is."""
+    """The problem with the source; empty if there is none."""
     next_step: str
     """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
-    """For whoever looks closer: object, source, subject, issuer, fingerprint, what went before."""
+    """For a closer look: object, source, subject, issuer, fingerprint, history."""
     runbook_url: str
-    """http or https; empty if there is none that could be followed."""
+    """http or https; empty if the policy has no usable link."""
     object_key: ObjectKey
     object_uid: str
     about: About
     letters: tuple[Letter, ...] = ()
-    """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
+    """To the consumer's contact, and one for each fallback recipient; only in a channel of type Email."""
 
     def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
-        """The facts and what is wrong with the source; between them the contact, for channels that show people's."""
+        """The facts and the problem with the source; with the contact between them, if the channel may show it."""
         people = (("Contact", self.contact),) if contact else ()
         problem = (("Problem", self.problem),) if self.problem else ()
         return (*self.facts, *people, *problem)
@@ -166,7 +167,7 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
 
 
 def _contact(contact: Contact) -> str:
-    """Whom to ask: the technical contact, else the business contact, else the one in Slack."""
+    """The person to ask: the technical contact, else the business contact, else the contact in Slack."""
     people = (
         ("technical contact", contact.technical),
         ("business contact", contact.business),
@@ -222,7 +223,7 @@ def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
 
 
 def _as_openssl_shows(serial_number: str) -> str:
-    """Whole octets in upper case."""
+    """The serial number in the form of `openssl x509 -serial`: whole octets in upper case."""
     digits = sanitize_line(serial_number, LONGEST_VALUE).upper()
     sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
     return sign + digits.zfill(len(digits) + len(digits) % 2)
@@ -238,6 +239,6 @@ def _history(recorded: CertificateStatus) -> str:
 
 
 def _link(url: str) -> str:
-    """The runbook's address, if it is one that a person can follow and nothing else."""
+    """The address of the runbook; empty if it is not a plain link."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" <>|\"'`\\")
     return url if plain and len(url) <= LONGEST_URL and url.lower().startswith(("https://", "http://")) else ""
