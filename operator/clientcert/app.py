@@ -49,7 +49,8 @@ from clientcert.notifiers.http.webhook import WebhookNotifier
 from clientcert.notifiers.interface import Notifier
 from clientcert.notifiers.kubernetes_event import EventNotifier
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
-from clientcert.notifiers.slack.direct_message import SlackDirectNotifier, SlackTokens
+from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
+from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.user_directory import SlackUsers
 from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader

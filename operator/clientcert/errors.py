@@ -120,8 +120,18 @@ class SourceError(ClientCertError):
 class DeliveryError(ClientCertError):
     """A notification could not be sent; it stays due."""
 
-    elsewhere = False
-    """Whether a service other than the channel itself failed; the channel can still take other messages."""
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        elsewhere: bool = False,
+    ) -> None:
+        super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
+        self.elsewhere = elsewhere
+        """Whether the fallback of this channel failed, and not the receiver whose rate limit the message keeps."""
 
 
 class KubeError(ClientCertError):

@@ -15,6 +15,7 @@ from clientcert.messages.message import Message, compose
 from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.pki import Certificate
+from tests.adapters.sample_messages import failure as error_of
 from tests.builders import DAY, KEY, NOW, UID, assessment, certificate, declaration, policy, told
 from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer
@@ -71,8 +72,4 @@ def notifier(server: LoopbackMailServer, domains: Iterable[str] = (), **changes:
 
 async def failure(sending: EmailNotifier, message: Message | None = None) -> DeliveryError:
     """The error of a message that could not be sent."""
-    try:
-        receipt = await sending.notify(to_contact(), message or message_to())
-    except DeliveryError as error:
-        return error
-    raise AssertionError(f"it was sent: {receipt}")
+    return await error_of(sending, to_contact(), message or message_to())

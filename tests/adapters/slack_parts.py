@@ -1,22 +1,18 @@
-"""What the tests of Slack share: Secrets in a dict, a notifier on the loopback server, and a message to send."""
+"""What the tests of Slack share: Secrets in a dict, a notifier on the loopback server, and channels."""
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.policy import Channel, Schedule, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
-from tests.builders import DAY, NOW, certificate, policy, told
-from tests.unit.messages.composing import composed, knowing
 from tools.slack_server import SlackServer
 
 OWN_CHANNEL = "#integration-api-alerts"
@@ -25,6 +21,14 @@ TENANT_TOKEN = "xoxb-canary-7f3a-tenant"
 SENTENCE = "The certificate for nhs in prod will expire within the next 14 days"
 TOKEN_REF = SecretKeyRef("slack", "token")
 WEBHOOK_REF = SecretKeyRef("slack", "webhook")
+NOT_INTERPRETED = {
+    "mrkdwn": False,
+    "parse": "none",
+    "link_names": False,
+    "unfurl_links": False,
+    "unfurl_media": False,
+}
+"""The settings of every message: Slack links and unfolds nothing in it."""
 
 
 @dataclass
@@ -97,23 +101,3 @@ def to_team(channel: str = TEAM_CHANNEL) -> Channel:
 
 def to_webhook() -> Channel:
     return Channel("team", "Slack", Schedule(), SlackAddress(webhook_ref=WEBHOOK_REF))
-
-
-def alert(left: timedelta = 14 * DAY) -> Message:
-    plan = policy(runbook_url="https://runbooks.example/renew?a=1&b=2")
-    return composed(certificate(NOW + left), plan=plan)
-
-
-def closing() -> Message:
-    old = certificate(NOW + 5 * DAY, serial_number=0xAA)
-    recorded = knowing(old, told(6, old.fingerprint_sha256))
-    return composed(certificate(NOW + 400 * DAY, serial_number=0xBB), recorded=recorded)
-
-
-async def failure(notifier: SlackNotifier, channel: Channel, message: Message | None = None) -> DeliveryError:
-    """The error of a message that could not be sent."""
-    try:
-        receipt = await notifier.notify(channel, message or alert())
-    except DeliveryError as error:
-        return error
-    raise AssertionError(f"it was sent: {receipt}")

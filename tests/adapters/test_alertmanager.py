@@ -15,17 +15,8 @@ from clientcert.lifecycle.recorded_status import AcceptedCertificate, Certificat
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
-from tests.adapters.web_receiver import (
-    SENT,
-    URL_REF,
-    Alertmanager,
-    Vault,
-    WebReceiver,
-    alert,
-    closing,
-    failure,
-    of_another_that_has_expired,
-)
+from tests.adapters.sample_messages import alert, closing, failure
+from tests.adapters.web_receiver import SENT, URL_REF, Alertmanager, Vault, WebReceiver, of_another_that_has_expired
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
 from tests.unit.messages.composing import composed, knowing
 
@@ -70,7 +61,7 @@ class TestWhatIsPosted:
                 "annotations": {
                     "summary": "The certificate for nhs in prod will expire within the next 21 days",
                     "description": "Ask the technical contact to renew it, and put the renewed certificate into"
-                    " Secret nhs-client-cert, key tls.crt. The alerts cease when it is there.",
+                    " Secret nhs-client-cert, key tls.crt. The alerts stop when it is there.",
                     "runbook_url": "https://runbooks.example/renew?a=1&b=2",
                     "reason": "Expiring",
                     "serial_number": "1a2b3",

@@ -27,7 +27,8 @@ from clientcert.notifiers.apprise import (
     load_apprise,
     title_and_body,
 )
-from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver, alert, closing, failure
+from tests.adapters.sample_messages import alert, closing, failure
+from tests.adapters.web_receiver import URL_REF, Vault, WebReceiver
 from tests.builders import DAY, NOW, certificate
 from tests.conftest import REPOSITORY
 from tests.unit.messages.composing import composed
@@ -76,7 +77,7 @@ class TestWhatIsSent:
         assert call.json["message"] == (
             "The certificate for nhs in prod will expire within the next 14 days\n\n"
             "Ask the technical contact to renew it, and put the renewed certificate into Secret nhs-client-cert,"
-            " key tls.crt. The alerts cease when it is there.\n\n"
+            " key tls.crt. The alerts stop when it is there.\n\n"
             "Consumer: nhs\nEnvironment: prod\nTime left: 14 days\nExpires: 2026-12-06 09:00 UTC\n"
             "Serial number: 1a2b3\nOwner: integration-team\n\n"
             f"{RUNBOOK}"

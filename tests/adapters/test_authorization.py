@@ -11,7 +11,8 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import AlertmanagerNotifier
 from clientcert.notifiers.http.webhook import WebhookNotifier
 from clientcert.notifiers.interface import Notifier
-from tests.adapters.web_receiver import AUTHORIZATION_REF, SENT, URL_REF, Vault, WebReceiver, alert, failure
+from tests.adapters.sample_messages import alert, failure
+from tests.adapters.web_receiver import AUTHORIZATION_REF, SENT, URL_REF, Vault, WebReceiver
 
 TOKEN = "canary-9e1c"
 Calling = Callable[[str], AbstractAsyncContextManager[tuple[Notifier, WebReceiver]]]

@@ -12,15 +12,14 @@ from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.interface import Notifier, Receipt
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
+from tests.adapters.sample_messages import alert, closing, failure
 from tests.adapters.slack_parts import (
+    NOT_INTERPRETED,
     OWN_CHANNEL,
     SENTENCE,
     TEAM_CHANNEL,
     TENANT_TOKEN,
     Secrets,
-    alert,
-    closing,
-    failure,
     sending,
     to_own,
     to_team,
@@ -249,13 +248,7 @@ class TestNothingIsInterpreted:
             if not posted.thread_ts:
                 assert posted.text.startswith("The certificate for &lt;!channel&gt; &amp; *@here* in &lt;!channel&gt;")
             settings = {name: posted.payload[name] for name in posted.payload if name not in PAYLOAD}
-            assert settings == {
-                "mrkdwn": False,
-                "parse": "none",
-                "link_names": False,
-                "unfurl_links": False,
-                "unfurl_media": False,
-            }
+            assert settings == NOT_INTERPRETED
 
     async def test_as_plain_text_as_well(self, slack: SlackServer) -> None:
         """A message that is sent again without blocks is as inert."""

@@ -18,10 +18,13 @@ from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.messages.letter import Letter, Part, PartKind, Writer
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.interface import Notifier, Receipt
-from clientcert.notifiers.slack.direct_message import SlackDirectNotifier, SlackTokens
-from clientcert.notifiers.slack.web_api import ALERT_SECONDS
-from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, alert, imposter
+from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
+from clientcert.notifiers.slack.tokens import SlackTokens
+from tests.adapters.sample_messages import alert
+from tests.adapters.sample_messages import failure as error_of
+from tests.adapters.slack_parts import NOT_INTERPRETED, TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, Posted, SlackServer, User
 
@@ -52,14 +55,13 @@ async def sending(
     slack: SlackServer,
     *,
     ref: SecretKeyRef | None = None,
-    own_token: str = OWN_TOKEN,
-    own_namespaces: frozenset[str] = frozenset({"integration"}),
+    own: tuple[str, ...] = (OWN_TOKEN, "integration"),
     secrets: Secrets | None = None,
     api_url: str = "",
 ) -> AsyncIterator[SlackDirectNotifier]:
-    """A notifier for policies that name the token `ref`."""
+    """A notifier for policies that name the token `ref`; `own` is the operator's own one, and its namespaces."""
     kept = secrets or Secrets({("integration", "slack", "token"): TENANT_TOKEN})
-    tokens = SlackTokens(own_token, own_namespaces, kept.read)
+    tokens = SlackTokens(own[0], frozenset(own[1:]), kept.read)
     refs = {ObjectKey("integration", "nhs-prod"): ref}
     url = api_url or slack.api_url
     async with SlackDirectNotifier(tokens, refs.__getitem__, url, EgressPolicy((slack.host, "127.0.0.1"))) as notifier:
@@ -76,11 +78,7 @@ def message(*letters: Letter) -> Message:
 
 async def failure(notifier: SlackDirectNotifier, what: Message | None = None) -> DeliveryError:
     """The error of a letter that could not be sent."""
-    try:
-        receipt = await notifier.notify(TO_CONTACT, what or message())
-    except DeliveryError as error:
-        return error
-    raise AssertionError(f"it was sent: {receipt}")
+    return await error_of(notifier, TO_CONTACT, what or message())
 
 
 async def sent(slack: SlackServer, what: Letter) -> Posted:
@@ -202,13 +200,7 @@ class TestNothingIsInterpreted:
         assert (posted.mentions, posted.links) == ((), ())
         assert not set(posted.text) & set("<>")
         settings = {name: posted.payload[name] for name in posted.payload if name not in {"text", "blocks", "channel"}}
-        assert settings == {
-            "mrkdwn": False,
-            "parse": "none",
-            "link_names": False,
-            "unfurl_links": False,
-            "unfurl_media": False,
-        }
+        assert settings == NOT_INTERPRETED
 
 
 INERT = {"header", "section", "plain_text", "rich_text", "rich_text_preformatted", "text"}
@@ -252,14 +244,14 @@ class TestWhoseTokenSends:
     async def test_the_one_that_the_policy_names(self, slack: SlackServer) -> None:
         """From a Secret in the object's own namespace."""
         secrets = Secrets({("integration", "slack", "token"): f" {TENANT_TOKEN}\n"})
-        async with sending(slack, ref=TOKEN_REF, secrets=secrets, own_namespaces=frozenset()) as notifier:
+        async with sending(slack, ref=TOKEN_REF, secrets=secrets, own=(OWN_TOKEN,)) as notifier:
             await notifier.notify(TO_CONTACT, message())
         assert [call.headers["Authorization"] for call in slack.calls] == [f"Bearer {TENANT_TOKEN}"]
         assert secrets.asked == [("integration", TOKEN_REF)]
 
     async def test_the_operators_own_where_the_settings_allow_it(self, slack: SlackServer) -> None:
         """And in no other namespace: else any tenant could write to anybody."""
-        async with sending(slack) as notifier, sending(slack, own_namespaces=frozenset({"other"})) as strict:
+        async with sending(slack) as notifier, sending(slack, own=(OWN_TOKEN, "other")) as strict:
             await notifier.notify(TO_CONTACT, message())
             error = await failure(strict)
         assert [call.headers["Authorization"] for call in slack.calls] == [f"Bearer {OWN_TOKEN}"]
@@ -268,7 +260,7 @@ class TestWhoseTokenSends:
 
     async def test_an_operator_without_a_token(self, slack: SlackServer) -> None:
         """It says what to set."""
-        async with sending(slack, own_token="") as notifier:
+        async with sending(slack, own=("", "integration")) as notifier:
             error = await failure(notifier)
         assert error.reason is Reason.TOKEN_NOT_FOUND
         assert "CLIENTCERT_SLACK_TOKEN" in error.message

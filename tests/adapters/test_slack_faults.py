@@ -12,17 +12,15 @@ import pytest
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.lifecycle.policy import Channel
+from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.slack.thread_details import ADD_SECONDS, LAST_SECONDS
-from clientcert.notifiers.slack.web_api import ALERT_SECONDS
+from tests.adapters.sample_messages import alert, closing, failure
 from tests.adapters.slack_parts import (
     OWN_CHANNEL,
     SENTENCE,
     TEAM_CHANNEL,
     TENANT_TOKEN,
     Secrets,
-    alert,
-    closing,
-    failure,
     imposter,
     sending,
     to_own,

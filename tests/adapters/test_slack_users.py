@@ -13,9 +13,8 @@ from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsEr
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
-from clientcert.network.single_flight import WAIT_SECONDS
-from clientcert.notifiers.slack.direct_message import SlackTokens
-from clientcert.notifiers.slack.user_directory import SlackUsers
+from clientcert.notifiers.slack.tokens import SlackTokens
+from clientcert.notifiers.slack.user_directory import WAIT_SECONDS, SlackUsers
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, SlackServer, User
@@ -510,8 +509,9 @@ class TestBounds:
         """Names and IDs; of the list, neither addresses nor anything else of their profiles."""
         async with looking(slack) as users:
             await find(users, name="nhs")
-            (kept,) = users._lists._known.values()
-        assert "jo bloggs" in kept[1]
+            (place,) = users._lists.keys_in_use()
+            kept = users._lists.latest(place) or {}
+        assert "jo bloggs" in kept
         assert "@" not in repr(kept)
 
 

@@ -13,17 +13,8 @@ from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.spec import Contact, ObjectKey, Person
 from clientcert.messages.message import Message
 from clientcert.notifiers.http.webhook import cloud_event, event_id
-from tests.adapters.web_receiver import (
-    KEY,
-    PATH,
-    Vault,
-    alert,
-    calling,
-    closing,
-    failure,
-    of_another_that_has_expired,
-    to_webhook,
-)
+from tests.adapters.sample_messages import alert, closing, failure
+from tests.adapters.web_receiver import KEY, PATH, Vault, calling, of_another_that_has_expired, to_webhook
 from tests.builders import DAY, NOW, UID, certificate, told
 from tests.unit.messages.composing import composed, knowing
 
@@ -49,7 +40,7 @@ class TestTheBody:
                 "reason": "Expiring",
                 "text": "The certificate for nhs in prod will expire within the next 14 days",
                 "nextStep": "Ask the technical contact to renew it, and put the renewed certificate into"
-                " Secret nhs-client-cert, key tls.crt. The alerts cease when it is there.",
+                " Secret nhs-client-cert, key tls.crt. The alerts stop when it is there.",
                 "runbookURL": "https://runbooks.example/renew?a=1&b=2",
                 "kind": "Alert",
                 "namespace": "integration",

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.notifiers.http.webhook import ALERT_SECONDS
-from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, alert, calling, failure, to_webhook
+from clientcert.notifiers.deadline import ALERT_SECONDS
+from tests.adapters.sample_messages import alert, failure
+from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, calling, to_webhook
 
 
 async def answered(status: int, text: str = "", **headers: str) -> DeliveryError:

@@ -11,17 +11,8 @@ import pytest
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
-from tests.adapters.web_receiver import (
-    KEY,
-    OLDER_KEY,
-    SENT,
-    Call,
-    Vault,
-    alert,
-    calling,
-    failure,
-    to_webhook,
-)
+from tests.adapters.sample_messages import alert, failure
+from tests.adapters.web_receiver import KEY, OLDER_KEY, SENT, Call, Vault, calling, to_webhook
 from tests.conftest import REPOSITORY
 from tests.docs.pages import blocks
 

@@ -10,14 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
-from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.policy import Channel, Schedule, UrlAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.webhook import WebhookNotifier
-from clientcert.notifiers.interface import Notifier
-from tests.builders import DAY, NOW, certificate, policy, told
+from tests.builders import DAY, NOW, certificate
 from tests.unit.messages.composing import composed, knowing
 
 URL_REF = SecretKeyRef("hooks", "url")
@@ -149,29 +148,6 @@ async def calling(
             yield notifier, running
 
 
-def alert(left: float = 14, **changes: Any) -> Message:
-    """About a certificate with so many days left."""
-    plan = policy(runbook_url="https://runbooks.example/renew?a=1&b=2")
-    return composed(certificate(NOW + left * DAY), plan=plan, **changes)
-
-
-def closing() -> Message:
-    old = certificate(NOW + 5 * DAY, serial_number=0xAA)
-    return composed(
-        certificate(NOW + 400 * DAY, serial_number=0xBB),
-        recorded=knowing(old, told(6, old.fingerprint_sha256)),
-    )
-
-
 def of_another_that_has_expired() -> Message:
     """The one in use is good for 200 days, and the source holds another one."""
     return composed(certificate(NOW - 5 * DAY, serial_number=0x99), recorded=knowing(certificate(NOW + 200 * DAY)))
-
-
-async def failure(notifier: Notifier, channel: Channel, message: Message | None = None) -> DeliveryError:
-    """The error of a message that could not be sent."""
-    try:
-        receipt = await notifier.notify(channel, message or alert())
-    except DeliveryError as error:
-        return error
-    raise AssertionError(f"it was sent: {receipt}")

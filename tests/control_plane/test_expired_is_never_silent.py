@@ -110,7 +110,7 @@ def test_one_that_was_never_read_alerts_daily(days: Diary) -> None:
     """Nobody knows its date, which is the alert."""
     text = (
         "The certificate for never-there in prod is missing: Secret team/never-there-cert does not exist: create it,"
-        " or correct the reference; none was ever read, so nobody knows its date"
+        " or correct the reference; none was ever read, so its date is unknown"
     )
     assert days.told("never-there") == {0: [text], 1: [text], 2: [text], 3: [text]}
 

@@ -4,6 +4,8 @@ import os
 import sys
 import textwrap
 
+from clientcert.messages.text import truncate
+
 _BOLD, _DIM, _GREEN, _RED, _RESET = "\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m"
 _WIDTH = 110
 _LONGEST_LINE = 150
@@ -32,7 +34,7 @@ class Screen:
 
     def output(self, output: str) -> None:
         """What a program printed."""
-        self._print(*(f"  {_cut(line)}" for line in output.rstrip().splitlines()), "")
+        self._print(*(f"  {truncate(line, _LONGEST_LINE)}" for line in output.rstrip().splitlines()), "")
 
     def seen(self, what: str) -> None:
         """Something was looked for and found."""
@@ -54,7 +56,3 @@ class Screen:
     @staticmethod
     def _print(*lines: str) -> None:
         print("\n".join(lines), flush=True)
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"

@@ -19,8 +19,7 @@ from clientcert.lifecycle.due import due_notifications
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, ChannelStatus
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
-from clientcert.messages.batch_letter import batch_letter
-from clientcert.messages.digest import Digest, compose_digest
+from clientcert.messages.digest import Digest, batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
 from clientcert.pki import Certificate
 

@@ -8,11 +8,11 @@ from clientcert.notifiers.http.alertmanager import alerts
 from clientcert.notifiers.slack.block_kit import (
     alert_payload,
     details_payload,
+    digest_payload,
     folded_payload,
     letter_payload,
     plain_payload,
 )
-from clientcert.notifiers.slack.digest import digest_payload
 from tools.render_messages.examples import (
     ALERT,
     BUSINESS,

@@ -13,7 +13,7 @@ from clientcert.lifecycle.contacts import batch_of
 from clientcert.lifecycle.due import CLOCK_TOLERANCE, DueNotification, MessageKind, silenced
 from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.loop_budget import LoopBudget
-from clientcert.messages.batch_letter import batch_letter
+from clientcert.messages.digest import batch_letter
 from clientcert.messages.message import Message
 
 

@@ -1,38 +1,37 @@
-"""Client lists as they were last read: each again every minute, and kept for as long as somebody asks for it."""
+"""Client lists: read again every minute, and kept while they are in use."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from clientcert.api.client_list import parse_client_list
 from clientcert.errors import KubeError, Reason, where
 from clientcert.lifecycle.contacts import Directory
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.network.single_flight import SingleFlightCache
 
 READ_AGAIN_SECONDS = 60.0
-"""So long a client list is taken for what it was when it was read."""
+"""For this time the content of a client list is taken as current."""
 FORGOTTEN_SECONDS = 2 * 24 * 3600.0
-"""So long after somebody has asked for it last; each certificate is looked at once a day."""
+"""A list that was unused for this time is forgotten; each certificate is reconciled once a day."""
 MOST_ENTRIES = 100_000
-"""Of all lists together; of more, those that were asked for longest ago are forgotten."""
+"""Of all lists together; beyond that, the least recently used lists are forgotten."""
 _PROBLEMS_SHOWN = 10
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Known:
+class _ClientList(NamedTuple):
     directory: Directory | None
+    """None if the list does not exist, or may not be read."""
     version: str
-    until: float
-    """From here on it is read again; it counts until something else was read. On the loop's clock, as all times."""
-    asked: float
+    """The resourceVersion; empty where there is no list."""
 
 
 class ClientLists:
-    """One reading for all who ask for the same at once."""
+    """Shared by all certificates: a list is read once for all callers."""
 
     def __init__(
         self,
@@ -41,86 +40,62 @@ class ClientLists:
         *,
         most_entries: int = MOST_ENTRIES,
     ) -> None:
-        """`get` asks the API server for a path, and raises KubeError; `changed` hears of each list that says more."""
+        """`get` reads a path of the API server, and raises KubeError; `changed` is called with each changed list."""
         self._get = get
         self._changed = changed
-        self._most_entries = most_entries
-        self._known: dict[ObjectKey, _Known] = {}
-        """The one that was asked for last is the last."""
-        self._reading: dict[ObjectKey, asyncio.Task[_Known]] = {}
+        self._lists: SingleFlightCache[ObjectKey, _ClientList] = SingleFlightCache(
+            most_entries, lambda known: len(known.directory or ()), FORGOTTEN_SECONDS
+        )
 
     async def directory(self, key: ObjectKey) -> Directory | None:
-        """None when there is none, or it may not be read; raises KubeError for what passes, if it was never read."""
-        known = self._known.pop(key, None)
-        if known is not None:
-            known.asked, self._known[key] = _now(), known
-            if _now() < known.until:
-                return known.directory
-        return (await self._read_once(key, known)).directory
+        """Return the content of a list; None if it does not exist, or may not be read.
+
+        Raises KubeError for a transient failure, unless the list was read before.
+        """
+        return (await self._lists.get(key, partial(self._load, key))).directory
 
     async def run(self) -> None:
-        """Read them again and again, until cancelled: an answer that somebody has written down is not asked for."""
+        """Read all lists again every minute, until cancelled: callers that keep an answer do not ask again."""
         while True:
             await asyncio.sleep(READ_AGAIN_SECONDS)
-            for key, known in tuple(self._known.items()):
-                if _now() - known.asked >= FORGOTTEN_SECONDS:
-                    self._known.pop(key, None)
-                    continue
+            for key in self._lists.keys_in_use():
                 try:
-                    await self._read_once(key, known)
+                    await self._lists.refresh(key, partial(self._load, key))
                 except Exception as error:  # noqa: BLE001 - one list must never keep the others from being read
                     logger.warning("Client list %s cannot be read: %s", key, where(error))
 
-    async def _read_once(self, key: ObjectKey, known: _Known | None) -> _Known:
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.create_task(self._read(key, known))
-            reading.add_done_callback(lambda _: self._reading.pop(key, None))
-        return await asyncio.shield(reading)
-
-    async def _read(self, key: ObjectKey, before: _Known | None) -> _Known:
-        """What could not be asked for is what it was, for as long as if it had been."""
-        until = _now() + READ_AGAIN_SECONDS
-        directory, version = None, ""
+    async def _load(self, key: ObjectKey) -> tuple[_ClientList, float]:
+        """Read a list. If the read fails, keep the previous content for one more interval."""
+        before = self._lists.latest(key)
         try:
             answer = await self._get(f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
         except KubeError as error:
-            if error.reason not in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
-                if before is None:
-                    raise
-                directory, version = before.directory, before.version
+            if error.reason in {Reason.NOT_FOUND, Reason.FORBIDDEN}:
+                found = _ClientList(None, "")
+            elif before is not None:
+                found = before
+            else:
+                raise
         else:
-            version = str(answer["metadata"].get("resourceVersion", ""))
-            directory = before.directory if before is not None and before.version == version else None
-            if directory is None:
-                directory = await _parse(key, answer.get("data") or {})
-        known = _Known(directory, version, until, before.asked if before else _now())
-        if key in self._known or before is None:  # else it was forgotten meanwhile
-            self._known[key] = known
-        self._forget()
-        if before is not None and before.version != version:
+            found = await _parsed(key, answer, before)
+        if before is not None and before.version != found.version:
             self._changed(key)
-        return known
+        return found, READ_AGAIN_SECONDS
 
-    def _forget(self) -> None:
-        """What nobody asks for any more, and what is too much; never the last one."""
-        kept = sum(len(known.directory or ()) for known in self._known.values())
-        for key, known in tuple(self._known.items())[:-1]:
-            if kept <= self._most_entries and _now() - known.asked < FORGOTTEN_SECONDS:
-                return
-            kept -= len(known.directory or ())
-            del self._known[key]
+
+async def _parsed(key: ObjectKey, answer: Mapping[str, Any], before: _ClientList | None) -> _ClientList:
+    """Parse a ConfigMap, unless its version was parsed before."""
+    version = str(answer["metadata"].get("resourceVersion", ""))
+    if before is not None and before.directory is not None and before.version == version:
+        return before
+    return _ClientList(await _parse(key, answer.get("data") or {}), version)
 
 
 async def _parse(key: ObjectKey, content: Mapping[str, str]) -> Directory:
-    # A list of thousands takes a second: in a thread the loop goes on meanwhile.
+    # A list of thousands takes a second, which must not block the event loop.
     directory, problems = await asyncio.to_thread(parse_client_list, content)
     for problem in problems[:_PROBLEMS_SHOWN]:
         logger.warning("Client list %s: %s", key, problem)
     if len(problems) > _PROBLEMS_SHOWN:
         logger.warning("Client list %s: and %d more entries cannot be used", key, len(problems) - _PROBLEMS_SHOWN)
     return directory
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
+from clientcert.messages.text import truncate
+
 _WIDEST_CELL = 50
 
 
@@ -19,7 +21,7 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
 
 def cut(cell: str) -> str:
     """At most 50 characters of it."""
-    return cell if len(cell) <= _WIDEST_CELL else cell[: _WIDEST_CELL - 1] + "…"
+    return truncate(cell, _WIDEST_CELL)
 
 
 def printable(text: str) -> str:

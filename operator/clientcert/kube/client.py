@@ -14,6 +14,7 @@ import orjson
 
 from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.kube.kubeconfig import Connection
+from clientcert.network.retry_after import parse_retry_after
 
 Object = dict[str, Any]
 
@@ -26,6 +27,8 @@ METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
 CONNECTIONS = 32
 _LONGEST_LINE = 4 * 1024 * 1024
+_LONGEST_WAIT = 300.0
+"""Seconds; the cap of Retry-After."""
 _FIRST_REDIRECT = 300
 """The lowest redirect status. No redirect is followed: the API server sends none."""
 _UNAUTHORIZED = 401
@@ -214,7 +217,7 @@ class KubeClient:
                 f"the API server answered {response.status}",
                 status=response.status,
                 retryable=True,
-                retry_after=_seconds(response.headers.get("Retry-After")),
+                retry_after=parse_retry_after(response.headers, _LONGEST_WAIT),
             )
         raise KubeError(reason, words, status=response.status, retryable=reason is Reason.CONFLICT)
 
@@ -228,7 +231,3 @@ async def _message(response: aiohttp.ClientResponse) -> str:
 
 def _unavailable(error: Exception) -> KubeError:
     return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", retryable=True)
-
-
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), 300.0) or None if header and header.isdigit() else None

@@ -1,7 +1,7 @@
-"""What is said about a certificate and what should be done about it, for every way it can stand.
+"""The sentence about a certificate and the next step, for every state of the certificate.
 
-The sentence of the documentation stands first wherever a date is near. What is wrong with the source stands
-first only where no date is near, because then it is the reason for the alert.
+The documented sentence about the expiry comes first whenever the date is near. A problem with the source comes first
+only if the date is not near, because then the problem is the reason for the alert.
 """
 
 from dataclasses import dataclass, replace
@@ -21,36 +21,36 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.schedule import duration
 from clientcert.lifecycle.spec import CertificateSpec, Contact, Person
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, clean, day, days_ago, fill
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, days_ago, sanitize_line, substitute
 
 LONGEST_TEXT = 1000
 LONGEST_STEP = 1500
 LONGEST_PROBLEM = 500
 
-_CEASE = "The alerts cease when a valid certificate is there."
+_STOP = "The alerts stop when a valid certificate is there."
 
 Predecessor: TypeAlias = AcceptedCertificate | PreviousCertificate
 
 
 class Topic(StrEnum):
-    """What a message is about: what a channel does with it depends on this, and never on its reason or its words."""
+    """The subject of a message. A channel decides by this what to do with it, and never by its reason or its words."""
 
     EXPIRING = "expiring"
     EXPIRED = "expired"
-    """The certificate in use has. Another one in the source that has expired is a problem."""
+    """The certificate in use has expired. Another expired one in the source is a PROBLEM."""
     PROBLEM = "problem"
     RENEWED = "renewed"
     READABLE = "readable"
 
     @property
     def concerns_consumer(self) -> bool:
-        """Whether it is about a date. What is wrong with the source is the team's to mend, and was the team's alone."""
+        """Whether it is about a date. A problem with the source concerns only the team that owns the source."""
         return self in {Topic.EXPIRING, Topic.EXPIRED, Topic.RENEWED}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """The part of a message that depends on how the certificate stands."""
+class AlertText:
+    """The part of a message that depends on the state of the certificate."""
 
     topic: Topic
     reason: str
@@ -60,22 +60,22 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a sentence may speak of. The texts in it are harmless already."""
+    """The values that a sentence may contain. The texts in it are sanitized."""
 
     assessment: Assessment
     policy: AlertPolicy
     notification: DueNotification
     contact: Contact
     predecessor: Predecessor | None
-    """The certificate that the current one took the place of."""
+    """The certificate that the current one has replaced."""
     before: ChannelStatus | None
-    """What the channel was told."""
+    """The last delivery through the channel."""
     name: str
     environment: str
     owner: str
     source: str
     problem: str
-    """What is wrong with the source; empty when nothing is."""
+    """The problem with the source; empty if there is none."""
 
     @classmethod
     def of(
@@ -95,90 +95,103 @@ class Situation:
             contact=declaration.contact,
             predecessor=_predecessor(assessment, recorded),
             before=recorded.channel(notification.channel.name),
-            name=clean(declaration.consumer, LONGEST_VALUE),
-            environment=clean(declaration.environment, LONGEST_VALUE),
-            owner=clean(declaration.owner, LONGEST_VALUE),
-            source=clean(str(declaration.source), LONGEST_NAME),
-            problem=clean(problem.rstrip(". "), LONGEST_PROBLEM),
+            name=sanitize_line(declaration.consumer, LONGEST_VALUE),
+            environment=sanitize_line(declaration.environment, LONGEST_VALUE),
+            owner=sanitize_line(declaration.owner, LONGEST_VALUE),
+            source=sanitize_line(str(declaration.source), LONGEST_NAME),
+            problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
         )
 
     @property
     def subject(self) -> str:
-        """How every sentence but a policy's own begins."""
+        """The beginning of every sentence but a policy's own."""
         return f"The certificate for {self.name} in {self.environment}"
 
     @property
     def closes(self) -> bool:
-        """It is the last message about what the channel was told of."""
+        """Whether this is the last message about the certificate that the channel was alerted about."""
         return self.notification.kind is MessageKind.CLOSING
 
     @property
     def first_reading(self) -> bool:
-        """The channel was alerted only because no certificate had ever been read."""
+        """Whether the channel was alerted only because no certificate had ever been read."""
         return self.before is not None and not self.before.fingerprint_sha256
 
     @property
     def replaced_fingerprint(self) -> str:
-        """In a closing message: of the certificate that the channel was alerted about."""
+        """In a closing message: the fingerprint of the certificate that the channel was alerted about."""
         return self.before.fingerprint_sha256 if self.before and self.closes else ""
 
     @property
     def previous(self) -> datetime | None:
-        """When the channel was first told of what it was told of last."""
+        """The time of the channel's first alert about the certificate that its last message was about."""
         return (self.before.first_sent or self.before.last_sent) if self.before else None
 
     @property
     def date_is_near(self) -> bool:
-        """Whether the date itself is reason for an alert."""
+        """Whether the date itself is a reason for an alert."""
         accepted = self.assessment.accepted
         return accepted is not None and self.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
 
-def say(situation: Situation) -> Said:
-    """What the notification has to say."""
+def render(situation: Situation) -> AlertText:
+    """Return the text of a due notification."""
     accepted, problem = situation.assessment.accepted, situation.assessment.problem
     if accepted is None:
-        said = _nothing_read(situation, problem)
+        rendered = _nothing_read(situation, problem)
     elif situation.closes:
-        said = _closing(situation, accepted)
+        rendered = _closing(situation, accepted)
     elif problem is not None and not situation.date_is_near:
-        said = _problem(situation, accepted, problem)
+        rendered = _problem(situation, accepted, problem)
     else:
-        said = _expiry(situation, accepted)
-    return replace(said, text=clean(said.text, LONGEST_TEXT), next_step=clean(said.next_step, LONGEST_STEP))
+        rendered = _expiry(situation, accepted)
+    return replace(
+        rendered,
+        text=sanitize_line(rendered.text, LONGEST_TEXT),
+        next_step=sanitize_line(rendered.next_step, LONGEST_STEP),
+    )
+
+
+def template_values(situation: Situation, accepted: AcceptedCertificate) -> dict[str, str]:
+    """The values for the fields of a policy's own message or letter."""
+    return {
+        "name": situation.name,
+        "environment": situation.environment,
+        "duration": str(days_left(situation, accepted)),
+        "date": day(accepted.not_after),
+        "serialNumber": sanitize_line(accepted.serial_number, LONGEST_VALUE),
+        "owner": situation.owner,
+    }
+
+
+def days_left(situation: Situation, accepted: AcceptedCertificate) -> int:
+    """Whole days until notAfter, rounded up; at least one."""
+    return max(duration(accepted.not_after, situation.assessment.now), 1)
 
 
 def _predecessor(assessment: Assessment, recorded: CertificateStatus) -> Predecessor | None:
-    """Whom the accepted certificate replaced: seen in this very moment, or remembered when its message was delayed."""
+    """The certificate that the accepted one replaced: just now, or earlier if its message was delayed."""
     if assessment.replaced is not None or assessment.accepted is None or not recorded.history:
         return assessment.replaced
     latest = recorded.history[0]
     return latest if latest.serial_number != assessment.accepted.serial_number else None
 
 
-def _expiry(situation: Situation, accepted: AcceptedCertificate) -> Said:
+def _expiry(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
     step = _renew(situation, accepted)
     if _has_expired(situation, accepted):
         ago = days_ago(accepted.not_after, situation.assessment.now)
         text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
-        return Said(Topic.EXPIRED, "Expired", text, f"{situation.name} may be cut off already. {step}")
-    left = duration(accepted.not_after, situation.assessment.now)
-    values = {
-        "name": situation.name,
-        "environment": situation.environment,
-        "duration": str(max(left, 1)),
-        "date": day(accepted.not_after),
-        "serialNumber": clean(accepted.serial_number, LONGEST_VALUE),
-        "owner": situation.owner,
-    }
-    said = fill(situation.policy.message, values).strip()
-    if left <= 1 and situation.policy.message == DEFAULT_MESSAGE:
-        said = f"{situation.subject} will expire within the next 24 hours"
-    return Said(Topic.EXPIRING, "Expiring", said or fill(DEFAULT_MESSAGE, values), step)
+        return AlertText(Topic.EXPIRED, "Expired", text, f"{situation.name} may already have lost access. {step}")
+    values = template_values(situation, accepted)
+    text = substitute(situation.policy.message, values).strip()
+    if values["duration"] == "1" and situation.policy.message == DEFAULT_MESSAGE:
+        text = f"{situation.subject} will expire within the next 24 hours"
+    return AlertText(Topic.EXPIRING, "Expiring", text or substitute(DEFAULT_MESSAGE, values), step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
-    """Whom to ask for what; what is wrong with the source comes first, since it may be all that is missing."""
+    """The person to ask, and the request. A problem with the source comes first: its fix may be all that is missing."""
     ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
     if situation.assessment.host:
         ask = (
@@ -187,45 +200,45 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
         )
     problem = situation.assessment.problem
     if problem is None:
-        return f"{ask} The alerts cease when it is there."
+        return f"{ask} The alerts stop when it is there."
     if problem.reason is Reason.NOT_YET_VALID and accepted.not_before <= situation.assessment.now:
-        return f"{_sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts cease."
-    return f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)} {_CEASE}"
+        return f"{_sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts stop."
+    return f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)} {_STOP}"
 
 
 def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether it has; at the very second of notAfter the first stage after it is due, so then, too."""
+    """Whether the certificate has expired. It has at the second of notAfter too, if the stage after expiry is due."""
     stage = situation.notification.stage
     after = stage is not None and stage < 0 and situation.assessment.now >= accepted.not_after
     return after or situation.assessment.now > accepted.not_after
 
 
-def _nothing_read(situation: Situation, problem: Problem | None) -> Said:
+def _nothing_read(situation: Situation, problem: Problem | None) -> AlertText:
     if problem is None:
-        text, step = f"{situation.subject} has not been read yet", "Nothing: it will be read soon."
-        return Said(Topic.PROBLEM, "Pending", text, step)
-    text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so nobody knows its date"
-    return Said(Topic.PROBLEM, problem.reason, text, f"Mend the source: {situation.source}. {_CEASE}")
+        text, step = f"{situation.subject} has not been read yet", "Nothing to do: it will be read soon."
+        return AlertText(Topic.PROBLEM, "Pending", text, step)
+    text = f"{situation.subject} {_fault(problem)}: {situation.problem}; none was ever read, so its date is unknown"
+    return AlertText(Topic.PROBLEM, problem.reason, text, f"Fix the source: {situation.source}. {_STOP}")
 
 
-def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> Said:
+def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Problem) -> AlertText:
     if situation.assessment.source_problem:
         text = f"{situation.subject} {_fault(problem)}: {situation.problem}"
-        step = f"Mend the source: {situation.source}. Until then nobody can tell from here whether it was renewed."
+        step = f"Fix the source: {situation.source}. Until then the operator cannot see whether it was renewed."
     else:
         text = f"{situation.subject} needs attention: {situation.problem}"
-        step = f"Put a certificate that can be used into {situation.source}."
+        step = f"Put a usable certificate into {situation.source}."
     if accepted.not_before <= accepted.not_after:
         text += f"; the last known one expires on {day(accepted.not_after)}"
-    return Said(Topic.PROBLEM, problem.reason, text, f"{step} {_CEASE}")
+    return AlertText(Topic.PROBLEM, problem.reason, text, f"{step} {_STOP}")
 
 
 def _fault(problem: Problem) -> str:
     return "is missing" if problem.phase is Phase.MISSING else "could not be read"
 
 
-def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
-    serial_number = clean(accepted.serial_number, LONGEST_VALUE)
+def _closing(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
+    serial_number = sanitize_line(accepted.serial_number, LONGEST_VALUE)
     ends = f"valid until {day(accepted.not_after)}"
     if situation.assessment.now > accepted.not_after:
         ends = f"which expired on {day(accepted.not_after)}"
@@ -240,22 +253,22 @@ def _closing(situation: Situation, accepted: AcceptedCertificate) -> Said:
         text += f", sooner than the one before it ({day(old.not_after)})"
     if situation.problem:
         text += f"; but {situation.problem}"
-    return Said(topic, reason, text, _after_closing(situation, sooner=sooner))
+    return AlertText(topic, reason, text, _after_closing(situation, sooner=sooner))
 
 
 def _after_closing(situation: Situation, *, sooner: bool) -> str:
     if situation.problem:
-        return "The alerts go on until that is done."
+        return "The alerts continue until that is fixed."
     check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
     if situation.date_is_near:
-        return f"{check}This one needs to be renewed as well, so the alerts go on."
+        return f"{check}This one must be renewed as well, so the alerts continue."
     upcoming = next_stage(situation.assessment, situation.notification.channel)
-    begins = f"; those for this certificate begin on {day(upcoming.slot)}" if upcoming else ""
-    return f"{check or 'Nothing to do. '}The alerts have ceased{begins}."
+    begins = f"; the alerts about this certificate begin on {day(upcoming.slot)}" if upcoming else ""
+    return f"{check or 'Nothing to do. '}The alerts have stopped{begins}."
 
 
 def _ask(contact: Contact, name: str) -> str:
-    """Names the role only: a next step is also shown where people's names must not be."""
+    """Name the role only: the next step is also shown where people's names must not be."""
     if _is_known(contact.technical):
         return "Ask the technical contact to renew it"
     if _is_known(contact.business):
@@ -263,7 +276,7 @@ def _ask(contact: Contact, name: str) -> str:
     if contact.slack_email or contact.slack_member_id:
         return "Ask the contact in Slack to renew it"
     if contact.pending:
-        return f"Ask the contact behind {name} to renew it (kubectl describe says who it is as soon as that is known)"
+        return f"Ask the contact behind {name} to renew it (kubectl describe shows who it is as soon as that is known)"
     return f"Find out who is behind {name}, add them to spec.contact and ask them to renew it"
 
 

@@ -1,26 +1,28 @@
-"""One message instead of many: what is said about all certificates that are due at once in one channel."""
+"""One message about many certificates: the digest of a channel, and the letter about a batch of host certificates."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from clientcert.messages.message import Message
-from clientcert.messages.text import LONGEST_VALUE, clean, count, day, minute, remaining
+from clientcert.messages.letter import LONGEST_SUBJECT, Letter, paragraph, sanitize_parts
+from clientcert.messages.letters import request_anew
+from clientcert.messages.message import About, Message
+from clientcert.messages.text import LONGEST_VALUE, count, day, minute, remaining, sanitize_line
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
-"""More than any channel has room for."""
+"""Of a digest or a letter: no channel has room for more."""
 _FAR = "9999"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a digest says of one certificate."""
+    """The line of a digest about one certificate."""
 
     text: str
     """Consumer, environment, date, serial number, owner."""
     contact: str
-    """Whom to ask, with names and addresses: only for channels that show people's."""
+    """The person to ask, with name and address: only for channels that may show personal data."""
 
     def __str__(self) -> str:
         return f"{self.text}; contact {self.contact}"
@@ -28,21 +30,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Plain text throughout, one line each; each channel escapes and cuts it in its own way."""
+    """Plain text throughout, one line each; each channel escapes and truncates it in its own way."""
 
     text: str
-    """The sentence; alone it tells how many, and how urgent the first of them is."""
+    """The sentence: it tells the number of certificates, and the date of the most urgent one."""
     lines: tuple[Line, ...]
-    """One a certificate, the most urgent first."""
+    """One for each certificate, the most urgent first."""
     more: int
-    """How many have no line."""
+    """The number of certificates without a line."""
     next_step: str
     runbook_url: str
     namespace: str
 
 
 def compose_digest(messages: Sequence[Message]) -> Digest:
-    """What the messages say together. At least one; those of one policy and channel."""
+    """Combine messages of one policy and channel; at least one."""
     first, *_ = ordered = sorted(messages, key=_urgency)
     expired = sum(_has_expired(message) for message in ordered)
     parts = [count(len(ordered), "certificate")]
@@ -52,7 +54,7 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
         text += f", {expired} of them expired already"
     elif first.about.not_after is not None:
         text += f"; the first expires on {day(first.about.not_after)}"
-    namespace = clean(first.object_key.namespace, LONGEST_VALUE)
+    namespace = sanitize_line(first.object_key.namespace, LONGEST_VALUE)
     return Digest(
         text=text,
         lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
@@ -64,8 +66,34 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     )
 
 
+def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
+    """One letter about host certificates that were issued together, to the recipient of the first message.
+
+    The first message is the most urgent one. Each message has a letter, and the date of its certificate.
+    """
+    first = messages[0].letters[0]
+    if len(messages) == 1:
+        return first
+    hosts = [(ends, message.about) for message in messages if (ends := message.about.not_after)]
+    begins = min(ends for ends, _ in hosts)
+    expired = begins < messages[0].about.time
+    these = f"{count(len(messages), 'host certificate')} of batch {sanitize_line(batch, LONGEST_VALUE)}"
+    which = [
+        paragraph(f"These are the {these}; the first of them {'ended' if expired else 'ends'} on {minute(begins)}:"),
+        *(paragraph(_batch_line(ends, about)) for ends, about in hosts[:MOST_LINES]),
+    ]
+    if len(messages) > MOST_LINES:
+        which.append(paragraph(f"… and {len(messages) - MOST_LINES} more"))
+    parts = request_anew(first.writer, which, many=True, expired=expired)
+    return replace(
+        first,
+        subject=sanitize_line(f"Action needed: {these} end from {day(begins)} on", LONGEST_SUBJECT),
+        parts=sanitize_parts(first.writer.framed(first.recipient, parts)),
+    )
+
+
 def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len) -> Sequence[str]:
-    """The first of them, as many as have room, with a line break after each."""
+    """Return the first items that fit into `room`, with a line break after each."""
     for number, item in enumerate(items):
         room -= length(item) + 1
         if room < 0:
@@ -74,7 +102,7 @@ def that_fit(items: Sequence[str], room: int, length: Callable[[str], int] = len
 
 
 def and_more(digest: Digest, shown: int) -> list[str]:
-    """The line that says how many are not shown; none if all are."""
+    """The line that says how many certificates are not shown; no line if all are."""
     left = len(digest.lines) - shown + digest.more
     return [f"… and {left} more"] if left else []
 
@@ -90,10 +118,14 @@ def _has_expired(message: Message) -> bool:
 
 def _line(message: Message) -> Line:
     about, ends = message.about, message.about.not_after
-    serial_number, owner = clean(about.serial_number, LONGEST_VALUE), clean(about.owner, LONGEST_VALUE)
+    serial_number, owner = sanitize_line(about.serial_number, LONGEST_VALUE), sanitize_line(about.owner, LONGEST_VALUE)
     dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
     parts = [f"{about.whose}: {dated}"]
     parts += [f"serial number {serial_number}"] if serial_number else []
     parts += [f"owner {owner}"] if owner else []
     parts += [message.problem] if message.problem else []
-    return Line(clean("; ".join(parts), LONGEST_LINE), clean(message.contact, LONGEST_CONTACT))
+    return Line(sanitize_line("; ".join(parts), LONGEST_LINE), sanitize_line(message.contact, LONGEST_CONTACT))
+
+
+def _batch_line(ends: datetime, about: About) -> str:
+    return f"{about.whose}: {minute(ends)}, serial number {sanitize_line(about.serial_number, LONGEST_VALUE)}"

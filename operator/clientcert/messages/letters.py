@@ -1,29 +1,29 @@
-"""What the consumer's contact reads: what expires, what to do about it, and when it is done.
+"""Letters to the consumer's contact: what expires, what to do, and that it is done.
 
-The default letter takes the place of the mail that somebody wrote by hand, and says all that it said, sentence by
-sentence. Everything in a letter is plain text that cannot break a line.
+The default letter replaces the mail that a person wrote by hand, and contains each of its sentences. Every part of a
+letter is plain text in one line.
 """
 
 import hashlib
+from collections.abc import Iterable
 from functools import partial
 
 from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.messages.alert_text import Situation, Topic
-from clientcert.messages.host_request import request_anew
+from clientcert.messages.alert_text import Situation, Topic, template_values
 from clientcert.messages.letter import (
     LONGEST_SUBJECT,
     Letter,
+    LetterContext,
     Part,
     PartKind,
     Writer,
-    harmless,
     paragraph,
+    sanitize_parts,
     typed_parts,
 )
-from clientcert.messages.letter_case import Case
-from clientcert.messages.text import clean, day, fill, minute
+from clientcert.messages.text import day, minute, sanitize_line, substitute
 
 PRIVATE_KEY_FILE = "credential-exchange-private-key.pem"
 PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
@@ -32,7 +32,7 @@ PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_K
 
 _KEY_CHARACTERS = 32
 _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
-"""They have the steps explained to them; the others are asked for something else."""
+"""Their letter explains the steps; the letters to other roles ask for something else."""
 
 
 def letters(
@@ -46,68 +46,92 @@ def letters(
     channel, accepted = situation.notification.channel, situation.assessment.accepted
     if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:
         return ()
-    case = Case(situation, topic, Writer(channel.address, situation.owner), accepted, written_to)
+    context = LetterContext(situation, topic, Writer(channel.address, situation.owner), accepted, written_to)
     # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
     thread = _hash(uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
     told = timestamp(situation.previous) if situation.previous else ""
     return tuple(
-        _letter(case, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
+        _letter(context, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
 
 
-def _letter(case: Case, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
-    subject, parts = _words(case, recipient, falls_back=Role.TECHNICAL in roles_before)
-    stage = "closing" if case.closes else str(case.situation.notification.stage)
+def request_anew(writer: Writer, which: Iterable[Part], *, many: bool, expired: bool) -> list[Part]:
+    """The parts of a letter that asks for new host certificates: they are not renewed here.
+
+    `which` names the host certificates and the ends of their validity; `many` is for those of a batch.
+    """
+    ask = "Please request a new one in the way that this one was requested, and put it into its place"
+    until, last, unused = "before that", "", "the host is"
+    if many:
+        ask = "Please request new ones in the way that these were requested, and put each into its place"
+        until, last = "before the old one ends", " There will be no other letter about them."
+        unused = "any of the hosts is"
+    if expired:
+        until = "as soon as possible"
+    return [
+        writer.introduction,
+        *which,
+        paragraph(f"A host certificate is not renewed here. {ask} {until}.{last}"),
+        paragraph(f"If {unused} no longer in use, please let us know. {writer.answer}"),
+    ]
+
+
+def _letter(context: LetterContext, recipient: Recipient, thread: str, told: str, roles_before: list[Role]) -> Letter:
+    subject, parts = _words(context, recipient, falls_back=Role.TECHNICAL in roles_before)
+    stage = "closing" if context.closes else str(context.situation.notification.stage)
     return Letter(
         recipient=recipient,
-        subject=clean(subject, LONGEST_SUBJECT),
-        parts=harmless(parts),
-        writer=case.writer,
+        subject=sanitize_line(subject, LONGEST_SUBJECT),
+        parts=sanitize_parts(parts),
+        writer=context.writer,
         thread=thread,
         key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
     )
 
 
-def _words(case: Case, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
-    """Subject and parts. A policy's own words are for whoever renews it, as long as it has not expired."""
-    framed = partial(case.writer.framed, recipient)
-    if case.closes:
-        return _closing_subject(case), framed(_closing(case, recipient.role))
-    subject = _subject(case)
-    if case.situation.assessment.host or recipient.role is Role.REQUESTER:
-        return subject, framed(_request_anew(case))
+def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
+    """Return subject and parts. A policy's own letter is for the roles that renew, before expiry."""
+    framed = partial(context.writer.framed, recipient)
+    if context.closes:
+        return _closing_subject(context), framed(_closing(context, recipient.role))
+    subject = _subject(context)
+    if context.situation.assessment.host or recipient.role is Role.REQUESTER:
+        return subject, framed(_request_anew(context))
     if recipient.role not in _RENEWERS:
-        return subject, framed(_ask_for_technical_contact(case, falls_back=falls_back))
-    parts = framed(_steps_for_colleague(case) if recipient.role is Role.SLACK else _steps(case))
-    if case.has_expired:
+        return subject, framed(_ask_for_technical_contact(context, falls_back=falls_back))
+    parts = framed(_steps_for_colleague(context) if recipient.role is Role.SLACK else _steps(context))
+    if context.has_expired:
         return subject, parts
-    address, values = case.writer.address, _values(case)
-    own_subject = fill(address.subject, values)
+    address, values = context.writer.address, template_values(context.situation, context.accepted)
+    own_subject = substitute(address.subject, values)
     return own_subject if own_subject.strip() else subject, _own_parts(address.body, values) or parts
 
 
-def _subject(case: Case) -> str:
-    """It holds a date and no number of days: reminders with one subject stay together in every mailbox."""
-    which = f"certificate for {case.situation.name} in {case.situation.environment}"
-    return f"Action needed: {which} {'expired' if case.has_expired else 'expires'} on {day(case.accepted.not_after)}"
+def _subject(context: LetterContext) -> str:
+    """The subject has a date and no number of days, so that every mailbox keeps all reminders together."""
+    which = f"certificate for {context.situation.name} in {context.situation.environment}"
+    return (
+        f"Action needed: {which} {'expired' if context.has_expired else 'expires'} on {day(context.accepted.not_after)}"
+    )
 
 
-def _steps(case: Case) -> list[Part]:
-    situation = case.situation
+def _steps(context: LetterContext) -> list[Part]:
+    situation = context.situation
     consequence = "at which point you won't be able to access it"
-    if case.has_expired:
+    if context.has_expired:
         consequence = "so you may not be able to access it any more"
     return [
-        case.writer.introduction,
+        context.writer.introduction,
         paragraph(
-            f"Your client certificate for the {situation.environment} environment of {case.writer.system} {case.ends},"
-            f" {consequence}. It is the certificate for {situation.name}, serial number {case.serial_number}."
+            f"Your client certificate for the {situation.environment} environment of {context.writer.system}"
+            f" {context.ends}, {consequence}. It is the certificate for {situation.name}, serial number"
+            f" {context.serial_number}."
         ),
         paragraph(
             "So that we can send you new credentials, please can you complete the following as soon as possible."
             " Please generate keys following the steps below, and then send us only the public key"
-            f" ({PUBLIC_KEY_FILE}). {case.writer.answer}"
+            f" ({PUBLIC_KEY_FILE}). {context.writer.answer}"
         ),
         Part(PartKind.HEADING, "Generate private key"),
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
@@ -122,38 +146,39 @@ def _steps(case: Case) -> list[Part]:
             "If you are unable to generate these keys, please let us know and we can find an alternative way of"
             " sending the credentials."
         ),
-        paragraph(f"Your API key does not change.{_still_valid(case)}"),
+        paragraph(f"Your API key does not change.{_still_valid(context)}"),
     ]
 
 
-def _steps_for_colleague(case: Case) -> list[Part]:
-    situation = case.situation
-    cut_off = "may be cut off already" if case.has_expired else "has no access from then on"
+def _steps_for_colleague(context: LetterContext) -> list[Part]:
+    situation = context.situation
+    access = "may already have lost access" if context.has_expired else "has no access from then on"
     return [
         paragraph(
-            f"The client certificate for {situation.name} in {situation.environment} of {case.writer.system}"
-            f" {case.ends}: {situation.name} {cut_off}. Its serial number is {case.serial_number}."
+            f"The client certificate for {situation.name} in {situation.environment} of {context.writer.system}"
+            f" {context.ends}: {situation.name} {access}. Its serial number is {context.serial_number}."
         ),
         paragraph(
-            f"Please generate a key pair with these two commands, and send only the public key to {case.writer.whom}:"
+            "Please generate a key pair with these two commands, and send only the public key to"
+            f" {context.writer.whom}:"
         ),
         Part(PartKind.COMMAND, PRIVATE_KEY_COMMAND),
         Part(PartKind.COMMAND, PUBLIC_KEY_COMMAND),
         paragraph(
             "It encrypts the keys that we generate on our side, so that they can be sent to you safely. Keep both keys"
-            f" until the new credentials have come. The API key does not change.{_still_valid(case)}"
+            f" until the new credentials have come. The API key does not change.{_still_valid(context)}"
         ),
         paragraph(
-            f"If you cannot generate keys, or anything is unclear, talk to {case.writer.whom}: there are other ways."
-            " Nobody reads answers to this message."
+            f"If you cannot generate keys, or anything is unclear, talk to {context.writer.whom}: there are other ways."
+            " Nobody reads replies to this message."
         ),
     ]
 
 
-def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
-    situation = case.situation
+def _ask_for_technical_contact(context: LetterContext, *, falls_back: bool) -> list[Part]:
+    situation = context.situation
     consequence = f"at which point {situation.name} won't be able to access it"
-    if case.has_expired:
+    if context.has_expired:
         consequence = f"so {situation.name} may not be able to access it any more"
     why = f"We know no technical contact for {situation.name}."
     ask = (
@@ -161,85 +186,73 @@ def _ask_for_technical_contact(case: Case, *, falls_back: bool) -> list[Part]:
     )
     if falls_back:
         why = f"The technical contact that we have on file for {situation.name} cannot be reached."
-    elif case.writer.address.role is Role.BUSINESS:
-        why = f"We have written to {_others(case)} {situation.name}, and have seen no renewal since."
+    elif context.writer.address.role is Role.BUSINESS:
+        why = f"We have written to {_others(context)} {situation.name}, and have seen no renewal since."
         ask = (
-            "see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
-            f" {'another' if case.written_to is Role.TECHNICAL else 'a'} technical contact"
+            "make sure that they renew it as soon as possible, or send us the name and the e-mail address of"
+            f" {'another' if context.written_to is Role.TECHNICAL else 'a'} technical contact"
         )
     return [
-        case.writer.introduction,
+        context.writer.introduction,
         paragraph(
             f"The client certificate for {situation.name} in the {situation.environment} environment of"
-            f" {case.writer.system} {case.ends}, {consequence}. Its serial number is {case.serial_number}."
+            f" {context.writer.system} {context.ends}, {consequence}. Its serial number is {context.serial_number}."
         ),
-        paragraph(f"{why} Please {ask}: we will write to them with all the steps. {case.writer.answer}"),
+        paragraph(f"{why} Please {ask}: we will write to them with all the steps. {context.writer.answer}"),
     ]
 
 
-def _others(case: Case) -> str:
-    """Who was written to before it was escalated, as a sentence goes on with the consumer's name."""
-    if case.written_to is None:
+def _others(context: LetterContext) -> str:
+    """The earlier recipient of an escalated letter, in words that the consumer's name follows."""
+    if context.written_to is None:
         return "somebody else behind"
-    return f"the {case.written_to} {'behind' if case.written_to is Role.SLACK else 'that we have on file for'}"
+    return f"the {context.written_to} {'behind' if context.written_to is Role.SLACK else 'that we have on file for'}"
 
 
-def _request_anew(case: Case) -> list[Part]:
-    situation = case.situation
-    consequence = "so it is not accepted any more" if case.has_expired else "and is not accepted from then on"
+def _request_anew(context: LetterContext) -> list[Part]:
+    situation = context.situation
+    consequence = "so it is not accepted any more" if context.has_expired else "and is not accepted from then on"
     which = paragraph(
         f"The host certificate for {situation.name} in {situation.environment}, serial number"
-        f" {case.serial_number}, {case.ends}, {consequence}."
+        f" {context.serial_number}, {context.ends}, {consequence}."
     )
-    return request_anew(case.writer, [which], many=False, expired=case.has_expired)
+    return request_anew(context.writer, [which], many=False, expired=context.has_expired)
 
 
-def _closing_subject(case: Case) -> str:
-    return f"Done: a renewed certificate for {case.situation.name} in {case.situation.environment} is in place"
+def _closing_subject(context: LetterContext) -> str:
+    return f"Done: a renewed certificate for {context.situation.name} in {context.situation.environment} is in place"
 
 
-def _closing(case: Case, role: Role) -> list[Part]:
-    when = minute(case.accepted.not_after)
-    expired = case.situation.assessment.now > case.accepted.not_after
-    more = "There is nothing more that you have to do."
-    if case.situation.date_is_near:
-        more = "This one has to be renewed as well, so we will write to you again."
-    answer = f"Talk to {case.writer.whom}." if role is Role.SLACK else case.writer.answer
+def _closing(context: LetterContext, role: Role) -> list[Part]:
+    when = minute(context.accepted.not_after)
+    expired = context.situation.assessment.now > context.accepted.not_after
+    more = "You do not have to do anything more."
+    if context.situation.date_is_near:
+        more = "This one must be renewed as well, so we will write to you again."
+    answer = f"Talk to {context.writer.whom}." if role is Role.SLACK else context.writer.answer
     return [
         paragraph(
-            f"A renewed certificate for {case.situation.name} in {case.situation.environment} is in place: serial"
-            f" number {case.serial_number}, {'which expired on' if expired else 'valid until'} {when}. {more}"
+            f"A renewed certificate for {context.situation.name} in {context.situation.environment} is in place: serial"
+            f" number {context.serial_number}, {'which expired on' if expired else 'valid until'} {when}. {more}"
         ),
         paragraph(f"If it has not reached you, please let us know. {answer}"),
     ]
 
 
-def _still_valid(case: Case) -> str:
-    if case.has_expired:
+def _still_valid(context: LetterContext) -> str:
+    if context.has_expired:
         return ""
-    return (
-        f" The current certificate stays valid until {minute(case.accepted.not_after)}, also when a new one was made."
-    )
-
-
-def _values(case: Case) -> dict[str, str]:
-    return {
-        "name": case.situation.name,
-        "environment": case.situation.environment,
-        "duration": str(case.duration),
-        "date": day(case.accepted.not_after),
-        "serialNumber": case.serial_number,
-        "owner": case.situation.owner,
-    }
+    until = minute(context.accepted.not_after)
+    return f" The current certificate stays valid until {until}, even after a new one was made."
 
 
 def _own_parts(body: str, values: dict[str, str]) -> list[Part]:
-    """A policy's own letter; empty when it says nothing."""
-    filled = (Part(part.kind, fill(part.text, values)) for part in typed_parts(body))
+    """The parts of a policy's own letter; empty if the letter is blank."""
+    filled = (Part(part.kind, substitute(part.text, values)) for part in typed_parts(body))
     return [part for part in filled if part.text.strip()]
 
 
 def _hash(*parts: str) -> str:
-    """Hexadecimal; parts cannot run into each other."""
+    """A hexadecimal hash. The length of each part goes in, so that no two lists of parts are the same text."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_KEY_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Turns an assessment into words, in one place: what every channel says is made here."""
+"""Composes the message of a due notification; every channel shows the same message in its own form."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,80 +9,81 @@ from clientcert.lifecycle.due import DueNotification, MessageKind, next_stage
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person
-from clientcert.messages.alert_text import Situation, Topic, say
+from clientcert.messages.alert_text import Situation, Topic, render
 from clientcert.messages.letter import Letter
 from clientcert.messages.letters import letters
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, clean, day, minute, time_left
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, minute, sanitize_line, time_left
 
 LONGEST_URL = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The same for machines: values as they are, without anybody's name or address."""
+    """The message for machines: unchanged values, without names or addresses of people."""
 
     time: datetime
-    """Of the assessment, in UTC."""
+    """The time of the assessment, in UTC."""
     consumer: str
     environment: str
     owner: str
     profile: str
     phase: str
     days_remaining: int | None
-    """Rounded down, as in the status; None when no certificate was ever read."""
+    """Rounded down, as in the status; None if no certificate was ever read."""
     not_before: datetime | None
     not_after: datetime | None
     serial_number: str
     fingerprint_sha256: str
-    """Both in lower-case hex; empty when none was ever read."""
+    """Both in lower-case hex; empty if no certificate was ever read."""
     channel: str
     stage: int | None
     """Days before notAfter; None for a closing message."""
     replaced_fingerprint: str
-    """In a closing message: of the certificate that the channel was alerted about."""
+    """In a closing message: the fingerprint of the certificate that the channel was alerted about."""
     previous: datetime | None
-    """When the channel was first told of what it was told of last; with it a message after a roll-back is another."""
+    """The time of the channel's first alert about its last certificate; it tells messages before and after a roll-back
+    apart."""
 
     @property
     def whose(self) -> str:
-        """Consumer and environment, as a sentence names them."""
-        return f"{clean(self.consumer, LONGEST_VALUE)} in {clean(self.environment, LONGEST_VALUE)}"
+        """Consumer and environment, sanitized for a sentence."""
+        return f"{sanitize_line(self.consumer, LONGEST_VALUE)} in {sanitize_line(self.environment, LONGEST_VALUE)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said about one certificate.
+    """The message about one certificate.
 
-    Plain text throughout, in one line each, without anything that hides or reorders text: each channel escapes
-    it in its own way. People's names and addresses stand in `contact` and in the letters alone.
+    All texts are plain, sanitized lines; each channel escapes them in its own way. Names and addresses of people are
+    only in `contact` and in the letters.
     """
 
     kind: MessageKind
     topic: Topic
     reason: str
-    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's; that may be `Expired`, too."""
+    """For display: `Expiring`, `Expired`, `Renewed`, `SourceReadable`, or the problem's reason (also `Expired`)."""
     text: str
-    """The sentence; alone it tells who, where and how long. At most 1,000 characters."""
+    """The sentence, complete in itself: consumer, environment and time left. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
     """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
     contact: str = field(repr=False)
-    """Whom to ask, with name and address: only for channels that show people's."""
+    """The person to ask, with name and address: only for channels that may show personal data."""
     problem: str
-    """What is wrong with the source; empty when nothing is."""
+    """The problem with the source; empty if there is none."""
     next_step: str
     """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
-    """For whoever looks closer: object, source, subject, issuer, fingerprint, what went before."""
+    """For a closer look: object, source, subject, issuer, fingerprint, history."""
     runbook_url: str
-    """http or https; empty if there is none that could be followed."""
+    """http or https; empty if the policy has no usable link."""
     object_key: ObjectKey
     object_uid: str
     about: About
     letters: tuple[Letter, ...] = ()
-    """To the consumer's contact, the next where the one before cannot be reached; only in a channel of type Email."""
+    """To the consumer's contact, and one for each fallback recipient; only in a channel of type Email."""
 
     def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
-        """The facts and what is wrong with the source; between them the contact, for channels that show people's."""
+        """The facts and the problem with the source; with the contact between them, if the channel may show it."""
         people = (("Contact", self.contact),) if contact else ()
         problem = (("Problem", self.problem),) if self.problem else ()
         return (*self.facts, *people, *problem)
@@ -106,7 +107,7 @@ def compose(
     had the letters so far, if that is known.
     """
     situation = Situation.of(declaration, assessment, policy, notification, recorded)
-    said = say(situation)
+    said = render(situation)
     return Message(
         kind=notification.kind,
         topic=said.topic,
@@ -154,11 +155,11 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
         facts += [
             ("Time left", time_left(accepted.not_after, situation.assessment.now)),
             ("Expires", minute(accepted.not_after)),
-            ("Serial number", clean(accepted.serial_number, LONGEST_VALUE)),
+            ("Serial number", sanitize_line(accepted.serial_number, LONGEST_VALUE)),
         ]
     old = situation.predecessor
     if situation.closes and old is not None:
-        serial_number = clean(old.serial_number, LONGEST_VALUE)
+        serial_number = sanitize_line(old.serial_number, LONGEST_VALUE)
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
         facts.append(("Owner", situation.owner))
@@ -166,7 +167,7 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
 
 
 def _contact(contact: Contact) -> str:
-    """Whom to ask: the technical contact, else the business contact, else the one in Slack."""
+    """The person to ask: the technical contact, else the business contact, else the contact in Slack."""
     people = (
         ("technical contact", contact.technical),
         ("business contact", contact.business),
@@ -177,22 +178,22 @@ def _contact(contact: Contact) -> str:
             return f"{words} ({role})"
     slack = contact.slack_email or contact.slack_member_id
     if slack:
-        return f"{clean(slack, LONGEST_VALUE)} (in Slack)"
+        return f"{sanitize_line(slack, LONGEST_VALUE)} (in Slack)"
     return "is being looked up" if contact.pending else "none declared"
 
 
 def _person(person: Person) -> str:
-    return ", ".join(clean(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
+    return ", ".join(sanitize_line(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
 
 
 def _details(
     key: ObjectKey, declaration: CertificateSpec, situation: Situation, recorded: CertificateStatus
 ) -> list[tuple[str, str]]:
     assessment, before = situation.assessment, situation.before
-    namespace, name = (clean(part, LONGEST_VALUE) for part in key)
+    namespace, name = (sanitize_line(part, LONGEST_VALUE) for part in key)
     details = [
         ("Object", f"ClientCertificate {name} in namespace {namespace}"),
-        ("Source", clean(str(declaration.source), LONGEST_NAME)),
+        ("Source", sanitize_line(str(declaration.source), LONGEST_NAME)),
     ]
     if assessment.accepted is not None:
         details += _about(assessment.accepted)
@@ -209,28 +210,28 @@ def _details(
 
 def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
     about = [
-        ("Subject", clean(certificate.subject_dn, LONGEST_NAME) or "empty"),
-        ("Issuer", clean(certificate.issuer_dn, LONGEST_NAME) or "empty"),
-        ("Key", clean(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
+        ("Subject", sanitize_line(certificate.subject_dn, LONGEST_NAME) or "empty"),
+        ("Issuer", sanitize_line(certificate.issuer_dn, LONGEST_NAME) or "empty"),
+        ("Key", sanitize_line(certificate.key_algorithm, LONGEST_VALUE) or "unknown"),
         ("Valid from", minute(certificate.not_before)),
-        ("SHA-256 fingerprint", clean(certificate.fingerprint_sha256, LONGEST_VALUE)),
+        ("SHA-256 fingerprint", sanitize_line(certificate.fingerprint_sha256, LONGEST_VALUE)),
         ("openssl x509 -serial", f"serial={_as_openssl_shows(certificate.serial_number)}"),
     ]
     if certificate.warnings:
-        about.append(("Warnings", clean("; ".join(certificate.warnings), LONGEST_NAME)))
+        about.append(("Warnings", sanitize_line("; ".join(certificate.warnings), LONGEST_NAME)))
     return about
 
 
 def _as_openssl_shows(serial_number: str) -> str:
-    """Whole octets in upper case."""
-    digits = clean(serial_number, LONGEST_VALUE).upper()
+    """The serial number in the form of `openssl x509 -serial`: whole octets in upper case."""
+    digits = sanitize_line(serial_number, LONGEST_VALUE).upper()
     sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
     return sign + digits.zfill(len(digits) + len(digits) % 2)
 
 
 def _history(recorded: CertificateStatus) -> str:
     entries = (
-        f"serial number {clean(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
+        f"serial number {sanitize_line(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
         f" replaced on {day(old.replaced_time)}"
         for old in recorded.history
     )
@@ -238,6 +239,6 @@ def _history(recorded: CertificateStatus) -> str:
 
 
 def _link(url: str) -> str:
-    """The runbook's address, if it is one that a person can follow and nothing else."""
+    """The address of the runbook; empty if it is not a plain link."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" <>|\"'`\\")
     return url if plain and len(url) <= LONGEST_URL and url.lower().startswith(("https://", "http://")) else ""

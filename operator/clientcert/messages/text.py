@@ -1,4 +1,4 @@
-"""The small change of messages: values made harmless, templates filled, dates and spans of time spelled out."""
+"""Text in messages: values are sanitized, templates are filled, and dates and time spans are written out."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 LONGEST_VALUE = 253
-"""As long as the name of a Kubernetes object may be."""
+"""The longest name of a Kubernetes object."""
 LONGEST_NAME = 600
 """For distinguished names and the like."""
 DAY = timedelta(days=1)
@@ -14,55 +14,55 @@ _HOUR = timedelta(hours=1)
 _FIELD = re.compile(r"\{(name|environment|duration|date|serialNumber|owner)\}")
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _BLANKS = re.compile(
-    # Letters, marks and symbols that draw nothing, which Unicode files under other categories than "format".
+    # Letters, marks and symbols that draw nothing, although their Unicode category is not "format".
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
-def clean(value: str, limit: int) -> str:
-    """One line of text without anything that hides, reorders or breaks what is around it, `limit` characters long.
+def sanitize_line(value: str, limit: int) -> str:
+    """Return one line of at most `limit` characters that cannot hide, reorder or break the text around it.
 
-    White space of any kind becomes one space. A character that cannot be seen (controls, bidirectional
-    overrides, zero width) becomes U+FFFD rather than nothing: a name that holds one must not look like another.
+    White space of any kind becomes one space. An invisible character (a control, a bidirectional override, zero
+    width) becomes U+FFFD, and is not removed: a name that contains one must not look like another name.
     """
     line = " ".join(value[: 4 * limit].split())
     seen = "".join("\ufffd" if unicodedata.category(each) in _UNSEEN else each for each in _BLANKS.sub("\ufffd", line))
     shortened = len(value) > 4 * limit and len(seen) <= limit
-    return cut(seen + "…" if shortened else seen, limit)
+    return truncate(seen + "…" if shortened else seen, limit)
 
 
-def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, the last one an ellipsis if any were left out."""
+def truncate(text: str, limit: int) -> str:
+    """Return at most `limit` characters; the last one is an ellipsis if any were left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values in for the fixed fields of a message template, in one pass: what a value says is never a field."""
+def substitute(template: str, values: Mapping[str, str]) -> str:
+    """Replace the fixed fields of a message template, in one pass: the text of a value is never a field."""
     return _FIELD.sub(lambda field: values[field[1]], template)
 
 
 def day(moment: datetime) -> str:
-    """The date in UTC, as ISO 8601 writes it."""
+    """The date in UTC, in the form of ISO 8601."""
     return moment.astimezone(UTC).date().isoformat()
 
 
 def minute(moment: datetime) -> str:
-    """Date and time, with its zone."""
+    """Date and time in UTC, with the zone."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "minutes") + " UTC"
 
 
 def time_left(until: datetime, now: datetime) -> str:
-    """As a fact of a certificate: `remaining`, and that it is none."""
+    """The value of the fact "Time left": `remaining`; after the end, with the word none before it."""
     return ("none: " if now >= until else "") + remaining(until, now)
 
 
 def remaining(until: datetime, now: datetime) -> str:
-    """Days and hours to come, rounded down; for a moment that has passed, how long ago it was."""
+    """Days and hours until a moment, rounded down; after that moment, the days and hours since."""
     return f"expired {_span(now - until)} ago" if now >= until else _span(until - now)
 
 
 def days_ago(since: datetime, now: datetime) -> str:
-    """Whole days that have passed."""
+    """Whole days since a moment."""
     days = (now - since) // DAY
     return f"{count(days, 'day')} ago" if days > 0 else "less than a day ago"
 

@@ -19,9 +19,10 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest, and_more, that_fit
 from clientcert.messages.message import Message
-from clientcert.messages.text import clean, cut
+from clientcert.messages.text import sanitize_line, truncate
 from clientcert.network.egress import EgressPolicy
-from clientcert.notifiers.http.webhook import deadline, unavailable, url_address
+from clientcert.notifiers.deadline import deadline, unavailable, unreached
+from clientcert.notifiers.http.url_caller import url_address
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
 
@@ -64,7 +65,7 @@ PARAMETERS = frozenset(
 )
 """Those that are plain words. Others name templates, which are files and URLs, or hosts, or switch checks off."""
 
-_CALLED = "the service behind Apprise"
+_RECEIVER = "the service behind Apprise"
 _URL = re.compile(r"(?P<schema>[a-z]{1,32})://(?P<rest>[!#-;=?-\[\]_a-z~]{1,2000})")
 _PARAMETER = re.compile(r"(?P<name>[a-z]{1,32})=[\w%.,:+-]*", re.ASCII)
 _INERT = str.maketrans("<>@", "\u2039\u203a\uff20")
@@ -105,8 +106,8 @@ class AppriseNotifier:
 
     async def _send(self, namespace: str, channel: Channel, title: str, body: str, kind: MessageKind) -> Receipt:
         ref = url_address(channel).url_ref
-        async with deadline(_CALLED):
-            url = await secret_value(self._read_secret, _CALLED, namespace, ref)
+        async with deadline(_RECEIVER):
+            url = await secret_value(self._read_secret, _RECEIVER, namespace, ref)
             schema = _check(url, ref)
             try:
                 apprise, service = await asyncio.to_thread(self._service, url)
@@ -149,7 +150,7 @@ class AppriseNotifier:
         except ClientCertError:
             pass
         except OSError as error:
-            raise unavailable(f"{_CALLED} cannot be reached ({type(error).__name__})") from None
+            raise unreached(_RECEIVER, error) from None
         raise DeliveryError(
             Reason.ENDPOINT_NOT_ALLOWED,
             f"the host in {_where(ref)} may not be called by {schema}://: add it, with its port, to"
@@ -164,7 +165,7 @@ def title_and_body(message: Message) -> tuple[str, str]:
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
     tail = _tail(message.runbook_url)
     title = f"{about.consumer} in {about.environment}: {message.reason}"
-    return clean(title, LONGEST_TITLE).translate(_INERT), cut(body, LONGEST_BODY - len(tail)) + tail
+    return sanitize_line(title, LONGEST_TITLE).translate(_INERT), truncate(body, LONGEST_BODY - len(tail)) + tail
 
 
 def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
@@ -173,7 +174,7 @@ def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
     items = [f"- {line.text}".translate(_INERT) for line in digest.lines]
     shown = that_fit(items, LONGEST_BODY - len(tail) - _MORE)
     body = "\n".join([*shown, *and_more(digest, len(shown))]) + tail
-    return clean(digest.text, LONGEST_TITLE).translate(_INERT), body
+    return sanitize_line(digest.text, LONGEST_TITLE).translate(_INERT), body
 
 
 def _tail(runbook_url: str) -> str:
@@ -190,7 +191,7 @@ async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind
         body_format=apprise.NotifyFormat.TEXT,
         notify_type=kinds.SUCCESS if kind is MessageKind.CLOSING else kinds.WARNING,
     ):
-        raise unavailable(f"{_CALLED} did not take the message: check the channel's URL, and what is in force there")
+        raise unavailable(f"{_RECEIVER} did not take the message: check the channel's URL, and what is in force there")
 
 
 def _check(url: str, ref: SecretKeyRef) -> str:

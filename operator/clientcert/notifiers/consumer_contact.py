@@ -53,8 +53,10 @@ class ContactNotifier:
         try:
             receipt = await self._mail.notify(channel, replace(message, letters=mails))
         except DeliveryError as error:
-            error.elsewhere = True  # whoever is in Slack is written to meanwhile
-            raise
+            # Slack may still take the messages to other contacts.
+            raise DeliveryError(
+                error.reason, error.message, retryable=error.retryable, retry_after=error.retry_after, elsewhere=True
+            ) from None
         reached = StoodIn(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
         return replace(receipt, stood_in=receipt.stood_in or reached)
 

@@ -18,12 +18,12 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.messages.message import Message
 from clientcert.metrics import Metrics
 from clientcert.notifiers.consumer_contact import REFUSAL_SECONDS
+from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.email.notifier import MAIL_SECONDS
 from clientcert.notifiers.email.smtp import GOODBYE_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.kubernetes_event import EVENT_SECONDS
 from clientcert.notifiers.slack.thread_details import ADD_SECONDS
-from clientcert.notifiers.slack.web_api import ALERT_SECONDS
 from tests.builders import DAY, NOW, assessment, certificate, declaration, policy
 from tests.unit.engine.one_record import record
 

@@ -6,7 +6,7 @@ import pytest
 
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.messages.batch_letter import batch_letter
+from clientcert.messages.digest import batch_letter
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
 from tests.adapters.mail_parts import message_to

@@ -5,7 +5,7 @@ import re
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import unread
 from clientcert.messages.digest import MOST_LINES, compose_digest
-from clientcert.notifiers.slack.digest import digest_payload
+from clientcert.notifiers.slack.block_kit import digest_payload
 from tests.builders import DAY, NOW, certificate
 from tests.unit.messages.composing import composed, knowing
 

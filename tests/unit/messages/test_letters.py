@@ -42,7 +42,7 @@ keep the public and private keys that you generate in the above steps on your si
 keys. Do not send the private key to anybody, nor to us.
 If you are unable to generate these keys, please let us know and we can find an alternative way of sending the \
 credentials.
-Your API key does not change. The current certificate stays valid until 2026-12-06 09:00 UTC, also when a new one was \
+Your API key does not change. The current certificate stays valid until 2026-12-06 09:00 UTC, even after a new one was \
 made.
 Thanks
 Integration team"""
@@ -159,7 +159,7 @@ class TestOtherRoles:
         words = text(letter(SAM, address=ESCALATION, written_to=Role.TECHNICAL))
         assert (
             "We have written to the technical contact that we have on file for nhs, and have seen no renewal since."
-            " Please see to it that they renew it as soon as possible, or send us the name and the e-mail address of"
+            " Please make sure that they renew it as soon as possible, or send us the name and the e-mail address of"
             " another technical contact: we will write to them with all the steps. To answer," in words
         )
         assert "We know no technical contact" not in words
@@ -171,7 +171,7 @@ class TestOtherRoles:
         """Nothing is said of a technical contact whom nobody has ever written to."""
         words = text(letter(SAM, address=ESCALATION, written_to=written_to))
         assert (
-            f"We have written to {others} nhs, and have seen no renewal since. Please see to it that they renew it as"
+            f"We have written to {others} nhs, and have seen no renewal since. Please make sure that they renew it as"
             " soon as possible, or send us the name and the e-mail address of a technical contact: we will" in words
         )
 
@@ -192,14 +192,14 @@ class TestOtherRoles:
             "openssl rsa -in credential-exchange-private-key.pem -pubout -out credential-exchange-public-key.pem\n"
             "It encrypts the keys that we generate on our side, so that they can be sent to you safely. Keep both keys"
             " until the new credentials have come. The API key does not change. The current certificate stays valid"
-            " until 2026-12-06 09:00 UTC, also when a new one was made.\n"
+            " until 2026-12-06 09:00 UTC, even after a new one was made.\n"
             "If you cannot generate keys, or anything is unclear, talk to Integration team (team@integration.example):"
-            " there are other ways. Nobody reads answers to this message."
+            " there are other ways. Nobody reads replies to this message."
         )
 
     def test_a_colleague_after_expiry(self) -> None:
         words = text(letter(ALEX, seen=certificate(NOW - DAY)))
-        assert "expired on 2026-11-21 09:00 UTC, 1 day ago: nhs may be cut off already." in words
+        assert "expired on 2026-11-21 09:00 UTC, 1 day ago: nhs may already have lost access." in words
         assert "stays valid" not in words
 
     @pytest.mark.parametrize("recipient", [OPS, JO, SAM, ALEX])
@@ -252,7 +252,7 @@ class TestTheClosingLetter:
         assert text(words) == (
             "Hello Jo Bloggs\n"
             "A renewed certificate for nhs in prod is in place: serial number bb, valid until 2027-12-27 09:00 UTC."
-            " There is nothing more that you have to do.\n"
+            " You do not have to do anything more.\n"
             "If it has not reached you, please let us know. To answer, reply to this mail: it goes to"
             " team@integration.example.\n"
             "Thanks\n"
@@ -266,7 +266,7 @@ class TestTheClosingLetter:
     def test_of_one_that_ends_soon_as_well(self) -> None:
         """Then it is not done."""
         words = text(closing_to(days=10).letters[0])
-        assert "has to be renewed as well, so we will write to you again." in words
+        assert "must be renewed as well, so we will write to you again." in words
         assert "nothing more" not in words
 
     def test_none_when_only_the_source_was_mended(self) -> None:

@@ -76,7 +76,7 @@ class TestTheSentenceOfExpiry:
         date = (NOW - passed).date().isoformat()
         expected = f"The certificate for nhs in prod expired on {date}, {ago}: no replacement has been seen"
         assert (message.reason, message.text) == ("Expired", expected)
-        assert message.next_step.startswith("nhs may be cut off already. Ask the technical contact")
+        assert message.next_step.startswith("nhs may already have lost access. Ask the technical contact")
 
     @given(st.timedeltas(timedelta(days=-3), timedelta(days=30)))
     def test_is_true_at_any_moment(self, left: timedelta) -> None:
@@ -154,7 +154,7 @@ class TestProblems:
             f"The certificate for nhs in prod is missing: {GONE}; the last known one expires on 2027-03-02"
         )
         assert message.reason == "SourceNotFound"
-        assert "Mend the source: Secret nhs-client-cert, key tls.crt" in message.next_step
+        assert "Fix the source: Secret nhs-client-cert, key tls.crt" in message.next_step
 
     def test_what_is_there_and_cannot_be_read(self) -> None:
         """Is called so."""
@@ -168,7 +168,7 @@ class TestProblems:
         """There is no date to speak of."""
         message = composed(MISSING)
         assert message.text == (
-            f"The certificate for nhs in prod is missing: {GONE}; none was ever read, so nobody knows its date"
+            f"The certificate for nhs in prod is missing: {GONE}; none was ever read, so its date is unknown"
         )
         assert [name for name, _ in message.shown(contact=True)] == [
             "Consumer",
@@ -221,7 +221,7 @@ class TestProblems:
         message = composed(new, recorded=recorded)
         assert message.text == "The certificate for nhs in prod will expire within the next 5 days"
         assert "serial number 2 in the source is not valid before 2026-11-23 09:00 UTC" in fact(message, "Problem")
-        assert message.next_step.endswith("If that is too late, put one there that is valid now: the alerts cease.")
+        assert message.next_step.endswith("If that is too late, put one there that is valid now: the alerts stop.")
 
     def test_one_that_is_not_valid_yet_and_short_lived(self) -> None:
         """The only one there is: somebody has to renew it."""
@@ -252,7 +252,7 @@ class TestClosing:
             message.text == "The certificate for nhs in prod was replaced by serial number bb, valid until 2027-12-27"
         )
         assert message.next_step == (
-            "Nothing to do. The alerts have ceased; those for this certificate begin on 2027-11-27."
+            "Nothing to do. The alerts have stopped; the alerts about this certificate begin on 2027-11-27."
         )
         assert fact(message, "Serial number") == "bb"
         assert fact(message, "Replaces") == "serial number aa, valid until 2026-11-27"
@@ -274,14 +274,14 @@ class TestClosing:
         )
         assert message.next_step == (
             "Check that the right certificate was put into Secret nhs-client-cert, key tls.crt."
-            " This one needs to be renewed as well, so the alerts go on."
+            " This one must be renewed as well, so the alerts continue."
         )
 
     def test_when_the_new_one_has_expired_meanwhile(self) -> None:
         """A channel that was down for a year is not told that all is well."""
         message = composed(self.NEW, self.NEW.not_after + DAY, recorded=knowing(self.NEW, self.TOLD))
         assert message.text.endswith("was replaced by serial number bb, which expired on 2027-12-27")
-        assert message.next_step.endswith("so the alerts go on.")
+        assert message.next_step.endswith("so the alerts continue.")
 
     def test_when_nothing_had_ever_been_read(self) -> None:
         """Nothing was replaced: it can be read now."""
@@ -297,7 +297,7 @@ class TestClosing:
         message = composed(certificate(common_name="acme"), recorded=knowing(None, told(-3, "")))
         assert "can be read now" in message.text
         assert "; but the source holds a certificate of acme, not of nhs" in message.text
-        assert message.next_step == "The alerts go on until that is done."
+        assert message.next_step == "The alerts continue until that is fixed."
 
     def test_when_the_new_one_is_missing_already(self) -> None:
         """Replaced, and gone: both are said."""
@@ -341,7 +341,7 @@ class TestFacts:
             (
                 Contact(lookup=("Slack",), pending=True),
                 "is being looked up",
-                "Ask the contact behind nhs to renew it (kubectl describe says who it is as soon as that is known)",
+                "Ask the contact behind nhs to renew it (kubectl describe shows who it is as soon as that is known)",
             ),
             (
                 Contact(lookup=("Slack", "Directory")),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.messages.text import clean, cut, day, days_ago, fill, minute, time_left
+from clientcert.messages.text import day, days_ago, minute, sanitize_line, substitute, time_left, truncate
 from tests.builders import DAY, HOUR, NOW, SECOND
 
 VALUES = {
@@ -20,7 +20,7 @@ VALUES = {
 }
 
 
-class TestClean:
+class TestSanitizeLine:
     @pytest.mark.parametrize(
         ("typed", "shown"),
         [
@@ -46,42 +46,42 @@ class TestClean:
     )
     def test_one_visible_line(self, typed: str, shown: str) -> None:
         """White space becomes a space; what hides, reorders or draws nothing becomes visible."""
-        assert clean(typed, 100) == shown
+        assert sanitize_line(typed, 100) == shown
 
     def test_a_lookalike_stays_different(self) -> None:
         """A name with a hidden character must not look like the one without."""
-        assert clean("nh\u200bs", 100) != clean("nhs", 100)
+        assert sanitize_line("nh\u200bs", 100) != sanitize_line("nhs", 100)
 
     @given(st.text(st.characters(), max_size=300), st.integers(2, 60))
     def test_any_text(self, typed: str, limit: int) -> None:
         """Within the limit, printable, in one line, the same when cleaned again; cut only with an ellipsis."""
-        shown = clean(typed, limit)
+        shown = sanitize_line(typed, limit)
         assert len(shown) <= limit
         assert shown.isprintable()
         assert "\n" not in shown
-        assert clean(shown, limit) == shown
+        assert sanitize_line(shown, limit) == shown
         assert not {unicodedata.category(each) for each in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
         shown.encode()
 
     @pytest.mark.parametrize("typed", ["x" * 10_000, "x " * 10_000, "x" + " " * 10_000 + "y"])
     def test_what_is_left_out_is_marked(self, typed: str) -> None:
         """Ten thousand characters become a few, and the reader sees that there were more."""
-        shown = clean(typed, 50)
+        shown = sanitize_line(typed, 50)
         assert len(shown) <= 50
         assert shown.endswith("…")
 
 
-class TestCut:
+class TestTruncate:
     @pytest.mark.parametrize(
         ("text", "limit", "shown"),
         [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("ab cd", 4, "ab…"), ("🔒🔒🔒", 2, "🔒…")],
     )
     def test_on_characters(self, text: str, limit: int, shown: str) -> None:
         """Never within one, and never with a space before the ellipsis."""
-        assert cut(text, limit) == shown
+        assert truncate(text, limit) == shown
 
 
-class TestFill:
+class TestSubstitute:
     @pytest.mark.parametrize(
         ("template", "filled"),
         [
@@ -94,11 +94,11 @@ class TestFill:
     )
     def test_fixed_fields_only(self, template: str, filled: str) -> None:
         """No attributes, no conversions, no positions, no code: what is no field stays as it was written."""
-        assert fill(template, VALUES) == filled
+        assert substitute(template, VALUES) == filled
 
     def test_in_one_pass(self) -> None:
         """A consumer whose name is a field is called so."""
-        assert fill("{name} {duration}", {**VALUES, "name": "{duration}{name}"}) == "{duration}{name} 14"
+        assert substitute("{name} {duration}", {**VALUES, "name": "{duration}{name}"}) == "{duration}{name} 14"
 
 
 class TestTimes:

@@ -18,8 +18,9 @@ from clientcert.lifecycle.due import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
+from clientcert.notifiers.deadline import unavailable
 from clientcert.notifiers.email.mime import mail, named_address, plain_address
-from clientcert.notifiers.email.smtp import CORRECT, MailRelay, MailServer, unavailable
+from clientcert.notifiers.email.smtp import CORRECT, MailRelay, MailServer
 from clientcert.notifiers.interface import Pace, Receipt
 
 MAIL_SECONDS = 10.0

@@ -20,6 +20,7 @@ from aiosmtplib import (
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Role
+from clientcert.notifiers.deadline import unavailable
 
 LOGIN_REST_SECONDS = 300.0
 """So long nobody tries again with a login that was rejected: a few wrong ones lock an account."""
@@ -122,11 +123,6 @@ class MailRelay:
                 self._login_works, self._rejections = False, self._rejections + 1
             raise
         self._login_works = True
-
-
-def unavailable(words: str) -> DeliveryError:
-    """Nobody said no, so the same mail may be taken later."""
-    return DeliveryError(Reason.CHANNEL_UNAVAILABLE, words, retryable=True)
 
 
 async def _connect(client: SMTP, server: MailServer) -> None:

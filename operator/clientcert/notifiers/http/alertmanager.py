@@ -20,8 +20,9 @@ from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.schedule import DAY, every_day, next_after
 from clientcert.messages.alert_text import Topic
 from clientcert.messages.message import Message
-from clientcert.messages.text import LONGEST_VALUE, clean
-from clientcert.notifiers.http.webhook import UrlCaller, deadline, url_address
+from clientcert.messages.text import LONGEST_VALUE, sanitize_line
+from clientcert.notifiers.deadline import deadline
+from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
 
 API_PATH = "/api/v2/alerts"
@@ -40,12 +41,12 @@ _INERT = str.maketrans("<>", "\u2039\u203a")
 class AlertmanagerNotifier(UrlCaller):
     """Posts to /api/v2/alerts, below the URL in the Secret."""
 
-    called = "Alertmanager"
+    receiver = "Alertmanager"
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. An alert that is posted again is the same alert."""
         address, namespace = url_address(channel), message.object_key.namespace
-        async with deadline(self.called):
+        async with deadline(self.receiver):
             url = await self.url(namespace, address.url_ref)
             body = json.dumps(alerts(channel.schedule, message), separators=(",", ":")).encode()
             headers = await self.authorization(namespace, address.authorization_ref)
@@ -104,11 +105,13 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "description": message.next_step,
         "runbook_url": message.runbook_url,
         "reason": message.reason,
-        "serial_number": clean(about.serial_number, LONGEST_VALUE),
+        "serial_number": sanitize_line(about.serial_number, LONGEST_VALUE),
         "not_after": timestamp(about.not_after) if about.not_after else "",
     }
     return {
-        "labels": {key: clean(value, LONGEST_VALUE).translate(_INERT) for key, value in labels.items() if value},
+        "labels": {
+            key: sanitize_line(value, LONGEST_VALUE).translate(_INERT) for key, value in labels.items() if value
+        },
         "annotations": {key: value.translate(_INERT) for key, value in annotations.items() if value},
     }
 

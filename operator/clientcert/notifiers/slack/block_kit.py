@@ -6,9 +6,10 @@ escape would be copied with them. The limits are those of
 https://docs.slack.dev/reference/block-kit/blocks, counted after escaping.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from clientcert.messages.digest import Digest, and_more, that_fit
 from clientcert.messages.letter import Letter, Part, PartKind
 from clientcert.messages.message import Message
 
@@ -20,10 +21,14 @@ FIELD_LIMIT = 2000
 FIELDS_A_SECTION = 10
 PLAIN_LIMIT = 4000
 """Slack shortens a message of plain text beyond this."""
-LETTER_BLOCKS, LETTER_TEXT = 50, 12_000
-"""A letter that needs more blocks, or more text in them, goes as plain text: Slack would refuse it."""
+MOST_BLOCKS, MOST_TEXT = 50, 12_000
+"""Of one message: blocks, and characters in all of them after escaping. Slack refuses a longer message."""
 LETTER_LIMIT = 40_000
 """Of a letter in plain text: each command in it has to arrive."""
+_AROUND_LINES = 600
+"""Characters of a digest that are reserved for the text before and after its lines."""
+_COUNT_OF_MORE = 40
+"""Characters of a digest that are reserved for the number of certificates that have no line."""
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -45,25 +50,25 @@ def escape(text: str, limit: int = TEXT_LIMIT) -> str:
 
 def alert_payload(message: Message) -> dict[str, Any]:
     """The message for the channel; `text` is what notifications and screen readers say."""
-    return payload_of(escape(message.text, PLAIN_LIMIT), _main_blocks(message))
+    return _payload(escape(message.text, PLAIN_LIMIT), _main_blocks(message))
 
 
 def details_payload(message: Message) -> dict[str, Any]:
     """The reply for the alert's thread."""
     lines = _lines(message.details)
-    return payload_of(escape(lines, PLAIN_LIMIT), [section(chunk) for chunk in _chunks(lines)])
+    return _payload(escape(lines, PLAIN_LIMIT), [_section(chunk) for chunk in _chunks(lines)])
 
 
 def folded_payload(message: Message) -> dict[str, Any]:
     """Alert and details in one message, for a webhook, which cannot reply."""
     small_print: Block = {"type": "context", "elements": [_plain(chunk) for chunk in _chunks(_lines(message.details))]}
-    return payload_of(escape(message.text, PLAIN_LIMIT), [*_main_blocks(message), {"type": "divider"}, small_print])
+    return _payload(escape(message.text, PLAIN_LIMIT), [*_main_blocks(message), {"type": "divider"}, small_print])
 
 
 def plain_payload(message: Message) -> dict[str, Any]:
     """The message without any blocks, for when Slack refuses them."""
     parts = [message.text, _lines(message.shown(contact=True)), message.next_step, message.runbook_url]
-    return payload_of(escape("\n\n".join(part for part in parts if part), PLAIN_LIMIT), None)
+    return _payload(escape("\n\n".join(part for part in parts if part), PLAIN_LIMIT), None)
 
 
 def letter_payload(letter: Letter) -> dict[str, Any]:
@@ -71,18 +76,34 @@ def letter_payload(letter: Letter) -> dict[str, Any]:
     whole = [Part(PartKind.HEADING, letter.subject), *letter.parts]
     blocks = [block for part in whole for block in _letter_blocks(part)]
     length = sum(len(escape(part.text, LETTER_LIMIT)) for part in whole)
-    if len(blocks) > LETTER_BLOCKS or length > LETTER_TEXT:
+    if len(blocks) > MOST_BLOCKS or length > MOST_TEXT:
         return plain_letter_payload(letter)
-    return payload_of(escape(letter.subject, PLAIN_LIMIT), blocks)
+    return _payload(escape(letter.subject, PLAIN_LIMIT), blocks)
 
 
 def plain_letter_payload(letter: Letter) -> dict[str, Any]:
     """The letter without any blocks, for when Slack refuses them."""
     texts = [letter.subject, *(part.text for part in letter.parts)]
-    return payload_of(escape("\n\n".join(text for text in texts if text.strip()), LETTER_LIMIT), None)
+    return _payload(escape("\n\n".join(text for text in texts if text.strip()), LETTER_LIMIT), None)
 
 
-def payload_of(text: str, blocks: list[Block] | None) -> dict[str, Any]:
+def digest_payload(digest: Digest) -> dict[str, Any]:
+    """The arguments of chat.postMessage, or the body of an incoming webhook."""
+    items = that_fit(_items(digest), MOST_TEXT - _AROUND_LINES - len(digest.next_step), _length)
+    parts = [*_pages(items), *and_more(digest, len(items)), digest.next_step]
+    blocks = [_header(digest.text), *map(_section, parts), *_runbook_blocks(digest.runbook_url)]
+    return _payload(escape(digest.text, PLAIN_LIMIT), blocks)
+
+
+def plain_digest_payload(digest: Digest) -> dict[str, Any]:
+    """The digest without any blocks, for when Slack refuses them."""
+    words = f"{digest.text}\n\n{digest.next_step}\n\n"
+    items = that_fit(_items(digest), PLAIN_LIMIT - len(escape(words, PLAIN_LIMIT)) - _COUNT_OF_MORE, _length)
+    text = words + "\n".join([*items, *and_more(digest, len(items))])
+    return _payload(escape(text, PLAIN_LIMIT), None)
+
+
+def _payload(text: str, blocks: list[Block] | None) -> dict[str, Any]:
     """What is sent: `text` is escaped already."""
     payload: dict[str, Any] = {
         "text": text,
@@ -99,14 +120,14 @@ def _main_blocks(message: Message) -> list[Block]:
     headline = message.text
     if len(escape(headline)) > HEADER_LIMIT:
         headline = headline.partition(": ")[0] or headline
-    blocks: list[Block] = [{"type": "header", "text": _plain(headline, HEADER_LIMIT)}]
+    blocks = [_header(headline)]
     if headline != message.text or len(escape(headline)) > HEADER_LIMIT:
-        blocks.append(section(message.text))
+        blocks.append(_section(message.text))
     fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in message.shown(contact=True)]
     starts = range(0, len(fields), FIELDS_A_SECTION)
     blocks += ({"type": "section", "fields": fields[start : start + FIELDS_A_SECTION]} for start in starts)
-    blocks.append(section(message.next_step))
-    return blocks + runbook_blocks(message.runbook_url)
+    blocks.append(_section(message.next_step))
+    return blocks + _runbook_blocks(message.runbook_url)
 
 
 def _lines(pairs: tuple[tuple[str, str], ...]) -> str:
@@ -125,13 +146,17 @@ def _chunks(lines: str) -> list[str]:
     return chunks
 
 
-def runbook_blocks(url: str) -> list[Block]:
+def _runbook_blocks(url: str) -> list[Block]:
     """The one link of a message; none where there is none."""
     link = {"type": "mrkdwn", "text": f"<{escape(url)}|Runbook>", "verbatim": True}
     return [{"type": "context", "elements": [link]}] if url else []
 
 
-def section(text: str) -> Block:
+def _header(text: str) -> Block:
+    return {"type": "header", "text": _plain(text, HEADER_LIMIT)}
+
+
+def _section(text: str) -> Block:
     """A paragraph in which nothing is interpreted."""
     return {"type": "section", "text": _plain(text)}
 
@@ -150,10 +175,10 @@ def _letter_blocks(part: Part) -> Iterator[Block]:
             yield {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [text]}]}
         return
     if part.kind is PartKind.HEADING:
-        yield {"type": "header", "text": _plain(part.text, HEADER_LIMIT)}
+        yield _header(part.text)
         if len(escape(part.text)) <= HEADER_LIMIT:
             return
-    yield from map(section, _pieces(part.text))
+    yield from map(_section, _pieces(part.text))
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -167,3 +192,22 @@ def _pieces(text: str) -> Iterator[str]:
                 break
         yield text[:end]
         text = text[end:]
+
+
+def _items(digest: Digest) -> list[str]:
+    return [f"• {line}" for line in digest.lines]
+
+
+def _length(item: str) -> int:
+    """Once it is escaped."""
+    return len(escape(item, MOST_TEXT))
+
+
+def _pages(items: Sequence[str]) -> list[str]:
+    """In as few sections as hold them."""
+    pages: list[str] = []
+    while items:
+        page = that_fit(items, TEXT_LIMIT, _length) or items[:1]
+        pages.append("\n".join(page))
+        items = items[len(page) :]
+    return pages

@@ -12,7 +12,6 @@ import logging
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -24,24 +23,29 @@ from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest
 from clientcert.messages.message import Message
-from clientcert.messages.text import clean
+from clientcert.messages.text import sanitize_line
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.retry_after import parse_retry_after
+from clientcert.notifiers.deadline import ALERT_SECONDS, deadline, unreached
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.secret_value import ReadSecret, secret_value
-from clientcert.notifiers.slack.block_kit import alert_payload, details_payload, folded_payload, plain_payload
-from clientcert.notifiers.slack.digest import digest_payload, plain_digest_payload
+from clientcert.notifiers.slack.block_kit import (
+    alert_payload,
+    details_payload,
+    digest_payload,
+    folded_payload,
+    plain_digest_payload,
+    plain_payload,
+)
 from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.thread_details import Details
+from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
-    ALERT_SECONDS,
+    LONGEST_WAIT,
     MESSAGE_SECONDS,
-    OWN_TOKEN,
+    SLACK,
     SlackWebApi,
     check_tls,
-    check_token,
-    deadline,
-    read_token,
-    unreached,
 )
 
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
@@ -96,9 +100,7 @@ class SlackNotifier:
         self._api.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._details.finish()
         if self._guarded_session is not None:
             await self._guarded_session.close()
@@ -106,7 +108,7 @@ class SlackNotifier:
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As the protocol says. Every message starts its own thread, since a reply in an old one is read by nobody."""
-        async with deadline():
+        async with deadline(SLACK):
             destination = await self._destination(message.object_key.namespace, _address(channel))
             receipt = await self._send_alert(destination, message)
         _, _, thread = receipt.thread_ref.partition(":")
@@ -117,7 +119,7 @@ class SlackNotifier:
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
         """As the protocol says. It has no thread: what has no room in the channel is counted there."""
-        async with deadline():
+        async with deadline(SLACK):
             destination = await self._destination(digest.namespace, _address(channel))
             payloads = digest_payload(digest), plain_digest_payload(digest)
             return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
@@ -148,7 +150,7 @@ class SlackNotifier:
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
-            url = await secret_value(self._read_secret, "Slack", namespace, address.webhook_ref)
+            url = await secret_value(self._read_secret, SLACK, namespace, address.webhook_ref)
             self._check_webhook(url, address.webhook_ref)
             return _Webhook(url, own=False)
         if address.token_ref is not None:
@@ -163,7 +165,7 @@ class SlackNotifier:
         if channel and _plain_name(channel) != _plain_name(own.channel):
             raise DeliveryError(
                 Reason.CHANNEL_NOT_ALLOWED,
-                f"the operator's own Slack token may not post to {clean(channel, _LONGEST_CHANNEL)}:"
+                f"the operator's own Slack token may not post to {sanitize_line(channel, _LONGEST_CHANNEL)}:"
                 " name a token of your own in tokenSecretRef",
             )
         if own.token and own.channel:
@@ -201,7 +203,7 @@ class SlackNotifier:
         except ClientCertError as error:
             raise DeliveryError(error.reason, f"the webhook was not called: {error.message}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise unreached(error) from None
+            raise unreached(SLACK, error) from None
 
     async def _post_as_bot(self, bot: _Bot, payload: dict[str, Any]) -> Receipt:
         answer = await self._api.ask(bot.token, lambda api: api.chat_postMessage(channel=bot.channel, **payload))
@@ -219,7 +221,7 @@ class SlackNotifier:
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
             # Slack says "ok", what imitates it says other things, and a portal in between shows a page.
             if answer.status != 200 or body.startswith("<"):
-                raise refusal(body, answer.status, answer.headers.get("Retry-After"))
+                raise refusal(body, answer.status, parse_retry_after(answer.headers, LONGEST_WAIT))
         return Receipt()
 
 

@@ -1,4 +1,4 @@
-"""A letter to a user of Slack, as a direct message of the operator's app; and whose token sends it.
+"""A letter to a user of Slack, as a direct message of the operator's app.
 
     tokens = SlackTokens(own_token, own_namespaces, read_secret)
     async with SlackDirectNotifier(tokens, token_ref_of, api_url, egress) as notifier:
@@ -8,9 +8,7 @@ A member's ID is a channel to chat.postMessage: with the scope chat:write alone 
 """
 
 import logging
-import re
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from clientcert.errors import DeliveryError, Reason
@@ -21,20 +19,14 @@ from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
+from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret
 from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
 from clientcert.notifiers.slack.errors import refusal
-from clientcert.notifiers.slack.web_api import (
-    MESSAGE_SECONDS,
-    OWN_TOKEN,
-    SlackWebApi,
-    check_token,
-    deadline,
-    read_token,
-)
+from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.tokens import SlackTokens
+from clientcert.notifiers.slack.web_api import MESSAGE_SECONDS, SLACK, SlackWebApi
 
-_MEMBER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _MESSAGES_TAB = "allow the Slack app to write to people: turn on its Messages Tab, under App Home"
 _CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
 _UNREACHABLE = {
@@ -48,43 +40,6 @@ _UNREACHABLE = {
 """What to do about a person who is not reached; of a channel the same codes would mean something else."""
 
 _log = logging.getLogger(__name__)
-
-
-class SlackTokens:
-    """The bot token of a namespace, or the operator's own where the settings allow that."""
-
-    def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
-        """`own_namespaces` are those whose contacts the operator's own token may look up and write to."""
-        self._own_token = own_token
-        self._own_namespaces = own_namespaces
-        self._read_secret = read_secret
-
-    def __repr__(self) -> str:
-        return f"SlackTokens({sorted(self._own_namespaces)})"
-
-    def check(self, namespace: str, ref: SecretKeyRef | None) -> None:
-        """Raise DeliveryError where the namespace has to name a token and does not."""
-        if ref is None and namespace not in self._own_namespaces:
-            raise DeliveryError(
-                Reason.CHANNEL_NOT_ALLOWED,
-                "the operator's own Slack token does not serve contacts of this namespace: name a token of your own in"
-                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have the operator's setting"
-                " CLIENTCERT_SLACK_NAMESPACES list the namespace",
-            )
-
-    async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:
-        """The token itself. Raises DeliveryError, in words that do not repeat what is no token."""
-        self.check(namespace, ref)
-        if ref is not None:
-            return await read_token(self._read_secret, namespace, ref)
-        if not self._own_token:
-            raise DeliveryError(
-                Reason.TOKEN_NOT_FOUND,
-                "the operator has no Slack token: name a token of your own in spec.contacts.slackTokenSecretRef of the"
-                " CertificatePolicy, or set CLIENTCERT_SLACK_TOKEN",
-            )
-        check_token(self._own_token, OWN_TOKEN)
-        return self._own_token
 
 
 class SlackDirectNotifier:
@@ -109,15 +64,13 @@ class SlackDirectNotifier:
         self._api.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._api.close()
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
         letter, key = _letter(message), message.object_key
-        async with deadline():
+        async with deadline(SLACK):
             token = await self._tokens.read(key.namespace, self._token_ref_of(key))
             await self._send(key, token, letter)
         return Receipt()
@@ -141,11 +94,6 @@ class SlackDirectNotifier:
         await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
 
 
-def is_member_id(text: str) -> bool:
-    """Whether it is a person's ID in Slack: that of a channel is another, and a mention is none."""
-    return _MEMBER_ID.fullmatch(text) is not None
-
-
 def _letter(message: Message) -> Letter:
     """The letter to a Slack user; whatever else stands there could be a channel, and is not written to."""
     letter = message.letters[0] if message.letters else None
@@ -154,7 +102,7 @@ def _letter(message: Message) -> Letter:
     return letter
 
 
-def _refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+def _refused(code: object, status: int, retry_after: float | None) -> DeliveryError:
     if isinstance(code, str) and code in _UNREACHABLE:
         return DeliveryError(Reason.CHANNEL_NOT_FOUND, f"Slack refused the message ({code}): {_UNREACHABLE[code]}")
     return refusal(code, status, retry_after)

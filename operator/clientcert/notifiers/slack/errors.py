@@ -7,9 +7,7 @@ codes that look like one are ever repeated; nothing else of an answer is.
 import re
 
 from clientcert.errors import DeliveryError, Reason
-
-LONGEST_WAIT = 3600.0
-"""Seconds. Slack asks for less; an answer that asks for more is not Slack's."""
+from clientcert.notifiers.deadline import unavailable
 
 _CODE = re.compile(r"[a-z_]{1,64}")
 
@@ -83,11 +81,11 @@ _BY_STATUS = {
 
 
 def refusal(
-    code: object, status: int, retry_after: str | None, *, what: str = "message", scope: str = "chat:write"
+    code: object, status: int, retry_after: float | None, *, what: str = "message", scope: str = "chat:write"
 ) -> DeliveryError:
-    """The error for an answer that is not a success: its error code if it had one, its HTTP status and its header.
+    """The error for an answer that is not a success: its error code if it had one, its HTTP status and its Retry-After.
 
-    `what` was asked of Slack, and needs the `scope`.
+    `what` was asked of Slack, and needs the `scope`. `retry_after` is in seconds.
     """
     named = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     if status == 429 or named in _RATE:
@@ -95,7 +93,7 @@ def refusal(
             Reason.RATE_LIMITED,
             f"Slack asked to wait before the next {what}",
             retryable=True,
-            retry_after=_seconds(retry_after),
+            retry_after=retry_after,
         )
     if named in _MEANINGS:
         reason, advice = _MEANINGS[named]
@@ -110,15 +108,3 @@ def refusal(
     if named:
         return unavailable(f"Slack refused the {what} ({named}): see what its documentation says about that")
     return unavailable(f"what should be Slack gave an answer that is not Slack's (HTTP status {status})")
-
-
-def unavailable(words: str) -> DeliveryError:
-    """Nobody said no, so the same call may succeed later."""
-    return DeliveryError(Reason.CHANNEL_UNAVAILABLE, words, retryable=True)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The header Retry-After in seconds; None when it says nothing that can be used, or not to wait."""
-    if retry_after is None or not re.fullmatch(r"\d{1,9}", retry_after.strip()):
-        return None
-    return min(float(retry_after), LONGEST_WAIT) or None

@@ -11,22 +11,26 @@ the folded names. What Slack refuses, or cannot answer, it is not asked again fo
 import asyncio
 import re
 import unicodedata
+from collections.abc import Hashable
 from functools import partial
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
-from clientcert.network.single_flight import Remembered
-from clientcert.notifiers.slack.direct_message import SlackTokens, is_member_id
+from clientcert.network.single_flight import Load, SingleFlightCache
+from clientcert.notifiers.deadline import deadline, unavailable
 from clientcert.notifiers.slack.errors import refusal
-from clientcert.notifiers.slack.web_api import Call, Refusal, SlackWebApi, deadline, not_slack
+from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.tokens import SlackTokens
+from clientcert.notifiers.slack.web_api import SLACK, Call, Refusal, SlackWebApi, not_slack
 
 ANSWER_SECONDS = 3600.0
 """So long the list of users, and who has an e-mail address, is taken for what it was."""
 FAILURE_SECONDS = 60.0
+WAIT_SECONDS = 10.0
+"""The longest time for which a caller waits; reading a long list goes on in the background."""
 MOST_USERS = 100_000
 """More are not looked through for a name, and of all lists together not many more are kept."""
 
@@ -55,6 +59,8 @@ _NO_ID = Resolution(
     "SlackUserNotFound", "spec.contact.slack.memberID is no member ID: copy it from the member's profile in Slack"
 )
 
+_Key = TypeVar("_Key", bound=Hashable)
+_Answer = TypeVar("_Answer")
 _Names: TypeAlias = dict[str, str]
 """Member IDs by folded name; `_SEVERAL` where more than one member has it."""
 
@@ -85,17 +91,15 @@ class SlackUsers:
         self._answer_seconds = answer_seconds
         self._failure_seconds = failure_seconds
         self._most_users = most_users
-        self._lists: Remembered[_Place, _Names] = Remembered(_NAMES_A_USER * most_users, len)
-        self._members: Remembered[tuple[_Place, str], str] = Remembered(most_users, lambda _: 1)
+        self._lists: SingleFlightCache[_Place, _Names] = SingleFlightCache(_NAMES_A_USER * most_users, len)
+        self._members: SingleFlightCache[tuple[_Place, str], str] = SingleFlightCache(most_users, lambda _: 1)
         self._refusals: dict[tuple[_Place, str], tuple[float, DeliveryError]] = {}
 
     async def __aenter__(self) -> Self:
         self._api.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._lists.close()
         await self._members.close()
         await self._api.close()
@@ -124,20 +128,29 @@ class SlackUsers:
         return _AMBIGUOUS if member == _SEVERAL else _told(member)
 
     async def _by_email(self, place: _Place, namespace: str, email: str) -> str:
-        """The member's ID; empty where there is none."""
-        key = (place, email.casefold())
-        known = self._members.recall(key)
-        if known is not None:
-            return known
-        self._check_refusal(place, _BY_EMAIL)
-        return await self._members.look(key, partial(self._looked_up, place, namespace, email))
+        """Return the member's ID; empty if there is none."""
+        load = partial(self._looked_up, place, namespace, email)
+        return await self._cached(self._members, (place, email.casefold()), (place, _BY_EMAIL), load)
 
     async def _names(self, place: _Place, namespace: str) -> _Names:
-        known = self._lists.recall(place)
+        return await self._cached(self._lists, place, (place, _BY_LIST), partial(self._listed, place, namespace))
+
+    async def _cached(
+        self,
+        cache: SingleFlightCache[_Key, _Answer],
+        key: _Key,
+        way: tuple[_Place, str],
+        load: Load[_Answer],
+    ) -> _Answer:
+        """Return the answer, or raise the error that Slack gave lately; else load the answer."""
+        known = cache.fresh(key)
         if known is not None:
             return known
-        self._check_refusal(place, _BY_LIST)
-        return await self._lists.look(place, partial(self._listed, place, namespace))
+        self._check_refusal(*way)
+        try:
+            return await cache.get(key, load, WAIT_SECONDS)
+        except TimeoutError:
+            raise unavailable("Slack has not answered the look-up yet") from None
 
     async def _looked_up(self, place: _Place, namespace: str, email: str) -> tuple[str, float]:
         try:
@@ -182,7 +195,7 @@ class SlackUsers:
             await asyncio.sleep(wait)
 
     async def _ask(self, token: str, way: str, call: Call) -> dict[str, Any]:
-        async with deadline():
+        async with deadline(SLACK):
             return await self._api.ask(token, call, _wording(way))
 
     def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:
@@ -245,7 +258,7 @@ def _next(answer: dict[str, Any]) -> str:
 def _wording(way: str) -> Refusal:
     """Slack's refusals in words about look-ups."""
 
-    def refused(code: object, status: int, retry_after: str | None) -> DeliveryError:
+    def refused(code: object, status: int, retry_after: float | None) -> DeliveryError:
         if isinstance(code, str) and code in _UNKNOWN_CODES:
             return DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no such user")
         return refusal(code, status, retry_after, what="look-up", scope=way)

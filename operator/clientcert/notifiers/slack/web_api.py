@@ -1,10 +1,7 @@
 """A call of Slack's Web API, with a token out of a Secret or the settings: what all share that speak to Slack."""
 
-import asyncio
 import logging
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -13,26 +10,34 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
-from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.errors import ClientCertError, DeliveryError, SettingsError
 from clientcert.network.egress import EgressPolicy
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
-from clientcert.notifiers.slack.errors import refusal, unavailable
+from clientcert.network.retry_after import parse_retry_after
+from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
+from clientcert.notifiers.slack.errors import refusal
 
+SLACK = "Slack"
+"""The subject of errors."""
 SLACK_API_URL = "https://slack.com/api/"
-OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
-ALERT_SECONDS = 10.0
+LONGEST_WAIT = 3600.0
+"""Seconds; the cap of Retry-After. Slack asks for less."""
 MESSAGE_SECONDS = 1.0
 """Slack takes one message a second in a channel."""
-
-_TOKEN = re.compile(r"[!-~]{1,1024}")
 
 _sdk_log = logging.getLogger(f"{__name__}.sdk")
 _sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
 
-Refusal: TypeAlias = Callable[[object, int, str | None], DeliveryError]
-"""Makes an error of Slack's code, the HTTP status and the header Retry-After."""
+Refusal: TypeAlias = Callable[[object, int, float | None], DeliveryError]
+"""Makes an error of Slack's code, the HTTP status, and the seconds that Slack asks to wait."""
 Call: TypeAlias = Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
+
+
+class _Client(AsyncWebClient):
+    """Makes each call once, and ignores the proxies that the environment names."""
+
+    def __init__(self, token: str, url: str, session: aiohttp.ClientSession) -> None:
+        super().__init__(token, base_url=url, session=session, retry_handlers=[], logger=_sdk_log)
+        self.proxy = None
 
 
 class SlackWebApi:
@@ -62,48 +67,18 @@ class SlackWebApi:
 
     async def ask(self, token: str, call: Call, refused: Refusal = refusal) -> dict[str, Any]:
         """Make one call, once. Raises DeliveryError; `refused` words it where Slack says no."""
-        client = AsyncWebClient(token, base_url=self._url, session=self.session, retry_handlers=[], logger=_sdk_log)
-        client.proxy = None  # the SDK took one from the environment
         try:
-            answer = (await call(client)).data
+            answer = (await call(_Client(token, self._url, self.session))).data
         except SlackApiError as error:
             raise _refused(error.response, refused) from None
         except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
-            raise unreached(error) from None
+            raise unreached(SLACK, error) from None
         except (SlackClientError, AttributeError, TypeError, ValueError):
             # What the SDK makes of an answer that is not a JSON object.
             raise not_slack() from None
         if not isinstance(answer, dict):
             raise not_slack()
         return answer
-
-
-@asynccontextmanager
-async def deadline() -> AsyncGenerator[None, None]:
-    """For all that belongs to one message or look-up, to the second, which aiohttp's own timeout rounds up.
-
-    Raises DeliveryError when it has passed.
-    """
-    try:
-        async with asyncio.timeout(ALERT_SECONDS):
-            yield
-    except TimeoutError:
-        raise _no_answer() from None
-
-
-async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
-    """The bot token in a key of a Secret. Raises DeliveryError."""
-    token = await secret_value(read_secret, "Slack", namespace, ref)
-    check_token(token, f"key {ref.key} of Secret {ref.name}")
-    return token
-
-
-def check_token(token: str, where: str) -> None:
-    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
-    if not _TOKEN.fullmatch(token):
-        raise DeliveryError(
-            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
-        )
 
 
 def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
@@ -121,22 +96,12 @@ def not_slack() -> DeliveryError:
     return unavailable("what should be Slack gave an answer that is not Slack's")
 
 
-def unreached(error: Exception) -> DeliveryError:
-    """For a call that never got there, or whose answer never came."""
-    if isinstance(error, TimeoutError):
-        return _no_answer()
-    return unavailable(f"Slack cannot be reached ({type(error).__name__})")
-
-
-def _no_answer() -> DeliveryError:
-    return unavailable(f"Slack did not answer within {ALERT_SECONDS:.0f} seconds")
-
-
 def _refused(answer: Any, refused: Refusal) -> DeliveryError:
     """Of the SDK's own response or, where that could not be made, aiohttp's."""
     data = getattr(answer, "data", None)
     status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
-    return refused(data.get("error") if isinstance(data, dict) else "", status, answer.headers.get("Retry-After"))
+    retry_after = parse_retry_after(answer.headers, LONGEST_WAIT)
+    return refused(data.get("error") if isinstance(data, dict) else "", status, retry_after)
 
 
 def _session() -> aiohttp.ClientSession:

@@ -15,6 +15,7 @@ from yarl import URL
 
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.retry_after import parse_retry_after
 from clientcert.sources.interface import MAX_BYTES
 from clientcert.sources.s3.errors import Fault, NoAnswerError, RefusalError
 
@@ -23,6 +24,7 @@ _CONNECTIONS = 32
 _LARGEST_PAGE = 8 * 1024 * 1024  # 1,000 keys of 1,024 bytes, each percent-encoded
 _LARGEST_REFUSAL = 64 * 1024
 _LONGEST_WAIT = 3600.0
+"""Seconds; the cap of Retry-After."""
 
 
 class WholeBody:
@@ -119,12 +121,8 @@ async def _refusal(response: aiohttp.ClientResponse) -> RefusalError:
         body,
         region=response.headers.get("x-amz-bucket-region", ""),
         deleted=response.headers.get("x-amz-delete-marker") == "true",
-        retry_after=_seconds(response.headers.get("Retry-After", "")),
+        retry_after=parse_retry_after(response.headers, _LONGEST_WAIT),
     )
-
-
-def _seconds(text: str) -> float | None:
-    return min(float(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else None
 
 
 def _fault(error: Exception) -> Fault:

@@ -1,0 +1,68 @@
+"""Slack bot tokens: the operator's own, and those in Secrets of namespaces.
+
+tokens = SlackTokens(own_token, own_namespaces, read_secret)
+token = await tokens.read(namespace, token_ref)
+"""
+
+import re
+
+from clientcert.errors import DeliveryError, Reason
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.slack.web_api import SLACK
+
+OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
+
+_TOKEN = re.compile(r"[!-~]{1,1024}")
+
+
+class SlackTokens:
+    """The bot token of a namespace, or the operator's own where the settings allow that."""
+
+    def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
+        """`own_namespaces` are those whose contacts the operator's own token may look up and write to."""
+        self._own_token = own_token
+        self._own_namespaces = own_namespaces
+        self._read_secret = read_secret
+
+    def __repr__(self) -> str:
+        return f"SlackTokens({sorted(self._own_namespaces)})"
+
+    def check(self, namespace: str, ref: SecretKeyRef | None) -> None:
+        """Raise DeliveryError where the namespace has to name a token and does not."""
+        if ref is None and namespace not in self._own_namespaces:
+            raise DeliveryError(
+                Reason.CHANNEL_NOT_ALLOWED,
+                "the operator's own Slack token does not serve contacts of this namespace: name a token of your own in"
+                " spec.contacts.slackTokenSecretRef of the CertificatePolicy, or have the operator's setting"
+                " CLIENTCERT_SLACK_NAMESPACES list the namespace",
+            )
+
+    async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:
+        """The token itself. Raises DeliveryError, in words that do not repeat what is no token."""
+        self.check(namespace, ref)
+        if ref is not None:
+            return await read_token(self._read_secret, namespace, ref)
+        if not self._own_token:
+            raise DeliveryError(
+                Reason.TOKEN_NOT_FOUND,
+                "the operator has no Slack token: name a token of your own in spec.contacts.slackTokenSecretRef of the"
+                " CertificatePolicy, or set CLIENTCERT_SLACK_TOKEN",
+            )
+        check_token(self._own_token, OWN_TOKEN)
+        return self._own_token
+
+
+async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
+    """The bot token in a key of a Secret. Raises DeliveryError."""
+    token = await secret_value(read_secret, SLACK, namespace, ref)
+    check_token(token, f"key {ref.key} of Secret {ref.name}")
+    return token
+
+
+def check_token(token: str, where: str) -> None:
+    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
+    if not _TOKEN.fullmatch(token):
+        raise DeliveryError(
+            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
+        )
