@@ -9,10 +9,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import kopf
-
 from clientcert.controllers.engine import Engine
-from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf_settings
+from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf, kopf_settings
 from clientcert.health import HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.list_watch import Watch

@@ -7,9 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import kopf
-
-from clientcert.handlers.kopf_registry import NoDiffs, RegistryWithoutFinalizers, kopf_settings
+from clientcert.handlers.kopf_registry import NoDiffs, RegistryWithoutFinalizers, kopf, kopf_settings
 from tests.control_plane.team import Team
 from tests.scenarios import certificate_store
 from tools.control_plane import ControlPlane

@@ -8,7 +8,9 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api, CustomObjectsApi
 
 Object = dict[str, Any]
-Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 _SECONDS = 30.0
 """No call takes longer."""
@@ -51,10 +52,26 @@ class NotThere(AnswerIsNo):
     """The API server knows no such object."""
 
 
-def cluster_options(verb: Verb) -> Verb:
-    """The options of every verb that connects: arguments `kube_context` and `namespace`."""
-    verb = click.option("--context", "kube_context", metavar="NAME", help="A context of the kubeconfig.")(verb)
-    return click.option("-n", "--namespace", metavar="NS", help="[default: that of the context]")(verb)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The cluster and the namespace that a call is about."""
+
+    context: str | None
+    """A context of the kubeconfig; None: the current one."""
+    namespace: str | None
+    """None: that of the context."""
+
+
+def cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every verb that connects; the verb takes them as one argument, `target`."""
+
+    @click.option("-n", "--namespace", metavar="NS", help="[default: that of the context]")
+    @click.option("--context", "kube_context", metavar="NAME", help="A context of the kubeconfig.")
+    @wraps(verb)
+    def with_target(*args: Any, kube_context: str | None, namespace: str | None, **options: Any) -> None:
+        verb(*args, target=Target(kube_context, namespace), **options)
+
+    return with_target
 
 
 class Cluster:
@@ -66,8 +83,8 @@ class Cluster:
         self.namespace = _named("namespace", namespace)
 
     @classmethod
-    def connect(cls, kube_context: str | None, namespace: str | None) -> Self:
-        """By the kubeconfig; `namespace` instead of that of the context."""
+    def connect(cls, target: Target) -> Self:
+        """Connect by the kubeconfig."""
         import yaml
         from kubernetes import client, config
 
@@ -75,12 +92,14 @@ class Cluster:
         try:
             contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
             known = {each["name"]: each["context"].get("namespace") for each in contexts}
-            name = kube_context or current["name"]
+            name = target.context or current["name"]
             api = config.new_client_from_config(context=name)  # type: ignore[no-untyped-call]
         except (config.ConfigException, yaml.YAMLError, KeyError, TypeError, OSError) as error:
             words = "the kubeconfig cannot be used: set KUBECONFIG to one, and name a context of it with --context"
             raise Failed(f"{words} ({printable(str(error))[:_LONGEST_ANSWER]})") from None
-        return cls(client.CustomObjectsApi(api), client.CoreV1Api(api), namespace or known.get(name) or "default")
+        return cls(
+            client.CustomObjectsApi(api), client.CoreV1Api(api), target.namespace or known.get(name) or "default"
+        )
 
     def get(self, kind: Kind, name: str) -> Object:
         """One object."""

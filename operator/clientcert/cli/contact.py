@@ -17,7 +17,7 @@ from clientcert.api.client_list import (
     render_listing,
 )
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
+from clientcert.cli.cluster import AnswerIsNo, Cluster, Target, cluster_options
 from clientcert.cli.contact_import import import_list
 from clientcert.cli.loading import TAKES_EFFECT, Declared, read_declared
 from clientcert.cli.table import aligned, printable
@@ -45,30 +45,18 @@ contact.add_command(import_list)
 @click.option("--note", metavar="WORDS", help="For the client list: what people should know of the consumer.")
 @click.option("--object", "in_object", is_flag=True, help="Write spec.contact even if there is a client list.")
 @cluster_options
-def set_contact(
-    name: str,
-    technical: str | None,
-    technical_name: str | None,
-    business: str | None,
-    business_name: str | None,
-    note: str | None,
-    in_object: bool,
-    kube_context: str | None,
-    namespace: str | None,
-) -> None:
+def set_contact(target: Target, name: str, note: str | None, in_object: bool, **people: str | None) -> None:
     """Record the contact of the consumer of ClientCertificate NAME.
 
     It goes into the client list that the CertificatePolicy names, and so counts for every certificate of the
     consumer; where there is no client list, into spec.contact of this one.
     """
-    entry = DirectoryEntry(
-        _person("technical", technical, technical_name), _person("business", business, business_name)
-    )
+    entry = DirectoryEntry(_person("technical", people), _person("business", people))
     if entry == DirectoryEntry() and note is None:
         raise click.UsageError("say whom: give --technical, --business or --note")
     if note and len(note) > LONGEST_NOTE:
         raise click.UsageError(f"--note has more than {LONGEST_NOTE} characters: shorten it")
-    cluster = Cluster.connect(kube_context, namespace)
+    cluster = Cluster.connect(target)
     declared = read_declared(cluster, name)
     listed = declared.policy.contacts.directory
     if listed and not in_object:
@@ -89,12 +77,12 @@ def set_contact(
 @click.argument("name")
 @cluster_options
 @click.pass_context
-def show(context: click.Context, name: str, kube_context: str | None, namespace: str | None) -> None:
+def show(context: click.Context, target: Target, name: str) -> None:
     """Say who would be written to about ClientCertificate NAME, and why: the first, or the next who can be reached.
 
     Users of Slack are looked up by the operator only. Exits with 3 if nobody is known.
     """
-    declared = read_declared(Cluster.connect(kube_context, namespace), name)
+    declared = read_declared(Cluster.connect(target), name)
     found = resolve_email(declared.declaration, declared.policy.contacts, declared.directory)
     question = slack_question(declared.declaration, declared.policy.contacts)
     rows = [_row(recipient) for recipient in found.recipients]
@@ -131,8 +119,9 @@ def _sentence(declared: Declared) -> str:
     return printable(words[:1].upper() + words[1:])
 
 
-def _person(role: str, address: str | None, name: str | None) -> Person | None:
+def _person(role: str, options: Mapping[str, str | None]) -> Person | None:
     """As the schema takes it; raises click.UsageError in words that quote nobody."""
+    address, name = options[role], options[f"{role}_name"]
     if address is None:
         if name is not None:
             raise click.UsageError(f"--{role}-name is the name of a new --{role}: give the address, too")

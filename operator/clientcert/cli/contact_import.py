@@ -7,7 +7,7 @@ import click
 
 from clientcert.api.client_list import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
-from clientcert.cli.cluster import AnswerIsNo, Cluster, cluster_options
+from clientcert.cli.cluster import AnswerIsNo, Cluster, Target, cluster_options
 from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.lifecycle.contacts import DirectoryEntry
@@ -21,7 +21,7 @@ _MOST_PROBLEMS = 20
 @click.option("--configmap", required=True, metavar="NAME", help="The client list; it is made if there is none.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @cluster_options
-def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | None, namespace: str | None) -> None:
+def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> None:
     """Import a client list from the CSV FILE, whose first line names the columns.
 
     Columns: consumer, technical_name, technical_email, business_name, business_email, note; in any order. What the
@@ -29,7 +29,7 @@ def import_list(file: Path, configmap: str, dry_run: bool, kube_context: str | N
     client list has for its consumer cannot be read, nothing is imported.
     """
     rows = _rows(file)
-    cluster = Cluster.connect(kube_context, namespace)
+    cluster = Cluster.connect(target)
     if dry_run:
         held = cluster.config_map(configmap) or {}
         changes(rows, held)

@@ -11,7 +11,7 @@ import click
 from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.api.status import parse_status
-from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, cluster_options
+from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, Target, cluster_options
 from clientcert.cli.describe_recipient import addressee, recipients
 from clientcert.cli.loading import read_directory, to_policy
 from clientcert.cli.simulation import Known, Upcoming, upcoming
@@ -52,14 +52,23 @@ class Line:
         return (batch, channel.name) if channel.to_consumer and batch is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a forecast is asked for."""
+
+    days: int
+    policy: str | None
+    all_namespaces: bool
+    events: bool
+
+
 @dataclass
 class Forecast:
     """All that one call finds out."""
 
     cluster: Cluster
     now: datetime
-    until: datetime
-    with_events: bool
+    options: Options
     policies: dict[ObjectKey, AlertPolicy]
     lines: list[Line] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
@@ -77,7 +86,7 @@ class Forecast:
             return
         policy = self._policy(key, known)
         self._explain(key, known)
-        for each in upcoming(known, policy, self.now, self.until):
+        for each in upcoming(known, policy, self.now, self.now + self.options.days * DAY):
             if self._is_sent(key, known, policy, each):
                 channel = each.notification.channel
                 directory = self._directory(key.namespace, policy) if channel.to_consumer else {}
@@ -97,7 +106,7 @@ class Forecast:
         """Whether anybody is told: a letter is only written of what the consumer can do something about."""
         channel = each.notification.channel
         if channel.name == EVENTS_CHANNEL:
-            return self.with_events
+            return self.options.events
         if not channel.to_consumer:
             return True
         directory = self._directory(key.namespace, policy)
@@ -150,43 +159,36 @@ class Forecast:
 @click.option("-o", "--output", type=click.Choice(("table", "json")), default="table", help="json: an object a line.")
 @cluster_options
 @click.pass_context
-def forecast(
-    context: click.Context,
-    days: int,
-    policy: str | None,
-    all_namespaces: bool,
-    events: bool,
-    output: str,
-    kube_context: str | None,
-    namespace: str | None,
-) -> None:
+def forecast(context: click.Context, /, target: Target, output: str, **options: Any) -> None:
     """Print what the operator will send to whom and when, if nothing is renewed. It sends nothing.
 
     STAGE is in days before notAfter: 0 is the last 24 hours, negative after it. Exits with 3 if there is no
     ClientCertificate to tell of.
     """
-    if all_namespaces and namespace is not None:
+    wanted = Options(**options)
+    if wanted.all_namespaces and target.namespace is not None:
         raise click.UsageError("give --namespace or --all-namespaces, not both")
-    now: datetime = context.obj["now"]()
-    cluster = Cluster.connect(kube_context, namespace)
+    found = _forecast(Cluster.connect(target), context.obj["now"](), wanted)
+    (_print_json if output == "json" else _print_table)(found)
+
+
+def _forecast(cluster: Cluster, now: datetime, options: Options) -> Forecast:
+    policy, everywhere = options.policy, options.all_namespaces
     found = [
         each
-        for each in cluster.list(CLIENT_CERTIFICATE, everywhere=all_namespaces)
+        for each in cluster.list(CLIENT_CERTIFICATE, everywhere=everywhere)
         if policy is None or (each["spec"].get("policyRef") or {}).get("name") == policy
     ]
     if not found:
         raise AnswerIsNo("there is no ClientCertificate" + (f" of CertificatePolicy {policy}" if policy else ""))
     policies = {
         ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"]): to_policy(each)
-        for each in cluster.list(CERTIFICATE_POLICY, everywhere=all_namespaces)
+        for each in cluster.list(CERTIFICATE_POLICY, everywhere=everywhere)
     }
-    result = Forecast(cluster, now, now + days * DAY, events, policies)
+    result = Forecast(cluster, now, options, policies)
     for each in found:
         result.add(each)
-    if output == "json":
-        _print_json(result)
-    else:
-        _print_table(result, all_namespaces=all_namespaces, days=days)
+    return result
 
 
 def _known(found: Object) -> Known:
@@ -219,14 +221,14 @@ def _print_json(found: Forecast) -> None:
         click.echo(remark, err=True)
 
 
-def _print_table(found: Forecast, *, all_namespaces: bool, days: int) -> None:
-    shown = [at for at, heading in enumerate(_HEADINGS) if all_namespaces or heading != "NAMESPACE"]
+def _print_table(found: Forecast) -> None:
+    shown = [at for at, heading in enumerate(_HEADINGS) if found.options.all_namespaces or heading != "NAMESPACE"]
     rows = [[row[at] for at in shown] for row in _rows(found)]
     if rows:
         for line in aligned([_HEADINGS[at] for at in shown], rows, right=("STAGE",)):
             click.echo(line)
     else:
-        click.echo(f"Nothing will be sent in the next {days} days.")
+        click.echo(f"Nothing will be sent in the next {found.options.days} days.")
     if found.remarks:
         click.echo("")
     for remark in found.remarks:

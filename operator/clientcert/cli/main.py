@@ -1,24 +1,44 @@
 """The group that every verb belongs to.
 
-What a verb needs from outside comes through click's context object, a mapping that the composition root passes as
+A verb gets everything from outside through click's context object, a mapping that the composition root passes as
 `cli(obj=...)`: `now`, a function that returns the time (aware UTC). `run` is added there as well, because it stands
 above this layer.
 """
 
+from importlib import import_module
+
 import click
 
 from clientcert import __version__
-from clientcert.cli.contact import contact
-from clientcert.cli.forecast import forecast
-from clientcert.cli.inspect import inspect
-from clientcert.cli.silence import silence
+
+_VERBS = {
+    "contact": "Show and record the people behind a consumer.",
+    "forecast": "Print what the operator will send, to whom and when.",
+    "inspect": "Show the client certificate in a file.",
+    "silence": "Stop alerts about one certificate until a time.",
+}
+"""The verbs and their lines in the help of the group. Each is a module of this package, with a command of its name."""
 
 
-@click.group(name="clientcert", context_settings={"help_option_names": ["-h", "--help"]})
+class VerbsOnDemand(click.Group):
+    """A group that imports a verb when it is called, so that no verb waits for the libraries of another."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb in `args` and import it. Shell completion uses this, too."""
+        name, verb, rest = super().resolve_command(ctx, args)
+        if name in _VERBS:
+            verb = getattr(import_module(f"clientcert.cli.{name}"), name)
+        return name, verb, rest
+
+
+@click.group(
+    name="clientcert",
+    cls=VerbsOnDemand,
+    commands=[click.Command(name, short_help=line) for name, line in _VERBS.items()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="clientcert")
 def cli() -> None:
     """Look after the mTLS client certificates that were handed to consumers outside the cluster."""
-
-
-for verb in (inspect, silence, contact, forecast):
-    cli.add_command(verb)

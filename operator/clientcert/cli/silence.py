@@ -8,7 +8,7 @@ import click
 
 from clientcert.api.client_list import ONE_LINE, is_one_line
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
-from clientcert.cli.cluster import Cluster, cluster_options
+from clientcert.cli.cluster import Cluster, Target, cluster_options
 from clientcert.cli.table import printable, to_the_minute
 
 LONGEST_REASON = 256
@@ -28,31 +28,21 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 @click.option("--end", is_flag=True, help="Alerts begin again now.")
 @cluster_options
 @click.pass_context
-def silence(
-    context: click.Context,
-    name: str,
-    until: str | None,
-    reason: str | None,
-    end: bool,
-    kube_context: str | None,
-    namespace: str | None,
-) -> None:
+def silence(context: click.Context, /, target: Target, name: str, **wanted: Any) -> None:
     """Silence the ClientCertificate NAME, and no other, until a time and for a reason.
 
     It ends by itself; the certificate still shows in `kubectl get`, and still counts as expired in metrics.
     """
+    patch = {"spec": {"silence": _silence(context.obj["now"](), **wanted)}}
+    click.echo(_result(Cluster.connect(target).patch(CLIENT_CERTIFICATE, name, patch)))
+
+
+def _silence(now: datetime, *, until: str | None, reason: str | None, end: bool) -> dict[str, str] | None:
+    """As the schema wants it, and None to end it; raises click.UsageError in words."""
     if end:
         if until is not None or reason is not None:
             raise click.UsageError("--end takes neither --until nor --reason")
-        wanted = None
-    else:
-        wanted = _silence(until, reason, context.obj["now"]())
-    found = Cluster.connect(kube_context, namespace).patch(CLIENT_CERTIFICATE, name, {"spec": {"silence": wanted}})
-    click.echo(_result(found))
-
-
-def _silence(until: str | None, reason: str | None, now: datetime) -> dict[str, str]:
-    """As the schema wants it; raises click.UsageError in words."""
+        return None
     if until is None or reason is None:
         raise click.UsageError("a silence has an end and a reason: give --until and --reason, or --end")
     ends = _end(until, now)

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import kopf
-
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, GROUP, VERSION
 from clientcert.controllers.engine import Engine
 from clientcert.errors import SettingsError
-from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers
+from clientcert.handlers.kopf_registry import RegistryWithoutFinalizers, kopf
 from clientcert.kube.client import KubeClient
 from clientcert.kube.kubeconfig import Connection
 from clientcert.lifecycle.spec import ObjectKey

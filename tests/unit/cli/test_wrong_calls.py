@@ -147,12 +147,3 @@ def test_a_kubeconfig_that_is_none(content: str, tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith("Error: the kubeconfig cannot be used: set KUBECONFIG to one")
     assert ran.stderr.count("\n") == 1
-
-
-def test_what_needs_no_cluster_stays_quick() -> None:
-    """The library for clusters takes most of a second to import, and `inspect` has no use for it."""
-    loaded = (
-        "import clientcert.cli, sys; print([name for name in ('kubernetes', 'kopf', 'aiohttp') if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
