@@ -92,7 +92,7 @@ class TestSet:
         team.apply(LISTED, *(client_certificate(name, **BY_THE_LIST) for name in names))
         with ThreadPoolExecutor(len(names)) as people:
             calls = [("contact", "set", name, "--technical", f"{name}@nhs.example") for name in names]
-            assert all("CertificateStatus" in said for said in people.map(lambda call: terminal.does(*call), calls))
+            assert all("Recorded" in said for said in people.map(lambda call: terminal.does(*call), calls))
         assert entries(team) == {name: DirectoryEntry(Person("", f"{name}@nhs.example")) for name in names}
 
     def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
