@@ -6,17 +6,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.control_plane.waiting import until
-from tools.control_plane import ControlPlane, OperatorProcess
+from tools.control_plane import ApiError, ControlPlane, OperatorProcess
 from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 OWN_CHANNEL = "#operator"
 """The operator's own Slack channel; no policy of a test names it but as the operator's own."""
 MAIL_LOGIN = ("operator", "canary-5d21-password")
@@ -78,11 +79,12 @@ class Operator:
 
 @dataclass(frozen=True)
 class Operators:
-    """Starts operators, one at a time."""
+    """Starts operators, one at a time, or a second one as a standby."""
 
     control_plane: ControlPlane
     directory: Path
     slack: SlackServer
+    _started: list[OperatorProcess] = field(default_factory=list)
 
     @contextmanager
     def running(
@@ -100,15 +102,32 @@ class Operators:
         self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
     ) -> OperatorProcess:
         """The same, to be killed."""
+        if all(each.process.returncode is not None for each in self._started):
+            forget_leader(self.control_plane)
         arguments = ["--log-format", "text"]
         arguments += ["--namespace", namespace] if namespace else []
         arguments += [f"--clock-offset={later.total_seconds():.0f}s"] if later else []
-        return OperatorProcess.start(
+        process = OperatorProcess.start(
             self.control_plane,
             directory=self.directory,
             args=arguments,
             env=with_slack(self.slack) | dict(settings or {}),
         )
+        self._started.append(process)
+        return process
+
+
+def forget_leader(control_plane: ControlPlane) -> None:
+    """Delete the Lease. Where none runs, the next operator leads at once, however the one before it has ended.
+
+    One that was killed has not given its Lease up. Each later one would wait for it for half a minute from its own
+    start on, longer than most tests wait, so that one failure would bring about the next.
+    """
+    try:
+        control_plane.api.request("DELETE", LEASE)
+    except ApiError as error:
+        if error.status != 404:
+            raise
 
 
 def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators, with_slack
+from tests.control_plane.operators import LEASE, OWN_CHANNEL, Operator, Operators, with_slack
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
@@ -15,7 +15,6 @@ from tools.control_plane import ControlPlane, OperatorProcess
 LEASE_SECONDS = 30
 FIRST_SECONDS = 60.0
 """A new leader begins with what others have written since; a busy API server may take 20 seconds for that."""
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 
 
 @pytest.fixture

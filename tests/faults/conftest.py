@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.control_plane.buckets import Backup, running_proxy
-from tests.control_plane.operators import OWN_CHANNEL, with_mail
+from tests.control_plane.operators import OWN_CHANNEL, forget_leader, with_mail
 from tests.control_plane.team import Team
 from tests.faults.api_proxy import before, seen_through
 from tests.faults.arrivals import Hook, called, mailed
@@ -16,12 +16,11 @@ from tests.faults.replicas import Pair
 from tests.faults.scenario import CHANNELS, World
 from tests.faults.table import Table
 from tools.certificates import CertificateAuthority
-from tools.control_plane import ApiError, ControlPlane, S3Server
+from tools.control_plane import ControlPlane, S3Server
 from tools.control_plane.s3_client import S3Client
 from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 REFUSED = ("revoked", "unknown", "forbidden", "missing", "gone")
 """Channels that test_slack.py has trouble with."""
 
@@ -41,7 +40,8 @@ def world(
     tmp_path_factory: pytest.TempPathFactory,
     record_property: Callable[[str, object], None],
 ) -> Iterator[World]:
-    """A team with its policy; no operator yet. What was counted goes into the table."""
+    """A team with its policy; no operator yet, and no Lease. What was counted goes into the table."""
+    forget_leader(control_plane)
     with before(control_plane) as api_server, FaultyProxy(workspace.url).running() as slack:
         world = World(
             team=Team(control_plane, namespace, workspace, authority),
@@ -88,12 +88,7 @@ def hook(world: World) -> Iterator[Hook]:
 
 @pytest.fixture
 def pair(world: World, control_plane: ControlPlane) -> Iterator[Pair]:
-    """Not started yet. The Lease is new."""
-    try:
-        control_plane.api.request("DELETE", LEASE)
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    """Not started yet."""
     with ExitStack() as stack:
         yield Pair(world, control_plane, stack)
         world.close()  # before their proxies end

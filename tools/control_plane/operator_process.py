@@ -17,7 +17,8 @@ from .process import ChildProcess, free_port, on_free_ports
 from .servers import answers
 
 SERVICE_ACCOUNT = ("clientcert-system", "clientcert-operator")
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
+"""As long as the Deployment gives it: it ends what is under way, then gives its Lease up."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -83,7 +84,7 @@ class OperatorProcess:
         return self.process.log_text()
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL if it takes longer than ten seconds. The exit code."""
+        """SIGTERM, and SIGKILL if it takes longer than a minute. The exit code."""
         return self.process.stop(timeout=_STOP_SECONDS)
 
     def kill(self) -> None:

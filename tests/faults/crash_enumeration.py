@@ -1,11 +1,11 @@
-"""One short life of a team, to be lived again and again, each time with the operator killed at another point.
+"""One script, run again and again, each time with the operator killed at another of its writes and sends.
 
-Two certificates, told to a bot's channel, to a webhook, to the consumer by mail, and in Events: both are alerted, one
-is renewed, a day is missed, and the other one is alerted again. That last time the webhook is slow to take what it is
-told.
+The script: two certificates, with alerts to a bot's channel, to a webhook, to the consumer by mail, and as Events. Both
+are alerted, one is renewed, a day is missed, and the other one is alerted again. That last time the webhook is slow to
+take its messages.
 
 A send is *in flight* at the kill if it is in no status, and had no answer yet or had it for less than
-UNRECORDED_SECONDS. What had its answer before that must be recorded: if it comes again, that is a fault.
+UNRECORDED_SECONDS. A send whose answer is older must be recorded: if it comes again, that is a fault.
 """
 
 import json
@@ -22,34 +22,36 @@ from typing import Any
 
 from tests.control_plane.operators import MAIL_LOGIN, Operator, alarming_lines, with_mail
 from tests.control_plane.sentences import expiring, replaced
-from tests.control_plane.team import Team
+from tests.control_plane.team import DAY, Team
 from tests.faults.api_proxy import before, seen_through
 from tests.faults.arrivals import resolve_email
 from tests.faults.delivery_audit import stage_told
 from tests.faults.kill_switch import Answer, KillSwitch, Point
-from tests.faults.plot import (
-    BOT,
-    CHANNELS,
-    CLOSING,
-    EVENTS,
-    HOOK,
-    KEPT,
-    MAIL,
-    MISSED,
-    PLOT,
-    RENEWED,
-    UNRECORDED_SECONDS,
-    WEBHOOKS,
-    Key,
-    Life,
-    Stage,
-)
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
 from tools.certificates import Issued
 from tools.control_plane import OperatorProcess
 from tools.mail_server import LoopbackMailServer, Received
 
+Stage = int | str
+Key = tuple[str, Stage, str]
+"""Of a notification: certificate, stage or CLOSING, channel. There is one object and one replacement of each name."""
+
+RENEWED, KEPT, CLOSING = "nhs", "moj", "closing"
+SCRIPT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
+"""What each channel is owed of each certificate, in this order."""
+BOT, HOOK, MAIL, EVENTS = "bot", "hook", "mail", "events"
+CHANNELS = (BOT, HOOK, MAIL, EVENTS)
+DUE: frozenset[Key] = frozenset((name, stage, each) for name in SCRIPT for stage in SCRIPT[name] for each in CHANNELS)
+WEBHOOKS = "/services/"
+"""In the path of all that a webhook is told."""
+SENDS = sum(map(len, SCRIPT.values()))
+"""To each channel."""
+SLOWEST_SEND = Point(SENDS, "before", WEBHOOKS)
+"""When it is handed on, all other sends have had their answers for longer than may pass until they are recorded."""
+MISSED = 2 * DAY
+UNRECORDED_SECONDS = 1.5
+"""So long after its answer a send is in a status: half a second for those beside it, and one patch."""
 _TO_CONSUMER = {"name": MAIL, "type": "Email", "email": {"recipients": "Contact"}}
 _EVER = datetime.min.replace(tzinfo=UTC)
 _SLOW_SECONDS = 2 * UNRECORDED_SECONDS
@@ -61,34 +63,80 @@ _OF_THE_MOMENT = re.compile(r"Time$|^threadRef$")
 
 
 @dataclass(frozen=True)
-class Theatre:
-    """What all lives share: the servers, and the certificates."""
+class Outcome:
+    """How one run ended."""
+
+    killed: bool
+    points: int
+    """How many writes and sends there were."""
+    delivered: Counter[Key]
+    order: Mapping[tuple[str, str], list[Stage]]
+    """What a channel was told of a certificate, in the order of arrival; but for Events."""
+    letters: frozenset[tuple[Key, str]]
+    """What each mail said, and its Message-ID."""
+    in_flight: frozenset[Key]
+    """Delivered when the operator was killed, no earlier than UNRECORDED_SECONDS before that, and in no status."""
+    statuses: Mapping[str, Any]
+    """At the end, without times."""
+
+    @property
+    def lost(self) -> frozenset[Key]:
+        return DUE - frozenset(self.delivered)
+
+    @property
+    def duplicates(self) -> int:
+        return self.delivered.total() - len(self.delivered)
+
+    def faults(self, undisturbed: "Outcome") -> list[str]:
+        """The invariants that were broken, in words."""
+        found = [f"lost: {key}" for key in self.lost]
+        found += [f"never due: {key}" for key in frozenset(self.delivered) - DUE]
+        found += [
+            f"sent {count} times, in flight {'once' if key in self.in_flight else 'never'}: {key}"
+            for key, count in self.delivered.items()
+            if count > 1 + (key in self.in_flight)
+        ]
+        found += [
+            f"out of order: {place}: {stages}"
+            for place, stages in self.order.items()
+            if stages != sorted(stages, key=SCRIPT[place[0]].index)
+        ]
+        if not len(self.letters) == len(dict(self.letters)) == len({number for _, number in self.letters}):
+            found.append(f"a mailbox cannot tell what is the same mail: {sorted(self.letters, key=str)}")
+        if self.statuses != undisturbed.statuses:
+            found.append(f"another end: {self.statuses} instead of {undisturbed.statuses}")
+        return found
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The servers and certificates of all runs."""
 
     team: Team
-    """Each life replaces the namespace by its own."""
+    """Each run replaces the namespace by its own."""
     directory: Path
     old: Mapping[str, Issued]
     new: Issued
 
 
 def channels_of(point: Point) -> tuple[str, str]:
-    """Where the bot and the webhook of this life post: Slack takes only so much a second in one channel."""
-    life = f"{point.side}-{point.number}" + point.counted.strip("/")
-    return f"#bot-{life}", f"#hook-{life}"
+    """Where the bot and the webhook of this run post. Slack takes only so much a second in one channel."""
+    run = f"{point.side}-{point.number}" + point.counted.strip("/")
+    return f"#bot-{run}", f"#hook-{run}"
 
 
-def live(theatre: Theatre, point: Point) -> Life:
-    """Live through the plot, with the operator killed there."""
+def run_script(shared: Shared, point: Point) -> Outcome:
+    """Run the script once, with the operator killed at this point."""
     with ExitStack() as stack:
-        living = _Living(theatre, KillSwitch(point), channels_of(point), stack)
-        living.through_the_plot()
-        return living.end()
+        run = _Run(shared, KillSwitch(point), channels_of(point), stack)
+        run.play()
+        return run.outcome()
 
 
-class _Living:
-    def __init__(self, theatre: Theatre, switch: KillSwitch, channels: tuple[str, str], stack: ExitStack) -> None:
-        self._theatre, self._switch = theatre, switch
-        self._team = team = replace(theatre.team, namespace=f"life-{uuid.uuid4().hex[:12]}")
+class _Run:
+    def __init__(self, shared: Shared, switch: KillSwitch, channels: tuple[str, str], stack: ExitStack) -> None:
+        self._shared, self._switch = shared, switch
+        self._team = team = replace(shared.team, namespace=f"run-{uuid.uuid4().hex[:12]}")
         self._places = dict(zip(channels, (BOT, HOOK), strict=True))
         self._mail = stack.enter_context(LoopbackMailServer(tls="starttls", login=MAIL_LOGIN))
         api = stack.enter_context(before(team.control_plane))
@@ -96,14 +144,14 @@ class _Living:
         switch.put_on(api, self._slack)
         switch.put_on_mail(self._mail)
         self._control_plane = seen_through(team.control_plane, api)
-        self._sentences = {expiring(name, 20): (name, 20) for name in PLOT}
-        self._sentences |= {expiring(KEPT, 18): (KEPT, 18), replaced(RENEWED, theatre.new): (RENEWED, CLOSING)}
+        self._sentences = {expiring(name, 20): (name, 20) for name in SCRIPT}
+        self._sentences |= {expiring(KEPT, 18): (KEPT, 18), replaced(RENEWED, shared.new): (RENEWED, CLOSING)}
         self._later = timedelta(0)
         self._of_the_first_day: Counter[tuple[str, str]] = Counter()
         self._in_flight: frozenset[Key] = frozenset()
         self._stack = stack
 
-    def through_the_plot(self) -> None:
+    def play(self) -> None:
         team, (bot, hook) = self._team, self._places
         webhook = team.slack.webhook_url(hook).replace(team.slack.url, self._slack.url)
         team.control_plane.create_namespace(team.namespace)
@@ -111,12 +159,12 @@ class _Living:
             secret("slack", token=team.slack.token, url=webhook),
             certificate_policy("team", slack_channel(BOT, bot, "slack"), slack_webhook(HOOK, "slack"), _TO_CONSUMER),
         )
-        for name, issued in self._theatre.old.items():
+        for name, issued in self._shared.old.items():
             team.put(name, issued)
             team.apply(client_certificate(name, policyRef={"name": "team"}))
         self._start()
         self._until({RENEWED: 20, KEPT: 20})
-        team.put(RENEWED, self._theatre.new)
+        team.put(RENEWED, self._shared.new)
         self._stop_after({RENEWED: CLOSING, KEPT: 20})
         self._of_the_first_day = self._events()
         self._later = MISSED
@@ -124,15 +172,15 @@ class _Living:
         self._start()
         self._stop_after({RENEWED: CLOSING, KEPT: 18})
 
-    def end(self) -> Life:
-        return Life(
+    def outcome(self) -> Outcome:
+        return Outcome(
             killed=self._switch.has_fired,
             points=self._switch.count,
             delivered=self._delivered(),
-            order={(name, channel): self._order(name, channel) for name in PLOT for channel in (BOT, HOOK, MAIL)},
+            order={(name, channel): self._order(name, channel) for name in SCRIPT for channel in (BOT, HOOK, MAIL)},
             letters=frozenset((self._by_mail(each), str(each.message["Message-ID"])) for each in self._mail.mails),
             in_flight=self._in_flight,
-            statuses={name: _lasting(self._team.status(name)) for name in PLOT}
+            statuses={name: _lasting(self._team.status(name)) for name in SCRIPT}
             | {"team": _lasting(self._team.status("team", "CertificatePolicy"))},
         )
 
@@ -140,7 +188,7 @@ class _Living:
 
     def _start(self) -> None:
         later = [f"--clock-offset={self._later.total_seconds():.0f}s"] if self._later else []
-        folder = self._theatre.directory / self._team.namespace
+        folder = self._shared.directory / self._team.namespace
         folder.mkdir(exist_ok=True)
         self._process = OperatorProcess.start(
             self._control_plane,
@@ -203,7 +251,7 @@ class _Living:
 
     def _by_mail(self, mail: Received) -> Key:
         said = resolve_email(mail).text
-        [name] = [name for name in PLOT if f" certificate for {name} in " in said]
+        [name] = [name for name in SCRIPT if f" certificate for {name} in " in said]
         stage = stage_told(said)
         return name, CLOSING if stage is None else stage, MAIL
 
@@ -231,7 +279,7 @@ class _Living:
 
     def _recorded(self) -> frozenset[Key]:
         found = set()
-        for name, stages in PLOT.items():
+        for name, stages in SCRIPT.items():
             for channel in CHANNELS:
                 record = self._team.channel(name, channel)
                 if record:
@@ -245,7 +293,7 @@ def _events_in(answer: Answer) -> list[Any]:
 
 
 def _lasting(value: Any) -> Any:
-    """A status without what differs from one life to the next."""
+    """A status without what differs from one run to the next."""
     if isinstance(value, dict):
         return {name: _lasting(item) for name, item in value.items() if not _OF_THE_MOMENT.search(name)}
     if isinstance(value, list):
