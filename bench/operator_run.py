@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.cores import confine
+from bench.liveness import ProcessEndedError, last_words, must_live
 from tools.control_plane import ControlPlane, OperatorProcess
 
 LONGEST_STALL = "clientcert_event_loop_longest_stall_seconds"
@@ -37,6 +38,8 @@ class Memory:
     @classmethod
     def of(cls, pid: int) -> "Memory":
         values = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        if "VmRSS" not in values:
+            raise ProcessLookupError(f"process {pid} has no memory: it has ended, and is only not reaped yet")
         resident, peak = (int(values[name].split()[0]) * _KIB / _MB for name in ("VmRSS", "VmHWM"))
         return cls(resident, peak)
 
@@ -78,16 +81,33 @@ class ColdStart:
     scrape: Scrape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OperatorRun:
     """A running operator."""
 
     process: OperatorProcess
     began: float
     """When its process was started, of time.monotonic."""
+    may_end: bool = False
+    """Whether the bench itself has ended it."""
 
     def memory(self) -> Memory:
         return Memory.of(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.process.pid)
+
+    async def stop(self) -> None:
+        """SIGTERM; returns when it has ended."""
+        self.may_end = True
+        code = await asyncio.to_thread(self.process.stop)
+        if code:
+            print(f"It was told to stop: {last_words(self.process.process)}", flush=True)
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it has ended."""
+        self.may_end = True
+        await asyncio.to_thread(self.process.kill)
 
     async def is_ready(self) -> bool:
         try:
@@ -99,8 +119,8 @@ class OperatorRun:
     async def ready(self, seconds: float = 120) -> float:
         """Wait for /readyz; how long it took since the process was started."""
         while not await self.is_ready():
-            if self.process.process.returncode is not None or time.monotonic() - self.began > seconds:
-                raise TimeoutError(f"the operator did not become ready:\n{self.process.log_text()[-2000:]}")
+            if time.monotonic() - self.began > seconds:
+                raise TimeoutError(f"the operator was not ready after {seconds:.0f} s")
             await asyncio.sleep(0.1)
         return time.monotonic() - self.began
 
@@ -141,6 +161,7 @@ async def running(
     """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
 
     With `cores` it runs on these alone. It is not waited for: a cold start is measured from the start of the process.
+    Raises ProcessEndedError if it ends before it is told to.
     """
     began = time.monotonic()
     process = await asyncio.to_thread(
@@ -153,7 +174,14 @@ async def running(
         program=program,
     )
     confine(process.pid, cores)
+    run = OperatorRun(process, began)
     try:
-        yield OperatorRun(process, began)
+        async with must_live(process.process, may_end=lambda: run.may_end):
+            yield run
+    except Exception as error:
+        if not isinstance(error, ProcessEndedError):
+            error.add_note(last_words(process.process))
+        raise
     finally:
-        await asyncio.to_thread(process.stop)
+        if not run.may_end:
+            await run.stop()
