@@ -21,6 +21,9 @@ STATUS_WRITES = "clientcert_status_writes_total"
 QUEUE_DEPTH = "clientcert_queue_depth"
 WAITING = "clientcert_notifications_waiting"
 
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_SOURCES = os.pathsep.join(str(path) for path in (_REPOSITORY / "operator", _REPOSITORY))
+"""What is measured is the code beside the bench, whatever is installed."""
 _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _OWN_BYTES = 64 * 1024
 """The operator's own metrics come first, and are much less than this."""
@@ -169,7 +172,7 @@ async def running(
         control_plane,
         directory=directory,
         args=args,
-        env=env or {},
+        env={"PYTHONPATH": _SOURCES, **(env or {})},
         ready_timeout=None,
         program=program,
     )
@@ -178,9 +181,11 @@ async def running(
     try:
         async with must_live(process.process, may_end=lambda: run.may_end):
             yield run
+    except ProcessEndedError:
+        run.may_end = True  # it is told already
+        raise
     except Exception as error:
-        if not isinstance(error, ProcessEndedError):
-            error.add_note(last_words(process.process))
+        error.add_note(last_words(process.process))
         raise
     finally:
         if not run.may_end:
