@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=Sizes().large, help="certificates, where a goal says 10,000")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: tries the bench, measures nothing")
     parser.add_argument("--output", type=Path, help="default: bench/results.json; results-quick.json for other sizes")
-    parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
+    parser.add_argument("--keep", action="store_true", help="keep the logs also if all could be measured")
     given = parser.parse_args()
     if unknown := set(given.goals) - set(MEASURES):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}")
@@ -49,13 +49,12 @@ def main() -> int:
     where = report.conditions(sizes)
     began = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="clientcert-bench-"))
+    keep_logs = True  # of a run that does not come to its end, too
     try:
         found = uvloop.run(_measured(given.goals or names, sizes, directory))  # as the operator: P2 has its reader here
+        keep_logs = given.keep or not all(outcome.figures for outcome in found.values())
     finally:
-        if given.keep:
-            print(f"The logs are in {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
+        _remove_all_but_logs(directory) if keep_logs else shutil.rmtree(directory, ignore_errors=True)
     outcomes = {name: found[name] for name in sorted(found, key=_number)}
     report.write(output, outcomes, where)
     minutes = (time.monotonic() - began) / 60
@@ -72,7 +71,8 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
                 continue
             scene.say(f"{name}: {goal}")
             try:
-                outcomes[name] = await measure(scene)
+                async with scene.alive():
+                    outcomes[name] = await measure(scene)
             except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
                 outcomes[name] = not_measured(goal, error)
                 scene.say(f"  not measured: {outcomes[name].details['error']}")
@@ -92,10 +92,23 @@ async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
         async with Kubernetes(control_plane) as kubernetes:
             statuses = Statuses()
             fleet = Fleet.founded(datetime.now(UTC))
-            async with asyncio.TaskGroup() as group:
-                following = group.create_task(statuses.follow(kubernetes))
-                yield Scene(control_plane, kubernetes, statuses, slack, fleet, sizes, directory, Etcd(control_plane))
+            following = asyncio.create_task(statuses.follow(kubernetes))
+            etcd = Etcd(control_plane)
+            try:
+                yield Scene(control_plane, kubernetes, statuses, following, slack, fleet, sizes, directory, etcd)
+            finally:
                 following.cancel()
+                await asyncio.wait({following})
+
+
+def _remove_all_but_logs(directory: Path) -> None:
+    """Keep what says why something failed, and not the gigabytes of etcd."""
+    logs = {path.name: path.read_bytes() for path in directory.rglob("*.log")}
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    for name, content in logs.items():
+        (directory / name).write_bytes(content)
+    print(f"The logs are in {directory}")
 
 
 def _number(goal: str) -> int:

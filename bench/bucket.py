@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from bench.fleet import Fleet, consumer
+from bench.liveness import must_live
 from bench.scene import Scene
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
@@ -37,13 +38,14 @@ async def filled_bucket(scene: Scene) -> AsyncIterator[Bucket]:
     count = scene.sizes.bucket
     scene.say(f"filling a bucket with {count} certificates")
     with S3Server.start(Path(mkdtemp(dir=scene.directory, prefix="s3-"))) as server:
-        client = S3Client(server)
-        client.create_bucket(NAME)
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            put = partial(_put, client, scene.fleet)
-            keys = sum(threads.map(put, range(count)))
-        client.close()
-        yield Bucket(server, count, keys)
+        async with must_live(server.process):
+            client = S3Client(server)
+            client.create_bucket(NAME)
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                put = partial(_put, client, scene.fleet)
+                keys = sum(threads.map(put, range(count)))
+            client.close()
+            yield Bucket(server, count, keys)
 
 
 def _put(client: S3Client, fleet: Fleet, index: int) -> int:

@@ -1,6 +1,6 @@
 """Cold starts: P3, P4 and P10 look at the same ones, each at something else."""
 
-from bench.operator_run import LONGEST_STALL, STATUS_WRITES, ColdStart, cpu_seconds
+from bench.operator_run import LONGEST_STALL, STATUS_WRITES, ColdStart
 from bench.scene import Scene
 
 _SECONDS_EACH = 0.02
@@ -19,7 +19,7 @@ async def cold_start(scene: Scene, size: int, cores: frozenset[int] = frozenset(
     async with scene.operator(cores=cores) as run:
         last = await scene.statuses.all_written(size, 60 + size * _SECONDS_EACH)
         await scene.statuses.quiet(4)
-        used = cpu_seconds(run.process.pid)
+        used = run.cpu_seconds()
         settled = await run.settled_memory()
         scrape = await run.scrape()
         after_scrape = await run.settled_memory()

@@ -61,4 +61,5 @@ def not_measured(goal: str, error: Exception) -> Outcome:
     """The outcome of a measurement that failed: it holds nothing, and claims nothing."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    return Outcome(goal, (), "not measured", {"error": f"{type(error).__name__}: {error}"})
+    words = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    return Outcome(goal, (), "not measured", {"error": "\n".join(words)})

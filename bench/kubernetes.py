@@ -73,8 +73,8 @@ class Kubernetes:
             query["continue"] = token
 
     async def watch(self, path: str, resource_version: str) -> AsyncIterator[dict[str, Any]]:
-        """Watch events with whole objects, until the server ends it."""
-        query = {"watch": "true", "resourceVersion": resource_version}
+        """Watch events with whole objects, and bookmarks, until the server ends it."""
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._open.get(path, params=query, timeout=timeout) as response:
             response.raise_for_status()

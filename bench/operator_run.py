@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.cores import confine
+from bench.liveness import ProcessEndedError, last_words, must_live
 from tools.control_plane import ControlPlane, OperatorProcess
 
 LONGEST_STALL = "clientcert_event_loop_longest_stall_seconds"
@@ -20,6 +21,9 @@ STATUS_WRITES = "clientcert_status_writes_total"
 QUEUE_DEPTH = "clientcert_queue_depth"
 WAITING = "clientcert_notifications_waiting"
 
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_SOURCES = os.pathsep.join(str(path) for path in (_REPOSITORY / "operator", _REPOSITORY))
+"""What is measured is the code beside the bench, whatever is installed."""
 _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _OWN_BYTES = 64 * 1024
 """The operator's own metrics come first, and are much less than this."""
@@ -37,6 +41,8 @@ class Memory:
     @classmethod
     def of(cls, pid: int) -> "Memory":
         values = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        if "VmRSS" not in values:
+            raise ProcessLookupError(f"process {pid} has no memory: it has ended, and is only not reaped yet")
         resident, peak = (int(values[name].split()[0]) * _KIB / _MB for name in ("VmRSS", "VmHWM"))
         return cls(resident, peak)
 
@@ -78,16 +84,33 @@ class ColdStart:
     scrape: Scrape
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OperatorRun:
     """A running operator."""
 
     process: OperatorProcess
     began: float
     """When its process was started, of time.monotonic."""
+    may_end: bool = False
+    """Whether the bench itself has ended it."""
 
     def memory(self) -> Memory:
         return Memory.of(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.process.pid)
+
+    async def stop(self) -> None:
+        """SIGTERM; returns when it has ended."""
+        self.may_end = True
+        code = await asyncio.to_thread(self.process.stop)
+        if code:
+            print(f"It was told to stop: {last_words(self.process.process)}", flush=True)
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it has ended."""
+        self.may_end = True
+        await asyncio.to_thread(self.process.kill)
 
     async def is_ready(self) -> bool:
         try:
@@ -99,8 +122,8 @@ class OperatorRun:
     async def ready(self, seconds: float = 120) -> float:
         """Wait for /readyz; how long it took since the process was started."""
         while not await self.is_ready():
-            if self.process.process.returncode is not None or time.monotonic() - self.began > seconds:
-                raise TimeoutError(f"the operator did not become ready:\n{self.process.log_text()[-2000:]}")
+            if time.monotonic() - self.began > seconds:
+                raise TimeoutError(f"the operator was not ready after {seconds:.0f} s")
             await asyncio.sleep(0.1)
         return time.monotonic() - self.began
 
@@ -141,6 +164,7 @@ async def running(
     """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
 
     With `cores` it runs on these alone. It is not waited for: a cold start is measured from the start of the process.
+    Raises ProcessEndedError if it ends before it is told to.
     """
     began = time.monotonic()
     process = await asyncio.to_thread(
@@ -148,12 +172,21 @@ async def running(
         control_plane,
         directory=directory,
         args=args,
-        env=env or {},
+        env={"PYTHONPATH": _SOURCES, **(env or {})},
         ready_timeout=None,
         program=program,
     )
     confine(process.pid, cores)
+    run = OperatorRun(process, began)
     try:
-        yield OperatorRun(process, began)
+        async with must_live(process.process, may_end=lambda: run.may_end):
+            yield run
+    except ProcessEndedError:
+        run.may_end = True  # it is told already
+        raise
+    except Exception as error:
+        error.add_note(last_words(process.process))
+        raise
     finally:
-        await asyncio.to_thread(process.stop)
+        if not run.may_end:
+            await run.stop()

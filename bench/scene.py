@@ -1,5 +1,6 @@
 """What all measurements share: one API server, and the certificates on it, which only ever become more."""
 
+import asyncio
 import base64
 import os
 import time
@@ -12,6 +13,7 @@ from bench import fleet
 from bench.etcd import Etcd
 from bench.fleet import Fleet
 from bench.kubernetes import Kubernetes, all_of
+from bench.liveness import must_live
 from bench.operator_run import ColdStart, OperatorRun, running
 from bench.sizes import Sizes
 from bench.statuses import Statuses
@@ -31,6 +33,8 @@ class Scene:
     control_plane: ControlPlane
     kubernetes: Kubernetes
     statuses: Statuses
+    following: "asyncio.Task[None]"
+    """The watch that fills `statuses`."""
     slack: SlackServer
     fleet: Fleet
     sizes: Sizes
@@ -47,6 +51,19 @@ class Scene:
 
     def say(self, words: str) -> None:
         print(f"[{time.monotonic() - self._began:6.1f} s] {words}", flush=True)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """A block that ends at once, with the reason, when the API server, etcd or the bench's own watch ends."""
+        control_plane = self.control_plane
+        async with (
+            must_live(control_plane.etcd),
+            must_live(control_plane.kube_apiserver),
+            asyncio.TaskGroup() as group,
+        ):
+            watching = group.create_task(_lasts(self.following))
+            yield
+            watching.cancel()
 
     def operator(
         self,
@@ -124,3 +141,8 @@ class Scene:
             yield
         finally:
             await self.kubernetes.delete(collection)
+
+
+async def _lasts(following: "asyncio.Task[None]") -> None:
+    """Raise what ends it."""
+    await asyncio.shield(following)

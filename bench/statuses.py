@@ -47,19 +47,21 @@ class Statuses:
                 if event["type"] == "ERROR":
                     raise ConnectionError(f"the bench's own watch has failed: {event['object'].get('message')}")
                 version = event["object"]["metadata"]["resourceVersion"]
-                self._take(event)
+                if event["type"] != "BOOKMARK":
+                    self._take(event)
 
     async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Return when it holds; raises TimeoutError that says what did not come true."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds:.0f} s still waiting for: {what}")
+                have = f"{len(self.objects)} objects, {self.written} of them with a status"
+                raise TimeoutError(f"after {seconds:.0f} s still waiting for: {what}; the watch has shown {have}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def all_written(self, count: int, seconds: float) -> float:
         """Wait until so many objects have a status; when the last of them got it."""
-        await self.until(lambda: self.written >= count, seconds, f"{count} statuses, have {self.written}")
+        await self.until(lambda: self.written >= count, seconds, f"{count} statuses")
         return self.last_written
 
     async def quiet(self, for_seconds: float, seconds: float = 120) -> None:

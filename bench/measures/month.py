@@ -28,7 +28,6 @@ CHANNELS = 100
 _STEP = timedelta(hours=12)
 _DAY = timedelta(days=1)
 _ALERT_DAYS = 30
-_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 async def measure(scene: Scene) -> Outcome:
@@ -70,7 +69,7 @@ async def _live(run: OperatorRun, clock: Path, size: int, first: int, last: int)
 @asynccontextmanager
 async def _operator(scene: Scene, clock: Path) -> AsyncIterator[OperatorRun]:
     program = ("bench.set_clock", str(clock))
-    env = {"CLIENTCERT_ALLOWED_HOSTS": scene.slack.host, "PYTHONPATH": str(_REPOSITORY)}
+    env = {"CLIENTCERT_ALLOWED_HOSTS": scene.slack.host}
     arguments = ["--namespace", NAMESPACE]
     async with running(scene.control_plane, scene.directory, args=arguments, env=env, program=program) as run:
         await run.ready()

@@ -61,7 +61,7 @@ async def _taken_over(scene: Scene, leader: OperatorRun) -> tuple[float, float]:
     async with scene.operator(env=scene.slack_settings) as standby:
         await standby.ready()
         began = time.monotonic()
-        stopping = asyncio.create_task(asyncio.to_thread(leader.process.stop))
+        stopping = asyncio.create_task(leader.stop())
         async with asyncio.timeout(60):
             while not (await standby.scrape()).own[_LEADER]:
                 await asyncio.sleep(0.05)
