@@ -1,22 +1,25 @@
-"""Group, version and kinds, and how times are written in them."""
+"""Group, version and kinds of the API, and the format of its timestamps."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 GROUP = "clientcert.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+_CACHED_TIMESTAMPS = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One of our kinds."""
+    """A kind of the API group."""
 
     name: str
     plural: str
 
     def collection(self, namespace: str = "") -> str:
-        """The path of all objects in a namespace, or in all of them."""
+        """The path of all objects in a namespace (default: in all namespaces)."""
         scope = f"namespaces/{namespace}/" if namespace else ""
         return f"/apis/{API_VERSION}/{scope}{self.plural}"
 
@@ -25,7 +28,7 @@ class Kind:
         return f"{self.collection(namespace)}/{name}"
 
     def named(self, namespace: str, name: str) -> str:
-        """The path of a list of that one object, or of none: it needs no other right than a watch does."""
+        """The path of a LIST with at most this one object; it needs no permissions beyond those of a watch."""
         return f"{self.collection(namespace)}?fieldSelector=metadata.name={name}"
 
     def status(self, namespace: str, name: str) -> str:
@@ -39,15 +42,23 @@ CERTIFICATE_STORE = Kind("CertificateStore", "certificatestores")
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds: metav1.Time."""
+    """Format as RFC 3339 in UTC with whole seconds (metav1.Time)."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def micro_timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: metav1.MicroTime."""
+    """Format as RFC 3339 in UTC with microseconds (metav1.MicroTime)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def moment(text: str | None) -> datetime | None:
-    """The reverse, for any RFC 3339 time; None for an absent one."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    """Parse an RFC 3339 time to aware UTC; None for None and for an empty text. Raises ValueError.
+
+    Equal texts share one datetime object while they are cached: many statuses have equal timestamps.
+    """
+    return _moment(text) if text else None
+
+
+@lru_cache(maxsize=_CACHED_TIMESTAMPS)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,11 +1,14 @@
-"""The status of a ClientCertificate: from the API's words to the record, and back.
+"""Parses and renders the status of a ClientCertificate.
 
-A rendered status names every field, the absent ones as null: as a merge patch it leaves nothing of the last one behind.
+A rendered status has every field, absent ones as null: as a merge patch, it replaces the previous status completely.
+Values that many objects share are one object in memory: interned strings, and equal conditions and timestamps.
 """
 
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -30,10 +33,11 @@ LONGEST_VALUE = 256
 WARNINGS = 8
 HISTORY = 5
 CHANNELS = 32
+_CACHED_CONDITIONS = 2048
 
 
 def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
-    """What the status remembers. Whatever does not fit is taken as not remembered: it is written anew."""
+    """Parse a status. An invalid one counts as empty, and is written again."""
     try:
         return _recorded(status)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -41,12 +45,12 @@ def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
 
 
 def digest(status: Mapping[str, Any]) -> bytes:
-    """Sixteen bytes that differ when two statuses do; null and absent are the same."""
+    """A hash of 16 bytes for comparisons of statuses; null and absent fields are equal."""
     return hashlib.blake2b(orjson.dumps(_without_nulls(status), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def render_status(assessment: Assessment, recorded: CertificateStatus, generation: int) -> Status:
-    """The whole status. `recorded` is what shall be remembered from now on."""
+    """Render the whole status; `recorded` is the part that the operator reads back."""
     sent = [record.last_sent for record in recorded.channels if record.last_sent]
     return {
         "observedGeneration": generation,
@@ -75,12 +79,12 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
 
 
 def render_conditions(conditions: Iterable[Condition], generation: int) -> Status:
-    """A status that consists of conditions, as policies have it."""
+    """Render the conditions of a status; a policy's status has only these."""
     return {"conditions": [_condition(condition, generation) for condition in conditions]}
 
 
 def render_minimum(status: Status) -> Status:
-    """What must be remembered even if the server refuses the rest: dates, deliveries, and the phase."""
+    """The part of a status that must be stored even if the API server refuses the rest: dates, deliveries, phase."""
     return {name: status[name] for name in ("observedGeneration", "phase", "daysRemaining", "certificate", "alerts")}
 
 
@@ -128,11 +132,13 @@ def _condition(condition: Condition, generation: int) -> Status:
 def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
     certificate, source = status.get("certificate"), status.get("source") or {}
     alerts = status.get("alerts") or {}
+    accepted = _accepted(certificate) if certificate else None
+    fingerprint = accepted.fingerprint_sha256 if accepted else ""
     return CertificateStatus(
-        accepted=_accepted(certificate) if certificate else None,
+        accepted=accepted,
         source_version=source.get("version", ""),
         source_observed=moment(source.get("observedTime")),
-        channels=tuple(_channel_record(entry) for entry in alerts.get("channels") or ()),
+        channels=tuple(_channel_record(entry, fingerprint) for entry in alerts.get("channels") or ()),
         history=tuple(_replaced(entry) for entry in status.get("history") or ()),
         conditions=tuple(_condition_record(entry) for entry in status.get("conditions") or ()),
     )
@@ -141,7 +147,7 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
 def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
     not_before, not_after = moment(entry["notBefore"]), moment(entry["notAfter"])
     if not_before is None or not_after is None:
-        raise ValueError("a certificate has two dates")
+        raise ValueError("a certificate needs notBefore and notAfter")
     return AcceptedCertificate(
         subject_dn=entry.get("subjectDN", ""),
         issuer_dn=sys.intern(entry.get("issuerDN", "")),
@@ -150,14 +156,16 @@ def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
         not_before=not_before,
         not_after=not_after,
         key_algorithm=sys.intern(entry.get("keyAlgorithm", "")),
-        warnings=tuple(entry.get("warnings") or ()),
+        warnings=tuple(sys.intern(warning) for warning in entry.get("warnings") or ()),
     )
 
 
-def _channel_record(entry: Mapping[str, Any]) -> ChannelStatus:
+def _channel_record(entry: Mapping[str, Any], accepted: str) -> ChannelStatus:
+    """`accepted` is the fingerprint of the accepted certificate; an equal one of the channel shares its memory."""
+    fingerprint = entry.get("fingerprintSHA256", "")
     return ChannelStatus(
         name=sys.intern(entry["name"]),
-        fingerprint_sha256=entry.get("fingerprintSHA256", ""),
+        fingerprint_sha256=accepted if fingerprint == accepted else fingerprint,
         stage=entry.get("stage"),
         last_sent=moment(entry.get("lastSentTime")),
         next_time=moment(entry.get("nextTime")),
@@ -171,18 +179,24 @@ def _channel_record(entry: Mapping[str, Any]) -> ChannelStatus:
 def _replaced(entry: Mapping[str, Any]) -> PreviousCertificate:
     not_after, replaced = moment(entry["notAfter"]), moment(entry["replacedTime"])
     if not_after is None or replaced is None:
-        raise ValueError("history has two times")
+        raise ValueError("an entry of the history needs notAfter and replacedTime")
     return PreviousCertificate(entry["serialNumber"], not_after, replaced)
 
 
 def _condition_record(entry: Mapping[str, Any]) -> Condition:
-    return Condition(
-        type=sys.intern(entry["type"]),
-        status=sys.intern(entry["status"]),
-        reason=sys.intern(entry["reason"]),
-        message=sys.intern(entry.get("message", "")),
-        last_transition=moment(entry.get("lastTransitionTime")),
+    return _shared_condition(
+        sys.intern(entry["type"]),
+        sys.intern(entry["status"]),
+        sys.intern(entry["reason"]),
+        sys.intern(entry.get("message", "")),
+        moment(entry.get("lastTransitionTime")),
     )
+
+
+@lru_cache(maxsize=_CACHED_CONDITIONS)
+def _shared_condition(kind: str, status: str, reason: str, message: str, last_transition: datetime | None) -> Condition:
+    """Equal conditions are one object while they are cached; they are frozen."""
+    return Condition(kind, status, reason, message, last_transition)
 
 
 def _time(value: Any) -> str | None:

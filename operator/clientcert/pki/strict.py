@@ -1,6 +1,7 @@
 """Reads the leaf with `cryptography`, field by field; a field that it refuses is taken from the outline."""
 
 import re
+import sys
 import warnings as python_warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -39,10 +40,10 @@ def read_certificate(outline: Outline, container_format: str, warnings: list[str
         fingerprint_sha256=outline.fingerprint_sha256,
         serial_number=outline.serial_number,
         subject_dn=subject[0],
-        issuer_dn=issuer[0],
+        issuer_dn=sys.intern(issuer[0]),  # many certificates share an issuer and an algorithm
         subject_common_name=subject[1],
-        issuer_common_name=issuer[1],
-        key_algorithm=outline.key_algorithm,
+        issuer_common_name=sys.intern(issuer[1]),
+        key_algorithm=sys.intern(outline.key_algorithm),
         container_format=container_format,
         warnings=reader.warnings(),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from clientcert.api.status import digest, parse_status, render_minimum, render_status
@@ -32,6 +33,31 @@ RECORDED = CertificateStatus(
 def test_what_is_rendered_is_remembered():
     """Rendering and parsing again gives the same record: nothing that a decision needs is lost over a restart."""
     assert parse_status(render_status(ASSESSED, RECORDED, 3)) == RECORDED
+
+
+def test_equal_values_of_two_statuses_are_one_object():
+    """A hundred thousand statuses repeat their timestamps, conditions and short texts: each is in memory once."""
+    stored = render_status(ASSESSED, RECORDED, 3)
+    one, other = (parse_status(orjson.loads(orjson.dumps(stored))) for _ in range(2))
+    assert one == other
+    assert one.source_observed is other.source_observed
+    assert [id(each) for each in one.conditions] == [id(each) for each in other.conditions]
+    assert one.channels[0].name is other.channels[0].name
+    assert one.channels[0].last_sent is other.channels[0].last_sent
+    assert one.accepted is not None
+    assert other.accepted is not None
+    assert one.accepted.not_after is other.accepted.not_after
+    assert one.accepted.issuer_dn is other.accepted.issuer_dn
+    assert one.accepted.warnings[0] is other.accepted.warnings[0]
+
+
+def test_the_fingerprint_of_a_channel_shares_the_memory_of_the_certificate():
+    fingerprint = SEEN.fingerprint_sha256
+    recorded = replace(RECORDED, channels=(ChannelStatus("team", fingerprint, 20, NOW),))
+    parsed = parse_status(orjson.loads(orjson.dumps(render_status(ASSESSED, recorded, 3))))
+    assert parsed.accepted is not None
+    assert parsed.channels[0].fingerprint_sha256 is parsed.accepted.fingerprint_sha256
+    assert parsed.channels[0].fingerprint_sha256 == fingerprint
 
 
 def test_every_absent_field_is_named():
