@@ -100,11 +100,11 @@ class TestSet:
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
         make(team, nhs="technical: sam@nhs.example")
         code, said = terminal.fails("contact", "set", "nhs", "--business", "jo@nhs.example")
-        assert (code, "ConfigMap clients, key nhs: technical is a mapping" in said) == (3, True)
+        assert (code, "ConfigMap clients, key nhs: technical must be a mapping" in said) == (3, True)
         assert "sam@" not in said
         assert client_list(team) == {"nhs": "technical: sam@nhs.example"}
         ran = terminal.clientcert("contact", "show", "nhs")
-        assert (ran.returncode, "correct key nhs: technical is a mapping" in ran.stdout) == (3, True)
+        assert (ran.returncode, "correct key nhs: technical must be a mapping" in ran.stdout) == (3, True)
         assert "contact set" not in ran.stdout
 
     def test_without_a_client_list_into_the_object(self, team: Team, terminal: Terminal) -> None:
@@ -218,7 +218,7 @@ class TestImport:
         for more in ((), ("--dry-run",)):
             ran = terminal.clientcert(*call, "--configmap", "clients", *more)
             assert (ran.returncode, ran.stdout) == (3, "")
-            assert "line 3: nhs is in the ConfigMap, key nhs: it has a field that is none of" in ran.stderr
+            assert "line 3: nhs is in the ConfigMap, key nhs: it has a field other than" in ran.stderr
         assert client_list(team) == held
 
     def test_more_than_a_config_map_holds(self, team: Team, terminal: Terminal) -> None:

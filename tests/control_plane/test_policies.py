@@ -65,7 +65,7 @@ def test_an_unknown_time_zone(team: Team, operator: Operator) -> None:
     eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "PolicyInvalid"))
     eventually(lambda: team.condition("team", "Ready", of="CertificatePolicy"), ("False", "PolicyInvalid"))
-    words = "spec.alerts.sendAt.timezone: there is no time zone 'Europe/Atlantis'; UTC is used"
+    words = "spec.alerts.sendAt.timezone: there is no time zone 'Europe/Atlantis'; UTC is used instead"
     assert words in team.words("nhs", "AlertsDelivered")
     assert words in team.words("team", "Ready", of="CertificatePolicy")
     team.apply(certificate_policy("team", sendAt={"time": "09:00", "timezone": "Europe/London"}))

@@ -1,1 +1,1 @@
-"""The API's words and ours: specs into declarations and policies, assessments into statuses."""
+"""The API objects: parses specs, policies, statuses and client lists; renders statuses."""

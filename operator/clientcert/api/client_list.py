@@ -1,13 +1,13 @@
-"""The client list: a ConfigMap with one key a consumer, whose value is a small YAML document.
+"""The client list: a ConfigMap with one key per consumer, whose value is a small YAML document.
 
     nhs: |
       technical: {name: Jo Bloggs, email: jo@nhs.example}
       business: {name: Sam Patel, email: sam@nhs.example}
       note: asks for a call first
 
-A key of a ConfigMap cannot hold every name, so the value may name the consumer itself: `consumer: NHS England`.
-Whoever may write the ConfigMap may be a stranger. What cannot be used is left out and named in a problem, which tells
-the key and what to fix, and never quotes a value: values are personal.
+A key of a ConfigMap cannot contain every name, so the value may name the consumer itself: `consumer: NHS England`.
+The content of the ConfigMap is not trusted. An invalid entry is left out and reported as a problem, which names the key
+and what to fix. A problem never quotes a value, because values are personal.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from clientcert.lifecycle.contacts import OTHER_CASE, DirectoryEntry
 from clientcert.lifecycle.spec import Person
 
 LARGEST_VALUE = 10 * 1024
-"""Octets of one consumer's value."""
+"""The largest value of one key, in octets."""
 MOST_KEYS = 10_000
 LONGEST_CONSUMER = 64
 LONGEST_NAME = 128
@@ -40,9 +40,9 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _NO_KEY = re.compile(r"[^-_.a-zA-Z0-9]+")
 _PLAIN_KEY = re.compile(r"[-_a-zA-Z0-9][-_.a-zA-Z0-9]*")
 _HASHED_KEY = re.compile(r".*\.[0-9a-f]{12}")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # by libyaml, where PyYAML was built with it
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the faster loader, if PyYAML was built with libyaml
 _OTHER_LINE_BREAKS = "\x85\u2028\u2029"
-"""PyYAML writes these as they are, and reads them as spaces."""
+"""PyYAML writes these characters unchanged, but reads them as spaces."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _FIELDS = ("consumer", "technical", "business", "note")
 _PERSON_FIELDS = ("name", "email")
@@ -53,7 +53,7 @@ _Tree = dict[str, "str | _Tree"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One consumer as the client list has it."""
+    """The entry of one consumer in the client list."""
 
     consumer: str
     entry: DirectoryEntry = field(repr=False)
@@ -62,19 +62,19 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ClientList:
-    """The client list as whoever changes it sees it."""
+    """The client list for commands that change it."""
 
     _listings: dict[str, tuple[str, Listing]]
-    """Key and listing by consumer; the first key where there are several, as `parse_client_list` has it."""
+    """Key and listing by consumer; the first key if there are several, as in `parse_client_list`."""
     _taken: frozenset[str]
     _unusable: Mapping[str, str]
-    """Problem in words by key. Nobody knows what is lost where such a key is written over."""
+    """The problem of each invalid key. Such a key is never overwritten, because its content would be lost."""
     _claimed: Mapping[str, str]
-    """The key that cannot be used, by the consumer that it is about as far as that can be read."""
+    """Invalid keys by their consumer, if it can be read."""
 
     @classmethod
     def of(cls, data: Mapping[str, str]) -> "ClientList":
-        """The `data` of the ConfigMap."""
+        """Parse the `data` of the ConfigMap."""
         known: dict[str, tuple[str, Listing]] = {}
         taken: set[str] = set()
         unusable = dict.fromkeys(data, _TOO_MANY)
@@ -91,29 +91,29 @@ class ClientList:
 
     @property
     def consumers(self) -> frozenset[str]:
-        """All that are in it."""
+        """All consumers in the list."""
         return frozenset(self._listings)
 
     def listing(self, consumer: str) -> Listing | None:
-        """What it says of the consumer."""
+        """The listing of the consumer, if there is one."""
         return self._listings[consumer][1] if consumer in self._listings else None
 
     def key(self, consumer: str) -> str:
-        """The key that the consumer stands under; where it has none yet, the one to put it under."""
+        """The key of the consumer; if it has none yet, the key for a new entry."""
         if consumer in self._listings:
             return self._listings[consumer][0]
         return self._claimed.get(consumer) or client_list_key(consumer, self._taken)
 
     def problem(self, consumer: str) -> str:
-        """What must be corrected by hand, in words that quote no value, before the consumer's key can be written."""
+        """What to correct by hand before the consumer's key can be written; empty if nothing. It quotes no value."""
         return self._unusable.get(self.key(consumer), "")
 
 
 def parse_client_list(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry], tuple[str, ...]]:
-    """The `data` of the ConfigMap: entries by consumer, and problems in words.
+    """Parse the `data` of the ConfigMap: returns entries by consumer, and problems.
 
-    An entry that cannot be used is there as well, without people and with its problem, as far as its consumer is known.
-    It takes up to 10,000 keys; the keys after them, in the order of the alphabet, are left out.
+    An invalid entry is included if its consumer can be read: without people, and with its problem. At most 10,000 keys
+    are read, in alphabetical order; the others are left out.
     """
     entries: dict[str, DirectoryEntry] = {}
     unusable: dict[str, DirectoryEntry] = {}
@@ -124,8 +124,8 @@ def parse_client_list(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry
             problems.append(f"key {key}: {problem}")
             unusable.setdefault(_claimed_by(key, data[key]), DirectoryEntry(problem=problems[-1]))
         elif listing.consumer in entries:
-            problems.append(f"key {key}: its consumer stands under another key, too, which is used: remove one of them")
-            words = f"key {keys[listing.consumer]} counts, and key {key} is about the same consumer: remove one of them"
+            problems.append(f"key {key}: another key has the same consumer and is used: remove one of them")
+            words = f"key {keys[listing.consumer]} is used, and key {key} has the same consumer: remove one of them"
             entries[listing.consumer] = replace(entries[listing.consumer], remark=words)
         else:
             entries[listing.consumer], keys[listing.consumer] = listing.entry, key
@@ -139,7 +139,7 @@ def parse_client_list(data: Mapping[str, str]) -> tuple[dict[str, DirectoryEntry
 
 
 def listings(data: Mapping[str, str]) -> Iterator[tuple[str, Listing | None, str]]:
-    """Key, listing and problem of each key, by the alphabet: either a listing, or a problem in words."""
+    """Yield key, listing and problem of each key in alphabetical order; either the listing or the problem is set."""
     for key in sorted(data)[:MOST_KEYS]:
         try:
             yield key, parse_listing(key, data[key]), ""
@@ -148,17 +148,17 @@ def listings(data: Mapping[str, str]) -> Iterator[tuple[str, Listing | None, str
 
 
 def parse_listing(key: str, value: str) -> Listing:
-    """One key of the ConfigMap; raises ClientCertError with `SpecInvalid`, in words without the key."""
+    """Parse one key of the ConfigMap; raises ClientCertError with `SpecInvalid` and a message without the key."""
     tree = _tree(value)
     consumer = _text(tree, "consumer", LONGEST_CONSUMER) or key
     if not is_one_line(consumer, LONGEST_CONSUMER):
-        raise _problem(f"consumer is {ONE_LINE}, of at most {LONGEST_CONSUMER} characters")
+        raise _problem(f"consumer must be {ONE_LINE}, of at most {LONGEST_CONSUMER} characters")
     entry = DirectoryEntry(_person(tree, "technical"), _person(tree, "business"))
     return Listing(consumer, entry, _text(tree, "note", LONGEST_NOTE))
 
 
 def _claimed_by(key: str, value: str) -> str:
-    """The consumer that an entry is about which cannot be used: what it says itself, if that can be read."""
+    """The consumer of an invalid entry: the one that its value names, if that can be read, else the key."""
     try:
         consumer = _text(_document(value), "consumer", LONGEST_CONSUMER)
     except ClientCertError:
@@ -167,7 +167,7 @@ def _claimed_by(key: str, value: str) -> str:
 
 
 def client_list_key(consumer: str, taken: Container[str] = ()) -> str:
-    """The key for a consumer, another one for each: its name, or what a key can hold of that and a hash."""
+    """The unique key for a consumer: its name, or the characters of the name that a key can contain and a hash."""
     if _PLAIN_KEY.fullmatch(consumer) and not _HASHED_KEY.fullmatch(consumer) and consumer not in taken:
         return consumer
     readable = _NO_KEY.sub("-", consumer).strip("-.") or "consumer"
@@ -175,7 +175,7 @@ def client_list_key(consumer: str, taken: Container[str] = ()) -> str:
 
 
 def render_listing(listing: Listing, key: str) -> str:
-    """The value for a consumer under this key; `parse_listing` makes the same of both again, whatever the names are."""
+    """Render the value for a consumer under this key; `parse_listing` of both returns an equal listing."""
     entry = listing.entry
     tree: _Tree = {} if key == listing.consumer else {"consumer": listing.consumer}
     for name, person in (("technical", entry.technical), ("business", entry.business)):
@@ -190,12 +190,12 @@ def render_listing(listing: Listing, key: str) -> str:
 
 
 def is_plain_address(text: str) -> bool:
-    """Whether the schema takes it as an e-mail address (crds/clientcertificates.yaml)."""
+    """Whether the schema accepts the text as an e-mail address (crds/clientcertificates.yaml)."""
     return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
 
 
 def is_one_line(text: str, longest: int) -> bool:
-    """Whether the schema takes it as a name, a reason and the like."""
+    """Whether the schema accepts the text as a name, a reason or a similar field."""
     if not 0 < len(text) <= longest or any(each in "<>" for each in text):
         return False
     return all(word and not any(unicodedata.category(each) in _INVISIBLE for each in word) for word in text.split(" "))
@@ -205,22 +205,22 @@ def _person(tree: _Tree, role: str) -> Person | None:
     found = tree.get(role, "")
     if isinstance(found, str):
         if found:
-            raise _problem(f"{role} is a mapping: {role}: {{name: …, email: …}}")
+            raise _problem(f"{role} must be a mapping: {role}: {{name: …, email: …}}")
         return None
     if set(found) - {*_PERSON_FIELDS}:
-        raise _problem(f"{role} has a field that is none of {' and '.join(_PERSON_FIELDS)}: correct or remove it")
+        raise _problem(f"{role} has a field other than {' and '.join(_PERSON_FIELDS)}: correct or remove it")
     name, email = _text(found, "name", LONGEST_NAME), _text(found, "email", LONGEST_EMAIL)
     if not is_plain_address(email):
-        raise _problem(f"{role}.email is {PLAIN_ADDRESS}")
+        raise _problem(f"{role}.email must be {PLAIN_ADDRESS}")
     if name and not is_one_line(name, LONGEST_NAME):
-        raise _problem(f"{role}.name is {ONE_LINE}, of at most {LONGEST_NAME} characters")
+        raise _problem(f"{role}.name must be {ONE_LINE}, of at most {LONGEST_NAME} characters")
     return Person(name, email)
 
 
 def _text(tree: _Tree, name: str, longest: int) -> str:
     found = tree.get(name, "")
     if not isinstance(found, str):
-        raise _problem(f"{name} is text")
+        raise _problem(f"{name} must be text")
     if len(found) > longest:
         raise _problem(f"{name} has more than {longest} characters: shorten it")
     return found
@@ -229,27 +229,27 @@ def _text(tree: _Tree, name: str, longest: int) -> str:
 def _tree(value: str) -> _Tree:
     tree = _document(value)
     if set(tree) - {*_FIELDS}:
-        raise _problem(f"it has a field that is none of {', '.join(_FIELDS)}: correct or remove it")
+        raise _problem(f"it has a field other than {', '.join(_FIELDS)}: correct or remove it")
     return tree
 
 
 def _document(value: str) -> _Tree:
-    """As mappings of text; every scalar is text, so that nobody whose name is No becomes False."""
+    """Parse the value as mappings of text. Every scalar is text, so the name No does not become False."""
     if len(value) > LARGEST_VALUE or len(value.encode(errors="replace")) > LARGEST_VALUE:
         raise _problem("its value is larger than 10 KiB: shorten it")
     try:
         return _mapping(iter(yaml.parse(value, Loader=_LOADER)))
     except (yaml.YAMLError, ValueError):
-        raise _problem("its value is no YAML: write technical: {name: …, email: …}") from None
+        raise _problem("its value is not YAML: write technical: {name: …, email: …}") from None
 
 
 def _mapping(events: Iterator[yaml.Event]) -> _Tree:
-    """The one document, two levels deep. It is built event by event, so nothing in it can grow or nest."""
+    """Build the one document, two levels deep, event by event, so that no content can expand or nest deeply."""
     levels: list[_Tree] = []
     root: _Tree = {}
     name: str | None = None
     begun = False
-    for event in map(_harmless, events):
+    for event in map(_without_references, events):
         match event:
             case yaml.MappingStartEvent() if not begun:
                 levels.append(root)
@@ -259,21 +259,21 @@ def _mapping(events: Iterator[yaml.Event]) -> _Tree:
                 root[name], name = levels[-1], None
             case yaml.MappingEndEvent():
                 levels.pop()
-            case yaml.ScalarEvent() if not begun and not _said(event):
+            case yaml.ScalarEvent() if not begun and not _scalar_text(event):
                 begun = True
             case yaml.ScalarEvent() if levels and name is None:
                 name = str(event.value)
                 if name in levels[-1]:
-                    raise _problem("a field stands in it twice: remove one of them")
+                    raise _problem("it has a field twice: remove one of them")
             case yaml.ScalarEvent() if levels and name is not None:
-                levels[-1][name], name = _said(event), None
+                levels[-1][name], name = _scalar_text(event), None
             case yaml.ScalarEvent() | yaml.CollectionStartEvent():
-                raise _problem("it is no mapping of technical, business and note")
+                raise _problem("it is not a mapping of technical, business and note")
     return root
 
 
-def _harmless(event: yaml.Event) -> yaml.Event:
-    """The event, if it refers to nothing else; raises ClientCertError."""
+def _without_references(event: yaml.Event) -> yaml.Event:
+    """Return the event if it has no alias, anchor or tag; else raises ClientCertError."""
     if isinstance(event, yaml.AliasEvent):
         raise _problem("it has a YAML alias: write the value out")
     if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and (event.anchor or event.tag):
@@ -281,8 +281,8 @@ def _harmless(event: yaml.Event) -> yaml.Event:
     return event
 
 
-def _said(event: yaml.ScalarEvent) -> str:
-    """The text of a value; a plain null is none."""
+def _scalar_text(event: yaml.ScalarEvent) -> str:
+    """The text of a scalar; empty for a plain null."""
     text = str(event.value)
     return "" if event.implicit[0] and text in _NULLS else text
 

@@ -1,7 +1,7 @@
-"""The alert half of a CertificatePolicy, from the API's words to ours; and what holds where there is none.
+"""Parses the alert settings of a CertificatePolicy, and has the defaults without a policy.
 
-Nothing in a policy can silence a certificate by mistake. What cannot be used is replaced by the default, and named
-in `problems`.
+No mistake in a policy can silence a certificate: an invalid setting is replaced by its default and listed in
+`problems`.
 """
 
 import base64
@@ -32,9 +32,9 @@ from clientcert.lifecycle.policy import (
 from clientcert.lifecycle.recorded_status import DigestRecord
 
 DEFAULT_CHANNEL = "operator/slack"
-"""The name of the operator's own channel in a record; with its slash no channel of a policy can have it."""
+"""The name of the operator's own channel in a status; channels of a policy cannot have a slash in their names."""
 BUSINESS_SUFFIX = "/business"
-"""In a record: of the channel that an escalation adds to one that writes to contacts."""
+"""Suffix, in a status, for the channel that an escalation adds to a channel of type Email."""
 MESSAGE_FIELDS = frozenset({"name", "environment", "duration", "date", "serialNumber", "owner"})
 _FIELDS = {
     "Slack": "slack",
@@ -43,11 +43,11 @@ _FIELDS = {
     "Alertmanager": "alertmanager",
     "Apprise": "apprise",
 }
-"""Types of channels, and the field that belongs to each."""
+"""The field of each type of channel."""
 _FIELD = re.compile(r"\{([^{}]*)\}")
 DIGESTS = 32
 DIGEST_KEYS = 1500
-"""So many of eight bytes fit the field."""
+"""The number of keys, of eight bytes each, that fit into the field."""
 _KEY_BYTES = 8
 _MOST_DAYS = 3650
 _WEEK = 7
@@ -55,19 +55,19 @@ _LONGEST_PROBLEM = 300
 
 
 def default_channel(slack_channel: str) -> Channel:
-    """The operator's own Slack channel, for policies that name none and where those cannot be used."""
+    """The operator's own Slack channel, for policies without a usable channel."""
     return Channel(DEFAULT_CHANNEL, "Slack", Schedule(), SlackAddress(channel=slack_channel))
 
 
 def default_policy(fallback: Channel | None) -> AlertPolicy:
-    """What holds without a policy: 30 days, daily, an Event, and the operator's own channel if it has one."""
+    """The policy of certificates without one: 30 days, daily, an Event, and the operator's own channel if any."""
     return parse_policy({}, fallback)
 
 
 def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
-    """The spec of a CertificatePolicy. `fallback` is the operator's own channel, used when the policy names none.
+    """Parse the spec of a CertificatePolicy. `fallback` is the operator's own channel, used if the policy has none.
 
-    It never raises: where the spec is not even as the schema wants it, the defaults stand in for all of it.
+    It never raises: if the spec does not conform to the schema, the defaults are used for the whole policy.
     """
     try:
         return _policy(spec, fallback)
@@ -77,7 +77,7 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
 
 
 def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
-    """The digests that a policy's status remembers. Whatever does not fit is taken as not remembered."""
+    """Parse the digests in a policy's status; none if they are invalid."""
     try:
         return tuple(_digest(entry) for entry in status.get("digests") or ())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -85,7 +85,7 @@ def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
 
 
 def render_digests(digests: Iterable[DigestRecord]) -> dict[str, Any]:
-    """That part of a policy's status."""
+    """Render the digests as a part of a policy's status."""
     return {
         "digests": [
             {
@@ -102,7 +102,7 @@ def render_digests(digests: Iterable[DigestRecord]) -> dict[str, Any]:
 def _digest(entry: Mapping[str, Any]) -> DigestRecord:
     keys, sent = base64.b64decode(entry["keys"], validate=True), moment(entry["sentTime"])
     if sent is None or len(keys) % _KEY_BYTES:
-        raise ValueError("a digest has a time, and keys of eight bytes")
+        raise ValueError("a digest needs a time, and keys of eight bytes")
     starts = range(0, len(keys), _KEY_BYTES)
     return DigestRecord(entry["channel"], sent, frozenset(keys[at : at + _KEY_BYTES] for at in starts))
 
@@ -113,22 +113,22 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     channels = tuple(found for entry in alerts.get("channels") or () for found in _channels(entry, alerts, problems))
     if not channels and fallback is not None:
         channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.address),)
-    # An Event is a record for machines and for `kubectl describe`: nobody is woken by it, so it waits for no hour.
+    # Events are for machines and `kubectl describe` and disturb nobody, so they ignore sendAt.
     events = Channel(EVENTS_CHANNEL, "Event", _schedule({**alerts, "sendAt": None}, {}, []))
-    every = (*channels, events)
+    all_channels = (*channels, events)
     return AlertPolicy(
-        channels=every,
+        channels=all_channels,
         message=_template(_text(alerts.get("message")), "message", problems) or DEFAULT_MESSAGE,
         group=Group(_text(alerts.get("group")) or Group.AUTO),
         runbook_url=_text(alerts.get("runbookURL")),
         contacts=_contacts(spec.get("contacts") or {}),
-        start_days_before=max(channel.schedule.start_days_before for channel in every),
+        start_days_before=max(channel.schedule.start_days_before for channel in all_channels),
         problems=tuple(dict.fromkeys(problems)),
     )
 
 
 def _channels(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> tuple[Channel, ...]:
-    """The channel as declared; with one more, to the business contact, where a letter is to be escalated."""
+    """The declared channel, and for escalations of letters one more, which writes to the business contact."""
     channel, after = _channel(entry, alerts, problems), alerts.get("escalateAfterDays")
     if after is None:
         return (channel,)
@@ -142,7 +142,7 @@ def _channels(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: lis
 
 
 def _escalated(schedule: Schedule, after_days: int) -> Schedule:
-    """The same, so many days later: nothing else is an escalation but a channel that comes into it late."""
+    """The same schedule, starting `after_days` later: an escalation is a channel that starts late."""
     start = max(schedule.start_days_before - after_days, 0)
     on_days = tuple(day for day in schedule.on_days if day <= start) or ((start,) if schedule.on_days else ())
     return replace(schedule, start_days_before=start, on_days=on_days)
@@ -151,7 +151,7 @@ def _escalated(schedule: Schedule, after_days: int) -> Schedule:
 def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
     name, kind = _text(entry["name"]), _text(entry["type"])
     if entry.get("escalation") and alerts.get("escalateAfterDays") is None:
-        problems.append(f"channel {name}: it is for escalations, and spec.alerts.escalateAfterDays is not set")
+        problems.append(f"channel {name}: it is for escalations, but spec.alerts.escalateAfterDays is not set")
     address = _address(kind, entry.get(_FIELDS[kind]) or {}, problems) if kind in _FIELDS else None
     if kind not in _FIELDS:
         problems.append(f"channel {name}: this version cannot send to channels of type {kind}")
@@ -207,9 +207,9 @@ def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: 
 def _after_expiry(
     alerts: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]
 ) -> tuple[int, int | None]:
-    """Every so many days, and for how many, if that has an end: the channel's own, else the policy's.
+    """Days between alerts after expiry, and for how many days (None: no end): the channel's own, else the policy's.
 
-    Unless its channel says how often, nobody behind a consumer gets more letters after expiry than before.
+    Unless the channel sets its own interval, a contact gets no more letters after expiry than before.
     """
     common, own = alerts.get("afterExpiry") or {}, channel.get("afterExpiry")
     every = _days(common.get("everyDays", 1))
@@ -226,13 +226,13 @@ def _first(*values: int | None) -> int:
 
 def _days(value: Any, least: int = 1) -> int:
     if type(value) is not int or not least <= value <= _MOST_DAYS:
-        raise ValueError(f"{value!r} is no number of days")
+        raise ValueError(f"{value!r} is not a number of days")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str | None):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value or ""
 
 
@@ -251,14 +251,14 @@ def _timezone(name: str, problems: list[str]) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        problems.append(f"spec.alerts.sendAt.timezone: there is no time zone {name!r}; UTC is used")
+        problems.append(f"spec.alerts.sendAt.timezone: there is no time zone {name!r}; UTC is used instead")
         return UTC
 
 
 def _template(template: str, where: str, problems: list[str]) -> str:
-    """The template; empty, which is the default, where it names a field that does not exist."""
+    """The template; empty, which means the default, if it names an unknown field."""
     unknown = sorted(set(_FIELD.findall(template)) - MESSAGE_FIELDS)
     if unknown:
-        problems.append(f"spec.alerts.{where}: there is no field {{{unknown[0]}}}; the default is used")
+        problems.append(f"spec.alerts.{where}: there is no field {{{unknown[0]}}}; the default is used instead")
         return ""
     return template

@@ -96,7 +96,7 @@ class TestTheClientList:
         found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert found.resolved
         assert found.complete
-        assert "as the client list says; its key a counts, and key nhs is about the same" in found.message
+        assert "as the client list says; its key a is used, and key nhs has the same" in found.message
 
 
 class TestAnEscalation:
