@@ -1,4 +1,4 @@
-"""Objects as a CRD's schema admits them, and some that it does not, as Hypothesis draws them."""
+"""Hypothesis strategies for objects that a CRD's schema accepts, and for some that it refuses."""
 
 import copy
 from functools import cache
@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 TIMES = ("00:00", "09:00", "23:59")
 ZONES = ("UTC", "Europe/London", "Nowhere/At_All", "Europe", "localtime", "Etc/GMT+12")
 _KNOWN = {"time": st.sampled_from(TIMES), "timezone": st.sampled_from(ZONES)}
-"""Fields that a CEL rule bounds further than their schema does."""
+"""Fields that a CEL rule restricts more than their schema."""
 
 garbage = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -25,14 +25,14 @@ garbage = st.recursive(
 
 @cache
 def spec_schema(plural: str) -> Schema:
-    """Of the first version of one of our kinds."""
+    """The schema of the spec, from the first version of one of our kinds."""
     definition = yaml.safe_load((CRDS / f"{plural}.yaml").read_text(encoding="utf-8"))
     schema: Schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
 
 
 def admitted(schema: Schema, name: str = "") -> st.SearchStrategy[Any]:
-    """Whatever types, bounds and enums admit."""
+    """Values that types, bounds and enums of the schema accept."""
     if name in _KNOWN:
         return _KNOWN[name]
     if "enum" in schema:
@@ -55,7 +55,7 @@ def admitted(schema: Schema, name: str = "") -> st.SearchStrategy[Any]:
 
 @st.composite
 def spoilt(draw: st.DrawFn, sound: st.SearchStrategy[Any]) -> Any:
-    """What the schema admits, with anything at all in one or more places."""
+    """Values that the schema accepts, with any value in one or more places."""
     spec = copy.deepcopy(draw(sound))
     for _ in range(draw(st.integers(1, 3))):
         inside = spec

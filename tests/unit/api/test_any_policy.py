@@ -1,4 +1,4 @@
-"""Whatever stands in a CertificatePolicy, alerts go out: what cannot be used is replaced by the default, and named."""
+"""Any CertificatePolicy leads to alerts: an invalid setting is replaced by its default and listed as a problem."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ OWN = default_channel("#alerts")
 
 
 def check(policy: AlertPolicy, now: datetime) -> None:
-    """That it has channels, that each has its stages, and that what it says can be sent."""
+    """Check that the policy has channels, that each has stages, and that its messages can be rendered."""
     assert policy.channels[-1].name == EVENTS_CHANNEL
     assert policy.start_days_before >= 1
     found = assessment(certificate(NOW), now, start_days_before=policy.start_days_before)
@@ -41,7 +41,7 @@ times = st.integers(-40 * 86_400, 40 * 86_400).map(lambda seconds: NOW + timedel
 
 @given(POLICY, times)
 def test_all_that_the_schema_admits(spec: dict[str, Any], now: datetime) -> None:
-    """Nothing has to be replaced but what rules between fields see to, an unknown time zone and an unknown field."""
+    """For a spec that the schema accepts, problems are an unknown time zone or field, or a rule between fields."""
     policy = parse_policy(spec, OWN)
     check(policy, now)
     known = ("no time zone", "no field", "urlSecretRef is not set", "escalateAfterDays is not set")
@@ -50,7 +50,7 @@ def test_all_that_the_schema_admits(spec: dict[str, Any], now: datetime) -> None
 
 @given(spoilt(POLICY), times)
 def test_what_no_schema_admits(spec: Any, now: datetime) -> None:
-    """An older schema, or a mistake of ours: still alerts."""
+    """A spec that violates the schema still leads to alerts."""
     check(parse_policy(spec, OWN), now)
 
 
@@ -78,7 +78,7 @@ def test_anything(spec: Any) -> None:
     ],
 )
 def test_the_defaults_stand_in(alerts: Any) -> None:
-    """All of them, with a problem that says so."""
+    """All defaults are used, and a problem says so."""
     policy = parse_policy({"alerts": alerts}, OWN)
     assert policy.channels == default_policy(OWN).channels
     assert len(policy.problems) == 1

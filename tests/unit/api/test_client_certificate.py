@@ -1,4 +1,4 @@
-"""Specs in the API's words become declarations in ours."""
+"""Specs of the API are parsed to typed values."""
 
 import pytest
 
@@ -15,7 +15,7 @@ SPEC = {
 
 
 def test_the_least_that_can_be_said():
-    """The CN must be the consumer's name unless `identity` says otherwise (design section 2)."""
+    """Without `identity`, the expected CN is the consumer's name (design section 2)."""
     declaration = parse_spec(SPEC)
     assert declaration.source == SecretSource("nhs-client-cert", "tls.crt")
     assert declaration.contact == Contact(technical=Person("Jo Bloggs", "jo@nhs.example"), lookup=("Slack",))

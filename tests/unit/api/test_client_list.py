@@ -1,4 +1,4 @@
-"""The client list: what its keys and values may hold, what is left out of it, and that no problem tells an address."""
+"""The client list: valid keys and values, entries that are left out, and problems that never show an address."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ notes = st.text(max_size=60).filter(lambda text: not any(0xD800 <= ord(each) <= 
 
 class TestAnEntry:
     def test_as_its_writer_sees_it(self) -> None:
-        """Two people, each with an address and perhaps a name, and a note for people."""
+        """An entry has up to two people, each with an address and an optional name, and a note."""
         entries, problems = parse_client_list({"nhs": JO_LINE + SAM_LINE + "note: asks for a call first\n"})
         assert entries == {"nhs": DirectoryEntry(JO, SAM)}
         assert problems == ()
@@ -52,7 +52,7 @@ class TestAnEntry:
 
     @pytest.mark.parametrize("value", ["", "# nothing yet\n", "~", "technical:\nbusiness: null\n"])
     def test_nobody_is_an_entry_too(self, value: str) -> None:
-        """Whoever leaves a field empty has said nothing wrong."""
+        """An empty field is valid."""
         assert parse_client_list({"nhs": value}) == ({"nhs": DirectoryEntry()}, ())
 
     def test_the_value_names_a_consumer_that_no_key_can_hold(self) -> None:
@@ -62,7 +62,7 @@ class TestAnEntry:
 
     @pytest.mark.parametrize("name", ["No", "null", "2026-01-01", "1e3", "true", "012"])
     def test_all_of_it_is_text(self, name: str) -> None:
-        """Nobody's name becomes False, a date or a number."""
+        """A name never becomes False, a date or a number."""
         assert parse_listing("nhs", f"consumer: '{name}'\nnote: '{name}'").consumer == name
         if name != "null":
             assert parse_listing("nhs", f"note: {name}").note == name
@@ -105,7 +105,7 @@ class TestWhatCannotBeUsed:
         ],
     )
     def test_it_is_left_out_and_the_problem_says_what_to_fix(self, value: str, words: str) -> None:
-        """Only that one; and the problem names the key, and never what stands there."""
+        """Only the invalid entry is left out; the problem names its key, and never its value."""
         entries, problems = parse_client_list({"acme": value, "nhs": JO_LINE})
         assert usable(entries) == {"nhs": DirectoryEntry(technical=JO)}
         assert len(problems) == 1
@@ -114,7 +114,7 @@ class TestWhatCannotBeUsed:
         assert entries["acme"] == DirectoryEntry(problem=problems[0])
 
     def test_the_consumer_is_known_as_far_as_it_can_be_read(self) -> None:
-        """So whoever looks for its contact learns what to correct; another entry about it counts, if one can."""
+        """The lookup of its contact reports what to correct; a valid entry for the same consumer is used."""
         broken = "consumer: Court lists\nphone: 020 7946\n"
         entries, [problem] = parse_client_list({"client-7": broken})
         assert entries == {"Court lists": DirectoryEntry(problem=problem)}
@@ -122,7 +122,7 @@ class TestWhatCannotBeUsed:
         assert entries["Court lists"] == DirectoryEntry(technical=JO)
 
     def test_a_name_in_another_case(self) -> None:
-        """It is another consumer, and probably a slip."""
+        """It is another consumer, and probably a typing mistake."""
         entries, problems = parse_client_list({"NHS": JO_LINE})
         assert problems == ()
         assert usable(entries) == {"NHS": DirectoryEntry(technical=JO)}
@@ -131,7 +131,7 @@ class TestWhatCannotBeUsed:
         assert entries == {"NHS": DirectoryEntry(technical=JO), "nhs": DirectoryEntry(business=SAM)}
 
     def test_the_same_consumer_twice(self) -> None:
-        """The first key of the alphabet counts, whichever order the API server gives them in."""
+        """The first key in alphabetical order is used, in any order of the API server."""
         data = {"two": "consumer: nhs\n" + SAM_LINE, "nhs": JO_LINE}
         words = "key nhs is used, and key two has the same consumer: remove one of them"
         for each in (data, dict(reversed(data.items()))):
@@ -161,7 +161,7 @@ class TestBounds:
         ],
     )
     def test_nothing_grows_and_nothing_nests(self, value: str, words: str) -> None:
-        """Bombs, tags that run code and ten thousand levels are refused at once."""
+        """YAML bombs, tags that run code and ten thousand levels are refused at once."""
         began = stopwatch.process_time()
         entries, problems = parse_client_list({"bomb": value})
         assert stopwatch.process_time() - began < RUNAWAY_SECONDS
@@ -170,7 +170,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("value", ["n" * (LARGEST_VALUE + 1), "ü" * (LARGEST_VALUE // 2 + 1)])
     def test_a_value_over_10_kib(self, value: str) -> None:
-        """Counted in octets, and before anything is read of it."""
+        """The limit is in octets, and is checked before the value is parsed."""
         assert parse_client_list({"nhs": "# " + value})[1] == ("key nhs: its value is larger than 10 KiB: shorten it",)
 
     def test_ten_thousand_keys_and_no_more(self) -> None:
@@ -186,7 +186,7 @@ class TestTheOtherWay:
     def test_what_is_written_is_read_again(
         self, consumer: str, technical: Person | None, business: Person | None, note: str
     ) -> None:
-        """Whatever the names are; and twice the same text."""
+        """A rendered listing is parsed to an equal one, for any names; rendering again gives the same text."""
         listing = Listing(consumer, DirectoryEntry(technical, business), note)
         for key in (client_list_key(consumer), "another"):
             value = render_listing(listing, key)
@@ -196,7 +196,7 @@ class TestTheOtherWay:
 
     @given(st.lists(consumers, min_size=2, max_size=20, unique=True))
     def test_each_consumer_has_a_key_of_its_own(self, several: list[str]) -> None:
-        """And one that a ConfigMap takes: up to 253 of its characters, and not two dots at the beginning."""
+        """Each key is valid in a ConfigMap: at most 253 valid characters, and not two dots at the beginning."""
         keys = [client_list_key(consumer) for consumer in several]
         assert len(set(keys)) == len(several)
         assert all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) and not key.startswith("..") for key in keys)
@@ -212,16 +212,16 @@ class TestTheOtherWay:
         ],
     )
     def test_a_plain_name_is_its_own_key(self, consumer: str, key: str) -> None:
-        """Another gets what is readable of it, and the beginning of its SHA-256."""
+        """Any other name gets a key of its readable characters and the beginning of its SHA-256."""
         assert client_list_key(consumer) == key.replace("HASH", hashlib.sha256(consumer.encode()).hexdigest()[:12])
 
     def test_nobody_can_take_the_key_of_an_odd_name(self) -> None:
-        """A consumer that calls itself like the key of another gets one of its own."""
+        """A consumer whose name equals the key of another one gets a different key."""
         key = client_list_key("NHS England")
         assert client_list_key(key) != key
 
     def test_a_consumer_keeps_the_key_that_it_stands_under(self) -> None:
-        """However its writer has named that; a new one gets the usual, and never one that is another's."""
+        """An existing key is kept, whatever its name; a new consumer gets the usual key, but never a taken one."""
         data = {"client-7": "consumer: nhs\n" + JO_LINE, "broken": "[", "weather": "consumer: acme\n" + SAM_LINE}
         known = ClientList.of(data)
         keys = [known.key(consumer) for consumer in ("nhs", "acme", "visits", "broken", "weather")]
@@ -232,13 +232,13 @@ class TestTheOtherWay:
         assert known.listing("visits") is None
 
     def test_what_cannot_be_read_is_kept_in_mind(self) -> None:
-        """With what is wrong: whoever writes its key would lose what somebody else wrote there."""
+        """Its problem is known, because writing the key would lose the content that is there."""
         known = ClientList.of({"nhs": JO_LINE, "broken": "phone: 020 7946"})
         assert [known.problem(consumer) for consumer in ("nhs", "new")] == ["", ""]
         assert known.problem("broken").startswith("it has a field other than consumer")
 
     def test_also_under_a_key_of_another_name(self) -> None:
-        """If it says whom it is about: else the consumer would stand there twice."""
+        """If the invalid value names its consumer, that key counts; otherwise the consumer would be listed twice."""
         known = ClientList.of({"client-7": "consumer: nhs\nphone: 020 7946"})
         assert known.key("nhs") == "client-7"
         assert known.problem("nhs").startswith("it has a field other than consumer")

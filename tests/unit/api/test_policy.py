@@ -1,4 +1,4 @@
-"""Nothing in a policy can silence a certificate by mistake."""
+"""No mistake in a policy can silence a certificate."""
 
 from datetime import UTC, time
 from zoneinfo import ZoneInfo
@@ -107,7 +107,7 @@ def test_alerts_that_are_due_at_once_are_grouped_as_the_policy_says(group):
 
 
 def test_an_escalation_is_a_channel_that_comes_later():
-    """The business contact gets the letters as well; a channel of its own is told from then on; others stay."""
+    """The business contact gets the letters, too; an escalation channel starts at that time; others do not change."""
     pager = {"name": "pager", "type": "Webhook", "webhook": {"urlSecretRef": REF}, "escalation": True}
     alerts = {"escalateAfterDays": 14, "channels": [TEAM, CONSUMER, {**pager, "repeat": {"onDays": [30, 7, 1]}}]}
     team, consumer, business, pager, _ = parse_policy({"alerts": alerts}, None).channels
@@ -119,7 +119,7 @@ def test_an_escalation_is_a_channel_that_comes_later():
 
 
 def test_without_an_end_of_patience_an_escalation_has_no_beginning():
-    """Its channel is told from the start, as any other, and the policy says what is missing."""
+    """An escalation channel starts like any other, and a problem names the missing field."""
     policy = parse_policy({"alerts": {"channels": [{**TEAM, "escalation": True}]}}, None)
     assert "escalateAfterDays is not set" in policy.problems[0]
     assert policy.channels[0].schedule == Schedule(30)
@@ -164,7 +164,7 @@ def test_what_digests_have_told_is_read_back():
     [{"keys": "AAA="}, {"keys": "!"}, {"sentTime": "x"}, {"keys": None}, {"sentTime": "9999-12-31T23:59:59-14:00"}],
 )
 def test_digests_that_do_not_fit_are_not_remembered(broken):
-    """What they told of may be told again, which is better than never."""
+    """Their alerts may be sent again, which is better than never."""
     status = render_digests((DigestRecord("team", NOW, frozenset({b"12345678"})),))
     status["digests"][0] |= broken
     assert parse_digests(status) == ()
@@ -183,7 +183,7 @@ def test_digests_that_do_not_fit_are_not_remembered(broken):
     ],
 )
 def test_after_expiry_nobody_gets_more_letters_than_before(kind, channel, expected):
-    """A team does, unless its channel says otherwise: an expired certificate is never silent."""
+    """Letters do not become more frequent after expiry; a team's alerts do, unless its channel says otherwise."""
     entry = {**(CONSUMER if kind == "Email" else TEAM), **channel}
     alerts = {"channels": [entry], "afterExpiry": {"everyDays": 1, "forDays": 90}}
     schedule = parse_policy({"alerts": alerts}, None).channels[0].schedule

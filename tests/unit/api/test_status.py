@@ -1,4 +1,4 @@
-"""The status is the operator's memory: what is written must come back as it was."""
+"""The status is the operator's memory: a rendered status is parsed to the same values."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ RECORDED = CertificateStatus(
 
 
 def test_what_is_rendered_is_remembered():
-    """Rendering and parsing again gives the same record: nothing that a decision needs is lost over a restart."""
+    """Rendering and parsing gives the same values: no value that a decision needs is lost at a restart."""
     assert parse_status(render_status(ASSESSED, RECORDED, 3)) == RECORDED
 
 
@@ -61,7 +61,7 @@ def test_the_fingerprint_of_a_channel_shares_the_memory_of_the_certificate():
 
 
 def test_every_absent_field_is_named():
-    """As a merge patch a status leaves nothing of the last one behind: what is absent is null."""
+    """Absent fields are null, so a status as a merge patch replaces the previous one completely."""
     full = render_status(ASSESSED, RECORDED, 3)
     empty = render_status(assessment(None), CertificateStatus(), 4)
     assert empty.keys() == full.keys()
@@ -71,7 +71,7 @@ def test_every_absent_field_is_named():
 
 
 def test_null_and_absent_have_one_digest():
-    """The API server drops nulls; that alone is no reason to write again."""
+    """The API server removes nulls; this alone causes no write."""
     status = render_status(ASSESSED, RECORDED, 3)
     as_stored = {name: value for name, value in status.items() if value is not None}
     as_stored["certificate"] = {k: v for k, v in status["certificate"].items() if v is not None}
@@ -95,12 +95,12 @@ def test_a_change_changes_the_digest(change):
     ],
 )
 def test_a_status_that_is_not_ours_is_not_remembered(status):
-    """Whatever does not fit is written anew, and never a traceback."""
+    """An invalid status counts as empty, and never causes a traceback."""
     assert parse_status(status) == CertificateStatus()
 
 
 def test_too_long_texts_are_cut():
-    """The API server refuses a status with one text too long, and with it the record of what was sent."""
+    """Texts are shortened, because the API server refuses a whole status for one text that is too long."""
     long = replace(
         RECORDED,
         accepted=replace(
@@ -124,14 +124,14 @@ def test_too_long_texts_are_cut():
 
 
 def test_the_minimum_keeps_dates_and_deliveries():
-    """If the server refuses the rest, what was sent is remembered all the same."""
+    """The minimum keeps dates and deliveries, if the API server refuses the rest."""
     minimum = render_minimum(render_status(ASSESSED, RECORDED, 3))
     assert parse_status(minimum).channels == RECORDED.channels
     assert parse_status(minimum).accepted == RECORDED.accepted
 
 
 def test_a_certificate_without_end():
-    """notAfter 9999-12-31 (RFC 5280 section 4.1.2.5) overflows nothing."""
+    """notAfter 9999-12-31 (RFC 5280 section 4.1.2.5) causes no overflow."""
     endless = certificate(NOW.replace(year=9999, month=12, day=31))
     status = render_status(assessment(endless), CertificateStatus(accepted=AcceptedCertificate.of(endless)), 1)
     assert status["certificate"]["notAfter"] == "9999-12-31T09:00:00Z"
@@ -139,7 +139,7 @@ def test_a_certificate_without_end():
 
 
 def test_conditions_say_nothing_that_moves():
-    """Two looks a few days apart, with nothing changed, give the same conditions: no write is owed for them."""
+    """Two reconciles a few days apart, with nothing changed, give the same conditions, so no write is needed."""
     first = conditions(assessment(SEEN, NOW), None, None, CertificateStatus())
     remembered = CertificateStatus(conditions=first)
     assert conditions(assessment(SEEN, NOW + 5 * DAY), None, None, remembered) == first

@@ -1,4 +1,4 @@
-"""How the API server is found, and that a kubeconfig's secrets stay out of every repr."""
+"""How the API server is found; no repr shows the secrets of a kubeconfig."""
 
 import base64
 import os
@@ -50,13 +50,13 @@ def test_the_first_of_several_files_wins(tmp_path):
 
 
 def test_files_beside_the_kubeconfig(tmp_path):
-    """Relative paths are those of the kubeconfig's own folder, as kubectl has it."""
+    """Paths are relative to the folder of the kubeconfig, as in kubectl."""
     (tmp_path / "token").write_text("from-file\n")
     assert load(kubeconfig(tmp_path / "config", {"tokenFile": "token"})).token == "from-file"
 
 
 def test_a_credential_plugin(tmp_path):
-    """client.authentication.k8s.io: how managed clusters log people in."""
+    """A plugin of client.authentication.k8s.io, which managed clusters use, returns the credentials."""
     plugin = tmp_path / "plugin"
     plugin.write_text('#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$WHO\\"}}"\n')
     plugin.chmod(0o755)

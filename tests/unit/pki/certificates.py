@@ -1,4 +1,4 @@
-"""What all tests of `pki` share: one CA, dates, and certificates that no proper tool would write."""
+"""Shared by all tests of `pki`: one CA, dates, and malformed certificates that no proper tool would write."""
 
 import base64
 import dataclasses
@@ -24,7 +24,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 
 
 def refusal(data: bytes, *, password: str | None = None) -> CertificateError:
-    """The error that `data` leads to."""
+    """The error that parsing `data` raises."""
     with pytest.raises(CertificateError) as caught:
         parse(data, password=password)
     return caught.value
@@ -56,7 +56,7 @@ def attribute(oid: str, value: bytes) -> bytes:
 
 
 def common_name(value: bytes) -> bytes:
-    """A Name with nothing but a CN."""
+    """A Name with a CN only."""
     return sequence(der_element(0x31, attribute("550403", value)))
 
 
@@ -66,7 +66,7 @@ def extension(oid: str, value: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Tbs:
-    """A TBSCertificate (RFC 5280 section 4.1.2), each field as the DER that will be in it."""
+    """A TBSCertificate (RFC 5280 section 4.1.2), with each field as DER."""
 
     version: bytes = der_element(0xA0, der_element(0x02, b"\x02"))
     serial_number: bytes = der_element(0x02, b"\x12\x34\x56")
@@ -87,7 +87,7 @@ class Tbs:
 
 
 def odd_certificate(**fields: bytes | tuple[bytes, ...]) -> bytes:
-    """A properly signed certificate (DER), with some fields as nobody should write them."""
+    """A certificate (DER) with a valid signature and the given, mostly malformed, fields."""
     return AUTHORITY.sign(dataclasses.replace(Tbs(), **fields).der)  # type: ignore[arg-type]
 
 

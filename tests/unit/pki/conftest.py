@@ -1,4 +1,4 @@
-"""The programs whose files people bring; a test that needs one is skipped where it is missing."""
+"""Programs that write certificate files; a test that needs one is skipped if it is not installed."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Writes PKCS#12 (RFC 7292) with any iteration count in any place, also counts that it would take hours to honour."""
+"""Writes PKCS#12 (RFC 7292) with any iteration count in any place, also counts that would take hours to compute."""
 
 import hashlib
 import hmac
@@ -56,7 +56,7 @@ def certificate_bag(der: bytes, key_id: bytes = b"") -> bytes:
 
 
 def shrouded_key_bag(iterations: int, key_id: bytes = b"") -> bytes:
-    """An encrypted private key that nobody will ever decrypt."""
+    """An encrypted private key that no test decrypts."""
     return bag(2, sequence(pbes2(iterations, bytes(16)), octets(bytes(160))), key_id)
 
 
@@ -65,7 +65,7 @@ def plain(*bags: bytes) -> bytes:
 
 
 def encrypted(*bags: bytes, password: str, iterations: int = 1, told_iterations: int | None = None) -> bytes:
-    """EncryptedData; `told_iterations` is what is written into it, if that is not what was done."""
+    """EncryptedData; `told_iterations` is the stated iteration count, if it differs from the real one."""
     vector = os.urandom(16)
     key = hashlib.pbkdf2_hmac("sha512", password.encode(), SALT, iterations, 32)
     padder, encryptor = PKCS7(128).padder(), Cipher(AES(key), CBC(vector)).encryptor()
@@ -76,12 +76,12 @@ def encrypted(*bags: bytes, password: str, iterations: int = 1, told_iterations:
 
 
 def sha256_mac(iterations: int) -> bytes:
-    """A MacData of the old kind whose MAC fits nothing."""
+    """A MacData of the old kind with a wrong MAC."""
     return sequence(sequence(_SHA256, octets(bytes(32))), octets(SALT), integer(iterations))
 
 
 def pbmac1(content: bytes, password: str, iterations: int) -> bytes:
-    """A MacData as RFC 9579 has it."""
+    """A MacData of RFC 9579."""
     key = hashlib.pbkdf2_hmac("sha512", password.encode(), SALT, iterations, 64)
     algorithm = sequence(_PBMAC1, sequence(pbkdf2(iterations, 64), _HMAC_SHA512))
     digest = hmac.digest(key, content, "sha512")

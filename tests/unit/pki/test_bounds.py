@@ -1,4 +1,4 @@
-"""A hostile mebibyte costs little, and the event loop beside it never stalls (row 25 of the faults)."""
+"""A hostile input of 1 MiB takes little time, and does not block the event loop (row 25 of the faults)."""
 
 import asyncio
 import base64
@@ -59,14 +59,14 @@ HOSTILE = {
 @pytest.mark.real_time
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_the_loop_goes_on_while_it_is_read(data: bytes) -> None:
-    """In a thread beside the loop, no input of a mebibyte holds the interpreter's lock for 100 ms."""
+    """While a thread parses 1 MiB, no input holds the interpreter lock for 100 ms."""
     seen = [await read_beside_the_loop(data[:MAX_SIZE]) for _ in range(ATTEMPTS)]
     assert min(stall for stall, _ in seen) < LONGEST_STALL_SECONDS
     assert min(total for _, total in seen) < LONGEST_SECONDS
 
 
 async def read_beside_the_loop(data: bytes) -> tuple[float, float]:
-    """The longest time between two turns of the loop while `data` was read, and how long that took, in seconds."""
+    """The longest time between two iterations of the loop during the read, and the time of the read, in seconds."""
     started = turn = time.monotonic()
     longest = 0.0
     reading = asyncio.ensure_future(asyncio.to_thread(read, data))
@@ -79,7 +79,7 @@ async def read_beside_the_loop(data: bytes) -> tuple[float, float]:
 
 
 def read(data: bytes) -> bool:
-    """Whether it was read or refused."""
+    """Read the data; an error of the parser is fine, too."""
     try:
         return parse(data) is not None
     except CertificateError as error:

@@ -1,4 +1,4 @@
-"""Dates first (design section 4, rule 9; rows 18 and 22 to 24 of the faults): whatever is broken, notAfter is told."""
+"""Dates first (design section 4, rule 9; rows 18 and 22 to 24 of the faults): whatever is broken, notAfter is read."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ BROKEN = {
 @pytest.mark.parametrize("fields", BROKEN.values(), ids=BROKEN.keys())
 @pytest.mark.parametrize("form", ["PEM", "DER"])
 def test_a_broken_field_hides_no_date(fields: dict[str, bytes | tuple[bytes, ...]], form: str) -> None:
-    """Each field that is not as RFC 5280 wants it leaves notAfter as it is, and gives a warning at most."""
+    """A field that violates RFC 5280 does not affect notAfter, and causes at most a warning."""
     der = odd_certificate(**fields)
     certificate = parse(pem(der) if form == "PEM" else der)
     assert certificate.not_after == NOT_AFTER
@@ -113,7 +113,7 @@ def test_what_is_broken_is_said(name: str, word: str) -> None:
 
 
 def test_what_is_not_broken_is_still_told() -> None:
-    """Where the library refuses the whole certificate, the lenient reader gets everything that is sound."""
+    """If the library refuses the whole certificate, the lenient reader still reads all valid fields."""
     der = odd_certificate(version=der_element(0xA0, der_element(INTEGER, b"\x06")))
     with pytest.raises(x509.InvalidVersion):
         x509.load_der_x509_certificate(der)
@@ -127,12 +127,12 @@ def test_what_is_not_broken_is_still_told() -> None:
 
 
 def test_negative_serial_number_keeps_its_sign() -> None:
-    """A negative serial number is shown as it is, because a revocation list would name it so."""
+    """A negative serial number stays negative, because a revocation list has it in this form."""
     assert parse(odd_certificate(serial_number=der_element(INTEGER, b"\xff\x12"))).serial_number == -0xEE
 
 
 def test_the_library_warns_nobody() -> None:
-    """A certificate that the library dislikes writes nothing to standard error, whatever Python's own filters say."""
+    """A certificate that the library warns about writes nothing to standard error, with any filters of Python."""
     program = "import sys; from clientcert.pki import parse; parse(sys.stdin.buffer.read())"
     for name in ("negative serial number", "country of five letters"):
         finished = subprocess.run(
@@ -173,7 +173,7 @@ def test_not_after_is_read_however_it_is_written(not_after: bytes, expected: dat
 
 
 def test_a_time_that_is_written_oddly_is_said() -> None:
-    """Whoever reads the date hears that it was not written as it should be."""
+    """A date in a wrong form is read, with a warning."""
     warnings = parse(odd_certificate(not_after=time("2701011230Z"))).warnings
     assert any("notAfter is not in the form of RFC 5280" in each for each in warnings)
 
@@ -182,19 +182,19 @@ def test_a_time_that_is_written_oddly_is_said() -> None:
     "not_after", [time("never"), time(""), time("271301000000Z"), time("270100000000Z"), time("x" * 99)]
 )
 def test_without_not_after_there_is_no_certificate(not_after: bytes) -> None:
-    """A notAfter that no reader can make sense of has the reason InvalidCertificate."""
+    """A notAfter that cannot be read gives the reason InvalidCertificate."""
     assert reason_for(odd_certificate(not_after=not_after)) is Reason.INVALID_CERTIFICATE
 
 
 def test_dates_in_the_wrong_order_are_reported_as_they_are() -> None:
-    """notBefore after notAfter is the lifecycle's to judge, not the parser's."""
+    """The parser accepts notBefore after notAfter; the lifecycle decides about it."""
     certificate = parse(AUTHORITY.issue("nhs", NOT_AFTER, NOT_BEFORE).certificate_pem)
     assert (certificate.not_before, certificate.not_after) == (NOT_AFTER, NOT_BEFORE)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("ec", "ECDSA P-256"), ("rsa", "RSA 2048"), ("ed25519", "Ed25519")])
 def test_known_keys_are_named_as_people_name_them(kind: str, name: str) -> None:
-    """The key algorithm is in the words of `openssl` users."""
+    """The key algorithm has the name that `openssl` users know."""
     private_key = make_private_key(kind)  # type: ignore[arg-type]
     issued = AUTHORITY.issue("nhs", NOT_BEFORE, NOT_AFTER, private_key=private_key)
     certificate = parse(issued.certificate_pem)
@@ -214,7 +214,7 @@ def test_known_keys_are_named_as_people_name_them(kind: str, name: str) -> None:
     ],
 )
 def test_unknown_and_post_quantum_keys_hide_nothing(oid: str, name: str) -> None:
-    """A key that the library cannot load is named from a table, or by its OID, and dates are told."""
+    """A key that the library cannot load gets its name from a table, or its OID, and the dates are read."""
     algorithm = sequence(der_element(0x06, bytes.fromhex(oid)))
     certificate = parse(odd_certificate(public_key_info=sequence(algorithm, der_element(0x03, b"\0" + b"\x01" * 1952))))
     assert certificate.not_after == NOT_AFTER
@@ -222,7 +222,7 @@ def test_unknown_and_post_quantum_keys_hide_nothing(oid: str, name: str) -> None
 
 
 def test_a_post_quantum_certificate_is_read_like_any_other() -> None:
-    """ML-DSA (FIPS 204), where the library can make one; its key beside it tells the leaf, too."""
+    """ML-DSA (FIPS 204), if the library supports it; its private key identifies the leaf, too."""
     mldsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa")
     private_key = mldsa.MLDSA65PrivateKey.generate()
     name = LEAF.certificate.issuer
@@ -243,7 +243,7 @@ def test_a_certificate_without_version_or_extensions_is_read() -> None:
 
 
 def test_a_certificate_of_a_mebibyte_is_read_by_its_outline() -> None:
-    """A huge extension does not keep the library busy: the outline is enough."""
+    """A certificate with a huge extension is read by the lenient reader, not by the library."""
     der = AUTHORITY.sign(Tbs(extensions=(extension("2a03", b"\0" * 900_000),)).der)
     certificate = parse(der)
     assert certificate.not_after == NOT_AFTER

@@ -1,4 +1,4 @@
-"""The process that opens containers: what it may do, what it answers, and what becomes of it (row 25 of the faults)."""
+"""The subprocess that opens containers: its limits, its answers and its end (row 25 of the faults)."""
 
 import json
 import os
@@ -26,28 +26,28 @@ def ask(data: bytes, password: str | None) -> dict[str, object]:
 
 
 def test_it_writes_no_file(tmp_path: Path) -> None:
-    """Not even an octet."""
+    """It cannot write a single octet."""
     run_limited(f"open({str(tmp_path / 'file')!r}, 'w').write('octets')")
     assert (tmp_path / "file").read_bytes() == b""
 
 
 def test_it_dumps_no_core() -> None:
-    """A private key may be in its memory."""
+    """A core dump could contain a private key."""
     assert run_limited("import resource; print(resource.getrlimit(resource.RLIMIT_CORE))").stdout == b"(0, 0)\n"
 
 
 def test_its_memory_is_limited() -> None:
-    """A gibibyte is more than it gets, and far more than a container of a mebibyte needs."""
+    """It cannot allocate 1 GiB; a container of 1 MiB needs far less."""
     assert b"MemoryError" in run_limited("bytes(1 << 30)").stderr
 
 
 def test_it_opens_few_files() -> None:
-    """Sixteen are enough for pipes and libraries."""
+    """Sixteen open files are enough for pipes and libraries."""
     assert b"Too many open files" in run_limited("files = [open('/dev/null') for _ in range(20)]").stderr
 
 
 def test_it_answers_with_certificates_and_never_with_the_key() -> None:
-    """Certificates leave as DER, each with the word whether its key was there."""
+    """The answer has certificates as DER, each with a flag whether its key was there."""
     for container, password in ((LEAF.pkcs12("secret"), "secret"), (LEAF.jks("secret"), None)):
         answered = ask(container, password)
         assert list(answered) == ["certificates"]
@@ -60,12 +60,12 @@ def test_it_answers_with_certificates_and_never_with_the_key() -> None:
     "request_", [b"", b"\n", b"{}\n", b'{"password": 5}\n\xfe\xed\xfe\xed', b"[" * 100_000, b"\xff\n"]
 )
 def test_it_answers_whatever_it_is_asked(request_: bytes) -> None:
-    """No request ends it without an answer."""
+    """Each request gets an answer, even an invalid one."""
     assert json.loads(answer(request_)) == {"reason": Reason.INVALID_CERTIFICATE.value}
 
 
 def test_nothing_is_left_of_it() -> None:
-    """Every process is reaped, whatever its end: no child of ours is alive or a zombie."""
+    """Every subprocess is reaped, however it ended: no child process is alive or a zombie."""
     refusal(LEAF.pkcs12("secret"))
     refusal(LEAF.pkcs12("secret")[:100])
     children = [Path(each, "cmdline").read_bytes() for each in Path("/proc").glob("[0-9]*") if is_child(each)]
@@ -80,7 +80,7 @@ def is_child(process: Path) -> bool:
 
 
 def test_the_password_is_on_no_command_line_and_in_no_environment() -> None:
-    """Whoever may list processes sees neither, because the process starts with the same words each time."""
+    """A list of processes shows no password: each start has the same arguments and an empty environment."""
     program = (
         "import subprocess, sys\n"
         "from clientcert.pki import container\n"

@@ -1,4 +1,4 @@
-"""PEM and DER, and what happens to them on the way into a Secret (rows 20 and 21 of the faults)."""
+"""PEM and DER, and the damage that they suffer on the way into a Secret (rows 20 and 21 of the faults)."""
 
 import base64
 
@@ -12,7 +12,7 @@ PEM = LEAF.certificate_pem
 
 
 def test_pem_gives_every_field_of_the_model() -> None:
-    """A plain PEM certificate is read without a warning, each field in the form the model promises."""
+    """A plain PEM certificate is read without a warning, and each field has the documented form."""
     certificate = parse(PEM)
     assert certificate.not_before == LEAF.not_before
     assert certificate.not_after == NOT_AFTER
@@ -59,7 +59,7 @@ def test_pem_gives_every_field_of_the_model() -> None:
     ],
 )
 def test_pem_with_harmless_differences_needs_no_warning(text: bytes) -> None:
-    """Leading text, line ends, indents, a BOM and old labels are read silently."""
+    """Leading text, other line breaks, indents, a BOM and old labels cause no warning."""
     certificate = parse(text)
     assert is_leaf(certificate)
     assert certificate.warnings == ()
@@ -101,14 +101,14 @@ def test_pem_with_harmless_differences_needs_no_warning(text: bytes) -> None:
     ],
 )
 def test_text_that_was_mistreated_is_read_with_a_warning(text: bytes, warning: str) -> None:
-    """What somebody's editor or template did to the text is undone, and said."""
+    """Changes by an editor or a template are reverted, with a warning."""
     certificate = parse(text)
     assert is_leaf(certificate)
     assert warning in certificate.warnings[0]
 
 
 def test_text_that_only_begins_like_utf_16_says_what_to_do() -> None:
-    """A broken UTF-16 text has the reason UnsupportedEncoding."""
+    """A broken UTF-16 text gives the reason UnsupportedEncoding."""
     error = refusal(b"\xff\xfe" + PEM.decode().encode("utf-16-le") + b"\n")
     assert error.reason is Reason.UNSUPPORTED_ENCODING
     assert "UTF-8" in error.message
@@ -116,7 +116,7 @@ def test_text_that_only_begins_like_utf_16_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\0\0\0"])
 def test_der_may_end_with_a_line_end_or_padding(end: bytes) -> None:
-    """DER with what `echo` or a block size left behind it is read silently."""
+    """A line break or padding after DER causes no warning."""
     certificate = parse(LEAF.certificate_der + end)
     assert is_leaf(certificate)
     assert certificate.container_format == "DER"
@@ -124,20 +124,20 @@ def test_der_may_end_with_a_line_end_or_padding(end: bytes) -> None:
 
 
 def test_der_with_something_behind_it_is_read_with_a_warning() -> None:
-    """Trailing garbage hides no certificate."""
+    """Other content after the certificate does not prevent reading it."""
     certificate = parse(LEAF.certificate_der + b"garbage")
     assert is_leaf(certificate)
     assert certificate.warnings == ("there is other content after the certificate: it was ignored",)
 
 
 def test_der_certificates_one_after_the_other_are_a_bundle() -> None:
-    """Concatenated DER is read like concatenated PEM, so that a CA in front does not hide the leaf."""
+    """Concatenated DER is read like concatenated PEM: the leaf is found behind a CA."""
     chain = b"".join(each.identity.certificate_der for each in (AUTHORITY,))
     assert is_leaf(parse(chain + LEAF.certificate_der))
 
 
 def test_trusted_certificate_is_cut_where_the_certificate_ends() -> None:
-    """OpenSSL's TRUSTED CERTIFICATE has trust settings behind the certificate."""
+    """The trust settings after the certificate in OpenSSL's TRUSTED CERTIFICATE are ignored."""
     trust_settings = bytes.fromhex("300c300a06082b06010505070302")
     certificate = parse(pem(LEAF.certificate_der + trust_settings, "TRUSTED CERTIFICATE"))
     assert is_leaf(certificate)
@@ -145,7 +145,7 @@ def test_trusted_certificate_is_cut_where_the_certificate_ends() -> None:
 
 
 def test_what_a_block_is_counts_and_not_its_label() -> None:
-    """A PKCS#7 or a certificate under the wrong label is read for what it is."""
+    """A PKCS#7 or a certificate with the wrong label is recognised by its content."""
     assert is_leaf(parse(PEM.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST")))
     assert is_leaf(parse(LEAF.pkcs7().replace(b"PKCS7", b"CERTIFICATE")))
 
@@ -182,10 +182,10 @@ def test_what_a_block_is_counts_and_not_its_label() -> None:
     ],
 )
 def test_a_damaged_certificate_is_said_to_be_damaged(broken: bytes) -> None:
-    """What once was a certificate has the reason InvalidCertificate, whatever happened to it."""
+    """A damaged certificate gives the reason InvalidCertificate, for any kind of damage."""
     assert reason_for(broken) is Reason.INVALID_CERTIFICATE
 
 
 def test_chain_of_a_secret_is_read_in_any_order() -> None:
-    """A chain with the leaf last (row 19) is no different from one with the leaf first."""
+    """A chain with the leaf at the end (row 19) gives the same result as one with the leaf first."""
     assert is_leaf(parse(b"".join([*reversed(authorities_pem()), PEM])))

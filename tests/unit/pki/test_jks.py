@@ -36,7 +36,7 @@ def keystore(*entries: bytes, magic: int = JKS, version: int = 2, count: int | N
 
 @pytest.mark.parametrize("password", [None, PASSWORD, PASSWORD + "\n"])
 def test_certificates_are_read_with_the_password_and_without(password: str | None) -> None:
-    """They are not encrypted; a password is checked only if it is given."""
+    """Certificates are not encrypted; a password is checked only if one is given."""
     found = parse(LEAF.jks(PASSWORD), password=password)
     assert is_leaf(found)
     assert found.container_format == "JKS"
@@ -44,19 +44,19 @@ def test_certificates_are_read_with_the_password_and_without(password: str | Non
 
 
 def test_a_wrong_password_is_said() -> None:
-    """A digest that does not fit has the reason PasswordIncorrect."""
+    """A wrong digest gives the reason PasswordIncorrect."""
     assert reason_for(LEAF.jks(PASSWORD), password="wrong") is Reason.PASSWORD_INCORRECT
 
 
 def test_a_changed_keystore_is_said_if_the_password_is_known() -> None:
-    """The digest covers everything, so a changed octet does not go unnoticed."""
+    """The digest covers everything, so a changed octet is noticed."""
     store = bytearray(keystore(trusted(LEAF.certificate_der)))
     store[40] ^= 1
     assert reason_for(bytes(store), password=PASSWORD) is Reason.PASSWORD_INCORRECT
 
 
 def test_the_entry_with_the_key_is_the_leaf() -> None:
-    """Trusted certificates of others, before or after it, do not matter."""
+    """Trusted certificates before or after that entry do not matter."""
     stranger = AUTHORITY.issue("stranger", NOT_BEFORE, NOT_AFTER)
     with_key = LEAF.jks(PASSWORD)[12:-20]
     for entries in ((trusted(stranger.certificate_der), with_key), (with_key, trusted(stranger.certificate_der))):
@@ -66,18 +66,18 @@ def test_the_entry_with_the_key_is_the_leaf() -> None:
 
 
 def test_without_a_key_the_usual_rules_hold() -> None:
-    """A truststore with a client's certificate in it."""
+    """In a truststore with a client's certificate, the leaf is chosen as in other bundles."""
     entries = [trusted(ROOT.identity.certificate_der), trusted(LEAF.certificate_der)]
     assert is_leaf(parse(keystore(*entries)))
 
 
 def test_version_1_has_no_certificate_types() -> None:
-    """The oldest layout."""
+    """The oldest layout is read."""
     assert is_leaf(parse(keystore(trusted(LEAF.certificate_der, 1), version=1)))
 
 
 def test_jceks_is_read_up_to_its_first_secret_key() -> None:
-    """The length of a serialised Java object is told nowhere, so what follows one is not read."""
+    """A serialised Java object has no length field, so the entries after it cannot be read."""
     secret_key = struct.pack(">I", SECRET_KEY) + text(b"alias") + bytes(8) + b"\xac\xed\x00\x05" + bytes(99)
     assert is_leaf(parse(keystore(trusted(LEAF.certificate_der), secret_key, magic=JCEKS)))
 
@@ -95,13 +95,13 @@ def test_jceks_is_read_up_to_its_first_secret_key() -> None:
     ids=["empty", "count that lies", "certificate cut off", "cut off", "magic alone", "too many"],
 )
 def test_bad_keystores_are_named(store: bytes, reason: Reason) -> None:
-    """A damaged or empty keystore has a reason."""
+    """A damaged or an empty keystore gives a reason."""
     assert reason_for(store) is reason
 
 
 @pytest.mark.parametrize("store_type", ["JKS", "JCEKS"])
 def test_what_keytool_writes_is_read(store_type: str, tmp_path: Path, keytool: str) -> None:
-    """`keytool -importkeystore`, with and without its password."""
+    """The result of `keytool -importkeystore` is read with and without its password."""
     (tmp_path / "source.p12").write_bytes(LEAF.pkcs12(PASSWORD))
     command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", PASSWORD]
     command += ["-destkeystore", "made.jks", "-deststorepass", PASSWORD, "-deststoretype", store_type]
@@ -113,7 +113,7 @@ def test_what_keytool_writes_is_read(store_type: str, tmp_path: Path, keytool: s
 
 
 def test_keytool_reads_what_the_factory_writes(tmp_path: Path, keytool: str) -> None:
-    """The keystores of other tests are real ones: Java takes key and chain out of them."""
+    """The keystores of the other tests are valid: Java reads key and chain from them."""
     (tmp_path / "made.jks").write_bytes(LEAF.jks(PASSWORD))
     command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "made.jks", "-srcstorepass", PASSWORD]
     command += ["-destkeystore", "made.p12", "-deststorepass", PASSWORD, "-deststoretype", "PKCS12"]

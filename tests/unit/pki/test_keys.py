@@ -1,4 +1,4 @@
-"""The public half of a private key (design section 6: "the one whose key is beside it")."""
+"""The public key of a private key, which identifies the leaf (design section 6)."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448
@@ -19,13 +19,13 @@ TRADITIONAL, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
     ids=["P-256", "RSA", "P-384"],
 )
 def test_it_is_what_a_certificate_holds(private_key: ec.EllipticCurvePrivateKey, form: PrivateFormat) -> None:
-    """A SubjectPublicKeyInfo in DER, from PKCS#8, PKCS#1 and SEC 1."""
+    """It equals the SubjectPublicKeyInfo (DER) of the certificate, for PKCS#8, PKCS#1 and SEC 1."""
     expected = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) == expected
 
 
 def test_edwards_curves_are_computed() -> None:
-    """Ed25519 and Ed448 keys do not hold their public half; it costs next to nothing."""
+    """Ed25519 and Ed448 keys do not contain their public key; computing it is cheap."""
     for private_key in (make_private_key("ed25519"), ed448.Ed448PrivateKey.generate()):
         expected = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         assert public_key_info_of(private_key.private_bytes(Encoding.DER, PKCS8, NoEncryption())) == expected
@@ -33,7 +33,7 @@ def test_edwards_curves_are_computed() -> None:
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
 def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateFormat) -> None:
-    """A DSA key's public half would be a power modulo a prime of any size, so it is left alone."""
+    """The public key of a DSA key is a power modulo a prime of any size, so it is not computed."""
     private_key = dsa.generate_private_key(1024)
     assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) is None
 
@@ -44,5 +44,5 @@ def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateForma
     ids=["empty", "empty sequence", "version alone", "no DER", "too large"],
 )
 def test_what_is_no_key_has_none(private_key: bytes) -> None:
-    """Whatever cannot be loaded matches no certificate."""
+    """A key that cannot be loaded matches no certificate."""
     assert public_key_info_of(private_key) is None

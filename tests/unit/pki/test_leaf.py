@@ -1,4 +1,4 @@
-"""Which certificate of several is the client's (row 19 of the faults, design section 6)."""
+"""The choice of the client's certificate among several (row 19 of the faults, design section 6)."""
 
 import itertools
 from datetime import timedelta
@@ -38,7 +38,7 @@ def bundle(*issued: Issued) -> bytes:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_order_does_not_matter(order: tuple[int, ...]) -> None:
-    """The leaf is the certificate that is the issuer of no other, wherever it stands."""
+    """The leaf is the certificate that has issued no other, in any order."""
     chain = [LEAF.certificate_pem, *authorities_pem()]
     certificate = parse(b"".join(chain[at] for at in order))
     assert is_leaf(certificate)
@@ -46,21 +46,21 @@ def test_order_does_not_matter(order: tuple[int, ...]) -> None:
 
 
 def test_doubled_certificates_count_once() -> None:
-    """The same certificate twice is no doubt worth a warning."""
+    """A repeated certificate causes no warning."""
     certificate = parse(LEAF.chain_pem * 3)
     assert is_leaf(certificate)
     assert certificate.warnings == ()
 
 
 def test_an_unrelated_authority_is_not_taken_for_the_leaf() -> None:
-    """A CA that issued nothing in the bundle stands back behind a client's certificate."""
+    """A client's certificate is preferred to a CA that issued nothing in the bundle."""
     certificate = parse(bundle(OTHER_AUTHORITY.identity, ROOT.identity, LEAF))
     assert is_leaf(certificate)
     assert certificate.warnings == ()
 
 
 def test_of_unrelated_certificates_the_first_is_taken() -> None:
-    """Two clients in one file: the first is taken, and that is said."""
+    """Of two clients in one file the first is used, with a warning."""
     for first, second in ((LEAF, OTHER_LEAF), (OTHER_LEAF, LEAF)):
         certificate = parse(bundle(first, second, *(OTHER_AUTHORITY.identity, AUTHORITY.identity)))
         assert is_leaf(certificate, first)
@@ -68,7 +68,7 @@ def test_of_unrelated_certificates_the_first_is_taken() -> None:
 
 
 def test_of_one_subject_the_one_that_expires_last_is_taken() -> None:
-    """A renewed certificate beside the old one has replaced it, in whatever order they stand."""
+    """A renewed certificate is preferred to the old one in the same file, in any order."""
     renewed = AUTHORITY.issue("nhs", NOT_AFTER, NOT_AFTER + YEAR, organization="NHS Digital")
     for pair in ((LEAF, renewed), (renewed, LEAF)):
         certificate = parse(bundle(*pair, AUTHORITY.identity))
@@ -77,7 +77,7 @@ def test_of_one_subject_the_one_that_expires_last_is_taken() -> None:
 
 
 def test_a_self_signed_certificate_is_its_own_leaf() -> None:
-    """A client without a CA is read like any other."""
+    """A self-signed client certificate is read like any other."""
     issued = self_signed("nhs", NOT_BEFORE, NOT_AFTER)
     certificate = parse(issued.certificate_pem)
     assert is_leaf(certificate, issued)
@@ -85,13 +85,13 @@ def test_a_self_signed_certificate_is_its_own_leaf() -> None:
 
 
 def test_a_renewed_self_signed_certificate_is_not_its_predecessors_issuer() -> None:
-    """Two self-signed certificates of one name issued neither the other."""
+    """Two self-signed certificates of one name do not count as each other's issuer."""
     old, new = (self_signed("nhs", NOT_BEFORE, end) for end in (NOT_AFTER, NOT_AFTER + YEAR))
     assert is_leaf(parse(bundle(new, old)), new)
 
 
 def test_the_issuers_name_may_be_encoded_in_another_way() -> None:
-    """PrintableString or UTF8String, capitals and double spaces make no difference (RFC 5280 section 7.1)."""
+    """The string type, letter case and double spaces make no difference (RFC 5280 section 7.1)."""
     leaf = odd_certificate(issuer=common_name(der_element(0x13, b"ISSUING  ca")))
     assert parse(AUTHORITY.identity.certificate_pem + pem(leaf)).subject_common_name == "nhs"
 
@@ -104,7 +104,7 @@ def key_forms(issued: Issued) -> list[bytes]:
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 @pytest.mark.parametrize("form", [0, 1], ids=["PKCS#8", "traditional"])
 def test_the_key_beside_it_decides(kind: str, form: int) -> None:
-    """Of unrelated certificates it is the one whose private key is in the same file, in each form of a key."""
+    """Of unrelated certificates, the leaf is the one whose private key is in the same file, in any key format."""
     mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key=kind)  # type: ignore[arg-type]
     certificate = parse(bundle(LEAF, mine) + key_forms(mine)[form])
     assert is_leaf(certificate, mine)
@@ -112,25 +112,25 @@ def test_the_key_beside_it_decides(kind: str, form: int) -> None:
 
 
 def test_an_ed25519_key_beside_it_decides() -> None:
-    """Also where the public half is not written in the private key."""
+    """Also if the private key does not contain its public key."""
     mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key="ed25519")
     assert is_leaf(parse(mine.private_key_pem + bundle(LEAF, mine)), mine)
 
 
 def test_an_encrypted_key_is_skipped() -> None:
-    """Nobody is asked for a password to read a PEM file."""
+    """An encrypted key needs no password, because a PEM file can be read without it."""
     certificate = parse(bundle(LEAF, OTHER_LEAF) + OTHER_LEAF.encrypted_private_key_pem("secret"))
     assert is_leaf(certificate)
 
 
 def test_a_damaged_key_is_skipped() -> None:
-    """A private key that cannot be loaded hides no certificate."""
+    """A private key that cannot be loaded does not affect the certificates."""
     damaged = pem(b"\x30\x03\x02\x01\x00" + b"x" * 40, "PRIVATE KEY")
     assert is_leaf(parse(damaged + LEAF.chain_pem))
 
 
 def test_a_broken_member_hides_no_good_leaf() -> None:
-    """Each block is read apart: a damaged CA in the chain is a warning."""
+    """Each block is read on its own: a damaged CA in the chain causes only a warning."""
     damaged = pem(ROOT.identity.certificate_der[:-50])
     certificate = parse(damaged + LEAF.certificate_pem)
     assert is_leaf(certificate)
@@ -138,7 +138,7 @@ def test_a_broken_member_hides_no_good_leaf() -> None:
 
 
 def test_a_chain_whose_leaf_is_damaged_has_no_date_of_a_ca() -> None:
-    """The date of a CA must never be shown as the client's."""
+    """The date of a CA is never shown as the date of the client."""
     damaged = pem(LEAF.certificate_der[:-50])
     assert reason_for(damaged + b"".join(authorities_pem())) is Reason.INVALID_CERTIFICATE
     old_root = self_signed("Root CA of version 1", NOT_BEFORE, NOT_AFTER)
@@ -146,18 +146,18 @@ def test_a_chain_whose_leaf_is_damaged_has_no_date_of_a_ca() -> None:
 
 
 def test_a_member_that_the_library_refuses_takes_part_in_the_choice() -> None:
-    """A leaf with an empty RDN and a version that does not exist is found behind its CA."""
+    """A leaf with an empty RDN and an unknown version is found after its CA."""
     odd = odd_certificate(version=der_element(0xA0, der_element(0x02, b"\x07")))
     assert parse(b"".join(authorities_pem()) + pem(odd)).serial_number == 0x123456
 
 
 def test_authorities_alone_have_no_leaf() -> None:
-    """A trust bundle has the reason NoLeafCertificate."""
+    """A bundle of several CAs gives the reason NoLeafCertificate."""
     assert reason_for(bundle(ROOT.identity, OTHER_AUTHORITY.identity)) is Reason.NO_LEAF_CERTIFICATE
 
 
 def test_one_authority_is_read_with_a_warning() -> None:
-    """Somebody may want to be told of a CA's expiry: alone, or with nothing but its own issuers, it is the leaf."""
+    """The expiry of a CA may be of interest: alone, or only with its issuers, it is the leaf."""
     for data in (ROOT.identity.certificate_pem, AUTHORITY.identity.chain_pem):
         certificate = parse(data)
         assert "certificate of a CA" in certificate.warnings[0]
@@ -165,17 +165,17 @@ def test_one_authority_is_read_with_a_warning() -> None:
 
 
 def test_two_hundred_certificates_are_read() -> None:
-    """A large bundle is bounded work, and the leaf is found at its end."""
+    """The leaf is found at the end of a large bundle."""
     strangers = [CertificateAuthority.create(f"CA {number}").identity for number in range(199)]
     assert is_leaf(parse(bundle(*strangers, LEAF)))
 
 
 def test_doubled_certificates_are_work_too() -> None:
-    """A mebibyte of one and the same certificate in DER is not read to its end."""
+    """1 MiB of the same certificate in DER, repeated, is refused."""
     assert reason_for(LEAF.certificate_der * 201) is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize("block", [LEAF.certificate_pem, LEAF.private_key_pem, pem(b"x"), b"-----BEGIN X-----\n"])
 def test_more_than_two_hundred_blocks_are_refused(block: bytes) -> None:
-    """More blocks than any chain has are the reason TooLarge, whatever they are."""
+    """More than 200 blocks of any kind give the reason TooLarge."""
     assert reason_for(block * 201) is Reason.TOO_LARGE

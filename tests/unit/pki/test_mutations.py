@@ -1,4 +1,4 @@
-"""Whatever octets arrive, a Certificate or a CertificateError comes out (design section 4, rule 7)."""
+"""Any input gives a Certificate or a CertificateError (design section 4, rule 7)."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ CONTAINERS = {
 
 @st.composite
 def mutated(draw: st.DrawFn, originals: dict[str, bytes]) -> bytes:
-    """An original with some octets changed, dropped or doubled, and perhaps cut off."""
+    """An original with some octets changed, removed or repeated, and perhaps truncated."""
     data = bytearray(originals[draw(st.sampled_from(sorted(originals)))])
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data) - 1))
@@ -62,7 +62,7 @@ def mutated(draw: st.DrawFn, originals: dict[str, bytes]) -> bytes:
 
 
 def check(data: bytes, password: str | None = None) -> None:
-    """That it is read or refused, and that what was read keeps the model's promises."""
+    """Check that the input is read or refused, and that a certificate conforms to the documented model."""
     unforeseen = "the certificate cannot be read"
     try:
         certificate = parse(data, password=password)
@@ -84,14 +84,14 @@ def check(data: bytes, password: str | None = None) -> None:
 @BOUNDED
 @given(mutated(FORMS))
 def test_mutated_texts_and_certificates(data: bytes) -> None:
-    """Bit flips, cuts and insertions in every format that is read in this process."""
+    """Bit flips, truncations and insertions in every format that is read without a subprocess."""
     check(data)
 
 
 @BOUNDED
 @given(mutated(CONTAINERS))
 def test_mutated_containers_where_they_are_opened(data: bytes) -> None:
-    """The process that opens containers always answers, with certificates or with a reason of the list."""
+    """The subprocess for containers always answers, with certificates or with a reason of the list."""
     answered = json.loads(answer(b'{"password": "secret"}\n' + data))
     assert "certificates" in answered or Reason(answered["reason"])
 
@@ -99,14 +99,14 @@ def test_mutated_containers_where_they_are_opened(data: bytes) -> None:
 @FEW
 @given(mutated(CONTAINERS))
 def test_mutated_containers(data: bytes) -> None:
-    """The same through the process itself."""
+    """The same with a real subprocess."""
     check(data, PASSWORD)
 
 
 @BOUNDED
 @given(st.binary(max_size=400))
 def test_any_octets(data: bytes) -> None:
-    """Noise."""
+    """Random octets."""
     check(data)
 
 
@@ -115,7 +115,7 @@ def test_any_octets(data: bytes) -> None:
     st.binary(max_size=200), st.sampled_from([b"\x30\x82\x01\x00", b"-----BEGIN CERTIFICATE-----", b"\xff\xfe", b"MII"])
 )
 def test_any_octets_behind_a_known_beginning(data: bytes, beginning: bytes) -> None:
-    """Noise that looks like something at first."""
+    """Random octets after the beginning of a known format."""
     check(beginning + data)
 
 
@@ -127,7 +127,7 @@ ONE_LINE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_siz
 @BOUNDED
 @given(common_name=ONE_LINE, organization=ONE_LINE)
 def test_both_readers_agree_on_sound_certificates(common_name: str, organization: str) -> None:
-    """The lenient reader says of any name what the library says; so a fallback changes no identity."""
+    """The lenient reader and the library read a name equally, so the lenient reader changes no identity."""
     issued = AUTHORITY.issue(common_name, NOT_BEFORE, NOT_AFTER, organization=organization)
     outline = read_outline(issued.certificate_der)
     assert outline.subject_dn == issued.subject_dn

@@ -1,4 +1,4 @@
-"""What people put there instead of a certificate, and what they are told (design section 4, rule 7)."""
+"""Content that is not a certificate, and the messages about it (design section 4, rule 7)."""
 
 import base64
 
@@ -60,7 +60,7 @@ def revocation_list(encoding: Encoding) -> bytes:
     ids=lambda value: value if isinstance(value, str) else "data",  # some of it is new each time
 )
 def test_what_is_no_certificate_is_named(data: bytes, word: str) -> None:
-    """The reason is NotACertificate, and the words say what it is and what belongs there."""
+    """The reason is NotACertificate, and the message says what the content is and what to put there."""
     error = refusal(data)
     assert error.reason is Reason.NOT_A_CERTIFICATE
     assert word in error.message
@@ -84,17 +84,17 @@ def test_what_is_no_certificate_is_named(data: bytes, word: str) -> None:
     ids=["PEM", "encrypted", "SEC 1", "old encrypted", "OpenSSH", "DER", "DER encrypted", "DER SEC 1", "DER PKCS#1"],
 )
 def test_a_private_key_alone_is_named(key: bytes) -> None:
-    """A private key without a certificate, in any of its forms, has the reason PrivateKeyOnly."""
+    """A private key without a certificate, in any format, gives the reason PrivateKeyOnly."""
     assert reason_for(key) is Reason.PRIVATE_KEY_ONLY
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\t", b"\0\0\0\0", b"\xef\xbb\xbf", b"\xff\xfe\r\0\n\0"])
 def test_nothing_is_named(data: bytes) -> None:
-    """No content, or none but white space, has the reason Empty."""
+    """No content, or only white space, gives the reason Empty."""
     assert reason_for(data) is Reason.EMPTY
 
 
 def test_more_than_a_mebibyte_is_not_looked_at() -> None:
-    """Input above 1 MiB has the reason TooLarge; exactly 1 MiB is still read."""
+    """More than 1 MiB gives the reason TooLarge; exactly 1 MiB is read."""
     assert reason_for(LEAF.certificate_pem.ljust(MAX_SIZE + 1)) is Reason.TOO_LARGE
     assert reason_for(b" " * MAX_SIZE) is Reason.EMPTY

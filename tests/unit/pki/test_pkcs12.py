@@ -1,4 +1,4 @@
-"""PKCS#12: every writer, every kind of password, and no work that a file may impose (rows 20 and 25 of the faults)."""
+"""PKCS#12: every writer, every kind of password, and limits on the cost of a file (rows 20 and 25 of the faults)."""
 
 import subprocess
 import time
@@ -44,7 +44,7 @@ REFUSED_AT_ONCE_SECONDS = 3.0
 
 
 def test_certificate_and_format_are_read_with_the_password() -> None:
-    """The leaf is the one that the key belongs to, and the chain is in no warning."""
+    """The leaf is the certificate of the private key, and the chain causes no warning."""
     certificate = parse(LEAF.pkcs12(PASSWORD), password=PASSWORD)
     assert is_leaf(certificate)
     assert certificate.container_format == "PKCS#12"
@@ -52,7 +52,7 @@ def test_certificate_and_format_are_read_with_the_password() -> None:
 
 
 def test_the_wrong_password_and_none_have_reasons_of_their_own() -> None:
-    """PasswordRequired where none was given, PasswordIncorrect where it does not fit; neither says what was tried."""
+    """PasswordRequired without a password, PasswordIncorrect for a wrong one; no message repeats the password."""
     container = LEAF.pkcs12(PASSWORD)
     assert reason_for(container) is Reason.PASSWORD_REQUIRED
     error = refusal(container, password="guessed")
@@ -63,20 +63,20 @@ def test_the_wrong_password_and_none_have_reasons_of_their_own() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_line_end_behind_the_password_does_no_harm(end: str) -> None:
-    """Secrets made from files often end with a line end; a password that has one itself is tried first."""
+    """Secrets made from files often end with a line break; the password with the line break is tried first."""
     assert is_leaf(parse(LEAF.pkcs12(PASSWORD), password=PASSWORD + end))
     assert is_leaf(parse(LEAF.pkcs12(PASSWORD + end), password=PASSWORD + end))
 
 
 @pytest.mark.parametrize("password", [None, "", "any"])
 def test_without_encryption_or_mac_no_password_is_needed(password: str | None) -> None:
-    """What nothing protects is read whatever password is given."""
+    """A container without protection is read with any password."""
     assert is_leaf(parse(pfx(plain(CERTIFICATE)), password=password))
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_without_encryption_but_with_mac_a_wrong_password_is_heard_of(end: bytes) -> None:
-    """A password that was given and does not fit is a mistake, even where none is needed."""
+    """A wrong password is reported as a mistake, even if none is needed."""
     container = LEAF.pkcs12(None) + end
     assert is_leaf(parse(container))
     assert is_leaf(parse(container, password=""))
@@ -84,7 +84,7 @@ def test_without_encryption_but_with_mac_a_wrong_password_is_heard_of(end: bytes
 
 
 def test_the_key_tells_the_leaf_without_being_opened() -> None:
-    """Of unrelated certificates it is the one with the localKeyId of the key."""
+    """Of unrelated certificates, the leaf is the one with the localKeyId of the key."""
     other = CertificateAuthority.create("Other CA").issue("other", NOT_BEFORE, NOT_AFTER)
     bags = (certificate_bag(other.certificate_der, b"\x02"), CERTIFICATE, shrouded_key_bag(1, b"\x01"))
     certificate = parse(pfx(encrypted(*bags, password=PASSWORD)), password=PASSWORD)
@@ -98,19 +98,19 @@ def test_bags_inside_bags_are_found() -> None:
 
 
 def test_a_damaged_bag_hides_no_other() -> None:
-    """Bags are read apart, like the blocks of a PEM."""
+    """Each bag is read on its own, like the blocks of a PEM."""
     assert is_leaf(parse(pfx(plain(bag(3, sequence()), sequence(), CERTIFICATE))))
 
 
 def test_a_certificate_that_the_library_refuses_is_read() -> None:
-    """Dates first, in a container too."""
+    """The dates are read, also in a container."""
     odd = odd_certificate(version=der_element(0xA0, der_element(0x02, b"\x07")))
     certificate = parse(pfx(encrypted(certificate_bag(odd), password=PASSWORD)), password=PASSWORD)
     assert certificate.not_after == NOT_AFTER
 
 
 def test_the_newest_mac_is_known() -> None:
-    """PBMAC1 (RFC 9579) is checked like the older one."""
+    """PBMAC1 (RFC 9579) is checked like the older MAC."""
     contents = encrypted(CERTIFICATE, password=PASSWORD)
     container = pfx(contents, mac=pbmac1(sequence(contents), PASSWORD, 2048))
     assert is_leaf(parse(container, password=PASSWORD))
@@ -118,18 +118,18 @@ def test_the_newest_mac_is_known() -> None:
 
 
 def test_in_pem_armour_and_base64_it_is_read() -> None:
-    """GnuTLS writes PKCS12 blocks."""
+    """A PKCS#12 in a PEM block, as written by GnuTLS, is read."""
     assert is_leaf(parse(pem(LEAF.pkcs12(PASSWORD), "PKCS12"), password=PASSWORD))
 
 
 def test_without_certificates_it_is_named() -> None:
-    """A container with nothing but a key has the reason NoLeafCertificate."""
+    """A container with only a key gives the reason NoLeafCertificate."""
     assert reason_for(pfx(plain(shrouded_key_bag(1)))) is Reason.NO_LEAF_CERTIFICATE
 
 
 @pytest.mark.parametrize("cut", [20, 200, -1])
 def test_a_damaged_container_is_named(cut: int) -> None:
-    """What is cut off has the reason InvalidCertificate."""
+    """A truncated container gives the reason InvalidCertificate."""
     assert reason_for(LEAF.pkcs12(PASSWORD)[:cut], password=PASSWORD) is Reason.INVALID_CERTIFICATE
 
 
@@ -144,7 +144,7 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
 def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
-    """`openssl pkcs12 -export`, with the algorithms of thirty years."""
+    """The results of `openssl pkcs12 -export` with old and new algorithms are read."""
     container = made_by_openssl(openssl, tmp_path, arguments, "secret")
     certificate = parse(container, password="secret")
     assert is_leaf(certificate)
@@ -154,25 +154,25 @@ def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, opens
 
 
 def test_what_openssl_writes_without_mac_is_read(tmp_path: Path, openssl: str) -> None:
-    """`-nomac`."""
+    """The result of `-nomac` is read."""
     assert is_leaf(parse(made_by_openssl(openssl, tmp_path, ["-nomac"], "secret"), password="secret"))
 
 
 def test_as_many_iterations_as_anybody_asks_for_are_allowed(tmp_path: Path, openssl: str) -> None:
-    """OWASP recommended 600,000 in 2023."""
+    """The 600,000 iterations that OWASP recommended in 2023 are accepted."""
     container = made_by_openssl(openssl, tmp_path, ["-iter", "600000"], "secret")
     assert is_leaf(parse(container, password="secret"))
 
 
 def test_openssl_with_an_empty_password_needs_none(tmp_path: Path, openssl: str) -> None:
-    """An empty password is tried by itself, as OpenSSL does."""
+    """An empty password is tried without being given, as in OpenSSL."""
     container = made_by_openssl(openssl, tmp_path, [], "")
     assert is_leaf(parse(container))
     assert is_leaf(parse(container, password=""))
 
 
 def test_certificates_in_the_clear_need_no_password(tmp_path: Path, openssl: str) -> None:
-    """Without a password, what is not encrypted is read; with a wrong one, the MAC says so."""
+    """Without a password, unencrypted certificates are read; a wrong password fails the check of the MAC."""
     container = made_by_openssl(openssl, tmp_path, ["-certpbe", "NONE"], "secret")
     assert is_leaf(parse(container))
     assert reason_for(container, password="wrong") is Reason.PASSWORD_INCORRECT
@@ -189,7 +189,7 @@ def made_by_openssl(openssl: str, directory: Path, arguments: list[str], passwor
 
 
 def test_what_keytool_writes_is_read(tmp_path: Path, keytool: str) -> None:
-    """`keytool -storetype PKCS12`, a key with its chain and a trusted certificate."""
+    """The result of `keytool -storetype PKCS12` is read: a key with its chain, and a trusted certificate."""
     (tmp_path / "source.p12").write_bytes(LEAF.pkcs12("secret"))
     command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", "secret",
                "-srcstoretype", "PKCS12", "-destkeystore", "made.p12", "-deststorepass", "secret",
@@ -214,7 +214,7 @@ EXPENSIVE = {
 
 @pytest.mark.parametrize("container", EXPENSIVE.values(), ids=EXPENSIVE.keys())
 def test_twenty_million_iterations_are_refused_at_once(container: bytes) -> None:
-    """Wherever the count is hidden, it is weighed before anything is computed."""
+    """An iteration count in any place is checked before anything is computed."""
     started = time.monotonic()
     error = refusal(container, password=PASSWORD)
     assert error.reason is Reason.TOO_EXPENSIVE
@@ -223,7 +223,7 @@ def test_twenty_million_iterations_are_refused_at_once(container: bytes) -> None
 
 
 def test_work_that_adds_up_is_ended_and_keeps_nobody_waiting() -> None:
-    """Where each count is allowed and a hundred of them are not, the kernel ends it; others are opened meanwhile."""
+    """If each count is allowed but their sum is too much, the kernel ends it; other containers are opened meanwhile."""
     hostile = pfx(*[encrypted(CERTIFICATE, password=PASSWORD, iterations=MAX_ITERATIONS)] * 100)
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
@@ -235,18 +235,18 @@ def test_work_that_adds_up_is_ended_and_keeps_nobody_waiting() -> None:
 
 
 def test_a_second_container_in_one_file_is_refused() -> None:
-    """Each may take seconds, so a PEM of two hundred of them must not."""
+    """Each may take seconds, so a PEM with many containers is refused."""
     assert reason_for(pem(pfx(plain(CERTIFICATE)), "PKCS12") * 2) is Reason.TOO_LARGE
 
 
 def test_many_bags_are_refused() -> None:
-    """A thousand bags are enough, and two hundred certificates."""
+    """More than a thousand bags or two hundred certificates are refused."""
     assert reason_for(pfx(plain(*[bag(1, sequence())] * 1001))) is Reason.TOO_LARGE
     assert reason_for(pfx(plain(*[CERTIFICATE] * 201))) is Reason.TOO_LARGE
 
 
 def test_endless_nesting_is_refused() -> None:
-    """Bags in bags in bags end at a depth that no writer needs."""
+    """Bags nested more deeply than any writer needs are refused."""
     nested = CERTIFICATE
     for _ in range(100):
         nested = bag(6, sequence(nested))
@@ -254,7 +254,7 @@ def test_endless_nesting_is_refused() -> None:
 
 
 def test_only_containers_need_a_process() -> None:
-    """A caller can tell which input may take seconds."""
+    """`needs_subprocess` tells which input may take seconds."""
     assert needs_subprocess(LEAF.pkcs12(PASSWORD))
     assert needs_subprocess(LEAF.jks("secret"))
     assert not needs_subprocess(LEAF.certificate_pem)
@@ -263,7 +263,7 @@ def test_only_containers_need_a_process() -> None:
 
 
 def test_the_message_of_an_error_is_a_certificate_error() -> None:
-    """Errors of the other process arrive as our own, with nothing behind them."""
+    """An error of the subprocess becomes a CertificateError without a cause or context."""
     error = refusal(LEAF.pkcs12(PASSWORD))
     assert isinstance(error, CertificateError)
     assert error.__cause__ is None

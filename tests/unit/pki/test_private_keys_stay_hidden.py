@@ -1,4 +1,4 @@
-"""A canary: a private key that lies beside a certificate is seen by nobody (design section 2)."""
+"""A private key in the same content as a certificate never becomes visible (design section 2)."""
 
 import base64
 import io
@@ -41,7 +41,7 @@ FORMS = {
 
 
 def secrets() -> list[bytes]:
-    """What must not be seen, in each way in which it could be written: octets, hex, a number, base64 and passwords."""
+    """The secrets in each form in which they could appear: octets, hex, numbers, base64 and passwords."""
     assert isinstance(LEAF.private_key, ec.EllipticCurvePrivateKey)
     number = LEAF.private_key.private_numbers().private_value
     octets = number.to_bytes(32, "big")
@@ -63,7 +63,7 @@ def seen(*values: object) -> list[bytes]:
 def test_neither_certificate_nor_error_nor_traceback_shows_it(
     data: bytes, password: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever `parse` returns, raises, logs or warns of holds neither key nor password."""
+    """No result, error, log line or warning of `parse` contains a key or a password."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
@@ -83,7 +83,7 @@ def test_neither_certificate_nor_error_nor_traceback_shows_it(
 
 
 def test_no_object_on_the_way_shows_it() -> None:
-    """Blocks, bundles, elements and passwords have no content in their repr."""
+    """The repr of blocks, bundles, elements and passwords shows no content."""
     data = FORMS["PEM"]
     bundle = read_bundle(data, None)
     assert seen(*read_blocks(data), bundle, *bundle.certificates, read_element(KEY_DER), Secret.of(PASSWORD)) == []
@@ -91,7 +91,7 @@ def test_no_object_on_the_way_shows_it() -> None:
 
 @pytest.mark.parametrize("form", ["PKCS#12", "PKCS#12 without encryption", "JKS"])
 def test_it_does_not_leave_the_process_that_opens_containers(form: str) -> None:
-    """The answer holds certificates, decoded or not."""
+    """The answer of the subprocess has no key, encoded or decoded."""
     password = None if "without" in form else PASSWORD
     answered = answer(b'{"password": %s}\n' % (b'"%s"' % password.encode() if password else b"null") + FORMS[form])
     assert b"certificates" in answered
@@ -101,7 +101,7 @@ def test_it_does_not_leave_the_process_that_opens_containers(form: str) -> None:
 
 
 def test_the_canary_would_be_seen() -> None:
-    """The test itself is awake: it notices the key in each form that it looks for."""
+    """The check of these tests works: it finds the key in each form."""
     assert seen(LEAF.private_key_pem) != []
     assert seen(KEY_DER) != []
     assert seen(repr(KEY_DER)) != []
