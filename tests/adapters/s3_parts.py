@@ -1,4 +1,4 @@
-"""What the tests of S3 stand on: a real server, a proxy before it that can be told to misbehave, and stores."""
+"""Shared by the tests of S3: a real server, a proxy in front of it that can misbehave, and stores."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
 class Proxy:
-    """Hands requests on as they are and remembers them, unless its `behaviour` has an answer of its own."""
+    """Forwards requests unchanged and records them, unless its `behaviour` gives an answer."""
 
     def __init__(self, server: str = "") -> None:
         self.server = server
@@ -43,7 +43,7 @@ class Proxy:
         return len(self.paths) - self.lists
 
     def answers(self, status: int = 200, body: bytes | str = b"", **headers: str) -> None:
-        """Say the same to every request."""
+        """Give the same answer to every request."""
         content = body.encode() if isinstance(body, str) else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -53,7 +53,7 @@ class Proxy:
         self.behaviour = answer
 
     def refuses(self, status: int, code: str, *, message: str = "", **headers: str) -> None:
-        """Refuse every request as S3 does."""
+        """Refuse every request in the format of S3."""
         self.answers(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", **headers)
 
     @asynccontextmanager
@@ -78,7 +78,7 @@ class Proxy:
 
 @dataclass
 class Stores:
-    """The CertificateStores and Secrets of a cluster, and a reader of them."""
+    """The CertificateStores and Secrets of a cluster, and an S3Reader for them."""
 
     buckets: dict[tuple[str, str], Bucket] = field(default_factory=dict)
     secrets: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The dead man's switch: it is called while all is well and at no other time, and never ends by itself."""
+"""The dead man's switch: it is called while the operator is healthy, and only then; it never ends by itself."""
 
 import asyncio
 import contextlib
@@ -43,14 +43,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_it_is_called_while_all_is_well() -> None:
-    """A GET of just that URL, again and again."""
+    """Repeated GET requests of exactly that URL."""
     async with WebReceiver().running() as receiver, beating(receiver):
         await until(lambda: len(receiver.calls) >= 3)
     assert {(call.method, call.path) for call in receiver.calls} == {("GET", PATH)}
 
 
 async def test_it_is_not_called_otherwise() -> None:
-    """A standby, or a leader whose scheduler stands still, keeps quiet: that is what somebody is told by."""
+    """A standby, or a leader whose scheduler hangs, makes no call: its absence causes the alert."""
     well, asked = False, 0
 
     def is_well() -> bool:
@@ -72,7 +72,7 @@ async def test_it_is_not_called_otherwise() -> None:
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 async def test_failures_are_logged_once_in_a_row_and_counted(status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """It goes on through all of them, and says when it is well again. The URL is a secret, and in no line."""
+    """Calls continue after failures, and the recovery is logged. The URL is a secret, and in no log line."""
     caplog.set_level(logging.DEBUG)
     outcomes: list[str] = []
     receiver = WebReceiver()
@@ -92,7 +92,7 @@ async def test_failures_are_logged_once_in_a_row_and_counted(status: int, caplog
 
 
 async def test_nobody_there_and_nobody_who_answers(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a refused connection nor silence ends it."""
+    """Neither a refused connection nor a missing answer ends the calls."""
 
     async def wait(_request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
@@ -117,7 +117,7 @@ async def test_nobody_there_and_nobody_who_answers(caplog: pytest.LogCaptureFixt
     "url", ["http://hc.example/ping", "hc.example/ping", "ftp://hc.example/", "https://", "https://a@b/"]
 )
 def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
-    """With the setting's name, and without the URL."""
+    """The error has the name of the setting, and not the URL."""
     with pytest.raises(SettingsError) as raised:
         Heartbeat(url, EgressPolicy(), lambda: True)
     assert raised.value.message.startswith("CLIENTCERT_HEARTBEAT_URL is not an https:// address")
@@ -125,5 +125,5 @@ def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
 
 
 def test_an_https_url_may_lead_anywhere() -> None:
-    """It is the operator's own setting, as the switch may stand in a network of one's own."""
+    """An https URL may have any host, also in a private network, because it is a setting of the operator."""
     assert "hc.internal" in repr(Heartbeat("https://hc.internal:8443/ping", EgressPolicy(), lambda: True)._egress)

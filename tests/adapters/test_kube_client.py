@@ -1,4 +1,4 @@
-"""The client of the API server, where a real one cannot be told how to fail: what it asks, and when it does not."""
+"""The client of the API server, with failures that a real API server cannot be made to show."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from clientcert.kube.kubeconfig import Connection
 
 
 class Server:
-    """Answers with what a test has put there, and counts."""
+    """Gives the prepared answers, and counts the requests."""
 
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
@@ -53,7 +53,7 @@ async def refused(client: KubeClient, path: str) -> KubeError:
 
 
 async def test_whoever_asks_keeps_to_retry_after() -> None:
-    """The second call fails without being made; another path is asked, and this one when its time has come."""
+    """The second call fails without a request; another path is called, and this one again after the time."""
     async with talking() as (server, client):
         server.answers.append(busy("1"))
         first, second = await refused(client, "/one"), await refused(client, "/one")
@@ -68,7 +68,7 @@ async def test_whoever_asks_keeps_to_retry_after() -> None:
 
 
 async def test_to_read_is_not_to_write() -> None:
-    """A write that is to wait holds up no read of the same object."""
+    """A write that must wait does not delay a read of the same object."""
     async with talking() as (server, client):
         server.answers.append(busy("30"))
         with pytest.raises(KubeError):
@@ -77,7 +77,7 @@ async def test_to_read_is_not_to_write() -> None:
 
 
 async def test_a_rest_holds_for_any_version_of_an_object() -> None:
-    """A Secret is asked for by the version that its watch has told of: the next one is no other call."""
+    """A Secret is read at the version that the watch reported: a read of the next version counts as the same call."""
     async with talking() as (server, client):
         server.answers.append(busy("30"))
         await refused(client, "/one?resourceVersion=7")
@@ -87,7 +87,7 @@ async def test_a_rest_holds_for_any_version_of_an_object() -> None:
 
 @pytest.mark.parametrize("said", ["0", "soon", "-1"])
 async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
-    """Then the engine's own backoff is what counts; and the API server is asked whether it is away."""
+    """Without a usable Retry-After the engine's own backoff applies, and an outage is reported."""
     outages: list[bool] = []
     async with talking() as (server, client):
         client.on_outage = lambda: outages.append(True)
@@ -98,7 +98,7 @@ async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
 
 
 async def test_nobody_waits_longer_than_five_minutes() -> None:
-    """An API server that asks for more is not one."""
+    """A longer Retry-After is limited to five minutes."""
     async with talking() as (server, client):
         server.answers.append(busy("86400"))
         assert (await refused(client, "/one")).retry_after == 300.0

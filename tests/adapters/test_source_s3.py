@@ -37,7 +37,7 @@ STRANGE_KEYS = [
 
 @pytest.mark.parametrize("content", [b"-----BEGIN", b"", bytes(range(256)) * 100, os.urandom(MIB)])
 async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client, content: bytes) -> None:
-    """An object up to 1 MiB is given back byte for byte; its version is its ETag without quotes."""
+    """An object of up to 1 MiB is returned unchanged; its version is its ETag without quotes."""
     etag = s3_client.put_object("backup", "nhs/client.pem", content)
     source: Source = reader
     found = await read(source, "nhs/client.pem")  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client,
 
 
 async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
-    """A missing object is SourceNotFound, and the message says what to do."""
+    """A missing object gives SourceNotFound, and the message says what to do."""
     error = await failure(read(reader, "nhs/missing.pem"))
     assert (error.reason, error.retryable) == (Reason.SOURCE_NOT_FOUND, False)
     assert error.message == (
@@ -55,7 +55,7 @@ async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
 
 
 async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
-    """A missing bucket is another reason than a missing object, for a GET as for a LIST."""
+    """A missing bucket has another reason than a missing object, for GET and LIST."""
     stores.change(name="no-such-bucket")
     for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", ())):
         error = await failure(call)
@@ -64,14 +64,14 @@ async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> N
 
 
 async def test_a_store_that_is_not_there(reader: S3Reader) -> None:
-    """A store that nobody has declared in the namespace is StoreNotFound, and nothing is asked of any server."""
+    """A store that does not exist in the namespace gives StoreNotFound, without any request."""
     error = await failure(read(reader, "nhs/client.pem", namespace="team-c"))
     assert error.reason is Reason.STORE_NOT_FOUND
     assert "CertificateStore team-c/store does not exist" in error.message
 
 
 async def test_an_object_that_is_too_large(reader: S3Reader, s3_client: S3Client) -> None:
-    """One byte more than 1 MiB is TooLarge, and the connection is good for the next object."""
+    """One byte more than 1 MiB gives TooLarge, and the connection can be used for the next object."""
     s3_client.put_object("backup", "big", b"x" * (MIB + 1))
     s3_client.put_object("backup", "small", b"x")
     assert (await failure(read(reader, "big"))).reason is Reason.TOO_LARGE
@@ -79,7 +79,7 @@ async def test_an_object_that_is_too_large(reader: S3Reader, s3_client: S3Client
 
 
 async def test_the_wrong_region(reader: S3Reader, stores: Stores) -> None:
-    """A bucket of another region is the spec's mistake; no other region is tried in its place."""
+    """A bucket in another region is an error in the spec; no other region is tried."""
     stores.change(region="us-west-1")
     error = await failure(read(reader, "nhs/client.pem"))
     assert error.reason is Reason.SPEC_INVALID
@@ -102,7 +102,7 @@ async def test_the_wrong_region(reader: S3Reader, stores: Stores) -> None:
 async def test_a_spec_that_no_schema_should_have_let_through(
     reader: S3Reader, stores: Stores, values: dict[str, str], field: str
 ) -> None:
-    """Bucket and region are checked again before a host name is made of them."""
+    """Bucket and region are checked again before they become part of a host name."""
     stores.change(**values)
     error = await failure(read(reader, "nhs/client.pem"))
     assert error.reason is Reason.SPEC_INVALID
@@ -111,7 +111,7 @@ async def test_a_spec_that_no_schema_should_have_let_through(
 
 @pytest.mark.parametrize("key", STRANGE_KEYS)
 async def test_a_key_is_found_under_its_own_name(reader: S3Reader, s3_client: S3Client, key: str) -> None:
-    """Whatever characters a key has, GET and LIST mean the same object by it."""
+    """GET and LIST refer to the same object, whatever characters the key has."""
     etag = s3_client.put_object("backup", key, key.encode())
     assert (await read(reader, key)).body == key.encode()
     assert (await reader.list("team-a", "store", {key})).etags == {key: etag}
@@ -135,7 +135,7 @@ async def test_a_key_is_found_under_its_own_name(reader: S3Reader, s3_client: S3
     ],
 )
 async def test_a_key_goes_out_as_it_is(reader: S3Reader, proxy: Proxy, key: str, path: str) -> None:
-    """No part of us folds, decodes or normalizes a key on its way."""
+    """The key is never folded, decoded or normalized."""
     proxy.answers(200, b"found", ETag='"1"')
     assert (await read(reader, key)).body == b"found"
     assert [each.partition("?x-id")[0] for each in proxy.paths] == [path]
@@ -143,7 +143,7 @@ async def test_a_key_goes_out_as_it_is(reader: S3Reader, proxy: Proxy, key: str,
 
 @pytest.mark.parametrize("key", ["", "\ud800"])
 async def test_a_key_that_cannot_be(reader: S3Reader, proxy: Proxy, key: str) -> None:
-    """What is no key of S3 is told without asking."""
+    """An invalid key gives an error without a request."""
     assert (await failure(read(reader, key))).reason is Reason.SPEC_INVALID
     assert proxy.paths == []
 
@@ -151,7 +151,7 @@ async def test_a_key_that_cannot_be(reader: S3Reader, proxy: Proxy, key: str) ->
 async def test_one_list_serves_all_certificates(
     reader: S3Reader, stores: Stores, s3_server: S3Server, s3_client: S3Client, proxy: Proxy
 ) -> None:
-    """2,500 keys take three requests, and no more is kept of them than what was asked for."""
+    """2,500 keys take three requests, and only the wanted keys are kept."""
     s3_client.create_bucket("many")
     with ThreadPoolExecutor(16) as pool:
         etags = list(pool.map(lambda n: s3_client.put_object("many", f"{n:04}/client.pem", b"%d" % n), range(2500)))
@@ -165,7 +165,7 @@ async def test_one_list_serves_all_certificates(
 
 
 async def test_an_empty_bucket(reader: S3Reader, stores: Stores, s3_client: S3Client, proxy: Proxy) -> None:
-    """A bucket without objects is a good answer: everything that was asked for is missing."""
+    """An empty bucket is a valid answer: all wanted keys are missing."""
     s3_client.create_bucket("empty")
     stores.change(name="empty")
     listing = await reader.list("team-a", "store", {"nhs/client.pem"})
@@ -175,7 +175,7 @@ async def test_an_empty_bucket(reader: S3Reader, stores: Stores, s3_client: S3Cl
 async def test_a_prefix_narrows_the_list_and_not_the_reading(
     reader: S3Reader, stores: Stores, s3_client: S3Client
 ) -> None:
-    """Only keys below the prefix are listed; of others the listing says nothing, and they are read all the same."""
+    """Only keys below the prefix are listed; the listing does not cover other keys, but they can be read."""
     s3_client.create_bucket("prefixed")
     for key in ("clients/nhs.pem", "clients/gp.pem", "other/nhs.pem"):
         s3_client.put_object("prefixed", key, key.encode())
@@ -190,7 +190,7 @@ async def test_a_prefix_narrows_the_list_and_not_the_reading(
 async def test_private_keys_in_a_bucket_are_told_by_their_names(
     reader: S3Reader, stores: Stores, s3_client: S3Client
 ) -> None:
-    """At most five names that look like private keys are given back; the objects are not read."""
+    """At most five names that look like private keys are returned; the objects are not read."""
     s3_client.create_bucket("careless")
     for number in range(7):
         s3_client.put_object("careless", f"nhs/{number}.key", b"x")
@@ -202,7 +202,7 @@ async def test_private_keys_in_a_bucket_are_told_by_their_names(
 
 
 async def test_many_are_read_at_once(reader: S3Reader, stores: Stores, s3_client: S3Client) -> None:
-    """A hundred reads that come together make one client and read its credentials once."""
+    """A hundred concurrent reads make one client and read its credentials once."""
     s3_client.put_object("backup", "nhs/client.pem", b"x")
     found = await asyncio.gather(*(read(reader, "nhs/client.pem") for _ in range(100)))
     assert {each.body for each in found} == {b"x"}
@@ -212,10 +212,10 @@ async def test_many_are_read_at_once(reader: S3Reader, stores: Stores, s3_client
 async def test_the_loop_goes_on_while_many_are_read(
     reader: S3Reader, stores: Stores, s3_server: S3Server, s3_client: S3Client
 ) -> None:
-    """Models are loaded and pages are parsed beside the loop, and 128 reads at once take turns in it.
+    """Models are loaded and pages are parsed in threads, and 128 concurrent reads share the event loop.
 
-    What counts is what the loop's thread computes between two ticks, so that a busy machine makes no difference. The
-    garbage collector is left out: how often it runs is the program's setting, not the source's.
+    The test measures the CPU time of the loop's thread between two ticks, so a busy machine makes no difference. The
+    garbage collector is off, because its frequency is a setting of the program and not of the source.
     """
     s3_client.put_object("backup", "nhs/client.pem", b"x")
     stores.change(endpoint=s3_server.endpoint)
@@ -235,16 +235,16 @@ async def test_the_loop_goes_on_while_many_are_read(
     await reader.list("team-a", "store", ())
     ticking.cancel()
     gc.enable()
-    assert longest < 0.1  # what the whole loop may stand still; a slice of a turn is a fifth of it
+    assert longest < 0.1  # the longest allowed stall; the slice of a loop budget is a fifth of it
 
 
 async def test_another_kind_of_reference_is_a_mistake_of_ours(reader: S3Reader) -> None:
-    """A reference to a Secret never gets here."""
+    """A reference to a Secret is a programming error."""
     with pytest.raises(TypeError):
         await reader.read("team-a", SecretSource("nhs", "tls.crt"))
 
 
 def test_without_a_store_no_aws_library_is_loaded() -> None:
-    """An operator that reads no bucket does not pay the memory for it."""
+    """An operator that reads no bucket does not spend the memory."""
     program = "import sys, clientcert.sources.s3; sys.exit(any('boto' in name for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""With whose credentials a store is read."""
+"""The credentials that a store is read with."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ ENVIRONMENT_OF_AWS = {
 
 
 async def test_a_secret_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
-    """A store whose Secret is missing has no valid credentials, and the message names the Secret."""
+    """A missing Secret gives CredentialsInvalid, and the message names the Secret."""
     del stores.secrets["team-a", "aws"]
     error = await failure(read(reader, "nhs.pem"))
     assert error.reason is Reason.CREDENTIALS_INVALID
@@ -54,7 +54,7 @@ async def test_a_secret_that_is_not_there(reader: S3Reader, stores: Stores) -> N
 
 @pytest.mark.parametrize("key", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 async def test_a_secret_without_credentials(reader: S3Reader, stores: Stores, key: str) -> None:
-    """A missing key is named, and the keys that are there are listed."""
+    """The message names the missing key and lists the existing keys."""
     del stores.secrets["team-a", "aws"][key]
     error = await failure(read(reader, "nhs.pem"))
     assert error.reason is Reason.CREDENTIALS_INVALID
@@ -63,7 +63,7 @@ async def test_a_secret_without_credentials(reader: S3Reader, stores: Stores, ke
 
 @pytest.mark.parametrize("value", ["two words", "line\nHost: evil.example", "schlüssel", "\x00"])
 async def test_credentials_that_are_none(reader: S3Reader, stores: Stores, proxy: Proxy, value: str) -> None:
-    """What could not be a credential is not sent, for it would be put into a header."""
+    """A value that cannot be a credential is not sent, because it would become part of a header."""
     stores.secrets["team-a", "aws"]["AWS_ACCESS_KEY_ID"] = value
     error = await failure(read(reader, "nhs.pem"))
     assert error.reason is Reason.CREDENTIALS_INVALID
@@ -72,14 +72,14 @@ async def test_credentials_that_are_none(reader: S3Reader, stores: Stores, proxy
 
 
 async def test_blanks_around_credentials(reader: S3Reader, stores: Stores) -> None:
-    """The line end that `echo` and editors leave is not part of a credential."""
+    """A line break that `echo` or an editor adds is not part of a credential."""
     secret = stores.secrets["team-a", "aws"]
     stores.secrets["team-a", "aws"] = {key: f" {value}\r\n" for key, value in secret.items()}
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
 async def test_wrong_credentials(reader: S3Reader, stores: Stores, s3_server: S3Server) -> None:
-    """An unknown key and a wrong secret are both CredentialsInvalid."""
+    """An unknown key and a wrong secret both give CredentialsInvalid."""
     for pair in (("AKIANOBODY", s3_server.secret_key), (s3_server.access_key, "wrong")):
         stores.secrets["team-a", "aws"] = credentials(*pair)
         await reader.forget("team-a", "store")
@@ -89,7 +89,7 @@ async def test_wrong_credentials(reader: S3Reader, stores: Stores, s3_server: S3
 
 
 async def test_two_tenants_with_one_bucket(reader: S3Reader, stores: Stores) -> None:
-    """Stores that differ in their credentials alone share nothing, in whichever order they are read."""
+    """Stores that differ only in their credentials share nothing, in any order of reads."""
     stores.buckets["team-b", "store"] = stores.buckets["team-a", "store"]
     stores.secrets["team-b", "aws"] = credentials("AKIANOBODY", "nothing")
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
@@ -98,7 +98,7 @@ async def test_two_tenants_with_one_bucket(reader: S3Reader, stores: Stores) -> 
 
 
 async def test_credentials_are_read_once(reader: S3Reader, stores: Stores) -> None:
-    """While they are good, the Secret is left alone."""
+    """While the credentials are valid, the Secret is not read again."""
     for _ in range(5):
         await read(reader, "nhs.pem")
     await reader.list("team-a", "store", ())
@@ -108,7 +108,7 @@ async def test_credentials_are_read_once(reader: S3Reader, stores: Stores) -> No
 async def test_new_credentials_are_used_at_once(
     reader: S3Reader, stores: Stores, s3_server: S3Server, proxy: Proxy
 ) -> None:
-    """A refusal makes the Secret be read again; if it holds others, the same call goes on with those."""
+    """After a refusal the Secret is read again; if the credentials have changed, the call is repeated with them."""
     stores.secrets["team-a", "aws"] = credentials("AKIAOLD", "old")
 
     async def rotate(_request: web.Request) -> None:
@@ -120,7 +120,7 @@ async def test_new_credentials_are_used_at_once(
 
 
 async def test_many_refusals_do_not_ask_for_the_secret_each(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """A bucket in which a hundred objects are denied costs two reads of the Secret and not a hundred."""
+    """A hundred denied objects of a bucket cause two reads of the Secret, not a hundred."""
     proxy.refuses(403, "AccessDenied")
     errors = await asyncio.gather(*(read(reader, f"{n}.pem") for n in range(100)), return_exceptions=True)
     assert {getattr(error, "reason", None) for error in errors} == {Reason.ACCESS_DENIED}
@@ -128,7 +128,7 @@ async def test_many_refusals_do_not_ask_for_the_secret_each(reader: S3Reader, st
 
 
 async def test_a_deleted_secret_is_told_by_the_next_refusal(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """When credentials are refused and their Secret is gone, the Secret is the problem."""
+    """If credentials are refused and their Secret was deleted, the error is about the Secret."""
     await read(reader, "nhs.pem")
     del stores.secrets["team-a", "aws"]
     proxy.refuses(403, "InvalidAccessKeyId")
@@ -138,7 +138,7 @@ async def test_a_deleted_secret_is_told_by_the_next_refusal(reader: S3Reader, st
 async def test_an_api_server_in_trouble_changes_no_reason(
     stores: Stores, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the Secret cannot be read again for the moment, the refusal is told as it is."""
+    """If the Secret cannot be read again at the moment, the error is the refusal."""
     troubled = False
 
     async def get_secret(namespace: str, name: str) -> object:
@@ -155,7 +155,7 @@ async def test_an_api_server_in_trouble_changes_no_reason(
 
 
 async def test_a_session_token_goes_with_every_request(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """Temporary credentials work: their token is sent, and signed."""
+    """Temporary credentials work: their token is sent and signed."""
     stores.secrets["team-a", "aws"]["AWS_SESSION_TOKEN"] = "token-of-an-hour"
     tokens = []
 
@@ -171,7 +171,7 @@ async def test_a_session_token_goes_with_every_request(reader: S3Reader, stores:
 
 
 async def test_a_changed_spec_makes_a_new_connection(reader: S3Reader, stores: Stores, s3_server: S3Server) -> None:
-    """Another endpoint or Secret is used from the next call on; another prefix keeps the connection."""
+    """A changed endpoint or Secret is used from the next call on; a changed prefix keeps the connection."""
     await read(reader, "nhs.pem")
     stores.change(prefix="team-a/")
     await read(reader, "nhs.pem")
@@ -182,7 +182,7 @@ async def test_a_changed_spec_makes_a_new_connection(reader: S3Reader, stores: S
 
 
 async def test_who_reads_is_not_interrupted(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """A connection that is forgotten or replaced ends after the calls that use it."""
+    """A forgotten or replaced connection is closed after the calls that use it."""
     going, go = asyncio.Event(), asyncio.Event()
 
     async def hold(_request: web.Request) -> None:
@@ -200,7 +200,7 @@ async def test_who_reads_is_not_interrupted(reader: S3Reader, stores: Stores, pr
 
 
 async def test_a_store_that_is_forgotten_while_it_connects(reader: S3Reader, stores: Stores) -> None:
-    """Whoever waits for a connection still gets one, and the next call makes another."""
+    """A call that waits for a connection still gets one; the next call makes another one."""
     reading = [asyncio.create_task(read(reader, "nhs.pem")) for _ in range(3)]
     await asyncio.sleep(0)
     await reader.forget("team-a", "store")
@@ -211,7 +211,7 @@ async def test_a_store_that_is_forgotten_while_it_connects(reader: S3Reader, sto
 async def test_what_a_store_does_has_nothing_to_do_with_the_surroundings(
     reader: S3Reader, proxy: Proxy, stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With credentials of its own a store reads no variable, no profile, no file and no proxy of the operator."""
+    """A store with its own credentials ignores variables, profiles, files and proxies of the operator."""
     (tmp_path / "config").write_text("[default]\naws_access_key_id = FILE\nendpoint_url = http://127.0.0.1:9\n[broken")
     for variable, value in ENVIRONMENT_OF_AWS.items():
         monkeypatch.setenv(variable, value.format(directory=tmp_path))
@@ -224,7 +224,7 @@ async def test_what_a_store_does_has_nothing_to_do_with_the_surroundings(
 async def test_no_credential_is_shown(
     reader: S3Reader, stores: Stores, proxy: Proxy, s3_server: S3Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither secret key nor token shows in a log, an error or a repr, at the most talkative level."""
+    """No log line, error or repr shows the secret key or the token, even at the level DEBUG."""
     caplog.set_level(logging.DEBUG)
     stores.secrets["team-a", "aws"]["AWS_SESSION_TOKEN"] = "canary-token"
     shown = ""
@@ -242,7 +242,7 @@ async def test_no_credential_is_shown(
 
 
 async def test_many_wait_for_a_failure_once(reader: S3Reader, stores: Stores) -> None:
-    """A hundred certificates of a store whose Secret is missing cost one read of it; a new spec is tried at once."""
+    """A hundred certificates of a store with a missing Secret cause one read of it; a new spec is tried at once."""
     secret = stores.secrets.pop(("team-a", "aws"))
     errors = await asyncio.gather(*(failure(read(reader, "nhs.pem")) for _ in range(100)))
     assert {error.reason for error in errors} == {Reason.CREDENTIALS_INVALID}
@@ -253,7 +253,7 @@ async def test_many_wait_for_a_failure_once(reader: S3Reader, stores: Stores) ->
 
 
 async def test_a_failure_is_not_remembered_for_long(reader: S3Reader, stores: Stores) -> None:
-    """A Secret that appears is found within seconds, and at once when the store is forgotten."""
+    """A new Secret is found within seconds, or at once if the store is forgotten."""
     secret = stores.secrets.pop(("team-a", "aws"))
     await failure(read(reader, "nhs.pem"))
     stores.secrets["team-a", "aws"] = secret

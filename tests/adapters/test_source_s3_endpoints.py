@@ -1,4 +1,4 @@
-"""Where the requests of a store may go."""
+"""The hosts that a store may call."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def test_an_endpoint_that_leads_inside(stores: Stores, endpoint: str) -> N
 
 
 async def test_a_name_that_leads_inside(stores: Stores) -> None:
-    """A public-looking name with a private address is refused with the same reason; AWS' library does not hide it."""
+    """A public-looking name with a private address is refused with the same reason, not with a library error."""
     stores.change(endpoint="https://s3.innocent.example")
     egress = EgressPolicy(lookup=Names(["10.0.0.7"]))
     reader = S3Reader(stores.bucket_of, SecretReader(stores.get_secret), egress)
@@ -54,7 +54,7 @@ async def test_a_name_that_leads_inside(stores: Stores) -> None:
 
 
 async def test_a_name_is_resolved_by_the_policy_alone(stores: Stores, proxy: Proxy) -> None:
-    """The name of an endpoint is looked up once, and that address is the one connected to."""
+    """The name of an endpoint is resolved once, and the connection uses that address."""
     port = proxy.endpoint.rpartition(":")[2]
     names = Names(["127.0.0.1"], ["127.0.0.2"])
     stores.change(endpoint=f"http://rebinding.example:{port}")
@@ -67,7 +67,7 @@ async def test_a_name_is_resolved_by_the_policy_alone(stores: Stores, proxy: Pro
 
 
 async def test_an_endpoint_with_a_path(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """An endpoint is scheme, host and port alone; a slash at its end is no path."""
+    """An endpoint has scheme, host and port only; a slash at the end is accepted."""
     for endpoint in (f"{proxy.endpoint}/v1", f"{proxy.endpoint}?x=y", "https://minio_1.example", "https://-x.example"):
         stores.change(endpoint=endpoint)
         assert (await failure(read(reader, "nhs.pem"))).reason is Reason.SPEC_INVALID
@@ -76,7 +76,7 @@ async def test_an_endpoint_with_a_path(reader: S3Reader, stores: Stores, proxy: 
 
 
 async def test_hosts_of_aws_are_made_from_the_region() -> None:
-    """For every region that AWS' library knows we make the host that it makes, and allow that host alone."""
+    """For every region of the AWS library, our host name equals that of the library, and only this host is allowed."""
     import botocore.session
 
     from clientcert.sources.s3.client import ClientFactory

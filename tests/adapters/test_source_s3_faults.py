@@ -1,4 +1,4 @@
-"""What a bucket's server may do to us, and what is made of it."""
+"""Faults of a bucket's server, and the errors that they cause."""
 
 import asyncio
 import ssl
@@ -24,14 +24,14 @@ PAGE = (
 
 @pytest.fixture
 async def hasty_reader(stores: Stores) -> AsyncIterator[S3Reader]:
-    """Its deadline has passed before the test's patience has."""
+    """A reader with a short deadline."""
     async with stores.reader(deadline=1.0) as reader:
         yield reader
 
 
 @asynccontextmanager
 async def says(stores: Stores, answer: bytes) -> AsyncIterator[None]:
-    """Lead the store to a server that says these bytes to every request, and hangs up."""
+    """Point the store to a server that answers every request with these bytes and closes the connection."""
 
     async def speak(stream: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
         await stream.readuntil(b"\r\n\r\n")
@@ -47,7 +47,7 @@ async def says(stores: Stores, answer: bytes) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(reader: S3Reader, proxy: Proxy, status: int) -> None:
-    """No answer leads anywhere else, not to another host and not on the same one."""
+    """No redirect is followed, to another host or to the same one."""
     proxy.answers(status, "", Location=f"{proxy.endpoint}/elsewhere")
     for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
         error = await failure(call)
@@ -59,7 +59,7 @@ async def test_a_redirect_is_not_followed(reader: S3Reader, proxy: Proxy, status
 
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_an_answer_that_is_too_large(reader: S3Reader, proxy: Proxy, chunked: bool) -> None:
-    """With a length it is refused before it is read, without one at the first byte too many."""
+    """An answer with a length is refused before it is read, one without a length at the first byte above the limit."""
     sent = 0
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -78,7 +78,7 @@ async def test_an_answer_that_is_too_large(reader: S3Reader, proxy: Proxy, chunk
 
 
 async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> None:
-    """An answer that ends when the connection does could have been cut: it is not taken."""
+    """An answer that ends with the connection could have been cut off: it is refused."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\nConnection: close\r\n\r\nhalf a certif"):
         error = await failure(read(reader, "nhs.pem"))
     assert "does not answer as an S3 server" in error.message
@@ -87,7 +87,7 @@ async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> 
 @pytest.mark.parametrize("head", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"])
 @pytest.mark.parametrize("listing", [True, False])
 async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: bytes, listing: bool) -> None:
-    """Half an answer is none: it is tried again, and half a certificate is never given back."""
+    """An incomplete answer is a retryable error; half a certificate is never returned."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
         error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
     assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
@@ -96,7 +96,7 @@ async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: byt
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
 async def test_an_answer_that_is_no_http(reader: S3Reader, stores: Stores, answer: bytes) -> None:
-    """Whatever else listens there, it is a fault of the server and of nothing in us."""
+    """A server without HTTP gives an error about the server, and no internal error."""
     async with says(stores, answer):
         assert (await failure(read(reader, "nhs.pem"))).reason is Reason.SOURCE_UNAVAILABLE
 
@@ -104,7 +104,7 @@ async def test_an_answer_that_is_no_http(reader: S3Reader, stores: Stores, answe
 @pytest.mark.parametrize("listing", [True, False])
 @pytest.mark.parametrize("drip", [True, False])
 async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, listing: bool, drip: bool) -> None:
-    """The deadline is for the whole answer: a byte now and then does not extend it, and others do not wait."""
+    """The deadline applies to the whole answer: slow bytes do not extend it, and other calls do not wait."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
@@ -146,7 +146,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
     ],
 )
 async def test_a_list_that_is_none(reader: S3Reader, proxy: Proxy, body: str) -> None:
-    """What is no page of a LIST, or one that leads round in a circle, is told so, and is no empty bucket."""
+    """An answer that is not a page of a LIST, or an endless loop of pages, is an error and not an empty bucket."""
     proxy.answers(200, body)
     error = await failure(reader.list("team-a", "store", ()))
     assert error.reason is Reason.SOURCE_UNAVAILABLE
@@ -154,7 +154,7 @@ async def test_a_list_that_is_none(reader: S3Reader, proxy: Proxy, body: str) ->
 
 
 async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
-    """After a thousand pages a LIST is given up, and the message names the prefix as the remedy."""
+    """A LIST ends with an error after a thousand pages, and the message advises to set a prefix."""
     pages = 0
 
     async def answer(_request: web.Request) -> web.Response:
@@ -169,13 +169,13 @@ async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
 
 
 async def test_a_page_that_is_too_large(reader: S3Reader, proxy: Proxy) -> None:
-    """A page is read up to the most that a thousand keys can take."""
+    """A page is read up to the largest size of a thousand keys."""
     proxy.answers(200, b" " * (9 * 1024 * 1024))
     assert (await failure(reader.list("team-a", "store", ()))).reason is Reason.TOO_LARGE
 
 
 async def test_headers_that_make_no_sense(reader: S3Reader, proxy: Proxy) -> None:
-    """Dates and numbers that nobody asked for are not looked at; without an ETag the hash is the version."""
+    """Unused headers are ignored, even invalid ones; without an ETag the version is the hash."""
     proxy.answers(200, b"x", Last_Modified="yesterday", Expires="never", x_amz_missing_meta="many", Accept_Ranges="?")
     found = await read(reader, "nhs.pem")
     assert found.body == b"x"
@@ -186,14 +186,14 @@ async def test_headers_that_make_no_sense(reader: S3Reader, proxy: Proxy) -> Non
     ("etag", "version"), [('"abc-2"', "abc-2"), ('W/"abc"', "abc"), ("abc", "abc"), ('""', None), ("x" * 300, None)]
 )
 async def test_the_version_is_the_etag(reader: S3Reader, proxy: Proxy, etag: str, version: str | None) -> None:
-    """Quotes and weakness are no part of it; an ETag that is none is replaced by the hash of the content."""
+    """Quotes and the weakness prefix are not part of the version; the content's hash replaces an invalid ETag."""
     proxy.answers(200, b"x", ETag=etag)
     found = (await read(reader, "nhs.pem")).version
     assert found == version or (version is None and found.startswith("sha256:"))
 
 
 async def test_a_content_encoding_is_part_of_the_object(reader: S3Reader, proxy: Proxy) -> None:
-    """What an object claims about its encoding is not acted upon: no archive is unpacked in memory."""
+    """The declared encoding of an object is ignored: nothing is decompressed in memory."""
     proxy.answers(200, b"not gzip at all", Content_Encoding="gzip", ETag='"1"')
     assert (await read(reader, "nhs.pem")).body == b"not gzip at all"
 
@@ -206,7 +206,7 @@ async def test_a_content_encoding_is_part_of_the_object(reader: S3Reader, proxy:
     ],
 )
 async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: str) -> None:
-    """A server that is down, or has no name, is SourceUnavailable and tried again."""
+    """A server that is down or has an unknown name gives SourceUnavailable, and is retried."""
     stores.buckets["team-a", "store"] = Bucket("backup", "", "", endpoint, "aws")
     async with stores.reader(allowed=frozenset({"127.0.0.1", "no-such-host.invalid"})) as reader:
         error = await failure(read(reader, "nhs.pem"))
@@ -215,7 +215,7 @@ async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: 
 
 
 async def test_a_server_that_nobody_vouches_for(stores: Stores, self_signed: ssl.SSLContext) -> None:
-    """A TLS certificate that is not trusted ends the connection before a request is sent, for listed hosts, too."""
+    """With an untrusted TLS certificate no request is sent, to listed hosts, too."""
     asked = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -250,7 +250,7 @@ def self_signed(tmp_path: Path) -> ssl.SSLContext:
 
 
 async def test_nobody_waits_for_a_server_that_is_known_to_be_away(stores: Stores, proxy: Proxy) -> None:
-    """After a round of requests without an answer the next ones fail at once, and recover when it is back."""
+    """After several requests without an answer the next ones fail at once, until the server answers again."""
     away = asyncio.Event()
 
     async def hold(_request: web.Request) -> None:

@@ -1,4 +1,4 @@
-"""For whom, for what, and with whom the operator's own identity is used."""
+"""The namespaces, buckets and servers that the operator's own identity is used for."""
 
 import traceback
 from pathlib import Path
@@ -14,7 +14,7 @@ from tools.control_plane import S3Server
 
 @pytest.fixture
 def as_operator(s3_server: S3Server, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store of team-a names no Secret, and the operator's own identity may read everything."""
+    """The store of team-a names no Secret; the operator's own identity may read everything."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
     stores.change(credentials_secret="")
@@ -22,7 +22,7 @@ def as_operator(s3_server: S3Server, stores: Stores, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("as_operator")
 async def test_the_operators_identity_is_for_nobody(stores: Stores) -> None:
-    """Without a word in the settings no tenant may use it; the message tells both ways out."""
+    """Without a grant in the settings no tenant may use it; the message names both solutions."""
     async with stores.reader() as reader:
         for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
             error = await failure(call)
@@ -33,7 +33,7 @@ async def test_the_operators_identity_is_for_nobody(stores: Stores) -> None:
 
 @pytest.mark.usefixtures("as_operator")
 async def test_the_operators_identity_for_a_whole_bucket(stores: Stores) -> None:
-    """A namespace may be given a bucket; no other namespace gets it by that."""
+    """A grant of a bucket is for one namespace, and no other."""
     async with stores.reader(identity=("team-a=backup",)) as reader:
         assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
         assert (await reader.list("team-a", "store", {"nhs.pem"})).objects >= 3
@@ -71,7 +71,7 @@ async def test_the_operators_identity_for_a_folder(stores: Stores) -> None:
     ],
 )
 def test_a_path_that_leads_out_of_a_folder(path: str) -> None:
-    """S3 would take the name as it is, but a server on a file system may not: the identity is not used for it."""
+    """The identity is not used for a key with `..`: S3 does not resolve it, but a server on a file system may."""
     assert not IdentityGrant.parse("team-a=backup/team-a/").covers(ObjectKey("team-a", "store"), "backup", path)
 
 
@@ -85,7 +85,7 @@ def test_a_path_that_leads_out_of_a_folder(path: str) -> None:
     ],
 )
 def test_an_entry_of_the_settings(entry: str, grant: IdentityGrant) -> None:
-    """A prefix is a folder, with or without a slash at its end."""
+    """A prefix is a folder, with or without a slash at the end."""
     assert IdentityGrant.parse(entry) == grant
 
 
@@ -93,14 +93,14 @@ def test_an_entry_of_the_settings(entry: str, grant: IdentityGrant) -> None:
     "entry", ["", "backup", "=backup", "team-a=", "team-a=/x", "team-a=Backup", "team-a=backup/../x"]
 )
 def test_an_entry_that_grants_nothing(entry: str) -> None:
-    """An entry that cannot be meant ends the start, and is named."""
+    """An invalid entry is an error at the start, which names the entry."""
     with pytest.raises(SettingsError, match="CLIENTCERT_IDENTITY_BUCKETS"):
         IdentityGrant.parse(entry)
 
 
 @pytest.mark.usefixtures("as_operator")
 async def test_the_operators_identity_is_shown_to_listed_hosts_only(stores: Stores) -> None:
-    """A tenant cannot have it sent to a server of its own, however public that is."""
+    """A tenant cannot have the identity sent to its own server, even to one with a public address."""
     stores.change(endpoint="https://s3.innocent.example")
     async with stores.reader(identity=("team-a=backup",)) as reader:
         error = await failure(read(reader, "nhs.pem"))
@@ -109,7 +109,7 @@ async def test_the_operators_identity_is_shown_to_listed_hosts_only(stores: Stor
 
 
 async def test_an_operator_without_identity(stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A grant for an identity that the pod does not have is told as such."""
+    """A grant without an identity of the pod gives an error that says so."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -126,7 +126,7 @@ async def test_an_operator_without_identity(stores: Stores, monkeypatch: pytest.
 async def test_even_the_operators_identity_goes_where_the_spec_says(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the surroundings the identity alone is taken: endpoints, retries and proxies in them are not."""
+    """Only the identity is taken from the environment: its endpoints, retries and proxies are ignored."""
     for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     async with stores.reader(identity=("team-a=backup",)) as reader:
@@ -136,7 +136,7 @@ async def test_even_the_operators_identity_goes_where_the_spec_says(
 async def test_an_identity_that_cannot_be_asked_for(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """When the service that gives the identity is away, that passes; the role's own refusal does not."""
+    """If the service for the identity cannot be reached, the error is retryable; if it refuses the role, it is not."""
     (tmp_path / "token").write_text("a token")
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(variable, raising=False)

@@ -48,14 +48,14 @@ def stores(endpoint: str, client: Any) -> Stores:
 
 
 async def test_strange_keys_are_different_keys(stores: Stores) -> None:
-    """Keys that a careless client takes for one another are read, each for itself."""
+    """Keys that a careless client would confuse are different objects."""
     async with stores.reader() as reader:
         found = {key: (await read(reader, key)).body.decode() for key in KEYS}
     assert found == {key: key for key in KEYS}
 
 
 async def test_strange_keys_do_not_blind_a_list(stores: Stores) -> None:
-    """Whoever may write to a bucket cannot hide the others' objects by the name of one."""
+    """The name of one object cannot hide other objects from a LIST."""
     async with stores.reader() as reader:
         listing = await reader.list("team-a", "store", KEYS)
         assert sorted(listing.etags) == sorted(KEYS)

@@ -1,4 +1,4 @@
-"""A page of a LIST, and what can be told from the names on it."""
+"""The parser for a page of a LIST, and the names of private keys."""
 
 import time
 
@@ -18,7 +18,7 @@ AWS = (
 
 
 def test_a_page_of_aws() -> None:
-    """Keys and ETags are read, and nothing that stands elsewhere under the same names."""
+    """Keys and ETags are read, and no elements of the same names elsewhere."""
     page = parse_page(AWS.format(more="<IsTruncated>false</IsTruncated>", key="nhs/client.pem").encode())
     assert page.etags == [("nhs/client.pem", "9e107d9d372bb6826bd81d3542a419d6-2")]
     assert page.next_token == ""
@@ -32,20 +32,20 @@ def test_a_page_of_aws() -> None:
     ],
 )
 def test_keys_are_decoded_if_they_are_encoded(more: str, key: str) -> None:
-    """A server says whether it encodes keys; one that does not means them as they stand."""
+    """Keys are decoded only if the server says that it has encoded them."""
     [(found, _)] = parse_page(AWS.format(more=more, key=key).encode()).etags
     assert found == "a b+c%d/é\n"
 
 
 @pytest.mark.parametrize(("truncated", "token"), [("true", "1/x=="), ("false", "")])
 def test_the_next_page(truncated: str, token: str) -> None:
-    """The token counts only when the page says that there is another one."""
+    """The token is used only if the page says that it is truncated."""
     more = f"<NextContinuationToken>1/x==</NextContinuationToken><IsTruncated>{truncated}</IsTruncated>"
     assert parse_page(AWS.format(more=more, key="a").encode()).next_token == token
 
 
 def test_long_keys_cost_no_more_than_their_length() -> None:
-    """No pattern tries them in all ways, which would take hours; how long a page takes, bench/s3_scan.py shows."""
+    """No pattern backtracks on long keys, which would take hours. bench/s3_scan.py measures the time of a page."""
     contents = "".join(
         f"<Contents><Key>{'-_.key' * 170}{n}</Key><ETag>&quot;1&quot;</ETag></Contents>" for n in range(1000)
     )
@@ -76,7 +76,7 @@ def test_long_keys_cost_no_more_than_their_length() -> None:
     ],
 )
 def test_names_of_private_keys(key: str) -> None:
-    """What is usually called so is reported."""
+    """Common names of private keys are reported."""
     assert looks_like_private_key(key)
 
 
@@ -98,5 +98,5 @@ def test_names_of_private_keys(key: str) -> None:
     ],
 )
 def test_names_of_other_things(key: str) -> None:
-    """Containers with a password, public keys and folders are not."""
+    """Containers with a password, public keys and folders are not reported."""
     assert not looks_like_private_key(key)

@@ -1,4 +1,4 @@
-"""A server that answers, but not with what was asked for."""
+"""Errors that a server answers with."""
 
 import logging
 import traceback
@@ -46,7 +46,7 @@ CANARY = "canary-9d41"
 async def test_a_refused_get(
     reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, retryable: bool, words: str
 ) -> None:
-    """Each refusal has its reason and says what to do, is asked for once, and repeats nothing that the server said."""
+    """Each refusal has a reason and advice; it is not retried within the call, and repeats no text of the server."""
     proxy.refuses(status, code, message=CANARY)
     error = await failure(read(reader, "nhs.pem"))
     assert (error.reason, error.retryable) == (reason, retryable)
@@ -67,7 +67,7 @@ async def test_a_refused_get(
 async def test_a_refused_list(
     reader: S3Reader, proxy: Proxy, status: int, code: str, reason: Reason, words: str
 ) -> None:
-    """A refused LIST is told in words about the bucket."""
+    """The error of a refused LIST is about the bucket."""
     proxy.refuses(status, code)
     error = await failure(reader.list("team-a", "store", ()))
     assert error.reason is reason
@@ -77,34 +77,34 @@ async def test_a_refused_list(
 
 @pytest.mark.parametrize(("told", "words"), [("eu-west-1", "to eu-west-1."), (CANARY, "store."), ("x" * 99, "store.")])
 async def test_the_right_region_is_named(reader: S3Reader, proxy: Proxy, told: str, words: str) -> None:
-    """A server that says where the bucket is saves a search; what is no region is not repeated."""
+    """The message names the region that the server returned, if it has the form of a region."""
     proxy.refuses(301, "PermanentRedirect", x_amz_bucket_region=told)
     assert (await failure(read(reader, "nhs.pem"))).message.endswith(words)
 
 
 async def test_a_delete_marker(reader: S3Reader, proxy: Proxy) -> None:
-    """An object that was deleted in a bucket with versions is told apart from one that never was."""
+    """In a bucket with versions, a deleted object has another message than one that never existed."""
     proxy.refuses(404, "NoSuchKey", x_amz_delete_marker="true")
     assert "delete marker" in (await failure(read(reader, "nhs.pem"))).message
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("99999999", 3600.0), ("soon", None), ("-1", None)])
 async def test_a_wait_that_was_asked_for(reader: S3Reader, proxy: Proxy, said: str, seconds: float | None) -> None:
-    """Retry-After is passed on, up to an hour."""
+    """Retry-After is passed on, up to one hour."""
     proxy.refuses(503, "SlowDown", Retry_After=said)
     assert (await failure(read(reader, "nhs.pem"))).retry_after == seconds
 
 
 @pytest.mark.parametrize("code", [f"{CANARY} <b>", "x" * 65, "a&amp;b", "a\nb", "<![CDATA[x]]>"])
 async def test_a_code_without_the_form_of_one(reader: S3Reader, proxy: Proxy, code: str) -> None:
-    """A server may say anything in place of a code: it gets into no message."""
+    """A text that does not have the form of an error code is in no message."""
     proxy.refuses(400, code)
     message = (await failure(read(reader, "nhs.pem"))).message
     assert message == "Key nhs.pem of bucket backup: the S3 server refuses the request."
 
 
 async def test_a_refusal_without_end(reader: S3Reader, proxy: Proxy) -> None:
-    """Of a refusal no more is read than its code needs."""
+    """Only the beginning of a refusal is read, enough for its error code."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=403)
@@ -117,7 +117,7 @@ async def test_a_refusal_without_end(reader: S3Reader, proxy: Proxy) -> None:
 
 
 async def test_after_a_fault_the_next_call_works(reader: S3Reader, proxy: Proxy) -> None:
-    """Nothing of a fault is kept: when the server is well, so is the source."""
+    """No state of a fault is kept: after the server recovers, the next call succeeds."""
     for status in (503, 403, 301):
         proxy.refuses(status, "")
         await failure(read(reader, "nhs.pem"))
@@ -128,7 +128,7 @@ async def test_after_a_fault_the_next_call_works(reader: S3Reader, proxy: Proxy)
 async def test_what_a_server_says_is_in_no_log(
     reader: S3Reader, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Foreign words do not get into the log either, at its most talkative."""
+    """No text of the server is in the log, even at the level DEBUG."""
     caplog.set_level(logging.DEBUG)
     proxy.refuses(400, "InvalidRequest", message=CANARY)
     await failure(read(reader, "nhs.pem"))

@@ -20,7 +20,7 @@ CANARY = b"-----BEGIN PRIVATE KEY-----canary-7f3a"
 
 
 class Secrets:
-    """An API server with Secrets and nothing else."""
+    """A fake API server with Secrets only."""
 
     def __init__(self, *, error: KubeError | None = None, **values: bytes) -> None:
         self.error = error
@@ -42,42 +42,42 @@ async def failure(secrets: Secrets, key: str = "crt") -> SourceError:
 
 @pytest.mark.parametrize("value", [b"-----BEGIN", b"", bytes(range(256)), os.urandom(MIB)])
 async def test_any_bytes_are_read_as_they_are(value: bytes) -> None:
-    """A value up to 1 MiB is given back byte for byte, with the hash of it and the Secret's resourceVersion."""
+    """A value of up to 1 MiB is returned unchanged, with its hash and the Secret's resourceVersion."""
     source: Source = SecretReader(Secrets(crt=value))
     content = await source.read("team-a", SecretSource("nhs", "crt"))
     assert content == Content(value, f"sha256:{hashlib.sha256(value).hexdigest()}", "41")
 
 
 async def test_the_secret_of_the_own_namespace_is_read() -> None:
-    """A reference is resolved in the namespace of the object that makes it."""
+    """A reference is resolved in the namespace of the object that has it."""
     secrets = Secrets(crt=b"x")
     await SecretReader(secrets).read("team-a", SecretSource("nhs", "crt"))
     assert secrets.asked == [("team-a", "nhs")]
 
 
 async def test_a_secret_that_does_not_exist() -> None:
-    """A missing Secret is SourceNotFound, is named, and is not tried again soon."""
+    """A missing Secret gives SourceNotFound, is named in the message, and is not retryable."""
     error = await failure(Secrets(error=KubeError(Reason.NOT_FOUND, "from the server", status=404)))
     assert (error.reason, error.retryable) == (Reason.SOURCE_NOT_FOUND, False)
     assert error.message == "Secret team-a/nhs does not exist: create it, or correct the reference."
 
 
 async def test_a_key_that_is_missing() -> None:
-    """A missing key is KeyMissing, and the message lists the keys that could have been meant."""
+    """A missing key gives KeyMissing, and the message lists the existing keys."""
     error = await failure(Secrets(ca=b"1", tls=b"2"))
     assert error.reason is Reason.KEY_MISSING
     assert error.message == "Secret team-a/nhs has no key crt: name one that it has (ca, tls) or add it."
 
 
 async def test_of_many_keys_ten_are_listed() -> None:
-    """A Secret with hundreds of keys does not fill a condition."""
+    """The message lists at most ten keys of a Secret with hundreds."""
     error = await failure(Secrets(**{f"k{number:03}": b"1" for number in range(300)}))
     assert "k009, …)" in error.message
     assert "k010" not in error.message
 
 
 async def test_a_secret_that_holds_nothing() -> None:
-    """A Secret without data has no key at all, which is said."""
+    """The message about a Secret without data says that it is empty."""
     secrets = Secrets()
     secrets.data = None
     assert "holds nothing" in (await failure(secrets)).message
@@ -85,13 +85,13 @@ async def test_a_secret_that_holds_nothing() -> None:
 
 @pytest.mark.parametrize("excess", [1, 2, 3, 4, MIB])
 async def test_a_value_that_is_too_large(excess: int) -> None:
-    """One byte more than 1 MiB is TooLarge."""
+    """One byte more than 1 MiB gives TooLarge."""
     error = await failure(Secrets(crt=b"x" * (MIB + excess)))
     assert (error.reason, error.retryable) == (Reason.TOO_LARGE, False)
 
 
 async def test_a_secret_that_the_operator_may_not_read() -> None:
-    """Missing rights are AccessDenied, and the message says which are missing."""
+    """Missing permissions give AccessDenied, and the message names them."""
     error = await failure(Secrets(error=KubeError(Reason.FORBIDDEN, "no", status=403)))
     assert error.reason is Reason.ACCESS_DENIED
     assert "the verb get on secrets" in error.message
@@ -105,19 +105,19 @@ async def test_a_secret_that_the_operator_may_not_read() -> None:
     ],
 )
 async def test_an_api_server_that_is_in_trouble(trouble: KubeError) -> None:
-    """What will pass by itself is SourceUnavailable, worth another try, and keeps the time that was asked for."""
+    """A transient failure gives SourceUnavailable, is retryable, and keeps the requested Retry-After."""
     error = await failure(Secrets(error=trouble))
     assert (error.reason, error.retryable, error.retry_after) == (Reason.SOURCE_UNAVAILABLE, True, 7.0)
 
 
 async def test_another_kind_of_reference_is_a_mistake_of_ours() -> None:
-    """An S3 reference never gets here."""
+    """A reference to S3 is a programming error."""
     with pytest.raises(TypeError):
         await SecretReader(Secrets()).read("team-a", S3Source("store", "key"))
 
 
 async def test_a_password_is_read_without_its_line_end() -> None:
-    """The line end that `echo` leaves is not part of a password; blanks are."""
+    """The line break that `echo` adds is not part of a password; blanks are."""
     reader = SecretReader(Secrets(password=" päss word \r\n".encode()))
     ref = SecretKeyRef("nhs", "password")
     assert await reader.read_secret_text("a", ref, missing=Reason.PASSWORD_NOT_FOUND) == " päss word "
@@ -136,14 +136,14 @@ async def test_a_password_is_read_without_its_line_end() -> None:
 )
 @pytest.mark.parametrize("reason", [Reason.TOKEN_NOT_FOUND, Reason.PASSWORD_NOT_FOUND])
 async def test_a_value_that_is_not_there_has_the_callers_reason(secrets: Secrets, words: str, reason: Reason) -> None:
-    """Whether a token or a password is missing, only the caller knows."""
+    """The caller chooses the reason for a missing value, which may be a token or a password."""
     with pytest.raises(SourceError, match=words) as caught:
         await SecretReader(secrets).read_secret_text("a", SecretKeyRef("slack", "token"), missing=reason)
     assert caught.value.reason is reason
 
 
 async def test_several_keys_are_read_at_one_moment() -> None:
-    """Keys that belong together come from one answer; what is optional may be absent or empty, what is required not."""
+    """Several keys come from one version of a Secret; optional keys may be absent or empty, required ones may not."""
     secrets = Secrets(id=b"1", key=b"2", session=b"")
     reader = SecretReader(secrets)
     values = await reader.read_secret_values(
@@ -157,7 +157,7 @@ async def test_several_keys_are_read_at_one_moment() -> None:
 
 
 async def test_no_value_is_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """A private key shows in no repr, error, traceback or log, however it fails."""
+    """No repr, error, traceback or log line shows a private key, after any failure."""
     caplog.set_level(logging.DEBUG)
     secrets = Secrets(crt=CANARY, big=CANARY * 40_000, binary=CANARY + b"\xff")
     reader, shown = SecretReader(secrets), ""

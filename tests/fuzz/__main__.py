@@ -1,10 +1,9 @@
-"""`python -m tests.fuzz SECONDS`: what `make fuzz` does, with half of the time for the parser.
+"""The command of `make fuzz`: `python -m tests.fuzz SECONDS`. Half of the time is for the parser.
 
-The rest is for what opens containers, and for the properties of tests/unit with many more examples than `make test`
-has. Ends with 0 if nothing was found; with 1 if something was: then a reproducer lies in build/fuzz/found, and the
-command for it is printed. Ends with 2 at once if atheris cannot be installed, whatever the reason: a search without it
-looks at little, and who asked for one should know. FUZZ_WITHOUT_ATHERIS=1 says that this is known, and gives all of the
-time to properties and mutations.
+The other half is for the openers of containers, and for the properties of tests/unit with more examples than in `make
+test`. Exit code 0: nothing was found. 1: a finding; build/fuzz/found has a reproducer, and its command is printed. 2:
+atheris cannot be installed, for any reason; this is an error, because a search without it covers little. With
+FUZZ_WITHOUT_ATHERIS=1 it is not an error, and all of the time is for properties and mutations.
 """
 
 import os
@@ -27,7 +26,7 @@ _TOLD = ("INITED", "DONE", "ERROR", "SUMMARY", "stat::", "FindingError", "Except
 
 
 def main() -> int:
-    """The exit code: 1 if anything was found, 2 if nothing can be searched by coverage."""
+    """Return the exit code: 1 after a finding, 2 if a search by coverage is not possible."""
     seconds = float(sys.argv[1])
     failed = False
     if has_atheris():
@@ -49,7 +48,7 @@ def main() -> int:
 
 
 def has_atheris() -> bool:
-    """Whether it is there, or could be installed from a wheel."""
+    """Whether atheris is installed, or could be installed from a wheel."""
     lock = REPOSITORY / "requirements/fuzz.lock"
     done = BUILD / "venv/.done"
     if done.exists() and done.stat().st_mtime > lock.stat().st_mtime:
@@ -63,7 +62,7 @@ def has_atheris() -> bool:
 
 
 def search(target: str, seconds: float) -> bool:
-    """Whether an input was found that does what no input may do."""
+    """Search with one target; returns whether there was a finding."""
     seeds, corpus = BUILD / "seeds" / target, BUILD / "corpus" / target
     write_seeds(target, seeds)
     for directory in (corpus, FOUND):
@@ -90,7 +89,7 @@ def search(target: str, seconds: float) -> bool:
 
 
 def properties(seconds: float) -> bool:
-    """Whether a property fails; each file of them has the same time, and those that are done early leave theirs."""
+    """Run the properties; returns whether one fails. All files share the time; unused time goes to the others."""
     files = sorted(
         path for path in (REPOSITORY / "tests/unit").rglob("test_*.py") if "@given" in path.read_text("utf-8")
     )
@@ -112,14 +111,14 @@ def _has_failing_property(path: Path, seconds: float) -> bool:
             command, cwd=REPOSITORY, capture_output=True, text=True, timeout=max(seconds, 1), check=False
         )
     except subprocess.TimeoutExpired:
-        return False  # an example that was being made smaller is kept by Hypothesis, and comes first the next time
+        return False  # Hypothesis keeps an example that it was shrinking, and tries it first the next time
     if done.returncode:
         print(done.stdout[-6000:], flush=True)
     return done.returncode != 0
 
 
 def environment() -> dict[str, str]:
-    """Our code is imported from where it lies, since the search has an environment of its own."""
+    """Variables for the search, whose own environment has not installed our code."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY / "operator"), str(REPOSITORY)))}
 
 

@@ -1,4 +1,4 @@
-"""What the search begins with: one of each format that the product reads, and some that nobody should write."""
+"""The first inputs of the search: one of each format that the product reads, and some malformed ones."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ SEEDS = {"parse": FORMS | ODD | CONTAINERS, "containers": CONTAINERS | MORE_CONT
 
 
 def write_seeds(target: str, directory: Path) -> None:
-    """One file each."""
+    """Write each seed to a file."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, data in SEEDS[target].items():
         (directory / name.replace(" ", "-").replace("#", "")).write_bytes(data)

@@ -1,6 +1,6 @@
-"""Changes that keep the rest of an input well-formed: one element of DER, with all lengths around it written anew.
+"""Mutations that keep the rest of an input well-formed: one element of DER changes, and all lengths around it.
 
-A plain change of octets breaks a length or a line of base64 nearly every time, and never gets past it.
+A plain change of octets almost always breaks a length or a line of base64, so deeper code is never reached.
 """
 
 import base64
@@ -30,7 +30,7 @@ _LARGEST = 64 * 1024
 
 
 def mutated(data: bytes, source: random.Random) -> bytes:
-    """Another input, one or a few elements away from this one."""
+    """A mutation of the input in one or a few elements."""
     if blocks := list(_PEM.finditer(data)):
         block = source.choice(blocks)
         try:
@@ -43,7 +43,7 @@ def mutated(data: bytes, source: random.Random) -> bytes:
 
 
 def _changed(der: bytes, source: random.Random) -> bytes:
-    """One change somewhere in the first element, and perhaps another."""
+    """One or more changes in the first element."""
     for _ in range(source.choice((1, 1, 2, 4))):
         end, path = _path_to_any(der, source)
         if not path:
@@ -61,7 +61,7 @@ def _changed(der: bytes, source: random.Random) -> bytes:
 
 
 def _path_to_any(der: bytes, source: random.Random) -> tuple[int, list[tuple[int, int, int]]]:
-    """Where the first element ends, and the way (tag, content from, content to) down to one that is inside it."""
+    """The end of the first element, and the path (tag, content start, content end) to a random element inside it."""
     path: list[tuple[int, int, int]] = []
     begin, limit, end = 0, len(der), 0
     while len(path) < _DEEPEST:
@@ -80,7 +80,7 @@ def _path_to_any(der: bytes, source: random.Random) -> tuple[int, list[tuple[int
 
 
 def _children(der: bytes, begin: int, limit: int) -> list[tuple[int, int, int]]:
-    """The elements side by side there; none where it is no DER to its end."""
+    """The sibling elements in this range; none if the range is not valid DER."""
     found = []
     while begin < limit:
         if limit - begin < 2:
@@ -102,7 +102,7 @@ def _children(der: bytes, begin: int, limit: int) -> list[tuple[int, int, int]]:
 
 
 def _begin(der: bytes, child: tuple[int, int, int], begin: int, limit: int) -> int:
-    """Where the element begins whose content this is."""
+    """The start of the element with this content."""
     for first in (begin, begin + 1):
         at = first
         for each in _children(der, first, limit):
@@ -113,7 +113,7 @@ def _begin(der: bytes, child: tuple[int, int, int], begin: int, limit: int) -> i
 
 
 def _other(tag: int, content: bytes, source: random.Random) -> bytes:
-    """What stands in an element's place."""
+    """A replacement for an element."""
     match source.randrange(8):
         case 0:
             return b""

@@ -1,8 +1,8 @@
-"""What is called with each input. Run by `make fuzz`, or alone, e.g. with the reproducer that it left:
+"""The functions that are called with each input. Run by `make fuzz`, or alone with a reproducer:
 
     PYTHONPATH=operator:. build/fuzz/venv/bin/python -m tests.fuzz.target parse build/fuzz/found/parse-crash-…
 
-It is stricter than the product: the last guards, which are for what nobody thought of, count as findings.
+The targets are stricter than the product: an error from a last guard, for unforeseen inputs, counts as a finding.
 """
 
 import os
@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["clientcert"]):
 from tests.fuzz.structure import mutated
 
 LONGEST_SECONDS = 2.0
-"""Of processor time, and instrumented code is slow; without it the worst is a quarter of a second."""
+"""CPU time of instrumented code; without instrumentation the slowest input takes a quarter of a second."""
 PASSWORD = "secret"
 _LAST_GUARD = "the certificate cannot be read"
 _LARGE_INTEGER = re.compile(rb"\x02([\x03\x04])")
@@ -33,17 +33,17 @@ _FEW_ITERATIONS, _REFUSED_ITERATIONS = 70_000, 2_000_000
 
 
 class FindingError(Exception):
-    """An input did what no input may do."""
+    """An input violates a guarantee."""
 
 
 def parse_any(data: bytes) -> None:
-    """A certificate or a CertificateError, soon. Containers are not opened here: no process can be started."""
+    """Check that `parse` returns or raises CertificateError in time. No subprocess can start, so containers stay shut."""
     began = time.process_time()
     try:
         certificate = parse(data, password=PASSWORD)
     except CertificateError as error:
         if _LAST_GUARD in error.message:
-            raise FindingError("only the last guard has caught it") from error
+            raise FindingError("only the last guard caught the error") from error
     else:
         _check(certificate)
     if time.process_time() - began > LONGEST_SECONDS:
@@ -51,9 +51,9 @@ def parse_any(data: bytes) -> None:
 
 
 def open_any(data: bytes) -> None:
-    """Certificates or a NotOpenedError, from what the product does in a process of its own.
+    """Check that the openers of containers return certificates or raise NotOpenedError.
 
-    The kernel bounds that process. Here nobody does, so what asks for many iterations is left out.
+    The product runs them in a subprocess with a CPU limit. There is no limit here, so costly inputs are skipped.
     """
     if len(data) > MAX_SIZE or _asks_for_work(data):
         return
@@ -64,7 +64,7 @@ def open_any(data: bytes) -> None:
         except NotOpenedError:
             continue
         if not all(isinstance(each, Entry) and each.der is not None for each in entries):
-            raise FindingError("what was opened holds no certificates")
+            raise FindingError("an opened container has no certificates")
 
 
 def _check(certificate: Certificate) -> None:
@@ -73,7 +73,7 @@ def _check(certificate: Certificate) -> None:
         text.encode()
     whole = certificate.not_before.utcoffset() is not None and certificate.not_after.utcoffset() is not None
     if not whole or len(certificate.fingerprint_sha256) != 64 or len(certificate.warnings) > 8:
-        raise FindingError("the certificate does not keep its model's promises")
+        raise FindingError("the certificate does not conform to its model")
 
 
 def _asks_for_work(data: bytes) -> bool:
@@ -90,7 +90,7 @@ def _start_no_process(event: str, _: tuple[Any, ...]) -> None:
 
 
 def _change(data: bytes, longest: int, seed: int) -> bytes:
-    """Half of the time structure is kept; half of the time it is libFuzzer's own change."""
+    """Half of the mutations keep the structure; the others are those of libFuzzer."""
     source = random.Random(seed)
     if source.random() < 0.5:
         return mutated(data, source)[:longest]

@@ -1,4 +1,4 @@
-"""A log line is a line, whatever a library hangs onto its record."""
+"""A log record becomes one line, whatever attributes a library adds to it."""
 
 import io
 import json
@@ -9,9 +9,9 @@ from clientcert.logs import configure_logging
 
 
 def test_what_a_library_hangs_onto_a_record_is_left_out(capsys):
-    """kopf's records carry its settings, which hold locks: a formatter that copies them fails, and the line is lost.
+    """The records of kopf have its settings, which hold locks: a formatter that copies them fails and loses the line.
 
-    Not under kopf's own name here: where kopf was imported, its loggers have a handler that reads those settings.
+    The test does not use a logger of kopf: after kopf's import, its loggers have a handler that reads the settings.
     """
     root = logging.getLogger()
     before, level = list(root.handlers), root.level

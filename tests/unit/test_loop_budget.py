@@ -1,4 +1,4 @@
-"""What computes shares the event loop: no turn of it is much longer than a slice."""
+"""Tasks that compute share the event loop: no iteration takes much longer than a slice."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ def compute() -> None:
 
 
 async def longest_turn(work) -> float:
-    """Seconds of computing between two turns of the loop, at the worst, while `work` runs."""
+    """The most seconds of CPU time between two iterations of the loop while `work` runs."""
     working = asyncio.ensure_future(work)
     longest, before = 0.0, time.process_time()
     while not working.done():

@@ -1,4 +1,4 @@
-"""Settings come from flags, variables and files, and contradictions end the process before it does anything."""
+"""Settings come from flags, variables and files; contradictions end the process at its start."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ def test_flags_win_over_variables():
 
 
 def test_a_secret_from_a_file(tmp_path):
-    """As a mounted Secret has it, with the line end that editors leave."""
+    """A secret is read from a mounted file, without the line break at the end."""
     (tmp_path / "token").write_text("xoxb-1\n")
     environment = {"CLIENTCERT_SLACK_TOKEN_FILE": str(tmp_path / "token"), "CLIENTCERT_SLACK_CHANNEL": "#a"}
     settings = load_settings({}, environment)
@@ -39,7 +39,7 @@ MAIL = {"CLIENTCERT_SMTP_HOST": "mail.example", "CLIENTCERT_SMTP_FROM": "certifi
     ],
 )
 def test_a_login_that_waits_for_its_mail_server(environment):
-    """The Secret with it is optional, and so is each of its keys (deploy/kustomize/base/deployment.yaml)."""
+    """The Secret with the login is optional, and so are its keys (deploy/kustomize/base/deployment.yaml)."""
     settings = load_settings({}, environment)
     assert settings.smtp_host == environment.get("CLIENTCERT_SMTP_HOST", "")
     assert "secret" not in repr(settings)
@@ -61,7 +61,7 @@ def test_who_may_be_written_to():
     "wrong", ["@nhs.example; x", "nhs.example moj.example", "*.nhs.example", "jo@nhs.example", "x"]
 )
 def test_a_domain_that_matches_nobody(wrong):
-    """Is refused, and not repeated: it may be an address."""
+    """An invalid domain is refused; the message does not repeat it, because it may be an address."""
     with pytest.raises(SettingsError, match="CLIENTCERT_MAIL_DOMAINS cannot be used: entry 2 of 2 is not") as raised:
         load_settings({}, {"CLIENTCERT_MAIL_DOMAINS": f"moj.example,{wrong}"})
     assert wrong not in raised.value.message.split()

@@ -1,4 +1,4 @@
-"""A watch goes on whatever an object holds: what one of them does to us is nothing to all others."""
+"""A watch continues after an error in one object: the error does not affect other objects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ def item(name: str, version: str = "5") -> Object:
 
 
 class Api:
-    """Lists two objects, and tells of two more."""
+    """Lists two objects, then sends events about two more."""
 
     async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
         yield {"metadata": {"resourceVersion": "5"}, "items": [item("poison"), item("listed")]}
@@ -28,7 +28,7 @@ class Api:
 
 
 async def test_an_object_that_cannot_be_taken_over_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in a list nor in what follows it; the log names it, and nothing that it holds."""
+    """An error in one object affects no other, in the list and in the watch; the log has its name and no content."""
     seen: list[str] = []
 
     def changed(body: Object, _gone: bool) -> None:
