@@ -37,7 +37,7 @@ class FindingError(Exception):
 
 
 def parse_any(data: bytes) -> None:
-    """Check that `parse` returns or raises CertificateError in time. No subprocess can start, so containers stay shut."""
+    """Check that `parse` returns or raises CertificateError in time. No subprocess can start, so containers fail."""
     began = time.process_time()
     try:
         certificate = parse(data, password=PASSWORD)

@@ -105,7 +105,7 @@ class ClientList:
         return self._claimed.get(consumer) or client_list_key(consumer, self._taken)
 
     def problem(self, consumer: str) -> str:
-        """What to correct by hand before the consumer's key can be written; empty if nothing. It quotes no value."""
+        """The problem to correct by hand before the consumer's key can be written, or empty. It quotes no value."""
         return self._unusable.get(self.key(consumer), "")
 
 

@@ -1,4 +1,4 @@
-"""PKCS#12 (RFC 7292): reads the certificates, and which of them has the private key; never decrypts the key itself.
+"""PKCS#12 (RFC 7292): reads the certificates, and which of them has the private key; never returns the key itself.
 
 Every visible iteration count is checked before any work is done. The counts of the private keys are visible only after
 the bags around them are decrypted, and are checked, too: a container with an excessive count is refused as a whole.
