@@ -288,7 +288,8 @@ class TestFailures:
             error = await failure(notifier, CHANNEL)
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == (
-            "the service behind Apprise did not take the message: check the channel's URL, and what is in force there"
+            "the service behind Apprise did not take the message:"
+            " check the channel's URL, and the settings of the service"
         )
         assert len(receiver.calls) == 1
 

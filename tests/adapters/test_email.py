@@ -153,7 +153,7 @@ class TestTLS:
         """It gets neither the password nor the mail."""
         with LoopbackMailServer(tls=tls, login=LOGIN) as server:  # type: ignore[arg-type]
             error = await failure(EmailNotifier(settings(server, tls=tls)))
-        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+        assert error.message.startswith("the mail server's certificate is not trusted, or not valid for its name")
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert server.mails == []
         assert "AUTH" not in server.commands
@@ -161,7 +161,7 @@ class TestTLS:
     async def test_a_certificate_of_another_name(self, server: LoopbackMailServer) -> None:
         """It is trusted for localhost, and 127.0.0.1 is another name."""
         error = await failure(notifier(server, host="127.0.0.1"))
-        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+        assert error.message.startswith("the mail server's certificate is not trusted, or not valid for its name")
 
     async def test_without_a_login(self) -> None:
         """No user name: no login is tried."""
@@ -189,7 +189,7 @@ class TestSettings:
         """Said at the start, without repeating it."""
         with pytest.raises(SettingsError) as raised:
             EmailNotifier(MailServer("mail.example.com", 587, sender=sender))
-        assert raised.value.message.startswith("CLIENTCERT_SMTP_FROM is no address such as ")
+        assert raised.value.message.startswith("CLIENTCERT_SMTP_FROM is not an address such as ")
 
     def test_a_password_that_anybody_could_read(self) -> None:
         """A login without TLS stays on this machine."""
@@ -241,7 +241,7 @@ class TestWithoutALetter:
         message = without_letters(message_to(seen=certificate(NOW + left)))
         error = await failure(notifier(server), message)
         assert (error.reason, error.retryable) == (Reason.CONTACT_NOT_FOUND, False)
-        assert error.message == "there is nobody to write to: add a contact to spec.contact, or to the client list"
+        assert error.message == "there is no recipient: add a contact to spec.contact, or to the client list"
 
 
 class Recording:

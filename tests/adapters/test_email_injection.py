@@ -106,7 +106,7 @@ class TestAddresses:
         """Refused the same way: it is the policy that is to be corrected."""
         error = await failure(notifier(server), message_to(address=EmailAddress(reply_to=address)))
         assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
-        assert error.message == "email.replyTo of the channel is no plain e-mail address: correct the policy"
+        assert error.message == "email.replyTo of the channel is not a plain e-mail address: correct the policy"
         assert server.commands == []
 
     @pytest.mark.parametrize(

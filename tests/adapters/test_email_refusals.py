@@ -270,7 +270,7 @@ class TestNoAnswer:
         )
         assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
         assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
-        assert {error.message for error in errors} == {"the mail server did not take the mail within 10 seconds"}
+        assert {error.message for error in errors} == {"the mail server did not accept the mail within 10 seconds"}
         assert receipt == Receipt()
 
 

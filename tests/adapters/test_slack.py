@@ -308,7 +308,7 @@ class TestPlainHTTP:
     )
     def test_it_is_for_listed_hosts(self, api_url: str, webhook_url: str, setting: str) -> None:
         """The process ends before it sends a token in clear text; its words hold no webhook."""
-        with pytest.raises(SettingsError, match=f"{setting} is no https:// address") as error:
+        with pytest.raises(SettingsError, match=f"{setting} is not an https:// address") as error:
             SlackNotifier(OwnSlack(webhook_url=webhook_url), api_url, Secrets().read, EgressPolicy(("other.example",)))
         assert "canary" not in str(error.value)
 

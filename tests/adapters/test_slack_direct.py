@@ -289,11 +289,11 @@ class TestWhoseTokenSends:
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
         tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
-        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is no https:// address"):
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackDirectNotifier(tokens, lambda _: None, "http://slack.example/api/", EgressPolicy())
 
 
-CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
+CORRECT = "correct spec.contact.slack: it must name a person who is an active member of the workspace"
 
 
 class TestWhatIsRefused:

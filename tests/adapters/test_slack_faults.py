@@ -95,7 +95,7 @@ class TestOkFalse:
         """Bodies of foreign answers never reach status."""
         error = await answered(slack, Fault(body=json.dumps({"ok": False, "error": code, "needed": "secret"})))
         assert error.reason is Reason.CHANNEL_UNAVAILABLE
-        assert error.message == "what should be Slack gave an answer that is not Slack's (HTTP status 200)"
+        assert error.message == "the server at Slack's address gave an answer that is not Slack's (HTTP status 200)"
 
     async def test_an_unknown_token_and_an_unknown_channel_for_real(self, slack: SlackServer) -> None:
         """As the workspace itself finds them, and not a fault put there."""
@@ -111,7 +111,7 @@ ADVICE = {
     "missing_scope": "Slack refused the message (missing_scope):"
     " give the Slack app the scope chat:write, and install it again",
     "token_revoked": "Slack refused the message (token_revoked):"
-    " put a token or webhook that is in force into the Secret, or into the operator's own settings",
+    " put a valid token or webhook into the Secret, or into the operator's own settings",
 }
 
 

@@ -99,7 +99,7 @@ class TestByMemberID:
             resolution = await find(users, member_id=text)
         assert told(resolution) == ""
         assert resolution.reason == "SlackUserNotFound"
-        assert "spec.contact.slack.memberID is no member ID" in resolution.message
+        assert "spec.contact.slack.memberID is not a member ID" in resolution.message
         assert text not in resolution.message
 
 
@@ -381,7 +381,7 @@ class TestWhatPasses:
         """It is not taken for "no such user"."""
         async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
             error = await failure(users, **question)
-        assert error.message == "what should be Slack gave an answer that is not Slack's"
+        assert error.message == "the server at Slack's address gave an answer that is not Slack's"
         assert error.retryable
 
     async def test_retry_after_is_kept_to(self, slack: SlackServer) -> None:
@@ -560,7 +560,7 @@ class TestNothingIsTold:
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
         tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
-        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is no https:// address"):
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackUsers(tokens, "http://slack.example/api/", EgressPolicy(("other.example",)))
 
     async def test_a_stop_gives_up_what_is_under_way(self, slack: SlackServer) -> None:

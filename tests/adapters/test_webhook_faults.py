@@ -69,8 +69,7 @@ class TestAnswers:
             " urlSecretRef names"
         )
         assert (await answered(401)).message == (
-            "the webhook refused the operator (HTTP status 401): put a URL, key or authorization in force into"
-            " its Secret"
+            "the webhook refused the operator (HTTP status 401): put a valid URL, key or authorization into its Secret"
         )
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
