@@ -24,7 +24,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import deadline, unavailable, unreached
 from clientcert.notifiers.http.url_caller import url_address
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 
 MESSAGE_SECONDS = 1.0
 """The interval of Slack, since these services publish no rate limit."""
@@ -117,7 +117,7 @@ class AppriseNotifier:
                     "the operator was installed without Apprise: install its extra, clientcert-operator[apprise]",
                 ) from None
             if service is None:
-                words = f"{_where(ref)} holds no URL that Apprise can parse: see its page about {schema}://"
+                words = f"{key_name(ref)} holds no URL that Apprise can parse: see its page about {schema}://"
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
             await self._check_host(schema, service, ref)
             await _hand_over(apprise, service, title, body, kind)
@@ -153,7 +153,7 @@ class AppriseNotifier:
             raise unreached(_RECEIVER, error) from None
         raise DeliveryError(
             Reason.ENDPOINT_NOT_ALLOWED,
-            f"the host in {_where(ref)} is not allowed for {schema}://: add it, with its port, to"
+            f"the host in {key_name(ref)} is not allowed for {schema}://: add it, with its port, to"
             " CLIENTCERT_ALLOWED_HOSTS in the operator's settings",
         )
 
@@ -203,7 +203,7 @@ def _check(url: str, ref: SecretKeyRef) -> str:
     if found is None or schema not in FIXED_HOSTS | TEAMS | set(OWN_HOSTS):
         raise DeliveryError(
             Reason.ENDPOINT_NOT_ALLOWED,
-            f"{_where(ref)} holds no URL of a service that is allowed for Apprise:"
+            f"{key_name(ref)} holds no URL of a service that is allowed for Apprise:"
             " docs/webhooks.md lists the allowed services and the beginnings of their URLs",
         )
     _, _, parameters = found["rest"].partition("?")
@@ -212,10 +212,7 @@ def _check(url: str, ref: SecretKeyRef) -> str:
         if named is None or named["name"] not in PARAMETERS:
             raise DeliveryError(
                 Reason.ENDPOINT_NOT_ALLOWED,
-                f"the URL in {_where(ref)} has a parameter that is not allowed: docs/webhooks.md lists those that are",
+                f"the URL in {key_name(ref)} has a parameter that is not allowed:"
+                " docs/webhooks.md lists the allowed parameters",
             )
     return schema
-
-
-def _where(ref: SecretKeyRef) -> str:
-    return f"key {ref.key} of Secret {ref.name}"

@@ -10,6 +10,11 @@ ReadSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[str]]
 """Returns the value of one key of a Secret in the namespace; raises ClientCertError with a message for the user."""
 
 
+def key_name(ref: SecretKeyRef) -> str:
+    """The key of a Secret, as errors name it."""
+    return f"key {ref.key} of Secret {ref.name}"
+
+
 async def secret_value(read_secret: ReadSecret, receiver: str, namespace: str, ref: SecretKeyRef) -> str:
     """Read a value, and strip white space around it. Raises DeliveryError; its message names the `receiver`."""
     try:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.notifiers.secret_value import key_name
 
 PREFIX = "whsec_"
 SHORTEST_KEY, LONGEST_KEY = 24, 64
@@ -26,7 +27,7 @@ def signing_keys(value: str, ref: SecretKeyRef) -> tuple[bytes, ...]:
     Raises DeliveryError with Reason.TOKEN_REJECTED; its message names the Secret, and repeats nothing of the value.
     """
     words = value.split()
-    where = f"key {ref.key} of Secret {ref.name}"
+    where = key_name(ref)
     if not 0 < len(words) <= MOST_KEYS:
         raise DeliveryError(
             Reason.TOKEN_REJECTED,

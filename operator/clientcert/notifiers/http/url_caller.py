@@ -18,7 +18,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.interface import Pace
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 
 CALL_SECONDS = 0.1
 """Minimum interval between two calls of a URL: ten calls a second burden no receiver."""
@@ -77,7 +77,7 @@ class UrlCaller:
         if not _AUTHORIZATION.fullmatch(value):
             raise DeliveryError(
                 Reason.TOKEN_REJECTED,
-                f"key {ref.key} of Secret {ref.name} must hold the whole value of the header Authorization:"
+                f"{key_name(ref)} must hold the whole value of the header Authorization:"
                 " a scheme such as Bearer, a space, and the token",
             )
         return {"Authorization": value}

@@ -8,7 +8,6 @@ A call is made once; its error says whether the engine should retry it. Only a m
 again at once, as plain text, so that no alert is lost to its formatting.
 """
 
-import logging
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +27,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, deadline, unreached
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 from clientcert.notifiers.slack.block_kit import (
     alert_payload,
     details_payload,
@@ -38,6 +37,7 @@ from clientcert.notifiers.slack.block_kit import (
     plain_payload,
 )
 from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.thread_details import Details
 from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
@@ -53,8 +53,6 @@ _CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
 _TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
 _LONGEST_ANSWER = 256
 _LONGEST_CHANNEL = 80
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +119,8 @@ class SlackNotifier:
         """As in the interface. A digest has no thread: it only counts the certificates that have no room."""
         async with deadline(SLACK):
             destination = await self._destination(digest.namespace, _address(channel))
-            payloads = digest_payload(digest), plain_digest_payload(digest)
-            return await self._post_with_plain_fallback(f"a digest of {digest.namespace}", destination, *payloads)
+            subject, post = f"a digest of {digest.namespace}", partial(self._post, destination)
+            return await post_with_plain_fallback(subject, post, digest_payload(digest), plain_digest_payload(digest))
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         """Slack accepts one message a second in a channel; an alert of a bot is two messages, with its details."""
@@ -134,19 +132,8 @@ class SlackNotifier:
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
         payload = alert_payload if isinstance(destination, _Bot) else folded_payload
-        payloads = payload(message), plain_payload(message)
-        return await self._post_with_plain_fallback(str(message.object_key), destination, *payloads)
-
-    async def _post_with_plain_fallback(
-        self, subject: str, destination: _Bot | _Webhook, payload: dict[str, Any], plain: dict[str, Any]
-    ) -> Receipt:
-        try:
-            return await self._post(destination, payload)
-        except DeliveryError as error:
-            if error.reason is not Reason.MESSAGE_REFUSED:
-                raise
-            _log.warning("%s: sent again as plain text: %s", subject, error.message)
-        return await self._post(destination, plain)
+        subject, post = str(message.object_key), partial(self._post, destination)
+        return await post_with_plain_fallback(subject, post, payload(message), plain_payload(message))
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
@@ -189,7 +176,7 @@ class SlackNotifier:
         if not (slack or listed):
             raise DeliveryError(
                 Reason.ENDPOINT_NOT_ALLOWED,
-                f"key {ref.key} of Secret {ref.name} holds no address of a Slack webhook: put the one there that"
+                f"{key_name(ref)} holds no address of a Slack webhook: put the one there that"
                 " Slack gave you, which begins with https://hooks.slack.com/",
             )
 

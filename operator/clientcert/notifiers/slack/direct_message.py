@@ -7,8 +7,8 @@
 chat.postMessage takes a member's ID as a channel: with the scope chat:write alone it opens the conversation.
 """
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from clientcert.errors import DeliveryError, Reason
@@ -24,6 +24,7 @@ from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
 from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.web_api import MESSAGE_SECONDS, SLACK, SlackWebApi
 
@@ -38,8 +39,6 @@ _UNREACHABLE = {
     "user_not_visible": _CORRECT,
 }
 """What to do about an unreachable person; for a channel the same codes have another meaning."""
-
-_log = logging.getLogger(__name__)
 
 
 class SlackDirectNotifier:
@@ -72,25 +71,15 @@ class SlackDirectNotifier:
         letter, key = _letter(message), message.object_key
         async with deadline(SLACK):
             token = await self._tokens.read(key.namespace, self._token_ref_of(key))
-            await self._send(key, token, letter)
+            post = partial(self._post, token, letter.recipient.address)
+            await post_with_plain_fallback(str(key), post, letter_payload(letter), plain_letter_payload(letter))
         return Receipt()
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
         """One message a second to all users of a channel together, as the user is only known from the message."""
         return Pace(("Slack user", namespace, channel.address), MESSAGE_SECONDS)
 
-    async def _send(self, key: ObjectKey, token: str, letter: Letter) -> None:
-        try:
-            await self._post(token, letter, letter_payload(letter))
-            return
-        except DeliveryError as error:
-            if error.reason is not Reason.MESSAGE_REFUSED:
-                raise
-            _log.warning("%s: sent again as plain text: %s", key, error.message)
-        await self._post(token, letter, plain_letter_payload(letter))
-
-    async def _post(self, token: str, letter: Letter, payload: dict[str, Any]) -> None:
-        user = letter.recipient.address
+    async def _post(self, token: str, user: str, payload: dict[str, Any]) -> None:
         await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
 
 

@@ -10,7 +10,7 @@ import re
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 from clientcert.notifiers.slack.web_api import SLACK
 
 OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
@@ -58,13 +58,13 @@ class SlackTokens:
 async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
     """Read a bot token from a Secret. Raises DeliveryError."""
     token = await secret_value(read_secret, SLACK, namespace, ref)
-    check_token(token, f"key {ref.key} of Secret {ref.name}")
+    check_token(token, key_name(ref))
     return token
 
 
-def check_token(token: str, where: str) -> None:
+def check_token(token: str, name: str) -> None:
     """Raise DeliveryError for a text that cannot be in a header; it is not repeated, as it may be another secret."""
     if not _TOKEN.fullmatch(token):
         raise DeliveryError(
-            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
+            Reason.TOKEN_REJECTED, f"{name} holds no Slack token: put the bot token there, which begins with xoxb-"
         )

@@ -112,11 +112,11 @@ class SlackUsers:
         try:
             self._tokens.check(namespace, token_ref)
             if question.member_id:
-                return _told(question.member_id) if is_member_id(question.member_id) else _NO_ID
+                return _found_user(question.member_id) if is_member_id(question.member_id) else _NO_ID
             token_key = _TokenKey(namespace, token_ref) if token_ref is not None else _TokenKey("", None)
             if question.email:
                 found = await self._by_email(token_key, namespace, question.email)
-                return _told(found) if found else _NO_SUCH_ADDRESS
+                return _found_user(found) if found else _NO_SUCH_ADDRESS
             member = (await self._names(token_key, namespace)).get(fold(question.name))
         except DeliveryError as error:
             if error.retryable:
@@ -125,7 +125,7 @@ class SlackUsers:
             return Resolution("SlackNotAllowed" if not_allowed else "SlackLookupRefused", error.message)
         if member is None:
             return _NOT_FOUND
-        return _AMBIGUOUS if member == _SEVERAL else _told(member)
+        return _AMBIGUOUS if member == _SEVERAL else _found_user(member)
 
     async def _by_email(self, token_key: _TokenKey, namespace: str, email: str) -> str:
         """Return the member's ID; empty if there is none."""
@@ -268,7 +268,7 @@ def _wording(scope: str) -> Refusal:
     return refused
 
 
-def _told(member_id: str) -> Resolution:
+def _found_user(member_id: str) -> Resolution:
     return Resolution("SlackUser", _FOUND, (Recipient(Role.SLACK, member_id),))
 
 
