@@ -1,4 +1,4 @@
-"""What the tests of mail share: a notifier on the loopback server, messages with letters, and the error of one."""
+"""Shared by the tests of mail: a notifier for the loopback server, and messages with letters."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def message_to(
     written_to: Role | None = None,
     **declared: Any,
 ) -> Message:
-    """What the engine would send to the contact: to Jo, of a certificate with 14 days left, unless said otherwise."""
+    """The engine's message to the contact; by default to Jo, about a certificate with 14 days left."""
     channel, facts = to_contact(address), declaration(**declared)
     plan = policy(channel)
     found = assessment(seen or certificate(NOW + 14 * DAY), now, recorded=recorded, declared=facts)
@@ -53,7 +53,7 @@ def message_to(
 def closing_to(
     *recipients: Recipient, days: int = 400, now: datetime = NOW, address: EmailAddress = ADDRESS
 ) -> Message:
-    """Of a renewed certificate, serial number bb, that has so many days left."""
+    """The closing message for a renewed certificate, serial number bb, with so many days left."""
     old = certificate(NOW + 5 * DAY, serial_number=0xAA)
     recorded = knowing(old, told(6, old.fingerprint_sha256, name="consumer"))
     new = certificate(NOW + days * DAY, serial_number=0xBB)
@@ -61,7 +61,7 @@ def closing_to(
 
 
 def settings(server: LoopbackMailServer, **changes: Any) -> MailServer:
-    """Those of an operator that encrypts, and logs in."""
+    """The settings of an operator that uses TLS and a login."""
     plain = MailServer(server.host, server.port, *LOGIN, sender=SENDER)
     return replace(plain, **changes)
 

@@ -1,4 +1,4 @@
-"""What the tests of Slack share: Secrets in a dict, a notifier on the loopback server, and channels."""
+"""Shared by the tests of Slack: Secrets in a dict, a notifier for the loopback server, and channels."""
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -28,7 +28,7 @@ NOT_INTERPRETED = {
     "unfurl_links": False,
     "unfurl_media": False,
 }
-"""The settings of every message: Slack links and unfolds nothing in it."""
+"""The settings of every message: Slack links nothing in it, and shows no previews."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""In Alertmanager an alert fires from its first stage on, without a gap and as one alert, until it is closed."""
+"""In Alertmanager an alert fires from its first stage until it is closed, without a gap and as one alert."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,7 +74,7 @@ class TestWhatIsPosted:
 
     @pytest.mark.parametrize("path", ["", "/", "/alertmanager", "/alertmanager/", "/alertmanager/api/v2/alerts"])
     async def test_the_path_may_have_a_prefix(self, path: str) -> None:
-        """Or be that of the API already."""
+        """Or already end with the API's path."""
         server = Alertmanager()
         async with posting(server, path=path) as notifier:
             await notifier.notify(to_alertmanager(), alert())
@@ -82,11 +82,11 @@ class TestWhatIsPosted:
         assert server.calls[0].path == f"{prefix}/api/v2/alerts"
 
     def test_no_label_is_empty(self) -> None:
-        """Alertmanager takes an empty one for none."""
+        """Alertmanager treats an empty label as a missing one."""
         assert "owner" not in by_labels(alert(20, owner=""))[0]
 
     def test_nobody_is_named(self) -> None:
-        """Neither the contact's name nor the address."""
+        """The alert has no name and no address of a contact."""
         assert [word for word in ("Jo", "Bloggs", "@") if word in str(alerts(Schedule(), alert()))] == []
 
 
@@ -101,22 +101,22 @@ class TestSeverity:
         ],
     )
     def test_critical_joins_two_weeks_before(self, left: timedelta, labels: list[dict[str, str]]) -> None:
-        """The warning goes on beside it, so that nobody is told that something was resolved which was not."""
+        """The warning continues, so that no resolution is reported before the certificate is renewed."""
         assert by_labels(at(NOW, NOW + left)) == labels
 
     def test_a_problem_is_an_alert_of_its_own(self) -> None:
-        """Where the date is far away, or nobody knows it."""
+        """If the date is distant or unknown."""
         assert by_labels(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"))) == [PROBLEM]
 
     def test_another_one_that_has_expired_is_a_problem(self) -> None:
-        """The certificate in use has not; told daily, it ends soon by itself."""
+        """The certificate in use has not expired; the alert is repeated daily, and ends soon without a message."""
         message = of_another_that_has_expired()
         assert by_labels(message) == [PROBLEM]
         assert fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
 
 class TestUntilWhenItFires:
-    """To the next stage, and a day of grace."""
+    """Until the next stage, and a day of grace."""
 
     @pytest.mark.parametrize(
         ("schedule", "left", "upcoming"),
@@ -124,7 +124,7 @@ class TestUntilWhenItFires:
         ids=["daily", "weekly", "on days"],
     )
     def test_before_the_date(self, schedule: Schedule, left: int, upcoming: int) -> None:
-        """However rare the messages are."""
+        """Even with long intervals."""
         assert fires_until(schedule, alert(left)) == NOW + (left - upcoming) * DAY + DAY
 
     def test_over_a_weekend(self) -> None:
@@ -134,18 +134,18 @@ class TestUntilWhenItFires:
         assert fires_until(schedule, at(friday, friday + 20 * DAY)) == friday + 4 * DAY
 
     def test_after_the_date(self) -> None:
-        """As the schedule has it there."""
+        """By the schedule after expiry."""
         assert fires_until(Schedule(after_expiry_every_days=3), at(NOW, NOW - SECOND)) >= NOW + 3 * DAY
 
     def test_a_problem_ends_soon_by_itself(self) -> None:
-        """It is told daily, and nothing says that it was mended: it must not stand there until the next stage."""
+        """It is repeated daily, and no message says that it was fixed: so it must not fire until the next stage."""
         old = certificate(NOW + 300 * DAY)
         known = CertificateStatus(accepted=AcceptedCertificate.of(old))
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"), recorded=known)
         assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
     def test_what_was_never_read(self) -> None:
-        """Daily, too; an escalation keeps to its schedule, and must not end before its next message."""
+        """Also daily; an escalation has its own schedule, and must not end before its next message."""
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"))
         assert fires_until(Schedule(), message) == NOW + 2 * DAY
         assert fires_until(Schedule(after_expiry_every_days=7), message) == NOW + 8 * DAY
@@ -153,7 +153,7 @@ class TestUntilWhenItFires:
 
 class TestOneAlert:
     async def test_from_the_first_stage_to_the_last_without_a_gap(self) -> None:
-        """A month of days, each told an hour late: it fires all the time, and since the first of them."""
+        """A month of daily messages, each an hour late: one alert fires all the time, from the first message on."""
         server = Alertmanager()
         not_after = NOW + 30 * DAY
         async with posting(server) as notifier:
@@ -167,7 +167,7 @@ class TestOneAlert:
         assert server.alerts[tuple(sorted(WARNING.items()))]["startsAt"] == NOW
 
     async def test_closed_is_resolved(self) -> None:
-        """Whatever of it was firing; a moment later nothing does."""
+        """All alerts that were firing; a moment later none is."""
         server = Alertmanager()
         async with posting(server) as notifier:
             await notifier.notify(to_alertmanager(), alert(5))
@@ -177,7 +177,7 @@ class TestOneAlert:
         assert [each["endsAt"] for each in server.alerts.values()] == [NOW, NOW, NOW]
 
     async def test_a_problem_is_resolved_too(self) -> None:
-        """When the first certificate is there."""
+        """When the first certificate was read."""
         server = Alertmanager()
         async with posting(server) as notifier:
             await notifier.notify(to_alertmanager(), composed(unread(Reason.KEY_MISSING, "there is no key tls.crt")))
@@ -187,7 +187,7 @@ class TestOneAlert:
         assert server.firing(NOW) == []
 
     async def test_another_object_of_the_same_consumer_is_another_alert(self) -> None:
-        """What is resolved for one still fires for the other."""
+        """After the resolution of one alert the other still fires."""
         server = Alertmanager()
         async with posting(server) as notifier:
             other = alert(20)
@@ -201,7 +201,7 @@ class TestNothingIsInterpreted:
     HOSTILE = '"},"severity":"none\r\n\x00\u202e<!channel><b>{{ .Labels }}\ud800'
 
     async def test_in_every_field_at_once(self) -> None:
-        """Labels stay one value each; nothing in them is a tag or a mention wherever they are shown."""
+        """Each label stays one value, without a tag or a mention for any program that shows it."""
         server = Alertmanager()
         async with posting(server) as notifier:
             message = alert(20, consumer=self.HOSTILE, environment=self.HOSTILE, owner=self.HOSTILE)
@@ -225,7 +225,7 @@ class TestFailures:
         [(400, Reason.MESSAGE_REFUSED), (404, Reason.CHANNEL_NOT_FOUND), (503, Reason.CHANNEL_UNAVAILABLE)],
     )
     async def test_they_are_those_of_a_webhook(self, status: int, reason: Reason) -> None:
-        """With Alertmanager's name."""
+        """The errors name Alertmanager."""
         server = WebReceiver()
         server.always(status, "canary-9e1c")
         async with posting(server) as notifier:

@@ -1,4 +1,4 @@
-"""Apprise sends where its own code or the operator's settings say, and nowhere else; as plain text, and quietly."""
+"""Apprise sends plain text, only to hosts in its own code or in the operator's settings, and logs nothing."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ async def sending(
     allowed: tuple[str, ...] | None = None,
     library: Callable[[], Any] = load_apprise,
 ) -> AsyncIterator[AppriseNotifier]:
-    """`url` may say `{host}`: that of the receiver, which the settings list unless `allowed` says others."""
+    """`{host}` in `url` is the receiver's host; the settings list that host, or else `allowed`."""
     async with receiver.running():
         vault = Vault(url=url.replace("{host}", receiver.host))
         egress = EgressPolicy([receiver.host] if allowed is None else allowed)
@@ -54,7 +54,7 @@ async def sending(
 
 
 async def refused(url: str, allowed: tuple[str, ...] | None = None) -> DeliveryError:
-    """The error for a URL; nobody was called."""
+    """The error for a URL; no call was made."""
     receiver = WebReceiver()
     async with sending(receiver, url, allowed=allowed) as notifier:
         error = await failure(notifier, CHANNEL)
@@ -91,11 +91,11 @@ class TestWhatIsSent:
         assert receiver.calls[0].json["title"] == "nhs in prod: Renewed"
 
     async def test_the_contact_is_not_named(self) -> None:
-        """Neither by name nor by address: nobody here knows who reads it."""
+        """Neither by name nor by address, since the readers are unknown."""
         assert [word for word in ("Jo", "Bloggs", "nhs.example", "@") if word in "".join(title_and_body(alert()))] == []
 
     async def test_many_are_one_message(self) -> None:
-        """The most urgent with a line each, how many more there are, and still nobody's name; as one warning."""
+        """A line for each of the most urgent ones, the number of the others, and no names; as one warning."""
         many = [
             composed(certificate(NOW + number * DAY), consumer="<@everyone>" if number == 1 else f"c{number:03d}")
             for number in range(1, 101)
@@ -133,7 +133,7 @@ class TestWhatIsSent:
         assert not set("<>@\r\0") & set(body)
 
     async def test_it_is_one_message_however_long(self) -> None:
-        """10 KB in every field: cut to what all services take."""
+        """10 KB in every field: truncated to the limit of all services."""
         receiver = WebReceiver()
         async with sending(receiver) as notifier:
             await notifier.notify(CHANNEL, alert(consumer="n" * 10_000, environment="e" * 10_000, owner="o" * 10_000))
@@ -162,7 +162,7 @@ class TestWhereItMayLead:
         ],
     )
     async def test_only_schemas_that_were_looked_at(self, url: str) -> None:
-        """Whatever else Apprise can do: read files, send mail through other hosts, talk to the machine it runs on."""
+        """Apprise can also read files, send mail through other hosts, and contact its own machine."""
         error = await refused(url)
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
         assert "docs/webhooks.md" in error.message
@@ -189,7 +189,7 @@ class TestWhereItMayLead:
         ],
     )
     async def test_only_parameters_that_were_looked_at(self, parameter: str) -> None:
-        """A template is a file that is read, or a URL that is fetched; others switch checks off."""
+        """A template is a file or a URL that Apprise reads; other parameters switch checks off."""
         for url in (f"json://{{host}}/?{parameter}", f"discord://1/canary/?{parameter}"):
             assert (await refused(url)).reason is Reason.ENDPOINT_NOT_ALLOWED
 
@@ -215,17 +215,17 @@ class TestWhereItMayLead:
         ],
     )
     async def test_a_host_of_ones_own_must_be_listed(self, url: str) -> None:
-        """As Apprise has understood it: Apprise connects by itself, to addresses that nobody has checked."""
+        """The host that Apprise has parsed: Apprise makes its own connections, to unchecked addresses."""
         assert (await refused(url)).reason in {Reason.ENDPOINT_NOT_ALLOWED, Reason.CHANNEL_NOT_FOUND}
 
     async def test_another_port_of_a_listed_host_is_not(self) -> None:
-        """Where the settings name a port."""
+        """If the settings name a port."""
         error = await refused("json://127.0.0.1:1/", allowed=("127.0.0.1:2",))
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
         assert "CLIENTCERT_ALLOWED_HOSTS" in error.message
 
     async def test_a_redirect_is_not_followed(self) -> None:
-        """The host that was listed does not choose another one."""
+        """A listed host cannot lead to another one."""
         receiver = WebReceiver()
         async with WebReceiver().running() as inside:
             receiver.always(307, Location=f"http://{inside.host}/")
@@ -257,7 +257,7 @@ class TestWhereItMayLead:
         ],
     )
     async def test_services_that_may_always_be_called_know_their_host(self, url: str) -> None:
-        """Apprise understands the URL, and the service it makes has no host that the URL chose."""
+        """Apprise parses the URL, and the host of its service does not come from the URL."""
         async with sending(WebReceiver()) as notifier:
             _, service = notifier._service(url)
         assert service is not None, url
@@ -281,14 +281,15 @@ class TestFailures:
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
     async def test_what_was_not_taken_is_tried_again(self, status: int) -> None:
-        """Apprise does not say why; one call is made, and nothing of the answer is repeated."""
+        """Apprise gives no reason; one call is made, and the error repeats nothing of the answer."""
         receiver = WebReceiver()
         receiver.always(status, "canary-9e1c")
         async with sending(receiver) as notifier:
             error = await failure(notifier, CHANNEL)
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == (
-            "the service behind Apprise did not take the message: check the channel's URL, and what is in force there"
+            "the service behind Apprise did not take the message:"
+            " check the channel's URL, and the settings of the service"
         )
         assert len(receiver.calls) == 1
 
@@ -298,7 +299,7 @@ class TestFailures:
         assert "opsgenie://" in error.message
 
     async def test_one_that_is_slow(self) -> None:
-        """Ten seconds at most, the Secret included; and the loop goes on meanwhile."""
+        """Ten seconds at most, the Secret included; the event loop is not blocked."""
 
         async def wait(_request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(60)
@@ -321,7 +322,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("status", [200, 500])
     async def test_no_secret_is_told(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
-        """Apprise and what it uses log URLs and bodies: none of it reaches a log of ours, at any level."""
+        """Apprise and its libraries log URLs and bodies: none of that reaches our logs, at any level."""
         caplog.set_level(logging.DEBUG)
         receiver, told = WebReceiver(), ""
         receiver.always(status, "canary-9e1c")

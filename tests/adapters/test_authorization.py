@@ -1,4 +1,4 @@
-"""Where the policy names one, a call has the header Authorization; its value is in no error."""
+"""If the policy names one, a call has the header Authorization; its value is in no error."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -43,7 +43,7 @@ async def test_it_is_sent_as_the_secret_has_it(calling: Calling, value: str) -> 
 
 
 async def test_without_one_there_is_no_such_header(calling: Calling) -> None:
-    """Whatever the Secret holds."""
+    """With any content of the Secret."""
     async with calling(f"Bearer {TOKEN}") as (notifier, receiver):
         await notifier.notify(Channel("team", "Webhook", Schedule(), UrlAddress(URL_REF)), alert())
     assert "Authorization" not in receiver.calls[0].headers
@@ -53,7 +53,7 @@ async def test_without_one_there_is_no_such_header(calling: Calling) -> None:
     "value", [TOKEN, "", f"Bearer {TOKEN}\r\nX-Injected: 1", f"Bearer é{TOKEN}", "Bearer " + 9000 * "x"]
 )
 async def test_what_is_no_such_value_is_refused_before_any_call(calling: Calling, value: str) -> None:
-    """A token alone, another header, or what no header may hold."""
+    """A token alone, another header, or a text that no header can contain."""
     async with calling(value) as (notifier, receiver):
         error = await failure(notifier, to_whom_it_is_shown())
     assert (error.reason, error.retryable, receiver.calls) == (Reason.TOKEN_REJECTED, False, [])

@@ -1,4 +1,4 @@
-"""Mail to the consumer's contact, over a real mail server: with STARTTLS and a login unless a test says otherwise."""
+"""Mail to the consumer's contact, over a real mail server: with STARTTLS and a login by default."""
 
 import asyncio
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ async def sent(server: LoopbackMailServer, message: Message | None = None) -> Re
 
 class TestTheMail:
     async def test_travels_encrypted_and_after_a_login(self, server: LoopbackMailServer) -> None:
-        """To one address, from the operator's own; with nothing that status would have to remember."""
+        """To one address, from the operator's own; the receipt has nothing for the status."""
         receipt = await notifier(server).notify(to_contact(), message_to())
         assert receipt == Receipt()
         assert [(mail.sender, mail.recipient, mail.encrypted, mail.logged_in) for mail in server.mails] == [
@@ -55,7 +55,7 @@ class TestTheMail:
         ]
 
     async def test_has_these_headers_and_no_others(self, server: LoopbackMailServer) -> None:
-        """RFC 5322, RFC 3834: nobody's absence assistant answers it."""
+        """RFC 5322, RFC 3834: no auto-responder answers it."""
         letter = message_to().letters[0]
         assert dict((await sent(server)).message.items()) | {"Content-Type": ""} == {
             "From": SENDER,
@@ -77,7 +77,7 @@ class TestTheMail:
         assert (await sent(server, message_to(address=EmailAddress()))).message["Reply-To"] is None
 
     async def test_is_plain_text_first(self, server: LoopbackMailServer) -> None:
-        """HTML second; nothing else is in it."""
+        """HTML second, and no other part."""
         message = (await sent(server)).message
         assert message.get_content_type() == "multipart/alternative"
         assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
@@ -93,7 +93,7 @@ class TestTheMail:
         ]  # fmt: skip
 
     async def test_says_the_same_in_html(self, server: LoopbackMailServer) -> None:
-        """Commands stand as they are, and nothing is loaded from anywhere."""
+        """Commands are unchanged, and no external resource is loaded."""
         page = (await sent(server)).html
         assert f"<pre>{PRIVATE_KEY_COMMAND}</pre>" in page
         assert f"<pre>{PUBLIC_KEY_COMMAND}</pre>" in page
@@ -101,7 +101,7 @@ class TestTheMail:
         assert not any(word in page for word in ("http", "src", "href", "<style", "<script"))
 
     async def test_is_plain_ascii_on_the_wire(self, server: LoopbackMailServer) -> None:
-        """So any server takes it, and the reader sees every letter; no line is longer than SMTP allows."""
+        """Every server accepts it, readers see every character, and no line exceeds SMTP's limit."""
         mail = await sent(server, message_to(Recipient(Role.TECHNICAL, JO.address, "Jörg 李"), consumer="Łódź " * 40))
         assert mail.content.isascii()
         assert max(map(len, mail.content.split(b"\r\n"))) <= 78
@@ -109,7 +109,7 @@ class TestTheMail:
         assert mail.text.startswith("Hello Jörg 李\n")
 
     async def test_closes_in_the_same_thread(self, server: LoopbackMailServer) -> None:
-        """The last one, of the renewed certificate, belongs to those about the old one."""
+        """The closing letter is in the thread of the letters about the old certificate."""
         first = await sent(server, message_to(seen=certificate(NOW + 5 * DAY, serial_number=0xAA)))
         last = await sent(server, closing_to())
         assert last.message["Subject"] == "Done: a renewed certificate for nhs in prod is in place"
@@ -118,13 +118,13 @@ class TestTheMail:
 
 class TestARepeat:
     async def test_is_recognised(self, server: LoopbackMailServer) -> None:
-        """The same letter has the same Message-ID, also an hour and a restart later: mail systems drop the second."""
+        """A repeat, an hour and a restart later, has the same Message-ID: mail systems drop the second mail."""
         first = await sent(server)
         second = await sent(server, message_to(now=NOW + HOUR, seen=certificate(NOW + 14 * DAY)))
         assert first.message["Message-ID"] == second.message["Message-ID"]
 
     async def test_is_not_what_a_reminder_is(self, server: LoopbackMailServer) -> None:
-        """Two stages are two mails, which refer to the same thread."""
+        """Two stages are two mails in the same thread."""
         stages = [await sent(server, message_to(now=NOW + n * DAY, seen=certificate(NOW + 14 * DAY))) for n in (0, 7)]
         assert len({mail.message["Message-ID"] for mail in stages}) == 2
         assert len({mail.message["References"] for mail in stages}) == 1
@@ -138,7 +138,7 @@ class TestTLS:
         assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(True, True)]
 
     async def test_none_only_where_it_is_said(self) -> None:
-        """On loopback even with a login; and by default a server without STARTTLS gets nothing."""
+        """On loopback even with a login; by default no mail goes to a server without STARTTLS."""
         with LoopbackMailServer(tls="none", login=LOGIN) as server:
             error = await failure(notifier(server))
             assert server.mails == []
@@ -150,18 +150,18 @@ class TestTLS:
 
     @pytest.mark.parametrize("tls", ["starttls", "implicit"])
     async def test_a_server_that_nobody_vouches_for(self, tls: str) -> None:
-        """It gets neither the password nor the mail."""
+        """It gets neither password nor mail."""
         with LoopbackMailServer(tls=tls, login=LOGIN) as server:  # type: ignore[arg-type]
             error = await failure(EmailNotifier(settings(server, tls=tls)))
-        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+        assert error.message.startswith("the mail server's certificate is not trusted, or not valid for its name")
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert server.mails == []
         assert "AUTH" not in server.commands
 
     async def test_a_certificate_of_another_name(self, server: LoopbackMailServer) -> None:
-        """It is trusted for localhost, and 127.0.0.1 is another name."""
+        """The certificate is for localhost, and 127.0.0.1 is another name."""
         error = await failure(notifier(server, host="127.0.0.1"))
-        assert error.message.startswith("the mail server's certificate is not one that is trusted for its name")
+        assert error.message.startswith("the mail server's certificate is not trusted, or not valid for its name")
 
     async def test_without_a_login(self) -> None:
         """No user name: no login is tried."""
@@ -172,7 +172,7 @@ class TestTLS:
 
 class TestSettings:
     def test_without_a_server(self) -> None:
-        """Nothing is connected to, and nothing has a pace."""
+        """There is no connection, and no rate limit."""
         for none in (None, MailServer("", 587)):
             sending = EmailNotifier(none)
             error = asyncio.run(failure(sending))
@@ -186,13 +186,13 @@ class TestSettings:
          "T <<a@b.example>>", "Team\r\nBcc: x <a@example.com>", "a b@example.com", "a@example.com\0"],
     )  # fmt: skip
     def test_a_sender_that_is_no_address(self, sender: str) -> None:
-        """Said at the start, without repeating it."""
+        """The process ends at its start; the error does not repeat the sender."""
         with pytest.raises(SettingsError) as raised:
             EmailNotifier(MailServer("mail.example.com", 587, sender=sender))
-        assert raised.value.message.startswith("CLIENTCERT_SMTP_FROM is no address such as ")
+        assert raised.value.message.startswith("CLIENTCERT_SMTP_FROM is not an address such as ")
 
     def test_a_password_that_anybody_could_read(self) -> None:
-        """A login without TLS stays on this machine."""
+        """A login without TLS is allowed on this machine only."""
         with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is none, so the password would be readable"):
             EmailNotifier(MailServer("mail.example.com", 25, *LOGIN, sender=SENDER, tls="none"))
         for host in ("localhost", "127.0.0.1", "::1"):
@@ -206,7 +206,7 @@ class TestSettings:
         assert LOGIN[1] not in repr(MailServer("mail.example.com", 25, *LOGIN))
 
     def test_all_mail_has_one_pace(self) -> None:
-        """The server is one place, whoever is written to."""
+        """All recipients share the limit of the server."""
         sending = EmailNotifier(MailServer("mail.example.com", 587, sender=SENDER))
         expected = Pace(("Email", "mail.example.com", 587), PACE_SECONDS)
         assert sending.pace("a", to_contact(), MessageKind.ALERT) == expected
@@ -215,7 +215,7 @@ class TestSettings:
 
 class TestWithoutALetter:
     async def test_a_problem_of_the_source(self, server: LoopbackMailServer) -> None:
-        """There is nothing to tell a consumer, so that is done."""
+        """There is no letter for the consumer, which counts as success."""
         gone = unread(Reason.SOURCE_NOT_FOUND, "there is no such Secret: create it")
         message = message_to(seen=gone, recorded=knowing(certificate(NOW + 90 * DAY)))
         assert message.reason == "SourceNotFound"
@@ -223,7 +223,7 @@ class TestWithoutALetter:
         assert server.commands == []
 
     async def test_a_source_that_holds_another_one_that_has_expired(self, server: LoopbackMailServer) -> None:
-        """Its reason is Expired as well, and it is the team's to mend."""
+        """Its reason is Expired as well, but only the team can fix it."""
         other = certificate(NOW - DAY, serial_number=0xCC)
         message = message_to(seen=other, recorded=knowing(certificate(NOW + 90 * DAY)))
         assert message.reason == "Expired"
@@ -237,15 +237,15 @@ class TestWithoutALetter:
 
     @pytest.mark.parametrize("left", [14 * DAY, timedelta(0), -DAY])
     async def test_nobody_to_write_to(self, server: LoopbackMailServer, left: timedelta) -> None:
-        """A date is near and no contact is known: that is said, until somebody adds one."""
+        """The date is near and no contact is known: that is an error until a contact is added."""
         message = without_letters(message_to(seen=certificate(NOW + left)))
         error = await failure(notifier(server), message)
         assert (error.reason, error.retryable) == (Reason.CONTACT_NOT_FOUND, False)
-        assert error.message == "there is nobody to write to: add a contact to spec.contact, or to the client list"
+        assert error.message == "there is no recipient: add a contact to spec.contact, or to the client list"
 
 
 class Recording:
-    """A notifier that only remembers."""
+    """A notifier that only records."""
 
     def __init__(self) -> None:
         self.told: list[Message] = []
@@ -259,7 +259,7 @@ class Recording:
 
 
 class Refusing(Recording):
-    """One that reaches nobody, after some seconds."""
+    """A notifier that fails after some seconds."""
 
     def __init__(self, *, passing: bool = False, seconds: float = 0.0) -> None:
         super().__init__()
@@ -275,7 +275,7 @@ class Refusing(Recording):
 
 class TestTheContactsPlace:
     async def test_a_user_of_slack_is_told_there(self, server: LoopbackMailServer) -> None:
-        """And anybody else by mail."""
+        """And everybody else by mail."""
         direct = Recording()
         sending = ContactNotifier(notifier(server), direct)
         colleague = message_to(Recipient(Role.SLACK, "U012AB3CD"))
@@ -285,7 +285,7 @@ class TestTheContactsPlace:
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
     async def test_who_is_refused_there_for_good_gets_a_mail(self, server: LoopbackMailServer) -> None:
-        """And it is said, by role."""
+        """The receipt says so, by role."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
         assert (
@@ -297,7 +297,7 @@ class TestTheContactsPlace:
     async def test_what_passes_or_took_long_is_tried_again_first(
         self, server: LoopbackMailServer, direct: Refusing
     ) -> None:
-        """A direct message and a mail must both end before another replica may lead."""
+        """Direct message and mail together must end before another replica may lead."""
         sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
         with pytest.raises(DeliveryError) as raised:
             await sending.notify(to_contact(), message_to(Recipient(Role.SLACK, "U012AB3CD"), JO))
@@ -305,7 +305,7 @@ class TestTheContactsPlace:
         assert server.mails == []
 
     async def test_who_is_always_refused_late_gets_the_mail_at_the_next_try(self, server: LoopbackMailServer) -> None:
-        """Without another question to Slack, which would leave no time again."""
+        """Without another call of Slack, which would use up the time again."""
         both, direct = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO), Refusing(seconds=0.2)
         sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
         with pytest.raises(DeliveryError):
@@ -315,7 +315,7 @@ class TestTheContactsPlace:
         assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
     async def test_a_mail_server_that_is_away_is_not_slacks_fault(self, server: LoopbackMailServer) -> None:
-        """Else colleagues would wait for it."""
+        """Otherwise messages to Slack users would wait for it."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         server.answer("MAIL", "451 4.3.0 later")
         with pytest.raises(DeliveryError) as raised:
@@ -324,7 +324,7 @@ class TestTheContactsPlace:
         assert raised.value.elsewhere
 
     async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
-        """Its error tells what is missing."""
+        """Its error says what is missing."""
         error = await failure(
             ContactNotifier(notifier(server), Recording()),  # type: ignore[arg-type]
             without_letters(message_to()),

@@ -1,4 +1,4 @@
-"""What users typed cannot add to a mail: no header, no recipient, no markup, no line that SMTP would obey."""
+"""Typed text cannot add a header, a recipient, markup, or an SMTP command to a mail."""
 
 from collections.abc import Iterator
 
@@ -84,7 +84,7 @@ def server() -> Iterator[LoopbackMailServer]:
 class TestAddresses:
     @pytest.mark.parametrize("address", NO_ADDRESSES)
     async def test_that_are_not_one_plain_address(self, server: LoopbackMailServer, address: str) -> None:
-        """Refused before any connection, and never repeated."""
+        """Refused before any connection; the error never repeats it."""
         error = await failure(notifier(server), message_to(Recipient(Role.TECHNICAL, address)))
         assert (error.reason, error.retryable) == (Reason.CONTACT_INVALID, False)
         assert error.message == (
@@ -94,7 +94,7 @@ class TestAddresses:
         assert server.commands == []
 
     async def test_the_next_contact_has_one(self, server: LoopbackMailServer) -> None:
-        """Then that one is written to, and it is said why."""
+        """Then that contact gets the letter, and the receipt says why."""
         broken = Recipient(Role.TECHNICAL, "jo@nhs.example\r\nBcc: eve@evil.example")
         receipt = await notifier(server).notify(to_contact(), message_to(broken, SAM))
         why = "the technical contact has no valid e-mail address"
@@ -103,10 +103,10 @@ class TestAddresses:
 
     @pytest.mark.parametrize("address", [address for address in NO_ADDRESSES if address])
     async def test_of_a_policys_reply_to(self, server: LoopbackMailServer, address: str) -> None:
-        """Refused the same way: it is the policy that is to be corrected."""
+        """Refused in the same way: the policy must be corrected."""
         error = await failure(notifier(server), message_to(address=EmailAddress(reply_to=address)))
         assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
-        assert error.message == "email.replyTo of the channel is no plain e-mail address: correct the policy"
+        assert error.message == "email.replyTo of the channel is not a plain e-mail address: correct the policy"
         assert server.commands == []
 
     @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ class TestAddresses:
         ["jo@nhs.example", "Jo.O'Neil+certs@mail-1.nhs.example", "j/o=x?y{z}~_^*!#$&-@x.y", "j" * 64 + "@x.yz"],
     )
     def test_that_are_plain(self, address: str) -> None:
-        """All that the schema of spec.contact takes, but for dots where no dot may be."""
+        """Everything that the schema of spec.contact accepts, except for misplaced dots."""
         found = plain_address(address)
         assert found is not None
         assert found.addr_spec == address
 
     def test_with_a_name(self) -> None:
-        """Of the settings alone; the name may hold anything that is visible."""
+        """Only in the settings; the name may contain any visible character."""
         for text in ("Team, One <a@b.example>", '"Team, One" <a@b.example>', "  Team, One  <a@b.example> "):
             assert str(named_address(text)) == '"Team, One" <a@b.example>'
 
@@ -149,7 +149,7 @@ class TestFields:
 
 
 def assert_inert(mails: list[Received]) -> None:
-    """One mail to one address; only our headers, once each; text of one line where it was one; no markup."""
+    """One mail to one address; only our headers, once each; each text in one line; no markup."""
     [mail] = mails
     assert (mail.sender, mail.recipient) == ("certificates@integration.example", "jo@nhs.example")
     message = mail.message

@@ -1,4 +1,4 @@
-"""When the mail server says no, or nothing: each answer has its reason, its words and its "worth another try"."""
+"""The mail server refuses, or does not answer: each case has a reason, a message, and is retryable or not."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ def server() -> Iterator[LoopbackMailServer]:
 
 class TestOneRecipientIsRefused:
     async def test_the_next_one_is_written_to(self, server: LoopbackMailServer) -> None:
-        """And that is said, in roles; the letter is the next one's own."""
+        """The receipt says so, by role; the letter is the next recipient's own."""
         server.answer("RCPT", GONE, address="jo@nhs.example")
         receipt = await notifier(server).notify(to_contact(), message_to(JO, SAM))
         why = "the technical contact was refused by the mail server"
@@ -44,27 +44,27 @@ class TestOneRecipientIsRefused:
         assert "The technical contact that we have on file for nhs cannot be reached." in words
 
     async def test_the_next_one_is_not_written_to_as_long_as_it_may_pass(self, server: LoopbackMailServer) -> None:
-        """A greylisted contact (RFC 6647) is tried again."""
+        """A greylisted contact (RFC 6647) is retried."""
         server.answer("RCPT", BUSY, address="jo@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
         assert server.mails == []
 
     async def test_nobody_else_is_known(self, server: LoopbackMailServer) -> None:
-        """Permanent, until somebody corrects the address."""
+        """Permanent, until the address is corrected."""
         server.answer("RCPT", GONE)
         error = await failure(notifier(server))
         assert (error.reason, error.retryable, error.message) == (Reason.RECIPIENT_REFUSED, False, REFUSED_JO)
 
     async def test_all_are_refused(self, server: LoopbackMailServer) -> None:
-        """Each is named by its role, with what to do."""
+        """The error names each role, and what to do."""
         server.answer("RCPT", GONE)
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
         assert error.message == f"{REFUSED_JO}; {REFUSED_JO.replace('technical', 'business')}"
 
     async def test_the_second_one_may_pass(self, server: LoopbackMailServer) -> None:
-        """It is not for good as long as one of them may be reached."""
+        """The error is not permanent if one of the recipients may be reached later."""
         server.answer("RCPT", GONE, address="jo@nhs.example")
         server.answer("RCPT", BUSY, address="sam@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
@@ -83,7 +83,7 @@ class TestDomains:
         "address", ["jo@evil.example", "jo@nhs.example.evil.example", "jo@sub.nhs.example", "jo@xnhs.example"]
     )
     async def test_that_may_not(self, server: LoopbackMailServer, address: str) -> None:
-        """Exactly those that are listed; refused before any connection."""
+        """Only the listed domains are allowed; others are refused before any connection."""
         error = await failure(notifier(server, ["nhs.example"]), message_to(Recipient(Role.TECHNICAL, address)))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_NOT_ALLOWED, False)
         assert error.message == (
@@ -93,7 +93,7 @@ class TestDomains:
         assert server.commands == []
 
     async def test_the_next_contact_may_be_in_one(self, server: LoopbackMailServer) -> None:
-        """Then that one is written to, and it is said why."""
+        """Then that contact gets the letter, and the receipt says why."""
         elsewhere = Recipient(Role.TECHNICAL, "jo@agency.example")
         receipt = await notifier(server, ["nhs.example"]).notify(to_contact(), message_to(elsewhere, SAM))
         why = "the technical contact has an e-mail address in a domain that is not allowed"
@@ -101,14 +101,14 @@ class TestDomains:
 
 
 class TestNamespaces:
-    """Whose certificates the operator's mail server serves is for its settings to say."""
+    """The settings decide which namespaces the operator's mail server serves."""
 
     async def test_that_is_served(self, server: LoopbackMailServer) -> None:
         await notifier(server, namespaces=frozenset({KEY.namespace})).notify(to_contact(), message_to())
         assert len(server.mails) == 1
 
     async def test_that_is_not(self, server: LoopbackMailServer) -> None:
-        """Refused before any connection, with what to do."""
+        """It is refused before any connection, and the error says what to do."""
         error = await failure(notifier(server, namespaces=frozenset({"another"})))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_ALLOWED, False)
         assert "CLIENTCERT_MAIL_NAMESPACES" in error.message
@@ -132,19 +132,19 @@ class TestTheLogin:
         assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
 
     async def test_cannot_be_checked_just_now(self, server: LoopbackMailServer) -> None:
-        """RFC 4954: 454 is a fault of the server's own."""
+        """RFC 4954: 454 is a temporary failure of the server."""
         server.answer("AUTH", "454 4.7.0 Temporary authentication failure")
         error = await failure(notifier(server))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
     async def test_is_missing(self, server: LoopbackMailServer, command: str) -> None:
-        """Said by the server at a later command."""
+        """The server says so at a later command."""
         server.answer(command, "530 5.7.0 Authentication required")
         assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
 
     async def test_is_tried_by_one_at_a_time(self, server: LoopbackMailServer) -> None:
-        """However slowly a server says no: who waits for that meanwhile is refused without a try of its own."""
+        """Even if the server refuses slowly: the waiting mails fail without a login of their own."""
         server.delay("EHLO", 0.1)
         sending = notifier(server, password="wrong")
         errors = await asyncio.gather(*(failure(sending) for _ in range(5)))
@@ -154,7 +154,7 @@ class TestTheLogin:
         assert server.commands.count("AUTH") == 2
 
     async def test_that_takes_long_costs_the_others_no_time_of_their_own(self, server: LoopbackMailServer) -> None:
-        """They are tried again, and no place rests for that: the first one has found out by then."""
+        """They are retried, without a pause for all mails: the first login has ended by then."""
         server.delay("EHLO", 1.5)  # two of them for each mail
         sending = notifier(server)
         first = asyncio.create_task(sending.notify(to_contact(), message_to(JO)))
@@ -167,7 +167,7 @@ class TestTheLogin:
         assert len(server.mails) == 2
 
     async def test_that_is_right_holds_nobody_up(self, server: LoopbackMailServer) -> None:
-        """Once it was accepted, all log in side by side."""
+        """After the first accepted login all mails log in concurrently."""
         server.delay("EHLO", 0.3)  # two of them for each mail
         sending = notifier(server)
         await asyncio.gather(*(sending.notify(to_contact(), message_to()) for _ in range(5)))
@@ -176,7 +176,7 @@ class TestTheLogin:
         assert server.commands[first:second].count("EHLO") > 2
 
     async def test_is_not_offered(self) -> None:
-        """A login that the settings want and the server does not know."""
+        """The settings require a login that the server does not offer."""
         with LoopbackMailServer(tls="starttls") as server:
             server.answer("EHLO", "250-localhost\r\n250 STARTTLS")
             error = await failure(notifier(server))
@@ -187,7 +187,7 @@ class TestTheLogin:
 class TestTheMailIsRefused:
     @pytest.mark.parametrize("status", ["550 5.7.1 not yours", "553 5.1.8 no"])
     async def test_for_its_sender(self, server: LoopbackMailServer, status: str) -> None:
-        """Permanent; no other recipient would help."""
+        """Permanent; another recipient would not help."""
         server.answer("MAIL", status)
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.MESSAGE_REFUSED, False)
@@ -196,7 +196,7 @@ class TestTheMailIsRefused:
 
     @pytest.mark.parametrize("status", ["550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"])
     async def test_for_its_recipient_as_late_as_that(self, server: LoopbackMailServer, status: str) -> None:
-        """Some servers look for the mailbox only then: the next one is written to."""
+        """Some servers check the mailbox only then: the next recipient gets the letter."""
         server.answer("DATA", status)
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
@@ -212,7 +212,7 @@ class TestTheMailIsRefused:
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("status", [BUSY, "421 4.3.2 closing", "452 4.2.2 full"])
     async def test_for_now(self, server: LoopbackMailServer, command: str, status: str) -> None:
-        """4xx passes, at whatever command; of one recipient it says nothing of the server."""
+        """4xx is transient, at any command; for one recipient it says nothing about the server."""
         server.answer(command, status)
         error = await failure(notifier(server), message_to(JO, SAM))
         expected = Reason.RECIPIENT_UNAVAILABLE if command == "RCPT" else Reason.CHANNEL_UNAVAILABLE
@@ -220,7 +220,7 @@ class TestTheMailIsRefused:
         assert server.mails == []
 
     async def test_and_taken_the_next_time(self, server: LoopbackMailServer) -> None:
-        """The engine's try after that is the same call."""
+        """The engine's retry is the same call."""
         sending = notifier(server)
         server.answer("DATA", BUSY)
         await failure(sending)
@@ -247,13 +247,13 @@ class TestNoAnswer:
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     async def test_the_wrong_kind_of_tls(self, server: LoopbackMailServer) -> None:
-        """TLS from the first byte, to a server that begins without."""
+        """TLS from the first byte, to a server that begins in clear text."""
         error = await failure(notifier(server, tls="implicit"))
         assert error.message.startswith("the mail server cannot be reached: check ")
 
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
     async def test_the_connection_ends(self, server: LoopbackMailServer, command: str) -> None:
-        """At whatever command; after DATA nobody knows, so it is sent again under the same Message-ID."""
+        """At any command; after DATA the result is unknown, so it is sent again with the same Message-ID."""
         server.drop(command)
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
@@ -262,7 +262,7 @@ class TestNoAnswer:
         assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
 
     async def test_nothing_takes_longer_than_it_may(self) -> None:
-        """All recipients of one message together, whether the server is slow at once or a little with each command."""
+        """All recipients of one message together, if the server is slow once, or a little at each command."""
         assert MAIL_SECONDS + smtp.GOODBYE_SECONDS < SEND_SECONDS
         begun = asyncio.get_running_loop().time()
         *errors, receipt = await asyncio.gather(
@@ -270,7 +270,7 @@ class TestNoAnswer:
         )
         assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
         assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
-        assert {error.message for error in errors} == {"the mail server did not take the mail within 10 seconds"}
+        assert {error.message for error in errors} == {"the mail server did not accept the mail within 10 seconds"}
         assert receipt == Receipt()
 
 
@@ -280,7 +280,7 @@ class TestWhatIsSaid:
     async def test_holds_no_words_of_the_server_and_nobodys_address(
         self, server: LoopbackMailServer, caplog: pytest.LogCaptureFixture, command: str, code: str
     ) -> None:
-        """Neither an error, nor its traceback, nor the log: all of these are read by others than the contact."""
+        """Neither an error, nor its traceback, nor the log: other people than the contact read these."""
         caplog.set_level(logging.INFO, "clientcert")
         caplog.set_level(logging.INFO, "aiosmtplib")
         server.answer(command, f"{code} jo@nhs.example canary-7f3a")
@@ -303,7 +303,7 @@ async def slow(command: str, seconds: float) -> DeliveryError:
 
 
 async def taken_at_the_last_moment() -> Receipt:
-    """What was accepted stays so, however slow the goodbye: it would be sent twice."""
+    """A mail that was accepted stays accepted, even if QUIT is slow: otherwise it would be sent twice."""
     with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
         server.delay("DATA", MAIL_SECONDS - 1.5)
         server.delay("QUIT", 30.0)
@@ -311,7 +311,7 @@ async def taken_at_the_last_moment() -> Receipt:
 
 
 async def silent() -> DeliveryError:
-    """A server that accepts connections and never says a word."""
+    """A server that accepts connections and never answers."""
 
     async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(MAIL_SECONDS + 1)

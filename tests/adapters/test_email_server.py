@@ -1,4 +1,4 @@
-"""The mail server of tests and demo, asked by the standard library's own client: it does what a real one does."""
+"""The mail server of tests and demo, with the standard library's client: it behaves like a real one."""
 
 import smtplib
 
@@ -19,7 +19,7 @@ def send(server: LoopbackMailServer, *, login: bool = True) -> None:
 
 
 def test_what_was_taken() -> None:
-    """Kept for each recipient, parsed, and told of as it comes."""
+    """It is kept for each recipient, parsed, and reported as it arrives."""
     shown: list[Received] = []
     with LoopbackMailServer(tls="starttls", login=LOGIN, on_mail=shown.append) as server:
         send(server)
@@ -38,7 +38,7 @@ def test_what_is_not_taken_without_a_login() -> None:
 
 
 def test_one_recipient_of_two() -> None:
-    """Partial success: the other one has it."""
+    """Partial success: the other recipient gets it."""
     with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
         server.answer("RCPT", "550 5.1.1 No such user", address="b@b.example")
         send(server)

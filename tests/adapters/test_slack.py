@@ -1,4 +1,4 @@
-"""Messages as they arrive in Slack: with a bot token and with a webhook, from the operator and from a tenant."""
+"""Messages as Slack receives them: by bot token and by webhook, of the operator and of a tenant."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ RUNBOOK = "https://runbooks.example/renew?a=1&amp;b=2"
 
 class TestWithABotToken:
     async def test_an_alert_stands_in_the_channel_and_its_details_in_its_thread(self, slack: SlackServer) -> None:
-        """A reply in an old thread is read by nobody, so each alert is a message of its own."""
+        """Nobody reads a reply in an old thread, so each alert is a message of its own."""
         async with sending(slack) as notifier:
             receipt = await notifier.notify(to_own(), alert())
         (posted,) = slack.in_channel(OWN_CHANNEL)
@@ -46,7 +46,7 @@ class TestWithABotToken:
         assert len(slack.messages) == 2
 
     async def test_what_the_team_on_call_reads(self, slack: SlackServer) -> None:
-        """The sentence, every fact, what to do, and the runbook's link, in this order."""
+        """The sentence, every fact, the next step, and the runbook's link, in this order."""
         message = alert()
         async with sending(slack) as notifier:
             await notifier.notify(to_own(), message)
@@ -65,7 +65,7 @@ class TestWithABotToken:
     async def test_a_long_sentence_has_a_headline(
         self, slack: SlackServer, problem: str, name: str, headline: str | None
     ) -> None:
-        """What Slack's header cannot hold stands whole below it; what it can is not said twice."""
+        """A sentence that is too long for Slack's header is complete below it; a short one is not repeated."""
         message = composed(unread(Reason.SOURCE_NOT_FOUND, problem), consumer=name)
         async with sending(slack) as notifier:
             await notifier.notify(to_own(), message)
@@ -75,7 +75,7 @@ class TestWithABotToken:
         assert headline is None or section["text"]["text"] == message.text
 
     async def test_a_closing_message_is_one_message_in_the_channel(self, slack: SlackServer) -> None:
-        """Whoever saw the alerts sees that they are over; nothing goes to an old thread."""
+        """It is in the channel, where the alerts were read, and not in an old thread."""
         async with sending(slack) as notifier:
             receipt = await notifier.notify(to_own(), closing())
         (posted,) = slack.messages
@@ -84,7 +84,7 @@ class TestWithABotToken:
         assert receipt.thread_ref == f"{posted.channel_id}:{posted.ts}"
 
     async def test_a_tenants_token_posts_where_the_tenant_says(self, slack: SlackServer) -> None:
-        """The token comes from the Secret in the object's own namespace, and from nowhere else."""
+        """The token comes from a Secret in the object's own namespace only."""
         secrets = Secrets({("integration", "slack", "token"): f"  {TENANT_TOKEN}\n"})
         async with sending(slack, secrets=secrets) as notifier:
             await notifier.notify(to_team(), alert())
@@ -101,13 +101,13 @@ class TestWithABotToken:
 
     @pytest.mark.parametrize("name", ["", OWN_CHANNEL, OWN_CHANNEL.removeprefix("#")])
     async def test_the_operators_own_token_posts_to_its_own_channel(self, slack: SlackServer, name: str) -> None:
-        """Whether the policy names it or not."""
+        """With and without its name in the policy."""
         async with sending(slack) as notifier:
             await notifier.notify(to_own(name), alert())
         assert len(slack.in_channel(OWN_CHANNEL)) == 1
 
     async def test_a_channel_without_an_address_is_the_operators_own(self, slack: SlackServer) -> None:
-        """Such as the one of the default policy."""
+        """For example the channel of the default policy."""
         async with sending(slack) as notifier:
             await notifier.notify(Channel("default", "Slack", Schedule()), alert())
         assert len(slack.in_channel(OWN_CHANNEL)) == 1
@@ -122,7 +122,7 @@ class TestWithABotToken:
 
 class TestWithAWebhook:
     async def test_the_details_are_folded_in(self, slack: SlackServer) -> None:
-        """A webhook cannot reply, so it gets all in one message."""
+        """A webhook cannot post to a thread, so all is in one message."""
         async with sending(slack) as notifier:
             receipt = await notifier.notify(to_webhook(), alert())
         (posted,) = slack.messages
@@ -131,7 +131,7 @@ class TestWithAWebhook:
         assert receipt == Receipt("")
 
     async def test_the_operators_own(self, slack: SlackServer) -> None:
-        """Its address is the operator's choice; listed it is only for being without TLS."""
+        """Its address is the operator's choice; here it is listed only because it has no TLS."""
         own = OwnSlack(webhook_url=slack.webhook_url(OWN_CHANNEL))
         async with sending(slack, own) as notifier:
             await notifier.notify(to_own(), closing())
@@ -147,7 +147,7 @@ class TestWithAWebhook:
 class TestWhatIsNotAllowed:
     @pytest.mark.parametrize("name", [TEAM_CHANNEL, "#<!channel>\n" + "x" * 500])
     async def test_the_operators_own_token_posts_nowhere_else(self, slack: SlackServer, name: str) -> None:
-        """Else any tenant could write to any channel of the workspace."""
+        """Otherwise any tenant could write to any channel of the workspace."""
         async with sending(slack) as notifier:
             error = await failure(notifier, to_own(name))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_ALLOWED, False)
@@ -156,7 +156,7 @@ class TestWhatIsNotAllowed:
         assert slack.calls == []
 
     async def test_an_operator_without_slack_says_what_to_set(self, slack: SlackServer) -> None:
-        """In words that name the setting."""
+        """The error names the setting."""
         async with sending(slack, OwnSlack()) as notifier:
             error = await failure(notifier, to_own())
         assert error.reason is Reason.TOKEN_NOT_FOUND
@@ -164,7 +164,7 @@ class TestWhatIsNotAllowed:
 
     @pytest.mark.parametrize("value", ["", "two words", "xoxb-ünïcode", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
     async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
-        """It could be a header of somebody's own, or another secret by mistake; it is not repeated either."""
+        """It could add a header, or be another secret by mistake; so the error does not repeat it either."""
         async with sending(slack, secrets={"token": value}) as notifier:
             error = await failure(notifier, to_team())
         assert error.reason is Reason.TOKEN_REJECTED
@@ -173,14 +173,14 @@ class TestWhatIsNotAllowed:
         assert slack.calls == []
 
     async def test_nor_is_the_operators_own(self, slack: SlackServer) -> None:
-        """The setting is named."""
+        """The error names the setting."""
         async with sending(slack, OwnSlack(OWN_CHANNEL, "xoxb-1\nx")) as notifier:
             error = await failure(notifier, to_own())
         assert error.reason is Reason.TOKEN_REJECTED
         assert error.message.startswith("the operator's setting CLIENTCERT_SLACK_TOKEN holds no Slack token")
 
     async def test_a_token_without_a_channel(self, slack: SlackServer) -> None:
-        """It does not say where."""
+        """The token alone names no channel."""
         async with sending(slack) as notifier:
             error = await failure(notifier, to_team(""))
         assert error.reason is Reason.CHANNEL_NOT_FOUND
@@ -204,7 +204,7 @@ class TestWhatIsNotAllowed:
         ],
     )
     async def test_a_webhook_leads_to_slack_or_to_what_the_settings_list(self, slack: SlackServer, url: str) -> None:
-        """Anything else is refused before a name is resolved, in words that do not repeat the address: it is secret."""
+        """Any other address is refused before its name is resolved; the error does not repeat it, as it is secret."""
         async with sending(slack, secrets={"webhook": url}) as notifier:
             error = await failure(notifier, to_webhook())
         assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
@@ -213,14 +213,14 @@ class TestWhatIsNotAllowed:
         assert "169.254" not in error.message
 
     async def test_the_host_of_a_listed_webhook_only(self, slack: SlackServer) -> None:
-        """With nothing listed, the loopback server is no Slack."""
+        """Without a listed host, the loopback server is refused."""
         async with sending(slack, allowed=(), api_url="https://slack.example/api/") as notifier:
             error = await failure(notifier, to_webhook())
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
         assert slack.calls == []
 
     async def test_it_sends_only_while_it_is_open(self, slack: SlackServer) -> None:
-        """Outside the block the SDK would make sessions of its own, with other rules."""
+        """Outside the block the SDK would open sessions of its own, with other rules."""
         async with sending(slack) as notifier:
             pass
         for channel in (to_own(), to_webhook()):
@@ -229,7 +229,7 @@ class TestWhatIsNotAllowed:
 
 
 class TestNothingIsInterpreted:
-    """Whatever a user typed is shown as it was typed: it mentions nobody, links nowhere and formats nothing."""
+    """Typed text is shown unchanged: it mentions nobody, links nowhere and formats nothing."""
 
     @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:24]))
     @pytest.mark.parametrize("left", [14 * DAY, -DAY])
@@ -243,7 +243,7 @@ class TestNothingIsInterpreted:
                 assert only_plain_text(block), block
 
     async def test_the_text_itself_is_no_markup(self, slack: SlackServer) -> None:
-        """`text` is what notifications show: escaped, not parsed, no names linked, no address unfolded."""
+        """`text` is for notifications: escaped, not parsed, without linked names and previews."""
         for posted in await self._sent(slack, self._hostile_message("<!channel> & *@here*", NOW + 14 * DAY)):
             if not posted.thread_ts:
                 assert posted.text.startswith("The certificate for &lt;!channel&gt; &amp; *@here* in &lt;!channel&gt;")
@@ -251,7 +251,7 @@ class TestNothingIsInterpreted:
             assert settings == NOT_INTERPRETED
 
     async def test_as_plain_text_as_well(self, slack: SlackServer) -> None:
-        """A message that is sent again without blocks is as inert."""
+        """A message that is sent again without blocks is not interpreted either."""
         message = self._hostile_message("<!channel> <https://evil.example|x>", NOW + 14 * DAY)
         slack.fail_next(Fault.error("invalid_blocks"))
         async with sending(slack) as notifier:
@@ -281,7 +281,7 @@ PAYLOAD = {"text", "blocks", "channel", "thread_ts"}
 
 
 def only_plain_text(block: object) -> bool:
-    """Whether mrkdwn is used for nothing but the runbook's link."""
+    """Whether only the runbook's link is mrkdwn."""
     if isinstance(block, dict):
         if block.get("type") == "mrkdwn":
             return block["text"] == f"<{RUNBOOK}|Runbook>" and block["verbatim"] is True
@@ -290,13 +290,13 @@ def only_plain_text(block: object) -> bool:
 
 
 def test_it_is_a_notifier() -> None:
-    """The engine knows it by the protocol alone."""
+    """The engine uses it through its interface only."""
     kept: type[Notifier] = SlackNotifier
     assert kept is SlackNotifier
 
 
 class TestPlainHTTP:
-    """TLS wherever the operator connects to, but for hosts that its settings list."""
+    """The operator connects with TLS, except to hosts that its settings list."""
 
     @pytest.mark.parametrize(
         ("api_url", "webhook_url", "setting"),
@@ -307,11 +307,11 @@ class TestPlainHTTP:
         ],
     )
     def test_it_is_for_listed_hosts(self, api_url: str, webhook_url: str, setting: str) -> None:
-        """The process ends before it sends a token in clear text; its words hold no webhook."""
-        with pytest.raises(SettingsError, match=f"{setting} is no https:// address") as error:
+        """The process ends before it sends a token in clear text; the error does not contain the webhook."""
+        with pytest.raises(SettingsError, match=f"{setting} is not an https:// address") as error:
             SlackNotifier(OwnSlack(webhook_url=webhook_url), api_url, Secrets().read, EgressPolicy(("other.example",)))
         assert "canary" not in str(error.value)
 
     def test_a_listed_one(self) -> None:
-        """A proxy of one's own, or a test's server."""
+        """For example the user's own proxy."""
         SlackNotifier(OwnSlack(), "http://slack.example/api/", Secrets().read, EgressPolicy(("slack.example",)))

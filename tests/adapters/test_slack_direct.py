@@ -1,4 +1,4 @@
-"""Letters as they arrive with a user of Slack: what is read, what is refused, and whose token sends it."""
+"""Letters to a Slack user: their form, Slack's refusals, and the token that sends them."""
 
 import asyncio
 import html
@@ -59,7 +59,7 @@ async def sending(
     secrets: Secrets | None = None,
     api_url: str = "",
 ) -> AsyncIterator[SlackDirectNotifier]:
-    """A notifier for policies that name the token `ref`; `own` is the operator's own one, and its namespaces."""
+    """A notifier for policies that name the token `ref`; `own` is the operator's own token and its namespaces."""
     kept = secrets or Secrets({("integration", "slack", "token"): TENANT_TOKEN})
     tokens = SlackTokens(own[0], frozenset(own[1:]), kept.read)
     refs = {ObjectKey("integration", "nhs-prod"): ref}
@@ -82,7 +82,7 @@ async def failure(notifier: SlackDirectNotifier, what: Message | None = None) ->
 
 
 async def sent(slack: SlackServer, what: Letter) -> Posted:
-    """The letter as it arrived; in the first form that was tried."""
+    """The letter as it arrived, in its first form."""
     async with sending(slack) as notifier:
         await notifier.notify(TO_CONTACT, message(what))
     assert [call.error for call in slack.calls] == [""]
@@ -92,7 +92,7 @@ async def sent(slack: SlackServer, what: Letter) -> Posted:
 
 class TestWhatIsRead:
     async def test_a_letter_is_a_direct_message(self, slack: SlackServer) -> None:
-        """Subject, paragraphs, headings and commands in their order; the subject is what a notification says."""
+        """Subject, paragraphs, headings and commands in their order; the subject is for notifications."""
         posted = await sent(slack, letter())
         assert (posted.channel, posted.via, posted.thread_ts) == (JO, "chat.postMessage", "")
         assert posted.text == SUBJECT
@@ -102,7 +102,7 @@ class TestWhatIsRead:
         ]
 
     async def test_a_command_is_copied_as_it_is(self, slack: SlackServer) -> None:
-        """Rich text shows what it holds: an escape, or a quotation mark made round, would be a wrong command."""
+        """Rich text is shown unchanged: an escape or a typographic quotation mark would make a wrong command."""
         posted = await sent(slack, letter(Part(PartKind.COMMAND, COMMAND)))
         assert posted.blocks[1]["elements"] == [
             {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": COMMAND}]}
@@ -110,14 +110,14 @@ class TestWhatIsRead:
         assert f"    {COMMAND}" in slack.rendered()
 
     async def test_each_reminder_is_a_message_of_its_own(self, slack: SlackServer) -> None:
-        """A reply in an old thread is read by nobody; and no reference to somebody's messages goes to a status."""
+        """Nobody reads a reply in an old thread; and no reference to a person's messages goes into a status."""
         async with sending(slack) as notifier:
             receipts = [await notifier.notify(TO_CONTACT, message()) for _ in range(2)]
         assert receipts == [Receipt(), Receipt()]
         assert [posted.thread_ts for posted in slack.messages] == ["", ""]
 
     async def test_the_first_letter_alone(self, slack: SlackServer) -> None:
-        """The others are for when it cannot be sent, and that is another's to decide."""
+        """The others are fallbacks; the caller decides about these."""
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message(letter(), letter(to="jo@nhs.example", role=Role.TECHNICAL)))
         assert [posted.channel for posted in slack.messages] == [JO]
@@ -130,12 +130,12 @@ class TestWhatIsRead:
 
 
 class TestLimits:
-    """Those of Block Kit, which the server enforces. Nothing of a letter is lost to them."""
+    """The limits of Block Kit, which the server enforces. No part of a letter is lost to them."""
 
     @pytest.mark.parametrize("text", ["word " * 1200, "x" * 6000, "&" * 2000, "<" + "a b" * 1999])
     @pytest.mark.parametrize("kind", list(PartKind))
     async def test_a_long_part_takes_several_blocks(self, slack: SlackServer, kind: PartKind, text: str) -> None:
-        """Broken between words, where there are any."""
+        """Split between words, if there are any."""
         posted = await sent(slack, letter(Part(kind, text)))
         texts = [html.unescape(each) for each in posted.texts()][2 if kind is PartKind.HEADING else 1 :]
         assert len(texts) > 1 or kind is PartKind.COMMAND
@@ -160,24 +160,24 @@ class TestLimits:
         ids=["paragraphs", "mixed", "long"],
     )
     async def test_what_is_too_much_for_blocks_goes_as_plain_text(self, slack: SlackServer, parts: list[Part]) -> None:
-        """Every part of it arrives, the commands, too."""
+        """Every part of it arrives, commands included."""
         posted = await sent(slack, letter(*parts))
         assert posted.blocks == ()
         assert html.unescape(posted.text).split("\n\n") == [SUBJECT, *(part.text for part in parts)]
 
     async def test_huge_input(self, slack: SlackServer) -> None:
-        """What is longer than any message is cut, not refused."""
+        """A letter that is longer than any message is truncated, not refused."""
         posted = await sent(slack, letter(*[Part(PartKind.PARAGRAPH, "&" * 4000)] * 100))
         assert len(posted.text) <= 40_000
         assert posted.text.endswith("&amp;…")
 
 
 class TestNothingIsInterpreted:
-    """Whatever a user typed is shown as it was typed: it mentions nobody, links nowhere and formats nothing."""
+    """Typed text is shown unchanged: it mentions nobody, links nowhere and formats nothing."""
 
     @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:24]))
     async def test_in_every_part_at_once(self, slack: SlackServer, value: str) -> None:
-        """Even if it were not cleaned before."""
+        """Even without sanitizing before."""
         parts = [Part(kind, text) for kind in PartKind for text in (value, f"for {value} in")]
         posted = await sent(slack, letter(*parts, subject=value))
         self._check(posted)
@@ -187,7 +187,7 @@ class TestNothingIsInterpreted:
 
     @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:24]))
     async def test_as_plain_text_as_well(self, slack: SlackServer, value: str) -> None:
-        """A letter that is sent again without blocks is as inert."""
+        """A letter that is sent again without blocks is not interpreted either."""
         slack.fail_next(Fault.error("invalid_blocks"))
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message(letter(*(Part(kind, value) for kind in PartKind))))
@@ -207,7 +207,7 @@ INERT = {"header", "section", "plain_text", "rich_text", "rich_text_preformatted
 
 
 def kinds_in(value: Any) -> set[str]:
-    """All types of blocks, elements and texts in it."""
+    """All types of blocks, elements and texts."""
     if isinstance(value, dict):
         own = {value["type"]} if "type" in value else set()
         return own.union(*(kinds_in(each) for each in value.values()))
@@ -220,7 +220,7 @@ class TestWhoIsWrittenTo:
         ["", "C012AB3CD", "#integration-api-alerts", "<!channel>", "@jo", f"{JO},U0OTHER", f"{JO}\n", "jo@gov.example"],
     )
     async def test_members_and_nothing_else(self, slack: SlackServer, address: str) -> None:
-        """A person's letter in a channel is read by everybody."""
+        """Everybody would read a person's letter in a channel."""
         async with sending(slack) as notifier:
             error = await failure(notifier, message(letter(to=address)))
         assert (error.reason, error.retryable) == (Reason.CONTACT_NOT_FOUND, False)
@@ -230,12 +230,12 @@ class TestWhoIsWrittenTo:
 
     @pytest.mark.parametrize("role", [role for role in Role if role is not Role.SLACK])
     async def test_contacts_of_another_kind_are_not(self, slack: SlackServer, role: Role) -> None:
-        """Their letters are for a mail."""
+        """They get a mail."""
         async with sending(slack) as notifier:
             assert (await failure(notifier, message(letter(role=role)))).reason is Reason.CONTACT_NOT_FOUND
 
     async def test_a_message_without_letters(self, slack: SlackServer) -> None:
-        """It has nobody to go to."""
+        """There is no recipient."""
         async with sending(slack) as notifier:
             assert (await failure(notifier, alert())).reason is Reason.CONTACT_NOT_FOUND
 
@@ -250,7 +250,7 @@ class TestWhoseTokenSends:
         assert secrets.asked == [("integration", TOKEN_REF)]
 
     async def test_the_operators_own_where_the_settings_allow_it(self, slack: SlackServer) -> None:
-        """And in no other namespace: else any tenant could write to anybody."""
+        """And in no other namespace: otherwise any tenant could write to everybody."""
         async with sending(slack) as notifier, sending(slack, own=(OWN_TOKEN, "other")) as strict:
             await notifier.notify(TO_CONTACT, message())
             error = await failure(strict)
@@ -259,7 +259,7 @@ class TestWhoseTokenSends:
         assert "spec.contacts.slackTokenSecretRef" in error.message
 
     async def test_an_operator_without_a_token(self, slack: SlackServer) -> None:
-        """It says what to set."""
+        """The error says what to set."""
         async with sending(slack, own=("", "integration")) as notifier:
             error = await failure(notifier)
         assert error.reason is Reason.TOKEN_NOT_FOUND
@@ -267,7 +267,7 @@ class TestWhoseTokenSends:
 
     @pytest.mark.parametrize("value", ["", "two words", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
     async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
-        """Nor repeated."""
+        """The error does not repeat it."""
         secrets = Secrets({("integration", "slack", "token"): value})
         async with sending(slack, ref=TOKEN_REF, secrets=secrets) as notifier:
             error = await failure(notifier)
@@ -277,7 +277,7 @@ class TestWhoseTokenSends:
         assert slack.calls == []
 
     async def test_a_secret_that_is_not_there_and_one_that_cannot_be_read(self, slack: SlackServer) -> None:
-        """The one is permanent, the other is not."""
+        """The first error is permanent, the second is not."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         reasons = []
         for secrets in (Secrets(), Secrets(error=away)):
@@ -289,11 +289,11 @@ class TestWhoseTokenSends:
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
         tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
-        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is no https:// address"):
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackDirectNotifier(tokens, lambda _: None, "http://slack.example/api/", EgressPolicy())
 
 
-CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
+CORRECT = "correct spec.contact.slack: it must name a person who is an active member of the workspace"
 
 
 class TestWhatIsRefused:
@@ -302,7 +302,7 @@ class TestWhatIsRefused:
         [("U0NOBODY", "channel_not_found"), ("U0GONE", "channel_not_found"), ("U0BOT", "cannot_dm_bot")],
     )
     async def test_a_member_who_is_not_there(self, slack: SlackServer, member: str, code: str) -> None:
-        """As the workspace itself finds it; permanent, and in words about a person."""
+        """The error of the workspace itself; it is permanent, and its message is about a person."""
         async with sending(slack) as notifier:
             error = await failure(notifier, message(letter(to=member)))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
@@ -320,7 +320,7 @@ class TestWhatIsRefused:
         )
 
     async def test_a_missing_scope(self, slack: SlackServer) -> None:
-        """It is named."""
+        """The error names it."""
         slack.scopes[OWN_TOKEN] = frozenset({"users:read", "im:write"})
         async with sending(slack) as notifier:
             error = await failure(notifier)
@@ -328,7 +328,7 @@ class TestWhatIsRefused:
         assert "the scope chat:write" in error.message
 
     async def test_chat_write_is_enough(self, slack: SlackServer) -> None:
-        """A member's ID opens the conversation by itself: nothing else is called."""
+        """A member's ID opens the conversation, without another call."""
         slack.scopes[OWN_TOKEN] = frozenset({"chat:write"})
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message())
@@ -347,7 +347,7 @@ class TestWhatIsRefused:
     async def test_what_is_refused_for_its_form_is_sent_again_as_plain_text(
         self, slack: SlackServer, code: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """No letter is lost to its formatting, nor the commands in it."""
+        """No letter and no command in it is lost to its formatting."""
         slack.fail_next(Fault.error(code))
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message())
@@ -358,7 +358,7 @@ class TestWhatIsRefused:
         assert line.startswith("integration/nhs-prod: sent again as plain text: ")
 
     async def test_in_plain_text_too(self, slack: SlackServer) -> None:
-        """Then it is our fault, and permanent."""
+        """Then it is a bug of ours, and permanent."""
         slack.fail_always(Fault.error("invalid_arguments"))
         async with sending(slack) as notifier:
             error = await failure(notifier)
@@ -380,7 +380,7 @@ class TestWhatPasses:
         ids=["500", "redirect", "html", "cut", "internal", "new"],
     )
     async def test_it_is_worth_another_try(self, slack: SlackServer, fault: Fault) -> None:
-        """Made by the engine: a call is made once, since it may have been taken."""
+        """By the engine: the notifier makes a call once, since Slack may have accepted it."""
         slack.fail_next(fault)
         async with sending(slack) as notifier:
             error = await failure(notifier)
@@ -390,13 +390,13 @@ class TestWhatPasses:
 
     @pytest.mark.parametrize("body", ["[]", "null", "{", "", "{}", '"ok"'])
     async def test_an_answer_that_is_not_slacks(self, slack: SlackServer, body: str) -> None:
-        """It is not taken for success."""
+        """It does not count as success."""
         async with imposter(body.encode()) as url, sending(slack, api_url=url) as notifier:
             error = await failure(notifier)
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
 
     async def test_a_limit_of_slacks(self, slack: SlackServer) -> None:
-        """The second message in a second is refused, and when to come back is passed on."""
+        """The second message in a second is refused, and Retry-After is in the error."""
         slack.limit(JO, 1, 1.0)
         async with sending(slack) as notifier:
             await notifier.notify(TO_CONTACT, message())
@@ -404,7 +404,7 @@ class TestWhatPasses:
         assert (error.reason, error.retryable, error.retry_after) == (Reason.RATE_LIMITED, True, 1)
 
     async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
-        """Ten seconds, its Secret included."""
+        """Ten seconds, the Secret included."""
 
         class Stuck(Secrets):
             async def read(self, namespace: str, ref: SecretKeyRef) -> str:
@@ -420,7 +420,7 @@ class TestWhatPasses:
         assert took < ALERT_SECONDS + 2
 
     def test_the_pace(self) -> None:
-        """One message a second to a user; as the user is not known yet, to all users of a channel."""
+        """One message a second to all users of a channel, since the user is not known yet."""
         notifier = SlackDirectNotifier(SlackTokens("", frozenset(), Secrets().read), lambda _: None, "", EgressPolicy())
         one = notifier.pace("integration", TO_CONTACT, MessageKind.ALERT)
         assert one.seconds == 1.0
@@ -459,7 +459,7 @@ class TestNothingIsTold:
             assert "Bloggs" not in text
 
     async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The SDK would send the token through whatever proxy the environment names."""
+        """The SDK would send the token through a proxy that the environment names."""
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         async with sending(slack) as notifier:
@@ -467,7 +467,7 @@ class TestNothingIsTold:
         assert len(slack.messages) == 1
 
     async def test_it_sends_only_while_it_is_open(self, slack: SlackServer) -> None:
-        """Outside the block the SDK would make sessions of its own, with other rules."""
+        """Outside the block the SDK would open sessions of its own, with other rules."""
         async with sending(slack) as notifier:
             pass
         with pytest.raises(RuntimeError, match="async with"):
@@ -475,6 +475,6 @@ class TestNothingIsTold:
 
 
 def test_it_is_a_notifier() -> None:
-    """The engine knows it by the protocol alone."""
+    """The engine uses it through its interface only."""
     kept: type[Notifier] = SlackDirectNotifier
     assert kept is SlackDirectNotifier

@@ -1,4 +1,4 @@
-"""When Slack says no, or nothing: each answer has its reason, its words and its "worth another try"."""
+"""Slack refuses, or does not answer: each case has a reason, a message, and is retryable or not."""
 
 import asyncio
 import json
@@ -40,30 +40,30 @@ PASSING_CODES = "internal_error service_unavailable fatal_error request_timeout 
 
 
 class TestOkFalse:
-    """HTTP 200 and `ok: false`, as the Web API says no."""
+    """HTTP 200 and `ok: false`, the form of the Web API's errors."""
 
     @pytest.mark.parametrize("code", TOKEN_CODES.split())
     async def test_the_token(self, slack: SlackServer, code: str) -> None:
-        """Permanent, until somebody puts another one there."""
+        """Permanent, until the token is replaced."""
         error = await answered(slack, Fault.error(code))
         assert (error.reason, error.retryable) == (Reason.TOKEN_REJECTED, False)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", CHANNEL_CODES.split())
     async def test_the_channel(self, slack: SlackServer, code: str) -> None:
-        """Permanent, until somebody invites the app or names another channel."""
+        """Permanent, until the app is invited or another channel is named."""
         error = await answered(slack, Fault.error(code))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
         assert f"({code})" in error.message
 
     async def test_the_words_tell_what_to_do(self, slack: SlackServer) -> None:
-        """Three mistakes that everybody makes once."""
+        """For three common mistakes."""
         words = {code: (await answered(slack, Fault.error(code))).message for code in ADVICE}
         assert words == ADVICE
 
     @pytest.mark.parametrize("code", MESSAGE_CODES.split())
     async def test_the_message_is_sent_again_as_plain_text(self, slack: SlackServer, code: str) -> None:
-        """An alert is never lost to its formatting; the sentence, the facts and the next step arrive."""
+        """No alert is lost to its formatting: the sentence, the facts and the next step arrive."""
         slack.fail_next(Fault.error(code))
         message = alert()
         async with sending(slack) as notifier:
@@ -76,7 +76,7 @@ class TestOkFalse:
         assert receipt.thread_ref.endswith(posted.ts)
 
     async def test_a_message_refused_in_plain_text_too(self, slack: SlackServer) -> None:
-        """Then it is our fault, and permanent."""
+        """Then it is a bug of ours, and permanent."""
         slack.fail_always(Fault.error("invalid_arguments"))
         async with sending(slack) as notifier:
             error = await failure(notifier, to_own())
@@ -85,20 +85,20 @@ class TestOkFalse:
 
     @pytest.mark.parametrize("code", PASSING_CODES.split())
     async def test_what_passes(self, slack: SlackServer, code: str) -> None:
-        """Slack's own trouble, and codes that we do not know: the same call may succeed later."""
+        """Slack's internal errors and unknown codes: the same call may succeed later."""
         error = await answered(slack, Fault.error(code))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", ["<!channel>", "Two Words", "x" * 65, "", "line\nline", 17, None, ["a"], {"a": 1}])
     async def test_what_is_no_code_is_not_repeated(self, slack: SlackServer, code: object) -> None:
-        """Bodies of foreign answers never reach status."""
+        """Bodies of foreign answers never reach a status."""
         error = await answered(slack, Fault(body=json.dumps({"ok": False, "error": code, "needed": "secret"})))
         assert error.reason is Reason.CHANNEL_UNAVAILABLE
-        assert error.message == "what should be Slack gave an answer that is not Slack's (HTTP status 200)"
+        assert error.message == "the server at Slack's address gave an answer that is not Slack's (HTTP status 200)"
 
     async def test_an_unknown_token_and_an_unknown_channel_for_real(self, slack: SlackServer) -> None:
-        """As the workspace itself finds them, and not a fault put there."""
+        """The errors of the workspace itself, not injected ones."""
         async with sending(slack, secrets={"token": "xoxb-of-somebody-else"}) as notifier:
             assert (await failure(notifier, to_team())).reason is Reason.TOKEN_REJECTED
         async with sending(slack) as notifier:
@@ -111,7 +111,7 @@ ADVICE = {
     "missing_scope": "Slack refused the message (missing_scope):"
     " give the Slack app the scope chat:write, and install it again",
     "token_revoked": "Slack refused the message (token_revoked):"
-    " put a token or webhook that is in force into the Secret, or into the operator's own settings",
+    " put a valid token or webhook into the Secret, or into the operator's own settings",
 }
 
 
@@ -133,7 +133,7 @@ class TestRateLimits:
     async def test_retry_after_is_passed_on(
         self, slack: SlackServer, channel: Channel, header: str | None, seconds: float | None
     ) -> None:
-        """Seconds, at most an hour; what is no number says nothing."""
+        """Seconds, at most an hour; any other text is ignored."""
         error = await answered(slack, Fault.rate_limited(header), channel)
         assert (error.reason, error.retryable, error.retry_after) == (Reason.RATE_LIMITED, True, seconds)
 
@@ -142,7 +142,7 @@ class TestRateLimits:
         assert (await answered(slack, Fault.error("ratelimited"))).reason is Reason.RATE_LIMITED
 
     async def test_the_message_holds_no_number(self, slack: SlackServer) -> None:
-        """It stands in a condition, which must not change with each answer."""
+        """It becomes a condition, which must not change with each answer."""
         messages = {(await answered(slack, Fault.rate_limited(wait))).message for wait in (1, 2, 3)}
         assert len(messages) == 1
 
@@ -165,7 +165,7 @@ class TestHTTP:
         ],
     )
     async def test_what_passes(self, slack: SlackServer, channel: Channel, fault: Fault) -> None:
-        """Errors of the server, cut connections, and redirects, which are not followed."""
+        """Server errors, closed connections, and redirects, which are not followed."""
         error = await answered(slack, fault, channel)
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert "<html>" not in error.message
@@ -176,7 +176,7 @@ class TestHTTP:
     )
     @pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/html", "application/gzip"])
     async def test_an_answer_that_is_not_slacks(self, slack: SlackServer, body: str, kind: str) -> None:
-        """A portal or a proxy in between: not taken for success, and nothing of it is repeated."""
+        """From a login page or a proxy: it does not count as success, and the error repeats nothing of it."""
         async with (
             imposter(body.encode(errors="surrogateescape"), content_type=kind) as url,
             sending(slack, api_url=url) as notifier,
@@ -186,7 +186,7 @@ class TestHTTP:
         assert "hello" not in error.message
 
     async def test_nobody_there(self, slack: SlackServer) -> None:
-        """A refused connection is worth another try."""
+        """A refused connection is retryable."""
         async with sending(slack, api_url="http://127.0.0.1:1/api/") as notifier:
             error = await failure(notifier, to_own())
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
@@ -208,7 +208,7 @@ class TestHTTP:
         ],
     )
     async def test_a_webhook_that_is_refused(self, slack: SlackServer, status: int, body: str, reason: Reason) -> None:
-        """Permanent, with a reason; what the other side says is not repeated unless it is a code that we know."""
+        """Permanent, with a reason; of the answer only a known code is repeated."""
         slack.fail_always(Fault.http(status, body))
         async with sending(slack) as notifier:
             error = await failure(notifier, to_webhook())
@@ -216,14 +216,14 @@ class TestHTTP:
         assert "forbidden" not in error.message
 
     async def test_a_webhook_whose_blocks_are_refused(self, slack: SlackServer) -> None:
-        """As plain text, too."""
+        """It is sent again as plain text."""
         slack.fail_next(Fault.http(400, "invalid_blocks"))
         async with sending(slack) as notifier:
             await notifier.notify(to_webhook(), alert())
         assert [posted.blocks for posted in slack.messages] == [()]
 
     async def test_a_certificate_that_nobody_vouches_for(self, slack: SlackServer, tmp_path: Path) -> None:
-        """TLS is checked: a token goes to nobody who only claims to be Slack."""
+        """TLS is verified: no token goes to a server that only claims to be Slack."""
         issued = CertificateAuthority.create("Imposter CA").issue("127.0.0.1", NOW - 9999 * DAY, NOW + 9999 * DAY)
         (tmp_path / "chain.pem").write_bytes(issued.chain_pem)
         (tmp_path / "key.pem").write_bytes(issued.private_key_pem)
@@ -237,7 +237,7 @@ class TestHTTP:
 
 class TestTimeouts:
     async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
-        """An alert takes at most 10 seconds, its Secret included, details 6 more, and the engine allows for both."""
+        """An alert takes at most 10 seconds with its Secret, and details 6 more; the engine's limit allows both."""
 
         class Stuck(Secrets):
             async def read(self, namespace: str, ref: object) -> str:
@@ -264,7 +264,7 @@ class TestTimeouts:
 
 
 class TestDetailsThatFail:
-    """The alert was sent: whatever happens to its details, it is not sent again."""
+    """The alert was sent: a failure of its details does not send it again."""
 
     @pytest.mark.parametrize(
         "fault",
@@ -293,7 +293,7 @@ class TestDetailsThatFail:
     async def test_they_are_tried_again(
         self, slack: SlackServer, fault: Fault, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What passes costs nobody the details, and they come once."""
+        """After a transient failure the details arrive, once."""
         slack.fail_next(PASS, fault)
         async with sending(slack) as notifier:
             await notifier.notify(to_own(), alert())
@@ -305,7 +305,7 @@ class TestDetailsThatFail:
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
     async def test_a_stop_does_not_wait_for_another_try(self, slack: SlackServer) -> None:
-        """They have two seconds; nobody is told an alert later for its details."""
+        """The details have two seconds, and delay no other alert."""
         slack.fail_next(PASS, Fault.rate_limited(30))
         async with sending(slack) as notifier:
             await notifier.notify(to_own(), alert())
@@ -314,7 +314,7 @@ class TestDetailsThatFail:
         assert len(slack.calls) == 2
 
     async def test_an_answer_without_a_thread(self, slack: SlackServer) -> None:
-        """Something that only says `ok: true` has taken the alert; there is nowhere to put its details."""
+        """After an answer with `ok: true` only, the alert counts as sent; its details have no thread."""
         slack.fail_next(Fault(body='{"ok": true}', accepted=True))
         async with sending(slack) as notifier:
             receipt = await notifier.notify(to_own(), alert())
@@ -323,7 +323,7 @@ class TestDetailsThatFail:
 
     @pytest.mark.parametrize("reference", ["C1|<!channel>", "c1", "C" * 99, 17, None])
     async def test_an_answer_with_a_strange_thread(self, slack: SlackServer, reference: object) -> None:
-        """The reference is kept in status, so it has Slack's form or is none."""
+        """The reference is kept in status, so a malformed one is left out."""
         slack.fail_next(Fault(body=json.dumps({"ok": True, "channel": reference, "ts": "1.1"}), accepted=True))
         async with sending(slack) as notifier:
             assert (await notifier.notify(to_own(), closing())).thread_ref == ""
@@ -331,14 +331,14 @@ class TestDetailsThatFail:
 
 class TestSecretsOfTheTenant:
     async def test_one_that_is_not_there(self, slack: SlackServer) -> None:
-        """Permanent, with the words of whoever read it."""
+        """Permanent, with the message of the read error."""
         async with sending(slack, secrets=Secrets()) as notifier:
             error = await failure(notifier, to_team())
         assert (error.reason, error.retryable) == (Reason.TOKEN_NOT_FOUND, False)
         assert "there is no Secret slack with a key token" in error.message
 
     async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
-        """Worth another try, and nothing is wrong with the channel."""
+        """Retryable, and no problem of the channel."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with sending(slack, secrets=Secrets(error=away)) as notifier:
             error = await failure(notifier, to_webhook())
@@ -365,7 +365,7 @@ class TestNoSecretIsTold:
     async def test_whatever_happens(
         self, slack: SlackServer, channel: Channel, fault: Fault, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Every logger at debug, the asyncio and aiohttp ones included."""
+        """With every logger at debug level, asyncio's and aiohttp's included."""
         caplog.set_level(logging.DEBUG)
         for name in list(logging.root.manager.loggerDict):
             caplog.set_level(logging.DEBUG, logger=name) if not name.endswith(".sdk") else None
@@ -387,7 +387,7 @@ class TestNoSecretIsTold:
 
 class TestSettingsOfTheMachine:
     async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The SDK would send the token through whatever proxy the environment names."""
+        """The SDK would send the token through a proxy that the environment names."""
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         async with sending(slack) as notifier:
@@ -397,7 +397,7 @@ class TestSettingsOfTheMachine:
 
 
 async def answered(slack: SlackServer, fault: Fault, channel: Channel | None = None) -> DeliveryError:
-    """The error that one such answer becomes."""
+    """The error for one such answer."""
     slack.fail_next(fault)
     async with sending(slack) as notifier:
         return await failure(notifier, channel or to_own())

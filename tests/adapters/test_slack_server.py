@@ -1,4 +1,4 @@
-"""The loopback server itself: what it refuses is what Slack refuses, else the tests above it would prove nothing."""
+"""The loopback server itself: it refuses what Slack refuses, so that the tests that use it are valid."""
 
 import asyncio
 import subprocess
@@ -42,7 +42,7 @@ async def code(call: Any) -> str:
 
 class TestTheWebAPI:
     async def test_a_message_and_its_reply(self, slack: SlackServer) -> None:
-        """Channel, timestamp and thread as the real one gives them."""
+        """With channel, timestamp and thread as in Slack."""
         answer = await client(slack).chat_postMessage(channel="alerts", text="hello")
         await client(slack).chat_postMessage(channel=answer["channel"], text="more", thread_ts=answer["ts"])
         (posted,) = slack.in_channel("#alerts")
@@ -62,7 +62,7 @@ class TestTheWebAPI:
         assert await code(client(slack).chat_postMessage(channel="U001", text="x")) == "ok"
 
     async def test_forms_are_understood(self, slack: SlackServer) -> None:
-        """The Web API takes forms with JSON inside as well as JSON."""
+        """The Web API accepts forms with JSON inside as well as JSON."""
         fields = {"channel": "#alerts", "text": "x", "blocks": '[{"type": "divider"}]', "token": slack.token}
         async with (
             aiohttp.ClientSession() as session,
@@ -109,7 +109,7 @@ class TestTheWebAPI:
         ],
     )
     async def test_limits_are_kept(self, slack: SlackServer, payload: dict[str, Any], error: str) -> None:
-        """Those of Block Kit and of chat.postMessage, to the character."""
+        """The limits of Block Kit and of chat.postMessage, to the character."""
         assert await code(client(slack).api_call("chat.postMessage", json={"channel": "#alerts", **payload})) == error
         assert len(slack.messages) == (1 if error == "ok" else 0)
 
@@ -125,7 +125,7 @@ class TestTheWebAPI:
 
 class TestUsersAndDirectMessages:
     async def test_a_cursor_says_nothing_and_leads_on(self, slack: SlackServer) -> None:
-        """Pages are as long as was asked, at most 1,000; the last one has no cursor, and a made-up one is refused."""
+        """Pages have the requested length, at most 1,000; the last one has no cursor; an unknown cursor is refused."""
         first = await client(slack).users_list(limit=200)
         cursor = first["response_metadata"]["next_cursor"]
         assert not cursor.isdigit()
@@ -148,7 +148,7 @@ class TestUsersAndDirectMessages:
     async def test_each_method_has_its_scope(
         self, slack: SlackServer, method: str, asked: dict[str, str], scope: str
     ) -> None:
-        """A token without it is told which one is needed; with it alone the call passes."""
+        """The error names the missing scope; with this scope alone the call succeeds."""
         slack.scopes[slack.token] = frozenset({"channels:read"})
         with pytest.raises(SlackApiError) as error:
             await client(slack).api_call(method, params=asked)
@@ -164,13 +164,13 @@ class TestUsersAndDirectMessages:
         assert not any("email" in member["profile"] for member in (await client(slack).users_list())["members"])
 
     async def test_an_address_is_looked_up_in_any_case(self, slack: SlackServer) -> None:
-        """And is not found for somebody who has left."""
+        """And not for a former member."""
         slack.users.append(User("U998", "left", email="left@gov.example", deleted=True))
         assert (await client(slack).users_lookupByEmail(email="USER7@gov.example"))["user"]["id"] == "U007"
         assert await code(client(slack).users_lookupByEmail(email="left@gov.example")) == "users_not_found"
 
     async def test_a_message_to_a_member_opens_the_conversation(self, slack: SlackServer) -> None:
-        """It is the one that conversations.open gives, and may be named from then on."""
+        """It is the conversation of conversations.open, and can be named from then on."""
         answer = await client(slack).chat_postMessage(channel="U001", text="first")
         opened = (await client(slack).conversations_open(users=["U001"]))["channel"]["id"]
         assert answer["channel"] == opened
@@ -189,19 +189,19 @@ class TestUsersAndDirectMessages:
         ],
     )
     async def test_with_whom_one_can_talk(self, slack: SlackServer, users: str, error: str) -> None:
-        """Members who are there and are people."""
+        """Active members who are people."""
         slack.users.append(User("UBOT", "robot", is_bot=True))
         assert await code(client(slack).api_call("conversations.open", json={"users": users})) == error
 
     async def test_an_app_whose_messages_tab_is_off(self, slack: SlackServer) -> None:
-        """It writes to channels, and to nobody directly."""
+        """It can write to channels, and not to people."""
         slack.messages_tab = False
         post = client(slack).chat_postMessage
         assert await code(post(channel="U001", text="x")) == "messages_tab_disabled"
         assert await code(post(channel="#alerts", text="x")) == "ok"
 
     async def test_a_rate_limit(self, slack: SlackServer) -> None:
-        """So many calls in a time; the next one is told when to come back, and is answered then."""
+        """The call after the limit gets Retry-After, and succeeds after that time."""
         slack.limit("users.list", 2, 1.0)
         codes = [await code(client(slack).users_list()) for _ in range(3)]
         assert codes == ["ok", "ok", "ratelimited"]
@@ -231,12 +231,12 @@ class TestRichText:
         ],
     )
     async def test_it_is_empty_at_no_level(self, slack: SlackServer, elements: object, error: str) -> None:
-        """Else Slack refuses the whole message."""
+        """Otherwise Slack refuses the whole message."""
         asked = {"channel": "#alerts", "text": "x", "blocks": [{"type": "rich_text", "elements": elements}]}
         assert await code(client(slack).api_call("chat.postMessage", json=asked)) == error
 
     async def test_mentions_and_links_are_parts_of_it(self, slack: SlackServer) -> None:
-        """A text in it is read for neither, and shown as it is, with what would be an escape elsewhere."""
+        """A text in it is not searched for either, and is shown unchanged, escapes included."""
         parts: list[dict[str, str]] = [{"type": "text", "text": "<!channel> &lt; <https://x.example>"}]
         blocks = [{"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": parts}]}]
         await client(slack).chat_postMessage(channel="#alerts", text="x", blocks=blocks)
@@ -252,13 +252,13 @@ class TestRichText:
 class TestWebhooks:
     @pytest.mark.parametrize("form", [{"json": {"text": "x"}}, {"data": {"payload": '{"text": "x"}'}}])
     async def test_json_and_the_old_form(self, slack: SlackServer, form: dict[str, Any]) -> None:
-        """Each is answered with "ok"."""
+        """Each gets "ok"."""
         async with aiohttp.ClientSession() as session, session.post(slack.webhook_url("#other"), **form) as answer:
             assert (answer.status, await answer.text()) == (200, "ok")
         assert [posted.channel for posted in slack.messages] == ["#other"]
 
     async def test_its_secret_is_checked(self, slack: SlackServer) -> None:
-        """A guess is answered as a webhook that was revoked."""
+        """The answer to a wrong secret is that of a revoked webhook."""
         guess = slack.webhook_url("#other")[:-1] + "x"
         async with aiohttp.ClientSession() as session, session.post(guess, json={"text": "x"}) as answer:
             assert (answer.status, await answer.text()) == (404, "no_service")
@@ -271,7 +271,7 @@ class TestWebhooks:
 
 class TestFaults:
     async def test_in_turn_and_by_place(self, slack: SlackServer) -> None:
-        """The next call meets the next fault; a channel's own come before those for all."""
+        """Each call gets the next fault; faults of a channel come before those for all."""
         slack.fail_next(Fault.error("fatal_error"))
         slack.fail_next(PASS, Fault.error("is_archived"), place="alerts")
         post = client(slack).chat_postMessage
@@ -282,7 +282,7 @@ class TestFaults:
         assert [call.error for call in slack.calls] == ["", "is_archived", "fatal_error", "", ""]
 
     async def test_until_it_recovers(self, slack: SlackServer) -> None:
-        """A channel that is down stays down, and the others do not."""
+        """The failing channel keeps failing, and the others work."""
         slack.fail_always(Fault.http(503), place="#alerts")
         async with aiohttp.ClientSession() as session:
             for expected in (503, 503, 200):
@@ -299,7 +299,7 @@ class TestFaults:
         assert len(slack.messages) == codes.count("ok")
 
     async def test_taken_and_not_answered(self, slack: SlackServer) -> None:
-        """The sender cannot know: the message is there, and the answer is not."""
+        """The message was accepted, but the answer is lost."""
         slack.fail_next(Fault.cut_off().once_accepted())
         with pytest.raises(aiohttp.ClientError):
             await client(slack).chat_postMessage(channel="#alerts", text="x")
@@ -316,7 +316,7 @@ class TestFaults:
 
 class TestWhatPeopleSee:
     async def test_mentions_and_links_are_found(self, slack: SlackServer) -> None:
-        """In text and mrkdwn, and not in plain text: this is what the tests of injection rely on."""
+        """In text and mrkdwn, and not in plain text: the tests of injection rely on this."""
         link = {"type": "mrkdwn", "text": "<https://x.example|x> <!here> <@U1>"}
         plain = {"type": "plain_text", "text": "<!channel> <https://y.example>"}
         blocks = [{"type": "section", "text": plain}, {"type": "context", "elements": [link]}]
@@ -328,7 +328,7 @@ class TestWhatPeopleSee:
         assert second.mentions == ("@here",)
 
     async def test_rendered(self, slack: SlackServer) -> None:
-        """A message with its thread, entities and links as they are shown."""
+        """A message with its thread; entities and links as people see them."""
         blocks = [
             {"type": "header", "text": {"type": "plain_text", "text": "A &lt;b&gt; &amp; c"}},
             {"type": "section", "fields": [{"type": "plain_text", "text": f"{name}\n{name * 2}"} for name in "abc"]},
@@ -355,7 +355,7 @@ class TestWhatPeopleSee:
 
 class TestHowItRuns:
     def test_in_a_thread_of_its_own(self) -> None:
-        """For what has no event loop: a demo, a bench, a test that starts processes."""
+        """For callers without an event loop: a demo, a bench, a test that starts processes."""
         with SlackServer().start() as slack:
             request = urllib.request.Request(
                 slack.webhook_url(), b'{"text": "x"}', {"Content-Type": "application/json"}
@@ -368,7 +368,7 @@ class TestHowItRuns:
                 assert "#integration-api-alerts (webhook)" in shown.read().decode()
 
     def test_as_a_process_of_its_own(self) -> None:
-        """It says how to use it, and prints what arrives."""
+        """It prints how to use it, and each message that arrives."""
         command = [sys.executable, "-m", "tools.slack_server", "--print", "--channel", "#mine"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Who is meant in Slack: asked by real calls of a server that pages, limits and refuses as Slack does."""
+"""Look-ups of Slack users, by real calls of a server with Slack's pages, limits and errors."""
 
 import asyncio
 import json
@@ -67,7 +67,7 @@ async def find(users: SlackUsers, ref: SecretKeyRef | None = None, **question: s
 
 
 async def failure(users: SlackUsers, ref: SecretKeyRef | None = None, **question: str) -> DeliveryError:
-    """The error of a question that could not be answered now."""
+    """The error of a look-up that failed."""
     try:
         resolution = await find(users, ref, **question)
     except DeliveryError as error:
@@ -76,7 +76,7 @@ async def failure(users: SlackUsers, ref: SecretKeyRef | None = None, **question
 
 
 def told(resolution: Resolution) -> str:
-    """The ID of the one user who is written to; empty where there is none."""
+    """The ID of the user who was found; empty if there is none."""
     if not resolution.resolved:
         assert resolution.recipients == ()
         return ""
@@ -87,33 +87,33 @@ def told(resolution: Resolution) -> str:
 
 class TestByMemberID:
     async def test_it_is_taken_as_it_is(self, slack: SlackServer) -> None:
-        """Whoever names the member knows better than any look-up; nothing is asked."""
+        """A member ID needs no look-up, so Slack is not asked."""
         async with looking(slack) as users:
             assert told(await find(users, member_id="U012AB3CD", email="jo@gov.example", name="nhs")) == "U012AB3CD"
         assert slack.calls == []
 
     @pytest.mark.parametrize("text", ["C012AB3CD", "#general", "@jo", "<!channel>", "u012ab3cd", "U1\n", "U" * 99])
     async def test_what_is_none_is_written_to_by_nobody(self, slack: SlackServer, text: str) -> None:
-        """A channel's ID would put somebody's letter into the channel."""
+        """With a channel's ID the letter would be posted to the channel."""
         async with looking(slack) as users:
             resolution = await find(users, member_id=text)
         assert told(resolution) == ""
         assert resolution.reason == "SlackUserNotFound"
-        assert "spec.contact.slack.memberID is no member ID" in resolution.message
+        assert "spec.contact.slack.memberID is not a member ID" in resolution.message
         assert text not in resolution.message
 
 
 class TestByEmail:
     @pytest.mark.parametrize("email", ["jo@gov.example", "Jo@GOV.example"])
     async def test_the_user_with_that_address(self, slack: SlackServer, email: str) -> None:
-        """Whatever the case; the consumer's name does not matter then."""
+        """In any case of letters; then the consumer's name does not matter."""
         async with looking(slack) as users:
             assert told(await find(users, email=email, name="nhs")) == "U0JO"
         assert [call.method for call in slack.calls] == ["users.lookupByEmail"]
 
     @pytest.mark.parametrize("email", ["nobody@gov.example", "gone@gov.example", "robot@gov.example", "no address"])
     async def test_no_other_user_stands_in(self, slack: SlackServer, email: str) -> None:
-        """An address that nobody has is a mistake to be corrected: who else has the consumer's name is not meant."""
+        """An address without a user is a mistake to correct: the consumer's name is not tried instead."""
         async with looking(slack) as users:
             resolution = await find(users, email=email, name="nhs")
         assert told(resolution) == ""
@@ -151,7 +151,7 @@ class TestByName:
         "name", ["nh", "nhss", "jobloggs", "gone", "robot", "guest-of-others", "invited", "slackbot", "-", ""]
     )
     async def test_nobody(self, slack: SlackServer, name: str) -> None:
-        """Part of a name is none; and who has left, bots, and people of other workspaces are not looked at."""
+        """A part of a name does not match; former members, bots, and people of other workspaces are skipped."""
         async with looking(slack) as users:
             resolution = await find(users, name=name)
         assert told(resolution) == ""
@@ -161,7 +161,7 @@ class TestByName:
         )
 
     async def test_several(self, slack: SlackServer) -> None:
-        """Nobody is mentioned rather than the wrong one; that one user has a name twice is none of that."""
+        """The result is nobody rather than the wrong person; one user who has the name twice is still one."""
         async with looking(slack) as users:
             resolution = await find(users, name="two")
             assert told(await find(users, name="another")) == "U0TWO2"
@@ -172,7 +172,7 @@ class TestByName:
         )
 
     async def test_on_all_pages(self, slack: SlackServer) -> None:
-        """The last of 450 is found, and a second one of the first page's name."""
+        """The last of 450 users is found, and a second user with a name of the first page."""
         slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(438)]
         slack.users.append(User("U0LAST", "the last", display_name="nhs"))
         async with looking(slack) as users:
@@ -182,7 +182,7 @@ class TestByName:
 
     @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name[:24]))
     async def test_whatever_the_name_is(self, slack: SlackServer, name: str) -> None:
-        """A name is compared, and neither sent nor repeated."""
+        """A name is only compared: it is neither sent nor repeated in an error."""
         async with looking(slack) as users:
             resolution = await find(users, name=name)
         assert resolution.reason == "SlackUserNotFound"
@@ -191,7 +191,7 @@ class TestByName:
 
 class TestWhatIsRemembered:
     async def test_one_list_for_all_who_ask(self, slack: SlackServer) -> None:
-        """Also at once, and from several namespaces with the operator's own token."""
+        """Also for concurrent look-ups, and from several namespaces with the operator's own token."""
         slack.fail_next(Fault.slow(0.2))
         async with looking(slack, own_namespaces=frozenset({NAMESPACE, "another"})) as users:
             questions = [users.find(each, None, SlackQuestion(name="nhs")) for each in [NAMESPACE, "another"] * 25]
@@ -200,7 +200,7 @@ class TestWhatIsRemembered:
         assert len(slack.calls) == 1
 
     async def test_one_look_up_of_an_address(self, slack: SlackServer) -> None:
-        """Whether there is such a user or not."""
+        """With and without a user who has it."""
         async with looking(slack) as users:
             for email in ["jo@gov.example", "nobody@gov.example"]:
                 answers = await asyncio.gather(*(find(users, email=email) for _ in range(20)))
@@ -209,7 +209,7 @@ class TestWhatIsRemembered:
         assert len(slack.calls) == 2
 
     async def test_each_token_has_its_own(self, slack: SlackServer) -> None:
-        """What one namespace's token may see is nothing that another namespace learns."""
+        """A namespace never sees the answers for another namespace's token."""
         async with looking(slack) as users:
             for namespace in (NAMESPACE, "another"):
                 assert told(await users.find(namespace, TOKEN_REF, SlackQuestion(name="nhs"))) == NHS
@@ -221,7 +221,7 @@ class TestWhatIsRemembered:
         ]
 
     async def test_for_a_time(self, slack: SlackServer) -> None:
-        """Who comes later is found later; and so is who has got an address."""
+        """A new user, and a user with a new address, is found later."""
         async with looking(slack, answer_seconds=0.2, failure_seconds=0.2) as users:
             assert (await find(users, name="new")).reason == "SlackUserNotFound"
             assert (await find(users, email="new@gov.example")).reason == "SlackUserNotFound"
@@ -232,7 +232,7 @@ class TestWhatIsRemembered:
             assert told(await find(users, email="new@gov.example")) == "U0NEW"
 
     async def test_what_was_found_outlives_an_outage(self, slack: SlackServer) -> None:
-        """As long as the answer holds, nobody needs Slack for it."""
+        """A cached answer needs no call of Slack."""
         async with looking(slack) as users:
             await find(users, email="jo@gov.example")
             slack.fail_always(Fault.http(500))
@@ -251,7 +251,7 @@ class TestWhatIsRefused:
     async def test_a_missing_scope_is_named(
         self, slack: SlackServer, question: dict[str, str], granted: list[str], scope: str
     ) -> None:
-        """With what to do about it."""
+        """The message says what to do."""
         slack.scopes[OWN_TOKEN] = frozenset(granted)
         async with looking(slack) as users:
             resolution = await find(users, **question)
@@ -262,7 +262,7 @@ class TestWhatIsRefused:
         )
 
     async def test_one_scope_is_enough_for_one_way(self, slack: SlackServer) -> None:
-        """Without users:read.email names are looked up as before."""
+        """Without users:read.email, look-ups by name still work."""
         slack.scopes[OWN_TOKEN] = frozenset({"users:read"})
         async with looking(slack) as users:
             assert (await find(users, email="jo@gov.example")).reason == "SlackLookupRefused"
@@ -273,7 +273,7 @@ class TestWhatIsRefused:
     async def test_a_token_that_slack_does_not_take(
         self, slack: SlackServer, code: str, question: dict[str, str]
     ) -> None:
-        """It is not asked again for a while, whoever else is looked for."""
+        """Slack is not asked again for a while, for any user."""
         slack.fail_always(Fault.error(code))
         async with looking(slack) as users:
             first, second = await find(users, **question), await find(users, **dict.fromkeys(question, "other"))
@@ -283,7 +283,7 @@ class TestWhatIsRefused:
         assert len(slack.calls) == 1
 
     async def test_after_a_while_it_is_asked_again(self, slack: SlackServer) -> None:
-        """The scope was added meanwhile."""
+        """For example after the scope was added."""
         slack.fail_next(Fault.error("missing_scope"))
         async with looking(slack, failure_seconds=0.1) as users:
             assert (await find(users, name="nhs")).reason == "SlackLookupRefused"
@@ -294,7 +294,7 @@ class TestWhatIsRefused:
     async def test_a_namespace_that_may_not_use_the_operators_own_token(
         self, slack: SlackServer, question: dict[str, str]
     ) -> None:
-        """Else any tenant could have people of the workspace looked up and written to."""
+        """Otherwise any tenant could look up people of the workspace and write to them."""
         async with looking(slack, own_namespaces=frozenset({"another"})) as users:
             resolution = await find(users, **question)
             assert told(await find(users, TOKEN_REF, **question)) != ""
@@ -303,7 +303,7 @@ class TestWhatIsRefused:
         assert not [call for call in slack.calls if OWN_TOKEN in call.headers["Authorization"]]
 
     async def test_an_operator_without_a_token(self, slack: SlackServer) -> None:
-        """It says what to set."""
+        """The error says what to set."""
         async with looking(slack, own_token="") as users:
             resolution = await find(users, name="nhs")
         assert resolution.reason == "SlackLookupRefused"
@@ -311,7 +311,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("value", ["two words", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
     async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
-        """It is not repeated either."""
+        """The error does not repeat it either."""
         async with looking(slack, secrets=Secrets({(NAMESPACE, "slack", "token"): value})) as users:
             resolution = await find(users, TOKEN_REF, name="nhs")
         assert resolution.reason == "SlackLookupRefused"
@@ -320,7 +320,7 @@ class TestWhatIsRefused:
         assert slack.calls == []
 
     async def test_a_secret_that_is_not_there(self, slack: SlackServer) -> None:
-        """In the words of whoever read it, and read once."""
+        """With the message of the read error, and after one read."""
         secrets = Secrets()
         async with looking(slack, secrets=secrets) as users:
             for _ in range(3):
@@ -347,7 +347,7 @@ class TestWhatPasses:
     async def test_it_is_worth_another_try_and_not_at_once(
         self, slack: SlackServer, fault: Fault, question: dict[str, str]
     ) -> None:
-        """A thousand certificates do not ask a Slack that has just failed, and nothing of its answer is repeated."""
+        """After a failure other certificates do not ask Slack again, and the error repeats nothing of the answer."""
         slack.fail_next(fault)
         async with looking(slack, failure_seconds=0.3) as users:
             errors = [await failure(users, **question) for _ in range(5)]
@@ -359,7 +359,7 @@ class TestWhatPasses:
         assert "html" not in errors[0].message
 
     async def test_a_connection_that_is_cut(self, slack: SlackServer) -> None:
-        """Whenever it is."""
+        """At any moment."""
         slack.fail_always(Fault.cut_off())
         async with looking(slack) as users:
             error = await failure(users, name="nhs")
@@ -378,14 +378,14 @@ class TestWhatPasses:
     async def test_an_answer_that_is_not_slacks(
         self, slack: SlackServer, answer: dict[str, Any], question: dict[str, str]
     ) -> None:
-        """It is not taken for "no such user"."""
+        """It does not count as "no such user"."""
         async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
             error = await failure(users, **question)
-        assert error.message == "what should be Slack gave an answer that is not Slack's"
+        assert error.message == "the server at Slack's address gave an answer that is not Slack's"
         assert error.retryable
 
     async def test_retry_after_is_kept_to(self, slack: SlackServer) -> None:
-        """Nobody with this token asks before, whatever the address; then it goes on."""
+        """No look-up with this token asks Slack before that time; after it, look-ups continue."""
         slack.fail_next(Fault.rate_limited(1), place="users.lookupByEmail")
         async with looking(slack, failure_seconds=0.0) as users:
             first = await failure(users, email="jo@gov.example")
@@ -399,7 +399,7 @@ class TestWhatPasses:
         assert 0 < second.retry_after <= 1
 
     async def test_a_long_list_is_read_at_slacks_pace(self, slack: SlackServer) -> None:
-        """It goes on where it was asked to wait; whoever asks meanwhile is told to come back, and holds nothing up."""
+        """Reading continues after the wait; look-ups meanwhile get a retryable error at once."""
         slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(600)]
         slack.limit("users.list", 2, 1.0)
         async with looking(slack) as users:
@@ -412,14 +412,14 @@ class TestWhatPasses:
         assert [call.status for call in slack.calls] == [200, 200, 429, 200, 200]
 
     async def test_a_failure_in_the_middle_is_no_short_list(self, slack: SlackServer) -> None:
-        """A name that stands on the page that did not come could make another one ambiguous."""
+        """A name on the missing page could make another one ambiguous."""
         slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(600)]
         slack.fail_next(PASS, Fault.http(500), place="users.list")
         async with looking(slack) as users:
             assert (await failure(users, name="nhs")).reason is Reason.CHANNEL_UNAVAILABLE
 
     async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
-        """It is no fault of Slack's, and is not remembered: when it is back, all is tried at once."""
+        """It is no error of Slack's and is not cached: after recovery the next look-up succeeds."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         secrets = Secrets({(NAMESPACE, "slack", "token"): TENANT_TOKEN}, error=away)
         async with looking(slack, secrets=secrets) as users:
@@ -429,7 +429,7 @@ class TestWhatPasses:
         assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
     async def test_nobody_waits_long(self, slack: SlackServer) -> None:
-        """A Slack that does not answer holds a certificate up for ten seconds, and the next one not at all."""
+        """Without an answer from Slack the first look-up waits ten seconds, and the next ones do not wait."""
         slack.fail_always(Fault.slow(60))
         async with looking(slack) as users:
             begun = asyncio.get_running_loop().time()
@@ -443,7 +443,7 @@ class TestWhatPasses:
 
 class TestBounds:
     async def test_a_list_without_end(self, slack: SlackServer) -> None:
-        """Reading stops at 100,000 users; it says what to do instead, and is not begun anew for each certificate."""
+        """Reading stops at 100,000 users; the message says what to do, and other look-ups do not read again."""
         members = [{"id": f"U{number:06}", "name": f"n{number}"} for number in range(1000)]
         endless = {"ok": True, "members": members, "response_metadata": {"next_cursor": "more"}}
         async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
@@ -455,14 +455,14 @@ class TestBounds:
         )
 
     async def test_a_list_that_is_too_long_is_not_read_again_soon(self, slack: SlackServer) -> None:
-        """Not after a minute, as what else was refused: it would be read all the time, and in vain."""
+        """Not after a minute, as after other errors: the result would be the same each time."""
         async with looking(slack, failure_seconds=0.0, most_users=5) as users:
             reasons = {(await find(users, name=name)).reason for name in ("nhs", "jo", "nhs")}
         assert reasons == {"SlackLookupRefused"}
         assert len(slack.calls) == 1
 
     async def test_many_lists(self, slack: SlackServer) -> None:
-        """The oldest is forgotten before all of them together take more memory than one may: it is read again."""
+        """If all lists together exceed the limit, the least recently used one is dropped and read again."""
         refs = [None, TOKEN_REF, SecretKeyRef("another", "token")]
         secrets = Secrets({(NAMESPACE, name, "token"): TENANT_TOKEN for name in ("slack", "another")})
         async with looking(slack, secrets=secrets, most_users=8) as users:
@@ -472,20 +472,20 @@ class TestBounds:
         assert asked == [OWN_TOKEN, TENANT_TOKEN, TENANT_TOKEN, OWN_TOKEN]
 
     async def test_many_addresses(self, slack: SlackServer) -> None:
-        """The same."""
+        """The same for answers by address."""
         async with looking(slack, most_users=2) as users:
             for name in ("jo@gov.example", "one@x.example", "two@x.example", "two@x.example", "jo@gov.example"):
                 await find(users, email=name)
         assert len(slack.calls) == 4
 
     async def test_pages_without_end(self, slack: SlackServer) -> None:
-        """Empty ones, too."""
+        """Even if the pages are empty."""
         endless = {"ok": True, "members": [], "response_metadata": {"next_cursor": "more"}}
         async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
             assert (await patiently(users, name="n1")).reason == "SlackLookupRefused"
 
     async def test_members_in_any_shape(self, slack: SlackServer) -> None:
-        """What is no member is passed over; so are names longer than any consumer's."""
+        """Entries that are not members are skipped, and so are names longer than any consumer's."""
         members = [
             *(
                 17,
@@ -506,7 +506,7 @@ class TestBounds:
             assert told(await find(users, name="n" * 100_000)) == ""
 
     async def test_what_is_kept_of_the_members(self, slack: SlackServer) -> None:
-        """Names and IDs; of the list, neither addresses nor anything else of their profiles."""
+        """Names and IDs only; no addresses, and nothing else of the profiles."""
         async with looking(slack) as users:
             await find(users, name="nhs")
             (place,) = users._lists.keys_in_use()
@@ -516,7 +516,7 @@ class TestBounds:
 
 
 async def patiently(users: SlackUsers, **question: str) -> Resolution:
-    """The answer, however often it is not there yet."""
+    """The answer, after as many tries as it needs."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -551,7 +551,7 @@ class TestNothingIsTold:
             assert "U0JO" not in text
 
     async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The SDK would send the token through whatever proxy the environment names."""
+        """The SDK would send the token through a proxy that the environment names."""
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         async with looking(slack) as users:
@@ -560,11 +560,11 @@ class TestNothingIsTold:
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
         tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
-        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is no https:// address"):
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackUsers(tokens, "http://slack.example/api/", EgressPolicy(("other.example",)))
 
     async def test_a_stop_gives_up_what_is_under_way(self, slack: SlackServer) -> None:
-        """It waits for no list."""
+        """It does not wait for a list."""
         slack.fail_always(Fault.slow(60))
         async with looking(slack) as users:
             asked = asyncio.create_task(find(users, name="nhs"))

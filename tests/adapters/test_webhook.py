@@ -1,4 +1,4 @@
-"""What a webhook's receiver gets: a CloudEvent that says everything, names nobody, and is known when it repeats."""
+"""A webhook's receiver gets a CloudEvent that is complete, names no person, and has the same id when repeated."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.unit.messages.composing import composed, knowing
 
 class TestTheBody:
     async def test_all_of_it(self) -> None:
-        """One POST; CloudEvents 1.0 in structured mode, with every value that a machine may want."""
+        """One POST; CloudEvents 1.0 in structured mode, with all values."""
         async with calling() as (notifier, receiver):
             await notifier.notify(to_webhook(signed=False), alert())
         (call,) = receiver.calls
@@ -73,23 +73,23 @@ class TestTheBody:
         ids=["expiring", "expired", "renewed", "problem"],
     )
     async def test_the_type_says_what_happened(self, message: Message, kind: str) -> None:
-        """So that a receiver can route by it alone."""
+        """A receiver can route by the type alone."""
         assert cloud_event(message)["type"] == f"dev.clientcert.certificate.{kind}"
 
     async def test_another_one_that_has_expired_is_a_problem(self) -> None:
-        """The certificate in use has not, and its dates stand beside the type."""
+        """The certificate in use has not expired; the event has its dates."""
         event = cloud_event(of_another_that_has_expired())
         assert event["type"] == "dev.clientcert.certificate.problem"
         told = event["data"]
         assert (told["reason"], told["phase"], told["daysRemaining"]) == ("Expired", "Invalid", 200)
 
     async def test_a_source_that_can_be_read_again(self) -> None:
-        """The closing message of a certificate whose date nobody had known."""
+        """The closing message of a certificate that had never been read."""
         message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
         assert cloud_event(message)["type"] == "dev.clientcert.certificate.readable"
 
     async def test_a_certificate_that_was_never_read_has_no_dates(self) -> None:
-        """Every field is always there; null where nothing is known."""
+        """Every field is present; unknown values are null."""
         event = cloud_event(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret")))
         unknown = {name: value for name, value in event["data"].items() if value is None}
         assert set(unknown) == {"daysRemaining", "notBefore", "notAfter"}
@@ -103,7 +103,7 @@ class TestTheBody:
         assert event["data"]["kind"] == "Closing"
 
     async def test_nobody_is_named(self) -> None:
-        """Neither a contact's name nor an address, whichever contact it is."""
+        """The body has no name and no address of any contact."""
         contact = Contact(
             Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example"), slack_email="jo@gov.example"
         )
@@ -126,7 +126,7 @@ class TestHostileValues:
         assert call.json["subject"] == call.json["data"]["consumer"]
 
     async def test_a_long_name_is_cut(self) -> None:
-        """10 KB in every field that a person types: the body stays small."""
+        """With 10 KB in every typed field the body stays small."""
         async with calling() as (notifier, receiver):
             await notifier.notify(
                 to_webhook(), alert(consumer="n" * 10_000, environment="e" * 10_000, owner="o" * 10_000)
@@ -137,7 +137,7 @@ class TestHostileValues:
 
 class TestTheId:
     async def test_a_repeat_has_the_same_one(self) -> None:
-        """Also an hour later: a crash between sending and recording repeats a message, and receivers can tell."""
+        """Also an hour later: a crash between send and record repeats a message, and receivers can detect that."""
         later = composed(certificate(NOW + 14 * DAY), NOW + timedelta(hours=1))
         assert event_id(later) == event_id(alert())
 
@@ -157,7 +157,7 @@ class TestTheId:
 
 
 async def test_a_channel_without_a_url() -> None:
-    """It says what to add."""
+    """The error says what to add."""
     async with calling() as (notifier, _):
         error = await failure(notifier, Channel("pager", "Webhook", Schedule()))
     assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
@@ -165,7 +165,7 @@ async def test_a_channel_without_a_url() -> None:
 
 
 async def test_the_pace_is_that_of_one_url() -> None:
-    """Two channels with the same URL share it; another namespace's Secret of the same name is another place."""
+    """Two channels with the same URL share it; a Secret of the same name in another namespace has its own."""
     async with calling() as (notifier, _):
         place = notifier.pace("integration", to_webhook(), MessageKind.ALERT).place
         other = Channel("other name", "Webhook", Schedule(), to_webhook().address)
@@ -174,7 +174,7 @@ async def test_the_pace_is_that_of_one_url() -> None:
 
 
 async def test_secrets_are_read_in_the_objects_namespace() -> None:
-    """And nowhere else, whatever the object is called."""
+    """And nowhere else, for any name of the object."""
     vault = Vault(signing=KEY)
     async with calling(vault=vault) as (notifier, receiver):
         await notifier.notify(to_webhook(), alert(key=ObjectKey("payments", "nhs-prod")))
@@ -183,7 +183,7 @@ async def test_secrets_are_read_in_the_objects_namespace() -> None:
 
 
 def test_after_a_roll_back_it_is_another_event() -> None:
-    """Else a receiver that knows the first would leave what it has closed closed."""
+    """Otherwise a receiver that knows the first event would not open the incident again."""
     seen = certificate(NOW + 9 * DAY)
     closed = told(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
     first, again, once_more = (

@@ -1,4 +1,4 @@
-"""When a webhook says no, or nothing, or leads where it may not: each has its reason, its words and its next try."""
+"""A webhook refuses, does not answer, or is not allowed: each case has a reason, a message, and is retryable or not."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, cal
 
 
 async def answered(status: int, text: str = "", **headers: str) -> DeliveryError:
-    """The error that one such answer becomes."""
+    """The error for one such answer."""
     receiver = WebReceiver()
     receiver.always(status, text, **headers)
     async with calling(receiver) as (notifier, _):
@@ -29,7 +29,7 @@ async def answered(status: int, text: str = "", **headers: str) -> DeliveryError
 class TestAnswers:
     @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
     async def test_what_is_taken(self, status: int) -> None:
-        """Any 2xx, whatever its body says."""
+        """Any 2xx, with any body."""
         receiver = WebReceiver()
         receiver.always(status, "" if status == 204 else '{"ok": false}')
         async with calling(receiver) as (notifier, _):
@@ -57,7 +57,7 @@ class TestAnswers:
         ],
     )
     async def test_what_is_not(self, status: int, reason: Reason, retryable: bool) -> None:
-        """Nothing that the other side says is repeated."""
+        """The error repeats nothing of the answer."""
         error = await answered(status, "<html>canary-9e1c <!channel></html>")
         assert (error.reason, error.retryable) == (reason, retryable)
         assert "canary" not in error.message
@@ -69,8 +69,7 @@ class TestAnswers:
             " urlSecretRef names"
         )
         assert (await answered(401)).message == (
-            "the webhook refused the operator (HTTP status 401): put a URL, key or authorization in force into"
-            " its Secret"
+            "the webhook refused the operator (HTTP status 401): put a valid URL, key or authorization into its Secret"
         )
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -106,19 +105,19 @@ class TestRetryAfter:
         ],
     )
     async def test_it_is_kept(self, status: int, header: str, seconds: float | None) -> None:
-        """Seconds or a date, at most five minutes; what is neither says nothing."""
+        """Seconds or a date, at most five minutes; any other text is ignored."""
         error = await answered(status, Retry_After=header)
         assert error.retryable
         assert error.retry_after == (None if seconds is None else pytest.approx(seconds))
 
     async def test_the_message_holds_no_number(self) -> None:
-        """It stands in a condition, which must not change with each answer."""
+        """It becomes a condition, which must not change with each answer."""
         assert len({(await answered(429, Retry_After=wait)).message for wait in ("1", "2", "3")}) == 1
 
 
 @contextlib.asynccontextmanager
 async def raw(answer: bytes) -> AsyncIterator[tuple[str, list[int]]]:
-    """The host of a server that answers with these bytes and then with as many more as are read; and how many were."""
+    """The host of a server that answers with these bytes and then endlessly more; and the number of bytes read."""
     sent: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -138,7 +137,7 @@ async def raw(answer: bytes) -> AsyncIterator[tuple[str, list[int]]]:
 
 class TestStrangeAnswers:
     async def test_a_huge_one_is_not_read(self) -> None:
-        """Its status is enough: the message was taken, at once."""
+        """The status is enough: the message counts as accepted at once."""
         async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 26214400\r\n\r\n") as (host, sent):
             vault = Vault(url=f"http://{host}/", signing=KEY)
             async with calling(vault=vault, allowed=(host,)) as (notifier, _):
@@ -146,7 +145,7 @@ class TestStrangeAnswers:
         assert sum(sent) < 10_000_000
 
     async def test_one_that_unpacks_to_much_is_not_unpacked(self) -> None:
-        """A gzip bomb costs nothing: what says it is one and is none is no error either."""
+        """A gzip bomb costs nothing, and an invalid gzip body is no error."""
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 26214400\r\n\r\n"
         async with raw(head) as (host, _):
             vault = Vault(url=f"http://{host}/", signing=KEY)
@@ -160,7 +159,7 @@ class TestStrangeAnswers:
         ids=["nothing", "ssh", "huge header", "no status"],
     )
     async def test_what_is_no_http(self, answer: bytes) -> None:
-        """Worth another try, and nothing of it is repeated."""
+        """Retryable, and the error repeats nothing of it."""
         async with raw(answer) as (host, _):
             vault = Vault(url=f"http://{host}/", signing=KEY)
             async with calling(vault=vault, allowed=(host,)) as (notifier, _):
@@ -179,7 +178,7 @@ class TestStrangeAnswers:
         assert error.message == "the webhook cannot be reached (ClientConnectorError)"
 
     async def test_one_that_is_slow(self) -> None:
-        """Ten seconds and no more, the Secrets included; the engine allows for that."""
+        """Ten seconds at most, the Secrets included; the engine's limit allows that."""
 
         async def wait(_request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(60)
@@ -224,7 +223,7 @@ class TestWhereItMayLead:
         ],
     )
     async def test_what_is_refused(self, url: str) -> None:
-        """Whatever has no public address, goes without TLS, or is no plain URL."""
+        """Addresses that are not public, http, and texts that are not plain URLs."""
         async with calling(vault=Vault(url=url, signing=KEY), allowed=()) as (notifier, _):
             error = await failure(notifier, to_webhook())
         assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
@@ -232,7 +231,7 @@ class TestWhereItMayLead:
         assert "password" not in error.message.replace("a user name or a password", "")
 
     async def test_a_host_that_is_not_listed(self) -> None:
-        """The settings decide, and the error says so; the path, which is a secret, is not in it."""
+        """The error names the setting, and does not contain the path, which is secret."""
         async with calling(allowed=("127.0.0.1:1",)) as (notifier, receiver):
             error = await failure(notifier, to_webhook())
         assert receiver.calls == []
@@ -241,7 +240,7 @@ class TestWhereItMayLead:
         assert PATH not in error.message
 
     async def test_proxy_variables_are_not_obeyed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy would connect where we did not check."""
+        """A proxy would connect to an unchecked address."""
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         async with calling() as (notifier, receiver):
@@ -252,7 +251,7 @@ class TestWhereItMayLead:
 class TestSecrets:
     @pytest.mark.parametrize("missing", ["url", "signing"])
     async def test_one_that_is_not_there(self, missing: str) -> None:
-        """Permanent, with the words of whoever read it; never sent unsigned instead."""
+        """Permanent, with the message of the read error; the message is never sent unsigned instead."""
         vault = Vault(url="http://127.0.0.1:1/", signing=KEY)
         async with calling(vault=vault, allowed=("127.0.0.1",)) as (notifier, receiver):
             del vault.values[missing]
@@ -262,7 +261,7 @@ class TestSecrets:
         assert receiver.calls == []
 
     async def test_an_api_server_that_is_away(self) -> None:
-        """Worth another try, and nothing is wrong with the channel."""
+        """Retryable, and no problem of the channel."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with calling(vault=Vault(away)) as (notifier, _):
             error = await failure(notifier, to_webhook())

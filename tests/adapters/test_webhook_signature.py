@@ -1,4 +1,4 @@
-"""Signatures, verified as receivers do it: by the example in docs/webhooks.md, and by one written anew here."""
+"""Signatures, verified in two ways: by the example in docs/webhooks.md, and by an independent implementation here."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def lower(call: Call) -> dict[str, str]:
 
 
 def signed_by(call: Call, secret: str) -> bool:
-    """Section "Verifying webhook authenticity" of the specification, word by word, with the block form of HMAC."""
+    """Section "Verifying webhook authenticity" of the specification, with HMAC written out."""
     headers = lower(call)
     key = base64.b64decode(secret[6:]).ljust(64, b"\0")
     text = headers["webhook-id"].encode() + b"." + headers["webhook-timestamp"].encode() + b"." + call.body
@@ -45,7 +45,7 @@ def signed_by(call: Call, secret: str) -> bool:
 
 @pytest.fixture
 def verify() -> Callable[..., None]:
-    """The example of the page."""
+    """The example in docs/webhooks.md."""
     (code,) = blocks(PAGE, "python")
     names: dict[str, Callable[..., None]] = {}
     exec(code, names)
@@ -54,7 +54,7 @@ def verify() -> Callable[..., None]:
 
 class TestWhatIsSigned:
     async def test_id_time_and_body(self) -> None:
-        """The id is the event's own, the time that of sending in whole seconds."""
+        """The id is the event's own, and the time is the time of sending in whole seconds."""
         call = await received(KEY)
         headers = lower(call)
         assert headers["webhook-id"] == call.json["id"]
@@ -63,7 +63,7 @@ class TestWhatIsSigned:
         assert not signed_by(call, OTHER)
 
     async def test_a_vector_that_others_use(self) -> None:
-        """The one that Standard Webhooks' own libraries are tested with."""
+        """The test vector of Standard Webhooks' own libraries."""
         from datetime import UTC, datetime
 
         secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -77,7 +77,7 @@ class TestWhatIsSigned:
         }
 
     async def test_without_a_key_nothing_is(self) -> None:
-        """The id is there all the same."""
+        """The id is still present."""
         async with calling() as (notifier, receiver):
             await notifier.notify(to_webhook(signed=False), alert())
         headers = lower(receiver.calls[0])
@@ -85,7 +85,7 @@ class TestWhatIsSigned:
         assert headers["webhook-id"] == receiver.calls[0].json["id"]
 
     async def test_with_two_keys_there_are_two_signatures(self) -> None:
-        """Whoever knows one of them takes the call: keys are changed without a call that fails."""
+        """A receiver that knows one of the keys accepts the call, so keys can be rotated."""
         call = await received(f"{KEY}\n{OLDER_KEY}\n")
         assert signed_by(call, KEY)
         assert signed_by(call, OLDER_KEY)
@@ -122,14 +122,14 @@ class TestTheExampleOfThePage:
     async def test_it_takes_nothing_else(
         self, verify: Callable[..., None], change: Callable[..., object], words: str
     ) -> None:
-        """Any part that is another, and what is sent again later by somebody else."""
+        """Not a call with any other part, nor a later replay."""
         call = await received(KEY)
         arguments = change(KEY, lower(call), call.body, SENT.timestamp())
         with pytest.raises(ValueError, match=words):
             verify(*arguments)
 
     async def test_its_body_has_the_fields_that_we_send(self) -> None:
-        """No field is missing on the page, and there is none that is not sent."""
+        """The page has exactly the fields that are sent."""
         (example,) = (json.loads(block) for block in blocks(PAGE, "json"))
         event = (await received(KEY)).json
         assert list(example) == list(event)
@@ -154,7 +154,7 @@ class TestKeysThatCannotBeUsed:
         ],
     )
     async def test_nothing_is_sent(self, value: str) -> None:
-        """Nor without a signature, which the receiver would refuse; and nothing of the value is repeated."""
+        """Not even unsigned, which the receiver would refuse; and the error repeats nothing of the value."""
         async with calling(vault=Vault(signing=value)) as (notifier, receiver):
             error = await failure(notifier, to_webhook())
         assert receiver.calls == []

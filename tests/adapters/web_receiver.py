@@ -1,4 +1,4 @@
-"""Whoever is called over HTTP: a receiver that remembers each call, and an Alertmanager that keeps what is posted."""
+"""HTTP receivers: one that records each call, and an Alertmanager that keeps the posted alerts."""
 
 import base64
 import json
@@ -23,11 +23,11 @@ URL_REF = SecretKeyRef("hooks", "url")
 SIGNING_REF = SecretKeyRef("hooks", "signing")
 AUTHORIZATION_REF = SecretKeyRef("hooks", "authorization")
 PATH = "/hook/canary-9e1c"
-"""As secret as those that people have."""
+"""As secret as a real one."""
 KEY = "whsec_" + base64.b64encode(b"canary-9e1c, 32 bytes of a key..").decode()
 OLDER_KEY = "whsec_" + base64.b64encode(b"canary-9e1c, the key before it..").decode()
 SENT = NOW + timedelta(seconds=5, microseconds=700_000)
-"""When every call is sent; a little after its message was made."""
+"""The time of sending of every call; shortly after its message was composed."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +53,7 @@ class WebReceiver:
     answer: Answer | None = None
     calls: list[Call] = field(default_factory=list)
     host: str = ""
-    """With its port."""
+    """With the port."""
 
     @property
     def url(self) -> str:
@@ -87,7 +87,7 @@ class WebReceiver:
 
 @dataclass
 class Alertmanager(WebReceiver):
-    """Keeps alerts as Alertmanager does: known by their labels; what is posted last says until when they fire."""
+    """Keeps alerts as Alertmanager does: identified by their labels, and firing until the last posted endsAt."""
 
     alerts: dict[tuple[tuple[str, str], ...], dict[str, Any]] = field(default_factory=dict)
 
@@ -110,7 +110,7 @@ class Alertmanager(WebReceiver):
         return web.Response(status=200, text="{}")
 
     def firing(self, now: datetime) -> list[dict[str, str]]:
-        """The labels of those that people are told about."""
+        """The labels of the firing alerts."""
         return [alert["labels"] for alert in self.alerts.values() if alert["startsAt"] <= now < alert["endsAt"]]
 
 
@@ -139,7 +139,7 @@ def to_webhook(*, signed: bool = True) -> Channel:
 async def calling(
     receiver: WebReceiver | None = None, vault: Vault | None = None, *, allowed: tuple[str, ...] | None = None
 ) -> AsyncIterator[tuple[WebhookNotifier, WebReceiver]]:
-    """A webhook's notifier and who is called; the operator's settings list that host unless `allowed` says others."""
+    """A webhook's notifier and its receiver; the operator's settings list the receiver's host, or else `allowed`."""
     async with (receiver or WebReceiver()).running() as running:
         vault = vault or Vault(signing=KEY)
         vault.values.setdefault("url", running.url)
@@ -149,5 +149,5 @@ async def calling(
 
 
 def of_another_that_has_expired() -> Message:
-    """The one in use is good for 200 days, and the source holds another one."""
+    """The certificate in use is valid for 200 days, and the source contains another one."""
     return composed(certificate(NOW - 5 * DAY, serial_number=0x99), recorded=knowing(certificate(NOW + 200 * DAY)))

@@ -1,4 +1,4 @@
-"""docs/messages.md shows what is sent, and is never behind the code."""
+"""docs/messages.md shows every message, and matches the code."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ FOR_MACHINES = (HEADINGS["Webhook"], HEADINGS["Alertmanager"], HEADINGS["Apprise
 
 
 def test_the_page_is_what_the_generator_makes() -> None:
-    """`python -m tools.render_messages` writes it again."""
+    """`python -m tools.render_messages` writes it."""
     assert PAGE.read_text() == page()
 
 
 def test_it_is_made_the_same_again() -> None:
-    """No clock, no random number, and nothing of the machine is in it."""
+    """It depends on no clock, no random number and nothing of the machine."""
     assert page() == page()
 
 
@@ -48,7 +48,7 @@ def test_each_message_has_a_heading_that_can_be_linked_to() -> None:
 
 @pytest.mark.parametrize("heading", FOR_MACHINES)
 def test_no_contact_is_named_where_machines_read(heading: str) -> None:
-    """Nor in an Event, which whoever may look at the namespace reads."""
+    """Nor in an Event, which everybody with access to the namespace can read."""
     people = NHS["contact"].values()
     personal = [value for person in people for value in person.values()]
     assert len(personal) == 4
@@ -64,7 +64,7 @@ def test_the_readme_quotes_the_mail() -> None:
 
 
 def test_the_words_of_the_examples_are_the_operators_own() -> None:
-    """What the API server would say of a Secret that is not there is quoted, and not made up."""
+    """The error for a missing Secret is the real one."""
     source = Path(REPOSITORY / "operator/clientcert/sources/secret.py").read_text()
     assert "does not exist: create it, or correct the reference." in source
     assert GONE.endswith("does not exist: create it, or correct the reference")

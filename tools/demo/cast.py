@@ -61,7 +61,7 @@ def assemble(now: datetime) -> Cast:
         last_letter=Mailed(
             "jo@nhs.example",
             "Done: a renewed certificate for nhs in prod is in place",
-            (f"serial number {renewed.serial_number_hex}", "There is nothing more that you have to do."),
+            (f"serial number {renewed.serial_number_hex}", "You do not have to do anything more."),
         ),
     )
 

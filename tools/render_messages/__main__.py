@@ -1,4 +1,4 @@
-"""`python -m tools.render_messages`: writes docs/messages.md, every message as whoever gets it reads it."""
+"""`python -m tools.render_messages`: writes docs/messages.md, with every message as its reader sees it."""
 
 from tools.render_messages.examples import REPOSITORY
 from tools.render_messages.page import page

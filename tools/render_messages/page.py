@@ -1,4 +1,4 @@
-"""What stands on the page: prose, and between it what the operator's own code has made of the examples."""
+"""The content of the page: prose, and the examples as the operator's own code renders them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,46 +52,48 @@ from tools.render_messages.rendering import (
 TITLE = """\
 # Messages
 
-What people and machines are sent, word for word. This page is made by `python -m tools.render_messages`: the operator's
-own code composes every message from examples (`tools/render_messages/examples.py`), at 09:00 UTC on 22 November 2026.
-A test sees that the page is what the code says. Correct the code, never the page.
+Every message to people and machines, word for word. `python -m tools.render_messages` writes this page: the operator's
+own code composes each message from examples (`tools/render_messages/examples.py`), at 09:00 UTC on 22 November 2026. A
+test checks that the page matches the code. Change the code, never the page.
 
-The examples have the policy of `deploy/examples/policy-with-contacts.yaml`, where nothing else is said.
-[Contacts](contacts.md) says who gets which letter, and how to say it in words of your own.
+Unless stated otherwise, the examples use the policy of `deploy/examples/policy-with-contacts.yaml`.
+[Contacts](contacts.md) describes who gets which letter, and how to write letters of your own.
 """
 SENTENCES = """\
-## What is said to the team
+## The text of an alert
 
-The sentence, and the next step. They are the same in every channel: in Slack, in a webhook's body, in Alertmanager, by
-Apprise and in the Kubernetes Event. Above each stands the reason by which machines know it; where the source is at
-fault, it is one of [the runbook's](runbook.md#reasons).
+The sentence, and the next step. They are the same in every channel: in Slack, in a webhook's body, in Alertmanager, in
+Apprise and in the Kubernetes Event. The reason for machines is above each text; for a problem with the source it is
+one of [the runbook's reasons](runbook.md#reasons).
 """
 SLACK = """\
 ## Slack
 
 ### An alert
 
-In the channel, and its details in the thread of the message:
+In the channel, with its details in the thread of the message:
 """
-SLACK_WEBHOOK = "### By an incoming webhook\n\nIt cannot reply, so that the details stand below the line:\n"
-SLACK_PLAIN = "### Without blocks\n\nShould Slack refuse the form of a message, it goes out once more as plain text:\n"
+SLACK_WEBHOOK = "### By an incoming webhook\n\nIt cannot post to a thread, so the details are below the line:\n"
+SLACK_PLAIN = (
+    "### Without blocks\n\nIf Slack refuses the form of a message, the operator sends it once more as plain text:\n"
+)
 DIGEST = f"""\
 ### A digest
 
-{MANY} certificates of one policy on one morning. What has no room in one message is counted:
+{MANY} certificates of one policy on one morning. The certificates that have no room in the message are counted:
 """
 MAIL = """\
 ## E-mail to the consumer
 
-Each mail has a second part that says the same in simple HTML: paragraphs, headings and the two commands, and nothing
-that is loaded from anywhere. Reminders have the same subject and stand in one thread.
+Each mail has a second part with the same text as simple HTML: paragraphs, headings and the two commands, without any
+external resource. Reminders have the same subject and are in one thread.
 
 ### To the technical contact
 """
 FELL_BACK = """\
 ### To the business contact, when the technical one cannot be reached
 
-The mail server has refused the address for good:
+The mail server has refused the address permanently:
 """
 ESCALATED = "### To the business contact, when nothing has happened for `escalateAfterDays`\n"
 ESCALATED_FROM_SLACK = "### To the business contact, when a Slack user was written to so far\n"
@@ -103,30 +105,30 @@ OWN_WORDS = """\
 DIRECT = """\
 ## Direct messages in Slack
 
-To a consumer's contact who is a user of our own Slack. Nobody reads answers to them, so they say whom to talk to.
+To a consumer's contact who is a user of our own Slack. Nobody reads replies to them, so they name a person to talk to.
 
 ### Before expiry
 """
 WEBHOOK = """\
 ## Webhooks
 
-[The page about webhooks](webhooks.md) explains every field. The body goes out in one line.
+[The page about webhooks](webhooks.md) explains every field. The body is sent in one line.
 
 ### A call about an alert
 """
 ALERTMANAGER = """\
 ## Alertmanager
 
-The channels of this and of the next section are those of `deploy/examples/policy-to-other-tools.yaml`.
+This section and the next one use the channels of `deploy/examples/policy-to-other-tools.yaml`.
 
 ### An alert that fires
 
-From 14 days before expiry it has a second severity:
+From 14 days before expiry, an alert of a second severity fires as well:
 """
 EVENTS = """\
 ## Kubernetes Events
 
-At the end of `kubectl describe clientcertificate`. What is in the columns Age and Count is left out here.
+At the end of the output of `kubectl describe clientcertificate`. The columns Age and Count are left out here.
 """
 
 
@@ -157,7 +159,7 @@ def _slack() -> Iterator[str]:
     yield in_slack(alert_payload(EXPIRED.message()))
     yield "### A source that is gone\n"
     yield in_slack(alert_payload(WAYS["The date is far, and the source is gone"].message()))
-    yield "### An escalation\n\nIt says the same, in another channel:\n"
+    yield "### An escalation\n\nThe same message, in another channel:\n"
     yield in_slack(alert_payload(ALERT.message("on-call")), "#on-call")
     yield "### The closing message\n"
     yield in_slack(alert_payload(CLOSED.message()))
@@ -167,7 +169,7 @@ def _slack() -> Iterator[str]:
     yield in_slack(plain_payload(alert))
     yield DIGEST
     yield shortened(in_slack(digest_payload(digest())))
-    yield "### A small digest\n\nWith `group: Policy`, which asks for one from two on:\n"
+    yield "### A small digest\n\nWith `group: Policy`, two alerts are enough for a digest:\n"
     yield in_slack(digest_payload(small_digest()))
 
 
@@ -219,19 +221,19 @@ def _machines() -> Iterator[str]:
     alert, closing = about(LEFT, policy=tools), replaced(policy=tools)
     yield WEBHOOK
     yield as_call(about(3 * DAY - HOUR).message("pager"))
-    yield "### A call that closes it\n"
+    yield "### A closing call\n"
     yield as_call(CLOSED.message("pager"))
     yield ALERTMANAGER
     yield _as_alerts(alert)
     yield "### An alert about a source\n"
     yield _as_alerts(replace(WAYS["The date is far, and the source is gone"], policy=tools))
-    yield "### An alert that is resolved\n\nIt resolves all that can have fired:\n"
+    yield "### A resolved alert\n\nIt resolves all alerts that can have fired:\n"
     yield _as_alerts(closing)
     yield "## Apprise\n\nTitle and body, in plain text, without the contact.\n\n### A notification\n"
     yield as_text(alert.message("teams"))
-    yield "### A notification that closes it\n"
+    yield "### A closing notification\n"
     yield as_text(closing.message("teams"))
-    yield "### A digest there\n"
+    yield "### A digest by Apprise\n"
     yield as_text_of_many(digest())
 
 

@@ -1,4 +1,4 @@
-"""Each message in the form that its channel gives it, as text for a page."""
+"""Renders each message in the form of its channel, as text for the page."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from tools.slack_server.rendering import render
 
 FROM = "Integration team <certificates@gov.example>"
 SHOWN = 3
-"""So many lines of a digest; the others would say the same."""
+"""The number of a digest's lines on the page; the other lines are alike."""
 WIDTH = 110
 
 
 def in_slack(payload: Mapping[str, Any], channel: str = "#integration-api-alerts", *replies: Mapping[str, Any]) -> str:
-    """As Slack shows it, as well as letters can."""
+    """The message as Slack shows it, in plain characters."""
 
     def posted(payload: Mapping[str, Any], via: str = "chat.postMessage") -> Posted:
         blocks = tuple(payload.get("blocks", ()))
@@ -36,7 +36,7 @@ def in_slack(payload: Mapping[str, Any], channel: str = "#integration-api-alerts
 
 
 def as_mail(message: Message, position: int = 0) -> str:
-    """The letter's header and its plain text."""
+    """A mail's header and its plain text."""
     letter, sender = message.letters[position], named_address(FROM)
     to = plain_address(letter.recipient.address)
     assert sender is not None
@@ -49,18 +49,18 @@ def as_mail(message: Message, position: int = 0) -> str:
 
 
 def as_sentence(message: Message) -> str:
-    """What all channels of the team have in common."""
+    """The text that all channels of a team have in common."""
     lines = (*textwrap.wrap(message.text, WIDTH), "", *textwrap.wrap(message.next_step, WIDTH))
     return f"`{message.reason}`\n\n" + fenced("\n".join(lines))
 
 
 def as_json(value: object) -> str:
-    """Indented; it goes out in one line."""
+    """Indented JSON; it is sent in one line."""
     return fenced(json.dumps(value, indent=2, ensure_ascii=False), "json")
 
 
 def as_call(message: Message) -> str:
-    """What a webhook is called with."""
+    """The call of a webhook."""
     event = cloud_event(message)
     body = json.dumps(event, separators=(",", ":")).encode()
     headers = signed_headers(event["id"], NOW, body, (b"an example's signing key",))
@@ -69,38 +69,38 @@ def as_call(message: Message) -> str:
 
 
 def as_text(message: Message) -> str:
-    """What Apprise is given."""
+    """Title and body for Apprise."""
     return fenced("\n\n".join(title_and_body(message)))
 
 
 def as_text_of_many(digest: Digest) -> str:
-    """The same of a digest."""
+    """Title and body of a digest for Apprise."""
     return fenced("\n\n".join(title_and_body_of_many(digest)))
 
 
 class _Shown(EventRecorder):
-    """Keeps what would be written."""
+    """Keeps the Events that would be written."""
 
     def __init__(self) -> None:
-        self.facts: list[EventSpec] = []
+        self.specs: list[EventSpec] = []
 
-    async def record(self, fact: EventSpec) -> None:
-        self.facts.append(fact)
+    async def record(self, spec: EventSpec) -> None:
+        self.specs.append(spec)
 
 
 def as_events(*messages: Message) -> str:
-    """As `kubectl describe` shows them at its end."""
+    """The Events as `kubectl describe` shows them."""
     shown = _Shown()
     notifier, channel = EventNotifier(shown), ALERT.channel("events")
     for message in messages:
         asyncio.run(notifier.notify(channel, message))
-    rows = [("Warning" if fact.warning else "Normal", fact.reason, COMPONENT, fact.message) for fact in shown.facts]
+    rows = [("Warning" if spec.warning else "Normal", spec.reason, COMPONENT, spec.message) for spec in shown.specs]
     lines = [("Type", "Reason", "From", "Message"), *rows]
     return fenced("\n".join("{:<8}{:<18}{:<21}{}".format(*line) for line in lines))
 
 
 def shortened(page: str) -> str:
-    """A digest without most of its lines, which say the same of others."""
+    """A digest without most of its lines, which are alike."""
     lines = page.splitlines()
     items = [at for at, line in enumerate(lines) if "• " in line]
     left_out = len(items) - SHOWN
@@ -110,7 +110,7 @@ def shortened(page: str) -> str:
 
 
 def _tail(lines: list[str], last: int) -> Iterator[str]:
-    """What comes after the last item, which may take several lines."""
+    """The lines after the last item, which may itself take several lines."""
     rest = iter(lines[last:])
     for line in rest:
         if line.strip() == "│":
@@ -120,5 +120,5 @@ def _tail(lines: list[str], last: int) -> Iterator[str]:
 
 
 def fenced(text: str, language: str = "text") -> str:
-    """A block, without the space at the ends of lines that nobody sees."""
+    """A fenced block without white space at the ends of lines."""
     return "\n".join([f"```{language}", *(line.rstrip() for line in text.rstrip().splitlines()), "```"])

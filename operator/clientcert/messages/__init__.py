@@ -1,1 +1,1 @@
-"""What is said, in words. Pure: no I/O, no clock."""
+"""The texts of messages and letters. Pure: no I/O, no clock."""

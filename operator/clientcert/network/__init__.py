@@ -1,1 +1,1 @@
-"""What all HTTP clients share: egress rules, Retry-After, single flight."""
+"""Shared by all HTTP clients: egress rules, Retry-After, and a single-flight cache."""

@@ -1,9 +1,9 @@
-"""Which addresses the words of an object may make us connect to.
+"""Egress rules: the addresses that an object may make the operator connect to.
 
-A tenant writes the endpoint of a store and the URL of a webhook, and the operator stands where the tenant may not:
-beside the metadata address of its node, inside the cluster, behind the firewall. So a host must have public
-addresses only, unless the operator's own settings list it. Names are resolved once, here, and the connection is made
-to just the addresses that were checked; a name that answers differently a second time gains nothing.
+A tenant writes the endpoint of a store and the URL of a webhook, but the operator can reach addresses that the tenant
+cannot: the metadata address of its node, the cluster, the network behind the firewall. So a host must have public
+addresses only, unless the operator's own settings list it. Names are resolved once, here, and connections go only to
+the checked addresses, so that a different second answer of the name server has no effect.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from clientcert.network.public_addresses import is_public
 _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65535
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035
-# Apart from the loop's own threads: hosts whose names are never answered hold up nothing else.
+# Separate from the loop's own threads: names that are never answered block nothing else.
 _FOREIGN_LOOKUPS = ThreadPoolExecutor(16, "foreign-lookup")
 
-# Stricter than any client's reading of a URL, so that no two of them can disagree about the host in it.
+# Stricter than the URL parser of any client, so that no two of them can find different hosts in a URL.
 _URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?:[/?#][\x21-\x7e]*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _NUMBER_AT_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
-# Whatever names below these resolve to, it belongs to the cluster, the machine or the site.
+# Names in these domains belong to the cluster, the machine or the site, whatever they resolve to.
 _LOCAL_DOMAINS = frozenset({"internal", "intranet", "lan", "local", "localdomain", "localhost", "svc"})
 
 
 class EgressPolicy:
-    """What may be connected to: hosts with public addresses only, and those that the operator's settings list."""
+    """Allows hosts with public addresses only, and hosts that the operator's settings list."""
 
     def __init__(self, allowed_hosts: Iterable[str] = (), lookup: AbstractResolver | None = None) -> None:
-        """Take entries as they are in CLIENTCERT_ALLOWED_HOSTS: `host` (any port of it) or `host:port`.
+        """`allowed_hosts` are entries of CLIENTCERT_ALLOWED_HOSTS: `host` (with any port) or `host:port`.
 
-        Raises SettingsError for any other text. `lookup` resolves names in place of the system.
+        Raises SettingsError for any other text. `lookup` resolves names instead of the system.
         """
         self._hosts = frozenset(allowed_hosts)
         self._allowed = frozenset(map(_parse_entry, self._hosts))
@@ -52,19 +52,19 @@ class EgressPolicy:
         return f"EgressPolicy({sorted(self._hosts)})"
 
     def also_allowing(self, *hosts: str) -> "EgressPolicy":
-        """The same, and hosts that we named ourselves: where those lead is no tenant's choice."""
+        """Return a policy that also allows hosts of the operator's own, which no tenant has chosen."""
         return EgressPolicy(self._hosts.union(hosts), self._lookup)
 
     def lists(self, url: str) -> bool:
-        """Whether the settings list the URL's host; a public one need not be listed."""
+        """Whether the settings list the URL's host. A public host need not be listed."""
         target = _Target.parse(url)
         return self._is_listed(target.host, target.port)
 
     def check(self, url: str) -> None:
-        """Refuse a URL that can be refused before its host is resolved.
+        """Check a URL as far as possible before its host is resolved.
 
-        Raises ClientCertError with Reason.ENDPOINT_NOT_ALLOWED. Its message names the host and nothing else of the
-        URL, which may be a secret.
+        Raises ClientCertError with Reason.ENDPOINT_NOT_ALLOWED. Its message names only the host, since the rest of the
+        URL may be a secret.
         """
         target = _Target.parse(url)
         if not self._is_listed(target.host, target.port):
@@ -78,11 +78,11 @@ class EgressPolicy:
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses to connect to. Refused when any of them is not public; raises OSError if there is none."""
+        """Resolve a host. Raises ClientCertError if any address is not public, and OSError if there is none."""
         if self._is_listed(host, port):
             return await (self._lookup or _SystemLookup()).resolve(host, port, family)
         _check_name(host, port)
-        # With a dot at the end it is not tried below the cluster's own domains, where it could be a Service.
+        # With a dot at the end the name is not searched in the cluster's domains, where it could be a Service.
         lookup = self._lookup or _SystemLookup(_FOREIGN_LOOKUPS)
         found = await lookup.resolve(host.removesuffix(".") + ".", port, family)
         if not all(is_public(ip_address(each["host"])) for each in found):
@@ -90,7 +90,7 @@ class EgressPolicy:
         return [{**each, "hostname": host} for each in found]
 
     def resolver(self) -> AbstractResolver:
-        """For a library that takes only this: `check` each URL as well (literal addresses), follow no redirects."""
+        """For a library that takes only a resolver: `check` each URL too (literal addresses); follow no redirects."""
         return _CheckedResolver(self)
 
     def session(
@@ -101,12 +101,12 @@ class EgressPolicy:
         tls: ssl.SSLContext | None = None,
         auto_decompress: bool = True,
     ) -> aiohttp.ClientSession:
-        """A session in which no request, name or redirect goes anywhere unchecked, whichever library is given it.
+        """A session that checks every request and every name, for any library.
 
-        Redirects are refused, cookies are not kept, proxy variables are not read. aiohttp raises refusals as they
-        are; out of a library that wraps errors, `refusal_in` gets them back.
+        It refuses redirects, keeps no cookies, and ignores proxy variables. aiohttp raises a refusal unchanged;
+        `refusal_in` unwraps it from the error of a library.
         """
-        # aiohttp asks no resolver about literal addresses: so each URL is checked as well.
+        # aiohttp does not resolve literal addresses, so each URL is checked as well.
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._check_request)
         trace.on_request_redirect.append(_refuse_redirect)
@@ -130,7 +130,7 @@ class EgressPolicy:
 
 
 def refusal_in(error: BaseException) -> ClientCertError | None:
-    """The refusal by a policy that a library has wrapped in an error of its own."""
+    """Return the policy's refusal that a library has wrapped in an error of its own; None if there is none."""
     found: BaseException | None = error
     for _ in range(100):
         if found is None:
@@ -146,7 +146,7 @@ def _refusal(message: str) -> ClientCertError:
 
 
 def _not_public(host: str, port: int) -> ClientCertError:
-    """It does not tell the address: what a name means inside is nothing that a tenant should learn."""
+    """The error does not contain the address: a tenant must not learn what a name resolves to inside."""
     return _refusal(
         f"{_Entry(host, port)} has no public address: add it to CLIENTCERT_ALLOWED_HOSTS in the operator's settings, "
         "or name a public host."
@@ -155,7 +155,9 @@ def _not_public(host: str, port: int) -> ClientCertError:
 
 async def _refuse_redirect(_session: object, _context: object, answer: aiohttp.TraceRequestRedirectParams) -> None:
     answer.response.close()
-    raise _refusal(f"{answer.url.host} answers with a redirect, which is not followed: name the host that it leads to.")
+    raise _refusal(
+        f"{answer.url.host} answers with a redirect, which is not followed: name the target host of the redirect."
+    )
 
 
 def _check_name(host: str, port: int) -> None:
@@ -169,9 +171,9 @@ def _check_name(host: str, port: int) -> None:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host is, not that it has.
+    """Parse a host that is an address itself; None for a name.
 
-    What only some would read as an address, as 127.1, 0x7f000001 or 017700000001, is refused.
+    Forms that only some parsers take for an address, as 127.1, 0x7f000001 or 017700000001, are refused.
     """
     name = host.removesuffix(".")
     if ":" not in name and _NUMBER_AT_END.fullmatch(name) is None:
@@ -179,7 +181,7 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(name)
     except ValueError:
-        raise _refusal("The URL's host is no proper address: write it as four decimal numbers.") from None
+        raise _refusal("The URL's host is not a proper address: write it as four decimal numbers.") from None
 
 
 def _normal(host: str) -> str:
@@ -200,7 +202,7 @@ class _Entry(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """Where a URL leads."""
+    """The scheme, host and port of a URL."""
 
     scheme: str
     host: str
@@ -215,16 +217,16 @@ class _Target(NamedTuple):
         if found is None:
             raise _refusal("The URL is not one of http or https in plain ASCII: correct it.")
         if "@" in found["authority"]:
-            raise _refusal("The URL holds a user name or a password: take it out.")
+            raise _refusal("The URL contains a user name or a password: remove it.")
         scheme = found["scheme"].lower()
         entry = _parse_authority(found["authority"])
         if entry is None:
-            raise _refusal("The URL's host or port is not a proper one: correct it (in punycode, if it is not ASCII).")
+            raise _refusal("The URL's host or port is not valid: correct it (in punycode, if it is not ASCII).")
         return cls(scheme, entry.host, entry.port or _PORTS[scheme])
 
 
 def _parse_authority(text: str) -> _Entry | None:
-    """Host, without brackets, and port; None when it has not the form of these."""
+    """Parse host (without brackets) and port; None if the text has another form."""
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return None
@@ -251,7 +253,7 @@ def _parse_entry(text: str) -> _Entry:
 
 
 class _SystemLookup(AbstractResolver):
-    """getaddrinfo in the threads that it is given, or else in the loop's own."""
+    """getaddrinfo in the given threads, or in the loop's own."""
 
     def __init__(self, threads: ThreadPoolExecutor | None = None) -> None:
         self._threads = threads
@@ -268,11 +270,11 @@ class _SystemLookup(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """There is nothing to close."""
 
 
 class _CheckedResolver(AbstractResolver):
-    """What aiohttp asks."""
+    """The resolver for aiohttp."""
 
     def __init__(self, policy: EgressPolicy) -> None:
         self._policy = policy
@@ -283,4 +285,4 @@ class _CheckedResolver(AbstractResolver):
         return await self._policy.resolve(host, port, family)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """There is nothing to close."""

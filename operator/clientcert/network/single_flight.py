@@ -1,7 +1,9 @@
-"""A cache with single flight, expiry and a bounded weight: callers that ask for the same key at once share one load.
+"""A cache with single flight, expiry and a bounded weight.
 
-cache = SingleFlightCache(max_weight, weigh)
-answer = await cache.get(key, load, timeout)
+    cache = SingleFlightCache(max_weight, weigh)
+    answer = await cache.get(key, load, timeout)
+
+Callers that ask for the same key at the same time share one load.
 """
 
 import asyncio

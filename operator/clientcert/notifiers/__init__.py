@@ -1,1 +1,1 @@
-"""Who is told, in which words, and over which channel."""
+"""Delivery of messages: one interface, and an adapter for each type of channel."""

@@ -2,9 +2,9 @@
 
     notifier = AppriseNotifier(read_secret, egress, load_apprise)
 
-Apprise connects by itself: to no address that `egress` has checked, and reading files where a URL asks for that. So
-only such services and parameters may be used as were read in its code: services whose host Apprise itself knows, and
-a few that are called at a host of one's own, if the operator's settings list that host.
+Apprise makes its own connections: to addresses that `egress` has not checked, and it reads files if a URL asks for
+that. So only services and parameters whose code was reviewed are allowed: services with a host that is fixed in
+Apprise, and a few with a host of the user's choice, if the operator's settings list that host.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.deadline import deadline, unavailable, unreached
 from clientcert.notifiers.http.url_caller import url_address
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 
 MESSAGE_SECONDS = 1.0
-"""As slow as Slack: these services do not say how fast they may be written to."""
+"""The interval of Slack, since these services publish no rate limit."""
 LONGEST_TITLE, LONGEST_BODY, LONGEST_LINK = 200, 1700, 500
-"""What all of them take in one message; Discord takes 2,000 characters for both."""
+"""Accepted by all services in one message; Discord takes 2,000 characters for title and body."""
 _MORE = 40
-"""For the line that says how many are not shown."""
+"""Characters that are reserved for the number of certificates that are not shown."""
 
 FIXED_HOSTS = frozenset(
     {
@@ -54,16 +54,16 @@ FIXED_HOSTS = frozenset(
         "zoom",
     }
 )
-"""Schemas whose host is in Apprise's code."""
+"""Schemas whose host is fixed in Apprise's code."""
 TEAMS = frozenset({"workflow", "workflows"})
 TEAMS_HOSTS = (".logic.azure.com", ".environment.api.powerplatform.com")
-"""Below these Microsoft alone makes names."""
+"""Domains in which only Microsoft creates names."""
 OWN_HOSTS = {"json": 80, "jsons": 443, "xml": 80, "xmls": 443, "form": 80, "forms": 443, "gotify": 80, "gotifys": 443}
-"""Schemas that connect to just the host and port in their URL, and their ports."""
+"""Schemas that connect only to the host and port in their URL, with their default ports."""
 PARAMETERS = frozenset(
     {"avatar", "class", "component", "group", "pa", "priority", "region", "route", "silent", "sound"}
 )
-"""Those that are plain words. Others name templates, which are files and URLs, or hosts, or switch checks off."""
+"""Parameters that are plain words. Others name templates (files and URLs) or hosts, or switch checks off."""
 
 _RECEIVER = "the service behind Apprise"
 _URL = re.compile(r"(?P<schema>[a-z]{1,32})://(?P<rest>[!#-;=?-\[\]_a-z~]{1,2000})")
@@ -71,11 +71,11 @@ _PARAMETER = re.compile(r"(?P<name>[a-z]{1,32})=[\w%.,:+-]*", re.ASCII)
 _INERT = str.maketrans("<>@", "\u2039\u203a\uff20")
 
 Library: TypeAlias = Any
-"""The module `apprise`: an extra, so that no type of it can be named here."""
+"""The module `apprise`. It is an optional extra, so its types cannot be imported here."""
 
 
 def load_apprise() -> Library:
-    """The library, made silent: its log repeats URLs, messages and answers. Raises ImportError where it is missing."""
+    """Import the library and silence its log, which repeats URLs, messages and answers. Raises ImportError."""
     import apprise
 
     for name in ("apprise", "urllib3.connectionpool"):
@@ -87,21 +87,21 @@ class AppriseNotifier:
     """Sends plain text through Apprise."""
 
     def __init__(self, read_secret: ReadSecret, egress: EgressPolicy, library: Callable[[], Library]) -> None:
-        """`library` is `load_apprise`; it is called for the first message, in a thread."""
+        """`library` is `load_apprise`; it is called at the first message, in a thread."""
         self._read_secret = read_secret
         self._egress = egress
         self._library = library
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
-        """Each URL is a place of its own."""
+        """Each URL has a limit of its own."""
         return Pace((channel.type, namespace, channel.address), MESSAGE_SECONDS)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """As the protocol says. Apprise tells only whether a service took a message; what it did not is tried again."""
+        """As in the interface. Apprise returns only success or failure, so every failure is retried."""
         return await self._send(message.object_key.namespace, channel, *title_and_body(message), message.kind)
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
-        """As the protocol says."""
+        """As in the interface."""
         return await self._send(digest.namespace, channel, *title_and_body_of_many(digest), MessageKind.ALERT)
 
     async def _send(self, namespace: str, channel: Channel, title: str, body: str, kind: MessageKind) -> Receipt:
@@ -117,14 +117,14 @@ class AppriseNotifier:
                     "the operator was installed without Apprise: install its extra, clientcert-operator[apprise]",
                 ) from None
             if service is None:
-                words = f"{_where(ref)} holds no URL that Apprise can use: see its page about {schema}://"
+                words = f"{key_name(ref)} holds no URL that Apprise can parse: see its page about {schema}://"
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
             await self._check_host(schema, service, ref)
             await _hand_over(apprise, service, title, body, kind)
         return Receipt()
 
     def _service(self, url: str) -> tuple[Library, Any]:
-        """Apprise, and what it has made of the URL; None for what it does not understand."""
+        """Return Apprise, and the service that it parsed from the URL; None if it cannot parse the URL."""
         apprise = self._library()
         asset = apprise.AppriseAsset(
             app_id="clientcert-operator",
@@ -137,7 +137,7 @@ class AppriseNotifier:
         return apprise, apprise.Apprise.instantiate(url, asset=asset)
 
     async def _check_host(self, schema: str, service: Any, ref: SecretKeyRef) -> None:
-        """Of the service as Apprise has understood the URL, and not of the URL: nobody reads one as another does."""
+        """Check the host that Apprise parsed from the URL, since another parser could find another host in it."""
         if schema in FIXED_HOSTS:
             return
         host, port = str(service.host or ""), service.port or OWN_HOSTS.get(schema, 443)
@@ -153,13 +153,13 @@ class AppriseNotifier:
             raise unreached(_RECEIVER, error) from None
         raise DeliveryError(
             Reason.ENDPOINT_NOT_ALLOWED,
-            f"the host in {_where(ref)} may not be called by {schema}://: add it, with its port, to"
+            f"the host in {key_name(ref)} is not allowed for {schema}://: add it, with its port, to"
             " CLIENTCERT_ALLOWED_HOSTS in the operator's settings",
         )
 
 
 def title_and_body(message: Message) -> tuple[str, str]:
-    """In plain text, with nothing that a service could take for a mention or for markup, and without the contact."""
+    """Plain text without the contact, and without characters of a mention or of markup."""
     about = message.about
     facts = "\n".join(f"{name}: {value}" for name, value in message.shown(contact=False))
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
@@ -169,7 +169,7 @@ def title_and_body(message: Message) -> tuple[str, str]:
 
 
 def title_and_body_of_many(digest: Digest) -> tuple[str, str]:
-    """The same of a digest: a line each for the most urgent, and how many more there are."""
+    """The same for a digest: a line for each of the most urgent certificates, and the number of the others."""
     tail = f"\n\n{digest.next_step}".translate(_INERT) + _tail(digest.runbook_url)
     items = [f"- {line.text}".translate(_INERT) for line in digest.lines]
     shown = that_fit(items, LONGEST_BODY - len(tail) - _MORE)
@@ -191,18 +191,20 @@ async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind
         body_format=apprise.NotifyFormat.TEXT,
         notify_type=kinds.SUCCESS if kind is MessageKind.CLOSING else kinds.WARNING,
     ):
-        raise unavailable(f"{_RECEIVER} did not take the message: check the channel's URL, and what is in force there")
+        raise unavailable(
+            f"{_RECEIVER} did not take the message: check the channel's URL, and the settings of the service"
+        )
 
 
 def _check(url: str, ref: SecretKeyRef) -> str:
-    """The schema of a URL that may be given to Apprise; raises DeliveryError, which repeats nothing of it."""
+    """Return the schema of an allowed URL; raises DeliveryError, whose message repeats nothing of the URL."""
     found = _URL.fullmatch(url)
     schema = found["schema"] if found else ""
     if found is None or schema not in FIXED_HOSTS | TEAMS | set(OWN_HOSTS):
         raise DeliveryError(
             Reason.ENDPOINT_NOT_ALLOWED,
-            f"{_where(ref)} holds no URL of a service that may be called through Apprise:"
-            " docs/webhooks.md has those that may, and how their URLs begin",
+            f"{key_name(ref)} holds no URL of a service that is allowed for Apprise:"
+            " docs/webhooks.md lists the allowed services and the beginnings of their URLs",
         )
     _, _, parameters = found["rest"].partition("?")
     for parameter in parameters.split("&") if parameters else ():
@@ -210,10 +212,7 @@ def _check(url: str, ref: SecretKeyRef) -> str:
         if named is None or named["name"] not in PARAMETERS:
             raise DeliveryError(
                 Reason.ENDPOINT_NOT_ALLOWED,
-                f"the URL in {_where(ref)} has a parameter that is not allowed: docs/webhooks.md has those that are",
+                f"the URL in {key_name(ref)} has a parameter that is not allowed:"
+                " docs/webhooks.md lists the allowed parameters",
             )
     return schema
-
-
-def _where(ref: SecretKeyRef) -> str:
-    return f"key {ref.key} of Secret {ref.name}"

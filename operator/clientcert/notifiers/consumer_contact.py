@@ -1,4 +1,4 @@
-"""The consumer's contact, where they are: a user of our own Slack gets a direct message, anybody else a mail."""
+"""Delivery to the consumer's contact: a direct message to a user of our own Slack, a mail to everybody else."""
 
 import asyncio
 from dataclasses import replace
@@ -11,7 +11,7 @@ from clientcert.messages.message import Message
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 
 REFUSAL_SECONDS = 3.0
-"""A refusal that took longer leaves no time for a mail before another replica may lead: that is for the next try."""
+"""After a slower refusal there is no time for a mail before another replica may lead: the next try sends it."""
 _REMEMBERED_SECONDS = 3600.0
 
 
@@ -24,19 +24,19 @@ class ContactNotifier:
         self._direct = direct
         self._refusal_seconds = refusal_seconds
         self._refused: dict[str, float] = {}
-        """The first letter of messages that were refused too late, and until when on the loop's clock."""
+        """Keys of first letters that Slack refused too late, and the end of that knowledge on the loop's clock."""
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
-        """The mail server's, where nobody knows who is written to."""
+        """The limit of the mail server, for an unknown recipient."""
         return self._mail.pace(namespace, channel, kind)
 
     def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
-        """Slack's for a user of Slack: who reads messages there does not wait for a mail server that is away."""
+        """Slack's limit for a Slack user, so that a failed mail server does not delay direct messages."""
         sending = self._direct if recipient.role is Role.SLACK else self._mail
         return sending.pace(namespace, channel, kind)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """As the protocol says. Who cannot be written to in Slack gets a mail, if an address is known as well."""
+        """As in the interface. A Slack user who cannot be reached gets a mail, if an address is known as well."""
         mails = tuple(letter for letter in message.letters if letter.recipient.role is not Role.SLACK)
         if len(mails) == len(message.letters):
             return await self._mail.notify(channel, message)

@@ -1,4 +1,4 @@
-"""Who is told, and where: one protocol, and an adapter for each type of channel."""
+"""The interface of every type of channel."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -13,49 +13,49 @@ from clientcert.messages.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The other side has accepted the notification."""
+    """The receiver has accepted the notification."""
 
     thread_ref: str = ""
-    """Where its thread is, in the channel's own words; kept in status for people and tools."""
+    """The thread of the message, in the channel's own notation; kept in status for people and tools."""
     stood_in: StoodIn | None = None
     """Who got it, where that is not whom it was to go to first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a place may be written to."""
+    """The rate limit of a receiver."""
 
     place: Hashable
-    """Equal for all that share its limit."""
+    """Equal for all messages that share the limit."""
     seconds: float
-    """How long one message fills it."""
+    """The minimum interval between two messages."""
 
 
 class Notifier(Protocol):
     """One type of channel. Safe to call for many certificates at once."""
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:
-        """Which place a message goes to, and how long it fills it; None where there is no limit to keep."""
+        """The rate limit that a message keeps; None if there is none."""
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """Send one message, and return when the other side has accepted it.
+        """Send one message, and return when the receiver has accepted it.
 
-        Raises DeliveryError; with `retryable` when the same call may succeed soon, and `retry_after` seconds if the
-        other side said so.
+        Raises DeliveryError; with `retryable` if the same call may succeed soon, and with `retry_after` seconds if the
+        receiver asked for that.
         """
 
 
 @runtime_checkable
 class RecipientAware(Protocol):
-    """A type of channel whose place depends on who is written to."""
+    """A type of channel whose rate limit depends on the recipient."""
 
     def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
-        """As `pace`, for a message whose first recipient this is."""
+        """The rate limit of a message to `recipient` first."""
 
 
 @runtime_checkable
 class DigestCapable(Protocol):
-    """A type of channel in which many alerts may be one message."""
+    """A type of channel that can send many alerts as one message."""
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
-        """Send it, as `notify` sends a message."""
+        """Send a digest, as `notify` sends a message."""

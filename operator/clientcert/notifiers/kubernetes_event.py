@@ -1,4 +1,4 @@
-"""Kubernetes Events as a channel: what `kubectl describe clientcertificate` shows at its end."""
+"""Kubernetes Events as a channel: the end of the output of `kubectl describe clientcertificate`."""
 
 import asyncio
 
@@ -11,22 +11,22 @@ from clientcert.messages.message import Message
 from clientcert.notifiers.interface import Pace, Receipt
 
 EVENT_SECONDS = 10.0
-"""With all its attempts: whoever leads next must not meet it."""
+"""For all attempts: they must end before another replica may lead."""
 
 
 class EventNotifier:
-    """Writes the sentence of a message, and what to do next, as an Event on the ClientCertificate."""
+    """Writes the sentence and the next step of a message as an Event on the ClientCertificate."""
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
-        """The API server has limits of its own, and says so."""
+        """No limit: the API server enforces its own."""
         return None
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
-        """Event names are made from object and reason, so there is nothing that a channel or a thread could add."""
-        fact = EventSpec(
+        """As in the interface. An Event has no channel and no thread: its name comes from object and reason."""
+        event = EventSpec(
             kind=CLIENT_CERTIFICATE.name,
             key=message.object_key,
             uid=message.object_uid,
@@ -36,7 +36,7 @@ class EventNotifier:
         )
         try:
             async with asyncio.timeout(EVENT_SECONDS):
-                await self._recorder.record(fact)
+                await self._recorder.record(event)
         except TimeoutError:
             words = f"the API server did not take the Event within {EVENT_SECONDS:.0f} seconds"
             raise DeliveryError(Reason.API_UNAVAILABLE, words, retryable=True) from None

@@ -1,4 +1,4 @@
-"""Composes the message that the engine would, from a source and a record."""
+"""Composes a message as the engine does, from an observation and a status."""
 
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,7 @@ def composed(
     key: ObjectKey = KEY,
     **changes: Any,
 ) -> Message:
-    """The message for the first channel that is owed one; declared facts may be changed by keyword."""
+    """The message for the first channel that has a due one; keywords change fields of the spec."""
     plan = plan or policy()
     declared = declared or declaration(**changes)
     found = assessment(seen, now, recorded=recorded, declared=declared, start_days_before=plan.start_days_before)

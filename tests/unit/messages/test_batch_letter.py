@@ -1,4 +1,4 @@
-"""The letter about many host certificates asks for what the letter about one asks for."""
+"""A letter about many host certificates makes the same request as a letter about one."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def texts(letter: Letter) -> list[str]:
 
 
 def test_all_of_it() -> None:
-    """Which they are and when each ends, then what to do."""
+    """The certificates and their ends first, then what to do."""
     letter = letter_about(10 * DAY, 20 * DAY)
     assert letter.subject == "Action needed: 2 host certificates of batch 2026-spring end from 2026-12-02 on"
     assert texts(letter) == [
@@ -54,7 +54,7 @@ def test_all_of_it() -> None:
 
 @pytest.mark.parametrize("left", [10 * DAY, -DAY])
 def test_all_but_the_hosts_is_in_the_letter_about_one(left: timedelta) -> None:
-    """Who writes, what is not done here, until when, and how to answer."""
+    """The sender, the request, its date, and how to answer are equal."""
     one, many = texts(letter_about(left)), texts(letter_about(left, 20 * DAY))
     assert one[:2] == many[:2]
     assert one[-2:] == many[-2:]
@@ -65,13 +65,13 @@ def test_all_but_the_hosts_is_in_the_letter_about_one(left: timedelta) -> None:
 
 
 def test_a_letter_about_one_is_its_own() -> None:
-    """A batch of which one host is left."""
+    """If one host of a batch is left."""
     address = EmailAddress()
     assert letter_about(10 * DAY, address=address) == about("host-1", 10 * DAY, address).letters[0]
 
 
 def test_no_more_lines_than_anybody_reads() -> None:
-    """All are counted."""
+    """The count includes all."""
     message = about("host-1", 10 * DAY, EmailAddress())
     parts = texts(batch_letter("b", [message] * 502))
     assert len([text for text in parts if text.startswith("host-1 in prod")]) == 500
@@ -79,7 +79,7 @@ def test_no_more_lines_than_anybody_reads() -> None:
 
 
 def test_whatever_the_fields_hold_stays_in_its_line() -> None:
-    """The batch has a name of somebody's choice, too."""
+    """The name of the batch is typed text as well."""
     hostile = "a\r\nBcc: eve@evil.example\u202e" * 50
     address = EmailAddress(sender=hostile, system=hostile, reply_to=hostile)
     letter = letter_about(10 * DAY, 20 * DAY, address=address, batch=hostile)

@@ -1,4 +1,4 @@
-"""Whatever anybody typed, Slack takes the message, and reads nothing into it but the link to the runbook."""
+"""Slack accepts a message with any typed text, and interprets nothing in it but the link to the runbook."""
 
 import json
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def messages(one: str, other: str, left: timedelta) -> Iterator[Message]:
 
 
 def markdown_in(value: Any) -> Iterator[dict[str, Any]]:
-    """All objects whose text Slack interprets."""
+    """All text objects that Slack interprets."""
     if isinstance(value, dict):
         if value.get("type") == "mrkdwn":
             yield value
@@ -84,7 +84,7 @@ def markdown_in(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """All that people see."""
+    """All visible texts."""
     if isinstance(value, dict):
         if isinstance(value.get("text"), str):
             yield value["text"]
@@ -97,7 +97,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 @given(anything, anything, days_left)
 def test_any_text_in_every_field(one: str, other: str, left: timedelta) -> None:
-    """Within Slack's limits; no mention, no link, no format, no line that is not ours, and nothing half escaped."""
+    """Within Slack's limits; no mention, link, format, added line, or partial escape."""
     for message in messages(one, other, left):
         for payload in (build(message) for build in PAYLOADS):
             assert complaint(payload) == ""
@@ -126,7 +126,7 @@ def test_a_long_sentence_that_begins_with_a_colon() -> None:
 
 @given(anything, anything, days_left)
 def test_only_our_own_lines(one: str, other: str, left: timedelta) -> None:
-    """A text can begin no line of its own: each line of the details has a name that we gave it."""
+    """A typed text cannot begin a line: each line of the details begins with one of our names."""
     for message in messages(one, other, left):
         names = [name for name, _ in message.details]
         lines = [line for text in texts_in(details_payload(message)["blocks"]) for line in text.split("\n")]

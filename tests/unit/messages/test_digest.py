@@ -1,4 +1,4 @@
-"""One message for many counts everybody, and has a line for as many as anybody reads."""
+"""A digest counts all certificates, and has lines for as many as a channel can show."""
 
 import re
 
@@ -17,7 +17,7 @@ MESSAGES = [
 
 
 def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
-    """The most urgent have one; the sentence counts all."""
+    """The most urgent certificates have a line; the sentence counts all of them."""
     digest = compose_digest(MESSAGES)
     assert (len(digest.lines), digest.more) == (MOST_LINES, 70)
     assert digest.text.startswith(f"{MANY} certificates need attention")
@@ -25,7 +25,7 @@ def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
 
 
 def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
-    """The contact stands apart: not every channel shows people's names."""
+    """The contact is separate, because not every channel may show names of people."""
     gone = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert")
     expired = composed(certificate(NOW - 2 * DAY))
     near = composed(gone, recorded=knowing(certificate(NOW + 5 * DAY)), owner="")
@@ -40,7 +40,7 @@ def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
 
 
 def test_slack_says_how_many_have_no_line() -> None:
-    """Those that it has no room for, and those that have no line at all."""
+    """Lines without room in the message, and certificates without a line."""
     text = str(digest_payload(compose_digest(MESSAGES))["blocks"])
     shown = len(re.findall(r"c\d{3} in prod", text))
     assert f"… and {MANY - shown} more" in text

@@ -1,4 +1,4 @@
-"""What the consumer's contact reads, and that each sentence is true when it is read."""
+"""The letters to the consumer's contact; each of their sentences is true."""
 
 import re
 from dataclasses import replace
@@ -49,7 +49,7 @@ Integration team"""
 
 
 def letter(*recipients: Recipient, **facts: Any) -> Letter:
-    """To the recipient who was named last."""
+    """The letter to the last of the recipients."""
     return message_to(*recipients, **facts).letters[-1]
 
 
@@ -59,7 +59,7 @@ def text(of: Letter) -> str:
 
 class TestTheDefaultLetter:
     def test_says_all_that_the_mail_by_hand_said(self) -> None:
-        """Sentence by sentence; and that the API key does not change, and until when the old certificate is valid."""
+        """Sentence by sentence; it adds that the API key does not change, and the end of the old certificate."""
         assert text(letter()) == DEFAULT_LETTER
 
     def test_shows_the_commands_as_such(self) -> None:
@@ -68,7 +68,7 @@ class TestTheDefaultLetter:
         assert kinds == [PartKind.HEADING, PartKind.COMMAND] * 2
 
     def test_has_a_subject_that_stays_the_same(self) -> None:
-        """All reminders until it expires have the same one, so that a mailbox shows them together."""
+        """All reminders before expiry have the same subject, so that a mailbox shows them together."""
         first = letter(seen=certificate(NOW + 14 * DAY), now=NOW - 14 * DAY)
         assert first.subject == letter().subject == "Action needed: certificate for nhs in prod expires on 2026-12-06"
 
@@ -88,7 +88,7 @@ class TestTheDefaultLetter:
         assert f"is due to expire within the next {said}, on " in words
 
     def test_after_expiry(self) -> None:
-        """It says since when, and nothing of a certificate that were still valid."""
+        """The letter has the date of expiry, and no sentence about a valid certificate."""
         late = letter(seen=certificate(NOW - 3 * DAY))
         assert late.subject == "Action needed: certificate for nhs in prod expired on 2026-11-19"
         assert "expired on 2026-11-19 09:00 UTC, 3 days ago, so you may not be able to access it any more." in text(
@@ -124,7 +124,7 @@ class TestWhoSendsIt:
         assert f"currently maintaining {said}." in text(letter(address=EmailAddress(system=system)))
 
     def test_tells_how_to_answer(self) -> None:
-        """By a reply, and where that goes if it was said."""
+        """By a reply, with its address if the policy has one."""
         assert "To answer, reply to this mail." in text(letter(address=EmailAddress()))
         assert "To answer, reply to this mail: it goes to team@integration.example." in text(letter())
         assert letter().reply_to == "team@integration.example"
@@ -132,7 +132,7 @@ class TestWhoSendsIt:
 
 class TestOtherRoles:
     def test_a_business_contact_is_asked_for_a_technical_one(self) -> None:
-        """What expires where and when, that access ends then, and whom we look for; no commands."""
+        """The certificate, its end, the loss of access, and the wanted contact; no commands."""
         words = letter(SAM)
         assert text(words) == (
             "Hello Sam Patel\n"
@@ -149,13 +149,13 @@ class TestOtherRoles:
         assert {part.kind for part in words.parts} == {PartKind.PARAGRAPH}
 
     def test_a_business_contact_after_a_technical_one(self) -> None:
-        """That letter is sent when the technical contact was refused, and says so."""
+        """This letter is sent if the technical contact was refused, and says so."""
         words = text(letter(JO, SAM))
         assert "The technical contact that we have on file for nhs cannot be reached. Please send us" in words
         assert "We know no technical contact" not in words
 
     def test_a_business_contact_to_whom_it_is_escalated(self) -> None:
-        """The technical contact was written to all along, and nothing came of it."""
+        """The earlier letters to the technical contact had no effect."""
         words = text(letter(SAM, address=ESCALATION, written_to=Role.TECHNICAL))
         assert (
             "We have written to the technical contact that we have on file for nhs, and have seen no renewal since."
@@ -168,7 +168,7 @@ class TestOtherRoles:
         ("written_to", "others"), [(Role.SLACK, "the Slack user behind"), (None, "somebody else behind")]
     )
     def test_a_business_contact_to_whom_it_is_escalated_from_others(self, written_to: Role | None, others: str) -> None:
-        """Nothing is said of a technical contact whom nobody has ever written to."""
+        """The letter does not mention a technical contact who never had a letter."""
         words = text(letter(SAM, address=ESCALATION, written_to=written_to))
         assert (
             f"We have written to {others} nhs, and have seen no renewal since. Please make sure that they renew it as"
@@ -180,7 +180,7 @@ class TestOtherRoles:
         assert "expired on 2026-11-21 09:00 UTC, 1 day ago, so nhs may not be able to access it any more." in words
 
     def test_a_colleague_in_slack_gets_the_same_steps(self) -> None:
-        """Short; with a name to talk to, since nobody reads what is answered to a bot."""
+        """Short, and with a person to talk to, since nobody reads replies to a bot."""
         words = letter(ALEX)
         assert text(words) == (
             "Hello Alex\n"
@@ -204,7 +204,7 @@ class TestOtherRoles:
 
     @pytest.mark.parametrize("recipient", [OPS, JO, SAM, ALEX])
     def test_a_host_certificate_is_requested_anew(self, recipient: Recipient) -> None:
-        """It is not renewed here, whoever is told: no keys are asked for."""
+        """For every role: it is not renewed here, so the letter asks for no keys."""
         words = text(letter(recipient, profile="Host"))
         assert (
             "The host certificate for nhs in prod, serial number 1a2b3, is due to expire within the next 14 days, on"
@@ -221,21 +221,21 @@ class TestOtherRoles:
 
 class TestWhenThereIsALetter:
     def test_one_for_each_recipient(self) -> None:
-        """In their order: who comes later is written to if the one before cannot be reached."""
+        """In the order of the recipients: each is the fallback of the one before."""
         assert [each.recipient for each in message_to(JO, SAM).letters] == [JO, SAM]
 
     @pytest.mark.parametrize("known", [None, certificate(NOW + 100 * DAY)])
     def test_none_about_a_problem_of_the_source(self, known: Certificate | None) -> None:
-        """The consumer can do nothing about a Secret that is missing while no date is near."""
+        """The consumer cannot fix a missing Secret, if no date is near."""
         assert message_to(seen=MISSING, recorded=knowing(known)).letters == ()
 
     def test_none_about_another_one_that_has_expired(self) -> None:
-        """It was put into the source by mistake; the one in use is good for long."""
+        """It is in the source by mistake; the certificate in use is valid for a long time."""
         assert message_to(seen=ANOTHER, recorded=knowing(certificate(NOW + 100 * DAY))).letters == ()
 
     @pytest.mark.parametrize("source", [MISSING, ANOTHER])
     def test_one_about_the_date_while_the_source_is_at_fault(self, source: Certificate | Observation) -> None:
-        """The last known date is near, and that concerns the consumer: nothing has expired yet."""
+        """The last known date is near, which concerns the consumer."""
         words = letter(seen=source, recorded=knowing(certificate(NOW + 14 * DAY)))
         assert text(words) == DEFAULT_LETTER
 
@@ -246,7 +246,7 @@ class TestWhenThereIsALetter:
 
 class TestTheClosingLetter:
     def test_says_that_it_is_done(self) -> None:
-        """Serial number and date of the new one, and that there is nothing to do."""
+        """Serial number and date of the new certificate, and that there is nothing to do."""
         words = closing_to().letters[0]
         assert words.subject == "Done: a renewed certificate for nhs in prod is in place"
         assert text(words) == (
@@ -264,20 +264,20 @@ class TestTheClosingLetter:
         assert words.endswith("please let us know. Talk to Integration team (team@integration.example).")
 
     def test_of_one_that_ends_soon_as_well(self) -> None:
-        """Then it is not done."""
+        """Then there is still something to do."""
         words = text(closing_to(days=10).letters[0])
         assert "must be renewed as well, so we will write to you again." in words
         assert "nothing more" not in words
 
     def test_none_when_only_the_source_was_mended(self) -> None:
-        """The team was alerted that nothing could be read; the consumer never was."""
+        """The team was alerted about the unreadable source; the consumer was not."""
         recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
         assert message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded).letters == ()
 
 
 class TestTheThread:
     def test_holds_all_stages_and_the_closing_letter(self) -> None:
-        """They are about one certificate; each letter is itself, and another than the others."""
+        """All letters about one certificate share a thread, and each has a key of its own."""
         old = certificate(NOW + 5 * DAY, serial_number=0xAA)
         first, later = (letter(seen=old, now=moment) for moment in (NOW - 2 * DAY, NOW))
         last = closing_to().letters[0]
@@ -285,20 +285,20 @@ class TestTheThread:
         assert len({each.key for each in (first, later, last)}) == 3
 
     def test_has_the_same_key_when_sent_again(self) -> None:
-        """A later try of the same stage is the same letter."""
+        """A retry of a stage sends the same letter."""
         assert letter().key == letter(now=NOW + HOUR, seen=certificate(NOW + 14 * DAY)).key
 
     def test_is_another_for_another_certificate(self) -> None:
-        """Also of the same object."""
+        """Also for another certificate of the same object."""
         assert letter().thread != letter(seen=certificate(NOW + 14 * DAY, serial_number=0xCC)).thread
 
     def test_tells_recipients_apart(self) -> None:
-        """By role, and two of one role by their order."""
+        """By role, and within a role by order."""
         second = Recipient(Role.TECHNICAL, "sandy@nhs.example")
         assert len({each.key for each in message_to(JO, second, SAM).letters}) == 3
 
     def test_tells_nothing(self) -> None:
-        """Thread and key are hexadecimal, and no address or name can be read from them."""
+        """Thread and key are hexadecimal hashes, which reveal no address and no name."""
         words = letter()
         assert re.fullmatch(r"[0-9a-f]{32}", words.thread)
         assert re.fullmatch(r"[0-9a-f]{32}", words.key)
@@ -321,26 +321,26 @@ class TestAPolicysOwnWords:
         ]
 
     def test_run_no_code(self) -> None:
-        """Attributes and conversions stay text, and a value that looks like a field is no field."""
+        """Attributes and conversions stay text, and a value that looks like a field is not a field."""
         own = EmailAddress(subject="{name.__class__} {name!r} {name}", body="{name.__init__.__globals__} {name}")
         words = letter(address=own, consumer="{date}", common_name="nhs")
         assert words.subject == "{name.__class__} {name!r} {date}"
         assert text(words) == "{name.__init__.__globals__} {date}"
 
     def test_are_not_said_after_expiry(self) -> None:
-        """They were written for what will expire."""
+        """They are written for a certificate that will expire."""
         words = letter(address=self.OWN, seen=certificate(NOW - DAY))
         assert words.subject.startswith("Action needed: ")
         assert "so you may not be able to access it any more" in text(words)
 
     def test_are_not_for_other_roles(self) -> None:
-        """Who is asked for a technical contact, or told that all is done, is not asked to renew."""
+        """The letters that ask for a contact, and the closing letters, keep the default words."""
         assert "We know no technical contact" in text(letter(SAM, address=self.OWN))
         assert "Dear nhs" not in text(closing_to(address=self.OWN).letters[0])
         assert text(letter(ALEX, address=self.OWN)).startswith("Dear nhs")
 
     def test_that_say_nothing_are_replaced(self) -> None:
-        """A template of fields that are empty would be no letter at all."""
+        """A template of empty fields would make an empty letter."""
         words = letter(address=EmailAddress(subject=" {owner} ", body="{owner}\n\n \n"), owner="")
         assert words.subject == "Action needed: certificate for nhs in prod expires on 2026-12-06"
         assert text(words).startswith("Hello Jo Bloggs")
@@ -352,7 +352,7 @@ HOSTILE = ["a\r\nBcc: eve@evil.example", "\u202egnp.exe", "x" * 10_000, "a\u2028
 class TestHostileFields:
     @pytest.mark.parametrize("field", HOSTILE)
     def test_stay_in_their_line(self, field: str) -> None:
-        """Nothing breaks a line, hides or reorders text, or grows beyond its bound."""
+        """No text breaks a line, hides or reorders others, or exceeds its limit."""
         own = EmailAddress(field, field, ADDRESS.reply_to, f"{{name}} {field}", f"{{name}}\n\n{field}")
         for address in (EmailAddress(sender=field, system=field, reply_to=field), own):
             for role in Role:

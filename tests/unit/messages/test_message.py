@@ -1,4 +1,4 @@
-"""What every message says, and that each sentence is true when it is said."""
+"""The content of every message; each of its sentences is true."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,11 +53,11 @@ class TestTheSentenceOfExpiry:
 
     @pytest.mark.parametrize("left", [DAY, DAY - SECOND, SECOND])
     def test_on_the_last_day(self, left: timedelta) -> None:
-        """ "1 days" is no English, so the hours are said."""
+        """The sentence has hours, since "1 days" is not English."""
         assert composed(certificate(NOW + left)).text == LAST_DAY
 
     def test_in_the_last_second(self) -> None:
-        """At notAfter the first stage after it is due, and is about what has expired."""
+        """At notAfter the first stage after expiry is due, and its sentence says that the certificate expired."""
         assert composed(certificate(NOW)).reason == "Expired"
         assert composed(certificate(NOW), plan=policy(channel(on_days=(0,)))).reason == "Expired"
 
@@ -71,7 +71,7 @@ class TestTheSentenceOfExpiry:
         ],
     )
     def test_after_expiry(self, passed: timedelta, ago: str) -> None:
-        """It says since when, and that nothing has replaced it."""
+        """The sentence has the date, and says that there is no replacement."""
         message = composed(certificate(NOW - passed))
         date = (NOW - passed).date().isoformat()
         expected = f"The certificate for nhs in prod expired on {date}, {ago}: no replacement has been seen"
@@ -80,7 +80,7 @@ class TestTheSentenceOfExpiry:
 
     @given(st.timedeltas(timedelta(days=-3), timedelta(days=30)))
     def test_is_true_at_any_moment(self, left: timedelta) -> None:
-        """What it says of the future comes true, and what it says of the past has happened."""
+        """Its statement about the future comes true, and its statement about the past is correct."""
         message = composed(certificate(NOW + left))
         if message.reason == "Expired":
             assert left <= timedelta(0)
@@ -92,14 +92,14 @@ class TestTheSentenceOfExpiry:
             assert days > 1
 
     def test_when_a_weekend_moved_the_stage(self) -> None:
-        """Told on Friday of what expires on Sunday, it speaks of Friday's view."""
+        """A message on Friday about an end on Sunday counts from Friday."""
         friday = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
         plan = policy(channel(send_at=SendAt(friday.time(), weekdays_only=True), start_days_before=1))
         message = composed(certificate(friday + 2 * DAY + 9 * HOUR), friday, plan=plan)
         assert message.text == "The certificate for nhs in prod will expire within the next 3 days"
 
     def test_of_a_certificate_without_an_end(self) -> None:
-        """9999-12-31 is a date like any other, if somebody asks to be told 8,000 years before it."""
+        """9999-12-31 is a date like any other, for a schedule that starts 8,000 years before it."""
         no_end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
         message = composed(certificate(no_end), plan=policy(channel(start_days_before=3_000_000)))
         assert message.text == "The certificate for nhs in prod will expire within the next 2912118 days"
@@ -116,17 +116,17 @@ class TestTheSentenceOfATeam:
         assert message.text == "integration-team: nhs/prod 1a2b3 ends 2026-12-06 (in 14 days)"
 
     def test_on_the_last_day(self) -> None:
-        """A team's own words stand until it has expired, and are true: at the least one day."""
+        """A policy's own words are used until expiry; the duration in them is at least one day."""
         plan = policy(message=self.TEMPLATE)
         assert composed(certificate(NOW + SECOND), plan=plan).text.endswith("(in 1 days)")
 
     def test_after_expiry(self) -> None:
-        """They were written for what will expire; what has is said in ours."""
+        """They are written for a certificate that will expire; after expiry the default sentence is used."""
         message = composed(certificate(NOW - 3 * DAY), plan=policy(message=self.TEMPLATE))
         assert message.text.startswith("The certificate for nhs in prod expired on 2026-11-19, 3 days ago")
 
     def test_runs_no_code(self) -> None:
-        """Attributes and conversions stay text, and a value that looks like a field is no field."""
+        """Attributes and conversions stay text, and a value that looks like a field is not a field."""
         plan = policy(message="{name.__init__.__globals__} {name!r} {name}")
         message = composed(
             certificate(NOW + 14 * DAY, common_name="{duration}"),
@@ -137,18 +137,18 @@ class TestTheSentenceOfATeam:
         assert message.text == "{name.__init__.__globals__} {name!r} {duration}"
 
     def test_that_says_nothing_is_replaced(self) -> None:
-        """A template of fields that are empty would be no message at all."""
+        """A template of empty fields would make an empty message."""
         message = composed(certificate(NOW + 14 * DAY), plan=policy(message=" {owner} "), owner="")
         assert message.text == "The certificate for nhs in prod will expire within the next 14 days"
 
     def test_is_one_line(self) -> None:
-        """Written over several lines in YAML, it is said in one."""
+        """Several lines in YAML become one line."""
         assert composed(certificate(NOW + 14 * DAY), plan=policy(message="a\n b\r\n{name}")).text == "a b nhs"
 
 
 class TestProblems:
     def test_far_from_expiry_the_problem_is_the_sentence(self) -> None:
-        """It is the reason of the alert; the last known date follows."""
+        """It is the reason for the alert; the last known date follows."""
         message = composed(MISSING, recorded=knowing(certificate(NOW + 100 * DAY)))
         assert message.text == (
             f"The certificate for nhs in prod is missing: {GONE}; the last known one expires on 2027-03-02"
@@ -157,7 +157,7 @@ class TestProblems:
         assert "Fix the source: Secret nhs-client-cert, key tls.crt" in message.next_step
 
     def test_what_is_there_and_cannot_be_read(self) -> None:
-        """Is called so."""
+        """The sentence says that it could not be read."""
         message = composed(UNREADABLE, recorded=knowing(certificate(NOW + 100 * DAY)))
         assert message.text.startswith(
             "The certificate for nhs in prod could not be read: the password does not open it"
@@ -165,7 +165,7 @@ class TestProblems:
         assert message.reason == "PasswordIncorrect"
 
     def test_what_was_never_read(self) -> None:
-        """There is no date to speak of."""
+        """There is no known date."""
         message = composed(MISSING)
         assert message.text == (
             f"The certificate for nhs in prod is missing: {GONE}; none was ever read, so its date is unknown"
@@ -180,7 +180,7 @@ class TestProblems:
 
     @pytest.mark.parametrize("source", [MISSING, UNREADABLE])
     def test_near_expiry_the_date_comes_first(self, source: Observation) -> None:
-        """The consumer is cut off whatever is wrong with the source; that is a fact and the first thing to do."""
+        """The consumer loses access, whatever the problem with the source is; the problem is the first next step."""
         message = composed(source, recorded=knowing(certificate(NOW + 5 * DAY)))
         assert source.problem is not None
         assert message.text == "The certificate for nhs in prod will expire within the next 5 days"
@@ -189,14 +189,14 @@ class TestProblems:
         assert message.next_step.lower().startswith(source.problem.message.lower() + ".")
 
     def test_expired_and_missing(self) -> None:
-        """It has expired, and no more is claimed than was seen."""
+        """The sentence claims no more than was observed."""
         message = composed(MISSING, recorded=knowing(certificate(NOW - 5 * DAY)))
         assert message.reason == "Expired"
         assert message.text.endswith("5 days ago: no replacement has been seen")
         assert fact(message, "Problem") == GONE
 
     def test_a_replacement_of_another_consumer(self) -> None:
-        """The old one is fine, so it is not called unusable."""
+        """The old certificate is usable, so the sentence does not call it unusable."""
         recorded = knowing(certificate(NOW + 100 * DAY, serial_number=1))
         message = composed(certificate(common_name="acme", serial_number=2), recorded=recorded)
         assert message.text == (
@@ -208,14 +208,14 @@ class TestProblems:
         assert fact(message, "Serial number") == "1"
 
     def test_another_one_that_has_expired(self) -> None:
-        """That is what the reason says, and the topic that the one in use has not."""
+        """The reason is Expired, and the topic shows that the certificate in use has not expired."""
         recorded = knowing(certificate(NOW + 200 * DAY))
         message = composed(certificate(NOW - 5 * DAY, serial_number=2), recorded=recorded)
         assert (message.topic, message.reason) == (Topic.PROBLEM, "Expired")
         assert message.text.startswith("The certificate for nhs in prod needs attention: the source holds another")
 
     def test_a_replacement_that_is_not_valid_yet(self) -> None:
-        """Near the old one's expiry: the date first, and since when the new one will hold."""
+        """If the old one expires soon: its date first, then the beginning of the new one."""
         recorded = knowing(certificate(NOW + 5 * DAY, serial_number=1))
         new = certificate(NOW + 400 * DAY, serial_number=2, not_before=NOW + DAY)
         message = composed(new, recorded=recorded)
@@ -224,12 +224,12 @@ class TestProblems:
         assert message.next_step.endswith("If that is too late, put one there that is valid now: the alerts stop.")
 
     def test_one_that_is_not_valid_yet_and_short_lived(self) -> None:
-        """The only one there is: somebody has to renew it."""
+        """It is the only certificate, so it must be renewed."""
         message = composed(certificate(NOW + 5 * DAY, not_before=NOW + DAY))
         assert "If there is no renewed certificate yet: ask the technical contact to renew it" in message.next_step
 
     def test_a_certificate_that_was_never_valid(self) -> None:
-        """No date of it is a date of expiry."""
+        """Its dates are not a date of expiry."""
         message = composed(certificate(NOW - 2 * DAY, not_before=NOW - DAY))
         assert message.text == (
             "The certificate for nhs in prod needs attention: the certificate's notBefore is later than its notAfter:"
@@ -244,7 +244,7 @@ class TestClosing:
     TOLD = told(6, OLD.fingerprint_sha256)
 
     def test_says_by_what_it_was_replaced(self) -> None:
-        """New serial number, new date; when to expect the next alert; and nothing to do."""
+        """The new serial number and date, the date of the next alert, and that there is nothing to do."""
         message = composed(self.NEW, recorded=knowing(self.OLD, self.TOLD))
         assert message.kind is MessageKind.CLOSING
         assert message.reason == "Renewed"
@@ -258,13 +258,13 @@ class TestClosing:
         assert fact(message, "Replaces") == "serial number aa, valid until 2026-11-27"
 
     def test_when_it_was_delayed(self) -> None:
-        """The status has the new one already; what it replaced is history."""
+        """The status has the new certificate already; the replaced one is in the history."""
         recorded = knowing(self.NEW, self.TOLD, history=(PreviousCertificate("aa", self.OLD.not_after, NOW - DAY),))
         message = composed(self.NEW, recorded=recorded)
         assert fact(message, "Replaces") == "serial number aa, valid until 2026-11-27"
 
     def test_when_the_new_one_ends_sooner(self) -> None:
-        """It says so plainly, and what to check."""
+        """The message says so, and what to check."""
         old = certificate(NOW + 20 * DAY, serial_number=0xAA)
         sooner = certificate(NOW + 3 * DAY, serial_number=0xCC)
         message = composed(sooner, recorded=knowing(old, told(21, old.fingerprint_sha256)))
@@ -278,13 +278,13 @@ class TestClosing:
         )
 
     def test_when_the_new_one_has_expired_meanwhile(self) -> None:
-        """A channel that was down for a year is not told that all is well."""
+        """A channel that failed for a year is not told that all is well."""
         message = composed(self.NEW, self.NEW.not_after + DAY, recorded=knowing(self.NEW, self.TOLD))
         assert message.text.endswith("was replaced by serial number bb, which expired on 2027-12-27")
         assert message.next_step.endswith("so the alerts continue.")
 
     def test_when_nothing_had_ever_been_read(self) -> None:
-        """Nothing was replaced: it can be read now."""
+        """No certificate was replaced: one was read for the first time."""
         message = composed(self.NEW, recorded=knowing(None, told(-3, "")))
         assert (message.kind, message.reason) == (MessageKind.CLOSING, "SourceReadable")
         assert message.text == (
@@ -293,14 +293,14 @@ class TestClosing:
         assert fact(message, "Replaces") == ""
 
     def test_when_what_can_be_read_now_is_the_wrong_one(self) -> None:
-        """The problem is said in the same breath."""
+        """The sentence includes the problem."""
         message = composed(certificate(common_name="acme"), recorded=knowing(None, told(-3, "")))
         assert "can be read now" in message.text
         assert "; but the source holds a certificate of acme, not of nhs" in message.text
         assert message.next_step == "The alerts continue until that is fixed."
 
     def test_when_the_new_one_is_missing_already(self) -> None:
-        """Replaced, and gone: both are said."""
+        """The sentence says both: replaced, and missing."""
         message = composed(MISSING, recorded=knowing(self.NEW, self.TOLD))
         assert message.reason == "Renewed"
         assert message.text.endswith(f"; but {GONE}")
@@ -359,7 +359,7 @@ class TestFacts:
     @pytest.mark.parametrize("left", [200 * DAY, 14 * DAY, -DAY])
     @pytest.mark.parametrize("source", [None, MISSING])
     def test_people_stand_in_the_contact_alone(self, left: timedelta, source: Observation | None) -> None:
-        """All else also goes where no person's name or address may be, such as Events."""
+        """The other texts also go to places without personal data, such as Events."""
         seen = certificate(NOW + left)
         message = composed(source or seen, recorded=knowing(seen))
         assert message.contact == "Jo Bloggs, jo@nhs.example (technical contact)"
@@ -368,7 +368,7 @@ class TestFacts:
         assert "jo@" not in everything_else
 
     def test_without_an_owner_none_is_named(self) -> None:
-        """It is optional."""
+        """The owner is optional."""
         assert fact(composed(certificate(NOW + DAY), owner=""), "Owner") == ""
 
     def test_the_source_is_named_where_the_renewed_certificate_belongs(self) -> None:
@@ -379,7 +379,7 @@ class TestFacts:
 
 class TestDetails:
     def test_for_whoever_looks_closer(self) -> None:
-        """What kubectl and openssl show, so that it can be compared; what was before; when the next alert comes."""
+        """The values of kubectl and openssl for comparison, the history, and the next alert."""
         seen = certificate(NOW + 13 * DAY + 5 * HOUR)
         history = (PreviousCertificate("99", NOW - 30 * DAY, NOW - 60 * DAY),)
         recorded = knowing(seen, told(15, seen.fingerprint_sha256), history=history)
@@ -407,12 +407,12 @@ class TestDetails:
         assert detail(message, "openssl x509 -serial") == f"serial={shown}"
 
     def test_when_the_schedule_has_ended(self) -> None:
-        """No next alert is promised."""
+        """The details name no next alert."""
         plan = policy(channel(schedule=Schedule(after_expiry_for_days=1)))
         assert detail(composed(certificate(NOW - HOUR), plan=plan), "Next alert here") == ""
 
     def test_it_belongs_to_its_object(self) -> None:
-        """Key and uid go with it."""
+        """The message has the object's key and uid."""
         message = composed(certificate(NOW + DAY))
         assert (message.object_key, message.object_uid) == (KEY, UID)
 
@@ -438,7 +438,7 @@ class TestRunbook:
         ],
     )
     def test_anything_else_is_left_out(self, url: str) -> None:
-        """A link that could break out of its markup is none."""
+        """A link that could break out of its markup is left out."""
         assert composed(certificate(NOW + DAY), plan=policy(runbook_url=url)).runbook_url == ""
 
 
@@ -465,21 +465,21 @@ class TestHostileValues:
     @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:24]))
     @pytest.mark.parametrize("left", [14 * DAY, -DAY])
     def test_in_every_field_at_once(self, value: str, left: timedelta) -> None:
-        """Each text of a message is one printable line within its limit, whatever stands in the object."""
+        """Each text of a message is one printable line within its limit, for any text in the object."""
         seen = certificate(NOW + left, common_name=value, issuer_dn=value)
         message = composed(seen, declared=hostile(value), plan=policy(message=f"{{name}} {value}", runbook_url=value))
         check_texts(message)
 
     @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:24]))
     def test_in_a_problem(self, value: str) -> None:
-        """Words that came from elsewhere are cut and cleaned, too."""
+        """Texts from other systems are truncated and sanitized as well."""
         source = unread(Reason.SOURCE_UNAVAILABLE, value)
         check_texts(composed(source, declared=hostile(value), key=ObjectKey(value, value)))
         check_texts(composed(source, declared=hostile(value), recorded=knowing(certificate(NOW + DAY))))
 
     @given(st.text(st.characters(), max_size=400), st.text(st.characters(), max_size=400))
     def test_any_text_at_all(self, one: str, other: str) -> None:
-        """The same for whatever Hypothesis can think of."""
+        """The same for any text from Hypothesis."""
         seen = certificate(NOW + 14 * DAY, common_name=one, issuer_dn=other)
         check_texts(composed(seen, declared=hostile(one), plan=policy(message=other + "{name}", runbook_url=other)))
 

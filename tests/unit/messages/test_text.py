@@ -1,4 +1,4 @@
-"""Values made harmless, templates filled, dates and spans spelled out."""
+"""Text in messages: sanitized values, filled templates, written dates and time spans."""
 
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
@@ -45,7 +45,7 @@ class TestSanitizeLine:
         ],
     )
     def test_one_visible_line(self, typed: str, shown: str) -> None:
-        """White space becomes a space; what hides, reorders or draws nothing becomes visible."""
+        """White space becomes a space; invisible and reordering characters become visible."""
         assert sanitize_line(typed, 100) == shown
 
     def test_a_lookalike_stays_different(self) -> None:
@@ -54,7 +54,7 @@ class TestSanitizeLine:
 
     @given(st.text(st.characters(), max_size=300), st.integers(2, 60))
     def test_any_text(self, typed: str, limit: int) -> None:
-        """Within the limit, printable, in one line, the same when cleaned again; cut only with an ellipsis."""
+        """Within the limit, printable, in one line, and unchanged when it is sanitized again."""
         shown = sanitize_line(typed, limit)
         assert len(shown) <= limit
         assert shown.isprintable()
@@ -65,7 +65,7 @@ class TestSanitizeLine:
 
     @pytest.mark.parametrize("typed", ["x" * 10_000, "x " * 10_000, "x" + " " * 10_000 + "y"])
     def test_what_is_left_out_is_marked(self, typed: str) -> None:
-        """Ten thousand characters become a few, and the reader sees that there were more."""
+        """Ten thousand characters become a few, with an ellipsis."""
         shown = sanitize_line(typed, 50)
         assert len(shown) <= 50
         assert shown.endswith("…")
@@ -93,23 +93,23 @@ class TestSubstitute:
         ],
     )
     def test_fixed_fields_only(self, template: str, filled: str) -> None:
-        """No attributes, no conversions, no positions, no code: what is no field stays as it was written."""
+        """No attributes, conversions, positions or code: any other text in braces stays unchanged."""
         assert substitute(template, VALUES) == filled
 
     def test_in_one_pass(self) -> None:
-        """A consumer whose name is a field is called so."""
+        """A consumer's name that looks like a field stays as it is."""
         assert substitute("{name} {duration}", {**VALUES, "name": "{duration}{name}"}) == "{duration}{name} 14"
 
 
 class TestTimes:
     def test_dates_are_in_utc(self) -> None:
-        """Whatever zone a value came in."""
+        """From any zone."""
         moment = datetime(2026, 12, 6, 0, 30, tzinfo=timezone(timedelta(hours=2)))
         assert (day(moment), minute(moment)) == ("2026-12-05", "2026-12-05 22:30 UTC")
 
     @pytest.mark.parametrize("year", [1, 999, 9999])
     def test_every_year_has_four_digits(self, year: int) -> None:
-        """The ends of the calendar can be written, too."""
+        """Also at the ends of the calendar."""
         assert minute(datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)) == f"{year:04}-12-31 23:59 UTC"
 
     @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ class TestTimes:
         ],
     )
     def test_days_ago(self, passed: timedelta, words: str) -> None:
-        """Whole days that have passed."""
+        """Whole days."""
         assert days_ago(NOW - passed, NOW) == words

@@ -1,4 +1,4 @@
-"""Where an object's words may lead the operator, and where not."""
+"""The addresses that an object may make the operator connect to."""
 
 import asyncio
 import socket
@@ -80,7 +80,7 @@ SPECIAL_ADDRESSES = {
 
 
 class Names(AbstractResolver):
-    """A name server that gives its answers one after the other, the last one for ever."""
+    """A name server that gives its answers one after the other, and repeats the last one."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -127,20 +127,20 @@ def refused(policy: EgressPolicy, url: str) -> ClientCertError:
     ],
 )
 def test_a_public_host_over_https_needs_no_setting(url: str) -> None:
-    """A host that is public by its form may be named over https without a word in the settings."""
+    """A host that looks public is allowed over https without a setting."""
     EgressPolicy().check(url)
 
 
 @pytest.mark.parametrize("address", [each for each in SPECIAL_ADDRESSES if "%" not in each])
 def test_a_special_address_in_a_url_is_refused(address: str) -> None:
-    """A literal address that no stranger could connect to is refused, in words that name the setting."""
+    """A literal address that is not public is refused; the error names the setting."""
     host = f"[{address}]" if ":" in address else address
     assert "CLIENTCERT_ALLOWED_HOSTS" in refused(EgressPolicy(), f"https://{host}/").message
 
 
 @pytest.mark.parametrize("address", SPECIAL_ADDRESSES)
 async def test_a_name_with_a_special_address_is_refused(address: str) -> None:
-    """A name is refused when any one of its addresses is special, even behind public ones."""
+    """A name is refused if any of its addresses is special, even after public ones."""
     names = Names([PUBLIC_V4, PUBLIC_V6, address])
     with pytest.raises(ClientCertError) as caught:
         await EgressPolicy(lookup=names).resolve("innocent.example", 443)
@@ -180,7 +180,7 @@ async def test_a_name_with_a_special_address_is_refused(address: str) -> None:
     ],
 )
 def test_an_address_in_disguise_is_refused(host: str) -> None:
-    """Short, octal, hexadecimal, decimal, encoded and look-alike notations get nobody past the check."""
+    """Short, octal, hexadecimal, decimal, encoded and look-alike notations are refused."""
     refused(EgressPolicy(), f"https://{host}/")
 
 
@@ -214,20 +214,20 @@ def test_an_address_in_disguise_is_refused(host: str) -> None:
     ],
 )
 def test_what_libraries_could_read_differently_is_refused(url: str) -> None:
-    """A URL that is not plainly scheme, host, port and path is refused, so that no parser sees another host in it."""
+    """A URL that is not plainly scheme, host, port and path is refused, so that no parser finds another host in it."""
     refused(EgressPolicy({"s3.example.com"}), url)
 
 
 @pytest.mark.parametrize("url", ["https://user:hunter2@s3.example.com/", "https://hunter2@s3.example.com"])
 def test_credentials_in_a_url_are_refused_and_not_repeated(url: str) -> None:
-    """A user name or password in a URL is refused, listed host or not, and does not get into the message."""
+    """A user name or password in a URL is refused, even for a listed host, and is not in the error."""
     error = refused(EgressPolicy({"s3.example.com"}), url)
     assert "hunter2" not in str(error)
     assert "hunter2" not in repr(error)
 
 
 def test_the_rest_of_a_url_is_not_repeated() -> None:
-    """A webhook's path is a secret: a refusal names host and port alone."""
+    """A webhook's path is a secret: the error names host and port only."""
     assert refused(EgressPolicy(), "https://10.0.0.7/hooks/hunter2?key=hunter2").message == (
         "10.0.0.7:443 has no public address: add it to CLIENTCERT_ALLOWED_HOSTS in the operator's settings, "
         "or name a public host."
@@ -247,12 +247,12 @@ def test_the_rest_of_a_url_is_not_repeated() -> None:
     ],
 )
 def test_names_of_the_cluster_and_the_machine_are_refused(host: str) -> None:
-    """Names that only mean something inside are refused before anybody is asked about them."""
+    """Names with a local meaning are refused before they are resolved."""
     refused(EgressPolicy(), f"https://{host}")
 
 
 async def test_a_foreign_name_is_never_tried_below_the_clusters_domains() -> None:
-    """A name that is not listed is looked up as it stands, not below the search domains of the pod."""
+    """A name that is not listed is resolved as an absolute name, not in the search domains of the pod."""
     names = Names([PUBLIC_V4])
     found = await EgressPolicy(lookup=names).resolve("payments.team", 443)
     assert names.asked == ["payments.team."]
@@ -274,7 +274,7 @@ async def test_a_foreign_name_is_never_tried_below_the_clusters_domains() -> Non
     ],
 )
 def test_a_listed_host_may_be_anything(entry: str, url: str) -> None:
-    """What the operator's settings list may be private, and may speak http; an entry without port is for any port."""
+    """A host in the operator's settings may be private and may use http; an entry without port is for any port."""
     policy = EgressPolicy({entry})
     policy.check(url)
     assert policy.lists(url)
@@ -294,7 +294,7 @@ def test_a_listed_host_may_be_anything(entry: str, url: str) -> None:
     ],
 )
 def test_an_entry_is_one_host_and_not_a_pattern(entry: str, url: str) -> None:
-    """An entry lists exactly the host, and port, that it names: no suffix, no prefix, no other port."""
+    """An entry lists exactly its host and port: no suffix, no prefix, no other port."""
     policy = EgressPolicy({entry})
     refused(policy, url)
     assert not policy.lists(url)
@@ -302,7 +302,7 @@ def test_an_entry_is_one_host_and_not_a_pattern(entry: str, url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://s3.example.com", f"http://{PUBLIC_V4}:80"])
 def test_plain_http_is_for_listed_hosts(url: str) -> None:
-    """A public host that is not listed is spoken to over https only."""
+    """A public host that is not listed is called over https only."""
     assert "use https" in refused(EgressPolicy(), url).message
 
 
@@ -310,7 +310,7 @@ def test_plain_http_is_for_listed_hosts(url: str) -> None:
     "entry", ["", "https://minio", "minio:0", "minio:x", "min io", "user@minio", "*.storage", "127.1"]
 )
 def test_a_setting_that_is_no_host_ends_the_start(entry: str) -> None:
-    """An entry that could never match is a mistake of the settings, and is named."""
+    """An entry that could never match is an error of the settings; the error names it."""
     with pytest.raises(SettingsError, match="CLIENTCERT_ALLOWED_HOSTS"):
         EgressPolicy({entry})
 
@@ -324,7 +324,7 @@ async def test_a_listed_name_is_looked_up_as_the_system_does() -> None:
 
 
 async def test_a_wider_policy_leaves_the_first_as_it_was() -> None:
-    """Hosts that we name ourselves are allowed to one client only."""
+    """Hosts of the operator's own are allowed for one client only."""
     names = Names(["10.0.0.7"])
     policy = EgressPolicy({"minio"}, names)
     wider = policy.also_allowing("s3.eu-west-2.amazonaws.com:443")
@@ -335,7 +335,7 @@ async def test_a_wider_policy_leaves_the_first_as_it_was() -> None:
 
 
 async def test_the_checked_address_is_the_one_connected_to() -> None:
-    """A name is resolved once for a connection; that it would answer with loopback a moment later gains nothing."""
+    """A name is resolved once for a connection; a later answer with loopback has no effect."""
     names = Names([PUBLIC_V4], ["127.0.0.1"])
     policy = EgressPolicy(lookup=names)
     connected: list[str] = []
@@ -361,7 +361,7 @@ async def test_a_name_that_turns_private_is_refused_when_it_is_asked_again() -> 
 
 
 async def test_a_name_without_address_is_no_refusal() -> None:
-    """A name that does not exist is a fault of the network or a typing error, not of the settings."""
+    """A name that does not exist is an error of the network or a typing error, not a refusal."""
     with pytest.raises(OSError, match=r"."):
         await EgressPolicy().resolve("no-such-host.invalid", 443)
 
@@ -383,7 +383,7 @@ async def server(answers: dict[str, web.Response]) -> AsyncIterator[TestServer]:
 
 
 async def test_a_session_checks_every_url(server: TestServer) -> None:
-    """A session of the policy refuses literal addresses, too, about which aiohttp asks no resolver."""
+    """A session of the policy refuses literal addresses too, which aiohttp does not resolve."""
     async with EgressPolicy().session(timeout=TIMEOUT) as session:
         with pytest.raises(ClientCertError) as caught:
             await session.get(server.make_url("/"))
@@ -391,7 +391,7 @@ async def test_a_session_checks_every_url(server: TestServer) -> None:
 
 
 async def test_a_session_reaches_what_is_listed(server: TestServer) -> None:
-    """A session of the policy works as any other where it may, by address and by name, and keeps no cookies."""
+    """A session of the policy works normally for allowed hosts, by address and by name, and keeps no cookies."""
     async with EgressPolicy({"127.0.0.1", "localhost"}).session(timeout=TIMEOUT) as session:
         for host in ("127.0.0.1", "localhost"):
             async with session.get(server.make_url("/").with_host(host)) as response:
@@ -401,7 +401,7 @@ async def test_a_session_reaches_what_is_listed(server: TestServer) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_refused(server: TestServer, answers: dict[str, web.Response], status: int) -> None:
-    """No redirect is followed, not even to where one could have gone at once."""
+    """No redirect is followed, not even to an allowed host."""
     answers["/old"] = web.Response(status=status, headers={"Location": "/new"})
     async with EgressPolicy({"127.0.0.1"}).session(timeout=TIMEOUT) as session:
         with pytest.raises(ClientCertError, match="redirect") as caught:
@@ -410,7 +410,7 @@ async def test_redirects_are_refused(server: TestServer, answers: dict[str, web.
 
 
 async def test_proxy_variables_are_not_read(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY and its like lead nothing elsewhere."""
+    """HTTP_PROXY and similar variables have no effect."""
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     session = EgressPolicy({"127.0.0.1"}).session(timeout=TIMEOUT)
@@ -419,7 +419,7 @@ async def test_proxy_variables_are_not_read(server: TestServer, monkeypatch: pyt
 
 
 async def test_a_refusal_comes_out_of_aiohttp_as_it_is() -> None:
-    """What the resolver refuses is raised by the request itself, not as a failure of the network."""
+    """A refusal of the resolver is raised by the request itself, not as a network error."""
     policy = EgressPolicy(lookup=Names(["10.0.0.7"]))
     async with policy.session(timeout=TIMEOUT) as session:
         results = await asyncio.gather(
@@ -429,7 +429,7 @@ async def test_a_refusal_comes_out_of_aiohttp_as_it_is() -> None:
 
 
 def test_a_refusal_is_found_inside_other_errors() -> None:
-    """A library may wrap what it is told: the refusal is found behind a cause or a context, and nothing else is."""
+    """A library may wrap the refusal: it is found behind a cause or a context, and nothing else is."""
     refusal = refused(EgressPolicy(), "https://localhost")
     caused, handled = OSError("wrapped"), ValueError("wrapped again")
     caused.__cause__ = refusal

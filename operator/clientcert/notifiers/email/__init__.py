@@ -1,1 +1,1 @@
-"""Mail, over SMTP."""
+"""E-mail over SMTP."""

@@ -1,7 +1,6 @@
-"""A letter as a mail: RFC 5322, plain text first, simple HTML second, nothing that a field could add to.
+"""A letter as a mail (RFC 5322): plain text, and the same as simple HTML.
 
-Every line of a header is made here of what is checked: addresses are plain ones, and a subject is one line in which
-nothing is taken for an encoded word (RFC 2047).
+No field can add a header: addresses are checked, and a subject is one line without encoded words (RFC 2047).
 """
 
 import html
@@ -15,7 +14,7 @@ from email.policy import SMTP
 from clientcert.messages.letter import Letter, Part, PartKind
 
 WIDTH = 76
-"""As in quoted-printable (RFC 2045 section 6.7), so that the source of a mail reads like the mail."""
+"""The line length of quoted-printable (RFC 2045 section 6.7), so that the source of a mail is readable."""
 LONGEST_ADDRESS = 254
 _COMMAND_INDENT = " " * 4
 _ATOM = r"[A-Za-z0-9!#$&'*+/=?^_{}~-]+"
@@ -23,19 +22,19 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
 _NAMED = re.compile(r'"?(?P<name>[^<>"\\]*?)"?\s*<(?P<address>[^<>]*)>')
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
-"""Any server takes it."""
+"""Accepted by every server."""
 
 _TAGS = {PartKind.PARAGRAPH: "p", PartKind.HEADING: "h3", PartKind.COMMAND: "pre"}
 
 
 def plain_address(text: str) -> Address | None:
-    """One address and nothing else, in ASCII, without comments, quotes or a list; None when it is not that."""
+    """Parse one address in ASCII, without comments, quotes or a list; None if it is anything else."""
     found = _ADDRESS.fullmatch(text) if len(text) <= LONGEST_ADDRESS else None
     return Address(username=found["local"], domain=found["domain"]) if found else None
 
 
 def named_address(text: str) -> Address | None:
-    """The same, or with a name before it: `Integration team <team@example.com>`."""
+    """Parse the same with an optional name before it: `Integration team <team@example.com>`."""
     named = _NAMED.fullmatch(text.strip())
     address = plain_address(named["address"] if named else text.strip())
     if named is None or address is None:
@@ -46,7 +45,7 @@ def named_address(text: str) -> Address | None:
 
 
 def mail(letter: Letter, sender: Address, recipient: Address, reply_to: Address | None, time: datetime) -> EmailMessage:
-    """The letter as it is sent. The same letter has the same Message-ID, whenever it is sent."""
+    """The mail for a letter. A letter that is sent again has the same Message-ID."""
     message = EmailMessage(policy=_SEVEN_BIT)
     message["From"] = sender
     message["To"] = recipient
@@ -64,7 +63,7 @@ def mail(letter: Letter, sender: Address, recipient: Address, reply_to: Address 
 
 
 def as_text(parts: tuple[Part, ...]) -> str:
-    """Lines of at most 76 characters; but a command is one line, however long, and so is a long word."""
+    """Lines of at most 76 characters; only a command and a long word may be longer."""
     blocks = (
         _COMMAND_INDENT + part.text
         if part.kind is PartKind.COMMAND
@@ -75,11 +74,11 @@ def as_text(parts: tuple[Part, ...]) -> str:
 
 
 def as_html(parts: tuple[Part, ...]) -> str:
-    """Headings, paragraphs and commands; all text is escaped, and nothing is loaded from anywhere."""
+    """Headings, paragraphs and commands; all text is escaped, and no external resource is loaded."""
     body = "\n".join(f"<{_TAGS[part.kind]}>{html.escape(part.text)}</{_TAGS[part.kind]}>" for part in parts)
     return f'<!DOCTYPE html>\n<html lang="en">\n<body>\n{body}\n</body>\n</html>\n'
 
 
 def _literal(text: str) -> str:
-    """The standard library decodes what looks like an encoded word, line breaks in it included: so nothing may."""
+    """Break up encoded words: the standard library would decode them, and the line breaks in them."""
     return text.replace("=?", "= ?")

@@ -1,10 +1,10 @@
-"""E-mail to the consumer's contact, over one mail server: the operator's own.
+"""E-mail to the consumer's contact, over the operator's own mail server.
 
     notifier = EmailNotifier(MailServer("smtp.example.com", 587, "operator", password, "team@example.com"))
     receipt = await notifier.notify(channel, message)
 
-A mail is accepted or it is not: what the server says no to for good because of one recipient goes to the next one,
-whose role is another. Whatever passes by itself is the engine's to try again; the Message-ID stays the same.
+If the server permanently refuses a recipient, the mail goes to the next recipient, who has another role. The engine
+retries a transient failure; the Message-ID stays the same.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from clientcert.notifiers.email.smtp import CORRECT, MailRelay, MailServer
 from clientcert.notifiers.interface import Pace, Receipt
 
 MAIL_SECONDS = 10.0
-"""For all recipients of one message together."""
+"""The time limit for all recipients of one message together."""
 PACE_SECONDS = 0.2
 
 _UNREACHED = {
@@ -35,10 +35,10 @@ _UNREACHED = {
 
 
 class EmailNotifier:
-    """Sends the letters of a message by mail. Without a server every mail fails, and says so."""
+    """Sends the letters of a message by mail. Without a server every mail fails with MailNotConfigured."""
 
     def __init__(self, server: MailServer | None, tls_context: ssl.SSLContext | None = None) -> None:
-        """Raises SettingsError for a sender that is no address, and for a password that would travel in the clear."""
+        """Raises SettingsError for an invalid sender address, and for a password that would be sent in clear text."""
         self._server = server if server is not None and server.host else None
         self._sender = _sender(self._server) if self._server else None
         self._domains = frozenset(domain.lower() for domain in server.domains) if server else frozenset()
@@ -48,17 +48,17 @@ class EmailNotifier:
             self._relay = MailRelay(self._server, None if plain else tls_context or ssl.create_default_context())
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
-        """One place for all: the server."""
+        """All mails share the limit of the server."""
         return Pace(("Email", self._server.host, self._server.port), PACE_SECONDS) if self._server else None
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
-        """As the protocol says. What is no consumer's business is sent to nobody, and that is a success."""
+        """As in the interface. A message that does not concern the consumer is not sent; that is a success."""
         if not message.letters and not message.topic.concerns_consumer:
             return Receipt()
         if not message.letters:
             raise DeliveryError(
                 Reason.CONTACT_NOT_FOUND,
-                "there is nobody to write to: add a contact to spec.contact, or to the client list",
+                "there is no recipient: add a contact to spec.contact, or to the client list",
             )
         if self._server is None or self._sender is None or self._relay is None:
             raise DeliveryError(
@@ -68,18 +68,18 @@ class EmailNotifier:
         if self._server.namespaces and message.object_key.namespace not in self._server.namespaces:
             raise DeliveryError(
                 Reason.CHANNEL_NOT_ALLOWED,
-                "the operator's mail server does not serve this namespace: have it added to CLIENTCERT_MAIL_NAMESPACES",
+                "the operator's mail server does not serve this namespace: have CLIENTCERT_MAIL_NAMESPACES list it",
             )
         try:
             async with asyncio.timeout(MAIL_SECONDS) as deadline:
-                return await self._to_the_first(self._relay, self._sender, message, deadline)
+                return await self._send_to_first(self._relay, self._sender, message, deadline)
         except TimeoutError:
-            raise unavailable(f"the mail server did not take the mail within {MAIL_SECONDS:.0f} seconds") from None
+            raise unavailable(f"the mail server did not accept the mail within {MAIL_SECONDS:.0f} seconds") from None
 
-    async def _to_the_first(
+    async def _send_to_first(
         self, relay: MailRelay, sender: Address, message: Message, deadline: asyncio.Timeout
     ) -> Receipt:
-        """To the first recipient who can be reached; raises what is wrong with each if nobody can."""
+        """Send to the first recipient who can be reached; raises DeliveryError with the problem of each if none can."""
         refusals: list[tuple[Role, DeliveryError]] = []
         for letter in message.letters:
             try:
@@ -95,7 +95,7 @@ class EmailNotifier:
     async def _deliver(
         self, relay: MailRelay, sender: Address, letter: Letter, message: Message, deadline: asyncio.Timeout
     ) -> None:
-        """Hand over one mail. Once it was accepted, nothing may make it look otherwise: the deadline is lifted."""
+        """Hand over one mail. The deadline ends when the mail is accepted, so that an accepted mail is no failure."""
         recipient, reply_to = self._recipient(letter), _reply_to(letter)
         content = mail(letter, sender, recipient, reply_to, message.about.time).as_bytes()
         await relay.take(content, sender, recipient, letter.recipient.role, lambda: deadline.reschedule(None))
@@ -120,13 +120,13 @@ def _reply_to(letter: Letter) -> Address | None:
     address = plain_address(letter.reply_to)
     if letter.reply_to and address is None:
         raise DeliveryError(
-            Reason.MESSAGE_REFUSED, "email.replyTo of the channel is no plain e-mail address: correct the policy"
+            Reason.MESSAGE_REFUSED, "email.replyTo of the channel is not a plain e-mail address: correct the policy"
         )
     return address
 
 
 def _stood_in(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> StoodIn | None:
-    """None when the first recipient was reached."""
+    """None if the first recipient was reached."""
     if not refusals:
         return None
     unreached = " and ".join(f"the {role} {_UNREACHED[error.reason]}" for role, error in refusals)
@@ -140,7 +140,9 @@ def _sender(server: MailServer) -> Address:
         raise SettingsError("CLIENTCERT_SMTP_TLS is none, so the password would be readable: use starttls or implicit")
     address = named_address(server.sender)
     if address is None:
-        raise SettingsError("CLIENTCERT_SMTP_FROM is no address such as team@example.com or Team <team@example.com>")
+        raise SettingsError(
+            "CLIENTCERT_SMTP_FROM is not an address such as team@example.com or Team <team@example.com>"
+        )
     return address
 
 

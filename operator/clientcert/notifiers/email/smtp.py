@@ -1,4 +1,4 @@
-"""One mail, handed over to the operator's own mail server, and what its answers mean."""
+"""Hands one mail over to the operator's own mail server, and interprets the answers."""
 
 import asyncio
 import re
@@ -23,20 +23,21 @@ from clientcert.lifecycle.contacts import Role
 from clientcert.notifiers.deadline import unavailable
 
 LOGIN_REST_SECONDS = 300.0
-"""So long nobody tries again with a login that was rejected: a few wrong ones lock an account."""
+"""The time without logins after a rejected one: a few wrong logins lock an account."""
 GOODBYE_SECONDS = 2.0
 _LOGIN_PATIENCE = 2.0
-"""So long a mail waits for the first login, and no longer: its own time is for the server, not for a queue."""
+"""The longest wait for the first login: the rest of a mail's time is for the server."""
 CORRECT = "correct the e-mail address in spec.contact or in the client list"
 
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
 _ABOUT_THE_MAILBOX = re.compile(r"5\.(1\.(?![78]\b)|2\.)\d")
-"""Enhanced status codes of a recipient's address or mailbox (RFC 3463 sections 3.2 and 3.3); two are the sender's."""
+"""Enhanced status codes about the recipient's address or mailbox (RFC 3463 sections 3.2 and 3.3); 5.1.7 and 5.1.8 are
+about the sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """What the operator's settings say of the server that takes its mail."""
+    """The operator's settings for its mail server."""
 
     host: str
     port: int
@@ -46,16 +47,16 @@ class MailServer:
     """The From of every mail: one plain address, or `Name <address>`."""
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     domains: frozenset[str] = frozenset()
-    """Of recipients, exactly these; empty: any."""
+    """The allowed domains of recipients, without subdomains; empty: any."""
     namespaces: frozenset[str] = frozenset()
-    """Whose certificates mails are sent for; empty: any's."""
+    """The namespaces whose certificates have mails; empty: all."""
 
 
 class MailRelay:
-    """Takes mails, one connection each. Safe to call for many at once."""
+    """Hands mails over, one connection each. Safe for concurrent calls."""
 
     def __init__(self, server: MailServer, tls: ssl.SSLContext | None) -> None:
-        """`tls` is None where the settings want none."""
+        """`tls` is None if the settings disable TLS."""
         self._server = server
         self._tls = tls
         self._login_works, self._rejections = False, 0
@@ -64,9 +65,9 @@ class MailRelay:
     async def take(
         self, content: bytes, sender: Address, recipient: Address, role: Role, taken: Callable[[], None]
     ) -> None:
-        """Hand over one mail to one recipient, who is of this role; `taken` is called as soon as it was accepted.
+        """Hand over one mail to one recipient of this role; `taken` is called as soon as the mail is accepted.
 
-        Raises DeliveryError, with nothing of the server's own words in it.
+        Raises DeliveryError, whose message repeats nothing of the server's answer.
         """
         server = self._server
         client = SMTP(
@@ -76,7 +77,7 @@ class MailRelay:
             start_tls=False,
             tls_context=self._tls,
             local_hostname=sender.domain,
-            timeout=None,  # whoever calls has a deadline for all of it
+            timeout=None,  # the caller has a deadline for all of it
         )
         try:
             await self._enter(client)
@@ -88,22 +89,22 @@ class MailRelay:
             client.close()
 
     async def _enter(self, client: SMTP) -> None:
-        """Connect and log in; one at a time while nobody knows whether the login is right: a few wrong ones lock it."""
+        """Connect and log in; one mail at a time until a login was accepted, because wrong logins lock an account."""
         proven = self._login_works or not self._server.username
         if proven or not await self._is_the_first(client):
             await self._connect(client)
 
     async def _is_the_first(self, client: SMTP) -> bool:
-        """Whether it was the one that had to find out whether the login is right, and is logged in now.
+        """Whether this mail made the first login, and is connected now.
 
-        Whoever waited for one that was rejected has its answer, and tries nothing.
+        If the first login is rejected, the mails that waited for it fail too, without a login of their own.
         """
         rejections = self._rejections
         try:
             async with asyncio.timeout(_LOGIN_PATIENCE):
                 await self._first_login.acquire()
         except TimeoutError:
-            words = "another mail is the first to log in to the mail server, which takes long: this one is tried again"
+            words = "the first login to the mail server, by another mail, takes long: this mail is retried"
             raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True) from None
         try:
             if self._rejections > rejections:
@@ -126,7 +127,7 @@ class MailRelay:
 
 
 async def _connect(client: SMTP, server: MailServer) -> None:
-    """Connect, encrypt and log in, as far as the settings say. Never goes on without TLS where they ask for it."""
+    """Connect, encrypt and log in, as the settings say. Fails if they require TLS and the server does not offer it."""
     try:
         await client.connect()
         if server.tls == "starttls":
@@ -144,7 +145,7 @@ async def _connect(client: SMTP, server: MailServer) -> None:
             raise _answered(error.code, _login_rejected()) from None
         if _is_distrust(error):
             raise unavailable(
-                "the mail server's certificate is not one that is trusted for its name: check CLIENTCERT_SMTP_HOST"
+                "the mail server's certificate is not trusted, or not valid for its name: check CLIENTCERT_SMTP_HOST"
             ) from None
         raise unavailable(
             "the mail server cannot be reached: check CLIENTCERT_SMTP_HOST, CLIENTCERT_SMTP_PORT and"
@@ -153,7 +154,7 @@ async def _connect(client: SMTP, server: MailServer) -> None:
 
 
 async def _log_in(client: SMTP, server: MailServer) -> None:
-    """Once, by the first way that the server offers: several wrong passwords lock an account."""
+    """Log in once, with the first method that the server offers: several wrong passwords lock an account."""
     ways = (("plain", client.auth_plain), ("login", client.auth_login), ("cram-md5", client.auth_crammd5))
     for name, log_in in ways:
         if name in client.server_auth_methods:
@@ -171,20 +172,20 @@ async def _hand_over(client: SMTP, sender: Address, recipient: Address, role: Ro
         await client.sendmail(sender.addr_spec, [recipient.addr_spec], content)
     except SMTPRecipientsRefused as error:
         found = _answered(error.recipients[0].code, _refused(role))
-        if found.reason is Reason.CHANNEL_UNAVAILABLE:  # nothing is wrong with the server: others are written to
-            words = f"the mail server cannot take mails to the {role} at the moment"
+        if found.reason is Reason.CHANNEL_UNAVAILABLE:  # the server works: it takes mails to others
+            words = f"the mail server cannot accept mails to the {role} at the moment"
             found = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True)
         raise found from None
     except SMTPSenderRefused as error:
-        words = "the mail server lets us send nothing as the address in CLIENTCERT_SMTP_FROM: allow it, or correct it"
+        words = "the mail server refused CLIENTCERT_SMTP_FROM as the sender: allow that address there, or correct it"
         raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
     except SMTPResponseException as error:
-        if 500 <= error.code < 600 and _ABOUT_THE_MAILBOX.match(error.message):  # only now; the mail has one recipient
+        if 500 <= error.code < 600 and _ABOUT_THE_MAILBOX.match(error.message):  # the mail has one recipient
             raise _refused(role) from None
-        words = "the mail server refused the mail, not its recipient: see its log, or that of its content filter"
+        words = "the mail server refused the mail, but not the recipient: see its log, or that of its content filter"
         raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
     except (SMTPException, OSError):
-        raise unavailable("the mail server broke off before it had taken the mail") from None
+        raise unavailable("the mail server closed the connection before it accepted the mail") from None
 
 
 def _refused(role: Role) -> DeliveryError:
@@ -192,10 +193,10 @@ def _refused(role: Role) -> DeliveryError:
 
 
 def _answered(code: int, refusal: DeliveryError) -> DeliveryError:
-    """The error for a reply code (RFC 5321 section 4.2.1): 5xx is for good, and a few of them are about the login."""
+    """The error for a reply code (RFC 5321 section 4.2.1): 5xx is permanent, and a few codes are about the login."""
     if code in _LOGIN_CODES:
         return _login_rejected()
-    return refusal if 500 <= code < 600 else unavailable("the mail server cannot take the mail at the moment")
+    return refusal if 500 <= code < 600 else unavailable("the mail server cannot accept the mail at the moment")
 
 
 def _login_rejected() -> DeliveryError:

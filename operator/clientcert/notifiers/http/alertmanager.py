@@ -1,12 +1,12 @@
-"""Prometheus' Alertmanager: what is told stands there as an alert, until it is resolved or nothing more is heard.
+"""Prometheus' Alertmanager: a message is an alert there, until it is resolved or its endsAt has passed.
 
     notifier = AlertmanagerNotifier(read_secret, egress, clock)
     async with notifier:
         receipt = await notifier.notify(channel, message)
 
-An alert is known by its labels alone. So those never depend on how near the date is: one with the severity `warning`
-fires from the first stage on and is joined, two weeks before the date, by one that is `critical`; a closing message
-resolves all that can have fired.
+Alertmanager identifies an alert by its labels. So the labels never depend on the time left: an alert of severity
+`warning` fires from the first stage on, and from two weeks before the date a second one of severity `critical`. A
+closing message resolves all alerts that can have fired.
 """
 
 import json
@@ -31,7 +31,7 @@ WARNING, CRITICAL = "warning", "critical"
 CRITICAL_FROM = 14 * DAY
 """Before notAfter."""
 GRACE = DAY
-"""So late the next message may be, because of an outage on either side, before what fires counts as resolved."""
+"""For this time after the next stage an alert still fires: an outage on either side may delay the next message."""
 
 _EXPIRY = frozenset({Topic.EXPIRING, Topic.EXPIRED})
 _EVERY = ((EXPIRING, WARNING), (EXPIRING, CRITICAL), (PROBLEM, WARNING))
@@ -44,7 +44,7 @@ class AlertmanagerNotifier(UrlCaller):
     receiver = "Alertmanager"
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """As the protocol says. An alert that is posted again is the same alert."""
+        """As in the interface. An alert that is posted again stays one alert."""
         address, namespace = url_address(channel), message.object_key.namespace
         async with deadline(self.receiver):
             url = await self.url(namespace, address.url_ref)
@@ -55,7 +55,7 @@ class AlertmanagerNotifier(UrlCaller):
 
 
 def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
-    """The message as Alertmanager's `postableAlerts`: what fires and until when, or all that is resolved."""
+    """The message as Alertmanager's `postableAlerts`: alerts that fire until their endsAt, or that are resolved."""
     now = message.about.time
     if message.kind is MessageKind.CLOSING:
         return [_alert(message, *each) | {"endsAt": timestamp(now)} for each in _EVERY]
@@ -64,13 +64,13 @@ def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
 
 
 def fires_until(schedule: Schedule, message: Message) -> datetime:
-    """The next stage, and a day of grace.
+    """The time of the next stage, and a day of grace.
 
-    A later message moves it. Without one the alert ends: its object was deleted or silenced, or what was wrong with
-    the source was mended.
+    The next message extends it. Without a next message the alert ends: its object was deleted or silenced, or the
+    problem with the source was fixed.
     """
     about = message.about
-    # What is wrong with a source is told daily, in an escalation as its schedule says; a far stage is not waited for.
+    # A problem with the source is repeated daily, in an escalation as its schedule says, before a distant stage is due.
     schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.not_after is None)
     upcoming = (next_after(each, about.not_after or about.time, about.time) for each in schedules)
     return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
@@ -85,9 +85,9 @@ def _firing(message: Message) -> list[tuple[str, str]]:
 
 
 def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
-    """Without generatorURL: no page shows it.
+    """One alert, without generatorURL: there is no page to link to.
 
-    Who shows labels and annotations is not known here, so that nothing in them may look like markup.
+    Labels and annotations may be shown by any program, so they contain no character of markup.
     """
     namespace, name = message.object_key
     about = message.about
@@ -117,7 +117,7 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
 
 
 def _below(url: str) -> str:
-    """The address of the API, whether the Secret holds that of Alertmanager or of its API already."""
+    """The address of the API; the Secret may hold that of Alertmanager, or that of its API."""
     parts = urlsplit(url)
     base = parts.path.rstrip("/").removesuffix(API_PATH)
     return urlunsplit(parts._replace(path=base + API_PATH, fragment=""))

@@ -1,7 +1,7 @@
-"""Signatures as Standard Webhooks makes them: https://github.com/standard-webhooks/standard-webhooks, symmetric ones.
+"""Symmetric signatures of Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks.
 
-A Secret may hold several keys. Then each call has as many signatures, and a receiver needs to know one of them: so
-keys are changed without a call that fails.
+A Secret may hold several keys. Then each call has one signature for each key, and the receiver has to know one of the
+keys: so keys can be rotated without a failed call.
 """
 
 import base64
@@ -13,32 +13,33 @@ from datetime import datetime
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.notifiers.secret_value import key_name
 
 PREFIX = "whsec_"
 SHORTEST_KEY, LONGEST_KEY = 24, 64
-"""In bytes, as the specification has them."""
+"""In bytes, from the specification."""
 MOST_KEYS = 5
 
 
 def signing_keys(value: str, ref: SecretKeyRef) -> tuple[bytes, ...]:
-    """The keys in the value of a Secret, which white space separates.
+    """Parse the value of a Secret: keys that are separated by white space.
 
-    Raises DeliveryError with Reason.TOKEN_REJECTED; it names the Secret, and repeats nothing of its value.
+    Raises DeliveryError with Reason.TOKEN_REJECTED; its message names the Secret, and repeats nothing of the value.
     """
     words = value.split()
-    where = f"key {ref.key} of Secret {ref.name}"
+    where = key_name(ref)
     if not 0 < len(words) <= MOST_KEYS:
         raise DeliveryError(
             Reason.TOKEN_REJECTED,
-            f"{where} must hold a signing key, or up to {MOST_KEYS} with white space between them",
+            f"{where} must hold a signing key, or up to {MOST_KEYS} keys separated by white space",
         )
     return tuple(_key(word, where) for word in words)
 
 
 def signed_headers(call_id: str, sent: datetime, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
-    """What a receiver verifies a call by; without keys there is no signature among it.
+    """The headers that a receiver verifies a call by; without keys they contain no signature.
 
-    `call_id` holds no full stop: the receiver could not tell where it ends.
+    `call_id` contains no full stop, since the receiver splits the signed text there.
     """
     timestamp = str(int(sent.timestamp()))
     headers = {"webhook-id": call_id, "webhook-timestamp": timestamp}
@@ -60,7 +61,7 @@ def _key(word: str, where: str) -> bytes:
     if not word.startswith(PREFIX) or not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise DeliveryError(
             Reason.TOKEN_REJECTED,
-            f"{where} holds no signing key of Standard Webhooks: put {PREFIX} there and after it, in base64,"
-            f" {SHORTEST_KEY} to {LONGEST_KEY} random bytes",
+            f"{where} holds no signing key of Standard Webhooks: put {PREFIX} there, followed by"
+            f" {SHORTEST_KEY} to {LONGEST_KEY} random bytes in base64",
         )
     return key

@@ -1,6 +1,6 @@
-"""Calls of a URL that stands in a Secret: each notifier makes one call, and its error says whether to retry it.
+"""Calls of a URL that is in a Secret. A call is made once; its error says whether the engine should retry it.
 
-Of an answer only the status and Retry-After are read.
+Only the status and the header Retry-After of an answer are read.
 """
 
 import re
@@ -18,7 +18,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.interface import Pace
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 
 CALL_SECONDS = 0.1
 """Minimum interval between two calls of a URL: ten calls a second burden no receiver."""
@@ -30,20 +30,20 @@ _AUTHORIZATION = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} +[!-~][ -~]{0,409
 
 
 class UrlCaller:
-    """Posts to URLs that stand in Secrets, over a session that lives as long as the `async with` block."""
+    """Posts to URLs that are in Secrets, over a session that lasts as long as the `async with` block."""
 
     receiver = "the webhook"
     """The subject of this class's errors."""
 
     def __init__(self, read_secret: ReadSecret, egress: EgressPolicy, clock: Callable[[], datetime]) -> None:
-        """`clock` gives the time of sending, in UTC: the real one, since receivers compare it with theirs."""
+        """`clock` gives the real time in UTC, since receivers compare it with their own."""
         self._read_secret = read_secret
         self._egress = egress
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # Nothing of a body is of interest, so nothing in it is unpacked either.
+        # No body is read, so none is decompressed either.
         timeout = aiohttp.ClientTimeout(total=ALERT_SECONDS)
         self._session = self._egress.session(timeout=timeout, auto_decompress=False)
         return self
@@ -53,15 +53,15 @@ class UrlCaller:
             await self._session.close()
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
-        """Each URL is a place of its own."""
+        """Each URL has a limit of its own."""
         return Pace((channel.type, namespace, channel.address), CALL_SECONDS)
 
     async def secret(self, namespace: str, ref: SecretKeyRef) -> str:
-        """The value of one key of a Secret; raises DeliveryError."""
+        """Read the value of one key of a Secret; raises DeliveryError."""
         return await secret_value(self._read_secret, self.receiver, namespace, ref)
 
     async def url(self, namespace: str, ref: SecretKeyRef) -> str:
-        """The URL in a Secret, if it is one that may be called; raises DeliveryError."""
+        """Read a URL from a Secret, and check that it may be called; raises DeliveryError."""
         url = await self.secret(namespace, ref)
         try:
             self._egress.check(url)
@@ -70,20 +70,20 @@ class UrlCaller:
         return url
 
     async def authorization(self, namespace: str, ref: SecretKeyRef | None) -> dict[str, str]:
-        """The header Authorization, where the policy names a key that holds it; raises DeliveryError."""
+        """The header Authorization, if the policy names a key for it; raises DeliveryError."""
         if ref is None:
             return {}
         value = await self.secret(namespace, ref)
         if not _AUTHORIZATION.fullmatch(value):
             raise DeliveryError(
                 Reason.TOKEN_REJECTED,
-                f"key {ref.key} of Secret {ref.name} must hold the whole value of the header Authorization:"
+                f"{key_name(ref)} must hold the whole value of the header Authorization:"
                 " a scheme such as Bearer, a space, and the token",
             )
         return {"Authorization": value}
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Return when the other side has taken it; raises DeliveryError, with nothing of the URL in it but its host."""
+        """Post, and return when the receiver has accepted it; raises DeliveryError, which names only the URL's host."""
         if self._session is None:
             raise RuntimeError("a notifier sends only within its `async with` block")
         try:
@@ -103,7 +103,7 @@ class UrlCaller:
 
 
 def url_address(channel: Channel) -> UrlAddress:
-    """Where the URL stands; raises DeliveryError for a channel that does not say it."""
+    """Return the reference to the URL; raises DeliveryError for a channel that has none."""
     if not isinstance(channel.address, UrlAddress):
         raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "the channel has no URL: name a Secret in urlSecretRef")
     return channel.address
@@ -121,9 +121,11 @@ def refusal(receiver: str, status: int, retry_after: float | None) -> DeliveryEr
         words = f"{receiver} is not at this address {said}: put the right URL into the Secret that urlSecretRef names"
         return DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
     if status in {401, 403}:
-        words = f"{receiver} refused the operator {said}: put a URL, key or authorization in force into its Secret"
+        words = f"{receiver} refused the operator {said}: put a valid URL, key or authorization into its Secret"
         return DeliveryError(Reason.TOKEN_REJECTED, words)
     if 300 <= status < 400:
-        words = f"{receiver} answered with a redirect {said}, which is not followed: put the URL that it leads to there"
+        words = (
+            f"{receiver} answered with a redirect {said}, which is not followed: put the redirect's target URL there"
+        )
         return DeliveryError(Reason.MESSAGE_REFUSED, words)
-    return DeliveryError(Reason.MESSAGE_REFUSED, f"{receiver} refused the message {said}: see what its own log says")
+    return DeliveryError(Reason.MESSAGE_REFUSED, f"{receiver} refused the message {said}: see the receiver's own log")

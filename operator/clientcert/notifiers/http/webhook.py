@@ -25,10 +25,10 @@ TYPE_PREFIX = "dev.clientcert.certificate."
 
 
 class WebhookNotifier(UrlCaller):
-    """Sends each message as a CloudEvent, with a signature where the policy names a key for it."""
+    """Sends each message as a CloudEvent, signed if the policy names a key."""
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """As the protocol says. Messages have ids, and no threads."""
+        """As in the interface. Messages have ids, and no threads."""
         address, namespace = url_address(channel), message.object_key.namespace
         async with deadline(self.receiver):
             url = await self.url(namespace, address.url_ref)
@@ -44,7 +44,7 @@ class WebhookNotifier(UrlCaller):
 
 
 def cloud_event(message: Message) -> dict[str, Any]:
-    """The message in the JSON format of CloudEvents 1.0, structured mode; nobody's name or address is in it."""
+    """The message in the JSON format of CloudEvents 1.0, structured mode; without names and addresses of people."""
     about = message.about
     return {
         "specversion": "1.0",
@@ -59,7 +59,7 @@ def cloud_event(message: Message) -> dict[str, Any]:
 
 
 def event_id(message: Message) -> str:
-    """The same whenever this message is sent again, and for no other: receivers recognise a repeat by it."""
+    """Equal whenever this message is sent again, and different for every other: receivers detect repeats by it."""
     about = message.about
     stage = "closing" if about.stage is None else about.stage
     previous = timestamp(about.previous) if about.previous else ""

@@ -1,9 +1,8 @@
-"""A message as Slack's Block Kit, in which nothing that a user typed can mention, link or format.
+"""Messages, letters and digests as Slack's Block Kit, in which no typed text can mention, link or format.
 
-What users typed stands in `plain_text` objects, where Slack interprets nothing, and `& < >` are escaped there as
-well. The one link, the runbook's, is `mrkdwn` with `verbatim`. Commands are rich text, which is shown as it is: an
-escape would be copied with them. The limits are those of
-https://docs.slack.dev/reference/block-kit/blocks, counted after escaping.
+Typed text is in `plain_text` objects, where Slack interprets nothing, and `& < >` are escaped there as well. The only
+link, the runbook's, is `mrkdwn` with `verbatim`. Commands are rich text, which is shown unchanged: an escape would be
+copied with them. The limits are those of https://docs.slack.dev/reference/block-kit/blocks, counted after escaping.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +19,11 @@ TEXT_LIMIT = 3000
 FIELD_LIMIT = 2000
 FIELDS_A_SECTION = 10
 PLAIN_LIMIT = 4000
-"""Slack shortens a message of plain text beyond this."""
+"""Slack truncates a longer message of plain text."""
 MOST_BLOCKS, MOST_TEXT = 50, 12_000
 """Of one message: blocks, and characters in all of them after escaping. Slack refuses a longer message."""
 LETTER_LIMIT = 40_000
-"""Of a letter in plain text: each command in it has to arrive."""
+"""Of a letter in plain text: every command in it must arrive."""
 _AROUND_LINES = 600
 """Characters of a digest that are reserved for the text before and after its lines."""
 _COUNT_OF_MORE = 40
@@ -34,7 +33,7 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def escape(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Text for Slack, at most `limit` characters once it is escaped; cut with an ellipsis, never within an escape."""
+    """Escape text for Slack, and truncate it to `limit` characters with an ellipsis, never within an escape."""
     escaped = text.translate(_ESCAPES)
     if len(escaped) <= limit:
         return escaped
@@ -49,7 +48,7 @@ def escape(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def alert_payload(message: Message) -> dict[str, Any]:
-    """The message for the channel; `text` is what notifications and screen readers say."""
+    """The message for the channel; its `text` is for notifications and screen readers."""
     return _payload(escape(message.text, PLAIN_LIMIT), _main_blocks(message))
 
 
@@ -60,19 +59,19 @@ def details_payload(message: Message) -> dict[str, Any]:
 
 
 def folded_payload(message: Message) -> dict[str, Any]:
-    """Alert and details in one message, for a webhook, which cannot reply."""
+    """Alert and details in one message, for a webhook, which cannot post to a thread."""
     small_print: Block = {"type": "context", "elements": [_plain(chunk) for chunk in _chunks(_lines(message.details))]}
     return _payload(escape(message.text, PLAIN_LIMIT), [*_main_blocks(message), {"type": "divider"}, small_print])
 
 
 def plain_payload(message: Message) -> dict[str, Any]:
-    """The message without any blocks, for when Slack refuses them."""
+    """The message without blocks, in case Slack refuses them."""
     parts = [message.text, _lines(message.shown(contact=True)), message.next_step, message.runbook_url]
     return _payload(escape("\n\n".join(part for part in parts if part), PLAIN_LIMIT), None)
 
 
 def letter_payload(letter: Letter) -> dict[str, Any]:
-    """A letter as a direct message; its subject is what notifications say."""
+    """A letter as a direct message; its subject is for notifications."""
     whole = [Part(PartKind.HEADING, letter.subject), *letter.parts]
     blocks = [block for part in whole for block in _letter_blocks(part)]
     length = sum(len(escape(part.text, LETTER_LIMIT)) for part in whole)
@@ -82,7 +81,7 @@ def letter_payload(letter: Letter) -> dict[str, Any]:
 
 
 def plain_letter_payload(letter: Letter) -> dict[str, Any]:
-    """The letter without any blocks, for when Slack refuses them."""
+    """The letter without blocks, in case Slack refuses them."""
     texts = [letter.subject, *(part.text for part in letter.parts)]
     return _payload(escape("\n\n".join(text for text in texts if text.strip()), LETTER_LIMIT), None)
 
@@ -96,7 +95,7 @@ def digest_payload(digest: Digest) -> dict[str, Any]:
 
 
 def plain_digest_payload(digest: Digest) -> dict[str, Any]:
-    """The digest without any blocks, for when Slack refuses them."""
+    """The digest without blocks, in case Slack refuses them."""
     words = f"{digest.text}\n\n{digest.next_step}\n\n"
     items = that_fit(_items(digest), PLAIN_LIMIT - len(escape(words, PLAIN_LIMIT)) - _COUNT_OF_MORE, _length)
     text = words + "\n".join([*items, *and_more(digest, len(items))])
@@ -104,7 +103,7 @@ def plain_digest_payload(digest: Digest) -> dict[str, Any]:
 
 
 def _payload(text: str, blocks: list[Block] | None) -> dict[str, Any]:
-    """What is sent: `text` is escaped already."""
+    """The payload; `text` must be escaped."""
     payload: dict[str, Any] = {
         "text": text,
         "mrkdwn": False,
@@ -135,7 +134,7 @@ def _lines(pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 def _chunks(lines: str) -> list[str]:
-    """Whole lines together as long as they fit a block."""
+    """Split text into as few chunks of whole lines as fit into blocks."""
     chunks = [""]
     for line in lines.split("\n"):
         longer = f"{chunks[-1]}\n{line}" if chunks[-1] else line
@@ -147,7 +146,7 @@ def _chunks(lines: str) -> list[str]:
 
 
 def _runbook_blocks(url: str) -> list[Block]:
-    """The one link of a message; none where there is none."""
+    """The only link of a message; empty without a URL."""
     link = {"type": "mrkdwn", "text": f"<{escape(url)}|Runbook>", "verbatim": True}
     return [{"type": "context", "elements": [link]}] if url else []
 
@@ -157,7 +156,7 @@ def _header(text: str) -> Block:
 
 
 def _section(text: str) -> Block:
-    """A paragraph in which nothing is interpreted."""
+    """A paragraph that Slack does not interpret."""
     return {"type": "section", "text": _plain(text)}
 
 
@@ -166,7 +165,7 @@ def _plain(text: str, limit: int = TEXT_LIMIT) -> Block:
 
 
 def _letter_blocks(part: Part) -> Iterator[Block]:
-    """A part whole, in as many blocks as it needs; none for what is blank."""
+    """A whole part, in as many blocks as it needs; no block if it is blank."""
     if not part.text.strip():
         return
     if part.kind is PartKind.COMMAND:
@@ -182,7 +181,7 @@ def _letter_blocks(part: Part) -> Iterator[Block]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Text in pieces that fit a block once they are escaped, broken between words where there are any."""
+    """Split text into pieces that fit into a block after escaping, between words if possible."""
     while text := text.strip():
         room = end = 0
         for end, character in enumerate(text, start=1):
@@ -199,12 +198,12 @@ def _items(digest: Digest) -> list[str]:
 
 
 def _length(item: str) -> int:
-    """Once it is escaped."""
+    """The length after escaping."""
     return len(escape(item, MOST_TEXT))
 
 
 def _pages(items: Sequence[str]) -> list[str]:
-    """In as few sections as hold them."""
+    """Join items into as few sections as possible."""
     pages: list[str] = []
     while items:
         page = that_fit(items, TEXT_LIMIT, _length) or items[:1]

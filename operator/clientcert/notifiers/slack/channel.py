@@ -1,14 +1,13 @@
-"""Slack: with a bot token the alert stands in the channel and its details in its thread; a webhook gets both in one.
+"""Slack channels: a bot token posts an alert and, in its thread, the details; a webhook posts both in one message.
 
     notifier = SlackNotifier(own, api_url, read_secret, egress)
     async with notifier:
         receipt = await notifier.notify(channel, message)
 
-Retries of an alert are the engine's: a call is made once, and its error says whether it is worth another. Only what
-Slack refuses for its form is sent again at once, as plain text, so that no alert is lost to its formatting.
+A call is made once; its error says whether the engine should retry it. Only a message whose form Slack refuses is sent
+again at once, as plain text, so that no alert is lost to its formatting.
 """
 
-import logging
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +27,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, deadline, unreached
 from clientcert.notifiers.interface import Pace, Receipt
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 from clientcert.notifiers.slack.block_kit import (
     alert_payload,
     details_payload,
@@ -38,6 +37,7 @@ from clientcert.notifiers.slack.block_kit import (
     plain_payload,
 )
 from clientcert.notifiers.slack.errors import refusal
+from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.thread_details import Details
 from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
@@ -54,12 +54,10 @@ _TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
 _LONGEST_ANSWER = 256
 _LONGEST_CHANNEL = 80
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class OwnSlack:
-    """What the operator's settings allow it in Slack; everything may be empty."""
+    """The operator's own Slack channel, from its settings; every field may be empty."""
 
     channel: str = ""
     token: str = field(default="", repr=False)
@@ -76,17 +74,17 @@ class _Bot:
 class _Webhook:
     url: str = field(repr=False)
     own: bool
-    """It stands in the operator's settings, so it may lead anywhere."""
+    """Whether it is in the operator's settings, so that its host is not checked."""
 
 
 class SlackNotifier:
-    """Sends to Slack, over sessions that live as long as the `async with` block.
+    """Sends to Slack, over sessions that last as long as the `async with` block.
 
-    What the operator's settings name is trusted. A webhook out of a tenant's Secret goes through `egress`.
+    Addresses in the operator's settings are trusted. A webhook in a tenant's Secret goes through `egress`.
     """
 
     def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
-        """Raises SettingsError for an address of the settings that is not https, nor of a host that they list."""
+        """Raises SettingsError for an address in the settings that is neither https nor of a listed host."""
         self._api = SlackWebApi(api_url, egress)
         check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
         self._own = own
@@ -107,7 +105,7 @@ class SlackNotifier:
         await self._api.close()
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        """As the protocol says. Every message starts its own thread, since a reply in an old one is read by nobody."""
+        """As in the interface. Every message starts a thread of its own, since nobody reads replies in an old one."""
         async with deadline(SLACK):
             destination = await self._destination(message.object_key.namespace, _address(channel))
             receipt = await self._send_alert(destination, message)
@@ -118,14 +116,14 @@ class SlackNotifier:
         return receipt
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
-        """As the protocol says. It has no thread: what has no room in the channel is counted there."""
+        """As in the interface. A digest has no thread: it only counts the certificates that have no room."""
         async with deadline(SLACK):
             destination = await self._destination(digest.namespace, _address(channel))
-            payloads = digest_payload(digest), plain_digest_payload(digest)
-            return await self._post_or_plainly(f"a digest of {digest.namespace}", destination, *payloads)
+            subject, post = f"a digest of {digest.namespace}", partial(self._post, destination)
+            return await post_with_plain_fallback(subject, post, digest_payload(digest), plain_digest_payload(digest))
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
-        """Slack takes one message a second in a channel; an alert by a bot is two, with its details."""
+        """Slack accepts one message a second in a channel; an alert of a bot is two messages, with its details."""
         address = _address(channel)
         mine = address.token_ref is None and address.webhook_ref is None
         threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
@@ -134,19 +132,8 @@ class SlackNotifier:
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
         payload = alert_payload if isinstance(destination, _Bot) else folded_payload
-        payloads = payload(message), plain_payload(message)
-        return await self._post_or_plainly(str(message.object_key), destination, *payloads)
-
-    async def _post_or_plainly(
-        self, what: str, destination: _Bot | _Webhook, payload: dict[str, Any], plain: dict[str, Any]
-    ) -> Receipt:
-        try:
-            return await self._post(destination, payload)
-        except DeliveryError as error:
-            if error.reason is not Reason.MESSAGE_REFUSED:
-                raise
-            _log.warning("%s: sent again as plain text: %s", what, error.message)
-        return await self._post(destination, plain)
+        subject, post = str(message.object_key), partial(self._post, destination)
+        return await post_with_plain_fallback(subject, post, payload(message), plain_payload(message))
 
     async def _destination(self, namespace: str, address: SlackAddress) -> _Bot | _Webhook:
         if address.webhook_ref is not None:
@@ -156,7 +143,7 @@ class SlackNotifier:
         if address.token_ref is not None:
             token = await read_token(self._read_secret, namespace, address.token_ref)
             if not address.channel:
-                raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone does not say where: name the channel, too")
+                raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "a token alone names no channel: add the channel")
             return _Bot(token, address.channel)
         return self._own_destination(address.channel)
 
@@ -180,7 +167,7 @@ class SlackNotifier:
         )
 
     def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:
-        """A tenant's webhook leads to Slack, or to a host that the settings list."""
+        """Raise DeliveryError for a tenant's webhook that leads neither to Slack nor to a listed host."""
         try:
             listed, parts = self._egress.lists(url), urlsplit(url)
         except ClientCertError:
@@ -189,7 +176,7 @@ class SlackNotifier:
         if not (slack or listed):
             raise DeliveryError(
                 Reason.ENDPOINT_NOT_ALLOWED,
-                f"key {ref.key} of Secret {ref.name} holds no address of a Slack webhook: put the one there that"
+                f"{key_name(ref)} holds no address of a Slack webhook: put the one there that"
                 " Slack gave you, which begins with https://hooks.slack.com/",
             )
 
@@ -219,7 +206,7 @@ class SlackNotifier:
         plain = {"Accept-Encoding": "identity"}
         async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
-            # Slack says "ok", what imitates it says other things, and a portal in between shows a page.
+            # Slack answers "ok", compatible servers answer other texts, and a login page in between is HTML.
             if answer.status != 200 or body.startswith("<"):
                 raise refusal(body, answer.status, parse_retry_after(answer.headers, LONGEST_WAIT))
         return Receipt()
@@ -234,7 +221,7 @@ def _plain_name(channel: str) -> str:
 
 
 def _thread(channel: object, timestamp: object) -> str:
-    """Where a reply goes, if the answer said so in a form that we know; it is kept in status."""
+    """The thread of a message, if the answer names it in a known form; it is kept in status."""
     if not isinstance(channel, str) or not isinstance(timestamp, str):
         return ""
     return f"{channel}:{timestamp}" if _CHANNEL_ID.fullmatch(channel) and _TIMESTAMP.fullmatch(timestamp) else ""

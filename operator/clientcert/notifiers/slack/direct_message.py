@@ -4,11 +4,11 @@
     async with SlackDirectNotifier(tokens, token_ref_of, api_url, egress) as notifier:
         receipt = await notifier.notify(channel, message)
 
-A member's ID is a channel to chat.postMessage: with the scope chat:write alone it opens the conversation itself.
+chat.postMessage takes a member's ID as a channel: with the scope chat:write alone it opens the conversation.
 """
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from clientcert.errors import DeliveryError, Reason
@@ -24,11 +24,12 @@ from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.slack.block_kit import letter_payload, plain_letter_payload
 from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.member_id import is_member_id
+from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.web_api import MESSAGE_SECONDS, SLACK, SlackWebApi
 
 _MESSAGES_TAB = "allow the Slack app to write to people: turn on its Messages Tab, under App Home"
-_CORRECT = "correct spec.contact.slack: it must be a person who is a member of the workspace, and still there"
+_CORRECT = "correct spec.contact.slack: it must name a person who is an active member of the workspace"
 _UNREACHABLE = {
     "messages_tab_disabled": _MESSAGES_TAB,
     "cannot_dm_bot": _CORRECT,
@@ -37,13 +38,11 @@ _UNREACHABLE = {
     "user_not_found": _CORRECT,
     "user_not_visible": _CORRECT,
 }
-"""What to do about a person who is not reached; of a channel the same codes would mean something else."""
-
-_log = logging.getLogger(__name__)
+"""What to do about an unreachable person; for a channel the same codes have another meaning."""
 
 
 class SlackDirectNotifier:
-    """Sends the first letter of a message, over a session that lives as long as the `async with` block."""
+    """Sends the first letter of a message, over a session that lasts as long as the `async with` block."""
 
     def __init__(
         self,
@@ -52,9 +51,9 @@ class SlackDirectNotifier:
         api_url: str,
         egress: EgressPolicy,
     ) -> None:
-        """`token_ref_of` says which token the policy of a certificate names; None: the operator's own.
+        """`token_ref_of` returns the token that a certificate's policy names; None for the operator's own.
 
-        Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list.
+        Raises SettingsError for an `api_url` that is neither https nor of a listed host.
         """
         self._tokens = tokens
         self._token_ref_of = token_ref_of
@@ -68,37 +67,27 @@ class SlackDirectNotifier:
         await self._api.close()
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
-        """As the protocol says. Each reminder is a message of its own; no reference to a person's messages is kept."""
+        """As in the interface. Each reminder is a message of its own; no reference to it is kept."""
         letter, key = _letter(message), message.object_key
         async with deadline(SLACK):
             token = await self._tokens.read(key.namespace, self._token_ref_of(key))
-            await self._send(key, token, letter)
+            post = partial(self._post, token, letter.recipient.address)
+            await post_with_plain_fallback(str(key), post, letter_payload(letter), plain_letter_payload(letter))
         return Receipt()
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:  # noqa: ARG002
-        """One message a second to a user; as who that is stands in the message, to all users of a channel."""
+        """One message a second to all users of a channel together, as the user is only known from the message."""
         return Pace(("Slack user", namespace, channel.address), MESSAGE_SECONDS)
 
-    async def _send(self, key: ObjectKey, token: str, letter: Letter) -> None:
-        try:
-            await self._post(token, letter, letter_payload(letter))
-            return
-        except DeliveryError as error:
-            if error.reason is not Reason.MESSAGE_REFUSED:
-                raise
-            _log.warning("%s: sent again as plain text: %s", key, error.message)
-        await self._post(token, letter, plain_letter_payload(letter))
-
-    async def _post(self, token: str, letter: Letter, payload: dict[str, Any]) -> None:
-        user = letter.recipient.address
+    async def _post(self, token: str, user: str, payload: dict[str, Any]) -> None:
         await self._api.ask(token, lambda api: api.chat_postMessage(channel=user, **payload), _refused)
 
 
 def _letter(message: Message) -> Letter:
-    """The letter to a Slack user; whatever else stands there could be a channel, and is not written to."""
+    """Return the letter to a Slack user. Another kind of ID could be a channel, so it is an error."""
     letter = message.letters[0] if message.letters else None
     if letter is None or letter.recipient.role is not Role.SLACK or not is_member_id(letter.recipient.address):
-        raise DeliveryError(Reason.CONTACT_NOT_FOUND, f"there is no Slack user to write to: {_CORRECT}")
+        raise DeliveryError(Reason.CONTACT_NOT_FOUND, f"the message names no Slack user: {_CORRECT}")
     return letter
 
 

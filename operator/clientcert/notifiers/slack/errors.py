@@ -1,7 +1,7 @@
-"""What Slack's refusals mean, and what the reader should do about each.
+"""Slack's errors: a reason for each, and what the reader should do.
 
-The codes are those of https://docs.slack.dev/reference/methods/chat.postMessage and of incoming webhooks. Only
-codes that look like one are ever repeated; nothing else of an answer is.
+The codes are those of https://docs.slack.dev/reference/methods/chat.postMessage and of incoming webhooks. Of an answer
+only a well-formed code is repeated in an error.
 """
 
 import re
@@ -11,12 +11,12 @@ from clientcert.notifiers.deadline import unavailable
 
 _CODE = re.compile(r"[a-z_]{1,64}")
 
-_RENEW = "put a token or webhook that is in force into the Secret, or into the operator's own settings"
+_RENEW = "put a valid token or webhook into the Secret, or into the operator's own settings"
 _SCOPE = "give the Slack app the scope {scope}, and install it again"
 _INVITE = "check the channel's name, and invite the Slack app to it (/invite @the-app)"
-_ARCHIVED = "the channel is archived: take it out of the archive, or name another one"
+_ARCHIVED = "the channel is archived: unarchive it, or name another one"
 _RESTRICTED = "only some people may post to this channel: allow the Slack app to, or name another one"
-_REPORT = "this is a fault of the operator: please report it"
+_REPORT = "this is a bug of the operator: please report it"
 
 _MEANINGS: dict[str, tuple[Reason, str]] = {
     "access_denied": (Reason.TOKEN_REJECTED, _RENEW),
@@ -74,18 +74,18 @@ _BY_STATUS = {
     413: (Reason.MESSAGE_REFUSED, _REPORT),
     401: (Reason.TOKEN_REJECTED, _RENEW),
     403: (Reason.TOKEN_REJECTED, _RENEW),
-    404: (Reason.CHANNEL_NOT_FOUND, "it does not know the webhook any more: make a new one, or check the address"),
-    410: (Reason.CHANNEL_NOT_FOUND, "it does not know the webhook any more: make a new one, or check the address"),
+    404: (Reason.CHANNEL_NOT_FOUND, "the webhook does not exist any more: create a new one, or check the address"),
+    410: (Reason.CHANNEL_NOT_FOUND, "the webhook does not exist any more: create a new one, or check the address"),
 }
-"""Refusals without a code that we know: a webhook's, or those of something in front of Slack."""
+"""For answers without a known code: from a webhook, or from a proxy before Slack."""
 
 
 def refusal(
     code: object, status: int, retry_after: float | None, *, what: str = "message", scope: str = "chat:write"
 ) -> DeliveryError:
-    """The error for an answer that is not a success: its error code if it had one, its HTTP status and its Retry-After.
+    """The error for an answer that is not a success, by its error code, its HTTP status and its Retry-After in seconds.
 
-    `what` was asked of Slack, and needs the `scope`. `retry_after` is in seconds.
+    `what` is the subject of the error, and `scope` is the permission that the call needs.
     """
     named = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     if status == 429 or named in _RATE:
@@ -104,7 +104,9 @@ def refusal(
         reason, advice = _BY_STATUS[status]
         return DeliveryError(reason, f"Slack refused the {what} (HTTP status {status}): {advice}")
     if 300 <= status < 400:
-        return unavailable("what should be Slack answered with a redirect, which is not followed: check its address")
+        return unavailable(
+            "the server at Slack's address answered with a redirect, which is not followed: check the address"
+        )
     if named:
-        return unavailable(f"Slack refused the {what} ({named}): see what its documentation says about that")
-    return unavailable(f"what should be Slack gave an answer that is not Slack's (HTTP status {status})")
+        return unavailable(f"Slack refused the {what} ({named}): see Slack's documentation of this code")
+    return unavailable(f"the server at Slack's address gave an answer that is not Slack's (HTTP status {status})")

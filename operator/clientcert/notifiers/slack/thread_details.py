@@ -1,4 +1,4 @@
-"""An alert's details, which follow it into its thread: tried a few times, and whatever comes, the alert never again."""
+"""An alert's details, posted to its thread: a few tries, and the alert itself is never sent again."""
 
 import asyncio
 import logging
@@ -8,29 +8,29 @@ from clientcert.errors import DeliveryError
 from clientcert.lifecycle.spec import ObjectKey
 
 ADD_SECONDS = 6.0
-"""From the alert on, for all tries: no send may go on into the term of another leader, and the alert has begun it."""
+"""The time limit of all tries after the alert: they must end before another replica may lead."""
 WAITS_SECONDS = (1.0, 1.5, 1.5)
-"""Before each try, and longer where Slack asks for it: for the first second the alert itself fills the channel."""
+"""The wait before each try, or Slack's Retry-After if longer. The alert itself uses the channel's first second."""
 LAST_SECONDS = 2.0
-"""For those that are still to be added when the process stops; a slow Slack does not hold it up for them."""
+"""The longest wait for pending details when the process stops."""
 
 _log = logging.getLogger(__name__)
 
 
 class Details:
-    """Adds them in the background. What could not be added is one line in the log."""
+    """Posts details in the background; a failure is one line in the log."""
 
     def __init__(self) -> None:
         self._adding: set[asyncio.Task[None]] = set()
 
     def add(self, about: ObjectKey, post: Callable[[], Awaitable[object]]) -> None:
-        """Have `post` called until it raises nothing; it raises DeliveryError."""
+        """Call `post`, which raises DeliveryError, until it succeeds."""
         adding = asyncio.create_task(self._add(about, post))
         self._adding.add(adding)
         adding.add_done_callback(self._adding.discard)
 
     async def finish(self) -> None:
-        """Give those that are under way a moment, and then up."""
+        """Wait LAST_SECONDS for pending details, then cancel them."""
         if not self._adding:
             return
         _, late = await asyncio.wait(self._adding, timeout=LAST_SECONDS)

@@ -1,14 +1,16 @@
 """Slack bot tokens: the operator's own, and those in Secrets of namespaces.
 
-tokens = SlackTokens(own_token, own_namespaces, read_secret)
-token = await tokens.read(namespace, token_ref)
+    tokens = SlackTokens(own_token, own_namespaces, read_secret)
+    token = await tokens.read(namespace, token_ref)
+
+An error never repeats a token.
 """
 
 import re
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.notifiers.secret_value import ReadSecret, secret_value
+from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 from clientcert.notifiers.slack.web_api import SLACK
 
 OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
@@ -17,10 +19,10 @@ _TOKEN = re.compile(r"[!-~]{1,1024}")
 
 
 class SlackTokens:
-    """The bot token of a namespace, or the operator's own where the settings allow that."""
+    """The bot token of a namespace, or the operator's own if the settings allow that."""
 
     def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
-        """`own_namespaces` are those whose contacts the operator's own token may look up and write to."""
+        """The operator's own token may look up and write to the contacts of `own_namespaces` only."""
         self._own_token = own_token
         self._own_namespaces = own_namespaces
         self._read_secret = read_secret
@@ -29,7 +31,7 @@ class SlackTokens:
         return f"SlackTokens({sorted(self._own_namespaces)})"
 
     def check(self, namespace: str, ref: SecretKeyRef | None) -> None:
-        """Raise DeliveryError where the namespace has to name a token and does not."""
+        """Raise DeliveryError if the namespace needs a token of its own and names none."""
         if ref is None and namespace not in self._own_namespaces:
             raise DeliveryError(
                 Reason.CHANNEL_NOT_ALLOWED,
@@ -39,7 +41,7 @@ class SlackTokens:
             )
 
     async def read(self, namespace: str, ref: SecretKeyRef | None) -> str:
-        """The token itself. Raises DeliveryError, in words that do not repeat what is no token."""
+        """Read the token. Raises DeliveryError, whose message never repeats an invalid token."""
         self.check(namespace, ref)
         if ref is not None:
             return await read_token(self._read_secret, namespace, ref)
@@ -54,15 +56,15 @@ class SlackTokens:
 
 
 async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:
-    """The bot token in a key of a Secret. Raises DeliveryError."""
+    """Read a bot token from a Secret. Raises DeliveryError."""
     token = await secret_value(read_secret, SLACK, namespace, ref)
-    check_token(token, f"key {ref.key} of Secret {ref.name}")
+    check_token(token, key_name(ref))
     return token
 
 
-def check_token(token: str, where: str) -> None:
-    """Refuse what could not stand in a header, without repeating it: it may be another secret."""
+def check_token(token: str, name: str) -> None:
+    """Raise DeliveryError for a text that cannot be in a header; it is not repeated, as it may be another secret."""
     if not _TOKEN.fullmatch(token):
         raise DeliveryError(
-            Reason.TOKEN_REJECTED, f"{where} holds no Slack token: put the bot token there, which begins with xoxb-"
+            Reason.TOKEN_REJECTED, f"{name} holds no Slack token: put the bot token there, which begins with xoxb-"
         )

@@ -1,11 +1,11 @@
-"""Who is meant in Slack: a member by ID, by e-mail address, or by the consumer's name where that fits one member alone.
+"""Looks up a Slack user: by member ID, by e-mail address, or by the consumer's name if only one member has it.
 
     tokens = SlackTokens(own_token, own_namespaces, read_secret)
     async with SlackUsers(tokens, api_url, egress) as users:
         resolution = await users.find(namespace, token_ref, question)
 
-Answers are remembered for an hour, also over all certificates that ask; nothing is kept of a member but the ID and
-the folded names. What Slack refuses, or cannot answer, it is not asked again for a minute, or as long as it says.
+Answers are cached for an hour, for all certificates together; of a member only the ID and the folded names are kept.
+After an error Slack is not asked again for a minute, or for as long as its Retry-After says.
 """
 
 import asyncio
@@ -27,26 +27,26 @@ from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.web_api import SLACK, Call, Refusal, SlackWebApi, not_slack
 
 ANSWER_SECONDS = 3600.0
-"""So long the list of users, and who has an e-mail address, is taken for what it was."""
+"""The lifetime of the list of users, and of an answer for an e-mail address."""
 FAILURE_SECONDS = 60.0
 WAIT_SECONDS = 10.0
 """The longest time for which a caller waits; reading a long list goes on in the background."""
 MOST_USERS = 100_000
-"""More are not looked through for a name, and of all lists together not many more are kept."""
+"""The largest list that is searched for a name; it also limits the size of all cached lists."""
 
 _PAGE = 200  # Slack advises against more
 _MOST_PAGES = 1_000
 _NAMES_A_USER = 4
 _UNSAID_WAIT = 30.0
 _LONGEST_NAME = 253
-_SLACKBOT = "USLACKBOT"  # no bot, by its own account
+_SLACKBOT = "USLACKBOT"  # Slack does not mark it as a bot
 _GUEST = ("is_restricted", "is_ultra_restricted")
-"""Somebody from outside, whose name says nothing: they are written to by ID or address only."""
+"""Guests are outsiders, whose names prove nothing: they are found by ID or address only."""
 _SEVERAL = ""
 _SEPARATORS = re.compile(r"[-_.\s]+")
 
 _BY_LIST, _BY_EMAIL = "users:read", "users:read.email"
-"""The two ways to look somebody up, by the scope that each needs."""
+"""The two look-up methods, named by the scope that each needs."""
 _UNKNOWN_CODES = frozenset({"users_not_found", "user_not_found", "user_not_visible", "invalid_email"})
 _NAME_ID = "name spec.contact.slack.memberID"
 _FOUND = "the Slack user is written to directly"
@@ -56,24 +56,24 @@ _NO_SUCH_ADDRESS = Resolution(
     "SlackUserNotFound", f"no Slack user has the address of spec.contact.slack.email: correct it, or {_NAME_ID}"
 )
 _NO_ID = Resolution(
-    "SlackUserNotFound", "spec.contact.slack.memberID is no member ID: copy it from the member's profile in Slack"
+    "SlackUserNotFound", "spec.contact.slack.memberID is not a member ID: copy it from the member's profile in Slack"
 )
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Answer = TypeVar("_Answer")
 _Names: TypeAlias = dict[str, str]
-"""Member IDs by folded name; `_SEVERAL` where more than one member has it."""
+"""Member IDs by folded name; `_SEVERAL` if more than one member has the name."""
 
 
-class _Place(NamedTuple):
-    """Whose token it is; the operator's own has neither."""
+class _TokenKey(NamedTuple):
+    """Identifies a token: a Secret in a namespace; without both it is the operator's own."""
 
     namespace: str
     ref: SecretKeyRef | None
 
 
 class SlackUsers:
-    """Looks users up, over a session that lives as long as the `async with` block."""
+    """Looks up users, over a session that lasts as long as the `async with` block."""
 
     def __init__(
         self,
@@ -85,15 +85,15 @@ class SlackUsers:
         failure_seconds: float = FAILURE_SECONDS,
         most_users: int = MOST_USERS,
     ) -> None:
-        """Raises SettingsError for an `api_url` that is not https, nor of a host that the settings list."""
+        """Raises SettingsError for an `api_url` that is neither https nor of a listed host."""
         self._tokens = tokens
         self._api = SlackWebApi(api_url, egress)
         self._answer_seconds = answer_seconds
         self._failure_seconds = failure_seconds
         self._most_users = most_users
-        self._lists: SingleFlightCache[_Place, _Names] = SingleFlightCache(_NAMES_A_USER * most_users, len)
-        self._members: SingleFlightCache[tuple[_Place, str], str] = SingleFlightCache(most_users, lambda _: 1)
-        self._refusals: dict[tuple[_Place, str], tuple[float, DeliveryError]] = {}
+        self._lists: SingleFlightCache[_TokenKey, _Names] = SingleFlightCache(_NAMES_A_USER * most_users, len)
+        self._members: SingleFlightCache[tuple[_TokenKey, str], str] = SingleFlightCache(most_users, lambda _: 1)
+        self._refusals: dict[tuple[_TokenKey, str], tuple[float, DeliveryError]] = {}
 
     async def __aenter__(self) -> Self:
         self._api.open()
@@ -105,19 +105,19 @@ class SlackUsers:
         await self._api.close()
 
     async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
-        """The one member who is meant, or why there is none.
+        """Return the member who matches the question, or the reason why there is none.
 
-        Raises DeliveryError for what passes by itself, with `retryable`; it never waits longer than WAIT_SECONDS.
+        Raises a retryable DeliveryError for a transient failure; it never waits longer than WAIT_SECONDS.
         """
         try:
             self._tokens.check(namespace, token_ref)
             if question.member_id:
-                return _told(question.member_id) if is_member_id(question.member_id) else _NO_ID
-            place = _Place(namespace, token_ref) if token_ref is not None else _Place("", None)
+                return _found_user(question.member_id) if is_member_id(question.member_id) else _NO_ID
+            token_key = _TokenKey(namespace, token_ref) if token_ref is not None else _TokenKey("", None)
             if question.email:
-                found = await self._by_email(place, namespace, question.email)
-                return _told(found) if found else _NO_SUCH_ADDRESS
-            member = (await self._names(place, namespace)).get(fold(question.name))
+                found = await self._by_email(token_key, namespace, question.email)
+                return _found_user(found) if found else _NO_SUCH_ADDRESS
+            member = (await self._names(token_key, namespace)).get(fold(question.name))
         except DeliveryError as error:
             if error.retryable:
                 raise
@@ -125,53 +125,55 @@ class SlackUsers:
             return Resolution("SlackNotAllowed" if not_allowed else "SlackLookupRefused", error.message)
         if member is None:
             return _NOT_FOUND
-        return _AMBIGUOUS if member == _SEVERAL else _told(member)
+        return _AMBIGUOUS if member == _SEVERAL else _found_user(member)
 
-    async def _by_email(self, place: _Place, namespace: str, email: str) -> str:
+    async def _by_email(self, token_key: _TokenKey, namespace: str, email: str) -> str:
         """Return the member's ID; empty if there is none."""
-        load = partial(self._looked_up, place, namespace, email)
-        return await self._cached(self._members, (place, email.casefold()), (place, _BY_EMAIL), load)
+        load = partial(self._looked_up, token_key, namespace, email)
+        return await self._cached(self._members, (token_key, email.casefold()), (token_key, _BY_EMAIL), load)
 
-    async def _names(self, place: _Place, namespace: str) -> _Names:
-        return await self._cached(self._lists, place, (place, _BY_LIST), partial(self._listed, place, namespace))
+    async def _names(self, token_key: _TokenKey, namespace: str) -> _Names:
+        return await self._cached(
+            self._lists, token_key, (token_key, _BY_LIST), partial(self._listed, token_key, namespace)
+        )
 
     async def _cached(
         self,
         cache: SingleFlightCache[_Key, _Answer],
         key: _Key,
-        way: tuple[_Place, str],
+        method: tuple[_TokenKey, str],
         load: Load[_Answer],
     ) -> _Answer:
-        """Return the answer, or raise the error that Slack gave lately; else load the answer."""
+        """Return the cached answer; without one, raise the last error while it counts, or load the answer."""
         known = cache.fresh(key)
         if known is not None:
             return known
-        self._check_refusal(*way)
+        self._check_refusal(*method)
         try:
             return await cache.get(key, load, WAIT_SECONDS)
         except TimeoutError:
             raise unavailable("Slack has not answered the look-up yet") from None
 
-    async def _looked_up(self, place: _Place, namespace: str, email: str) -> tuple[str, float]:
+    async def _looked_up(self, token_key: _TokenKey, namespace: str, email: str) -> tuple[str, float]:
         try:
-            token = await self._tokens.read(namespace, place.ref)
+            token = await self._tokens.read(namespace, token_key.ref)
             answer = await self._ask(token, _BY_EMAIL, lambda api: api.users_lookupByEmail(email=email))
         except DeliveryError as error:
             if error.reason is Reason.CONTACT_NOT_FOUND:
                 return "", self._failure_seconds
-            raise self._refused(place, _BY_EMAIL, error) from None
+            raise self._refused(token_key, _BY_EMAIL, error) from None
         if not isinstance(answer.get("user"), dict):
-            raise self._refused(place, _BY_EMAIL, not_slack())
+            raise self._refused(token_key, _BY_EMAIL, not_slack())
         member = _member_id(answer["user"])
         return member, self._answer_seconds if member else self._failure_seconds
 
-    async def _listed(self, place: _Place, namespace: str) -> tuple[_Names, float]:
+    async def _listed(self, token_key: _TokenKey, namespace: str) -> tuple[_Names, float]:
         names: _Names = {}
         cursor, users = "", 0
         try:
-            token = await self._tokens.read(namespace, place.ref)
+            token = await self._tokens.read(namespace, token_key.ref)
             for _ in range(_MOST_PAGES):
-                answer = await self._page(place, token, cursor)
+                answer = await self._page(token_key, token, cursor)
                 users += _add(names, answer.get("members"))
                 if users > self._most_users:
                     break
@@ -180,10 +182,10 @@ class SlackUsers:
                     return names, self._answer_seconds
             raise DeliveryError(Reason.TOO_LARGE, f"there are too many users in Slack to look for a name: {_NAME_ID}")
         except DeliveryError as error:
-            raise self._refused(place, _BY_LIST, error) from None
+            raise self._refused(token_key, _BY_LIST, error) from None
 
-    async def _page(self, place: _Place, token: str, cursor: str) -> dict[str, Any]:
-        """One page, however often Slack asks to wait for it: those who ask meanwhile are told to wait as well."""
+    async def _page(self, token_key: _TokenKey, token: str, cursor: str) -> dict[str, Any]:
+        """Read one page, and wait as often as Slack asks to; other callers get the same error meanwhile."""
         while True:
             try:
                 return await self._ask(token, _BY_LIST, lambda api: api.users_list(limit=_PAGE, cursor=cursor or None))
@@ -191,24 +193,24 @@ class SlackUsers:
                 if error.reason is not Reason.RATE_LIMITED:
                     raise
                 wait = error.retry_after or _UNSAID_WAIT
-                self._refusals[place, _BY_LIST] = (_now() + wait, error)
+                self._refusals[token_key, _BY_LIST] = (_now() + wait, error)
             await asyncio.sleep(wait)
 
-    async def _ask(self, token: str, way: str, call: Call) -> dict[str, Any]:
+    async def _ask(self, token: str, scope: str, call: Call) -> dict[str, Any]:
         async with deadline(SLACK):
-            return await self._api.ask(token, call, _wording(way))
+            return await self._api.ask(token, call, _wording(scope))
 
-    def _refused(self, place: _Place, way: str, error: DeliveryError) -> DeliveryError:
-        """Have the error stand for all who ask in this way, unless it is the API server that is away."""
+    def _refused(self, token_key: _TokenKey, scope: str, error: DeliveryError) -> DeliveryError:
+        """Keep the error for all callers of this method, unless it is a failure of the API server."""
         if error.reason is not Reason.API_UNAVAILABLE:
             seconds = self._answer_seconds if error.reason is Reason.TOO_LARGE else self._failure_seconds
             now = _now()
             self._refusals = {key: kept for key, kept in self._refusals.items() if kept[0] > now}
-            self._refusals[place, way] = (now + (error.retry_after or seconds), error)
+            self._refusals[token_key, scope] = (now + (error.retry_after or seconds), error)
         return error
 
-    def _check_refusal(self, place: _Place, way: str) -> None:
-        until, error = self._refusals.get((place, way), (0.0, None))
+    def _check_refusal(self, token_key: _TokenKey, scope: str) -> None:
+        until, error = self._refusals.get((token_key, scope), (0.0, None))
         left = until - _now()
         if error is not None and left > 0:
             retry_after = left if error.retryable else None
@@ -216,12 +218,12 @@ class SlackUsers:
 
 
 def fold(name: str) -> str:
-    """What two names have in common that people take for the same: `Jo.Bloggs`, `jo-bloggs` and `Jo Bloggs`."""
+    """Make names equal that people take for the same: `Jo.Bloggs`, `jo-bloggs` and `Jo Bloggs`."""
     return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 def _add(names: _Names, members: object) -> int:
-    """Take the names of a page's members in; how many of these there were."""
+    """Add the names of a page's members to `names`; return the number of members."""
     if not isinstance(members, list):
         raise not_slack()
     count = 0
@@ -241,7 +243,7 @@ def _add(names: _Names, members: object) -> int:
 
 
 def _member_id(member: object) -> str:
-    """Empty for whoever is not written to: those who have left, bots, and people of other workspaces."""
+    """The member's ID; empty for former members, bots, and members of other workspaces."""
     if not isinstance(member, dict) or any(member.get(mark) for mark in ("deleted", "is_bot", "is_stranger")):
         return ""
     identifier = member.get("id")
@@ -255,18 +257,18 @@ def _next(answer: dict[str, Any]) -> str:
     return cursor if isinstance(cursor, str) else ""
 
 
-def _wording(way: str) -> Refusal:
-    """Slack's refusals in words about look-ups."""
+def _wording(scope: str) -> Refusal:
+    """Make errors about look-ups from Slack's errors."""
 
     def refused(code: object, status: int, retry_after: float | None) -> DeliveryError:
         if isinstance(code, str) and code in _UNKNOWN_CODES:
             return DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no such user")
-        return refusal(code, status, retry_after, what="look-up", scope=way)
+        return refusal(code, status, retry_after, what="look-up", scope=scope)
 
     return refused
 
 
-def _told(member_id: str) -> Resolution:
+def _found_user(member_id: str) -> Resolution:
     return Resolution("SlackUser", _FOUND, (Recipient(Role.SLACK, member_id),))
 
 

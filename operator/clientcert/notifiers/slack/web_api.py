@@ -1,4 +1,4 @@
-"""A call of Slack's Web API, with a token out of a Secret or the settings: what all share that speak to Slack."""
+"""Calls of Slack's Web API, for all modules that use it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -22,10 +22,10 @@ SLACK_API_URL = "https://slack.com/api/"
 LONGEST_WAIT = 3600.0
 """Seconds; the cap of Retry-After. Slack asks for less."""
 MESSAGE_SECONDS = 1.0
-"""Slack takes one message a second in a channel."""
+"""Slack accepts one message a second in a channel."""
 
 _sdk_log = logging.getLogger(f"{__name__}.sdk")
-_sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies, and with them people's addresses
+_sdk_log.setLevel(logging.CRITICAL)  # at debug level it logs bodies with people's addresses
 
 Refusal: TypeAlias = Callable[[object, int, float | None], DeliveryError]
 """Makes an error of Slack's code, the HTTP status, and the seconds that Slack asks to wait."""
@@ -44,29 +44,29 @@ class SlackWebApi:
     """Calls over one session, between `open` and `close`."""
 
     def __init__(self, url: str, egress: EgressPolicy) -> None:
-        """Raises SettingsError for a `url` that is not https, nor of a host that the settings list."""
+        """Raises SettingsError for a `url` that is neither https nor of a listed host."""
         check_tls("CLIENTCERT_SLACK_API_URL", url, egress)
         self._url = url or SLACK_API_URL
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        """From within the event loop."""
+        """Open the session, from within the event loop."""
         self._session = _session()
 
     async def close(self) -> None:
-        """Whatever is under way fails."""
+        """Close the session; calls in progress fail."""
         if self._session is not None:
             await self._session.close()
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """For what else the operator's settings name."""
-        if self._session is None or self._session.closed:  # the SDK would make one of its own
+        """The session, also for the webhook in the operator's settings."""
+        if self._session is None or self._session.closed:  # the SDK would open a session of its own
             raise RuntimeError("a notifier sends only within its `async with` block")
         return self._session
 
     async def ask(self, token: str, call: Call, refused: Refusal = refusal) -> dict[str, Any]:
-        """Make one call, once. Raises DeliveryError; `refused` words it where Slack says no."""
+        """Make a call, once. Raises DeliveryError; `refused` makes it from Slack's error."""
         try:
             answer = (await call(_Client(token, self._url, self.session))).data
         except SlackApiError as error:
@@ -74,7 +74,7 @@ class SlackWebApi:
         except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
             raise unreached(SLACK, error) from None
         except (SlackClientError, AttributeError, TypeError, ValueError):
-            # What the SDK makes of an answer that is not a JSON object.
+            # The SDK's errors for an answer that is not a JSON object.
             raise not_slack() from None
         if not isinstance(answer, dict):
             raise not_slack()
@@ -82,22 +82,22 @@ class SlackWebApi:
 
 
 def check_tls(setting: str, url: str, egress: EgressPolicy) -> None:
-    """Raise SettingsError for an address of the settings that is not https, nor of a host that they list."""
+    """Raise SettingsError for an address that is neither https nor of a listed host."""
     try:
         if not url or url.lower().startswith("https://") or egress.lists(url):
             return
     except ClientCertError:
-        pass  # it is no address at all
-    raise SettingsError(f"{setting} is no https:// address: give one, or add its host to CLIENTCERT_ALLOWED_HOSTS")
+        pass  # it is not a URL
+    raise SettingsError(f"{setting} is not an https:// address: give one, or add its host to CLIENTCERT_ALLOWED_HOSTS")
 
 
 def not_slack() -> DeliveryError:
-    """For an answer of HTTP status 200 that Slack would not give."""
-    return unavailable("what should be Slack gave an answer that is not Slack's")
+    """The error for an answer with HTTP status 200 that Slack does not give."""
+    return unavailable("the server at Slack's address gave an answer that is not Slack's")
 
 
 def _refused(answer: Any, refused: Refusal) -> DeliveryError:
-    """Of the SDK's own response or, where that could not be made, aiohttp's."""
+    """The error from the SDK's response, or from aiohttp's if the SDK could not parse it."""
     data = getattr(answer, "data", None)
     status = getattr(answer, "status_code", None) or getattr(answer, "status", None) or 0
     retry_after = parse_retry_after(answer.headers, LONGEST_WAIT)
@@ -105,7 +105,7 @@ def _refused(answer: Any, refused: Refusal) -> DeliveryError:
 
 
 def _session() -> aiohttp.ClientSession:
-    """No proxy, no cookie, no redirect, and nothing that takes too long."""
+    """A session without proxies, cookies and redirects, and with a time limit."""
     refuse_redirects = aiohttp.TraceConfig()
     refuse_redirects.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
