@@ -23,7 +23,7 @@ def test_each_row_says_what_to_do() -> None:
 
 def test_every_other_reason_that_the_code_writes_is_there_too() -> None:
     folders = ("lifecycle", "cache", "controllers", "alerting", "messages", "notifiers")
-    files = [path for folder in folders for path in (REPOSITORY / "operator/clientcert" / folder).glob("*.py")]
+    files = [path for folder in folders for path in (REPOSITORY / "operator/clientcert" / folder).rglob("*.py")]
     written = {reason for path in files for reason in REASON_IN_CODE.findall(path.read_text())}
     assert written >= {"Expiring", "Renewed", "Read", "Polled", "PrivateKeysFound"}
     text = PAGE.read_text()
