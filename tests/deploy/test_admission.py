@@ -14,7 +14,7 @@ from tools.control_plane import ControlPlane, ControlPlaneError
 VETTED = manifests()["from-secret"]
 UNVETTED = edited(VETTED, {steps("spec.vetting"): REMOVED})
 REVETTED = edited(VETTED, {steps("spec.vetting.date"): "2026-11-01"})
-REFUSED = 'only who has the verb "vet" on clientcertificates may change spec.vetting'
+REFUSED = 'only a user with the verb "vet" on clientcertificates may change spec.vetting'
 
 
 @pytest.fixture
