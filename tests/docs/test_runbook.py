@@ -1,4 +1,4 @@
-"""docs/runbook.md has an answer for each word that the operator may give as a reason."""
+"""docs/runbook.md describes each reason that the operator writes."""
 
 import re
 
@@ -12,7 +12,7 @@ REASON_IN_CODE = re.compile(rf'(?:{_BEFORE})"([A-Z]\w+)"')
 
 
 def test_each_reason_of_the_closed_list_has_a_row() -> None:
-    """With what it means and what to do; and there is no row for a reason that is none."""
+    """Each reason has a meaning and an action, and there is no row for an unknown reason."""
     assert sorted(first_column(section(PAGE, "## Reasons"))) == sorted(reason.value for reason in Reason)
 
 
