@@ -1,4 +1,4 @@
-# The operator's image. Everything comes from the locks with hashes, and what it was built with stays behind.
+# The operator's image. All packages come from the locks, with hashes; build tools are not in the image.
 #   docker build -t clientcert-operator:0.1.0 .
 #   docker build -t clientcert-operator:0.1.0-apprise --build-arg LOCK=apprise.lock .    # with channels of type Apprise
 FROM python:3.13-slim AS build
@@ -9,7 +9,7 @@ WORKDIR /src
 COPY requirements/ requirements/
 RUN python -m venv /opt/clientcert \
     && /opt/clientcert/bin/python -m pip install --require-hashes --requirement "requirements/$LOCK" \
-    # The package is built by setuptools, whose hashes are in the lock of the tools.
+    # setuptools builds the package; its hashes are in the lock of the development tools.
     && awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements/dev.lock > /tmp/build.lock \
     && python -m pip install --require-hashes --requirement /tmp/build.lock
 
@@ -21,7 +21,7 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels .
 
 FROM python:3.13-slim
 COPY --from=build /opt/clientcert /opt/clientcert
-# Nothing is written into the image at run time: its root may be read-only.
+# Nothing is written at run time, so the root file system may be read-only.
 ENV PATH="/opt/clientcert/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 8080

@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` shows the main job, `make test` proves it.
+# `make demo` shows the main features, `make test` tests everything.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -25,15 +25,15 @@ lint: $(VENV)/.done
 test: control-plane
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Every row of what may go wrong, with a table at the end; a part of it is in `test`, too.
+# All scenarios with failures, with a table at the end; some of them also run in `test`.
 faults: control-plane
 	$(BIN)/python -m pytest tests/faults -n 4 --dist loadfile -m "not soak" --table $(ARGS)
 
-# What takes minutes: outages, days and cycles without end.
+# Scenarios that take minutes: outages, days and many cycles.
 soak: control-plane
 	$(BIN)/python -m pytest tests/faults tests/control_plane -n 4 -m soak --table $(ARGS)
 
-# Searches for inputs and examples that nobody thought of; see tests/fuzz.
+# Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
@@ -43,7 +43,7 @@ demo: control-plane
 bench: control-plane
 	$(BIN)/python -m bench $(ARGS)
 
-# Writes the locks anew. The hashes are kept, the address they were fetched from is not.
+# Write new locks, with hashes and without the address of the package index.
 lock:
 	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,4 +1,4 @@
-"""The program `clientcert`: the verbs of the command line, and the one that runs the operator."""
+"""The program `clientcert`: the verbs of the command line, and `run`, which is the operator."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ class DurationType(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Refuse, in words, what is no duration."""
+        """The duration; fails with a message for the user if the value is invalid."""
         try:
             return value if isinstance(value, timedelta) else parse_duration(value)
         except ValueError as error:
@@ -26,19 +26,21 @@ class DurationType(click.ParamType[timedelta]):
 @click.command()
 @click.option("--namespace", "namespaces", multiple=True, metavar="NS", help="Serve this namespace only; repeatable.")
 @click.option("--context", help="A context of the kubeconfig.")
-@click.option("--host", help="Where health and metrics are served.  [default: 0.0.0.0]")
+@click.option("--host", help="The address that health and metrics are served on.  [default: 0.0.0.0]")
 @click.option("--port", type=click.IntRange(1, 65535), help="For /healthz, /readyz and /metrics.  [default: 8080]")
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="[default: json]")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 @click.option(
-    "--leader-election/--no-leader-election", default=None, help="Several replicas, one leader.  [default: on]"
+    "--leader-election/--no-leader-election",
+    default=None,
+    help="Elect a leader among the replicas.  [default: on]",
 )
-@click.option("--lease-namespace", metavar="NS", help="Where the Lease is.  [default: the pod's own namespace]")
-@click.option("--resync", type=DurationType(), help="How often all keys are compared.  [default: 10m]")
+@click.option("--lease-namespace", metavar="NS", help="The namespace of the Lease.  [default: the pod's own]")
+@click.option("--resync", type=DurationType(), help="How often the cache is compared with the cluster.  [default: 10m]")
 @click.option("--x509-metrics/--no-x509-metrics", default=None, help="Expose the x509_cert_* series.  [default: on]")
 @click.option("--clock-offset", type=DurationType(), hidden=True)
 def run(**flags: Any) -> None:
-    """Run the operator. Each flag is also a variable: CLIENTCERT_PORT, CLIENTCERT_NAMESPACE and so on."""
+    """Run the operator. Each flag is also an environment variable: CLIENTCERT_PORT, CLIENTCERT_NAMESPACE and so on."""
     from clientcert.app import run as run_operator
 
     try:

@@ -110,7 +110,7 @@ class TestSilence:
 class TestExitCodes:
     def test_there_is_no_such_object(self, team: Team, terminal: Terminal) -> None:
         """3, and nothing is made."""
-        words = f"Error: ClientCertificate nhs in namespace {team.namespace}: there is none, or its kind is not"
+        words = f"Error: ClientCertificate nhs in namespace {team.namespace}: not found, or its kind is not"
         code, said = terminal.fails("silence", "nhs", "--until", "30d", "--reason", "moving house")
         assert (code, said.startswith(words)) == (3, True)
         assert team.get("ClientCertificate", "nhs") == {}
@@ -143,12 +143,12 @@ class TestExitCodes:
     def test_a_name_that_leads_elsewhere(self, terminal: Terminal, arguments: tuple[str, ...]) -> None:
         """2: no path is made of it, and nothing of it reaches the terminal but what can be seen."""
         ran = terminal.clientcert(*arguments)
-        assert (ran.returncode, "is no name of a " in ran.stderr) == (2, True)
+        assert (ran.returncode, "is not a valid name of a " in ran.stderr) == (2, True)
         assert ran.stderr.replace("\n", "").isprintable()
 
     def test_a_context_that_is_not_there(self, terminal: Terminal) -> None:
         code, said = terminal.fails("silence", "nhs", "--end", "--context", "nowhere")
-        assert (code, "name a context of it with --context" in said) == (1, True)
+        assert (code, "--context to a context of it" in said) == (1, True)
 
     def test_nobody_answers(self, team: Team, terminal: Terminal) -> None:
         """1, at once and in one line: it may be another time."""

@@ -113,7 +113,7 @@ class TestSet:
         team.apply(client_certificate("nhs", contact={"technical": JO, "business": sam}))
         said = terminal.does("contact", "set", "nhs", "--technical", "kim@nhs.example")
         recorded, told = said.splitlines()
-        assert recorded == "Recorded in spec.contact of nhs. The operator takes it at once."
+        assert recorded == "Recorded in spec.contact of nhs. The operator uses it at once."
         assert told.startswith("The technical contact is written to, as spec.contact")
         assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {
             "technical": {"email": "kim@nhs.example"},
@@ -132,7 +132,8 @@ class TestSet:
         ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
         assert ran.returncode == 0
         assert ran.stderr == (
-            "But spec.contact.technical of the object says another, which comes first: remove it, or use --object.\n"
+            "Warning: spec.contact.technical of the object names another person and comes first:"
+            " remove it, or use --object.\n"
         )
         assert "as spec.contact says" in ran.stdout
 
@@ -141,7 +142,10 @@ class TestSet:
         host = {"policyRef": {"name": "listed"}, "profile": "Host", "contact": {"requester": JO}}
         team.apply(LISTED, client_certificate("nhs", **host))
         ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
-        assert (ran.returncode, "of which its requester alone is told" in ran.stderr) == (0, True)
+        assert (ran.returncode, "about this host certificate go to its requester only" in ran.stderr) == (
+            0,
+            True,
+        )
         assert "The requester is written to, as spec.contact says (Requester)." in ran.stdout
 
     def test_a_note_has_no_place_in_the_object(self, team: Team, terminal: Terminal) -> None:
@@ -172,7 +176,7 @@ class TestImport:
             "nhs                  new     technical, business, note\n"
             "Court lists (north)  new     business\n"
             "\n"
-            "2 new and 0 changed imported into ConfigMap clients; 0 are there already, 0 are not in the file.\n"
+            "Imported into ConfigMap clients: 2 new, 0 changed, 0 unchanged. Kept, as they are not in the file: 0.\n"
             "The operator reads the client list within a minute.\n"
         )
         assert entries(team) == {
@@ -181,7 +185,7 @@ class TestImport:
         }
         before = client_list(team)
         assert terminal.does(*call) == (
-            "0 new and 0 changed imported into ConfigMap clients; 2 are there already, 0 are not in the file.\n"
+            "Imported into ConfigMap clients: 0 new, 0 changed, 2 unchanged. Kept, as they are not in the file: 0.\n"
         )
         assert client_list(team) == before
 
@@ -197,8 +201,8 @@ class TestImport:
             "new       new      technical",
             "left      changed  technical removed",
         ]
-        counts = "1 new and 2 changed would be imported into ConfigMap clients; 0 are there already, 1 are not"
-        assert said.endswith(f"{counts} in the file.\n")
+        counts = "Would import into ConfigMap clients: 1 new, 2 changed, 0 unchanged."
+        assert said.endswith(f"{counts} Kept, as they are not in the file: 1.\n")
         assert client_list(team) == before
 
     def test_one_line_that_cannot_be_used(self, team: Team, terminal: Terminal) -> None:
@@ -225,7 +229,7 @@ class TestImport:
         """Is refused before it is sent, in words."""
         file = self.file(terminal, *(f"c{number};;jo@nhs.example;;;{'n' * 1000}" for number in range(1000)))
         code, said = terminal.fails("contact", "import", file, "--configmap", "clients")
-        assert (code, "larger than Kubernetes allows" in said) == (3, True)
+        assert (code, "would exceed 1 MiB" in said) == (3, True)
 
 
 class TestShow:
@@ -256,10 +260,10 @@ class TestShow:
         team.apply(internal, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
         lines = terminal.does("contact", "show", "nhs").splitlines()
         assert lines[1] == "Slack user         nhs        by the consumer's name"
-        assert lines[-1].startswith("A user is looked up in Slack, by the operator only; where none is found, the")
+        assert lines[-1].startswith("The operator looks up a Slack user, which this command cannot; if none is found")
 
     def test_a_policy_that_writes_to_nobody(self, team: Team, terminal: Terminal) -> None:
         """The contact is known, and no channel goes there."""
         team.apply(client_certificate("nhs", contact={"technical": JO}))
         said = terminal.does("contact", "show", "nhs")
-        assert "But no channel of its policy is of type Email, so the operator writes to nobody." in said
+        assert "Note: its policy has no channel of type Email, so the operator does not write to contacts." in said

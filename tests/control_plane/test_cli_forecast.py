@@ -163,8 +163,8 @@ def test_what_keeps_a_certificate_from_it(lived: Lived) -> None:
     """Said apart, so that the lines stay the lines."""
     team = lived.team
     assert sorted(lived.remarks.replace(team.namespace, "team").splitlines()) == [
-        "team/missing: no certificate was ever read; it is alerted about every day until one is",
-        "team/no-policy: there is no CertificatePolicy nowhere, so the defaults hold",
+        "team/missing: no certificate has been read yet; there is an alert every day until one is",
+        "team/no-policy: there is no CertificatePolicy nowhere, so the defaults are used",
         f"team/silenced: silenced until {team.began + 1.5 * DAY:%Y-%m-%d %H:%M} UTC: moving house",
     ]
 
@@ -238,7 +238,7 @@ class TestTheTable:
         assert terminal.does("forecast") == "Nothing will be sent in the next 30 days.\n"
         assert terminal.fails("forecast", "--policy", "p") == (
             3,
-            "Error: there is no ClientCertificate of CertificatePolicy p",
+            "Error: there is no ClientCertificate with CertificatePolicy p",
         )
 
     @pytest.mark.soak
@@ -250,7 +250,7 @@ class TestTheTable:
     def test_what_the_operator_has_not_read(self, team: Team, terminal: Terminal) -> None:
         """Cannot be foreseen, and is named."""
         team.apply(client_certificate("nhs"))
-        words = f"{team.namespace}/nhs: the operator has not read it yet, so nobody knows when it ends"
+        words = f"{team.namespace}/nhs: the operator has not read it yet, so its expiry is not known"
         assert terminal.does("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
 
     def policy(self, team: Team) -> None:

@@ -1,4 +1,4 @@
-"""What the operator asked of the API server, in the words of the server's own audit log; and what manifests grant."""
+"""The operator's requests in the audit log of the API server, and the rights that manifests grant."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Right(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One request of the operator for a resource. It is cluster-wide without a namespace."""
+    """One request of the operator for a resource, cluster-wide if it has no namespace."""
 
     right: Right
     namespace: str
@@ -40,13 +40,13 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Audited:
-    """A control plane of its own, whose API server writes down who asks it for what."""
+    """A separate control plane, whose API server writes an audit log."""
 
     control_plane: ControlPlane
     log: Path
 
     def asked(self) -> list[Asked]:
-        """What the operator has asked for so far; discovery, which anybody may, is left out."""
+        """The operator's requests so far, without discovery, which every user may do."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         events = [json.loads(line) for line in lines if line.endswith("}")]
         return [_asked(event) for event in events if event["user"].get("username") == OPERATOR and "objectRef" in event]
@@ -57,7 +57,7 @@ class Audited:
 
 @contextmanager
 def audited(directory: Path) -> Iterator[Audited]:
-    """Nothing is applied to it yet."""
+    """Start it, with nothing applied to it."""
     directory.mkdir(parents=True, exist_ok=True)
     policy, log = directory / "audit-policy.json", directory / "audit.log"
     policy.write_text(json.dumps(_POLICY))
@@ -67,12 +67,12 @@ def audited(directory: Path) -> Iterator[Audited]:
 
 
 def rendered(control_plane: ControlPlane, overlay: Path) -> list[dict[str, Any]]:
-    """All objects of a kustomization, as `kubectl apply -k` would apply them."""
+    """All objects of a kustomization, as `kubectl apply -k` applies them."""
     return [each for each in yaml.safe_load_all(control_plane.kubectl("kustomize", overlay)) if each]
 
 
 def granted(objects: list[dict[str, Any]], namespace: str = "") -> set[Right]:
-    """What the roles that are bound to the operator grant it: in a namespace, or, without one, in the whole cluster."""
+    """The rights of the roles that are bound to the operator, in a namespace or, without one, in the whole cluster."""
     rights: set[Right] = set()
     for role in _bound(objects, namespace):
         for rule in role["rules"]:

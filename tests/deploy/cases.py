@@ -1,7 +1,7 @@
 """Every bound, format and rule in crds/ as objects that must be accepted or refused.
 
-The cases of bounds are made from the schema, so a new bound is tested without anybody thinking of it. Those of
-rules come from the tables in formats.py and rules.py.
+The cases of bounds are generated from the schema, so a new bound is tested automatically. Those of rules come from the
+tables in formats.py and rules.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,18 +21,18 @@ ABSENT = "absent"
 
 @dataclass(frozen=True)
 class Case:
-    """One object, and what the API server must make of it."""
+    """One object, and the expected result of the API server."""
 
     name: str
     document: dict[str, Any]
     where: Steps = ()
-    """What was changed, if it is one place."""
+    """The changed place, if there is exactly one."""
     kept: Any = None
-    """What the API server must answer in that place, if it accepts the object."""
+    """The expected value in that place, if the API server accepts the object."""
     refusal: tuple[str, ...] = ()
-    """Words of the refusal; none: it is accepted."""
+    """Parts of the error message; empty if the object is accepted."""
     base: str = ""
-    """The stored manifest that is changed to this; none: it is created."""
+    """The stored manifest that is changed to this; empty if the object is created."""
 
     @property
     def part(self) -> str:
@@ -44,13 +44,13 @@ class Case:
 
 @cache
 def manifests() -> dict[str, dict[str, Any]]:
-    """manifests.yaml by name, in its order."""
+    """The documents of manifests.yaml by name, in order."""
     documents = yaml.safe_load_all((REPOSITORY / "tests/deploy/manifests.yaml").read_text())
     return {document["metadata"]["name"]: document for document in documents}
 
 
 def example_of(field: Field) -> tuple[dict[str, Any], Steps] | None:
-    """The first manifest that has the field, and where."""
+    """The first manifest that has the field, and the place of the field."""
     for document in manifests().values():
         if document["kind"] == field.kind:
             for where in locate(document, field.path):
@@ -66,7 +66,7 @@ def _bound_cases() -> Iterator[Case]:
     for field in fields():
         found = example_of(field)
         if found is None:
-            continue  # test_completeness.py complains about it
+            continue  # test_completeness.py reports it
         document, where = found
         for keyword, value, *refusal in _bounds(field, read(document, where)):
             kept = defaulted(field.schema, field.schema.get("default") if value is REMOVED else value)
@@ -76,7 +76,7 @@ def _bound_cases() -> Iterator[Case]:
 
 
 def _bounds(field: Field, value: Any) -> Iterator[tuple[Any, ...]]:
-    """A keyword, a value, and the words it is refused with, if it is."""
+    """A keyword, a value, and parts of the error message if the value is refused."""
     schema = field.schema
     if (length := schema.get("maxLength")) is not None:
         yield "maxLength", _text(field, length)
@@ -108,7 +108,7 @@ def _bounds(field: Field, value: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _text(field: Field, length: int) -> str:
-    """A string of that length that nothing else in the schema is against."""
+    """A string of that length that violates no other rule of the schema."""
     if field.schema.get("format") == "date":
         return "2026-03-01".ljust(length, "1")
     formats = [FORMATS[rule["message"]] for rule in field.rules if rule["message"] in FORMATS]
@@ -116,7 +116,7 @@ def _text(field: Field, length: int) -> str:
 
 
 def _items(field: Field, value: list[Any], count: int) -> list[Any]:
-    """That many items, all different as far as the schema lets them be."""
+    """This number of items, all different as far as the schema allows."""
     schema = field.schema["items"]
     if schema["type"] == "integer":
         return list(range(count))

@@ -1,4 +1,4 @@
-"""What each format of a string lets through and what it refuses, keyed by the words of the refusal."""
+"""Accepted and refused values of each string format, by the error message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ class Format:
     accepted: list[str]
     refused: list[str]
     of_length: Callable[[int], str] = lambda length: "x" * length
-    """A string of exactly that length that is let through, as long as the field's maxLength allows."""
+    """An accepted string of exactly that length, if the field's maxLength allows it."""
 
 
 INVISIBLE = ["a\nb", "a\r\nb", "a\tb", "a\x00b", "a\x1b[31mb", "a\x7fb", "a\u200bb", "a\u202eb", "a\u2028b", "\ufeffa"]
-"""Line ends, control characters, zero-width characters, and marks that turn the direction of text."""
+"""Line ends, control characters, zero-width characters, and marks that change the direction of text."""
 
 NAME = "must be one line of visible characters without < or >, words separated by one space"
 LINE = "must be one line, not empty, without control or invisible characters"

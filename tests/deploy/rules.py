@@ -1,6 +1,6 @@
-"""One entry for each rule between fields: what it lets through, what it refuses, and in which words.
+"""One entry for each rule between fields: accepted and refused changes, with the error message.
 
-A change is the name of a document in manifests.yaml and what is different in it.
+A change is the name of a document in manifests.yaml and its edits.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ class Rule:
     message: str
     accepted: list[Change]
     refused: list[tuple[str, Mapping[str, Any], str]]
-    """With words that the refusal must contain."""
+    """With a part of the error message."""
     on_update: bool = False
-    """The document exists as it is, and is changed to this."""
+    """Whether the unchanged document exists and is changed to this."""
 
 
 SECRET = {"name": "nhs-client-cert", "key": "tls.crt"}
@@ -103,7 +103,7 @@ SCHEDULE = [
         "raise the channel's startDaysBefore, or remove that day",
         accepted=[
             ("on-days", {f"{CHANNEL}.startDaysBefore": 7}),
-            # What a channel takes from the policy may begin earlier: those days are simply not its own.
+            # A repeat from the policy may have earlier days, on which this channel has no alert.
             ("on-days", {f"{CHANNEL}.startDaysBefore": 3, f"{CHANNEL}.repeat": REMOVED}),
             (
                 "on-days",

@@ -1,4 +1,4 @@
-"""Reads crds/, and finds in documents the places that a schema speaks about."""
+"""Read crds/, and find the places in documents that a schema describes."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -13,14 +13,14 @@ from tests.conftest import REPOSITORY
 
 CRDS = REPOSITORY / "crds"
 REMOVED = object()
-"""As the value of an edit: the field is not there."""
+"""The value of an edit that removes a field."""
 
 Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One place in a schema. `path` is as in `spec.alerts.channels[].name`."""
+    """One field of a schema; `path` is e.g. `spec.alerts.channels[].name`."""
 
     kind: str
     path: str
@@ -41,7 +41,7 @@ class Field:
 
 @cache
 def crds() -> dict[str, dict[str, Any]]:
-    """Every CRD that we ship, by kind."""
+    """Every CRD in crds/, by kind."""
     documents = [yaml.safe_load(path.read_text()) for path in crd_files()]
     return {document["spec"]["names"]["kind"]: document for document in documents}
 
@@ -52,7 +52,7 @@ def crd_files() -> list[Path]:
 
 @cache
 def fields() -> list[Field]:
-    """Every field of spec and status of every kind, from the outside in."""
+    """Every field of spec and status of every kind, outer fields first."""
     found: list[Field] = []
     for kind, crd in crds().items():
         root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -75,7 +75,7 @@ def steps(path: str) -> Steps:
 
 
 def locate(document: Any, path: str) -> Iterator[Steps]:
-    """Where a schema's path is in a document: nowhere, once, or once for each item of a list."""
+    """The places of a schema's path in a document: none, one, or one for each item of a list."""
     yield from _locate(document, path.replace("[]", ".[]").split("."), ())
 
 
@@ -96,7 +96,7 @@ def read(document: Any, where: Steps) -> Any:
 
 
 def edited(document: Mapping[str, Any], edits: Mapping[Steps, Any]) -> dict[str, Any]:
-    """A copy with other values in those places."""
+    """A copy with other values in these places."""
     copy = dict(deepcopy(document))
     for where, value in edits.items():
         parent = read(copy, where[:-1])
@@ -108,7 +108,7 @@ def edited(document: Mapping[str, Any], edits: Mapping[Steps, Any]) -> dict[str,
 
 
 def defaulted(schema: Mapping[str, Any], value: Any) -> Any:
-    """The value with the defaults of all that it leaves out."""
+    """The value with the defaults of its missing fields."""
     if not isinstance(value, dict):
         return value
     properties = schema.get("properties", {})

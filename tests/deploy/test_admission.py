@@ -1,4 +1,4 @@
-"""spec.vetting decides later whether a renewal is allowed, so not everybody who may edit may change it."""
+"""spec.vetting will decide whether a renewal is allowed, so an editor alone must not change it."""
 
 import json
 import time
@@ -14,17 +14,17 @@ from tools.control_plane import ControlPlane, ControlPlaneError
 VETTED = manifests()["from-secret"]
 UNVETTED = edited(VETTED, {steps("spec.vetting"): REMOVED})
 REVETTED = edited(VETTED, {steps("spec.vetting.date"): "2026-11-01"})
-REFUSED = 'only who has the verb "vet" on clientcertificates may change spec.vetting'
+REFUSED = 'only a user with the verb "vet" on clientcertificates may change spec.vetting'
 
 
 @pytest.fixture
 def people(control_plane: ControlPlane, namespace: str) -> str:
-    """An editor, and a registration authority (ra) that may vet, too; in this namespace alone."""
+    """An editor, and a registration authority (ra) with the verb vet, both in this namespace only."""
     bind(control_plane, namespace, "editor", "clientcert-view", "clientcert-edit")
     bind(control_plane, namespace, "ra", "clientcert-view", "clientcert-edit", "clientcert-vet")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:  # a policy holds some time after it was made
+        try:  # a policy takes effect some time after its creation
             apply(control_plane, namespace, "editor", VETTED, "--dry-run=server")
         except ControlPlaneError:
             return namespace
@@ -43,7 +43,7 @@ def apply(control_plane: ControlPlane, namespace: str, user: str, document: dict
     [(None, VETTED), (UNVETTED, VETTED), (VETTED, REVETTED), (VETTED, UNVETTED)],
     ids=["created with it", "added", "changed", "removed"],
 )
-def test_only_who_may_vet_changes_the_vetting(
+def test_only_a_user_who_may_vet_changes_the_vetting(
     control_plane: ControlPlane, people: str, before: dict[str, Any] | None, after: dict[str, Any]
 ) -> None:
     if before is not None:
@@ -54,10 +54,8 @@ def test_only_who_may_vet_changes_the_vetting(
 
 
 @pytest.mark.parametrize("document", [UNVETTED, VETTED], ids=["not vetted", "vetted"])
-def test_who_may_edit_changes_everything_else(
-    control_plane: ControlPlane, people: str, document: dict[str, Any]
-) -> None:
-    """A vetting that is left as it is stands in nobody's way."""
+def test_an_editor_changes_everything_else(control_plane: ControlPlane, people: str, document: dict[str, Any]) -> None:
+    """An unchanged vetting does not matter."""
     apply(control_plane, people, "ra", document)
     changed = edited(document, {steps("spec.owner"): "another-team"})
     assert "configured" in apply(control_plane, people, "editor", changed)

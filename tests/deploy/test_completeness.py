@@ -1,4 +1,4 @@
-"""The tests of the schema cover all of it, and the schema keeps its own conventions. No API server is needed."""
+"""The tests cover the whole schema, and the schema follows its conventions. No API server is needed."""
 
 import pytest
 
@@ -13,7 +13,7 @@ TESTED_KEYWORDS = {
     *("maxLength", "minimum", "maximum", "minItems", "maxItems", "enum", "required", "default"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations"),
 }
-"""What cases.py makes cases of."""
+"""The keywords that cases.py generates cases for."""
 STRUCTURE = {"type", "description", "properties", "items"}
 STATUS_KEYWORDS = STRUCTURE | {
     *("maxLength", "maxItems", "required", "format", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
@@ -21,12 +21,12 @@ STATUS_KEYWORDS = STRUCTURE | {
 
 
 def test_every_field_is_in_a_manifest() -> None:
-    """Else no case could be made of its bounds."""
+    """Otherwise cases.py has no case for its bounds."""
     assert [str(field) for field in FIELDS if example_of(field) is None] == []
 
 
-def test_every_keyword_of_the_schema_is_one_that_cases_are_made_of() -> None:
-    """A `pattern` or a `multipleOf` needs a way to be tested before it can be used."""
+def test_every_keyword_of_the_schema_has_cases() -> None:
+    """Before a `pattern` or a `multipleOf` is used, cases.py must support it."""
     untested = {
         f"{field}: {keyword}"
         for field in FIELDS
@@ -36,8 +36,8 @@ def test_every_keyword_of_the_schema_is_one_that_cases_are_made_of() -> None:
     assert untested == set()
 
 
-def test_every_rule_has_something_accepted_and_something_refused() -> None:
-    """Formats stand in formats.py by their words, the others in rules.py by their field and their words."""
+def test_every_rule_has_accepted_and_refused_values() -> None:
+    """Formats are in formats.py by their message, the others in rules.py by field and message."""
     declared = {(str(field), rule["message"]) for field in FIELDS for rule in field.rules}
     of_formats = {(field, message) for field, message in declared if message in FORMATS}
     of_fields = {(rule.field, rule.message) for rule in RULES}
@@ -46,15 +46,15 @@ def test_every_rule_has_something_accepted_and_something_refused() -> None:
     assert FORMATS.keys() == {message for _, message in of_formats}
 
 
-def test_equal_words_mean_equal_rules() -> None:
-    """So that a format that is corrected in one place is corrected in all."""
+def test_equal_messages_mean_equal_rules() -> None:
+    """So that a correction of a format is made in all places."""
     rules = {(rule["message"], rule["rule"]) for field in FIELDS for rule in field.rules}
     assert len(rules) == len({message for message, _ in rules})
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=str)
 def test_every_field_is_described_and_bounded(field: Field) -> None:
-    """`kubectl explain` has something to say, and nobody can make an object of a megabyte."""
+    """`kubectl explain` describes it, and no object can become a megabyte large."""
     schema = field.schema
     assert schema.get("description", "").endswith((".", '"')) or field.path.endswith("[]")
     if schema["type"] == "string":
@@ -66,8 +66,8 @@ def test_every_field_is_described_and_bounded(field: Field) -> None:
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.in_status], ids=str)
-def test_status_refuses_nothing_but_what_is_too_long(field: Field) -> None:
-    """A status that the server refuses would be a notification that nobody recorded."""
+def test_status_refuses_only_values_that_are_too_long(field: Field) -> None:
+    """A refused status would be a notification without a record."""
     assert field.schema.keys() <= STATUS_KEYWORDS
     assert field.schema.get("format", "int64") == "int64"
     assert not field.required or field.path.endswith(("[].name", "[].type", "[].status"))

@@ -1,4 +1,4 @@
-"""Each example in deploy/examples is applied as its reader would apply it."""
+"""Each example in deploy/examples is applied as a reader would apply it."""
 
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,13 @@ def test_each_example_is_accepted(control_plane: ControlPlane, namespace: str, p
     assert all(line.endswith(" created") for line in created)
 
 
-def test_all_examples_can_stand_side_by_side(control_plane: ControlPlane, namespace: str) -> None:
+def test_all_examples_can_be_applied_together(control_plane: ControlPlane, namespace: str) -> None:
     created = control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples")
     assert created.count(" created") == len(objects())
 
 
-def test_what_examples_refer_to_is_in_the_examples() -> None:
-    """But for the Secrets with certificates and tokens, which are the reader's own."""
+def test_objects_that_examples_refer_to_are_in_the_examples() -> None:
+    """Except the Secrets with certificates and tokens, which the reader creates."""
     certificates = [each["spec"] for each in objects() if each["kind"] == "ClientCertificate"]
     assert {spec["policyRef"]["name"] for spec in certificates if "policyRef" in spec} == names("CertificatePolicy")
     sources = [spec["source"]["s3"] for spec in certificates if spec["source"]["type"] == "S3"]
@@ -44,7 +44,7 @@ def test_what_examples_refer_to_is_in_the_examples() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_each_example_begins_with_what_it_shows_and_holds_no_key(path: Path) -> None:
+def test_each_example_begins_with_a_comment_and_has_no_key(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("# ")
     assert "PRIVATE KEY" not in text

@@ -1,4 +1,4 @@
-"""What people see of our kinds in kubectl: explanations, columns, short names, selectors."""
+"""The kinds in kubectl: explanations, columns, short names, selectors."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def shown(control_plane: ControlPlane, namespace: str) -> Server:
 
 
 def table(text: str) -> list[tuple[str, str]]:
-    """Header and cell of a table of one row, but for AGE."""
+    """Header and cells of a table with one row, without AGE."""
     header, row = (re.split(r"\s{2,}", line.strip()) for line in text.splitlines())
     return [(name, cell) for name, cell in zip(header, row, strict=True) if name != "AGE"]
 
@@ -79,7 +79,7 @@ def test_columns(
     arguments: list[str],
     columns: list[tuple[str, str]],
 ) -> None:
-    """Days, date and phase at a glance; the date in full, for it lies ahead."""
+    """Days, date and phase; the date is complete, because it is in the future."""
     assert table(control_plane.kubectl("get", "-n", namespace, *arguments)) == columns
 
 
@@ -88,7 +88,7 @@ def test_short_names(control_plane: ControlPlane, namespace: str, shown: Server,
     assert control_plane.kubectl("get", "-n", namespace, short_name, "-o", "name").count("\n") == 1
 
 
-def test_the_category_shows_all_of_ours(control_plane: ControlPlane, namespace: str, shown: Server) -> None:
+def test_the_category_shows_all_kinds(control_plane: ControlPlane, namespace: str, shown: Server) -> None:
     listed = control_plane.kubectl("get", "-n", namespace, "clientcert", "-o", "name")
     assert sorted(listed.split()) == [
         "certificatepolicy.clientcert.dev/every-day",
@@ -107,14 +107,14 @@ def test_the_category_shows_all_of_ours(control_plane: ControlPlane, namespace: 
     ],
 )
 def test_field_selectors(control_plane: ControlPlane, namespace: str, shown: Server, selector: str, count: int) -> None:
-    """One consumer's certificates, or one team's, or all that expire soon."""
+    """Select the certificates of a consumer or a team, or all that expire soon."""
     listed = control_plane.kubectl("get", "-n", namespace, "ccert", "--field-selector", selector, "-o", "name")
     assert listed.count("\n") == count
 
 
 @pytest.mark.parametrize("kind", crds())
 def test_explain_shows_every_field(control_plane: ControlPlane, kind: str) -> None:
-    """A user learns the API from it."""
+    """So that a user can learn the API."""
     explained = control_plane.kubectl("explain", kind, "--recursive")
     names = {field.path.rstrip("[]").rpartition(".")[2] for field in fields() if field.kind == kind}
     assert names <= set(explained.split())
@@ -129,7 +129,7 @@ def test_explain_says_what_a_field_is_for(control_plane: ControlPlane) -> None:
 
 
 def test_a_misspelt_field_is_named(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """Nothing that a user wrote is silently dropped."""
+    """No field of a user is dropped silently."""
     document = json.loads(json.dumps(manifests()["on-days"]))
     document["spec"]["alerts"]["startDayBefore"] = 3
     path = tmp_path / "policy.json"

@@ -1,4 +1,4 @@
-"""deploy/kustomize/base is accepted as it is, and what it runs has no more rights on the node than it needs."""
+"""deploy/kustomize/base is accepted unchanged, and its pod has only the rights on the node that it needs."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def deployment(control_plane: ControlPlane) -> dict[str, Any]:
 
 
 def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
-    """The pod that a controller would make."""
+    """The pod that a controller would create."""
     spec = deployment["spec"]["template"]["spec"]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}, "spec": spec}
 
 
-def test_what_was_applied_is_what_is_there(control_plane: ControlPlane) -> None:
-    """No field is pruned, defaulted to another value or refused; kubectl diff fails where they differ."""
+def test_the_stored_objects_are_the_applied_ones(control_plane: ControlPlane) -> None:
+    """No field is pruned, changed by a default or refused; kubectl diff fails on a difference."""
     assert control_plane.kubectl("diff", "-k", BASE) == ""
 
 
@@ -42,7 +42,7 @@ def test_the_pod_is_admitted_where_only_restricted_pods_are(
 
 
 def test_the_container(deployment: dict[str, Any]) -> None:
-    """It is asked on its one port whether it is well."""
+    """The probes use its only port."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["run"]
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
@@ -52,7 +52,7 @@ def test_the_container(deployment: dict[str, Any]) -> None:
 
 
 def test_the_container_has_no_right_on_its_node(deployment: dict[str, Any]) -> None:
-    """tests/control_plane/test_security_process.py runs the operator just so: nowhere to write, nothing to be."""
+    """tests/control_plane/test_security_process.py runs the operator with the same restrictions."""
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["securityContext"] == {
@@ -70,13 +70,13 @@ def test_the_container_has_no_right_on_its_node(deployment: dict[str, Any]) -> N
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
-def test_its_settings_come_from_nowhere_else(deployment: dict[str, Any]) -> None:
-    """A Service called `clientcert` in its namespace would set CLIENTCERT_PORT, to what is no port."""
+def test_its_settings_have_no_other_source(deployment: dict[str, Any]) -> None:
+    """A Service called `clientcert` in its namespace would set CLIENTCERT_PORT to an invalid value."""
     assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
 def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
-    """Slack and the rest are added when they are there; a secret comes from a Secret."""
+    """All settings are optional, and secret settings come from Secrets."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert all(source["configMapRef"]["optional"] for source in container["envFrom"])
     assert {variable["name"] for variable in container["env"]} == {
@@ -88,7 +88,7 @@ def test_it_starts_without_any_setting(deployment: dict[str, Any]) -> None:
     assert all(variable["valueFrom"]["secretKeyRef"]["optional"] for variable in container["env"])
 
 
-def test_another_one_is_ready_to_take_over(deployment: dict[str, Any]) -> None:
-    """Two replicas, and nothing switches the election of one leader off."""
+def test_another_replica_is_ready_to_take_over(deployment: dict[str, Any]) -> None:
+    """There are two replicas, and leader election is on."""
     assert deployment["spec"]["replicas"] == 2
     assert deployment["spec"]["template"]["spec"]["containers"][0]["args"] == ["run"]

@@ -1,4 +1,4 @@
-"""Who may do what: the operator by its own ServiceAccount, people by the roles that they get."""
+"""Rights of the operator's ServiceAccount, and of people with the roles for users."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ def may(control_plane: ControlPlane, user: str, verb: str, resource: str, namesp
 
 
 def allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple[str, str]]:
-    """All that the user may do, of every verb on every resource above."""
+    """All rights of the user among every verb on every resource above."""
     return {
         (verb, resource)
         for verb, resource in itertools.product((*READ, *WRITE, "vet"), (*OURS, *OUR_STATUS, *OUR_FINALIZERS, *OTHERS))
@@ -50,7 +50,7 @@ def allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple
 
 
 def everything_allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]:
-    """The user's own list of rules (SelfSubjectRulesReview), without those of everybody who has logged in."""
+    """The user's rules (SelfSubjectRulesReview), without those of every authenticated user."""
     anybody = _rules(control_plane, "somebody-without-rights", namespace)
     return _rules(control_plane, user, namespace) - anybody
 
@@ -83,9 +83,9 @@ def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) ->
 
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
-    """It reads what was declared, Secrets and client lists, records status, tells Events; it changes nobody's objects.
+    """It reads declared objects, Secrets and client lists, and writes status and Events; it changes no user's objects.
 
-    So it lists no pods, writes no Secret, deletes nothing, and touches neither spec nor finalizers.
+    So it lists no pods, writes no Secret, deletes nothing, and changes neither spec nor finalizers.
     """
     assert allowed(control_plane, OPERATOR, "any-namespace") == {
         *each(READ, OURS[:1]),
@@ -98,15 +98,15 @@ def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: Contr
 
 
 def test_all_that_the_operator_may_do_is_in_its_roles(control_plane: ControlPlane) -> None:
-    """What the API server itself lists, of every kind there is, but for what anybody may who has logged in."""
+    """By the API server's own list for every kind, without the rights of every authenticated user."""
     objects = rendered(control_plane, KUSTOMIZE / "base")
     for namespace in ("any-namespace", "clientcert-system"):
         expected = granted(objects) | granted(objects, namespace)
         assert everything_allowed(control_plane, OPERATOR, namespace) == expected
 
 
-def test_only_leases_are_bound_to_a_name(control_plane: ControlPlane) -> None:
-    """It may not read or take over any Lease but its own; and has no other right in its own namespace."""
+def test_only_the_rights_to_leases_are_limited_to_a_name(control_plane: ControlPlane) -> None:
+    """It may read and take over only its own Lease, and has no other right in its namespace."""
     roles = [each for each in rendered(control_plane, KUSTOMIZE / "base") if each["kind"] == "Role"]
     assert [(role["metadata"]["name"], role["metadata"]["namespace"]) for role in roles] == [
         ("clientcert-operator-leader-election", "clientcert-system")
@@ -118,7 +118,7 @@ def test_only_leases_are_bound_to_a_name(control_plane: ControlPlane) -> None:
 
 
 def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_plane: ControlPlane) -> None:
-    """Both files say the same, in Roles and in ClusterRoles; and then there is no ClusterRole for the operator."""
+    """Roles and ClusterRoles have the same rules, and the overlay has no ClusterRole for the operator."""
     base, namespaced = (rendered(control_plane, KUSTOMIZE / name) for name in ("base", "namespaced"))
     assert granted(namespaced, "integration-api") == granted(base)
     assert granted(namespaced, "clientcert-system") == granted(base, "clientcert-system")
@@ -127,8 +127,8 @@ def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_pla
     assert cluster_wide == {"clientcert-view", "clientcert-edit", "clientcert-vet"}
 
 
-def test_one_label_finds_what_to_take_away(control_plane: ControlPlane) -> None:
-    """Whoever goes from the whole cluster to some namespaces deletes these five, as docs/security.md says."""
+def test_one_label_finds_the_bindings_to_remove(control_plane: ControlPlane) -> None:
+    """To change from the whole cluster to some namespaces, delete these five, as docs/security.md says."""
     label = "app.kubernetes.io/name=clientcert-operator"
     found = control_plane.kubectl("get", "clusterrolebinding", "-l", label, "-o", "name").split()
     prefix = "clusterrolebinding.rbac.authorization.k8s.io/clientcert-operator-"
@@ -138,7 +138,7 @@ def test_one_label_finds_what_to_take_away(control_plane: ControlPlane) -> None:
 
 @pytest.mark.parametrize("role", ["declarations", "status", "secrets", "contacts", "events"])
 def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str) -> None:
-    """So that one can be narrowed, as Secrets to some namespaces, without the others."""
+    """So that one right can be limited without the others, for example Secrets to some namespaces."""
     name = f"clientcert-operator-{role}"
     bound = json.loads(control_plane.kubectl("get", "clusterrolebinding", name, "-o", "json"))
     assert bound["roleRef"]["name"] == name
@@ -146,13 +146,13 @@ def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str
     assert len({group for rule in rules for group in rule["apiGroups"]}) == 1
 
 
-def test_who_may_view_reads_our_kinds(control_plane: ControlPlane, namespace: str) -> None:
+def test_a_viewer_reads_the_kinds(control_plane: ControlPlane, namespace: str) -> None:
     bind(control_plane, namespace, "viewer", "clientcert-view")
     assert allowed(control_plane, "viewer", namespace) == each(READ, OURS)
     assert allowed(control_plane, "viewer", "another-namespace") == set()
 
 
-def test_who_may_edit_writes_our_kinds_but_no_status(control_plane: ControlPlane, namespace: str) -> None:
+def test_an_editor_writes_the_kinds_but_no_status(control_plane: ControlPlane, namespace: str) -> None:
     bind(control_plane, namespace, "editor", "clientcert-view", "clientcert-edit")
     assert allowed(control_plane, "editor", namespace) == each((*READ, *WRITE), OURS)
 
@@ -164,8 +164,8 @@ def test_who_may_edit_writes_our_kinds_but_no_status(control_plane: ControlPlane
         *(("clientcert-edit", into) for into in ("edit", "admin")),
     ],
 )
-def test_people_get_our_roles_with_the_roles_that_they_have(control_plane: ControlPlane, role: str, into: str) -> None:
-    """Aggregation is a controller's work; here it is enough that its selector finds our role."""
+def test_the_roles_are_aggregated_to_those_of_people(control_plane: ControlPlane, role: str, into: str) -> None:
+    """A controller does the aggregation; it is enough that its selector matches the role."""
     aggregating = json.loads(control_plane.kubectl("get", "clusterrole", into, "-o", "json"))["aggregationRule"]
     labels = json.loads(control_plane.kubectl("get", "clusterrole", role, "-o", "json"))["metadata"]["labels"]
     assert any(selector["matchLabels"].items() <= labels.items() for selector in aggregating["clusterRoleSelectors"])
@@ -179,7 +179,7 @@ def test_nobody_gets_the_right_to_vet_by_aggregation(control_plane: ControlPlane
 
 
 def test_a_status_cannot_be_written_through_the_object(control_plane: ControlPlane, namespace: str) -> None:
-    """Neither when it is created nor later, not even by the administrator."""
+    """Neither at creation nor later, not even by the administrator."""
     server = Server(control_plane, namespace)
     document = manifests()["from-secret"]
     assert "status" not in server.store(document)
@@ -191,7 +191,7 @@ def test_a_status_cannot_be_written_through_the_object(control_plane: ControlPla
 
 
 def test_a_tenant_cannot_forge_a_status(control_plane: ControlPlane, namespace: str) -> None:
-    """Who may edit everything else is refused, for a status says what was sent."""
+    """A user who may edit everything else is refused, because the status records what was sent."""
     Server(control_plane, namespace).store(manifests()["from-secret"])
     bind(control_plane, namespace, "tenant", "clientcert-view", "clientcert-edit")
     arguments = ["--as=tenant", "-n", namespace, "patch", "ccert", "from-secret", "--type=merge", "-p"]
@@ -201,7 +201,7 @@ def test_a_tenant_cannot_forge_a_status(control_plane: ControlPlane, namespace: 
 
 
 def test_the_operator_records_a_status(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """By a merge patch with its own ServiceAccount's token."""
+    """With a merge patch and the token of its ServiceAccount."""
     server = Server(control_plane, namespace)
     document = manifests()["from-secret"]
     server.store(document)

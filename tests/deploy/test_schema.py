@@ -1,4 +1,4 @@
-"""Each bound and rule in crds/ lets through what it should, and refuses in words that say what to fix."""
+"""Each bound and rule in crds/ accepts valid values, and refuses others with a message that says what to fix."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ def submit(server: Server, case: Case) -> Any:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refusal], ids=str)
-def test_what_is_within_the_bounds_is_accepted_and_kept(server: Server, case: Case) -> None:
-    """Nothing is pruned or changed; what was left out has its default."""
+def test_a_valid_value_is_accepted_and_kept(server: Server, case: Case) -> None:
+    """Nothing is pruned or changed; missing fields have their defaults."""
     answer = submit(server, case)
     if case.where:
         assert read(answer, case.where) == case.kept
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.refusal], ids=str)
-def test_what_is_not_is_refused_in_words_that_say_what_to_fix(server: Server, case: Case) -> None:
+def test_an_invalid_value_is_refused_with_what_to_fix(server: Server, case: Case) -> None:
     with pytest.raises(ApiError) as refused:
         submit(server, case)
     assert refused.value.status == 422

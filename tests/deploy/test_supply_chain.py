@@ -1,4 +1,4 @@
-"""What is installed is what was locked: each package by version and hash, in the image and for development."""
+"""Only locked packages are installed, each by version and hash, in the image and for development."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,13 @@ _PIP_INSTALL = re.compile(r"^.*?pip install\b.*$", re.MULTILINE)
 
 
 def entries(lock: Path) -> list[str]:
-    """Each requirement with the lines that belong to it."""
+    """Each requirement with its lines."""
     return [entry for entry in re.split(r"^(?=[^\s#])", lock.read_text(), flags=re.MULTILINE) if entry.strip()]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_each_package_has_one_version_and_its_hashes(lock: Path) -> None:
-    """And comes from nowhere in particular: a hash holds wherever it was fetched."""
+    """The locks name no index: a hash is valid for every source."""
     loose = [
         entry.splitlines()[0]
         for entry in entries(lock)
@@ -29,14 +29,14 @@ def test_each_package_has_one_version_and_its_hashes(lock: Path) -> None:
 
 
 def test_the_image_installs_nothing_else() -> None:
-    """Each `pip install` demands hashes, or takes what was built from this checkout and asks no index."""
+    """Each `pip install` requires hashes, or installs a build of this checkout without an index."""
     installs = _PIP_INSTALL.findall((REPOSITORY / "Dockerfile").read_text())
     assert len(installs) >= 2
     assert [line.strip() for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
 
 
 def test_development_installs_nothing_else() -> None:
-    """But for the tool that writes the locks, which is needed only where there is none yet."""
+    """Except the tool that writes the locks."""
     makefile = (REPOSITORY / "Makefile").read_text()
     without_lock = re.sub(r"^lock:.*?(?=^\S)", "", makefile, flags=re.MULTILINE | re.DOTALL)
     installs = _PIP_INSTALL.findall(without_lock)

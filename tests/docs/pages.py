@@ -1,4 +1,4 @@
-"""The prose of the project, and what can be checked in it."""
+"""Functions to check the documentation pages."""
 
 import re
 from pathlib import Path
@@ -31,13 +31,13 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name after `#`, as GitHub makes it from the headings."""
+    """The anchors of a page, as GitHub derives them from the headings."""
     headings = (heading.lower().replace("`", "") for heading in _HEADING.findall(_without_blocks(page)))
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
 
 
 def section(page: Path, heading: str) -> str:
-    """What stands below a heading, up to the next one of its level or above."""
+    """The text below a heading, up to the next one of its level or above."""
     level = re.match(r"#+", heading)
     assert level is not None
     _, found, rest = f"\n{page.read_text()}".partition(f"\n{heading}\n")
@@ -46,7 +46,7 @@ def section(page: Path, heading: str) -> str:
 
 
 def first_column(text: str) -> list[str]:
-    """What the rows of a table begin with, where that is code."""
+    """The first cells of table rows, if they are code."""
     return _TABLE_ROW.findall(text)
 
 

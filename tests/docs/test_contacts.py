@@ -1,4 +1,4 @@
-"""docs/contacts.md has an answer for each way in which a contact is found, or is not."""
+"""docs/contacts.md describes each result of a contact lookup."""
 
 import re
 import shlex
@@ -21,20 +21,20 @@ PASSING = {"LookupUnavailable", "NotLookedUp"}
 
 
 def written() -> set[str]:
-    """Every reason that a resolution may have."""
+    """Every reason of a resolution."""
     texts = ((REPOSITORY / "operator/clientcert" / file).read_text() for file in FINDS)
     return {word for text in texts for groups in _WRITTEN.findall(text) for word in groups if word}
 
 
-def test_each_reason_why_nobody_is_found_has_a_row() -> None:
-    """And one that names why whoever is found is not written to."""
+def test_each_reason_of_a_failed_lookup_has_a_row() -> None:
+    """Also each reason why a known contact is not written to."""
     rows = [line for line in section(PAGE, "## When nobody is found").splitlines() if line.startswith("| `")]
     named = {word for row in rows if CONTACT_RESOLVED not in row for word in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named == (written() - FOUND - PASSING) | OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
 
 
 def test_every_reason_can_be_looked_up() -> None:
-    """All in the reference; those that are no trouble in the runbook, which refers to the page for the others."""
+    """The reference has all reasons; the runbook has those without a problem, and links the page for the others."""
     assert written() >= FOUND | PASSING
     reference, runbook = ((REPOSITORY / page).read_text() for page in ("docs/reference.md", "docs/runbook.md"))
     assert sorted(reason for reason in written() if f"`{reason}`" not in reference) == []
@@ -42,7 +42,7 @@ def test_every_reason_can_be_looked_up() -> None:
 
 
 def test_every_example_that_is_named_exists() -> None:
-    """They are named without their folder."""
+    """Examples are named without their folder."""
     named = set(re.findall(r"`([\w-]+\.yaml)`", PAGE.read_text()))
     assert len(named) >= 5
     assert sorted(name for name in named if not (REPOSITORY / "deploy/examples" / name).exists()) == []
@@ -59,7 +59,7 @@ def test_each_field_about_contacts_is_explained() -> None:
 
 
 def test_every_command_works(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """In the order of the page, beside the files that it speaks of; all dry, but for what is used later."""
+    """In the order of the page, next to the files that it names; with a dry run, except objects that are used later."""
     control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples/from-secret.yaml")
     for name in ("username", "password", "ca.pem"):
         (tmp_path / name).write_text("example")

@@ -1,4 +1,4 @@
-"""`make demo` ends with 0 only if all was seen, asks nothing, and leaves nothing behind."""
+"""`make demo` ends with 0 only if everything was seen, needs no input, and leaves nothing behind."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "tools.demo"]
 
 
 def start(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Without a terminal, and with a place of its own for what it writes."""
+    """Without a terminal, and with its own directory for files."""
     environment = {**os.environ, "TMPDIR": str(temporary)}
     return subprocess.Popen(
         [*COMMAND, *arguments],
@@ -29,14 +29,14 @@ def start(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_demo_sees_all_that_it_shows_then_is_kept_until_it_is_told_to_stop(tmp_path: Path) -> None:
+def test_the_demo_succeeds_and_runs_until_it_is_stopped(tmp_path: Path) -> None:
     """With `--keep` it is the same demo, and then runs until SIGTERM."""
     demo = start(tmp_path, "--keep")
     assert demo.stdout is not None
     lines = []
     for line in demo.stdout:
         lines.append(line)
-        print(line, end="")  # is all that is known if it does not end
+        print(line, end="")  # for the report, if it does not end
         if "Ctrl-C stops" in line or "has failed" in line:
             demo.send_signal(signal.SIGTERM)
     assert demo.wait(30) == 0
@@ -62,8 +62,8 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_seen_in_time_is_told_with_what_was_found_instead() -> None:
-    """Of a table only the lines that differ."""
+def test_an_error_shows_the_expected_and_the_found_state() -> None:
+    """Only the entries that differ are shown."""
     started = time.monotonic()
     with pytest.raises(NotSeenError) as raised:
         eventually("The days", {"nhs": 23, "weather": 300}, lambda: {"nhs": 22, "weather": 300}, seconds=0.2)

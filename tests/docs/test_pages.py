@@ -1,4 +1,4 @@
-"""What the pages say is there is there."""
+"""Links, paths and manifests on the pages are valid."""
 
 import getpass
 import re
@@ -37,7 +37,7 @@ def test_the_api_server_accepts_every_manifest(control_plane: ControlPlane, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_no_page_tells_of_the_machine_it_was_written_on(page: Path) -> None:
+def test_no_page_names_the_machine_where_it_was_written(page: Path) -> None:
     text = page.read_text()
     assert [
         word for word in (f"/home/{getpass.getuser()}", socket.gethostname(), "/work/", "/root/") if word in text

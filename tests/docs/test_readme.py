@@ -1,4 +1,4 @@
-"""A newcomer types what the README says, line by line, and each line does what it is there for."""
+"""Each command in the README works, in its order."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ KUBECTL = [line for line in COMMANDS if line.startswith("kubectl ")]
 CHANGES = {"apply", "create", "set"}
 
 
-def test_every_command_is_one_that_a_test_or_the_makefile_knows() -> None:
+def test_every_command_is_tested_or_in_the_makefile() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
@@ -31,7 +31,7 @@ def test_every_command_is_one_that_a_test_or_the_makefile_knows() -> None:
 
 @pytest.mark.parametrize("line", KUBECTL)
 def test_every_kubectl_command_works(control_plane: ControlPlane, tmp_path: Path, line: str) -> None:
-    """In the order of the page, beside the client.pem that it speaks of; what would change something, dry."""
+    """In the order of the page, next to the client.pem that it names; changes are dry runs."""
     _, *arguments = shlex.split(line)
     arguments = [argument.replace("=client.pem", f"={_certificate(tmp_path)}") for argument in arguments]
     arguments = [str(REPOSITORY / each) if each.startswith("deploy/") else each for each in arguments]
@@ -45,7 +45,7 @@ def test_its_first_manifest_is_the_minimal_example() -> None:
 
 
 def test_inspect_prints_what_it_shows(tmp_path: Path) -> None:
-    """The same columns, and the same words for a container without its password."""
+    """The same columns, and the same message for a container without its password."""
     now = datetime.now(UTC)
     issued = CertificateAuthority.create().issue("weather", now, now + timedelta(days=22, hours=1))
     (tmp_path / "client.pem").write_bytes(issued.certificate_pem)
@@ -62,8 +62,8 @@ def test_inspect_prints_what_it_shows(tmp_path: Path) -> None:
     assert (printed[0].split(), printed[1].split()[:3], printed[3]) == (headings.split(), row.split()[:3], remark)
 
 
-def test_the_settings_that_it_names_are_those_of_the_deployment() -> None:
-    """The Secret and ConfigMap that a reader makes are the ones that the Deployment takes."""
+def test_the_deployment_has_the_settings_that_it_names() -> None:
+    """The Deployment uses the Secret and the ConfigMap that a reader creates."""
     text = (REPOSITORY / "deploy/kustomize/base/deployment.yaml").read_text()
     container = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]
     secrets = {

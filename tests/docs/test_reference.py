@@ -1,4 +1,4 @@
-"""docs/reference.md is complete: what the program has is on the page, and what is on the page the program has."""
+"""docs/reference.md describes exactly the options, settings, metrics and fields that exist."""
 
 import os
 import subprocess
@@ -19,12 +19,12 @@ from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
 
 PAGE = REPOSITORY / "docs/reference.md"
-SAID_OF_A_WHOLE = ("conditions[].", "renewal.")
-"""Fields that one row of the table stands for."""
+DESCRIBED_AS_A_WHOLE = ("conditions[].", "renewal.")
+"""Fields that are described by one row for the whole."""
 
 
 class Asked(Mapping[str, str]):
-    """An empty environment that remembers what it was asked for."""
+    """An empty environment that records the requested names."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -91,7 +91,7 @@ def test_every_column_is_there() -> None:
 
 def test_every_status_field_is_there() -> None:
     status = crd("clientcertificates")["schema"]["openAPIV3Schema"]["properties"]["status"]
-    paths = {path for path in _paths(status) if not path.startswith(SAID_OF_A_WHOLE)}
+    paths = {path for path in _paths(status) if not path.startswith(DESCRIBED_AS_A_WHOLE)}
     assert set(first_column(section(PAGE, "## Status fields"))) == paths
 
 

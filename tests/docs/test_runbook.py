@@ -1,4 +1,4 @@
-"""docs/runbook.md has an answer for each word that the operator may give as a reason."""
+"""docs/runbook.md describes each reason that the operator writes."""
 
 import re
 
@@ -12,7 +12,7 @@ REASON_IN_CODE = re.compile(rf'(?:{_BEFORE})"([A-Z]\w+)"')
 
 
 def test_each_reason_of_the_closed_list_has_a_row() -> None:
-    """With what it means and what to do; and there is no row for a reason that is none."""
+    """Each reason has a meaning and an action, and there is no row for an unknown reason."""
     assert sorted(first_column(section(PAGE, "## Reasons"))) == sorted(reason.value for reason in Reason)
 
 
@@ -23,7 +23,7 @@ def test_each_row_says_what_to_do() -> None:
 
 def test_every_other_reason_that_the_code_writes_is_there_too() -> None:
     folders = ("lifecycle", "cache", "controllers", "alerting", "messages", "notifiers")
-    files = [path for folder in folders for path in (REPOSITORY / "operator/clientcert" / folder).glob("*.py")]
+    files = [path for folder in folders for path in (REPOSITORY / "operator/clientcert" / folder).rglob("*.py")]
     written = {reason for path in files for reason in REASON_IN_CODE.findall(path.read_text())}
     assert written >= {"Expiring", "Renewed", "Read", "Polled", "PrivateKeysFound"}
     text = PAGE.read_text()

@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, has a row for all that must hold, and forgets no test of security."""
+"""docs/security.md names only existing tests, has a row for each required threat, and names each test of security."""
 
 import ast
 import re
@@ -16,32 +16,32 @@ MUST_HOLD = (
     "A mention such as `<!channel>`, a link or a line break in any field is acted upon in Slack.",
     "A header or a body is put into a mail by a line break in a field.",
     "A message template reads attributes, or runs code.",
-    "A reference reads what is in another namespace.",
+    "A reference reads an object in another namespace.",
     "An S3 endpoint or a webhook leads to loopback, to the cluster, to a private or metadata address",
-    "A name has a public address while it is checked, and another one when it is connected to.",
-    "A server redirects to where it may not lead.",
-    "What a foreign server answers is shown to tenants, or fills the status.",
+    "A name has a public address when it is checked, and another one when the operator connects.",
+    "A server redirects to a forbidden address.",
+    "The answer of a foreign server is shown to tenants, or fills the status.",
     "A tenant reads a bucket with the pod's own identity.",
     "A tenant posts with the operator's own Slack token",
     "A tenant sends mail through the operator's mail server.",
     "A tenant writes a status, so that alerts cease.",
 )
-"""What was asked for when the operator was designed, as threats."""
+"""The threats that the design requires, by the beginning of their row."""
 
 
 def rows() -> list[list[str]]:
-    """Threat, what stops it, and what shows it."""
+    """Threat, what prevents it, and the tests."""
     lines = [line for line in section(PAGE, "## Threats").splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
 def named() -> set[tuple[str, str]]:
-    """File and name of every test that the page speaks of."""
+    """File and name of every test on the page."""
     return set(TEST.findall(PAGE.read_text()))
 
 
 def names_in(path: Path) -> set[str]:
-    """Names of all tests of a file; those of a class with the class before them."""
+    """The names of all tests in a file; those in a class begin with its name."""
     found: set[str] = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ClassDef):
@@ -54,25 +54,25 @@ def _functions(body: list[ast.stmt]) -> set[str]:
     return {node.name for node in functions if node.name.startswith("test_")}
 
 
-def test_every_test_that_it_names_exists() -> None:
+def test_every_named_test_exists() -> None:
     paths = {path for path, _ in named()}
     assert sorted(path for path in paths if not (REPOSITORY / path).exists()) == []
     existing = {(path, name) for path in paths for name in names_in(REPOSITORY / path)}
     assert sorted(named() - existing) == []
 
 
-def test_every_row_says_what_stops_the_threat_and_names_a_test() -> None:
+def test_every_row_says_what_prevents_the_threat_and_names_a_test() -> None:
     assert all(len(row) == 3 and all(row[:2]) for row in rows())
     assert [threat for threat, _, shown in rows() if not TEST.search(shown)] == []
 
 
 @pytest.mark.parametrize("threat", MUST_HOLD)
-def test_all_that_must_hold_has_a_row(threat: str) -> None:
+def test_each_required_threat_has_a_row(threat: str) -> None:
     assert len([row for row in rows() if row[0].startswith(threat)]) == 1
 
 
 def test_no_test_of_security_is_forgotten() -> None:
-    """Whatever is in a file that is there for security alone is on the page."""
+    """Every test in a file about security is on the page."""
     files = sorted((REPOSITORY / "tests/control_plane").glob("test_security_*.py"))
     assert files
     existing = {(str(path.relative_to(REPOSITORY)), name) for path in files for name in names_in(path)}

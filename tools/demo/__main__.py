@@ -20,9 +20,9 @@ _LOG_LINES = 25
 
 
 def main() -> int:
-    """0: all was seen. 1: something was not, and the output says what. 130, 143: stopped by Ctrl-C, by SIGTERM."""
+    """Exit codes: 0 if all was seen; 1 if not, with the difference in the output; 130 and 143 on Ctrl-C and SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description="See the operator at work.")
-    parser.add_argument("--keep", action="store_true", help="leave everything running and tell how to use it")
+    parser.add_argument("--keep", action="store_true", help="leave everything running and say how to use it")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _exit_cleanly)
     screen = Screen()
@@ -45,7 +45,7 @@ def _play(stage: Stage) -> None:
     for number, step in enumerate(STEPS, 1):
         stage.screen.step(number, len(STEPS), step.__doc__ or "")
         step(stage)
-    stage.screen.success(f"All of this was seen and checked, in {time.monotonic() - started:.0f} seconds.")
+    stage.screen.success(f"All of this was seen and checked in {time.monotonic() - started:.0f} seconds.")
 
 
 def _exit_cleanly(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The team's certificate authority, with the name that deploy/examples/from-secret.yaml expects of it."""
+"""The team's certificate authority, with the name that deploy/examples/from-secret.yaml expects."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -10,7 +10,7 @@ NAME = "CN=Client CA,O=Example,C=GB"
 
 
 def client_authority() -> CertificateAuthority:
-    """A new root; its key exists in this process alone."""
+    """A new root, whose key exists in this process only."""
     private_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name.from_rfc4514_string(NAME)
     builder = (

@@ -1,4 +1,4 @@
-"""Who appears in the demo: certificates of every phase, where they are kept, and what must be seen of each."""
+"""The certificates of the demo, one for each phase: where they are kept, and what must be seen of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ TEAM, ON_CALL = "#integration-api-alerts", "#on-call"
 PASSWORD = "a password that nobody sees"
 _FAULTY_PAGE = b"<!DOCTYPE html><html><title>Sign in to the wiki</title></html>\n"
 _A_LITTLE = timedelta(hours=2)
-"""On top of whole days, so that no number of days changes while the demo runs."""
+"""Added to whole days, so that no number of days changes while the demo runs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cast:
-    """The certificates, as files in Secrets and in the bucket, and what must be seen on the first day and the next."""
+    """The certificates as files in Secrets and in the bucket, and what must be seen on the first and the next day."""
 
     secrets: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     objects: Mapping[str, bytes] = field(repr=False)
@@ -40,7 +40,7 @@ class Cast:
     renewed: Mapping[str, Issued]
     """By name of the ClientCertificate."""
     letter: Mailed
-    """To the contact of nhs, as long as the certificate is not renewed."""
+    """To the contact of nhs, until the certificate is renewed."""
     last_letter: Mailed
 
 
@@ -67,13 +67,13 @@ def assemble(now: datetime) -> Cast:
 
 
 def _lasting(authority: CertificateAuthority, common_name: str, now: datetime, days: int) -> Issued:
-    """With so many whole days remaining (negative: expired)."""
+    """A certificate with this number of whole days left (negative: expired)."""
     not_after = now + timedelta(days=days) + _A_LITTLE
     return authority.issue(common_name, min(now, not_after) - timedelta(days=30), not_after)
 
 
 def _letter(not_after: datetime) -> Mailed:
-    """Every step that the contact must take."""
+    """The letter with every step for the contact."""
     return Mailed(
         "jo@nhs.example",
         f"Action needed: certificate for nhs in prod expires on {not_after:%Y-%m-%d}",
@@ -104,7 +104,7 @@ def _secrets(authority: CertificateAuthority, now: datetime) -> dict[str, dict[s
 
 
 def _objects(authority: CertificateAuthority, now: datetime) -> dict[str, bytes]:
-    """A folder for each consumer: the certificate, its CSR, and the key where the team made it."""
+    """A folder for each consumer: the certificate, its CSR, and the key if the team created it."""
     visits, probation = _lasting(authority, "prison-visits", now, 5), _lasting(authority, "probation", now, -3)
     return {
         "prison-visits/client.pem": visits.certificate_pem,
@@ -118,7 +118,7 @@ def _objects(authority: CertificateAuthority, now: datetime) -> dict[str, bytes]
 
 
 def _sentence(name: str, duration: int) -> str:
-    """The documentation's."""
+    """The sentence of the alert, as documented."""
     return f"The certificate for {name} in prod will expire within the next {duration} days"
 
 
@@ -139,7 +139,7 @@ def _today(now: datetime) -> dict[str, Seen]:
 
 
 def _tomorrow(now: datetime) -> dict[str, Seen]:
-    """A day later, with two of them renewed."""
+    """One day later, with two certificates renewed."""
     last_day = now + _A_LITTLE
     changed = {
         "weather-prod": Seen("Valid", 299),

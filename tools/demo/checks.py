@@ -1,4 +1,4 @@
-"""Nothing is shown that was not found: the world is asked until it is as expected, or time is up."""
+"""Checks that poll until the expected state is found, or time is up, so that the demo shows only what is true."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ _POLL_SECONDS = 0.1
 
 
 class NotSeenError(Exception):
-    """What should have been seen was not."""
+    """An expected state was not found in time."""
 
     def __init__(self, what: str, expected: object, found: object) -> None:
         super().__init__(f"{what}\nexpected: {pformat(expected, width=120)}\nfound:    {pformat(found, width=120)}")
 
 
 def eventually(what: str, expected: Found, find: Callable[[], Found], seconds: float = _PATIENCE_SECONDS) -> None:
-    """Return as soon as `find` gives what is expected. Raises NotSeenError after `seconds`, with the difference."""
+    """Return as soon as `find` returns `expected`. Raises NotSeenError with the difference after `seconds`."""
     deadline = time.monotonic() + seconds
     while (found := find()) != expected:
         if time.monotonic() > deadline:
@@ -28,7 +28,7 @@ def eventually(what: str, expected: Found, find: Callable[[], Found], seconds: f
 
 
 def _difference(expected: object, found: object) -> tuple[object, object]:
-    """Of mappings only the entries that differ."""
+    """Both values; of mappings only the entries that differ."""
     if not isinstance(expected, Mapping) or not isinstance(found, Mapping):
         return expected, found
     differ = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]

@@ -1,4 +1,4 @@
-"""Leaves everything running, and tells what a curious person could try next."""
+"""Leave everything running, and suggest what to try next."""
 
 import shutil
 from datetime import timedelta
@@ -9,7 +9,7 @@ from tools.demo.stage import NAMESPACE, Stage
 
 
 def keep(stage: Stage) -> None:
-    """Run until Ctrl-C or SIGTERM, and show what arrives in Slack and by mail meanwhile; needs no terminal."""
+    """Run until Ctrl-C or SIGTERM, and show messages in Slack and mails as they arrive; no terminal is needed."""
     stop = StopSignal()
     stage.start_operator()
     stage.prints_messages = True
@@ -20,25 +20,24 @@ def keep(stage: Stage) -> None:
 
 def _how_to_use(stage: Stage) -> str:
     operator = stage.operator
-    mended = stage.directory / "legal-aid.pem"
+    fixed = stage.directory / "legal-aid.pem"
     authority = client_authority()
     issued = authority.issue("legal-aid", stage.started - timedelta(days=1), stage.started + timedelta(days=365))
-    mended.write_bytes(issued.certificate_pem)
+    fixed.write_bytes(issued.certificate_pem)
     return f"""\
-Everything is left running, at the real time again (what was sent in the rehearsal is dated tomorrow). In another
-terminal:
+Everything keeps running, at the real time again (messages of the rehearsal are dated tomorrow). In another terminal:
 
   export KUBECONFIG={stage.control_plane.kubeconfig}
 {_where_kubectl_is(stage)}  kubectl get clientcertificates -A -o wide
   kubectl describe clientcertificate -n {NAMESPACE} sentencing-dev
   kubectl explain clientcertificate.spec
 
-Slack messages appear here when they arrive, and all of them at {stage.slack.url}/
-Mails to consumers' contacts appear here, too, and are delivered to nobody.
-Mend legal-aid, whose Secret holds somebody else's certificate, and see its closing message:
+Slack messages appear here when they arrive; all of them are at {stage.slack.url}/
+Mails to consumers' contacts appear here, too; they are not delivered.
+Fix legal-aid, whose Secret holds another consumer's certificate, and see its closing message:
 
   kubectl create secret generic legal-aid-client-cert -n {NAMESPACE} \\
-    --from-file=tls.crt={mended} --dry-run=client -o yaml | kubectl apply -f -
+    --from-file=tls.crt={fixed} --dry-run=client -o yaml | kubectl apply -f -
 
 The operator's log: {operator.process.log_path if operator else ""}
 Its metrics:        {operator.url if operator else ""}/metrics
@@ -46,6 +45,6 @@ Ctrl-C stops and removes everything."""
 
 
 def _where_kubectl_is(stage: Stage) -> str:
-    """A line for those who have none of their own."""
+    """A line that defines kubectl, if there is none in PATH."""
     kubectl = stage.control_plane.binaries.kubectl
     return "" if shutil.which("kubectl") == str(kubectl) else f"  alias kubectl={kubectl}\n"

@@ -1,4 +1,4 @@
-"""The mail server of the demo: real SMTP with TLS and a login; what it takes is kept, and shown as it is read."""
+"""The mail server of the demo: real SMTP with TLS and a login. It keeps the mails and shows them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ class Mailed:
     recipient: str
     subject: str
     says: tuple[str, ...]
-    """Parts of its text, whose lines may break anywhere."""
+    """Parts of its text, without regard to line breaks."""
 
 
 class Mailbox:
-    """Runs in a `with` block."""
+    """The mail server; it runs in a `with` block."""
 
     def __init__(self, on_mail: Callable[[Received], None]) -> None:
-        """`on_mail` is called in a thread of the server's own."""
+        """`on_mail` is called in a thread of the server."""
         self.server = LoopbackMailServer(tls="starttls", login=_LOGIN, on_mail=on_mail)
 
     def settings(self, directory: Path) -> dict[str, str]:
-        """Those of an operator that sends through it; the server's certificate is written into the directory."""
+        """Settings of an operator that sends through it; writes the server's certificate into the directory."""
         authority = directory / "mail.pem"
         authority.write_text(self.server.authority_pem)
         return {
@@ -42,17 +42,17 @@ class Mailbox:
         }
 
     def mails(self, since: int = 0) -> list[Received]:
-        """Those that were taken, encrypted and from who is logged in; the first `since` of all left out."""
+        """The mails that came encrypted and after a login, without the first `since` of all mails."""
         return [mail for mail in self.server.mails[since:] if mail.encrypted and mail.logged_in]
 
     def told(self, expected: Iterable[Mailed], since: int = 0) -> list[Mailed]:
-        """Every mail, and which of the words that are expected under its subject are in it."""
+        """Every mail, with the expected parts of its text that were found in it."""
         words = {each.subject: each.says for each in expected}
         return [_seen(mail, words) for mail in self.mails(since)]
 
 
 def as_read(mail: Received) -> str:
-    """The mail as its recipient sees it: who, about what, and the plain text."""
+    """The mail as its recipient sees it: headers and plain text."""
     headers = [f"{name}: {value}" for name in _HEADERS if (value := mail.message[name])]
     lines = [*headers, "", *mail.text.rstrip().splitlines()]
     return "\n".join(f"  │ {line}".rstrip() for line in lines) + "\n"

@@ -1,4 +1,4 @@
-"""What a person sees: numbered steps, an explanation for each, and what the real programs printed."""
+"""The output of the demo: numbered steps with an explanation, and the output of the real programs."""
 
 import os
 import sys
@@ -12,40 +12,40 @@ _LONGEST_LINE = 150
 
 
 class Screen:
-    """Standard output; in colours only where a terminal shows them."""
+    """Standard output, with colours only on a terminal."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def step(self, number: int, of: int, explanation: str) -> None:
-        """The first line of the explanation is the heading, the paragraph below it says why."""
+        """Print a step: the first line of the explanation is the heading, the paragraph below it gives the reason."""
         heading, _, paragraph = explanation.strip().partition("\n")
         self._print("", self._in(_BOLD, f"[{number}/{of}] {heading}"))
         self._print(*textwrap.wrap(" ".join(paragraph.split()), _WIDTH), "")
 
     def note(self, text: str) -> None:
-        """A remark on what was just shown."""
+        """Print a remark."""
         self._print(*textwrap.wrap(text, _WIDTH), "")
 
     def command(self, command: str, output: str) -> None:
-        """A command, and what it printed; lines that no screen could show are cut."""
+        """Print a command and its output; long lines are cut."""
         self._print(f"  $ {self._in(_BOLD, command)}")
         self.output(output)
 
     def output(self, output: str) -> None:
-        """What a program printed."""
+        """Print the output of a program."""
         self._print(*(f"  {truncate(line, _LONGEST_LINE)}" for line in output.rstrip().splitlines()), "")
 
     def seen(self, what: str) -> None:
-        """Something was looked for and found."""
+        """Print something that was found."""
         self._print(f"  {self._in(_GREEN, '✓')} {what}")
 
     def success(self, text: str) -> None:
-        """The last line of a demo that went well."""
+        """Print the last line of a successful demo."""
         self._print("", self._in(_GREEN, text))
 
     def failure(self, text: str, log: str) -> None:
-        """What was expected and found, and what the operator said last."""
+        """Print the expected and the found state, and the end of the operator's log."""
         self._print("", self._in(_RED, "The demo has failed."), text)
         if log:
             self._print("", "The end of the operator's log:", self._in(_DIM, log))

@@ -1,4 +1,4 @@
-"""The running parts, and how steps and checks reach them."""
+"""The running servers and the operator, and access to them for the steps."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ _API = "/apis/clientcert.dev/v1alpha1"
 
 
 class Stage:
-    """Everything that runs for the demo; `exits` stops it, the last that was started first."""
+    """Everything that runs for the demo; `exits` stops it in reverse order."""
 
     control_plane: ControlPlane
     s3: S3Server
@@ -45,7 +45,7 @@ class Stage:
         self.mailbox = Mailbox(self._mail_arrived)
 
     def start_servers(self) -> None:
-        """An API server, an S3 server with an empty bucket, a Slack, and a mail server."""
+        """Start an API server, an S3 server with an empty bucket, a Slack server and a mail server."""
         self.control_plane = self._exits.enter_context(ControlPlane.start(self.directory / "control-plane"))
         self.s3 = self._exits.enter_context(S3Server.start(self.directory / "s3"))
         self.bucket = S3Client(self.s3)
@@ -55,7 +55,7 @@ class Stage:
         self._exits.enter_context(self.mailbox.server)
 
     def start_operator(self, *arguments: str) -> None:
-        """Under its own ServiceAccount; one that runs is stopped first, as a restart of its pod would."""
+        """Start it under its own ServiceAccount; a running one is stopped first, as in a restart of its pod."""
         self.stop_operator()
         environment = {
             "CLIENTCERT_SLACK_TOKEN": _OWN_TOKEN,
@@ -73,22 +73,22 @@ class Stage:
         self._exits.callback(self.operator.stop)
 
     def stop_operator(self) -> None:
-        """Nothing happens if none runs."""
+        """Stop it, if it runs."""
         if self.operator is not None:
             self.operator.stop()
 
     def operator_log(self, lines: int) -> str:
-        """The end of it; empty if no operator was started."""
+        """The last lines of its log; empty if no operator was started."""
         return "\n".join(self.operator.log_text().splitlines()[-lines:]) if self.operator else ""
 
     def put_secret(self, name: str, files: Mapping[str, bytes]) -> None:
-        """As `kubectl create secret generic` with `--from-file`, or what changes an existing one."""
+        """Create or change a Secret, as `kubectl create secret generic` with `--from-file` does."""
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
         self.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(secret))
 
     def put_settings_of_examples(self) -> None:
-        """What the examples leave to their reader: credentials, tokens, and the address of a store that is not AWS."""
+        """Settings that the examples leave to the reader: credentials, tokens, and the endpoint of the store."""
         credentials = {"AWS_ACCESS_KEY_ID": self.s3.access_key, "AWS_SECRET_ACCESS_KEY": self.s3.secret_key}
         self.put_secret("backup-prod-credentials", {name: value.encode() for name, value in credentials.items()})
         self.put_secret("slack", {"token": _TEAM_TOKEN.encode()})
@@ -100,11 +100,11 @@ class Stage:
         )
 
     def kubectl(self, *arguments: str | Path, input: str | None = None) -> str:  # noqa: A002 - as subprocess calls it
-        """As the administrator."""
+        """Run kubectl as the administrator."""
         return self.control_plane.kubectl(*arguments, input=input)
 
     def show(self, *arguments: str) -> None:
-        """Run kubectl, and show both the command and what it printed."""
+        """Run kubectl, and show both the command and its output."""
         self.screen.command(f"kubectl {' '.join(arguments)}", self.kubectl(*arguments))
 
     def statuses(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Stage:
         return {item["metadata"]["name"]: item.get("status") or {} for item in items}
 
     def phases_and_days(self) -> dict[str, tuple[str | None, int | None]]:
-        """What columns STATUS and DAYS say."""
+        """The columns STATUS and DAYS, by name."""
         return {name: (status.get("phase"), status.get("daysRemaining")) for name, status in self.statuses().items()}
 
     def events(self) -> set[tuple[str, str]]:
@@ -123,11 +123,11 @@ class Stage:
         return {(what["name"], reason) for what, reason in about if what["kind"] == "ClientCertificate"}
 
     def messages(self, since: int = 0) -> list[Posted]:
-        """What stands in the channels, but for replies in threads; the first `since` of all posts left out."""
+        """The messages in the channels without replies in threads, and without the first `since` posts."""
         return [each for each in self.slack.messages[since:] if not each.thread_ts]
 
     def told(self, cast: Mapping[str, Seen], since: int = 0) -> dict[tuple[str, str], int]:
-        """How often each consumer's message stands in each channel; what nobody expects is counted by its text."""
+        """The number of messages by consumer and channel; an unexpected message is counted by its text."""
         counts: dict[tuple[str, str], int] = {}
         for message in self.messages(since):
             known = (name for name, seen in cast.items() if seen.says and seen.says in message.text)

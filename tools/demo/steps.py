@@ -1,4 +1,4 @@
-"""The story. The docstring of a step is what the person at the screen reads before they see it."""
+"""The steps of the demo. The docstring of a step is shown on the screen before the step runs."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,9 +12,10 @@ _EVENTS = (
     "get", "events", "-n", NAMESPACE, "--sort-by=.involvedObject.name",
     "-o", "custom-columns=OBJECT:.involvedObject.name,TYPE:.type,REASON:.reason,MESSAGE:.message",
 )  # fmt: skip
+_RESOLVED = ".status.conditions[?(@.type=='ContactResolved')]"
 _CONTACT = (
     "get", "clientcertificates", "-n", NAMESPACE, NHS,
-    "-o", "custom-columns=NAME:.metadata.name,CONTACT:.status.conditions[?(@.type=='ContactResolved')].message",
+    "-o", f"custom-columns=NAME:.metadata.name,REASON:{_RESOLVED}.reason,CONTACT:{_RESOLVED}.message",
 )  # fmt: skip
 _EXAMPLES = ("minimal", "from-secret", "from-s3", "silenced", "policy-daily", "policy-on-days", "policy-weekdays")
 _CONSUMER_CHANNEL = "tools/demo/consumer-channel.yaml"
@@ -23,10 +24,10 @@ _S3_SECONDS = 40.0
 
 
 def start(stage: Stage) -> None:
-    """A Kubernetes API, a bucket, a Slack and a mail server.
+    """Start a Kubernetes API, a bucket, a Slack and a mail server.
 
-    A real kube-apiserver with etcd, a real S3 server, a server that speaks Slack, and one that takes mail and delivers
-    none; all of them on this machine, on free ports, and gone when the demo ends. No other cluster is touched.
+    These are a real kube-apiserver with etcd, a real S3 server, a server with Slack's API, and a mail server that
+    delivers nothing. All of them run on this machine, on free ports, and end with the demo. No other cluster is used.
     """
     stage.start_servers()
     stage.screen.seen(f"API server {stage.control_plane.url}")
@@ -39,7 +40,7 @@ def install(stage: Stage) -> None:
     """Install what the operator needs.
 
     Three kinds of objects (ClientCertificate, CertificatePolicy, CertificateStore), and the rights of the operator: it
-    reads what people declare and the Secrets they name, and writes nothing but status and Events.
+    reads these objects and the Secrets that they name, and writes only status and Events.
     """
     output = stage.control_plane.apply_kustomize(REPOSITORY / "deploy/kustomize/base")
     stage.screen.command("kubectl apply -k deploy/kustomize/base", output)
@@ -48,8 +49,8 @@ def install(stage: Stage) -> None:
 def hand_out(stage: Stage) -> None:
     """Certificates were handed to consumers outside the cluster.
 
-    What the team keeps of each is a copy: in a Secret, or in the backup bucket, in a folder for each consumer. Some
-    are fine, some end soon, one has expired, and some are not what they should be.
+    The team keeps a copy of each certificate in a Secret, or in the backup bucket with a folder for each consumer. Some
+    are valid, some expire soon, one has expired, and some cannot be read or are wrong.
     """
     stage.control_plane.create_namespace(NAMESPACE)
     for name, files in stage.cast.secrets.items():
@@ -61,11 +62,11 @@ def hand_out(stage: Stage) -> None:
 
 
 def declare(stage: Stage) -> None:
-    """Declare one ClientCertificate for each, a policy that says how to alert, and a store for the bucket.
+    """Declare one ClientCertificate for each, a policy for the alerts, and a store for the bucket.
 
-    Most of deploy/examples, and tools/demo/manifests for the phases that are not in it. The Secrets that the examples
-    leave to their reader are filled, and the store gets the address of the S3 server on this machine and is polled
-    every ten seconds. The least that a certificate needs, and the channel by which a consumer gets mail, are these:
+    Most manifests are from deploy/examples; those for other phases are in tools/demo/manifests. The Secrets that the
+    examples leave to the reader are created here. The store gets the address of the S3 server on this machine and is
+    polled every ten seconds. The shortest ClientCertificate, and the channel that sends mail to a consumer, are these:
     """
     minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
     stage.screen.output("\n".join(line for line in minimal.splitlines() if not line.startswith("#")))
@@ -82,8 +83,8 @@ def declare(stage: Stage) -> None:
 def run_operator(stage: Stage) -> None:
     """Start the operator, and see the days left.
 
-    It runs under its own ServiceAccount with the rights that were just installed. It reads each Secret that is
-    named, lists the bucket once for all certificates in it, and writes what it found into the status of each object.
+    It runs under its own ServiceAccount with the rights that were just installed. It reads each Secret that an object
+    names, lists the bucket once for all certificates in it, and writes the result into the status of each object.
     """
     stage.start_operator()
     expected = _phases_and_days(stage.cast.today)
@@ -95,15 +96,15 @@ def run_operator(stage: Stage) -> None:
     )
     stage.show("get", "certificatestores", "-A")
     reported = _store_condition(stage, "PrivateKeysAbsent", "message")
-    stage.screen.note(f"What should not be in a bucket is reported in the status of the store: {reported}.")
+    stage.screen.note(f"The status of the store reports a private key in the bucket: {reported}.")
 
 
 def see_messages(stage: Stage) -> None:
-    """The team on call is told in Slack.
+    """The team on call is alerted in Slack.
 
-    Who, where, how long, whom to ask and what to do stand in the channel, the rest in the thread of each message (a
-    webhook cannot reply, so it brings all at once). court-lists ends in ten days and nothing is said about it: it is
-    silenced, by name, with a reason and an end.
+    Each message says who, where, how long, whom to ask and what to do; the details are in its thread (a webhook cannot
+    reply, so its message has everything). court-lists expires in ten days and has no alert, because it is silenced, by
+    name, with a reason and an end.
     """
     eventually("The messages in Slack", _expected_messages(stage.cast.today), lambda: stage.told(stage.cast.today))
     first, *others = sorted(stage.messages(), key=lambda message: "nhs" not in message.text)
@@ -114,22 +115,21 @@ def see_messages(stage: Stage) -> None:
 
 
 def see_mail(stage: Stage) -> None:
-    """The consumer is told by mail.
+    """The consumer is notified by mail.
 
-    The technical contact of nhs gets what somebody used to write by hand, with every step; once a week, as the channel
-    says. Who was found, and where, stands in the status; no name or address does.
+    The technical contact of nhs gets a letter with every step, once a week as the channel says. Such letters used to be
+    written by hand. The status says which contact was found, and where, but no name and no address.
     """
     _see_letters(stage, "The mail to the contact of nhs", [stage.cast.letter])
-    contact = "the technical contact is written to, as spec.contact says"
-    eventually("Who is written to, in the status of nhs", True, lambda: contact in stage.kubectl(*_CONTACT))
+    eventually("The contact in the status of nhs", True, lambda: "TechnicalContact" in stage.kubectl(*_CONTACT))
     stage.show(*_CONTACT)
 
 
 def see_events(stage: Stage) -> None:
-    """The same as Kubernetes Events.
+    """The same alerts as Kubernetes Events.
 
-    One for each object and reason, for `kubectl describe` and for whatever collects Events; said again, it is counted
-    up.
+    There is one Event for each object and reason, for `kubectl describe` and for tools that collect Events. A repeated
+    alert increases its count.
     """
     expected = {(name, seen.event) for name, seen in stage.cast.today.items() if seen.event}
     eventually("The Events", expected, stage.events)
@@ -137,10 +137,11 @@ def see_events(stage: Stage) -> None:
 
 
 def renew(stage: Stage) -> None:
-    """Two certificates are renewed, and the alerts about them cease.
+    """Two certificates are renewed, and the alerts about them end.
 
-    nhs puts the renewed one into its Secret, prison-visits into the bucket, which is listed every ten seconds here.
-    Each channel that was alerted gets one closing message, with the new serial number, and so does the contact of nhs.
+    The renewed certificate of nhs is put into its Secret, that of prison-visits into the bucket, which is listed every
+    ten seconds here. Each channel that had an alert gets one closing message with the new serial number, and so does
+    the contact of nhs.
     """
     before, mails = len(stage.slack.messages), len(stage.mailbox.server.mails)
     nhs, visits = stage.cast.renewed[NHS], stage.cast.renewed[PRISON_VISITS]
@@ -162,10 +163,10 @@ def renew(stage: Stage) -> None:
 
 
 def see_next_day(stage: Stage) -> None:
-    """The next day: silence for those that were renewed, and another message for the others.
+    """The next day: no message about the renewed certificates, and another one about the others.
 
-    The operator is restarted with `--clock-offset 24h`, which moves its clock and nothing else. What it sent is in the
-    status of each object, so a restart alone repeats nothing.
+    The operator is restarted with `--clock-offset 24h`, which only moves its clock. The status of each object records
+    what was sent, so a restart alone repeats nothing.
     """
     before, mails = len(stage.slack.messages), len(stage.mailbox.server.mails)
     stage.start_operator("--clock-offset", "24h")
@@ -180,7 +181,7 @@ def see_next_day(stage: Stage) -> None:
     if more := stage.mailbox.mails(mails):
         raise NotSeenError("No more mails", [], [str(mail.message["Subject"]) for mail in more])
     stage.screen.seen(
-        "Not a word about nhs and prison-visits: what is sent is sent before the new day is in the status."
+        "No message about nhs and prison-visits: messages are sent before the new day is written to the status."
     )
 
 
@@ -200,7 +201,7 @@ def _phases_and_days(cast: Mapping[str, Seen]) -> dict[str, tuple[str | None, in
 
 
 def _expected_messages(cast: Mapping[str, Seen]) -> dict[tuple[str, str], int]:
-    """One in each channel."""
+    """One message in each channel."""
     return {(name, channel): 1 for name, seen in cast.items() if seen.says for channel in seen.channels}
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from clientcert.api.client_certificate import parse_spec
 from clientcert.api.policy import parse_policy
-from clientcert.cli.describe_recipient import recipients
+from clientcert.cli.describe_recipient import possible_recipients
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, assess, unread
 from clientcert.lifecycle.contacts import Recipient, Role
@@ -116,7 +116,7 @@ class Example:
         found = assess(declaration, self.seen, known, NOW - 100 * DAY, self.policy.start_days_before, NOW)
         [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
         if told is None:
-            told = recipients(channel, declaration, self.policy.contacts, {})[0]
+            told = possible_recipients(channel, declaration, self.policy.contacts, {})[0]
         return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told, written_to=written_to)
 
 

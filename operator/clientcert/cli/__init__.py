@@ -1,4 +1,4 @@
-"""The verbs of `clientcert`; also found as `kubectl clientcert`."""
+"""The verbs of `clientcert`, also available as `kubectl clientcert`."""
 
 from clientcert.cli.main import cli
 

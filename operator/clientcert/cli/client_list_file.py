@@ -1,4 +1,4 @@
-"""A client list as a spreadsheet saves it: CSV with a header, whatever comma it uses, with or without a BOM."""
+"""Read a client list from a CSV file of a spreadsheet: with a header, any usual separator, with or without a BOM."""
 
 import csv
 import io
@@ -25,21 +25,21 @@ _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the file."""
+    """One consumer in the file."""
 
     line: int
     consumer: str
     technical: Person | None = field(default=None, repr=False)
     business: Person | None = field(default=None, repr=False)
     note: str | None = field(default=None, repr=False)
-    """None: the file has no such column."""
-    says_technical: bool = False
-    says_business: bool = False
-    """Whether the file has such columns; a cell that is empty says that there is nobody."""
+    """None if the file has no such column."""
+    has_technical: bool = False
+    has_business: bool = False
+    """Whether the file has such columns; an empty cell then means that there is no such contact."""
 
 
 def read_rows(content: bytes) -> tuple[list[Row], list[str]]:
-    """All lines, or what is wrong with which of them: words that quote nobody's name or address."""
+    """All rows, or the problems of the file by line; a problem quotes no name and no address."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -54,22 +54,22 @@ def read_rows(content: bytes) -> tuple[list[Row], list[str]]:
         for line, record in cells:
             row, wrong = _row(line, header, record)
             if row is not None and row.consumer in rows:
-                wrong = f"its consumer stands in line {rows[row.consumer].line} already"
+                wrong = f"its consumer is already in line {rows[row.consumer].line}"
             if wrong:
                 problems.append(f"line {line}: {wrong}")
             elif row is not None:
                 rows[row.consumer] = row
     except csv.Error:
-        return [], ["the file is no CSV: a cell is too long, or a quotation mark is missing"]
+        return [], ["the file is not valid CSV: a cell is too long, or a quotation mark is missing"]
     if len(rows) > MOST_KEYS:
-        problems.append(f"the file has more than {MOST_KEYS} consumers, and a client list holds no more")
+        problems.append(f"the file has more than {MOST_KEYS} consumers, the limit of a client list")
     if not rows and not problems:
-        problems.append("the file has no line below its header")
+        problems.append("the file has no rows below its header")
     return ([], problems) if problems else ([*rows.values()], [])
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The line that each begins in, and its cells without the space around and between words; no empty ones."""
+    """The first line of each record, and its cells with white space normalised; empty records are skipped."""
     first = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_SEPARATORS, key=first.count), strict=True)
     line = 1
@@ -81,21 +81,21 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(cells: list[str]) -> tuple[list[str], str]:
-    """The columns, and what is wrong with them; `Technical E-Mail` is `technical_email`."""
+    """The columns, and the problem with them; `Technical E-Mail` is `technical_email`."""
     names = [_BETWEEN_WORDS.sub("_", cell.lower().replace("e-mail", "email")) for cell in cells]
     while names and not names[-1]:
         names.pop()
     if "consumer" not in names or not {"technical_email", "business_email"} & set(names):
-        return [], f"it must name the columns: {', '.join(COLUMNS)}; at least consumer and one e-mail"
+        return [], f"the header must name the columns: {', '.join(COLUMNS)}; at least consumer and one e-mail"
     if unknown := [number for number, name in enumerate(names, start=1) if name not in COLUMNS]:
-        return [], f"column {unknown[0]} has a name that is none of {', '.join(COLUMNS)}"
+        return [], f"column {unknown[0]} has an unknown name: use {', '.join(COLUMNS)}"
     if len(set(names)) != len(names):
-        return [], "a column stands in it twice"
+        return [], "a column is named twice"
     return names, ""
 
 
 def _row(line: int, header: list[str], record: list[str]) -> tuple[Row | None, str]:
-    """The row, or what is wrong with it."""
+    """The row, or the problem with it."""
     if any(record[len(header) :]):
         return None, "it has more cells than the header has columns"
     cells = dict(zip(header, record, strict=False))
@@ -113,5 +113,5 @@ def _row(line: int, header: list[str], record: list[str]) -> tuple[Row | None, s
     note = cells.get("note", "") if "note" in header else None
     if note and len(note) > LONGEST_NOTE:
         return None, f"note has more than {LONGEST_NOTE} characters"
-    says_technical, says_business = "technical_email" in header, "business_email" in header
-    return Row(line, consumer, people["technical"], people["business"], note, says_technical, says_business), ""
+    has_technical, has_business = "technical_email" in header, "business_email" in header
+    return Row(line, consumer, people["technical"], people["business"], note, has_technical, has_business), ""

@@ -1,6 +1,6 @@
-"""The cluster as the verbs see it: with the rights of whoever calls them, by the kubeconfig that kubectl takes.
+"""Access to the cluster for the verbs: by the kubeconfig that kubectl uses, with the rights of the caller.
 
-The `kubernetes` package is only imported where a verb connects, so that those without a cluster stay quick.
+The `kubernetes` package is imported only when a verb connects, so that the verbs without a cluster stay quick.
 """
 
 import json
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-_SECONDS = 30.0
-"""No call takes longer."""
+_TIMEOUT_SECONDS = 30.0
+"""Of each call."""
 _PAGE = 500
 _TRIES = 5
 _FIELD_MANAGER = "clientcert"
@@ -33,23 +33,23 @@ _LONGEST_ANSWER = 500
 _LONGEST_NAME = 253
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
-_ANSWERS_NO = frozenset({401, 403, 404, 422})
+_REFUSALS = frozenset({401, 403, 404, 422})
 
 
 class Failed(click.ClickException):
-    """The cluster did not do it, and another try may help: exit code 1."""
+    """The call failed, and a retry may succeed: exit code 1."""
 
     exit_code = 1
 
 
 class AnswerIsNo(click.ClickException):
-    """There is no such thing, or it is refused: exit code 3."""
+    """The object does not exist, or the request was refused: exit code 3."""
 
     exit_code = 3
 
 
-class NotThere(AnswerIsNo):
-    """The API server knows no such object."""
+class NotFound(AnswerIsNo):
+    """The object does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,60 +75,60 @@ def cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 class Cluster:
-    """One namespace of it. Every call raises AnswerIsNo or Failed, in words."""
+    """One namespace of a cluster. Every call raises AnswerIsNo or Failed with a message for the user."""
 
     def __init__(self, objects: "CustomObjectsApi", core: "CoreV1Api", namespace: str) -> None:
         self._objects = objects
         self._core = core
-        self.namespace = _named("namespace", namespace)
+        self.namespace = _checked_name("namespace", namespace)
 
     @classmethod
     def connect(cls, target: Target) -> Self:
-        """Connect by the kubeconfig."""
+        """Connect to the cluster that the kubeconfig names."""
         import yaml
         from kubernetes import client, config
 
-        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings of retries would stand among the output
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings about retries are no output of a verb
         try:
             contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
             known = {each["name"]: each["context"].get("namespace") for each in contexts}
             name = target.context or current["name"]
             api = config.new_client_from_config(context=name)  # type: ignore[no-untyped-call]
         except (config.ConfigException, yaml.YAMLError, KeyError, TypeError, OSError) as error:
-            words = "the kubeconfig cannot be used: set KUBECONFIG to one, and name a context of it with --context"
-            raise Failed(f"{words} ({printable(str(error))[:_LONGEST_ANSWER]})") from None
+            message = "the kubeconfig cannot be used: set KUBECONFIG to a valid file, and --context to a context of it"
+            raise Failed(f"{message} ({printable(str(error))[:_LONGEST_ANSWER]})") from None
         return cls(
             client.CustomObjectsApi(api), client.CoreV1Api(api), target.namespace or known.get(name) or "default"
         )
 
     def get(self, kind: Kind, name: str) -> Object:
         """One object."""
-        _named(kind.name, name)
-        with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
+        _checked_name(kind.name, name)
+        with _explain_errors(f"{kind.name} {name} in namespace {self.namespace}"):
             found: Any = self._objects.get_namespaced_custom_object(
-                GROUP, VERSION, self.namespace, kind.plural, name, _request_timeout=_SECONDS
+                GROUP, VERSION, self.namespace, kind.plural, name, _request_timeout=_TIMEOUT_SECONDS
             )
             return dict(found)
 
     def find(self, kind: Kind, name: str) -> Object | None:
-        """One object; None if there is none."""
+        """One object; None if it does not exist."""
         try:
             return self.get(kind, name)
-        except NotThere:
+        except NotFound:
             return None
 
     def list(self, kind: Kind, *, everywhere: bool = False) -> list[Object]:
         """All objects of the namespace, or of every namespace."""
-        with _in_words(f"the list of {kind.plural}"):
+        with _explain_errors(f"the list of {kind.plural}"):
             try:
                 return [*self._pages(kind, everywhere=everywhere, limit=_PAGE)]
             except _api_exception() as error:
                 if error.status != _GONE:
                     raise
-                return [*self._pages(kind, everywhere=everywhere, limit=0)]  # it was longer on its way than etcd keeps
+                return [*self._pages(kind, everywhere=everywhere, limit=0)]  # the list expired before its last page
 
     def _pages(self, kind: Kind, *, everywhere: bool, limit: int) -> Iterator[Object]:
-        more: dict[str, Any] = {"limit": limit, "_request_timeout": _SECONDS}
+        more: dict[str, Any] = {"limit": limit, "_request_timeout": _TIMEOUT_SECONDS}
         while True:
             page: Any = (
                 self._objects.list_cluster_custom_object(GROUP, VERSION, kind.plural, **more)
@@ -141,9 +141,9 @@ class Cluster:
                 return
 
     def patch(self, kind: Kind, name: str, patch: Object) -> Object:
-        """The object after this merge patch."""
-        _named(kind.name, name)
-        with _in_words(f"{kind.name} {name} in namespace {self.namespace}"):
+        """Apply a merge patch; the object after it."""
+        _checked_name(kind.name, name)
+        with _explain_errors(f"{kind.name} {name} in namespace {self.namespace}"):
             found: Any = self._objects.patch_namespaced_custom_object(
                 GROUP,
                 VERSION,
@@ -154,47 +154,47 @@ class Cluster:
                 field_manager=_FIELD_MANAGER,
                 field_validation="Strict",
                 _content_type=_MERGE_PATCH,
-                _request_timeout=_SECONDS,
+                _request_timeout=_TIMEOUT_SECONDS,
             )
             return dict(found)
 
     def config_map(self, name: str, namespace: str = "") -> Mapping[str, str] | None:
-        """What it holds; None if there is none or it may not be read."""
+        """Its data; None if it does not exist or must not be read."""
         try:
             return self._config_map(name, namespace or self.namespace)[0]
         except AnswerIsNo:
             return None
 
     def change_config_map(self, name: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-        """Write the keys that `change` makes of what it holds; create it if there is none.
+        """Write the keys that `change` returns for the current data; create the ConfigMap if it does not exist.
 
-        `change` is called again if somebody else has written in between.
+        On a conflict with another writer, `change` is called again with the new data.
         """
         for _ in range(_TRIES):
             try:
                 held, version = self._config_map(name, self.namespace)
-            except NotThere:
+            except NotFound:
                 held, version = {}, ""
             changed = change(held)
             if not changed:
                 return
             if sum(len(key) + len(value.encode()) for key, value in {**held, **changed}.items()) > _LARGEST_CONFIG_MAP:
-                raise AnswerIsNo(f"ConfigMap {name} would be larger than Kubernetes allows, 1 MiB: shorten the notes")
-            if self._wrote(name, version, changed):
+                raise AnswerIsNo(f"ConfigMap {name} would exceed 1 MiB, the limit of Kubernetes: shorten the notes")
+            if self._write(name, version, changed):
                 return
-        raise Failed(f"somebody else writes ConfigMap {name} all the time: try again")
+        raise Failed(f"ConfigMap {name} was changed by others during each attempt to write it: try again")
 
     def _config_map(self, name: str, namespace: str) -> tuple[Mapping[str, str], str]:
-        _named("ConfigMap", name)
-        with _in_words(f"ConfigMap {name} in namespace {namespace}"):
-            found = self._core.read_namespaced_config_map(name, namespace, _request_timeout=_SECONDS)
+        _checked_name("ConfigMap", name)
+        with _explain_errors(f"ConfigMap {name} in namespace {namespace}"):
+            found = self._core.read_namespaced_config_map(name, namespace, _request_timeout=_TIMEOUT_SECONDS)
             metadata = found.metadata
             return found.data or {}, (metadata.resource_version if metadata else None) or ""
 
-    def _wrote(self, name: str, version: str, changed: Mapping[str, str]) -> bool:
-        """Whether nobody was quicker."""
-        options: dict[str, Any] = {"field_manager": _FIELD_MANAGER, "_request_timeout": _SECONDS}
-        with _in_words(f"ConfigMap {name} in namespace {self.namespace}"):
+    def _write(self, name: str, version: str, changed: Mapping[str, str]) -> bool:
+        """Write the keys; False on a conflict with another writer."""
+        options: dict[str, Any] = {"field_manager": _FIELD_MANAGER, "_request_timeout": _TIMEOUT_SECONDS}
+        with _explain_errors(f"ConfigMap {name} in namespace {self.namespace}"):
             try:
                 if version:
                     patch: Any = {"metadata": {"resourceVersion": version}, "data": dict(changed)}
@@ -211,11 +211,11 @@ class Cluster:
         return True
 
 
-def _named(what: str, name: str) -> str:
-    """The name, if it can be one: any other could make a path that leads elsewhere. Raises click.UsageError."""
+def _checked_name(what: str, name: str) -> str:
+    """The name, if it is valid; raises click.UsageError otherwise. An invalid one could alter the path of a request."""
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         raise click.UsageError(
-            f"{printable(name)!r} is no name of a {what}: use lower-case letters, digits, '-' and '.'"
+            f"{printable(name)!r} is not a valid name of a {what}: use lower-case letters, digits, '-' and '.'"
         )
     return name
 
@@ -227,23 +227,23 @@ def _api_exception() -> Any:
 
 
 @contextmanager
-def _in_words(what: str) -> Iterator[None]:
-    """What the client raises, as the one line that a verb ends with."""
+def _explain_errors(what: str) -> Iterator[None]:
+    """Turn the exceptions of the client into one line for the user."""
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except _api_exception() as error:
         if error.status == _NOT_FOUND:
-            raise NotThere(f"{what}: there is none, or its kind is not installed (crds/)") from None
-        words = f"{what}: the API server refuses: {_said(error)}"
-        raise (AnswerIsNo(words) if error.status in _ANSWERS_NO else Failed(words)) from None
+            raise NotFound(f"{what}: not found, or its kind is not installed (crds/)") from None
+        message = f"{what}: the API server refuses: {_status_message(error)}"
+        raise (AnswerIsNo(message) if error.status in _REFUSALS else Failed(message)) from None
     except (HTTPError, OSError) as error:
         raise Failed(f"{what}: the API server does not answer ({type(error).__name__})") from None
 
 
-def _said(error: Any) -> str:
-    """The message in the Status that the API server answers with."""
+def _status_message(error: Any) -> str:
+    """The message of the Status in the API server's response."""
     try:
         message = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""`clientcert contact import`: a client list out of a CSV file, all of it or nothing."""
+"""`clientcert contact import`: import a client list from a CSV file, completely or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,22 +18,22 @@ _MOST_PROBLEMS = 20
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--configmap", required=True, metavar="NAME", help="The client list; it is made if there is none.")
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--configmap", required=True, metavar="NAME", help="The client list; created if it does not exist.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @cluster_options
 def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> None:
-    """Import a client list from the CSV FILE, whose first line names the columns.
+    """Import a client list from the CSV FILE.
 
-    Columns: consumer, technical_name, technical_email, business_name, business_email, note; in any order. What the
-    file has no column for stays as it is, and so do consumers that are not in it. If a line cannot be used, or what the
-    client list has for its consumer cannot be read, nothing is imported.
+    The first line names the columns, in any order: consumer, technical_name, technical_email, business_name,
+    business_email, note. Fields without a column and consumers that are not in the file stay unchanged. Nothing is
+    imported if a line is invalid, or if the client list has an unreadable entry for its consumer.
     """
     rows = _rows(file)
     cluster = Cluster.connect(target)
     if dry_run:
         held = cluster.config_map(configmap) or {}
         changes(rows, held)
-        _report(rows, held, f"would be imported into ConfigMap {configmap}")
+        _report(rows, held, f"Would import into ConfigMap {configmap}")
         return
     before: Mapping[str, str] = {}
 
@@ -43,15 +43,15 @@ def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> No
         return changes(rows, held)
 
     cluster.change_config_map(configmap, change)
-    _report(rows, before, f"imported into ConfigMap {configmap}")
+    _report(rows, before, f"Imported into ConfigMap {configmap}")
     if changes(rows, before):
         click.echo(TAKES_EFFECT)
 
 
 def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
-    """The keys to write, and what.
+    """The keys to write, with their new values.
 
-    Raises AnswerIsNo where one of them is there already and cannot be read: it may hold what is written nowhere else.
+    Raises AnswerIsNo if the list has an unreadable entry for one of the consumers: its content may exist nowhere else.
     """
     known = ClientList.of(held)
     _refuse(
@@ -72,13 +72,13 @@ def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
 
 
 def _merged(row: Row, before: Listing | None) -> Listing:
-    """What the file says, and what it has no column for as it was."""
+    """The entry with the values of the file; fields without a column keep their values."""
     people, note = (before.entry, before.note) if before else (DirectoryEntry(), "")
     return Listing(
         row.consumer,
         DirectoryEntry(
-            row.technical if row.says_technical else people.technical,
-            row.business if row.says_business else people.business,
+            row.technical if row.has_technical else people.technical,
+            row.business if row.has_business else people.business,
         ),
         row.note if row.note is not None else note,
     )
@@ -89,9 +89,9 @@ def _rows(file: Path) -> list[Row]:
         with file.open("rb") as stream:
             content = stream.read(_LARGEST_FILE + 1)
     except OSError:
-        raise click.UsageError("the file cannot be read by you") from None
+        raise click.UsageError("the file cannot be read: check its permissions") from None
     if len(content) > _LARGEST_FILE:
-        raise AnswerIsNo("the file is larger than 8 MiB, which is no client list")
+        raise AnswerIsNo("the file is larger than 8 MiB, the limit of a client list")
     rows, problems = read_rows(content)
     _refuse(problems)
     return rows
@@ -103,32 +103,30 @@ def _refuse(problems: list[str]) -> None:
         raise AnswerIsNo("\n".join(["nothing was imported:", *problems[:_MOST_PROBLEMS], *more]))
 
 
-def _report(rows: list[Row], held: Mapping[str, str], words: str) -> None:
-    """Consumers and what becomes of them; nobody's name or address."""
+def _report(rows: list[Row], held: Mapping[str, str], done: str) -> None:
+    """Print the changes by consumer, without names and addresses."""
     known = ClientList.of(held)
     lines = []
     for row in rows:
         before = known.listing(row.consumer)
         after = _merged(row, before)
         if after != before:
-            lines.append((cut(printable(row.consumer)), "changed" if before else "new", _what(before, after)))
+            lines.append((cut(printable(row.consumer)), "changed" if before else "new", _changed_fields(before, after)))
     if lines:
         for line in aligned(("CONSUMER", "CHANGE", "WHAT"), lines):
             click.echo(line)
         click.echo("")
-    stay = len(known.consumers - {row.consumer for row in rows})
+    kept = len(known.consumers - {row.consumer for row in rows})
     new = sum(change == "new" for _, change, _ in lines)
-    same = len(rows) - len(lines)
-    click.echo(
-        f"{new} new and {len(lines) - new} changed {words}; {same} are there already, {stay} are not in the file."
-    )
+    counts = f"{new} new, {len(lines) - new} changed, {len(rows) - len(lines)} unchanged"
+    click.echo(f"{done}: {counts}. Kept, as they are not in the file: {kept}.")
 
 
-def _what(before: Listing | None, after: Listing) -> str:
+def _changed_fields(before: Listing | None, after: Listing) -> str:
     old = before or Listing(after.consumer, DirectoryEntry())
-    facts = {
+    fields = {
         "technical": (old.entry.technical, after.entry.technical),
         "business": (old.entry.business, after.entry.business),
         "note": (old.note, after.note),
     }
-    return ", ".join(name if is_now else f"{name} removed" for name, (was, is_now) in facts.items() if is_now != was)
+    return ", ".join(name if is_now else f"{name} removed" for name, (was, is_now) in fields.items() if is_now != was)

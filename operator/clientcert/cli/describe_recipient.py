@@ -1,4 +1,4 @@
-"""To whom a channel goes, in words that everybody may read: a place, or the role of a contact; never an address."""
+"""Describe the recipient of a channel without personal data: by a channel's name or a contact's role, no address."""
 
 from dataclasses import replace
 
@@ -20,50 +20,53 @@ _USER = Resolution("SlackUser", "", (Recipient(Role.SLACK, ""),))
 _NO_USER = Resolution("SlackUserNotFound", "")
 
 
-def addressee(
-    channel: Channel, declaration: CertificateSpec, contacts: ContactPolicy, directory: Directory | None
+def describe_recipient(
+    channel: Channel, spec: CertificateSpec, contacts: ContactPolicy, client_list: Directory | None
 ) -> str:
-    """`directory` is the client list, and only needed for a channel that goes to contacts; None: it cannot be read."""
+    """Say in a few words where a channel sends to.
+
+    `client_list` is used only for a channel that sends to contacts; None means that it cannot be read.
+    """
     match channel.address:
         case SlackAddress(webhook_ref=ref) if ref is not None:
             return f"Slack webhook in Secret {ref.name}"
         case SlackAddress(channel=""):
             return "the operator's own Slack channel, if set"
-        case SlackAddress(channel=place):
-            return place
+        case SlackAddress(channel=name):
+            return name
         case EmailAddress():
-            return _contact(channel, declaration, contacts, directory)
+            return _describe_contact(channel, spec, contacts, client_list)
         case UrlAddress(url_ref=ref):
             return f"{channel.type} in Secret {ref.name}"
-    return "kubectl describe" if channel.type == "Event" else f"nobody: {channel.type} is not supported"
+    return "kubectl describe" if channel.type == "Event" else f"nobody: type {channel.type} is not supported"
 
 
-def recipients(
+def possible_recipients(
     channel: Channel,
-    declaration: CertificateSpec,
+    spec: CertificateSpec,
     contacts: ContactPolicy,
-    directory: Directory | None,
+    client_list: Directory | None,
     stood_in: StoodIn | None = None,
 ) -> tuple[tuple[Recipient, ...], ...]:
-    """Who a channel of type Email writes to, in order: where a user of Slack is found, and where none is.
+    """The recipients of a channel of type Email, in order, for each possible outcome of the search in Slack.
 
-    One way only where none is looked for. A user whom nobody has looked up has no address. `stood_in` got the last
-    letter.
+    If a Slack user is looked up, there are two outcomes: found and not found; otherwise there is one. A Slack user has
+    no address here, as only the operator can look it up. `stood_in` is the fallback recipient of the last letter.
     """
-    instead = resolve_email(declaration, contacts, directory)
-    asked = slack_question(declaration, contacts) is not None
-    ways = [slack_first(found, instead) for found in (_USER, _NO_USER)] if asked else [instead]
+    by_email = resolve_email(spec, contacts, client_list)
+    looked_up = slack_question(spec, contacts) is not None
+    outcomes = [slack_first(found, by_email) for found in (_USER, _NO_USER)] if looked_up else [by_email]
     role = channel.address.role if isinstance(channel.address, EmailAddress) else None
-    return tuple(addressed(replace(way, stood_in=stood_in), role) for way in ways)
+    return tuple(addressed(replace(outcome, stood_in=stood_in), role) for outcome in outcomes)
 
 
-def _contact(
-    channel: Channel, declaration: CertificateSpec, contacts: ContactPolicy, directory: Directory | None
+def _describe_contact(
+    channel: Channel, spec: CertificateSpec, contacts: ContactPolicy, client_list: Directory | None
 ) -> str:
-    ways = recipients(channel, declaration, contacts, directory)
-    first, last = (str(way[0].role) if way else "" for way in (ways[0], ways[-1]))
+    outcomes = possible_recipients(channel, spec, contacts, client_list)
+    first, last = (str(recipients[0].role) if recipients else "" for recipients in (outcomes[0], outcomes[-1]))
     if first == last:
-        return first or f"nobody: {resolve_email(declaration, contacts, directory).reason}"
+        return first or f"nobody: {resolve_email(spec, contacts, client_list).reason}"
     if last:
         return f"{first}, or {last}"
     return f"{first}, if found" if first == Role.SLACK else f"{first}, if a Slack user is found"

@@ -1,4 +1,4 @@
-"""`clientcert forecast`: what will be sent to whom and when, if nothing is renewed. It sends nothing."""
+"""`clientcert forecast`: show what will be sent, to whom and when, if nothing is renewed. It sends nothing."""
 
 import json
 from collections.abc import Hashable, Iterator
@@ -12,9 +12,9 @@ from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.api.status import parse_status
 from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, Target, cluster_options
-from clientcert.cli.describe_recipient import addressee, recipients
-from clientcert.cli.loading import read_directory, to_policy
-from clientcert.cli.simulation import Known, Upcoming, upcoming
+from clientcert.cli.describe_recipient import describe_recipient, possible_recipients
+from clientcert.cli.loading import load_client_list, policy_of
+from clientcert.cli.simulation import KnownCertificate, UpcomingMessage, simulate
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase
@@ -32,29 +32,29 @@ _HEADINGS = ("TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message, and whom it goes to."""
+    """One message and its recipient."""
 
     key: ObjectKey
-    declaration: CertificateSpec
-    upcoming: Upcoming
+    spec: CertificateSpec
+    message: UpcomingMessage
     to: str
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """By time; of one channel the closing message first."""
-        notification = self.upcoming.notification
-        return self.upcoming.when, self.key, notification.channel.name, notification.kind is MessageKind.ALERT
+        """By time; for one channel the closing message comes first."""
+        notification = self.message.notification
+        return self.message.when, self.key, notification.channel.name, notification.kind is MessageKind.ALERT
 
     @property
     def batch(self) -> Hashable:
-        """Equal for all that one letter to a requester tells of; None for what has a message of its own."""
-        channel, batch = self.upcoming.notification.channel, batch_of(self.key.namespace, self.declaration)
+        """Equal for all messages that are sent as one letter to a requester; None for a message of its own."""
+        channel, batch = self.message.notification.channel, batch_of(self.key.namespace, self.spec)
         return (batch, channel.name) if channel.to_consumer and batch is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a forecast is asked for."""
+    """The options that select the certificates and the messages."""
 
     days: int
     policy: str | None
@@ -64,7 +64,7 @@ class Options:
 
 @dataclass
 class Forecast:
-    """All that one call finds out."""
+    """The result of one call."""
 
     cluster: Cluster
     now: datetime
@@ -72,98 +72,100 @@ class Forecast:
     policies: dict[ObjectKey, AlertPolicy]
     lines: list[Line] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
-    """What keeps a certificate from being alerted about as its reader may expect; nobody's name or address."""
-    _directories: dict[ObjectKey, Directory | None] = field(default_factory=dict)
+    """Why alerts may differ from what the reader expects, without names and addresses; a dict for its order."""
+    _client_lists: dict[ObjectKey, Directory | None] = field(default_factory=dict)
 
     def add(self, found: Object) -> None:
-        """What will be sent about one ClientCertificate."""
+        """Add the messages about one ClientCertificate."""
         metadata = found["metadata"]
         key = ObjectKey(metadata["namespace"], metadata["name"])
         try:
             known = _known(found)
         except ClientCertError as error:
-            self._remark(key, f"{error.message}: nobody is alerted before it is corrected")
+            self._remark(key, f"{error.message}: no alert is sent before it is corrected")
             return
         policy = self._policy(key, known)
         self._explain(key, known)
-        for each in upcoming(known, policy, self.now, self.now + self.options.days * DAY):
+        for each in simulate(known, policy, self.now, self.now + self.options.days * DAY):
             if self._is_sent(key, known, policy, each):
                 channel = each.notification.channel
-                directory = self._directory(key.namespace, policy) if channel.to_consumer else {}
-                to = addressee(channel, known.declaration, policy.contacts, directory)
-                line = Line(key, known.declaration, each, to)
+                client_list = self._client_list(key.namespace, policy) if channel.to_consumer else {}
+                to = describe_recipient(channel, known.spec, policy.contacts, client_list)
+                line = Line(key, known.spec, each, to)
                 self.lines.append(line if line.batch is None else replace(line, to=f"{to}, for the whole batch"))
 
     def in_order(self) -> Iterator[Line]:
-        """All lines by time; of a batch of host certificates the first alone, whose letter tells of all of them."""
+        """All lines by time; of a batch of host certificates only the first, as one letter covers them all."""
         seen: set[Hashable] = set()
         for line in sorted(self.lines, key=lambda line: line.order):
             if line.batch is None or line.batch not in seen:
                 seen.add(line.batch)
                 yield line
 
-    def _is_sent(self, key: ObjectKey, known: Known, policy: AlertPolicy, each: Upcoming) -> bool:
-        """Whether anybody is told: a letter is only written of what the consumer can do something about."""
+    def _is_sent(self, key: ObjectKey, known: KnownCertificate, policy: AlertPolicy, each: UpcomingMessage) -> bool:
+        """Whether there is a recipient: a letter is written only about problems that the consumer can solve."""
         channel = each.notification.channel
         if channel.name == EVENTS_CHANNEL:
             return self.options.events
         if not channel.to_consumer:
             return True
-        directory = self._directory(key.namespace, policy)
-        ways = recipients(channel, known.declaration, policy.contacts, directory, known.stood_in)
-        if not any(ways):
-            return not channel.escalation  # of others the operator says that there is nobody
+        client_list = self._client_list(key.namespace, policy)
+        outcomes = possible_recipients(channel, known.spec, policy.contacts, client_list, known.stood_in)
+        if not any(outcomes):
+            return not channel.escalation  # for any other channel the operator reports that there is no recipient
         return any(
             compose(
-                key, "", known.declaration, each.assessment, policy, each.notification, each.recorded, recipients=found
+                key, "", known.spec, each.assessment, policy, each.notification, each.status, recipients=recipients
             ).letters
-            for found in ways
+            for recipients in outcomes
         )
 
-    def _policy(self, key: ObjectKey, known: Known) -> AlertPolicy:
-        name = known.declaration.policy
+    def _policy(self, key: ObjectKey, known: KnownCertificate) -> AlertPolicy:
+        name = known.spec.policy
         policy = self.policies.get(ObjectKey(key.namespace, name))
         if name and policy is None:
-            self._remark(key, f"there is no CertificatePolicy {name}, so the defaults hold")
+            self._remark(key, f"there is no CertificatePolicy {name}, so the defaults are used")
         if policy is not None and policy.problems:
             self._remark(ObjectKey(key.namespace, name), f"CertificatePolicy: {policy.problems[0]}")
-        return policy or to_policy(None)
+        return policy or policy_of(None)
 
-    def _explain(self, key: ObjectKey, known: Known) -> None:
-        silence = known.declaration.silence
+    def _explain(self, key: ObjectKey, known: KnownCertificate) -> None:
+        silence = known.spec.silence
         if silence is not None and silenced(silence, self.now):
             self._remark(key, f"silenced until {to_the_minute(silence.until)}: {silence.reason}")
         if known.phase in {"", Phase.PENDING}:
-            self._remark(key, "the operator has not read it yet, so nobody knows when it ends")
-        elif known.recorded.accepted is None:
-            self._remark(key, "no certificate was ever read; it is alerted about every day until one is")
-        delivered = known.recorded.condition(ALERTS_DELIVERED)
+            self._remark(key, "the operator has not read it yet, so its expiry is not known")
+        elif known.status.accepted is None:
+            self._remark(key, "no certificate has been read yet; there is an alert every day until one is")
+        delivered = known.status.condition(ALERTS_DELIVERED)
         if delivered is not None and delivered.status == "False" and delivered.reason not in _ABOUT_THE_POLICY:
-            self._remark(key, f"not all alerts arrive: {delivered.message}")
+            self._remark(key, f"not all alerts are delivered: {delivered.message}")
 
-    def _directory(self, namespace: str, policy: AlertPolicy) -> Directory | None:
+    def _client_list(self, namespace: str, policy: AlertPolicy) -> Directory | None:
         key = ObjectKey(namespace, policy.contacts.directory)
-        if key not in self._directories:
-            self._directories[key] = read_directory(self.cluster, namespace, policy)
-        return self._directories[key]
+        if key not in self._client_lists:
+            self._client_lists[key] = load_client_list(self.cluster, namespace, policy)
+        return self._client_lists[key]
 
-    def _remark(self, key: ObjectKey, words: str) -> None:
-        self.remarks[printable(f"{key}: {words}")] = None
+    def _remark(self, key: ObjectKey, text: str) -> None:
+        self.remarks[printable(f"{key}: {text}")] = None
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(0, 366), default=30, show_default=True, help="How far ahead.")
+@click.option("--days", type=click.IntRange(0, 366), default=30, show_default=True, help="How many days ahead.")
 @click.option("--policy", metavar="P", help="Only certificates of this CertificatePolicy.")
-@click.option("-A", "--all-namespaces", is_flag=True, help="Of every namespace.")
-@click.option("--events", is_flag=True, help="Kubernetes Events, too.")
-@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table", help="json: an object a line.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Certificates of every namespace.")
+@click.option("--events", is_flag=True, help="Include Kubernetes Events.")
+@click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="json: one object per line."
+)
 @cluster_options
 @click.pass_context
 def forecast(context: click.Context, /, target: Target, output: str, **options: Any) -> None:
-    """Print what the operator will send to whom and when, if nothing is renewed. It sends nothing.
+    """Print what the operator will send, to whom and when, if nothing is renewed. It sends nothing.
 
-    STAGE is in days before notAfter: 0 is the last 24 hours, negative after it. Exits with 3 if there is no
-    ClientCertificate to tell of.
+    STAGE is in days before notAfter: 0 in the last 24 hours, negative after expiry. Exits with 3 if no
+    ClientCertificate matches.
     """
     wanted = Options(**options)
     if wanted.all_namespaces and target.namespace is not None:
@@ -180,9 +182,9 @@ def _forecast(cluster: Cluster, now: datetime, options: Options) -> Forecast:
         if policy is None or (each["spec"].get("policyRef") or {}).get("name") == policy
     ]
     if not found:
-        raise AnswerIsNo("there is no ClientCertificate" + (f" of CertificatePolicy {policy}" if policy else ""))
+        raise AnswerIsNo("there is no ClientCertificate" + (f" with CertificatePolicy {policy}" if policy else ""))
     policies = {
-        ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"]): to_policy(each)
+        ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"]): policy_of(each)
         for each in cluster.list(CERTIFICATE_POLICY, everywhere=everywhere)
     }
     result = Forecast(cluster, now, options, policies)
@@ -191,25 +193,25 @@ def _forecast(cluster: Cluster, now: datetime, options: Options) -> Forecast:
     return result
 
 
-def _known(found: Object) -> Known:
-    """Raises ClientCertError where the spec cannot be used."""
+def _known(found: Object) -> KnownCertificate:
+    """A ClientCertificate for the simulation; raises ClientCertError if its spec is invalid."""
     status = found.get("status") or {}
-    metadata, recorded = found["metadata"], parse_status(status)
+    metadata, parsed = found["metadata"], parse_status(status)
     created = moment(metadata["creationTimestamp"])
-    assert created is not None  # noqa: S101 - every object that the API server has stored has it
-    refused = stood_in(recorded) if status.get("observedGeneration") == metadata.get("generation") else None
-    return Known(parse_spec(found["spec"]), recorded, str(status.get("phase", "")), created, refused)
+    assert created is not None  # noqa: S101 - the API server sets it in every object
+    refused = stood_in(parsed) if status.get("observedGeneration") == metadata.get("generation") else None
+    return KnownCertificate(parse_spec(found["spec"]), parsed, str(status.get("phase", "")), created, refused)
 
 
 def _print_json(found: Forecast) -> None:
     for line in found.in_order():
-        notification = line.upcoming.notification
+        notification = line.message.notification
         document: dict[str, Any] = {
-            "time": timestamp(line.upcoming.when),
+            "time": timestamp(line.message.when),
             "namespace": line.key.namespace,
             "certificate": line.key.name,
-            "consumer": line.declaration.consumer,
-            "environment": line.declaration.environment,
+            "consumer": line.spec.consumer,
+            "environment": line.spec.environment,
             "channel": notification.channel.name,
             "type": notification.channel.type,
             "kind": notification.kind.value,
@@ -237,9 +239,9 @@ def _print_table(found: Forecast) -> None:
 
 def _rows(found: Forecast) -> Iterator[tuple[str, ...]]:
     for line in found.in_order():
-        notification = line.upcoming.notification
+        notification = line.message.notification
         yield (
-            "now" if line.upcoming.when == found.now else to_the_minute(line.upcoming.when),
+            "now" if line.message.when == found.now else to_the_minute(line.message.when),
             line.key.namespace,
             line.key.name,
             notification.channel.name,

@@ -1,4 +1,4 @@
-"""`clientcert inspect`: what the operator would read in a file, without a cluster."""
+"""`clientcert inspect`: read a file as the operator would, without a cluster."""
 
 import json
 import sys
@@ -17,14 +17,14 @@ from clientcert.pki import MAX_SIZE, Certificate, parse
 
 STDIN = "-"
 NOT_ALL_READABLE = 3
-"""The exit code of "no" (design section 8)."""
+"""The exit code for "the answer is no" (design section 8)."""
 _LONGEST_PASSWORD = 4096
 _HEADINGS = ("FILE", "STATUS", "DAYS", "EXPIRES", "SUBJECT", "ISSUER", "SERIAL NUMBER", "KEY", "FORMAT")
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One file: either its certificate, or why there is none."""
+    """One file, with either its certificate or the reason why it cannot be read."""
 
     file: str
     certificate: Certificate | None = None
@@ -38,18 +38,18 @@ class Inspection:
     "--output",
     type=click.Choice(("table", "json")),
     default="table",
-    help="json: an object a line for each file.",
+    help="json: one object per line, for each file.",
 )
 @click.option(
     "--password-file",
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
-    help="Holds the password of PKCS#12 files and Java keystores.",
+    help="A file with the password of PKCS#12 files and Java keystores.",
 )
 @click.pass_context
 def inspect(context: click.Context, files: tuple[str, ...], output: str, password_file: Path | None) -> None:
     """Show the client certificate in each FILE: PEM, DER, PKCS#7, PKCS#12 or JKS; - is standard input.
 
-    Exits with 0 if all could be read, with 3 if some could not.
+    Exits with 0 if all files could be read, with 3 if some could not.
     """
     now: datetime = context.obj["now"]()
     password = _read_password(password_file) if password_file else None
@@ -66,7 +66,7 @@ def _read_password(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(_LONGEST_PASSWORD).decode("utf-8")
     except (OSError, UnicodeDecodeError):
-        raise click.UsageError("The password file cannot be read as UTF-8 text.") from None
+        raise click.UsageError("the password file cannot be read as UTF-8 text") from None
 
 
 def _inspect(file: str, password: str | None) -> Inspection:
@@ -78,16 +78,16 @@ def _inspect(file: str, password: str | None) -> Inspection:
 
 
 def _read(file: str) -> bytes:
-    """At most one octet more than `parse` takes. Raises SourceError."""
+    """The content, up to one octet more than `parse` accepts; raises SourceError."""
     try:
         if file == STDIN:
             return sys.stdin.buffer.read(MAX_SIZE + 1)
         with Path(file).open("rb") as stream:
             return stream.read(MAX_SIZE + 1)
     except FileNotFoundError:
-        raise SourceError(Reason.SOURCE_NOT_FOUND, "there is no such file") from None
+        raise SourceError(Reason.SOURCE_NOT_FOUND, "the file does not exist") from None
     except PermissionError:
-        raise SourceError(Reason.ACCESS_DENIED, "this file may not be read by you") from None
+        raise SourceError(Reason.ACCESS_DENIED, "you have no permission to read this file") from None
     except IsADirectoryError:
         raise SourceError(Reason.SOURCE_UNAVAILABLE, "this is a directory: name a file") from None
     except OSError:
@@ -123,7 +123,7 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _table(inspections: list[Inspection], now: datetime) -> Iterable[str]:
-    """A line for each readable certificate, then a line for each that is not, and each thing worth knowing."""
+    """A line for each certificate; below them a line for each unreadable file and each warning."""
     rows = [_row(each.file, each.certificate, now) for each in inspections if each.certificate]
     if rows:
         yield from aligned(_HEADINGS, rows, right=("DAYS",))

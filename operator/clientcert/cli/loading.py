@@ -1,4 +1,4 @@
-"""One ClientCertificate and what it refers to, as the cluster has them."""
+"""Load one ClientCertificate and the objects that it refers to from the cluster."""
 
 from dataclasses import dataclass
 
@@ -14,38 +14,38 @@ from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.spec import CertificateSpec
 
 OPERATORS_OWN = default_channel("")
-"""The operator's own Slack channel, which only its settings know: whether it has one, nobody can tell from outside."""
+"""The operator's own Slack channel. Whether there is one is in the operator's settings, which nobody else can read."""
 TAKES_EFFECT = "The operator reads the client list within a minute."
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """What was declared for one certificate."""
+class LoadedCertificate:
+    """The spec of one certificate, its policy, and the client list of that policy."""
 
-    declaration: CertificateSpec
+    spec: CertificateSpec
     policy: AlertPolicy
-    directory: Directory | None
-    """The client list that the policy names; empty where it names none, None where it cannot be read."""
+    client_list: Directory | None
+    """Empty if the policy names none, None if it cannot be read."""
 
 
-def read_declared(cluster: Cluster, name: str) -> Declared:
-    """As the operator would take it; raises AnswerIsNo where there is no such object, or its spec cannot be used."""
+def load_certificate(cluster: Cluster, name: str) -> LoadedCertificate:
+    """Load a certificate as the operator reads it; raises AnswerIsNo if it does not exist or its spec is invalid."""
     found = cluster.get(CLIENT_CERTIFICATE, name)
     try:
-        declaration = parse_spec(found["spec"])
+        spec = parse_spec(found["spec"])
     except ClientCertError as error:
         raise AnswerIsNo(f"ClientCertificate {name}: {printable(error.message)}") from None
-    policy = to_policy(cluster.find(CERTIFICATE_POLICY, declaration.policy) if declaration.policy else None)
-    return Declared(declaration, policy, read_directory(cluster, cluster.namespace, policy))
+    policy = policy_of(cluster.find(CERTIFICATE_POLICY, spec.policy) if spec.policy else None)
+    return LoadedCertificate(spec, policy, load_client_list(cluster, cluster.namespace, policy))
 
 
-def to_policy(found: Object | None) -> AlertPolicy:
-    """Of a CertificatePolicy; what holds without one where there is none."""
+def policy_of(found: Object | None) -> AlertPolicy:
+    """The policy of a CertificatePolicy object; the defaults if there is none."""
     return parse_policy(found.get("spec") or {}, OPERATORS_OWN) if found else default_policy(OPERATORS_OWN)
 
 
-def read_directory(cluster: Cluster, namespace: str, policy: AlertPolicy) -> Directory | None:
-    """The client list that the policy names; empty where it names none, None where it cannot be read."""
+def load_client_list(cluster: Cluster, namespace: str, policy: AlertPolicy) -> Directory | None:
+    """The client list that the policy names; empty if it names none, None if it cannot be read."""
     name = policy.contacts.directory
     if not name:
         return {}

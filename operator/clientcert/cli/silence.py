@@ -1,4 +1,4 @@
-"""`clientcert silence`: no alerts for one certificate until then, for a reason."""
+"""`clientcert silence`: stop alerts about one certificate, until a time and for a reason."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,33 +21,31 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--until", metavar="TIME", help="When alerts begin again: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now."
-)
-@click.option("--reason", metavar="WORDS", help="Why nobody needs to be told, e.g. 'being decommissioned'.")
-@click.option("--end", is_flag=True, help="Alerts begin again now.")
+@click.option("--until", metavar="TIME", help="When alerts resume: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now.")
+@click.option("--reason", metavar="WORDS", help="Why no alert is needed, e.g. 'being decommissioned'.")
+@click.option("--end", is_flag=True, help="End the silence: alerts resume now.")
 @cluster_options
 @click.pass_context
 def silence(context: click.Context, /, target: Target, name: str, **wanted: Any) -> None:
-    """Silence the ClientCertificate NAME, and no other, until a time and for a reason.
+    """Stop alerts about ClientCertificate NAME, and no other, until a time and for a reason.
 
-    It ends by itself; the certificate still shows in `kubectl get`, and still counts as expired in metrics.
+    The silence ends by itself. Meanwhile `kubectl get` and the metrics still show the certificate.
     """
     patch = {"spec": {"silence": _silence(context.obj["now"](), **wanted)}}
     click.echo(_result(Cluster.connect(target).patch(CLIENT_CERTIFICATE, name, patch)))
 
 
 def _silence(now: datetime, *, until: str | None, reason: str | None, end: bool) -> dict[str, str] | None:
-    """As the schema wants it, and None to end it; raises click.UsageError in words."""
+    """The value of spec.silence, None to end it; raises click.UsageError."""
     if end:
         if until is not None or reason is not None:
             raise click.UsageError("--end takes neither --until nor --reason")
         return None
     if until is None or reason is None:
-        raise click.UsageError("a silence has an end and a reason: give --until and --reason, or --end")
+        raise click.UsageError("a silence needs an end and a reason: give --until and --reason, or --end")
     ends = _end(until, now)
     if ends <= now:
-        raise click.UsageError("--until has passed already: give a time that is still to come")
+        raise click.UsageError("--until is in the past: give a time in the future")
     if not is_one_line(reason, LONGEST_REASON):
         raise click.UsageError(f"--reason must be {ONE_LINE}, of at most {LONGEST_REASON} characters")
     return {"until": timestamp(ends), "reason": reason}

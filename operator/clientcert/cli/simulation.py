@@ -1,7 +1,7 @@
-"""What will be sent about one certificate if nothing happens to it: the engine's own decisions, one after the other.
+"""Simulate the messages about one certificate, by the decisions that the engine itself uses.
 
-Nobody renews, nothing in the source changes, and every message arrives. What stands in the status counts as what was
-seen: that is what the operator last knew.
+Assumptions: nobody renews the certificate, nothing changes in the source, and every message is delivered. The status is
+taken as the last observation of the operator.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec
 
 _ROUNDS = 3
-"""As the engine: a closing message may be followed by the first alert about the new certificate."""
+"""As in the engine: the first alert about the new certificate may follow a closing message."""
 _UNUSABLE = {
     Reason.IDENTITY_MISMATCH: Phase.INVALID,
     Reason.INVALID_VALIDITY: Phase.INVALID,
@@ -27,75 +27,75 @@ _UNUSABLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """One certificate, as its object tells."""
+class KnownCertificate:
+    """One certificate, as its object describes it."""
 
-    declaration: CertificateSpec
-    recorded: CertificateStatus
+    spec: CertificateSpec
+    status: CertificateStatus
     phase: str
-    """As the status has it; empty when it was never looked at."""
+    """From the status; empty if the operator has not reconciled it yet."""
     created: datetime
     stood_in: StoodIn | None = None
-    """Who got the last letter instead of somebody else."""
+    """The fallback recipient of the last letter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upcoming:
+class UpcomingMessage:
     """One message that will be sent."""
 
     notification: DueNotification
     assessment: Assessment
-    recorded: CertificateStatus
-    """What the status says before it is sent."""
+    status: CertificateStatus
+    """The status before it is sent."""
 
     @property
     def when(self) -> datetime:
-        """The moment at which it is due, or `now` if that has passed."""
+        """The time at which it is due, or the start of the simulation if it was due before."""
         return self.assessment.now
 
 
-def upcoming(known: Known, policy: AlertPolicy, now: datetime, until: datetime) -> Iterator[Upcoming]:
-    """Every message from now to `until`, in order; what is due already comes first, with the time `now`."""
-    recorded, observation, silence = known.recorded, _last_seen(known), known.declaration.silence
+def simulate(known: KnownCertificate, policy: AlertPolicy, now: datetime, until: datetime) -> Iterator[UpcomingMessage]:
+    """All messages from `now` to `until` (aware UTC), in order. Messages that are overdue have the time `now`."""
+    status, observation, silence = known.status, _last_observation(known), known.spec.silence
     moment: datetime | None = now
     while moment is not None and moment <= until:
         for _ in range(_ROUNDS):
-            found = assess(known.declaration, observation, recorded, known.created, policy.start_days_before, moment)
-            due = due_notifications(found, policy, recorded, silence)
+            found = assess(known.spec, observation, status, known.created, policy.start_days_before, moment)
+            due = due_notifications(found, policy, status, silence)
             for notification in due:
-                yield Upcoming(notification, found, recorded)
-                recorded = _told(recorded, found, notification)
+                yield UpcomingMessage(notification, found, status)
+                status = _after_delivery(status, found, notification)
             if all(notification.kind is MessageKind.ALERT for notification in due):
                 break
-        moment = next_due(found, policy, recorded, silence)
+        moment = next_due(found, policy, status, silence)
 
 
-def _last_seen(known: Known) -> Observation:
-    """What the source held at the last look: nothing new, or what was wrong with it.
+def _last_observation(known: KnownCertificate) -> Observation:
+    """The source at the last reconcile: nothing new, or the problem that it had.
 
-    Of a certificate that has expired the status does not say what else is wrong, unless its source cannot be read.
+    The status of an expired certificate names no further problem, unless its source cannot be read.
     """
-    source = known.recorded.condition(SOURCE_READABLE)
+    source = known.status.condition(SOURCE_READABLE)
     if source is not None and source.status == "False":
         return unread(_reason(source.reason), source.message)
-    ready = known.recorded.condition(READY)
+    ready = known.status.condition(READY)
     if ready is None or ready.status != "False":
         return Observation()
     reason = _reason(ready.reason)
-    if reason is Reason.EXPIRED and known.phase == Phase.INVALID:  # another than the one that is known, and expired
+    if reason is Reason.EXPIRED and known.phase == Phase.INVALID:  # the source has another certificate, also expired
         return Observation(problem=Problem(Phase.INVALID, reason, ready.message))
     phase = _UNUSABLE.get(reason)
     return Observation(problem=Problem(phase, reason, ready.message)) if phase else Observation()
 
 
 def _reason(text: str) -> Reason:
-    """Of a status that another version may have written."""
+    """The reason in a status, which another version of the operator may have written."""
     try:
         return Reason(text)
     except ValueError:
         return Reason.SOURCE_UNAVAILABLE
 
 
-def _told(recorded: CertificateStatus, found: Assessment, notification: DueNotification) -> CertificateStatus:
-    told = record_of(recorded, found, notification, found.now)
-    return replace(recorded, channels=(*(each for each in recorded.channels if each.name != told.name), told))
+def _after_delivery(status: CertificateStatus, found: Assessment, notification: DueNotification) -> CertificateStatus:
+    delivered = record_of(status, found, notification, found.now)
+    return replace(status, channels=(*(each for each in status.channels if each.name != delivered.name), delivered))

@@ -1,4 +1,4 @@
-"""What the verbs print: columns that line up, and text of strangers that cannot move the cursor of a terminal."""
+"""Output of the verbs: aligned columns, and text from outside that cannot control the terminal."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ _WIDEST_CELL = 50
 
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> Iterable[str]:
-    """A line for the headings and one for each row; the columns with these headings end at the right."""
+    """A line for the headings and one for each row. The columns whose headings are in `right` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in (headings, *rows):
         cells = (
@@ -20,15 +20,15 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
 
 
 def cut(cell: str) -> str:
-    """At most 50 characters of it."""
+    """The cell, truncated to 50 characters."""
     return truncate(cell, _WIDEST_CELL)
 
 
 def printable(text: str) -> str:
-    """Names come from strangers: nothing in them may move the cursor of a terminal, or begin a line of its own."""
+    """Text from outside, with control characters escaped: it can neither move the cursor nor start a line."""
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def to_the_minute(moment: datetime) -> str:
-    """As people read it, in UTC."""
+    """A time for people to read, in UTC."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ', timespec='minutes')} UTC"

@@ -1,4 +1,4 @@
-"""A client list as CSV: whatever a spreadsheet makes of it is read, and a line that cannot be used is named."""
+"""A client list as CSV: every form that a spreadsheet saves is read, and an invalid line is named."""
 
 import time as stopwatch
 
@@ -16,24 +16,24 @@ from tests.builders import RUNAWAY_SECONDS, usable
 HEADER = "consumer,technical_name,technical_email,business_name,business_email,note"
 NHS = "nhs,Jo Bloggs,jo@nhs.example,Sam Patel,sam@nhs.example,asks first"
 JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
-ROW = Row(2, "nhs", JO, SAM, "asks first", says_technical=True, says_business=True)
+ROW = Row(2, "nhs", JO, SAM, "asks first", has_technical=True, has_business=True)
 
 
 def rows(*lines: str) -> list[Row]:
-    """Of a file that is as it should be."""
+    """The rows of a valid file."""
     found, problems = read_rows("\n".join(lines).encode())
     assert problems == []
     return found
 
 
 def problems(*lines: str) -> list[str]:
-    """Of a file that is not, of which nothing is taken."""
+    """The problems of an invalid file, of which no row is used."""
     found, said = read_rows("\n".join(lines).encode())
     assert found == []
     return said
 
 
-class TestWhatIsTolerated:
+class TestTolerated:
     @pytest.mark.parametrize(
         "text",
         [
@@ -48,17 +48,17 @@ class TestWhatIsTolerated:
         ],
         ids=["plain", "BOM and CRLF", "semicolons", "tabs", "capitals", "spaces", "empty cells", "quotes"],
     )
-    def test_it_says_the_same(self, text: str) -> None:
-        """However the spreadsheet has saved it."""
+    def test_the_rows_are_the_same(self, text: str) -> None:
+        """For every way in which a spreadsheet may save it."""
         assert read_rows(text.encode()) == ([ROW], [])
 
     def test_in_any_order_and_with_few_columns(self) -> None:
-        """A column that is not there says nothing."""
+        """A missing column means nothing."""
         [row] = rows("technical_email,consumer", "jo@nhs.example,nhs")
-        assert row == Row(2, "nhs", Person("", "jo@nhs.example"), says_technical=True)
+        assert row == Row(2, "nhs", Person("", "jo@nhs.example"), has_technical=True)
 
 
-class TestWhatIsRefused:
+class TestRefused:
     @pytest.mark.parametrize(
         ("line", "words"),
         [
@@ -74,54 +74,54 @@ class TestWhatIsRefused:
             ("acme,Jo\u202e,jo@acme.example,,,", "technical_name must be one line"),
             ("acme,Jo,jo@acme.example,,,n" + "n" * 1024, "note has more than 1024 characters"),
             ("acme,Jo,jo@acme.example,,,,one too many", "it has more cells than the header has columns"),
-            (NHS, "its consumer stands in line 2 already"),
+            (NHS, "its consumer is already in line 2"),
         ],
     )
-    def test_a_line_is_named_and_nothing_of_the_file_is_taken(self, line: str, words: str) -> None:
-        """With the reason, and without anybody's name or address."""
+    def test_an_invalid_line_is_named_and_no_row_is_used(self, line: str, words: str) -> None:
+        """With the reason, and without names and addresses."""
         said = problems(HEADER, NHS, line, "weather,,ops@weather.example,,,")
         assert len(said) == 1
         assert said[0].startswith(f"line 3: {words}")
         assert "acme.example" not in said[0]
 
-    def test_all_lines_that_are_wrong(self) -> None:
-        """At once, so that nobody has to try again and again; a cell of two lines counts as two."""
+    def test_all_invalid_lines_are_named(self) -> None:
+        """So that one attempt shows them all. A cell with a line break counts as two lines."""
         said = problems(HEADER, 'acme,,,,,"two\nlines"', "x,,bad,,,", "y,,worse,,,")
         assert [each.split(":")[0] for each in said] == ["line 4", "line 5"]
 
     @pytest.mark.parametrize(
         ("header", "words"),
         [
-            ("name,technical_email", "line 1: it must name the columns: consumer, technical_name"),
-            ("consumer,note", "line 1: it must name the columns"),
-            ("consumer,technical_email,phone", "line 1: column 3 has a name that is none of consumer"),
-            ("consumer,technical_email,Technical Email", "line 1: a column stands in it twice"),
-            ("", "line 1: it must name the columns"),
+            ("name,technical_email", "line 1: the header must name the columns: consumer, technical_name"),
+            ("consumer,note", "line 1: the header must name the columns"),
+            ("consumer,technical_email,phone", "line 1: column 3 has an unknown name: use consumer"),
+            ("consumer,technical_email,Technical Email", "line 1: a column is named twice"),
+            ("", "line 1: the header must name the columns"),
         ],
     )
-    def test_a_header_that_says_something_else(self, header: str, words: str) -> None:
-        """A column that nobody knows is no reason to guess."""
+    def test_an_invalid_header(self, header: str, words: str) -> None:
+        """An unknown column is refused, not guessed at."""
         [said] = problems(header, "nhs,jo@nhs.example,")
         assert said.startswith(words)
 
     @pytest.mark.parametrize(
         ("content", "words"),
         [
-            (b"", "line 1: it must name the columns"),
-            (HEADER.encode(), "the file has no line below its header"),
+            (b"", "line 1: the header must name the columns"),
+            (HEADER.encode(), "the file has no rows below its header"),
             ((HEADER + "\n" + NHS).encode("utf-16"), "the file is not UTF-8: save it as CSV UTF-8"),
             (HEADER.encode() + b"\nnhs,J\xf6,j@nhs.example,,,", "the file is not UTF-8"),
-            (HEADER.encode() + b'\nnhs,"Jo,jo@nhs.example,,,\n', "the file is no CSV"),
-            (HEADER.encode() + b"\nnhs," + b"x" * 200_000, "the file is no CSV: a cell is too long"),
+            (HEADER.encode() + b'\nnhs,"Jo,jo@nhs.example,,,\n', "the file is not valid CSV"),
+            (HEADER.encode() + b"\nnhs," + b"x" * 200_000, "the file is not valid CSV: a cell is too long"),
         ],
     )
-    def test_what_is_no_such_file(self, content: bytes, words: str) -> None:
+    def test_a_file_that_is_no_list(self, content: bytes, words: str) -> None:
         found, said = read_rows(content)
         assert found == []
         assert said[0].startswith(words)
 
     def test_a_huge_file(self) -> None:
-        """More consumers than a client list holds are refused, and soon."""
+        """A file above the limit of consumers is refused quickly."""
         began = stopwatch.process_time()
         [said] = problems(HEADER, *(f"c{number},,jo@nhs.example,,," for number in range(10_001)))
         assert "more than 10000 consumers" in said
@@ -135,9 +135,9 @@ HELD = {
 }
 
 
-class TestWhatBecomesOfTheClientList:
-    def test_what_is_new_or_another(self) -> None:
-        """Each under the key that it stands under; a column that is not there leaves what there is."""
+class TestChanges:
+    def test_new_and_changed_entries(self) -> None:
+        """Each entry keeps its key, and its fields without a column."""
         found = changes(
             rows(
                 "consumer,technical_email", "nhs,jo@nhs.example", "acme,ops@acme.example", "NHS England,e@nhs.example"
@@ -154,15 +154,15 @@ class TestWhatBecomesOfTheClientList:
         }
         assert "asks first" in found["nhs"]
 
-    def test_what_is_there_already(self) -> None:
-        """Is not written again."""
+    def test_an_unchanged_entry(self) -> None:
+        """It is not written again."""
         wanted = rows(HEADER, NHS, "acme,,,Kim Lee,kim@acme.example,")
         found = changes(wanted, HELD)
         assert set(found) == {"nhs", "client-7"}
         assert changes(wanted, {**HELD, **found}) == {}
 
     def test_an_empty_cell(self) -> None:
-        """Says that there is nobody."""
+        """It means that there is no such contact."""
         found = changes(rows("consumer,business_email", "acme,"), HELD)
         assert parse_client_list(found)[0] == {"acme": DirectoryEntry()}
 
@@ -172,7 +172,7 @@ class TestWhatBecomesOfTheClientList:
         ids=["plain", "hashed"],
     )
     def test_an_entry_that_cannot_be_read_is_not_lost(self, consumer: str, key: str) -> None:
-        """What somebody has added to it is written nowhere else; so nothing is imported, and all such are named."""
+        """Its content may exist nowhere else, so nothing is imported, and all such entries are named."""
         held = {key: f"consumer: {consumer}\ntechnical: {{email: ops@acme.example}}\nphone: 020 7946\n", "broken": "["}
         wanted = rows(
             "consumer,technical_email", "nhs,jo@nhs.example", f"{consumer},jo@nhs.example", "broken,j@x.example"
@@ -188,11 +188,11 @@ class TestWhatBecomesOfTheClientList:
         assert said[0].endswith("it has a field other than consumer, technical, business, note: correct or remove it")
         assert not [word for word in ("020", "ops@", "jo@") if word in raised.value.message]
 
-    def test_what_nobody_imports_may_be_broken(self) -> None:
+    def test_an_unreadable_entry_of_another_consumer_is_ignored(self) -> None:
         assert set(changes(rows("consumer,technical_email", "new,jo@nhs.example"), HELD)) == {"new"}
 
-    def test_a_key_that_is_too_many(self) -> None:
-        """The operator reads the first 10,000; the others are not written over either."""
+    def test_a_key_beyond_the_limit(self) -> None:
+        """The operator reads the first 10,000 keys; the others are not overwritten either."""
         held = {f"c{number:05d}": "" for number in range(MOST_KEYS + 1)}
         with pytest.raises(AnswerIsNo, match=r"line 2: c10000 is in .* more than 10000 keys"):
             changes(rows("consumer,technical_email", "c10000,jo@nhs.example"), held)

@@ -1,9 +1,9 @@
-"""To whom a channel goes, in words that everybody may read."""
+"""The description of a channel's recipient, which everybody may read."""
 
 import pytest
 
 from clientcert.api.policy import default_channel
-from clientcert.cli.describe_recipient import addressee, recipients
+from clientcert.cli.describe_recipient import describe_recipient, possible_recipients
 from clientcert.lifecycle.contacts import Directory, DirectoryEntry, StoodIn
 from clientcert.lifecycle.policy import (
     Address,
@@ -24,7 +24,7 @@ LISTED = ContactPolicy(directory="clients")
 
 
 def to(kind: str, address: Address | None) -> str:
-    return addressee(Channel("team", kind, Schedule(), address), declaration(), ContactPolicy(), {})
+    return describe_recipient(Channel("team", kind, Schedule(), address), declaration(), ContactPolicy(), {})
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def to(kind: str, address: Address | None) -> str:
         ("Webhook", UrlAddress(REF), "Webhook in Secret pager"),
         ("Apprise", UrlAddress(REF), "Apprise in Secret pager"),
         ("Event", None, "kubectl describe"),
-        ("Pigeon", None, "nobody: Pigeon is not supported"),
+        ("Pigeon", None, "nobody: type Pigeon is not supported"),
     ],
 )
 def test_places(kind: str, address: Address | None, words: str) -> None:
-    """A channel by its name, and what is a secret by where it is kept."""
+    """A channel is described by its name, and a secret address by the Secret that holds it."""
     assert to(kind, address) == words
 
 
@@ -64,9 +64,9 @@ def test_places(kind: str, address: Address | None, words: str) -> None:
     ],
 )
 def test_contacts(contact: Contact, policy: ContactPolicy, directory: Directory | None, words: str) -> None:
-    """By their role: the list of what will be sent may be shown to everybody, and their addresses may not."""
+    """Contacts are described by role: everybody may see a forecast, but not the addresses."""
     channel = Channel("consumer", "Email", Schedule(), EmailAddress())
-    assert addressee(channel, declaration(contact=contact), policy, directory) == words
+    assert describe_recipient(channel, declaration(contact=contact), policy, directory) == words
 
 
 ESCALATED = Channel("consumer/business", "Email", Schedule(), EmailAddress(role=Role.BUSINESS), escalate_after=14)
@@ -86,21 +86,21 @@ IN_SLACK = ContactPolicy(internal_environments=frozenset({"prod"}))
 def test_an_escalation_goes_to_the_business_contact(
     contact: Contact, policy: ContactPolicy, roles: list[list[Role]], words: str
 ) -> None:
-    """Where somebody else has had the letters before; otherwise there is nobody whom it could be escalated to."""
-    ways = recipients(ESCALATED, declaration(contact=contact), policy, {})
-    assert [[each.role for each in way] for way in ways] == roles
-    assert addressee(ESCALATED, declaration(contact=contact), policy, {}) == words
+    """If somebody else got the letters before; otherwise an escalation has no recipient."""
+    outcomes = possible_recipients(ESCALATED, declaration(contact=contact), policy, {})
+    assert [[each.role for each in recipients] for recipients in outcomes] == roles
+    assert describe_recipient(ESCALATED, declaration(contact=contact), policy, {}) == words
 
 
-def test_an_escalation_to_whoever_stands_in() -> None:
-    """Is none: the business contact gets the letters of the technical one, who cannot be reached."""
-    refused = StoodIn(Role.BUSINESS, "the technical contact was refused")
+def test_no_escalation_to_the_fallback_recipient() -> None:
+    """The business contact already gets the letters of the technical one, who cannot be reached."""
+    fallback = StoodIn(Role.BUSINESS, "the technical contact was refused")
     for policy in (ContactPolicy(), IN_SLACK):
-        assert not any(recipients(ESCALATED, declaration(contact=BOTH), policy, {}, refused))
+        assert not any(possible_recipients(ESCALATED, declaration(contact=BOTH), policy, {}, fallback))
 
 
-def test_whoever_asked_for_a_host_certificate() -> None:
-    """Is told of it, and nobody else."""
+def test_a_host_certificate() -> None:
+    """Its requester is notified, and nobody else."""
     asked = declaration(profile="Host", contact=Contact(technical=JO, requester=SAM))
     channel = Channel("consumer", "Email", Schedule(), EmailAddress())
-    assert addressee(channel, asked, ContactPolicy(), {}) == "requester"
+    assert describe_recipient(channel, asked, ContactPolicy(), {}) == "requester"

@@ -21,7 +21,7 @@ LEAF = AUTHORITY.issue("nhs", NOW - DAY, NOW + 23 * DAY + timedelta(hours=5), or
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files are named as people name them: relative to where they are."""
+    """Files are named as people do it: relative to the working directory."""
     monkeypatch.chdir(tmp_path)
     Path("nhs.pem").write_bytes(LEAF.chain_pem)
     Path("nhs.p12").write_bytes(LEAF.pkcs12("secret"))
@@ -46,7 +46,7 @@ def days_remaining(not_after: datetime) -> int:
 
 
 def test_json_has_every_field_of_a_readable_certificate() -> None:
-    """One object a line, with the names that scripts rely on."""
+    """One object a line, with the field names that scripts rely on."""
     result = inspect("-o", "json", "nhs.pem")
     assert result.exit_code == 0
     assert documents(result) == [
@@ -67,7 +67,7 @@ def test_json_has_every_field_of_a_readable_certificate() -> None:
 
 
 def test_json_names_the_reason_of_an_unreadable_file() -> None:
-    """The reason is of the closed list, and the message says what to do."""
+    """The reason is from the closed list, and the message says what to do."""
     result = inspect("-o", "json", "page.html")
     assert result.exit_code == 3
     [document] = documents(result)
@@ -79,7 +79,7 @@ def test_json_names_the_reason_of_an_unreadable_file() -> None:
 
 
 def test_one_unreadable_file_hides_no_other_and_order_is_kept() -> None:
-    """Each file has its line, in the order of the call; the exit code is 3."""
+    """Each file has its line, in the order of the arguments; the exit code is 3."""
     result = inspect("-o", "json", "page.html", "nhs.pem", "missing.pem", "nhs.pem")
     assert result.exit_code == 3
     assert [each["file"] for each in documents(result)] == ["page.html", "nhs.pem", "missing.pem", "nhs.pem"]
@@ -87,7 +87,7 @@ def test_one_unreadable_file_hides_no_other_and_order_is_kept() -> None:
 
 
 def test_files_that_cannot_be_opened_have_a_reason() -> None:
-    """A path that does not exist or is a directory is no wrong call: other files are still read."""
+    """A path that does not exist or is a directory is not a wrong call: other files are still read."""
     Path("directory").mkdir()
     result = inspect("-o", "json", "missing.pem", "directory")
     assert result.exit_code == 3
@@ -108,7 +108,7 @@ def test_a_dash_is_standard_input() -> None:
     assert [(each["file"], each["format"]) for each in documents(result)] == [("-", "DER")]
 
 
-def test_more_than_a_mebibyte_is_not_read() -> None:
+def test_at_most_a_mebibyte_is_read() -> None:
     """Even of an endless file."""
     assert [each["reason"] for each in documents(inspect("-o", "json", "/dev/zero"))] == ["TooLarge"]
 
@@ -133,7 +133,7 @@ def test_the_password_comes_from_a_file() -> None:
     ids=["no file", "unknown output", "no password file", "password that is no text", "unknown option"],
 )
 def test_a_wrong_call_ends_with_2(arguments: list[str]) -> None:
-    """What the caller must mend is told apart from what a file holds."""
+    """A mistake of the caller has another exit code than a file that cannot be read."""
     Path("binary").write_bytes(b"\xff\xfe\xfd")
     assert inspect(*arguments).exit_code == 2
 
@@ -150,11 +150,11 @@ def test_a_wrong_call_ends_with_2(arguments: list[str]) -> None:
     ],
 )
 def test_days_remaining_are_rounded_down(left: timedelta, expected: int) -> None:
-    """0 within the last 24 hours, negative once it has expired."""
+    """0 within the last 24 hours, negative after expiry."""
     assert days_remaining(NOW + left) == expected
 
 
-def test_the_last_moment_of_all_is_no_overflow() -> None:
+def test_the_last_possible_time_does_not_overflow() -> None:
     """notAfter 9999-12-31 (row 22 of the faults)."""
     last_moment = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
     Path("one.pem").write_bytes(AUTHORITY.issue("nhs", NOW, last_moment).certificate_pem)
@@ -163,8 +163,8 @@ def test_the_last_moment_of_all_is_no_overflow() -> None:
     assert document["daysRemaining"] > 2_900_000
 
 
-def test_the_table_has_a_line_for_each_certificate_and_then_what_is_wrong() -> None:
-    """Columns for what people compare; reasons and warnings below, each with its file."""
+def test_the_table_has_a_line_for_each_certificate_and_problems_below() -> None:
+    """Reasons and warnings stand below the table, each with its file."""
     Path("twice.pem").write_bytes(LEAF.certificate_pem.decode().encode("utf-16"))
     Path("old.pem").write_bytes(AUTHORITY.issue("old", NOW - 9 * DAY, NOW - DAY).certificate_pem)
     result = inspect("nhs.pem", "page.html", "old.pem", "twice.pem")
@@ -189,14 +189,14 @@ def test_the_table_has_a_line_for_each_certificate_and_then_what_is_wrong() -> N
         (NOW + 2 * DAY, NOW + DAY, "Invalid"),
     ],
 )
-def test_the_status_is_told_in_the_words_of_the_phases(not_before: datetime, not_after: datetime, status: str) -> None:
-    """As `kubectl get` shows them, as far as a certificate alone can tell."""
+def test_the_status_has_the_names_of_the_phases(not_before: datetime, not_after: datetime, status: str) -> None:
+    """As `kubectl get` shows them, as far as they follow from the certificate alone."""
     Path("one.pem").write_bytes(AUTHORITY.issue("nhs", not_before, not_after).certificate_pem)
     assert inspect("one.pem").stdout.splitlines()[1].split()[1] == status
 
 
-def test_names_from_strangers_cannot_move_the_cursor() -> None:
-    """Control characters in a subject are shown, not sent to the terminal, and break no line."""
+def test_names_in_a_certificate_cannot_control_the_terminal() -> None:
+    """Control characters in a subject are escaped, and start no line."""
     issued = AUTHORITY.issue("evil\x1b[2J\r\nnhs.pem  Valid\u202e", NOW, NOW + DAY)
     Path("evil.pem").write_bytes(issued.certificate_pem)
     result = inspect("evil.pem")
@@ -207,7 +207,7 @@ def test_names_from_strangers_cannot_move_the_cursor() -> None:
 
 
 def test_long_names_are_cut_in_the_table_alone() -> None:
-    """The table stays readable; JSON has the whole."""
+    """The table stays readable; JSON has the complete name."""
     organization = "An organisation whose name is as long as sixty-four letters allow"[:64]
     issued = AUTHORITY.issue("nhs", NOW, NOW + DAY, organization=organization)
     Path("long.pem").write_bytes(issued.certificate_pem)
@@ -216,14 +216,14 @@ def test_long_names_are_cut_in_the_table_alone() -> None:
 
 
 def test_help_names_every_format_and_exit_code() -> None:
-    """Whoever asks for help needs no other page."""
+    """The help suffices to use the command."""
     result = inspect("--help")
     assert result.exit_code == 0
     for word in ("PEM", "DER", "PKCS#7", "PKCS#12", "JKS", "--password-file", "3 if some could not"):
         assert word in result.stdout
 
 
-def test_the_group_can_be_given_further_verbs() -> None:
-    """`run` is added by the composition root."""
+def test_further_verbs_can_be_added_to_the_group() -> None:
+    """The composition root adds `run`."""
     assert isinstance(cli, click.Group)
     assert "inspect" in cli.commands

@@ -1,4 +1,4 @@
-"""What `clientcert forecast` foresees is what the engine then does: both are let run through the same month."""
+"""`clientcert forecast` predicts what the engine does: both run through the same month."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.cli.simulation import Known, upcoming
+from clientcert.cli.simulation import KnownCertificate, simulate
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, Phase, Problem, unread
 from clientcert.lifecycle.due import MessageKind
@@ -24,28 +24,28 @@ MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: c
 OF_ACME = Observation(problem=Problem(Phase.INVALID, Reason.IDENTITY_MISMATCH, "of acme"))
 NOT_YET = Observation(problem=Problem(Phase.NOT_YET_VALID, Reason.NOT_YET_VALID, "not before"))
 
-Foreseen = list[tuple[object, str, MessageKind, int | None]]
+Messages = list[tuple[object, str, MessageKind, int | None]]
 
 
-def foreseen(life: Timeline, phase: Phase, conditions: tuple[Condition, ...] = ()) -> Foreseen:
-    """The month from NOW on, out of what the status has at NOW."""
-    declared: CertificateSpec = declaration(silence=life.silence)
-    known = Known(declared, replace(life.recorded, conditions=conditions), phase, life.created)
+def predicted(life: Timeline, phase: Phase, conditions: tuple[Condition, ...] = ()) -> Messages:
+    """The month from NOW on, predicted from the status at NOW."""
+    spec: CertificateSpec = declaration(silence=life.silence)
+    known = KnownCertificate(spec, replace(life.recorded, conditions=conditions), phase, life.created)
     return [
         (each.when, each.notification.channel.name, each.notification.kind, each.notification.stage)
-        for each in upcoming(known, life.policy, NOW, NOW + MONTH)
+        for each in simulate(known, life.policy, NOW, NOW + MONTH)
     ]
 
 
-def lived(life: Timeline) -> Foreseen:
-    """The same month, as the engine goes through it."""
+def lived(life: Timeline) -> Messages:
+    """The same month, as the engine runs through it."""
     before = len(life.sent)
     life.run(NOW, NOW + MONTH)
     return [(sent.when, sent.channel, sent.kind, sent.stage) for sent in life.sent[before:]]
 
 
 def read(seen: Certificate, plan: AlertPolicy | None = None, silence: Silence | None = None) -> Timeline:
-    """A certificate that was looked at an hour ago for the last time."""
+    """A certificate that was last reconciled an hour ago."""
     life = Timeline(plan or policy(), Observation(certificate=seen), silence=silence)
     life.look(NOW - HOUR)
     return life
@@ -69,12 +69,12 @@ class TestAgreesWithTheEngine:
     def test_through_any_month(
         self, team: Schedule, pager: Schedule, seconds: int, silent_for: int | None, escalate_after: int | None
     ) -> None:
-        """Whatever two channels are told, near its end or after it, silenced for a while or not, escalated or not."""
+        """Two channels, before or after expiry, with or without a silence and an escalation."""
         silence = None if silent_for is None else Silence(NOW + timedelta(seconds=silent_for), "moving house")
         seen = certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY)
         escalation = replace(channel("pager", pager), escalate_after=escalate_after)
         life = read(seen, policy(channel("team", team), escalation), silence)
-        assert foreseen(life, life.assess(NOW).phase) == lived(life)
+        assert predicted(life, life.assess(NOW).phase) == lived(life)
 
     @pytest.mark.parametrize(
         ("source", "conditions"),
@@ -89,42 +89,42 @@ class TestAgreesWithTheEngine:
     def test_while_something_is_wrong_with_the_source(
         self, source: Observation, conditions: tuple[Condition, ...], days: int, every: int
     ) -> None:
-        """Daily, whatever the schedule says; but for a certificate that only has to wait for its time."""
+        """Alerts are daily, whatever the schedule says, unless the certificate is only not valid yet."""
         life = read(certificate(NOW + days * DAY + HOUR), policy(channel(every_days=every)))
         life.source = source
         life.look(NOW - HOUR / 2)
         phase = life.assess(NOW).phase
         if phase is not Phase.EXPIRED or conditions == SOURCE_GONE:
-            assert foreseen(life, phase, conditions) == lived(life)
+            assert predicted(life, phase, conditions) == lived(life)
 
     def test_never_read_and_missing(self) -> None:
-        """Each day from the day on which the object was made."""
+        """Each day, from the day on which the object was created."""
         life = Timeline(policy(), MISSING, created=NOW - 3 * DAY - HOUR)
-        found = foreseen(life, Phase.MISSING, SOURCE_GONE)
+        found = predicted(life, Phase.MISSING, SOURCE_GONE)
         assert found == lived(life)
         assert [stage for _, _, _, stage in found[:3]] == [-4, -5, -6]
 
-    def test_the_closing_message_that_is_still_owed(self) -> None:
-        """A channel that was told about the certificate before."""
+    def test_a_closing_message_that_is_due(self) -> None:
+        """The channel was alerted about the previous certificate."""
         life = read(certificate(NOW + 300 * DAY))
         life.recorded = replace(life.recorded, channels=(told(12, "the fingerprint of the old one"),))
-        assert foreseen(life, Phase.VALID) == lived(life) == [(NOW, "team", MessageKind.CLOSING, None)]
+        assert predicted(life, Phase.VALID) == lived(life) == [(NOW, "team", MessageKind.CLOSING, None)]
 
 
-class TestWhatNobodyIsTold:
-    def test_never_looked_at(self) -> None:
-        """What the operator has not read, nobody can foresee."""
-        assert foreseen(Timeline(policy(), Observation()), Phase.PENDING) == []
+class TestNoMessage:
+    def test_never_reconciled(self) -> None:
+        """Nothing can be predicted before the operator has read the source."""
+        assert predicted(Timeline(policy(), Observation()), Phase.PENDING) == []
 
     def test_far_from_its_end(self) -> None:
-        assert foreseen(read(certificate(NOW + 61 * DAY)), Phase.VALID) == []
+        assert predicted(read(certificate(NOW + 61 * DAY)), Phase.VALID) == []
 
     def test_silenced_for_all_of_it(self) -> None:
-        """Expired as it is."""
+        """Although it has expired."""
         life = read(certificate(NOW - DAY), silence=Silence(NOW + 31 * DAY, "being decommissioned"))
-        assert foreseen(life, Phase.EXPIRED) == []
+        assert predicted(life, Phase.EXPIRED) == []
 
-    def test_an_escalation_that_somebody_has_taken_upon_them(self) -> None:
+    def test_an_acknowledged_escalation(self) -> None:
         """The daily alert goes on."""
         seen = certificate(NOW + 10 * DAY, serial_number=0x1A2B)
         escalation = replace(channel("boss"), escalate_after=0)
@@ -132,17 +132,17 @@ class TestWhatNobodyIsTold:
         life.look(NOW - 30 * DAY)
         told = {}
         for serial in ("", "1a2b"):
-            known = Known(declaration(acknowledged=serial), life.recorded, Phase.EXPIRING_SOON, CREATED)
-            told[serial] = {each.notification.channel.name for each in upcoming(known, life.policy, NOW, NOW + DAY)}
+            known = KnownCertificate(declaration(acknowledged=serial), life.recorded, Phase.EXPIRING_SOON, CREATED)
+            told[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
         assert told == {"": {"team", "boss"}, "1a2b": {"team"}}
 
-    def test_what_was_sent_already_is_not_sent_again(self) -> None:
-        """The first is that of the next day."""
+    def test_a_message_that_was_sent_already(self) -> None:
+        """The first one is that of the next day."""
         life = read(certificate(NOW + 10 * DAY - 2 * HOUR))
-        assert foreseen(life, Phase.EXPIRING_SOON)[0] == (NOW + DAY - 2 * HOUR, "team", MessageKind.ALERT, 9)
+        assert predicted(life, Phase.EXPIRING_SOON)[0] == (NOW + DAY - 2 * HOUR, "team", MessageKind.ALERT, 9)
 
     def test_a_status_of_another_version(self) -> None:
-        """A reason that this one does not know is one more that keeps a source from being read."""
+        """An unknown reason counts as a source that cannot be read."""
         conditions = (Condition("SourceReadable", "False", "FutureReason", "words"),)
-        known = Known(declaration(), CertificateStatus(conditions=conditions), "Unreadable", CREATED)
-        assert next(upcoming(known, policy(), NOW, NOW)).notification.kind is MessageKind.ALERT
+        known = KnownCertificate(declaration(), CertificateStatus(conditions=conditions), "Unreadable", CREATED)
+        assert next(simulate(known, policy(), NOW, NOW)).notification.kind is MessageKind.ALERT

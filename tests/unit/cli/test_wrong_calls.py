@@ -1,4 +1,4 @@
-"""Calls that need no cluster to be refused: exit code 2, and words that help and quote nobody."""
+"""Wrong calls, which are refused without a cluster: exit code 2, and a message that helps and holds no address."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
 def clientcert(*arguments: str) -> Result:
-    """Without a kubeconfig: whoever gets so far as to connect fails with 1."""
+    """A call without a kubeconfig: it ends with 1 if it gets as far as to connect."""
     return CliRunner().invoke(
         cli, [*arguments], obj={"now": lambda: NOW}, env={"KUBECONFIG": "/nowhere/kubeconfig", "COLUMNS": "200"}
     )
@@ -25,9 +25,9 @@ class TestSilence:
     @pytest.mark.parametrize(
         ("until", "words"),
         [
-            ("2026-11-22T08:59:59Z", "--until has passed already"),
-            ("2026-11-22T10:00:00+01:00", "--until has passed already"),
-            ("0d", "--until has passed already"),
+            ("2026-11-22T08:59:59Z", "--until is in the past"),
+            ("2026-11-22T10:00:00+01:00", "--until is in the past"),
+            ("0d", "--until is in the past"),
             ("tomorrow", "--until must be an RFC 3339 time"),
             ("2026-12-24", "--until must be an RFC 3339 time"),
             ("2026-12-24T00:00:00", "--until must be an RFC 3339 time"),
@@ -41,8 +41,8 @@ class TestSilence:
             ("", "--until must be an RFC 3339 time"),
         ],
     )
-    def test_an_end_that_is_none(self, until: str, words: str) -> None:
-        """It is still to come, and says its time zone."""
+    def test_an_invalid_end(self, until: str, words: str) -> None:
+        """The end must be in the future and have a time zone."""
         result = clientcert("silence", "nhs-prod", "--until", until, "--reason", "moving house")
         assert (result.exit_code, words in result.stderr) == (2, True)
 
@@ -56,7 +56,7 @@ class TestSilence:
         "arguments",
         [[], ["--until", "30d"], ["--reason", "moving"], ["--end", "--until", "30d"], ["--end", "--reason", "x"]],
     )
-    def test_an_end_and_a_reason_or_none_of_both(self, arguments: list[str]) -> None:
+    def test_an_end_and_a_reason_or_neither(self, arguments: list[str]) -> None:
         result = clientcert("silence", "nhs-prod", *arguments)
         assert result.exit_code == 2
         assert "--end" in result.stderr
@@ -66,7 +66,7 @@ class TestContact:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ([], "say whom: give --technical, --business or --note"),
+            ([], "nothing to record: give --technical, --business or --note"),
             (["--technical", "Jo <jo@acme.example>"], "--technical must be one plain e-mail address"),
             (["--business", "jo@acme.example\nBcc: x@acme.example"], "--business must be one plain e-mail address"),
             (["--technical-name", "Jo of acme.example"], "give the address, too"),
@@ -77,15 +77,15 @@ class TestContact:
             (["--note", "acme.example" * 100], "--note has more than 1024 characters"),
         ],
     )
-    def test_somebody_who_cannot_be_written_to(self, arguments: list[str], words: str) -> None:
-        """The words do not repeat what they refuse: they may be kept in a log."""
+    def test_an_invalid_person(self, arguments: list[str], words: str) -> None:
+        """The message does not repeat the refused value, because it may be kept in a log."""
         result = clientcert("contact", "set", "nhs-prod", *arguments)
         assert result.exit_code == 2
         assert words in result.stderr
         assert "acme.example" not in result.stderr
 
-    def test_a_list_with_lines_that_cannot_be_used(self, tmp_path: Path) -> None:
-        """Exit code 3, the first twenty lines, and no cluster was asked."""
+    def test_a_list_with_invalid_lines(self, tmp_path: Path) -> None:
+        """Exit code 3, the first twenty lines, and no request to a cluster."""
         file = tmp_path / "list.csv"
         file.write_text("consumer,technical_email\n" + "".join(f"c{number},@acme.example\n" for number in range(25)))
         result = clientcert("contact", "import", str(file), "--configmap", "clients")
@@ -96,22 +96,22 @@ class TestContact:
         assert lines[21:] == ["and 5 more"]
         assert "acme.example" not in result.stderr
 
-    def test_a_list_that_is_none(self, tmp_path: Path) -> None:
-        """Nobody reads a file of any size to find out."""
+    def test_a_file_that_is_no_list(self, tmp_path: Path) -> None:
+        """A file above the limit is not read to its end."""
         file = tmp_path / "disk.img"
         with file.open("wb") as stream:
             stream.truncate(9 * 1024 * 1024)
         result = clientcert("contact", "import", str(file), "--configmap", "clients")
         assert (result.exit_code, result.stderr) == (
             3,
-            "Error: the file is larger than 8 MiB, which is no client list\n",
+            "Error: the file is larger than 8 MiB, the limit of a client list\n",
         )
         assert clientcert("contact", "import", str(tmp_path / "none.csv"), "--configmap", "c").exit_code == 2
 
 
 class TestForecast:
     @pytest.mark.parametrize("arguments", [["--days", "-1"], ["--days", "367"], ["-A", "-n", "team"], ["-o", "xml"]])
-    def test_what_cannot_be_foreseen(self, arguments: list[str]) -> None:
+    def test_an_invalid_option(self, arguments: list[str]) -> None:
         result = clientcert("forecast", *arguments)
         assert result.exit_code == 2
         assert result.stderr.startswith("Usage: clientcert forecast")
@@ -126,15 +126,15 @@ VERBS = [
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-def test_without_a_kubeconfig_no_verb_works(verb: list[str]) -> None:
-    """Exit code 1: it is none of the answers that a cluster gives."""
+def test_a_verb_that_connects_needs_a_kubeconfig(verb: list[str]) -> None:
+    """Exit code 1, as no cluster has refused anything."""
     result = clientcert(*verb)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
 
 @pytest.mark.parametrize("content", ["", "[", "apiVersion: v1\nkind: Config\n", "{\x00", "current-context: none\n"])
-def test_a_kubeconfig_that_is_none(content: str, tmp_path: Path) -> None:
-    """One line that says what to set, and no traceback. A process of its own: the library looks for it but once."""
+def test_an_invalid_kubeconfig(content: str, tmp_path: Path) -> None:
+    """One line that says what to set, and no traceback. In a process of its own: the library reads KUBECONFIG once."""
     file = tmp_path / "kubeconfig"
     file.write_text(content)
     ran = subprocess.run(
@@ -145,5 +145,5 @@ def test_a_kubeconfig_that_is_none(content: str, tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 1
-    assert ran.stderr.startswith("Error: the kubeconfig cannot be used: set KUBECONFIG to one")
+    assert ran.stderr.startswith("Error: the kubeconfig cannot be used: set KUBECONFIG to a valid file")
     assert ran.stderr.count("\n") == 1
