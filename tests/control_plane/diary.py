@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.control_plane.operators import Operator, Operators
 from tests.control_plane.team import DAY, Team
+from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 
 
 @dataclass
@@ -15,6 +16,14 @@ class Diary:
     operators: Operators
     _ends: dict[float, int] = field(default_factory=dict)
     """How many messages Slack had at the end of each day."""
+
+    def use_more_channels(self) -> tuple[Manifest, Manifest]:
+        """References to two new policies, each with a Slack channel of its own: one takes a message in two seconds."""
+        self.team.apply(
+            secret("slack", token=self.team.slack.tokens[1]),
+            *(certificate_policy(name, slack_channel(name, f"#{name}", "slack")) for name in ("team", "on-call")),
+        )
+        return {"name": "team"}, {"name": "on-call"}
 
     def spend(self, *days: float, look: Callable[[Operator], None] = lambda _: None) -> None:
         """Run an operator so many days after the beginning, until it has nothing more to do."""

@@ -16,11 +16,13 @@ def days(diary: Diary) -> Diary:
     silence = {"until": f"{team.began + 2 * DAY:%Y-%m-%dT%H:%M:%SZ}", "reason": "being decommissioned"}
     team.hand_out("expired", days=-1)
     team.hand_out("three-days", days=-1, policyRef={"name": "three-days"})
-    team.hand_out("silenced", days=-1, silence=silence)
+    one, other = diary.use_more_channels()
+    team.hand_out("silenced", days=-1, silence=silence, policyRef=one)
     _hand_out_to_pmcphee(team)
-    team.declare("never-there")
-    for name, left in (("deleted", 100), ("deleted-soon", 20), ("overwritten", 100), ("deleted-expired", -1)):
-        team.hand_out(name, days=left)
+    team.declare("never-there", policyRef=one)
+    team.hand_out("deleted-expired", days=-1, policyRef=one)
+    for name, left in (("deleted", 100), ("deleted-soon", 20), ("overwritten", 100)):
+        team.hand_out(name, days=left, policyRef=other)
     diary.spend(0)
     for name in ("deleted", "deleted-soon", "deleted-expired"):
         team.delete("Secret", f"{name}-cert")

@@ -14,8 +14,11 @@ NO_REPLACEMENTS = ("anothers", "expired", "unreadable", "key")
 def renewed(diary: Diary) -> dict[str, Issued]:
     """The first day all are alerted. Before the second, all Secrets are changed while no operator runs."""
     team = diary.team
-    for name in ("renewed", "future", *NO_REPLACEMENTS):
+    one, other = diary.use_more_channels()
+    for name in ("renewed", "future"):
         team.hand_out(name, days=20)
+    for name, policy in zip(NO_REPLACEMENTS, (one, one, other, other), strict=True):
+        team.hand_out(name, days=20, policyRef=policy)
     diary.spend(0)
     new = {"renewed": team.renew("renewed", days=365), "future": team.renew("future", days=365, since=2 * DAY)}
     team.put("anothers", team.issue("somebody-else", days=365))

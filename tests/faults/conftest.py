@@ -56,8 +56,8 @@ def world(
             yield world
         finally:
             world.close()
-            tally = world.tally
-            record_property("counted", (tally.duplicates, len(tally.lost), world.recovered_after))
+            audit = world.audit
+            record_property("counted", (audit.duplicates, len(audit.lost), world.recovered_after))
 
 
 @pytest.fixture

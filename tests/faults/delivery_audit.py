@@ -83,8 +83,8 @@ def serial_in(text: str) -> str:
 
 
 @dataclass
-class Tally:
-    """Grows while a scenario goes on."""
+class DeliveryAudit:
+    """What was due and what arrived, so far in one scenario."""
 
     due: set[Key] = field(default_factory=set)
     """What was due at some moment when all had to be delivered."""

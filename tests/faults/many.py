@@ -43,4 +43,4 @@ def all_are_told_at_once(world: World, *, again: bool = False, within: float = 4
     """In one message, which has come twice if `again`; the certificates say so."""
     world.all_is_told(within, repeats=MANY * again)
     assert max(sizes(world)) > FEW
-    assert world.tally.duplicates in (sizes(world) if again else [0])
+    assert world.audit.duplicates in (sizes(world) if again else [0])

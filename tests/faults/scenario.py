@@ -26,7 +26,7 @@ import pytest
 from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
-from tests.faults.delivery_audit import CLOSING, DAY, Arrival, Key, Tally, in_slack, stage_at, stage_told
+from tests.faults.delivery_audit import CLOSING, DAY, Arrival, DeliveryAudit, Key, in_slack, stage_at, stage_told
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
@@ -73,7 +73,7 @@ class World:
     """Between the operator and `workspace`."""
     workspace: SlackServer
     directory: Path
-    tally: Tally = field(default_factory=Tally)
+    audit: DeliveryAudit = field(default_factory=DeliveryAudit)
     settings: dict[str, str] = field(default_factory=dict)
     """Of every operator that is started."""
     arrivals: list[Arrival] = field(default_factory=list)
@@ -195,7 +195,7 @@ class World:
     def neighbour(self, namespace: str) -> "World":
         """Another team in a namespace of its own, under the same operator; what it is owed is counted apart."""
         team = Team(self.team.control_plane, namespace, self.workspace, self.team.authority)
-        other = replace(self, team=team, tally=Tally(), _handed={}, _seen=0, _taken=0, _running=[])
+        other = replace(self, team=team, audit=DeliveryAudit(), _handed={}, _seen=0, _taken=0, _running=[])
         other.policy()
         return other
 
@@ -236,14 +236,14 @@ class World:
             time.sleep(POLL_SECONDS)
         self.recovered_after = time.monotonic() - self._ended
         logs = "\n".join(each.process.log_text()[-_SHOWN:] for each in self._running)
-        assert not owed, f"due, and not told and recorded in time: {self.tally.shown(owed)}\n{logs}"
+        assert not owed, f"due, and not told and recorded in time: {self.audit.shown(owed)}\n{logs}"
         self.nothing_is_repeated(repeats)
 
     def nothing_is_repeated(self, repeats: int = 0) -> None:
         """Nothing arrived twice (but for so many), and nothing that was not due."""
         self.count()
-        assert self.tally.strays == []
-        assert self.tally.duplicates <= repeats, self.tally.shown(self.tally.repeated)
+        assert self.audit.strays == []
+        assert self.audit.duplicates <= repeats, self.audit.shown(self.audit.repeated)
 
     def is_silent_for(self, seconds: float) -> None:
         """Nothing more is sent."""
@@ -251,14 +251,14 @@ class World:
         self.passes(seconds)
         assert self.count().delivered.total() == before
 
-    def count(self) -> Tally:
+    def count(self) -> DeliveryAudit:
         """Take over what has arrived since the last time."""
         messages, arrivals = tuple(self.workspace.messages), tuple(self.arrivals)
         posted = [line for each in messages[self._seen :] if not each.thread_ts for line in in_slack(each)]
         for arrival in (*posted, *arrivals[self._taken :]):
             self._take(arrival)
         self._seen, self._taken = len(messages), len(arrivals)
-        return self.tally
+        return self.audit
 
     def waits_until_told(self, name: str, channel: str, times: int = 1) -> None:
         """Wait for so many messages about it in one channel, recorded or not."""
@@ -286,10 +286,10 @@ class World:
         owed = set()
         for name, handed in self._handed.items():
             for key in self._due(handed):
-                self.tally.due.add(key)
-                if not self.tally.delivered[key] or not self._is_recorded(name, key):
+                self.audit.due.add(key)
+                if not self.audit.delivered[key] or not self._is_recorded(name, key):
                     owed.add(key)
-        return owed | self.tally.lost
+        return owed | self.audit.lost
 
     def _due(self, handed: _Handed) -> list[Key]:
         """The latest stage of the latest certificate, and the closing messages of those before it."""
@@ -297,7 +297,7 @@ class World:
         stage = stage_at(latest.not_after, self.now())
         due = [self._key(handed, latest, stage, channel) for channel in handed.channels] if stage <= 30 else []
         if len(handed.issued) > 1:
-            before = {key.channel for key in self.tally.delivered if key.fingerprint == _print(handed.issued[-2])}
+            before = {key.channel for key in self.audit.delivered if key.fingerprint == _print(handed.issued[-2])}
             due += [self._key(handed, latest, CLOSING, channel) for channel in handed.channels if channel in before]
         return due
 
@@ -312,13 +312,13 @@ class World:
                 try:
                     stage = stage_told(arrival.text)
                 except ValueError as error:
-                    self.tally.strays.append(f"{arrival.channel}: {error}")
+                    self.audit.strays.append(f"{arrival.channel}: {error}")
                     continue
                 issued = next((each for each in handed.issued if each.serial_number_hex == arrival.serial), None)
                 if issued is None or not self._was_due(issued, stage, arrival.time):
-                    self.tally.strays.append(f"{arrival.channel}: {arrival.text}")
+                    self.audit.strays.append(f"{arrival.channel}: {arrival.text}")
                 else:
-                    self.tally.delivered[self._key(handed, issued, stage, arrival.channel)] += 1
+                    self.audit.delivered[self._key(handed, issued, stage, arrival.channel)] += 1
 
     def _is_about(self, name: str, arrival: Arrival) -> bool:
         return f" {self.team.consumer(name)} " in arrival.text

@@ -42,8 +42,8 @@ class Once:
 def of_a_batch(world: World, mail: LoopbackMailServer) -> None:
     """Of three host certificates the first one has entered its last month."""
     letter = Key(BATCH, "", 30, CONSUMER)
-    mail.on_mail = lambda _: world.tally.delivered.update([letter])
-    world.tally.due.add(letter)
+    mail.on_mail = lambda _: world.audit.delivered.update([letter])
+    world.audit.due.add(letter)
     world.policy(TO_CONSUMER)
     for name, days in HOSTS.items():
         world.hand_out(name, days=days, channels=(), profile="Host", batch=BATCH, contact={"requester": JO})

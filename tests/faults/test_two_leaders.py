@@ -113,7 +113,7 @@ def test_a_leader_that_is_cut_off(hangs: bool, repeats: int, world: World, pair:
     assert leader.last_send < other.first_act
     world.hand_out("late", days=5, channels=("team",))
     world.all_is_told(within=2 * LEASE_SECONDS, repeats=repeats)
-    repeated = world.tally.duplicates
+    repeated = world.audit.duplicates
     leader.api_server.recover()
     other.stops()
     until(lambda: leader.leads, seconds=LEASE_SECONDS)
