@@ -7,8 +7,8 @@ Memory: the resident set of the operator's process, once its cold start has sett
 its successor after a day; the larger of the two.
 
 Take-over: that operator leads, and a standby is ready beside it. The leader is killed with SIGKILL; from then on until
-the standby leads, has looked at every certificate and nothing waits. The API server's next leader must wait for the end
-of the Lease.
+the standby leads, has looked at every certificate and nothing waits. The standby must wait for the end of the
+Lease first.
 
 A day: the successor's clock is moved by 24 hours, so that every status changes at once, which is the worst that a day
 can bring. The depth of its queue is looked at every second, until all statuses are written and the queue is empty; it
@@ -147,8 +147,8 @@ def _figures(cold: ColdStart, peer: PeerStart, taken_over: _TakeOver, day: _Day)
     stalls = {
         "stall, cold start": cold.stall,
         "stall, with a scrape": cold.stall_with_scrape,
-        "stall, start of a standby and take-over": taken_over.stall,
-        "stall, and a day with scrapes": day.stall,
+        "stall, standby and take-over": taken_over.stall,
+        "stall, a day with scrapes": day.stall,
     }
     rate = f"{day.writes / day.seconds:.0f} writes a second"
     return (
@@ -180,7 +180,7 @@ async def _take_over(scene: Scene, leader: OperatorRun, standby: OperatorRun) ->
     await leader.kill()
     async with asyncio.timeout(120):
         while not (await standby.own_metrics())[LEADER]:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
     leads = time.monotonic() - began
     await looked_at_all(standby, scene.size, 120 + scene.size * SECONDS_EACH)
     judged = time.monotonic() - began
