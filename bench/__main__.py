@@ -19,7 +19,7 @@ from bench.fleet import Fleet, team_channels
 from bench.goals import Outcome, not_measured
 from bench.kubernetes import Kubernetes
 from bench.measures import month, rush
-from bench.measuring import MEASURES
+from bench.measuring import MEASURES, ONLY_WHEN_ASKED_FOR
 from bench.scene import Scene
 from bench.sizes import Sizes
 from bench.statuses import Statuses
@@ -36,22 +36,27 @@ _EXIT_CODES = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=_DESCRIPTION, epilog=_EXIT_CODES)
     names = sorted(MEASURES, key=_number)
-    parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"some of {' '.join(names)}; default: all")
+    without = " and ".join(sorted(ONLY_WHEN_ASKED_FOR))
+    parser.add_argument(
+        "goals", nargs="*", metavar="GOAL", help=f"some of {' '.join(names)}; default: all but {without}"
+    )
     parser.add_argument("--size", type=int, default=Sizes().large, help="certificates, where a goal says 10,000")
+    parser.add_argument("--scale", type=int, default=Sizes().scale, help="certificates, where a goal says 100,000")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: tries the bench, measures nothing")
     parser.add_argument("--output", type=Path, help="default: bench/results.json; results-quick.json for other sizes")
     parser.add_argument("--keep", action="store_true", help="keep the logs also if all could be measured")
     given = parser.parse_args()
     if unknown := set(given.goals) - set(MEASURES):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}")
-    sizes = Sizes.quick() if given.quick else Sizes.scaled_to(given.size)
+    sizes = Sizes.quick() if given.quick else Sizes.scaled_to(given.size, given.scale)
     output = given.output or _ROOT / "bench" / ("results.json" if sizes == Sizes() else "results-quick.json")
-    where = report.conditions(sizes)
+    goals = given.goals or [name for name in names if name not in ONLY_WHEN_ASKED_FOR]
+    where = report.conditions(sizes.scale if set(goals) <= ONLY_WHEN_ASKED_FOR else sizes.large)
     began = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="clientcert-bench-"))
     keep_logs = True  # of a run that does not come to its end, too
     try:
-        found = uvloop.run(_measured(given.goals or names, sizes, directory))  # as the operator: P2 has its reader here
+        found = uvloop.run(_measured(goals, sizes, directory))  # as the operator: P2 has its reader here
         keep_logs = given.keep or not all(outcome.figures for outcome in found.values())
     finally:
         _remove_all_but_logs(directory) if keep_logs else shutil.rmtree(directory, ignore_errors=True)

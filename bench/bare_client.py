@@ -1,9 +1,11 @@
-"""The peer of a cold start: an aiohttp client that does the API calls which cannot be left out, and nothing else.
+"""The peer of a cold start: an aiohttp client that makes the API calls which cannot be left out, and nothing else.
 
-    python -m bench.bare_client KUBECONFIG STATUS
+    python -m bench.bare_client KUBECONFIG SAMPLE
 
-It LISTs all ClientCertificates, LISTs the metadata of all Secrets, and merges STATUS (a JSON file) into each one's
-status with its resourceVersion. It reads no certificate, watches nothing, decides nothing and keeps nothing.
+It LISTs all ClientCertificates and the metadata of all Secrets, in pages of the operator's sizes. For each certificate
+it GETs the Secret, as the API server has it in memory, and merges a status into the object's with its resourceVersion;
+beside the first of them it creates an Event. SAMPLE is a JSON file: `status`, `event`, and the number of `events`. It
+reads no certificate, watches nothing, decides nothing and keeps nothing.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import json
 import ssl
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +23,86 @@ import orjson
 import yaml
 
 CONNECTIONS = 32
-_PAGE = "500"
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE, _METADATA_PAGE = "200", "500"
+_METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _CERTIFICATES = "/apis/clientcert.dev/v1alpha1/clientcertificates"
+_NAMESPACED = "/apis/clientcert.dev/v1alpha1/namespaces"
 
 
-async def main(kubeconfig: Path, status: Path) -> None:
+@dataclass(slots=True)
+class Page:
+    """Of a LIST."""
+
+    items: list[dict[str, Any]]
+    version: str
+
+
+async def main(kubeconfig: Path, sample: Path) -> None:
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    patch = {"metadata": {}, "status": json.loads(status.read_text())}
+    asked = json.loads(sample.read_text())
     async with aiohttp.ClientSession(
         base_url=cluster["server"],
         headers={"Authorization": f"Bearer {user['token']}"},
         connector=aiohttp.TCPConnector(ssl=_tls(cluster), limit=CONNECTIONS),
     ) as session:
-        found = [item["metadata"] async for item in _items(session, _CERTIFICATES, "application/json")]
-        async for _ in _items(session, "/api/v1/secrets", _METADATA_ONLY):
-            pass
-        waiting = iter(found)
+        version = ""
+        async for page in _pages(session, "/api/v1/secrets", _METADATA_ONLY_LIST, _METADATA_PAGE):
+            version = page.version
+        found: list[tuple[dict[str, Any], str]] = []
+        async for page in _pages(session, _CERTIFICATES, "application/json", _PAGE):
+            found += [(item["metadata"], item["spec"]["source"]["secret"]["name"]) for item in page.items]
+        waiting = enumerate(found)
 
         async def worker() -> None:
-            for metadata in waiting:
-                await _patch(session, metadata, patch)
+            for number, (metadata, secret) in waiting:
+                await _get_secret(session, metadata["namespace"], secret, version)
+                if number < asked["events"]:
+                    await _create_event(session, metadata, asked["event"])
+                await _patch_status(session, metadata, asked["status"])
 
         await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
 
 
-async def _items(session: aiohttp.ClientSession, path: str, accept: str) -> AsyncIterator[dict[str, Any]]:
-    query = {"limit": _PAGE}
+async def _pages(session: aiohttp.ClientSession, path: str, accept: str, size: str) -> AsyncIterator[Page]:
+    query = {"limit": size}
     while True:
         async with session.get(path, params=query, headers={"Accept": accept}) as response:
             response.raise_for_status()
             page = orjson.loads(await response.read())
-        for item in page["items"]:
-            yield item
+        yield Page(page["items"], page["metadata"]["resourceVersion"])
         if not page["metadata"].get("continue"):
             return
         query["continue"] = page["metadata"]["continue"]
 
 
-async def _patch(session: aiohttp.ClientSession, metadata: dict[str, Any], patch: dict[str, Any]) -> None:
-    path = f"/apis/clientcert.dev/v1alpha1/namespaces/{metadata['namespace']}/clientcertificates/{metadata['name']}"
-    body = orjson.dumps({**patch, "metadata": {"resourceVersion": metadata["resourceVersion"]}})
-    headers = {"Content-Type": "application/merge-patch+json"}
-    async with session.patch(f"{path}/status", data=body, headers=headers) as response:
+async def _get_secret(session: aiohttp.ClientSession, namespace: str, name: str, version: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+    async with session.get(path, params={"resourceVersion": version}) as response:
         response.raise_for_status()
-        await response.read()
+        orjson.loads(await response.read())
+
+
+async def _patch_status(session: aiohttp.ClientSession, metadata: dict[str, Any], status: dict[str, Any]) -> None:
+    path = f"{_NAMESPACED}/{metadata['namespace']}/clientcertificates/{metadata['name']}/status"
+    body = orjson.dumps({"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status})
+    headers = {"Content-Type": "application/merge-patch+json", "Accept": _METADATA_ONLY}
+    async with session.patch(path, data=body, headers=headers) as response:
+        response.raise_for_status()
+        orjson.loads(await response.read())
+
+
+async def _create_event(session: aiohttp.ClientSession, metadata: dict[str, Any], event: dict[str, Any]) -> None:
+    name, namespace = metadata["name"], metadata["namespace"]
+    about = {**event["involvedObject"], "name": name, "namespace": namespace, "uid": metadata["uid"]}
+    event = {**event, "metadata": {"name": f"{name}.bare", "namespace": namespace}, "involvedObject": about}
+    headers = {"Content-Type": "application/json"}
+    async with session.post(
+        f"/api/v1/namespaces/{namespace}/events", data=orjson.dumps(event), headers=headers
+    ) as made:
+        made.raise_for_status()
+        orjson.loads(await made.read())
 
 
 def _tls(cluster: dict[str, str]) -> ssl.SSLContext:

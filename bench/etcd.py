@@ -16,6 +16,7 @@ from tools.control_plane import ControlPlane
 
 _FLAG = "--listen-client-urls="
 _AT_ONCE = 16
+_PAGE = 1_000
 
 
 class Etcd:
@@ -26,10 +27,17 @@ class Etcd:
         self._url = next(each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG))
 
     async def values(self, prefix: str) -> Mapping[str, str]:
-        """Everything below a prefix."""
+        """Everything below a prefix, page by page: a whole answer would be hundreds of megabytes."""
+        found: dict[str, str] = {}
+        wanted = _below(prefix)
         async with aiohttp.ClientSession() as session:
-            answer = await self._call(session, "range", _below(prefix))
-        return {pair["key"]: pair["value"] for pair in answer.get("kvs", ())}
+            while True:
+                answer = await self._call(session, "range", {**wanted, "limit": _PAGE})
+                pairs = answer.get("kvs", ())
+                found |= {pair["key"]: pair["value"] for pair in pairs}
+                if not answer.get("more"):
+                    return found
+                wanted["key"] = _after(pairs[-1]["key"])
 
     async def put_all(self, values: Mapping[str, str]) -> None:
         """Each on its own: what one transaction writes has one revision, and a watch that is cut in it loses some."""
@@ -55,3 +63,8 @@ def _below(prefix: str) -> dict[str, str]:
     """The range of all keys that begin so: up to the prefix with its last character one higher."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return {"key": base64.b64encode(prefix.encode()).decode(), "range_end": base64.b64encode(end.encode()).decode()}
+
+
+def _after(key: str) -> str:
+    """The first key that can follow another one."""
+    return base64.b64encode(base64.b64decode(key) + b"\0").decode()

@@ -51,6 +51,12 @@ class Kubernetes:
     async def get(self, path: str, *, accept: str = "application/json", **query: str) -> Any:
         return await self._call("GET", path, accept=accept, query=query)
 
+    async def text(self, path: str) -> str:
+        """What is no JSON."""
+        async with self._open.get(path) as response:
+            response.raise_for_status()
+            return await response.text()
+
     async def create(self, path: str, content: dict[str, Any]) -> Any:
         return await self._call("POST", path, content)
 

@@ -13,6 +13,7 @@ from bench.measures import (
     rush,
     s3_requests,
     s3_scan,
+    scale,
     unrelated_secrets,
 )
 from bench.scene import Scene
@@ -28,4 +29,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[Scene], Awaitable[Outcome]]]] = {
     "P5": (restart.GOAL, restart.measure),
     "P7": (renewal.GOAL, renewal.measure),
     "P10": (event_loop.GOAL, event_loop.measure),
+    "P11": (scale.GOAL, scale.measure),
 }
+ONLY_WHEN_ASKED_FOR = frozenset({"P11"})
+"""It takes most of an hour, and an API server of many gigabytes."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.api_calls import Calls
 from bench.cores import confine
 from bench.liveness import ProcessEndedError, last_words, must_live
 from tools.control_plane import ControlPlane, OperatorProcess
@@ -20,6 +21,10 @@ RECONCILES = "clientcert_reconcile_duration_seconds_count"
 STATUS_WRITES = "clientcert_status_writes_total"
 QUEUE_DEPTH = "clientcert_queue_depth"
 WAITING = "clientcert_notifications_waiting"
+LEADER = "clientcert_leader"
+
+SECONDS_EACH = 0.02
+"""The most that a status may take, before the bench gives up."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _SOURCES = os.pathsep.join(str(path) for path in (_REPOSITORY / "operator", _REPOSITORY))
@@ -75,6 +80,8 @@ class ColdStart:
     """Then, after one scrape."""
     cpu_seconds: float
     """What it had used by the time that it had settled."""
+    calls: Calls
+    """What it had called by then."""
     writes: float
     """Statuses that it wrote, by its own count."""
     stall: float
@@ -128,6 +135,7 @@ class OperatorRun:
         return time.monotonic() - self.began
 
     async def scrape(self) -> Scrape:
+        """All of /metrics, as Prometheus reads it."""
         before = time.monotonic()
         head, size = b"", 0
         async with aiohttp.ClientSession() as session, session.get(f"{self.process.url}/metrics") as answer:
@@ -135,10 +143,18 @@ class OperatorRun:
                 size += len(piece)
                 if len(head) < _OWN_BYTES:
                     head += piece
-        own: dict[str, float] = {}
-        for name, value in _OWN_SERIES.findall(head.decode(errors="replace")):
-            own[name] = own.get(name, 0.0) + float(value)
-        return Scrape(own, time.monotonic() - before, size)
+        return Scrape(_own_metrics(head), time.monotonic() - before, size)
+
+    async def own_metrics(self) -> Mapping[str, float]:
+        """Only the operator's own metrics: the series of the certificates, which come after them, are not read."""
+        head = b""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.process.url}/metrics") as answer:
+            async for piece in answer.content.iter_any():
+                head += piece
+                if len(head) >= _OWN_BYTES:
+                    break
+            answer.close()
+        return _own_metrics(head)
 
     async def settled_memory(self, seconds: float = 30) -> Memory:
         """Wait until it neither grows nor shrinks by more than a percent in three seconds; at most so many seconds."""
@@ -149,6 +165,13 @@ class OperatorRun:
             if abs(now.resident - before.resident) <= before.resident / 100 or time.monotonic() > deadline:
                 return now
             before = now
+
+
+def _own_metrics(head: bytes) -> dict[str, float]:
+    own: dict[str, float] = {}
+    for name, value in _OWN_SERIES.findall(head.decode(errors="replace")):
+        own[name] = own.get(name, 0.0) + float(value)
+    return own
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from bench.etcd import Etcd
 from bench.fleet import Fleet
 from bench.kubernetes import Kubernetes, all_of
 from bench.liveness import must_live
-from bench.operator_run import ColdStart, OperatorRun, running
+from bench.operator_run import SECONDS_EACH, ColdStart, OperatorRun, running
 from bench.sizes import Sizes
 from bench.statuses import Statuses
 from tools.control_plane import ControlPlane
@@ -96,7 +96,8 @@ class Scene:
         await all_of(create, range(self.size, size))
         self.size = size
         self._created = {**await self.etcd.values(_DECLARED), **self._created}
-        await self.statuses.until(lambda: len(self.statuses.objects) == size, 60, "the watch to show all objects")
+        patience = 60 + size * SECONDS_EACH
+        await self.statuses.until(lambda: len(self.statuses.objects) == size, patience, "the watch to show all objects")
 
     async def form_teams(self) -> None:
         """Give each certificate that expires soon to a team, with its own policy and Slack channel."""
@@ -118,7 +119,8 @@ class Scene:
         self.say("putting all objects back as they were created")
         await self.etcd.delete_all(_EVENTS)
         await self.etcd.put_all(self._created)
-        await self.statuses.until(lambda: self.statuses.written == 0, 60, "the watch to show no status")
+        patience = 60 + self.size * SECONDS_EACH
+        await self.statuses.until(lambda: self.statuses.written == 0, patience, "the watch to show no status")
         await self.statuses.quiet(2)
 
     async def create_namespace(self, name: str) -> None:

@@ -1,6 +1,6 @@
 """The operator with a clock that somebody else sets.
 
-    python -m bench.set_clock FILE --port PORT --namespace NS
+    python -m bench.set_clock FILE --port PORT [--namespace NS]
 
 FILE holds the seconds by which its wall clock differs from the machine's, as a double; the monotonic clock goes on as
 ever. Whoever writes there sets the clock, as an administrator sets that of a machine.
@@ -35,7 +35,8 @@ def main() -> None:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=_SECONDS.unpack_from(offset)[0])
 
-        run(load_settings({"namespaces": (asked.namespace,), "port": asked.port}), clock)
+        namespaces = (asked.namespace,) if asked.namespace else ()
+        run(load_settings({"namespaces": namespaces, "port": asked.port}), clock)
 
 
 if __name__ == "__main__":

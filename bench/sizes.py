@@ -27,10 +27,12 @@ class Sizes:
     """Certificates that live through a month."""
     days: int = 30
     """Of that month."""
+    scale: int = 100_000
+    """Certificates of P11."""
 
     @classmethod
-    def scaled_to(cls, large: int) -> "Sizes":
-        return cls(small=max(large // 10, 1), large=large)
+    def scaled_to(cls, large: int, scale: int) -> "Sizes":
+        return cls(small=max(large // 10, 1), large=large, scale=scale)
 
     @classmethod
     def quick(cls) -> "Sizes":
@@ -46,4 +48,5 @@ class Sizes:
             rush=100,
             month=50,
             days=10,
+            scale=2_000,
         )

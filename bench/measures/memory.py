@@ -9,7 +9,7 @@ from bench.cold_starts import first_cold_start
 from bench.goals import Bound, Figure, Outcome
 from bench.scene import Scene
 
-GOAL = "slope ≤ 8 KB each from 1,000 to 10,000 certificates, total at 10,000 ≤ 180 MB"
+GOAL = "slope ≤ 4.5 KB each from 1,000 to 10,000 certificates, total at 10,000 ≤ 120 MB"
 _KB_PER_MB = 1000
 
 
@@ -22,8 +22,8 @@ async def measure(scene: Scene) -> Outcome:
     return Outcome(
         GOAL,
         (
-            Figure("slope", grown * _KB_PER_MB / more, "KB each", Bound.AT_MOST, 8),
-            Figure(f"resident at {at}", large.after_scrape.resident, "MB", Bound.AT_MOST, 180),
+            Figure("slope", grown * _KB_PER_MB / more, "KB each", Bound.AT_MOST, 4.5),
+            Figure(f"resident at {at}", large.after_scrape.resident, "MB", Bound.AT_MOST, 120),
         ),
         against="fixed limits",
         details={

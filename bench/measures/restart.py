@@ -16,11 +16,10 @@ import time
 from bench import fleet
 from bench.fleet import TEAM_CHANNEL
 from bench.goals import Bound, Figure, Outcome
-from bench.operator_run import QUEUE_DEPTH, RECONCILES, STATUS_WRITES, WAITING, OperatorRun
+from bench.operator_run import LEADER, QUEUE_DEPTH, RECONCILES, STATUS_WRITES, WAITING, OperatorRun
 from bench.scene import Scene
 
 GOAL = "restart over 10,000 unchanged certificates: 0 writes, 0 sends; so a take-over, which takes seconds"
-_LEADER = "clientcert_leader"
 _QUIET_SECONDS = 10
 
 
@@ -63,7 +62,7 @@ async def _taken_over(scene: Scene, leader: OperatorRun) -> tuple[float, float]:
         began = time.monotonic()
         stopping = asyncio.create_task(leader.stop())
         async with asyncio.timeout(60):
-            while not (await standby.scrape()).own[_LEADER]:
+            while not (await standby.own_metrics())[LEADER]:
                 await asyncio.sleep(0.05)
         leads = time.monotonic() - began
         await stopping
@@ -98,7 +97,7 @@ async def looked_at_all(run: OperatorRun, size: float, seconds: float = 180) -> 
     """Wait until it has looked so often and nothing waits any more; how often it has looked."""
     async with asyncio.timeout(seconds):
         while True:
-            own = (await run.scrape()).own
+            own = await run.own_metrics()
             if own[RECONCILES] >= size and own[QUEUE_DEPTH] == 0 and own[WAITING] == 0:
                 return own[RECONCILES]
             await asyncio.sleep(2)

@@ -1,0 +1,236 @@
+"""P11: 100,000 certificates, each in a Secret, on one pod.
+
+Cold start: the bare client first (`bench/bare_client.py`), which writes as much as an operator over the first thousand
+has written; then, on objects put back as they were created, the operator. Both are timed as in P4.
+
+Memory: the resident set of the operator's process, once its cold start has settled and one scrape is over, and that of
+its successor after a day; the larger of the two.
+
+Take-over: that operator leads, and a standby is ready beside it. The leader is killed with SIGKILL; from then on until
+the standby leads, has looked at every certificate and nothing waits. The standby must wait for the end of the
+Lease first.
+
+A day: the successor's clock is moved by 24 hours, so that every status changes at once, which is the worst that a day
+can bring. The depth of its queue is looked at every second, until all statuses are written and the queue is empty; it
+may fall only. All of /metrics is scraped every 30 seconds meanwhile.
+
+Stalls of the event loop are the operator's own gauge, as in P10: over the cold start, over a scrape after it, and of
+the successor over its start, take-over and day. Each side has a core for itself (bench/cores.py), and API server, etcd
+and the bench share the others.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.cold_starts import cold_start, cold_started
+from bench.cores import one_kept_free
+from bench.goals import Bound, Figure, Outcome
+from bench.measures.restart import looked_at_all
+from bench.operator_run import (
+    LEADER,
+    LONGEST_STALL,
+    QUEUE_DEPTH,
+    SECONDS_EACH,
+    STATUS_WRITES,
+    ColdStart,
+    Memory,
+    OperatorRun,
+    running,
+)
+from bench.peer import PeerStart, peer_start, sample_of
+from bench.scene import Scene
+from bench.set_clock import write_offset
+from tools.control_plane.process import ChildProcess
+
+GOAL = (
+    "100,000 certificates on one pod: cold start ≤ 1.2 times the bare client, ≤ 500 MB, no stall over 100 ms,"
+    " take-over ≤ 4 minutes, a day's statuses without a queue that grows"
+)
+_DAY = timedelta(days=1)
+_SCRAPE_EVERY_SECONDS = 30
+_SAMPLE_EVERY_SECONDS = 1.0
+_NOISE = 64
+"""Keys that a queue may grow by: as many as there are workers."""
+_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _TakeOver:
+    leads: float
+    """Seconds from SIGKILL until the standby leads."""
+    judged: float
+    """And until it has looked at every certificate."""
+    writes: float
+    """Statuses that it wrote meanwhile, although nothing had changed."""
+    stall: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    seconds: float
+    """From the moment at which the clock was set until the last status was written and the queue empty."""
+    writes: float
+    depths: list[int]
+    """Of the queue, one a second."""
+    stall: float
+    """The longest one of that operator until then."""
+    memory: Memory
+    scrapes: list[float]
+    """Seconds of each."""
+
+    @property
+    def peak(self) -> int:
+        return max(self.depths)
+
+    @property
+    def growth(self) -> int:
+        """By how many keys the queue was longer, at the most, than it had been before: once it has begun to fall."""
+        lowest, most = self.peak, 0
+        for depth in self.depths[self.depths.index(self.peak) :]:
+            lowest = min(lowest, depth)
+            most = max(most, depth - lowest)
+        return most
+
+
+async def measure(scene: Scene) -> Outcome:
+    size = scene.sizes.scale
+    await cold_start(scene, min(scene.sizes.small, size))
+    sample = await sample_of(scene)
+    await scene.clear_statuses()
+    began = time.monotonic()
+    created = size - scene.size
+    await scene.grow(size)
+    creation = time.monotonic() - began
+    with one_kept_free() as cores:
+        peer = await peer_start(scene, sample, cores)
+        async with cold_started(scene, size, cores) as (leader, cold), _standby(scene, cores) as (successor, clock):
+            taken_over = await _take_over(scene, leader, successor)
+            day = await _a_day(scene, successor, clock)
+    return Outcome(
+        GOAL,
+        _figures(cold, peer, taken_over, day),
+        against=f"bare aiohttp client: {peer.seconds:.0f} s; ours: {cold.seconds:.0f} s; else fixed limits",
+        details={
+            "certificates": size,
+            "created": created,
+            "creationSeconds": round(creation, 1),
+            "oursSeconds": round(cold.seconds, 1),
+            "oursCpuSeconds": round(cold.cpu_seconds, 1),
+            "peerSeconds": round(peer.seconds, 1),
+            "oursCalls": dict(cold.calls),
+            "peerCalls": dict(peer.calls),
+            "residentMB": round(cold.after_scrape.resident, 1),
+            "residentAfterDayMB": round(day.memory.resident, 1),
+            "peakMB": round(max(cold.after_scrape.peak, day.memory.peak), 1),
+            "scrapeMB": round(cold.scrape.size / 1e6, 1),
+            "scrapeSeconds": round(cold.scrape.seconds, 1),
+            "longestScrapeOfTheDaySeconds": round(max(day.scrapes, default=0.0), 1),
+            "takeOverLeadsSeconds": round(taken_over.leads, 1),
+            "takeOverAllJudgedSeconds": round(taken_over.judged, 1),
+            "takeOverWrites": taken_over.writes,
+            "daySeconds": round(day.seconds, 1),
+            "dayWrites": day.writes,
+            "dayWritesASecond": round(day.writes / day.seconds, 1),
+            "dayPeakQueueDepth": day.peak,
+            **_servers(scene),
+        },
+    )
+
+
+def _figures(cold: ColdStart, peer: PeerStart, taken_over: _TakeOver, day: _Day) -> tuple[Figure, ...]:
+    stalls = {
+        "stall, cold start": cold.stall,
+        "stall, with a scrape": cold.stall_with_scrape,
+        "stall, standby and take-over": taken_over.stall,
+        "stall, a day with scrapes": day.stall,
+    }
+    rate = f"{day.writes / day.seconds:.0f} writes a second"
+    return (
+        Figure("cold start", cold.seconds / peer.seconds, "times the bare client", Bound.AT_MOST, 1.2),
+        Figure("resident", max(cold.after_scrape.resident, day.memory.resident), "MB", Bound.AT_MOST, 500),
+        *(Figure(name, seconds * _MS, "ms", Bound.AT_MOST, 100) for name, seconds in stalls.items()),
+        Figure("take-over, until all are judged", taken_over.judged, "s after SIGKILL", Bound.AT_MOST, 240),
+        Figure(f"a day's queue, from {day.peak} keys at its peak", day.growth, "keys of growth", Bound.AT_MOST, _NOISE),
+        Figure(f"a day's queue in the end, {rate}", day.depths[-1], "keys", Bound.AT_MOST, 0),
+    )
+
+
+@asynccontextmanager
+async def _standby(scene: Scene, cores: frozenset[int]) -> AsyncIterator[tuple[OperatorRun, Path]]:
+    """An operator that is ready beside the one that leads, and the file that holds its clock."""
+    clock = scene.directory / "clock"
+    write_offset(clock, timedelta())
+    scene.say("a standby starts")
+    program = ("bench.set_clock", str(clock))
+    async with running(scene.control_plane, scene.directory, cores=cores, program=program) as run:
+        seconds = await run.ready(120 + scene.size * SECONDS_EACH)
+        scene.say(f"  ready after {seconds:.1f} s")
+        yield run, clock
+
+
+async def _take_over(scene: Scene, leader: OperatorRun, standby: OperatorRun) -> _TakeOver:
+    scene.say("the leader is killed")
+    began = time.monotonic()
+    await leader.kill()
+    async with asyncio.timeout(120):
+        while not (await standby.own_metrics())[LEADER]:
+            await asyncio.sleep(0.1)
+    leads = time.monotonic() - began
+    await looked_at_all(standby, scene.size, 120 + scene.size * SECONDS_EACH)
+    judged = time.monotonic() - began
+    own = await standby.own_metrics()
+    scene.say(f"  the standby leads after {leads:.1f} s, and has judged all after {judged:.1f} s")
+    return _TakeOver(leads, judged, own.get(STATUS_WRITES, 0.0), own[LONGEST_STALL])
+
+
+async def _a_day(scene: Scene, run: OperatorRun, clock: Path) -> _Day:
+    scene.say("a day passes: every status changes")
+    before = {key: seen.days_remaining for key, seen in scene.statuses.objects.items()}
+    written = (await run.own_metrics()).get(STATUS_WRITES, 0.0)
+    depths: list[int] = []
+    scrapes: list[float] = []
+    scraping = asyncio.create_task(_scrape_on(run, scrapes))
+    began = time.monotonic()
+    write_offset(clock, _DAY)
+    try:
+        async with asyncio.timeout(120 + scene.size * SECONDS_EACH):
+            while any(seen.days_remaining == before[key] for key, seen in scene.statuses.objects.items()) or depths[-1]:
+                depths.append(int((await run.own_metrics())[QUEUE_DEPTH]))
+                await asyncio.sleep(_SAMPLE_EVERY_SECONDS)
+    finally:
+        scraping.cancel()
+        with suppress(asyncio.CancelledError):
+            await scraping
+    seconds = time.monotonic() - began
+    memory = await run.settled_memory()
+    own = await run.own_metrics()
+    day = _Day(seconds, own[STATUS_WRITES] - written, depths, own[LONGEST_STALL], memory, scrapes)
+    scene.say(f"  {day.writes:.0f} statuses in {seconds:.1f} s; {day.peak} keys waited at the most")
+    return day
+
+
+async def _scrape_on(run: OperatorRun, scrapes: list[float]) -> None:
+    while True:
+        scrapes.append((await run.scrape()).seconds)
+        await asyncio.sleep(_SCRAPE_EVERY_SECONDS)
+
+
+def _servers(scene: Scene) -> dict[str, Any]:
+    """What API server and etcd have taken, after all of this, in MB."""
+    control_plane = scene.control_plane
+    database = control_plane.directory / "etcd" / "member" / "snap" / "db"
+    return {
+        "apiServerPeakMB": _peak(control_plane.kube_apiserver),
+        "etcdPeakMB": _peak(control_plane.etcd),
+        "etcdDatabaseMB": round(database.stat().st_size / 1e6),
+    }
+
+
+def _peak(process: ChildProcess) -> int:
+    return round(Memory.of(process.pid).peak)

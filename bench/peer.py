@@ -1,0 +1,90 @@
+"""The peer of a cold start: what it is given to do, and how long it takes."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench import fleet
+from bench.api_calls import Calls, calls_between, calls_so_far
+from bench.cores import confine
+from bench.liveness import ProcessEndedError, last_words
+from bench.operator_run import SECONDS_EACH
+from bench.scene import Scene
+from tools.control_plane.operator_process import SERVICE_ACCOUNT
+from tools.control_plane.process import ChildProcess
+
+_EVENTS = "/api/v1/events"
+_OWN_FIELDS = ("apiVersion", "kind", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the operator has written, for the peer to write as much."""
+
+    status: Mapping[str, Any]
+    """The one of the middle size among a hundred."""
+    event: Mapping[str, Any]
+    """Without its name; empty if there is none."""
+    events_each: float
+    """Events by certificates."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStart:
+    """What was seen of the peer."""
+
+    seconds: float
+    """From the start of its process until the bench's watch has shown the last status."""
+    calls: Calls
+
+
+async def sample_of(scene: Scene) -> Sample:
+    """Of an operator that has written all statuses."""
+    page = await scene.kubernetes.get(fleet.CERTIFICATES, limit="101")
+    statuses = sorted((item["status"] for item in page["items"]), key=lambda status: len(json.dumps(status)))
+    first = (await scene.kubernetes.get(_EVENTS, limit="1"))["items"]
+    count = len(await scene.kubernetes.items(_EVENTS, metadata_only=True))
+    event = {name: value for name, value in first[0].items() if name not in _OWN_FIELDS} if first else {}
+    return Sample(statuses[len(statuses) // 2], event, count / scene.size)
+
+
+async def peer_start(scene: Scene, sample: Sample, cores: frozenset[int] = frozenset()) -> PeerStart:
+    """Start it over objects without a status, and watch it until it is done. With `cores` it runs on these alone."""
+    kubeconfig = scene.directory / "bare-client.kubeconfig"
+    scene.control_plane.service_account_kubeconfig(*SERVICE_ACCOUNT, kubeconfig)
+    given = scene.directory / "sample.json"
+    events = round(sample.events_each * scene.size)
+    given.write_text(json.dumps({"status": sample.status, "event": sample.event, "events": events}))
+    scene.say(f"cold start of the bare client over {scene.size} certificates")
+    before = await calls_so_far(scene.kubernetes)
+    began = time.monotonic()
+    process = await asyncio.to_thread(
+        ChildProcess.start,
+        [sys.executable, "-m", "bench.bare_client", kubeconfig, given],
+        log_path=scene.directory / "bare-client.log",
+        env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=scene.directory,
+    )
+    confine(process.pid, cores)
+    try:
+        await _finished(process, 60 + scene.size * SECONDS_EACH)
+    finally:
+        process.kill()
+    seconds = await scene.statuses.all_written(scene.size, 60 + scene.size * SECONDS_EACH) - began
+    scene.say(f"  {seconds:.1f} s")
+    return PeerStart(seconds, calls_between(before, await calls_so_far(scene.kubernetes)))
+
+
+async def _finished(process: ChildProcess, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while process.returncode is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the bare client has not finished after {seconds:.0f} s")
+        await asyncio.sleep(0.1)
+    if process.returncode:
+        raise ProcessEndedError(last_words(process))
