@@ -25,6 +25,7 @@ class Rule:
 
 SECRET = {"name": "nhs-client-cert", "key": "tls.crt"}
 S3 = {"storeRef": {"name": "backup-prod"}, "key": "nhs/client.pem"}
+SOURCES = {"from-secret": {"type": "Secret", "secret": SECRET}, "from-s3": {"type": "S3", "s3": S3}}
 TOKEN = {"name": "slack", "key": "token"}
 CHANNEL = "spec.alerts.channels.0"
 
@@ -64,23 +65,20 @@ CLIENT_CERTIFICATE = [
             ("from-secret", {"spec.contact.slack.memberID": "U012AB3CD"}, message),
         ],
     ),
-    Rule(
-        "ClientCertificate.spec.source",
-        "set spec.source.secret when type is Secret, and only then",
-        accepted=[("from-secret", {}), ("from-secret", {"spec.source": {"type": "S3", "s3": S3}})],
-        refused=[
-            ("from-secret", {"spec.source.secret": REMOVED}, "set spec.source.secret when type is Secret"),
-            ("from-s3", {"spec.source.secret": SECRET}, "remove spec.source.secret, or set type to Secret"),
-        ],
-    ),
-    Rule(
-        "ClientCertificate.spec.source",
-        "set spec.source.s3 when type is S3, and only then",
-        accepted=[("from-s3", {}), ("from-s3", {"spec.source": {"type": "Secret", "secret": SECRET}})],
-        refused=[
-            ("from-s3", {"spec.source.s3": REMOVED}, "set spec.source.s3 when type is S3"),
-            ("from-secret", {"spec.source.s3": S3}, "remove spec.source.s3, or set type to S3"),
-        ],
+    *(
+        Rule(
+            "ClientCertificate.spec.source",
+            f"set spec.source.{field} when type is {kind}, and only then",
+            accepted=[(manifest, {}), (manifest, {"spec.source": SOURCES[other]})],
+            refused=[
+                (manifest, {f"spec.source.{field}": REMOVED}, f"set spec.source.{field} when type is {kind}"),
+                (other, {f"spec.source.{field}": content}, f"remove spec.source.{field}, or set type to {kind}"),
+            ],
+        )
+        for manifest, other, kind, field, content in (
+            ("from-secret", "from-s3", "Secret", "secret", SECRET),
+            ("from-s3", "from-secret", "S3", "s3", S3),
+        )
     ),
 ]
 
