@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import report
+from bench import docs, report
 from bench.crowd import slack_channels
 from bench.etcd import Etcd
 from bench.fleet import Fleet, team_channels
@@ -45,7 +45,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: tries the bench, measures nothing")
     parser.add_argument("--output", type=Path, help="default: bench/results.json; results-quick.json for other sizes")
     parser.add_argument("--keep", action="store_true", help="keep the logs also if all could be measured")
+    parser.add_argument("--write-docs", action="store_true", help="only write the table of docs/scale.md anew")
     given = parser.parse_args()
+    if given.write_docs:
+        docs.write()
+        return 0
     if unknown := set(given.goals) - set(MEASURES):
         parser.error(f"there is no goal {', '.join(sorted(unknown))}")
     sizes = Sizes.quick() if given.quick else Sizes.scaled_to(given.size, given.scale)
