@@ -54,7 +54,7 @@ def test_a_login_that_is_away(world: World) -> None:
     away = kubeconfig.rename(kubeconfig.with_suffix(".away"))
     world.api_server.answer(401)
     world.api_server.end_watches()
-    until(lambda: "login cannot be read again" in operator.process.log_text())
+    until(lambda: "credentials cannot be read again" in operator.process.log_text())
     away.rename(kubeconfig)
     world.fault_ends()
     world.hand_out("moj", days=7)
