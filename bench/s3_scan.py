@@ -14,15 +14,16 @@ from bench import bucket
 from bench.bucket import Bucket
 from bench.fleet import consumer
 from bench.kubernetes import all_of
+from clientcert.cli.simulation import KnownCertificate
+from clientcert.controllers.workers import WORKERS
 from clientcert.lifecycle import spec as declared
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.recorded_status import CertificateStatus
-from clientcert.lifecycle.spec import CertificateSpec, Contact, S3Source
+from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, S3Source
 from clientcert.network.egress import EgressPolicy
 from clientcert.pki import parse
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
-from clientcert.workqueue.scheduler import WORKERS
 
 _NAMESPACE, _STORE = "stored", "backup-prod"
 _START_DAYS_BEFORE = 30
@@ -70,7 +71,8 @@ class Scanner:
         now = datetime.now(UTC)
         for key, declaration in self.declarations.items():
             observation = self.observed[key]
-            self.assessed[key] = assess(declaration, observation, CertificateStatus(), now, _START_DAYS_BEFORE, now)
+            known = KnownCertificate(ObjectKey(_NAMESPACE, key), declaration, CertificateStatus(), now)
+            self.assessed[key] = assess(known, observation, _START_DAYS_BEFORE, now)
 
     async def _read(self, key: str) -> None:
         self.reads += 1

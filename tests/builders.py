@@ -1,15 +1,17 @@
 """Short ways to make the domain's values, each a plain case unless a test says otherwise."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.contacts import Directory, DirectoryEntry
+from clientcert.lifecycle.contacts import Directory, DirectoryEntry, Recipient, Resolution, Role
+from clientcert.lifecycle.delivery_log import DeliveryLog
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
-from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource
+from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource, Silence
 from clientcert.pki import Certificate
 
 DAY = timedelta(days=1)
@@ -77,6 +79,15 @@ def policy(*channels: Channel, **changes: Any) -> AlertPolicy:
     return replace(AlertPolicy(every, start_days_before=starts), **changes)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the API server says of a certificate."""
+
+    spec: CertificateSpec
+    status: CertificateStatus
+    created: datetime = CREATED
+
+
 def assessment(
     seen: Certificate | Observation | None,
     now: datetime = NOW,
@@ -88,7 +99,33 @@ def assessment(
 ) -> Assessment:
     """What `assess` says about a source that holds this certificate, or that could not be read."""
     observation = Observation(certificate=seen, version="v1") if isinstance(seen, Certificate) else seen
-    return assess(declared or declaration(), observation or Observation(), recorded, created, start_days_before, now)
+    known = Known(declared or declaration(), recorded, created)
+    return assess(known, observation or Observation(), start_days_before, now)
+
+
+def evaluation(
+    found: Assessment,
+    plan: AlertPolicy,
+    recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
+    silence: Silence | None = None,
+    *,
+    first: Role | None = None,
+    spec: CertificateSpec | None = None,
+    contact: Resolution | None = None,
+) -> Evaluation:
+    """An evaluation of a certificate whose status says all that was sent; `first` is whom a letter would go to."""
+    if first is not None:
+        contact = Resolution("", "", (Recipient(first, "jo@nhs.example"),))
+    return Evaluation(
+        key=KEY,
+        uid=UID,
+        spec=spec or declaration(silence=silence),
+        status=recorded,
+        policy=plan,
+        assessment=found,
+        log=DeliveryLog.of(UID, recorded),
+        contact=contact,
+    )
 
 
 def told(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelStatus:

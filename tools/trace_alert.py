@@ -38,6 +38,8 @@ _CONTRACT = "Imports go one way"
 MOST_FILES = 40
 MOST_FUNCTIONS = 240
 MOST_PARAMETERS = 5
+_REST_SECONDS = 1.0
+"""After the message: the status is written, and the channel is free again."""
 _ANONYMOUS = re.compile(r"<(lambda|\w+comp|genexpr)>")
 """Part of the qualified names of lambdas, comprehensions, generator expressions and all that they contain."""
 _RESUME = dis.opmap["RESUME"]
@@ -119,12 +121,13 @@ async def _alert(trace: Trace) -> None:
     engine = harness.EngineHarness()
     engine.policy(harness.TEAM)
     async with engine.running():
+        await engine.quiet()  # the policy has been reconciled: what follows is the certificate's way
         threading.setprofile(trace)
         sys.setprofile(trace)
         try:
             engine.hand_out("nhs", days=14)
             await harness.until(lambda: engine.slack.told)
-            await engine.quiet()
+            await asyncio.sleep(_REST_SECONDS)
         finally:
             sys.setprofile(None)
             threading.setprofile(None)

@@ -4,37 +4,45 @@ import gc
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 import uvloop
 
-from clientcert.alerting.digests import Digests
-from clientcert.alerting.dispatcher import EVENT, NotificationDispatcher
-from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.dispatcher import NotificationDispatcher
+from clientcert.alerting.evaluator import Evaluator
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.policy import default_channel
-from clientcert.cache.api_recovery import ApiRecovery
 from clientcert.cache.client_lists import ClientLists
-from clientcert.cache.informers import watch_certificates, watch_secrets
-from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.contact_lookup import ContactLookup
+from clientcert.cache.informers import Informers, certificate_watch, secret_watch
+from clientcert.cache.missing_references import MissingReferences
+from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
 from clientcert.cache.resync import Resync
-from clientcert.controllers.certificate.contact_lookup import Contacts
-from clientcert.controllers.certificate.observe import Observer
+from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.alert_group import AlertGroupReconciler
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
+from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.engine import Engine
+from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.errors import Reason
 from clientcert.handlers.watching import build_registry
-from clientcert.health import STANDSTILL_SECONDS, HealthServer
+from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient, Object
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.kubeconfig import load_connection, own_namespace
 from clientcert.kube.leader_election import AlwaysLeader, LeaderElector, Leadership
-from clientcert.lifecycle.policy import Channel
+from clientcert.kube.list_watch import ListWatch
+from clientcert.kube.status_writer import StatusWriter
+from clientcert.lifecycle.policy import EVENT, Channel
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
 from clientcert.loop_budget import LoopBudget
@@ -46,7 +54,7 @@ from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.http.alertmanager import AlertmanagerNotifier
 from clientcert.notifiers.http.webhook import WebhookNotifier
-from clientcert.notifiers.interface import Notifier
+from clientcert.notifiers.interface import DigestCapable, Notifier
 from clientcert.notifiers.kubernetes_event import EventNotifier
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
 from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
@@ -56,7 +64,7 @@ from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import Supervisor
-from clientcert.workqueue.scheduler import Scheduler
+from clientcert.workqueue.work_queue import WorkQueue
 
 _COLLECTIONS = (5_000, 5, 1_000)
 """Garbage is looked for often among what is new, and hardly ever among ten thousand records: that stalls the loop."""
@@ -82,169 +90,166 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
 
 async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     async with AsyncExitStack() as stack:
-        parts = _Parts(settings, clock, stack)
-        engine = await parts.engine()
+        parts = await assemble(settings, clock, stack)
         supervisor = Supervisor(
-            engine,
-            parts.certificate_watches,
-            parts.secret_watches,
-            partial(build_registry, engine, parts.client),
-            parts.metrics,
+            parts.engine, parts.informers, partial(build_registry, parts.engine, parts.client), parts.metrics
         )
+        leadership, engine, metrics = parts.engine.leadership, parts.engine, parts.metrics
         health = HealthServer(
-            engine.store,
-            parts.metrics,
-            engine.standing,
+            parts.engine.cache,
+            parts.sources,
+            metrics,
+            engine.stalled_seconds,
             lambda: supervisor.is_ready,
-            lambda: parts.leadership.is_leader,
+            lambda: leadership.is_leader,
+            clock,
             x509=settings.x509_metrics,
         )
-        heartbeat = (
-            Heartbeat(
+        heartbeat = None
+        if settings.heartbeat_url:
+            heartbeat = Heartbeat(
                 settings.heartbeat_url,
                 parts.egress,
-                lambda: parts.leadership.is_leader and supervisor.is_ready and engine.standing() < STANDSTILL_SECONDS,
-                on_call=lambda outcome: parts.metrics.heartbeats.labels(outcome).inc(),
+                lambda: leadership.is_leader and supervisor.is_ready and engine.stalled_seconds() < STALLED_SECONDS,
+                on_call=lambda outcome: metrics.heartbeats.labels(outcome).inc(),
             )
-            if settings.heartbeat_url
-            else None
-        )
         await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds(), heartbeat)
 
 
-class _Parts:
-    """Everything that there is one of, wired together. What must be closed is given to the stack."""
+@dataclass(frozen=True)
+class Parts:
+    """What the process needs of the engine's parts."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._stack = stack
-        self.metrics = Metrics()
-        self.client = _client(settings)
-        stack.push_async_callback(self.client.close)
-        self.leadership = _leadership(settings, self.client, clock)
-        self._loop_budget = LoopBudget()
-        self.egress = EgressPolicy(settings.allowed_hosts)
-        self._secrets = SecretReader(self._get_secret)
-        self._pacer = ChannelRateLimiter(wake=self._wake)
-        self._gathering = AlertGroups(wake=self._wake)
-        self.store = ObjectCache(self._wake, self._pacer.mended, _default_channel(settings))
-        self._client_lists = ClientLists(self.client.get, self.store.client_list_changed)
-        self._buckets = S3Reader(
-            partial(_bucket_of, self.store),
-            self._secrets,
-            self.egress,
-            settings.identity_buckets,
-            loop_budget=self._loop_budget,
-        )
-        stack.push_async_callback(self._buckets.close)
-        namespaces = settings.namespaces or ("",)
-        self.certificate_watches = {
-            each: watch_certificates(self.client, each, self.store, self._forget, self._loop_budget, self._ask)
-            for each in namespaces
-        }
-        self.secret_watches = {
-            each: watch_secrets(self.client, each, self.store, self._loop_budget, self._ask) for each in namespaces
-        }
-        self._resync = Resync(
-            self.store, self.client, self.secret_watches, self._try_again, self.leadership, clock, self.metrics
-        )
-        self._outage = ApiRecovery(partial(self._resync.count, namespaces[0]), self._try_again)
-        self.client.on_outage = self._outage.begins
+    engine: Engine
+    informers: Informers
+    sources: SourceCache
+    client: KubeClient
+    egress: EgressPolicy
+    metrics: Metrics
 
-    async def engine(self) -> Engine:
-        """The engine, once: its notifiers are opened here."""
-        reconciler = await self._reconciler()
-        urgency, clock_was_set = self.store.urgency, self.store.clock_was_set
-        self._scheduler = Scheduler(reconciler.reconcile, urgency, self._clock, clock_was_set, self.metrics)
-        _show(self.metrics, self.leadership, self._scheduler, self._pacer, self._gathering)
-        return Engine(
-            self.store,
-            self._scheduler,
-            StorePoller(self.store, self._buckets, self.client, self._clock, self.metrics),
-            self._resync,
-            self._outage,
-            self._buckets,
-            self._client_lists,
-            self.leadership,
-            self.client,
-            self._clock,
-        )
 
-    async def _reconciler(self) -> CertificateReconciler:
-        events = EventRecorder(self.client, self._clock)
-        users, notifiers = await self._channels(events)
-        return CertificateReconciler(
-            self.store,
-            Observer(
-                {SecretSource: self._secrets, S3Source: self._buckets},
-                partial(_secret_text, self._secrets, Reason.PASSWORD_NOT_FOUND),
-                self._clock,
-                self.metrics,
-                self._loop_budget,
-            ),
-            Contacts(self._client_lists, users, self._wake),
-            NotificationDispatcher(
-                notifiers,
-                self.store.default_channel,
-                self._pacer,
-                Digests(self.store, self.client, notifiers, self._gathering, self._clock, self._loop_budget),
-                self.leadership.allows,
-                self._clock,
-                self.metrics,
-                self._loop_budget,
-            ),
-            events,
-            self.client,
-            self._clock,
-            self.metrics,
-            self._loop_budget,
-        )
+@dataclass(frozen=True)
+class _Outside:
+    """Everything that talks to something outside, made before the engine."""
 
-    async def _channels(self, events: EventRecorder) -> tuple[SlackUsers, dict[str, Notifier]]:
-        """Who is looked up, and how each type of channel is told."""
-        settings, egress, enter = self._settings, self.egress, self._stack.enter_async_context
-        text = partial(_secret_text, self._secrets, Reason.TOKEN_NOT_FOUND)
-        own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
-        tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
-        direct = SlackDirectNotifier(tokens, self._slack_token_ref, settings.slack_api_url, egress)
-        return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
-            "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
-            "Email": ContactNotifier(EmailNotifier(_mail_server(settings)), await enter(direct)),
-            "Webhook": await enter(WebhookNotifier(text, egress, _utc_now)),
-            "Alertmanager": await enter(AlertmanagerNotifier(text, egress, _utc_now)),
-            "Apprise": AppriseNotifier(text, egress, load_apprise),
-            EVENT: EventNotifier(events),
-        }
+    client: KubeClient
+    leadership: Leadership
+    egress: EgressPolicy
+    queue: WorkQueue
+    cache: ObjectCache
+    informers: Informers
+    secrets: SecretReader
+    buckets: S3Reader
+    clock: Callable[[], datetime]
+    metrics: Metrics
+    loop_budget: LoopBudget
 
-    def _slack_token_ref(self, key: ObjectKey) -> SecretKeyRef | None:
-        """Of the policy of a certificate: with what its contacts are written to."""
-        record = self.store.certificates.get(key)
-        found = self.store.policies.get(record.policy_key) if record else None
-        return found.policy.contacts.slack_token_ref if found else None
 
-    # What is made early calls what is made late: nobody calls any of it before the engine runs.
+async def assemble(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Parts:
+    """Make every part once, each after those that it uses. What must be closed is given to the stack."""
+    outside = _outside(settings, clock, stack)
+    client, cache, queue, metrics = outside.client, outside.cache, outside.queue, outside.metrics
+    events, statuses, outbox = EventRecorder(client, clock), StatusWriter(client, metrics), Outbox()
+    users, notifiers = await _channels(settings, outside, events, stack)
+    lists = ClientLists(client.get, cache.client_list_changed)
+    sources = _source_cache(outside)
+    contacts = ContactLookup(cache, lists, users, clock)
+    digest_types = frozenset(kind for kind, each in notifiers.items() if isinstance(each, DigestCapable))
+    groups, limiter = AlertGroups(cache, queue, digest_types), ChannelRateLimiter(queue)
+    allows = outside.leadership.allows
+    dispatcher = NotificationDispatcher(notifiers, limiter, groups, outbox, allows, clock, metrics)
+    evaluator = Evaluator(cache, sources, contacts, outbox, _default_channel(settings), clock)
+    budget = outside.loop_budget
+    missing = MissingReferences(cache, client)
+    certificates = CertificateReconciler(
+        cache, missing, sources, contacts, evaluator, dispatcher, outbox, events, statuses, client, clock, budget
+    )
+    reconcilers: dict[str, Reconciler] = {
+        CERTIFICATE: certificates,
+        POLICY: PolicyReconciler(cache, groups, limiter, outbox, statuses, client, clock),
+        ALERT_GROUP: AlertGroupReconciler(
+            cache, queue, evaluator, groups, dispatcher, limiter, outbox, clock, metrics, budget
+        ),
+    }
+    poller = StorePoller(cache, sources, outside.buckets, statuses, clock, metrics)
+    resync = Resync(cache, client, outside.informers, metrics)
+    recovery = Recovery(queue, cache, sources, outbox, poller)
+    workers = Workers(queue, reconcilers, recovery, clock, metrics)
+    engine = Engine(cache, queue, workers, groups, poller, resync, recovery, lists, outside.leadership, client, budget)
+    _expose(metrics, engine, limiter, groups)
+    return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
-    def _wake(self, key: ObjectKey) -> None:
-        self._scheduler.wake(key)
 
-    def _forget(self, key: ObjectKey) -> None:
-        self._scheduler.forget(key)
-        self._gathering.judged(key)
-        self._pacer.pass_on(key)
+def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:
+    client, loop_budget, egress = _client(settings), LoopBudget(), EgressPolicy(settings.allowed_hosts)
+    stack.push_async_callback(client.close)
+    queue = WorkQueue(clock)
+    cache = ObjectCache(queue, _default_channel(settings))
+    namespaces = settings.namespaces or ("",)
+    secret_watches = {each: secret_watch(client, each, loop_budget) for each in namespaces}
+    informers = Informers(
+        cache, {each: certificate_watch(client, each, loop_budget) for each in namespaces}, secret_watches
+    )
+    secrets = SecretReader(partial(_get_secret, client, secret_watches))
+    buckets = S3Reader(partial(_bucket_of, cache), secrets, egress, settings.identity_buckets, loop_budget=loop_budget)
+    stack.push_async_callback(buckets.close)
+    return _Outside(
+        client=client,
+        leadership=_leadership(settings, client, clock),
+        egress=egress,
+        queue=queue,
+        cache=cache,
+        informers=informers,
+        secrets=secrets,
+        buckets=buckets,
+        clock=clock,
+        metrics=Metrics(),
+        loop_budget=loop_budget,
+    )
 
-    def _ask(self, namespace: str) -> None:
-        self._resync.ask(namespace)
 
-    def _try_again(self, namespace: str = "", *, refused: bool = False) -> None:
-        self.store.try_again(namespace, refused=refused)
-        self._scheduler.try_again(refused=refused)
+def _source_cache(outside: _Outside) -> SourceCache:
+    return SourceCache(
+        outside.cache,
+        {SecretSource: outside.secrets, S3Source: outside.buckets},
+        partial(_secret_text, outside.secrets, Reason.PASSWORD_NOT_FOUND),
+        outside.clock,
+        outside.metrics,
+        outside.loop_budget,
+    )
 
-    async def _get_secret(self, namespace: str, name: str) -> Object:
-        """No older than what the watch has told: then the API server has it in memory, and asks etcd for nothing."""
-        watch = self.secret_watches.get(namespace) or self.secret_watches[""]
-        version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
-        return await self.client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
+
+async def _channels(
+    settings: Settings, outside: _Outside, events: EventRecorder, stack: AsyncExitStack
+) -> tuple[SlackUsers, dict[str, Notifier]]:
+    """The user directory, and a notifier for each type of channel."""
+    egress, enter = outside.egress, stack.enter_async_context
+    text = partial(_secret_text, outside.secrets, Reason.TOKEN_NOT_FOUND)
+    own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
+    tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
+    direct = SlackDirectNotifier(tokens, partial(_slack_token_ref, outside.cache), settings.slack_api_url, egress)
+    return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
+        "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
+        "Email": ContactNotifier(EmailNotifier(_mail_server(settings)), await enter(direct)),
+        "Webhook": await enter(WebhookNotifier(text, egress, _utc_now)),
+        "Alertmanager": await enter(AlertmanagerNotifier(text, egress, _utc_now)),
+        "Apprise": AppriseNotifier(text, egress, load_apprise),
+        EVENT: EventNotifier(events),
+    }
+
+
+def _slack_token_ref(cache: ObjectCache, key: ObjectKey) -> SecretKeyRef | None:
+    """With which the contacts of a certificate are written to: its policy says it."""
+    record = cache.certificates.get(key)
+    found = cache.policy_of(record) if record else None
+    return found.policy.contacts.slack_token_ref if found else None
+
+
+async def _get_secret(client: KubeClient, watches: Mapping[str, ListWatch], namespace: str, name: str) -> Object:
+    """No older than what the watch has told: then the API server has it in memory, and asks etcd for nothing."""
+    watch = watches.get(namespace) or watches[""]
+    version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
+    return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
 
 
 def _client(settings: Settings) -> KubeClient:
@@ -282,22 +287,22 @@ def _mail_server(settings: Settings) -> MailServer | None:
     )
 
 
-def _show(
-    metrics: Metrics, leadership: Leadership, scheduler: Scheduler, pacer: ChannelRateLimiter, gathering: AlertGroups
-) -> None:
-    metrics.leader.set_function(lambda: leadership.is_leader)
-    metrics.queue_depth.set_function(lambda: scheduler.depth)
-    metrics.notifications_waiting.labels("rate").set_function(lambda: pacer.waiting)
-    metrics.notifications_waiting.labels("digest").set_function(lambda: gathering.waiting)
-    metrics.notifications_waiting.labels("outage").set_function(lambda: pacer.waiting_for_recovery)
+def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, groups: AlertGroups) -> None:
+    metrics.leader.set_function(lambda: engine.leadership.is_leader)
+    metrics.queue_depth.set_function(lambda: engine.depth)
+    metrics.notifications_waiting.labels("rate").set_function(lambda: limiter.waiting)
+    metrics.notifications_waiting.labels("digest").set_function(lambda: groups.waiting)
+    metrics.notifications_waiting.labels("outage").set_function(
+        lambda: limiter.waiting_for_recovery + groups.waiting_for_recovery
+    )
 
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:
     return await secrets.read_secret_text(namespace, ref, missing=reason)
 
 
-def _bucket_of(store: ObjectCache, namespace: str, name: str) -> Bucket | None:
-    record = store.stores.get(ObjectKey(namespace, name))
+def _bucket_of(cache: ObjectCache, namespace: str, name: str) -> Bucket | None:
+    record = cache.stores.get(ObjectKey(namespace, name))
     return record.bucket if record else None
 
 

@@ -149,3 +149,13 @@ class KubeError(ClientCertError):
         super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
         self.status = status
         """The HTTP status; 0 when there was no answer."""
+
+    def with_retry_after(self, seconds: float) -> "KubeError":
+        """The same error; if the API server has not asked for another time, it is retried after so many seconds."""
+        return KubeError(
+            self.reason,
+            self.message,
+            status=self.status,
+            retryable=self.retryable,
+            retry_after=self.retry_after or seconds,
+        )

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
 from aiohttp import web
 from prometheus_client import generate_latest
 
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.source_cache import SourceCache
 from clientcert.certificate_metrics import CHUNK, families, lines, phases
 from clientcert.metrics import Metrics
 
-STANDSTILL_SECONDS = 30.0
-"""A scheduler that has not moved for so long will not move again."""
+STALLED_SECONDS = 30.0
+"""Workers that have not moved for so long will not move again."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -20,20 +22,24 @@ class HealthServer:
 
     def __init__(
         self,
-        store: ObjectCache,
+        cache: ObjectCache,
+        sources: SourceCache,
         metrics: Metrics,
-        standing: Callable[[], float],
+        stalled: Callable[[], float],
         is_ready: Callable[[], bool],
         is_leader: Callable[[], bool],
+        clock: Callable[[], datetime],
         *,
         x509: bool,
     ) -> None:
-        """`standing` is for how many seconds nothing has moved that should."""
-        self._store = store
+        """`stalled` is for how many seconds nothing has moved that should."""
+        self._cache = cache
+        self._sources = sources
         self._metrics = metrics
-        self._standing = standing
+        self._stalled = stalled
         self._is_ready = is_ready
         self._is_leader = is_leader
+        self._clock = clock
         self._x509 = x509
         self._runner: web.AppRunner | None = None
 
@@ -53,10 +59,10 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        """That this answers shows that the loop moves."""
-        standing = self._standing()
-        if standing > STANDSTILL_SECONDS:
-            return web.Response(status=503, text=f"the scheduler has not moved for {standing:.0f} s\n")
+        """An answer shows that the event loop moves."""
+        stalled = self._stalled()
+        if stalled > STALLED_SECONDS:
+            return web.Response(status=503, text=f"the workers have not moved for {stalled:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
@@ -65,17 +71,17 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, request: web.Request) -> web.StreamResponse:
-        """A stream of small pieces, so that nobody waits for the whole and nothing holds the whole."""
+        """A stream of small pieces: the whole is never in memory, and no scrape holds up the event loop."""
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
         await response.prepare(request)
         await response.write(generate_latest(self._metrics.registry))
-        # Those of a standby would be a second copy of the leader's, and sums over both would be wrong.
-        records = list(self._store.certificates.values()) if self._is_leader() else []
+        # A standby exposes no series of certificates: sums over both replicas would be wrong.
+        records = list(self._cache.certificates.values()) if self._is_leader() else []
         await response.write(phases(records).encode())
-        for header, row in families(x509=self._x509):
+        for header, row in families(self._clock(), x509=self._x509):
             await response.write(header.encode())
             for start in range(0, len(records), CHUNK):
-                piece = await asyncio.to_thread(lines, row, records[start : start + CHUNK])
+                piece = await asyncio.to_thread(lines, row, records[start : start + CHUNK], self._sources)
                 if piece:
                     await response.write(piece.encode())
         await response.write_eof()

@@ -4,20 +4,20 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from clientcert.cache.informers import Informers
 from clientcert.controllers.engine import Engine
 from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf, kopf_settings
 from clientcert.health import HealthServer
 from clientcert.heartbeat import Heartbeat
-from clientcert.kube.list_watch import Watch
 from clientcert.metrics import Metrics
 
 STOP_SECONDS = 10.0
-"""So long what is under way may take to finish after SIGTERM."""
+"""Time for reconciles in progress to finish after SIGTERM."""
 _RESTART_SECONDS = 2.0
 _SLOWEST_RESTART = 30.0
 _LIVED_SECONDS = 60.0
@@ -25,6 +25,9 @@ _LIVED_SECONDS = 60.0
 _KOPF_ENDS_SECONDS = 10.0
 """Twice what kopf gives its own tasks."""
 _STALL_SAMPLE_SECONDS = 0.02
+_COLLECTION_SECONDS = 1.0
+_COLLECTIONS_OF_YOUNG_OBJECTS = 3
+"""So many mean that about 20,000 objects more have stayed."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +38,12 @@ class Supervisor:
     def __init__(
         self,
         engine: Engine,
-        certificates: Mapping[str, Watch],
-        secrets: Mapping[str, Watch],
+        informers: Informers,
         new_registry: Callable[[], kopf.OperatorRegistry],
         metrics: Metrics,
     ) -> None:
-        """Of ClientCertificates and of Secrets, a watch for each namespace that is served; an empty name alone: all."""
         self._engine = engine
-        self._certificates = certificates
-        self._secrets = secrets
+        self._informers = informers
         self._new_registry = new_registry
         self._metrics = metrics
         self._kopf_up: set[str] = set()
@@ -55,13 +55,8 @@ class Supervisor:
 
         A namespace whose rights were taken is told of by its metric: it keeps the others from nothing.
         """
-        served = set(self._secrets) - self._engine.resync.refused
-        established = all(
-            watches[namespace].established.is_set()
-            for watches in (self._certificates, self._secrets)
-            for namespace in served
-        )
-        return bool(served) and served <= self._kopf_up and established
+        served = set(self._informers.namespaces) - self._engine.resync.refused
+        return bool(served) and served <= self._kopf_up and self._informers.are_established(served)
 
     async def run(
         self, health: HealthServer, host: str, port: int, resync_seconds: float, heartbeat: Heartbeat | None = None
@@ -73,14 +68,14 @@ class Supervisor:
             stack.push_async_callback(self._engine.leadership.release)
             tasks = [
                 asyncio.create_task(self._engine.leadership.run(), name="lease"),
-                asyncio.create_task(self._engine.run(self._secrets, resync_seconds), name="engine"),
+                asyncio.create_task(self._engine.run(self._informers.namespaces, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
                 *([asyncio.create_task(heartbeat.run(), name="heartbeat")] if heartbeat else []),
                 asyncio.create_task(self._keep_records_from_collection(), name="records"),
                 *(
                     asyncio.create_task(part(namespace), name=f"{part.__name__} {namespace}")
                     for part in (self._watch_secrets, self._watch_certificates, self._keep_kopf)
-                    for namespace in self._secrets
+                    for namespace in self._informers.namespaces
                 ),
             ]
             self._listen_for_signals()
@@ -94,20 +89,22 @@ class Supervisor:
                     raise RuntimeError(f"the part {task.get_name()} has ended, and nobody told it to")
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
-        self._engine.scheduler.stop()
+        self._engine.workers.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                await self._engine.scheduler.idle()
+                await self._engine.workers.idle()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch_secrets(self, namespace: str) -> None:
-        await self._secrets[namespace].run()
+        async for _ in self._informers.watch_secrets(namespace):
+            self._engine.resync.ask(namespace)
 
     async def _watch_certificates(self, namespace: str) -> None:
         await self._engine.resync.primed(namespace)
-        await self._certificates[namespace].run()
+        async for _ in self._informers.watch_certificates(namespace):
+            self._engine.resync.ask(namespace)
 
     async def _keep_kopf(self, namespace: str) -> None:
         """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""
@@ -164,11 +161,15 @@ class Supervisor:
         self._kopf_up.add(namespace)
 
     async def _keep_records_from_collection(self) -> None:
-        """Once all that was there is known, it is no garbage: a collection that passes over it stalls nothing."""
-        while not self.is_ready or self._engine.scheduler.depth:  # noqa: ASYNC110 - many things lead to this
-            await asyncio.sleep(_RESTART_SECONDS)
-        gc.freeze()
-        await self._stop.wait()
+        """Take what stays out of later garbage collections: passing over 100,000 records stalls the loop for long.
+
+        A collection looks only at objects that were made since the last one here, so it is short.
+        """
+        while True:
+            await asyncio.sleep(_COLLECTION_SECONDS)
+            if gc.get_count()[2] >= _COLLECTIONS_OF_YOUNG_OBJECTS:
+                gc.collect()
+                gc.freeze()
 
     async def _measure_stalls(self) -> None:
         """How long the loop could not run anything, at its worst."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from clientcert.errors import DeliveryError
 from clientcert.lifecycle.assessment import Observation
-from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.due import DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role
+from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
+from clientcert.lifecycle.due import due_notifications
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.messages.message import Message, compose
@@ -16,7 +17,7 @@ from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.pki import Certificate
 from tests.adapters.sample_messages import failure as error_of
-from tests.builders import DAY, KEY, NOW, UID, assessment, certificate, declaration, policy, told
+from tests.builders import DAY, NOW, assessment, certificate, declaration, evaluation, policy, told
 from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer
 
@@ -44,10 +45,11 @@ def message_to(
     channel, facts = to_contact(address), declaration(**declared)
     plan = policy(channel)
     found = assessment(seen or certificate(NOW + 14 * DAY), now, recorded=recorded, declared=facts)
-    owed = due_notifications(found, plan, recorded, None)
+    owed = due_notifications(evaluation(found, plan, recorded))
     notification = owed[0] if owed else DueNotification(channel, MessageKind.ALERT, None)
     recipients = recipients or (JO,)
-    return compose(KEY, UID, facts, found, plan, notification, recorded, recipients=recipients, written_to=written_to)
+    contact = Resolution("", "", (Recipient(written_to, "before@nhs.example"),)) if written_to else None
+    return compose(evaluation(found, plan, recorded, spec=facts, contact=contact), notification, recipients)
 
 
 def closing_to(

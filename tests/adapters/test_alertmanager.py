@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import unread
+from clientcert.lifecycle.assessment import accepted_certificate, unread
 from clientcert.lifecycle.policy import Channel, Schedule, SendAt, UrlAddress
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
+from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
@@ -140,7 +140,7 @@ class TestUntilWhenItFires:
     def test_a_problem_ends_soon_by_itself(self) -> None:
         """It is repeated daily, and no message says that it was fixed: so it must not fire until the next stage."""
         old = certificate(NOW + 300 * DAY)
-        known = CertificateStatus(accepted=AcceptedCertificate.of(old))
+        known = CertificateStatus(accepted=accepted_certificate(old))
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"), recorded=known)
         assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 

@@ -9,9 +9,10 @@ import pytest
 
 from clientcert.errors import DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, EmailAddress
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.letters import PRIVATE_KEY_COMMAND, PUBLIC_KEY_COMMAND
 from clientcert.messages.message import Message
 from clientcert.notifiers.consumer_contact import ContactNotifier
@@ -289,7 +290,8 @@ class TestTheContactsPlace:
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
         assert (
-            str(receipt.stood_in) == "the Slack user could not be written to, so the technical contact was written to"
+            str(receipt.fallback_recipient)
+            == "the Slack user could not be written to, so the technical contact was written to"
         )
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
@@ -311,7 +313,7 @@ class TestTheContactsPlace:
         with pytest.raises(DeliveryError):
             await sending.notify(to_contact(), both)
         receipt = await sending.notify(to_contact(), both)
-        assert receipt.stood_in == StoodIn(Role.TECHNICAL, "the Slack user could not be written to")
+        assert receipt.fallback_recipient == FallbackRecipient(Role.TECHNICAL, "the Slack user could not be written to")
         assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
     async def test_a_mail_server_that_is_away_is_not_slacks_fault(self, server: LoopbackMailServer) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
+from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.notifiers.email.mime import named_address, plain_address
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, failure, message_to, notifier, to_contact
@@ -98,7 +99,7 @@ class TestAddresses:
         broken = Recipient(Role.TECHNICAL, "jo@nhs.example\r\nBcc: eve@evil.example")
         receipt = await notifier(server).notify(to_contact(), message_to(broken, SAM))
         why = "the technical contact has no valid e-mail address"
-        assert receipt == Receipt(stood_in=StoodIn(Role.BUSINESS, why))
+        assert receipt == Receipt(fallback_recipient=FallbackRecipient(Role.BUSINESS, why))
         assert [mail.recipient for mail in server.mails] == ["sam@nhs.example"]
 
     @pytest.mark.parametrize("address", [address for address in NO_ADDRESSES if address])

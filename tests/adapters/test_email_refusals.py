@@ -10,7 +10,8 @@ import pytest
 
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.notifiers.email import smtp
 from clientcert.notifiers.email.notifier import MAIL_SECONDS, EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
@@ -38,7 +39,7 @@ class TestOneRecipientIsRefused:
         server.answer("RCPT", GONE, address="jo@nhs.example")
         receipt = await notifier(server).notify(to_contact(), message_to(JO, SAM))
         why = "the technical contact was refused by the mail server"
-        assert receipt == Receipt(stood_in=StoodIn(Role.BUSINESS, why))
+        assert receipt == Receipt(fallback_recipient=FallbackRecipient(Role.BUSINESS, why))
         assert [mail.recipient for mail in server.mails] == ["sam@nhs.example"]
         words = " ".join(server.mails[0].text.split())
         assert "The technical contact that we have on file for nhs cannot be reached." in words
@@ -97,7 +98,7 @@ class TestDomains:
         elsewhere = Recipient(Role.TECHNICAL, "jo@agency.example")
         receipt = await notifier(server, ["nhs.example"]).notify(to_contact(), message_to(elsewhere, SAM))
         why = "the technical contact has an e-mail address in a domain that is not allowed"
-        assert receipt.stood_in == StoodIn(Role.BUSINESS, why)
+        assert receipt.fallback_recipient == FallbackRecipient(Role.BUSINESS, why)
 
 
 class TestNamespaces:

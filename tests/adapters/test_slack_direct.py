@@ -12,7 +12,7 @@ import pytest
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
 from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.messages.letter import Letter, Part, PartKind, Writer

@@ -8,7 +8,7 @@ import pytest
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.spec import Contact, ObjectKey, Person
 from clientcert.messages.message import Message
@@ -167,10 +167,10 @@ async def test_a_channel_without_a_url() -> None:
 async def test_the_pace_is_that_of_one_url() -> None:
     """Two channels with the same URL share it; a Secret of the same name in another namespace has its own."""
     async with calling() as (notifier, _):
-        place = notifier.pace("integration", to_webhook(), MessageKind.ALERT).place
+        place = notifier.pace("integration", to_webhook(), MessageKind.ALERT).limit_key
         other = Channel("other name", "Webhook", Schedule(), to_webhook().address)
-        assert notifier.pace("integration", other, MessageKind.CLOSING).place == place
-        assert notifier.pace("payments", to_webhook(), MessageKind.ALERT).place != place
+        assert notifier.pace("integration", other, MessageKind.CLOSING).limit_key == place
+        assert notifier.pace("payments", to_webhook(), MessageKind.ALERT).limit_key != place
 
 
 async def test_secrets_are_read_in_the_objects_namespace() -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from clientcert.pki.container import WALL_CLOCK_SECONDS
+from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from tests.control_plane import bad_inputs
 from tests.control_plane.bad_inputs import READ, REFUSED, SLOW, too_expensive
 from tests.control_plane.operators import Operator, alarming_lines

@@ -74,4 +74,4 @@ def test_an_alert_is_one_write(team: Team, operators: Operators) -> None:
     team.hand_out("nhs", days=20, policyRef={"name": "two"})
     with operators.running(team.namespace) as operator:
         operator.settle()
-        assert operator.metric(WRITES) == 1
+        assert operator.metric(WRITES, kind="ClientCertificate") == 1

@@ -14,8 +14,8 @@ from tests.docs.pages import blocks, section
 from tools.control_plane import ControlPlane
 
 PAGE = REPOSITORY / "docs/contacts.md"
-FINDS = ("lifecycle/contacts.py", "controllers/certificate/contact_lookup.py", "notifiers/slack/user_directory.py")
-_WRITTEN = re.compile(r'(?:Resolution|_told)\(\s*"([A-Z]\w+)"|"([A-Z]\w+)" if |else "([A-Z]\w+)"')
+FINDS = ("lifecycle/contacts.py", "cache/contact_lookup.py", "notifiers/slack/user_directory.py")
+_WRITTEN = re.compile(r'(?:Resolution|_found)\(\s*"([A-Z]\w+)"|"([A-Z]\w+)" if |else "([A-Z]\w+)"')
 FOUND = {"TechnicalContact", "BusinessContact", "Requester", "SlackUser"}
 PASSING = {"LookupUnavailable", "NotLookedUp"}
 

@@ -15,6 +15,7 @@ from clientcert.controllers import certificate_store
 from clientcert.lifecycle import conditions
 from clientcert.metrics import Metrics
 from clientcert.settings import load_settings
+from tests.builders import NOW
 from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
 
@@ -74,7 +75,11 @@ def test_every_type_of_channel_is_there() -> None:
 
 
 def test_every_metric_is_there() -> None:
-    text = generate_latest(Metrics().registry).decode() + phases([]) + "".join(head for head, _ in families(x509=True))
+    text = (
+        generate_latest(Metrics().registry).decode()
+        + phases([])
+        + "".join(head for head, _ in families(NOW, x509=True))
+    )
     typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert set(first_column(section(PAGE, "## Metrics"))) == {name for name in typed if not name.endswith("_created")}
 

@@ -2,7 +2,7 @@
 
 import re
 
-from clientcert.alerting.digests import FEW
+from clientcert.alerting.grouping import MOST_SINGLE_MESSAGES
 from tests.faults.scenario import POLICY, TEAM, World
 from tests.scenarios import in_secret
 from tools.slack_server import Posted
@@ -42,5 +42,5 @@ def sizes(world: World) -> list[int]:
 def all_are_told_at_once(world: World, *, again: bool = False, within: float = 40.0) -> None:
     """In one message, which has come twice if `again`; the certificates say so."""
     world.all_is_told(within, repeats=MANY * again)
-    assert max(sizes(world)) > FEW
+    assert max(sizes(world)) > MOST_SINGLE_MESSAGES
     assert world.audit.duplicates in (sizes(world) if again else [0])

@@ -34,10 +34,10 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-async def elect(
+async def standing(
     control_plane: ControlPlane, proxy: FaultyProxy, namespace: str, tmp_path: Path
 ) -> AsyncIterator[Elect]:
-    """Starts an elector of this identity; all stand for the same Lease, and end with the test."""
+    """Makes an elector of this identity that is not running yet; all stand for the same Lease."""
     kubeconfig = write_kubeconfig(
         tmp_path / "kubeconfig",
         url=proxy.url,
@@ -48,12 +48,22 @@ async def elect(
     login = partial(load_connection, cluster_host="", cluster_port="", kubeconfig=str(kubeconfig), context="")
     async with AsyncExitStack() as stack:
 
-        def started(identity: str) -> LeaderElector:
+        def made(identity: str) -> LeaderElector:
             client = KubeClient(login)
-            elector = LeaderElector(client, namespace, identity, lambda: datetime.now(UTC), LEASE)
-            running = asyncio.create_task(elector.run())
             stack.push_async_callback(client.close)
-            stack.callback(running.cancel)
+            return LeaderElector(client, namespace, identity, lambda: datetime.now(UTC), LEASE)
+
+        yield made
+
+
+@pytest.fixture
+async def elect(standing: Elect) -> AsyncIterator[Elect]:
+    """Starts an elector of this identity; all end with the test."""
+    async with AsyncExitStack() as stack:
+
+        def started(identity: str) -> LeaderElector:
+            elector = standing(identity)
+            stack.callback(asyncio.create_task(elector.run()).cancel)
             return elector
 
         yield started
@@ -202,3 +212,21 @@ async def test_a_term_that_ends_on_the_way_is_followed_by_another(elect: Elect, 
     assert elector.is_leader
     assert not again.is_set()
     await terms.aclose()
+
+
+@row(8, "a replica is stopped before the API server has answered that it is the leader")
+async def test_a_lease_whose_answer_never_came(
+    standing: Elect, elect: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
+) -> None:
+    """It may hold the Lease without knowing, so it releases it: the next one need not wait for the expiry."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}"
+    proxy.cut(when=writes_of_the_lease, times=1, passes=True)
+    stopped = standing("stopped")
+    running = asyncio.create_task(stopped.run())
+    await until(lambda: any(each.is_write for each in proxy.passages))
+    running.cancel()
+    assert not stopped.is_leader
+    assert control_plane.api.request("GET", path)["spec"]["holderIdentity"] == "stopped"
+    await stopped.release()
+    successor = elect("successor")
+    await until(lambda: successor.is_leader, seconds=5)

@@ -11,17 +11,20 @@ import aiohttp
 import kopf
 import pytest
 
-from clientcert.cache.client_lists import ClientLists
+from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
-from clientcert.health import STANDSTILL_SECONDS, HealthServer
+from clientcert.controllers.workers import WORKERS, Workers
+from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.kube.leader_election import AlwaysLeader
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.supervisor import Supervisor
-from clientcert.workqueue.scheduler import WORKERS, Scheduler
+from clientcert.workqueue.work_queue import Item, WorkQueue
 from tools.control_plane.process import free_port
 
+KIND = "Thing"
 Run = Callable[[], Awaitable[None]]
 
 
@@ -45,8 +48,27 @@ async def is_cancelled() -> None:
     raise asyncio.CancelledError
 
 
-def health_server(standing: Callable[[], float] = lambda: 0.0) -> HealthServer:
-    return HealthServer(ObjectCache(lambda _: None), Metrics(), standing, lambda: True, lambda: True, x509=False)
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def health_server(stalled: Callable[[], float] = lambda: 0.0) -> HealthServer:
+    cache = ObjectCache(WorkQueue(now))
+    return HealthServer(cache, cast("Any", None), Metrics(), stalled, lambda: True, lambda: True, now, x509=False)
+
+
+def workers(
+    work: Callable[[ObjectKey], Awaitable[datetime | None]], longest: float = 900.0
+) -> tuple[Workers, WorkQueue]:
+    """Workers that reconcile one kind of thing with this function, and their queue."""
+    queue = WorkQueue(now)
+    queue.open()
+    reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0)
+    return Workers(queue, {KIND: reconciler}, cast("Any", None), now, Metrics(), longest_reconcile=longest), queue
+
+
+def thing(name: str) -> Item:
+    return Item(KIND, ObjectKey("team", name))
 
 
 def supervisor(
@@ -59,11 +81,23 @@ def supervisor(
         leadership=leadership,
         run=lambda *_: engine(),
         take_over=lambda _: never(),
-        scheduler=Scheduler(_nothing_due, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics()),
+        workers=workers(_nothing_due)[0],
+        depth=0,
         resync=SimpleNamespace(refused=set(), primed=lambda _: nothing()),
     )
-    parts: Any = [SimpleNamespace(run=run, established=asyncio.Event()) for run in (certificates, secrets)]
-    return Supervisor(engine_part, {"": parts[0]}, {"": parts[1]}, kopf.OperatorRegistry, Metrics())
+
+    async def watching(part: Run) -> AsyncIterator[None]:
+        await part()
+        for returned in ():
+            yield returned
+
+    informers: Any = SimpleNamespace(
+        namespaces=("",),
+        watch_certificates=lambda _: watching(certificates),
+        watch_secrets=lambda _: watching(secrets),
+        are_established=lambda _: False,
+    )
+    return Supervisor(engine_part, cast("Informers", informers), kopf.OperatorRegistry, Metrics())
 
 
 async def _nothing_due(_: ObjectKey) -> None:
@@ -83,10 +117,10 @@ async def test_the_process_ends_with_any_of_its_parts(part: str, how: Run, error
         running.result()
 
 
-@pytest.mark.parametrize(("standing", "status"), [(STANDSTILL_SECONDS - 2, 200), (STANDSTILL_SECONDS + 1, 503)])
-async def test_health_is_red_when_nothing_moves_that_should(standing: float, status: int) -> None:
+@pytest.mark.parametrize(("stalled", "status"), [(STALLED_SECONDS - 2, 200), (STALLED_SECONDS + 1, 503)])
+async def test_health_is_red_when_nothing_moves_that_should(stalled: float, status: int) -> None:
     """A loop that stands still gives no answer at all."""
-    port, health = free_port(), health_server(lambda: standing)
+    port, health = free_port(), health_server(lambda: stalled)
     await health.start("127.0.0.1", port)
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/healthz") as answer:
@@ -130,60 +164,61 @@ class Term:
 )
 async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, moves: bool) -> None:
     """A leader that does not work is as bad as none, whatever its Lease says."""
-    scheduler = Scheduler(_nothing_due, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics())
-    store, unused = ObjectCache(scheduler.wake), cast("Any", None)
-    resync = cast("Any", SimpleNamespace(freshen=freshening, say_of_policies=nothing, run=lambda *_: never()))
-    outage = cast("Any", SimpleNamespace(run=never))
+    working, queue = workers(_nothing_due)
+    cache, unused = ObjectCache(queue), cast("Any", None)
+    groups = cast("Any", SimpleNamespace(reset=lambda: None))
+    resync = cast("Any", SimpleNamespace(freshen=freshening, run=lambda *_: never()))
+    recovery = cast("Any", SimpleNamespace(watch_outages=lambda *_: never(), watch_resync=lambda *_: never()))
+    lists = cast("Any", SimpleNamespace(run=never))
     term = Term(leads=leads, begins=begins)
-    lists = ClientLists(nothing)
-    engine = Engine(store, scheduler, unused, resync, outage, unused, lists, term, unused, lambda: datetime.now(UTC))
+    engine = Engine(cache, queue, working, groups, unused, resync, recovery, lists, term, unused, LoopBudget())
     running = asyncio.create_task(engine.run([""], 600))
     await asyncio.sleep(1.5)
-    assert (engine.standing() < 1) == moves
+    assert (engine.stalled_seconds() < 1) == moves
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_look_that_hangs_gives_its_worker_back() -> None:
-    """All workers hang; whoever comes then is looked at all the same, and they are tried again."""
-    looked: list[str] = []
+async def test_a_reconcile_that_hangs_gives_its_worker_back() -> None:
+    """All workers hang; an object that comes then is reconciled all the same, and the others are retried."""
+    reconciled: list[str] = []
 
-    async def look(key: ObjectKey) -> None:
-        looked.append(key.name)
+    async def work(key: ObjectKey) -> None:
+        reconciled.append(key.name)
         if key.name != "last":
             await asyncio.Event().wait()
 
-    scheduler = Scheduler(look, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics(), longest_look=0.5)
-    running = asyncio.create_task(scheduler.run())
+    working, queue = workers(work, longest=0.5)
+    running = asyncio.create_task(working.run())
     for number in range(WORKERS):
-        scheduler.wake(ObjectKey("team", f"hangs-{number}"))
+        queue.enqueue(Item(KIND, ObjectKey(f"team-{number % 4}", f"hangs-{number}")))
     await asyncio.sleep(0.1)
-    scheduler.wake(ObjectKey("team", "last"))
+    queue.enqueue(thing("last"))
     async with asyncio.timeout(5):
-        while "last" not in looked or looked.count("hangs-0") < 2:
+        while "last" not in reconciled or reconciled.count("hangs-0") < 2:
             await asyncio.sleep(0.01)
-        scheduler.stop()
+        working.stop()
         await running
 
 
-async def test_what_is_cancelled_in_one_look_ends_no_worker() -> None:
-    """More often than there are workers: the next certificate is still looked at."""
-    looked: list[str] = []
+async def test_what_is_cancelled_in_one_reconcile_ends_no_worker() -> None:
+    """More often than there are workers: the next object is still reconciled."""
+    reconciled: list[str] = []
 
-    async def look(key: ObjectKey) -> None:
-        looked.append(key.name)
+    async def work(key: ObjectKey) -> None:
+        reconciled.append(key.name)
         if key.name != "last":
             raise asyncio.CancelledError
 
-    scheduler = Scheduler(look, lambda _: 0.0, lambda: datetime.now(UTC), lambda: None, Metrics())
-    running = asyncio.create_task(scheduler.run())
+    working, queue = workers(work)
+    running = asyncio.create_task(working.run())
     for number in range(WORKERS + 1):
-        scheduler.wake(ObjectKey("team", f"cancelled-{number}"))
+        queue.enqueue(thing(f"cancelled-{number}"))
     async with asyncio.timeout(5):
-        while len(looked) <= WORKERS:
+        while len(reconciled) <= WORKERS:
             await asyncio.sleep(0.01)
-        scheduler.wake(ObjectKey("team", "last"))
-        while "last" not in looked:
+        queue.enqueue(thing("last"))
+        while "last" not in reconciled:
             await asyncio.sleep(0.01)
-        scheduler.stop()
+        working.stop()
         await running

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from clientcert.alerting.retries import remembered
+from clientcert.alerting.outbox import Outbox
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.lifecycle.recorded_status import ChannelStatus
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.notifiers.slack.thread_details import LAST_SECONDS
+from clientcert.workqueue.work_queue import WorkQueue
+from tests.builders import NOW
 from tests.control_plane.waiting import until
 from tests.faults.replicas import Pair
 from tests.faults.scenario import World, row
@@ -138,12 +140,13 @@ def test_a_leader_that_slept(world: World, pair: Pair) -> None:
 @row(8, "another leader has recorded more than what was sent here and could not be recorded")
 def test_what_another_has_recorded_is_newer() -> None:
     """What was sent here counts until a status says something else of that channel; by no clock."""
-    store = ObjectCache(lambda _: None)
-    store.upsert_certificate(certificate("10", {"team": 20, "pager": 20}))
-    record = store.certificates[KEY]
-    record.sent = {name: ChannelStatus(name, FINGERPRINT, 19, None) for name in ("team", "pager")}
-    store.upsert_certificate(certificate("11", {"team": 18, "pager": 20}))
-    assert {each.name: each.stage for each in remembered(record).channels} == {"team": 18, "pager": 19}
+    cache, outbox = ObjectCache(WorkQueue(lambda: NOW)), Outbox()
+    cache.upsert_certificate(certificate("10", {"team": 20, "pager": 20}))
+    for name in ("team", "pager"):
+        outbox.record_delivery(cache.certificates[KEY], ChannelStatus(name, FINGERPRINT, 19, None))
+    cache.upsert_certificate(certificate("11", {"team": 18, "pager": 20}))
+    log = outbox.log(cache.certificates[KEY], ())
+    assert {each.name: each.stage for each in log.channels} == {"team": 18, "pager": 19}
 
 
 def certificate(version: str, stages: dict[str, int]) -> dict[str, Any]:

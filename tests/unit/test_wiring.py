@@ -2,29 +2,57 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, cast
 
-from clientcert.app import _Parts
+from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.rate_limiter import ChannelRateLimiter
+from clientcert.app import assemble
+from clientcert.controllers.engine import Engine
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.settings import Settings
+from clientcert.workqueue.work_queue import Item
 from tests.builders import DAY, KEY, NOW
+from tests.unit.engine.test_object_cache import body
 
-PLACE, OTHER = "a channel", ObjectKey("integration", "other")
+PLACE, OTHER = "a channel", Item("ClientCertificate", ObjectKey("integration", "other"))
 
 
 def clock() -> datetime:
-    return NOW
+    return NOW + timedelta(seconds=asyncio.get_running_loop().time())
 
 
-async def test_whoever_is_deleted_waits_for_nobody_and_is_waited_for_by_nobody() -> None:
-    """Neither in a digest that it may speak for, nor with a turn that others wait for."""
+def parts_of(engine: Engine) -> tuple[ChannelRateLimiter, AlertGroups]:
+    certificates = cast("Any", engine.workers)._reconcilers["ClientCertificate"]
+    return certificates._dispatcher._limiter, certificates._dispatcher._groups
+
+
+async def test_a_deleted_certificate_waits_for_nothing_and_nothing_waits_for_it() -> None:
+    """Neither in a group, nor with a slot that others wait for."""
     async with AsyncExitStack() as stack:
-        parts = _Parts(Settings(), clock, stack)
-        await parts.engine()
-        assert not parts._gathering.may_go(PLACE, KEY, NOW + DAY, 20)
-        assert parts._pacer.may_send(PLACE, OTHER, (0, NOW), 0.01)
-        assert not parts._pacer.may_send(PLACE, KEY, (0, NOW), 0.01)
+        parts = await assemble(Settings(), clock, stack)
+        engine = parts.engine
+        limiter, groups = parts_of(engine)
+        engine._queue.open()
+        working = asyncio.create_task(engine.workers.run())
+        mine = Item("ClientCertificate", KEY)
+        engine.cache.upsert_certificate(body() | {"metadata": body()["metadata"] | KEY._asdict()})
+        await engine._queue.take()
+        assert limiter.acquire(PLACE, OTHER, (0, NOW), 0.01)
+        assert not limiter.acquire(PLACE, mine, (0, NOW + DAY), 0.01)
         await asyncio.sleep(0.05)
-        assert (parts._gathering.waiting, parts._pacer.waiting) == (1, 1)
-        parts._forget(KEY)
-        assert (parts._gathering.waiting, parts._pacer.waiting) == (0, 0)
+        assert limiter.waiting == 1
+        engine.cache.remove_certificate(KEY)
+        engine._queue.done(mine, None)
+        await asyncio.sleep(0.05)
+        assert (limiter.waiting, groups.waiting) == (0, 0)
+        engine.workers.stop()
+        await working
+
+
+async def test_every_kind_of_item_has_a_reconciler() -> None:
+    """An item of any other kind would end a worker."""
+    async with AsyncExitStack() as stack:
+        parts = await assemble(Settings(), clock, stack)
+        known = cast("Any", parts.engine.workers)._reconcilers
+    assert set(known) == {"ClientCertificate", "CertificatePolicy", "AlertGroup"}

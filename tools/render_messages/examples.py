@@ -12,12 +12,15 @@ import yaml
 from clientcert.api.client_certificate import parse_spec
 from clientcert.api.policy import parse_policy
 from clientcert.cli.describe_recipient import possible_recipients
+from clientcert.cli.simulation import KnownCertificate
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Observation, assess, unread
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.assessment import Observation, accepted_certificate, assess, unread
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role
+from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.due import due_notifications
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, ChannelStatus
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 from clientcert.messages.digest import Digest, batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
@@ -109,15 +112,25 @@ class Example:
         """
         channel, declaration = self.channel(name), self.declaration
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
-        before = AcceptedCertificate.of(self.before) if self.before else None
+        before = accepted_certificate(self.before) if self.before else None
         fingerprint = before.fingerprint_sha256 if before else ""
         last = ChannelStatus(name, fingerprint, 14, NOW - DAY, thread_ref="C012AB3CD:1795251600.000100")
         known = CertificateStatus(accepted=before, channels=(last,) if self.closes else ())
-        found = assess(declaration, self.seen, known, NOW - 100 * DAY, self.policy.start_days_before, NOW)
-        [owed] = due_notifications(found, replace(self.policy, channels=(channel,)), known, None)
+        manifest = KnownCertificate(key, declaration, known, NOW - 100 * DAY)
+        evaluation = Evaluation(
+            key=key,
+            uid=UID,
+            spec=declaration,
+            status=known,
+            policy=replace(self.policy, channels=(channel,)),
+            assessment=assess(manifest, self.seen, self.policy.start_days_before, NOW),
+            log=DeliveryLog(known.channels),
+            contact=Resolution("", "", (Recipient(written_to, "before@nhs.example"),)) if channel.to_consumer else None,
+        )
+        [owed] = due_notifications(evaluation)
         if told is None:
             told = possible_recipients(channel, declaration, self.policy.contacts, {})[0]
-        return compose(key, UID, declaration, found, self.policy, owed, known, recipients=told, written_to=written_to)
+        return compose(replace(evaluation, policy=self.policy), owed, told)
 
 
 def about(left: timedelta, number: int = 0, **changes: Any) -> Example:

@@ -1,272 +1,278 @@
-"""Third step: tell who is owed a message, each channel on its own, and remember who was told."""
+"""Decides which messages are sent now, reserves their slots, and sends each in its channel."""
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from clientcert.alerting.consumer_letters import (
-    check_contact,
-    first_recipient,
-    found_nobody,
-    has_nobody,
-    is_first_letter,
-    reached,
-    was_found_since,
+    has_no_recipient,
+    is_given_up,
+    is_outdated,
+    recipients_for,
+    require_recipient,
 )
-from clientcert.alerting.digests import DigestError, Digests
-from clientcert.alerting.messages import addressees, message_about
+from clientcert.alerting.grouping import AlertGroups, letter_group
+from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.alerting.retries import note_failed, note_told, remembered
-from clientcert.cache.objects import CertificateRecord, Failure
+from clientcert.alerting.retries import HEAD_OF_LINE_TRIES, is_of_the_channel, next_failure
+from clientcert.cache.object_cache import CERTIFICATE
+from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import DeliveryError, Reason, where
-from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.due import DueNotification, MessageKind, due_notifications
-from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
-from clientcert.loop_budget import LoopBudget
+from clientcert.lifecycle.delivery_log import (
+    CLOCK_TOLERANCE,
+    Delivery,
+    DeliveryFailure,
+    DueNotification,
+    MessageKind,
+)
+from clientcert.lifecycle.due import delivered, due_notifications
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.policy import Channel
+from clientcert.messages.message import Message, compose
 from clientcert.metrics import Metrics
 from clientcert.notifiers.interface import Notifier, Pace, RecipientAware
+from clientcert.workqueue.work_queue import Item
 
 SEND_SECONDS = 17.0
 """No notifier takes longer, with all that belongs to one message."""
-SETTLE_SECONDS = 0.5
-"""So long the first channel that was told waits for the others, so that one write records them all."""
-_STRIKES = 2
-"""So often a message may fail and be the first again; then it goes behind the others, which it may hold up alone."""
-_NOT_OF_THE_PLACE = frozenset(
-    {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
-)
-EVENT = "Event"
-"""The type of the channel that every certificate has."""
-FALLBACK_AFTER = timedelta(hours=1)
-"""After so long the operator's own channel stands in for one that fails and never says that it is for good."""
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be sent about one certificate."""
+
+    due: tuple[DueNotification, ...]
+    """Messages that are owed, and do not wait for their next try."""
+    settled: tuple[tuple[DueNotification, Delivery], ...]
+    """Notifications that need no message: a digest has told them, or nobody can be reached with good news."""
+    failures: Mapping[str, DeliveryFailure]
+    """Earlier failures of what is still owed."""
+
+
+def decide(evaluation: Evaluation) -> Decision:
+    """Decide what is due, from the evaluation alone."""
+    now, fingerprint = evaluation.assessment.now, evaluation.assessment.fingerprint
+    log, owed = evaluation.log, []
+    settled = _letters_of_batches(evaluation) if log.digests and evaluation.assessment.host else []
+    recalled = {notification.channel.name for notification, _ in settled}
+    for notification in due_notifications(evaluation):
+        if notification.channel.name in recalled:
+            continue
+        told = log.told_by_digest(notification, fingerprint, now) if log.digests else None
+        if told is not None:
+            settled.append((notification, Delivery(told)))
+        elif not notification.channel.to_consumer or not _needs_no_letter(evaluation, notification):
+            owed.append(notification)
+        elif notification.kind is MessageKind.CLOSING:
+            settled.append((notification, Delivery(now)))
+    names = {notification.channel.name for notification in owed}
+    failures = {
+        name: failure
+        for name, failure in evaluation.failures.items()
+        if name in names and not failure.channel_wide and not is_outdated(evaluation, failure)
+    }
+    due = []
+    for notification in owed:
+        failure = failures.get(notification.channel.name)
+        if failure is None or not failure.waits(now):
+            due.append(notification)
+    return Decision(tuple(due), tuple(settled), failures)
+
+
+def _needs_no_letter(evaluation: Evaluation, notification: DueNotification) -> bool:
+    return has_no_recipient(evaluation, notification.channel) or is_given_up(evaluation, notification)
+
+
+def _letters_of_batches(evaluation: Evaluation) -> list[tuple[DueNotification, Delivery]]:
+    """Letters about a batch that have told of this certificate before it was owed anything itself."""
+    settled: list[tuple[DueNotification, Delivery]] = []
+    for channel in evaluation.policy.channels:
+        if letter_group(evaluation.spec, evaluation.key, channel) and not has_letter(evaluation, channel):
+            letter = letter_due(channel)
+            told = evaluation.log.told_by_digest(letter, evaluation.assessment.fingerprint, evaluation.now)
+            if told is not None:
+                settled.append((letter, Delivery(told)))
+    return settled
+
+
+def letter_due(channel: Channel) -> DueNotification:
+    """The one letter about a batch, as each of its certificates records it."""
+    return DueNotification(channel, MessageKind.ALERT, channel.schedule.start_days_before)
+
+
+def has_letter(evaluation: Evaluation, channel: Channel) -> bool:
+    """Whether the certificate was in a letter about its batch, as far as its own record says."""
+    told = evaluation.log.channel(channel.name)
+    if told is None or told.stage is None or told.fingerprint_sha256 != evaluation.assessment.fingerprint:
+        return False
+    return told.last_sent is None or told.last_sent <= evaluation.now + CLOCK_TOLERANCE
+
+
 class NotificationDispatcher:
-    """Sends what is due. It never raises for one channel: a failure is kept on the record, and stays due."""
+    """Sends what is due. One channel's failure never holds another back: it stays in the outbox, and due."""
 
     def __init__(
         self,
         notifiers: Mapping[str, Notifier],
-        default_channel: Channel | None,
-        pacer: ChannelRateLimiter,
-        digests: Digests,
+        limiter: ChannelRateLimiter,
+        groups: AlertGroups,
+        outbox: Outbox,
         may_start: Callable[[float], bool],
         clock: Callable[[], datetime],
         metrics: Metrics,
-        loop_budget: LoopBudget,
     ) -> None:
         """`may_start` says whether something that takes up to so many seconds may begin: whether this replica leads."""
         self._notifiers = notifiers
-        self._default_channel = default_channel
-        self._pacer = pacer
-        self._digests = digests
+        self._limiter = limiter
+        self._groups = groups
+        self._outbox = outbox
         self._may_start = may_start
         self._clock = clock
         self._metrics = metrics
-        self._loop_budget = loop_budget
-
-    def due(
-        self, record: CertificateRecord, declaration: CertificateSpec, assessment: Assessment, policy: AlertPolicy
-    ) -> tuple[DueNotification, ...]:
-        """What is sent now: due, not waiting for its next try, and at its turn in the place it goes to."""
-        if not self.may_send:
-            return ()
-        effective = self.effective(policy, record, assessment)
-        self._digests.recall(record, assessment, effective)
-        owed = due_notifications(
-            assessment, effective, remembered(record), declaration.silence, first_recipient(record)
-        )
-        unsaid = self._unsaid(record, assessment, owed)
-        due_in = {notification.channel.name for notification in unsaid}
-        failing = {
-            name: failure
-            for name, failure in (record.failing or {}).items()
-            if name in due_in and not failure.of_the_place and not was_found_since(record, failure)
-        }
-        record.failing = failing or None
-        wanted = [each for each in unsaid if not _waits(failing.get(each.channel.name), assessment.now)]
-        self._digests.judged(record, effective, wanted)
-        going = []
-        for notification in wanted:  # each takes its place where it may have to wait
-            if not self._digests.may_go(record, effective, notification, assessment.alert_from):
-                continue
-            if self._has_its_turn(record, assessment, notification):
-                going.append(notification)
-            elif trouble := self._trouble(record, notification):
-                record.failing = {notification.channel.name: trouble, **(record.failing or {})}
-        self._pacer.pass_on(record.key)
-        return tuple(going)
-
-    def _unsaid(
-        self, record: CertificateRecord, assessment: Assessment, owed: tuple[DueNotification, ...]
-    ) -> list[DueNotification]:
-        """Those that a message is needed for; of the others it is remembered that they were told."""
-        unsaid = []
-        for notification in owed:
-            said = self._digests.told_at(record, assessment, notification)
-            nobody = has_nobody(record, notification) or found_nobody(record, notification, assessment.now)
-            if said is None and not nobody:
-                unsaid.append(notification)
-            elif said is not None or notification.kind is MessageKind.CLOSING:
-                note_told(record, assessment, notification, said or assessment.now)
-        return unsaid
 
     @property
     def may_send(self) -> bool:
-        """Whether a message would be sent before another replica can lead."""
-        return self._may_start(SEND_SECONDS)
+        """Whether a message would be sent, and could be recorded, before another replica can lead."""
+        return self._may_start(SEND_SECONDS) and not self._outbox.is_blocked()
 
-    def owes_nothing(self, key: ObjectKey) -> None:
-        """The object is gone: whatever turns it has are others' now."""
-        self._digests.forget(key)
-        self._pacer.pass_on(key)
+    def reserve_due(self, record: CertificateRecord, evaluation: Evaluation) -> tuple[DueNotification, ...]:
+        """The messages to send now. Each has its slot; the others have joined a group or wait for a slot."""
+        if not self.may_send:
+            return ()
+        decision = decide(evaluation)
+        for notification, delivery in decision.settled:
+            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))
+        failures, reserved = dict(decision.failures), []
+        if evaluation.assessment.host:
+            self._groups.notice(evaluation)
+        for notification in decision.due:
+            name = notification.channel.name
+            if not self._groups.admit(evaluation, notification):
+                blocked = self._groups.failure(evaluation, notification)
+            elif self._has_slot(evaluation, notification, failures.get(name)):
+                reserved.append(notification)
+                continue
+            else:
+                limit = self.limit(evaluation, notification)
+                blocked = self._limiter.failure(limit.limit_key) if limit else None
+            if blocked is not None:
+                failures.setdefault(name, blocked)
+        self._outbox.set_failures(record, failures)
+        self._limiter.release_unused(Item(CERTIFICATE, record.key))
+        return tuple(reserved)
 
-    def _has_its_turn(self, record: CertificateRecord, assessment: Assessment, notification: DueNotification) -> bool:
-        pace = self._pace(record, notification)
-        if pace is None:
-            return True
-        failure = (record.failing or {}).get(notification.channel.name)
-        rank = max(0, failure.strikes - _STRIKES) if failure else 0
-        return self._pacer.may_send(pace.place, record.key, (rank, assessment.alert_from), pace.seconds)
+    def release(self, record_key: Item) -> None:
+        """The object is gone, or sends no alerts: its slots and its places in groups go to others."""
+        self._groups.leave(record_key.key)
+        self._limiter.release_unused(record_key)
 
-    def _trouble(self, record: CertificateRecord, notification: DueNotification) -> Failure | None:
-        """What keeps the place that it waits for from taking messages."""
-        pace = self._pace(record, notification)
-        return self._pacer.trouble(pace.place) if pace else None
+    def compose(
+        self, record: CertificateRecord, evaluation: Evaluation, reserved: Iterable[DueNotification]
+    ) -> list[tuple[DueNotification, Message]]:
+        """The message of each notification, for the recipients that are known now. One without words is retried."""
+        messages = []
+        for due in reserved:
+            recipients = recipients_for(evaluation, due) if due.channel.to_consumer else ()
+            try:
+                messages.append((due, compose(evaluation, due, recipients)))
+            except Exception as error:  # noqa: BLE001 - one channel's failure must never hold another back
+                self._failed_unexpectedly(record, evaluation, due, error)
+        return messages
 
-    def _pace(self, record: CertificateRecord, notification: DueNotification) -> Pace | None:
-        channel, kind, namespace = notification.channel, notification.kind, record.key.namespace
-        notifier, recipients = self._notifiers.get(channel.type), addressees(record, channel)
-        if recipients and isinstance(notifier, RecipientAware):
-            return notifier.pace_to(namespace, channel, kind, recipients[0])
-        return notifier.pace(namespace, channel, kind) if notifier else None
-
-    def effective(self, policy: AlertPolicy, record: CertificateRecord, assessment: Assessment) -> AlertPolicy:
-        """The policy; with the operator's own channel while one of the policy's refuses, and until that is closed."""
-        fallback = self._default_channel
-        if fallback is None or any(_same_place(fallback, channel) for channel in policy.channels):
-            return policy
-        # Who writes to consumers tells no team: where there is another that does, it needs nobody to stand in.
-        tells_team = any(
-            channel.type != EVENT and not channel.to_consumer and not channel.escalation for channel in policy.channels
-        )
-        heard = [channel for channel in policy.channels if not (tells_team and channel.to_consumer)]
-        failing, now = record.failing or {}, assessment.now
-        refused = next((channel for channel in heard if _refuses(failing.get(channel.name), now)), None)
-        told = remembered(record).channel(fallback.name)
-        owes = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
-        if refused is None and not owes:
-            return policy
-        schedule = (refused or fallback).schedule
-        return replace(policy, channels=(*policy.channels, replace(fallback, schedule=schedule)))
-
-    async def tell(
-        self,
-        record: CertificateRecord,
-        declaration: CertificateSpec,
-        assessment: Assessment,
-        policy: AlertPolicy,
-        due: tuple[DueNotification, ...],
-    ) -> AsyncGenerator[frozenset[str], None]:
-        """Send each; yields whenever something new is worth writing down.
-
-        Yields the reasons that Events have named or are about to: an Event may be slower than all else.
-        """
-        said = frozenset(
-            message_about(record, declaration, assessment, policy, notification).reason
-            for notification in due
-            if notification.channel.type == EVENT
-        )
-        tasks = {
-            asyncio.create_task(self._send(record, declaration, assessment, policy, notification))
-            for notification in due
-        }
-        try:
-            while tasks:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                done, tasks = await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
-                for task in done:
-                    task.result()
-                yield said
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _send(
-        self,
-        record: CertificateRecord,
-        declaration: CertificateSpec,
-        assessment: Assessment,
-        policy: AlertPolicy,
-        notification: DueNotification,
+    async def deliver(
+        self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, message: Message
     ) -> None:
-        """Send one, and remember it; or why it could not be sent."""
+        """Send one message, and put into the outbox what became of it. Never raises for the channel's failure."""
         channel = notification.channel
-        await self._loop_budget.yield_if_spent()
         try:
-            message = message_about(record, declaration, assessment, policy, notification)
-            notifier = self._notifiers.get(channel.type)
-            if notifier is None:
-                raise DeliveryError(
-                    Reason.CHANNEL_NOT_SUPPORTED, f"this version cannot send to channels of type {channel.type}"
-                )
+            notifier = self.notifier(channel)
             if not self.may_send:
-                return  # it stays due, for this replica or for the one that leads next
-            check_contact(record, notification)
-            in_a_digest = await self._digests.send(record, policy, notification)
-            if not in_a_digest:
-                receipt = await notifier.notify(channel, message)
-                role = reached(message, receipt)
-                note_told(record, assessment, notification, self._clock(), receipt.thread_ref, role)
-                if is_first_letter(channel) and record.contact is not None:
-                    record.stood_in = receipt.stood_in
-                    record.contact = replace(record.contact, stood_in=receipt.stood_in)
+                return  # it stays due, for this replica or for the next leader
+            if channel.to_consumer:
+                require_recipient(evaluation, channel)
+            receipt = await notifier.notify(channel, message)
         except DeliveryError as error:
-            self._failed(record, notification, error)
-            return
+            self._failed(record, evaluation, notification, error)
         except Exception as error:  # noqa: BLE001 - one channel's failure must never hold another back
-            logger.error("%s: channel %s: unexpected %s", record.key, channel.name, where(error))  # noqa: TRY400
-            self._failed(
-                record, notification, DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", retryable=True)
-            )
-            return
-        if pace := self._pace(record, notification):
-            self._pacer.well(pace.place, pace.seconds)
-        self._metrics.notifications.labels(channel.type, "sent").inc()
+            self._failed_unexpectedly(record, evaluation, notification, error)
+        else:
+            role = message.letters[0].recipient.role if message.letters else None
+            fallback = receipt.fallback_recipient
+            delivery = Delivery(self._clock(), receipt.thread_ref, fallback.role if fallback else role, fallback)
+            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))
+            if (limit := self.limit(evaluation, notification)) is not None:
+                self._limiter.succeeded(limit.limit_key, limit.seconds)
+            self._metrics.notifications.labels(channel.type, "sent").inc()
 
-    def _failed(self, record: CertificateRecord, notification: DueNotification, error: DeliveryError) -> None:
-        channel, pace = notification.channel, self._pace(record, notification)
+    def notifier(self, channel: Channel) -> Notifier:
+        """The notifier of the channel's type; raises DeliveryError for a type that this version does not know."""
+        notifier = self._notifiers.get(channel.type)
+        if notifier is None:
+            words = f"this version cannot send to channels of type {channel.type}"
+            raise DeliveryError(Reason.CHANNEL_NOT_SUPPORTED, words)
+        return notifier
+
+    def limit(self, evaluation: Evaluation, notification: DueNotification) -> Pace | None:
+        """The rate limit that this message keeps; None if there is none."""
+        channel, namespace = notification.channel, evaluation.key.namespace
+        notifier = self._notifiers.get(channel.type)
+        if channel.to_consumer and isinstance(notifier, RecipientAware):
+            recipients = evaluation.recipients_for(channel)
+            if recipients:
+                return notifier.pace_to(namespace, channel, notification.kind, recipients[0])
+        return notifier.pace(namespace, channel, notification.kind) if notifier else None
+
+    def _has_slot(self, evaluation: Evaluation, notification: DueNotification, failure: DeliveryFailure | None) -> bool:
+        limit = self.limit(evaluation, notification)
+        if limit is None:
+            return True
+        urgency = (rank(failure) if failure else 0, evaluation.assessment.alert_from)
+        return self._limiter.acquire(limit.limit_key, Item(CERTIFICATE, evaluation.key), urgency, limit.seconds)
+
+    def count_failure(
+        self,
+        subject: str,
+        evaluation: Evaluation,
+        notification: DueNotification,
+        error: DeliveryError,
+        before: DeliveryFailure | None,
+    ) -> DeliveryFailure:
+        """Count one more failed delivery after `before`; the channel backs off if it takes no other message either.
+
+        `subject` stands in the log.
+        """
+        channel, limit = notification.channel, self.limit(evaluation, notification)
+        of_the_channel = limit is not None and is_of_the_channel(error)
+        if limit is not None and of_the_channel and before is None:
+            before = self._limiter.failure(limit.limit_key)  # it has failed for others since then
+        failure = next_failure(before, error, self._clock(), waits_for_channel=of_the_channel)
+        if limit is not None and of_the_channel:
+            self._limiter.back_off(limit.limit_key, error.retry_after, failure)
         self._metrics.notifications.labels(channel.type, "retried" if error.retryable else "refused").inc()
-        place_rests = pace is not None and _is_of_the_place(error)
-        before = (record.failing or {}).get(channel.name)
-        together = isinstance(error, DigestError)
-        failure = note_failed(record, channel.name, error, self._clock(), place_rests=place_rests and not together)
-        if pace is not None and place_rests:
-            self._pacer.rest(pace.place, error.retry_after, failure)
         level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
-        logger.log(level, "%s: channel %s: %s: %s", record.key, channel.name, error.reason, error.message)
+        logger.log(level, "%s: channel %s: %s: %s", subject, channel.name, error.reason, error.message)
+        return failure
+
+    def _failed(
+        self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, error: DeliveryError
+    ) -> None:
+        name = notification.channel.name
+        before = self._outbox.failures(record).get(name)
+        failure = self.count_failure(str(record.key), evaluation, notification, error, before)
+        self._outbox.set_failures(record, {**self._outbox.failures(record), name: failure})
+
+    def _failed_unexpectedly(
+        self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, error: Exception
+    ) -> None:
+        """An error of our own: the log has it, and the message is retried."""
+        logger.error("%s: channel %s: unexpected %s", record.key, notification.channel.name, where(error))
+        internal = DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", retryable=True)
+        self._failed(record, evaluation, notification, internal)
 
 
-def _is_of_the_place(error: DeliveryError) -> bool:
-    """Whether others could not be told there either."""
-    # A login that is wrong is wrong for everybody, and each try with it brings the account nearer to its lock.
-    lasting = error.retryable or error.reason is Reason.MAIL_LOGIN_REJECTED
-    return lasting and not error.elsewhere and error.reason not in _NOT_OF_THE_PLACE
-
-
-def _waits(failure: Failure | None, now: datetime) -> bool:
-    return failure is not None and failure.next_try is not None and now < failure.next_try
-
-
-def _refuses(failure: Failure | None, now: datetime) -> bool:
-    """Whether somebody must stand in: it was refused for good, or has failed for so long that it may be."""
-    return failure is not None and (failure.permanent or now - failure.since >= FALLBACK_AFTER)
-
-
-def _same_place(one: Channel, other: Channel) -> bool:
-    return one.type == other.type and one.address == other.address
+def rank(failure: DeliveryFailure) -> int:
+    """How far behind the head of the queue a message stands, because it has failed by itself."""
+    return max(0, failure.own_failures - HEAD_OF_LINE_TRIES)

@@ -1,172 +1,182 @@
-"""How fast each place is written to: one at a time, the most urgent first, and not at all while it asks for a rest.
+"""Keeps the rate limit of each channel: one message at a time, the most urgent first, and none while it backs off.
 
-A reconcile that may not send yet does not wait: its key joins the place's queue, its worker goes on, and when its turn
-comes the key is woken and judged anew. So a thousand messages for one slow channel hold up nothing else, and what was
-overtaken by events while it queued is never sent.
+The interval between two messages comes from the notifier (`Pace` in `notifiers/interface.py`).
+
+A reconcile that may not send yet does not wait. Its item joins the queue of the channel, the worker goes on, and the
+item is enqueued in the work queue when its slot has come, and evaluated anew. So a thousand messages for one slow
+channel hold up nothing else, and a message that was overtaken by events is never sent.
+
+A limit key is equal for all channels that share a limit: a Slack channel, a mail server.
 """
 
 import asyncio
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from clientcert.cache.objects import Failure
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.backoff import Backoff
+from clientcert.lifecycle.delivery_log import DeliveryFailure
+from clientcert.workqueue.work_queue import Item, WorkQueue
 
-TURN_SECONDS = 10.0
-"""A turn that was not taken by then goes to the next one: its object is gone, or owes nothing any more."""
-FIRST_REST_SECONDS = 2.0
-LONGEST_REST_SECONDS = 300.0
-
+SLOT_SECONDS = 10.0
+"""A slot that was not used by then goes to the next item: its object is gone, or owes nothing any more."""
+BACKOFF = Backoff(2.0, 300.0)
 
 Urgency = tuple[int, datetime]
-"""How many times a message has held the others up, and until when it must be told; the lower, the sooner its turn."""
+"""How many times a message has held up the others, and when it must be told at the latest: the lower, the sooner."""
 
 
 @dataclass(slots=True)
-class _Place:
+class _Channel:
     free_at: float = 0.0
-    """On the loop's clock."""
+    """On the loop's clock, as all times here."""
     failures: int = 0
     asked_until: float = 0.0
-    """So long it has asked not to be written to."""
-    queue: list[tuple[Urgency, ObjectKey]] = field(default_factory=list)
-    queued: set[ObjectKey] = field(default_factory=set)
-    granted: ObjectKey | None = None
+    """The other side has asked not to be written to before this."""
+    queue: list[tuple[Urgency, Item]] = field(default_factory=list)
+    queued: set[Item] = field(default_factory=set)
+    granted: Item | None = None
     grant_ends: float = 0.0
     timer: asyncio.TimerHandle | None = None
-    trouble: Failure | None = None
-    """Why it could not take the last message; for whoever waits."""
+    failure: DeliveryFailure | None = None
+    """Why it did not take the last message; for all that wait."""
 
 
 class ChannelRateLimiter:
-    """Gives loop_budget. From the event loop only; `wake` is called with the key whose turn has come."""
+    """Hands out slots. From the event loop only."""
 
-    def __init__(
-        self,
-        wake: Callable[[ObjectKey], None],
-        *,
-        turn: float = TURN_SECONDS,
-        first_rest: float = FIRST_REST_SECONDS,
-        longest_rest: float = LONGEST_REST_SECONDS,
-    ) -> None:
-        """All in seconds: how long a turn is kept for its key, and how long a place rests after a failure."""
-        self._wake = wake
-        self._turn = turn
-        self._first_rest = first_rest
-        self._longest_rest = longest_rest
-        self._places: dict[Hashable, _Place] = {}
-        self._slots: dict[ObjectKey, set[Hashable]] = {}
-        """Whose turn it is, where."""
+    def __init__(self, queue: WorkQueue, *, slot: float = SLOT_SECONDS, backoff: Backoff = BACKOFF) -> None:
+        """`slot` is how many seconds a slot is kept for its item; `backoff` is used after failures."""
+        self._queue = queue
+        self._slot = slot
+        self._backoff = backoff
+        self._channels: dict[Hashable, _Channel] = {}
+        self._slots: dict[Item, set[Hashable]] = {}
+        """The limit keys at which each item has a slot."""
 
     @property
     def waiting(self) -> int:
-        """How many messages wait for nothing but their turn."""
-        return sum(len(place.queued) for place in self._places.values() if not place.failures) + len(self._slots)
+        """Messages that wait for nothing but their slot."""
+        return sum(len(each.queued) for each in self._channels.values() if not each.failures) + len(self._slots)
 
     @property
     def waiting_for_recovery(self) -> int:
-        """How many messages wait for places that could not take the last one."""
-        return sum(len(place.queued) for place in self._places.values() if place.failures)
+        """Messages that wait for channels that did not take the last one."""
+        return sum(len(each.queued) for each in self._channels.values() if each.failures)
 
-    def may_send(self, place: Hashable, key: ObjectKey, urgency: Urgency, seconds: float) -> bool:
-        """Take the turn if it is this key's; else queue for it. `seconds` is how long this message fills the place."""
-        state = self._places.setdefault(place, _Place())
-        now = _now()
-        mine = state.granted == key
-        if mine or (state.granted is None and not state.queued and now >= state.free_at):
-            self._take_back(place, state)
-            state.free_at = now + seconds
-            self._arm(place, state)
+    def acquire(self, limit_key: Hashable, item: Item, urgency: Urgency, seconds: float) -> bool:
+        """Take a slot if the item has one or the channel is free; else queue for it.
+
+        `seconds` is how long this message fills the channel.
+        """
+        channel, now = self._channels.setdefault(limit_key, _Channel()), asyncio.get_running_loop().time()
+        mine = channel.granted == item
+        if mine or (channel.granted is None and not channel.queue and now >= channel.free_at):
+            self._take_back(limit_key, channel)
+            channel.free_at = now + seconds
+            self._arm(limit_key, channel)
             return True
-        if key not in state.queued and not mine:
-            state.queued.add(key)
-            heapq.heappush(state.queue, (urgency, key))
-            self._arm(place, state)
+        if item not in channel.queued and not mine:
+            channel.queued.add(item)
+            heapq.heappush(channel.queue, (urgency, item))
+            self._arm(limit_key, channel)
         return False
 
-    def pass_on(self, key: ObjectKey) -> None:
-        """The key was judged, and has taken every turn that it wants: the others go to whoever is next."""
-        for place in tuple(self._slots.get(key, ())):
-            state = self._places[place]
-            self._take_back(place, state)
-            self._arm(place, state)
+    def release_unused(self, item: Item) -> None:
+        """The item was reconciled, and has taken every slot that it needs: the others go to the next items."""
+        for limit_key in tuple(self._slots.get(item, ())):
+            channel = self._channels[limit_key]
+            self._take_back(limit_key, channel)
+            self._arm(limit_key, channel)
 
-    def trouble(self, place: Hashable) -> Failure | None:
-        """What whoever waits there should know: since when nothing is taken, and why."""
-        state = self._places.get(place)
-        return state.trouble if state is not None and state.trouble is not None and state.trouble.counts else None
+    def failure(self, limit_key: Hashable) -> DeliveryFailure | None:
+        """Why the channel takes no messages, if people should know."""
+        channel = self._channels.get(limit_key)
+        return channel.failure if channel and channel.failure and channel.failure.is_reported else None
 
-    def rest(self, place: Hashable, seconds: float | None, failure: Failure | None = None) -> None:
-        """The place could not take a message: leave it alone for as long as it asks, or for longer each time.
+    def back_off(self, limit_key: Hashable, seconds: float | None, failure: DeliveryFailure | None = None) -> None:
+        """The channel did not take a message: leave it alone for as long as it asks, or for longer each time.
 
-        Whoever waits there is woken when it is time to say so.
+        Items that wait there are enqueued when their status should say so.
         """
-        state = self._places.setdefault(place, _Place())
-        state.failures += 1
-        backoff = min(self._first_rest * 2 ** min(state.failures - 1, 10), self._longest_rest)
+        channel = self._channels.setdefault(limit_key, _Channel())
+        channel.failures += 1
         if seconds:
-            state.asked_until = max(state.asked_until, _now() + seconds)
-        state.free_at = max(state.free_at, _now() + (seconds or backoff))
-        self._arm(place, state)
+            channel.asked_until = max(channel.asked_until, asyncio.get_running_loop().time() + seconds)
+        channel.free_at = max(
+            channel.free_at, asyncio.get_running_loop().time() + (seconds or self._backoff.delay(channel.failures))
+        )
+        self._arm(limit_key, channel)
         if failure is not None:
-            self._note(place, state, failure)
+            self._note(limit_key, channel, failure)
 
-    def _note(self, place: Hashable, state: _Place, failure: Failure) -> None:
-        was_said, before = self.trouble(place), state.trouble
-        since, attempts = before.since if before else failure.since, max(state.failures, failure.attempts)
-        state.trouble = replace(failure, since=since, attempts=attempts, strikes=0, next_try=None, of_the_place=True)
-        if not was_said and state.trouble.counts:
-            for key in tuple(state.queued):
-                self._wake(key)
+    def retry_now(self, items: Collection[Item]) -> None:
+        """The way to the channels of these items has changed: a channel that fails and has one of them is tried now."""
+        wanted = set(items)
+        for limit_key, channel in tuple(self._channels.items()):
+            if channel.failures and not wanted.isdisjoint(channel.queued):
+                channel.failures, channel.failure, channel.free_at = (
+                    0,
+                    None,
+                    max(asyncio.get_running_loop().time(), channel.asked_until),
+                )
+                self._arm(limit_key, channel)
 
-    def mended(self, key: ObjectKey) -> None:
-        """What a place is reached with has changed: whoever waits for one that failed has it tried at once."""
-        for place, state in tuple(self._places.items()):
-            if state.failures and key in state.queued:
-                state.failures, state.trouble, state.free_at = 0, None, max(_now(), state.asked_until)
-                self._arm(place, state)
+    def succeeded(self, limit_key: Hashable, seconds: float) -> None:
+        """The channel has taken a message, which fills it from now on: nobody knows how long it was on its way."""
+        channel = self._channels.get(limit_key)
+        if channel is not None:
+            channel.failures, channel.failure, channel.free_at = (
+                0,
+                None,
+                max(channel.free_at, asyncio.get_running_loop().time() + seconds),
+            )
+            self._arm(limit_key, channel)
 
-    def well(self, place: Hashable, seconds: float) -> None:
-        """The place has taken a message, which fills it from now on: nobody knows how long it was on its way."""
-        if (state := self._places.get(place)) is not None:
-            state.failures, state.trouble, state.free_at = 0, None, max(state.free_at, _now() + seconds)
-            self._arm(place, state)
+    def _note(self, limit_key: Hashable, channel: _Channel, failure: DeliveryFailure) -> None:
+        was_reported, before = self.failure(limit_key), channel.failure
+        channel.failure = replace(
+            failure,
+            since=before.since if before else failure.since,
+            attempts=max(channel.failures, failure.attempts),
+            own_failures=0,
+            next_try=None,
+            channel_wide=True,
+        )
+        if not was_reported and channel.failure.is_reported:
+            for (_, until), item in tuple(channel.queue):
+                self._queue.enqueue(item, until.timestamp())
 
-    def _arm(self, place: Hashable, state: _Place) -> None:
-        if state.timer is not None:
-            state.timer.cancel()
-            state.timer = None
+    def _arm(self, limit_key: Hashable, channel: _Channel) -> None:
+        if channel.timer is not None:
+            channel.timer.cancel()
+            channel.timer = None
         loop = asyncio.get_running_loop()
-        if state.queued:
-            at = state.free_at if state.granted is None else state.grant_ends
-            state.timer = loop.call_at(max(at, loop.time()), self._grant, place)
-        elif state.granted is None:
-            # Whoever is sending there may still say that it failed again: how often it has is kept for a while.
-            at = state.free_at + (self._longest_rest if state.failures else 0)
-            state.timer = loop.call_at(max(at, loop.time()), self._places.pop, place, None)
+        if channel.queue:
+            at = channel.free_at if channel.granted is None else channel.grant_ends
+            channel.timer = loop.call_at(max(at, loop.time()), self._grant, limit_key)
+        elif channel.granted is None:
+            # A message on its way may still fail: the number of failures is kept for a while.
+            at = channel.free_at + (self._backoff.longest_seconds if channel.failures else 0)
+            channel.timer = loop.call_at(max(at, loop.time()), self._channels.pop, limit_key, None)
 
-    def _grant(self, place: Hashable) -> None:
-        state = self._places[place]
-        state.timer = None
-        self._take_back(place, state)
-        if state.queue:
-            _, key = heapq.heappop(state.queue)
-            state.queued.discard(key)
-            state.granted, state.grant_ends = key, _now() + self._turn
-            self._slots.setdefault(key, set()).add(place)
-            self._wake(key)
-        self._arm(place, state)
+    def _grant(self, limit_key: Hashable) -> None:
+        channel = self._channels[limit_key]
+        channel.timer = None
+        self._take_back(limit_key, channel)
+        if channel.queue:
+            (_, until), item = heapq.heappop(channel.queue)
+            channel.queued.discard(item)
+            channel.granted, channel.grant_ends = item, asyncio.get_running_loop().time() + self._slot
+            self._slots.setdefault(item, set()).add(limit_key)
+            self._queue.enqueue(item, until.timestamp())
+        self._arm(limit_key, channel)
 
-    def _take_back(self, place: Hashable, state: _Place) -> None:
-        if state.granted is not None:
-            slots = self._slots[state.granted]
-            slots.discard(place)
+    def _take_back(self, limit_key: Hashable, channel: _Channel) -> None:
+        if channel.granted is not None:
+            slots = self._slots[channel.granted]
+            slots.discard(limit_key)
             if not slots:
-                del self._slots[state.granted]
-            state.granted = None
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+                del self._slots[channel.granted]
+            channel.granted = None

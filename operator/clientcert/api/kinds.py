@@ -25,7 +25,7 @@ class Kind:
 
     def item(self, namespace: str, name: str) -> str:
         """The path of one object."""
-        return f"{self.collection(namespace)}/{name}"
+        return f"/apis/{API_VERSION}/namespaces/{namespace}/{self.plural}/{name}"
 
     def named(self, namespace: str, name: str) -> str:
         """The path of a LIST with at most this one object; it needs no permissions beyond those of a watch."""
@@ -51,14 +51,10 @@ def micro_timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@lru_cache(maxsize=_CACHED_TIMESTAMPS)
 def moment(text: str | None) -> datetime | None:
     """Parse an RFC 3339 time to aware UTC; None for None and for an empty text. Raises ValueError.
 
     Equal texts share one datetime object while they are cached: many statuses have equal timestamps.
     """
-    return _moment(text) if text else None
-
-
-@lru_cache(maxsize=_CACHED_TIMESTAMPS)
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

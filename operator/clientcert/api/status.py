@@ -7,13 +7,12 @@ Values that many objects share are one object in memory: interned strings, and e
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from clientcert.api.kinds import moment, timestamp
+from clientcert.api.previous_version import fallback_from_condition
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded_status import (
@@ -21,7 +20,9 @@ from clientcert.lifecycle.recorded_status import (
     CertificateStatus,
     ChannelStatus,
     Condition,
+    FallbackRecipient,
     PreviousCertificate,
+    shared_condition,
 )
 
 Status = dict[str, Any]
@@ -33,11 +34,14 @@ LONGEST_VALUE = 256
 WARNINGS = 8
 HISTORY = 5
 CHANNELS = 32
-_CACHED_CONDITIONS = 2048
+ESSENTIAL = ("observedGeneration", "phase", "daysRemaining", "certificate", "alerts")
+"""Dates, deliveries and the phase: they are written even if the API server refuses the rest."""
 
 
 def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
     """Parse a status. An invalid one counts as empty, and is written again."""
+    if not status:
+        return CertificateStatus()
     try:
         return _recorded(status)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
@@ -59,10 +63,10 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
         "certificate": _certificate(recorded.accepted),
         "source": {
             "version": _cut(recorded.source_version, LONGEST_VALUE) or None,
-            "observedTime": _time(recorded.source_observed),
+            "observedTime": timestamp(recorded.source_observed) if recorded.source_observed else None,
         },
         "alerts": {
-            "lastSentTime": _time(max(sent, default=None)),
+            "lastSentTime": timestamp(max(sent)) if sent else None,
             "channels": [_channel(record) for record in recorded.channels[:CHANNELS]] or None,
         },
         "history": [
@@ -81,11 +85,6 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
 def render_conditions(conditions: Iterable[Condition], generation: int) -> Status:
     """Render the conditions of a status; a policy's status has only these."""
     return {"conditions": [_condition(condition, generation) for condition in conditions]}
-
-
-def render_minimum(status: Status) -> Status:
-    """The part of a status that must be stored even if the API server refuses the rest: dates, deliveries, phase."""
-    return {name: status[name] for name in ("observedGeneration", "phase", "daysRemaining", "certificate", "alerts")}
 
 
 def _certificate(accepted: AcceptedCertificate | None) -> Status | None:
@@ -108,14 +107,23 @@ def _channel(record: ChannelStatus) -> Status:
         "name": _cut(record.name, LONGEST_WORD),
         "fingerprintSHA256": record.fingerprint_sha256,
         "stage": record.stage,
-        "lastSentTime": _time(record.last_sent),
-        "nextTime": _time(record.next_time),
+        "lastSentTime": timestamp(record.last_sent) if record.last_sent else None,
+        "nextTime": timestamp(record.next_time) if record.next_time else None,
         "threadRef": _cut(record.thread_ref, LONGEST_VALUE) or None,
-        "lastFailureTime": _time(record.last_failure),
-        "firstSentTime": _time(record.first_sent),
-        "recipientRole": record.recipient_role.name.capitalize() if record.recipient_role else None,
+        "lastFailureTime": timestamp(record.last_failure) if record.last_failure else None,
+        "firstSentTime": timestamp(record.first_sent) if record.first_sent else None,
+        "recipientRole": _role(record.recipient_role) if record.recipient_role else None,
+        "fallbackRecipient": _fallback_recipient(record.fallback_recipient) if record.fallback_recipient else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _fallback_recipient(fallback: FallbackRecipient) -> Status:
+    return {"role": _role(fallback.role), "message": _cut(fallback.message, LONGEST_TEXT)}
+
+
+def _role(role: Role) -> str:
+    return role.name.capitalize()
 
 
 def _condition(condition: Condition, generation: int) -> Status:
@@ -124,7 +132,7 @@ def _condition(condition: Condition, generation: int) -> Status:
         "status": condition.status,
         "reason": condition.reason,
         "message": _cut(condition.message, LONGEST_TEXT),
-        "lastTransitionTime": _time(condition.last_transition),
+        "lastTransitionTime": timestamp(condition.last_transition) if condition.last_transition else None,
         "observedGeneration": generation,
     }
 
@@ -134,7 +142,8 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
     alerts = status.get("alerts") or {}
     accepted = _accepted(certificate) if certificate else None
     fingerprint = accepted.fingerprint_sha256 if accepted else ""
-    return CertificateStatus(
+    parsed = CertificateStatus(
+        phase=sys.intern(str(status.get("phase", ""))),
         accepted=accepted,
         source_version=source.get("version", ""),
         source_observed=moment(source.get("observedTime")),
@@ -142,6 +151,7 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
         history=tuple(_replaced(entry) for entry in status.get("history") or ()),
         conditions=tuple(_condition_record(entry) for entry in status.get("conditions") or ()),
     )
+    return fallback_from_condition(parsed)
 
 
 def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
@@ -172,8 +182,19 @@ def _channel_record(entry: Mapping[str, Any], accepted: str) -> ChannelStatus:
         thread_ref=entry.get("threadRef", ""),
         last_failure=moment(entry.get("lastFailureTime")),
         first_sent=moment(entry.get("firstSentTime")),
-        recipient_role=Role.__members__.get(entry.get("recipientRole", "").upper()),
+        recipient_role=parse_role(entry.get("recipientRole")),
+        fallback_recipient=_parse_fallback(entry.get("fallbackRecipient")),
     )
+
+
+def parse_role(name: str | None) -> Role | None:
+    """A role by the name that a status gives it; None for an absent or unknown one."""
+    return Role.__members__.get((name or "").upper())
+
+
+def _parse_fallback(entry: Mapping[str, Any] | None) -> FallbackRecipient | None:
+    role = parse_role(entry.get("role")) if entry else None
+    return FallbackRecipient(role, sys.intern(str(entry.get("message", "")))) if entry and role else None
 
 
 def _replaced(entry: Mapping[str, Any]) -> PreviousCertificate:
@@ -184,23 +205,13 @@ def _replaced(entry: Mapping[str, Any]) -> PreviousCertificate:
 
 
 def _condition_record(entry: Mapping[str, Any]) -> Condition:
-    return _shared_condition(
+    return shared_condition(
         sys.intern(entry["type"]),
         sys.intern(entry["status"]),
         sys.intern(entry["reason"]),
         sys.intern(entry.get("message", "")),
         moment(entry.get("lastTransitionTime")),
     )
-
-
-@lru_cache(maxsize=_CACHED_CONDITIONS)
-def _shared_condition(kind: str, status: str, reason: str, message: str, last_transition: datetime | None) -> Condition:
-    """Equal conditions are one object while they are cached; they are frozen."""
-    return Condition(kind, status, reason, message, last_transition)
-
-
-def _time(value: Any) -> str | None:
-    return timestamp(value) if value else None
 
 
 def _cut(text: str, longest: int) -> str:

@@ -1,43 +1,123 @@
-"""What the bodies of objects say, as records have it."""
+"""From the body of an object to its record."""
 
-from datetime import datetime
+import itertools
 from typing import Any, TypeAlias
 
-from clientcert.api.client_certificate import parse_spec
+from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
-from clientcert.api.status import parse_status
+from clientcert.api.policy import parse_digests, parse_policy
+from clientcert.api.status import digest, parse_status
+from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.assessment import Phase, Problem
-from clientcert.lifecycle.conditions import of_somebody_else
+from clientcert.lifecycle.conditions import without_contact
+from clientcert.lifecycle.contacts import contact_key
+from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import CertificateStatus
-from clientcert.lifecycle.spec import CertificateSpec
+from clientcert.lifecycle.spec import UNUSABLE_SPEC, CertificateSpec, ObjectKey
 
 Body: TypeAlias = dict[str, Any]
 
+_configurations = itertools.count()
+
+
+def key_of(body: Body) -> ObjectKey:
+    """Namespace and name."""
+    metadata = body["metadata"]
+    return ObjectKey(metadata["namespace"], metadata["name"])
+
 
 def is_newer(version: str, known: str) -> bool:
-    """Whether a resourceVersion is later than one we know; they are ordered since Kubernetes 1.35, and were before."""
+    """Whether a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35."""
     if version.isdigit() and known.isdigit():
         return int(version) > int(known)
     return version != known
 
 
-def created_of(metadata: Body) -> datetime:
-    """When the object was made."""
-    created = moment(metadata["creationTimestamp"])
+def decode_certificate(key: ObjectKey, body: Body, before: CertificateRecord | None) -> CertificateRecord:
+    """The record of a ClientCertificate; `before` is the last one of the same object (uid).
+
+    What stayed the same is taken over from it: nothing is parsed twice.
+    """
+    metadata, content = body["metadata"], body.get("status") or {}
+    generation, status_hash = metadata["generation"], digest(content)
+    if before is not None and before.generation == generation:
+        spec, problem = before.spec, before.spec_problem
+    else:
+        spec, problem = _spec(body.get("spec") or {})
+    if before is not None and before.status_hash == status_hash:
+        same_contact = before.generation == generation or contact_key(before.spec) == contact_key(spec)
+        status = before.status if same_contact else without_contact(before.status)
+    else:
+        status = _status(content, generation) if content else CertificateStatus()
+    created = before.created if before is not None else moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - the API server sets it on every object
-    return created
+    return CertificateRecord(
+        key=key,
+        uid=before.uid if before is not None else metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=generation,
+        created=created,
+        spec=spec,
+        spec_problem=problem,
+        status=status,
+        status_hash=status_hash,
+    )
 
 
-def recorded_of(status: Body, generation: int) -> CertificateStatus:
-    """What the status remembers; of the contact only what it says of this generation."""
-    recorded = parse_status(status)
-    return recorded if status.get("observedGeneration") == generation else of_somebody_else(recorded)
+def decode_policy(key: ObjectKey, body: Body, before: PolicyRecord | None, fallback: Channel | None) -> PolicyRecord:
+    """The record of a CertificatePolicy; `fallback` is the operator's own channel."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    policy = parse_policy(body.get("spec") or {}, fallback)
+    same = before is not None and before.uid == metadata["uid"] and before.policy == policy
+    return PolicyRecord(
+        key=key,
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata["generation"],
+        policy=policy,
+        conditions=parse_status(status).conditions,
+        digests=parse_digests(status),
+        status_hash=digest({name: value for name, value in status.items() if name != "digests"}),
+        configuration=before.configuration if before and same else next_configuration(),
+    )
 
 
-def declaration_of(spec: Body) -> tuple[CertificateSpec | None, Problem | None]:
-    """What the spec declares, or why it cannot be used."""
+def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> StoreRecord:
+    """The record of a CertificateStore."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    bucket, problem = None, None
     try:
-        return parse_spec(spec), None
+        bucket = parse_bucket(body["spec"])
     except ClientCertError as error:
-        return None, Problem(Phase.INVALID, error.reason, error.message)
+        problem = error
+    same = before is not None and before.uid == metadata["uid"] and before.bucket == bucket
+    return StoreRecord(
+        key=key,
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata["generation"],
+        bucket=bucket,
+        problem=problem,
+        conditions=parse_status(status).conditions,
+        status_hash=digest(status),
+        configuration=before.configuration if before and same else next_configuration(),
+    )
+
+
+def next_configuration() -> int:
+    """A number that no record has had yet."""
+    return next(_configurations)
+
+
+def _spec(content: Body) -> tuple[CertificateSpec, Problem | None]:
+    try:
+        return parse_spec(content), None
+    except ClientCertError as error:
+        return UNUSABLE_SPEC, Problem(Phase.INVALID, error.reason, error.message)
+
+
+def _status(content: Body, generation: int) -> CertificateStatus:
+    """What it says of the contact counts only for the generation that it was written for."""
+    status = parse_status(content)
+    return status if content.get("observedGeneration") == generation else without_contact(status)

@@ -1,57 +1,99 @@
-"""What the watches of ClientCertificates and of Secrets tell the store."""
+"""Take over what the watches of ClientCertificates and of Secrets tell."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.cache.decoding import key_of
 from clientcert.cache.object_cache import ObjectCache
-from clientcert.kube.client import KubeClient, Object
-from clientcert.kube.list_watch import Keys, Watch
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.errors import where
+from clientcert.kube.client import KubeClient
+from clientcert.kube.list_watch import Applied, Change, Deleted, Listed, ListWatch, Returned
 from clientcert.loop_budget import LoopBudget
 
-Forget = Callable[[ObjectKey], None]
-"""Called with the key of each certificate that is gone."""
-OnReturn = Callable[[str], None]
-"""Called with the namespace when its watch is there again after it was away."""
+logger = logging.getLogger(__name__)
 
 
-def watch_certificates(
-    client: KubeClient, namespace: str, store: ObjectCache, forget: Forget, loop_budget: LoopBudget, on_return: OnReturn
-) -> Watch:
+def certificate_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
     """Of the ClientCertificates in a namespace, or in all (empty)."""
-
-    def changed(body: Object, gone: bool) -> None:
-        if not gone:
-            store.upsert_certificate(body)
-            return
-        metadata = body["metadata"]
-        key = ObjectKey(metadata["namespace"], metadata["name"])
-        if store.remove_certificate(key, metadata["uid"]):
-            forget(key)
-
-    path = CLIENT_CERTIFICATE.collection(namespace)
-    return Watch(client, path, loop_budget, on_change=changed, on_return=lambda: on_return(namespace))
+    return ListWatch(client, CLIENT_CERTIFICATE.collection(namespace), loop_budget)
 
 
-def watch_secrets(
-    client: KubeClient, namespace: str, store: ObjectCache, loop_budget: LoopBudget, on_return: OnReturn
-) -> Watch:
+def secret_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
     """Of the metadata of the Secrets in a namespace, or in all (empty): which one changed, never what is in it."""
+    path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+    return ListWatch(client, path, loop_budget, metadata_only=True)
 
-    def changed(item: Object, gone: bool) -> None:
-        metadata = item["metadata"]
-        store.secret_changed(metadata["namespace"], metadata["name"], "" if gone else metadata["resourceVersion"])
 
-    def listed(present: Keys) -> None:
-        for missing in store.secrets_wanted(namespace) - present:
-            store.secret_changed(*missing, "")
+class Informers:
+    """The watches of each namespace that is served; an empty name alone: all."""
 
-    return Watch(
-        client,
-        f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets",
-        loop_budget,
-        on_change=changed,
-        on_list=listed,
-        on_return=lambda: on_return(namespace),
-        metadata_only=True,
-    )
+    def __init__(
+        self, cache: ObjectCache, certificates: Mapping[str, ListWatch], secrets: Mapping[str, ListWatch]
+    ) -> None:
+        self.namespaces = tuple(secrets)
+        self._cache = cache
+        self._certificates = certificates
+        self._secrets = secrets
+
+    def are_established(self, namespaces: Iterable[str]) -> bool:
+        """Whether all watches of these namespaces are there, and have brought what was there at the start."""
+        return all(
+            watches[namespace].established.is_set()
+            for watches in (self._certificates, self._secrets)
+            for namespace in namespaces
+        )
+
+    async def watch_certificates(self, namespace: str) -> AsyncIterator[Returned]:
+        """Take over changes for ever; yields whenever the watch is back after it was away.
+
+        The versions of Secrets come first: then no certificate is read twice at the start.
+        """
+        await self._secrets[namespace].attempted.wait()
+        async for returned in self._inform(self._certificates[namespace], self._take_over_certificate):
+            yield returned
+
+    async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
+        """The same for Secrets."""
+        take_over = partial(self._take_over_secret, namespace)
+        async for returned in self._inform(self._secrets[namespace], take_over):
+            yield returned
+
+    async def compare_secrets(self, namespace: str) -> None:
+        """List the Secrets once, and take over each; raises KubeError."""
+        watch = self._secrets[namespace]
+        async for change in watch.list():
+            _hand_over(watch, partial(self._take_over_secret, namespace), change)
+
+    async def _inform(self, watch: ListWatch, take_over: Callable[[Change], None]) -> AsyncIterator[Returned]:
+        async for change in watch.changes():
+            if isinstance(change, Returned):
+                yield change
+            else:
+                _hand_over(watch, take_over, change)
+
+    def _take_over_certificate(self, change: Change) -> None:
+        if isinstance(change, Applied):
+            self._cache.upsert_certificate(change.item)
+        elif isinstance(change, Deleted):
+            self._cache.remove_certificate(key_of(change.item), change.item["metadata"]["uid"])
+
+    def _take_over_secret(self, namespace: str, change: Change) -> None:
+        """After a list, the Secrets that are wanted and not there are told of as well."""
+        if isinstance(change, Listed):
+            for missing in self._cache.secrets_wanted(namespace) - change.present:
+                self._cache.secret_changed(*missing, "")
+        elif isinstance(change, Applied | Deleted):
+            metadata = change.item["metadata"]
+            version = metadata["resourceVersion"] if isinstance(change, Applied) else ""
+            self._cache.secret_changed(metadata["namespace"], metadata["name"], version)
+
+
+def _hand_over(watch: ListWatch, take_over: Callable[[Change], None], change: Change) -> None:
+    """Have one change taken over; one object that cannot be must never hide all others."""
+    try:
+        take_over(change)
+    except Exception as error:  # noqa: BLE001
+        name = change.item["metadata"].get("name", "") if isinstance(change, Applied | Deleted) else "list"
+        logger.error("%s/%s cannot be taken over: unexpected %s", watch.path, name, where(error))  # noqa: TRY400

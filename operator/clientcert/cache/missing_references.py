@@ -1,19 +1,17 @@
-"""What a certificate names and no watch has told of yet is asked for.
+"""Asks for what a certificate names and no watch has told of yet.
 
-Each kind has a watch of its own, and none waits for another. Else whoever applies a policy or a store together with
-its certificates would now and then be alerted by the defaults, or of a store that is missing.
+Each kind has a watch of its own, and none waits for another. Else a policy or a store that is applied together with its
+certificates would now and then be late: the alert would follow the defaults, or say that the store is missing.
 """
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from typing import Any
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, Kind
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
-from clientcert.controllers.certificate_policy import write_policy_status
 from clientcert.errors import KubeError
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 
 logger = logging.getLogger(__name__)
@@ -22,44 +20,46 @@ logger = logging.getLogger(__name__)
 class MissingReferences:
     """Asks the API server once for each generation of a certificate's spec."""
 
-    def __init__(self, store: ObjectCache, client: KubeClient, clock: Callable[[], datetime]) -> None:
-        self._store = store
+    def __init__(self, cache: ObjectCache, client: KubeClient) -> None:
+        self._cache = cache
         self._client = client
-        self._clock = clock
+        self._asked: dict[ObjectKey, tuple[str, int]] = {}
+        """Uid and generation of the certificates whose references were asked for, and are not there."""
 
     async def fetch(self, record: CertificateRecord) -> None:
         """Take over the policy and the store that the certificate names, if they are there after all.
 
-        What the API server does not answer is left to the watch, and to the next look: nobody is silent for it.
+        If the API server does not answer, the watch will tell of them, or the next reconcile asks again: no alert is
+        held back.
         """
-        declaration = record.declaration
-        if declaration is None or record.sought == record.generation:
+        if self._asked.get(record.key) == (record.uid, record.generation):
             return
-        namespace, source = record.key.namespace, declaration.source
+        policy, store = self._missing(record)
         try:
-            if declaration.policy:
-                await self._policy(ObjectKey(namespace, declaration.policy))
-            if isinstance(source, S3Source):
-                await self._bucket(ObjectKey(namespace, source.store))
+            for body in await self._named(CERTIFICATE_POLICY, policy) if policy else ():
+                self._cache.upsert_policy(body)
+            for body in await self._named(CERTIFICATE_STORE, store) if store else ():
+                self._cache.upsert_store(body)
         except KubeError as error:
-            logger.warning("%s: what it refers to cannot be looked up: %s", record.key, error.message)
+            logger.warning("%s: the objects that it refers to cannot be looked up: %s", record.key, error.message)
             return
-        record.sought = record.generation
+        self._asked[record.key] = (record.uid, record.generation)
 
-    async def _policy(self, key: ObjectKey) -> None:
-        if key in self._store.policies:
-            return
-        for body in await self._named(CERTIFICATE_POLICY, key):
-            self._store.upsert_policy(body)
-            await write_policy_status(self._store, self._client, key, self._clock())
+    def forget(self, key: ObjectKey) -> None:
+        """The certificate is gone."""
+        self._asked.pop(key, None)
 
-    async def _bucket(self, key: ObjectKey) -> None:
-        if key in self._store.stores:
-            return
-        for body in await self._named(CERTIFICATE_STORE, key):
-            self._store.upsert_store(body)
+    def _missing(self, record: CertificateRecord) -> tuple[ObjectKey | None, ObjectKey | None]:
+        """The policy and the store that are named and not known."""
+        namespace, spec = record.key.namespace, record.spec
+        policy = ObjectKey(namespace, spec.policy) if spec.policy else None
+        store = ObjectKey(namespace, spec.source.store) if isinstance(spec.source, S3Source) else None
+        return (
+            policy if policy and policy not in self._cache.policies else None,
+            store if store and store not in self._cache.stores else None,
+        )
 
-    async def _named(self, kind: Kind, key: ObjectKey) -> list[Object]:
+    async def _named(self, kind: Kind, key: ObjectKey) -> list[dict[str, Any]]:
         """None or one."""
-        found: list[Object] = (await self._client.get(kind.named(*key)))["items"]
+        found: list[dict[str, Any]] = (await self._client.get(kind.named(*key)))["items"]
         return found

@@ -1,278 +1,250 @@
-"""What the operator remembers of each object between two looks: the last the API server said, and what was seen since.
+"""What the API server last said of each of our objects, and which of them refer to which.
 
-Everything here can be had again from the API server and the sources, but for what was sent and not yet recorded.
+Whatever is new here is enqueued in the work queue. Everything can be had again from the API server.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from clientcert.api.client_certificate import parse_bucket
-from clientcert.api.policy import default_policy, parse_digests, parse_policy
-from clientcert.api.status import digest, parse_status
-from clientcert.cache.decoding import Body, created_of, declaration_of, is_newer, recorded_of
+from clientcert.api.policy import default_policy
+from clientcert.cache.decoding import (
+    Body,
+    decode_certificate,
+    decode_policy,
+    decode_store,
+    is_newer,
+    key_of,
+    next_configuration,
+)
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
-from clientcert.cache.reference_index import References, secrets_of
-from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.conditions import of_somebody_else, stood_in
-from clientcert.lifecycle.contacts import contact_key
-from clientcert.lifecycle.policy import AlertPolicy, Channel
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.cache.reference_index import ReferenceIndex, secrets_of
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretSource
+from clientcert.workqueue.work_queue import Item, WorkQueue
+
+CERTIFICATE, POLICY = "ClientCertificate", "CertificatePolicy"
+"""Kinds of items in the work queue. CertificateStores are polled by a timer."""
 
 
-@dataclass(slots=True)
 class ObjectCache:
-    """All records, and who refers to whom. `wake` is called with the key of each certificate to look at again."""
+    """All records. From the event loop only."""
 
-    wake: Callable[[ObjectKey], None]
-    mended: Callable[[ObjectKey], None] = lambda _: None
-    """Called with the key of each certificate whose channels may be reached in another way from now on."""
-    default_channel: Channel | None = None
-    certificates: dict[ObjectKey, CertificateRecord] = field(default_factory=dict)
-    policies: dict[ObjectKey, PolicyRecord] = field(default_factory=dict)
-    stores: dict[ObjectKey, StoreRecord] = field(default_factory=dict)
-    default_policy: AlertPolicy = field(init=False)
-    _references: References = field(default_factory=References)
+    def __init__(self, queue: WorkQueue, fallback: Channel | None = None) -> None:
+        """`fallback` is the operator's own channel."""
+        self._queue = queue
+        self._fallback = fallback
+        self._references = ReferenceIndex()
+        self._changed_sources: dict[ObjectKey, str] = {}
+        """Certificates whose source may hold something else, and the new resourceVersion of their Secret, if known."""
+        self.default_policy = default_policy(fallback)
+        self.certificates: dict[ObjectKey, CertificateRecord] = {}
+        self.policies: dict[ObjectKey, PolicyRecord] = {}
+        self.stores: dict[ObjectKey, StoreRecord] = {}
 
-    def __post_init__(self) -> None:
-        self.default_policy = default_policy(self.default_channel)
+    # ClientCertificates
 
     def upsert_certificate(self, body: Body) -> None:
-        """Take over what the API server says of a ClientCertificate; echoes of our own writes fall through."""
-        metadata = body["metadata"]
-        key = ObjectKey(metadata["namespace"], metadata["name"])
-        before = self.certificates.get(key)
-        if before is None or is_newer(metadata["resourceVersion"], before.resource_version):
-            self.take_over_certificate(body)
+        """Take over what a watch says of a ClientCertificate; older news and echoes of our own writes are no news."""
+        before = self.certificates.get(key_of(body))
+        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+            self.replace_certificate(body)
 
-    def take_over_certificate(self, body: Body) -> None:
-        """The same, for what the API server has just answered in person: versions go back when etcd is restored."""
-        metadata = body["metadata"]
-        key = ObjectKey(metadata["namespace"], metadata["name"])
+    def replace_certificate(self, body: Body) -> None:
+        """Take over the answer of the API server itself: versions go back when etcd is restored."""
+        key = key_of(body)
         before = self.certificates.get(key)
-        if before is not None and before.uid == metadata["uid"]:
-            self._update(before, body)
-        else:
+        if before is not None and before.uid != body["metadata"]["uid"]:
             self.remove_certificate(key)
-            self._insert(key, body)
+            before = None
+        record = decode_certificate(before.key if before else key, body, before)
+        self.certificates[key] = record
+        if before is not None and before.generation == record.generation:
+            if before.status_hash != record.status_hash:
+                self.enqueue(key)
+            return
+        if before is not None:
+            self._references.remove(before)
+        self._references.add(record)
+        self.reread(record.key)
 
     def remove_certificate(self, key: ObjectKey, uid: str = "") -> bool:
-        """Forget a ClientCertificate, and whether it was known. With `uid` only that one: a namesake is another one."""
+        """Drop a ClientCertificate; returns whether it was there. With `uid` only that one, and no namesake."""
         record = self.certificates.get(key)
-        if record is None or not _is(record, uid):
+        if record is None or uid not in {"", record.uid}:
             return False
-        del self.certificates[key]
         self._references.remove(record)
+        self._changed_sources.pop(key, None)
+        del self.certificates[key]
+        self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
         return True
 
-    def upsert_policy(self, body: Body) -> ObjectKey | None:
-        """Take over a CertificatePolicy; returns its key if it says something new."""
-        metadata = body["metadata"]
-        key = ObjectKey(metadata["namespace"], metadata["name"])
+    def expect_status(self, key: ObjectKey, status_hash: bytes) -> None:
+        """A status with this hash is being written: what the watch tells of it is no news."""
+        current = self.certificates.get(key)
+        if current is not None:
+            self.certificates[key] = replace(current, status_hash=status_hash)
+
+    def certificate_status_written(self, written: CertificateRecord) -> None:
+        """Our own write was accepted."""
+        current = self.certificates.get(written.key)
+        if current is not None and current.uid == written.uid:
+            version = written.resource_version
+            self.certificates[written.key] = replace(
+                current,
+                resource_version=version if is_newer(version, current.resource_version) else current.resource_version,
+                status=written.status,
+                status_hash=written.status_hash,
+            )
+
+    def enqueue(self, key: ObjectKey) -> None:
+        """Have a ClientCertificate reconciled."""
+        self._queue.enqueue(Item(CERTIFICATE, key), self.urgency(key))
+
+    def urgency(self, key: ObjectKey) -> float:
+        """When it expires, in seconds since the epoch, as far as its status says so: the lower, the more urgent."""
+        record = self.certificates.get(key)
+        accepted = record.status.accepted if record else None
+        return accepted.not_after.timestamp() if accepted else math.inf
+
+    def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
+        """The policy that its spec names; None if it names none, or one that is not there: the defaults are used."""
+        return self.policies.get(ObjectKey(record.key.namespace, record.spec.policy))
+
+    def lacks_references(self, record: CertificateRecord) -> bool:
+        """Whether the spec names a policy or a store that is not known."""
+        spec, namespace = record.spec, record.key.namespace
+        if spec.policy and ObjectKey(namespace, spec.policy) not in self.policies:
+            return True
+        return isinstance(spec.source, S3Source) and ObjectKey(namespace, spec.source.store) not in self.stores
+
+    # Sources
+
+    def reread(self, key: ObjectKey, version: str = "") -> None:
+        """The source of this certificate may hold something else: have it read, unless it was read in `version`."""
+        if self._changed_sources.get(key) != "":
+            self._changed_sources[key] = version
+        self.enqueue(key)
+
+    def take_source_change(self, key: ObjectKey) -> str | None:
+        """The version that `reread` was called with since this was asked last; None if it was not called."""
+        return self._changed_sources.pop(key, None)
+
+    # CertificatePolicies
+
+    def upsert_policy(self, body: Body) -> None:
+        """Take over a CertificatePolicy."""
+        key = key_of(body)
         before = self.policies.get(key)
-        if before is not None and not is_newer(metadata["resourceVersion"], before.resource_version):
-            return None
-        status = body.get("status") or {}
-        policy = parse_policy(body.get("spec") or {}, self.default_channel)
-        self.policies[key] = PolicyRecord(
-            key=key,
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            generation=metadata["generation"],
-            policy=policy,
-            conditions=parse_status(status).conditions,
-            status_digest=digest({name: value for name, value in status.items() if name != "digests"}),
-            digests=parse_digests(status),
-        )
-        self._references.needs("policy", key, secrets_of(policy))
-        if before is None or before.generation != metadata["generation"] or before.uid != metadata["uid"]:
-            self._wake_all("policy", key)
-            return key
-        return None
+        if before is not None and not is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+            return
+        record = self.policies[key] = decode_policy(key, body, before, self._fallback)
+        self._references.set_secrets(POLICY, key, secrets_of(record.policy))
+        if before is None or before.configuration != record.configuration:
+            self._queue.enqueue(Item(POLICY, key), -math.inf)
+
+    def enqueue_policies(self, namespace: str = "") -> None:
+        """Have the CertificatePolicies of a namespace (empty: of all) reconciled."""
+        for key in self.policies:
+            if namespace in {"", key.namespace}:
+                self._queue.enqueue(Item(POLICY, key), -math.inf)
 
     def remove_policy(self, key: ObjectKey, uid: str = "") -> None:
-        """Forget a CertificatePolicy (of that `uid`); its certificates go on with the defaults."""
-        if _is(self.policies.get(key), uid):
+        """Drop a CertificatePolicy (of that `uid`); its certificates go on with the defaults."""
+        record = self.policies.get(key)
+        if record is not None and uid in {"", record.uid}:
             del self.policies[key]
-            self._references.needs("policy", key, frozenset())
-            self._wake_all("policy", key)
+            self._references.set_secrets(POLICY, key, frozenset())
+            self._queue.enqueue(Item(POLICY, key), -math.inf)
+
+    def policy_status_written(self, written: PolicyRecord) -> None:
+        """Our own write was accepted."""
+        current = self.policies.get(written.key)
+        if current is not None and current.uid == written.uid:
+            self.policies[written.key] = replace(
+                current,
+                resource_version=written.resource_version,
+                conditions=written.conditions,
+                digests=written.digests,
+                status_hash=written.status_hash,
+            )
+
+    # CertificateStores
 
     def upsert_store(self, body: Body) -> None:
-        """Take over a CertificateStore; if it says something new, it is polled at once."""
-        metadata = body["metadata"]
-        key = ObjectKey(metadata["namespace"], metadata["name"])
+        """Take over a CertificateStore; after a change of its spec its certificates are read again."""
+        key = key_of(body)
         before = self.stores.get(key)
-        if before is not None and not is_newer(metadata["resourceVersion"], before.resource_version):
+        if before is not None and not is_newer(body["metadata"]["resourceVersion"], before.resource_version):
             return
-        status = body.get("status") or {}
-        if before is not None and before.uid == metadata["uid"] and before.generation == metadata["generation"]:
-            before.resource_version = metadata["resourceVersion"]
-            before.conditions = parse_status(status).conditions
-            before.status_digest = digest(status)
-            return
-        bucket, problem = None, None
-        try:
-            bucket = parse_bucket(body["spec"])
-        except ClientCertError as error:
-            problem = error
-        self.stores[key] = StoreRecord(
-            key=key,
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            generation=metadata["generation"],
-            bucket=bucket,
-            problem=problem,
-            conditions=parse_status(status).conditions,
-            status_digest=digest(status),
-        )
-        self._references.needs("store", key, frozenset({bucket.credentials_secret} if bucket else ()) - {""})
-        self._reread(self.referring("store", key))
+        record = self.stores[key] = decode_store(key, body, before)
+        if before is None or before.configuration != record.configuration:
+            credentials = record.bucket.credentials_secret if record.bucket else ""
+            self._references.set_secrets("store", key, frozenset({credentials}) - {""})
+            self._reread_all(key)
 
     def remove_store(self, key: ObjectKey, uid: str = "") -> None:
-        """Forget a CertificateStore (of that `uid`); its certificates are missing from now on."""
-        if _is(self.stores.get(key), uid):
+        """Drop a CertificateStore (of that `uid`); its certificates are missing from now on."""
+        record = self.stores.get(key)
+        if record is not None and uid in {"", record.uid}:
             del self.stores[key]
-            self._references.needs("store", key, frozenset())
-            self._reread(self.referring("store", key))
+            self._references.set_secrets("store", key, frozenset())
+            self._reread_all(key)
 
-    def secret_changed(self, namespace: str, name: str, resource_version: str) -> None:
-        """A Secret has this resourceVersion, or is gone (empty). That which was told before is no news."""
-        key = ObjectKey(namespace, name)
-        certificates, users = self.referring("secret", key), self._references.users(key)
+    def store_status_written(self, written: StoreRecord) -> None:
+        """Our own write was accepted."""
+        current = self.stores.get(written.key)
+        if current is not None and current.uid == written.uid:
+            self.stores[written.key] = replace(
+                current,
+                resource_version=written.resource_version,
+                conditions=written.conditions,
+                status_hash=written.status_hash,
+            )
+
+    def _reread_all(self, store: ObjectKey) -> None:
+        for key in self.referring("store", store):
+            self.reread(key)
+
+    # Secrets
+
+    def secret_changed(self, namespace: str, name: str, version: str) -> None:
+        """A Secret has this resourceVersion, or is gone (empty)."""
+        secret = ObjectKey(namespace, name)
+        certificates, users = self.referring("secret", secret), self._references.users(secret)
         if not certificates and not users:
             return
-        known = self._references.tell(key, resource_version)
-        for certificate_key in certificates:
-            record = self.certificates[certificate_key]
-            if not resource_version or resource_version not in {known, record.revision}:
-                self.mark_stale(certificate_key)
-        for what, user in users if resource_version != known else ():
-            if what == "policy":
-                self.retry_failing(user)
-            elif user in self.stores:
-                self.stores[user].next_poll = None
+        known = self._references.note_version(secret, version)
+        for key in certificates if version != known or not version else ():
+            own = self.certificates[key].spec.source
+            self.reread(key, version if isinstance(own, SecretSource) and own.name == name else "")
+        for kind, user in users if version != known else ():
+            if kind == POLICY and user in self.policies:
+                self.policies[user] = replace(self.policies[user], configuration=next_configuration())
+                self._queue.enqueue(Item(POLICY, user), -math.inf)
+            elif kind != POLICY and user in self.stores:
+                self.stores[user] = replace(self.stores[user], configuration=next_configuration())
 
     def secrets_wanted(self, namespace: str) -> set[tuple[str, str]]:
         """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
         return self._references.secrets(namespace)
 
-    def retry_failing(self, policy: ObjectKey) -> None:
-        """What certificates of this policy could not send is tried again now."""
-        for certificate_key in self.referring("policy", policy):
-            self._tell_anew(self.certificates[certificate_key])
-
-    def _tell_anew(self, record: CertificateRecord) -> None:
-        if record.failing or (record.contact is not None and not record.contact.resolved):
-            record.failing = None
-            self.wake(record.key)
-        self.mended(record.key)
-
-    def try_again(self, namespace: str = "", *, refused: bool = False) -> None:
-        """What the API server did not answer, or `refused`, in a namespace (empty: in any) is asked for again now."""
-        again = {Reason.SOURCE_UNAVAILABLE, *((Reason.ACCESS_DENIED,) if refused else ())}
-        for record in tuple(self.certificates.values()):
-            if namespace not in {"", record.key.namespace}:
-                continue
-            failing = record.failing or {}
-            others = {name: f for name, f in failing.items() if f.reason is not Reason.API_UNAVAILABLE}
-            if record.read_failure in again:
-                self.mark_stale(record.key)
-            if len(others) < len(failing):
-                record.failing = others or None
-                self.wake(record.key)
-
-    def referring(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
-        """The certificates whose spec names this `secret`, `policy` or `store`."""
-        return self._references.certificates(what, key)
-
-    def members(self, policy: ObjectKey) -> int:
-        """How many certificates have this policy; without a name: how many there are, whatever they have."""
-        return self._references.count("policy", policy) if policy.name else len(self.certificates)
+    # References
 
     def client_list_changed(self, client_list: ObjectKey) -> None:
-        """It says something else than before: contacts that were asked for, or corrected, may be in it."""
-        for key, found in self.policies.items():
-            if (key.namespace, found.policy.contacts.directory) == client_list:
-                for certificate_key in self.referring("policy", key):
-                    self.wake(certificate_key)
+        """A client list says something else: contacts that were missing, or corrected, may be in it."""
+        for key, record in self.policies.items():
+            if (key.namespace, record.policy.contacts.directory) == client_list:
+                for certificate in self.certificates_of(key):
+                    self.enqueue(certificate)
 
-    def mark_stale(self, key: ObjectKey) -> None:
-        """The source of this certificate is to be read again."""
-        record = self.certificates.get(key)
-        if record is not None:
-            record.stale, record.read_again = True, None
-            self.wake(key)
+    def referring(self, kind: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The certificates whose spec names this `secret`, `policy` or `store`."""
+        return self._references.certificates(kind, key)
 
-    def urgency(self, key: ObjectKey) -> float:
-        """When it expires, in seconds since the epoch, as far as its status says so: the lower, the more urgent."""
-        record = self.certificates.get(key)
-        accepted = record.recorded.accepted if record else None
-        return accepted.not_after.timestamp() if accepted else math.inf
+    def certificates_of(self, policy: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The certificates with this policy; without a name: all certificates, whatever they have."""
+        return self.referring("policy", policy) if policy.name else tuple(self.certificates)
 
-    def clock_was_set(self) -> None:
-        """Whatever waits for a time waits no longer."""
-        for record in self.certificates.values():
-            record.failing, record.read_again = None, None
-        for store in self.stores.values():
-            store.next_poll = None
-
-    def _insert(self, key: ObjectKey, body: Body) -> None:
-        metadata, status = body["metadata"], body.get("status") or {}
-        declaration, spec_problem = declaration_of(body.get("spec") or {})
-        recorded = recorded_of(status, metadata["generation"])
-        record = CertificateRecord(
-            key=key,
-            uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-            generation=metadata["generation"],
-            created=created_of(metadata),
-            declaration=declaration,
-            spec_problem=spec_problem,
-            recorded=recorded,
-            status_digest=digest(status),
-            stood_in=stood_in(recorded),
-        )
-        self.certificates[key] = record
-        self._references.add(record)
-        self.wake(key)
-
-    def _update(self, record: CertificateRecord, body: Body) -> None:
-        """The same object: what was seen of its source and what was sent stays true, unless the spec has changed."""
-        metadata, status = body["metadata"], body.get("status") or {}
-        record.resource_version = metadata["resourceVersion"]
-        found = digest(status)
-        if found != record.status_digest:
-            before, record.recorded = record.recorded, recorded_of(status, metadata["generation"])
-            record.status_digest = found
-            # What another has recorded since is newer than what was sent here and could not be recorded.
-            unrecorded = (record.sent or {}).items()
-            kept = {name: sent for name, sent in unrecorded if record.recorded.channel(name) == before.channel(name)}
-            if len(kept) < len(unrecorded):
-                record.sent = kept or None
-            self.wake(record.key)
-        if metadata["generation"] != record.generation:
-            self._references.remove(record)
-            record.generation = metadata["generation"]
-            was_declared = record.declaration
-            record.declaration, record.spec_problem = declaration_of(body.get("spec") or {})
-            if contact_key(was_declared) != contact_key(record.declaration):
-                record.recipients, record.stood_in = (), None
-                record.recorded = of_somebody_else(record.recorded)
-            record.observation, record.revision, record.failing = None, "", None
-            self._references.add(record)
-            self.mark_stale(record.key)
-
-    def _wake_all(self, what: str, key: ObjectKey) -> None:
-        for certificate_key in self.referring(what, key):
-            record = self.certificates[certificate_key]
-            self._tell_anew(record)
-            self.wake(certificate_key)
-
-    def _reread(self, keys: tuple[ObjectKey, ...]) -> None:
-        for key in keys:
-            self.mark_stale(key)
-
-
-def _is(record: CertificateRecord | PolicyRecord | StoreRecord | None, uid: str) -> bool:
-    """Whether there is one, and it is the one of that uid; an empty one says any."""
-    return record is not None and uid in {"", record.uid}
+    def count_certificates_of(self, policy: ObjectKey) -> int:
+        """How many these are."""
+        return self._references.count("policy", policy) if policy.name else len(self.certificates)

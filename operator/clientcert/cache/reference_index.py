@@ -1,4 +1,4 @@
-"""Who refers to whom: what is to be looked at again when a Secret, a policy or a store has changed.
+"""Which objects refer to which: what has to be reconciled when a Secret, a policy or a store has changed.
 
 A reference never leaves its namespace.
 """
@@ -7,76 +7,88 @@ from dataclasses import dataclass, field
 
 from clientcert.cache.objects import CertificateRecord
 from clientcert.lifecycle.policy import AlertPolicy, SlackAddress, UrlAddress
-from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef
+from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey, S3Source, SecretKeyRef
 
 _Reference = tuple[str, str, str]
-"""What (secret, policy, store), namespace, name."""
+"""Kind (secret, policy, store), namespace, name."""
 
 
 @dataclass(slots=True)
-class References:
+class ReferenceIndex:
     """What certificates name in their specs, and which Secrets policies and stores need."""
 
-    _certificates: dict[_Reference, set[ObjectKey]] = field(default_factory=dict)
-    """What is named → the certificates that name it."""
+    _certificates: dict[_Reference, ObjectKey | set[ObjectKey]] = field(default_factory=dict)
+    """The certificates that name it. Most Secrets belong to one certificate: that one stands without a set."""
     _users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
     """Secret → the policies and stores that need it."""
     _versions: dict[ObjectKey, str] = field(default_factory=dict)
-    """Of the Secrets that anything refers to, as last told."""
+    """The last known resourceVersion of each Secret that anything refers to."""
 
     def add(self, record: CertificateRecord) -> None:
-        """Remember what this certificate names."""
-        for reference in _named_by(record):
-            self._certificates.setdefault(reference, set()).add(record.key)
+        """Add what this certificate names."""
+        for reference in _references(record):
+            named = self._certificates.get(reference)
+            if named is None:
+                self._certificates[reference] = record.key
+            elif isinstance(named, set):
+                named.add(record.key)
+            else:
+                self._certificates[reference] = {named, record.key}
 
     def remove(self, record: CertificateRecord) -> None:
-        """Forget what it names; by the same declaration as it was added with."""
-        for reference in _named_by(record):
-            self._certificates[reference].discard(record.key)
-            if not self._certificates[reference]:
-                del self._certificates[reference]
-                self._forget_version(ObjectKey(*reference[1:]))
+        """Remove what it names, by the same spec as it was added with."""
+        for reference in _references(record):
+            named = self._certificates.get(reference)
+            if isinstance(named, set) and len(named) > 1:
+                named.discard(record.key)
+                continue
+            self._certificates.pop(reference, None)
+            self._forget_version(ObjectKey(*reference[1:]))
 
-    def needs(self, what: str, key: ObjectKey, secrets: frozenset[str]) -> None:
-        """A `policy` or `store` needs Secrets of these names, and no others any more."""
+    def set_secrets(self, kind: str, key: ObjectKey, secrets: frozenset[str]) -> None:
+        """A policy or store needs the Secrets of these names, and no others any more."""
         for secret, users in tuple(self._users.items()):
-            users.discard((what, key))
+            users.discard((kind, key))
             if not users:
                 del self._users[secret]
                 self._forget_version(secret)
         for name in secrets:
-            self._users.setdefault(ObjectKey(key.namespace, name), set()).add((what, key))
+            self._users.setdefault(ObjectKey(key.namespace, name), set()).add((kind, key))
 
-    def certificates(self, what: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
-        """Those whose spec names this `secret`, `policy` or `store`."""
-        return tuple(self._certificates.get((what, key.namespace, key.name), ()))
+    def certificates(self, kind: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The certificates whose spec names this `secret`, `policy` or `store`."""
+        named = self._certificates.get((kind, key.namespace, key.name))
+        if named is None:
+            return ()
+        return tuple(named) if isinstance(named, set) else (named,)
 
-    def count(self, what: str, key: ObjectKey) -> int:
+    def count(self, kind: str, key: ObjectKey) -> int:
         """How many these are."""
-        return len(self._certificates.get((what, key.namespace, key.name), ()))
+        named = self._certificates.get((kind, key.namespace, key.name), ())
+        return len(named) if isinstance(named, set) else int(bool(named))
 
     def users(self, secret: ObjectKey) -> tuple[tuple[str, ObjectKey], ...]:
-        """The policies and stores that need it, each with what it is."""
+        """The policies and stores that need it, each with its kind."""
         return tuple(self._users.get(secret, ()))
 
-    def tell(self, secret: ObjectKey, version: str) -> str | None:
-        """A Secret that something refers to has this resourceVersion; returns what was told before."""
+    def note_version(self, secret: ObjectKey, version: str) -> str | None:
+        """Note the resourceVersion of a Secret that something refers to; returns the one before."""
         known, self._versions[secret] = self._versions.get(secret), version
         return known
 
     def secrets(self, namespace: str) -> set[tuple[str, str]]:
         """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
-        read = {(where, name) for what, where, name in self._certificates if what == "secret"}
+        read = {(where, name) for kind, where, name in self._certificates if kind == "secret"}
         used = {(key.namespace, key.name) for key in self._users}
         return {secret for secret in read | used if namespace in {"", secret[0]}}
 
     def _forget_version(self, secret: ObjectKey) -> None:
-        if secret not in self._users and not self.certificates("secret", secret):
+        if secret not in self._users and ("secret", *secret) not in self._certificates:
             self._versions.pop(secret, None)
 
 
 def secrets_of(policy: AlertPolicy) -> frozenset[str]:
-    """The names of the Secrets with tokens and webhooks that its channels need."""
+    """The names of the Secrets with tokens and URLs that its channels need."""
     references: list[SecretKeyRef | None] = [policy.contacts.slack_token_ref]
     for channel in policy.channels:
         match channel.address:
@@ -87,14 +99,14 @@ def secrets_of(policy: AlertPolicy) -> frozenset[str]:
     return frozenset(ref.name for ref in references if ref)
 
 
-def _named_by(record: CertificateRecord) -> set[_Reference]:
-    declaration, namespace = record.declaration, record.key.namespace
-    if declaration is None:
+def _references(record: CertificateRecord) -> set[_Reference]:
+    spec, namespace = record.spec, record.key.namespace
+    if spec is UNUSABLE_SPEC:
         return set()
-    source = declaration.source
+    source = spec.source
     found = {("store", namespace, source.store) if isinstance(source, S3Source) else ("secret", namespace, source.name)}
     if source.password_ref:
         found.add(("secret", namespace, source.password_ref.name))
-    if declaration.policy:
-        found.add(("policy", namespace, declaration.policy))
+    if spec.policy:
+        found.add(("policy", namespace, spec.policy))
     return found

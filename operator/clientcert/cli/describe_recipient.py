@@ -7,13 +7,13 @@ from clientcert.lifecycle.contacts import (
     Recipient,
     Resolution,
     Role,
-    StoodIn,
     addressed,
     resolve_email,
     slack_first,
     slack_question,
 )
 from clientcert.lifecycle.policy import Channel, ContactPolicy, EmailAddress, SlackAddress, UrlAddress
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import CertificateSpec
 
 _USER = Resolution("SlackUser", "", (Recipient(Role.SLACK, ""),))
@@ -46,18 +46,18 @@ def possible_recipients(
     spec: CertificateSpec,
     contacts: ContactPolicy,
     client_list: Directory | None,
-    stood_in: StoodIn | None = None,
+    fallback: FallbackRecipient | None = None,
 ) -> tuple[tuple[Recipient, ...], ...]:
     """The recipients of a channel of type Email, in order, for each possible outcome of the search in Slack.
 
     If a Slack user is looked up, there are two outcomes: found and not found; otherwise there is one. A Slack user has
-    no address here, as only the operator can look it up. `stood_in` is the fallback recipient of the last letter.
+    no address here, as only the operator can look it up. `fallback` is the fallback recipient of the last letter.
     """
     by_email = resolve_email(spec, contacts, client_list)
     looked_up = slack_question(spec, contacts) is not None
     outcomes = [slack_first(found, by_email) for found in (_USER, _NO_USER)] if looked_up else [by_email]
     role = channel.address.role if isinstance(channel.address, EmailAddress) else None
-    return tuple(addressed(replace(outcome, stood_in=stood_in), role) for outcome in outcomes)
+    return tuple(addressed(replace(outcome, fallback_recipient=fallback), role) for outcome in outcomes)
 
 
 def _describe_contact(

@@ -18,9 +18,10 @@ from clientcert.cli.simulation import KnownCertificate, UpcomingMessage, simulat
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.assessment import Phase
-from clientcert.lifecycle.conditions import ALERTS_DELIVERED, stood_in
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, without_contact
 from clientcert.lifecycle.contacts import Directory, batch_of
-from clientcert.lifecycle.due import MessageKind, silenced
+from clientcert.lifecycle.delivery_log import DeliveryLog, MessageKind
+from clientcert.lifecycle.due import silenced
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
@@ -110,15 +111,11 @@ class Forecast:
         if not channel.to_consumer:
             return True
         client_list = self._client_list(key.namespace, policy)
-        outcomes = possible_recipients(channel, known.spec, policy.contacts, client_list, known.stood_in)
+        fallback = DeliveryLog(known.status.channels).fallback_recipient(policy.channels)
+        outcomes = possible_recipients(channel, known.spec, policy.contacts, client_list, fallback)
         if not any(outcomes):
             return not channel.escalation  # for any other channel the operator reports that there is no recipient
-        return any(
-            compose(
-                key, "", known.spec, each.assessment, policy, each.notification, each.status, recipients=recipients
-            ).letters
-            for recipients in outcomes
-        )
+        return any(compose(each.evaluation, each.notification, recipients).letters for recipients in outcomes)
 
     def _policy(self, key: ObjectKey, known: KnownCertificate) -> AlertPolicy:
         name = known.spec.policy
@@ -133,7 +130,7 @@ class Forecast:
         silence = known.spec.silence
         if silence is not None and silenced(silence, self.now):
             self._remark(key, f"silenced until {to_the_minute(silence.until)}: {silence.reason}")
-        if known.phase in {"", Phase.PENDING}:
+        if known.status.phase in {"", Phase.PENDING}:
             self._remark(key, "the operator has not read it yet, so its expiry is not known")
         elif known.status.accepted is None:
             self._remark(key, "no certificate has been read yet; there is an alert every day until one is")
@@ -195,12 +192,14 @@ def _forecast(cluster: Cluster, now: datetime, options: Options) -> Forecast:
 
 def _known(found: Object) -> KnownCertificate:
     """A ClientCertificate for the simulation; raises ClientCertError if its spec is invalid."""
-    status = found.get("status") or {}
-    metadata, parsed = found["metadata"], parse_status(status)
+    metadata, content = found["metadata"], found.get("status") or {}
+    status = parse_status(content)
+    if content.get("observedGeneration") != metadata.get("generation"):
+        status = without_contact(status)
     created = moment(metadata["creationTimestamp"])
     assert created is not None  # noqa: S101 - the API server sets it in every object
-    refused = stood_in(parsed) if status.get("observedGeneration") == metadata.get("generation") else None
-    return KnownCertificate(parse_spec(found["spec"]), parsed, str(status.get("phase", "")), created, refused)
+    key = ObjectKey(metadata["namespace"], metadata["name"])
+    return KnownCertificate(key, parse_spec(found["spec"]), status, created)
 
 
 def _print_json(found: Forecast) -> None:

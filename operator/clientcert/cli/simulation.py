@@ -5,17 +5,18 @@ taken as the last observation of the operator.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, assess, unread
+from clientcert.lifecycle.assessment import Observation, Phase, Problem, assess, unread
 from clientcert.lifecycle.conditions import READY, SOURCE_READABLE
-from clientcert.lifecycle.contacts import StoodIn
-from clientcert.lifecycle.due import DueNotification, MessageKind, due_notifications, next_due, record_of
+from clientcert.lifecycle.delivery_log import Delivery, DeliveryLog, DueNotification, MessageKind
+from clientcert.lifecycle.due import delivered, due_notifications, next_due
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import CertificateStatus
-from clientcert.lifecycle.spec import CertificateSpec
+from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 
 _ROUNDS = 3
 """As in the engine: the first alert about the new certificate may follow a closing message."""
@@ -30,13 +31,10 @@ _UNUSABLE = {
 class KnownCertificate:
     """One certificate, as its object describes it."""
 
+    key: ObjectKey
     spec: CertificateSpec
     status: CertificateStatus
-    phase: str
-    """From the status; empty if the operator has not reconciled it yet."""
     created: datetime
-    stood_in: StoodIn | None = None
-    """The fallback recipient of the last letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +42,30 @@ class UpcomingMessage:
     """One message that will be sent."""
 
     notification: DueNotification
-    assessment: Assessment
-    status: CertificateStatus
-    """The status before it is sent."""
+    evaluation: Evaluation
+    """The certificate before it is sent."""
 
     @property
     def when(self) -> datetime:
         """The time at which it is due, or the start of the simulation if it was due before."""
-        return self.assessment.now
+        return self.evaluation.now
 
 
 def simulate(known: KnownCertificate, policy: AlertPolicy, now: datetime, until: datetime) -> Iterator[UpcomingMessage]:
     """All messages from `now` to `until` (aware UTC), in order. Messages that are overdue have the time `now`."""
-    status, observation, silence = known.status, _last_observation(known), known.spec.silence
+    log, observation = DeliveryLog(known.status.channels), _last_observation(known)
     moment: datetime | None = now
     while moment is not None and moment <= until:
         for _ in range(_ROUNDS):
-            found = assess(known.spec, observation, status, known.created, policy.start_days_before, moment)
-            due = due_notifications(found, policy, status, silence)
+            assessment = assess(known, observation, policy.start_days_before, moment)
+            evaluation = Evaluation(known.key, "", known.spec, known.status, policy, assessment, log)
+            due = due_notifications(evaluation)
             for notification in due:
-                yield UpcomingMessage(notification, found, status)
-                status = _after_delivery(status, found, notification)
+                yield UpcomingMessage(notification, evaluation)
+                log = log.with_channel(delivered(evaluation, notification, Delivery(moment)))
             if all(notification.kind is MessageKind.ALERT for notification in due):
                 break
-        moment = next_due(found, policy, status, silence)
+        moment = next_due(evaluation)
 
 
 def _last_observation(known: KnownCertificate) -> Observation:
@@ -82,7 +80,7 @@ def _last_observation(known: KnownCertificate) -> Observation:
     if ready is None or ready.status != "False":
         return Observation()
     reason = _reason(ready.reason)
-    if reason is Reason.EXPIRED and known.phase == Phase.INVALID:  # the source has another certificate, also expired
+    if reason is Reason.EXPIRED and known.status.phase == Phase.INVALID:  # the source has another one, also expired
         return Observation(problem=Problem(Phase.INVALID, reason, ready.message))
     phase = _UNUSABLE.get(reason)
     return Observation(problem=Problem(phase, reason, ready.message)) if phase else Observation()
@@ -94,8 +92,3 @@ def _reason(text: str) -> Reason:
         return Reason(text)
     except ValueError:
         return Reason.SOURCE_UNAVAILABLE
-
-
-def _after_delivery(status: CertificateStatus, found: Assessment, notification: DueNotification) -> CertificateStatus:
-    delivered = record_of(status, found, notification, found.now)
-    return replace(status, channels=(*(each for each in status.channels if each.name != delivered.name), delivered))

@@ -1,41 +1,128 @@
-"""Says in a CertificatePolicy's own status whether all of it could be used."""
+"""Reconciles a CertificatePolicy: its status says whether all of it could be used, and what digests have told."""
 
-from datetime import datetime
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from clientcert.alerting.digests import kept
+from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.outbox import Outbox
+from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.kinds import CERTIFICATE_POLICY
-from clientcert.api.policy import render_digests
+from clientcert.api.policy import DIGESTS, render_digests
 from clientcert.api.status import digest, render_conditions
-from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
+from clientcert.cache.objects import CertificateRecord, PolicyRecord
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
-from clientcert.kube.status_writer import patch_status
-from clientcert.lifecycle.conditions import READY, carried_over
-from clientcert.lifecycle.recorded_status import Condition
+from clientcert.kube.status_writer import StatusWriter, Target
+from clientcert.lifecycle.conditions import CONTACT_RESOLVED, READY, carried_over
+from clientcert.lifecycle.recorded_status import Condition, DigestRecord
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.workqueue.work_queue import Item
+
+_DIGEST_RETENTION = timedelta(days=1)
+"""A policy keeps a digest for so long, before and after it was sent; by then each certificate says it itself."""
 
 
-async def write_policy_status(store: ObjectCache, client: KubeClient, key: ObjectKey, now: datetime) -> None:
-    """Patch the status if it would say something new; what the API server would not take is left to the resync."""
-    record = store.policies.get(key)
-    if record is None:
-        return
-    problems = record.policy.problems
-    ready = Condition(READY, "True", "Valid", "alerts go out as it says")
-    if problems:
-        words = f"{'; '.join(problems)}; the defaults stand in for it"
-        ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
-    conditions = (carried_over(ready, record.conditions, now),)
-    status = render_conditions(conditions, record.generation)
-    # One that a wrong clock has dated to a later day must be gone by then: it would be taken for what was told.
-    digests = kept(record.digests, now)
-    if digest(status) == record.status_digest and digests == record.digests:
-        return
-    content = status | render_digests(digests) if digests != record.digests else status
-    try:
-        record.resource_version = await patch_status(client, CERTIFICATE_POLICY, key, record.resource_version, content)
-    except KubeError as error:
-        if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
-            return  # its watch tells us of the newer version
-        raise
-    record.conditions, record.status_digest, record.digests = conditions, digest(status), digests
+class PolicyReconciler:
+    """Called by the workers, never for the same policy twice at once."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        groups: AlertGroups,
+        limiter: ChannelRateLimiter,
+        outbox: Outbox,
+        statuses: StatusWriter,
+        client: KubeClient,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cache = cache
+        self._groups = groups
+        self._limiter = limiter
+        self._outbox = outbox
+        self._statuses = statuses
+        self._client = client
+        self._clock = clock
+        self._seen: dict[ObjectKey, tuple[str, int, int]] = {}
+        """Uid, generation and configuration that the certificates of each policy were enqueued for."""
+
+    def urgency(self, key: ObjectKey) -> float:  # noqa: ARG002
+        """Before all certificates: they are alerted as it says."""
+        return -math.inf
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        """Enqueue the certificates that a change concerns, and write the status; returns when a digest is forgotten."""
+        record = self._cache.policies.get(key)
+        self._enqueue_certificates(key, record)
+        if record is None:
+            self._outbox.digests_written(key, _expired(self._outbox.digests(key), self._clock()))
+            return self._next(self._outbox.digests(key))
+        try:
+            return self._next(await self._write(record))
+        except KubeError as error:
+            if error.reason is Reason.NOT_FOUND:
+                return None  # the watch tells of it
+            if error.reason is not Reason.CONFLICT:
+                raise
+        for body in (await self._client.get(CERTIFICATE_POLICY.named(*key)))["items"]:
+            self._cache.upsert_policy(body)
+        return self._next(await self._write(self._cache.policies[key])) if key in self._cache.policies else None
+
+    def _enqueue_certificates(self, key: ObjectKey, record: PolicyRecord | None) -> None:
+        """After a change of the spec all certificates; after one of a Secret those that wait for it."""
+        now = (record.uid, record.generation, record.configuration) if record else ("", 0, 0)
+        before = self._seen.get(key)
+        if before == now:
+            return
+        if record is None:
+            self._seen.pop(key, None)
+        else:
+            self._seen[key] = now
+        certificates = self._cache.referring("policy", key)
+        is_another = before is None or before[:2] != now[:2]
+        for certificate in certificates:
+            failed = self._outbox.forget_failures(certificate)
+            if is_another or failed or self._has_no_contact(self._cache.certificates[certificate]):
+                self._cache.enqueue(certificate)
+        groups = self._groups.retry_now(key)
+        self._limiter.retry_now([*(Item(CERTIFICATE, each) for each in certificates), *groups])
+
+    @staticmethod
+    def _has_no_contact(record: CertificateRecord) -> bool:
+        found = record.status.condition(CONTACT_RESOLVED)
+        return found is not None and found.status != "True"
+
+    async def _write(self, record: PolicyRecord) -> tuple[DigestRecord, ...]:
+        """Write the status, if it says anything new; returns the digests in it."""
+        now, problems = self._clock(), record.policy.problems
+        ready = Condition(READY, "True", "Valid", "alerts go out as it says")
+        if problems:
+            words = f"{'; '.join(problems)}; the defaults are used instead"
+            ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
+        conditions = (carried_over(ready, record.conditions, now),)
+        status = render_conditions(conditions, record.generation)
+        unrecorded = self._outbox.digests(record.key)
+        # A digest that a wrong clock has dated to a later day must be gone by then: it would suppress an alert.
+        digests = _unexpired(dict.fromkeys((*unrecorded, *record.digests)), now)[:DIGESTS]
+        wanted = replace(record, conditions=conditions, digests=digests, status_hash=digest(status))
+        if wanted.status_hash != record.status_hash or digests != record.digests:
+            content = status | render_digests(digests) if digests != record.digests else status
+            target = Target(CERTIFICATE_POLICY, record.key, record.resource_version)
+            version = await self._statuses.write(target, content)
+            self._cache.policy_status_written(replace(wanted, resource_version=version))
+        self._outbox.digests_written(record.key, unrecorded)
+        return digests
+
+    def _next(self, digests: Iterable[DigestRecord]) -> datetime | None:
+        return min((each.sent_time + _DIGEST_RETENTION for each in digests), default=None)
+
+
+def _unexpired(digests: Iterable[DigestRecord], now: datetime) -> tuple[DigestRecord, ...]:
+    return tuple([each for each in digests if abs(now - each.sent_time) < _DIGEST_RETENTION])
+
+
+def _expired(digests: tuple[DigestRecord, ...], now: datetime) -> tuple[DigestRecord, ...]:
+    kept = _unexpired(digests, now)
+    return tuple([each for each in digests if each not in kept])

@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CERTIFICATE_STORE
 from clientcert.api.status import Status, digest, render_conditions
+from clientcert.backoff import Backoff
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, StoreRecord
+from clientcert.cache.source_cache import SourceCache
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError
-from clientcert.kube.client import KubeClient
-from clientcert.kube.status_writer import patch_status
+from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.spec import ObjectKey, S3Source
@@ -18,10 +20,23 @@ from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
-_FIRST_RETRY = timedelta(seconds=5)
-_PATIENCE = 3
+_FIRST_RETRY_SECONDS = 5.0
+_REPORTED_AFTER = 3
+"""Failed polls in a row after which a transient failure is written into the status."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _PollState:
+    """Of one store."""
+
+    uid: str
+    configuration: int
+    next_poll: datetime
+    failures: int = 0
+    objects: int | None = None
+    """In the bucket, at the last LIST."""
 
 
 class StorePoller:
@@ -29,91 +44,96 @@ class StorePoller:
 
     def __init__(
         self,
-        store: ObjectCache,
+        cache: ObjectCache,
+        sources: SourceCache,
         lists: StoreLister,
-        client: KubeClient,
+        statuses: StatusWriter,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
-        self._store = store
+        self._cache = cache
+        self._sources = sources
         self._lists = lists
-        self._client = client
+        self._statuses = statuses
         self._clock = clock
         self._metrics = metrics
+        self._states: dict[ObjectKey, _PollState] = {}
 
     async def poll_if_due(self, key: ObjectKey) -> None:
-        """Poll the store if its time has come. Never raises for a fault of the bucket or the API server."""
-        record = self._store.stores.get(key)
-        if record is None or (record.next_poll is not None and self._clock() < record.next_poll):
+        """Poll the store if its time has come. Never raises for a failure of the bucket or the API server."""
+        record = self._cache.stores.get(key)
+        if record is None:
+            return
+        state = self._states.get(key)
+        if state is None or state.uid != record.uid or state.configuration != record.configuration:
+            objects = state.objects if state and state.uid == record.uid else None
+            state = self._states[key] = _PollState(record.uid, record.configuration, self._clock(), 0, objects)
+            await self._lists.forget(*key)  # its credentials are read anew
+        if self._clock() < state.next_poll:
             return
         try:
-            await self._poll(record)
+            await self._poll(record, state)
         except KubeError as error:
             logger.warning("CertificateStore %s: its status cannot be written: %s", key, error.message)
 
-    async def _poll(self, record: StoreRecord) -> None:
+    async def forget(self, key: ObjectKey) -> None:
+        """The store is gone: end its connections."""
+        self._states.pop(key, None)
+        await self._lists.forget(*key)
+
+    def poll_all_now(self) -> None:
+        """Wait for no poll: the clock was set."""
+        for state in self._states.values():
+            state.next_poll = self._clock()
+
+    async def _poll(self, record: StoreRecord, state: _PollState) -> None:
         if record.bucket is None:
-            await self._write(record, None, record.problem)
-            record.next_poll = datetime.max.replace(tzinfo=self._clock().tzinfo)
+            state.next_poll = datetime.max.replace(tzinfo=self._clock().tzinfo)
+            await self._write(record, state, None, record.problem)
             return
-        if record.next_poll is None:
-            await self._lists.forget(*record.key)
-        record.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
+        state.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
         asked = {certificate.key: _object_key(certificate) for certificate in self._certificates(record)}
         try:
             listing = await self._lists.list(*record.key, frozenset(filter(None, asked.values())))
         except SourceError as error:
-            await self._failed(record, error)
+            await self._failed(record, state, error)
             return
         self._metrics.store_polls.labels("ok").inc()
-        record.poll_failures = 0
+        state.failures, state.objects = 0, listing.objects
         for certificate in self._certificates(record):
             self._compare(certificate, asked.get(certificate.key, ""), listing)
-        await self._write(record, listing, None)
+        await self._write(record, state, listing, None)
 
     def _compare(self, certificate: CertificateRecord, asked: str, listing: Listing) -> None:
-        key = _object_key(certificate)
-        if certificate.observation is None or key != asked:
-            return  # it was declared or changed since the LIST began, and is about to be read
-        # What the prefix leaves out is in no LIST: it costs a GET a poll.
-        if not listing.covers(key) or listing.etags.get(key, "") != certificate.observation.version:
-            self._store.mark_stale(certificate.key)
+        key, state = _object_key(certificate), self._sources.state(certificate)
+        if state is None or key != asked:
+            return  # it was created or changed since the LIST began, and is about to be read
+        # An object outside the prefix is in no LIST: it costs a GET a poll.
+        if not listing.covers(key) or listing.etags.get(key, "") != state.observation.version:
+            self._cache.reread(certificate.key)
 
-    async def _failed(self, record: StoreRecord, error: SourceError) -> None:
+    async def _failed(self, record: StoreRecord, state: _PollState, error: SourceError) -> None:
         self._metrics.store_polls.labels(error.reason).inc()
         logger.warning("CertificateStore %s: %s: %s", record.key, error.reason, error.message)
-        record.poll_failures += 1
-        normal = timedelta(seconds=record.bucket.poll_seconds if record.bucket else 0)
-        backoff = min(_FIRST_RETRY * 2 ** min(record.poll_failures - 1, 10), max(normal, _FIRST_RETRY))
-        if record.next_poll is not None:  # else its credentials have changed since, and it is polled at once
-            record.next_poll = self._clock() + backoff
-        if not error.retryable or record.poll_failures >= _PATIENCE:
-            # Without a LIST each is asked for by its name: some may only get what they know.
+        state.failures += 1
+        normal = record.bucket.poll_seconds if record.bucket else 0.0
+        backoff = Backoff(_FIRST_RETRY_SECONDS, max(normal, _FIRST_RETRY_SECONDS))
+        state.next_poll = self._clock() + timedelta(seconds=backoff.delay(state.failures))
+        if not error.retryable or state.failures >= _REPORTED_AFTER:
+            # Without a LIST each object is asked for by its name: some may only get what they know.
             for certificate in self._certificates(record):
-                self._store.mark_stale(certificate.key)
-            await self._write(record, None, error)
+                self._cache.reread(certificate.key)
+            await self._write(record, state, None, error)
 
     def _certificates(self, record: StoreRecord) -> list[CertificateRecord]:
-        keys = self._store.referring("store", record.key)
-        return [self._store.certificates[key] for key in keys]
+        return [self._cache.certificates[key] for key in self._cache.referring("store", record.key)]
 
-    async def _write(self, record: StoreRecord, listing: Listing | None, problem: ClientCertError | None) -> None:
-        status = self._status(record, listing, problem)
-        fresh = digest(status)
-        if fresh == record.status_digest or self._store.stores.get(record.key) is not record:
+    async def _write(
+        self, record: StoreRecord, state: _PollState, listing: Listing | None, problem: ClientCertError | None
+    ) -> None:
+        current = self._cache.stores.get(record.key)
+        if current is None or (current.uid, current.generation) != (record.uid, record.generation):
             return
-        try:
-            record.resource_version = await patch_status(
-                self._client, CERTIFICATE_STORE, record.key, record.resource_version, status
-            )
-        except KubeError as error:
-            if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
-                return  # its watch tells us of the newer version, and the next poll writes
-            raise
-        record.status_digest = fresh
-        self._metrics.status_writes.labels(CERTIFICATE_STORE.name).inc()
-
-    def _status(self, record: StoreRecord, listing: Listing | None, problem: ClientCertError | None) -> Status:
         ready = Condition(READY, "True", "Polled", "the bucket is listed, and its certificates are read")
         if problem is not None:
             ready = Condition(READY, "False", problem.reason, problem.message)
@@ -121,19 +141,30 @@ class StorePoller:
         if listing is not None:
             found.append(_private_keys_absent(listing))
         else:
-            found += [condition for condition in record.conditions if condition.type == PRIVATE_KEYS_ABSENT]
-        record.conditions = tuple(carried_over(condition, record.conditions, self._clock()) for condition in found)
-        record.objects = listing.objects if listing else record.objects
-        return {
-            "objects": record.objects,
+            found += [condition for condition in current.conditions if condition.type == PRIVATE_KEYS_ABSENT]
+        conditions = tuple([carried_over(each, current.conditions, self._clock()) for each in found])
+        status: Status = {
+            "objects": state.objects,
             "certificates": len(self._certificates(record)),
-            **render_conditions(record.conditions, record.generation),
+            **render_conditions(conditions, record.generation),
         }
+        wanted = replace(current, conditions=conditions, status_hash=digest(status))
+        if wanted.status_hash == current.status_hash:
+            return
+        try:
+            version = await self._statuses.write(
+                Target(CERTIFICATE_STORE, record.key, current.resource_version), status
+            )
+        except KubeError as error:
+            if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
+                return  # its watch tells of the newer version, and the next poll writes
+            raise
+        self._cache.store_status_written(replace(wanted, resource_version=version))
 
 
 def _object_key(certificate: CertificateRecord) -> str:
     """In the bucket; empty if its source is no bucket."""
-    source = certificate.declaration.source if certificate.declaration else None
+    source = certificate.spec.source
     return source.key if isinstance(source, S3Source) else ""
 
 

@@ -1,133 +1,141 @@
-"""The engine as the outside sees it: what was seen goes in, and it runs."""
+"""Leads: while this replica holds the Lease, the workers reconcile; and it keeps comparing with the API server."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 
-from clientcert.cache.api_recovery import ApiRecovery
+from clientcert.alerting.grouping import AlertGroups
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.decoding import Body
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.resync import Resync
-from clientcert.controllers.certificate_policy import write_policy_status
 from clientcert.controllers.certificate_store import StorePoller
-from clientcert.errors import KubeError
+from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.workers import Workers
 from clientcert.kube.client import KubeClient
 from clientcert.kube.leader_election import Leadership
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.sources.interface import StoreLister
-from clientcert.workqueue.scheduler import Scheduler
-
-logger = logging.getLogger(__name__)
+from clientcert.loop_budget import LoopBudget
+from clientcert.workqueue.work_queue import WorkQueue
 
 
 class Engine:
-    """ObjectCache, scheduler, poller and resync, wired together; made by the composition root."""
+    """Everything that runs besides the watches."""
 
     def __init__(
         self,
-        store: ObjectCache,
-        scheduler: Scheduler,
+        cache: ObjectCache,
+        queue: WorkQueue,
+        workers: Workers,
+        groups: AlertGroups,
         poller: StorePoller,
         resync: Resync,
-        outage: ApiRecovery,
-        lists: StoreLister,
+        recovery: Recovery,
         client_lists: ClientLists,
         leadership: Leadership,
         client: KubeClient,
-        clock: Callable[[], datetime],
+        loop_budget: LoopBudget,
     ) -> None:
-        self.store = store
-        self.leadership = leadership
-        self.scheduler = scheduler
+        self.cache = cache
+        self.workers = workers
         self.resync = resync
-        self._outage = outage
+        self.leadership = leadership
+        self._queue = queue
+        self._groups = groups
         self._poller = poller
-        self._lists = lists
+        self._recovery = recovery
         self._client_lists = client_lists
         self._client = client
-        self._clock = clock
-        self._is_beginning = False
+        self._loop_budget = loop_budget
+        self._begins_term = False
+
+    @property
+    def depth(self) -> int:
+        """Items that wait for a worker or have one."""
+        return self._queue.depth
 
     async def run(self, namespaces: Iterable[str], resync_seconds: float) -> None:
         """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
+        served = tuple(namespaces)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work_while_leading())
-            group.create_task(self._outage.run())
+            group.create_task(self._recovery.watch_outages(self._client, self.resync, served[0]))
+            group.create_task(self._recovery.watch_resync(self.resync))
             group.create_task(self._client_lists.run())
-            for namespace in namespaces:
+            for namespace in served:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 
-    def standing(self) -> float:
+    def stalled_seconds(self) -> float:
         """For how many seconds nothing has moved that should.
 
         0 for a replica that does not lead, and for one that asks the API server what its predecessor has left.
         """
-        if self._is_beginning or not self.leadership.is_leader:
+        if self._begins_term or not self.leadership.is_leader:
             return 0.0
-        return time.monotonic() - max(self.leadership.since, self.scheduler.last_tick)
+        return time.monotonic() - max(self.leadership.since, self.workers.last_tick)
 
     async def take_over(self, namespace: str) -> None:
-        """Wait until a namespace's policies and stores are known: its certificates may be judged from then on."""
+        """Wait until a namespace's policies and stores are known: its certificates may be evaluated from then on."""
         await self.resync.prime(namespace)
 
     async def _work_while_leading(self) -> None:
-        """Everything is judged anew at the beginning of a term, and as it is now: another may have led meanwhile."""
+        """Every term begins with all objects, as they are now: another replica may have led meanwhile."""
         async for lost in self.leadership.terms():
             losing = asyncio.create_task(lost.wait())
-            self._is_beginning = True
+            self._begins_term = True
             working = asyncio.create_task(self.resync.freshen())
-            saying = asyncio.create_task(self.resync.say_of_policies())
             try:
                 await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
                 if lost.is_set():
                     continue
                 await working
-                self._is_beginning = False
-                for key in tuple(self.store.certificates):
-                    self.scheduler.wake(key)
-                working = asyncio.create_task(self.scheduler.run())
+                self._begins_term = False
+                self._groups.reset()
+                self._queue.open()
+                working = asyncio.create_task(self._work())
                 await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
-                self.scheduler.stop()
+                self.workers.stop()
                 await working
             finally:
-                self._is_beginning = False
+                self._begins_term = False
                 working.cancel()
                 losing.cancel()
-                saying.cancel()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.workers.run())
+            group.create_task(self._enqueue_all())
+
+    async def _enqueue_all(self) -> None:
+        self.cache.enqueue_policies()
+        for key in tuple(self.cache.certificates):
+            await self._loop_budget.yield_if_spent()
+            self.cache.enqueue(key)
 
     async def repair(self, namespace: str) -> None:
         """Compare all keys of a namespace, until that has succeeded: its watches were away."""
         await self.resync.repair(namespace)
 
-    async def policy_seen(self, body: Body) -> None:
+    def policy_seen(self, body: Body) -> None:
         """A CertificatePolicy is there, or has changed."""
-        key = self.store.upsert_policy(body)
-        if key is None or not self.leadership.is_leader:
-            return
-        try:
-            await write_policy_status(self.store, self._client, key, self._clock())
-        except KubeError as error:
-            logger.warning("CertificatePolicy %s: its status cannot be written: %s", key, error.message)
+        self.cache.upsert_policy(body)
 
     def policy_deleted(self, key: ObjectKey, uid: str) -> None:
         """A CertificatePolicy is gone."""
-        self.store.remove_policy(key, uid)
+        self.cache.remove_policy(key, uid)
 
     def store_seen(self, body: Body) -> None:
         """A CertificateStore is there, or has changed."""
-        self.store.upsert_store(body)
+        self.cache.upsert_store(body)
 
     async def store_deleted(self, key: ObjectKey, uid: str) -> None:
         """A CertificateStore is gone."""
-        self.store.remove_store(key, uid)
-        await self._lists.forget(*key)
+        self.cache.remove_store(key, uid)
+        await self._poller.forget(key)
 
     def has_store(self, key: ObjectKey, uid: str) -> bool:
         """Whether that very store is there."""
-        record = self.store.stores.get(key)
+        record = self.cache.stores.get(key)
         return record is not None and record.uid == uid
 
     async def poll(self, key: ObjectKey) -> None:

@@ -32,7 +32,7 @@ def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
         if event["type"] == "DELETED":
             engine.policy_deleted(_key(event), event["object"]["metadata"]["uid"])
         else:
-            await engine.policy_seen(dict(event["object"]))
+            engine.policy_seen(dict(event["object"]))
 
     @kopf.on.event(GROUP, VERSION, CERTIFICATE_STORE.plural, registry=registry)
     async def store(event: kopf.RawEvent, **_: Any) -> None:

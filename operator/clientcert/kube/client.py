@@ -68,8 +68,7 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
-        self.on_outage: Callable[[], None] = lambda: None
-        """Called after a call without an answer, or with a server error (5xx)."""
+        self._outage = asyncio.Event()
         self._not_before: dict[tuple[str, str], float] = {}
         """By endpoint: the time, on the monotonic clock, before which the API server asked for no further call."""
 
@@ -127,6 +126,14 @@ class KubeClient:
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise _unavailable(error) from error
 
+    async def outage(self) -> None:
+        """Wait until a call is not answered, or with an error of the server."""
+        await self._outage.wait()
+
+    def outage_is_over(self) -> None:
+        """The API server answers again, as far as anybody knows."""
+        self._outage.clear()
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -142,7 +149,7 @@ class KubeClient:
             if error.retry_after:
                 self._not_before[call.endpoint] = time.monotonic() + error.retry_after
             elif error.reason is Reason.API_UNAVAILABLE:
-                self.on_outage()
+                self._outage.set()
             raise
 
     def _check_retry_after(self, call: _Call) -> None:

@@ -111,6 +111,8 @@ class LeaderElector:
         self._transitions = 0
         self._changed = asyncio.Condition()
         self._released = False
+        self._is_unanswered = False
+        """Whether the last write may have been applied, although no answer came."""
 
     @property
     def since(self) -> float:
@@ -159,9 +161,9 @@ class LeaderElector:
     async def release(self) -> None:
         """Release the Lease, so that the next leader need not wait for its expiry; call it after all work has ended."""
         self._released = True
-        was_leader, self._deadline = self.is_leader, float("-inf")
+        may_hold, self._deadline = self.is_leader or self._is_unanswered, float("-inf")
         await self._notify()
-        if was_leader:
+        if may_hold:
             try:
                 async with asyncio.timeout(REQUEST_SECONDS):
                     await self._clear_holder()
@@ -169,17 +171,11 @@ class LeaderElector:
                 logger.warning("The Lease was not released, and is free after it expires: %s", _message(error))
 
     async def _clear_holder(self) -> None:
-        free = {"holderIdentity": None, "leaseDurationSeconds": 1}
-        try:
-            await self._patch(free)
-        except KubeError as error:
-            if error.reason is not Reason.CONFLICT:
-                raise
-            # Our last renewal was cut off before its answer came, but the API server has applied it.
-            lease = await self._client.get(f"{self._collection}/{self._name}")
+        # Read first: the API server may have applied our last write though its answer never came.
+        lease = await self._client.get(f"{self._collection}/{self._name}")
+        if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
             self._version = lease["metadata"]["resourceVersion"]
-            if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
-                await self._patch(free)
+            await self._patch({"holderIdentity": None, "leaseDurationSeconds": 1})
 
     async def _renew(self) -> bool:
         """Renew with one request and no read before it: a leader must not need two requests that take seconds each."""
@@ -236,14 +232,16 @@ class LeaderElector:
 
     async def _write(self, request: Awaitable[Object]) -> bool:
         """Move the fence if the request succeeds. Of two writes to one version the API server accepts only one."""
-        before = _now()
+        before, self._is_unanswered = _now(), True
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 self._version = (await request)["metadata"]["resourceVersion"]
         except KubeError as error:
             if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
+                self._is_unanswered = False
                 return False
             raise
+        self._is_unanswered = False
         if not self.is_leader:
             self._since = time.monotonic()
         self._deadline = before + LEASE_SECONDS

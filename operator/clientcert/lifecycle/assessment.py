@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
@@ -10,6 +11,22 @@ from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.lifecycle.spec import HOST, CertificateSpec
 from clientcert.pki import Certificate
 from clientcert.pki.names import same_name
+
+
+class DeclaredCertificate(Protocol):
+    """What the API server says of one ClientCertificate."""
+
+    @property
+    def spec(self) -> CertificateSpec:
+        """`UNUSABLE_SPEC` if the spec cannot be used."""
+
+    @property
+    def status(self) -> CertificateStatus:
+        """As it is recorded."""
+
+    @property
+    def created(self) -> datetime:
+        """When the object was created, in UTC."""
 
 
 class Phase(StrEnum):
@@ -108,29 +125,35 @@ def unread(reason: Reason, message: str, version: str = "") -> Observation:
     return Observation(version=version, problem=Problem(phase, reason, message))
 
 
-def assess(
-    declaration: CertificateSpec | None,
-    observation: Observation,
-    recorded: CertificateStatus,
-    created: datetime,
-    start_days_before: int,
-    now: datetime,
-) -> Assessment:
-    """Weigh what the source holds now against what was accepted before.
+def accepted_certificate(certificate: Certificate) -> AcceptedCertificate:
+    """The part of a parsed certificate that the status records."""
+    return AcceptedCertificate(
+        subject_dn=certificate.subject_dn,
+        issuer_dn=certificate.issuer_dn,
+        serial_number=f"{certificate.serial_number:x}",
+        fingerprint_sha256=certificate.fingerprint_sha256,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        key_algorithm=certificate.key_algorithm,
+        warnings=certificate.warnings,
+    )
 
-    No `declaration`: the spec cannot be used, and the observation says so. `created` is the object's own creation,
-    `start_days_before` when the policy begins to alert.
+
+def assess(known: DeclaredCertificate, observation: Observation, start_days_before: int, now: datetime) -> Assessment:
+    """Compare what the source holds now with what was accepted before.
+
+    `start_days_before` is when the policy begins to alert.
     """
-    before = recorded.accepted
+    spec, before = known.spec, known.status.accepted
     problem = observation.problem
     accepted, replaced, is_first = before, None, False
-    if observation.certificate is not None and declaration is not None:
-        seen = AcceptedCertificate.of(observation.certificate)
-        problem = _unusable(declaration, observation.certificate, now)
+    if observation.certificate is not None:
+        seen = accepted_certificate(observation.certificate)
+        problem = _unusable(spec, observation.certificate, now)
         if before is None or before.fingerprint_sha256 == seen.fingerprint_sha256:
-            accepted, is_first = seen, True
+            accepted, is_first = (before if before == seen else seen), True
             if problem is not None and problem.reason is Reason.EXPIRED:
-                problem = None  # it is the certificate itself that has expired, and the phase says so
+                problem = None  # the certificate itself has expired, and the phase says so
         elif problem is None:
             accepted, replaced = seen, before
     return Assessment(
@@ -140,21 +163,19 @@ def assess(
         replaced=replaced,
         problem=problem,
         source_problem=observation.certificate is None,
-        alert_from=accepted.not_after if accepted else created,
+        alert_from=accepted.not_after if accepted else known.created,
         expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
-        acknowledged=_acknowledged(declaration, accepted),
-        host=declaration is not None and declaration.profile == HOST,
+        acknowledged=accepted is not None and bool(spec.acknowledged) and _is_acknowledged(spec, accepted),
+        host=spec.profile == HOST,
         foreign=is_first and problem is not None and problem.reason is Reason.IDENTITY_MISMATCH,
     )
 
 
-def _acknowledged(declaration: CertificateSpec | None, accepted: AcceptedCertificate | None) -> bool:
-    if declaration is None or accepted is None or not declaration.acknowledged:
-        return False
-    return declaration.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
+def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bool:
+    return spec.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
 
 
-def _unusable(declaration: CertificateSpec, certificate: Certificate, now: datetime) -> Problem | None:
+def _unusable(spec: CertificateSpec, certificate: Certificate, now: datetime) -> Problem | None:
     """Why this certificate could not take the place of another (design section 2, "replaced")."""
     if certificate.not_before > certificate.not_after:
         return Problem(
@@ -162,7 +183,7 @@ def _unusable(declaration: CertificateSpec, certificate: Certificate, now: datet
             Reason.INVALID_VALIDITY,
             "the certificate's notBefore is later than its notAfter: it was never valid; issue it again",
         )
-    expected = declaration.common_name
+    expected = spec.common_name
     if certificate.subject_common_name != expected:
         return Problem(
             Phase.INVALID,
@@ -170,11 +191,11 @@ def _unusable(declaration: CertificateSpec, certificate: Certificate, now: datet
             f"the source holds a certificate of {certificate.subject_common_name or 'no common name'}, not of"
             f" {expected}: put the right certificate there, or correct spec.identity.commonName",
         )
-    if declaration.issuer_dn and not same_name(declaration.issuer_dn, certificate.issuer_dn):
+    if spec.issuer_dn and not same_name(spec.issuer_dn, certificate.issuer_dn):
         return Problem(
             Phase.INVALID,
             Reason.IDENTITY_MISMATCH,
-            f"the source holds a certificate issued by {certificate.issuer_dn}, not by {declaration.issuer_dn}:"
+            f"the source holds a certificate issued by {certificate.issuer_dn}, not by {spec.issuer_dn}:"
             " put the right certificate there, or correct spec.identity.issuerDN",
         )
     if certificate.not_before > now:

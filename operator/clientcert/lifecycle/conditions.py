@@ -20,9 +20,10 @@ from datetime import datetime
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Phase
-from clientcert.lifecycle.contacts import Resolution, StoodIn
+from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.due import silenced
-from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, shared_condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 
 READY = "Ready"
@@ -37,43 +38,40 @@ ALERTS_DELIVERED = "AlertsDelivered"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryProblem:
-    """Why alerts do not go where they were asked to go."""
+    """Why alerts do not go where they should go."""
 
     reason: Reason
     message: str
 
 
 def conditions(
-    assessment: Assessment,
-    declaration: CertificateSpec | None,
-    shortfall: DeliveryProblem | None,
-    recorded: CertificateStatus,
-    contact: Resolution | None = None,
-    unreached: DeliveryProblem | None = None,
+    evaluation: Evaluation, undelivered: DeliveryProblem | None, unreached: DeliveryProblem | None = None
 ) -> tuple[Condition, ...]:
-    """All conditions, each with the time of its last transition carried over from the record.
+    """All conditions, each with the time of its last transition carried over from the status.
 
-    `unreached` says why a letter reaches nobody of those who were found, where that is for good.
+    `undelivered` says why alerts do not arrive; `unreached` why a letter reaches none of the recipients that were
+    found, if only another contact would fix that.
     """
-    silence = declaration.silence if declaration else None
+    assessment, spec, status = evaluation.assessment, evaluation.spec, evaluation.status
     found = [
-        _unless_unread(_source_readable(assessment), assessment, recorded),
-        _unless_unread(_identity_matches(assessment), assessment, recorded),
-        _expiring(assessment),
-        *([_silenced(assessment, silence)] if silence else []),
-        *([_acknowledged(assessment, declaration)] if declaration and declaration.acknowledged else []),
-        *([_contact_resolved(contact, unreached, recorded)] if contact else []),
-        _alerts_delivered(shortfall),
+        _source_readable(assessment),
+        _identity_matches(assessment),
     ]
-    ready = _ready(assessment, found)
-    return tuple(carried_over(condition, recorded.conditions, assessment.now) for condition in (ready, *found))
+    if assessment.unread:
+        found = [status.condition(each.type) or each for each in found]
+    found.append(_expiring(assessment))
+    if spec.silence:
+        found.append(_silenced(assessment, spec.silence))
+    if spec.acknowledged:
+        found.append(_acknowledged(assessment, spec))
+    if evaluation.contact:
+        found.append(_contact_resolved(evaluation.contact, unreached, status))
+    alerts_delivered = _alerts_delivered(undelivered)
+    every = (_ready(assessment, alerts_delivered), *found, alerts_delivered)
+    return tuple([carried_over(each, status.conditions, assessment.now) for each in every])
 
 
-def _unless_unread(condition: Condition, assessment: Assessment, recorded: CertificateStatus) -> Condition:
-    return (recorded.condition(condition.type) or condition) if assessment.unread else condition
-
-
-def _ready(assessment: Assessment, others: list[Condition]) -> Condition:
+def _ready(assessment: Assessment, alerts_delivered: Condition) -> Condition:
     if assessment.phase is Phase.PENDING:
         return Condition(READY, "Unknown", "Pending", "the source has not been read yet")
     if assessment.phase is Phase.EXPIRED:
@@ -82,9 +80,8 @@ def _ready(assessment: Assessment, others: list[Condition]) -> Condition:
         )
     if assessment.problem is not None:
         return Condition(READY, "False", assessment.problem.reason, assessment.problem.message)
-    failed = next((c for c in others if c.status == "False" and c.type == ALERTS_DELIVERED), None)
-    if failed is not None:
-        return replace(failed, type=READY)
+    if alerts_delivered.status == "False":
+        return replace(alerts_delivered, type=READY)
     return Condition(READY, "True", assessment.phase.value, "the certificate is valid, and alerts go where they should")
 
 
@@ -114,17 +111,17 @@ def _expiring(assessment: Assessment) -> Condition:
     return Condition(EXPIRING, "False", "Valid", "notAfter is further away than the policy alerts")
 
 
-def _silenced(assessment: Assessment, silence: Silence | None) -> Condition:
-    if silence is not None and silenced(silence, assessment.now):
+def _silenced(assessment: Assessment, silence: Silence) -> Condition:
+    if silenced(silence, assessment.now):
         return Condition(SILENCED, "True", "Silenced", f"no alerts until spec.silence.until: {silence.reason}")
     return Condition(SILENCED, "False", "SilenceEnded", "spec.silence.until has passed; alerts are sent again")
 
 
-def _acknowledged(assessment: Assessment, declaration: CertificateSpec) -> Condition:
+def _acknowledged(assessment: Assessment, spec: CertificateSpec) -> Condition:
     if assessment.accepted is None:
         return Condition(ACKNOWLEDGED, "Unknown", "Unread", "no certificate was ever read, so nobody knows which it is")
     if assessment.acknowledged:
-        why = declaration.acknowledged_because or "somebody sees to this certificate"
+        why = spec.acknowledged_because or "somebody sees to this certificate"
         return Condition(ACKNOWLEDGED, "True", "Acknowledged", f"nothing is escalated: {why}")
     words = (
         "spec.acknowledgement.serialNumber is not that of the current certificate, which is"
@@ -133,35 +130,32 @@ def _acknowledged(assessment: Assessment, declaration: CertificateSpec) -> Condi
     return Condition(ACKNOWLEDGED, "False", "OtherCertificate", words)
 
 
-def _contact_resolved(contact: Resolution, unreached: DeliveryProblem | None, recorded: CertificateStatus) -> Condition:
-    before = recorded.condition(CONTACT_RESOLVED)
+def _contact_resolved(contact: Resolution, unreached: DeliveryProblem | None, status: CertificateStatus) -> Condition:
     if contact.resolved and unreached:
         return Condition(CONTACT_RESOLVED, "False", unreached.reason, unreached.message)
-    if contact.resolved and contact.stood_in:
-        return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.stood_in))
+    if contact.resolved and contact.fallback_recipient:
+        return Condition(CONTACT_RESOLVED, "False", Reason.RECIPIENT_REFUSED, str(contact.fallback_recipient))
     if contact.resolved and contact.complete:
         return Condition(CONTACT_RESOLVED, "True", contact.reason, contact.message)
-    if contact.tried_again and before and before.reason:
-        return before
-    if contact.passing:
+    if contact.retried:
+        before = status.condition(CONTACT_RESOLVED)
+        if before and before.reason:
+            return before
+    if contact.transient:
         return Condition(CONTACT_RESOLVED, "Unknown", contact.reason, contact.message)
     return Condition(CONTACT_RESOLVED, "False", contact.reason, contact.message)
 
 
-def of_somebody_else(recorded: CertificateStatus) -> CertificateStatus:
-    """The same, where the spec has changed since: of what it says of the contact only the last transition counts."""
-    conditions = tuple(
-        replace(each, reason="", message="") if each.type == CONTACT_RESOLVED else each for each in recorded.conditions
+def without_contact(status: CertificateStatus) -> CertificateStatus:
+    """The status after the spec has changed: what it says of the contact may be about another one.
+
+    The time of the last transition of ContactResolved stays.
+    """
+    found = tuple(
+        replace(each, reason="", message="") if each.type == CONTACT_RESOLVED else each for each in status.conditions
     )
-    return replace(recorded, conditions=conditions)
-
-
-def stood_in(recorded: CertificateStatus) -> StoodIn | None:
-    """Who got the last letter instead of somebody else, if the status says so."""
-    condition = recorded.condition(CONTACT_RESOLVED)
-    if condition is None or condition.reason != Reason.RECIPIENT_REFUSED:
-        return None
-    return StoodIn.parse(condition.message)
+    channels = tuple(replace(each, fallback_recipient=None) for each in status.channels)
+    return replace(status, conditions=found, channels=channels)
 
 
 def _alerts_delivered(shortfall: DeliveryProblem | None) -> Condition:
@@ -172,5 +166,8 @@ def _alerts_delivered(shortfall: DeliveryProblem | None) -> Condition:
 
 def carried_over(condition: Condition, before: tuple[Condition, ...], now: datetime) -> Condition:
     """The condition with the time of its last transition: an earlier one as long as its status is the same."""
-    same = next((old for old in before if old.type == condition.type and old.status == condition.status), None)
-    return replace(condition, last_transition=(same.last_transition if same else None) or now)
+    since = now.replace(microsecond=0)
+    for old in before:
+        if old.type == condition.type and old.status == condition.status:
+            since = old.last_transition or since
+    return shared_condition(condition.type, condition.status, condition.reason, condition.message, since)

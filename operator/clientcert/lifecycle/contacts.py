@@ -7,10 +7,10 @@ clients by the technical contact's e-mail; where only a business contact is know
 import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 from clientcert.lifecycle.policy import ContactPolicy
 from clientcert.lifecycle.policy import Role as Role
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import HOST, CertificateSpec, Contact, Person
 
 
@@ -49,60 +49,38 @@ class SlackQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class StoodIn:
-    """Who got the last letter because whoever comes before could not be reached; in roles, and no names."""
-
-    role: Role
-    why: str
-    """Who could not be reached, and why not."""
-
-    def __str__(self) -> str:
-        return f"{self.why}{_SO_WAS.format(self.role)}"
-
-    @classmethod
-    def parse(cls, words: str) -> Self | None:
-        """What `str` has made of one; None for any other text."""
-        for role in Role:
-            why = words.removesuffix(_SO_WAS.format(role))
-            if why != words:
-                return cls(role, why)
-        return None
-
-
-_SO_WAS = ", so the {} was written to"
-
-
-@dataclass(frozen=True, slots=True)
 class Resolution:
-    """Who is told, in order: the next one where the one before cannot be reached. Nobody when it is not `resolved`."""
+    """The result of a contact lookup: who is told, in order of preference. Nobody if it is not `resolved`."""
 
     reason: str
     message: str
-    """Roles, and what to do; no names."""
+    """For the condition ContactResolved: roles, and what to do; no names."""
     recipients: tuple[Recipient, ...] = ()
-    stood_in: StoodIn | None = None
-    """None: the first of them got the last letter."""
+    fallback_recipient: FallbackRecipient | None = None
+    """Who got the last letter, if that was not the first of the recipients."""
     complete: bool = True
-    """False where somebody better may be known, and it says where."""
-    passing: bool = False
-    """It is not known just now."""
-    tried_again: bool = False
-    """And is looked up again by itself."""
+    """False if a better recipient may be on record, and it says where."""
+    transient: bool = False
+    """The contact is not known at the moment."""
+    retried: bool = False
+    """The lookup is repeated; nobody has to do anything."""
+    message_without_letters: str = ""
+    """The message if no channel of the policy writes to contacts; empty: the same."""
 
     @property
     def resolved(self) -> bool:
-        """Whether there is somebody."""
+        """Whether anybody was found."""
         return bool(self.recipients)
 
 
 UNAVAILABLE = Resolution(
     "LookupUnavailable",
-    "the contact cannot be looked up just now: it is tried again",
-    passing=True,
-    tried_again=True,
+    "the contact cannot be looked up at the moment: the lookup is retried",
+    transient=True,
+    retried=True,
 )
 NOT_LOOKED_UP = Resolution(
-    "NotLookedUp", "the contact is a Slack user, and no channel of the policy writes to contacts", passing=True
+    "NotLookedUp", "the contact is a Slack user, and no channel of the policy writes to contacts", transient=True
 )
 
 __all__ = [
@@ -114,10 +92,10 @@ __all__ = [
     "Resolution",
     "Role",
     "SlackQuestion",
-    "StoodIn",
     "addressed",
     "batch_of",
     "contact_key",
+    "needs_lookup",
     "resolve_email",
     "same_people",
     "slack_first",
@@ -141,28 +119,40 @@ def slack_question(declaration: CertificateSpec, policy: ContactPolicy) -> Slack
     return SlackQuestion(contact.slack_member_id, contact.slack_email, declaration.consumer)
 
 
+def needs_lookup(spec: CertificateSpec, policy: ContactPolicy) -> bool:
+    """Whether the spec alone does not say who the contact is: a client list or Slack has to be asked."""
+    return bool(policy.directory) or slack_question(spec, policy) is not None
+
+
 def resolve_email(declaration: CertificateSpec, policy: ContactPolicy, directory: Directory | None) -> Resolution:
     """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
-        return _told("Requester", "spec.contact says", (_recipient(Role.REQUESTER, contact.requester),))
-    entry = _entry(declaration.consumer, directory or {})
+        return _found(
+            "Requester",
+            "as spec.contact says",
+            (Recipient(Role.REQUESTER, contact.requester.email, contact.requester.name),),
+        )
+    entry = _entry(declaration.consumer, directory) if directory else DirectoryEntry()
+    declared, listed = "as spec.contact says", "as the client list says"
+    if entry.remark:
+        listed = f"{listed}; its {entry.remark}"
     found = [
-        (Role.TECHNICAL, contact.technical, "spec.contact"),
-        (Role.TECHNICAL, entry.technical, "the client list"),
-        (Role.BUSINESS, contact.business, "spec.contact"),
-        (Role.BUSINESS, entry.business, "the client list"),
+        (Role.TECHNICAL, contact.technical, declared),
+        (Role.TECHNICAL, entry.technical, listed),
+        (Role.BUSINESS, contact.business, declared),
+        (Role.BUSINESS, entry.business, listed),
     ]
-    known = [(role, person, where) for role, person, where in found if person is not None and person.email]
-    recipients = tuple(_recipient(role, person) for role, person, _ in known)
+    known = [(role, person, why) for role, person, why in found if person is not None and person.email]
+    recipients = tuple([Recipient(role, person.email, person.name) for role, person, _ in known])
     if known and known[0][0] is Role.TECHNICAL:
-        return _told("TechnicalContact", _place(known[0][2], entry), recipients)
+        return _found("TechnicalContact", known[0][2], recipients)
     unread = _unread(policy, directory, entry)
     if known and unread is not None:
-        words = f"the {Role.BUSINESS} is written to, as spec.contact says, because {unread.message}"
-        return replace(unread, message=sys.intern(words), recipients=recipients, complete=False)
+        why = f"{declared}, because {unread.message}"
+        return replace(_found(unread.reason, why, recipients), complete=False)
     if known:
-        return _told("BusinessContact", _place(known[0][2], entry), recipients)
+        return _found("BusinessContact", known[0][2], recipients)
     if unread is not None:
         return unread
     if policy.directory:
@@ -198,10 +188,6 @@ def _unread(policy: ContactPolicy, directory: Directory | None, entry: Directory
     return None
 
 
-def _place(where: str, entry: DirectoryEntry) -> str:
-    return f"{where} says" + ("" if where == "spec.contact" or not entry.remark else f"; its {entry.remark}")
-
-
 def contact_key(declaration: CertificateSpec | None) -> Hashable:
     """Equal for all specs by which the same contact is looked for; None for one that cannot be used."""
     if declaration is None:
@@ -225,7 +211,8 @@ def addressed(found: Resolution, role: Role | None) -> tuple[Recipient, ...]:
     everybody = found.recipients
     if role is None:
         return everybody
-    if not everybody or role in {everybody[0].role, found.stood_in and found.stood_in.role}:
+    fallback = found.fallback_recipient
+    if not everybody or role in {everybody[0].role, fallback and fallback.role}:
         return ()
     return tuple(each for each in everybody if each.role is role)
 
@@ -248,9 +235,9 @@ def with_contact(
     contact = declaration.contact
     if found is None or _people(contact) or contact.slack_email or contact.slack_member_id:
         return declaration
-    recipients = found.recipients or (before if found.passing else ())
+    recipients = found.recipients or (before if found.transient else ())
     if not recipients:
-        return replace(declaration, contact=replace(contact, pending=True)) if found.tried_again else declaration
+        return replace(declaration, contact=replace(contact, pending=True)) if found.retried else declaration
     first = recipients[0]
     person = Person(first.name, first.address)
     match first.role:
@@ -266,11 +253,10 @@ def with_contact(
 
 
 def unwritten(found: Resolution) -> Resolution:
-    """The same, where no channel of the policy writes to contacts."""
+    """The same result, if no channel of the policy writes to contacts."""
     if not found.resolved:
         return found
-    words = found.message.replace("is written to", "is known", 1)
-    return replace(found, message=sys.intern(f"{words}, and no channel of the policy writes to contacts"))
+    return replace(found, message=found.message_without_letters or found.message)
 
 
 def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> bool:
@@ -278,15 +264,20 @@ def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> b
     return [(each.role, each.address) for each in some] == [(each.role, each.address) for each in others]
 
 
-def _told(reason: str, where: str, recipients: tuple[Recipient, ...]) -> Resolution:
-    once = {recipient.address: recipient for recipient in reversed(recipients)}
-    recipients = tuple(recipient for recipient in recipients if once[recipient.address] is recipient)
-    words = f"the {recipients[0].role} is written to, as {where}"
-    return Resolution(reason, sys.intern(words), recipients)
-
-
-def _recipient(role: Role, person: Person) -> Recipient:
-    return Recipient(role, person.email, person.name)
+def _found(reason: str, why: str, recipients: tuple[Recipient, ...]) -> Resolution:
+    """Each address once, with the first of its roles."""
+    first_with: dict[str, Recipient] = {}
+    for recipient in recipients:
+        first_with.setdefault(recipient.address, recipient)
+    role = recipients[0].role
+    return Resolution(
+        reason,
+        sys.intern(f"the {role} is written to, {why}"),
+        tuple(first_with.values()),
+        message_without_letters=sys.intern(
+            f"the {role} is known, {why}, and no channel of the policy writes to contacts"
+        ),
+    )
 
 
 def _people(contact: Contact) -> bool:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from clientcert.lifecycle.spec import SecretKeyRef
 
 DEFAULT_MESSAGE = "The certificate for {name} in {environment} will expire within the next {duration} days"
+EVENT = "Event"
+"""The type of the channel that every certificate has."""
 EVENTS_CHANNEL = "events"
 """The name of the channel that every certificate has: Kubernetes Events. No policy may use it."""
 
@@ -105,17 +107,15 @@ class Channel:
     schedule: Schedule
     address: Address | None = None
     escalate_after: int | None = None
-    """So many days after the first alert it is told as well, unless somebody has acknowledged it; None: at once."""
+    """Days from the first alert to the escalation, unless somebody has acknowledged it; None: this is no escalation."""
+    escalation: bool = field(init=False)
+    """True for a channel that is used only after the other channels were told without effect."""
+    to_consumer: bool = field(init=False)
+    """True for a channel to the consumer's contact, who can renew but cannot repair our sources."""
 
-    @property
-    def escalation(self) -> bool:
-        """Whether it is told only of what others were told of in vain."""
-        return self.escalate_after is not None
-
-    @property
-    def to_consumer(self) -> bool:
-        """Whether it goes to the consumer's contact, who can renew and can do nothing about our sources."""
-        return isinstance(self.address, EmailAddress)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "escalation", self.escalate_after is not None)
+        object.__setattr__(self, "to_consumer", isinstance(self.address, EmailAddress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +143,9 @@ class AlertPolicy:
     start_days_before: int = 30
     """From here on the certificate counts as expiring soon: the earliest start of all channels."""
     problems: tuple[str, ...] = field(default=())
+    writes_letters: bool = field(init=False)
+    """True if a channel writes to consumers' contacts."""
     """What of the policy could not be used, in words; what it would have said is replaced by the default."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "writes_letters", any(channel.to_consumer for channel in self.channels))

@@ -1,18 +1,18 @@
-"""What was seen and what was sent, as the status of a ClientCertificate remembers it between two looks."""
+"""The status of a ClientCertificate and of a CertificatePolicy, as values: all that survives a restart."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from clientcert.lifecycle.policy import Role
-from clientcert.pki import Certificate
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCertificate:
-    """The certificate that alerts are about: the last one that was seen and could be the consumer's own.
+    """The certificate that alerts are about: the last one that was read and could be the consumer's own.
 
-    It outlives its source. When the source is deleted or overwritten with something unusable, this one's
-    `not_after` still counts.
+    It outlives its source: if the source is deleted or overwritten with something unusable, this `not_after` still
+    counts.
     """
 
     subject_dn: str
@@ -25,46 +25,46 @@ class AcceptedCertificate:
     key_algorithm: str
     warnings: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, certificate: Certificate) -> "AcceptedCertificate":
-        """What of a parsed certificate is worth remembering."""
-        return cls(
-            subject_dn=certificate.subject_dn,
-            issuer_dn=certificate.issuer_dn,
-            serial_number=f"{certificate.serial_number:x}",
-            fingerprint_sha256=certificate.fingerprint_sha256,
-            not_before=certificate.not_before,
-            not_after=certificate.not_after,
-            key_algorithm=certificate.key_algorithm,
-            warnings=certificate.warnings,
-        )
+
+@dataclass(frozen=True, slots=True)
+class FallbackRecipient:
+    """The recipient who got a letter because the one before could not be reached. Roles only, no names."""
+
+    role: Role
+    message: str
+    """Who could not be reached, and why: a text for people, which is never parsed."""
+
+    def __str__(self) -> str:
+        return f"{self.message}, so the {self.role} was written to"
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """What one channel was last told."""
+    """The last notification of one channel."""
 
     name: str
     fingerprint_sha256: str
-    """Of the certificate the channel was told about; empty when none had ever been read."""
+    """Of the certificate that the notification was about; empty if none had ever been read."""
     stage: int | None
-    """Days before notAfter, negative after it; None when no alert about this certificate was sent (yet)."""
+    """Days before notAfter, negative after it; None if no alert about this certificate was sent (yet)."""
     last_sent: datetime | None
     next_time: datetime | None = None
-    """When the next stage comes; for people, never read back."""
+    """When the next stage is due. For people: it is never read back."""
     thread_ref: str = ""
-    """Where the thread of the last alert is (Slack: channel and ts); as `next_time`, never read back."""
+    """The thread of the last alert (Slack: channel and ts). Like `next_time`, it is never read back."""
     last_failure: datetime | None = None
     """The first failure since the last success."""
     first_sent: datetime | None = None
     """When the first alert about this certificate was sent."""
     recipient_role: Role | None = None
-    """Who got the last letter; None of a channel that tells a team."""
+    """The role that got the last letter; None for a channel to a team."""
+    fallback_recipient: FallbackRecipient | None = None
+    """Set if the last letter did not reach the recipient it was for first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousCertificate:
-    """A certificate that is history."""
+    """A certificate that was replaced."""
 
     serial_number: str
     not_after: datetime
@@ -82,9 +82,13 @@ class Condition:
     last_transition: datetime | None = None
 
 
+shared_condition = lru_cache(maxsize=2048)(Condition)
+"""Makes a Condition; equal ones are one object while they are cached. Thousands of statuses have the same ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """All that the status of a ClientCertificate says and the next decision needs."""
+    """The status of a ClientCertificate, as far as a decision needs it."""
 
     accepted: AcceptedCertificate | None = None
     source_version: str = ""
@@ -93,21 +97,22 @@ class CertificateStatus:
     history: tuple[PreviousCertificate, ...] = ()
     """Newest first, at most five."""
     conditions: tuple[Condition, ...] = ()
-
-    def channel(self, name: str) -> ChannelStatus | None:
-        """The record of that channel, if it was ever told anything."""
-        return next((record for record in self.channels if record.name == name), None)
+    phase: str = ""
+    """As it was last written; for metrics and the command line."""
 
     def condition(self, kind: str) -> Condition | None:
-        """The condition of that type, if it was ever set."""
-        return next((condition for condition in self.conditions if condition.type == kind), None)
+        """The condition of that type, or None if it was never set."""
+        for each in self.conditions:
+            if each.type == kind:
+                return each
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class DigestRecord:
-    """A digest that was sent, as the status of its CertificatePolicy remembers it."""
+    """A digest that was sent, as the status of its CertificatePolicy records it."""
 
     channel: str
     sent_time: datetime
     keys: frozenset[bytes]
-    """What it has told of: eight bytes of a hash for each notification."""
+    """The notifications in it: `lifecycle.delivery_log.digest_key` of each."""

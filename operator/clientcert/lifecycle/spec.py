@@ -34,9 +34,6 @@ class SecretSource:
     key: str
     password_ref: SecretKeyRef | None = None
 
-    def __str__(self) -> str:
-        return f"Secret {self.name}, key {self.key}"
-
 
 @dataclass(frozen=True, slots=True)
 class S3Source:
@@ -45,9 +42,6 @@ class S3Source:
     store: str
     key: str
     password_ref: SecretKeyRef | None = None
-
-    def __str__(self) -> str:
-        return f"CertificateStore {self.store}, key {self.key}"
 
 
 SourceRef = SecretSource | S3Source
@@ -104,6 +98,10 @@ class CertificateSpec:
     """The serial number, in lower-case hex, of the certificate that somebody has said they see to."""
     acknowledged_because: str = ""
     """What they do about it, in their own words."""
+
+
+UNUSABLE_SPEC = CertificateSpec(consumer="", environment="", source=SecretSource("", ""), contact=Contact())
+"""Stands in for a spec that cannot be used; its certificate has a problem of phase Invalid, and sends no alerts."""
 
 
 @dataclass(frozen=True, slots=True)

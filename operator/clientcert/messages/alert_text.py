@@ -11,7 +11,9 @@ from typing import TypeAlias
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
-from clientcert.lifecycle.due import DueNotification, MessageKind, next_stage
+from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
+from clientcert.lifecycle.due import next_stage
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
 from clientcert.lifecycle.recorded_status import (
     AcceptedCertificate,
@@ -21,7 +23,7 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.schedule import duration
 from clientcert.lifecycle.spec import CertificateSpec, Contact, Person
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, days_ago, sanitize_line, substitute
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, days_ago, name_source, sanitize_line, substitute
 
 LONGEST_TEXT = 1000
 LONGEST_STEP = 1500
@@ -78,27 +80,21 @@ class Situation:
     """The problem with the source; empty if there is none."""
 
     @classmethod
-    def of(
-        cls,
-        declaration: CertificateSpec,
-        assessment: Assessment,
-        policy: AlertPolicy,
-        notification: DueNotification,
-        recorded: CertificateStatus,
-    ) -> "Situation":
-        """`recorded` is what the status says before the message is sent."""
+    def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
+        """`spec` names the contact that was found; the evaluation is of before the message is sent."""
+        assessment = evaluation.assessment
         problem = assessment.problem.message if assessment.problem else ""
         return cls(
             assessment=assessment,
-            policy=policy,
+            policy=evaluation.policy,
             notification=notification,
-            contact=declaration.contact,
-            predecessor=_predecessor(assessment, recorded),
-            before=recorded.channel(notification.channel.name),
-            name=sanitize_line(declaration.consumer, LONGEST_VALUE),
-            environment=sanitize_line(declaration.environment, LONGEST_VALUE),
-            owner=sanitize_line(declaration.owner, LONGEST_VALUE),
-            source=sanitize_line(str(declaration.source), LONGEST_NAME),
+            contact=spec.contact,
+            predecessor=_predecessor(assessment, evaluation.status),
+            before=evaluation.log.channel(notification.channel.name),
+            name=sanitize_line(spec.consumer, LONGEST_VALUE),
+            environment=sanitize_line(spec.environment, LONGEST_VALUE),
+            owner=sanitize_line(spec.owner, LONGEST_VALUE),
+            source=sanitize_line(name_source(spec.source), LONGEST_NAME),
             problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
         )
 
@@ -169,11 +165,11 @@ def days_left(situation: Situation, accepted: AcceptedCertificate) -> int:
     return max(duration(accepted.not_after, situation.assessment.now), 1)
 
 
-def _predecessor(assessment: Assessment, recorded: CertificateStatus) -> Predecessor | None:
+def _predecessor(assessment: Assessment, status: CertificateStatus) -> Predecessor | None:
     """The certificate that the accepted one replaced: just now, or earlier if its message was delayed."""
-    if assessment.replaced is not None or assessment.accepted is None or not recorded.history:
+    if assessment.replaced is not None or assessment.accepted is None or not status.history:
         return assessment.replaced
-    latest = recorded.history[0]
+    latest = status.history[0]
     return latest if latest.serial_number != assessment.accepted.serial_number else None
 
 

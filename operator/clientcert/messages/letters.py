@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from clientcert.api.kinds import timestamp
-from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.contacts import Recipient, Resolution, Role
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.messages.alert_text import Situation, Topic, template_values
 from clientcert.messages.letter import (
@@ -36,24 +37,31 @@ _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 
 
 def letters(
-    situation: Situation, topic: Topic, uid: str, recipients: tuple[Recipient, ...], written_to: Role | None
+    situation: Situation, topic: Topic, evaluation: Evaluation, recipients: tuple[Recipient, ...]
 ) -> tuple[Letter, ...]:
-    """One letter for each recipient, in order; none where the consumer can do nothing about what is the matter.
+    """One letter for each recipient, in order; none if the consumer can do nothing about what is wrong.
 
-    Nor is there any in a channel of another type than Email. An escalation names `written_to`, who has had the letters
-    so far, by role.
+    A channel of another type than Email has none. An escalation names, by role, who has had the letters so far.
     """
     channel, accepted = situation.notification.channel, situation.assessment.accepted
     if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:
         return ()
-    context = LetterContext(situation, topic, Writer(channel.address, situation.owner), accepted, written_to)
+    writer = Writer(channel.address, situation.owner)
+    context = LetterContext(situation, topic, writer, accepted, _written_to(evaluation.contact))
     # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
-    thread = _hash(uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    thread = _hash(evaluation.uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
     told = timestamp(situation.previous) if situation.previous else ""
     return tuple(
         _letter(context, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
         for position, recipient in enumerate(recipients)
     )
+
+
+def _written_to(contact: Resolution | None) -> Role | None:
+    """The role that gets the letters that are no escalation, if it is known."""
+    if contact is None or not contact.recipients:
+        return None
+    return contact.fallback_recipient.role if contact.fallback_recipient else contact.recipients[0].role
 
 
 def request_anew(writer: Writer, which: Iterable[Part], *, many: bool, expired: bool) -> list[Part]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.contacts import Recipient, Role
-from clientcert.lifecycle.due import DueNotification, MessageKind, next_stage
-from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.contacts import Recipient, with_contact
+from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
+from clientcert.lifecycle.due import next_stage
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person
 from clientcert.messages.alert_text import Situation, Topic, render
@@ -89,52 +89,42 @@ class Message:
         return (*self.facts, *people, *problem)
 
 
-def compose(
-    key: ObjectKey,
-    uid: str,
-    declaration: CertificateSpec,
-    assessment: Assessment,
-    policy: AlertPolicy,
-    notification: DueNotification,
-    recorded: CertificateStatus,
-    *,
-    recipients: tuple[Recipient, ...] = (),
-    written_to: Role | None = None,
-) -> Message:
-    """Say what is due. `recorded` is what the status says before this message is sent.
+def compose(evaluation: Evaluation, notification: DueNotification, recipients: tuple[Recipient, ...] = ()) -> Message:
+    """Put a due notification into words.
 
-    `recipients` are who a channel of type Email writes to, in order. Where it is an escalation, `written_to` is who has
-    had the letters so far, if that is known.
+    `recipients` are the people whom a channel of type Email writes to, in order.
     """
-    situation = Situation.of(declaration, assessment, policy, notification, recorded)
+    spec = with_contact(evaluation.spec, evaluation.contact, evaluation.earlier_recipients)
+    situation = Situation.of(spec, evaluation, notification)
     said = render(situation)
+    is_letter = notification.channel.to_consumer
     return Message(
         kind=notification.kind,
         topic=said.topic,
         reason=said.reason,
         text=said.text,
         facts=tuple(_facts(situation)),
-        contact=_contact(declaration.contact),
+        contact=_contact(spec.contact),
         problem=situation.problem,
         next_step=said.next_step,
-        details=tuple(_details(key, declaration, situation, recorded)),
-        runbook_url=_link(policy.runbook_url),
-        object_key=key,
-        object_uid=uid,
-        about=_about_it(declaration, situation),
-        letters=letters(situation, said.topic, uid, recipients, written_to),
+        details=tuple(_details(evaluation, situation)),
+        runbook_url=_link(evaluation.policy.runbook_url) if evaluation.policy.runbook_url else "",
+        object_key=evaluation.key,
+        object_uid=evaluation.uid,
+        about=_about_it(spec, situation),
+        letters=letters(situation, said.topic, evaluation, recipients) if is_letter else (),
     )
 
 
-def _about_it(declaration: CertificateSpec, situation: Situation) -> About:
+def _about_it(spec: CertificateSpec, situation: Situation) -> About:
     assessment, notification = situation.assessment, situation.notification
     accepted = assessment.accepted
     return About(
         time=assessment.now,
-        consumer=declaration.consumer,
-        environment=declaration.environment,
-        owner=declaration.owner,
-        profile=declaration.profile,
+        consumer=spec.consumer,
+        environment=spec.environment,
+        owner=spec.owner,
+        profile=spec.profile,
         phase=assessment.phase.value,
         days_remaining=assessment.days_remaining,
         not_before=accepted.not_before if accepted else None,
@@ -186,14 +176,12 @@ def _person(person: Person) -> str:
     return ", ".join(sanitize_line(part, LONGEST_VALUE) for part in (person.name, person.email) if part.strip())
 
 
-def _details(
-    key: ObjectKey, declaration: CertificateSpec, situation: Situation, recorded: CertificateStatus
-) -> list[tuple[str, str]]:
+def _details(evaluation: Evaluation, situation: Situation) -> list[tuple[str, str]]:
     assessment, before = situation.assessment, situation.before
-    namespace, name = (sanitize_line(part, LONGEST_VALUE) for part in key)
+    namespace, name = (sanitize_line(part, LONGEST_VALUE) for part in evaluation.key)
     details = [
         ("Object", f"ClientCertificate {name} in namespace {namespace}"),
-        ("Source", sanitize_line(str(declaration.source), LONGEST_NAME)),
+        ("Source", situation.source),
     ]
     if assessment.accepted is not None:
         details += _about(assessment.accepted)
@@ -202,8 +190,8 @@ def _details(
     upcoming = next_stage(assessment, situation.notification.channel)
     if upcoming is not None:
         details.append(("Next alert here", minute(upcoming.slot)))
-    if recorded.history:
-        details.append(("Before it", _history(recorded)))
+    if evaluation.status.history:
+        details.append(("Before it", _history(evaluation.status)))
     details.append(("Look closer", f"kubectl describe clientcertificate {name} --namespace {namespace}"))
     return details
 
@@ -229,11 +217,11 @@ def _as_openssl_shows(serial_number: str) -> str:
     return sign + digits.zfill(len(digits) + len(digits) % 2)
 
 
-def _history(recorded: CertificateStatus) -> str:
+def _history(status: CertificateStatus) -> str:
     entries = (
         f"serial number {sanitize_line(old.serial_number, LONGEST_VALUE)}, valid until {day(old.not_after)},"
         f" replaced on {day(old.replaced_time)}"
-        for old in recorded.history
+        for old in status.history
     )
     return "; ".join(entries)
 

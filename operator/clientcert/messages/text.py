@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from clientcert.lifecycle.spec import SecretSource, SourceRef
+
 LONGEST_VALUE = 253
 """The longest name of a Kubernetes object."""
 LONGEST_NAME = 600
@@ -77,3 +79,10 @@ def _span(span: timedelta) -> str:
     hours = rest // _HOUR
     parts = [count(days, "day")] * (days > 0) + [count(hours, "hour")] * (hours > 0)
     return ", ".join(parts) or "less than an hour"
+
+
+def name_source(source: SourceRef) -> str:
+    """The source of a certificate as people look for it."""
+    if isinstance(source, SecretSource):
+        return f"Secret {source.name}, key {source.key}"
+    return f"CertificateStore {source.store}, key {source.key}"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest, and_more, that_fit

@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import replace
 
 from clientcert.errors import DeliveryError
-from clientcert.lifecycle.contacts import Recipient, Role, StoodIn
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.message import Message
 from clientcert.notifiers.interface import Notifier, Pace, Receipt
 
@@ -57,8 +58,8 @@ class ContactNotifier:
             raise DeliveryError(
                 error.reason, error.message, retryable=error.retryable, retry_after=error.retry_after, elsewhere=True
             ) from None
-        reached = StoodIn(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
-        return replace(receipt, stood_in=receipt.stood_in or reached)
+        reached = FallbackRecipient(mails[0].recipient.role, f"the {Role.SLACK} could not be written to")
+        return replace(receipt, fallback_recipient=receipt.fallback_recipient or reached)
 
     def _remember(self, key: str) -> None:
         now = _now()

@@ -4,9 +4,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from clientcert.lifecycle.contacts import Recipient, StoodIn
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.contacts import Recipient
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.digest import Digest
 from clientcert.messages.message import Message
 
@@ -17,15 +18,15 @@ class Receipt:
 
     thread_ref: str = ""
     """The thread of the message, in the channel's own notation; kept in status for people and tools."""
-    stood_in: StoodIn | None = None
-    """Who got it, where that is not whom it was to go to first."""
+    fallback_recipient: FallbackRecipient | None = None
+    """The fallback recipient, if the first recipient could not be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The rate limit of a receiver."""
 
-    place: Hashable
+    limit_key: Hashable
     """Equal for all messages that share the limit."""
     seconds: float
     """The minimum interval between two messages."""

@@ -5,7 +5,7 @@ import asyncio
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.events import EventRecorder, EventSpec
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.messages.message import Message
 from clientcert.notifiers.interface import Pace, Receipt

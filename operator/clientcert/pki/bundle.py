@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import advice
-from clientcert.pki.container import open_container
+from clientcert.pki.container_subprocess import open_container
 from clientcert.pki.der import MalformedError, read_element
 from clientcert.pki.keys import public_key_info_of
 from clientcert.pki.lenient import Outline, read_outline
-from clientcert.pki.pem import Block, TooManyBlocksError, decode_base64, is_pem, read_blocks
+from clientcert.pki.pem import Block, TooManyBlocksError, decode_base64, is_pem, plain_text, read_blocks
 from clientcert.pki.pkcs7 import certificates_in
 from clientcert.pki.structure import CONTAINERS, Kind, kind_of
-from clientcert.pki.text import plain_text
 
 MAX_CERTIFICATES = 200
 _MAX_PRIVATE_KEYS = 10

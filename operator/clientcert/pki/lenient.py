@@ -11,6 +11,7 @@ from datetime import datetime
 
 from clientcert.pki.der import (
     CONTEXT_0,
+    EARLIEST,
     GENERALIZED_TIME,
     INTEGER,
     OCTET_STRING,
@@ -19,10 +20,10 @@ from clientcert.pki.der import (
     Element,
     MalformedError,
     read_element,
+    read_time,
 )
 from clientcert.pki.keys import algorithm_name
 from clientcert.pki.names import read_name
-from clientcert.pki.times import EARLIEST, read_time
 
 TIMES = (UTC_TIME, GENERALIZED_TIME)
 _EXTENSIONS = CONTEXT_0 + 3

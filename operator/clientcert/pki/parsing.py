@@ -1,9 +1,9 @@
 """Parses the content of a source: returns its leaf certificate, or raises an error with a reason."""
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki.bundle import read_bundle
+from clientcert.pki.bundle import Bundle, read_bundle
 from clientcert.pki.certificate import Certificate
-from clientcert.pki.leaf import choose_leaf
+from clientcert.pki.lenient import Outline
 from clientcert.pki.strict import PROCESS_EXITS, read_certificate
 
 MAX_SIZE = 1024 * 1024
@@ -40,3 +40,63 @@ def _parse(data: bytes, password: str | None) -> Certificate:
     bundle = read_bundle(data, password)
     leaf, doubts = choose_leaf(bundle)
     return read_certificate(leaf, bundle.container_format, [*bundle.warnings, *doubts])
+
+
+def choose_leaf(bundle: Bundle) -> tuple[Outline, list[str]]:
+    """The leaf certificate, and warnings if the choice is in doubt.
+
+    The leaf is the certificate whose private key is in the bundle, else the one that has issued no other. If several
+    are left, CA certificates are dropped. Of several with one subject (a renewed one beside the old one), the leaf is
+    the one that expires last; of unrelated ones, the first. A CA certificate is the leaf only if no other is left.
+
+    Raises CertificateError.
+    """
+    candidates = [each for each in bundle.certificates if bundle.has_key(each)]
+    has_key = bool(candidates)
+    candidates = _issuers_of_no_other(bundle.certificates, candidates or bundle.certificates)
+    if bundle.damaged and not has_key and all(each.is_authority or _is_self_issued(each) for each in candidates):
+        raise CertificateError(
+            Reason.INVALID_CERTIFICATE,
+            "one certificate is damaged, and the others belong to CAs: put the client certificate there again",
+        )
+    clients = [each for each in candidates if not each.is_authority]
+    candidates = clients or candidates
+    warnings: list[str] = []
+    if not clients and not has_key:
+        _refuse_several_authorities(candidates)
+        warnings.append("this is the certificate of a CA (basicConstraints), not of a client")
+    first = candidates[0]
+    same_subject = [each for each in candidates if _folded(each.subject_dn) == _folded(first.subject_dn)]
+    if len(same_subject) > 1:
+        warnings.append("several certificates have this subject: the one that expires last was used")
+    if len(same_subject) < len(candidates):
+        warnings.append("several certificates are not related to each other: the first of them was used")
+    if bundle.damaged:
+        warnings.append("other certificates in the same content are damaged: they were ignored")
+    return max(same_subject, key=lambda each: each.not_after), warnings
+
+
+def _issuers_of_no_other(certificates: list[Outline], candidates: list[Outline]) -> list[Outline]:
+    """The `candidates` that have issued none of `certificates`; all candidates if each has issued one.
+
+    The names decide who issued a certificate. A self-issued one counts as issued by itself alone; otherwise an old root
+    and a new root of the same name would each count as the issuer of the other.
+    """
+    issuers = {_folded(each.issuer_dn) for each in certificates if each.issuer_dn and not _is_self_issued(each)}
+    return [each for each in candidates if _folded(each.subject_dn) not in issuers] or candidates
+
+
+def _refuse_several_authorities(candidates: list[Outline]) -> None:
+    if len(candidates) > 1:
+        raise CertificateError(
+            Reason.NO_LEAF_CERTIFICATE, "it holds only certificates of CAs: put the client certificate there"
+        )
+
+
+def _is_self_issued(certificate: Outline) -> bool:
+    return _folded(certificate.issuer_dn) == _folded(certificate.subject_dn)
+
+
+def _folded(name: str) -> str:
+    """Equal for names that are equal by RFC 5280 section 7.1, as far as this matters within one file."""
+    return " ".join(name.casefold().split())

@@ -1,118 +1,232 @@
-"""Who is looked at next: the most urgent; but nobody for ever after others, and no namespace with all workers.
+"""The one work queue of all kinds: which item is reconciled next, and when each is due again.
 
-A look may take long through no fault of the operator's: a bucket that answers in fourteen seconds, a container that
-takes twenty to open. Who has many of these, and urgent ones, would otherwise keep everybody else waiting without end.
+    queue.enqueue(Item(kind, key), urgency)          # something was learned about it
+    item = await queue.take()                        # a worker reconciles it
+    queue.done(item, due)                            # and says when it is due again
+
+The most urgent item is next. But an item that has waited for a minute comes first, and no namespace has all workers:
+a reconcile may take long through no fault of the operator's, such as a bucket that answers in fourteen seconds.
+
+The queue works only while this replica leads. While it is closed it keeps nothing: the next term begins with all items.
 """
 
 import asyncio
 import heapq
 import itertools
+import math
 from collections import Counter, deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
 
+from clientcert.backoff import Backoff
 from clientcert.lifecycle.spec import ObjectKey
 
-MOST_OF_ONE_NAMESPACE = 32
-"""As many as there are connections to the API server: one namespace alone is no slower for it."""
-PATIENCE_SECONDS = 60.0
+IN_FLIGHT_PER_NAMESPACE = 32
+"""Of one kind. As many as there are connections to the API server: a namespace alone is no slower for it."""
+LONGEST_WAIT_SECONDS = 60.0
+RETRY = Backoff(1.0, 300.0)
+_DUE_AT_ONCE = 500
+"""Items that become due in one turn of the event loop; more would stall it."""
+_COMPACT_FROM = 100
 
-_Entry = tuple[float, int, ObjectKey]
-"""Urgency (or, in the order of arrival, when that was), number of the arrival, and who."""
+
+class Item(NamedTuple):
+    """One object to reconcile: its kind, namespace and name."""
+
+    kind: str
+    key: ObjectKey
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+_Entry = tuple[float, int, Item]
+"""Urgency (or, in the order of arrival, the time), the number of the arrival, and the item."""
 
 
 class WorkQueue:
-    """Keys that wait for a worker, and those that have one. From the event loop only."""
+    """Items that wait for a worker, that a worker has, and that are due later. Use it from the event loop only."""
 
-    def __init__(self, most_of_one: int = MOST_OF_ONE_NAMESPACE, patience: float = PATIENCE_SECONDS) -> None:
-        """`most_of_one` of a namespace are worked on at once; who waits longer than `patience` seconds is next."""
-        self._most_of_one = most_of_one
-        self._patience = patience
-        self._waiting: dict[ObjectKey, int] = {}
-        """The number of its arrival. What stands elsewhere under another number is out of date."""
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        in_flight_per_namespace: int = IN_FLIGHT_PER_NAMESPACE,
+        longest_wait: float = LONGEST_WAIT_SECONDS,
+    ) -> None:
+        self._clock = clock
+        self._in_flight_per_namespace = in_flight_per_namespace
+        self._longest_wait = longest_wait
+        self._waiting: dict[Item, int] = {}
+        """The number of the arrival. An entry with another number, elsewhere, is out of date."""
         self._urgent: list[_Entry] = []
-        self._held_back: dict[str, list[_Entry]] = {}
-        """Those that are next in namespaces with as many workers as they may have."""
+        self._held_back: dict[tuple[str, str], list[_Entry]] = {}
+        """By kind and namespace: the next items of those that have as many workers as they may have."""
         self._arrived: deque[_Entry] = deque()
-        self._working: Counter[str] = Counter()
+        self._active: dict[Item, float | None] = {}
+        """Items that workers have; with an urgency if they were enqueued meanwhile."""
+        self._in_flight: Counter[tuple[str, str]] = Counter()
+        self._due: dict[Item, float] = {}
+        """Seconds since the epoch."""
+        self._heap: list[tuple[float, Item]] = []
+        self._failures: dict[Item, int] = {}
+        self._unanswered: set[Item] = set()
+        """The items that failed because the API server did not answer."""
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
-        self._closed = False
+        self._is_open = False
 
-    def __contains__(self, key: ObjectKey) -> bool:
-        return key in self._waiting
+    def open(self) -> None:
+        """Begin a term with nothing in the queue; the caller enqueues all items."""
+        for waiting in (self._waiting, self._urgent, self._held_back, self._arrived):
+            waiting.clear()
+        for later in (self._due, self._heap, self._failures, self._unanswered):
+            later.clear()
+        self._is_open = True
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    def close(self) -> None:
+        """Hand out nothing more, and take nothing in."""
+        self._is_open = False
+        self._changed.set()
 
-    def put(self, key: ObjectKey, urgency: float) -> None:
-        """The lower `urgency`, the sooner its turn; a key that waits already goes on waiting where it is."""
-        if key not in self._waiting:
-            number = self._waiting[key] = next(self._numbers)
-            heapq.heappush(self._urgent, (urgency, number, key))
-            self._arrived.append((asyncio.get_running_loop().time(), number, key))
+    @property
+    def depth(self) -> int:
+        """Items that wait for a worker or have one."""
+        return len(self._waiting) + len(self._active)
+
+    def enqueue(self, item: Item, urgency: float = math.inf) -> None:
+        """Reconcile the item as soon as a worker is free; the lower `urgency`, the sooner."""
+        if not self._is_open:
+            return
+        if item in self._active:
+            self._active[item] = urgency
+        elif item not in self._waiting:
+            self._due.pop(item, None)
+            number = self._waiting[item] = next(self._numbers)
+            heapq.heappush(self._urgent, (urgency, number, item))
+            self._arrived.append((asyncio.get_running_loop().time(), number, item))
             self._changed.set()
 
-    async def take(self) -> ObjectKey | None:
-        """The next one, which is worked on until `done`; None once the queue was closed."""
-        while not self._closed:
-            if (key := self._oldest() or self._most_urgent()) is not None:
-                del self._waiting[key]
-                self._working[key.namespace] += 1
-                return key
+    def schedule(self, item: Item, seconds: float) -> None:
+        """Reconcile the item after so many seconds, unless it is enqueued or has a worker already."""
+        if item not in self._active:
+            self._schedule_at(item, self._clock().timestamp() + seconds)
+
+    async def take(self) -> Item | None:
+        """The next item, which is in flight until `done`; None once the queue is closed."""
+        while self._is_open:
+            item = self._longest_waiting() or self._most_urgent()
+            if item is not None:
+                del self._waiting[item]
+                self._active[item] = None
+                self._in_flight[item.kind, item.key.namespace] += 1
+                return item
             self._changed.clear()
             await self._changed.wait()
         return None
 
-    def done(self, key: ObjectKey) -> None:
-        """It is not worked on any more: another of its namespace may be."""
-        namespace = key.namespace
-        self._working[namespace] -= 1
-        if not self._working[namespace]:
-            del self._working[namespace]
-        held_back = self._held_back.get(namespace, [])
+    def done(self, item: Item, due: datetime | None) -> None:
+        """The item was reconciled, and is due again then; None: when it is enqueued again."""
+        if self._failures.pop(item, None):
+            self._unanswered.discard(item)
+        self._release(item)
+        if due is not None:
+            self._schedule_at(item, max(due, self._clock()).timestamp())
+
+    def retry(self, item: Item, seconds: float | None, *, unanswered: bool = False) -> None:
+        """The reconcile has failed. It is retried after so many seconds; None: after a backoff.
+
+        `unanswered`: because the API server did not answer.
+        """
+        failures = self._failures[item] = self._failures.get(item, 0) + 1
+        (self._unanswered.add if unanswered else self._unanswered.discard)(item)
+        self._release(item)
+        delay = RETRY.delay(failures) if seconds is None else seconds
+        self._schedule_at(item, self._clock().timestamp() + delay)
+
+    def failed_items(self, *, unanswered: bool) -> tuple[Item, ...]:
+        """Items whose last reconcile has failed; with `unanswered` only because the API server did not answer."""
+        return tuple(self._unanswered if unanswered else self._failures)
+
+    def forget(self, item: Item) -> None:
+        """Its object is gone, or nothing is to be done about it any more."""
+        self._due.pop(item, None)
+        self._failures.pop(item, None)
+        self._unanswered.discard(item)
+
+    def pop_due(self) -> list[Item]:
+        """The items that are due by now, a bounded number at once."""
+        now = self._clock().timestamp()
+        found: list[Item] = []
+        while self._heap and self._heap[0][0] <= now and len(found) < _DUE_AT_ONCE:
+            moment, item = heapq.heappop(self._heap)
+            if self._due.get(item) == moment:
+                found.append(item)
+        return found
+
+    def scheduled_items(self) -> tuple[Item, ...]:
+        """All items that are due later."""
+        return tuple(self._due)
+
+    def seconds_until_due(self) -> float:
+        """Until the next item is due; infinite if none is."""
+        return self._heap[0][0] - self._clock().timestamp() if self._heap else math.inf
+
+    def _schedule_at(self, item: Item, moment: float) -> None:
+        if not self._is_open or item in self._waiting:
+            return
+        self._due[item] = moment
+        heapq.heappush(self._heap, (moment, item))
+        if len(self._heap) > 2 * len(self._due) + _COMPACT_FROM:
+            # Items that were enqueued or forgotten are still in there.
+            self._heap = [(due, each) for each, due in self._due.items()]
+            heapq.heapify(self._heap)
+
+    def _release(self, item: Item) -> None:
+        place = (item.kind, item.key.namespace)
+        urgency = self._active.pop(item)
+        self._in_flight[place] -= 1
+        if not self._in_flight[place]:
+            del self._in_flight[place]
+        held_back = self._held_back.get(place, [])
         while held_back:
             entry = heapq.heappop(held_back)
             if not self._is_out_of_date(entry):
                 heapq.heappush(self._urgent, entry)
                 self._changed.set()
-                return
-        self._held_back.pop(namespace, None)
+                break
+        else:
+            self._held_back.pop(place, None)
+        if urgency is not None:
+            self.enqueue(item, urgency)
 
-    def close(self) -> None:
-        """Give out nothing more; what waits goes on waiting."""
-        self._closed = True
-        self._changed.set()
-
-    def open(self) -> None:
-        """Give out again what waits."""
-        self._closed = False
-
-    def _most_urgent(self) -> ObjectKey | None:
+    def _most_urgent(self) -> Item | None:
         while self._urgent:
             entry = heapq.heappop(self._urgent)
             if self._is_out_of_date(entry):
                 continue
-            if not self._is_full(entry[2].namespace):
+            place = (entry[2].kind, entry[2].key.namespace)
+            if self._in_flight[place] < self._in_flight_per_namespace:
                 return entry[2]
-            heapq.heappush(self._held_back.setdefault(entry[2].namespace, []), entry)
+            heapq.heappush(self._held_back.setdefault(place, []), entry)
         return None
 
-    def _oldest(self) -> ObjectKey | None:
+    def _longest_waiting(self) -> Item | None:
+        """The item that has waited for too long, if there is one."""
         now = asyncio.get_running_loop().time()
         while self._arrived:
             entry = self._arrived[0]
+            _, number, item = entry
             if self._is_out_of_date(entry):
                 self._arrived.popleft()
-            elif now - entry[0] <= self._patience:
+            elif now - entry[0] <= self._longest_wait:
                 return None
-            elif not self._is_full(entry[2].namespace):
-                return entry[2]
-            else:  # others of its namespace are worked on: it holds up nobody behind it
+            elif self._in_flight[item.kind, item.key.namespace] < self._in_flight_per_namespace:
+                return item
+            else:  # others of its namespace are in flight: it holds up nothing behind it
                 self._arrived.popleft()
-                self._arrived.append((now, entry[1], entry[2]))
+                self._arrived.append((now, number, item))
         return None
 
     def _is_out_of_date(self, entry: _Entry) -> bool:
         return self._waiting.get(entry[2]) != entry[1]
-
-    def _is_full(self, namespace: str) -> bool:
-        return self._working[namespace] >= self._most_of_one

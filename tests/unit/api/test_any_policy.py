@@ -13,7 +13,7 @@ from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.schedule import latest_due
 from clientcert.notifiers.slack.block_kit import alert_payload, details_payload
-from tests.builders import DAY, NOW, assessment, certificate
+from tests.builders import DAY, NOW, assessment, certificate, evaluation
 from tests.unit.api.crd import admitted, garbage, spec_schema, spoilt
 from tests.unit.messages.composing import composed
 from tools.slack_server.limits import complaint
@@ -27,7 +27,7 @@ def check(policy: AlertPolicy, now: datetime) -> None:
     assert policy.channels[-1].name == EVENTS_CHANNEL
     assert policy.start_days_before >= 1
     found = assessment(certificate(NOW), now, start_days_before=policy.start_days_before)
-    assert next_change(found, policy, CertificateStatus(), None) > now
+    assert next_change(evaluation(found, policy, CertificateStatus())) > now
     for channel in policy.channels:
         assert hash(channel) == hash(channel)
         due = latest_due(channel.schedule, NOW, now)

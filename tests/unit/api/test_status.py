@@ -5,20 +5,21 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from clientcert.api.status import digest, parse_status, render_minimum, render_status
+from clientcert.api.status import ESSENTIAL, digest, parse_status, render_status
+from clientcert.lifecycle.assessment import accepted_certificate
 from clientcert.lifecycle.conditions import conditions
 from clientcert.lifecycle.recorded_status import (
-    AcceptedCertificate,
     CertificateStatus,
     ChannelStatus,
     PreviousCertificate,
 )
-from tests.builders import DAY, NOW, assessment, certificate
+from tests.builders import DAY, NOW, assessment, certificate, evaluation, policy
 
 SEEN = certificate(NOW + 20 * DAY)
 ASSESSED = assessment(SEEN)
 RECORDED = CertificateStatus(
-    accepted=AcceptedCertificate.of(replace(SEEN, warnings=("the serial number is negative",))),
+    phase="ExpiringSoon",
+    accepted=accepted_certificate(replace(SEEN, warnings=("the serial number is negative",))),
     source_version="sha256:abc",
     source_observed=NOW,
     channels=(
@@ -26,7 +27,7 @@ RECORDED = CertificateStatus(
         ChannelStatus("events", "", None, None, None, "", NOW),
     ),
     history=(PreviousCertificate("1a", NOW - DAY, NOW),),
-    conditions=conditions(ASSESSED, None, None, CertificateStatus()),
+    conditions=conditions(evaluation(ASSESSED, policy(), CertificateStatus()), None),
 )
 
 
@@ -125,7 +126,8 @@ def test_too_long_texts_are_cut():
 
 def test_the_minimum_keeps_dates_and_deliveries():
     """The minimum keeps dates and deliveries, if the API server refuses the rest."""
-    minimum = render_minimum(render_status(ASSESSED, RECORDED, 3))
+    status = render_status(ASSESSED, RECORDED, 3)
+    minimum = {name: status[name] for name in ESSENTIAL}
     assert parse_status(minimum).channels == RECORDED.channels
     assert parse_status(minimum).accepted == RECORDED.accepted
 
@@ -133,13 +135,13 @@ def test_the_minimum_keeps_dates_and_deliveries():
 def test_a_certificate_without_end():
     """notAfter 9999-12-31 (RFC 5280 section 4.1.2.5) causes no overflow."""
     endless = certificate(NOW.replace(year=9999, month=12, day=31))
-    status = render_status(assessment(endless), CertificateStatus(accepted=AcceptedCertificate.of(endless)), 1)
+    status = render_status(assessment(endless), CertificateStatus(accepted=accepted_certificate(endless)), 1)
     assert status["certificate"]["notAfter"] == "9999-12-31T09:00:00Z"
     assert status["daysRemaining"] > 2_900_000
 
 
 def test_conditions_say_nothing_that_moves():
     """Two reconciles a few days apart, with nothing changed, give the same conditions, so no write is needed."""
-    first = conditions(assessment(SEEN, NOW), None, None, CertificateStatus())
+    first = conditions(evaluation(assessment(SEEN, NOW), policy(), CertificateStatus()), None)
     remembered = CertificateStatus(conditions=first)
-    assert conditions(assessment(SEEN, NOW + 5 * DAY), None, None, remembered) == first
+    assert conditions(evaluation(assessment(SEEN, NOW + 5 * DAY), policy(), remembered), None) == first

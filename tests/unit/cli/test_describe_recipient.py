@@ -4,7 +4,7 @@ import pytest
 
 from clientcert.api.policy import default_channel
 from clientcert.cli.describe_recipient import describe_recipient, possible_recipients
-from clientcert.lifecycle.contacts import Directory, DirectoryEntry, StoodIn
+from clientcert.lifecycle.contacts import Directory, DirectoryEntry
 from clientcert.lifecycle.policy import (
     Address,
     Channel,
@@ -15,6 +15,7 @@ from clientcert.lifecycle.policy import (
     SlackAddress,
     UrlAddress,
 )
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import Contact, Person, SecretKeyRef
 from tests.builders import declaration
 
@@ -94,7 +95,7 @@ def test_an_escalation_goes_to_the_business_contact(
 
 def test_no_escalation_to_the_fallback_recipient() -> None:
     """The business contact already gets the letters of the technical one, who cannot be reached."""
-    fallback = StoodIn(Role.BUSINESS, "the technical contact was refused")
+    fallback = FallbackRecipient(Role.BUSINESS, "the technical contact was refused")
     for policy in (ContactPolicy(), IN_SLACK):
         assert not any(possible_recipients(ESCALATED, declaration(contact=BOTH), policy, {}, fallback))
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from clientcert.cli.simulation import KnownCertificate, simulate
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, Phase, Problem, unread
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import AlertPolicy, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, HOUR, NOW, certificate, channel, declaration, policy, told
+from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, policy, told
 from tests.unit.lifecycle.test_schedule import schedules
 from tests.unit.lifecycle.timeline import Timeline
 
@@ -30,7 +30,8 @@ Messages = list[tuple[object, str, MessageKind, int | None]]
 def predicted(life: Timeline, phase: Phase, conditions: tuple[Condition, ...] = ()) -> Messages:
     """The month from NOW on, predicted from the status at NOW."""
     spec: CertificateSpec = declaration(silence=life.silence)
-    known = KnownCertificate(spec, replace(life.recorded, conditions=conditions), phase, life.created)
+    status = replace(life.recorded, conditions=conditions, phase=phase.value)
+    known = KnownCertificate(KEY, spec, status, life.created)
     return [
         (each.when, each.notification.channel.name, each.notification.kind, each.notification.stage)
         for each in simulate(known, life.policy, NOW, NOW + MONTH)
@@ -132,7 +133,8 @@ class TestNoMessage:
         life.look(NOW - 30 * DAY)
         told = {}
         for serial in ("", "1a2b"):
-            known = KnownCertificate(declaration(acknowledged=serial), life.recorded, Phase.EXPIRING_SOON, CREATED)
+            status = replace(life.recorded, phase=Phase.EXPIRING_SOON.value)
+            known = KnownCertificate(KEY, declaration(acknowledged=serial), status, CREATED)
             told[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
         assert told == {"": {"team", "boss"}, "1a2b": {"team"}}
 
@@ -144,5 +146,6 @@ class TestNoMessage:
     def test_a_status_of_another_version(self) -> None:
         """An unknown reason counts as a source that cannot be read."""
         conditions = (Condition("SourceReadable", "False", "FutureReason", "words"),)
-        known = KnownCertificate(declaration(), CertificateStatus(conditions=conditions), "Unreadable", CREATED)
+        status = CertificateStatus(conditions=conditions, phase="Unreadable")
+        known = KnownCertificate(KEY, declaration(), status, CREATED)
         assert next(simulate(known, policy(), NOW, NOW)).notification.kind is MessageKind.ALERT

@@ -1,6 +1,6 @@
 """The engine's own parts, put together as app.py does; around them stand-ins for what is outside.
 
-    whole = Whole()
+    whole = EngineHarness()
     whole.policy(TEAM)
     whole.hand_out("nhs", days=14)
     async with whole.running():
@@ -16,21 +16,30 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from clientcert.alerting.digests import Digests
 from clientcert.alerting.dispatcher import NotificationDispatcher
-from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.evaluator import Evaluator
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cache.client_lists import ClientLists
-from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.contact_lookup import ContactLookup, UserLookup
+from clientcert.cache.missing_references import MissingReferences
+from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
 from clientcert.cache.objects import CertificateRecord
-from clientcert.controllers.certificate.contact_lookup import Contacts, UserLookup
-from clientcert.controllers.certificate.observe import Observer
+from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.alert_group import AlertGroupReconciler
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
-from clientcert.controllers.certificate_policy import write_policy_status
+from clientcert.controllers.certificate.requeue import ROUNDING
+from clientcert.controllers.certificate_policy import PolicyReconciler
+from clientcert.controllers.certificate_store import StorePoller
+from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.workers import CLOCK_JUMP_SECONDS, LONGEST_SLEEP_SECONDS, Workers
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
+from clientcert.kube.status_writer import StatusWriter
 from clientcert.lifecycle.contacts import Resolution
+from clientcert.lifecycle.delivery_log import DeliveryFailure
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef, SecretSource
@@ -40,7 +49,7 @@ from clientcert.notifiers.consumer_contact import ContactNotifier
 from clientcert.notifiers.interface import Notifier
 from clientcert.notifiers.kubernetes_event import EventNotifier
 from clientcert.sources.interface import Content
-from clientcert.workqueue.scheduler import CLOCK_JUMP_SECONDS, LONGEST_SLEEP_SECONDS, ROUNDING, Scheduler
+from clientcert.workqueue.work_queue import WorkQueue
 from tests.builders import CREATED, DAY, HOUR, NOW
 from tests.unit.engine.fakes import ApiServer, Post, Secrets, Slack, Users
 from tools.certificates import CertificateAuthority, make_private_key
@@ -51,6 +60,9 @@ CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contac
 NAMESPACE = "integration"
 _STEP = timedelta(seconds=CLOCK_JUMP_SECONDS - 5)
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
+
+
+DIGEST_TYPES = frozenset({"Slack"})
 
 
 class Clock:
@@ -67,6 +79,23 @@ class Clock:
         self._ahead += by
 
 
+class _Recorded:
+    """The reconciler of certificates, with a record of what it was called for."""
+
+    def __init__(self, reconciler: CertificateReconciler) -> None:
+        self._reconciler = reconciler
+        self.reconciled: list[str] = []
+        self.due: dict[str, datetime | None] = {}
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        self.reconciled.append(key.name)
+        self.due[key.name] = await self._reconciler.reconcile(key)
+        return self.due[key.name]
+
+    def urgency(self, key: ObjectKey) -> float:
+        return self._reconciler.urgency(key)
+
+
 class EngineHarness:
     """All certificates of an operator, and all that is done about them."""
 
@@ -79,45 +108,73 @@ class EngineHarness:
         """`own` is the operator's own channel."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users", only_the_first=True)
-        client, loop_budget = cast("KubeClient", self.api), LoopBudget()
-        events = EventRecorder(client, self.clock)
+        client, budget, clock = cast("KubeClient", self.api), LoopBudget(), self.clock
+        self._policies: dict[str, Any] = {}
+        self.queue, self.outbox = WorkQueue(clock), Outbox()
+        self.queue.open()
+        self.cache = ObjectCache(self.queue, own)
+        self.client_lists = ClientLists(self.api.get, self.cache.client_list_changed)
+        self.sources = SourceCache(self.cache, {SecretSource: self.secrets}, _no_password, clock, self.metrics, budget)
+        contacts = ContactLookup(self.cache, self.client_lists, users or Users(Resolution("Nobody", "")), clock)
+        events, statuses = EventRecorder(client, clock), StatusWriter(client, self.metrics)
         notifiers: dict[str, Notifier] = {
             "Slack": self.slack,
             "Email": ContactNotifier(self.post, self.direct),
             "Event": EventNotifier(events),
         }
-        self.pacer = ChannelRateLimiter(self._wake)
-        self.gathering = AlertGroups(self._wake)
-        self.store = ObjectCache(self._wake, self.pacer.mended, own)
-        self.client_lists = ClientLists(self.api.get, self.store.client_list_changed)
-        digests = Digests(self.store, client, notifiers, self.gathering, self.clock, loop_budget)
-        self.reconciler = CertificateReconciler(
-            self.store,
-            Observer({SecretSource: self.secrets}, _no_password, self.clock, self.metrics, loop_budget),
-            Contacts(self.client_lists, users or Users(Resolution("Nobody", "")), self._wake),
-            NotificationDispatcher(
-                notifiers, own, self.pacer, digests, lambda _: True, self.clock, self.metrics, loop_budget
-            ),
-            events,
-            client,
-            self.clock,
-            self.metrics,
-            loop_budget,
+        self.limiter, self.groups = ChannelRateLimiter(self.queue), AlertGroups(self.cache, self.queue, DIGEST_TYPES)
+        dispatcher = NotificationDispatcher(
+            notifiers, self.limiter, self.groups, self.outbox, lambda _: True, clock, self.metrics
         )
-        self.looks: list[str] = []
-        """The name of each certificate that was looked at, as often as it was."""
-        self.comes_back: dict[str, datetime | None] = {}
-        """When each of them is looked at again, as its last look has said."""
-        self.scheduler = Scheduler(self._look, self.store.urgency, self.clock, self.store.clock_was_set, self.metrics)
+        evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
+        missing = MissingReferences(self.cache, client)
+        self.certificates = _Recorded(
+            CertificateReconciler(
+                self.cache,
+                missing,
+                self.sources,
+                contacts,
+                evaluator,
+                dispatcher,
+                self.outbox,
+                events,
+                statuses,
+                client,
+                clock,
+                budget,
+            )
+        )
+        policies = PolicyReconciler(self.cache, self.groups, self.limiter, self.outbox, statuses, client, clock)
+        digests = AlertGroupReconciler(
+            self.cache,
+            self.queue,
+            evaluator,
+            self.groups,
+            dispatcher,
+            self.limiter,
+            self.outbox,
+            clock,
+            self.metrics,
+            budget,
+        )
+        poller = StorePoller(self.cache, self.sources, cast("Any", None), statuses, clock, self.metrics)
+        self.recovery = Recovery(self.queue, self.cache, self.sources, self.outbox, poller)
+        reconcilers = {CERTIFICATE: self.certificates, POLICY: policies, ALERT_GROUP: digests}
+        self.workers = Workers(self.queue, reconcilers, self.recovery, clock, self.metrics)
 
     @property
-    def speaks(self) -> bool:
-        """Whether somebody has been chosen to send for others."""
-        return any(group.speaker for group in self.gathering._groups.values())
+    def reconciled(self) -> list[str]:
+        """The name of each certificate that was reconciled, as often as it was."""
+        return self.certificates.reconciled
+
+    @property
+    def due(self) -> dict[str, datetime | None]:
+        """When each certificate is due again, as its last reconcile has said."""
+        return self.certificates.due
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        working = asyncio.create_task(self.scheduler.run())
+        working = asyncio.create_task(self.workers.run())
         try:
             yield
         finally:
@@ -129,9 +186,9 @@ class EngineHarness:
         still, loop = 0, asyncio.get_running_loop()
         limit = loop.time() + 600
         while still < 4:
-            busy = self.scheduler.depth or self.gathering.waiting or self.pacer.waiting
+            busy = self.queue.depth or self.groups.waiting or self.limiter.waiting
             still = 0 if busy else still + 1
-            assert loop.time() < limit, f"busy with {busy}: {self.looks[-5:]}"
+            assert loop.time() < limit, f"busy with {busy}: {self.reconciled[-5:]}"
             await asyncio.sleep(0.02)
 
     async def later(self, by: timedelta) -> None:
@@ -152,34 +209,46 @@ class EngineHarness:
 
     async def compare(self) -> None:
         """What the engine does with each policy from time to time."""
-        for key in tuple(self.store.policies):
-            await write_policy_status(self.store, cast("KubeClient", self.api), key, self.clock())
+        self.cache.enqueue_policies()
+        await self.quiet()
 
     def policy(
         self, *channels: Mapping[str, Any], namespace: str = NAMESPACE, contacts: Any = None, **alerts: Any
     ) -> None:
         """The policy that all certificates of a namespace have, from now on."""
         key = ObjectKey(namespace, "team")
-        before = self.store.policies.get(key)
+        before = self.cache.policies.get(key)
         spec = {"alerts": {"channels": list(channels), **alerts}, "contacts": contacts or {}}
         metadata = self._metadata(key, before.generation + 1 if before else 1)
-        self.store.upsert_policy({"metadata": metadata, "spec": spec})
+        self._policies[namespace] = spec
+        self.cache.upsert_policy({"metadata": metadata, "spec": spec})
 
     def hand_out(self, name: str, *, days: float, namespace: str = NAMESPACE, **spec: Any) -> None:
         """A certificate that has so many days and an hour left is declared, or declared anew."""
         self.put(name, days=days)
         self.declare(name, namespace=namespace, **spec)
 
-    def declare(self, name: str, *, namespace: str = NAMESPACE, **spec: Any) -> None:
+    def policy_status(self, status: Mapping[str, Any], *, namespace: str = NAMESPACE) -> None:
+        """The status of that policy, as its watch tells it."""
+        record = self.cache.policies[ObjectKey(namespace, "team")]
+        metadata = self._metadata(record.key, record.generation)
+        self.cache.upsert_policy({"metadata": metadata, "spec": self._policies[namespace], "status": status})
+
+    def declare(
+        self, name: str, *, namespace: str = NAMESPACE, status: Mapping[str, Any] | None = None, **spec: Any
+    ) -> None:
+        """`status` is what it has already; by default the last that was written."""
         key = ObjectKey(namespace, name)
-        before = self.store.certificates.get(key)
-        self._applied(key, before.generation + 1 if before else 1, spec, self._last_status(key) if before else {})
+        before = self.cache.certificates.get(key)
+        if status is None:
+            status = self._last_status(key) if before else {}
+        self._applied(key, before.generation + 1 if before else 1, spec, status)
 
     def find_again(self, name: str, **spec: Any) -> None:
         """As a process that starts finds it: what was known of it is in its status, and nowhere else."""
         key = ObjectKey(NAMESPACE, name)
-        generation = self.store.certificates[key].generation
-        self.store.remove_certificate(key)
+        generation = self.cache.certificates[key].generation
+        self.cache.remove_certificate(key)
         self._applied(key, generation, spec, self._last_status(key))
 
     def _last_status(self, key: ObjectKey) -> Mapping[str, Any]:
@@ -195,7 +264,7 @@ class EngineHarness:
             "policyRef": {"name": "team"},
         }
         body = {"metadata": self._metadata(key, generation), "spec": {**plain, **spec}, "status": status}
-        self.store.upsert_certificate(body)
+        self.cache.upsert_certificate(body)
 
     def put(self, name: str, *, days: float) -> None:
         """A new certificate into the Secret, which its watch tells of."""
@@ -203,35 +272,34 @@ class EngineHarness:
         version, ends = str(self.api.version), self.clock() + days * DAY + HOUR
         issued = _AUTHORITY.issue(name, CREATED, ends, private_key=_KEY)
         self.secrets.held[name] = Content(issued.certificate_pem, f"sha256:{version}", version)
-        for key in tuple(self.store.certificates):
-            self.store.secret_changed(key.namespace, name, version)
+        for key in tuple(self.cache.certificates):
+            self.cache.secret_changed(key.namespace, name, version)
 
     def delete(self, name: str, *, namespace: str = NAMESPACE) -> None:
         """As its watch says it."""
         key = ObjectKey(namespace, name)
-        assert self.store.remove_certificate(key, f"uid-{namespace}-{name}")
-        self.scheduler.forget(key)
+        assert self.cache.remove_certificate(key, f"uid-{namespace}-{name}")
 
     def record(self, name: str, *, namespace: str = NAMESPACE) -> CertificateRecord:
-        return self.store.certificates[ObjectKey(namespace, name)]
+        return self.cache.certificates[ObjectKey(namespace, name)]
+
+    def failures(self, name: str, *, namespace: str = NAMESPACE) -> Mapping[str, DeliveryFailure]:
+        """The channels that failed, by name."""
+        return self.outbox.failures(self.record(name, namespace=namespace))
+
+    def digest_failed(self, reason: str) -> bool:
+        """Whether a group could not send, for this reason."""
+        return any(group.failure and group.failure.reason == reason for group in self.groups._groups.values())
 
     def condition(self, name: str, kind: str) -> tuple[str, str]:
         """Status and reason, as they were last written."""
-        found = self.record(name).recorded.condition(kind) or Condition(kind, "", "")
+        found = self.record(name).status.condition(kind) or Condition(kind, "", "")
         return found.status, found.reason
 
     def written(self, name: str, kind: str) -> list[tuple[str, str]]:
         """Status and reason of each status that was written, in order."""
         entries = [status["conditions"] for path, status in self.api.statuses if f"/{name}/" in path]
         return [(each["status"], each["reason"]) for entry in entries for each in entry if each["type"] == kind]
-
-    async def _look(self, key: ObjectKey) -> datetime | None:
-        self.looks.append(key.name)
-        self.comes_back[key.name] = await self.reconciler.reconcile(key)
-        return self.comes_back[key.name]
-
-    def _wake(self, key: ObjectKey) -> None:
-        self.scheduler.wake(key)
 
     def _metadata(self, key: ObjectKey, generation: int) -> dict[str, Any]:
         self.api.version += 1

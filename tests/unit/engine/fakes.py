@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from clientcert.errors import DeliveryError, KubeError, Reason
-from clientcert.lifecycle.contacts import Resolution, SlackQuestion, StoodIn
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.contacts import Resolution, SlackQuestion
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
 from clientcert.messages.digest import Digest
 from clientcert.messages.letter import Letter
@@ -139,7 +140,9 @@ class Post:
                 self.sent.append(letter.recipient.address)
                 self.letters.append(letter)
                 return Receipt(
-                    stood_in=StoodIn(letter.recipient.role, "the one before was refused") if refused else None
+                    fallback_recipient=FallbackRecipient(letter.recipient.role, "the one before was refused")
+                    if refused
+                    else None
                 )
             if error.reason is not Reason.RECIPIENT_REFUSED:
                 raise error

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from clientcert.alerting.grouping import SETTLE_SECONDS
+from clientcert.alerting.grouping import GROUP_WAIT_SECONDS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, SECOND
@@ -96,8 +96,8 @@ async def test_where_nobody_has_asked_each_contact_reads_of_their_own() -> None:
         assert "spring" not in text
 
 
-async def test_the_letter_comes_also_when_its_speaker_is_deleted() -> None:
-    """While it is looked at just before it would have sent it; the next that is due sends for all that are left."""
+async def test_the_letter_comes_also_when_the_first_that_is_due_is_deleted() -> None:
+    """While it is being reconciled just before the letter; the letter is about all that are left."""
     whole = EngineHarness()
     whole.policy(CONSUMER)
     for name, days in zip(HOSTS, (20, 25, 200), strict=True):
@@ -105,11 +105,10 @@ async def test_the_letter_comes_also_when_its_speaker_is_deleted() -> None:
     gate = whole.secrets.gates["first"] = asyncio.Event()
     gate.set()
     async with whole.running():
-        await until(lambda: whole.gathering.waiting == 2)
+        await until(lambda: whole.groups.waiting == 2)
         gate.clear()
-        whole.store.mark_stale(ObjectKey(NAMESPACE, "first"))
-        await until(lambda: whole.scheduler.depth == 1)
-        await until(lambda: whole.speaks)
+        whole.cache.reread(ObjectKey(NAMESPACE, "first"))
+        await until(lambda: whole.queue.depth == 1)
         whole.delete("first")
         gate.set()
         await until(lambda: whole.post.letters)
@@ -128,13 +127,13 @@ async def test_what_is_not_due_has_not_failed_when_the_letter_has() -> None:
         await until(lambda: whole.condition("first", "AlertsDelivered") == ("False", "RecipientRefused"))
         await whole.quiet()
         for name in HOSTS[1:]:
-            assert whole.record(name).failing is None
+            assert not whole.failures(name)
             assert whole.condition(name, "AlertsDelivered") == ("True", "Delivered")
         whole.delete("first")
         await whole.later(61 * SECOND)
-        whole.looks.clear()
+        whole.reconciled.clear()
         await asyncio.sleep(60)
-        assert whole.looks == []
+        assert whole.reconciled == []
         await whole.later(171 * DAY)
         assert whole.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")
 
@@ -161,7 +160,7 @@ async def test_it_waits_for_those_that_are_declared_one_after_the_other() -> Non
     async with whole.running():
         for name, days in zip(HOSTS, (20, 200, 300), strict=True):
             declare(whole, name, days, **requested_by(OPS))
-            await asyncio.sleep(1.5 * SETTLE_SECONDS)  # longer than others wait, and not as long as a batch does
+            await asyncio.sleep(1.5 * GROUP_WAIT_SECONDS)  # longer than others wait, and not as long as a batch does
         assert whole.post.letters == []
         await until(lambda: whole.post.letters)
         await whole.quiet()
@@ -224,11 +223,11 @@ async def test_one_that_no_letter_can_be_about_is_done_with() -> None:
     whole.secrets.held["first"] = replace(held, body=never_valid(held.body))
     whole.declare("first", profile="Host", batch="spring", **requested_by(OPS))
     async with whole.running():
-        await until(lambda: whole.looks)
+        await until(lambda: whole.reconciled)
         await whole.quiet()
-        looks = len(whole.looks)
-        await asyncio.sleep(8 * SETTLE_SECONDS)
-        assert len(whole.looks) == looks
+        looks = len(whole.reconciled)
+        await asyncio.sleep(8 * GROUP_WAIT_SECONDS)
+        assert len(whole.reconciled) == looks
     assert whole.post.letters == []
 
 

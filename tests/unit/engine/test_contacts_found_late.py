@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from clientcert.controllers.certificate.contact_lookup import PATIENCE_SECONDS
+from clientcert.cache.contact_lookup import WAIT_SECONDS
+from clientcert.controllers.workers import WORKERS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.scheduler import WORKERS
 from tests.builders import DAY, HOUR, SECOND
 from tests.unit.engine.engine_harness import CONSUMER, NAMESPACE, TEAM, EngineHarness, once, until
 from tests.unit.engine.fakes import Users
@@ -96,8 +96,8 @@ async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
         else:
             users.answer = BUSY
         for _ in range(3):
-            whole.scheduler.wake(ObjectKey(NAMESPACE, "nhs"))
-            await asyncio.sleep(2 * PATIENCE_SECONDS)
+            whole.cache.enqueue(ObjectKey(NAMESPACE, "nhs"))
+            await asyncio.sleep(2 * WAIT_SECONDS)
         users.gate.set()
         users.answer = FOUND
         await whole.later(6 * SECOND)
@@ -179,7 +179,7 @@ async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
     for name in names(22):
         whole.hand_out(name, days=20, contact=IN_SLACK)
     async with whole.running():
-        await until(lambda: whole.gathering.waiting == 22)
+        await until(lambda: whole.groups.waiting == 22)
         users.gate.set()
         await until(lambda: whole.slack.told)
     assert [len(told) for told in whole.slack.told] == [22]
@@ -256,7 +256,7 @@ async def test_why_nobody_in_slack_was_found_is_said_with_who_is_written_to_inst
     async with whole.running():
         await until(lambda: whole.post.sent)
         await whole.quiet()
-    condition = whole.record("c00").recorded.condition("ContactResolved")
+    condition = whole.record("c00").status.condition("ContactResolved")
     assert condition is not None
     assert condition.message == (
         "the technical contact is written to, as spec.contact says; several Slack users have the consumer's name"
@@ -282,7 +282,7 @@ async def test_without_a_channel_that_writes_to_contacts(
         await whole.quiet()
         whole.policy(TEAM)
         await until(lambda: whole.condition("c00", "ContactResolved") == expected)
-        await until(lambda: words in whole.record("c00").recorded.condition("ContactResolved").message)  # type: ignore[union-attr]
+        await until(lambda: words in whole.record("c00").status.condition("ContactResolved").message)  # type: ignore[union-attr]
         await whole.quiet()
 
 

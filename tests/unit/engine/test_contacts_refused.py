@@ -27,7 +27,7 @@ def events(whole: EngineHarness, reason: str) -> list[str]:
 
 
 def words(whole: EngineHarness) -> str:
-    found = whole.record("nhs").recorded.condition("ContactResolved")
+    found = whole.record("nhs").status.condition("ContactResolved")
     assert found is not None
     return found.message
 
@@ -97,9 +97,9 @@ async def test_a_refusal_stands_while_nobody_can_be_written_to() -> None:
         await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "ChannelUnavailable"))
         before = len(whole.written("nhs", "ContactResolved"))
         whole.post.gate.clear()
-        looks = whole.looks.count("nhs")
+        looks = whole.reconciled.count("nhs")
         whole.find_again("nhs")
-        await until(lambda: whole.looks.count("nhs") > looks and not whole.scheduler.depth)
+        await until(lambda: whole.reconciled.count("nhs") > looks and not whole.queue.depth)
         assert set(whole.written("nhs", "ContactResolved")[before - 1 :]) == {("False", "RecipientRefused")}
         whole.post.answer = lambda _: None
         whole.post.gate.set()

@@ -13,7 +13,7 @@ WEEKLY = {**CONSUMER, "repeat": {"everyDays": 7}}
 
 def retry(whole: EngineHarness) -> float:
     """In how many hours the letter is tried again."""
-    failure = (whole.record("nhs").failing or {})["consumer"]
+    failure = (whole.failures("nhs") or {})["consumer"]
     assert failure.next_try is not None
     return (failure.next_try - whole.clock()) / HOUR
 
@@ -80,5 +80,5 @@ async def test_whoever_is_named_instead_is_written_to_at_once() -> None:
         await whole.hours_pass(9)
         assert retry(whole) > 1
         users.answer = Resolution("SlackUser", "", (Recipient(Role.SLACK, "U012AB3CD"),))
-        whole.scheduler.wake(whole.record("nhs").key)
+        whole.cache.enqueue(whole.record("nhs").key)
         await until(lambda: whole.direct.sent == ["U012AB3CD"])

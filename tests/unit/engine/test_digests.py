@@ -8,7 +8,7 @@ from itertools import repeat
 
 import pytest
 
-from clientcert.alerting.grouping import SETTLE_SECONDS
+from clientcert.alerting.grouping import GROUP_WAIT_SECONDS
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, HOUR, SECOND
@@ -54,19 +54,18 @@ def silence(whole: EngineHarness) -> None:
         pytest.param(lambda whole: whole.declare(SPEAKER, source={"type": "FTP"}), id="declared as nonsense"),
     ],
 )
-async def test_others_are_told_when_the_speaker_has_nothing_to_say(
+async def test_others_are_told_when_the_most_urgent_has_nothing_to_say(
     happens: Callable[[EngineHarness], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is looked at just then, so nobody else will be: what ends that look lets another speak at once."""
+    """It was the first to join, and is being reconciled when its group closes."""
     whole = EngineHarness()
     many(whole)
     whole.hand_out(SPEAKER, days=2)
     async with whole.running():
-        await until(lambda: whole.gathering.waiting == MANY + 1)
+        await until(lambda: whole.groups.waiting == MANY + 1)
         gate = whole.secrets.gates[SPEAKER] = asyncio.Event()
-        whole.store.mark_stale(ObjectKey(NAMESPACE, SPEAKER))
-        await until(lambda: whole.scheduler.depth == 1)
-        await until(lambda: whole.speaks)
+        whole.cache.reread(ObjectKey(NAMESPACE, SPEAKER))
+        await until(lambda: whole.queue.depth == 1)
         happens(whole)
         gate.set()
         await until(lambda: whole.slack.told)
@@ -75,18 +74,31 @@ async def test_others_are_told_when_the_speaker_has_nothing_to_say(
     assert errors(caplog) == []
 
 
+async def test_a_digest_waits_for_no_reconcile_of_a_member() -> None:
+    """A source that hangs holds up no other certificate; the digest tells what is known."""
+    whole = EngineHarness()
+    many(whole)
+    async with whole.running():
+        await until(lambda: whole.groups.waiting == MANY)
+        whole.secrets.gates[NAMES[0]] = asyncio.Event()
+        whole.cache.reread(ObjectKey(NAMESPACE, NAMES[0]))
+        await until(lambda: whole.slack.told)
+    assert whole.slack.told == [tuple(NAMES)]
+
+
 async def test_a_send_that_failed_is_tried_again_as_one_message() -> None:
     """Of all who are due then: also of one that came meanwhile, and not of one that was renewed."""
     whole = EngineHarness()
     many(whole)
     whole.slack.answers = iter([BUSY])
     async with whole.running():
-        await until(lambda: whole.record(NAMES[-1]).failing)
+        await until(lambda: whole.digest_failed("ChannelUnavailable"))
         whole.put(NAMES[3], days=300)
-        await whole.later(3 * SECOND)
+        await asyncio.sleep(1)
         assert len(whole.slack.tries) == 1
         whole.hand_out("later", days=10)
-        await whole.later(3 * SECOND)
+        await asyncio.sleep(5)
+        await whole.quiet()
     assert [len(told) for told in whole.slack.tries] == [MANY, MANY]
     assert once(whole.slack.told) == sorted({*NAMES, "later"} - {NAMES[3]})
     assert delivered(whole) == {("True", "Delivered")}
@@ -109,7 +121,7 @@ async def test_a_send_that_fails_for_good_is_said_of_each() -> None:
 
 def looked_at(whole: EngineHarness) -> None:
     for name in NAMES[:15]:
-        whole.store.mark_stale(ObjectKey(NAMESPACE, name))
+        whole.cache.reread(ObjectKey(NAMESPACE, name))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +144,7 @@ async def test_what_happens_while_it_is_sent_has_nobody_told_twice(
     async with whole.running():
         await until(lambda: whole.slack.tries)
         happens(whole)
-        await asyncio.sleep(SETTLE_SECONDS + 0.1)
+        await asyncio.sleep(GROUP_WAIT_SECONDS + 0.1)
         assert len(whole.slack.tries) == 1
         whole.slack.gate.set()
         await whole.quiet()
@@ -198,7 +210,7 @@ async def test_after_a_roll_back_the_same_is_said_once_more() -> None:
         whole.put("c00", days=365)
         await until(lambda: whole.slack.told[1:] == [("c00",)])
         whole.secrets.held["c00"] = before
-        whole.store.mark_stale(ObjectKey(NAMESPACE, "c00"))
+        whole.cache.reread(ObjectKey(NAMESPACE, "c00"))
         await until(lambda: whole.slack.told[1:] == [("c00",), ("c00",)])
         await whole.quiet()
 
@@ -208,8 +220,7 @@ async def test_one_that_no_words_can_be_found_for_keeps_nobody_waiting(caplog: p
     whole = EngineHarness()
     many(whole)
     odd = whole.record(NAMES[3])
-    assert odd.declaration is not None
-    odd.declaration = replace(odd.declaration, owner=None)  # type: ignore[arg-type]
+    whole.cache.certificates[odd.key] = replace(odd, spec=replace(odd.spec, owner=None))  # type: ignore[arg-type]
     async with whole.running():
         await until(lambda: whole.slack.told)
         await until(lambda: any(NAMES[3] in error for error in errors(caplog)))

@@ -89,12 +89,12 @@ async def test_a_mail_instead_of_a_direct_message_holds_up_no_direct_message(rea
     whole.post.answer = lambda _: DeliveryError(reason, "no mail for now", retryable=passes)
     whole.hand_out("urgent", days=2, contact={"lookup": ["Slack"]})
     async with whole.running():
-        await until(lambda: whole.record("urgent").failing)
+        await until(lambda: whole.failures("urgent"))
         users.answer = MEMBER
         for name in ("one", "two", "three"):
             whole.hand_out(name, days=20, contact={"lookup": ["Slack"]})
         await until(lambda: whole.direct.sent == 3 * ["U012AB3CD"])
-    failure = (whole.record("urgent").failing or {})["consumer"]
+    failure = (whole.failures("urgent") or {})["consumer"]
     assert failure.next_try is not None
 
 
@@ -119,7 +119,7 @@ async def test_a_login_that_is_rejected_rests_for_all() -> None:
     [
         pytest.param(lambda whole: whole.policy(ANOTHER), id="another channel instead"),
         pytest.param(lambda whole: whole.policy({**TEAM, "slack": {"channel": "#right"}}), id="corrected"),
-        pytest.param(lambda whole: whole.store.remove_policy(ObjectKey(NAMESPACE, "team")), id="no policy"),
+        pytest.param(lambda whole: whole.cache.remove_policy(ObjectKey(NAMESPACE, "team")), id="no policy"),
         pytest.param(lambda whole: whole.put("nhs", days=300), id="renewed before it was told"),
         pytest.param(
             lambda whole: whole.declare("nhs", silence={"until": "2027-06-01T00:00:00Z", "reason": "it goes"}),
@@ -139,11 +139,11 @@ async def test_nothing_is_left_of_a_failure_when_nothing_is_owed_there(mend: Cal
         mend(whole)
         await until(lambda: whole.condition("nhs", "AlertsDelivered") != ("False", "ChannelNotFound"))
         await whole.quiet()
-        assert whole.record("nhs").failing is None
+        assert not whole.failures("nhs")
         await whole.later(61 * SECOND)
-        whole.looks.clear()
+        whole.reconciled.clear()
         await asyncio.sleep(60)
-        assert whole.looks == []
+        assert whole.reconciled == []
 
 
 async def test_a_failure_of_a_channel_that_is_owed_nothing_yet_is_forgotten() -> None:

@@ -1,23 +1,15 @@
-"""When the operator's own channel stands in for one of a policy that does not reach the team."""
+"""When the operator's own channel is used for one of a policy that does not reach the team."""
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
 
 import pytest
 
-from clientcert.alerting.digests import Digests
-from clientcert.alerting.dispatcher import NotificationDispatcher
-from clientcert.alerting.grouping import AlertGroups
-from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.cache.object_cache import ObjectCache
-from clientcert.cache.objects import Failure
+from clientcert.alerting.fallback_channel import with_fallback_channel
 from clientcert.errors import Reason
+from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
 from clientcert.lifecycle.policy import Channel, EmailAddress, Schedule
-from clientcert.loop_budget import LoopBudget
-from clientcert.metrics import Metrics
 from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, channel, policy
-from tests.unit.engine.test_fence import record
 
 OWN = replace(channel("operator"), address=None)
 CONSUMER = Channel("consumer", "Email", Schedule(), EmailAddress())
@@ -25,15 +17,9 @@ CONSUMER = Channel("consumer", "Email", Schedule(), EmailAddress())
 
 def told_in(*channels: Channel, failing: str, since: timedelta, permanent: bool = False) -> list[str]:
     """The channels that are told while one of them has failed for so long."""
-    gathering, loop_budget = AlertGroups(lambda _: None), LoopBudget()
-    digests = Digests(ObjectCache(lambda _: None), cast("Any", None), {}, gathering, lambda: NOW, loop_budget)
-    teller = NotificationDispatcher(
-        {}, OWN, ChannelRateLimiter(lambda _: None), digests, lambda _: True, lambda: NOW, Metrics(), loop_budget
-    )
-    failure = Failure(Reason.CHANNEL_UNAVAILABLE, "no answer", permanent, NOW - since, 9, 9, None)
-    found = record()
-    found.failing = {failing: failure}
-    plan = teller.effective(policy(*channels), found, assessment(certificate(NOW + 5 * DAY)))
+    failure = DeliveryFailure(Reason.CHANNEL_UNAVAILABLE, "no answer", permanent, NOW - since, 9, 9, None)
+    found = assessment(certificate(NOW + 5 * DAY))
+    plan = with_fallback_channel(policy(*channels), OWN, found, DeliveryLog(), {failing: failure})
     return [each.name for each in plan.channels]
 
 

@@ -1,33 +1,39 @@
 """A send starts only if it must end before another can lead (design section 5), and is known again afterwards."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
-from clientcert.alerting.digests import Digests
 from clientcert.alerting.dispatcher import SEND_SECONDS, NotificationDispatcher
 from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.status import parse_status, render_status
-from clientcert.cache.object_cache import ObjectCache
-from clientcert.controllers.certificate.status import remember
+from clientcert.cache.objects import CertificateRecord
+from clientcert.controllers.certificate.status import desired_status
 from clientcert.kube.leader_election import LEASE_SECONDS, RENEW_SECONDS, REQUEST_SECONDS
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
-from clientcert.loop_budget import LoopBudget
 from clientcert.messages.message import Message
 from clientcert.metrics import Metrics
 from clientcert.notifiers.consumer_contact import REFUSAL_SECONDS
-from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.email.notifier import MAIL_SECONDS
 from clientcert.notifiers.email.smtp import GOODBYE_SECONDS
 from clientcert.notifiers.interface import Pace, Receipt
 from clientcert.notifiers.kubernetes_event import EVENT_SECONDS
 from clientcert.notifiers.slack.thread_details import ADD_SECONDS
-from tests.builders import DAY, NOW, assessment, certificate, declaration, policy
+from clientcert.notifiers.slack.web_api import ALERT_SECONDS
+from clientcert.workqueue.work_queue import WorkQueue
+from tests.builders import DAY, NOW, SECOND, assessment, certificate, evaluation, policy
 from tests.unit.engine.one_record import record
 
-SEEN = certificate(NOW + 14 * DAY)
+ABOUT = record()
+
+
+EVALUATION = evaluation(assessment(certificate(NOW + 14 * DAY)), policy())
 
 
 class Sent:
@@ -44,11 +50,23 @@ class Sent:
         return Receipt()
 
 
-def teller(sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) -> NotificationDispatcher:
-    pacer, gathering = ChannelRateLimiter(lambda _: None), AlertGroups(lambda _: None)
-    notifiers, clock = {"Slack": sent}, lambda: now
-    digests = Digests(ObjectCache(lambda _: None), cast("Any", None), notifiers, gathering, clock, LoopBudget())
-    return NotificationDispatcher(notifiers, None, pacer, digests, may_start, clock, Metrics(), LoopBudget())
+class Sender:
+    """A dispatcher with one notifier, and the outbox that it fills."""
+
+    def __init__(self, sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) -> None:
+        queue, self.outbox = WorkQueue(lambda: now), Outbox()
+        cache = SimpleNamespace(count_certificates_of=lambda _: 1)
+        groups = AlertGroups(cast("Any", cache), queue, frozenset())
+        limiter, metrics = ChannelRateLimiter(queue), Metrics()
+        self.dispatcher = NotificationDispatcher(
+            {"Slack": sent}, limiter, groups, self.outbox, may_start, lambda: now, metrics
+        )
+
+    async def send(self, about: CertificateRecord = ABOUT) -> None:
+        """Reserve what is due, and deliver it."""
+        reserved = self.dispatcher.reserve_due(about, EVALUATION)
+        for due, message in self.dispatcher.compose(about, EVALUATION, reserved):
+            await self.dispatcher.deliver(about, EVALUATION, due, message)
 
 
 def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
@@ -59,44 +77,54 @@ def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
     assert RENEW_SECONDS + REQUEST_SECONDS < LEASE_SECONDS
 
 
-def test_nothing_is_due_where_it_could_not_end_in_time() -> None:
+def test_nothing_is_reserved_that_could_not_end_in_time() -> None:
     """The fence is asked for as long as a send may take."""
     asked: list[float] = []
-    subject = teller(Sent(), lambda seconds: bool(asked.append(seconds)))
-    assert subject.due(record(), declaration(), assessment(SEEN), policy()) == ()
+    sender = Sender(Sent(), lambda seconds: bool(asked.append(seconds)))
+    assert sender.dispatcher.reserve_due(ABOUT, EVALUATION) == ()
     assert asked == [SEND_SECONDS]
 
 
 async def test_it_is_asked_again_before_the_message_leaves() -> None:
-    """What was allowed when it fell due may have waited since; it stays due, and nothing says that it was sent."""
+    """A message may have waited since it was reserved; it stays due, and nothing says that it was sent."""
     sent, answers = Sent(), iter([True, False])
-    subject, about, judged = teller(sent, lambda _: next(answers)), record(), assessment(SEEN)
-    due = subject.due(about, declaration(), judged, policy())
-    assert len(due) == 1
-    async for _ in subject.tell(about, declaration(), judged, policy(), due):
-        pass
-    assert (sent.messages, about.sent, about.failing) == ([], None, None)
+    sender = Sender(sent, lambda _: next(answers))
+    await sender.send()
+    assert (sent.messages, sender.outbox.begin_write(ABOUT), dict(sender.outbox.failures(ABOUT))) == ([], (), {})
 
 
 async def test_a_leader_sends() -> None:
     """The same with a fence that stands."""
-    sent, about, judged = Sent(), record(), assessment(SEEN)
-    subject = teller(sent, lambda _: True)
-    due = subject.due(about, declaration(), judged, policy())
-    async for _ in subject.tell(about, declaration(), judged, policy(), due):
-        pass
+    sent = Sent()
+    sender = Sender(sent, lambda _: True)
+    await sender.send()
     assert len(sent.messages) == 1
-    assert set(about.sent or ()) == {"team"}
+    assert [each.after.name for each in sender.outbox.begin_write(ABOUT)] == ["team"]
+
+
+async def test_nothing_is_sent_while_status_writes_go_unanswered() -> None:
+    """The next leader would repeat it all: for any certificate, until the write was answered."""
+    sent = Sent()
+    sender = Sender(sent, lambda _: True)
+    await sender.send()
+    deliveries = sender.outbox.begin_write(ABOUT)
+    await asyncio.sleep(4.9)
+    assert sender.dispatcher.may_send
+    await asyncio.sleep(0.2)
+    assert not sender.dispatcher.may_send
+    await sender.send(record(uid="another"))
+    assert len(sent.messages) == 1
+    sender.outbox.write_failed(ABOUT, unanswered=True)
+    assert not sender.dispatcher.may_send
+    sender.outbox.written(ABOUT, deliveries)
+    assert sender.dispatcher.may_send
 
 
 async def test_what_was_sent_reads_back_from_a_status_as_it_is_remembered() -> None:
-    """Else another's record could not be told from one's own: a status has whole seconds, and a clock has not."""
-    about, judged = record(), assessment(SEEN)
-    now = NOW.replace(microsecond=123_456)
-    subject = teller(Sent(), lambda _: True, now)
-    due = subject.due(about, declaration(), judged, policy())
-    async for _ in subject.tell(about, declaration(), judged, policy(), due):
-        pass
-    found = remember(about, judged, None)
-    assert parse_status(render_status(judged, found, 1)).channels == found.channels
-    assert [channel.name for channel in found.channels] == ["team"]
+    """Else another replica's record could not be told from our own: a status has whole seconds, and a clock has not."""
+    sender = Sender(Sent(), lambda _: True, NOW + 0.123456 * SECOND)
+    await sender.send()
+    log = sender.outbox.log(ABOUT, ())
+    status = desired_status(replace(EVALUATION, log=log), None)
+    assert parse_status(render_status(EVALUATION.assessment, status, 1)).channels == log.channels
+    assert [channel.name for channel in log.channels] == ["team"]

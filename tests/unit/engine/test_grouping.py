@@ -1,175 +1,183 @@
-"""Who is due at once is told in one message; who is due alone waits for nobody for long."""
+"""Alerts that are due at once are one message; an alert that is due alone waits for no other for long."""
 
 import asyncio
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
-from clientcert.alerting.grouping import AlertGroups
-from clientcert.lifecycle.spec import ObjectKey
-from tests.builders import DAY, NOW
+import pytest
 
-PLACE = "team"
-SETTLE = 0.1
+from clientcert.alerting.grouping import GROUP_WAIT_SECONDS, LONGEST_GROUP_SECONDS, MOST_SINGLE_MESSAGES, AlertGroups
+from clientcert.errors import Reason
+from clientcert.lifecycle.delivery_log import DeliveryFailure, DueNotification, MessageKind
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.policy import EmailAddress, Group
+from clientcert.lifecycle.spec import HOST, Contact, ObjectKey, Person
+from clientcert.workqueue.work_queue import Item, WorkQueue
+from tests.builders import NOW, assessment, certificate, channel, declaration, evaluation, policy
+
+TEAM = channel("team")
+DUE = DueNotification(TEAM, MessageKind.ALERT, 14)
+REFUSED = DeliveryFailure(Reason.CHANNEL_NOT_FOUND, "create it", True, NOW, 1, 1, None)
 
 
 def key(number: int) -> ObjectKey:
     return ObjectKey("integration", f"c{number:03d}")
 
 
-class Looks:
-    """Plays the scheduler: whoever is woken asks again whether it may go."""
-
-    def __init__(self, few: int = 3, longest: float = 60.0) -> None:
-        self.gathering = AlertGroups(self.wake, settle=SETTLE, longest=longest)
-        self.few = few
-        self.until: dict[ObjectKey, datetime] = {}
-        self.sent: list[tuple[ObjectKey, ...]] = []
-        self.told: set[ObjectKey] = set()
-
-    def look(self, who: ObjectKey, until: datetime = NOW) -> None:
-        self.until.setdefault(who, until)
-        self.gathering.judged(who, frozenset({PLACE}))
-        if who in self.told:
-            self.gathering.judged(who)
-        elif self.gathering.may_go(PLACE, who, self.until[who], self.few):
-            keys = self.gathering.take(PLACE, who)
-            self.sent.append(keys)
-            self.told.update(keys)
-            self.gathering.done(PLACE, who)
-
-    def wake(self, who: ObjectKey) -> None:
-        asyncio.get_running_loop().call_soon(self.look, who)
+def about(number: int, days: float = 14, **changes: Any) -> Evaluation:
+    """A certificate with a policy, whose name is a number."""
+    found = evaluation(assessment(certificate(NOW + timedelta(days=days))), policy(TEAM), spec=declaration(policy="p"))
+    return replace(found, key=key(number), **changes)
 
 
-async def test_many_are_one_message_and_the_most_urgent_sends_it() -> None:
-    looks = Looks()
+class Groups:
+    """The groups of a policy with many certificates, and what they enqueue."""
+
+    def __init__(self, certificates: int = 100) -> None:
+        self.enqueued: list[ObjectKey] = []
+        cache = SimpleNamespace(enqueue=self.enqueued.append, count_certificates_of=lambda _: certificates)
+        self.queue = WorkQueue(self.clock)
+        self.queue.open()
+        self.groups = AlertGroups(cast("Any", cache), self.queue, frozenset({"Slack"}))
+
+    @staticmethod
+    def clock() -> datetime:
+        return NOW + timedelta(seconds=asyncio.get_running_loop().time())
+
+    def join(self, *numbers: int) -> list[bool]:
+        """Whether each of these certificates sends its own message."""
+        return [self.groups.admit(about(number, days=100 - number), DUE) for number in numbers]
+
+    @property
+    def group(self) -> ObjectKey:
+        """The only group there is."""
+        [found] = self.groups._groups
+        return found
+
+
+@pytest.fixture
+async def all_groups() -> Groups:
+    return Groups()
+
+
+async def test_members_are_the_most_urgent_first(all_groups: Groups) -> None:
+    """The group is an item of the queue, due when nobody has joined for a while."""
+    assert all_groups.join(3, 1, 2) == [False] * 3
+    assert all_groups.groups.members(all_groups.group) == (key(3), key(2), key(1))
+    assert all_groups.queue.scheduled_items() == (Item("AlertGroup", all_groups.group),)
+    assert all_groups.queue.seconds_until_due() == pytest.approx(GROUP_WAIT_SECONDS, abs=0.01)
+
+
+async def test_each_member_that_joins_has_the_group_wait_longer(all_groups: Groups) -> None:
     for number in range(10):
-        looks.look(key(number), NOW - number * DAY)
-    assert looks.sent == []
-    await asyncio.sleep(3 * SETTLE)
-    assert looks.sent == [tuple(key(number) for number in reversed(range(10)))]
-    assert looks.gathering.waiting == 0
+        all_groups.join(number)
+        await asyncio.sleep(GROUP_WAIT_SECONDS / 2)
+    assert 0 < all_groups.groups.seconds_until_closed(all_groups.group) <= GROUP_WAIT_SECONDS / 2
+    await asyncio.sleep(GROUP_WAIT_SECONDS)
+    assert all_groups.groups.seconds_until_closed(all_groups.group) == 0
 
 
-async def test_a_few_are_messages_of_their_own() -> None:
-    looks = Looks()
-    for number in range(3):
-        looks.look(key(number))
-    await asyncio.sleep(3 * SETTLE)
-    assert sorted(looks.sent) == [(key(number),) for number in range(3)]
+async def test_no_group_waits_for_ever(all_groups: Groups) -> None:
+    began, number = asyncio.get_running_loop().time(), 0
+    all_groups.join(0)
+    while all_groups.groups.seconds_until_closed(all_groups.group):
+        number += 1
+        all_groups.join(number)
+        await asyncio.sleep(GROUP_WAIT_SECONDS / 2)
+    assert asyncio.get_running_loop().time() - began <= LONGEST_GROUP_SECONDS + GROUP_WAIT_SECONDS
 
 
-async def test_one_before_many_does_not_make_them_single() -> None:
-    """Who turned out to be few need not gather again; others do."""
-    gathering = AlertGroups(lambda _: None, settle=SETTLE)
-    assert not gathering.may_go(PLACE, key(0), NOW, 3)
-    await asyncio.sleep(2 * SETTLE)
-    assert gathering.may_go(PLACE, key(0), NOW, 3)
-    assert not any(gathering.may_go(PLACE, key(number), NOW, 3) for number in range(1, 9))
-    assert gathering.may_go(PLACE, key(0), NOW, 3)
+async def test_members_of_a_group_that_was_too_small_send_their_own(all_groups: Groups) -> None:
+    """For a minute; others join another group meanwhile."""
+    all_groups.join(0, 1)
+    all_groups.groups.end(all_groups.group, alone=True)
+    assert all_groups.enqueued == [key(0), key(1)]
+    assert all_groups.join(0, 1, 2) == [True, True, False]
+    await asyncio.sleep(61)
+    assert all_groups.join(0) == [False]
 
 
-async def test_who_comes_while_others_still_come_is_in_the_same_message() -> None:
-    """Each that joins has the group wait a little longer."""
-    looks = Looks()
-    for number in range(10):
-        looks.look(key(number))
-        await asyncio.sleep(SETTLE / 2)
-    assert looks.sent == []
-    await asyncio.sleep(2 * SETTLE)
-    assert [len(keys) for keys in looks.sent] == [10]
+async def test_a_certificate_that_joins_while_the_message_is_sent_waits_for_its_end(all_groups: Groups) -> None:
+    """Also one that is told just now: it does not join another group before it is known what became of it."""
+    all_groups.join(0, 1)
+    all_groups.groups.begin_sending(all_groups.group)
+    assert all_groups.join(0, 7) == [False, False]
+    all_groups.groups.end(all_groups.group)
+    assert all_groups.enqueued == [key(0), key(1), key(7)]
+    assert all_groups.groups.waiting == 0
 
 
-async def test_nobody_waits_for_ever_for_those_who_still_come() -> None:
-    looks = Looks(longest=3 * SETTLE)
-    for number in range(12):
-        looks.look(key(number))
-        await asyncio.sleep(SETTLE / 2)
-    assert looks.sent
-    await asyncio.sleep(4 * SETTLE)
-    assert sorted(each for keys in looks.sent for each in keys) == [key(number) for number in range(12)]
+async def test_a_failure_that_people_should_know_has_the_members_say_so_once(all_groups: Groups) -> None:
+    """Each status is written once, and not at each try."""
+    all_groups.join(0, 1)
+    transient = replace(REFUSED, reason=Reason.CHANNEL_UNAVAILABLE, permanent=False)
+    all_groups.groups.fail(all_groups.group, transient)
+    assert (all_groups.enqueued, all_groups.groups.failure(about(0), DUE)) == ([], None)
+    all_groups.groups.fail(all_groups.group, REFUSED)
+    all_groups.groups.fail(all_groups.group, REFUSED)
+    assert all_groups.enqueued == [key(0), key(1)]
+    assert all_groups.groups.failure(about(0), DUE) == REFUSED
 
 
-async def test_who_comes_before_the_message_is_sent_is_in_it() -> None:
-    """The one who speaks may have to wait for the place."""
-    gathering = AlertGroups(lambda _: None, settle=SETTLE)
-    for number in range(5):
-        gathering.may_go(PLACE, key(number), NOW, 3)
-    await asyncio.sleep(2 * SETTLE)
-    assert not gathering.may_go(PLACE, key(7), NOW + DAY, 3)
-    assert gathering.may_go(PLACE, key(0), NOW, 3)
-    assert gathering.take(PLACE, key(0)) == (*(key(number) for number in range(5)), key(7))
+async def test_a_change_of_the_policy_has_a_failed_group_try_now(all_groups: Groups) -> None:
+    all_groups.join(0, 1)
+    all_groups.groups.fail(all_groups.group, REFUSED)
+    [item] = all_groups.groups.retry_now(ObjectKey("integration", "p"))
+    assert all_groups.groups.last_failure(all_groups.group) is None
+    assert await all_groups.queue.take() == item
+    assert all_groups.groups.retry_now(ObjectKey("integration", "other")) == ()
 
 
-async def test_another_speaks_when_the_first_is_owed_nothing_any_more() -> None:
-    """Its certificate was replaced, or it is gone; the others are told all the same, and it is not spoken of."""
-    woken: list[ObjectKey] = []
-    gathering = AlertGroups(woken.append, settle=SETTLE)
-    for number in range(6):
-        gathering.may_go(PLACE, key(number), NOW + number * DAY, 3)
-    await asyncio.sleep(2 * SETTLE)
-    assert woken == [key(0)]
-    gathering.judged(key(0))
-    gathering.judged(key(3))
-    assert woken == [key(0), key(1)]
-    assert gathering.may_go(PLACE, key(1), NOW, 3)
-    assert gathering.take(PLACE, key(1)) == (key(1), key(2), key(4), key(5))
+async def test_a_certificate_that_is_gone_is_waited_for_by_nothing(all_groups: Groups) -> None:
+    """And nothing is kept of it."""
+    all_groups.join(0, 1)
+    all_groups.groups.leave(key(0))
+    assert all_groups.groups.members(all_groups.group) == (key(1),)
+    all_groups.groups.end(all_groups.group, alone=True)
+    all_groups.groups.leave(key(1))
+    assert all_groups.groups._alone == {}
 
 
-async def test_nothing_is_left_of_a_group_that_nobody_wants() -> None:
-    gathering = AlertGroups(lambda _: None, settle=SETTLE)
-    for number in range(6):
-        gathering.may_go(PLACE, key(number), NOW, 3)
-    await asyncio.sleep(2 * SETTLE)
-    for number in range(6):
-        gathering.judged(key(number))
-    assert gathering.waiting == 0
-    assert not gathering.may_go(PLACE, key(1), NOW, 3)
+@pytest.mark.parametrize(
+    ("changes", "certificates"),
+    [
+        ({"policy": policy(TEAM, group=Group.NEVER)}, 100),
+        ({}, MOST_SINGLE_MESSAGES),
+        ({"policy": policy(TEAM, group=Group.BATCH)}, 100),
+        ({"policy": policy(TEAM, group=Group.POLICY)}, 1),
+    ],
+    ids=["never", "a policy with few certificates", "by batch, and it has none", "alone in its policy"],
+)
+async def test_a_message_that_can_have_no_company_is_sent_at_once(changes: dict[str, Any], certificates: int) -> None:
+    assert Groups(certificates).groups.admit(about(0, **changes), DUE)
 
 
-async def test_nobody_is_waited_for_for_ever() -> None:
-    """Whoever does not speak in its turn, for whatever reason, is not the only one who may."""
-    woken: list[ObjectKey] = []
-    gathering = AlertGroups(woken.append, settle=SETTLE, turn=SETTLE)
-    for number in range(5):
-        gathering.may_go(PLACE, key(number), NOW + number * DAY, 3)
-    async with asyncio.timeout(5):
-        while len(woken) < 2:
-            await asyncio.sleep(SETTLE / 5)
-    assert woken[:2] == [key(0), key(1)]
-    assert gathering.may_go(PLACE, woken[-1], NOW, 3)
-    assert not gathering.may_go(PLACE, woken[-2], NOW, 3)
+async def test_a_closing_message_and_a_channel_without_digests_are_never_grouped(all_groups: Groups) -> None:
+    assert all_groups.groups.admit(about(0), DueNotification(TEAM, MessageKind.CLOSING, None))
+    event = replace(TEAM, type="Event", address=None)
+    assert all_groups.groups.admit(about(0), DueNotification(event, MessageKind.ALERT, 14))
 
 
-async def test_what_is_being_sent_is_not_sent_by_another() -> None:
-    """Who is looked at meanwhile waits until it is known what has become of it; who comes new is in the next one."""
-    woken: list[ObjectKey] = []
-    gathering = AlertGroups(woken.append, settle=SETTLE)
-    for number in range(5):
-        gathering.may_go(PLACE, key(number), NOW, 3)
-    await asyncio.sleep(2 * SETTLE)
-    assert gathering.take(PLACE, key(0)) == tuple(key(number) for number in range(5))
-    gathering.judged(key(1))
-    assert [gathering.may_go(PLACE, key(number), NOW, 3) for number in (0, 1, 2, 9)] == [False] * 4
-    assert gathering.take(PLACE, key(2)) == (key(2),)
-    woken.clear()
-    gathering.done(PLACE, key(0))
-    assert set(woken) == {key(1), key(2), key(3), key(4), key(9)}
-    assert gathering.waiting == 0
+async def test_a_letter_about_a_batch_waits_longer_and_for_those_that_are_not_due(all_groups: Groups) -> None:
+    """The objects of a batch are created one after the other. No personal data is in the name of its item."""
+    letters = replace(TEAM, type="Email", address=EmailAddress())
+    contact = Contact(requester=Person("Ops", "ops@host.example"))
+    spec = declaration(profile=HOST, batch="spring", contact=contact, policy="p")
+    plan = policy(letters)
+    due = DueNotification(letters, MessageKind.ALERT, 30)
+    assert not all_groups.groups.admit(about(0, spec=spec, policy=plan), due)
+    await asyncio.sleep(2 * GROUP_WAIT_SECONDS)
+    all_groups.groups.notice(about(1, days=200, spec=spec, policy=plan))
+    assert all_groups.groups.seconds_until_closed(all_groups.group) == pytest.approx(5 * GROUP_WAIT_SECONDS)
+    assert all_groups.groups.members(all_groups.group) == (key(0),)
+    assert "ops" not in str(all_groups.group)
 
 
-async def test_what_is_being_sent_is_waited_for_whatever_is_wanted_meanwhile() -> None:
-    """A channel is taken out of a policy and put back: nobody gathers anew before that message is through."""
-    woken: list[ObjectKey] = []
-    gathering = AlertGroups(woken.append, settle=SETTLE)
-    for number in range(5):
-        gathering.may_go(PLACE, key(number), NOW, 3)
-    await asyncio.sleep(2 * SETTLE)
-    gathering.take(PLACE, key(0))
-    for number in range(5):
-        gathering.judged(key(number))
-    woken.clear()
-    assert [gathering.may_go(PLACE, key(number), NOW, 3) for number in range(5)] == [False] * 5
-    await asyncio.sleep(3 * SETTLE)
-    assert woken == []
-    gathering.done(PLACE, key(0))
-    assert set(woken) == {key(1), key(2), key(3), key(4)}
+async def test_a_group_of_another_consumer_has_another_name(all_groups: Groups) -> None:
+    """Each policy, channel and batch has its own; a reference never leaves its namespace."""
+    others = [about(1, spec=declaration(policy="q")), replace(about(2), key=ObjectKey("other", "c2"))]
+    for found in (about(0), *others):
+        assert not all_groups.groups.admit(found, DUE)
+    assert len(all_groups.groups._groups) == 3

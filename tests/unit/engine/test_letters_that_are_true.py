@@ -30,7 +30,7 @@ async def test_a_wrong_certificate_in_the_place_of_a_good_one_keeps_no_letter_ba
     async with whole.running():
         await whole.quiet()
         whole.secrets.held["nhs"] = whole.secrets.held["other"]
-        whole.store.secret_changed(whole.record("nhs").key.namespace, "nhs", "another")
+        whole.cache.secret_changed(whole.record("nhs").key.namespace, "nhs", "another")
         await whole.quiet()
         assert whole.condition("nhs", "IdentityMatches") == ("False", "IdentityMismatch")
         await whole.later(3 * DAY)

@@ -6,8 +6,7 @@ from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
-from tests.builders import NOW
-from tests.unit.engine.test_object_cache import KEY, body, policy
+from tests.unit.engine.test_object_cache import KEY, Enqueued, body, policy
 
 NAMED = "?fieldSelector=metadata.name="
 POLICIES = "/apis/clientcert.dev/v1alpha1/namespaces/team/certificatepolicies"
@@ -31,27 +30,26 @@ class Api:
         found = self.there.get(path.rpartition("=")[2])
         return {"items": [found] if found else []}
 
-    async def merge_patch(self, path, content, *, metadata_only=False):
-        self.asked.append(path)
-        return {"metadata": {"resourceVersion": "12"}}
-
 
 @pytest.fixture
 def store():
-    return ObjectCache(lambda _: None)
+    return ObjectCache(Enqueued())
 
 
-async def fetch(store, api):
-    await MissingReferences(store, api, lambda: NOW).fetch(store.certificates[KEY])
+async def fetch(store, api, missing=None):
+    missing = missing or MissingReferences(store, api)
+    if store.lacks_references(store.certificates[KEY]):
+        await missing.fetch(store.certificates[KEY])
+    return missing
 
 
 async def test_a_policy_whose_event_is_still_on_its_way(store):
-    """It is taken over before the first look, and told that it can be used."""
+    """It is taken over before the first reconcile."""
     store.upsert_certificate(body(policyRef={"name": "mine"}))
     api = Api(mine=policy("mine", "9", "slack"))
     await fetch(store, api)
     assert set(store.policies) == {ObjectKey("team", "mine")}
-    assert api.asked == [f"{POLICIES}{NAMED}mine", f"{POLICIES}/mine/status"]
+    assert api.asked == [f"{POLICIES}{NAMED}mine"]
 
 
 async def test_a_store_whose_event_is_still_on_its_way(store):
@@ -75,11 +73,11 @@ async def test_what_is_not_there_is_asked_for_once(store):
     """Until the spec changes: then it may name something else."""
     store.upsert_certificate(body(policyRef={"name": "none"}))
     api = Api()
-    await fetch(store, api)
-    await fetch(store, api)
+    missing = await fetch(store, api)
+    await fetch(store, api, missing)
     assert api.asked == [f"{POLICIES}{NAMED}none"]
     store.upsert_certificate(body("20", generation=2, policyRef={"name": "other"}))
-    await fetch(store, api)
+    await fetch(store, api, missing)
     assert api.asked == [f"{POLICIES}{NAMED}none", f"{POLICIES}{NAMED}other"]
 
 
@@ -88,8 +86,8 @@ async def test_an_api_server_that_does_not_answer_holds_nothing_up(store):
     store.upsert_certificate(body(policyRef={"name": "mine"}))
     api = Api(mine=policy("mine", "9", "slack"))
     api.error = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, retryable=True)
-    await fetch(store, api)
+    missing = await fetch(store, api)
     assert store.policies == {}
     api.error = None
-    await fetch(store, api)
+    await fetch(store, api, missing)
     assert set(store.policies) == {ObjectKey("team", "mine")}

@@ -25,7 +25,7 @@ def handed_out(*recipients: Recipient) -> tuple[EngineHarness, Users]:
 
 
 async def is_looked_at(whole: EngineHarness) -> None:
-    whole.scheduler.wake(whole.record("nhs").key)
+    whole.cache.enqueue(whole.record("nhs").key)
     await whole.quiet()
 
 

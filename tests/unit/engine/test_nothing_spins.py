@@ -17,7 +17,7 @@ RETRIED = 62 * SECOND
 
 
 def nobody_spins(whole: EngineHarness) -> bool:
-    return all(moment is not None and moment > whole.clock() for moment in whole.comes_back.values())
+    return all(moment is not None and moment > whole.clock() for moment in whole.due.values())
 
 
 async def test_whoever_waits_for_a_digest_that_is_on_its_way() -> None:
@@ -29,13 +29,13 @@ async def test_whoever_waits_for_a_digest_that_is_on_its_way() -> None:
         whole.hand_out(name, days=10)
     whole.slack.answers = repeat(NO_CHANNEL)
     async with whole.running():
-        await until(lambda: all(whole.record(name).failing for name in names))
+        await until(lambda: all(whole.failures(name) for name in names))
         whole.slack.gate.clear()
         await whole.passes(RETRIED)
         await until(lambda: len(whole.slack.tries) == 2)
         speaker = whole.slack.tries[1][0]
-        del whole.comes_back[speaker]
-        assert len(whole.comes_back) == 21
+        del whole.due[speaker]
+        assert len(whole.due) == 21
         assert nobody_spins(whole)
 
 
@@ -46,11 +46,11 @@ async def test_whoever_waits_for_a_place_that_asks_for_an_hour() -> None:
     whole.slack.answers = chain([REFUSED], repeat(WAIT))
     whole.hand_out("a", days=9)
     async with whole.running():
-        await until(lambda: whole.record("a").failing)
+        await until(lambda: whole.failures("a"))
         whole.hand_out("b", days=10)
-        await until(lambda: whole.record("b").failing)
+        await until(lambda: whole.failures("b"))
         await whole.passes(RETRIED)
-        await until(lambda: not whole.scheduler.depth)
+        await until(lambda: not whole.queue.depth)
         assert whole.slack.tries == [("a",), ("b",)]
         assert nobody_spins(whole)
 

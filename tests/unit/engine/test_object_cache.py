@@ -1,15 +1,26 @@
 """What the API server says is taken over; echoes, old news and namesakes are told apart."""
 
+from dataclasses import replace
+
 import pytest
 
 from clientcert.cache.object_cache import ObjectCache
-from clientcert.cache.reference_index import References
-from clientcert.lifecycle.contacts import Role, StoodIn
-from clientcert.lifecycle.recorded_status import ChannelStatus
+from clientcert.cache.reference_index import ReferenceIndex
+from clientcert.lifecycle.policy import Role
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.workqueue.work_queue import Item
 
 KEY = ObjectKey("team", "nhs")
-STOOD_IN = StoodIn(Role.BUSINESS, "the technical contact was refused")
+FALLBACK = FallbackRecipient(Role.BUSINESS, "the technical contact was refused")
+CERTIFICATE, POLICY = (Item("ClientCertificate", KEY), Item("CertificatePolicy", ObjectKey("team", "p")))
+
+
+class Enqueued(list):
+    """Plays the work queue: notes what is enqueued."""
+
+    def enqueue(self, item, _urgency=0.0):
+        self.append(item)
 
 
 def body(version="10", *, uid="u1", generation=1, status=None, **spec):
@@ -33,99 +44,135 @@ def body(version="10", *, uid="u1", generation=1, status=None, **spec):
     }
 
 
-def store():
-    woken = []
-    return ObjectCache(wake=woken.append), woken
+def new_cache():
+    enqueued = Enqueued()
+    return ObjectCache(enqueued), enqueued
 
 
-def test_an_echo_of_our_own_write_wakes_nobody():
+def read(cache):
+    """The source is read as it is now."""
+    cache.take_source_change(KEY)
+
+
+def test_an_echo_of_our_own_write_enqueues_nothing():
     """A third of all events at start are these (design section 5)."""
-    subject, woken = store()
-    subject.upsert_certificate(body("10"))
-    subject.certificates[KEY].resource_version = "11"
-    subject.upsert_certificate(body("11"))
-    subject.upsert_certificate(body("9", generation=2))
-    assert woken == [KEY]
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body("10"))
+    cache.certificate_status_written(replace(cache.certificates[KEY], resource_version="11"))
+    cache.upsert_certificate(body("11"))
+    cache.upsert_certificate(body("9", generation=2))
+    assert enqueued == [CERTIFICATE]
 
 
-def test_a_namesake_inherits_nothing():
-    """The same name with a new uid is another object (faults.md row 27)."""
-    subject, _ = store()
-    subject.upsert_certificate(body("10"))
-    subject.certificates[KEY].sent = {"team": ChannelStatus("team", "", 3, None)}
-    subject.upsert_certificate(body("12", uid="u2"))
-    assert subject.certificates[KEY].sent is None
-    assert subject.certificates[KEY].uid == "u2"
+def test_an_echo_that_is_quicker_than_the_answer_enqueues_nothing():
+    """The status is known by its hash while it is being written."""
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body("10"))
+    written, _ = new_cache()
+    written.upsert_certificate(body("11", status={"phase": "Valid"}))
+    cache.expect_status(KEY, written.certificates[KEY].status_hash)
+    enqueued.clear()
+    cache.upsert_certificate(body("11", status={"phase": "Valid"}))
+    assert enqueued == []
+    cache.upsert_certificate(body("12", status={"phase": "Expired"}))
+    assert enqueued == [CERTIFICATE]
+
+
+def test_a_namesake_is_another_object():
+    """The same name with a new uid (faults.md row 27); what is kept elsewhere is kept by uid."""
+    cache, _ = new_cache()
+    cache.upsert_certificate(body("10", status={"phase": "Expired"}))
+    cache.upsert_certificate(body("12", uid="u2"))
+    assert (cache.certificates[KEY].uid, cache.certificates[KEY].status.phase) == ("u2", "")
 
 
 def test_late_news_of_the_one_before_touches_no_namesake():
     """A watch may be behind what the API server was asked for: neither its state nor its end is that of the new one."""
-    subject, _ = store()
-    subject.upsert_certificate(body("20", uid="u2"))
-    subject.upsert_certificate(body("10", uid="u1"))
-    assert subject.certificates[KEY].uid == "u2"
-    assert not subject.remove_certificate(KEY, "u1")
-    assert subject.certificates[KEY].uid == "u2"
-    assert subject.remove_certificate(KEY, "u2")
-    assert subject.certificates == {}
+    cache, _ = new_cache()
+    cache.upsert_certificate(body("20", uid="u2"))
+    cache.upsert_certificate(body("10", uid="u1"))
+    assert cache.certificates[KEY].uid == "u2"
+    assert not cache.remove_certificate(KEY, "u1")
+    assert cache.certificates[KEY].uid == "u2"
+    assert cache.remove_certificate(KEY, "u2")
+    assert cache.certificates == {}
 
 
-def test_what_the_api_server_says_in_person_counts_whatever_its_version():
+def test_the_answer_of_the_api_server_itself_counts_whatever_its_version():
     """After etcd was restored versions are lower than those that are known."""
-    subject, _ = store()
-    subject.upsert_certificate(body("900"))
-    subject.take_over_certificate(body("100", generation=2, owner="somebody-else"))
-    record = subject.certificates[KEY]
+    cache, _ = new_cache()
+    cache.upsert_certificate(body("900"))
+    cache.replace_certificate(body("100", generation=2, owner="somebody-else"))
+    record = cache.certificates[KEY]
     assert (record.resource_version, record.generation) == ("100", 2)
 
 
-def test_a_changed_spec_keeps_what_was_sent_and_reads_the_source_anew():
-    subject, woken = store()
-    subject.upsert_certificate(body("10"))
-    record = subject.certificates[KEY]
-    record.sent, record.stale = {"team": ChannelStatus("team", "", 3, None)}, False
-    subject.upsert_certificate(body("12", generation=2, source={"type": "Secret", "secret": {"name": "other"}}))
-    assert subject.certificates[KEY] is record
-    assert record.sent is not None
-    assert record.stale
-    woken.clear()
-    subject.secret_changed("team", "cert", "77")
-    assert woken == []
-    subject.secret_changed("team", "other", "77")
-    assert woken == [KEY]
+def test_a_changed_spec_has_the_source_read_anew():
+    """And the source that it named before is of no interest any more."""
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body("10"))
+    read(cache)
+    cache.upsert_certificate(body("12", generation=2, source={"type": "Secret", "secret": {"name": "other"}}))
+    assert cache.take_source_change(KEY) == ""
+    enqueued.clear()
+    cache.secret_changed("team", "cert", "77")
+    assert enqueued == []
+    cache.secret_changed("team", "other", "77")
+    assert enqueued == [CERTIFICATE]
 
 
 def test_only_another_version_of_a_secret_is_news():
-    subject, woken = store()
-    subject.upsert_certificate(body())
-    record = subject.certificates[KEY]
-    record.stale, record.revision = False, "77"
-    woken.clear()
-    subject.secret_changed("team", "cert", "77")
-    assert (woken, record.stale) == ([], False)
-    subject.secret_changed("team", "cert", "")
-    assert (woken, record.stale) == ([KEY], True)
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body())
+    read(cache)
+    cache.secret_changed("team", "cert", "77")
+    assert cache.take_source_change(KEY) == "77"
+    enqueued.clear()
+    cache.secret_changed("team", "cert", "77")
+    assert (enqueued, cache.take_source_change(KEY)) == ([], None)
+    cache.secret_changed("team", "cert", "")
+    assert (enqueued, cache.take_source_change(KEY)) == ([CERTIFICATE], "")
+
+
+def test_a_change_of_the_password_is_not_hidden_by_one_of_the_certificate():
+    """The certificate's Secret may have been read in its new version, and the password's not."""
+    cache, _ = new_cache()
+    password = {"name": "password", "key": "p"}
+    cache.upsert_certificate(body(source={"type": "Secret", "secret": {"name": "cert", "passwordSecretRef": password}}))
+    read(cache)
+    cache.secret_changed("team", "password", "78")
+    cache.secret_changed("team", "cert", "79")
+    assert cache.take_source_change(KEY) == ""
 
 
 def test_nothing_of_a_removed_object_stays():
-    subject, _ = store()
-    subject.upsert_certificate(body(policyRef={"name": "p"}))
-    subject.remove_certificate(KEY)
-    assert subject.certificates == {}
-    assert subject.referring("secret", ObjectKey("team", "cert")) == ()
-    assert subject.secrets_wanted("") == set()
-    assert subject._references == References()
+    """Its reconciler is called once more, and cleans up."""
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body(policyRef={"name": "p"}))
+    enqueued.clear()
+    cache.remove_certificate(KEY)
+    assert enqueued == [CERTIFICATE]
+    assert cache.certificates == {}
+    assert cache.referring("secret", ObjectKey("team", "cert")) == ()
+    assert cache.secrets_wanted("") == set()
+    assert cache._references == ReferenceIndex()
+    assert cache._changed_sources == {}
 
 
-def test_a_policy_wakes_its_certificates():
-    subject, woken = store()
-    subject.upsert_certificate(body(policyRef={"name": "p"}))
-    woken.clear()
-    metadata = {"namespace": "team", "name": "p", "uid": "p1", "resourceVersion": "5", "generation": 1}
-    subject.upsert_policy({"metadata": metadata, "spec": {"alerts": {"startDaysBefore": 60}}})
-    assert woken == [KEY]
-    subject.remove_policy(ObjectKey("team", "p"))
-    assert woken == [KEY, KEY]
+def test_a_policy_is_reconciled_when_it_changes_or_a_secret_that_it_needs():
+    """Its reconciler enqueues the certificates; an echo of a status is no change."""
+    cache, enqueued = new_cache()
+    cache.upsert_policy(policy("p", "5", "slack"))
+    first = cache.policies[POLICY.key].configuration
+    cache.upsert_policy(policy("p", "6", "slack") | {"status": {"conditions": []}})
+    assert (enqueued, cache.policies[POLICY.key].configuration) == ([POLICY], first)
+    cache.secret_changed("team", "slack", "7")
+    assert enqueued == [POLICY, POLICY]
+    assert cache.policies[POLICY.key].configuration != first
+    cache.secret_changed("team", "slack", "7")
+    assert enqueued == [POLICY, POLICY]
+    cache.remove_policy(ObjectKey("team", "p"))
+    assert enqueued == [POLICY] * 3
 
 
 def policy(name, version, secret):
@@ -140,48 +187,68 @@ def policy(name, version, secret):
 
 def test_no_secret_of_a_removed_policy_is_remembered():
     """Not even that there was one; another policy that needs it goes on with it."""
-    woken = []
-    store = ObjectCache(woken.append)
-    store.upsert_policy(policy("one", "10", "shared"))
-    store.upsert_policy(policy("two", "11", "shared"))
-    store.upsert_policy(policy("two", "12", "other"))
-    assert store.secrets_wanted("") == {("team", "shared"), ("team", "other")}
-    store.remove_policy(ObjectKey("team", "one"))
-    assert store.secrets_wanted("") == {("team", "other")}
-    store.remove_policy(ObjectKey("team", "two"))
-    assert store._references == References()
+    cache, _ = new_cache()
+    cache.upsert_policy(policy("one", "10", "shared"))
+    cache.upsert_policy(policy("two", "11", "shared"))
+    cache.upsert_policy(policy("two", "12", "other"))
+    assert cache.secrets_wanted("") == {("team", "shared"), ("team", "other")}
+    cache.remove_policy(ObjectKey("team", "one"))
+    assert cache.secrets_wanted("") == {("team", "other")}
+    cache.remove_policy(ObjectKey("team", "two"))
+    assert cache._references == ReferenceIndex()
 
 
 def test_a_policy_that_is_nonsense_is_known_all_the_same():
     """Its certificates are alerted about by the defaults, and its status says so."""
-    store = ObjectCache(lambda _: None)
+    cache, _ = new_cache()
     nonsense = policy("odd", "10", "slack") | {"spec": {"alerts": {"channels": "#team"}}}
-    assert store.upsert_policy(nonsense) == ObjectKey("team", "odd")
-    assert store.policies[ObjectKey("team", "odd")].policy.channels == store.default_policy.channels
+    cache.upsert_policy(nonsense)
+    assert cache.policies[ObjectKey("team", "odd")].policy.channels == cache.default_policy.channels
 
 
-@pytest.mark.parametrize(("generation", "expected"), [(1, STOOD_IN), (2, None)])
-def test_who_was_refused_is_known_after_a_restart(generation, expected):
+STATUS = {
+    "observedGeneration": 1,
+    "alerts": {
+        "channels": [
+            {
+                "name": "consumer",
+                "recipientRole": "Business",
+                "fallbackRecipient": {"role": "Business", "message": FALLBACK.message},
+            }
+        ]
+    },
+    "conditions": [
+        {
+            "type": "ContactResolved",
+            "status": "True",
+            "reason": "SlackUser",
+            "message": "found",
+            "lastTransitionTime": "2026-11-01T00:00:00Z",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(("generation", "expected"), [(1, FALLBACK), (2, None)])
+def test_the_fallback_recipient_is_known_after_a_restart(generation, expected):
     """Unless the spec was changed meanwhile: that may have been its correction."""
-    condition = {"type": "ContactResolved", "status": "False", "reason": "RecipientRefused"}
-    condition |= {"message": str(STOOD_IN), "lastTransitionTime": "2026-11-01T00:00:00Z"}
-    subject, _ = store()
-    subject.upsert_certificate(
-        body("10", generation=generation, status={"observedGeneration": 1, "conditions": [condition]})
-    )
-    assert subject.certificates[KEY].stood_in == expected
+    cache, _ = new_cache()
+    cache.upsert_certificate(body("10", generation=generation, status=STATUS))
+    [channel] = cache.certificates[KEY].status.channels
+    assert channel.fallback_recipient == expected
 
 
 @pytest.mark.parametrize(
-    ("changed", "reason"), [({"owner": "platform"}, "SlackUser"), ({"environment": "test"}, "")], ids=["same", "other"]
+    ("changed", "reason", "fallback"),
+    [({"owner": "platform"}, "SlackUser", FALLBACK), ({"environment": "test"}, "", None)],
+    ids=["same", "other"],
 )
-def test_what_is_said_of_the_contact_is_of_that_one(changed, reason):
-    """Another part of the spec may change; where somebody else is asked for, it is only known since when it said so."""
-    condition = {"type": "ContactResolved", "status": "True", "reason": "SlackUser"}
-    condition |= {"message": "found", "lastTransitionTime": "2026-11-01T00:00:00Z"}
-    status = {"observedGeneration": 1, "conditions": [condition]}
-    subject, _ = store()
-    subject.upsert_certificate(body("10", status=status))
-    subject.upsert_certificate(body("11", generation=2, status=status, **changed))
-    found = subject.certificates[KEY].recorded.condition("ContactResolved")
+def test_what_the_status_says_of_the_contact_is_of_that_one(changed, reason, fallback):
+    """Another part of the spec may change; if another contact is asked for, only the last transition counts."""
+    cache, _ = new_cache()
+    cache.upsert_certificate(body("10", status=STATUS))
+    cache.upsert_certificate(body("11", generation=2, status=STATUS, **changed))
+    status = cache.certificates[KEY].status
+    found = status.condition("ContactResolved")
     assert (found.status, found.reason, f"{found.last_transition:%Y-%m-%d}") == ("True", reason, "2026-11-01")
+    assert status.channels[0].fallback_recipient == fallback

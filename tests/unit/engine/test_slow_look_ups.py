@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from clientcert.cache.client_lists import ClientLists
-from clientcert.controllers.certificate.contact_lookup import Contacts
+from clientcert.cache.contact_lookup import ContactLookup
+from clientcert.cache.object_cache import ObjectCache
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.policy import AlertPolicy, ContactPolicy
 from clientcert.lifecycle.spec import Contact, ObjectKey, SecretKeyRef
-from tests.builders import declaration
+from tests.builders import NOW, declaration
 from tests.unit.engine.fakes import ApiServer, Users
+from tests.unit.engine.one_record import record
 from tests.unit.engine.test_contact_lookup import LETTERS
 
 PATIENCE = 0.5
@@ -39,13 +43,12 @@ class Slack(Users):
 
 
 class Look:
-    """Plays the scheduler, with the few workers that a namespace has."""
+    """Plays the workers, with the few workers that a namespace has."""
 
     def __init__(self, workers: int = 32) -> None:
         self.slack, self.api, self.woken = Slack(), ApiServer(), list[str]()
-        self.contacts = Contacts(
-            ClientLists(self.api.get), self.slack, lambda key: self.woken.append(key.name), PATIENCE
-        )
+        cache = cast("ObjectCache", SimpleNamespace(enqueue=lambda key: self.woken.append(key.name)))
+        self.contacts = ContactLookup(cache, ClientLists(self.api.get), self.slack, lambda: NOW, PATIENCE)
         self._workers = asyncio.Semaphore(workers)
 
     async def at(
@@ -55,7 +58,9 @@ class Look:
         declared = declaration(consumer=name, contact=Contact(lookup=lookup))
         policy = AlertPolicy((LETTERS,), contacts=ContactPolicy(directory=directory, slack_token_ref=token))
         async with self._workers:
-            return await self.contacts.resolve(ObjectKey(namespace, name), declared, policy)
+            found = record(key=ObjectKey(namespace, name), spec=declared)
+            await self.contacts.refresh(found, policy)
+            return self.contacts.state(found, policy).resolution
 
     async def at_all(self, names: Iterable[str], **how: str) -> tuple[set[str], float]:
         """The reasons, and how many seconds all took together."""

@@ -1,18 +1,19 @@
 """What the status says of channels that fail: which of them, and why."""
 
+from dataclasses import replace
+
 import pytest
 
-from clientcert.cache.objects import Failure
-from clientcert.controllers.certificate.status import remember
+from clientcert.controllers.certificate.status import desired_status
 from clientcert.errors import Reason
-from tests.builders import DAY, NOW, assessment, certificate
-from tests.unit.engine.one_record import record
+from clientcert.lifecycle.delivery_log import DeliveryFailure
+from tests.builders import DAY, NOW, assessment, certificate, evaluation, policy
 
 SEEN = certificate(NOW + 14 * DAY)
-BUSY = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 3, 3, None)
-NEW = Failure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 1, 1, None)
-REVOKED = Failure(Reason.TOKEN_REJECTED, "renew the token", True, NOW, 1, 1, None)
-REFUSED = Failure(Reason.RECIPIENT_REFUSED, "correct the address", True, NOW, 1, 1, None)
+BUSY = DeliveryFailure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 3, 3, None)
+NEW = DeliveryFailure(Reason.CHANNEL_UNAVAILABLE, "Slack does not answer", False, NOW, 1, 1, None)
+REVOKED = DeliveryFailure(Reason.TOKEN_REJECTED, "renew the token", True, NOW, 1, 1, None)
+REFUSED = DeliveryFailure(Reason.RECIPIENT_REFUSED, "correct the address", True, NOW, 1, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,11 @@ REFUSED = Failure(Reason.RECIPIENT_REFUSED, "correct the address", True, NOW, 1,
     ],
     ids=["one", "the gravest", "by name", "what may pass does not count"],
 )
-def test_of_several_channels_the_gravest_is_named(failing: dict[str, Failure], reason: str, message: str) -> None:
+def test_of_several_channels_the_gravest_is_named(
+    failing: dict[str, DeliveryFailure], reason: str, message: str
+) -> None:
     """What is refused for good comes before what may pass, and the others are counted."""
-    found = remember(record(**failing), assessment(SEEN), None).condition("AlertsDelivered")
+    evaluated = replace(evaluation(assessment(SEEN), policy()), failures=failing)
+    found = desired_status(evaluated, None).condition("AlertsDelivered")
     assert found is not None
     assert (found.status, found.reason, found.message) == ("False", reason, message)

@@ -1,16 +1,29 @@
-"""The most urgent first; but no namespace has all workers, and nobody waits for ever."""
+"""The most urgent first; but no namespace has all workers, and no item waits for ever."""
 
 import asyncio
+import math
+from datetime import datetime, timedelta
 
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.work_queue import WorkQueue
+from clientcert.workqueue.work_queue import RETRY, Item, WorkQueue
+from tests.builders import DAY, NOW, SECOND
 
 
-def key(number: int, namespace: str = "team") -> ObjectKey:
-    return ObjectKey(namespace, f"c{number}")
+def item(number: int, namespace: str = "team", kind: str = "ClientCertificate") -> Item:
+    return Item(kind, ObjectKey(namespace, f"c{number}"))
 
 
-async def taken(queue: WorkQueue, count: int) -> list[ObjectKey | None]:
+def clock() -> datetime:
+    return NOW + timedelta(seconds=asyncio.get_running_loop().time())
+
+
+def open_queue(**bounds: float) -> WorkQueue:
+    queue = WorkQueue(clock, **bounds)  # type: ignore[arg-type]
+    queue.open()
+    return queue
+
+
+async def taken(queue: WorkQueue, count: int) -> list[Item | None]:
     return [await asyncio.wait_for(queue.take(), 1) for _ in range(count)]
 
 
@@ -22,90 +35,176 @@ async def nothing_is_given(queue: WorkQueue) -> bool:
 
 
 async def test_the_most_urgent_is_next() -> None:
-    """Of those that are as urgent, the one that came first; twice in it is once."""
-    queue = WorkQueue()
+    """Of items that are as urgent, the one that came first; an item that is enqueued twice is taken once."""
+    queue = open_queue()
     for number, urgency in ((1, 5.0), (2, 1.0), (3, 5.0), (1, 0.0)):
-        queue.put(key(number), urgency)
-    assert len(queue) == 3
-    assert await taken(queue, 3) == [key(2), key(1), key(3)]
+        queue.enqueue(item(number), urgency)
+    assert queue.depth == 3
+    assert await taken(queue, 3) == [item(2), item(1), item(3)]
     assert await nothing_is_given(queue)
 
 
 async def test_one_namespace_has_not_all_workers() -> None:
-    """Its next ones wait until others of it are done, the most urgent first, and hold up nobody else."""
-    queue = WorkQueue(most_of_one=2)
+    """Its next items wait until others of it are done, the most urgent first, and hold up nothing else."""
+    queue = open_queue(in_flight_per_namespace=2)
     for number in range(5):
-        queue.put(key(number, "greedy"), number)
-    queue.put(key(0, "modest"), 99.0)
-    assert await taken(queue, 3) == [key(0, "greedy"), key(1, "greedy"), key(0, "modest")]
+        queue.enqueue(item(number, "greedy"), number)
+    queue.enqueue(item(0, "modest"), 99.0)
+    assert await taken(queue, 3) == [item(0, "greedy"), item(1, "greedy"), item(0, "modest")]
     assert await nothing_is_given(queue)
-    queue.done(key(1, "greedy"))
-    assert await taken(queue, 1) == [key(2, "greedy")]
+    queue.done(item(1, "greedy"), None)
+    assert await taken(queue, 1) == [item(2, "greedy")]
     assert await nothing_is_given(queue)
-    queue.done(key(0, "greedy"))
-    queue.done(key(2, "greedy"))
-    assert await taken(queue, 2) == [key(3, "greedy"), key(4, "greedy")]
-    assert len(queue) == 0
+    queue.done(item(0, "greedy"), None)
+    queue.done(item(2, "greedy"), None)
+    assert await taken(queue, 2) == [item(3, "greedy"), item(4, "greedy")]
 
 
-async def test_who_waits_too_long_is_next() -> None:
-    """Without end there is somebody more urgent, and all the same it has its turn."""
-    queue = WorkQueue(patience=0.1)
-    queue.put(key(0), 99.0)
+async def test_one_kind_does_not_hold_up_another() -> None:
+    """The policy of a namespace is reconciled while its certificates have all the workers that they may have."""
+    queue = open_queue(in_flight_per_namespace=2)
+    for number in range(3):
+        queue.enqueue(item(number))
+    queue.enqueue(item(0, kind="CertificatePolicy"))
+    assert await taken(queue, 3) == [item(0), item(1), item(0, kind="CertificatePolicy")]
+
+
+async def test_an_item_that_waits_too_long_is_next() -> None:
+    """There is always something more urgent, and all the same it has its turn."""
+    queue = open_queue(longest_wait=0.1)
+    queue.enqueue(item(0), 99.0)
     for number in range(1, 100):
-        queue.put(key(number), 0.0)
+        queue.enqueue(item(number), 0.0)
         (got,) = await taken(queue, 1)
-        queue.done(key(number))
-        if got == key(0):
+        if got == item(0):
             break
+        queue.done(item(number), None)
         await asyncio.sleep(0.01)
     else:
-        raise AssertionError("it was never looked at")
+        raise AssertionError("it was never taken")
 
 
-async def test_the_oldest_of_a_greedy_namespace_holds_up_nobody() -> None:
-    """All have waited too long; the namespace that has its share already lets others pass."""
-    queue = WorkQueue(most_of_one=1, patience=0.05)
+async def test_the_oldest_item_of_a_greedy_namespace_holds_up_nothing() -> None:
+    """All have waited too long; a namespace that has its share already lets others pass."""
+    queue = open_queue(in_flight_per_namespace=1, longest_wait=0.05)
     for number in range(3):
-        queue.put(key(number, "greedy"), 0.0)
-    assert await taken(queue, 1) == [key(0, "greedy")]
-    queue.put(key(0, "modest"), 99.0)
-    queue.put(key(1, "modest"), 0.0)
+        queue.enqueue(item(number, "greedy"), 0.0)
+    assert await taken(queue, 1) == [item(0, "greedy")]
+    queue.enqueue(item(0, "modest"), 99.0)
+    queue.enqueue(item(1, "modest"), 0.0)
     await asyncio.sleep(0.1)
-    assert await taken(queue, 1) == [key(0, "modest")]
+    assert await taken(queue, 1) == [item(0, "modest")]
 
 
-async def test_every_key_is_given_once_whatever_happens() -> None:
-    """Ten namespaces, more keys than workers: each key comes out as often as it went in."""
-    queue, given = WorkQueue(most_of_one=3, patience=0.0), []
-    keys = [key(number, f"team-{number % 10}") for number in range(1_000)]
+async def test_every_item_is_taken_once_whatever_happens() -> None:
+    """Ten namespaces, more items than workers: each item comes out as often as it went in."""
+    queue = open_queue(in_flight_per_namespace=3, longest_wait=0.0)
+    given: list[Item] = []
+    items = [item(number, f"team-{number % 10}") for number in range(1_000)]
 
     async def worker() -> None:
         while (got := await queue.take()) is not None:
             await asyncio.sleep(0)
             given.append(got)
-            queue.done(got)
+            queue.done(got, None)
 
     workers = [asyncio.create_task(worker()) for _ in range(20)]
-    for number, each in enumerate(keys):
-        queue.put(each, -number)
+    for number, each in enumerate(items):
+        queue.enqueue(each, -number)
         if number % 100 == 0:
             await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        while len(given) < len(keys):
+        while len(given) < len(items):
             await asyncio.sleep(0.01)
     queue.close()
     await asyncio.gather(*workers)
-    assert sorted(given) == sorted(keys)
-    assert (queue._held_back, dict(queue._working)) == ({}, {})
+    assert sorted(given) == sorted(items)
+    assert (queue._held_back, dict(queue._in_flight), queue._active) == ({}, {}, {})
 
 
-async def test_what_waits_when_it_is_closed_is_given_when_it_is_open_again() -> None:
-    """A leader that leads again goes on where it was."""
-    queue = WorkQueue()
-    queue.put(key(1), 0.0)
+async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -> None:
+    """No change is lost, and no item is in flight twice."""
+    queue = open_queue()
+    queue.enqueue(item(1))
+    assert await taken(queue, 1) == [item(1)]
+    queue.enqueue(item(1), 7.0)
+    queue.enqueue(item(1), 5.0)
+    assert await nothing_is_given(queue)
+    queue.done(item(1), NOW + DAY)
+    assert await taken(queue, 1) == [item(1)]
+    queue.done(item(1), None)
+    assert await nothing_is_given(queue)
+    assert queue.seconds_until_due() == math.inf
+
+
+async def test_a_closed_queue_keeps_nothing_and_a_term_begins_with_nothing() -> None:
+    """A standby that waits for months holds no item; whoever opens the queue enqueues all of them."""
+    queue = open_queue()
+    queue.enqueue(item(1))
+    queue.schedule(item(2), 5.0)
     queue.close()
     assert await queue.take() is None
-    queue.put(key(2), 0.0)
+    queue.enqueue(item(3))
     queue.open()
-    assert await taken(queue, 2) == [key(1), key(2)]
+    assert await nothing_is_given(queue)
+    assert queue.seconds_until_due() == math.inf
+    queue.enqueue(item(4))
+    assert await taken(queue, 1) == [item(4)]
+
+
+async def test_an_item_is_due_when_its_reconcile_has_said() -> None:
+    """By the wall clock; one that is enqueued before is not due any more."""
+    queue = open_queue()
+    for number in (1, 2):
+        queue.enqueue(item(number))
+        await taken(queue, 1)
+        queue.done(item(number), clock() + 5 * SECOND)
+    queue.enqueue(item(2))
+    assert queue.pop_due() == []
+    await asyncio.sleep(5.1)
+    assert queue.pop_due() == [item(1)]
+
+
+async def test_many_items_that_are_due_at_once_come_in_portions() -> None:
+    """A hundred thousand in one turn of the event loop would stall it."""
+    queue = open_queue()
+    for number in range(1_200):
+        queue.schedule(item(number), 1.0)
+    await asyncio.sleep(1.1)
+    portions = []
+    while found := queue.pop_due():
+        portions.append(len(found))
+        for each in found:
+            queue.enqueue(each)
+    assert portions == [500, 500, 200]
+
+
+async def test_an_item_that_fails_backs_off_until_it_succeeds() -> None:
+    """Longer each time, or for as long as the error says."""
+    queue = open_queue()
+    for failures in (1, 2, 3):
+        queue.enqueue(item(1))
+        await taken(queue, 1)
+        queue.retry(item(1), None)
+        assert math.isclose(queue._due[item(1)] - clock().timestamp(), RETRY.delay(failures), abs_tol=0.01)
+    queue.enqueue(item(1))
+    await taken(queue, 1)
+    queue.retry(item(1), 40.0, unanswered=True)
+    assert queue.failed_items(unanswered=True) == queue.failed_items(unanswered=False) == (item(1),)
+    queue.enqueue(item(1))
+    await taken(queue, 1)
+    queue.done(item(1), None)
+    assert queue.failed_items(unanswered=False) == queue.failed_items(unanswered=True) == ()
+
+
+async def test_an_item_that_is_enqueued_early_leaves_nothing_behind() -> None:
+    """However often it is, and however far away its time was: one entry is enough."""
+    queue = open_queue()
+    for _ in range(1_000):
+        queue.enqueue(item(1))
+        await taken(queue, 1)
+        queue.done(item(1), NOW + 300 * DAY)
+    assert len(queue._heap) < 110
+    queue.schedule(item(2), 60.0)
+    queue.forget(item(1))
+    assert queue.scheduled_items() == (item(2),)

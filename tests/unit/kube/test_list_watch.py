@@ -1,4 +1,4 @@
-"""A watch continues after an error in one object: the error does not affect other objects."""
+"""A watch goes on whatever an object holds: one that cannot be taken over hides no other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,17 +6,20 @@ from typing import Any, cast
 
 import pytest
 
+from clientcert.cache.informers import Informers
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient, Object
-from clientcert.kube.list_watch import Watch
+from clientcert.kube.list_watch import Applied, Deleted, Listed, ListWatch, Returned
 from clientcert.loop_budget import LoopBudget
 
 
 def item(name: str, version: str = "5") -> Object:
-    return {"metadata": {"namespace": "team", "name": name, "resourceVersion": version}}
+    return {"metadata": {"namespace": "team", "name": name, "resourceVersion": version, "uid": name}}
 
 
 class Api:
-    """Lists two objects, then sends events about two more."""
+    """Lists two objects, and tells of two more."""
 
     async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
         yield {"metadata": {"resourceVersion": "5"}, "items": [item("poison"), item("listed")]}
@@ -24,22 +27,95 @@ class Api:
     async def watch(self, _path: str, _version: str, _seconds: float, **_options: Any) -> AsyncIterator[Object]:
         yield {"type": "MODIFIED", "object": item("poison", "6")}
         yield {"type": "ADDED", "object": item("watched", "7")}
+        yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "8"}}}
+        yield {"type": "DELETED", "object": item("listed", "9")}
         await asyncio.sleep(60)
 
 
-async def test_an_object_that_cannot_be_taken_over_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """An error in one object affects no other, in the list and in the watch; the log has its name and no content."""
-    seen: list[str] = []
+class Breaks(Api):
+    """Its first watch is refused, and so is its second list."""
 
-    def changed(body: Object, _gone: bool) -> None:
+    def __init__(self) -> None:
+        self.lists = self.watches = 0
+
+    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
+        self.lists += 1
+        if self.lists == 2:
+            raise KubeError(Reason.API_UNAVAILABLE, "away", status=503, retryable=True)
+        yield {"metadata": {"resourceVersion": str(self.lists)}, "items": [item("one")]}
+
+    async def watch(self, _path: str, version: str, _seconds: float, **_options: Any) -> AsyncIterator[Object]:
+        self.watches += 1
+        if self.watches == 1:
+            raise KubeError(Reason.API_UNAVAILABLE, "expired", status=410)
+        yield {"type": "ADDED", "object": item(f"after-{version}", "20")}
+        await asyncio.sleep(60)
+
+
+class Cache:
+    """Takes over all objects but one."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def upsert_certificate(self, body: Object) -> None:
         if body["metadata"]["name"] == "poison":
             raise OverflowError("canary-7f3a")
-        seen.append(body["metadata"]["name"])
+        self.seen.append(body["metadata"]["name"])
 
-    watch = Watch(cast("KubeClient", Api()), "/things", LoopBudget(), on_change=changed)
+    def remove_certificate(self, key: tuple[str, str], uid: str) -> None:
+        self.seen.append(f"without {key[1]} ({uid})")
+
+
+async def changes(api: Api, seconds: float = 30.0) -> tuple[list[object], ListWatch]:
+    watch, found = ListWatch(cast("KubeClient", api), "/things", LoopBudget()), list[object]()
+
+    async def collect() -> None:
+        async for change in watch.changes():
+            found.append(change)
+
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(watch.run(), 0.2)
-    assert (seen, watch.version) == (["listed", "watched"], "7")
+        await asyncio.wait_for(collect(), seconds)
+    return found, watch
+
+
+async def test_every_change_comes_in_order() -> None:
+    """First all objects, then that these were all, then what changes; a bookmark only moves the version on."""
+    found, watch = await changes(Api())
+    assert found == [
+        *(Applied(item(name)) for name in ("poison", "listed")),
+        Listed(frozenset({("team", "poison"), ("team", "listed")}), "5"),
+        Applied(item("poison", "6")),
+        Applied(item("watched", "7")),
+        Deleted(item("listed", "9")),
+    ]
+    assert (watch.version, watch.established.is_set(), watch.attempted.is_set()) == ("9", True, True)
+
+
+async def test_a_watch_that_was_away_lists_again_and_says_that_it_is_back() -> None:
+    """Deletions in between were seen by nobody."""
+    found, watch = await changes(Breaks())
+    kinds = [type(change) for change in found]
+    assert kinds == [Applied, Listed, Applied, Listed, Returned, Applied]
+    assert found[-1] == Applied(item("after-3", "20"))
+    assert watch.version == "20"
+
+
+async def test_an_object_that_cannot_be_taken_over_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in a list nor in what follows it; the log names it, and nothing that it holds."""
+    cache, budget = Cache(), LoopBudget()
+    certificates = ListWatch(cast("KubeClient", Api()), "/things", budget)
+    secrets = ListWatch(cast("KubeClient", Api()), "/secrets", budget)
+    secrets.attempted.set()
+    informers = Informers(cast("ObjectCache", cache), {"": certificates}, {"": secrets})
+
+    async def watch() -> None:
+        async for _ in informers.watch_certificates(""):
+            pass
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watch(), 0.2)
+    assert cache.seen == ["listed", "watched", "without listed (listed)"]
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if line.startswith("/things/poison cannot be taken over")]) == 2
     assert "canary-7f3a" not in " ".join(said)

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, unread
-from clientcert.lifecycle.due import MessageKind, due_notifications, next_change
+from clientcert.lifecycle.delivery_log import MessageKind
+from clientcert.lifecycle.due import due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
 from clientcert.lifecycle.schedule import Stage, latest_due
 from clientcert.lifecycle.spec import Silence
 from clientcert.pki import Certificate
-from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, evaluation, policy
 from tests.unit.lifecycle.test_schedule import schedules, visited
 from tests.unit.lifecycle.timeline import Timeline
 
@@ -82,11 +83,11 @@ class TestWithoutAnyFault:
         life = timeline(certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY), plan)
         now = NOW + timedelta(seconds=later)
         before = life.look(now)
-        change = next_change(before, plan, life.recorded, None)
+        change = next_change(evaluation(before, plan, life.recorded))
         assert change > now
         for moment in (now + (change - now) / 2, change - timedelta.resolution):
             found = life.assess(moment)
-            assert due_notifications(found, plan, life.recorded, None) == ()
+            assert due_notifications(evaluation(found, plan, life.recorded)) == ()
             if moment > now:
                 assert found.phase == life.assess(change - timedelta.resolution).phase
                 assert found.days_remaining == life.assess(change - timedelta.resolution).days_remaining
@@ -180,7 +181,7 @@ class TestFaults:
         for hour, content in sorted(changes):
             life.source = contents[content]
             found = life.look(NOW + hour * HOUR)
-            assert due_notifications(found, life.policy, life.recorded, None) == ()
+            assert due_notifications(evaluation(found, life.policy, life.recorded)) == ()
         for first, second in pairwise(life.sent):
             if first.about == second.about:
                 assert second.stage is not None

@@ -8,17 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, assess, unread
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
+from clientcert.lifecycle.assessment import (
+    Assessment,
+    Observation,
+    Phase,
+    Problem,
+    accepted_certificate,
+    assess,
+    unread,
+)
+from clientcert.lifecycle.recorded_status import CertificateStatus
+from clientcert.lifecycle.spec import UNUSABLE_SPEC
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, NOW, SECOND, assessment, certificate, declaration
+from tests.builders import CREATED, DAY, NOW, SECOND, Known, assessment, certificate, declaration
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
 UNREADABLE = unread(Reason.NOT_A_CERTIFICATE, "it holds no certificate: put one there")
 
 
 def remembering(seen: Certificate) -> CertificateStatus:
-    return CertificateStatus(accepted=AcceptedCertificate.of(seen))
+    return CertificateStatus(accepted=accepted_certificate(seen))
 
 
 class TestAcknowledged:
@@ -132,7 +141,7 @@ class TestTheFirstReading:
         """It is accepted, and has replaced nothing."""
         seen = certificate()
         found = assessment(seen)
-        assert found.accepted == AcceptedCertificate.of(seen)
+        assert found.accepted == accepted_certificate(seen)
         assert found.replaced is None
         assert found.alert_from == seen.not_after
 
@@ -173,15 +182,15 @@ class TestReplacement:
         """The new one counts from now on, and the old one is named."""
         new = certificate(NOW + 400 * DAY, serial_number=2, not_before=NOW - SECOND)
         found = assessment(new, recorded=remembering(self.OLD))
-        assert found.accepted == AcceptedCertificate.of(new)
-        assert found.replaced == AcceptedCertificate.of(self.OLD)
+        assert found.accepted == accepted_certificate(new)
+        assert found.replaced == accepted_certificate(self.OLD)
         assert (found.phase, found.problem) == (Phase.VALID, None)
 
     def test_of_an_expired_one(self) -> None:
         """However late it is renewed."""
         old = certificate(NOW - 30 * DAY, serial_number=1)
         found = assessment(certificate(serial_number=2), recorded=remembering(old))
-        assert found.replaced == AcceptedCertificate.of(old)
+        assert found.replaced == accepted_certificate(old)
 
     def test_by_one_in_its_last_second(self) -> None:
         """The second of notAfter belongs to the validity period."""
@@ -195,9 +204,9 @@ class TestReplacement:
 
     def test_the_same_certificate_is_taken_as_it_is_read_now(self) -> None:
         """What status remembers of it was cut when it was rendered; the reading is whole."""
-        cut = replace(AcceptedCertificate.of(self.OLD), subject_dn="CN=n…")
+        cut = replace(accepted_certificate(self.OLD), subject_dn="CN=n…")
         found = assessment(self.OLD, recorded=CertificateStatus(accepted=cut))
-        assert found.accepted == AcceptedCertificate.of(self.OLD)
+        assert found.accepted == accepted_certificate(self.OLD)
 
     def test_by_one_that_expires_sooner(self) -> None:
         """It is the one in use now, so its date is the one to alert about."""
@@ -211,7 +220,7 @@ class TestReplacement:
         new = certificate(NOW + 400 * DAY, serial_number=2)
         found = assessment(self.OLD, recorded=remembering(new))
         assert found.fingerprint == self.OLD.fingerprint_sha256
-        assert found.replaced == AcceptedCertificate.of(new)
+        assert found.replaced == accepted_certificate(new)
 
     @pytest.mark.parametrize(
         ("seen", "reason", "words"),
@@ -227,7 +236,7 @@ class TestReplacement:
     def test_by_one_that_cannot_be_it(self, seen: Certificate, reason: Reason, words: str) -> None:
         """Alerts for the old one go on, and the problem says why, in words that tell what to fix."""
         found = assessment(seen, recorded=remembering(self.OLD))
-        assert found.accepted == AcceptedCertificate.of(self.OLD)
+        assert found.accepted == accepted_certificate(self.OLD)
         assert found.replaced is None
         assert found.alert_from == self.OLD.not_after
         assert found.problem is not None
@@ -239,7 +248,7 @@ class TestReplacement:
     def test_by_what_cannot_be_read(self, source: Observation) -> None:
         """It outlives its source."""
         found = assessment(source, recorded=remembering(self.OLD))
-        assert found.accepted == AcceptedCertificate.of(self.OLD)
+        assert found.accepted == accepted_certificate(self.OLD)
         assert found.days_remaining == 5
         assert found.source_problem
 
@@ -249,13 +258,13 @@ class TestReplacement:
         before = assessment(new, NOW + DAY - SECOND, recorded=remembering(self.OLD))
         assert (before.replaced, before.phase) == (None, Phase.NOT_YET_VALID)
         after = assessment(new, NOW + DAY, recorded=remembering(self.OLD))
-        assert after.replaced == AcceptedCertificate.of(self.OLD)
+        assert after.replaced == accepted_certificate(self.OLD)
 
     def test_a_wrong_first_one_by_the_right_one(self) -> None:
         """Whoever put acme's certificate there first, and then nhs', has replaced it."""
         wrong = certificate(common_name="acme")
         found = assessment(certificate(), recorded=remembering(wrong))
-        assert found.replaced == AcceptedCertificate.of(wrong)
+        assert found.replaced == accepted_certificate(wrong)
 
 
 class TestIdentity:
@@ -297,8 +306,8 @@ class TestASpecThatCannotBeUsed:
         """The last certificate still counts; the observation says what is wrong with the spec."""
         old = certificate(NOW + 5 * DAY)
         observation = Observation(problem=Problem(Phase.INVALID, Reason.SPEC_INVALID, "correct spec.source"))
-        found = assess(None, observation, remembering(old), CREATED, 30, NOW)
-        assert found.accepted == AcceptedCertificate.of(old)
+        found = assess(Known(UNUSABLE_SPEC, remembering(old), CREATED), observation, 30, NOW)
+        assert found.accepted == accepted_certificate(old)
         assert found.problem == observation.problem
 
 
@@ -324,8 +333,8 @@ class TestAnyFacts:
         """Only a certificate without a problem takes its place, and a judgement of the same facts is the same."""
         recorded = remembering(before) if before else CertificateStatus()
         now = NOW + days * DAY
-        found = assess(declaration(), observation, recorded, CREATED, start, now)
-        assert found == assess(declaration(), observation, recorded, CREATED, start, now)
+        found = assess(Known(declaration(), recorded, CREATED), observation, start, now)
+        assert found == assess(Known(declaration(), recorded, CREATED), observation, start, now)
         if before is not None:
             assert found.accepted is not None
             changed = found.fingerprint != before.fingerprint_sha256

@@ -15,7 +15,7 @@ from clientcert.lifecycle.due import due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.schedule import days_remaining, duration, every_day, latest_due, next_after
-from tests.builders import DAY, HOUR, SECOND, assessment, certificate, channel, policy
+from tests.builders import DAY, HOUR, SECOND, assessment, certificate, channel, evaluation, policy
 from tests.unit.lifecycle.test_schedule import ZONES, enumerated, moments, schedules
 from tests.unit.lifecycle.timeline import Timeline
 
@@ -227,8 +227,8 @@ class TestTheEndsOfTheCalendar:
         """Any notAfter can be asked about, and the next look is always ahead."""
         plan: AlertPolicy = policy(channel(schedule=every_day(schedule) if is_daily else schedule))
         found = assessment(certificate(not_after, not_before=FIRST), now)
-        assert next_change(found, plan, CertificateStatus(), None) > now
-        for owed in due_notifications(found, plan, CertificateStatus(), None):
+        assert next_change(evaluation(found, plan, CertificateStatus())) > now
+        for owed in due_notifications(evaluation(found, plan, CertificateStatus())):
             assert owed.stage is not None
         assert days_remaining(not_after, now) <= duration(not_after, now)
 

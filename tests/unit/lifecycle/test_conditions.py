@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, unread
-from clientcert.lifecycle.conditions import DeliveryProblem, conditions, of_somebody_else
+from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, accepted_certificate, unread
+from clientcert.lifecycle.conditions import DeliveryProblem, conditions, without_contact
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, Condition
+from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
-from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, declaration
+from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, declaration, evaluation, policy
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
 REFUSED = DeliveryProblem(Reason.TOKEN_REJECTED, "channel team: put a token there that is in force")
@@ -24,7 +24,10 @@ def summary(
     shortfall: DeliveryProblem | None = None,
     recorded: CertificateStatus = CertificateStatus(),  # noqa: B008 - it is frozen
 ) -> dict[str, tuple[str, str]]:
-    return {each.type: (each.status, each.reason) for each in conditions(found, declared, shortfall, recorded)}
+    return {
+        each.type: (each.status, each.reason)
+        for each in conditions(evaluation(found, policy(), recorded, spec=declared), shortfall)
+    }
 
 
 class TestEachOfThem:
@@ -57,7 +60,7 @@ class TestEachOfThem:
 
     def test_missing(self) -> None:
         """The reason stands in Ready and SourceReadable; whose certificate it is cannot be known."""
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(certificate()))
+        recorded = CertificateStatus(accepted=accepted_certificate(certificate()))
         found = summary(assessment(MISSING, recorded=recorded))
         assert found["Ready"] == found["SourceReadable"] == ("False", "SourceNotFound")
         assert found["IdentityMatches"] == ("Unknown", "Unread")
@@ -93,7 +96,9 @@ class TestEachOfThem:
         """Only where spec.acknowledgement is set; a wrong serial number is said to be one, and Ready is as it was."""
         declared = declaration(acknowledged=said, acknowledged_because=because)
         seen = assessment(certificate(serial_number=0xABCDEF), declared=declared)
-        found = {each.type: each for each in conditions(seen, declared, None, CertificateStatus())}
+        found = {
+            each.type: each for each in conditions(evaluation(seen, policy(), CertificateStatus(), spec=declared), None)
+        }
         assert (found["Acknowledged"].status, found["Acknowledged"].reason) == expected
         assert words in found["Acknowledged"].message
         assert ("abcdef" in found["Acknowledged"].message) == (expected[0] == "False")
@@ -111,9 +116,12 @@ class TestEachOfThem:
 class TestWhatIsCarriedOver:
     def test_a_transition_is_dated_once(self) -> None:
         """lastTransitionTime is when the status last changed: not its reason, and not the time of the last look."""
-        first = conditions(assessment(certificate(NOW + 31 * DAY)), None, None, CertificateStatus())
+        first = conditions(evaluation(assessment(certificate(NOW + 31 * DAY)), policy(), CertificateStatus()), None)
         later = conditions(
-            assessment(certificate(NOW + 31 * DAY), NOW + 2 * DAY), None, None, CertificateStatus(conditions=first)
+            evaluation(
+                assessment(certificate(NOW + 31 * DAY), NOW + 2 * DAY), policy(), CertificateStatus(conditions=first)
+            ),
+            None,
         )
         dated = {each.type: each.last_transition for each in later}
         assert dated["Ready"] == NOW
@@ -122,25 +130,33 @@ class TestWhatIsCarriedOver:
     def test_a_source_that_could_not_be_read_just_now(self) -> None:
         """A fault of the network for a moment changes no condition of the source: it says what it said before."""
         seen = certificate()
-        before = conditions(assessment(seen), None, None, CertificateStatus())
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), conditions=before)
+        before = conditions(evaluation(assessment(seen), policy(), CertificateStatus()), None)
+        recorded = CertificateStatus(accepted=accepted_certificate(seen), conditions=before)
         found = assessment(Observation(), NOW + HOUR, recorded=recorded)
         assert found.unread
-        assert conditions(found, None, None, recorded) == before
+        assert conditions(evaluation(found, policy(), recorded), None) == before
 
     @pytest.mark.parametrize("reason", ["TechnicalContact", "NoContact"])
     def test_a_contact_who_cannot_be_looked_up_just_now(self, reason: str) -> None:
         """It says what it said before, unless that may be about somebody else: then nobody knows."""
         told = Resolution(reason, "", (Recipient(Role.TECHNICAL, "jo@nhs.example"),) if reason[0] == "T" else ())
         seen = assessment(certificate())
-        recorded = CertificateStatus(conditions=conditions(seen, None, None, CertificateStatus(), told))
+        recorded = CertificateStatus(
+            conditions=conditions(evaluation(seen, policy(), CertificateStatus(), contact=told), None)
+        )
         before = recorded.condition("ContactResolved")
         assert before is not None
-        assert before in conditions(seen, None, None, recorded, UNAVAILABLE)
+        assert before in conditions(evaluation(seen, policy(), recorded, contact=UNAVAILABLE), None)
         later = replace(seen, now=NOW + HOUR)
-        other = {each.type: each for each in conditions(later, None, None, of_somebody_else(recorded), UNAVAILABLE)}
+        other = {
+            each.type: each
+            for each in conditions(evaluation(later, policy(), without_contact(recorded), contact=UNAVAILABLE), None)
+        }
         assert (other["ContactResolved"].status, other["ContactResolved"].reason) == ("Unknown", UNAVAILABLE.reason)
-        again = {each.type: each for each in conditions(later, None, None, of_somebody_else(recorded), told)}
+        again = {
+            each.type: each
+            for each in conditions(evaluation(later, policy(), without_contact(recorded), contact=told), None)
+        }
         assert again["ContactResolved"] == before
 
     def test_no_message_changes_from_day_to_day(self) -> None:
@@ -149,7 +165,9 @@ class TestWhatIsCarriedOver:
         texts = {
             tuple(
                 (each.reason, each.message)
-                for each in conditions(assessment(seen, NOW + day * DAY), None, None, CertificateStatus())
+                for each in conditions(
+                    evaluation(assessment(seen, NOW + day * DAY), policy(), CertificateStatus()), None
+                )
             )
             for day in range(29)
         }
@@ -158,7 +176,7 @@ class TestWhatIsCarriedOver:
     def test_a_condition_of_no_known_time(self) -> None:
         """A status that was written by hand may lack a time: it is dated now."""
         recorded = CertificateStatus(conditions=(Condition("Ready", "True", "Valid"),))
-        (ready, *_) = conditions(assessment(certificate()), None, None, recorded)
+        (ready, *_) = conditions(evaluation(assessment(certificate()), policy(), recorded), None)
         assert ready.last_transition == NOW
 
 

@@ -12,7 +12,6 @@ from clientcert.lifecycle.contacts import (
     Recipient,
     Resolution,
     Role,
-    StoodIn,
     addressed,
     batch_of,
     resolve_email,
@@ -21,6 +20,7 @@ from clientcert.lifecycle.contacts import (
     with_contact,
 )
 from clientcert.lifecycle.policy import ContactPolicy
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import HOST, Contact, Person
 from tests.builders import declaration
 
@@ -111,16 +111,11 @@ class TestAnEscalation:
 
     def test_adds_nothing_for_who_stands_in(self) -> None:
         """They get the letters of the technical contact, who cannot be reached; each of those tries both."""
-        stands_in = replace(told(JO, SAM), stood_in=StoodIn(Role.BUSINESS, "the technical contact was refused"))
+        stands_in = replace(
+            told(JO, SAM), fallback_recipient=FallbackRecipient(Role.BUSINESS, "the technical contact was refused")
+        )
         assert addressed(stands_in, Role.BUSINESS) == ()
         assert addressed(stands_in, None) == (JO, SAM)
-
-    @pytest.mark.parametrize("why", ["the technical contact was refused", "the Slack user, so to say, was refused"])
-    def test_it_is_known_who_stood_in(self, why: str) -> None:
-        """In the words that the status has: nothing else outlives a restart."""
-        found = StoodIn(Role.BUSINESS, why)
-        assert StoodIn.parse(str(found)) == found
-        assert StoodIn.parse(why) is None
 
 
 class TestTheSamePeople:

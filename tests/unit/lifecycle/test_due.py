@@ -6,19 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import unread
-from clientcert.lifecycle.due import (
-    DueNotification,
-    MessageKind,
-    due_notifications,
-    next_change,
-    next_stage,
-    record_of,
-    silenced,
-)
+from clientcert.lifecycle.assessment import accepted_certificate, unread
+from clientcert.lifecycle.delivery_log import Delivery, DueNotification, MessageKind
+from clientcert.lifecycle.due import delivered, due_notifications, next_change, next_stage, silenced
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Schedule, SendAt
 from clientcert.lifecycle.recorded_status import (
-    AcceptedCertificate,
     CertificateStatus,
     ChannelStatus,
     PreviousCertificate,
@@ -26,7 +18,20 @@ from clientcert.lifecycle.recorded_status import (
 from clientcert.lifecycle.schedule import Stage
 from clientcert.lifecycle.spec import HOST, Silence
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, HOUR, NOW, SECOND, assessment, certificate, channel, declaration, policy, told
+from tests.builders import (
+    CREATED,
+    DAY,
+    HOUR,
+    NOW,
+    SECOND,
+    assessment,
+    certificate,
+    channel,
+    declaration,
+    evaluation,
+    policy,
+    told,
+)
 
 SEEN = certificate(NOW + 14 * DAY)
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
@@ -41,7 +46,7 @@ def due(
     silence: Silence | None = None,
 ) -> list[tuple[str, MessageKind, int | None]]:
     found = assessment(seen, now, recorded=recorded)
-    owed = due_notifications(found, plan or policy(), recorded, silence)
+    owed = due_notifications(evaluation(found, plan or policy(), recorded, silence))
     return [(each.channel.name, each.kind, each.stage) for each in owed]
 
 
@@ -56,7 +61,7 @@ def closing(name: str = "team") -> tuple[str, MessageKind, int | None]:
 def knowing(seen: Certificate, *stages: int | None, when: datetime = NOW - DAY) -> CertificateStatus:
     """A record in which the team was told these stages of this certificate, the last one at `when`."""
     records = tuple(told(stage, seen.fingerprint_sha256, when=when) for stage in stages[-1:])
-    return CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=records)
+    return CertificateStatus(accepted=accepted_certificate(seen), channels=records)
 
 
 class TestAlerts:
@@ -112,7 +117,7 @@ class TestAlerts:
         """Before the first look nothing is known, so nothing is said, closing messages included."""
         found = assessment(None)
         recorded = CertificateStatus(channels=(told(3, "ab" * 32),))
-        assert due_notifications(found, policy(), recorded, None) == ()
+        assert due_notifications(evaluation(found, policy(), recorded)) == ()
 
 
 class TestProblems:
@@ -123,24 +128,27 @@ class TestProblems:
         seen = certificate(NOW + 200 * DAY + HOUR)
         recorded = knowing(seen)
         found = assessment(MISSING, recorded=recorded)
-        (owed,) = due_notifications(found, policy(), recorded, None)
+        (owed,) = due_notifications(evaluation(found, policy(), recorded))
         assert owed == DueNotification(channel(), MessageKind.ALERT, 201)
         recorded = knowing(seen, 201, when=NOW)
-        assert due_notifications(assessment(MISSING, NOW + HOUR / 2, recorded=recorded), policy(), recorded, None) == ()
+        assert (
+            due_notifications(evaluation(assessment(MISSING, NOW + HOUR / 2, recorded=recorded), policy(), recorded))
+            == ()
+        )
         later = assessment(MISSING, NOW + DAY, recorded=recorded)
-        assert [each.stage for each in due_notifications(later, policy(), recorded, None)] == [200]
+        assert [each.stage for each in due_notifications(evaluation(later, policy(), recorded))] == [200]
 
     def test_what_was_never_read_alerts_at_once_and_then_daily(self) -> None:
         """By the days since the object was made, whatever end the team has set for what has expired."""
         plan = policy(channel(after_expiry_for_days=1))
         for day in (1, 2, 30, 500):
             found = assessment(MISSING, CREATED + (day - 1) * DAY)
-            assert [each.stage for each in due_notifications(found, plan, CertificateStatus(), None)] == [-day]
+            assert [each.stage for each in due_notifications(evaluation(found, plan, CertificateStatus()))] == [-day]
 
     def test_an_object_from_a_clock_ahead_of_ours(self) -> None:
         """The API server's clock may be ahead: what was never read alerts at once all the same."""
         found = assessment(MISSING, CREATED - 5 * SECOND)
-        assert [each.kind for each in due_notifications(found, policy(), CertificateStatus(), None)] == [
+        assert [each.kind for each in due_notifications(evaluation(found, policy(), CertificateStatus()))] == [
             MessageKind.ALERT
         ]
 
@@ -150,7 +158,7 @@ class TestProblems:
         seen = certificate(NOW + 8 * DAY)
         recorded = knowing(seen, 9)
         found = assessment(MISSING, recorded=recorded)
-        assert [each.stage for each in due_notifications(found, plan, recorded, None)] == [8]
+        assert [each.stage for each in due_notifications(evaluation(found, plan, recorded))] == [8]
 
     def test_after_the_problem_the_usual_stages_come_again(self) -> None:
         """Alerts about a Secret that was gone at 200 days do not use up the stage of 30 days."""
@@ -180,7 +188,7 @@ class TestClosing:
     def test_on_replacement(self) -> None:
         """Whoever was alerted is told that it is done, and where its thread is."""
         found = assessment(self.NEW, recorded=knowing(self.OLD, 6))
-        (owed,) = due_notifications(found, policy(), knowing(self.OLD, 6), None)
+        (owed,) = due_notifications(evaluation(found, policy(), knowing(self.OLD, 6)))
         assert owed == DueNotification(channel(), MessageKind.CLOSING, None)
 
     def test_only_once(self) -> None:
@@ -202,11 +210,11 @@ class TestClosing:
         """A channel that was down is told when it is back, of the certificate that counts by then."""
         newest = certificate(NOW + 800 * DAY, serial_number=4)
         recorded = CertificateStatus(
-            accepted=AcceptedCertificate.of(newest), channels=(told(5, self.OLD.fingerprint_sha256),)
+            accepted=accepted_certificate(newest), channels=(told(5, self.OLD.fingerprint_sha256),)
         )
         assert due(newest, recorded=recorded) == [closing()]
         found = assessment(MISSING, recorded=recorded)
-        assert [each.kind for each in due_notifications(found, policy(), recorded, None)] == [MessageKind.CLOSING]
+        assert [each.kind for each in due_notifications(evaluation(found, policy(), recorded))] == [MessageKind.CLOSING]
 
     def test_rolled_back_before_it_was_sent(self) -> None:
         """The old certificate is back, nobody was told of the other: its alerts simply go on."""
@@ -276,12 +284,12 @@ class TestNextChange:
     def test_a_valid_certificate_is_looked_at_once_a_day(self) -> None:
         """When another whole day has gone."""
         found = assessment(certificate(NOW + 100 * DAY + HOUR))
-        assert next_change(found, policy(), CertificateStatus(), None) == NOW + HOUR
+        assert next_change(evaluation(found, policy(), CertificateStatus())) == NOW + HOUR
 
     def test_at_that_very_instant_it_is_looked_at_just_after(self) -> None:
         """Because the days remaining change then, and not at the same instant again and again."""
         found = assessment(certificate(NOW + 100 * DAY))
-        assert next_change(found, policy(), CertificateStatus(), None) == NOW + timedelta.resolution
+        assert next_change(evaluation(found, policy(), CertificateStatus())) == NOW + timedelta.resolution
 
     def test_the_next_stage(self) -> None:
         """A time of day, if the channel has one."""
@@ -289,30 +297,35 @@ class TestNextChange:
         found = assessment(certificate(NOW + 10 * DAY + 12 * HOUR))
         noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
         assert next_stage(found, channel(schedule=schedule)) == Stage(11, noon)
-        assert next_change(found, policy(channel(schedule=schedule)), CertificateStatus(), None) == noon
+        assert next_change(evaluation(found, policy(channel(schedule=schedule)), CertificateStatus())) == noon
 
     def test_the_end_of_a_silence(self) -> None:
         """Even if nothing else happens on that day."""
         found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
-        assert next_change(found, policy(), CertificateStatus(), Silence(NOW + HOUR, "maintenance")) == NOW + HOUR
-        assert next_change(found, policy(), CertificateStatus(), Silence(NOW, "maintenance")) == NOW + 9 * HOUR
+        assert (
+            next_change(evaluation(found, policy(), CertificateStatus(), Silence(NOW + HOUR, "maintenance")))
+            == NOW + HOUR
+        )
+        assert (
+            next_change(evaluation(found, policy(), CertificateStatus(), Silence(NOW, "maintenance"))) == NOW + 9 * HOUR
+        )
 
     def test_the_start_of_what_waits_in_the_source(self) -> None:
         """A renewed certificate takes over in the second in which it becomes valid."""
         found = assessment(certificate(NOW + 100 * DAY + 9 * HOUR))
-        assert next_change(found, policy(), CertificateStatus(), None, starts=NOW + HOUR) == NOW + HOUR
-        assert next_change(found, policy(), CertificateStatus(), None, starts=NOW - HOUR) == NOW + 9 * HOUR
+        assert next_change(evaluation(found, policy(), CertificateStatus()), starts=NOW + HOUR) == NOW + HOUR
+        assert next_change(evaluation(found, policy(), CertificateStatus()), starts=NOW - HOUR) == NOW + 9 * HOUR
 
     def test_nothing_known(self) -> None:
         """Something is looked at once a day at the least."""
-        assert next_change(assessment(None), AlertPolicy(channels=()), CertificateStatus(), None) == NOW + DAY
+        assert next_change(evaluation(assessment(None), AlertPolicy(channels=()), CertificateStatus())) == NOW + DAY
 
     @pytest.mark.parametrize("year", [1, 9999])
     def test_the_ends_of_the_calendar(self, year: int) -> None:
         """No date is an overflow."""
         end = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
         found = assessment(certificate(end, not_before=datetime(1, 1, 1, tzinfo=UTC)))
-        assert NOW < next_change(found, policy(), CertificateStatus(), None) <= NOW + DAY
+        assert NOW < next_change(evaluation(found, policy(), CertificateStatus())) <= NOW + DAY
 
 
 class TestEscalations:
@@ -322,7 +335,7 @@ class TestEscalations:
 
     def told_since(self, days: int, *others: ChannelStatus) -> CertificateStatus:
         team = replace(told(14, SEEN.fingerprint_sha256), first_sent=NOW - days * DAY)
-        return CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(team, *others))
+        return CertificateStatus(accepted=accepted_certificate(SEEN), channels=(team, *others))
 
     def test_not_with_the_first_alert(self) -> None:
         """However late that one came."""
@@ -335,7 +348,7 @@ class TestEscalations:
     def test_one_that_cannot_be_told_counts_from_its_first_failure(self) -> None:
         """Else nobody would ever be told."""
         failed = ChannelStatus("team", "", None, None, last_failure=NOW - 7 * DAY)
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(failed,))
+        recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(failed,))
         assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14), alert(14, "boss")]
 
     def test_the_next_certificate_begins_anew(self) -> None:
@@ -354,18 +367,18 @@ class TestEscalations:
         )
         now = NOW + DAY + SECOND
         found = assessment(SEEN, now, recorded=recorded)
-        assert next_change(found, self.PLAN, recorded, None) == begins
+        assert next_change(evaluation(found, self.PLAN, recorded)) == begins
         assert alert(13, "boss") not in due(SEEN, begins - SECOND, plan=self.PLAN, recorded=recorded)
         assert alert(13, "boss") in due(SEEN, begins, plan=self.PLAN, recorded=recorded)
 
     def test_what_could_not_be_told_of_the_last_one_says_nothing_of_this_one(self) -> None:
         """Neither when the next one is just found nor later."""
         failed = ChannelStatus("team", "", None, None, last_failure=NOW - 40 * DAY)
-        old = CertificateStatus(accepted=AcceptedCertificate.of(certificate(NOW, serial_number=1)), channels=(failed,))
+        old = CertificateStatus(accepted=accepted_certificate(certificate(NOW, serial_number=1)), channels=(failed,))
         assert due(SEEN, plan=self.PLAN, recorded=old) == [alert(14)]
         later = replace(
             old,
-            accepted=AcceptedCertificate.of(SEEN),
+            accepted=accepted_certificate(SEEN),
             history=(PreviousCertificate("1", NOW, NOW - 30 * DAY + timedelta(microseconds=7)),),
         )
         assert due(SEEN, plan=self.PLAN, recorded=later) == [alert(14)]
@@ -376,18 +389,18 @@ class TestEscalations:
         """Else nobody would be escalated to before that future has come."""
         seen = certificate(NOW + 29 * DAY)
         ahead = replace(told(9, seen.fingerprint_sha256, when=NOW + 20 * DAY), first_sent=NOW + 20 * DAY)
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=(ahead,))
+        recorded = CertificateStatus(accepted=accepted_certificate(seen), channels=(ahead,))
         found = assessment(seen, recorded=recorded)
-        [owed] = due_notifications(found, policy(), recorded, None)
-        assert record_of(recorded, found, owed, NOW).first_sent == NOW
+        [owed] = due_notifications(evaluation(found, policy(), recorded))
+        assert delivered(evaluation(found, policy(), recorded), owed, Delivery(NOW)).first_sent == NOW
 
     def test_what_a_channel_could_not_be_told_that_is_no_longer_there_is_no_beginning(self) -> None:
         """What it was told is: it has another name now."""
         gone = ChannelStatus("old", "", None, None, last_failure=NOW - 70 * DAY)
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(gone,))
+        recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(gone,))
         assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14)]
         renamed = replace(told(14, SEEN.fingerprint_sha256, name="old"), first_sent=NOW - 7 * DAY)
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(renamed,))
+        recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(renamed,))
         assert alert(14, "boss") in due(SEEN, plan=self.PLAN, recorded=recorded)
 
 
@@ -400,25 +413,25 @@ class TestHostCertificates:
     def test_once_whatever_the_policy_has_become(self, starts: int) -> None:
         """The team goes on to be told every day."""
         record = told(30, SEEN.fingerprint_sha256, name="consumer")
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(record,))
         consumer = replace(self.PLAN.channels[1], schedule=Schedule(start_days_before=starts))
         plan = replace(self.PLAN, channels=(self.PLAN.channels[0], consumer))
         found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
-        assert [each.channel.name for each in due_notifications(found, plan, recorded, None)] == ["team"]
+        assert [each.channel.name for each in due_notifications(evaluation(found, plan, recorded))] == ["team"]
 
     def test_once_more_where_a_clock_that_ran_ahead_has_told_it(self) -> None:
         """That was before its last month."""
         record = told(30, SEEN.fingerprint_sha256, name="consumer", when=NOW + 20 * DAY)
-        recorded = CertificateStatus(accepted=AcceptedCertificate.of(SEEN), channels=(record,))
+        recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(record,))
         found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
-        assert "consumer" in [each.channel.name for each in due_notifications(found, self.PLAN, recorded, None)]
+        assert "consumer" in [each.channel.name for each in due_notifications(evaluation(found, self.PLAN, recorded))]
 
     def test_the_next_one_is_told_of_when_its_own_time_comes(self) -> None:
         """Without a closing message: that the host has a new one, its requester knows."""
         record = told(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
         for days, expected in ((31, []), (30, [30])):
             seen = certificate(NOW + days * DAY)
-            recorded = CertificateStatus(accepted=AcceptedCertificate.of(seen), channels=(record,))
+            recorded = CertificateStatus(accepted=accepted_certificate(seen), channels=(record,))
             found = assessment(seen, recorded=recorded, declared=declaration(profile=HOST))
-            owed = due_notifications(found, self.PLAN, recorded, None)
+            owed = due_notifications(evaluation(found, self.PLAN, recorded))
             assert [each.stage for each in owed if each.channel.name == "consumer"] == expected

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.due import MessageKind, due_notifications, next_change, record_of
+from clientcert.lifecycle.delivery_log import Delivery, MessageKind
+from clientcert.lifecycle.due import delivered, due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, PreviousCertificate
 from clientcert.lifecycle.spec import Silence
 from clientcert.pki import Certificate
-from tests.builders import CREATED, declaration
+from tests.builders import CREATED, Known, declaration, evaluation
 
 _ROUNDS = 3
 
@@ -41,12 +42,12 @@ class Timeline:
         """Judge, tell, record; and judge again what was recorded."""
         for _ in range(_ROUNDS):
             found = self.assess(now)
-            due = due_notifications(found, self.policy, self.recorded, self.silence)
+            due = due_notifications(evaluation(found, self.policy, self.recorded, self.silence))
             self._remember(found)
             due = tuple(each for each in due if not self.is_down(each.channel.name, now))
             for each in due:
                 self.sent.append(Sent(now, each.channel.name, each.kind, each.stage, found.fingerprint))
-                record = record_of(self.recorded, found, each, now)
+                record = delivered(evaluation(found, self.policy, self.recorded), each, Delivery(now))
                 others = tuple(old for old in self.recorded.channels if old.name != each.channel.name)
                 self.recorded = replace(self.recorded, channels=(*others, record))
             if not due:
@@ -55,14 +56,14 @@ class Timeline:
 
     def assess(self, now: datetime) -> Assessment:
         start = self.policy.start_days_before
-        return assess(declaration(), self.source, self.recorded, self.created, start, now)
+        return assess(Known(declaration(), self.recorded, self.created), self.source, start, now)
 
     def run(self, start: datetime, end: datetime) -> None:
         """Look whenever something changes by itself."""
         now = start
         while now <= end:
             found = self.look(now)
-            now = next_change(found, self.policy, self.recorded, self.silence, self._starts())
+            now = next_change(evaluation(found, self.policy, self.recorded, self.silence), starts=self._starts())
 
     def replace_source(self, seen: Certificate) -> None:
         self.source = Observation(certificate=seen)

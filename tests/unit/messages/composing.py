@@ -1,13 +1,14 @@
 """Composes a message as the engine does, from an observation and a status."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from clientcert.lifecycle.assessment import Observation
-from clientcert.lifecycle.due import DueNotification, MessageKind, due_notifications
+from clientcert.lifecycle.assessment import Observation, accepted_certificate
+from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
+from clientcert.lifecycle.due import due_notifications
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import (
-    AcceptedCertificate,
     CertificateStatus,
     ChannelStatus,
     PreviousCertificate,
@@ -15,13 +16,13 @@ from clientcert.lifecycle.recorded_status import (
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 from clientcert.messages.message import Message, compose
 from clientcert.pki import Certificate
-from tests.builders import KEY, NOW, UID, assessment, declaration, policy
+from tests.builders import KEY, NOW, assessment, declaration, evaluation, policy
 
 
 def knowing(
     seen: Certificate | None, *records: ChannelStatus, history: tuple[PreviousCertificate, ...] = ()
 ) -> CertificateStatus:
-    return CertificateStatus(accepted=AcceptedCertificate.of(seen) if seen else None, channels=records, history=history)
+    return CertificateStatus(accepted=accepted_certificate(seen) if seen else None, channels=records, history=history)
 
 
 def composed(
@@ -38,6 +39,6 @@ def composed(
     plan = plan or policy()
     declared = declared or declaration(**changes)
     found = assessment(seen, now, recorded=recorded, declared=declared, start_days_before=plan.start_days_before)
-    owed = due_notifications(found, plan, recorded, None)
+    owed = due_notifications(evaluation(found, plan, recorded))
     notification = owed[0] if owed else DueNotification(plan.channels[0], MessageKind.ALERT, None)
-    return compose(key, UID, declared, found, plan, notification, recorded)
+    return compose(replace(evaluation(found, plan, recorded, spec=declared), key=key), notification)

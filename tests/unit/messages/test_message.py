@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Observation, unread
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, Schedule, SendAt
 from clientcert.lifecycle.recorded_status import PreviousCertificate
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, S3Source, SecretSource

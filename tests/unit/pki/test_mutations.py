@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import Certificate, parse
-from clientcert.pki.container_process import answer
+from clientcert.pki.container_formats import answer
 from clientcert.pki.lenient import read_outline
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, pfx, plain, shrouded_key_bag

@@ -9,7 +9,7 @@ import pytest
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import needs_subprocess, parse
-from clientcert.pki.container import WALL_CLOCK_SECONDS
+from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from clientcert.pki.pkcs12_encryption import MAX_ITERATIONS
 from tests.unit.pki.certificates import (
     LEAF,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from clientcert.errors import CertificateError
 from clientcert.pki import parse
 from clientcert.pki.bundle import read_bundle
-from clientcert.pki.container_process import answer
+from clientcert.pki.container_formats import answer
 from clientcert.pki.der import read_element
 from clientcert.pki.pem import read_blocks
 from clientcert.pki.pkcs12_encryption import Secret

@@ -1,54 +1,54 @@
-"""What a change of conditions is worth an Event: each new reason once, and each replacement."""
+"""The Kubernetes Events about a change of a certificate's status: each new reason once, and each replacement."""
 
 import logging
+from collections.abc import Collection
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
-from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY, stood_in
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 
 logger = logging.getLogger(__name__)
 
 
-def facts(
-    record: CertificateRecord, assessment: Assessment, conditions: tuple[Condition, ...], said: frozenset[str]
+def events_for(
+    evaluation: Evaluation, after: CertificateStatus, announced: Collection[str], pending: tuple[EventSpec, ...]
 ) -> tuple[EventSpec, ...]:
-    """The Events owed for this change; `said` holds the reasons of those that alerts make anyway.
+    """The Events that are owed for the change to this status.
 
-    Those that wait to be written already are not owed once more. A letter that somebody else got instead is logged as
-    well: no failure of a channel tells of it.
+    `announced` are the reasons of Events that alerts make anyway, `pending` those that are still to be written: these
+    are not owed once more. A letter that went to a fallback recipient is logged as well: no failed channel tells of it.
     """
-    before = record.recorded
+    before = evaluation.status
     found = [
-        _fact(record, condition.reason, condition.message)
-        for condition in conditions
+        _event(evaluation, condition.reason, condition.message)
+        for condition in after.conditions
         if condition.type in {READY, ALERTS_DELIVERED} and condition.status == "False"
         if _is_new(condition, before)
     ]
-    instead = stood_in(CertificateStatus(conditions=conditions))
-    if instead is not None and instead != stood_in(before):
-        fact = _fact(record, Reason.RECIPIENT_REFUSED, str(instead))
-        found.append(fact)
-        if fact not in record.unsaid:
-            logger.warning("%s: %s: %s", record.key, fact.reason, fact.message)
-    old = assessment.newly_replaced(before)
-    if old is not None and assessment.accepted is not None:
+    fallback = evaluation.contact.fallback_recipient if evaluation.contact else None
+    if fallback is not None and not any(told.fallback_recipient == fallback for told in before.channels):
+        event = _event(evaluation, Reason.RECIPIENT_REFUSED, str(fallback))
+        found.append(event)
+        if event not in pending:
+            logger.warning("%s: %s: %s", evaluation.key, event.reason, event.message)
+    old, accepted = evaluation.assessment.newly_replaced(before), evaluation.assessment.accepted
+    if old is not None and accepted is not None:
         words = (
-            f"the certificate with serial number {old.serial_number} was replaced by"
-            f" {assessment.accepted.serial_number}, valid until {assessment.accepted.not_after:%Y-%m-%d}"
+            f"the certificate with serial number {old.serial_number} was replaced by {accepted.serial_number},"
+            f" valid until {accepted.not_after:%Y-%m-%d}"
         )
-        found.append(_fact(record, "Renewed", words, warning=False))
-    unique = {fact.reason: fact for fact in found if fact.reason not in said and fact not in record.unsaid}
+        found.append(_event(evaluation, "Renewed", words, warning=False))
+    unique = {event.reason: event for event in found if event.reason not in announced and event not in pending}
     return tuple(unique.values())
 
 
-def _is_new(condition: Condition, recorded: CertificateStatus) -> bool:
-    before = recorded.condition(condition.type)
+def _is_new(condition: Condition, status: CertificateStatus) -> bool:
+    before = status.condition(condition.type)
     return before is None or (before.status, before.reason) != (condition.status, condition.reason)
 
 
-def _fact(record: CertificateRecord, reason: str, message: str, *, warning: bool = True) -> EventSpec:
-    return EventSpec(CLIENT_CERTIFICATE.name, record.key, record.uid, str(reason), message, warning)
+def _event(evaluation: Evaluation, reason: str, message: str, *, warning: bool = True) -> EventSpec:
+    return EventSpec(CLIENT_CERTIFICATE.name, evaluation.key, evaluation.uid, str(reason), message, warning)

@@ -1,270 +1,233 @@
-"""One certificate's way, straight through: observe → assess → tell → record. Nothing else decides anything.
+"""Reconciles one ClientCertificate: gather → evaluate → dispatch → render → one write → when next.
 
 It is the same for a new object, a changed Secret, a timer that has run out and a restart (design section 4, rule 1).
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from clientcert.alerting.dispatcher import FALLBACK_AFTER, NotificationDispatcher
-from clientcert.alerting.retries import forget_refusals, remembered
+from clientcert.alerting.dispatcher import NotificationDispatcher
+from clientcert.alerting.evaluator import Evaluator
+from clientcert.alerting.outbox import Outbox
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.api.status import Status, digest, render_minimum, render_status
+from clientcert.api.status import ESSENTIAL, Status, digest, render_status
+from clientcert.cache.contact_lookup import ContactLookup
 from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
 from clientcert.cache.objects import CertificateRecord
-from clientcert.controllers.certificate.contact_lookup import Contacts
-from clientcert.controllers.certificate.events import facts
-from clientcert.controllers.certificate.observe import Observer
-from clientcert.controllers.certificate.status import remember
+from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.certificate.events import events_for
+from clientcert.controllers.certificate.requeue import next_requeue
+from clientcert.controllers.certificate.status import desired_status
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
-from clientcert.kube.events import EventRecorder
-from clientcert.kube.status_writer import patch_status
-from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.contacts import same_people
-from clientcert.lifecycle.due import next_change
-from clientcert.lifecycle.policy import AlertPolicy
-from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
+from clientcert.kube.events import EventRecorder, EventSpec
+from clientcert.kube.status_writer import StatusWriter, Target
+from clientcert.lifecycle.contacts import needs_lookup
+from clientcert.lifecycle.delivery_log import DueNotification
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.policy import EVENT
+from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
 from clientcert.loop_budget import LoopBudget
-from clientcert.metrics import Metrics
+from clientcert.workqueue.work_queue import Item
 
+SETTLE_SECONDS = 0.5
+"""How long the first channel that was told waits for the others, so that one write records them all."""
 _ROUNDS = 3
 """A closing message may be followed by the first alert about the new certificate, and that by nothing."""
-_EVENT_RETRY = timedelta(seconds=30)
-_CONTACT_RETRY, _CONTACT_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
-"""So long one whose contact cannot be looked up waits, or is not known: thousands may ask at once."""
-_FENCE_RETRY = timedelta(seconds=5)
-"""So long a leader who must be quiet for the moment waits before it looks again at what it did not send."""
-_RECORDING_SECONDS = 5.0
-"""A status that takes longer may not be taken at all."""
+_UNANSWERED = frozenset({0, 502, 503, 504})
+"""No answer, or that of a proxy before an API server that is away. Its own 500 may be about one object alone."""
 _RECORD_RETRY_SECONDS = 5.0
-_AWAY = frozenset({0, 502, 503, 504})
-"""No answer, or that of what stands before an API server that is away. Its own 500 may be about one object alone."""
+"""When a status that records deliveries, and that the API server did not answer, is written again."""
 
 logger = logging.getLogger(__name__)
 
 
 class CertificateReconciler:
-    """Called by the scheduler, never for the same certificate twice at once."""
+    """Called by the workers, never for the same certificate twice at once."""
 
     def __init__(
         self,
-        store: ObjectCache,
-        observer: Observer,
-        contacts: Contacts,
-        teller: NotificationDispatcher,
+        cache: ObjectCache,
+        missing: MissingReferences,
+        sources: SourceCache,
+        contacts: ContactLookup,
+        evaluator: Evaluator,
+        dispatcher: NotificationDispatcher,
+        outbox: Outbox,
         events: EventRecorder,
+        statuses: StatusWriter,
         client: KubeClient,
         clock: Callable[[], datetime],
-        metrics: Metrics,
         loop_budget: LoopBudget,
     ) -> None:
-        self._store = store
-        self._observer = observer
+        self._cache = cache
+        self._missing = missing
+        self._sources = sources
         self._contacts = contacts
-        self._teller = teller
+        self._evaluator = evaluator
+        self._dispatcher = dispatcher
+        self._outbox = outbox
         self._events = events
+        self._statuses = statuses
         self._client = client
         self._clock = clock
-        self._metrics = metrics
         self._loop_budget = loop_budget
-        self._latecomers = MissingReferences(store, client, clock)
-        self._recording: dict[ObjectKey, float] = {}
-        """Since when (of the loop's clock) what was sent is to be recorded; 0 when the API server did not answer."""
+
+    def urgency(self, key: ObjectKey) -> float:
+        """The sooner it expires, the more urgent it is."""
+        return self._cache.urgency(key)
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Bring status, messages and Events up to what holds now; returns when to look again.
+        """Bring status, messages and Events up to what holds now; returns when to reconcile again.
 
-        Raises ClientCertError when the API server would not take the status: it is tried again, and what was
-        sent meanwhile is remembered.
+        Raises ClientCertError if the API server did not take the status: it is retried, and what was sent meanwhile
+        stays in the outbox.
         """
-        record = self._store.certificates.get(key)
-        if record is None:
-            self._teller.owes_nothing(key)
-            return None
-        await self._latecomers.fetch(record)
         try:
-            for _ in range(_ROUNDS):
-                await self._loop_budget.yield_if_spent()
-                policy = self._policy(record)
-                declaration = record.declaration
-                observation = await self._observe(record, declaration, policy)
-                assessment = self._assess(record, declaration, observation, policy)
-                if self._store.certificates.get(key) is not record:
-                    self._teller.owes_nothing(key)
-                    return None
-                if record.declaration is not declaration:
-                    return self._clock()  # what was found out is of another spec
-                unheard = self._is_unheard()
-                told = not unheard and await self._tell(record, assessment, policy)
-                await self._write(record, assessment)
-                if not told:
-                    break
+            return await self._reconcile(key)
         except KubeError as error:
             if error.reason is Reason.NOT_FOUND:
-                self._forget(record)
+                self._cache.remove_certificate(key)
                 return None
             if error.reason is not Reason.CONFLICT:
                 raise
-            # The object has moved on: it is judged again as it is now, and nothing is sent twice.
-            self._store.take_over_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
+            # The object has moved on: it is evaluated again as it is now, and nothing is sent twice.
+            self._cache.replace_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
             return self._clock()
-        return self._next_look(record, assessment, policy, held_back=unheard or not self._teller.may_send)
 
-    def _is_unheard(self) -> bool:
-        """Whether the API server does not take down what was sent, as it seems: nothing is added to that.
+    async def _reconcile(self, key: ObjectKey) -> datetime | None:
+        for _ in range(_ROUNDS):
+            await self._loop_budget.yield_if_spent()
+            record = await self._gather(key)
+            if record is None:
+                self._forget(key)
+                return None
+            evaluation = self._evaluator.evaluate(record)
+            reserved = self._dispatcher.reserve_due(record, evaluation)
+            if reserved:
+                await self._dispatch(record, evaluation, reserved)
+            written = await self._write(key, evaluation)
+            if not reserved or written is None:
+                break
+        return self._next(key, written) if written else self._clock()
 
-        It would all come again, from whoever leads next.
-        """
-        records, now = self._store.certificates, asyncio.get_running_loop().time()
-        self._recording = {
-            key: since for key, since in self._recording.items() if (record := records.get(key)) and record.sent
+    async def _gather(self, key: ObjectKey) -> CertificateRecord | None:
+        """Read what may have changed; returns the object as it is afterwards, or None if it is gone."""
+        record = self._cache.certificates.get(key)
+        if record is None:
+            return None
+        if self._cache.lacks_references(record):
+            await self._missing.fetch(record)
+        await self._sources.refresh(record)
+        found = self._cache.policy_of(record)
+        policy = found.policy if found else self._cache.default_policy
+        if record.spec is not UNUSABLE_SPEC and needs_lookup(record.spec, policy.contacts):
+            await self._contacts.refresh(record, policy)
+        return self._cache.certificates.get(key)
+
+    async def _dispatch(
+        self, record: CertificateRecord, evaluation: Evaluation, reserved: Collection[DueNotification]
+    ) -> None:
+        """Send each message, and record each as soon as it was sent, or a moment later together with others."""
+        messages = self._dispatcher.compose(record, evaluation, reserved)
+        # An Event that an alert makes may be slower than all else: its reason is not worth an Event once more.
+        announced = {message.reason for due, message in messages if due.channel.type == EVENT}
+        sending = {
+            asyncio.create_task(self._dispatcher.deliver(record, evaluation, due, message)) for due, message in messages
         }
-        return any(now - since > _RECORDING_SECONDS for since in self._recording.values())
-
-    def _forget(self, record: CertificateRecord) -> None:
-        """There is no such object any more, and no watch has told of it."""
-        if self._store.certificates.get(record.key) is record:
-            self._store.remove_certificate(record.key)
-        self._teller.owes_nothing(record.key)
-
-    async def _observe(
-        self, record: CertificateRecord, declaration: CertificateSpec | None, policy: AlertPolicy
-    ) -> Observation:
-        """Read the certificate where it is, and find out who is behind its consumer."""
-        if declaration is None:
-            return Observation(problem=record.spec_problem)
-        observation = await self._observer.observe(record, declaration)
-        found = await self._contacts.resolve(record.key, declaration, policy)
-        if found.resolved:
-            if record.recipients and not same_people(record.recipients, found.recipients):
-                record.stood_in = None  # that was said of others
-                forget_refusals(record)
-            record.recipients = found.recipients
-        record.contact = replace(found, stood_in=record.stood_in) if found.resolved else found
-        return observation
-
-    def _assess(
-        self,
-        record: CertificateRecord,
-        declaration: CertificateSpec | None,
-        observation: Observation,
-        policy: AlertPolicy,
-    ) -> Assessment:
-        record.assessment = assess(
-            declaration,
-            observation,
-            record.recorded,
-            record.created,
-            policy.start_days_before,
-            self._clock(),
-        )
-        return record.assessment
-
-    async def _tell(self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy) -> bool:
-        """Send what is due and record each as soon as it was sent; whether anything was due."""
-        declaration = record.declaration
-        if declaration is None:
-            self._teller.owes_nothing(record.key)
-            return False
-        due = self._teller.due(record, declaration, assessment, policy)
-        said: frozenset[str] = frozenset()
         unwritten: KubeError | None = None
-        async with aclosing(self._teller.tell(record, declaration, assessment, policy, due)) as telling:
-            async for said in telling:
+        try:
+            while sending:
+                await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+                done, sending = await asyncio.wait(sending, timeout=SETTLE_SECONDS)
+                for task in done:
+                    task.result()
                 try:
-                    await self._write(record, assessment, said)
+                    await self._write(record.key, evaluation, announced)
                 except KubeError as error:
-                    unwritten = error  # what is being sent to other channels goes on, and is remembered
+                    unwritten = error  # the other channels go on, and the outbox keeps what was sent
+        finally:
+            for task in sending:
+                task.cancel()
         if unwritten is not None:
             raise unwritten
-        return bool(due)
 
     async def _write(
-        self, record: CertificateRecord, assessment: Assessment, said: frozenset[str] = frozenset()
-    ) -> None:
-        """Emit the Events and patch the status that this assessment asks for, if it says anything new."""
+        self, key: ObjectKey, evaluation: Evaluation, announced: Collection[str] = ()
+    ) -> Evaluation | None:
+        """Write the status that this evaluation asks for, and the Events about it, if it says anything new.
+
+        Returns the evaluation with what was sent by now; None if the object is gone or its spec has changed since.
+        """
+        record = self._cache.certificates.get(key)
+        if record is None or record.uid != evaluation.uid or record.spec is not evaluation.spec:
+            return None
         await self._loop_budget.yield_if_spent()
-        found = remember(record, assessment, self._store.policies.get(record.policy_key))
-        status = render_status(assessment, found, record.generation)
-        fresh = digest(status)
-        if fresh != record.status_digest:
-            record.unsaid += facts(record, assessment, found.conditions, said)
-        await self._say(record)
-        if fresh == record.status_digest:
-            return
-        unrecorded, before = record.sent, record.status_digest
-        record.status_digest = fresh  # the watch may be quicker than the answer, and is no news then
-        if unrecorded:
-            self._recording.setdefault(record.key, asyncio.get_running_loop().time())
+        evaluation = self._evaluator.with_deliveries(evaluation, record)
+        deliveries, state = self._outbox.begin_write(record), self._sources.state(record)
+        status = desired_status(evaluation, state.observation.version if state else None)
+        content = render_status(evaluation.assessment, status, record.generation)
+        status_hash = digest(content)
+        pending = self._outbox.events(record)
+        if status_hash != record.status_hash:
+            pending = (*pending, *events_for(evaluation, status, announced, pending))
+        if pending:
+            await self._emit_events(record, pending)
+        if status_hash != record.status_hash:
+            wanted = replace(record, status=status, status_hash=status_hash)
+            await self._write_status(record, wanted, content, deliveries=bool(deliveries))
+        self._outbox.written(record, deliveries)
+        return evaluation
+
+    async def _write_status(
+        self, before: CertificateRecord, wanted: CertificateRecord, content: Status, *, deliveries: bool
+    ) -> None:
+        self._cache.expect_status(before.key, wanted.status_hash)  # the watch may be quicker than the answer
+        target = Target(CLIENT_CERTIFICATE, before.key, before.resource_version)
         try:
-            record.resource_version = await self._patch(record, status)
+            version = await self._statuses.write(target, content, ESSENTIAL)
         except BaseException as error:
-            record.status_digest = before
-            self._not_recorded(record, error)
+            self._cache.expect_status(before.key, before.status_hash)
+            unanswered = isinstance(error, KubeError) and error.status in _UNANSWERED
+            self._outbox.write_failed(before, unanswered=unanswered)
+            if isinstance(error, KubeError) and unanswered and deliveries:
+                raise error.with_retry_after(_RECORD_RETRY_SECONDS) from error
             raise
-        record.recorded = found
-        if record.sent is unrecorded:
-            record.sent = None
-            self._recording.pop(record.key, None)
-        self._metrics.status_writes.labels(CLIENT_CERTIFICATE.name).inc()
+        self._cache.certificate_status_written(replace(wanted, resource_version=version))
 
-    def _not_recorded(self, record: CertificateRecord, error: BaseException) -> None:
-        if isinstance(error, KubeError) and error.status in _AWAY and record.key in self._recording:
-            self._recording[record.key] = 0.0
-            error.retry_after = error.retry_after or _RECORD_RETRY_SECONDS
-        else:
-            self._recording.pop(record.key, None)
-
-    async def _patch(self, record: CertificateRecord, status: Status) -> str:
-        key = record.key
-        try:
-            return await patch_status(self._client, CLIENT_CERTIFICATE, key, record.resource_version, status)
-        except KubeError as error:
-            if error.reason is not Reason.UNPROCESSABLE:
-                raise
-            logger.error("%s: the API server refuses the status, so only dates and deliveries go out: %s", key, error)  # noqa: TRY400
-        minimum = render_minimum(status)
-        return await patch_status(self._client, CLIENT_CERTIFICATE, key, record.resource_version, minimum)
-
-    async def _say(self, record: CertificateRecord) -> None:
-        while record.unsaid:
+    async def _emit_events(self, record: CertificateRecord, events: tuple[EventSpec, ...]) -> None:
+        """Write these Events; what cannot be written now stays in the outbox."""
+        self._outbox.set_events(record, events)
+        for position, event in enumerate(events, start=1):
             try:
-                await self._events.record(record.unsaid[0])
+                await self._events.record(event)
             except KubeError as error:
-                logger.warning("%s: Event %s: %s", record.key, record.unsaid[0].reason, error.message)
+                logger.warning("%s: Event %s: %s", record.key, event.reason, error.message)
                 if error.retryable:
                     return
-            record.unsaid = record.unsaid[1:]
+            self._outbox.set_events(record, events[position:])
 
-    def _next_look(
-        self, record: CertificateRecord, assessment: Assessment, policy: AlertPolicy, *, held_back: bool
-    ) -> datetime:
-        seen = record.observation.certificate if record.observation else None
-        starts = seen.not_before if seen else None
-        effective = self._teller.effective(policy, record, assessment)
-        silence = record.declaration.silence if record.declaration else None
-        moments = [next_change(assessment, effective, remembered(record), silence, starts)]
-        failing = tuple((record.failing or {}).values())
-        moments += [
-            failure.since + FALLBACK_AFTER for failure in failing if assessment.now < failure.since + FALLBACK_AFTER
-        ]
-        # One that has passed waits for its turn, or for others, and whoever gives that wakes it.
-        tries = [failure.next_try for failure in failing if not failure.of_the_place]
-        moments += [next_try for next_try in tries if next_try and next_try > assessment.now]
-        moments += [record.read_again] if record.read_again else []
-        waiting = None in tries
-        moments += [assessment.now + _EVENT_RETRY] if record.unsaid or waiting else []
-        moments += [assessment.now + _FENCE_RETRY] if held_back else []
-        if record.contact is not None and not record.contact.resolved:
-            moments.append(assessment.now + (_CONTACT_RETRY if record.contact.tried_again else _CONTACT_AGAIN))
-        return min(moments)
+    def _forget(self, key: ObjectKey) -> None:
+        self._sources.forget(key)
+        self._contacts.forget(key)
+        self._outbox.forget(key)
+        self._missing.forget(key)
+        self._dispatcher.release(Item(CERTIFICATE, key))
 
-    def _policy(self, record: CertificateRecord) -> AlertPolicy:
-        found = self._store.policies.get(record.policy_key)
-        return found.policy if found else self._store.default_policy
+    def _next(self, key: ObjectKey, evaluation: Evaluation) -> datetime:
+        record = self._cache.certificates.get(key)
+        if record is None:
+            return self._clock()
+        state = self._sources.state(record)
+        seen = state.observation.certificate if state else None
+        return next_requeue(
+            evaluation,
+            seen.not_before if seen else None,
+            state.retry_at if state else None,
+            owes_events=bool(self._outbox.events(record)),
+            may_send=self._dispatcher.may_send,
+        )

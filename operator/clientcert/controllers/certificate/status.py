@@ -1,57 +1,50 @@
-"""What the status of a ClientCertificate shall say: from the record, and from what a look has found."""
+"""What the status of a ClientCertificate shall say, from its evaluation."""
 
-from clientcert.alerting.retries import OF_THE_RECIPIENT, remembered
+from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.api.status import CHANNELS, HISTORY
-from clientcert.cache.objects import CertificateRecord, Failure, PolicyRecord
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment
-from clientcert.lifecycle.conditions import CONTACT_RESOLVED, DeliveryProblem, conditions, stood_in
+from clientcert.lifecycle.conditions import CONTACT_RESOLVED, DeliveryProblem, conditions
 from clientcert.lifecycle.contacts import Role
+from clientcert.lifecycle.delivery_log import DeliveryFailure
+from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, PreviousCertificate
 
 _OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
-"""A member of Slack is a channel: it is not found where that is a bot, or nobody."""
+"""A member of Slack is a channel: it is not found if that is a bot, or nobody."""
 
 
-def remember(record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None) -> CertificateStatus:
-    """What the status shall say from now on."""
-    known = remembered(record)
-    version = record.observation.version if record.observation else known.source_version
-    history = known.history
-    old = assessment.newly_replaced(known)
+def desired_status(evaluation: Evaluation, version: str | None) -> CertificateStatus:
+    """The whole status. `version` is that of the source's content; None: it was not read yet."""
+    assessment, status = evaluation.assessment, evaluation.status
+    history, old = status.history, assessment.newly_replaced(status)
     if old is not None:
         history = (PreviousCertificate(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
+    version = status.source_version if version is None else version
     return CertificateStatus(
-        accepted=known.accepted if known.accepted == assessment.accepted else assessment.accepted,
+        phase=assessment.phase.value,
+        accepted=assessment.accepted,
         source_version=version,
-        source_observed=known.source_observed if version == known.source_version else assessment.now,
-        channels=known.channels[-CHANNELS:],
+        source_observed=status.source_observed if version == status.source_version else assessment.now,
+        channels=evaluation.log.channels[-CHANNELS:],
         history=history,
-        conditions=conditions(
-            assessment,
-            record.declaration,
-            _shortfall(record, policy),
-            known,
-            record.contact,
-            _unreached(record, assessment, policy, known),
-        ),
+        conditions=conditions(evaluation, _undelivered(evaluation), _unreached(evaluation)),
     )
 
 
-def _shortfall(record: CertificateRecord, policy: PolicyRecord | None) -> DeliveryProblem | None:
-    """Why this certificate's alerts do not go where they were asked to go, the gravest first."""
-    counting = [(name, failure) for name, failure in (record.failing or {}).items() if failure.counts]
-    if counting:
-        name, gravest = min(counting, key=lambda each: (not each[1].permanent, each[0]))
-        return DeliveryProblem(gravest.reason, f"channel {name}: {gravest.message}{_and_more(len(counting) - 1)}")
-    wanted = record.declaration.policy if record.declaration else ""
-    if wanted and policy is None:
-        words = f"there is no CertificatePolicy {wanted} in namespace {record.key.namespace}, so the defaults are used"
-        return DeliveryProblem(Reason.POLICY_NOT_FOUND, f"{words}: create it, or correct spec.policyRef")
-    if policy is not None and policy.policy.problems:
+def _undelivered(evaluation: Evaluation) -> DeliveryProblem | None:
+    """Why this certificate's alerts do not go where they should, the gravest reason first."""
+    failing = [(name, failure) for name, failure in evaluation.failures.items() if failure.is_reported]
+    if failing:
+        name, gravest = min(failing, key=lambda each: (not each[1].permanent, each[0]))
+        return DeliveryProblem(gravest.reason, f"channel {name}: {gravest.message}{_and_more(len(failing) - 1)}")
+    wanted = evaluation.spec.policy
+    if wanted and not evaluation.policy_found:
+        words = f"there is no CertificatePolicy {wanted} in namespace {evaluation.key.namespace}"
         return DeliveryProblem(
-            Reason.POLICY_INVALID, f"CertificatePolicy {policy.key.name}: {policy.policy.problems[0]}"
+            Reason.POLICY_NOT_FOUND, f"{words}, so the defaults are used: create it, or correct spec.policyRef"
         )
+    if evaluation.policy.problems:
+        return DeliveryProblem(Reason.POLICY_INVALID, f"CertificatePolicy {wanted}: {evaluation.policy.problems[0]}")
     return None
 
 
@@ -61,28 +54,28 @@ def _and_more(channels: int) -> str:
     return f"; and {channels} more channel{'s' if channels > 1 else ''}"
 
 
-def _unreached(
-    record: CertificateRecord, assessment: Assessment, policy: PolicyRecord | None, known: CertificateStatus
-) -> DeliveryProblem | None:
-    """Why whoever should get the letters gets none, where only another contact would mend that.
+def _unreached(evaluation: Evaluation) -> DeliveryProblem | None:
+    """Why the recipient of the letters gets none, if only another contact would fix that.
 
-    It stays so until one was delivered: neither a restart nor a mail server that is away has mended anything.
+    It stays so until a letter was delivered: neither a restart nor a mail server that is away has fixed anything.
     """
-    contact = record.contact
-    if policy is None or contact is None or not contact.resolved:
+    contact, status = evaluation.contact, evaluation.status
+    if not evaluation.policy.writes_letters or contact is None or not contact.resolved:
         return None
-    letters = [each.name for each in policy.policy.channels if each.to_consumer and not each.escalation]
-    failures = [failure for name in letters if (failure := (record.failing or {}).get(name))]
+    letters = [each.name for each in evaluation.policy.channels if each.to_consumer and not each.escalation]
     in_slack = contact.recipients[0].role is Role.SLACK
-    found = next((each for each in failures if _is_of_the_recipient(each, in_slack=in_slack)), None)
-    if found is not None:
-        return DeliveryProblem(found.reason, found.message)
-    before = known.condition(CONTACT_RESOLVED)
-    owed = any(told.last_failure for name in letters if (told := known.channel(name)))
-    if before is None or before.reason not in _OF_A_SLACK_USER or stood_in(known) or not owed:
+    for name in letters:
+        failure = evaluation.failures.get(name)
+        if failure is not None and _is_of_the_recipient(failure, in_slack=in_slack):
+            return DeliveryProblem(failure.reason, failure.message)
+    before = status.condition(CONTACT_RESOLVED)
+    if before is None or before.reason not in _OF_A_SLACK_USER or contact.fallback_recipient is not None:
         return None
-    return DeliveryProblem(Reason(before.reason), before.message) if assessment.expires_soon else None
+    is_owed = any(told.last_failure for name in letters if (told := evaluation.log.channel(name)))
+    if not is_owed or not evaluation.assessment.expires_soon:
+        return None
+    return DeliveryProblem(Reason(before.reason), before.message)
 
 
-def _is_of_the_recipient(failure: Failure, *, in_slack: bool) -> bool:
+def _is_of_the_recipient(failure: DeliveryFailure, *, in_slack: bool) -> bool:
     return failure.permanent and failure.reason in (_OF_A_SLACK_USER if in_slack else OF_THE_RECIPIENT)

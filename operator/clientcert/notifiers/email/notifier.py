@@ -13,9 +13,10 @@ from email.headerregistry import Address
 from ipaddress import ip_address
 
 from clientcert.errors import DeliveryError, Reason, SettingsError
-from clientcert.lifecycle.contacts import Role, StoodIn
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.contacts import Role
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
 from clientcert.notifiers.deadline import unavailable
@@ -89,7 +90,7 @@ class EmailNotifier:
                     raise
                 refusals.append((letter.recipient.role, error))
             else:
-                return Receipt(stood_in=_stood_in(refusals, letter.recipient.role))
+                return Receipt(fallback_recipient=_fallback_recipient(refusals, letter.recipient.role))
         raise DeliveryError(refusals[0][1].reason, "; ".join(error.message for _, error in refusals))
 
     async def _deliver(
@@ -125,12 +126,12 @@ def _reply_to(letter: Letter) -> Address | None:
     return address
 
 
-def _stood_in(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> StoodIn | None:
+def _fallback_recipient(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> FallbackRecipient | None:
     """None if the first recipient was reached."""
     if not refusals:
         return None
     unreached = " and ".join(f"the {role} {_UNREACHED[error.reason]}" for role, error in refusals)
-    return StoodIn(reached, unreached)
+    return FallbackRecipient(reached, unreached)
 
 
 def _sender(server: MailServer) -> Address:

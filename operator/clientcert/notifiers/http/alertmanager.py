@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from clientcert.api.kinds import timestamp
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.schedule import DAY, every_day, next_after
 from clientcert.messages.alert_text import Topic

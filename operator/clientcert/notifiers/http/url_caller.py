@@ -11,7 +11,7 @@ from typing import Self
 import aiohttp
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, UrlAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy

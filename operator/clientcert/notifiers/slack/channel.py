@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.messages.digest import Digest

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Role
-from clientcert.lifecycle.due import MessageKind
+from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.messages.letter import Letter

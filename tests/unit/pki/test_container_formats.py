@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki.container_process import answer
+from clientcert.pki.container_formats import answer
 from tests.unit.pki.certificates import LEAF, refusal
 
-LIMITED = "from clientcert.pki.container_process import limit_this_process; limit_this_process(); "
+LIMITED = "from clientcert.pki.container_formats import limit_this_process; limit_this_process(); "
 
 
 def run_limited(program: str) -> "subprocess.CompletedProcess[bytes]":
@@ -69,7 +69,7 @@ def test_nothing_is_left_of_it() -> None:
     refusal(LEAF.pkcs12("secret"))
     refusal(LEAF.pkcs12("secret")[:100])
     children = [Path(each, "cmdline").read_bytes() for each in Path("/proc").glob("[0-9]*") if is_child(each)]
-    assert not [each for each in children if b"container_process" in each or each == b""]
+    assert not [each for each in children if b"container_formats" in each or each == b""]
 
 
 def is_child(process: Path) -> bool:
@@ -83,14 +83,14 @@ def test_the_password_is_on_no_command_line_and_in_no_environment() -> None:
     """A list of processes shows no password: each start has the same arguments and an empty environment."""
     program = (
         "import subprocess, sys\n"
-        "from clientcert.pki import container\n"
+        "from clientcert.pki import container_subprocess\n"
         "started = []\n"
         "sys.addaudithook(lambda event, words: started.append(words) if event == 'subprocess.Popen' else None)\n"
-        "container.open_container(sys.stdin.buffer.read(), 'a secret password')\n"
+        "container_subprocess.open_container(sys.stdin.buffer.read(), 'a secret password')\n"
         "[(_, arguments, directory, environment)] = started\n"
         "print(arguments[1:], directory, environment)\n"
     )
     finished = subprocess.run(
         [sys.executable, "-c", program], input=LEAF.pkcs12("a secret password"), capture_output=True, check=True
     )
-    assert finished.stdout == b"['-I', '-B', '-m', 'clientcert.pki.container_process'] / {}\n"
+    assert finished.stdout == b"['-I', '-B', '-m', 'clientcert.pki.container_formats'] / {}\n"

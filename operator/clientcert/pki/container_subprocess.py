@@ -1,6 +1,6 @@
 """Opens PKCS#12 files and Java keystores in a subprocess, and validates its answer.
 
-A request is one line of JSON with the password, followed by the container; `container_process.py` describes the answer.
+A request is one line of JSON with the password, followed by the container; `container_formats.py` describes the answer.
 Both are sent through pipes, so no password or key is ever in an argument list, in the environment or on disk.
 """
 
@@ -54,7 +54,7 @@ def _run_subprocess(request: bytes) -> tuple[bytes, int]:
     """Return answer and exit code; the subprocess has ended when this returns or raises."""
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-m", "clientcert.pki.container_process"],
+            [sys.executable, "-I", "-B", "-m", "clientcert.pki.container_formats"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The subprocess that opens one container: `python -I -B -m clientcert.pki.container_process`, run by `container.py`.
+"""Opens one container of any format, in the subprocess that `container_subprocess.py` runs.
 
 The cost of opening a container cannot be known in advance, and the interpreter lock is held meanwhile. So it is opened
 here, where the kernel enforces limits. The answer has certificates or a reason, and never keys or other texts.

@@ -1,0 +1,83 @@
+"""Brings together all that is known of a certificate: its object, its source, its contact and the outbox. No I/O."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from clientcert.alerting.fallback_channel import with_fallback_channel
+from clientcert.alerting.outbox import Outbox
+from clientcert.cache.contact_lookup import ContactLookup
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import CertificateRecord
+from clientcert.cache.source_cache import SourceCache
+from clientcert.lifecycle.assessment import assess
+from clientcert.lifecycle.contacts import needs_lookup, resolve_email, unwritten
+from clientcert.lifecycle.delivery_log import DeliveryLog
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.spec import UNUSABLE_SPEC
+
+
+class Evaluator:
+    """Reads everything, and changes nothing."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        sources: SourceCache,
+        contacts: ContactLookup,
+        outbox: Outbox,
+        fallback: Channel | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`fallback` is the operator's own channel."""
+        self._cache = cache
+        self._sources = sources
+        self._contacts = contacts
+        self._outbox = outbox
+        self._fallback = fallback
+        self._clock = clock
+
+    def evaluate(self, record: CertificateRecord) -> Evaluation:
+        """The certificate as it stands now."""
+        found = self._cache.policy_of(record)
+        policy = found.policy if found else self._cache.default_policy
+        evaluation = Evaluation(
+            key=record.key,
+            uid=record.uid,
+            spec=record.spec,
+            status=record.status,
+            policy=policy,
+            assessment=assess(record, self._sources.observation(record), policy.start_days_before, self._clock()),
+            log=DeliveryLog(),
+            policy_found=found is not None,
+        )
+        return self.with_deliveries(self._with_contact(evaluation, record), record)
+
+    def with_deliveries(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
+        """The same evaluation with what was sent and what failed by now."""
+        found = self._cache.policy_of(record)
+        log = self._outbox.log(record, found.digests if found else ())
+        failures, policy, contact = self._outbox.failures(record), evaluation.policy, evaluation.contact
+        if self._fallback is not None:
+            policy = with_fallback_channel(policy, self._fallback, evaluation.assessment, log, failures)
+        if contact is not None and policy.writes_letters and contact.resolved:
+            fallback = log.fallback_recipient(evaluation.policy.channels, evaluation.earlier_letters)
+            contact = replace(contact, fallback_recipient=fallback)
+        return replace(evaluation, status=record.status, log=log, failures=failures, policy=policy, contact=contact)
+
+    def _with_contact(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
+        spec, policy = evaluation.spec, evaluation.policy
+        if spec is UNUSABLE_SPEC:
+            return evaluation
+        if needs_lookup(spec, policy.contacts):
+            state = self._contacts.state(record, policy)
+            return replace(
+                evaluation,
+                contact=state.resolution,
+                earlier_recipients=state.recipients,
+                contact_since=state.since,
+                earlier_letters=state.earlier_letters,
+            )
+        found = resolve_email(spec, policy.contacts, {})
+        return replace(evaluation, contact=found if policy.writes_letters else unwritten(found))

@@ -1,0 +1,43 @@
+"""When the operator's own channel is used because a channel of the policy does not reach the team."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from clientcert.lifecycle.assessment import Assessment
+from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
+from clientcert.lifecycle.policy import EVENT, AlertPolicy, Channel
+
+FALLBACK_AFTER = timedelta(hours=1)
+"""For a channel that fails, and never says that it is for good."""
+
+
+def with_fallback_channel(
+    policy: AlertPolicy,
+    fallback: Channel,
+    assessment: Assessment,
+    log: DeliveryLog,
+    failures: Mapping[str, DeliveryFailure],
+) -> AlertPolicy:
+    """The policy, with the operator's own channel while another one refuses, and until that alert is closed."""
+    if any((each.type, each.address) == (fallback.type, fallback.address) for each in policy.channels):
+        return policy
+    refused = _refused(policy, failures, assessment.now)
+    told = log.channel(fallback.name)
+    is_owed = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
+    if refused is None and not is_owed:
+        return policy
+    schedule = (refused or fallback).schedule
+    return replace(policy, channels=(*policy.channels, replace(fallback, schedule=schedule)))
+
+
+def _refused(policy: AlertPolicy, failures: Mapping[str, DeliveryFailure], now: datetime) -> Channel | None:
+    # A channel to consumers tells no team: if another one does, no fallback is needed for letters.
+    tells_team = any(each.type != EVENT and not each.to_consumer and not each.escalation for each in policy.channels)
+    for channel in policy.channels:
+        failure = failures.get(channel.name)
+        if failure is None or (tells_team and channel.to_consumer):
+            continue
+        if failure.permanent or now - failure.since >= FALLBACK_AFTER:
+            return channel
+    return None

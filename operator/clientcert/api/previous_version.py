@@ -1,0 +1,33 @@
+"""The one reader of statuses that the version before has written. It goes with the next version.
+
+Version 0.1 had no `fallbackRecipient`: who got a letter instead of somebody else was only a sentence in the message of
+the condition ContactResolved.
+"""
+
+from dataclasses import replace
+
+from clientcert.lifecycle.policy import Role
+from clientcert.lifecycle.recorded_status import CertificateStatus, FallbackRecipient
+
+_CONDITION, _REASON = "ContactResolved", "RecipientRefused"
+_ENDINGS = {role: f", so the {role} was written to" for role in Role}
+
+
+def fallback_from_condition(status: CertificateStatus) -> CertificateStatus:
+    """The same status, with the fallback recipient of each channel whose last letter that condition is about."""
+    condition = status.condition(_CONDITION)
+    if condition is None or condition.reason != _REASON:
+        return status
+    if any(each.fallback_recipient for each in status.channels):
+        return status  # this version has written it
+    for role, ending in _ENDINGS.items():
+        if condition.message.endswith(ending):
+            fallback = FallbackRecipient(role, condition.message.removesuffix(ending))
+            return replace(
+                status,
+                channels=tuple(
+                    replace(each, fallback_recipient=fallback) if each.recipient_role is role else each
+                    for each in status.channels
+                ),
+            )
+    return status

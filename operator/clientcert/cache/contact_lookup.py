@@ -1,0 +1,210 @@
+"""Who is behind a consumer, if the spec alone does not say it: the client list or our own Slack is asked.
+
+A lookup never holds an alert back. A contact that cannot be found out now is a result as well, and says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from clientcert.cache.client_lists import ClientLists
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import CertificateRecord
+from clientcert.errors import ClientCertError
+from clientcert.lifecycle.contacts import (
+    NOT_LOOKED_UP,
+    UNAVAILABLE,
+    Directory,
+    Recipient,
+    Resolution,
+    SlackQuestion,
+    contact_key,
+    resolve_email,
+    same_people,
+    slack_first,
+    slack_question,
+    unwritten,
+)
+from clientcert.lifecycle.delivery_log import whole_second
+from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.recorded_status import ChannelStatus
+from clientcert.lifecycle.spec import CertificateSpec, ObjectKey, SecretKeyRef
+
+WAIT_SECONDS = 0.5
+"""How long all reconciles together wait for one slow place. A contact that is found later enqueues its certificate."""
+_WARN_SECONDS = 60.0
+"""At most one log line in this time says that the contacts of a namespace cannot be looked up."""
+
+logger = logging.getLogger(__name__)
+
+
+class UserLookup(Protocol):
+    """Slack, as far as contacts are looked up in it."""
+
+    async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
+        """The one user asked for, or why there is none; raises ClientCertError for a transient failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactState:
+    """The last lookup for one certificate."""
+
+    uid: str
+    asked: tuple[Hashable, Hashable]
+    resolution: Resolution
+    recipients: tuple[Recipient, ...] = ()
+    """Of the last lookup that found somebody."""
+    since: datetime | None = None
+    """When these recipients took the place of others; failures before say nothing of them."""
+    earlier_letters: tuple[ChannelStatus, ...] = ()
+    """The last deliveries at that moment: letters among them went to the others."""
+
+
+@dataclass(slots=True, eq=False)
+class _Lookup:
+    """A lookup that is under way."""
+
+    asked: tuple[CertificateSpec, AlertPolicy]
+    waits_until: float = 0.0
+    """On the loop's clock: when the wait for the place that is asked now ends."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A client list, or a token of Slack, whose answers are waited for."""
+
+    wait_ends: float
+    """For all who wait there, from the first until nobody waits any more."""
+    waiting: int = 0
+
+
+class ContactLookup:
+    """Shared by all certificates: what is asked is asked once for all of them."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        lists: ClientLists,
+        users: UserLookup,
+        clock: Callable[[], datetime],
+        wait: float = WAIT_SECONDS,
+    ) -> None:
+        self._cache = cache
+        self._lists = lists
+        self._users = users
+        self._clock = clock
+        self._wait = wait
+        self._states: dict[ObjectKey, ContactState] = {}
+        self._lookups: dict[ObjectKey, _Lookup] = {}
+        """Those that nobody waits for any more."""
+        self._places: dict[Hashable, _Place] = {}
+        self._warned: dict[str, float] = {}
+
+    def state(self, record: CertificateRecord, policy: AlertPolicy) -> ContactState:
+        """The result of the last lookup for this spec and policy."""
+        state = self._states.get(record.key)
+        if state is not None and state.uid == record.uid and state.asked == _asked(record, policy):
+            return state
+        return ContactState(record.uid, _asked(record, policy), UNAVAILABLE)
+
+    async def refresh(self, record: CertificateRecord, policy: AlertPolicy) -> None:
+        """Look the contact up. Never raises for an answer that is missing."""
+        before = self._states.get(record.key)
+        found = await self._found_in_time(record, policy)
+        if not policy.writes_letters:
+            found = unwritten(found)
+        state = ContactState(record.uid, _asked(record, policy), found, found.recipients)
+        if before is not None and before.uid == record.uid and before.asked[0] == state.asked[0]:
+            state = replace(state, since=before.since, earlier_letters=before.earlier_letters)
+            if not found.resolved:
+                state = replace(state, recipients=before.recipients)
+            elif before.recipients and not same_people(before.recipients, found.recipients):
+                now, letters = whole_second(self._clock()), record.status.channels
+                state = replace(state, since=now, earlier_letters=letters)
+        self._states[record.key] = state
+
+    def forget(self, key: ObjectKey) -> None:
+        """The object is gone, or its spec says who the contact is."""
+        self._states.pop(key, None)
+
+    async def _found_in_time(self, record: CertificateRecord, policy: AlertPolicy) -> Resolution:
+        """The answer, or that there is none yet: the alerts to everybody else are due now."""
+        key, asked = record.key, (record.spec, policy)
+        before = self._lookups.get(key)
+        if before is not None and before.asked == asked:
+            return UNAVAILABLE  # others may wait for the channel that this reconcile has its slot in
+        lookup = _Lookup(asked)
+        task = asyncio.create_task(self._look_up(key.namespace, lookup))
+        await asyncio.sleep(0)  # a known answer is there in one step, also while others wait
+        if not task.done() and lookup.waits_until > _now():
+            await asyncio.wait({task}, timeout=lookup.waits_until - _now())
+        if task.done():
+            return task.result()
+        self._lookups[key] = lookup
+        task.add_done_callback(lambda done: self._found_later(key, lookup, done))
+        return UNAVAILABLE
+
+    def _found_later(self, key: ObjectKey, lookup: _Lookup, done: asyncio.Task[Resolution]) -> None:
+        if self._lookups.get(key) is not lookup:
+            return  # something else is asked by now
+        del self._lookups[key]
+        if not done.cancelled() and not done.result().retried:
+            self._cache.enqueue(key)
+
+    async def _look_up(self, namespace: str, lookup: _Lookup) -> Resolution:
+        spec, policy = lookup.asked
+        question = slack_question(spec, policy.contacts)
+        if question is not None and not policy.writes_letters:
+            return NOT_LOOKED_UP
+        token_ref = policy.contacts.slack_token_ref
+        try:
+            instead = resolve_email(spec, policy.contacts, await self._directory(namespace, lookup))
+            if question is None:
+                return instead
+            with self._waiting_at((namespace, token_ref) if token_ref else None, lookup):
+                found = await self._users.find(namespace, token_ref, question)
+        except ClientCertError as error:
+            self._warn(namespace, error)
+            return UNAVAILABLE
+        return slack_first(found, instead)
+
+    async def _directory(self, namespace: str, lookup: _Lookup) -> Directory | None:
+        name = lookup.asked[1].contacts.directory
+        if not name:
+            return {}
+        key = ObjectKey(namespace, name)
+        with self._waiting_at(key, lookup):
+            return await self._lists.directory(key)
+
+    @contextmanager
+    def _waiting_at(self, name: Hashable, lookup: _Lookup) -> Iterator[None]:
+        """All wait for this answer until the same moment: thousands may ask a place that is slow."""
+        place = self._places.setdefault(name, _Place(_now() + self._wait))
+        place.waiting += 1
+        lookup.waits_until = place.wait_ends
+        try:
+            yield
+        finally:
+            place.waiting -= 1
+            if not place.waiting:
+                del self._places[name]
+
+    def _warn(self, namespace: str, error: ClientCertError) -> None:
+        now = _now()
+        if self._warned.get(namespace, 0.0) < now:
+            self._warned = {name: until for name, until in self._warned.items() if until > now}
+            self._warned[namespace] = now + _WARN_SECONDS
+            logger.warning("The contacts of namespace %s cannot be looked up: %s", namespace, error.message)
+
+
+def _asked(record: CertificateRecord, policy: AlertPolicy) -> tuple[Hashable, Hashable]:
+    """Equal for all lookups with the same answer."""
+    return contact_key(record.spec), (policy.contacts, policy.writes_letters)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

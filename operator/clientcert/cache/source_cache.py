@@ -1,0 +1,181 @@
+"""What the source of each certificate held when it was last read. It is read again only if it may have changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from clientcert.backoff import Backoff
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import CertificateRecord
+from clientcert.errors import CertificateError, Reason, SourceError
+from clientcert.lifecycle.assessment import Observation, unread
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
+from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
+from clientcert.loop_budget import LoopBudget
+from clientcert.messages.text import name_source
+from clientcert.metrics import Metrics
+from clientcert.pki import Certificate, needs_subprocess, parse
+from clientcert.sources.interface import Content, Source
+
+ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
+
+_INLINE_BYTES = 16 * 1024
+"""Up to this size parsing takes well under a millisecond, less than handing it to a thread."""
+_CONTAINERS_AT_ONCE = 2
+_REPORTED_AFTER = 5
+"""Failed attempts in a row after which an unavailable source is a problem of the certificate."""
+_RETRY = Backoff(5.0, 600.0)
+_TOLD_BY_WATCHES = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.STORE_NOT_FOUND})
+"""A watch or a poll tells when these are fixed; after any other failure the source is read again."""
+_NOTHING_READ = Observation()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The last read of one source."""
+
+    uid: str
+    generation: int
+    observation: Observation
+    resource_version: str = ""
+    """Of the Secret that holds the certificate; empty if it is not in one, or could not be read."""
+    failures: int = 0
+    failure: Reason | None = None
+    retry_at: datetime | None = None
+
+
+class SourceCache:
+    """Shared by all certificates."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        sources: Mapping[type[SecretSource] | type[S3Source], Source],
+        read_password: ReadPassword,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        loop_budget: LoopBudget,
+    ) -> None:
+        self._cache = cache
+        self._sources = sources
+        self._read_password = read_password
+        self._clock = clock
+        self._metrics = metrics
+        self._loop_budget = loop_budget
+        self._states: dict[ObjectKey, SourceState] = {}
+        # Threads of their own: containers made to be slow must not take those that everything else needs.
+        self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
+
+    def state(self, record: CertificateRecord) -> SourceState | None:
+        """The last read of the source that the record names; None if it was not read yet."""
+        state = self._states.get(record.key)
+        same = state is not None and state.uid == record.uid and state.generation == record.generation
+        return state if same else None
+
+    def observation(self, record: CertificateRecord) -> Observation:
+        """What the source held when it was last read, or why nothing is known of it."""
+        if record.spec_problem is not None:
+            return Observation(problem=record.spec_problem)
+        state = self.state(record)
+        return state.observation if state else _NOTHING_READ
+
+    def retry_at(self, record: CertificateRecord) -> datetime | None:
+        """When a source that could not be read is read again."""
+        state = self.state(record)
+        return state.retry_at if state else None
+
+    async def refresh(self, record: CertificateRecord) -> None:
+        """Read the source, if it may hold something else than it did."""
+        before = self.state(record)
+        change = self._cache.take_source_change(record.key)
+        if record.spec_problem is not None or not self._may_have_changed(before, change):
+            return
+        try:
+            state = await self._read(record)
+        except SourceError as error:
+            state = self._failed(record, before, error)
+        except BaseException:
+            self._states.pop(record.key, None)  # the next reconcile reads it
+            raise
+        current = self._cache.certificates.get(record.key)
+        if current is not None and (current.uid, current.generation) == (record.uid, record.generation):
+            self._states[record.key] = state
+
+    def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
+        """The certificates whose source could not be read for one of these reasons."""
+        return tuple(key for key, state in self._states.items() if state.failure in reasons)
+
+    def retry_now(self) -> None:
+        """Wait for no retry: the clock was set."""
+        for key, state in tuple(self._states.items()):
+            if state.retry_at is not None:
+                self._states[key] = replace(state, retry_at=None)
+                self._cache.reread(key)
+
+    def forget(self, key: ObjectKey) -> None:
+        """The object is gone."""
+        self._states.pop(key, None)
+
+    def _may_have_changed(self, state: SourceState | None, change: str | None) -> bool:
+        if state is None:
+            return True
+        if change is not None:
+            return not change or change != state.resource_version
+        return state.retry_at is not None and self._clock() >= state.retry_at
+
+    async def _read(self, record: CertificateRecord) -> SourceState:
+        source, namespace = record.spec.source, record.key.namespace
+        content = await self._sources[type(source)].read(namespace, source)
+        try:
+            password = None
+            if source.password_ref is not None:
+                password = await self._read_password(namespace, source.password_ref)
+            certificate = await self._parse(content, password)
+            if record.status.accepted is not None:
+                certificate = _with_shared_values(certificate, record.status.accepted)
+            observation = Observation(certificate, content.version)
+        except CertificateError as error:
+            if error.retryable:
+                raise SourceError(error.reason, f"{name_source(source)}: {error.message}", retryable=True) from error
+            self._metrics.source_errors.labels(error.reason).inc()
+            observation = unread(error.reason, f"{name_source(source)}: {error.message}", content.version)
+        return SourceState(record.uid, record.generation, observation, content.revision)
+
+    def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:
+        self._metrics.source_errors.labels(error.reason).inc()
+        failures = before.failures + 1 if before else 1
+        observation = before.observation if before else _NOTHING_READ
+        if not error.retryable or failures >= _REPORTED_AFTER:
+            observation = unread(error.reason, error.message)
+        retry_at = None
+        if error.reason not in _TOLD_BY_WATCHES:
+            retry_at = self._clock() + timedelta(seconds=error.retry_after or _RETRY.delay(failures))
+        return SourceState(record.uid, record.generation, observation, "", failures, error.reason, retry_at)
+
+    async def _parse(self, content: Content, password: str | None) -> Certificate:
+        if needs_subprocess(content.body):
+            opening = partial(parse, content.body, password=password)
+            return await asyncio.get_running_loop().run_in_executor(self._containers, opening)
+        if len(content.body) <= _INLINE_BYTES:
+            await self._loop_budget.yield_if_spent()
+            return parse(content.body, password=password)
+        return await asyncio.to_thread(parse, content.body, password=password)
+
+
+def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate) -> Certificate:
+    """The same certificate; if the status has it already, with the same strings and dates in memory."""
+    if accepted.fingerprint_sha256 != certificate.fingerprint_sha256:
+        return certificate
+    if (accepted.subject_dn, accepted.issuer_dn) != (certificate.subject_dn, certificate.issuer_dn):
+        return certificate
+    return replace(
+        certificate,
+        subject_dn=accepted.subject_dn,
+        issuer_dn=accepted.issuer_dn,
+        fingerprint_sha256=accepted.fingerprint_sha256,
+        not_before=accepted.not_before,
+        not_after=accepted.not_after,
+    )

@@ -1,0 +1,249 @@
+"""Reconciles a group of alerts: sends one message for all, a digest or the letter about a batch of host certificates.
+
+`alerting/grouping.py` collects the members, and says when the group is complete. Its reconcile evaluates all of them in
+one go. The status of the policy records the message before the statuses of the certificates do, so a crash in between
+repeats nothing (docs/decisions/digests.md).
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from clientcert.alerting.consumer_letters import recipients_for
+from clientcert.alerting.dispatcher import NotificationDispatcher, has_letter, letter_due, rank
+from clientcert.alerting.evaluator import Evaluator
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups, GroupSpec, letter_group
+from clientcert.alerting.outbox import Outbox
+from clientcert.alerting.rate_limiter import ChannelRateLimiter
+from clientcert.alerting.retries import LEADERSHIP_RETRY
+from clientcert.api.policy import DIGEST_KEYS
+from clientcert.cache.object_cache import POLICY, ObjectCache
+from clientcert.errors import DeliveryError, Reason, where
+from clientcert.lifecycle.assessment import Phase
+from clientcert.lifecycle.delivery_log import Delivery, DueNotification, MessageKind, digest_key, whole_second
+from clientcert.lifecycle.due import delivered, due_notifications, silenced
+from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import DigestRecord
+from clientcert.lifecycle.spec import ObjectKey
+from clientcert.loop_budget import LoopBudget
+from clientcert.messages.digest import batch_letter, compose_digest
+from clientcert.messages.message import Message, compose
+from clientcert.metrics import Metrics
+from clientcert.notifiers.interface import DigestCapable
+from clientcert.workqueue.work_queue import Item, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A certificate that the message tells of."""
+
+    evaluation: Evaluation
+    notification: DueNotification
+    message: Message
+
+
+class AlertGroupReconciler:
+    """Called by the workers for each group that may have closed."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        queue: WorkQueue,
+        evaluator: Evaluator,
+        groups: AlertGroups,
+        dispatcher: NotificationDispatcher,
+        limiter: ChannelRateLimiter,
+        outbox: Outbox,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        loop_budget: LoopBudget,
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._evaluator = evaluator
+        self._groups = groups
+        self._dispatcher = dispatcher
+        self._limiter = limiter
+        self._outbox = outbox
+        self._clock = clock
+        self._metrics = metrics
+        self._loop_budget = loop_budget
+
+    def urgency(self, key: ObjectKey) -> float:
+        """As that of the most urgent member."""
+        until = self._groups.urgency(key)
+        return until.timestamp() if until else math.inf
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        """Send for all members that are owed something, if the group has closed; returns when to try again."""
+        group, now = self._groups.find(key), self._clock()
+        if group is None:
+            return None
+        if (seconds := self._groups.seconds_until_closed(key)) > 0:
+            return now + timedelta(seconds=seconds)
+        last = self._groups.last_failure(key)
+        if last is not None and last.next_try is not None and now < last.next_try:
+            return last.next_try
+        due = await self._due_members(group)
+        if not due:
+            self._limiter.release_unused(Item(ALERT_GROUP, key))
+            self._groups.end(key)
+            return None
+        if len(due) <= group.single:
+            self._groups.end(key, alone=True)
+            return None
+        if not self._dispatcher.may_send:
+            return now + LEADERSHIP_RETRY
+        return await self._send_in_slot(group, due)
+
+    async def _send_in_slot(self, group: GroupSpec, due: list[Member]) -> datetime | None:
+        first, key = due[0], group.key
+        limit = self._dispatcher.limit(first.evaluation, first.notification)
+        if limit is not None:
+            last = self._groups.last_failure(key)
+            urgency = (rank(last) if last else 0, first.evaluation.assessment.alert_from)
+            if not self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, key), urgency, limit.seconds):
+                if (failure := self._limiter.failure(limit.limit_key)) is not None:
+                    self._groups.fail(key, failure)
+                return None  # the rate limiter enqueues it
+        channel = first.notification.channel
+        self._groups.begin_sending(key)
+        try:
+            told = await self._send(group, channel, due)
+        except DeliveryError as error:
+            return self._failed(group, first, error)
+        except Exception as error:  # noqa: BLE001 - one group's failure must never hold another back
+            logger.error("%s: unexpected %s", key, where(error))  # noqa: TRY400
+            words = "see the operator's log"
+            return self._failed(group, first, DeliveryError(Reason.INTERNAL_ERROR, words, retryable=True))
+        self._record(group, told)
+        if limit is not None:
+            self._limiter.succeeded(limit.limit_key, limit.seconds)
+        self._metrics.notifications.labels(channel.type, "sent").inc()
+        return None
+
+    async def _send(self, group: GroupSpec, channel: Channel, due: list[Member]) -> list[Member]:
+        """Send the message; returns all that it tells of."""
+        notifier = self._dispatcher.notifier(channel)
+        if group.letter:
+            told = await self._members_of_batch(group, due)
+            if told:
+                await notifier.notify(channel, _letter(told))
+            return [*told, *(each for each in due if not each.message.letters)]  # no letter can be about these
+        if isinstance(notifier, DigestCapable):
+            await notifier.notify_digest(channel, compose_digest([each.message for each in due]))
+        return due
+
+    def _record(self, group: GroupSpec, told: list[Member]) -> None:
+        """Nobody is told this again, from now on; the policy's reconciler writes it down first."""
+        sent = whole_second(self._clock())
+        keys = [
+            digest_key(each.evaluation.uid, each.evaluation.assessment.fingerprint, each.notification) for each in told
+        ]
+        starts = range(0, len(keys), DIGEST_KEYS)
+        self._outbox.add_digests(
+            group.policy,
+            tuple(DigestRecord(group.channel, sent, frozenset(keys[at : at + DIGEST_KEYS])) for at in starts),
+        )
+        self._queue.enqueue(Item(POLICY, group.policy), -math.inf)
+        self._groups.end(group.key)
+        for each in told:
+            record = self._cache.certificates.get(each.evaluation.key)
+            if record is not None:
+                delivery = Delivery(sent)
+                self._outbox.record_delivery(record, delivered(each.evaluation, each.notification, delivery))
+                self._cache.enqueue(record.key)
+
+    def _failed(self, group: GroupSpec, first: Member, error: DeliveryError) -> datetime | None:
+        evaluation, notification = first.evaluation, first.notification
+        before = self._groups.last_failure(group.key)
+        failure = self._dispatcher.count_failure(str(group.key), evaluation, notification, error, before)
+        limit = self._dispatcher.limit(evaluation, notification)
+        if limit is not None and failure.next_try is None:
+            urgency = (rank(failure), evaluation.assessment.alert_from)
+            self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, group.key), urgency, limit.seconds)
+        self._groups.fail(group.key, replace(failure, channel_wide=True))
+        return failure.next_try
+
+    async def _due_members(self, group: GroupSpec) -> list[Member]:
+        """The members that are owed this message now, the most urgent first."""
+        due = []
+        for key in self._groups.members(group.key):
+            await self._loop_budget.yield_if_spent()
+            evaluation = self._evaluate(key)
+            if evaluation is None:
+                continue
+            for notification in due_notifications(evaluation):
+                is_alert = notification.kind is MessageKind.ALERT and notification.channel.name == group.channel
+                if not is_alert or not _is_untold(evaluation, notification):
+                    continue
+                if (message := _composed(evaluation, notification)) is not None:
+                    due.append(Member(evaluation, notification, message))
+                else:
+                    self._groups.dismiss(group.key, key)
+        return due
+
+    async def _members_of_batch(self, group: GroupSpec, due: list[Member]) -> list[Member]:
+        """All certificates of the batch that the requester was not told of: due now, or in months.
+
+        One that was replaced since they were issued together belongs in another letter, at its own time. Raises
+        DeliveryError while not all of them have been read.
+        """
+        members, sending = [], {each.evaluation.key for each in due}
+        for key in self._cache.certificates_of(group.policy):
+            await self._loop_budget.yield_if_spent()
+            evaluation = self._evaluate(key)
+            channel = _channel_of(evaluation, group) if evaluation else None
+            if evaluation is None or channel is None:
+                continue
+            assessment = evaluation.assessment
+            if assessment.phase is Phase.PENDING:
+                words = "not all certificates of the batch have been read yet"
+                raise DeliveryError(Reason.API_UNAVAILABLE, words, retryable=True)
+            renewed = key not in sending and bool(evaluation.status.history) and not assessment.expires_soon
+            if renewed or silenced(evaluation.spec.silence, evaluation.now) or has_letter(evaluation, channel):
+                continue
+            message = _composed(evaluation, letter_due(channel))
+            if message is not None and message.letters:
+                members.append(Member(evaluation, letter_due(channel), message))
+        return members
+
+    def _evaluate(self, key: ObjectKey) -> Evaluation | None:
+        record = self._cache.certificates.get(key)
+        return self._evaluator.evaluate(record) if record is not None and record.spec_problem is None else None
+
+
+def _composed(evaluation: Evaluation, notification: DueNotification) -> Message | None:
+    """None if no words can be found for it: that keeps no other certificate waiting."""
+    recipients = recipients_for(evaluation, notification) if notification.channel.to_consumer else ()
+    try:
+        return compose(evaluation, notification, recipients)
+    except Exception as error:  # noqa: BLE001
+        words = "%s: left out of a message about many: unexpected %s"
+        logger.error(words, evaluation.key, where(error))  # noqa: TRY400
+        return None
+
+
+def _is_untold(evaluation: Evaluation, notification: DueNotification) -> bool:
+    return evaluation.log.told_by_digest(notification, evaluation.assessment.fingerprint, evaluation.now) is None
+
+
+def _channel_of(evaluation: Evaluation, group: GroupSpec) -> Channel | None:
+    """The channel of the certificate's policy whose letters about its batch are this group's."""
+    for channel in evaluation.policy.channels:
+        found = letter_group(evaluation.spec, evaluation.key, channel)
+        if found is not None and found.key == group.key:
+            return channel
+    return None
+
+
+def _letter(told: Sequence[Member]) -> Message:
+    """The most urgent one's message, with a letter about all of them."""
+    # By name where they end in the same second, so that a repeat is the same letter.
+    messages = sorted((each.message for each in told), key=lambda each: (str(each.about.not_after), each.object_key))
+    return replace(messages[0], letters=(batch_letter(told[0].evaluation.spec.batch, messages),))

@@ -1,0 +1,39 @@
+"""The time of the next reconcile of a certificate, if nothing happens before. Pure."""
+
+from datetime import datetime, timedelta
+
+from clientcert.alerting.fallback_channel import FALLBACK_AFTER
+from clientcert.alerting.retries import LEADERSHIP_RETRY
+from clientcert.lifecycle.due import next_change
+from clientcert.lifecycle.evaluation import Evaluation
+
+ROUNDING = timedelta(seconds=1)
+"""Added to each due time: just after it, all that changes at that time has changed."""
+_EVENT_RETRY = timedelta(seconds=30)
+_LOOKUP_RETRY, _LOOKUP_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
+"""A contact that could not be looked up, or is not known: thousands may ask at once."""
+
+
+def next_requeue(
+    evaluation: Evaluation, starts: datetime | None, retry_at: datetime | None, *, owes_events: bool, may_send: bool
+) -> datetime:
+    """The earliest moment at which anything may be different.
+
+    `starts` is the notBefore of a certificate that waits in the source; `retry_at` when the source is read again.
+    """
+    now, contact = evaluation.assessment.now, evaluation.contact
+    moments = [next_change(evaluation, starts)]
+    for failure in evaluation.failures.values():
+        # A moment that has passed waits for a slot or a group, which enqueues the certificate.
+        moments += [moment for moment in (failure.since + FALLBACK_AFTER, failure.next_try) if moment and moment > now]
+        if failure.next_try is None and not failure.channel_wide:
+            moments.append(now + _EVENT_RETRY)
+    if retry_at is not None:
+        moments.append(max(retry_at, now))
+    if owes_events:
+        moments.append(now + _EVENT_RETRY)
+    if not may_send:
+        moments.append(now + LEADERSHIP_RETRY)
+    if contact is not None and not contact.resolved:
+        moments.append(now + (_LOOKUP_RETRY if contact.retried else _LOOKUP_AGAIN))
+    return min(moments) + ROUNDING

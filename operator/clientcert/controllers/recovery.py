@@ -1,0 +1,95 @@
+"""Has what failed or waits tried at once, when the reason is gone: the API server answers again, or the clock was set.
+
+By then retries have backed off for minutes. Watches do not tell: they may live on while all other calls are refused.
+"""
+
+import asyncio
+
+from clientcert.alerting.outbox import Outbox
+from clientcert.backoff import Backoff
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.resync import Resync
+from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.certificate_store import StorePoller
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.workqueue.work_queue import WorkQueue
+
+_PROBE = Backoff(0.5, 5.0)
+_QUIET_SECONDS = 60.0
+"""An outage that begins so soon after the last one goes on with its delays: what fails again is asked for no faster."""
+
+
+class Recovery:
+    """Watches for the end of outages, and enqueues what waits."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        cache: ObjectCache,
+        sources: SourceCache,
+        outbox: Outbox,
+        poller: StorePoller,
+    ) -> None:
+        self._queue = queue
+        self._cache = cache
+        self._sources = sources
+        self._outbox = outbox
+        self._poller = poller
+
+    async def watch_outages(self, client: KubeClient, resync: Resync, namespace: str) -> None:
+        """Wait for outages of the API server, and for their ends, until cancelled.
+
+        One small question about `namespace` (empty: all) is asked for all that wait.
+        """
+        loop, probes, ended = asyncio.get_running_loop(), 0, float("-inf")
+        while True:
+            await client.outage()
+            if loop.time() - ended > _QUIET_SECONDS:
+                probes = 0
+            asked, answered = 0, False
+            while not answered:
+                asked, probes = asked + 1, probes + 1
+                await asyncio.sleep(_PROBE.delay(probes))
+                answered = await _answers(resync, namespace)
+            client.outage_is_over()
+            ended = loop.time()
+            # Answered at the first probe, the outage was about one call alone: that one has its own retries.
+            if asked > 1:
+                self.api_answers("", refused=False)
+
+    async def watch_resync(self, resync: Resync) -> None:
+        """Retry what a namespace waits for when its lists are answered again, until cancelled."""
+        async for recovered in resync.recoveries():
+            self.api_answers(recovered.namespace, refused=recovered.refused)
+
+    def api_answers(self, namespace: str, *, refused: bool) -> None:
+        """The API server answers again, in a namespace or in all (empty); with `refused` it had refused before."""
+        reasons = {Reason.SOURCE_UNAVAILABLE} | ({Reason.ACCESS_DENIED} if refused else set())
+        for key in self._sources.unavailable(frozenset(reasons)):
+            if namespace in {"", key.namespace}:
+                self._cache.reread(key)
+        for key in self._outbox.failing(Reason.API_UNAVAILABLE):
+            if namespace in {"", key.namespace}:
+                self._outbox.forget_failures(key, Reason.API_UNAVAILABLE)
+                self._cache.enqueue(key)
+        for item in self._queue.failed_items(unanswered=not refused):
+            self._queue.enqueue(item)
+
+    def clock_was_set(self) -> None:
+        """Whatever waits for a time waits no longer."""
+        for key in self._outbox.failing():
+            self._outbox.forget_failures(key)
+        self._sources.retry_now()
+        self._poller.poll_all_now()
+        self._cache.enqueue_policies()
+        for item in self._queue.scheduled_items():
+            self._queue.enqueue(item)
+
+
+async def _answers(resync: Resync, namespace: str) -> bool:
+    try:
+        await resync.count(namespace)
+    except KubeError as error:
+        return error.reason is not Reason.API_UNAVAILABLE  # a refusal is an answer
+    return True

@@ -1,0 +1,125 @@
+"""Workers: they take items from the work queue, and have the reconciler of each kind reconcile them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from clientcert.controllers.recovery import Recovery
+from clientcert.errors import ClientCertError, Reason, where
+from clientcert.lifecycle.spec import ObjectKey
+from clientcert.metrics import Metrics
+from clientcert.workqueue.work_queue import WorkQueue
+
+WORKERS = 64
+"""More than the API server serves at once: a worker that waits for a slow Slack or bucket holds up no other item."""
+LONGEST_SLEEP_SECONDS = 0.25
+CLOCK_JUMP_SECONDS = 30.0
+LONGEST_RECONCILE_SECONDS = 900.0
+"""Several times what all requests of a reconcile may take together. A longer one hangs, and is ended."""
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler(Protocol):
+    """Brings the objects of one kind to what should be. It is never called for the same object twice at once."""
+
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
+        """Do what is to be done now; returns when the object is due again, or None.
+
+        A ClientCertError, or any other, has it retried after a backoff or after the error's `retry_after` seconds.
+        """
+
+    def urgency(self, key: ObjectKey) -> float:
+        """The lower, the sooner it is reconciled."""
+
+
+class Workers:
+    """A fixed number of workers, and the loop that notices what is due."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        reconcilers: Mapping[str, Reconciler],
+        recovery: Recovery,
+        clock: Callable[[], datetime],
+        metrics: Metrics,
+        longest_reconcile: float = LONGEST_RECONCILE_SECONDS,
+    ) -> None:
+        """`reconcilers` by the kind of the items."""
+        self._queue = queue
+        self._reconcilers = reconcilers
+        self._recovery = recovery
+        self._clock = clock
+        self._metrics = metrics
+        self._longest_reconcile = longest_reconcile
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._last_time, self._last_loop_time = clock(), 0.0
+        self._last_tick = float("-inf")
+
+    @property
+    def last_tick(self) -> float:
+        """When the workers last looked for due items, of time.monotonic(); health asks."""
+        return self._last_tick
+
+    async def run(self) -> None:
+        """Work until `stop`. Reconciles in progress are finished. It may be called again afterwards."""
+        self._stopping = False
+        self._last_time, self._last_loop_time = self._clock(), asyncio.get_running_loop().time()
+        self._idle.clear()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+            while not self._stopping:
+                self._notice_clock_changes()
+                for item in self._queue.pop_due():
+                    self._queue.enqueue(item, self._reconcilers[item.kind].urgency(item.key))
+                await asyncio.sleep(max(0.0, min(self._queue.seconds_until_due(), LONGEST_SLEEP_SECONDS)))
+        self._idle.set()
+
+    def stop(self) -> None:
+        """Take no new items; whatever waits stays due."""
+        self._stopping = True
+        self._queue.close()
+
+    async def idle(self) -> None:
+        """Wait until no reconcile is in progress."""
+        await self._idle.wait()
+
+    def _notice_clock_changes(self) -> None:
+        """Reconcile everything if the wall clock did not move as far as time did: items may wait for ever."""
+        now, loop_time = self._clock(), asyncio.get_running_loop().time()
+        moved = (now - self._last_time).total_seconds() - (loop_time - self._last_loop_time)
+        self._last_tick, self._last_time, self._last_loop_time = time.monotonic(), now, loop_time
+        if abs(moved) > CLOCK_JUMP_SECONDS:
+            logger.warning("The clock was set by %.0f s; everything is reconciled", moved)
+            self._recovery.clock_was_set()
+
+    async def _work(self) -> None:
+        while (item := await self._queue.take()) is not None:
+            try:
+                with self._metrics.reconcile_seconds.time():
+                    async with asyncio.timeout(self._longest_reconcile):
+                        due = await self._reconcilers[item.kind].reconcile(item.key)
+            except ClientCertError as error:
+                logger.warning("%s: %s: %s; it is retried", item.key, error.reason, error.message)
+                self._metrics.reconcile_errors.inc()
+                self._queue.retry(item, error.retry_after, unanswered=error.reason is Reason.API_UNAVAILABLE)
+            except (Exception, asyncio.CancelledError) as error:
+                # One object's failure must never become another's; a cancellation in there is not this worker's.
+                self._metrics.reconcile_errors.inc()
+                self._queue.retry(item, None)
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                logger.error("%s: unexpected %s; it is retried", item.key, where(error))  # noqa: TRY400
+            else:
+                self._queue.done(item, due)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,172 @@
+"""What each channel was told about one certificate: recorded in its status, by a digest, or not recorded yet."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from clientcert.errors import Reason
+from clientcert.lifecycle.policy import Channel, Role
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, DigestRecord, FallbackRecipient
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""A record from further in the future than this was written while the clock was wrong. It is ignored."""
+_REPORTED_AFTER = 3
+"""Failed attempts in a row after which a transient failure is written into a status."""
+
+
+class MessageKind(StrEnum):
+    """The purpose of a message."""
+
+    ALERT = "Alert"
+    CLOSING = "Closing"
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotification:
+    """One channel is owed one message."""
+
+    channel: Channel
+    kind: MessageKind
+    stage: int | None
+    """Days before notAfter; None for a closing message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification that the other side has accepted."""
+
+    time: datetime
+    thread_ref: str = ""
+    recipient_role: Role | None = None
+    fallback_recipient: FallbackRecipient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """A notification that could not be sent, and stays due."""
+
+    reason: Reason
+    message: str
+    permanent: bool
+    """The same attempt would fail again: somebody has to correct something."""
+    since: datetime
+    attempts: int
+    own_failures: int
+    """Attempts that failed for another reason than a rate limit."""
+    next_try: datetime | None
+    """None: as soon as the channel takes a message again."""
+    channel_wide: bool = False
+    """The failure of another message of the same channel, behind which this one waits."""
+
+    @property
+    def is_reported(self) -> bool:
+        """True if people should know: it is permanent, or has lasted for several attempts."""
+        return self.permanent or self.attempts >= _REPORTED_AFTER
+
+    def waits(self, now: datetime) -> bool:
+        """Whether the next try is still to come."""
+        return self.next_try is not None and now < self.next_try
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecordedDelivery:
+    """A notification that was sent and is not in the status yet."""
+
+    before: ChannelStatus | None
+    """What the status said when it was sent."""
+    after: ChannelStatus
+    """What the status shall say."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLog:
+    """The deliveries of one certificate."""
+
+    channels: tuple[ChannelStatus, ...] = ()
+    digests: tuple[DigestRecord, ...] = ()
+    """Of the certificate's policy, newest first."""
+    uid: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        uid: str,
+        status: CertificateStatus,
+        digests: tuple[DigestRecord, ...] = (),
+        unrecorded: Iterable[UnrecordedDelivery] = (),
+    ) -> "DeliveryLog":
+        """The status, and on top of it what was sent since.
+
+        If another replica has recorded something else of a channel meanwhile, that is newer and wins.
+        """
+        log = cls(status.channels, digests, uid)
+        recorded = log
+        for delivery in unrecorded:
+            if recorded.channel(delivery.after.name) in (delivery.before, delivery.after):
+                log = log.with_channel(delivery.after)
+        return log
+
+    def channel(self, name: str) -> ChannelStatus | None:
+        """What this channel was last told, or None."""
+        for each in self.channels:
+            if each.name == name:
+                return each
+        return None
+
+    def with_channel(self, told: ChannelStatus) -> "DeliveryLog":
+        """The log after this delivery."""
+        if self.channel(told.name) is None:
+            return replace(self, channels=(*self.channels, told))
+        return replace(self, channels=tuple(told if each.name == told.name else each for each in self.channels))
+
+    def with_failures(self, failures: Mapping[str, DeliveryFailure]) -> "DeliveryLog":
+        """The log with the first failure of each channel that fails, as the status shows it."""
+        log = self
+        for name, failure in failures.items():
+            if failure.is_reported:
+                told = self.channel(name) or ChannelStatus(name, "", None, None)
+                log = log.with_channel(replace(told, last_failure=told.last_failure or failure.since))
+        return log
+
+    def told_by_digest(self, notification: DueNotification, fingerprint: str, now: datetime) -> datetime | None:
+        """When a digest told the channel this, if the status does not say so yet; else None."""
+        if notification.kind is not MessageKind.ALERT:
+            return None
+        before, key = self.channel(notification.channel.name), digest_key(self.uid, fingerprint, notification)
+        for digest in self.digests:
+            if before is not None and before.last_sent is not None and before.last_sent >= digest.sent_time:
+                continue  # the status says it, or something later: after a roll-back it is told once more
+            if digest.sent_time > now + CLOCK_TOLERANCE:
+                continue
+            if digest.channel == notification.channel.name and key in digest.keys:
+                return digest.sent_time
+        return None
+
+    def fallback_recipient(
+        self, channels: Iterable[Channel], earlier: Collection[ChannelStatus] = ()
+    ) -> FallbackRecipient | None:
+        """Who got the last letter of these channels instead of the first recipient; none if that one was reached.
+
+        The `earlier` letters went to others, and do not count; nor do escalations.
+        """
+        last: ChannelStatus | None = None
+        for channel in channels:
+            told = self.channel(channel.name) if channel.to_consumer and not channel.escalation else None
+            if told is None or told.last_sent is None or told in earlier:
+                continue
+            if last is None or last.last_sent is None or told.last_sent > last.last_sent:
+                last = told
+        return last.fallback_recipient if last else None
+
+
+def digest_key(uid: str, fingerprint: str, notification: DueNotification) -> bytes:
+    """Eight bytes that identify a notification, short enough for a thousand of them in one status."""
+    facts = f"{uid} {fingerprint} {notification.stage} {notification.channel.name}"
+    return hashlib.blake2b(facts.encode(), digest_size=8).digest()
+
+
+def whole_second(moment: datetime) -> datetime:
+    """A moment as a status can express it; else a record could not be compared with what is read back."""
+    return moment.replace(microsecond=0)

@@ -1,0 +1,234 @@
+"""Workers reconcile what is in the queue, each object once at a time, and retry what fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.workers import WORKERS, Workers
+from clientcert.errors import KubeError, Reason
+from clientcert.lifecycle.spec import ObjectKey
+from clientcert.metrics import Metrics
+from clientcert.workqueue.work_queue import Item, WorkQueue
+from tests.builders import NOW
+
+KIND = "Thing"
+A, B = ObjectKey("team", "a"), ObjectKey("team", "b")
+Work = Callable[[ObjectKey], Awaitable[datetime | None]]
+
+
+class Clock:
+    """A wall clock that a test can set; it goes on by itself otherwise."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return NOW + timedelta(seconds=asyncio.get_running_loop().time()) + self.offset
+
+
+class Running:
+    """A queue with workers, and one kind whose reconciler is a function."""
+
+    def __init__(self, work: Work, clock: Clock, urgency: Callable[[ObjectKey], float]) -> None:
+        self.queue = WorkQueue(clock)
+        self.queue.open()
+        self.urgency = urgency
+        reconciler = SimpleNamespace(reconcile=work, urgency=urgency)
+        outside = SimpleNamespace(
+            unavailable=lambda _: (),
+            failing=lambda _=None: (),
+            retry_now=lambda: None,
+            poll_all_now=lambda: None,
+            enqueue_policies=lambda: None,
+        )
+        self.recovery = Recovery(self.queue, *(cast("Any", outside) for _ in range(4)))
+        self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, clock, Metrics())
+
+    def enqueue(self, key: ObjectKey) -> None:
+        self.queue.enqueue(Item(KIND, key), self.urgency(key))
+
+
+@asynccontextmanager
+async def running(
+    work: Work, clock: Clock | None = None, urgency: Callable[[ObjectKey], float] = lambda _: 0.0
+) -> AsyncIterator[Running]:
+    found = Running(work, clock or Clock(), urgency)
+    task = asyncio.create_task(found.workers.run())
+    try:
+        yield found
+    finally:
+        found.workers.stop()
+        await asyncio.wait_for(task, 5)
+
+
+async def test_an_object_is_reconciled_once_however_often_it_is_enqueued() -> None:
+    seen = []
+
+    async def work(key: ObjectKey) -> None:
+        seen.append(key)
+
+    async with running(work) as engine:
+        for _ in range(10):
+            engine.enqueue(A)
+        engine.enqueue(B)
+        await asyncio.sleep(0.1)
+    assert sorted(seen) == [A, B]
+
+
+async def test_the_most_urgent_is_reconciled_first() -> None:
+    """If more are due than there are workers, the one that expires next does not wait behind the others."""
+    keys = [ObjectKey("team", f"c{number:04d}") for number in range(5 * WORKERS)]
+    urgency = {key: float(-number) for number, key in enumerate(keys)}
+    seen = []
+
+    async def work(key: ObjectKey) -> None:
+        seen.append(key)
+        await asyncio.sleep(0)
+
+    async with running(work, urgency=urgency.__getitem__) as engine:
+        for key in keys:
+            engine.enqueue(key)
+        async with asyncio.timeout(10):
+            while len(seen) < len(keys):
+                await asyncio.sleep(0.01)
+    assert seen == keys[::-1]
+
+
+async def test_a_change_during_a_reconcile_leads_to_another_one_after_it() -> None:
+    """No change is lost, and no object is reconciled twice at once."""
+    at_once, most, reconciles = 0, 0, 0
+
+    async def work(_key: ObjectKey) -> None:
+        nonlocal at_once, most, reconciles
+        at_once, reconciles = at_once + 1, reconciles + 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+
+    async with running(work) as engine:
+        engine.enqueue(A)
+        await asyncio.sleep(0.01)
+        engine.enqueue(A)
+        engine.enqueue(A)
+        await asyncio.sleep(0.3)
+    assert (most, reconciles) == (1, 2)
+
+
+async def test_an_object_is_reconciled_again_when_it_is_due() -> None:
+    clock, seen = Clock(), []
+
+    async def work(_key: ObjectKey) -> datetime | None:
+        seen.append(clock())
+        return clock() + timedelta(seconds=1.5) if len(seen) == 1 else None
+
+    async with running(work, clock) as engine:
+        engine.enqueue(A)
+        async with asyncio.timeout(20):
+            while len(seen) < 2:
+                await asyncio.sleep(0.05)
+    assert timedelta(seconds=1.4) < seen[1] - seen[0] < timedelta(seconds=2)
+
+
+async def test_a_failure_is_retried_and_stops_nothing_else() -> None:
+    """An unexpected error and a named one alike."""
+    tries = {A: 0, B: 0}
+
+    async def work(key: ObjectKey) -> None:
+        tries[key] += 1
+        if key == A and tries[A] == 1:
+            raise RuntimeError("secret words")
+        if key == A and tries[A] == 2:
+            raise KubeError(Reason.API_UNAVAILABLE, "away", retryable=True, retry_after=0.1)
+
+    async with running(work) as engine:
+        engine.enqueue(A)
+        engine.enqueue(B)
+        await asyncio.sleep(2)
+    assert tries == {A: 3, B: 1}
+
+
+async def test_a_refusal_waits_for_its_time_when_the_api_server_is_back() -> None:
+    """An outage is over for the objects that it has met; a refusal stays one, unless the rights are back."""
+    tries = {A: 0, B: 0}
+
+    async def work(key: ObjectKey) -> None:
+        tries[key] += 1
+        raise KubeError(Reason.API_UNAVAILABLE if key == A else Reason.FORBIDDEN, "no", retry_after=60)
+
+    async with running(work) as engine:
+        engine.enqueue(A)
+        engine.enqueue(B)
+        await asyncio.sleep(0.1)
+        engine.recovery.api_answers("", refused=False)
+        await asyncio.sleep(0.1)
+        assert tries == {A: 2, B: 1}
+        engine.recovery.api_answers("", refused=True)
+        await asyncio.sleep(0.1)
+        assert tries == {A: 3, B: 2}
+
+
+async def test_the_words_of_an_unexpected_error_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(_key: ObjectKey) -> None:
+        raise ValueError("-----BEGIN PRIVATE KEY-----")
+
+    async with running(work) as engine:
+        engine.enqueue(A)
+        await asyncio.sleep(0.1)
+    assert "unexpected ValueError at work:" in caplog.text
+    assert "PRIVATE" not in caplog.text
+
+
+async def test_a_bound_on_how_many_at_once() -> None:
+    at_once, most = 0, 0
+
+    async def work(_key: ObjectKey) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+
+    async with running(work) as engine:
+        for number in range(WORKERS * 3):
+            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+        await asyncio.sleep(0.3)
+    assert most == WORKERS
+
+
+async def test_a_clock_that_was_set_has_everything_reconciled() -> None:
+    """faults.md row 17: an object that waited for a time under the wrong clock does not wait for it any more."""
+    clock, reconciles = Clock(), 0
+
+    async def work(_key: ObjectKey) -> datetime | None:
+        nonlocal reconciles
+        reconciles += 1
+        return clock() + timedelta(hours=1)
+
+    async with running(work, clock) as engine:
+        engine.enqueue(A)
+        await asyncio.sleep(0.3)
+        clock.offset = timedelta(days=-400)
+        await asyncio.sleep(0.6)
+    assert reconciles == 2
+
+
+async def test_stop_finishes_reconciles_in_progress_and_leaves_the_rest() -> None:
+    done = []
+
+    async def work(key: ObjectKey) -> None:
+        await asyncio.sleep(0.1)
+        done.append(key)
+
+    async with running(work) as engine:
+        for number in range(WORKERS * 2):
+            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+        await asyncio.sleep(0.05)
+        engine.workers.stop()
+        await asyncio.wait_for(engine.workers.idle(), 2)
+        assert len(done) == WORKERS
