@@ -1,1 +1,1 @@
-"""Alerts on their way: what is due becomes messages, grouped, paced, retried and recorded."""
+"""Delivery of alerts: selection, grouping, rate limits, the fallback channel, retries, and the outbox."""

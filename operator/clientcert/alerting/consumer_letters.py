@@ -1,4 +1,4 @@
-"""The rules for letters to a consumer's contact, which hold for no other message."""
+"""Rules that apply only to letters to a consumer's contact."""
 
 from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.errors import DeliveryError, Reason
@@ -12,7 +12,7 @@ _UNREACHABLE = OF_THE_RECIPIENT | {Reason.CONTACT_NOT_FOUND}
 
 
 def recipients_for(evaluation: Evaluation, notification: DueNotification) -> tuple[Recipient, ...]:
-    """Who gets this letter, in order. The end of an alert is told to the role that was alerted, if it is known."""
+    """The recipients of this letter, in order. A closing letter goes to the role that was alerted, if it is known."""
     found = evaluation.recipients_for(notification.channel)
     told = evaluation.log.channel(notification.channel.name)
     if notification.kind is not MessageKind.CLOSING or told is None:
@@ -21,13 +21,13 @@ def recipients_for(evaluation: Evaluation, notification: DueNotification) -> tup
 
 
 def has_no_recipient(evaluation: Evaluation, channel: Channel) -> bool:
-    """Whether this is an escalation, and there is nobody to escalate to."""
+    """True if the channel is an escalation without a recipient, and not only because a lookup failed transiently."""
     transient = evaluation.contact is not None and evaluation.contact.transient
     return channel.escalation and not transient and not evaluation.recipients_for(channel)
 
 
 def is_given_up(evaluation: Evaluation, notification: DueNotification) -> bool:
-    """Whether this is a closing letter to somebody who could not be reached for a day: others know the good news."""
+    """True for a closing letter whose recipient could not be reached for a day; other channels send it anyway."""
     failure = evaluation.failures.get(notification.channel.name)
     if failure is None or notification.kind is not MessageKind.CLOSING:
         return False
@@ -35,14 +35,14 @@ def is_given_up(evaluation: Evaluation, notification: DueNotification) -> bool:
 
 
 def require_recipient(evaluation: Evaluation, channel: Channel) -> None:
-    """Raises DeliveryError if nobody is known whom this letter could go to."""
+    """Raise DeliveryError if no recipient of this letter is known."""
     contact = evaluation.contact
     if channel.to_consumer and contact is not None and not contact.resolved:
         raise DeliveryError(Reason.CONTACT_NOT_FOUND, contact.message, retryable=contact.transient)
 
 
 def is_outdated(evaluation: Evaluation, failure: DeliveryFailure) -> bool:
-    """Whether the letter failed only because nobody was known, or because of a recipient who is not written to now."""
+    """True if the failure no longer applies: the recipient was replaced, or the lookup has another result now."""
     contact, since = evaluation.contact, evaluation.contact_since
     if since is not None and failure.reason in OF_THE_RECIPIENT and failure.since < since:
         return True

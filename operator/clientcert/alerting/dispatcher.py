@@ -35,25 +35,25 @@ from clientcert.notifiers.interface import Notifier, Pace, RecipientAware
 from clientcert.workqueue.work_queue import Item
 
 SEND_SECONDS = 17.0
-"""No notifier takes longer, with all that belongs to one message."""
+"""The longest time that a notifier takes for one message, with all its requests."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be sent about one certificate."""
+    """The messages to send about one certificate."""
 
     due: tuple[DueNotification, ...]
-    """Messages that are owed, and do not wait for their next try."""
+    """Messages that are due and do not wait for a retry."""
     settled: tuple[tuple[DueNotification, Delivery], ...]
-    """Notifications that need no message: a digest has told them, or nobody can be reached with good news."""
+    """Notifications that need no message: a digest contained them, or a closing letter has no reachable recipient."""
     failures: Mapping[str, DeliveryFailure]
-    """Earlier failures of what is still owed."""
+    """Earlier failures of the messages that are still due."""
 
 
 def decide(evaluation: Evaluation) -> Decision:
-    """Decide what is due, from the evaluation alone."""
+    """Decide which messages are due, from the evaluation alone."""
     now, fingerprint = evaluation.assessment.now, evaluation.assessment.fingerprint
     log, owed = evaluation.log, []
     settled = _letters_of_batches(evaluation) if log.digests and evaluation.assessment.host else []
@@ -87,7 +87,7 @@ def _needs_no_letter(evaluation: Evaluation, notification: DueNotification) -> b
 
 
 def _letters_of_batches(evaluation: Evaluation) -> list[tuple[DueNotification, Delivery]]:
-    """Letters about a batch that have told of this certificate before it was owed anything itself."""
+    """Letters about a batch that contained this certificate before a message about it was due."""
     settled: list[tuple[DueNotification, Delivery]] = []
     for channel in evaluation.policy.channels:
         if letter_group(evaluation.spec, evaluation.key, channel) and not has_letter(evaluation, channel):
@@ -104,7 +104,7 @@ def letter_due(channel: Channel) -> DueNotification:
 
 
 def has_letter(evaluation: Evaluation, channel: Channel) -> bool:
-    """Whether the certificate was in a letter about its batch, as far as its own record says."""
+    """True if the certificate's own status records a letter about its batch."""
     told = evaluation.log.channel(channel.name)
     if told is None or told.stage is None or told.fingerprint_sha256 != evaluation.assessment.fingerprint:
         return False
@@ -112,7 +112,7 @@ def has_letter(evaluation: Evaluation, channel: Channel) -> bool:
 
 
 class NotificationDispatcher:
-    """Sends what is due. One channel's failure never holds another back: it stays in the outbox, and due."""
+    """Sends due messages. A failed channel never delays another: its failure is kept, and the message stays due."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class NotificationDispatcher:
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
-        """`may_start` says whether something that takes up to so many seconds may begin: whether this replica leads."""
+        """`may_start` takes seconds; it is True if work of that duration ends before another replica can lead."""
         self._notifiers = notifiers
         self._limiter = limiter
         self._groups = groups
@@ -135,11 +135,11 @@ class NotificationDispatcher:
 
     @property
     def may_send(self) -> bool:
-        """Whether a message would be sent, and could be recorded, before another replica can lead."""
+        """True if a message could be sent and recorded before another replica can become the leader."""
         return self._may_start(SEND_SECONDS) and not self._outbox.is_blocked()
 
     def reserve_due(self, record: CertificateRecord, evaluation: Evaluation) -> tuple[DueNotification, ...]:
-        """The messages to send now. Each has its slot; the others have joined a group or wait for a slot."""
+        """Return the messages to send now, each with its slot; the others have joined a group or wait for a slot."""
         if not self.may_send:
             return ()
         decision = decide(evaluation)
@@ -165,14 +165,14 @@ class NotificationDispatcher:
         return tuple(reserved)
 
     def release(self, record_key: Item) -> None:
-        """The object is gone, or sends no alerts: its slots and its places in groups go to others."""
+        """Free the slots of an object that is gone or sends no alerts, and remove it from its groups."""
         self._groups.leave(record_key.key)
         self._limiter.release_unused(record_key)
 
     def compose(
         self, record: CertificateRecord, evaluation: Evaluation, reserved: Iterable[DueNotification]
     ) -> list[tuple[DueNotification, Message]]:
-        """The message of each notification, for the recipients that are known now. One without words is retried."""
+        """Compose each message for the recipients that are known now. A message that cannot be composed is retried."""
         messages = []
         for due in reserved:
             recipients = recipients_for(evaluation, due) if due.channel.to_consumer else ()
@@ -185,7 +185,7 @@ class NotificationDispatcher:
     async def deliver(
         self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, message: Message
     ) -> None:
-        """Send one message, and put into the outbox what became of it. Never raises for the channel's failure."""
+        """Send one message and record the result in the outbox. A failure of the channel is recorded, not raised."""
         channel = notification.channel
         try:
             notifier = self.notifier(channel)
@@ -216,7 +216,7 @@ class NotificationDispatcher:
         return notifier
 
     def limit(self, evaluation: Evaluation, notification: DueNotification) -> Pace | None:
-        """The rate limit that this message keeps; None if there is none."""
+        """The rate limit that applies to this message; None if there is none."""
         channel, namespace = notification.channel, evaluation.key.namespace
         notifier = self._notifiers.get(channel.type)
         if channel.to_consumer and isinstance(notifier, RecipientAware):
@@ -242,12 +242,12 @@ class NotificationDispatcher:
     ) -> DeliveryFailure:
         """Count one more failed delivery after `before`; the channel backs off if it takes no other message either.
 
-        `subject` stands in the log.
+        `subject` is the name in the log.
         """
         channel, limit = notification.channel, self.limit(evaluation, notification)
         of_the_channel = limit is not None and is_of_the_channel(error)
         if limit is not None and of_the_channel and before is None:
-            before = self._limiter.failure(limit.limit_key)  # it has failed for others since then
+            before = self._limiter.failure(limit.limit_key)  # the channel failed for other messages before
         failure = next_failure(before, error, self._clock(), waits_for_channel=of_the_channel)
         if limit is not None and of_the_channel:
             self._limiter.back_off(limit.limit_key, error.retry_after, failure)
@@ -267,12 +267,12 @@ class NotificationDispatcher:
     def _failed_unexpectedly(
         self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, error: Exception
     ) -> None:
-        """An error of our own: the log has it, and the message is retried."""
+        """Log an error of the operator's own, and have the message retried."""
         logger.error("%s: channel %s: unexpected %s", record.key, notification.channel.name, where(error))
         internal = DeliveryError(Reason.INTERNAL_ERROR, "see the operator's log", retryable=True)
         self._failed(record, evaluation, notification, internal)
 
 
 def rank(failure: DeliveryFailure) -> int:
-    """How far behind the head of the queue a message stands, because it has failed by itself."""
+    """The rank of a message in its channel's queue: 0 at the head, higher for repeated failures of its own."""
     return max(0, failure.own_failures - HEAD_OF_LINE_TRIES)

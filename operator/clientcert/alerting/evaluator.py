@@ -1,4 +1,4 @@
-"""Brings together all that is known of a certificate: its object, its source, its contact and the outbox. No I/O."""
+"""Combines everything known about a certificate: its object, source, contact and outbox. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from clientcert.lifecycle.spec import UNUSABLE_SPEC
 
 
 class Evaluator:
-    """Reads everything, and changes nothing."""
+    """Reads the caches and the outbox, and changes nothing."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Evaluator:
         self._clock = clock
 
     def evaluate(self, record: CertificateRecord) -> Evaluation:
-        """The certificate as it stands now."""
+        """Evaluate the certificate in its current state."""
         found = self._cache.policy_of(record)
         policy = found.policy if found else self._cache.default_policy
         evaluation = Evaluation(
@@ -55,7 +55,7 @@ class Evaluator:
         return self.with_deliveries(self._with_contact(evaluation, record), record)
 
     def with_deliveries(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
-        """The same evaluation with what was sent and what failed by now."""
+        """Return the evaluation with the deliveries and failures up to now."""
         found = self._cache.policy_of(record)
         log = self._outbox.log(record, found.digests if found else ())
         failures, policy, contact = self._outbox.failures(record), evaluation.policy, evaluation.contact

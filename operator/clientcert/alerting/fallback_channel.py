@@ -1,4 +1,4 @@
-"""When the operator's own channel is used because a channel of the policy does not reach the team."""
+"""The fallback: the operator's own channel is used while a channel of the policy does not reach the team."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
 from clientcert.lifecycle.policy import EVENT, AlertPolicy, Channel
 
 FALLBACK_AFTER = timedelta(hours=1)
-"""For a channel that fails, and never says that it is for good."""
+"""Time after which the fallback is used for a channel that fails without a permanent error."""
 
 
 def with_fallback_channel(
@@ -19,7 +19,7 @@ def with_fallback_channel(
     log: DeliveryLog,
     failures: Mapping[str, DeliveryFailure],
 ) -> AlertPolicy:
-    """The policy, with the operator's own channel while another one refuses, and until that alert is closed."""
+    """Return the policy, with the operator's own channel while another one fails, and until that alert is closed."""
     if any((each.type, each.address) == (fallback.type, fallback.address) for each in policy.channels):
         return policy
     refused = _refused(policy, failures, assessment.now)
@@ -32,7 +32,7 @@ def with_fallback_channel(
 
 
 def _refused(policy: AlertPolicy, failures: Mapping[str, DeliveryFailure], now: datetime) -> Channel | None:
-    # A channel to consumers tells no team: if another one does, no fallback is needed for letters.
+    # A channel to consumers does not reach the team: if another channel does, letters need no fallback.
     tells_team = any(each.type != EVENT and not each.to_consumer and not each.escalation for each in policy.channels)
     for channel in policy.channels:
         failure = failures.get(channel.name)

@@ -1,8 +1,8 @@
 """Groups of alerts: many that are due in one channel at the same time become one message.
 
-An alert that may have company joins a group instead of being sent. The group is an item of the work queue of its own.
-It closes when nobody has joined for a while, and then `digests` sends one message for all, or has the few members send
-their own. No certificate speaks for others.
+An alert that may belong to a digest joins a group instead of being sent. Each group is a work queue item of its own. It
+closes when no alert has joined for a while. Then its reconciler (`controllers/alert_group.py`) sends one message for
+all members, or has them send their own messages if they are few. No certificate sends messages for others.
 """
 
 import asyncio
@@ -22,47 +22,47 @@ from clientcert.workqueue.work_queue import Item, WorkQueue
 ALERT_GROUP = "AlertGroup"
 """The kind of the work queue's items."""
 GROUP_WAIT_SECONDS = 2.0
-"""A group closes when nobody has joined for so long."""
+"""A group closes when no alert has joined for this time."""
 LONGEST_GROUP_SECONDS = 60.0
-"""It closes so long after the first member at the latest."""
+"""The longest time that a group stays open after its first member joined."""
 ALONE_SECONDS = 60.0
-"""Members of a group that was too small need not join another one for so long."""
+"""Time for which the members of a group that was too small send their own messages."""
 MOST_SINGLE_MESSAGES = 20
-"""Up to so many at once are sent as single messages, if the policy leaves it to us."""
+"""With `Group.AUTO`, up to this number of alerts at once are sent as single messages."""
 _LETTER_PATIENCE = 5.0
-"""A letter about a batch waits this many times longer: it is the only one, and its objects are created one by one."""
+"""A letter about a batch waits this many times longer: only one is sent, and its objects are created one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """What is grouped."""
+    """The alerts that one group collects."""
 
     key: ObjectKey
-    """Of the work queue's item."""
+    """Key of the work queue's item."""
     policy: ObjectKey
     channel: str
     single: int
-    """Up to so many members each send a message of their own."""
+    """Up to this number of members, each sends its own message."""
     letter: bool = False
-    """One letter to the requester of a batch of host certificates."""
+    """True for the one letter to the requester of a batch of host certificates."""
 
 
 @dataclass(slots=True)
 class _AlertGroup:
     spec: GroupSpec
     opened: float
-    """On the loop's clock, as `last_joined`."""
+    """On the loop's clock, like `last_joined`."""
     last_joined: float
     members: dict[ObjectKey, datetime] = field(default_factory=dict)
-    """Who waits, and when each must be told at the latest."""
+    """The waiting members, each with its `alert_from`: the earliest is the most urgent."""
     noticed: set[ObjectKey] = field(default_factory=set)
-    """Who belongs to it, and is owed nothing yet."""
+    """Certificates of the batch for which no message is due yet."""
     sending: bool = False
     failure: DeliveryFailure | None = None
 
 
 class AlertGroups:
-    """From the event loop only."""
+    """All open groups. Use it from the event loop only."""
 
     def __init__(
         self, cache: ObjectCache, queue: WorkQueue, digest_types: frozenset[str], *, wait: float = GROUP_WAIT_SECONDS
@@ -74,20 +74,20 @@ class AlertGroups:
         self._wait = wait
         self._groups: dict[ObjectKey, _AlertGroup] = {}
         self._alone: dict[tuple[ObjectKey, ObjectKey], float] = {}
-        """Member and group: until when on the loop's clock it sends its own messages."""
+        """By member and group: the time on the loop's clock until which the member sends its own messages."""
 
     @property
     def waiting(self) -> int:
-        """Alerts that wait in groups for nothing but others."""
+        """The number of alerts that wait in groups only for other alerts."""
         return sum(len(group.members) for group in self._groups.values() if group.failure is None)
 
     @property
     def waiting_for_recovery(self) -> int:
-        """Alerts that wait in groups whose channel did not take the last message."""
+        """The number of alerts that wait in groups whose last message failed."""
         return sum(len(group.members) for group in self._groups.values() if group.failure is not None)
 
     def admit(self, evaluation: Evaluation, notification: DueNotification) -> bool:
-        """Whether the certificate sends this message itself; else it has joined a group, which sends for it."""
+        """True if the certificate sends this message itself; otherwise it has joined a group, which sends for it."""
         spec = self._group_of(evaluation, notification)
         if spec is None or self._alone.get((evaluation.key, spec.key), 0.0) > _now():
             return True
@@ -101,7 +101,7 @@ class AlertGroups:
         return False
 
     def notice(self, evaluation: Evaluation) -> None:
-        """A host certificate of a batch, which may be owed nothing yet: the letter about the batch waits for more."""
+        """Note a host certificate of a batch, even if no message is due: the letter about the batch waits for more."""
         for channel in evaluation.policy.channels:
             spec = letter_group(evaluation.spec, evaluation.key, channel)
             group = self._groups.get(spec.key) if spec else None
@@ -110,20 +110,20 @@ class AlertGroups:
                 group.last_joined = _now()
 
     def failure(self, evaluation: Evaluation, notification: DueNotification) -> DeliveryFailure | None:
-        """Why the group of this notification could not send, if people should know."""
+        """The last failure of this notification's group, if it is to be reported in the status."""
         spec = self._group_of(evaluation, notification)
         group = self._groups.get(spec.key) if spec else None
         return group.failure if group and group.failure and group.failure.is_reported else None
 
     def leave(self, member: ObjectKey) -> None:
-        """The certificate is gone."""
+        """Remove a certificate that is gone."""
         for group in self._groups.values():
             group.members.pop(member, None)
         for key in [key for key in self._alone if key[0] == member]:
             del self._alone[key]
 
     def retry_now(self, policy: ObjectKey) -> tuple[Item, ...]:
-        """The way to the channels of this policy has changed; returns the items of its groups."""
+        """Retry failed groups after a change of their policy or its Secrets; returns the items of its groups."""
         items = []
         for key, group in self._groups.items():
             if group.spec.policy == policy:
@@ -134,44 +134,44 @@ class AlertGroups:
         return tuple(items)
 
     def reset(self) -> None:
-        """A term begins: nothing waits."""
+        """Drop all groups at the start of a term."""
         self._groups.clear()
         self._alone.clear()
 
-    # For the group's own reconcile.
+    # For the group's reconciler.
 
     def find(self, key: ObjectKey) -> GroupSpec | None:
-        """What the group groups; None if there is no such group."""
+        """The spec of the group; None if there is no such group."""
         group = self._groups.get(key)
         return group.spec if group else None
 
     def urgency(self, key: ObjectKey) -> datetime | None:
-        """When the most urgent member must be told at the latest; None if the group has no members."""
+        """The `alert_from` of the most urgent member; None if the group has no members."""
         group = self._groups.get(key)
         return min(group.members.values(), default=None) if group else None
 
     def seconds_until_closed(self, key: ObjectKey) -> float:
-        """How long the group still waits for others."""
+        """Seconds that the group still waits for other members."""
         group = self._groups[key]
         patience = _LETTER_PATIENCE if group.spec.letter else 1.0
         closes = min(group.last_joined + patience * self._wait, group.opened + patience * LONGEST_GROUP_SECONDS)
         return max(0.0, closes - _now())
 
     def members(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
-        """All who wait, the most urgent first."""
+        """All waiting members, the most urgent first."""
         members = self._groups[key].members
         return tuple(sorted(members, key=lambda member: (members[member], member)))
 
     def last_failure(self, key: ObjectKey) -> DeliveryFailure | None:
-        """The last failure to send for the group."""
+        """The failure of the group's last message; None if there was none."""
         return self._groups[key].failure
 
     def begin_sending(self, key: ObjectKey) -> None:
-        """One message for all is on its way; who joins meanwhile waits until it is known what became of it."""
+        """Mark the message as being sent; members that join meanwhile wait for its result."""
         self._groups[key].sending = True
 
     def fail(self, key: ObjectKey, failure: DeliveryFailure) -> None:
-        """The message was not sent. The group stays; if its members' statuses say so newly, they are enqueued."""
+        """Record a failed message. The group stays; its members are enqueued if their statuses must report it newly."""
         group = self._groups[key]
         before, group.failure, group.sending = group.failure, failure, False
         was_reported = before is not None and before.is_reported and before.reason is failure.reason
@@ -179,13 +179,13 @@ class AlertGroups:
             self._enqueue(group.members)
 
     def dismiss(self, key: ObjectKey, member: ObjectKey) -> None:
-        """The member sends its own message: the group has no words for it."""
+        """Have the member send its own message, because the group's message cannot include it."""
         self._groups[key].members.pop(member, None)
         self._alone[member, key] = _now() + ALONE_SECONDS
         self._cache.enqueue(member)
 
     def end(self, key: ObjectKey, *, alone: bool = False) -> None:
-        """The group has done its work, or with `alone` its members send their own messages. They are enqueued."""
+        """Close the group and enqueue its members; with `alone` they send their own messages."""
         group, now = self._groups.pop(key), _now()
         self._alone = {each: until for each, until in self._alone.items() if until > now}
         if alone:
@@ -197,7 +197,7 @@ class AlertGroups:
             self._cache.enqueue(member)
 
     def _group_of(self, evaluation: Evaluation, notification: DueNotification) -> GroupSpec | None:
-        """The group that a notification may join; None if it is a message of its own."""
+        """The group that a notification may join; None if it is sent as a single message."""
         channel, spec, policy = notification.channel, evaluation.spec, evaluation.policy
         if notification.kind is not MessageKind.ALERT:
             return None
@@ -223,7 +223,7 @@ def letter_group(spec: CertificateSpec, key: ObjectKey, channel: Channel) -> Gro
     batch = batch_of(key.namespace, spec) if channel.to_consumer else None
     if batch is None:
         return None
-    # A hash: the batch names its requester, and items are named in logs.
+    # A hash, because the batch contains its requester, and logs contain the names of items.
     digest = hashlib.blake2b(repr(batch).encode(), digest_size=8).hexdigest()
     name = ObjectKey(key.namespace, f"{spec.policy}/{channel.name}/letter/{digest}")
     return GroupSpec(name, ObjectKey(key.namespace, spec.policy), channel.name, single=0, letter=True)

@@ -1,6 +1,6 @@
-"""What was sent or failed and no status says yet. It is the only state that nobody else has.
+"""Deliveries and failures that no status records yet: the only state that exists nowhere else.
 
-Deliveries stay here until a status has recorded them; failures until the notification was sent or is not owed any more.
+A delivery stays here until a status records it; a failure until its notification is sent or is no longer due.
 """
 
 import asyncio
@@ -16,52 +16,52 @@ from clientcert.lifecycle.recorded_status import ChannelStatus, DigestRecord
 from clientcert.lifecycle.spec import ObjectKey
 
 _WRITE_SECONDS = 5.0
-"""A status write that takes longer may never be answered."""
+"""A status write that takes longer is considered unanswered."""
 _NO_FAILURES: Mapping[str, DeliveryFailure] = {}
 
 
 @dataclass(slots=True)
 class _Entry:
-    """Of one certificate."""
+    """The entry of one certificate."""
 
     uid: str
     generation: int
     deliveries: tuple[UnrecordedDelivery, ...] = ()
     failures: dict[str, DeliveryFailure] = field(default_factory=dict)
-    """By the channel's name; of this generation of the spec."""
+    """By the channel's name, for this generation of the spec."""
     events: tuple[EventSpec, ...] = ()
 
 
 class Outbox:
-    """Shared by all certificates. From the event loop only."""
+    """Shared by all certificates. Use it from the event loop only."""
 
     def __init__(self) -> None:
         self._entries: dict[ObjectKey, _Entry] = {}
         self._digests: dict[ObjectKey, tuple[DigestRecord, ...]] = {}
         """By the policy's key, newest first."""
         self._writes: dict[ObjectKey, float] = {}
-        """Deliveries that are being written into statuses: since when on the loop's clock, the oldest first."""
+        """The start of each status write in progress that records deliveries, on the loop's clock, the oldest first."""
         self._unanswered: set[ObjectKey] = set()
-        """Deliveries whose last write the API server did not answer."""
+        """Certificates with deliveries whose last status write the API server did not answer."""
 
     # Deliveries
 
     def log(self, record: CertificateRecord, digests: tuple[DigestRecord, ...]) -> DeliveryLog:
-        """What each channel was told; `digests` are those that the policy's status records."""
+        """The delivery log of all channels; `digests` are those that the policy's status records."""
         entry, policy = self._entry(record), ObjectKey(record.key.namespace, record.spec.policy)
         unrecorded = self._digests.get(policy, ()) if self._digests else ()
         log = DeliveryLog.of(record.uid, record.status, (*unrecorded, *digests), entry.deliveries if entry else ())
         return log.with_failures(entry.failures) if entry and entry.failures else log
 
     def record_delivery(self, record: CertificateRecord, told: ChannelStatus) -> None:
-        """A notification was sent; the status shall say so."""
+        """Keep a sent notification until the status records it."""
         entry = self._entry(record) or self._new_entry(record)
         others = tuple(each for each in entry.deliveries if each.after.name != told.name)
         entry.deliveries = (*others, UnrecordedDelivery(DeliveryLog(record.status.channels).channel(told.name), told))
         entry.failures = {name: failure for name, failure in entry.failures.items() if name != told.name}
 
     def begin_write(self, record: CertificateRecord) -> tuple[UnrecordedDelivery, ...]:
-        """The status is about to be written; returns the deliveries that it has to record."""
+        """Note the start of a status write; returns the deliveries that it must record."""
         entry = self._entry(record)
         if entry is None:
             return ()
@@ -70,7 +70,7 @@ class Outbox:
         return entry.deliveries
 
     def write_failed(self, record: CertificateRecord, *, unanswered: bool) -> None:
-        """The status was not written; what was sent stays here. `unanswered`: the API server did not answer."""
+        """Keep the deliveries after a failed status write. `unanswered`: the API server did not answer."""
         self._writes.pop(record.key, None)
         entry = self._entry(record)
         if unanswered and entry is not None and entry.deliveries:
@@ -79,7 +79,7 @@ class Outbox:
             self._unanswered.discard(record.key)
 
     def written(self, record: CertificateRecord, deliveries: Iterable[UnrecordedDelivery]) -> None:
-        """The status says these now."""
+        """Drop these deliveries: the status records them now."""
         entry, done = self._entry(record), tuple(deliveries)
         if entry is not None:
             entry.deliveries = tuple(each for each in entry.deliveries if each not in done)
@@ -97,12 +97,12 @@ class Outbox:
     # Failures
 
     def failures(self, record: CertificateRecord) -> Mapping[str, DeliveryFailure]:
-        """The channels that could not be told, by name; none that a change of the spec may have fixed."""
+        """The failures by channel name; none from before the last change of the spec, which may have fixed them."""
         entry = self._entry(record)
         return entry.failures if entry and entry.generation == record.generation else _NO_FAILURES
 
     def set_failures(self, record: CertificateRecord, failures: Mapping[str, DeliveryFailure]) -> None:
-        """These failures, and no others, still matter."""
+        """Replace the failures of the certificate."""
         entry = self._entry(record)
         if entry is None:
             if not failures:
@@ -112,7 +112,7 @@ class Outbox:
         self._drop_if_empty(record.key, entry)
 
     def forget_failures(self, key: ObjectKey, reason: Reason | None = None) -> bool:
-        """Have what failed, for this reason or for any, tried at once; returns whether anything had."""
+        """Drop the failures with this reason, or all, so that they are retried at once; returns True if any were."""
         entry = self._entries.get(key)
         if entry is None or not entry.failures:
             return False
@@ -132,12 +132,12 @@ class Outbox:
     # Events
 
     def events(self, record: CertificateRecord) -> tuple[EventSpec, ...]:
-        """Events about changes that are in the status already, and could not be written yet."""
+        """Events that could not be written yet, about changes that are in the status already."""
         entry = self._entry(record)
         return entry.events if entry else ()
 
     def set_events(self, record: CertificateRecord, events: tuple[EventSpec, ...]) -> None:
-        """These Events are still to be written."""
+        """Replace the Events that are still to be written."""
         entry = self._entry(record)
         if entry is None:
             if not events:
@@ -149,7 +149,7 @@ class Outbox:
     # Digests
 
     def add_digests(self, policy: ObjectKey, digests: tuple[DigestRecord, ...]) -> None:
-        """A digest was sent; the policy's status shall say so."""
+        """Keep a sent digest until the policy's status records it."""
         self._digests[policy] = (*digests, *self._digests.get(policy, ()))
 
     def digests(self, policy: ObjectKey) -> tuple[DigestRecord, ...]:
@@ -157,7 +157,7 @@ class Outbox:
         return self._digests.get(policy, ())
 
     def digests_written(self, policy: ObjectKey, digests: Iterable[DigestRecord]) -> None:
-        """The policy's status records these now, or nobody needs them any more."""
+        """Drop digests that the policy's status records now, or that are no longer needed."""
         done = tuple(digests)
         kept = tuple(each for each in self._digests.get(policy, ()) if each not in done)
         if kept:
@@ -166,13 +166,13 @@ class Outbox:
             self._digests.pop(policy, None)
 
     def forget(self, key: ObjectKey) -> None:
-        """The certificate is gone."""
+        """Drop the entry of a certificate that is gone."""
         self._entries.pop(key, None)
         self._writes.pop(key, None)
         self._unanswered.discard(key)
 
     def _entry(self, record: CertificateRecord) -> _Entry | None:
-        """The entry of this very object: a namesake inherits nothing."""
+        """The entry of exactly this object (uid), not of an earlier one with the same name."""
         entry = self._entries.get(record.key)
         return entry if entry is not None and entry.uid == record.uid else None
 

@@ -2,11 +2,11 @@
 
 The interval between two messages comes from the notifier (`Pace` in `notifiers/interface.py`).
 
-A reconcile that may not send yet does not wait. Its item joins the queue of the channel, the worker goes on, and the
-item is enqueued in the work queue when its slot has come, and evaluated anew. So a thousand messages for one slow
-channel hold up nothing else, and a message that was overtaken by events is never sent.
+A reconcile that may not send yet does not wait. Its item joins the queue of the channel, and the worker goes on. When
+the slot is granted, the item is enqueued in the work queue and evaluated again. So a thousand messages for one slow
+channel delay nothing else, and a message that has become obsolete is never sent.
 
-A limit key is equal for all channels that share a limit: a Slack channel, a mail server.
+All channels that share a limit, such as that of a Slack channel or of a mail server, have the same limit key.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from clientcert.lifecycle.delivery_log import DeliveryFailure
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 SLOT_SECONDS = 10.0
-"""A slot that was not used by then goes to the next item: its object is gone, or owes nothing any more."""
+"""An unused slot goes to the next item after this time: its object is gone, or no message is due any more."""
 BACKOFF = Backoff(2.0, 300.0)
 
 Urgency = tuple[int, datetime]
-"""How many times a message has held up the others, and when it must be told at the latest: the lower, the sooner."""
+"""The rank after own failures (`dispatcher.rank`), then `alert_from`; the lowest is sent first."""
 
 
 @dataclass(slots=True)
@@ -33,42 +33,42 @@ class _Channel:
     """On the loop's clock, as all times here."""
     failures: int = 0
     asked_until: float = 0.0
-    """The other side has asked not to be written to before this."""
+    """The service has asked for no message before this time."""
     queue: list[tuple[Urgency, Item]] = field(default_factory=list)
     queued: set[Item] = field(default_factory=set)
     granted: Item | None = None
     grant_ends: float = 0.0
     timer: asyncio.TimerHandle | None = None
     failure: DeliveryFailure | None = None
-    """Why it did not take the last message; for all that wait."""
+    """The failure of the last message, for all waiting items; None if it was accepted."""
 
 
 class ChannelRateLimiter:
-    """Hands out slots. From the event loop only."""
+    """Grants slots. Use it from the event loop only."""
 
     def __init__(self, queue: WorkQueue, *, slot: float = SLOT_SECONDS, backoff: Backoff = BACKOFF) -> None:
-        """`slot` is how many seconds a slot is kept for its item; `backoff` is used after failures."""
+        """`slot` is the number of seconds that a slot is kept for its item; `backoff` is used after failures."""
         self._queue = queue
         self._slot = slot
         self._backoff = backoff
         self._channels: dict[Hashable, _Channel] = {}
         self._slots: dict[Item, set[Hashable]] = {}
-        """The limit keys at which each item has a slot."""
+        """The limit keys for which each item has a slot."""
 
     @property
     def waiting(self) -> int:
-        """Messages that wait for nothing but their slot."""
+        """The number of messages that wait only for their slot."""
         return sum(len(each.queued) for each in self._channels.values() if not each.failures) + len(self._slots)
 
     @property
     def waiting_for_recovery(self) -> int:
-        """Messages that wait for channels that did not take the last one."""
+        """The number of messages that wait for channels whose last message failed."""
         return sum(len(each.queued) for each in self._channels.values() if each.failures)
 
     def acquire(self, limit_key: Hashable, item: Item, urgency: Urgency, seconds: float) -> bool:
-        """Take a slot if the item has one or the channel is free; else queue for it.
+        """Take a slot if the item has one or the channel is free; otherwise queue for it.
 
-        `seconds` is how long this message fills the channel.
+        `seconds` is the time for which this message occupies the channel.
         """
         channel, now = self._channels.setdefault(limit_key, _Channel()), asyncio.get_running_loop().time()
         mine = channel.granted == item
@@ -84,21 +84,21 @@ class ChannelRateLimiter:
         return False
 
     def release_unused(self, item: Item) -> None:
-        """The item was reconciled, and has taken every slot that it needs: the others go to the next items."""
+        """Give the slots that the item did not take in its reconcile to the next items."""
         for limit_key in tuple(self._slots.get(item, ())):
             channel = self._channels[limit_key]
             self._take_back(limit_key, channel)
             self._arm(limit_key, channel)
 
     def failure(self, limit_key: Hashable) -> DeliveryFailure | None:
-        """Why the channel takes no messages, if people should know."""
+        """The failure of the channel, if it is to be reported in the status."""
         channel = self._channels.get(limit_key)
         return channel.failure if channel and channel.failure and channel.failure.is_reported else None
 
     def back_off(self, limit_key: Hashable, seconds: float | None, failure: DeliveryFailure | None = None) -> None:
-        """The channel did not take a message: leave it alone for as long as it asks, or for longer each time.
+        """Pause a channel after a failed message, for the time that it asked for or with an increasing backoff.
 
-        Items that wait there are enqueued when their status should say so.
+        Items that wait for it are enqueued when their status must report the failure.
         """
         channel = self._channels.setdefault(limit_key, _Channel())
         channel.failures += 1
@@ -112,7 +112,7 @@ class ChannelRateLimiter:
             self._note(limit_key, channel, failure)
 
     def retry_now(self, items: Collection[Item]) -> None:
-        """The way to the channels of these items has changed: a channel that fails and has one of them is tried now."""
+        """Retry the failing channels that one of these items waits for, after a change of their configuration."""
         wanted = set(items)
         for limit_key, channel in tuple(self._channels.items()):
             if channel.failures and not wanted.isdisjoint(channel.queued):
@@ -124,7 +124,7 @@ class ChannelRateLimiter:
                 self._arm(limit_key, channel)
 
     def succeeded(self, limit_key: Hashable, seconds: float) -> None:
-        """The channel has taken a message, which fills it from now on: nobody knows how long it was on its way."""
+        """Record an accepted message. It occupies the channel from now on: its time of arrival is unknown."""
         channel = self._channels.get(limit_key)
         if channel is not None:
             channel.failures, channel.failure, channel.free_at = (
@@ -157,7 +157,7 @@ class ChannelRateLimiter:
             at = channel.free_at if channel.granted is None else channel.grant_ends
             channel.timer = loop.call_at(max(at, loop.time()), self._grant, limit_key)
         elif channel.granted is None:
-            # A message on its way may still fail: the number of failures is kept for a while.
+            # A message in flight may still fail: the number of failures is kept for a while.
             at = channel.free_at + (self._backoff.longest_seconds if channel.failures else 0)
             channel.timer = loop.call_at(max(at, loop.time()), self._channels.pop, limit_key, None)
 

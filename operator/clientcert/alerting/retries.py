@@ -1,4 +1,4 @@
-"""Counts failed deliveries, and says when each is tried again."""
+"""Counts failed deliveries, and calculates the time of each retry."""
 
 from datetime import datetime, timedelta
 
@@ -11,10 +11,10 @@ LEADERSHIP_RETRY = timedelta(seconds=5)
 HEAD_OF_LINE_TRIES = 2
 """Failures after which a message loses its place at the head of its channel's queue."""
 OF_THE_RECIPIENT = frozenset({Reason.RECIPIENT_REFUSED, Reason.CONTACT_INVALID, Reason.RECIPIENT_NOT_ALLOWED})
-"""The recipient has to be corrected: the same would happen at the next try."""
+"""Reasons that no retry can fix: the recipient has to be corrected."""
 _FIRST_SECONDS, _FIRST_SECONDS_AFTER_REFUSAL = 5.0, 60.0
 _LONGEST_SECONDS, _LONGEST_SECONDS_OF_RECIPIENT = 600.0, 6 * 3600.0
-"""A mail server that is asked again and again for mailboxes that are not there takes us for a spammer."""
+"""A mail server may take the operator for a spammer if it often tries mailboxes that do not exist."""
 _NOT_OF_THE_CHANNEL = frozenset(
     {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
 )
@@ -44,7 +44,7 @@ def next_failure(
 
 
 def is_of_the_channel(error: DeliveryError) -> bool:
-    """Whether the channel takes no other message either."""
-    # A wrong login is wrong for every message, and each try with it brings the account nearer to its lock.
+    """True if the channel accepts no other message either."""
+    # A wrong login fails for every message, and each attempt brings the account closer to being locked.
     lasting = error.retryable or error.reason is Reason.MAIL_LOGIN_REJECTED
     return lasting and not error.elsewhere and error.reason not in _NOT_OF_THE_CHANNEL

@@ -1,7 +1,7 @@
 """Reconciles a group of alerts: sends one message for all, a digest or the letter about a batch of host certificates.
 
-`alerting/grouping.py` collects the members, and says when the group is complete. Its reconcile evaluates all of them in
-one go. The status of the policy records the message before the statuses of the certificates do, so a crash in between
+`alerting/grouping.py` collects the members, and decides when the group is complete. One reconcile evaluates all of
+them. The status of the policy records the message before the statuses of the certificates do, so a crash in between
 repeats nothing (docs/decisions/digests.md).
 """
 
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A certificate that the message tells of."""
+    """A certificate that the message contains."""
 
     evaluation: Evaluation
     notification: DueNotification
@@ -75,12 +75,12 @@ class AlertGroupReconciler:
         self._loop_budget = loop_budget
 
     def urgency(self, key: ObjectKey) -> float:
-        """As that of the most urgent member."""
+        """The urgency of the most urgent member."""
         until = self._groups.urgency(key)
         return until.timestamp() if until else math.inf
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Send for all members that are owed something, if the group has closed; returns when to try again."""
+        """Send one message for all due members, if the group has closed; returns the time of the next try."""
         group, now = self._groups.find(key), self._clock()
         if group is None:
             return None
@@ -128,19 +128,19 @@ class AlertGroupReconciler:
         return None
 
     async def _send(self, group: GroupSpec, channel: Channel, due: list[Member]) -> list[Member]:
-        """Send the message; returns all that it tells of."""
+        """Send the message; returns the members that it settles."""
         notifier = self._dispatcher.notifier(channel)
         if group.letter:
             told = await self._members_of_batch(group, due)
             if told:
                 await notifier.notify(channel, _letter(told))
-            return [*told, *(each for each in due if not each.message.letters)]  # no letter can be about these
+            return [*told, *(each for each in due if not each.message.letters)]  # no letter can include these
         if isinstance(notifier, DigestCapable):
             await notifier.notify_digest(channel, compose_digest([each.message for each in due]))
         return due
 
     def _record(self, group: GroupSpec, told: list[Member]) -> None:
-        """Nobody is told this again, from now on; the policy's reconciler writes it down first."""
+        """Record the message for all its members; the policy's reconciler writes it to its status first."""
         sent = whole_second(self._clock())
         keys = [
             digest_key(each.evaluation.uid, each.evaluation.assessment.fingerprint, each.notification) for each in told
@@ -171,7 +171,7 @@ class AlertGroupReconciler:
         return failure.next_try
 
     async def _due_members(self, group: GroupSpec) -> list[Member]:
-        """The members that are owed this message now, the most urgent first."""
+        """The members for which this message is due now, the most urgent first."""
         due = []
         for key in self._groups.members(group.key):
             await self._loop_budget.yield_if_spent()
@@ -189,9 +189,9 @@ class AlertGroupReconciler:
         return due
 
     async def _members_of_batch(self, group: GroupSpec, due: list[Member]) -> list[Member]:
-        """All certificates of the batch that the requester was not told of: due now, or in months.
+        """All certificates of the batch that no letter to the requester has contained yet: due now, or in months.
 
-        One that was replaced since they were issued together belongs in another letter, at its own time. Raises
+        A certificate that was renewed since the batch was issued belongs in another letter, at its own time. Raises
         DeliveryError while not all of them have been read.
         """
         members, sending = [], {each.evaluation.key for each in due}
@@ -219,7 +219,7 @@ class AlertGroupReconciler:
 
 
 def _composed(evaluation: Evaluation, notification: DueNotification) -> Message | None:
-    """None if no words can be found for it: that keeps no other certificate waiting."""
+    """Compose the message; None after an unexpected error, so that no other certificate has to wait."""
     recipients = recipients_for(evaluation, notification) if notification.channel.to_consumer else ()
     try:
         return compose(evaluation, notification, recipients)
@@ -234,7 +234,7 @@ def _is_untold(evaluation: Evaluation, notification: DueNotification) -> bool:
 
 
 def _channel_of(evaluation: Evaluation, group: GroupSpec) -> Channel | None:
-    """The channel of the certificate's policy whose letters about its batch are this group's."""
+    """The channel of the certificate's policy whose letters about its batch this group sends; None if there is none."""
     for channel in evaluation.policy.channels:
         found = letter_group(evaluation.spec, evaluation.key, channel)
         if found is not None and found.key == group.key:
@@ -243,7 +243,7 @@ def _channel_of(evaluation: Evaluation, group: GroupSpec) -> Channel | None:
 
 
 def _letter(told: Sequence[Member]) -> Message:
-    """The most urgent one's message, with a letter about all of them."""
-    # By name where they end in the same second, so that a repeat is the same letter.
+    """The message of the most urgent member, with a letter about all members."""
+    # Sorted by name if they expire in the same second, so that a repeated letter is identical.
     messages = sorted((each.message for each in told), key=lambda each: (str(each.about.not_after), each.object_key))
     return replace(messages[0], letters=(batch_letter(told[0].evaluation.spec.batch, messages),))

@@ -1,4 +1,4 @@
-"""Reconciles a CertificatePolicy: its status says whether all of it could be used, and what digests have told."""
+"""Reconciles a CertificatePolicy: its status reports problems of its spec, and records the digests that were sent."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ from clientcert.lifecycle.spec import ObjectKey
 from clientcert.workqueue.work_queue import Item
 
 _DIGEST_RETENTION = timedelta(days=1)
-"""A policy keeps a digest for so long, before and after it was sent; by then each certificate says it itself."""
+"""A policy keeps a digest record within this time of its sending; by then each certificate's status has its own."""
 
 
 class PolicyReconciler:
@@ -46,14 +46,14 @@ class PolicyReconciler:
         self._client = client
         self._clock = clock
         self._seen: dict[ObjectKey, tuple[str, int, int]] = {}
-        """Uid, generation and configuration that the certificates of each policy were enqueued for."""
+        """By policy: the uid, generation and configuration for which its certificates were last enqueued."""
 
     def urgency(self, key: ObjectKey) -> float:  # noqa: ARG002
-        """Before all certificates: they are alerted as it says."""
+        """Return an urgency before all certificates, because the policy decides about their alerts."""
         return -math.inf
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Enqueue the certificates that a change concerns, and write the status; returns when a digest is forgotten."""
+        """Enqueue the affected certificates, and write the status; returns the time when a digest record expires."""
         record = self._cache.policies.get(key)
         self._enqueue_certificates(key, record)
         if record is None:
@@ -63,7 +63,7 @@ class PolicyReconciler:
             return self._next(await self._write(record))
         except KubeError as error:
             if error.reason is Reason.NOT_FOUND:
-                return None  # the watch tells of it
+                return None  # the watch reports the deletion
             if error.reason is not Reason.CONFLICT:
                 raise
         for body in (await self._client.get(CERTIFICATE_POLICY.named(*key)))["items"]:
@@ -71,7 +71,7 @@ class PolicyReconciler:
         return self._next(await self._write(self._cache.policies[key])) if key in self._cache.policies else None
 
     def _enqueue_certificates(self, key: ObjectKey, record: PolicyRecord | None) -> None:
-        """After a change of the spec all certificates; after one of a Secret those that wait for it."""
+        """Enqueue all certificates after a change of the spec; after one of a Secret, those that wait for it."""
         now = (record.uid, record.generation, record.configuration) if record else ("", 0, 0)
         before = self._seen.get(key)
         if before == now:
@@ -95,16 +95,16 @@ class PolicyReconciler:
         return found is not None and found.status != "True"
 
     async def _write(self, record: PolicyRecord) -> tuple[DigestRecord, ...]:
-        """Write the status, if it says anything new; returns the digests in it."""
+        """Write the status, if it has changed; returns the digest records in it."""
         now, problems = self._clock(), record.policy.problems
-        ready = Condition(READY, "True", "Valid", "alerts go out as it says")
+        ready = Condition(READY, "True", "Valid", "alerts are sent according to this policy")
         if problems:
             words = f"{'; '.join(problems)}; the defaults are used instead"
             ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
         conditions = (carried_over(ready, record.conditions, now),)
         status = render_conditions(conditions, record.generation)
         unrecorded = self._outbox.digests(record.key)
-        # A digest that a wrong clock has dated to a later day must be gone by then: it would suppress an alert.
+        # A digest that a wrong clock has dated to a later day is dropped before then: it would suppress an alert.
         digests = _unexpired(dict.fromkeys((*unrecorded, *record.digests)), now)[:DIGESTS]
         wanted = replace(record, conditions=conditions, digests=digests, status_hash=digest(status))
         if wanted.status_hash != record.status_hash or digests != record.digests:

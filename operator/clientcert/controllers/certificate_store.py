@@ -1,4 +1,4 @@
-"""Polls a CertificateStore: one LIST for all its certificates, and a look at those whose ETag has changed."""
+"""Polls a CertificateStore: one LIST for all its certificates, and one GET for each whose ETag has changed."""
 
 import logging
 from collections.abc import Callable
@@ -29,14 +29,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _PollState:
-    """Of one store."""
+    """The state of one store's polls."""
 
     uid: str
     configuration: int
     next_poll: datetime
     failures: int = 0
     objects: int | None = None
-    """In the bucket, at the last LIST."""
+    """The number of objects in the bucket at the last LIST."""
 
 
 class StorePoller:
@@ -60,7 +60,7 @@ class StorePoller:
         self._states: dict[ObjectKey, _PollState] = {}
 
     async def poll_if_due(self, key: ObjectKey) -> None:
-        """Poll the store if its time has come. Never raises for a failure of the bucket or the API server."""
+        """Poll the store if a poll is due. Never raises for a failure of the bucket or the API server."""
         record = self._cache.stores.get(key)
         if record is None:
             return
@@ -68,7 +68,7 @@ class StorePoller:
         if state is None or state.uid != record.uid or state.configuration != record.configuration:
             objects = state.objects if state and state.uid == record.uid else None
             state = self._states[key] = _PollState(record.uid, record.configuration, self._clock(), 0, objects)
-            await self._lists.forget(*key)  # its credentials are read anew
+            await self._lists.forget(*key)  # its credentials are read again
         if self._clock() < state.next_poll:
             return
         try:
@@ -77,12 +77,12 @@ class StorePoller:
             logger.warning("CertificateStore %s: its status cannot be written: %s", key, error.message)
 
     async def forget(self, key: ObjectKey) -> None:
-        """The store is gone: end its connections."""
+        """Drop a store that is gone, and close its connections."""
         self._states.pop(key, None)
         await self._lists.forget(*key)
 
     def poll_all_now(self) -> None:
-        """Wait for no poll: the clock was set."""
+        """Make all polls due now, after the clock was set."""
         for state in self._states.values():
             state.next_poll = self._clock()
 
@@ -107,8 +107,8 @@ class StorePoller:
     def _compare(self, certificate: CertificateRecord, asked: str, listing: Listing) -> None:
         key, state = _object_key(certificate), self._sources.state(certificate)
         if state is None or key != asked:
-            return  # it was created or changed since the LIST began, and is about to be read
-        # An object outside the prefix is in no LIST: it costs a GET a poll.
+            return  # the certificate was created or changed since the LIST began, and will be read anyway
+        # An object outside the prefix is in no LIST: it costs one GET per poll.
         if not listing.covers(key) or listing.etags.get(key, "") != state.observation.version:
             self._cache.reread(certificate.key)
 
@@ -120,7 +120,7 @@ class StorePoller:
         backoff = Backoff(_FIRST_RETRY_SECONDS, max(normal, _FIRST_RETRY_SECONDS))
         state.next_poll = self._clock() + timedelta(seconds=backoff.delay(state.failures))
         if not error.retryable or state.failures >= _REPORTED_AFTER:
-            # Without a LIST each object is asked for by its name: some may only get what they know.
+            # Without a LIST each object is read by its name: some credentials allow GET, but not LIST.
             for certificate in self._certificates(record):
                 self._cache.reread(certificate.key)
             await self._write(record, state, None, error)
@@ -157,13 +157,13 @@ class StorePoller:
             )
         except KubeError as error:
             if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
-                return  # its watch tells of the newer version, and the next poll writes
+                return  # the watch delivers the newer version, and the next poll writes the status
             raise
         self._cache.store_status_written(replace(wanted, resource_version=version))
 
 
 def _object_key(certificate: CertificateRecord) -> str:
-    """In the bucket; empty if its source is no bucket."""
+    """The key of the object in the bucket; empty for another kind of source."""
     source = certificate.spec.source
     return source.key if isinstance(source, S3Source) else ""
 
@@ -172,5 +172,5 @@ def _private_keys_absent(listing: Listing) -> Condition:
     if not listing.private_keys:
         return Condition(PRIVATE_KEYS_ABSENT, "True", "NoneFound", "no object has the name of a private key")
     names = ", ".join(listing.private_keys)
-    words = f"objects that look like private keys: {names}: whoever may read the bucket has them; remove them"
+    words = f"objects that look like private keys: {names}: remove them, all readers of the bucket can copy them"
     return Condition(PRIVATE_KEYS_ABSENT, "False", "PrivateKeysFound", words)

@@ -1,4 +1,4 @@
-"""Leads: while this replica holds the Lease, the workers reconcile; and it keeps comparing with the API server."""
+"""The engine: workers that reconcile while this replica holds the Lease, and the comparisons with the API server."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from clientcert.workqueue.work_queue import WorkQueue
 
 
 class Engine:
-    """Everything that runs besides the watches."""
+    """Everything that runs except the watches."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Engine:
         return self._queue.depth
 
     async def run(self, namespaces: Iterable[str], resync_seconds: float) -> None:
-        """Compare each of these namespaces now and then, and work whenever this replica leads, until cancelled."""
+        """Compare these namespaces regularly, and reconcile while this replica is the leader, until cancelled."""
         served = tuple(namespaces)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._work_while_leading())
@@ -66,9 +66,9 @@ class Engine:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 
     def stalled_seconds(self) -> float:
-        """For how many seconds nothing has moved that should.
+        """The seconds since the last sign of progress of the workers.
 
-        0 for a replica that does not lead, and for one that asks the API server what its predecessor has left.
+        0 for a replica that is not the leader, and for one that still reads its predecessor's writes.
         """
         if self._begins_term or not self.leadership.is_leader:
             return 0.0
@@ -79,7 +79,7 @@ class Engine:
         await self.resync.prime(namespace)
 
     async def _work_while_leading(self) -> None:
-        """Every term begins with all objects, as they are now: another replica may have led meanwhile."""
+        """Begin every term with the current state of all objects: another replica may have led meanwhile."""
         async for lost in self.leadership.terms():
             losing = asyncio.create_task(lost.wait())
             self._begins_term = True
@@ -113,32 +113,32 @@ class Engine:
             self.cache.enqueue(key)
 
     async def repair(self, namespace: str) -> None:
-        """Compare all keys of a namespace, until that has succeeded: its watches were away."""
+        """Compare all keys of a namespace until that succeeds, after an interruption of its watches."""
         await self.resync.repair(namespace)
 
     def policy_seen(self, body: Body) -> None:
-        """A CertificatePolicy is there, or has changed."""
+        """Take over a new or changed CertificatePolicy."""
         self.cache.upsert_policy(body)
 
     def policy_deleted(self, key: ObjectKey, uid: str) -> None:
-        """A CertificatePolicy is gone."""
+        """Remove a deleted CertificatePolicy."""
         self.cache.remove_policy(key, uid)
 
     def store_seen(self, body: Body) -> None:
-        """A CertificateStore is there, or has changed."""
+        """Take over a new or changed CertificateStore."""
         self.cache.upsert_store(body)
 
     async def store_deleted(self, key: ObjectKey, uid: str) -> None:
-        """A CertificateStore is gone."""
+        """Remove a deleted CertificateStore."""
         self.cache.remove_store(key, uid)
         await self._poller.forget(key)
 
     def has_store(self, key: ObjectKey, uid: str) -> bool:
-        """Whether that very store is there."""
+        """True if exactly this store (uid) exists."""
         record = self.cache.stores.get(key)
         return record is not None and record.uid == uid
 
     async def poll(self, key: ObjectKey) -> None:
-        """Poll a store if its time has come, and this replica leads."""
+        """Poll a store if a poll is due and this replica is the leader."""
         if self.leadership.is_leader:
             await self._poller.poll_if_due(key)

@@ -1,6 +1,6 @@
-"""Has what failed or waits tried at once, when the reason is gone: the API server answers again, or the clock was set.
+"""Retries at once all work that failed or waits, when the API server answers again or the clock was set.
 
-By then retries have backed off for minutes. Watches do not tell: they may live on while all other calls are refused.
+By then retries have backed off for minutes. Watches do not show a recovery: they may go on while all other calls fail.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from clientcert.workqueue.work_queue import WorkQueue
 
 _PROBE = Backoff(0.5, 5.0)
 _QUIET_SECONDS = 60.0
-"""An outage that begins so soon after the last one goes on with its delays: what fails again is asked for no faster."""
+"""An outage that begins within this time after the last one continues its backoff, so that probes come no faster."""
 
 
 class Recovery:
-    """Watches for the end of outages, and enqueues what waits."""
+    """Detects the end of outages, and enqueues the items that wait for it."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Recovery:
         self._poller = poller
 
     async def watch_outages(self, client: KubeClient, resync: Resync, namespace: str) -> None:
-        """Wait for outages of the API server, and for their ends, until cancelled.
+        """Wait for outages of the API server and for their ends, until cancelled.
 
-        One small question about `namespace` (empty: all) is asked for all that wait.
+        One small request about `namespace` (empty: all) is the probe for all waiting items.
         """
         loop, probes, ended = asyncio.get_running_loop(), 0, float("-inf")
         while True:
@@ -54,17 +54,17 @@ class Recovery:
                 answered = await _answers(resync, namespace)
             client.outage_is_over()
             ended = loop.time()
-            # Answered at the first probe, the outage was about one call alone: that one has its own retries.
+            # If the first probe is answered, only a single call had failed, and that one has its own retries.
             if asked > 1:
                 self.api_answers("", refused=False)
 
     async def watch_resync(self, resync: Resync) -> None:
-        """Retry what a namespace waits for when its lists are answered again, until cancelled."""
+        """Retry the waiting work of a namespace when its lists succeed again, until cancelled."""
         async for recovered in resync.recoveries():
             self.api_answers(recovered.namespace, refused=recovered.refused)
 
     def api_answers(self, namespace: str, *, refused: bool) -> None:
-        """The API server answers again, in a namespace or in all (empty); with `refused` it had refused before."""
+        """Retry after the API server answers again in a namespace or in all (empty); `refused`: it had refused."""
         reasons = {Reason.SOURCE_UNAVAILABLE} | ({Reason.ACCESS_DENIED} if refused else set())
         for key in self._sources.unavailable(frozenset(reasons)):
             if namespace in {"", key.namespace}:
@@ -77,7 +77,7 @@ class Recovery:
             self._queue.enqueue(item)
 
     def clock_was_set(self) -> None:
-        """Whatever waits for a time waits no longer."""
+        """Retry or enqueue at once everything that waits for a time."""
         for key in self._outbox.failing():
             self._outbox.forget_failures(key)
         self._sources.retry_now()

@@ -1,4 +1,4 @@
-"""Workers: they take items from the work queue, and have the reconciler of each kind reconcile them."""
+"""The workers: each takes items from the work queue, and calls the reconciler of the item's kind."""
 
 import asyncio
 import logging
@@ -18,26 +18,26 @@ WORKERS = 64
 LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
 LONGEST_RECONCILE_SECONDS = 900.0
-"""Several times what all requests of a reconcile may take together. A longer one hangs, and is ended."""
+"""Several times the longest time of all requests of a reconcile. A longer reconcile hangs, and is cancelled."""
 
 logger = logging.getLogger(__name__)
 
 
 class Reconciler(Protocol):
-    """Brings the objects of one kind to what should be. It is never called for the same object twice at once."""
+    """Brings the objects of one kind to their desired state. Never called for the same object twice at once."""
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Do what is to be done now; returns when the object is due again, or None.
+        """Reconcile the object; returns the time when it is due again, or None.
 
-        A ClientCertError, or any other, has it retried after a backoff or after the error's `retry_after` seconds.
+        After a ClientCertError or any other exception it is retried, after the error's `retry_after` or a backoff.
         """
 
     def urgency(self, key: ObjectKey) -> float:
-        """The lower, the sooner it is reconciled."""
+        """The urgency of the object; the lowest is reconciled first."""
 
 
 class Workers:
-    """A fixed number of workers, and the loop that notices what is due."""
+    """A fixed number of workers, and the loop that enqueues due items."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Workers:
 
     @property
     def last_tick(self) -> float:
-        """When the workers last looked for due items, of time.monotonic(); health asks."""
+        """The time.monotonic() of the last search for due items, for the health check."""
         return self._last_tick
 
     async def run(self) -> None:
@@ -82,7 +82,7 @@ class Workers:
         self._idle.set()
 
     def stop(self) -> None:
-        """Take no new items; whatever waits stays due."""
+        """Take no new items; waiting items stay due."""
         self._stopping = True
         self._queue.close()
 
@@ -91,7 +91,7 @@ class Workers:
         await self._idle.wait()
 
     def _notice_clock_changes(self) -> None:
-        """Reconcile everything if the wall clock did not move as far as time did: items may wait for ever."""
+        """Reconcile everything if the wall clock and the loop's clock differ: otherwise items might wait for ever."""
         now, loop_time = self._clock(), asyncio.get_running_loop().time()
         moved = (now - self._last_time).total_seconds() - (loop_time - self._last_loop_time)
         self._last_tick, self._last_time, self._last_loop_time = time.monotonic(), now, loop_time
@@ -110,7 +110,7 @@ class Workers:
                 self._metrics.reconcile_errors.inc()
                 self._queue.retry(item, error.retry_after, unanswered=error.reason is Reason.API_UNAVAILABLE)
             except (Exception, asyncio.CancelledError) as error:
-                # One object's failure must never become another's; a cancellation in there is not this worker's.
+                # A failure of one object must not affect others; a cancellation inside it is not that of the worker.
                 self._metrics.reconcile_errors.inc()
                 self._queue.retry(item, None)
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():

@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 def events_for(
     evaluation: Evaluation, after: CertificateStatus, announced: Collection[str], pending: tuple[EventSpec, ...]
 ) -> tuple[EventSpec, ...]:
-    """The Events that are owed for the change to this status.
+    """The Events that are due for the change to this status.
 
-    `announced` are the reasons of Events that alerts make anyway, `pending` those that are still to be written: these
-    are not owed once more. A letter that went to a fallback recipient is logged as well: no failed channel tells of it.
+    `announced` are the reasons of Events that alerts create anyway; `pending` are Events that are still to be written.
+    None of them is repeated. A letter to a fallback recipient is logged as well, because no failed channel reports it.
     """
     before = evaluation.status
     found = [

@@ -1,6 +1,6 @@
-"""Reconciles one ClientCertificate: gather → evaluate → dispatch → render → one write → when next.
+"""Reconciles one ClientCertificate: gather → evaluate → dispatch → render → one write → requeue.
 
-It is the same for a new object, a changed Secret, a timer that has run out and a restart (design section 4, rule 1).
+The steps are the same for a new object, a changed Secret, an expired timer and a restart (design section 4, rule 1).
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.workqueue.work_queue import Item
 
 SETTLE_SECONDS = 0.5
-"""How long the first channel that was told waits for the others, so that one write records them all."""
+"""Time to wait for other channels after the first delivery, so that one write records them all."""
 _ROUNDS = 3
-"""A closing message may be followed by the first alert about the new certificate, and that by nothing."""
+"""A closing message may be followed by the first alert about the new certificate, and by nothing after that."""
 _UNANSWERED = frozenset({0, 502, 503, 504})
-"""No answer, or that of a proxy before an API server that is away. Its own 500 may be about one object alone."""
+"""No answer, or a proxy's answer while the API server is down. Its own 500 may concern one object only."""
 _RECORD_RETRY_SECONDS = 5.0
-"""When a status that records deliveries, and that the API server did not answer, is written again."""
+"""Delay before an unanswered write of a status that records deliveries is retried."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +78,14 @@ class CertificateReconciler:
         self._loop_budget = loop_budget
 
     def urgency(self, key: ObjectKey) -> float:
-        """The sooner it expires, the more urgent it is."""
+        """The time of expiry: the sooner, the more urgent."""
         return self._cache.urgency(key)
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Bring status, messages and Events up to what holds now; returns when to reconcile again.
+        """Bring status, messages and Events up to date; returns the time of the next reconcile.
 
-        Raises ClientCertError if the API server did not take the status: it is retried, and what was sent meanwhile
-        stays in the outbox.
+        Raises ClientCertError if the API server did not accept the status: the reconcile is retried, and the deliveries
+        stay in the outbox.
         """
         try:
             return await self._reconcile(key)
@@ -95,7 +95,7 @@ class CertificateReconciler:
                 return None
             if error.reason is not Reason.CONFLICT:
                 raise
-            # The object has moved on: it is evaluated again as it is now, and nothing is sent twice.
+            # The object has changed: its new version is evaluated, and nothing is sent twice.
             self._cache.replace_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
             return self._clock()
 
@@ -116,7 +116,7 @@ class CertificateReconciler:
         return self._next(key, written) if written else self._clock()
 
     async def _gather(self, key: ObjectKey) -> CertificateRecord | None:
-        """Read what may have changed; returns the object as it is afterwards, or None if it is gone."""
+        """Refresh references, source and contact; returns the object afterwards, or None if it is gone."""
         record = self._cache.certificates.get(key)
         if record is None:
             return None
@@ -132,9 +132,9 @@ class CertificateReconciler:
     async def _dispatch(
         self, record: CertificateRecord, evaluation: Evaluation, reserved: Collection[DueNotification]
     ) -> None:
-        """Send each message, and record each as soon as it was sent, or a moment later together with others."""
+        """Send the messages, and record each delivery at once, or a moment later together with others."""
         messages = self._dispatcher.compose(record, evaluation, reserved)
-        # An Event that an alert makes may be slower than all else: its reason is not worth an Event once more.
+        # The Event of an alert may be written after the status: its reason needs no second Event.
         announced = {message.reason for due, message in messages if due.channel.type == EVENT}
         sending = {
             asyncio.create_task(self._dispatcher.deliver(record, evaluation, due, message)) for due, message in messages
@@ -159,9 +159,9 @@ class CertificateReconciler:
     async def _write(
         self, key: ObjectKey, evaluation: Evaluation, announced: Collection[str] = ()
     ) -> Evaluation | None:
-        """Write the status that this evaluation asks for, and the Events about it, if it says anything new.
+        """Write the status that results from this evaluation, and the Events about it, if it differs from the last one.
 
-        Returns the evaluation with what was sent by now; None if the object is gone or its spec has changed since.
+        Returns the evaluation with the deliveries up to now; None if the object is gone or its spec has changed since.
         """
         record = self._cache.certificates.get(key)
         if record is None or record.uid != evaluation.uid or record.spec is not evaluation.spec:
@@ -186,7 +186,7 @@ class CertificateReconciler:
     async def _write_status(
         self, before: CertificateRecord, wanted: CertificateRecord, content: Status, *, deliveries: bool
     ) -> None:
-        self._cache.expect_status(before.key, wanted.status_hash)  # the watch may be quicker than the answer
+        self._cache.expect_status(before.key, wanted.status_hash)  # the watch event may arrive before the answer
         target = Target(CLIENT_CERTIFICATE, before.key, before.resource_version)
         try:
             version = await self._statuses.write(target, content, ESSENTIAL)
@@ -200,7 +200,7 @@ class CertificateReconciler:
         self._cache.certificate_status_written(replace(wanted, resource_version=version))
 
     async def _emit_events(self, record: CertificateRecord, events: tuple[EventSpec, ...]) -> None:
-        """Write these Events; what cannot be written now stays in the outbox."""
+        """Write these Events; those that cannot be written now stay in the outbox."""
         self._outbox.set_events(record, events)
         for position, event in enumerate(events, start=1):
             try:

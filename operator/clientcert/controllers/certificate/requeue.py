@@ -8,23 +8,23 @@ from clientcert.lifecycle.due import next_change
 from clientcert.lifecycle.evaluation import Evaluation
 
 ROUNDING = timedelta(seconds=1)
-"""Added to each due time: just after it, all that changes at that time has changed."""
+"""Added to each due time, so that the reconcile comes just after the change that is expected then."""
 _EVENT_RETRY = timedelta(seconds=30)
 _LOOKUP_RETRY, _LOOKUP_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
-"""A contact that could not be looked up, or is not known: thousands may ask at once."""
+"""After a failed lookup, and for an unknown contact; long, because thousands of lookups may come at once."""
 
 
 def next_requeue(
     evaluation: Evaluation, starts: datetime | None, retry_at: datetime | None, *, owes_events: bool, may_send: bool
 ) -> datetime:
-    """The earliest moment at which anything may be different.
+    """The earliest time at which anything may change.
 
-    `starts` is the notBefore of a certificate that waits in the source; `retry_at` when the source is read again.
+    `starts` is the notBefore of the certificate in the source; `retry_at` is the time of the next read of the source.
     """
     now, contact = evaluation.assessment.now, evaluation.contact
     moments = [next_change(evaluation, starts)]
     for failure in evaluation.failures.values():
-        # A moment that has passed waits for a slot or a group, which enqueues the certificate.
+        # A message whose retry time has passed waits for a slot or a group, which enqueues the certificate.
         moments += [moment for moment in (failure.since + FALLBACK_AFTER, failure.next_try) if moment and moment > now]
         if failure.next_try is None and not failure.channel_wide:
             moments.append(now + _EVENT_RETRY)

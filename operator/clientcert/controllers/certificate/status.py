@@ -1,4 +1,4 @@
-"""What the status of a ClientCertificate shall say, from its evaluation."""
+"""The desired status of a ClientCertificate, from its evaluation."""
 
 from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.api.status import CHANNELS, HISTORY
@@ -10,11 +10,11 @@ from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, PreviousCertificate
 
 _OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
-"""A member of Slack is a channel: it is not found if that is a bot, or nobody."""
+"""Slack addresses a user like a channel: for a bot or an unknown user the reason is ChannelNotFound."""
 
 
 def desired_status(evaluation: Evaluation, version: str | None) -> CertificateStatus:
-    """The whole status. `version` is that of the source's content; None: it was not read yet."""
+    """The whole status. `version` is the version of the source's content; None if it was not read yet."""
     assessment, status = evaluation.assessment, evaluation.status
     history, old = status.history, assessment.newly_replaced(status)
     if old is not None:
@@ -32,7 +32,7 @@ def desired_status(evaluation: Evaluation, version: str | None) -> CertificateSt
 
 
 def _undelivered(evaluation: Evaluation) -> DeliveryProblem | None:
-    """Why this certificate's alerts do not go where they should, the gravest reason first."""
+    """The most severe problem in the delivery of this certificate's alerts; None if there is none."""
     failing = [(name, failure) for name, failure in evaluation.failures.items() if failure.is_reported]
     if failing:
         name, gravest = min(failing, key=lambda each: (not each[1].permanent, each[0]))
@@ -55,9 +55,9 @@ def _and_more(channels: int) -> str:
 
 
 def _unreached(evaluation: Evaluation) -> DeliveryProblem | None:
-    """Why the recipient of the letters gets none, if only another contact would fix that.
+    """The problem with the recipient of the letters that only another contact would fix; None if there is none.
 
-    It stays so until a letter was delivered: neither a restart nor a mail server that is away has fixed anything.
+    It remains until a letter is delivered: neither a restart nor a mail server that is down fixes it.
     """
     contact, status = evaluation.contact, evaluation.status
     if not evaluation.policy.writes_letters or contact is None or not contact.resolved:
