@@ -1,1 +1,1 @@
-"""What the operator knows of the objects in the API server."""
+"""Caches of the objects in the API server, and of the sources and contacts that they refer to."""

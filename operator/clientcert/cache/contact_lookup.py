@@ -1,6 +1,6 @@
-"""Who is behind a consumer, if the spec alone does not say it: the client list or our own Slack is asked.
+"""Contacts that the spec alone does not determine: looked up in the client list or in Slack.
 
-A lookup never holds an alert back. A contact that cannot be found out now is a result as well, and says so.
+A lookup never delays an alert. A contact that cannot be looked up now is a result as well, with its reason.
 """
 
 import asyncio
@@ -35,18 +35,18 @@ from clientcert.lifecycle.recorded_status import ChannelStatus
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey, SecretKeyRef
 
 WAIT_SECONDS = 0.5
-"""How long all reconciles together wait for one slow place. A contact that is found later enqueues its certificate."""
+"""Time that all reconciles together wait for one slow list or Slack. A later answer enqueues its certificate."""
 _WARN_SECONDS = 60.0
-"""At most one log line in this time says that the contacts of a namespace cannot be looked up."""
+"""In this time, at most one log line per namespace reports failed lookups of contacts."""
 
 logger = logging.getLogger(__name__)
 
 
 class UserLookup(Protocol):
-    """Slack, as far as contacts are looked up in it."""
+    """The lookup of users in Slack."""
 
     async def find(self, namespace: str, token_ref: SecretKeyRef | None, question: SlackQuestion) -> Resolution:
-        """The one user asked for, or why there is none; raises ClientCertError for a transient failure."""
+        """Return the one matching user, or the problem; raises ClientCertError for a transient failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +57,33 @@ class ContactState:
     asked: tuple[Hashable, Hashable]
     resolution: Resolution
     recipients: tuple[Recipient, ...] = ()
-    """Of the last lookup that found somebody."""
+    """The recipients of the last successful lookup."""
     since: datetime | None = None
-    """When these recipients took the place of others; failures before say nothing of them."""
+    """The time when these recipients replaced others; earlier failures do not concern them."""
     earlier_letters: tuple[ChannelStatus, ...] = ()
-    """The last deliveries at that moment: letters among them went to the others."""
+    """The last deliveries at that time: letters among them went to the previous recipients."""
 
 
 @dataclass(slots=True, eq=False)
 class _Lookup:
-    """A lookup that is under way."""
+    """A lookup in progress."""
 
     asked: tuple[CertificateSpec, AlertPolicy]
     waits_until: float = 0.0
-    """On the loop's clock: when the wait for the place that is asked now ends."""
+    """The end of the wait for the client list or Slack token in use, on the loop's clock."""
 
 
 @dataclass(slots=True)
 class _Place:
-    """A client list, or a token of Slack, whose answers are waited for."""
+    """A client list or a Slack token with lookups in progress."""
 
     wait_ends: float
-    """For all who wait there, from the first until nobody waits any more."""
+    """The end of the wait for all its lookups, on the loop's clock; set by the first, kept until none is left."""
     waiting: int = 0
 
 
 class ContactLookup:
-    """Shared by all certificates: what is asked is asked once for all of them."""
+    """Shared by all certificates: equal lookups are made once for all of them."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class ContactLookup:
         self._wait = wait
         self._states: dict[ObjectKey, ContactState] = {}
         self._lookups: dict[ObjectKey, _Lookup] = {}
-        """Those that nobody waits for any more."""
+        """Lookups that no reconcile waits for any more."""
         self._places: dict[Hashable, _Place] = {}
         self._warned: dict[str, float] = {}
 
@@ -112,7 +112,7 @@ class ContactLookup:
         return ContactState(record.uid, _asked(record, policy), UNAVAILABLE)
 
     async def refresh(self, record: CertificateRecord, policy: AlertPolicy) -> None:
-        """Look the contact up. Never raises for an answer that is missing."""
+        """Look the contact up. A failed lookup becomes a result; it raises nothing."""
         before = self._states.get(record.key)
         found = await self._found_in_time(record, policy)
         if not policy.writes_letters:
@@ -128,18 +128,18 @@ class ContactLookup:
         self._states[record.key] = state
 
     def forget(self, key: ObjectKey) -> None:
-        """The object is gone, or its spec says who the contact is."""
+        """Drop the state of an object that is gone, or whose spec names the contact."""
         self._states.pop(key, None)
 
     async def _found_in_time(self, record: CertificateRecord, policy: AlertPolicy) -> Resolution:
-        """The answer, or that there is none yet: the alerts to everybody else are due now."""
+        """The answer, or UNAVAILABLE if it takes too long: the alerts to all others are due now."""
         key, asked = record.key, (record.spec, policy)
         before = self._lookups.get(key)
         if before is not None and before.asked == asked:
-            return UNAVAILABLE  # others may wait for the channel that this reconcile has its slot in
+            return UNAVAILABLE  # this reconcile may hold a slot of a channel that others wait for
         lookup = _Lookup(asked)
         task = asyncio.create_task(self._look_up(key.namespace, lookup))
-        await asyncio.sleep(0)  # a known answer is there in one step, also while others wait
+        await asyncio.sleep(0)  # a cached answer arrives in one iteration, even while others wait
         if not task.done() and lookup.waits_until > _now():
             await asyncio.wait({task}, timeout=lookup.waits_until - _now())
         if task.done():
@@ -150,7 +150,7 @@ class ContactLookup:
 
     def _found_later(self, key: ObjectKey, lookup: _Lookup, done: asyncio.Task[Resolution]) -> None:
         if self._lookups.get(key) is not lookup:
-            return  # something else is asked by now
+            return  # a newer lookup has replaced this one
         del self._lookups[key]
         if not done.cancelled() and not done.result().retried:
             self._cache.enqueue(key)
@@ -182,7 +182,7 @@ class ContactLookup:
 
     @contextmanager
     def _waiting_at(self, name: Hashable, lookup: _Lookup) -> Iterator[None]:
-        """All wait for this answer until the same moment: thousands may ask a place that is slow."""
+        """End the wait of all lookups here at the same time: thousands may use a list or a Slack that is slow."""
         place = self._places.setdefault(name, _Place(_now() + self._wait))
         place.waiting += 1
         lookup.waits_until = place.wait_ends
@@ -202,7 +202,7 @@ class ContactLookup:
 
 
 def _asked(record: CertificateRecord, policy: AlertPolicy) -> tuple[Hashable, Hashable]:
-    """Equal for all lookups with the same answer."""
+    """A key that is equal for all lookups with the same answer."""
     return contact_key(record.spec), (policy.contacts, policy.writes_letters)
 
 

@@ -1,4 +1,4 @@
-"""From the body of an object to its record."""
+"""Decodes the body of an object into its record."""
 
 import itertools
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ def key_of(body: Body) -> ObjectKey:
 
 
 def is_newer(version: str, known: str) -> bool:
-    """Whether a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35."""
+    """True if a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35."""
     if version.isdigit() and known.isdigit():
         return int(version) > int(known)
     return version != known
@@ -37,7 +37,7 @@ def is_newer(version: str, known: str) -> bool:
 def decode_certificate(key: ObjectKey, body: Body, before: CertificateRecord | None) -> CertificateRecord:
     """The record of a ClientCertificate; `before` is the last one of the same object (uid).
 
-    What stayed the same is taken over from it: nothing is parsed twice.
+    Unchanged parts are taken from it, so that nothing is parsed twice.
     """
     metadata, content = body["metadata"], body.get("status") or {}
     generation, status_hash = metadata["generation"], digest(content)
@@ -118,6 +118,6 @@ def _spec(content: Body) -> tuple[CertificateSpec, Problem | None]:
 
 
 def _status(content: Body, generation: int) -> CertificateStatus:
-    """What it says of the contact counts only for the generation that it was written for."""
+    """Parse a status; its contact is kept only if it was written for this generation."""
     status = parse_status(content)
     return status if content.get("observedGeneration") == generation else without_contact(status)

@@ -1,4 +1,4 @@
-"""Take over what the watches of ClientCertificates and of Secrets tell."""
+"""Passes the changes from the watches of ClientCertificates and of Secrets to the cache."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 def certificate_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
-    """Of the ClientCertificates in a namespace, or in all (empty)."""
+    """A watch of the ClientCertificates in a namespace, or in all (empty)."""
     return ListWatch(client, CLIENT_CERTIFICATE.collection(namespace), loop_budget)
 
 
 def secret_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
-    """Of the metadata of the Secrets in a namespace, or in all (empty): which one changed, never what is in it."""
+    """A watch of the Secrets in a namespace, or in all (empty): only their metadata, never their content."""
     path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
     return ListWatch(client, path, loop_budget, metadata_only=True)
 
 
 class Informers:
-    """The watches of each namespace that is served; an empty name alone: all."""
+    """The watches of each served namespace; a single empty name: all."""
 
     def __init__(
         self, cache: ObjectCache, certificates: Mapping[str, ListWatch], secrets: Mapping[str, ListWatch]
@@ -38,7 +38,7 @@ class Informers:
         self._secrets = secrets
 
     def are_established(self, namespaces: Iterable[str]) -> bool:
-        """Whether all watches of these namespaces are there, and have brought what was there at the start."""
+        """True if all watches of these namespaces are established, and have delivered the initial objects."""
         return all(
             watches[namespace].established.is_set()
             for watches in (self._certificates, self._secrets)
@@ -46,16 +46,16 @@ class Informers:
         )
 
     async def watch_certificates(self, namespace: str) -> AsyncIterator[Returned]:
-        """Take over changes for ever; yields whenever the watch is back after it was away.
+        """Take over changes for ever; yields each time the watch is re-established after an interruption.
 
-        The versions of Secrets come first: then no certificate is read twice at the start.
+        The versions of Secrets are listed first, so that no certificate is read twice at the start.
         """
         await self._secrets[namespace].attempted.wait()
         async for returned in self._inform(self._certificates[namespace], self._take_over_certificate):
             yield returned
 
     async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
-        """The same for Secrets."""
+        """Do the same for Secrets."""
         take_over = partial(self._take_over_secret, namespace)
         async for returned in self._inform(self._secrets[namespace], take_over):
             yield returned
@@ -80,7 +80,7 @@ class Informers:
             self._cache.remove_certificate(key_of(change.item), change.item["metadata"]["uid"])
 
     def _take_over_secret(self, namespace: str, change: Change) -> None:
-        """After a list, the Secrets that are wanted and not there are told of as well."""
+        """Pass a change of a Secret to the cache; after a list, also the Secrets that are needed but missing."""
         if isinstance(change, Listed):
             for missing in self._cache.secrets_wanted(namespace) - change.present:
                 self._cache.secret_changed(*missing, "")
@@ -91,7 +91,7 @@ class Informers:
 
 
 def _hand_over(watch: ListWatch, take_over: Callable[[Change], None], change: Change) -> None:
-    """Have one change taken over; one object that cannot be must never hide all others."""
+    """Take over one change. An error about one object must never affect all others."""
     try:
         take_over(change)
     except Exception as error:  # noqa: BLE001

@@ -1,7 +1,7 @@
-"""Asks for what a certificate names and no watch has told of yet.
+"""Reads the objects that a certificate refers to and that no watch has delivered yet.
 
-Each kind has a watch of its own, and none waits for another. Else a policy or a store that is applied together with its
-certificates would now and then be late: the alert would follow the defaults, or say that the store is missing.
+Each kind has a watch of its own, and none waits for another. So a policy or a store that is applied together with its
+certificates may arrive after them: the alert would follow the defaults, or report that the store is missing.
 """
 
 import logging
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 
 
 class MissingReferences:
-    """Asks the API server once for each generation of a certificate's spec."""
+    """Reads missing references once for each generation of a certificate's spec."""
 
     def __init__(self, cache: ObjectCache, client: KubeClient) -> None:
         self._cache = cache
         self._client = client
         self._asked: dict[ObjectKey, tuple[str, int]] = {}
-        """Uid and generation of the certificates whose references were asked for, and are not there."""
+        """Uid and generation of the certificates whose missing references were read."""
 
     async def fetch(self, record: CertificateRecord) -> None:
-        """Take over the policy and the store that the certificate names, if they are there after all.
+        """Take over the policy and the store that the certificate names, if they exist.
 
-        If the API server does not answer, the watch will tell of them, or the next reconcile asks again: no alert is
-        held back.
+        If the API server does not answer, the watch delivers them, or the next reconcile reads them: no alert is
+        delayed.
         """
         if self._asked.get(record.key) == (record.uid, record.generation):
             return
@@ -46,11 +46,11 @@ class MissingReferences:
         self._asked[record.key] = (record.uid, record.generation)
 
     def forget(self, key: ObjectKey) -> None:
-        """The certificate is gone."""
+        """Drop a certificate that is gone."""
         self._asked.pop(key, None)
 
     def _missing(self, record: CertificateRecord) -> tuple[ObjectKey | None, ObjectKey | None]:
-        """The policy and the store that are named and not known."""
+        """The policy and the store that the spec names and the cache does not contain."""
         namespace, spec = record.key.namespace, record.spec
         policy = ObjectKey(namespace, spec.policy) if spec.policy else None
         store = ObjectKey(namespace, spec.source.store) if isinstance(spec.source, S3Source) else None
@@ -60,6 +60,6 @@ class MissingReferences:
         )
 
     async def _named(self, kind: Kind, key: ObjectKey) -> list[dict[str, Any]]:
-        """None or one."""
+        """A list with the object, or an empty list."""
         found: list[dict[str, Any]] = (await self._client.get(kind.named(*key)))["items"]
         return found

@@ -1,6 +1,6 @@
-"""What the API server last said of each of our objects, and which of them refer to which.
+"""The last known version of each of our objects, and the references between them.
 
-Whatever is new here is enqueued in the work queue. Everything can be had again from the API server.
+Every change is enqueued in the work queue. Everything here can be read again from the API server.
 """
 
 import math
@@ -27,7 +27,7 @@ CERTIFICATE, POLICY = "ClientCertificate", "CertificatePolicy"
 
 
 class ObjectCache:
-    """All records. From the event loop only."""
+    """All records. Use it from the event loop only."""
 
     def __init__(self, queue: WorkQueue, fallback: Channel | None = None) -> None:
         """`fallback` is the operator's own channel."""
@@ -35,7 +35,7 @@ class ObjectCache:
         self._fallback = fallback
         self._references = ReferenceIndex()
         self._changed_sources: dict[ObjectKey, str] = {}
-        """Certificates whose source may hold something else, and the new resourceVersion of their Secret, if known."""
+        """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
         self.default_policy = default_policy(fallback)
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
         self.policies: dict[ObjectKey, PolicyRecord] = {}
@@ -44,13 +44,13 @@ class ObjectCache:
     # ClientCertificates
 
     def upsert_certificate(self, body: Body) -> None:
-        """Take over what a watch says of a ClientCertificate; older news and echoes of our own writes are no news."""
+        """Take over a ClientCertificate from a watch; older versions and our own writes are ignored."""
         before = self.certificates.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
             self.replace_certificate(body)
 
     def replace_certificate(self, body: Body) -> None:
-        """Take over the answer of the API server itself: versions go back when etcd is restored."""
+        """Take over an answer of the API server, even with a lower version: a restore of etcd lowers versions."""
         key = key_of(body)
         before = self.certificates.get(key)
         if before is not None and before.uid != body["metadata"]["uid"]:
@@ -68,7 +68,7 @@ class ObjectCache:
         self.reread(record.key)
 
     def remove_certificate(self, key: ObjectKey, uid: str = "") -> bool:
-        """Drop a ClientCertificate; returns whether it was there. With `uid` only that one, and no namesake."""
+        """Remove a ClientCertificate, only if it has this `uid` (empty: any); returns True if it was removed."""
         record = self.certificates.get(key)
         if record is None or uid not in {"", record.uid}:
             return False
@@ -79,13 +79,13 @@ class ObjectCache:
         return True
 
     def expect_status(self, key: ObjectKey, status_hash: bytes) -> None:
-        """A status with this hash is being written: what the watch tells of it is no news."""
+        """Note the hash of a status that is being written, so that its watch event is not taken for a change."""
         current = self.certificates.get(key)
         if current is not None:
             self.certificates[key] = replace(current, status_hash=status_hash)
 
     def certificate_status_written(self, written: CertificateRecord) -> None:
-        """Our own write was accepted."""
+        """Take over our own write that the API server has accepted."""
         current = self.certificates.get(written.key)
         if current is not None and current.uid == written.uid:
             version = written.resource_version
@@ -97,21 +97,21 @@ class ObjectCache:
             )
 
     def enqueue(self, key: ObjectKey) -> None:
-        """Have a ClientCertificate reconciled."""
+        """Enqueue a ClientCertificate in the work queue."""
         self._queue.enqueue(Item(CERTIFICATE, key), self.urgency(key))
 
     def urgency(self, key: ObjectKey) -> float:
-        """When it expires, in seconds since the epoch, as far as its status says so: the lower, the more urgent."""
+        """The time of expiry by its status, in seconds since the epoch; infinite if unknown. The lowest is first."""
         record = self.certificates.get(key)
         accepted = record.status.accepted if record else None
         return accepted.not_after.timestamp() if accepted else math.inf
 
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
-        """The policy that its spec names; None if it names none, or one that is not there: the defaults are used."""
+        """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""
         return self.policies.get(ObjectKey(record.key.namespace, record.spec.policy))
 
     def lacks_references(self, record: CertificateRecord) -> bool:
-        """Whether the spec names a policy or a store that is not known."""
+        """True if the spec names a policy or a store that the cache does not contain."""
         spec, namespace = record.spec, record.key.namespace
         if spec.policy and ObjectKey(namespace, spec.policy) not in self.policies:
             return True
@@ -120,13 +120,13 @@ class ObjectCache:
     # Sources
 
     def reread(self, key: ObjectKey, version: str = "") -> None:
-        """The source of this certificate may hold something else: have it read, unless it was read in `version`."""
+        """Have the source of this certificate read again, unless it was last read in `version`."""
         if self._changed_sources.get(key) != "":
             self._changed_sources[key] = version
         self.enqueue(key)
 
     def take_source_change(self, key: ObjectKey) -> str | None:
-        """The version that `reread` was called with since this was asked last; None if it was not called."""
+        """Return and clear the version from `reread`; None if it was not called since the last call of this."""
         return self._changed_sources.pop(key, None)
 
     # CertificatePolicies
@@ -143,13 +143,13 @@ class ObjectCache:
             self._queue.enqueue(Item(POLICY, key), -math.inf)
 
     def enqueue_policies(self, namespace: str = "") -> None:
-        """Have the CertificatePolicies of a namespace (empty: of all) reconciled."""
+        """Enqueue the CertificatePolicies of a namespace (empty: of all)."""
         for key in self.policies:
             if namespace in {"", key.namespace}:
                 self._queue.enqueue(Item(POLICY, key), -math.inf)
 
     def remove_policy(self, key: ObjectKey, uid: str = "") -> None:
-        """Drop a CertificatePolicy (of that `uid`); its certificates go on with the defaults."""
+        """Remove a CertificatePolicy, only if it has this `uid` (empty: any); its certificates use the defaults."""
         record = self.policies.get(key)
         if record is not None and uid in {"", record.uid}:
             del self.policies[key]
@@ -157,7 +157,7 @@ class ObjectCache:
             self._queue.enqueue(Item(POLICY, key), -math.inf)
 
     def policy_status_written(self, written: PolicyRecord) -> None:
-        """Our own write was accepted."""
+        """Take over our own write that the API server has accepted."""
         current = self.policies.get(written.key)
         if current is not None and current.uid == written.uid:
             self.policies[written.key] = replace(
@@ -183,7 +183,7 @@ class ObjectCache:
             self._reread_all(key)
 
     def remove_store(self, key: ObjectKey, uid: str = "") -> None:
-        """Drop a CertificateStore (of that `uid`); its certificates are missing from now on."""
+        """Remove a CertificateStore, only if it has this `uid` (empty: any); its certificates are read as missing."""
         record = self.stores.get(key)
         if record is not None and uid in {"", record.uid}:
             del self.stores[key]
@@ -191,7 +191,7 @@ class ObjectCache:
             self._reread_all(key)
 
     def store_status_written(self, written: StoreRecord) -> None:
-        """Our own write was accepted."""
+        """Take over our own write that the API server has accepted."""
         current = self.stores.get(written.key)
         if current is not None and current.uid == written.uid:
             self.stores[written.key] = replace(
@@ -208,7 +208,7 @@ class ObjectCache:
     # Secrets
 
     def secret_changed(self, namespace: str, name: str, version: str) -> None:
-        """A Secret has this resourceVersion, or is gone (empty)."""
+        """Enqueue all users of a Secret that has this new resourceVersion, or is gone (empty)."""
         secret = ObjectKey(namespace, name)
         certificates, users = self.referring("secret", secret), self._references.users(secret)
         if not certificates and not users:
@@ -225,13 +225,13 @@ class ObjectCache:
                 self.stores[user] = replace(self.stores[user], configuration=next_configuration())
 
     def secrets_wanted(self, namespace: str) -> set[tuple[str, str]]:
-        """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
+        """Namespace and name of the Secrets that objects in this namespace (empty: in any) refer to."""
         return self._references.secrets(namespace)
 
     # References
 
     def client_list_changed(self, client_list: ObjectKey) -> None:
-        """A client list says something else: contacts that were missing, or corrected, may be in it."""
+        """Enqueue the certificates of a changed client list: it may contain new or corrected contacts."""
         for key, record in self.policies.items():
             if (key.namespace, record.policy.contacts.directory) == client_list:
                 for certificate in self.certificates_of(key):
@@ -242,9 +242,9 @@ class ObjectCache:
         return self._references.certificates(kind, key)
 
     def certificates_of(self, policy: ObjectKey) -> tuple[ObjectKey, ...]:
-        """The certificates with this policy; without a name: all certificates, whatever they have."""
+        """The certificates that name this policy; without a name: all certificates."""
         return self.referring("policy", policy) if policy.name else tuple(self.certificates)
 
     def count_certificates_of(self, policy: ObjectKey) -> int:
-        """How many these are."""
+        """The number of certificates in `certificates_of`."""
         return self._references.count("policy", policy) if policy.name else len(self.certificates)

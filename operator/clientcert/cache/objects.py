@@ -1,4 +1,4 @@
-"""Our objects as the API server last said them. A record is never changed: a new one takes its place."""
+"""Records of our objects in their last known version. A record is immutable: a new one replaces it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,10 +20,10 @@ class CertificateRecord:
     generation: int
     created: datetime
     spec: CertificateSpec
-    """`UNUSABLE_SPEC` if it cannot be used; then `spec_problem` says why."""
+    """`UNUSABLE_SPEC` if it cannot be used; then `spec_problem` has the reason."""
     spec_problem: Problem | None
     status: CertificateStatus
-    """Without what it says of a contact, if the spec names another contact since."""
+    """Without the contact, if the spec has named another one since."""
     status_hash: bytes
 
 
@@ -39,9 +39,9 @@ class PolicyRecord:
     conditions: tuple[Condition, ...]
     digests: tuple[DigestRecord, ...]
     status_hash: bytes
-    """Of all but the digests."""
+    """The hash of the status without the digests."""
     configuration: int
-    """Another number after each change of the spec or of a Secret that the policy needs."""
+    """A new number after each change of the spec or of a Secret that the policy needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +57,4 @@ class StoreRecord:
     conditions: tuple[Condition, ...]
     status_hash: bytes
     configuration: int
-    """Another number after each change of the spec or of the Secret with the credentials."""
+    """A new number after each change of the spec or of the Secret with the credentials."""

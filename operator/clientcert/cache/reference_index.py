@@ -1,6 +1,6 @@
-"""Which objects refer to which: what has to be reconciled when a Secret, a policy or a store has changed.
+"""Index of the references between objects, to find all users of a changed Secret, policy or store.
 
-A reference never leaves its namespace.
+Objects refer only to objects in their own namespace.
 """
 
 from dataclasses import dataclass, field
@@ -15,17 +15,17 @@ _Reference = tuple[str, str, str]
 
 @dataclass(slots=True)
 class ReferenceIndex:
-    """What certificates name in their specs, and which Secrets policies and stores need."""
+    """The references in the specs of certificates, and the Secrets that policies and stores need."""
 
     _certificates: dict[_Reference, ObjectKey | set[ObjectKey]] = field(default_factory=dict)
-    """The certificates that name it. Most Secrets belong to one certificate: that one stands without a set."""
+    """Reference → its certificates. A single one is stored without a set: most Secrets belong to one certificate."""
     _users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
     """Secret → the policies and stores that need it."""
     _versions: dict[ObjectKey, str] = field(default_factory=dict)
-    """The last known resourceVersion of each Secret that anything refers to."""
+    """The last known resourceVersion of each Secret that any object refers to."""
 
     def add(self, record: CertificateRecord) -> None:
-        """Add what this certificate names."""
+        """Add the references of this certificate."""
         for reference in _references(record):
             named = self._certificates.get(reference)
             if named is None:
@@ -36,7 +36,7 @@ class ReferenceIndex:
                 self._certificates[reference] = {named, record.key}
 
     def remove(self, record: CertificateRecord) -> None:
-        """Remove what it names, by the same spec as it was added with."""
+        """Remove the references of this certificate; its spec must be the same as when it was added."""
         for reference in _references(record):
             named = self._certificates.get(reference)
             if isinstance(named, set) and len(named) > 1:
@@ -46,7 +46,7 @@ class ReferenceIndex:
             self._forget_version(ObjectKey(*reference[1:]))
 
     def set_secrets(self, kind: str, key: ObjectKey, secrets: frozenset[str]) -> None:
-        """A policy or store needs the Secrets of these names, and no others any more."""
+        """Replace the Secrets that a policy or store needs by the Secrets with these names."""
         for secret, users in tuple(self._users.items()):
             users.discard((kind, key))
             if not users:
@@ -63,21 +63,21 @@ class ReferenceIndex:
         return tuple(named) if isinstance(named, set) else (named,)
 
     def count(self, kind: str, key: ObjectKey) -> int:
-        """How many these are."""
+        """The number of certificates whose spec names this `secret`, `policy` or `store`."""
         named = self._certificates.get((kind, key.namespace, key.name), ())
         return len(named) if isinstance(named, set) else int(bool(named))
 
     def users(self, secret: ObjectKey) -> tuple[tuple[str, ObjectKey], ...]:
-        """The policies and stores that need it, each with its kind."""
+        """The policies and stores that need the Secret, each with its kind."""
         return tuple(self._users.get(secret, ()))
 
     def note_version(self, secret: ObjectKey, version: str) -> str | None:
-        """Note the resourceVersion of a Secret that something refers to; returns the one before."""
+        """Store the resourceVersion of a Secret that an object refers to; returns the previous one."""
         known, self._versions[secret] = self._versions.get(secret), version
         return known
 
     def secrets(self, namespace: str) -> set[tuple[str, str]]:
-        """Namespace and name of the Secrets that something in this namespace (empty: in any) refers to."""
+        """Namespace and name of the Secrets that objects in this namespace (empty: in any) refer to."""
         read = {(where, name) for kind, where, name in self._certificates if kind == "secret"}
         used = {(key.namespace, key.name) for key in self._users}
         return {secret for secret in read | used if namespace in {"", secret[0]}}

@@ -1,7 +1,7 @@
-"""Compares what is remembered with what the API server has: at the start, every ten minutes, and after an outage.
+"""Compares the cache with the API server: at the start, every ten minutes, and after an outage.
 
-A watch that lost an event, or was away while an object was deleted, is repaired here (faults.md, row 6). Each
-namespace is compared apart from the others: rights to one may be taken while those to the others stay (row 9).
+This repairs the cache after a watch has lost an event, or was interrupted while an object was deleted (faults.md, row
+6). Each namespace is compared separately: rights to one may be revoked while those to the others stay (row 9).
 """
 
 import asyncio
@@ -32,14 +32,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The API server answers the lists of a namespace again; they had failed before, or were refused."""
+    """The lists of a namespace succeed again; they had failed before, or were refused."""
 
     namespace: str
     refused: bool
 
 
 class Resync:
-    """The API server's lists of each namespace, or of all (an empty name), and what follows from them."""
+    """Lists each namespace, or all (an empty name), and updates the cache from the answers."""
 
     def __init__(self, cache: ObjectCache, client: KubeClient, informers: Informers, metrics: Metrics) -> None:
         self._cache = cache
@@ -50,7 +50,7 @@ class Resync:
         self._asked = {namespace: asyncio.Event() for namespace in informers.namespaces}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        """On the loop's clock: the API server has asked not to be called before this."""
+        """By namespace: the time, on the loop's clock, before which the API server asked for no further call."""
         self._recovered: asyncio.Queue[Recovered] = asyncio.Queue()
         self._refused: set[str] = set()
 
@@ -60,14 +60,14 @@ class Resync:
         return frozenset(self._refused)
 
     async def recoveries(self) -> AsyncIterator[Recovered]:
-        """Yield whenever lists that had failed are answered again."""
+        """Yield each time that lists succeed again after a failure."""
         while True:
             yield await self._recovered.get()
 
     async def prime(self, namespace: str) -> None:
-        """Take over all policies and stores, so that no certificate is judged without them.
+        """Take over all policies and stores, so that no certificate is evaluated without them.
 
-        Waits for the CRDs if they are not there yet.
+        Waits for the CRDs if they are not installed yet.
         """
         while True:
             try:
@@ -80,11 +80,11 @@ class Resync:
                 return
 
     async def primed(self, namespace: str) -> None:
-        """Wait until that was done."""
+        """Wait until `prime` has succeeded for the namespace."""
         await self._primed[namespace].wait()
 
     async def run(self, namespace: str, every_seconds: float) -> None:
-        """Compare for ever; sooner than usual when asked to, or after a comparison that failed."""
+        """Compare for ever; sooner than usual after `ask`, or after a failed comparison."""
         await self.primed(namespace)
         delay = every_seconds
         while True:
@@ -95,43 +95,43 @@ class Resync:
             delay = every_seconds if failed is None else min(failed, every_seconds)
 
     async def repair(self, namespace: str) -> None:
-        """Compare until that has succeeded once."""
-        while (delay := await self._compare(namespace)) is not None:  # noqa: ASYNC110 - each try says how long
+        """Compare until one comparison has succeeded."""
+        while (delay := await self._compare(namespace)) is not None:  # noqa: ASYNC110 - each try returns the delay
             await asyncio.sleep(delay)
 
     def ask(self, namespace: str) -> None:
-        """Compare soon: a watch was away, and so may have been the API server."""
+        """Compare soon, because a watch was interrupted, perhaps by an outage of the API server."""
         self._failures.setdefault(namespace, 1)
         self._asked[namespace].set()
 
     async def freshen(self) -> None:
-        """Take over what others have written of all that is known: whoever leads from now on must not repeat it.
+        """Take over the statuses that other replicas have written, so that a new leader does not repeat messages.
 
-        The watches tell of it as well, but nobody knows when: they may just have been away. What cannot be had in time
-        is done without: a message that comes twice is better than none.
+        The watches deliver them as well, but perhaps later, if they were just interrupted. After a time limit the term
+        begins without the rest: a repeated message is better than none.
         """
         seconds = _FRESHEN_SECONDS + _FRESHEN_SECONDS_PER_CERTIFICATE * len(self._cache.certificates)
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(self._freshen(namespace) for namespace in self._informers.namespaces))
         except TimeoutError:
-            logger.warning("What others have written could not be listed in %.0f s", seconds)
+            logger.warning("The writes of other replicas could not be listed in %.0f s", seconds)
 
     async def _freshen(self, namespace: str) -> None:
         while self._primed[namespace].is_set():
             try:
                 for body in [each async for each in self._bodies(CERTIFICATE_POLICY, namespace)]:
-                    self._cache.upsert_policy(body)  # with what its last digests have told
+                    self._cache.upsert_policy(body)  # with the records of its last digests
                 await self._certificates(namespace, only_known=True)
                 return
             except KubeError as error:
                 if error.reason is Reason.FORBIDDEN:
-                    return  # nor could anything be recorded there
-                logger.warning("What others have written cannot be listed: %s", error.message)
+                    return  # no status could be written there either
+                logger.warning("The writes of other replicas cannot be listed: %s", error.message)
                 await asyncio.sleep(error.retry_after or _FRESHEN_RETRY_SECONDS)
 
     async def _compare(self, namespace: str) -> float | None:
-        """None; or, if the API server did not answer all of it, the seconds until it should be asked again."""
+        """Compare once; returns None, or the seconds until the next try if the API server did not answer all of it."""
         await asyncio.sleep(self._not_before.pop(namespace, 0.0) - asyncio.get_running_loop().time())
         try:
             await self._policies_and_stores(namespace)
@@ -144,7 +144,7 @@ class Resync:
         return None
 
     def _failed(self, namespace: str, error: KubeError) -> float:
-        """Log and count it; returns the seconds until the next try."""
+        """Log and count the failure; returns the seconds until the next try."""
         failures = self._failures[namespace] = self._failures.get(namespace, 0) + 1
         self._metrics.namespaces_up.labels(namespace or ALL).set(0)
         words = error.message
@@ -159,7 +159,7 @@ class Resync:
         return error.retry_after or _RETRY.delay(failures)
 
     def _answered(self, namespace: str) -> None:
-        """What could not be written or read while the API server did not answer is tried again at once."""
+        """Note the success; after a failure, have all reads and writes that failed meanwhile retried at once."""
         self._metrics.namespaces_up.labels(namespace or ALL).set(1)
         refused = namespace in self._refused
         self._refused.discard(namespace)
@@ -172,15 +172,15 @@ class Resync:
             await self._informers.compare_secrets(namespace)
         except KubeError as error:
             if error.reason is Reason.FORBIDDEN and namespace not in self._refused:
-                # No watch tells of them any more: each that is needed is asked for, and says so in its condition.
+                # No watch reports Secrets any more: each needed one is read, so that a condition reports the refusal.
                 for wanted in self._cache.secrets_wanted(namespace):
                     self._cache.secret_changed(*wanted, "")
             raise
 
     async def _certificates(self, namespace: str, *, only_known: bool = False) -> None:
-        """Fetch each ClientCertificate whose version is not the one we know; forget those that are gone.
+        """Fetch each ClientCertificate whose version differs from the cached one; remove those that are gone.
 
-        With `only_known` those that nobody has told of yet are left to whoever does.
+        With `only_known`, skip objects that the watch has not delivered yet.
         """
         known = _within(namespace, self._cache.certificates)
         present: set[ObjectKey] = set()
@@ -193,7 +193,7 @@ class Resync:
             if record is None or record.resource_version != metadata["resourceVersion"]:
                 await self._fetch(key)
         for key in known - present:
-            # It may have been made after its page was listed: only a look at itself is proof.
+            # It may have been created after its page was listed: only a GET of the object itself is proof.
             await self._fetch(key)
 
     async def _fetch(self, key: ObjectKey) -> None:
@@ -228,7 +228,7 @@ class Resync:
             await asyncio.sleep(0)
 
     async def count(self, namespace: str) -> int:
-        """How many ClientCertificates there are; raises KubeError."""
+        """The number of ClientCertificates; raises KubeError."""
         page = await self._client.get(f"{CLIENT_CERTIFICATE.collection(namespace)}?limit=1")
         count: int = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
         return count

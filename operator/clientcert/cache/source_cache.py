@@ -1,4 +1,4 @@
-"""What the source of each certificate held when it was last read. It is read again only if it may have changed."""
+"""The content of each certificate's source at the last read. A source is read again only if it may have changed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +29,7 @@ _REPORTED_AFTER = 5
 """Failed attempts in a row after which an unavailable source is a problem of the certificate."""
 _RETRY = Backoff(5.0, 600.0)
 _TOLD_BY_WATCHES = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.STORE_NOT_FOUND})
-"""A watch or a poll tells when these are fixed; after any other failure the source is read again."""
+"""A watch or a poll reports that these are fixed; after any other failure the source is read again."""
 _NOTHING_READ = Observation()
 
 
@@ -41,7 +41,7 @@ class SourceState:
     generation: int
     observation: Observation
     resource_version: str = ""
-    """Of the Secret that holds the certificate; empty if it is not in one, or could not be read."""
+    """The resourceVersion of the Secret with the certificate; empty for another source, or if it could not be read."""
     failures: int = 0
     failure: Reason | None = None
     retry_at: datetime | None = None
@@ -66,7 +66,7 @@ class SourceCache:
         self._metrics = metrics
         self._loop_budget = loop_budget
         self._states: dict[ObjectKey, SourceState] = {}
-        # Threads of their own: containers made to be slow must not take those that everything else needs.
+        # Separate threads: containers made to be slow must not occupy the threads that everything else needs.
         self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
 
     def state(self, record: CertificateRecord) -> SourceState | None:
@@ -76,19 +76,19 @@ class SourceCache:
         return state if same else None
 
     def observation(self, record: CertificateRecord) -> Observation:
-        """What the source held when it was last read, or why nothing is known of it."""
+        """The content of the source at the last read, or the problem if nothing is known of it."""
         if record.spec_problem is not None:
             return Observation(problem=record.spec_problem)
         state = self.state(record)
         return state.observation if state else _NOTHING_READ
 
     def retry_at(self, record: CertificateRecord) -> datetime | None:
-        """When a source that could not be read is read again."""
+        """The time of the next read of a source that could not be read."""
         state = self.state(record)
         return state.retry_at if state else None
 
     async def refresh(self, record: CertificateRecord) -> None:
-        """Read the source, if it may hold something else than it did."""
+        """Read the source, if its content may have changed."""
         before = self.state(record)
         change = self._cache.take_source_change(record.key)
         if record.spec_problem is not None or not self._may_have_changed(before, change):
@@ -109,14 +109,14 @@ class SourceCache:
         return tuple(key for key, state in self._states.items() if state.failure in reasons)
 
     def retry_now(self) -> None:
-        """Wait for no retry: the clock was set."""
+        """Make all retries due now, after the clock was set."""
         for key, state in tuple(self._states.items()):
             if state.retry_at is not None:
                 self._states[key] = replace(state, retry_at=None)
                 self._cache.reread(key)
 
     def forget(self, key: ObjectKey) -> None:
-        """The object is gone."""
+        """Drop the state of an object that is gone."""
         self._states.pop(key, None)
 
     def _may_have_changed(self, state: SourceState | None, change: str | None) -> bool:

@@ -1,1 +1,1 @@
-"""Thin kopf handlers, and what is special about our use of kopf."""
+"""Thin kopf handlers, and the specifics of our use of kopf."""

@@ -1,7 +1,7 @@
-"""Everything special about our use of kopf, in one place. tests/control_plane/test_kopf_contract.py tests it.
+"""The specifics of our use of kopf, in one place. tests/control_plane/test_kopf_contract.py tests them.
 
 kopf puts a finalizer on every object that has a timer, and a finalizer makes `kubectl delete` hang when the operator
-is gone (docs/decisions/finalizers.md). It asks a part of its registry whether one is needed. Ours says no.
+is gone (docs/decisions/finalizers.md). A part of its registry decides if one is needed. Ours always returns False.
 
 Import kopf from this module only. kopf imports the official `kubernetes` client if it is installed, to recognise its
 models: 350 modules and 17 MB for nothing, as no handler of ours uses them. The command line needs that client, so it
@@ -34,11 +34,11 @@ with _not_installed("kubernetes"):
 __all__ = ["KOPF_IDENTITY", "NoDiffs", "RegistryWithoutFinalizers", "kopf", "kopf_settings"]
 
 KOPF_IDENTITY = Identity("clientcert-operator")
-"""Told to peers, of which kopf has none here. By itself it asks for its user's name, and that of a pod has none."""
+"""For peering, which is off. By default kopf would look up the name of its user, and a pod's user has none."""
 
 
 class RegistryWithoutFinalizers(kopf.OperatorRegistry):
-    """A registry whose timers put nothing on the objects."""
+    """A registry whose timers put no finalizers on the objects."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,23 +47,23 @@ class RegistryWithoutFinalizers(kopf.OperatorRegistry):
 
 class _SpawningWithoutFinalizers(SpawningRegistry):
     def requires_finalizer(self, *_: Any, **__: Any) -> bool:
-        """Never: the timer ends when its `when=` says no, and the watch tells us of the deletion."""
+        """Return False: the timer ends when its `when=` is false, and the watch reports the deletion."""
         return False
 
 
 class NoDiffs(kopf.DiffBaseStorage):
-    """Remembers nothing of an object: kopf would copy each one deeply, to find changes that we do not ask for."""
+    """Stores nothing of an object: kopf would deep-copy each one, to find changes that no handler of ours uses."""
 
     def build(self, **_: Any) -> Any:
-        """Nothing is essential."""
+        """Return an empty essence of the object."""
         return {}
 
     def fetch(self, **_: Any) -> Any:
-        """Nothing was ever stored."""
+        """Return None: nothing was ever stored."""
         return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is."""
+        """Store nothing."""
 
 
 def kopf_settings() -> kopf.OperatorSettings:
@@ -79,6 +79,6 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, *([5] * 120))
     settings.networking.request_timeout = 30
     settings.persistence.diffbase_storage = NoDiffs()
-    # kopf kills its process ten minutes after it was asked to stop; ours may have been restarted within it.
+    # kopf kills the process ten minutes after it was asked to stop; by then we may have restarted kopf in it.
     settings.process.ultimate_exiting_timeout = None
     return settings

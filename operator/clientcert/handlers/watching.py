@@ -1,4 +1,4 @@
-"""The kopf handlers, for the kinds that are few. Each takes over what the API server said: nothing is decided here."""
+"""The kopf handlers, for the kinds with few objects. Each passes the object on to the engine, and decides nothing."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from clientcert.kube.kubeconfig import Connection
 from clientcert.lifecycle.spec import ObjectKey
 
 LOGIN_RETRY_SECONDS = 2.0
-"""By itself kopf would be blind for a minute."""
+"""With kopf's default its watches would be down for a minute."""
 TIMER_SECONDS = 1.0
-"""How often a store is asked whether its poll is due; `pollEvery` says when it is."""
+"""Interval between two checks of whether a store's poll is due; `pollEvery` sets the time between polls."""
 
 
 def build_registry(engine: Engine, client: KubeClient) -> kopf.OperatorRegistry:
-    """A registry with all handlers, each bound to the engine. It logs in as the client did."""
+    """A registry with all handlers, each bound to the engine. It uses the client's login."""
     registry = RegistryWithoutFinalizers()
 
     @kopf.on.login(registry=registry)

@@ -1,13 +1,13 @@
-"""The one work queue of all kinds: which item is reconciled next, and when each is due again.
+"""The one work queue of all kinds: the order of its items, and the time when each is due again.
 
-    queue.enqueue(Item(kind, key), urgency)          # something was learned about it
+    queue.enqueue(Item(kind, key), urgency)          # the object may have changed
     item = await queue.take()                        # a worker reconciles it
-    queue.done(item, due)                            # and says when it is due again
+    queue.done(item, due)                            # it is due again at this time
 
-The most urgent item is next. But an item that has waited for a minute comes first, and no namespace has all workers:
-a reconcile may take long through no fault of the operator's, such as a bucket that answers in fourteen seconds.
+The most urgent item is next. But an item that has waited for a minute comes first, and no namespace may occupy all
+workers: a reconcile may take long for external reasons, such as a bucket that answers in fourteen seconds.
 
-The queue works only while this replica leads. While it is closed it keeps nothing: the next term begins with all items.
+The queue is open only while this replica leads. While closed it keeps nothing: the next term begins with all items.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from clientcert.backoff import Backoff
 from clientcert.lifecycle.spec import ObjectKey
 
 IN_FLIGHT_PER_NAMESPACE = 32
-"""Of one kind. As many as there are connections to the API server: a namespace alone is no slower for it."""
+"""Items of one kind. Equal to the number of connections to the API server, so it does not slow a single namespace."""
 LONGEST_WAIT_SECONDS = 60.0
 RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
-"""Items that become due in one turn of the event loop; more would stall it."""
+"""Items that become due in one iteration of the event loop; more would block it."""
 _COMPACT_FROM = 100
 
 
@@ -46,7 +46,7 @@ _Entry = tuple[float, int, Item]
 
 
 class WorkQueue:
-    """Items that wait for a worker, that a worker has, and that are due later. Use it from the event loop only."""
+    """Items that wait for a worker, have one, or are due later. Use it from the event loop only."""
 
     def __init__(
         self,
@@ -58,16 +58,16 @@ class WorkQueue:
         self._in_flight_per_namespace = in_flight_per_namespace
         self._longest_wait = longest_wait
         self._waiting: dict[Item, int] = {}
-        """The number of the arrival. An entry with another number, elsewhere, is out of date."""
+        """The number of the arrival. An entry with another number in the other collections is out of date."""
         self._urgent: list[_Entry] = []
         self._held_back: dict[tuple[str, str], list[_Entry]] = {}
-        """By kind and namespace: the next items of those that have as many workers as they may have."""
+        """By kind and namespace: the next items, while as many as allowed are in flight."""
         self._arrived: deque[_Entry] = deque()
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
         self._in_flight: Counter[tuple[str, str]] = Counter()
         self._due: dict[Item, float] = {}
-        """Seconds since the epoch."""
+        """The time when each item is due, in seconds since the epoch."""
         self._heap: list[tuple[float, Item]] = []
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
@@ -85,7 +85,7 @@ class WorkQueue:
         self._is_open = True
 
     def close(self) -> None:
-        """Hand out nothing more, and take nothing in."""
+        """Hand out no more items, and accept none."""
         self._is_open = False
         self._changed.set()
 
@@ -108,12 +108,12 @@ class WorkQueue:
             self._changed.set()
 
     def schedule(self, item: Item, seconds: float) -> None:
-        """Reconcile the item after so many seconds, unless it is enqueued or has a worker already."""
+        """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
         if item not in self._active:
             self._schedule_at(item, self._clock().timestamp() + seconds)
 
     async def take(self) -> Item | None:
-        """The next item, which is in flight until `done`; None once the queue is closed."""
+        """Return the next item, which is in flight until `done` or `retry`; None once the queue is closed."""
         while self._is_open:
             item = self._longest_waiting() or self._most_urgent()
             if item is not None:
@@ -126,7 +126,7 @@ class WorkQueue:
         return None
 
     def done(self, item: Item, due: datetime | None) -> None:
-        """The item was reconciled, and is due again then; None: when it is enqueued again."""
+        """Finish a successful reconcile. The item is due again at `due`; None: only when it is enqueued."""
         if self._failures.pop(item, None):
             self._unanswered.discard(item)
         self._release(item)
@@ -134,9 +134,9 @@ class WorkQueue:
             self._schedule_at(item, max(due, self._clock()).timestamp())
 
     def retry(self, item: Item, seconds: float | None, *, unanswered: bool = False) -> None:
-        """The reconcile has failed. It is retried after so many seconds; None: after a backoff.
+        """Finish a failed reconcile. It is retried after this number of seconds; None: after a backoff.
 
-        `unanswered`: because the API server did not answer.
+        `unanswered`: it failed because the API server did not answer.
         """
         failures = self._failures[item] = self._failures.get(item, 0) + 1
         (self._unanswered.add if unanswered else self._unanswered.discard)(item)
@@ -145,17 +145,17 @@ class WorkQueue:
         self._schedule_at(item, self._clock().timestamp() + delay)
 
     def failed_items(self, *, unanswered: bool) -> tuple[Item, ...]:
-        """Items whose last reconcile has failed; with `unanswered` only because the API server did not answer."""
+        """Items whose last reconcile failed; with `unanswered`, only those that the API server did not answer."""
         return tuple(self._unanswered if unanswered else self._failures)
 
     def forget(self, item: Item) -> None:
-        """Its object is gone, or nothing is to be done about it any more."""
+        """Drop an item whose object is gone or needs no more reconciles."""
         self._due.pop(item, None)
         self._failures.pop(item, None)
         self._unanswered.discard(item)
 
     def pop_due(self) -> list[Item]:
-        """The items that are due by now, a bounded number at once."""
+        """Return the items that are due now, a limited number at once."""
         now = self._clock().timestamp()
         found: list[Item] = []
         while self._heap and self._heap[0][0] <= now and len(found) < _DUE_AT_ONCE:
@@ -169,7 +169,7 @@ class WorkQueue:
         return tuple(self._due)
 
     def seconds_until_due(self) -> float:
-        """Until the next item is due; infinite if none is."""
+        """Seconds until the next item is due; infinite if there is none."""
         return self._heap[0][0] - self._clock().timestamp() if self._heap else math.inf
 
     def _schedule_at(self, item: Item, moment: float) -> None:
@@ -178,7 +178,7 @@ class WorkQueue:
         self._due[item] = moment
         heapq.heappush(self._heap, (moment, item))
         if len(self._heap) > 2 * len(self._due) + _COMPACT_FROM:
-            # Items that were enqueued or forgotten are still in there.
+            # The heap still contains items that were enqueued or forgotten.
             self._heap = [(due, each) for each, due in self._due.items()]
             heapq.heapify(self._heap)
 
@@ -223,7 +223,7 @@ class WorkQueue:
                 return None
             elif self._in_flight[item.kind, item.key.namespace] < self._in_flight_per_namespace:
                 return item
-            else:  # others of its namespace are in flight: it holds up nothing behind it
+            else:  # its namespace has its maximum in flight: it must not hold up the items behind it
                 self._arrived.popleft()
                 self._arrived.append((now, number, item))
         return None
