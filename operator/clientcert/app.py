@@ -1,4 +1,4 @@
-"""The composition root: settings → adapters → engine → handlers. Only here are the clock and the environment read."""
+"""The composition root: settings → adapters → engine → handlers. Only this module creates the operator's clock."""
 
 import gc
 import logging
@@ -67,10 +67,10 @@ from clientcert.supervisor import Supervisor
 from clientcert.workqueue.work_queue import WorkQueue
 
 _COLLECTIONS = (5_000, 5, 1_000)
-"""Garbage is looked for often among what is new, and hardly ever among ten thousand records: that stalls the loop."""
+"""New objects are collected often, old ones hardly ever: a collection of ten thousand records blocks the loop."""
 
 DEFAULT_NAMESPACE = "clientcert-system"
-"""Where the Lease is when the operator runs outside of a pod and is told nothing else."""
+"""Namespace of the Lease if the operator runs outside of a pod and the settings name none."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,10 @@ def _utc_now() -> datetime:
 
 
 def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
-    """Run the operator until it is told to stop. `clock` is the wall clock, in any time zone."""
+    """Run the operator until SIGTERM or SIGINT. `clock` is the wall clock, in any time zone."""
     configure_logging(settings.log_format, settings.log_level)
     if settings.clock_offset:
-        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
+        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent by the moved clock", settings.clock_offset)
     gc.set_threshold(*_COLLECTIONS)
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
 
@@ -118,7 +118,7 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the process needs of the engine's parts."""
+    """The parts that the process needs after assembly."""
 
     engine: Engine
     informers: Informers
@@ -130,7 +130,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class _Outside:
-    """Everything that talks to something outside, made before the engine."""
+    """Everything that communicates with the outside, and the parts it needs; created before the engine."""
 
     client: KubeClient
     leadership: Leadership
@@ -146,7 +146,7 @@ class _Outside:
 
 
 async def assemble(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Parts:
-    """Make every part once, each after those that it uses. What must be closed is given to the stack."""
+    """Create every part once, each after those that it uses. The stack closes the parts that need it."""
     outside = _outside(settings, clock, stack)
     client, cache, queue, metrics = outside.client, outside.cache, outside.queue, outside.metrics
     events, statuses, outbox = EventRecorder(client, clock), StatusWriter(client, metrics), Outbox()
@@ -239,14 +239,14 @@ async def _channels(
 
 
 def _slack_token_ref(cache: ObjectCache, key: ObjectKey) -> SecretKeyRef | None:
-    """With which the contacts of a certificate are written to: its policy says it."""
+    """The Slack token for messages to the contacts of a certificate, from its policy."""
     record = cache.certificates.get(key)
     found = cache.policy_of(record) if record else None
     return found.policy.contacts.slack_token_ref if found else None
 
 
 async def _get_secret(client: KubeClient, watches: Mapping[str, ListWatch], namespace: str, name: str) -> Object:
-    """No older than what the watch has told: then the API server has it in memory, and asks etcd for nothing."""
+    """Get a Secret, no older than the watch's last version: the API server answers from memory, without etcd."""
     watch = watches.get(namespace) or watches[""]
     version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
     return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
@@ -267,7 +267,7 @@ def _client(settings: Settings) -> KubeClient:
 def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], datetime]) -> Leadership:
     if not settings.leader_election:
         return AlwaysLeader()
-    # A pod's name comes back after a restart; another process must never take itself for the holder.
+    # A pod keeps its name after a restart; another process must never be taken for the holder.
     identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     return LeaderElector(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
 

@@ -1,4 +1,4 @@
-"""The one formula for the time between retries: exponential, with a longest time."""
+"""The one formula for the time between retries: exponential, with a maximum."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Backoff:
     longest_seconds: float
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row; 0 without a failure."""
+        """Seconds to wait after this number of failures in a row; 0 without a failure."""
         if failures <= 0:
             return 0.0
         return min(self.first_seconds * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest_seconds)

@@ -1,7 +1,7 @@
-"""The series of each certificate, in Prometheus' text format, straight from the cache.
+"""The series of each certificate, in Prometheus' text format, directly from the cache.
 
-A client library's registry would keep a second copy of everything: 48 MB, and a second of standstill at a scrape of
-10,000 certificates (design section 5). These are written a few hundred at a time, and kept nowhere.
+A client library's registry would keep a second copy of everything: 48 MB, and a scrape of 10,000 certificates would
+block the loop for a second (design section 5). These are written a few hundred at a time, and not stored.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ from clientcert.pki import Certificate
 from clientcert.pki.names import common_name
 
 CHUNK = 250
-"""Certificates a piece: about ten milliseconds of work."""
+"""Certificates in one chunk: about ten milliseconds of work."""
 
 Row: TypeAlias = Callable[[CertificateRecord, Certificate | None], str]
-"""One certificate's line, from its object and from what its source held; empty: none."""
+"""Renders one certificate's line from its object and from the certificate in its source; empty: no line."""
 
 
 def families(now: datetime, *, x509: bool) -> Iterator[tuple[str, Row]]:
@@ -42,12 +42,12 @@ def families(now: datetime, *, x509: bool) -> Iterator[tuple[str, Row]]:
 
 
 def lines(row: Row, records: Sequence[CertificateRecord], sources: SourceCache) -> str:
-    """One piece of a family."""
+    """The lines of a family for these certificates."""
     return "".join([row(record, sources.observation(record).certificate) for record in records])
 
 
 def phases(records: Sequence[CertificateRecord]) -> str:
-    """How many certificates are in which phase."""
+    """The number of certificates in each phase."""
     counted = Counter(record.status.phase for record in records if record.status.phase)
     rows = "".join(f'clientcert_certificates{{phase="{phase}"}} {count}\n' for phase, count in sorted(counted.items()))
     return _header("clientcert_certificates", "ClientCertificates by phase.") + rows
@@ -113,7 +113,7 @@ def _object_labels(record: CertificateRecord) -> str:
 
 
 def _source_labels(record: CertificateRecord) -> str:
-    """The exporter's own labels: of a Secret, or of a file for an object in a store."""
+    """The labels of x509-certificate-exporter: those of a Secret, or those of a file for an object in a store."""
     source = record.spec.source
     if record.spec_problem is None and isinstance(source, SecretSource):
         return f'secret_namespace="{record.key.namespace}",secret_name="{source.name}",secret_key="{source.key}"'

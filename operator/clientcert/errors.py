@@ -17,7 +17,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why something failed; the values are UpperCamelCase, as Kubernetes requires."""
+    """The reason of a failure; the values are UpperCamelCase, as Kubernetes requires."""
 
     # The source could not be read.
     SOURCE_NOT_FOUND = "SourceNotFound"
@@ -93,7 +93,7 @@ class ClientCertError(Exception):
         self.message = message
         self.retryable = retryable
         self.retry_after = retry_after
-        """Seconds that the server asked us to wait, if it did."""
+        """Seconds that the server asked the client to wait; None if it did not."""
 
 
 def where(error: BaseException) -> str:
@@ -131,7 +131,7 @@ class DeliveryError(ClientCertError):
     ) -> None:
         super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
         self.elsewhere = elsewhere
-        """Whether the fallback of this channel failed, and not the receiver whose rate limit the message keeps."""
+        """True if the fallback of this channel failed, and not the receiver whose rate limit applies to the message."""
 
 
 class KubeError(ClientCertError):
@@ -148,10 +148,10 @@ class KubeError(ClientCertError):
     ) -> None:
         super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
         self.status = status
-        """The HTTP status; 0 when there was no answer."""
+        """The HTTP status; 0 if there was no answer."""
 
     def with_retry_after(self, seconds: float) -> "KubeError":
-        """The same error; if the API server has not asked for another time, it is retried after so many seconds."""
+        """The same error, retried after this number of seconds unless the API server asked for another time."""
         return KubeError(
             self.reason,
             self.message,

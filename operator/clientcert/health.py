@@ -13,7 +13,7 @@ from clientcert.certificate_metrics import CHUNK, families, lines, phases
 from clientcert.metrics import Metrics
 
 STALLED_SECONDS = 30.0
-"""Workers that have not moved for so long will not move again."""
+"""Workers without progress for this time are considered stalled for good."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -32,7 +32,7 @@ class HealthServer:
         *,
         x509: bool,
     ) -> None:
-        """`stalled` is for how many seconds nothing has moved that should."""
+        """`stalled` returns the seconds since the last sign of progress of the workers."""
         self._cache = cache
         self._sources = sources
         self._metrics = metrics
@@ -59,7 +59,7 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        """An answer shows that the event loop moves."""
+        """Any answer shows that the event loop runs."""
         stalled = self._stalled()
         if stalled > STALLED_SECONDS:
             return web.Response(status=503, text=f"the workers have not moved for {stalled:.0f} s\n")
@@ -71,7 +71,7 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, request: web.Request) -> web.StreamResponse:
-        """A stream of small pieces: the whole is never in memory, and no scrape holds up the event loop."""
+        """Stream the metrics in small chunks: they are never whole in memory, and no scrape blocks the event loop."""
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
         await response.prepare(request)
         await response.write(generate_latest(self._metrics.registry))

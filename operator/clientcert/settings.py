@@ -45,7 +45,7 @@ class Settings:
     """Interval between two comparisons of the keys in memory with those of the API server."""
     clock_offset: timedelta = timedelta(0)
     x509_metrics: bool = True
-    """Whether to expose the `x509_cert_*` series; set to False if x509-certificate-exporter reads the same Secrets."""
+    """Expose the `x509_cert_*` series; set to False if x509-certificate-exporter reads the same Secrets."""
     slack_token: str = field(default="", repr=False)
     slack_webhook_url: str = field(default="", repr=False)
     slack_channel: str = ""

@@ -1,4 +1,4 @@
-"""Runs everything in one event loop, restarts what may be restarted, and stops cleanly."""
+"""Runs all tasks in one event loop, restarts kopf if it ends, and shuts down cleanly."""
 
 import asyncio
 import gc
@@ -21,19 +21,19 @@ STOP_SECONDS = 10.0
 _RESTART_SECONDS = 2.0
 _SLOWEST_RESTART = 30.0
 _LIVED_SECONDS = 60.0
-"""A kopf that ran for so long had nothing wrong with it from the start."""
+"""After a run of kopf that lasted longer, the restart delay is reset."""
 _KOPF_ENDS_SECONDS = 10.0
-"""Twice what kopf gives its own tasks."""
+"""Twice the time that kopf gives its own tasks to end."""
 _STALL_SAMPLE_SECONDS = 0.02
 _COLLECTION_SECONDS = 1.0
 _COLLECTIONS_OF_YOUNG_OBJECTS = 3
-"""So many mean that about 20,000 objects more have stayed."""
+"""After this number of collections, about 20,000 more objects have stayed."""
 
 logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """The life of the process: everything that runs side by side."""
+    """The concurrent tasks of the process, from its start to its end."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Supervisor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every watch is established, and has brought what was there at the start.
+        """True if every watch is established, and has delivered the initial objects.
 
-        A namespace whose rights were taken is told of by its metric: it keeps the others from nothing.
+        A namespace whose rights were revoked does not count: its metric reports it, and the others go on.
         """
         served = set(self._informers.namespaces) - self._engine.resync.refused
         return bool(served) and served <= self._kopf_up and self._informers.are_established(served)
@@ -61,7 +61,7 @@ class Supervisor:
     async def run(
         self, health: HealthServer, host: str, port: int, resync_seconds: float, heartbeat: Heartbeat | None = None
     ) -> None:
-        """Until SIGTERM or SIGINT. Raises what ended any part for good: without one of them the rest is no operator."""
+        """Run until SIGTERM or SIGINT. Raises the error that ended any task: the operator needs all of them."""
         async with AsyncExitStack() as stack:
             await health.start(host, port)
             stack.push_async_callback(health.stop)
@@ -81,12 +81,12 @@ class Supervisor:
             self._listen_for_signals()
             stopping = asyncio.create_task(self._stop.wait(), name="stop")
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            logger.info("Stopping: what is under way is finished, the rest stays due")
+            logger.info("Stopping: reconciles in progress are finished, the rest stays due")
             await self._finish(tasks)
             for task in done - {stopping}:
                 task.result()
                 if not self._stop.is_set():
-                    raise RuntimeError(f"the part {task.get_name()} has ended, and nobody told it to")
+                    raise RuntimeError(f"the task {task.get_name()} has ended unexpectedly")
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         self._engine.workers.stop()
@@ -107,7 +107,7 @@ class Supervisor:
             self._engine.resync.ask(namespace)
 
     async def _keep_kopf(self, namespace: str) -> None:
-        """Kopf ends itself at an error of a watch it does not know; it is started again, and the store stays."""
+        """Run kopf, and start it again if it ends, as it does after an unknown watch error. The cache is kept."""
         await self._engine.take_over(namespace)
         loop, delay = asyncio.get_running_loop(), _RESTART_SECONDS
         while not self._stop.is_set():
@@ -124,11 +124,11 @@ class Supervisor:
                     ready_flag=ready,
                     stop_flag=self._stop,
                 )
-                self._listen_for_signals()  # kopf has put its own in place
+                self._listen_for_signals()  # kopf has installed its own handlers
                 await self._until_kopf_ends(tasks)
             except asyncio.CancelledError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever ends kopf must not end the alerts
+            except Exception as error:  # noqa: BLE001 - an error that ends kopf must not end the alerts
                 logger.warning("The watches ended with %s and are started again", type(error).__name__)
             finally:
                 waiting.cancel()
@@ -139,9 +139,9 @@ class Supervisor:
                 await self._engine.repair(namespace)
 
     async def _until_kopf_ends(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Raises what ended it. One of its tasks may swallow its cancellation, and kopf would wait for it for ever."""
+        """Wait for its end, and raise its error. kopf would wait for ever for a task that swallows its cancellation."""
 
-        async def run() -> None:  # ours, so that the kopf of another namespace leaves it alone
+        async def run() -> None:  # our own coroutine, so that the kopf of another namespace does not cancel it
             await kopf.run_tasks(tasks, ignored=_NotOfKopf())
 
         running = asyncio.create_task(run(), name="running kopf")
@@ -161,9 +161,9 @@ class Supervisor:
         self._kopf_up.add(namespace)
 
     async def _keep_records_from_collection(self) -> None:
-        """Take what stays out of later garbage collections: passing over 100,000 records stalls the loop for long.
+        """Exclude long-lived objects from later garbage collections: traversing 100,000 records blocks the loop.
 
-        A collection looks only at objects that were made since the last one here, so it is short.
+        A collection here is short, because it covers only the objects created since the last one.
         """
         while True:
             await asyncio.sleep(_COLLECTION_SECONDS)
@@ -172,7 +172,7 @@ class Supervisor:
                 gc.freeze()
 
     async def _measure_stalls(self) -> None:
-        """How long the loop could not run anything, at its worst."""
+        """Measure the longest time that the event loop was blocked."""
         loop, longest = asyncio.get_running_loop(), 0.0
         while True:
             before = loop.time()
@@ -184,7 +184,7 @@ class Supervisor:
 
 
 class _NotOfKopf(Collection[Any]):
-    """Every task but kopf's own: when kopf ends it cancels all that came after it, and ours came, too."""
+    """Every task except kopf's own: when kopf ends, it cancels all tasks that were started after it, also ours."""
 
     _FOLDER = str(Path(kopf.__file__).parent)
 

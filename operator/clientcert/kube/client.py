@@ -127,11 +127,11 @@ class KubeClient:
             raise _unavailable(error) from error
 
     async def outage(self) -> None:
-        """Wait until a call is not answered, or with an error of the server."""
+        """Wait until a call gets no answer, or an error of the server."""
         await self._outage.wait()
 
     def outage_is_over(self) -> None:
-        """The API server answers again, as far as anybody knows."""
+        """End the outage: a probe was answered."""
         self._outage.clear()
 
     async def close(self) -> None:

@@ -28,24 +28,24 @@ REQUEST_SECONDS = 10.0
 _FENCE_CHECK_SECONDS = 1.0
 """The end of a term is noticed within this time after the machine was suspended."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that also counts while the machine is suspended, where there is one: the other replicas' clocks run on."""
+"""A clock that also counts while the machine is suspended, if there is one: the other replicas' clocks run on."""
 
 logger = logging.getLogger(__name__)
 
 
 class Leadership(Protocol):
-    """Whether this replica is the leader. Only the leader polls, writes and sends."""
+    """The leadership of this replica. Only the leader polls, writes and sends."""
 
     @property
     def since(self) -> float:
-        """When this replica last became the leader, by time.monotonic()."""
+        """The time when this replica last became the leader, by time.monotonic()."""
 
     @property
     def is_leader(self) -> bool:
-        """Whether this replica is the leader now."""
+        """True if this replica is the leader now."""
 
     def allows(self, seconds: float) -> bool:
-        """Whether work that takes up to `seconds` would end before another replica can become the leader."""
+        """True if work that takes up to `seconds` would end before another replica can become the leader."""
 
     def terms(self) -> AsyncIterator[asyncio.Event]:
         """Yield at the start of each term of this replica, with an event that is set when the term ends."""
@@ -104,7 +104,7 @@ class LeaderElector:
         self._clock = clock
         self._observed: _ObservedLease | None = None
         self._missing_since: float | None = None
-        """Since when the Lease does not exist."""
+        """The time since which the Lease has been missing."""
         self._version = ""
         self._deadline = float("-inf")
         self._since = float("-inf")
@@ -112,20 +112,20 @@ class LeaderElector:
         self._changed = asyncio.Condition()
         self._released = False
         self._is_unanswered = False
-        """Whether the last write may have been applied, although no answer came."""
+        """True if the last write may have been applied although no answer came."""
 
     @property
     def since(self) -> float:
-        """When this replica last became the leader, by time.monotonic()."""
+        """The time when this replica last became the leader, by time.monotonic()."""
         return self._since
 
     @property
     def is_leader(self) -> bool:
-        """Whether the deadline of the current term has not passed."""
+        """True until the deadline of the current term has passed."""
         return _now() < self._deadline
 
     def allows(self, seconds: float) -> bool:
-        """Whether work that takes up to `seconds` would end before another replica can become the leader."""
+        """True if work that takes up to `seconds` would end before another replica can become the leader."""
         return _now() + seconds < self._deadline
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
@@ -200,13 +200,13 @@ class LeaderElector:
         return await self._take(is_holder=holder == self._identity)
 
     def _may_create(self) -> bool:
-        """Whether no other replica can be the leader: after a deleted Lease, its holder may be until its term ends."""
+        """True if no other replica can be the leader: the holder of a deleted Lease may be, until its term ends."""
         if self._missing_since is None:
             self._missing_since = _now()
         return self.is_leader or self._observed is None or _now() - self._missing_since > LEASE_SECONDS
 
     def _has_expired(self, holder: str, spec: dict[str, Any]) -> bool:
-        """Whether this process has seen the Lease unchanged for its whole duration."""
+        """True if this process has seen the Lease unchanged for its whole duration."""
         duration_seconds = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
         if self._observed is None or (self._observed.holder, self._observed.version) != (holder, self._version):
             self._observed = _ObservedLease(holder, self._version, duration_seconds, _now())

@@ -3,8 +3,8 @@
     async for change in watch.changes():
         match change: ...
 
-Of Secrets only the metadata: with whole Secrets, a hundred unrelated ones of 1 MiB cost 600 MB and stall the loop for a
-second (design section 5). ClientCertificates are watched whole; docs/decisions/watches.md says why kopf does not do it.
+Of Secrets it reads only the metadata: a hundred unrelated whole Secrets of 1 MiB would cost 600 MB and block the loop
+for a second (design section 5). ClientCertificates are read whole, without kopf (docs/decisions/watches.md).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ INACTIVITY_SECONDS = 70.0
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _WATCH_BACKOFF_SECONDS = (*_BACKOFF_SECONDS, 10.0, 30.0, 60.0)
 _LIVED_SECONDS = 10.0
-"""A watch that lived for so long was a good one."""
+"""After a watch that lasted longer, the count of failures starts again."""
 _GONE = 410
 
 logger = logging.getLogger(__name__)
@@ -29,21 +29,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The object is there, as it is now."""
+    """The current version of an existing object."""
 
     item: Object
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The object is gone; it was last like this."""
+    """The last version of a deleted object."""
 
     item: Object
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list is complete: these, by namespace and name, are all that are there."""
+    """The end of a list, with the namespace and name of every existing object."""
 
     present: frozenset[tuple[str, str]]
     version: str
@@ -52,7 +52,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The watch is there again after it was away: deletions in between were not seen."""
+    """The watch is re-established after an interruption: deletions in between were not seen."""
 
 
 Change: TypeAlias = Applied | Deleted | Listed | Returned
@@ -69,7 +69,7 @@ class ListWatch:
         self.attempted = asyncio.Event()
         """Set once a first list was complete or has failed."""
         self.established = asyncio.Event()
-        """Set while the watch is there."""
+        """Set while the watch is established."""
         self.version = ""
         """The resourceVersion of the last change; empty until a list was complete."""
 
@@ -107,7 +107,7 @@ class ListWatch:
                 await asyncio.sleep(delay)
 
     async def list(self) -> AsyncIterator[Change]:
-        """Yield each object as it is now, and then that this was all; raises KubeError."""
+        """Yield each object in its current version, then `Listed`; raises KubeError."""
         version, present = "", set()
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
             version = page["metadata"]["resourceVersion"]
@@ -118,7 +118,7 @@ class ListWatch:
         yield Listed(frozenset(present), version)
 
     async def _watch(self) -> AsyncIterator[Change]:
-        """Yield changes until something fails: then the collection is listed again."""
+        """Yield changes until the watch fails; then the collection has to be listed again."""
         while True:
             events = self._client.watch(self.path, self.version, INACTIVITY_SECONDS, metadata_only=self._metadata_only)
             async for event in events:

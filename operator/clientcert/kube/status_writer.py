@@ -24,17 +24,17 @@ class Target:
 
 
 class StatusWriter:
-    """Merges into statuses, and into nothing else."""
+    """Writes merge patches of statuses, and of nothing else."""
 
     def __init__(self, client: KubeClient, metrics: Metrics) -> None:
         self._client = client
         self._metrics = metrics
 
     async def write(self, target: Target, status: dict[str, Any], essential: Collection[str] = ()) -> str:
-        """Merge into the status of that very version of the object; returns its new resourceVersion.
+        """Merge into the status of exactly this version of the object; returns its new resourceVersion.
 
         If the API server refuses the status as invalid, only its `essential` fields are written, if there are any.
-        Raises KubeError: `Conflict` if the object has moved on, `NotFound` if it is gone.
+        Raises KubeError: `Conflict` if the object has changed, `NotFound` if it is gone.
         """
         try:
             version = await self._merge(target, status)

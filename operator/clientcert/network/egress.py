@@ -56,7 +56,7 @@ class EgressPolicy:
         return EgressPolicy(self._hosts.union(hosts), self._lookup)
 
     def lists(self, url: str) -> bool:
-        """Whether the settings list the URL's host. A public host need not be listed."""
+        """True if the settings list the URL's host. A public host need not be listed."""
         target = _Target.parse(url)
         return self._is_listed(target.host, target.port)
 

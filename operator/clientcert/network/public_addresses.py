@@ -30,7 +30,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether every host on the internet could connect to the address."""
+    """True if every host on the internet could connect to the address."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _REFUSED_V4)
     if address.scope_id is not None:
