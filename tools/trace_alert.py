@@ -168,7 +168,7 @@ def _parameters(taken: ast.arguments) -> int:
 
 
 def _begins(frame: FrameType) -> bool:
-    """Whether the frame was entered from its top, and is no coroutine or generator that goes on (`dis`, RESUME)."""
+    """True if the frame was entered from its top, and is no coroutine or generator that goes on (`dis`, RESUME)."""
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _RESUME and code[at + 1] & _RESUME_REASON == 0
 

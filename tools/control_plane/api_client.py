@@ -46,7 +46,7 @@ class ApiClient:
         return json.loads(answer) if answer[:1] in {b"{", b"["} else answer.decode()
 
     def is_ready(self) -> bool:
-        """Whether /readyz says so: every start-up step is done, the default roles and namespaces exist."""
+        """True if /readyz says so: every start-up step is done, the default roles and namespaces exist."""
         try:
             return bool(self.request("GET", "/readyz") == "ok")
         except (ApiError, OSError, http.client.HTTPException):

@@ -86,7 +86,7 @@ def start_kube_apiserver(
 
 
 def answers(port: int, path: str, status: int | None = None) -> bool:
-    """Whether a plain HTTP server on 127.0.0.1 answers, with this status if one is given."""
+    """True if a plain HTTP server on 127.0.0.1 answers, with this status if one is given."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path)

@@ -92,7 +92,7 @@ class Example:
     """What of the ClientCertificate is otherwise than above."""
     policy: AlertPolicy = WITH_CONTACTS
     closes: bool = False
-    """Whether each channel has told of the one before."""
+    """True if each channel has told of the one before."""
 
     @property
     def declaration(self) -> CertificateSpec:

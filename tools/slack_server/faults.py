@@ -26,7 +26,7 @@ class Fault:
 
     @property
     def fails(self) -> bool:
-        """Whether the answer is another than the usual one."""
+        """True if the answer is another than the usual one."""
         return self.cut or self.status != 200 or bool(self.body)
 
     @property

@@ -89,7 +89,7 @@ class Workspace:
         self.scopes = {token: frozenset(granted) for token, granted in (scopes or {}).items()}
         """Of a token; one that is not named has all."""
         self.messages_tab = messages_tab
-        """Whether the app's settings let it write to members."""
+        """True if the app's settings let it write to members."""
         self.directs: dict[str, str] = {}
         """The IDs of direct conversations, and whose they are."""
         self.port = port
