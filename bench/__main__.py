@@ -1,4 +1,4 @@
-"""`python -m bench [P1 P2 …] [--size 10000] [--quick]`: the table, and bench/results.json."""
+"""`python -m bench [P1 P2 …] [--size 10000] [--quick]`: prints the table, and writes bench/results.json."""
 
 import argparse
 import asyncio
@@ -58,7 +58,7 @@ def main() -> int:
     where = report.conditions(sizes.scale if set(goals) <= ONLY_WHEN_ASKED_FOR else sizes.large)
     began = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="clientcert-bench-"))
-    keep_logs = True  # of a run that does not come to its end, too
+    keep_logs = True  # also of an aborted run
     try:
         found = uvloop.run(_measured(goals, sizes, directory))  # as the operator: P2 has its reader here
         keep_logs = given.keep or not all(outcome.figures for outcome in found.values())
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict[str, Outcome]:
-    """Each goal's outcome. A measurement that fails is told, and does not keep the others from being made."""
+    """Measure each goal. A failed measurement is reported, and does not prevent the others."""
     outcomes = {}
     async with _scene(sizes, directory) as scene:
         for name, (goal, measure) in MEASURES.items():
@@ -82,7 +82,7 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
             try:
                 async with scene.alive():
                     outcomes[name] = await measure(scene)
-            except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
+            except Exception as error:  # noqa: BLE001 - any error is written into the results
                 outcomes[name] = not_measured(goal, error)
                 scene.say(f"  not measured: {outcomes[name].details['error']}")
     return outcomes
@@ -90,7 +90,7 @@ async def _measured(goals: Sequence[str], sizes: Sizes, directory: Path) -> dict
 
 @asynccontextmanager
 async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
-    """A new API server with what the operator needs on it, a Slack, and a watch on all that happens."""
+    """A new API server with all that the operator needs, a Slack server, and a watch on all objects."""
     crowds = ((rush.NAMESPACE, rush.CHANNELS), (month.NAMESPACE, month.CHANNELS))
     channels = [*team_channels(), *(name for crowd in crowds for name in slack_channels(*crowd))]
     with (
@@ -111,7 +111,7 @@ async def _scene(sizes: Sizes, directory: Path) -> AsyncIterator[Scene]:
 
 
 def _remove_all_but_logs(directory: Path) -> None:
-    """Keep what says why something failed, and not the gigabytes of etcd."""
+    """Keep the logs, which show the cause of a failure, and remove the gigabytes of etcd."""
     logs = {path.name: path.read_bytes() for path in directory.rglob("*.log")}
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()

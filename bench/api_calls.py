@@ -1,4 +1,4 @@
-"""How many calls the API server has answered, by its own counters: shows that two clients have done the same."""
+"""The number of calls that the API server has answered, by its own counters: two clients can be compared by it."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ _COUNTED = (
 )
 
 Calls = Mapping[str, int]
-"""By verb and resource, of those that a cold start consists of."""
+"""The number of calls by verb and resource, for the calls that a cold start consists of."""
 
 
 async def calls_so_far(kubernetes: Kubernetes) -> Calls:
-    """Since the API server was started, whoever has called."""
+    """The calls of all clients since the start of the API server."""
     found = dict.fromkeys(_COUNTED, 0)
     for labels, count in _SERIES.findall(await kubernetes.text("/metrics")):
         call = _named(dict(_LABEL.findall(labels)))
@@ -30,7 +30,7 @@ async def calls_so_far(kubernetes: Kubernetes) -> Calls:
 
 
 def calls_between(before: Calls, after: Calls) -> Calls:
-    """What was called after one count and before the other."""
+    """The calls between two counts."""
     return {call: after[call] - before[call] for call in after}
 
 

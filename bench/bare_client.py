@@ -1,4 +1,4 @@
-"""The peer of a cold start: an aiohttp client that makes the API calls which cannot be left out, and nothing else.
+"""The peer of a cold start: an aiohttp client that makes only the API calls that are indispensable.
 
     python -m bench.bare_client KUBECONFIG SAMPLE
 
@@ -32,7 +32,7 @@ _NAMESPACED = "/apis/clientcert.dev/v1alpha1/namespaces"
 
 @dataclass(slots=True)
 class Page:
-    """Of a LIST."""
+    """One page of a LIST."""
 
     items: list[dict[str, Any]]
     version: str

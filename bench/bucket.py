@@ -1,4 +1,4 @@
-"""A backup bucket, laid out as the incumbent's is."""
+"""A backup bucket with the layout of the incumbent's."""
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """On a real S3 server of this machine."""
+    """A bucket on a real S3 server of this machine."""
 
     server: S3Server
     certificates: int
@@ -28,13 +28,13 @@ class Bucket:
 
     @property
     def lists(self) -> int:
-        """Requests that one LIST of everything takes: S3 shows a thousand keys at once."""
+        """The number of requests for one LIST of all keys: S3 returns a thousand keys at once."""
         return -(-self.keys // 1000)
 
 
 @asynccontextmanager
 async def filled_bucket(scene: Scene) -> AsyncIterator[Bucket]:
-    """For each consumer `client.pem` and `client.csr`; for every second one, whose key the team made, `client.key`."""
+    """Put `client.pem` and `client.csr` for each consumer, and `client.key` for every second one, whose key is ours."""
     count = scene.sizes.bucket
     scene.say(f"filling a bucket with {count} certificates")
     with S3Server.start(Path(mkdtemp(dir=scene.directory, prefix="s3-"))) as server:
@@ -49,7 +49,7 @@ async def filled_bucket(scene: Scene) -> AsyncIterator[Bucket]:
 
 
 def _put(client: S3Client, fleet: Fleet, index: int) -> int:
-    """How many objects were put."""
+    """Put the objects of one consumer; returns their number."""
     issued, folder = fleet.certificate(index), consumer(index)
     contents = {"client.pem": issued.certificate_pem, "client.csr": issued.csr_pem()}
     if index % 2:

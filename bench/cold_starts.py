@@ -1,4 +1,4 @@
-"""Cold starts: P3, P4 and P10 look at the same ones, each at something else."""
+"""Cold starts: P3, P4 and P10 use the same ones, each for another figure."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +12,10 @@ from bench.scene import Scene
 async def cold_started(
     scene: Scene, size: int, cores: frozenset[int] = frozenset()
 ) -> AsyncIterator[tuple[OperatorRun, ColdStart]]:
-    """Start an operator over so many objects without a status; watch it until it is done, and scrape it once.
+    """Start an operator over `size` objects without a status, watch it until it has written all, and scrape it once.
 
-    It runs on for the length of the block. Kubernetes Events are on, as always; there is no default channel, as the
-    peer has none.
+    It keeps running until the end of the block. Kubernetes Events are enabled, as always; there is no default channel,
+    because the peer has none.
     """
     await scene.grow(size)
     if scene.statuses.written:
@@ -48,7 +48,7 @@ async def cold_started(
 
 
 async def cold_start(scene: Scene, size: int, cores: frozenset[int] = frozenset()) -> ColdStart:
-    """One, after which the operator is stopped."""
+    """Measure one cold start, and stop the operator after it."""
     async with cold_started(scene, size, cores) as (_, found):
         pass
     if not cores:
@@ -57,6 +57,6 @@ async def cold_start(scene: Scene, size: int, cores: frozenset[int] = frozenset(
 
 
 async def first_cold_start(scene: Scene, size: int) -> ColdStart:
-    """One that was seen already, or else a new one."""
+    """The first cold start of this size; measured now if there is none yet."""
     known = scene.cold_starts.get(size)
     return known[0] if known else await cold_start(scene, size)

@@ -1,7 +1,7 @@
-"""A core for the operator alone, and the others for everything else: as on machines that are not shared.
+"""One core for the operator alone, and the others for everything else, as on machines that are not shared.
 
-Without it a stall of the operator's loop and a stall of the whole process, because an API server wanted both cores,
-could not be told apart. On a machine with one core, or where cores cannot be given out, nothing is done.
+Without it, a stall of the operator's loop could not be distinguished from a stall of the whole process, because an API
+server used both cores. On a machine with one core, or if processes cannot be assigned to cores, nothing is done.
 """
 
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def one_kept_free() -> Iterator[frozenset[int]]:
-    """For the length of the block this process, and all that descend from it, leave one core alone: the one it yields.
+    """Within the block, keep this process and all its descendants off one core, and yield that core.
 
-    Yields an empty set when there is none to spare.
+    Yields an empty set if there is no core to spare.
     """
     allowed = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
     kept = frozenset(sorted(allowed)[-1:]) if len(allowed) > 1 else frozenset()
@@ -31,7 +31,7 @@ def one_kept_free() -> Iterator[frozenset[int]]:
 
 
 def confine(pid: int, cores: frozenset[int]) -> None:
-    """Let all threads of a process run on these cores only; nothing, if there are none."""
+    """Restrict all threads of a process to these cores; does nothing if there are none."""
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir() if cores else ():
             with suppress(OSError):
@@ -39,7 +39,7 @@ def confine(pid: int, cores: frozenset[int]) -> None:
 
 
 def _family() -> list[int]:
-    """The bench's process and its descendants (proc(5): the fourth field of stat is the parent)."""
+    """The process of the bench and its descendants (proc(5): the fourth field of stat is the parent)."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A loopback proxy that counts the HTTP requests to a server behind it, and passes every byte on as it is."""
+"""A loopback proxy that counts the HTTP requests to a server behind it, and forwards every byte unchanged."""
 
 import asyncio
 import time
@@ -13,22 +13,22 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that went through."""
+    """One request that was forwarded."""
 
     time: float
-    """Of time.monotonic."""
+    """The value of time.monotonic."""
     line: str
     """Method and target."""
 
     @property
     def begins_a_list(self) -> bool:
-        """The first page of a LIST of a bucket."""
+        """True for the first page of a LIST of a bucket."""
         return "list-type=2" in self.line and "continuation-token" not in self.line
 
 
 @dataclass(slots=True)
 class CountingProxy:
-    """Counts requests without a body (GET, HEAD): a head, and the next head follows it."""
+    """Counts requests without a body (GET, HEAD), in which one head directly follows another."""
 
     target: tuple[str, int]
     requests: list[Request] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""Many certificates in a namespace of their own, whose alerts go to a number of Slack channels by webhook.
+"""Many certificates in a namespace of their own, with alerts to a number of Slack channels by webhook.
 
-Each alert is a message of its own, however many are due at once: who measures counts messages, and no digests.
+Each alert is a message of its own, however many are due at once: the measurement counts messages, and no digests.
 """
 
 import base64
@@ -27,10 +27,10 @@ class Crowd:
     channels: int
     not_after: Callable[[int], datetime]
     spec: Mapping[str, Any]
-    """Fields that all of them have beside the usual ones."""
+    """Fields of all specs in addition to the usual ones."""
 
     def consumer(self, index: int) -> str:
-        """The full name, found in the text of every message."""
+        """The full name, which is in the text of every message."""
         return f"{self.namespace}-{index:04d}"
 
     def slack_channel(self, index: int) -> str:
@@ -38,13 +38,13 @@ class Crowd:
 
 
 def slack_channels(namespace: str, count: int) -> list[str]:
-    """Their names in Slack."""
+    """The names of the channels in Slack."""
     return [f"#{namespace}-{number}" for number in range(count)]
 
 
 @asynccontextmanager
 async def gathered(scene: Scene, crowd: Crowd) -> AsyncIterator[None]:
-    """Secrets, policies and ClientCertificates; deleted in the end, so that they are in nobody's way."""
+    """Create Secrets, policies and ClientCertificates; delete them at the end, so that they affect nothing else."""
     scene.say(f"creating {crowd.size} certificates for {crowd.channels} channels")
     await scene.create_namespace(crowd.namespace)
     core = f"/api/v1/namespaces/{crowd.namespace}/secrets"

@@ -20,10 +20,10 @@ _CPU = "CPU time of the operator meanwhile"
 _MEMORY = "Memory of the operator, after a scrape"
 _STALL = "Longest stall of its event loop"
 _SCRAPE = "One scrape of `/metrics`"
-_STOPPED = "The leader is stopped; the standby has looked at all after"
-_KILLED = "The leader is killed; the standby has looked at all after"
+_STOPPED = "The leader is stopped: time until the standby has reconciled everything"
+_KILLED = "The leader is killed: time until the standby has reconciled everything"
 _DAY = "A day: every status is written once more"
-_PEAK = "Certificates that wait at the most meanwhile"
+_PEAK = "Longest queue meanwhile, in certificates"
 _API_SERVER, _ETCD, _DATABASE = (
     "Memory of kube-apiserver, at its peak",
     "Memory of etcd, at its peak",
@@ -57,7 +57,7 @@ def write(page: Path = PAGE, results: Path = RESULTS) -> None:
 
 
 def shown(page: Path = PAGE) -> str:
-    """The table that is on the page."""
+    """The current table on the page."""
     found = _BETWEEN.search(page.read_text(encoding="utf-8"))
     if found is None:
         raise ValueError(f"{page.name} has no place for the figures")
@@ -65,7 +65,7 @@ def shown(page: Path = PAGE) -> str:
 
 
 def render(entries: Entries) -> str:
-    """A column for each size that was measured, and a row for each question that at least one of them answers."""
+    """A column for each measured size, and a row for each question that at least one of them answers."""
     columns = {"10,000 certificates": _ten_thousand(entries), "100,000 certificates": _hundred_thousand(entries)}
     columns = {title: cells for title, cells in columns.items() if cells}
     rows = [[label, *(cells.get(label, "") for cells in columns.values())] for label in _ROWS]
@@ -114,13 +114,13 @@ def _hundred_thousand(entries: Entries) -> dict[str, str]:
 
 
 def _details(entries: Entries, goal: str) -> Mapping[str, Any]:
-    """Empty if it was not measured."""
+    """The details of a goal; empty if it was not measured."""
     entry = entries.get(goal)
     return entry["details"] if entry and entry["value"] is not None else {}
 
 
 def _largest(details: Mapping[str, Any], begins: str) -> float:
-    """Of the figures whose name begins so."""
+    """The largest of the figures whose name begins with this text."""
     return max(float(each["value"]) for each in details["figures"] if each["name"].startswith(begins))
 
 

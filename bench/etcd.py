@@ -1,7 +1,8 @@
-"""Puts objects back as they were when they were created, in a few seconds instead of half a minute.
+"""Restores objects to the state of their creation, in a few seconds instead of half a minute.
 
-etcd's own HTTP gateway, behind the API server's back: its watch shows the API server each change, and that tells its
-watchers. So both sides of a comparison find the very same objects, with no status and no trace of who was there before.
+It uses etcd's own HTTP gateway without the API server: the API server sees each change in its watch of etcd, and
+notifies its watchers. So both sides of a comparison find identical objects, without a status and without traces of
+earlier clients.
 """
 
 import base64
@@ -20,14 +21,14 @@ _PAGE = 1_000
 
 
 class Etcd:
-    """Keys and values are as etcd has them, in base64."""
+    """Keys and values are in base64, as in etcd."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         arguments = Path(f"/proc/{control_plane.etcd.pid}/cmdline").read_text().split("\0")
         self._url = next(each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG))
 
     async def values(self, prefix: str) -> Mapping[str, str]:
-        """Everything below a prefix, page by page: a whole answer would be hundreds of megabytes."""
+        """Read all values below a prefix, page by page: one complete response would be hundreds of megabytes."""
         found: dict[str, str] = {}
         wanted = _below(prefix)
         async with aiohttp.ClientSession() as session:
@@ -40,7 +41,7 @@ class Etcd:
                 wanted["key"] = _after(pairs[-1]["key"])
 
     async def put_all(self, values: Mapping[str, str]) -> None:
-        """Each on its own: what one transaction writes has one revision, and a watch that is cut in it loses some."""
+        """Put each value on its own: one transaction has one revision, and a watch cut within it loses values."""
         async with aiohttp.ClientSession() as session:
 
             async def put(pair: tuple[str, str]) -> None:
@@ -60,11 +61,11 @@ class Etcd:
 
 
 def _below(prefix: str) -> dict[str, str]:
-    """The range of all keys that begin so: up to the prefix with its last character one higher."""
+    """The range of all keys with this prefix: its end is the prefix with its last character one higher."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return {"key": base64.b64encode(prefix.encode()).decode(), "range_end": base64.b64encode(end.encode()).decode()}
 
 
 def _after(key: str) -> str:
-    """The first key that can follow another one."""
+    """The next possible key."""
     return base64.b64encode(base64.b64decode(key) + b"\0").decode()

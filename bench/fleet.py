@@ -1,8 +1,8 @@
-"""The certificates that were handed out, and the objects that declare them.
+"""The issued certificates, and the objects that declare them.
 
-They share a private key and an authority, which makes 10,000 of them a matter of seconds; names, serial numbers and
-dates are each certificate's own. notAfter is spread over the year to come, all at about the same time of day, twelve
-hours away from when the bench began: so no days remaining changes by itself while something is measured.
+They share a private key and an authority, so 10,000 of them take only seconds; each certificate has its own names,
+serial number and dates. notAfter is spread over the coming year, always at about the same time of day, twelve hours
+away from the start of the bench: so no days remaining changes by itself during a measurement.
 """
 
 import base64
@@ -18,18 +18,18 @@ NAMESPACES = tuple(f"consumers-{number}" for number in range(10))
 TEAMS = 8
 """Teams in each namespace, each with a policy and a Slack channel of its own."""
 TEAM_CHANNEL = "team"
-"""The name of that channel in each policy, and so in statuses."""
+"""The name of each team's channel in its policy, and so in statuses."""
 _YEAR_DAYS = 365
 _ALERT_DAYS = 30
 A_YEAR = timedelta(days=_YEAR_DAYS)
 _STEP_DAYS = 37
-"""Has no divisor in common with the year: any run of certificates is spread over all of it."""
+"""It has no divisor in common with the year: any sequence of certificates is spread over the whole year."""
 _JITTER_SECONDS = 1_800
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Makes certificate and object number `index`, the same consumer each time."""
+    """Makes certificate and object number `index`, always for the same consumer."""
 
     authority: CertificateAuthority
     private_key: PrivateKey
@@ -40,14 +40,14 @@ class Fleet:
         return cls(CertificateAuthority.create("Integration CA"), make_private_key(), began.replace(microsecond=0))
 
     def certificate(self, index: int, *, years_later: int = 0) -> Issued:
-        """A new serial number each time; `years_later` makes it a renewal, with the same key."""
+        """Issue a certificate with a new serial number; `years_later` makes it a renewal, with the same key."""
         days = _days(index) + years_later * _YEAR_DAYS
         not_after = self.began + timedelta(days=days, hours=12, seconds=index % _JITTER_SECONDS)
         not_before = self.began - timedelta(days=_YEAR_DAYS)
         return self.authority.issue(consumer(index), not_before, not_after, private_key=self.private_key)
 
     def expiring(self, size: int) -> list[int]:
-        """Those of the first `size` that are in their alert time, today or tomorrow."""
+        """The certificates among the first `size` that are in their alert time, today or tomorrow."""
         return [index for index in range(size) if _days(index) <= _ALERT_DAYS + 1]
 
     def secret(self, index: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Fleet:
         }
 
     def secret_values(self, issued: Issued) -> dict[str, str]:
-        """What `kubectl create secret tls` puts into one."""
+        """The values that `kubectl create secret tls` writes."""
         return {"tls.crt": _base64(issued.certificate_pem), "tls.key": _base64(issued.private_key_pem)}
 
 
@@ -85,7 +85,7 @@ def team_objects(token: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def policy_of(index: int) -> str:
-    """The policy of the team that a certificate belongs to."""
+    """The policy of the certificate's team."""
     return _policy(index // len(NAMESPACES) % TEAMS)
 
 
@@ -119,13 +119,13 @@ def certificates_in(in_namespace: str) -> str:
 
 
 def client_certificate(index: int) -> dict[str, Any]:
-    """Reads from the Secret of the same number."""
+    """A ClientCertificate for the Secret of the same number."""
     source = {"type": "Secret", "secret": {"name": secret_name(index), "key": "tls.crt"}}
     return _declared(index, namespace(index), source)
 
 
 def stored_certificate(index: int, in_namespace: str, store: str) -> dict[str, Any]:
-    """Reads from a CertificateStore."""
+    """A ClientCertificate for an object in a CertificateStore."""
     s3 = {"storeRef": {"name": store}, "key": f"{consumer(index)}/client.pem"}
     return _declared(index, in_namespace, {"type": "S3", "s3": s3})
 

@@ -1,4 +1,4 @@
-"""What a goal is, and whether a figure meets it."""
+"""Goals, their figures, and the check of a figure against its limit."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Bound(Enum):
-    """Which side of the limit is good."""
+    """The side of the limit that meets the goal."""
 
     AT_MOST = "≤"
     AT_LEAST = "≥"
@@ -28,7 +28,7 @@ class Figure:
 
     @property
     def strain(self) -> float:
-        """How near to its limit: 1 is at it, more is beyond it."""
+        """The ratio to the limit: 1 is at the limit, more is beyond it."""
         part, whole = (self.value, self.limit) if self.bound is Bound.AT_MOST else (self.limit, self.value)
         if whole <= 0:
             return 0.0 if part <= 0 else float("inf")
@@ -37,14 +37,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out for one goal."""
+    """The result for one goal."""
 
     goal: str
     """The limit in words."""
     figures: tuple[Figure, ...]
-    """Empty when it could not be measured; `details` then says why."""
+    """Empty if the goal could not be measured; `details` then has the reason."""
     against: str
-    """The peer and what it needed in this run, or where a fixed limit comes from."""
+    """The peer and its figure in this run, or the origin of a fixed limit."""
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def not_measured(goal: str, error: Exception) -> Outcome:
-    """The outcome of a measurement that failed: it holds nothing, and claims nothing."""
+    """The outcome of a failed measurement, which does not meet its goal."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     words = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]

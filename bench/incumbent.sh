@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# What teams run today, written afresh from its description: a daily check of the certificates in a backup bucket.
+# The daily check that teams use today, rewritten from its description: it checks the certificates in a backup bucket.
 #
 #   incumbent.sh ENDPOINT BUCKET REGION ENVIRONMENT      (credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)
 #
-# It lists the folders at the top of the bucket; for each (= consumer) it copies {consumer}/client.pem, runs
-# `openssl x509 -enddate` and decides about the message. It prints the messages that it would post, and at the end how
-# many certificates it has read.
+# It lists the folders at the top of the bucket; for each folder (= consumer) it copies {consumer}/client.pem, runs
+# `openssl x509 -enddate` and decides about the message. It prints the messages that it would post, and at the end the
+# number of certificates that it has read.
 #
-# In its favour: curl instead of the aws CLI, whose start alone (`aws --version`) costs half a second of a core; one
-# request for a copy instead of two; no `cut` and no `date` for each certificate, as bash itself does that here; nothing
-# is posted; and a consumer without a certificate does not end the whole run.
+# Simplifications in its favour: curl instead of the aws CLI, whose start alone (`aws --version`) takes half a second of
+# a core; one request for a copy instead of two; no `cut` and no `date` for each certificate, because bash itself does
+# that here; no message is posted; and a consumer without a certificate does not end the whole run.
 set -uo pipefail
 
 endpoint=$1 bucket=$2 region=$3 environment=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# A file, so that no process list shows the credentials. The header is the SHA-256 of an empty body, which S3 wants to
-# be named and old versions of curl do not name.
+# A file, so that no process list shows the credentials. The header is the SHA-256 of an empty body, which S3 requires
+# and old versions of curl do not send.
 cat >"$work/curl" <<END
 silent
 show-error
@@ -32,12 +32,12 @@ fetch() { curl --config "$work/curl" --output "$1" "$endpoint/$bucket$2"; }
 folders() {
   local page after=
   while :; do
-    # The parameters in the order of the alphabet, as the signature wants them.
+    # The parameters are in alphabetical order, as the signature requires.
     fetch "$work/page" "?delimiter=%2F&list-type=2${after:+&start-after=$after}" || return
     page=$(<"$work/page")
     grep -o '<CommonPrefixes><Prefix>[^<]*' <<<"$page" | sed 's/.*>//; s,/$,,' | tee "$work/folders"
     [[ $page == *'<IsTruncated>true'* ]] || return 0
-    # What follows the folder in the order of the alphabet: a slash, and after it the 0.
+    # The text after the folder in alphabetical order: a slash, and after it the 0.
     after="$(tail -n 1 "$work/folders")0"
   done
 }

@@ -1,4 +1,4 @@
-"""The API server as its administrator uses it here: thousands of small requests, many at once."""
+"""A client of the API server as administrator: for thousands of small requests, many at once."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ _LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Kubernetes:
-    """An async context manager; a status of 400 and above is an ApiError."""
+    """An async context manager; a status of 400 and above raises ApiError."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._base = control_plane.url
@@ -52,7 +52,7 @@ class Kubernetes:
         return await self._call("GET", path, accept=accept, query=query)
 
     async def text(self, path: str) -> str:
-        """What is no JSON."""
+        """The text of a response that is not JSON."""
         async with self._open.get(path) as response:
             response.raise_for_status()
             return await response.text()
@@ -79,7 +79,7 @@ class Kubernetes:
             query["continue"] = token
 
     async def watch(self, path: str, resource_version: str) -> AsyncIterator[dict[str, Any]]:
-        """Watch events with whole objects, and bookmarks, until the server ends it."""
+        """Watch events with whole objects, and bookmarks, until the server ends the watch."""
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._open.get(path, params=query, timeout=timeout) as response:
@@ -107,7 +107,7 @@ class Kubernetes:
 
 
 async def all_of(work: Callable[[Item], Awaitable[Any]], items: Iterable[Item], at_once: int = CONNECTIONS) -> None:
-    """Call `work` for each item, so many at once; the first error ends it."""
+    """Call `work` for each item, at most `at_once` at the same time; the first error ends it."""
     waiting = iter(items)
 
     async def worker() -> None:

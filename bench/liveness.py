@@ -1,7 +1,7 @@
-"""A process that ends while it is needed is reported at once: its exit code or signal, and the end of its log.
+"""Reports the end of a process that is still needed at once: its exit code or signal, and the end of its log.
 
-Without that the bench would only see what follows from it: a refused connection, a wait that takes too long, or a
-zombie, which has no memory in /proc.
+Otherwise the bench would see only the consequences: a refused connection, a wait that takes too long, or a zombie,
+which has no memory in /proc.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from tools.control_plane.process import ChildProcess
 
 _LOOK_SECONDS = 0.1
 _GRACE_SECONDS = 1.0
-"""The connections of a process break before it can be seen to have ended."""
+"""The time after which the end of a process is visible; its connections break earlier."""
 _LOG_LINES = 20
 _LINE_LENGTH = 500
 
 
 class ProcessEndedError(RuntimeError):
-    """A process that was needed has ended; the message says how."""
+    """A process that was needed has ended; the message contains its exit code or signal."""
 
 
 @asynccontextmanager
 async def must_live(process: ChildProcess, *, may_end: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
-    """A block that is cancelled when the process ends, and then raises ProcessEndedError.
+    """A block that is cancelled when the process ends; it then raises ProcessEndedError.
 
     Any other error of the block becomes ProcessEndedError, too, if the process has ended: it is only a consequence.
-    `may_end` says whether the bench itself has stopped the process on purpose.
+    `may_end` returns True if the bench itself has stopped the process on purpose.
     """
 
     async def watch() -> None:
@@ -49,7 +49,7 @@ async def must_live(process: ChildProcess, *, may_end: Callable[[], bool] = lamb
 
 
 def last_words(process: ChildProcess) -> str:
-    """Whether and how a process has ended, and the end of its log."""
+    """The state of a process, with its exit code or signal, and the end of its log."""
     log = process.log_text().splitlines()[-_LOG_LINES:]
     shown = "\n".join(line[:_LINE_LENGTH] for line in log) or "(it is empty)"
     return f"{process.name} {_ending(process.returncode)}. The end of its log:\n{shown}"
@@ -72,7 +72,7 @@ def _ending(code: int | None) -> str:
 
 
 def _killed_by_kernel() -> str:
-    """How often the kernel has killed a process since this machine was started, because memory was short."""
+    """The number of processes that the kernel has killed for lack of memory since this machine was started."""
     try:
         counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
         return (

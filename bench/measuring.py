@@ -1,4 +1,4 @@
-"""The goals and how they are measured, in the order in which they are: the API server only ever gets fuller."""
+"""The goals and their measurements, in the order in which they run: the API server only ever gets fuller."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -32,4 +32,4 @@ MEASURES: Mapping[str, tuple[str, Callable[[Scene], Awaitable[Outcome]]]] = {
     "P11": (scale.GOAL, scale.measure),
 }
 ONLY_WHEN_ASKED_FOR = frozenset({"P11"})
-"""It takes most of an hour, and an API server of many gigabytes."""
+"""It takes almost an hour, and an API server of many gigabytes."""

@@ -1,4 +1,4 @@
-"""One life of the operator, and what is read off it from outside."""
+"""One process of the operator, and the figures that are read from it from outside."""
 
 import asyncio
 import os
@@ -24,21 +24,21 @@ WAITING = "clientcert_notifications_waiting"
 LEADER = "clientcert_leader"
 
 SECONDS_EACH = 0.02
-"""The most that a status may take, before the bench gives up."""
+"""The longest time for one status, after which the bench gives up."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _SOURCES = os.pathsep.join(str(path) for path in (_REPOSITORY / "operator", _REPOSITORY))
-"""What is measured is the code beside the bench, whatever is installed."""
+"""The bench always measures the code beside it, even if another version is installed."""
 _OWN_SERIES = re.compile(r"^(clientcert_[a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _OWN_BYTES = 64 * 1024
-"""The operator's own metrics come first, and are much less than this."""
+"""More than the size of the operator's own metrics, which come first."""
 _KIB = 1024
 _MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of the whole process, from /proc, in MB of a million bytes."""
+    """The memory of the whole process, from /proc, in MB of a million bytes."""
 
     resident: float
     peak: float
@@ -53,14 +53,14 @@ class Memory:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a whole process since it was started (proc(5), fields 14 and 15)."""
+    """User and system time of a whole process since its start (proc(5), fields 14 and 15)."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """One GET of /metrics. What it says was true when it began."""
+    """One GET of /metrics. Its values were true at its beginning."""
 
     own: Mapping[str, float]
     """The operator's own metrics; those with labels are summed up."""
@@ -70,20 +70,20 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """What was seen of an operator that found objects and not one status."""
+    """The figures of an operator that was started over objects without a status."""
 
     seconds: float
     """From the start of the process until the bench's watch has shown the last status."""
     settled: Memory
-    """When nothing was to be done any more, and nobody had asked for metrics yet."""
+    """The memory after all work was done, before the first request for metrics."""
     after_scrape: Memory
-    """Then, after one scrape."""
+    """The memory after one scrape."""
     cpu_seconds: float
-    """What it had used by the time that it had settled."""
+    """The CPU time until it had settled."""
     calls: Calls
-    """What it had called by then."""
+    """Its API calls until then."""
     writes: float
-    """Statuses that it wrote, by its own count."""
+    """The number of statuses that it wrote, by its own count."""
     stall: float
     """The longest stall of its event loop by its own gauge, in seconds, until the first scrape began."""
     stall_with_scrape: float
@@ -97,9 +97,9 @@ class OperatorRun:
 
     process: OperatorProcess
     began: float
-    """When its process was started, of time.monotonic."""
+    """The start time of its process, by time.monotonic."""
     may_end: bool = False
-    """Whether the bench itself has ended it."""
+    """True if the bench itself has stopped it."""
 
     def memory(self) -> Memory:
         return Memory.of(self.process.pid)
@@ -108,14 +108,14 @@ class OperatorRun:
         return cpu_seconds(self.process.pid)
 
     async def stop(self) -> None:
-        """SIGTERM; returns when it has ended."""
+        """Send SIGTERM; returns when it has ended."""
         self.may_end = True
         code = await asyncio.to_thread(self.process.stop)
         if code:
-            print(f"It was told to stop: {last_words(self.process.process)}", flush=True)
+            print(f"After SIGTERM: {last_words(self.process.process)}", flush=True)
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it has ended."""
+        """Send SIGKILL; returns when it has ended."""
         self.may_end = True
         await asyncio.to_thread(self.process.kill)
 
@@ -127,7 +127,7 @@ class OperatorRun:
             return False
 
     async def ready(self, seconds: float = 120) -> float:
-        """Wait for /readyz; how long it took since the process was started."""
+        """Wait for /readyz; returns the time since the start of the process."""
         while not await self.is_ready():
             if time.monotonic() - self.began > seconds:
                 raise TimeoutError(f"the operator was not ready after {seconds:.0f} s")
@@ -157,7 +157,7 @@ class OperatorRun:
         return _own_metrics(head)
 
     async def settled_memory(self, seconds: float = 30) -> Memory:
-        """Wait until it neither grows nor shrinks by more than a percent in three seconds; at most so many seconds."""
+        """Wait until it changes by at most one percent in three seconds; at most `seconds` seconds."""
         deadline, before = time.monotonic() + seconds, self.memory()
         while True:
             await asyncio.sleep(3)
@@ -184,10 +184,10 @@ async def running(
     cores: frozenset[int] = frozenset(),
     program: Sequence[str] = ("clientcert", "run"),
 ) -> AsyncIterator[OperatorRun]:
-    """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it in the end.
+    """Start it, under its own ServiceAccount and with the shipped RBAC, and stop it at the end.
 
-    With `cores` it runs on these alone. It is not waited for: a cold start is measured from the start of the process.
-    Raises ProcessEndedError if it ends before it is told to.
+    With `cores` it runs on these alone. The call does not wait until it is ready: a cold start is measured from the
+    start of the process. Raises ProcessEndedError if it ends before it is stopped.
     """
     began = time.monotonic()
     process = await asyncio.to_thread(
@@ -205,7 +205,7 @@ async def running(
         async with must_live(process.process, may_end=lambda: run.may_end):
             yield run
     except ProcessEndedError:
-        run.may_end = True  # it is told already
+        run.may_end = True  # it has got SIGTERM already
         raise
     except Exception as error:
         error.add_note(last_words(process.process))

@@ -1,4 +1,4 @@
-"""The peer of a cold start: what it is given to do, and how long it takes."""
+"""The peer of a cold start: its input, and its duration."""
 
 import asyncio
 import json
@@ -24,19 +24,19 @@ _OWN_FIELDS = ("apiVersion", "kind", "metadata")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the operator has written, for the peer to write as much."""
+    """A sample of the operator's writes, so that the peer writes as much."""
 
     status: Mapping[str, Any]
-    """The one of the middle size among a hundred."""
+    """The status of the median size among a hundred."""
     event: Mapping[str, Any]
     """Without its name; empty if there is none."""
     events_each: float
-    """Events by certificates."""
+    """The number of Events divided by the number of certificates."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerStart:
-    """What was seen of the peer."""
+    """The result of the peer."""
 
     seconds: float
     """From the start of its process until the bench's watch has shown the last status."""
@@ -44,7 +44,7 @@ class PeerStart:
 
 
 async def sample_of(scene: Scene) -> Sample:
-    """Of an operator that has written all statuses."""
+    """Take a sample from an operator that has written all statuses."""
     page = await scene.kubernetes.get(fleet.CERTIFICATES, limit="101")
     statuses = sorted((item["status"] for item in page["items"]), key=lambda status: len(json.dumps(status)))
     first = (await scene.kubernetes.get(_EVENTS, limit="1"))["items"]

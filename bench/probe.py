@@ -1,4 +1,4 @@
-"""Asks /healthz all the time: whoever has to wait for an answer has seen the event loop stand still."""
+"""Requests /healthz continuously: a slow response shows a stall of the event loop."""
 
 import http.client
 import threading
@@ -11,10 +11,10 @@ INTERVAL_SECONDS = 0.01
 
 
 class HealthProbe:
-    """A thread that asks every ten milliseconds, one question at a time. A context manager.
+    """A thread that sends a request every ten milliseconds, one at a time. A context manager.
 
-    What it sees is more than the loop's own stalls: the answer's way through the machine is in it, and whatever else
-    kept the operator from a core.
+    The response time is more than the loop's own stall: it includes the transfer of the response, and any other delay
+    of the operator's process.
     """
 
     def __init__(self, url: str) -> None:
@@ -22,7 +22,7 @@ class HealthProbe:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask, name="health probe", daemon=True)
         self.seconds: list[float] = []
-        """How long each answer took."""
+        """The response time of each request."""
 
     def __enter__(self) -> Self:
         self._thread.start()

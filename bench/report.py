@@ -14,7 +14,7 @@ _HEADERS = ("GOAL", "MEASURED", "VALUE", "LIMIT", "AGAINST", "HOLDS")
 
 
 def conditions(certificates: int) -> dict[str, Any]:
-    """Where and with what this run is made; `load` is the load average of the last minute as it begins."""
+    """The conditions of this run; `load` is the load average of the last minute at its beginning."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
@@ -26,7 +26,7 @@ def conditions(certificates: int) -> dict[str, Any]:
 
 
 def sentence(where: Mapping[str, Any]) -> str:
-    """The conditions in a line."""
+    """The conditions in one line."""
     return (
         f"{where['certificates']} certificates; {where['cores']} cores with a load of {where['load']} before it began;"
         f" Python {where['python']}"
@@ -34,7 +34,7 @@ def sentence(where: Mapping[str, Any]) -> str:
 
 
 def table(outcomes: Mapping[str, Outcome]) -> str:
-    """One line a figure."""
+    """One line for each figure."""
     rows = [_HEADERS]
     for name, outcome in outcomes.items():
         if not outcome.figures:
@@ -48,9 +48,9 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def write(path: Path, outcomes: Mapping[str, Outcome], where: Mapping[str, Any]) -> None:
-    """An object with one entry a goal; `value` is the figure nearest to its limit, `details` holds all of them.
+    """Write an object with one entry for each goal; `value` is the figure nearest to its limit, `details` has all.
 
-    The entries of goals that were not measured this time stay; each says when and where it was made.
+    The entries of goals that were not measured this time stay; each contains the time and place of its measurement.
     """
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     entries |= {name: _entry(outcome, where) for name, outcome in outcomes.items()}
@@ -79,5 +79,5 @@ def _shown(figure: Figure) -> str:
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits, and whole numbers as they are."""
+    """Four significant digits; whole numbers unchanged."""
     return value if value == int(value) else float(f"{value:.4g}")

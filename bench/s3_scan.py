@@ -1,7 +1,7 @@
-"""One look at all certificates of a bucket, as the operator takes it: its own reader, parser and assessment.
+"""One scan of all certificates in a bucket, by the operator's own reader, parser and assessment.
 
-The API server is left out, as the incumbent writes nothing anywhere either. What is called, and how many at once, is
-what `reconcile` calls: LIST, GET of what has a new ETag, `pki.parse`, `lifecycle.assess`.
+The API server is left out, because the incumbent does not write anywhere either. The calls, and the number of
+concurrent ones, are those of `reconcile`: LIST, GET of keys with a new ETag, `pki.parse`, `lifecycle.assess`.
 """
 
 import base64
@@ -31,7 +31,7 @@ _START_DAYS_BEFORE = 30
 
 @dataclass(slots=True)
 class Scanner:
-    """Remembers what it has seen, from one look to the next."""
+    """Keeps the versions that it has seen from one scan to the next."""
 
     reader: S3Reader
     declarations: Mapping[str, CertificateSpec]
@@ -60,7 +60,7 @@ class Scanner:
         return cls(S3Reader(bucket_of, secrets, EgressPolicy(frozenset({host}))), declarations)
 
     async def scan(self) -> None:
-        """LIST, read what has changed, and assess each certificate."""
+        """LIST, read the changed objects, and assess each certificate."""
         listing = await self.reader.list(_NAMESPACE, _STORE, frozenset(self.declarations))
         changed = [
             key
@@ -82,7 +82,7 @@ class Scanner:
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    """Stands for the API server, which holds them in a Secret."""
+    """Replaces the API server, which holds the credentials in a Secret."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What all measurements share: one API server, and the certificates on it, which only ever become more."""
+"""The shared environment of all measurements: one API server, and its certificates, whose number only grows."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ _MIB = 1024 * 1024
 
 @dataclass(slots=True)
 class Scene:
-    """The API server is new, and the CRDs and the operator's rights are applied."""
+    """A new API server, with the CRDs and the operator's rights applied."""
 
     control_plane: ControlPlane
     kubernetes: Kubernetes
@@ -41,9 +41,9 @@ class Scene:
     directory: Path
     etcd: Etcd
     size: int = 0
-    """How many ClientCertificates there are that read from Secrets."""
+    """The number of ClientCertificates that read from Secrets."""
     cold_starts: dict[int, list[ColdStart]] = field(default_factory=dict)
-    """What was seen of cold starts so far, by size: several goals look at the same ones."""
+    """The cold starts so far, by size: several goals use the same ones."""
     _has_teams: bool = False
     _created: Mapping[str, str] = field(default_factory=dict)
     """Each ClientCertificate as etcd had it before any operator saw it."""
@@ -54,7 +54,7 @@ class Scene:
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
-        """A block that ends at once, with the reason, when the API server, etcd or the bench's own watch ends."""
+        """A block that ends at once, with the reason, if the API server, etcd or the bench's own watch ends."""
         control_plane = self.control_plane
         async with (
             must_live(control_plane.etcd),
@@ -76,11 +76,11 @@ class Scene:
 
     @property
     def slack_settings(self) -> dict[str, str]:
-        """The environment of an operator for which Slack is the loopback server."""
+        """The environment of an operator that uses the loopback server as Slack."""
         return {"CLIENTCERT_SLACK_API_URL": self.slack.api_url, "CLIENTCERT_ALLOWED_HOSTS": self.slack.host}
 
     async def grow(self, size: int) -> None:
-        """Create Secrets and ClientCertificates until there are so many of each."""
+        """Create Secrets and ClientCertificates until there are `size` of each."""
         if size <= self.size:
             return
         self.say(f"creating certificates {self.size + 1} to {size}, each in a Secret")
@@ -100,7 +100,7 @@ class Scene:
         await self.statuses.until(lambda: len(self.statuses.objects) == size, patience, "the watch to show all objects")
 
     async def form_teams(self) -> None:
-        """Give each certificate that expires soon to a team, with its own policy and Slack channel."""
+        """Assign each certificate that expires soon to a team, with its own policy and Slack channel."""
         soon = self.fleet.expiring(self.size)
         self.say(f"{len(soon)} certificates that expire soon are given to {len(fleet.team_channels())} teams")
         if not self._has_teams:
@@ -115,7 +115,7 @@ class Scene:
         await all_of(give, soon)
 
     async def clear_statuses(self) -> None:
-        """As if no operator had ever run: each ClientCertificate as it was created, and no Event."""
+        """Restore each ClientCertificate to the state of its creation, and delete all Events."""
         self.say("putting all objects back as they were created")
         await self.etcd.delete_all(_EVENTS)
         await self.etcd.put_all(self._created)
@@ -129,7 +129,7 @@ class Scene:
 
     @asynccontextmanager
     async def unrelated_secrets(self, count: int) -> AsyncIterator[None]:
-        """Secrets of exactly 1 MiB, the most that one may hold, which nobody refers to."""
+        """Create Secrets of exactly 1 MiB, the largest size of a Secret, which no object refers to."""
         await self.create_namespace(_UNRELATED)
         collection = f"/api/v1/namespaces/{_UNRELATED}/secrets"
 
@@ -146,5 +146,5 @@ class Scene:
 
 
 async def _lasts(following: "asyncio.Task[None]") -> None:
-    """Raise what ends it."""
+    """Raise the error that ends the watch."""
     await asyncio.shield(following)

@@ -1,9 +1,9 @@
-"""The operator with a clock that somebody else sets.
+"""Runs the operator with a clock that another process sets.
 
     python -m bench.set_clock FILE --port PORT [--namespace NS]
 
-FILE holds the seconds by which its wall clock differs from the machine's, as a double; the monotonic clock goes on as
-ever. Whoever writes there sets the clock, as an administrator sets that of a machine.
+FILE holds the difference in seconds between its wall clock and the machine's, as a double; the monotonic clock is not
+changed. Writing to the file sets the clock, as an administrator sets that of a machine.
 """
 
 import argparse

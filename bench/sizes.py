@@ -1,16 +1,16 @@
-"""How much of everything."""
+"""The sizes of all measurements."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The goals are stated for these numbers; any other run says so in its results."""
+    """The goals are stated for these numbers; the results of any other run contain its sizes."""
 
     small: int = 1_000
     """Certificates at the lower end of the memory slope."""
     large: int = 10_000
-    """Certificates at its upper end, and for everything that is stated at 10,000."""
+    """Certificates at its upper end, and for every goal that is stated at 10,000."""
     bucket: int = 1_000
     """Certificates in the S3 bucket."""
     polls: int = 5
@@ -18,15 +18,15 @@ class Sizes:
     renewals: int = 200
     """Secrets that are replaced."""
     unrelated: int = 100
-    """Secrets of 1 MiB that nobody refers to."""
+    """Secrets of 1 MiB that no object refers to."""
     rounds: int = 2
     """Cold starts of each side."""
     rush: int = 1_000
     """Certificates that fall due at the same second."""
     month: int = 1_000
-    """Certificates that live through a month."""
+    """Certificates of the simulated month."""
     days: int = 30
-    """Of that month."""
+    """The length of that month."""
     scale: int = 100_000
     """Certificates of P11."""
 
@@ -36,7 +36,7 @@ class Sizes:
 
     @classmethod
     def quick(cls) -> "Sizes":
-        """To see that the bench works: its figures mean nothing."""
+        """Sizes for a test of the bench itself: the figures mean nothing."""
         return cls(
             small=100,
             large=1_000,

@@ -1,4 +1,4 @@
-"""What the administrator's own watch shows of every ClientCertificate: the bench believes nobody else."""
+"""The state of every ClientCertificate in the administrator's own watch: the bench relies on nothing else."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One object as the watch last showed it."""
+    """One object in the last event of the watch."""
 
     fingerprint: str
-    """Empty until a status was written that names a certificate."""
+    """Empty until a status names a certificate."""
     days_remaining: int | None
     phase: str
     told: frozenset[str]
-    """The channels that were told about this certificate."""
+    """The channels that were alerted about this certificate."""
 
 
 @dataclass(slots=True)
@@ -30,14 +30,14 @@ class Statuses:
 
     objects: dict[tuple[str, str], Seen] = field(default_factory=dict)
     written: int = 0
-    """How many have a status."""
+    """The number of objects with a status."""
     last_written: float = 0.0
-    """When the watch showed the last status of an object that had none before."""
+    """The time at which the watch showed the first status of the last object."""
     last_event: float = 0.0
     listeners: list[Callable[[tuple[str, str], Seen], None]] = field(default_factory=list)
 
     async def follow(self, kubernetes: Kubernetes) -> None:
-        """Watch from an empty collection on, until cancelled; a watch that the server ends goes on where it was."""
+        """Watch an empty collection from its beginning until cancelled; continue if the server ends a watch."""
         first = await kubernetes.get(CERTIFICATES, limit="1")
         if first["items"]:
             raise ValueError("the watch begins before anything is created")
@@ -51,7 +51,7 @@ class Statuses:
                     self._take(event)
 
     async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Return when it holds; raises TimeoutError that says what did not come true."""
+        """Return when the condition holds; raises TimeoutError, whose message names the missing state."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -60,7 +60,7 @@ class Statuses:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def all_written(self, count: int, seconds: float) -> float:
-        """Wait until so many objects have a status; when the last of them got it."""
+        """Wait until `count` objects have a status; returns the time of the first status of the last of them."""
         await self.until(lambda: self.written >= count, seconds, f"{count} statuses")
         return self.last_written
 

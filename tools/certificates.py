@@ -1,11 +1,11 @@
-"""Makes the certificates that tests, the demo and the bench need; nothing is pasted, nothing is kept on disk.
+"""Makes the certificates for tests, the demo and the bench; no certificate is copied from elsewhere or kept on disk.
 
     authority = CertificateAuthority.create("Integration CA")
     issued = authority.issue("nhs", not_before, not_after, organization="NHS Digital")
     issued.certificate_pem, issued.chain_pem, issued.private_key_pem, issued.pkcs12("secret")
 
-Keys are EC P-256 unless asked otherwise: a certificate costs a quarter of a millisecond, so a bench may make
-10,000 of them. Dates are arguments, because nothing here reads the clock.
+Keys are EC P-256 by default: such a certificate takes a quarter of a millisecond, so a bench may make 10,000 of them.
+Dates are arguments, because nothing here reads the clock.
 """
 
 import hashlib
@@ -39,12 +39,12 @@ AUTHORITY_NOT_AFTER = datetime(2060, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate with its private key and the authorities above it."""
+    """A certificate with its private key and its chain of authorities."""
 
     certificate: x509.Certificate
     private_key: PrivateKey = field(repr=False)
     authorities: tuple[x509.Certificate, ...] = ()
-    """The one that issued it first, the root last; empty if it is self-signed."""
+    """The issuer first, the root last; empty if the certificate is self-signed."""
 
     @property
     def certificate_der(self) -> bytes:
@@ -56,7 +56,7 @@ class Issued:
 
     @property
     def chain_pem(self) -> bytes:
-        """The certificate first, then everyone above it."""
+        """The certificate first, then its chain of authorities."""
         return b"".join(each.public_bytes(Encoding.PEM) for each in (self.certificate, *self.authorities))
 
     @property
@@ -80,7 +80,7 @@ class Issued:
 
     @property
     def serial_number_hex(self) -> str:
-        """As the product shows it."""
+        """The serial number in the form that the operator shows."""
         return f"{self.serial_number:x}"
 
     @property
@@ -102,16 +102,16 @@ class Issued:
         return self.certificate.issuer.rfc4514_string()
 
     def csr_pem(self) -> bytes:
-        """A request for the same subject and key."""
+        """A certificate request (CSR) for the same subject and key."""
         request = x509.CertificateSigningRequestBuilder().subject_name(self.certificate.subject)
         return request.sign(self.private_key, _digest(self.private_key)).public_bytes(Encoding.PEM)
 
     def pkcs7(self, encoding: Encoding = Encoding.PEM) -> bytes:
-        """The chain as RFC 5652 SignedData without content or signature, like `openssl crl2pkcs7 -nocrl`."""
+        """The chain as RFC 5652 SignedData without content or signature, as `openssl crl2pkcs7 -nocrl` writes it."""
         return pkcs7.serialize_certificates([self.certificate, *self.authorities], encoding)
 
     def pkcs12(self, password: str | None, *, name: str = "client") -> bytes:
-        """Certificate, key and chain as RFC 7292; `None` leaves it without encryption."""
+        """Certificate, key and chain as RFC 7292; not encrypted if the password is None."""
         encryption = BestAvailableEncryption(password.encode()) if password is not None else NoEncryption()
         return pkcs12.serialize_key_and_certificates(
             name.encode(), self.private_key, self.certificate, self.authorities, encryption
@@ -126,7 +126,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """Issues certificates; a root, or an intermediate below another."""
+    """Issues certificates; a root, or an intermediate below another authority."""
 
     identity: Issued
 
@@ -140,7 +140,7 @@ class CertificateAuthority:
         organization: str | None = None,
         key: KeyKind = "ec",
     ) -> "CertificateAuthority":
-        """A root, signed by itself."""
+        """Create a self-signed root."""
         return cls(
             self_signed(common_name, not_before, not_after, organization=organization, key=key, is_authority=True)
         )
@@ -153,7 +153,7 @@ class CertificateAuthority:
         not_after: datetime = AUTHORITY_NOT_AFTER,
         key: KeyKind = "ec",
     ) -> "CertificateAuthority":
-        """An authority below this one."""
+        """Create an authority below this one."""
         private_key = make_private_key(key)
         builder = _builder(_name(common_name), private_key, not_before, not_after, is_authority=True)
         return CertificateAuthority(self._issued(builder, private_key))
@@ -170,9 +170,9 @@ class CertificateAuthority:
         serial_number: int | None = None,
         dns_names: Iterable[str] = (),
     ) -> Issued:
-        """A client certificate. `private_key` keeps the key of an earlier one (a renewal, not a rekey).
+        """Issue a client certificate. `private_key` is the key of an earlier certificate (a renewal, not a rekey).
 
-        Dates in the wrong order are written as asked: row 18 of the faults needs such certificates.
+        Dates in the wrong order are accepted: row 18 of the faults needs such certificates.
         """
         private_key = private_key or make_private_key(key)
         earlier, later = sorted((not_before, not_after))
@@ -188,7 +188,7 @@ class CertificateAuthority:
         return issued if not_before <= not_after else self._with_dates_swapped(issued)
 
     def sign(self, tbs_certificate_der: bytes) -> bytes:
-        """A certificate (DER) around any TBSCertificate, well-formed or not; needs an EC key."""
+        """Sign any TBSCertificate, well-formed or not, and return the certificate (DER); needs an EC key."""
         private_key = self.identity.private_key
         if not isinstance(private_key, ec.EllipticCurvePrivateKey):
             raise TypeError("only an authority with an EC key signs raw bytes")
@@ -216,7 +216,7 @@ def self_signed(
     organization: str | None = None,
     is_authority: bool = False,
 ) -> Issued:
-    """A certificate that is its own issuer."""
+    """Issue a certificate that is its own issuer."""
     private_key = make_private_key(key)
     name = _name(common_name, organization)
     builder = _builder(name, private_key, not_before, not_after, is_authority=is_authority)
@@ -224,7 +224,7 @@ def self_signed(
 
 
 def make_private_key(kind: KeyKind = "ec") -> PrivateKey:
-    """RSA keys have 2048 bits and cost some 50 ms each."""
+    """Create a private key. RSA keys have 2048 bits and take about 50 ms each."""
     match kind:
         case "ec":
             return ec.generate_private_key(ec.SECP256R1())

@@ -9,7 +9,7 @@ from tools.der import der_element
 
 
 def java_keystore(alias: str, key_der: bytes, chain: Sequence[bytes], password: str) -> bytes:
-    """Of a key (PKCS#8) and its certificates, the leaf first, all in DER."""
+    """The keystore of a key (PKCS#8) and its certificates, the leaf first, all in DER."""
     entry = struct.pack(">I", 1) + _java_utf(alias) + struct.pack(">Q", 0)
     protected = _protected_key(key_der, password)
     entry += struct.pack(">I", len(protected)) + protected
@@ -20,7 +20,7 @@ def java_keystore(alias: str, key_der: bytes, chain: Sequence[bytes], password: 
 
 
 def _java_utf(text: str) -> bytes:
-    """`DataOutput.writeUTF`, for ASCII."""
+    """Encode ASCII text as `DataOutput.writeUTF` does."""
     return struct.pack(">H", len(text)) + text.encode("ascii")
 
 

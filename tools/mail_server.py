@@ -28,16 +28,16 @@ from tools.certificates import AUTHORITY_NOT_AFTER, AUTHORITY_NOT_BEFORE, Issued
 
 _TAKEN = "250 OK"
 
-logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of what is its own
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns about its own behaviour
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A mail that was taken."""
+    """A mail that was accepted."""
 
     time: datetime
     sender: str
-    """Of the envelope, as `recipient` is."""
+    """The sender of the envelope; `recipient` is of the envelope, too."""
     recipient: str
     encrypted: bool
     logged_in: bool
@@ -45,7 +45,7 @@ class Received:
 
     @property
     def message(self) -> EmailMessage:
-        """Parsed; `get_body(("plain",))` is its text."""
+        """The parsed mail; its text is `get_body(("plain",))`."""
         return message_from_bytes(self.content, _class=EmailMessage, policy=SMTP)
 
     @property
@@ -62,7 +62,7 @@ class Received:
 
 
 class LoopbackMailServer:
-    """Takes mail for anybody, unless it was told otherwise, and delivers nothing."""
+    """Accepts mail to any recipient, unless `answer` says otherwise, and delivers nothing."""
 
     host = "localhost"
 
@@ -74,14 +74,14 @@ class LoopbackMailServer:
         port: int = 0,
         on_mail: Callable[[Received], None] | None = None,
     ) -> None:
-        """With `login`, user name and password, nothing is taken without it. `on_mail` is called in the thread."""
+        """With `login`, user name and password, no mail is accepted without it. `on_mail` is called in the thread."""
         self.mails: list[Received] = []
         self.commands: list[str] = []
-        """Of all connections, as `answer` names them."""
+        """The commands of all connections, by the names of `answer`."""
         self.before_mail: Callable[[Received], None] = lambda _: None
-        """Called in the thread with each mail before it is taken; a ConnectionError ends its connection instead."""
+        """Called in the thread with each mail before it is accepted; a ConnectionError ends its connection instead."""
         self.on_mail = on_mail
-        """The same, when it was taken and before that is said."""
+        """Called in the thread with each mail after it was accepted, and before the answer is sent."""
         self._tls = tls
         self._login = login
         self._port = port
@@ -100,7 +100,7 @@ class LoopbackMailServer:
         return self._login is not None
 
     def tls_context(self) -> ssl.SSLContext:
-        """For clients: it trusts this server, and nobody else."""
+        """A context for clients, which trusts only this server."""
         return ssl.create_default_context(cadata=self.authority_pem)
 
     @property
@@ -108,26 +108,26 @@ class LoopbackMailServer:
         return self._identity.certificate_pem.decode()
 
     def answer(self, command: str, status: str, *, address: str = "") -> None:
-        """From now on a command is answered so: EHLO, AUTH, MAIL, RCPT (to that address, if given), DATA or QUIT."""
+        """Set the answer to a command from now on: EHLO, AUTH, MAIL, RCPT (to that address, if given), DATA or QUIT."""
         self._answers[command, address] = status
 
     def delay(self, command: str, seconds: float) -> None:
-        """Wait before each answer to it. DATA is answered after the mail was taken."""
+        """Wait before each answer to the command. DATA is answered after the mail was accepted."""
         self._delays[command] = seconds
 
     def drop(self, command: str) -> None:
-        """End the connection instead of an answer to it."""
+        """Close the connection instead of answering the command."""
         self._dropped.add(command)
 
     def behave(self) -> None:
-        """Forget about answers, delays and drops."""
+        """Remove all answers, delays and drops."""
         self._answers.clear()
         self._delays.clear()
         self._dropped.clear()
 
     def __enter__(self) -> Self:
         context = _server_context(self._identity) if self._tls != "none" else None
-        # For aiosmtpd only STARTTLS is TLS.
+        # aiosmtpd counts only STARTTLS as TLS.
         options: dict[str, Any] = {"server_hostname": self.host, "auth_require_tls": self._tls == "starttls"}
         if self._tls == "starttls":
             options |= {"tls_context": context, "require_starttls": True}
@@ -148,9 +148,9 @@ class LoopbackMailServer:
     async def meet(
         self, connection: smtp.SMTP, command: str, address: str = "", *, take: Callable[[], None] = lambda: None
     ) -> str:
-        """What happens to a command, as it was asked for when it came: the answer, or an empty string.
+        """Handle a command by the settings of its arrival: returns the answer, or an empty string.
 
-        `take` is called if there is no other answer, before anybody can see the command or waits for it.
+        `take` is called if there is no other answer, before the command is visible to anybody and before any delay.
         """
         answer = self._answers.get((command, address)) or self._answers.get((command, ""), "")
         is_cut_off, delay = command in self._dropped, self._delays.get(command, 0.0)
@@ -166,13 +166,13 @@ class LoopbackMailServer:
         return answer
 
     async def cut_off(self, connection: smtp.SMTP) -> None:
-        """End it without an answer."""
+        """Close the connection without an answer."""
         if isinstance(connection.transport, asyncio.Transport):
             connection.transport.abort()
-            await asyncio.sleep(60)  # until aiosmtpd sees that, and cancels this
+            await asyncio.sleep(60)  # until aiosmtpd notices the closed connection, and cancels this
 
     def take(self, session: Session, envelope: Envelope) -> None:
-        """Keep a mail, once for each recipient. Raises ConnectionError where a caller's hook does."""
+        """Keep a mail, once for each recipient. Raises ConnectionError if a caller's hook does."""
         for recipient in envelope.rcpt_tos:
             received = Received(
                 time=datetime.now(UTC),
@@ -199,7 +199,7 @@ class LoopbackMailServer:
 
 
 class _Hooks:
-    """What aiosmtpd calls."""
+    """The hooks that aiosmtpd calls."""
 
     def __init__(self, server: LoopbackMailServer) -> None:
         self._server = server
@@ -240,7 +240,7 @@ class _Hooks:
 
 
 class _Controller(Controller):
-    """With the port that the system chose, where it was asked for any."""
+    """Reports the port that the system chose, if port 0 was requested."""
 
     def _trigger_server(self) -> None:
         if self.server is not None and isinstance(self.server, asyncio.Server):

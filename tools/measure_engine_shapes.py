@@ -1,9 +1,9 @@
-"""`python -m tools.measure_engine_shapes`: what each way to have kopf look after many objects costs.
+"""`python -m tools.measure_engine_shapes`: measures the cost of each way to observe many objects with kopf.
 
-The figures of docs/decisions/engine.md. Each shape runs in a process of its own against an API server of its own, which
-holds as many ClientCertificates as asked for: until every one was seen, and nothing has changed for a while. The
-handlers do nothing with what they see, so this is the price of the shape alone. Takes five minutes; nothing else
-should run meanwhile.
+It produces the figures of docs/decisions/engine.md. Each shape runs in a process of its own against an API server of
+its own with the given number of ClientCertificates, until every object was seen and nothing has changed for a while.
+The handlers do nothing with the objects, so the figures are the cost of the shape alone. It takes five minutes; nothing
+else should run meanwhile.
 """
 
 import argparse
@@ -32,7 +32,7 @@ KIND = ("clientcert.dev", "v1alpha1", "clientcertificates")
 NAMESPACE = "shapes"
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 300.0
-"""A shape that has not seen all by then is told as it stands."""
+"""A shape that has not seen all objects by then is reported as it is."""
 _SETTLED_SECONDS = 3.0
 _CONNECTIONS = 64
 _PATCHES = "apiserver_request_total{"
@@ -42,7 +42,7 @@ Shape = Callable[[kopf.OperatorRegistry, Seen], None]
 
 
 def event(registry: kopf.OperatorRegistry, seen: Seen) -> None:
-    """on.event into a dictionary, and one task that waits for what is due first."""
+    """on.event into a dictionary, and one task that waits for the earliest due object."""
     due: list[tuple[float, str]] = []
     scheduler: set[asyncio.Task[None]] = set()
 
@@ -78,7 +78,7 @@ def daemon(registry: kopf.OperatorRegistry, seen: Seen) -> None:
 
 
 def index(registry: kopf.OperatorRegistry, seen: Seen) -> None:
-    """A kopf index of all objects, and on.event. No handler is called before all are indexed."""
+    """A kopf index of all objects, and on.event. No handler is called before all objects are indexed."""
 
     @kopf.index(*KIND, registry=registry)
     async def by_uid(uid: str, **_: Any) -> dict[str, str]:
@@ -94,20 +94,20 @@ SHAPES: dict[str, Shape] = {each.__name__: each for each in (event, timer, daemo
 
 @dataclass(frozen=True)
 class Figures:
-    """What one shape cost."""
+    """The cost of one shape."""
 
     seen: int
     seconds: float
-    """From the first request to the last object seen."""
+    """The time from the first request to the last object seen."""
     cpu_seconds: float
-    """Of the kopf process until then; another load on the machine hardly changes it."""
+    """CPU time of the kopf process until then; other load on the machine hardly changes it."""
     resident_mb: float
     tasks: int
     patches: int = 0
 
 
 def main() -> None:
-    """The table for a person; `--shape` is for the processes that this one starts."""
+    """Print the table; `--shape` is for the processes that this process starts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, nargs="+", default=[2000, 10_000])
     parser.add_argument("--only", choices=SHAPES, nargs="+", default=list(SHAPES))
@@ -133,7 +133,7 @@ def _row(name: str, objects: int, found: Figures) -> str:
 
 
 def _measure(name: str, objects: int) -> Figures:
-    """Against a new API server, because some shapes leave finalizers behind."""
+    """Measure against a new API server, because some shapes leave finalizers behind."""
     with tempfile.TemporaryDirectory() as directory, ControlPlane.start(Path(directory)) as control_plane:
         control_plane.apply_kustomize(REPOSITORY / "deploy/kustomize/base")
         control_plane.create_namespace(NAMESPACE)
@@ -177,14 +177,14 @@ def _manifest(number: int) -> dict[str, Any]:
 
 
 def _patches(control_plane: ControlPlane) -> int:
-    """How many PATCHes of ClientCertificates the API server has counted."""
+    """The number of PATCHes of ClientCertificates by the counters of the API server."""
     lines = str(control_plane.api.request("GET", "/metrics")).splitlines()
     wanted = (line for line in lines if line.startswith(_PATCHES) and 'verb="PATCH"' in line and KIND[2] in line)
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in wanted)
 
 
 async def _watch(shape: Shape, objects: int) -> None:
-    """Run kopf with this shape until all was seen and the machine has settled; print the figures."""
+    """Run kopf with this shape until all objects were seen and the machine has settled; print the figures."""
     seen: Seen = set()
     registry = kopf.OperatorRegistry()
 
@@ -212,10 +212,10 @@ async def _watch(shape: Shape, objects: int) -> None:
 
 
 def _settings(shape: Shape) -> kopf.OperatorSettings:
-    """The operator's own, so that every shape is at its best.
+    """The operator's own settings, so that every shape is at its best.
 
-    With a limit on workers an index of more objects than that never comes about: each holds its worker until all have
-    been indexed.
+    With a limit on workers, an index of more objects than that is never complete: each object holds its worker until
+    all have been indexed.
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False

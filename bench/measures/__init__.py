@@ -1,1 +1,1 @@
-"""One module a goal. Each has a `measure(scene)`, and says what its figure is, from where to where, in which unit."""
+"""One module for each goal, with `measure(scene)`; its docstring defines the figure, its interval and its unit."""

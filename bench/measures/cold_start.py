@@ -1,11 +1,11 @@
-"""P4: how long a cold start takes.
+"""P4: the duration of a cold start.
 
-Ours: from the start of the operator's process until the administrator's watch has shown the last of 10,000 statuses,
-on objects that have none. The peer (`bench/bare_client.py`) makes the same calls and decides nothing: it LISTs the
-same, GETs 10,000 Secrets, sends 10,000 status patches of the same size and creates as many Events; it is timed by the
-same watch from the start of its process, under the same ServiceAccount. Ours, peer, peer, ours; in between the objects
-are put back as they were created. The figure is the sum of ours by the sum of the peer's. The API server's own counters
-show how many calls each side has made.
+Ours: from the start of the operator's process until the administrator's watch has shown the last of 10,000 statuses, on
+objects without a status. The peer (`bench/bare_client.py`) makes the same calls and decides nothing: it LISTs the same
+objects, GETs 10,000 Secrets, sends 10,000 status patches of the same size and creates as many Events; it is timed by
+the same watch from the start of its process, under the same ServiceAccount. The order is ours, peer, peer, ours; in
+between, the objects are restored to the state of their creation. The figure is the sum of ours divided by the sum of
+the peer's. The API server's own counters show the number of calls of each side.
 """
 
 from statistics import mean

@@ -1,12 +1,12 @@
-"""P10: how long the operator's event loop stands still at its worst, with 10,000 certificates.
+"""P10: the longest stall of the operator's event loop with 10,000 certificates.
 
-The operator has a core to itself and API server, etcd and Slack have the other one (bench/cores.py), for stalls of the
-loop are wanted here, and not those of a crowded machine. It is the operator's own gauge, over a cold start; over one
-scrape of /metrics after it; and over a day, which is an operator started with a clock 24 hours ahead, so that every
-status changes and each certificate that expires soon is alerted about again, with a scrape every three seconds. The
-gauge is checked from outside: during that day somebody asks /healthz every ten milliseconds, and the longest that an
-answer took is told beside it. That is more than a stall (the answer's own way is in it); the gauge may be less than
-one, by as much as it sleeps between two looks.
+The operator has a core to itself, and API server, etcd and Slack share the other one (bench/cores.py), so that only
+stalls of the loop are measured, and not those of a crowded machine. The figure is the operator's own gauge: over a cold
+start; over one scrape of /metrics after it; and over a day. For the day, an operator is started with a clock 24 hours
+ahead, so that every status changes and each certificate that expires soon is alerted about again, with a scrape every
+three seconds. The gauge is checked from outside: during that day a probe requests /healthz every ten milliseconds, and
+the longest response time is reported as well. That time is more than a stall, because it includes the transfer of the
+response; the gauge may be less than a stall, by up to the time that it sleeps between two samples.
 """
 
 import asyncio

@@ -1,10 +1,11 @@
-"""P6: a month, by a clock that is set on by half a day again and again.
+"""P6: a month, by a clock that is repeatedly advanced by half a day.
 
-1,000 certificates whose notAfter is spread over the year, alerted about every day from 30 days before until after
-expiry, in 100 channels; their days change six hours away from any moment at which the clock is set. The operator's wall
-clock is set on (bench/set_clock.py), its monotonic clock is not; it is restarted after a third and two thirds of the
-time. After each step it is left alone until nothing waits. Writes are what the bench's own watch shows of an object;
-what is due follows from notAfter alone: one message for each day on which the certificate is in its alert time.
+1,000 certificates whose notAfter is spread over the year have alerts every day from 30 days before until after expiry,
+in 100 channels; their days change six hours away from any moment at which the clock is set. Only the operator's wall
+clock is set (bench/set_clock.py), not its monotonic clock; the operator is restarted after a third and two thirds of
+the time. After each step the bench waits until the operator has no pending work. Writes are counted by the bench's own
+watch of the objects; due messages follow from notAfter alone: one for each day on which the certificate is in its alert
+time.
 """
 
 import itertools
@@ -57,7 +58,7 @@ async def measure(scene: Scene) -> Outcome:
 
 
 async def _live(run: OperatorRun, clock: Path, size: int, first: int, last: int) -> None:
-    """From the noon of one day to that of another."""
+    """Advance the clock from the noon of one day to the noon of another."""
     looks = await looked_at_all(run, size)
     offset = first * _DAY
     while offset < last * _DAY:
@@ -101,7 +102,7 @@ def _judged(crowd: Crowd, days: int, began: datetime, writes: Counter[str], told
 
 
 def _owed(not_after: datetime, start: datetime, end: datetime) -> int:
-    """One when it is first seen in its alert time, and one for each day that begins in it later."""
+    """The number of due messages: one at the first read in the alert time, and one for each later day in it."""
     opens = not_after - _ALERT_DAYS * _DAY
     before, until = (start - opens) // _DAY, (end - opens) // _DAY
     return until - before + 1 if before >= 0 else max(0, until + 1)

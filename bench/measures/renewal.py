@@ -1,8 +1,8 @@
-"""P7: how soon a renewed certificate is in the status.
+"""P7: the time until a renewed certificate is in the status.
 
-From just before the renewed certificate is sent into its Secret (a merge patch by the administrator) until the
-administrator's watch shows a status with the new fingerprint; 200 Secrets spread over all 10,000, ten a second. A
-certificate that was about to expire gets its closing message on the way. p99 is the 198th of 200 latencies.
+From just before the renewed certificate is written to its Secret (a merge patch by the administrator) until the
+administrator's watch shows a status with the new fingerprint; 200 Secrets spread over all 10,000, ten a second. If a
+certificate was about to expire, its closing message is sent meanwhile. p99 is the 198th of 200 latencies.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def measure(scene: Scene) -> Outcome:
         scene.say(f"renewing {count} certificates in their Secrets, {_A_SECOND} a second")
         latencies = await _renew(scene, count)
     missing = count - len(latencies)
-    # What never came took longer than anything that did.
+    # A missing status counts as slower than any that was seen.
     ordered = sorted(latencies) + [float(_PATIENCE_SECONDS)] * missing
     return Outcome(
         GOAL,
@@ -79,5 +79,5 @@ async def _renew(scene: Scene, count: int) -> list[float]:
 
 
 def _percentile(ordered: list[float], percent: int) -> float:
-    """The nearest rank: the smallest value that so many percent do not exceed."""
+    """The nearest rank: the smallest value that `percent` percent do not exceed."""
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]

@@ -1,13 +1,14 @@
-"""P5: what a restart writes and sends when nothing has changed.
+"""P5: the writes and messages of a restart without changes.
 
-The certificates that expire soon belong to 80 teams with a policy and a Slack channel each (Slack takes one message a
-second in a channel: in one alone they would take half an hour). An operator has written all 10,000 statuses and told
-every channel; it is stopped, and another one started. When that one is ready, has looked at each
-certificate and was quiet for ten seconds, it is counted: objects whose resourceVersion has changed (ClientCertificates
-and Events), statuses written by its own metric, and calls that arrived at Slack.
+The certificates that expire soon belong to 80 teams with a policy and a Slack channel each (Slack accepts one message a
+second in a channel: in a single channel they would take half an hour). An operator has written all 10,000 statuses and
+alerted every channel; it is stopped, and another one is started. When that one is ready, has reconciled each
+certificate and has been quiet for ten seconds, these are counted: objects whose resourceVersion has changed
+(ClientCertificates and Events), statuses written by its own metric, and calls that arrived at Slack.
 
-Before it is counted a second operator is started beside it, as a standby; when that one is ready, the first is told to
-stop. From that moment it is measured until the other leads, and until it has looked at every certificate.
+Before the count, a second operator is started beside it, as a standby; when the standby is ready, the first one gets
+SIGTERM. The times from that moment until the standby leads, and until it has reconciled every certificate, are
+measured.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ async def measure(scene: Scene) -> Outcome:
             Figure("to Slack", len(scene.slack.calls) - calls, "sends", Bound.AT_MOST, 0),
             Figure("take-over: the standby leads", leads, "s after SIGTERM", Bound.AT_MOST, 2),
         ),
-        against=f"every resourceVersion before; {told} certificates expire soon and were told",
+        against=f"every resourceVersion before; {told} certificates expire soon and were alerted about",
         details={
             "readySeconds": round(ready, 1),
             "looks": looks,
@@ -55,7 +56,7 @@ async def measure(scene: Scene) -> Outcome:
 
 
 async def _taken_over(scene: Scene, leader: OperatorRun) -> tuple[float, float]:
-    """Seconds from SIGTERM until a standby leads, and until it has looked at every certificate."""
+    """The seconds from SIGTERM until a standby leads, and until it has reconciled every certificate."""
     scene.say(f"a standby takes over {scene.size} certificates")
     async with scene.operator(env=scene.slack_settings) as standby:
         await standby.ready()
@@ -69,12 +70,12 @@ async def _taken_over(scene: Scene, leader: OperatorRun) -> tuple[float, float]:
         await looked_at_all(standby, scene.size)
         looked = time.monotonic() - began
         await asyncio.sleep(_QUIET_SECONDS)
-    scene.say(f"  it leads after {leads:.1f} s, and has looked at all after {looked:.1f} s")
+    scene.say(f"  it leads after {leads:.1f} s, and has reconciled all after {looked:.1f} s")
     return leads, looked
 
 
 async def have_told(scene: Scene) -> None:
-    """Let an operator write all statuses, and tell the teams' channels of all that is due."""
+    """Let an operator write all statuses, and alert the teams' channels about all due certificates."""
     await scene.grow(scene.sizes.large)
 
     def all_told() -> bool:
@@ -88,13 +89,13 @@ async def have_told(scene: Scene) -> None:
     async with scene.operator(env=scene.slack_settings) as run:
         await run.ready()
         await looked_at_all(run, scene.size)
-        await scene.statuses.until(all_told, 120, "every certificate that expires soon to be told")
+        await scene.statuses.until(all_told, 120, "an alert about every certificate that expires soon")
         await looked_at_all(run, scene.size)
         await scene.statuses.quiet(3)
 
 
 async def looked_at_all(run: OperatorRun, size: float, seconds: float = 180) -> float:
-    """Wait until it has looked so often and nothing waits any more; how often it has looked."""
+    """Wait for this number of reconciles and an empty queue; returns the number of reconciles."""
     async with asyncio.timeout(seconds):
         while True:
             own = await run.own_metrics()

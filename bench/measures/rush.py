@@ -1,12 +1,12 @@
-"""P8: a thousand alerts at the same second, for channels that are written to at Slack's pace.
+"""P8: a thousand alerts in the same second, for channels with Slack's rate limit.
 
-1,000 certificates whose silence ends at the same second, in 10 channels with a webhook each, while Slack answers
-`429 Too Many Requests` with a Retry-After of one second to 30 % of all calls. The operator has read all of them before.
-Theoretically a channel needs a second for each message after the first, and each wait that it was asked for; it is
-measured from that second until Slack has taken the last message of the slowest channel. The pace is the most that a
-channel has taken within any ten seconds, and no two of them may be nearer to each other than a second. Out of order is
-a message that Slack took after a less urgent one of the same channel; the one that a channel takes first cannot wait
-for those that were not looked at yet.
+The silence of 1,000 certificates ends in the same second, in 10 channels with a webhook each. Slack answers 30 % of all
+calls with `429 Too Many Requests` and a Retry-After of one second. The operator has read all certificates before. The
+theoretical time of a channel is one second for each message after the first, and each wait that Slack asked for; the
+measured time is from that second until Slack has accepted the last message of the slowest channel. The pace is the
+largest number of messages that a channel has accepted within any ten seconds, and no two messages may be less than a
+second apart. A message is out of order if Slack accepted it after a less urgent one of the same channel; the first
+message of a channel does not count, because it cannot wait for certificates that are not reconciled yet.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def measure(scene: Scene) -> Outcome:
     began = datetime.now(UTC).replace(microsecond=0)
     due = began + timedelta(seconds=30 + size // 20)
     silence = {"until": due.isoformat().replace("+00:00", "Z"), "reason": "all at once"}
-    # Hours away from now by the time of day: no second alert falls due while the first ones queue.
+    # Hours away from now by the time of day: no second alert becomes due while the first ones wait in the queue.
     expiry = [began + timedelta(days=1 + index * 7 % 29, hours=6, minutes=index % 720) for index in range(size)]
     crowd = Crowd(NAMESPACE, size, CHANNELS, expiry.__getitem__, {"silence": silence})
     calls, messages = len(scene.slack.calls), len(scene.slack.messages)
@@ -63,7 +63,7 @@ async def _told(scene: Scene, count: int, seconds: float) -> None:
     try:
         await scene.statuses.until(lambda: len(scene.slack.messages) >= count, seconds + 60, "all messages")
     except TimeoutError:
-        scene.say("  not all came; what did not is counted as lost")
+        scene.say("  not all messages came; the missing ones are counted as lost")
 
 
 def _judged(crowd: Crowd, due: datetime, calls: Sequence[Call], messages: Sequence[Posted]) -> Outcome:
@@ -104,14 +104,14 @@ def _number(crowd: Crowd, message: Posted) -> int:
 
 
 def _pace(channel: str, messages: Sequence[Posted]) -> float:
-    """Messages a second, in the ten seconds with the most of them."""
+    """Messages a second, in the ten seconds with the most messages."""
     times = [message.time for message in messages if message.channel == channel]
     windows = (sum(start <= time < start + _WINDOW for time in times[at:]) for at, start in enumerate(times))
     return max(windows, default=0) / _WINDOW.total_seconds()
 
 
 def _gap(channel: str, messages: Sequence[Posted]) -> float:
-    """Seconds between the two messages that were nearest to each other."""
+    """The shortest time between two messages, in seconds."""
     times = [message.time for message in messages if message.channel == channel]
     return min(((later - earlier).total_seconds() for earlier, later in pairwise(times)), default=float("inf"))
 
@@ -126,6 +126,6 @@ def _slowness(due: datetime, channel: str, calls: Sequence[Call]) -> float:
 
 
 def _out_of_order(crowd: Crowd, channel: str, messages: Sequence[Posted]) -> int:
-    """How many messages came after a less urgent one, but for the first."""
+    """The number of messages that arrived after a less urgent one, without the first message."""
     expiry = [crowd.not_after(_number(crowd, message)) for message in messages if message.channel == channel]
     return sum(any(before > this for before in expiry[1:at]) for at, this in enumerate(expiry))

@@ -1,8 +1,9 @@
-"""P1: how many requests a bucket gets in steady state.
+"""P1: the number of requests to a bucket in steady state.
 
 The operator reads 1,000 certificates from one CertificateStore that is polled every 10 seconds, through a proxy that
-counts each request on its way to a real S3 server. From the first page of a LIST to just before the first page of the
-LIST so many polls later, when all certificates were read before: requests by polls.
+counts each request on its way to a real S3 server. The interval begins with the first page of a LIST after all
+certificates were read, and ends just before the first page of the LIST `sizes.polls` polls later; the figure is the
+number of requests divided by the number of polls.
 """
 
 from collections.abc import AsyncIterator
@@ -42,7 +43,7 @@ async def measure(scene: Scene) -> Outcome:
 
 
 async def _steady(scene: Scene, proxy: CountingProxy, first_scan: int) -> tuple[int, int]:
-    """Requests, and the polls that they belong to."""
+    """The number of requests, and the number of polls that they belong to."""
 
     def beginnings() -> list[int]:
         return [n for n, request in enumerate(proxy.requests) if n >= first_scan and request.begins_a_list]
@@ -56,7 +57,7 @@ async def _steady(scene: Scene, proxy: CountingProxy, first_scan: int) -> tuple[
 
 @asynccontextmanager
 async def _declared(scene: Scene, filled: Bucket, proxy: CountingProxy) -> AsyncIterator[None]:
-    """A CertificateStore and a ClientCertificate for each consumer; they are deleted in the end."""
+    """Create a CertificateStore and a ClientCertificate for each consumer; they are deleted at the end."""
     server = filled.server
     await scene.create_namespace(_NAMESPACE)
     credentials = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}

@@ -1,11 +1,11 @@
-"""P2: how long a look at all certificates of a bucket takes, against what teams run today.
+"""P2: the duration of a scan of all certificates in a bucket, compared with the scripts that teams use today.
 
 The incumbent (`bench/incumbent.sh`): from the start of the script to its end. Ours (`bench/s3_scan.py`): from the
-begin of a poll until every certificate is read, parsed and assessed. Its first scan is that of a reader that has no
-client and no connection yet; the unchanged scan is the median of five later ones. Both ask the same S3 server for the
-same bucket of 1,000 certificates; neither sends anything. The incumbent looks at everything each time, so one run of
-it, between two of ours, is the peer of both. The one scan in the life of a process that has to load the S3 library as
-well is made before them, and told in the details alone.
+beginning of a poll until every certificate is read, parsed and assessed. Our first scan is that of a reader without a
+client and without connections; the unchanged scan is the median of five later ones. Both use the same S3 server and the
+same bucket of 1,000 certificates; neither sends anything. The incumbent reads everything each time, so one run of it,
+between two of ours, is the peer of both. One earlier scan, in which the process also loads the S3 library, is only
+reported in the details.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ async def measure(scene: Scene) -> Outcome:
 
 
 async def _ours(filled: Bucket) -> tuple[float, float]:
-    """Seconds of the first scan, and of an unchanged one."""
+    """The seconds of the first scan, and of an unchanged one."""
     scanner = Scanner.of(filled)
     try:
         first = await _timed(scanner)

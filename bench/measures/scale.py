@@ -1,22 +1,22 @@
 """P11: 100,000 certificates, each in a Secret, on one pod.
 
 Cold start: the bare client first (`bench/bare_client.py`), which writes as much as an operator over the first thousand
-has written; then, on objects put back as they were created, the operator. Both are timed as in P4.
+has written; then the operator, on objects that were restored to the state of their creation. Both are timed as in P4.
 
-Memory: the resident set of the operator's process, once its cold start has settled and one scrape is over, and that of
-its successor after a day; the larger of the two.
+Memory: the resident set of the operator's process after its cold start has settled and one scrape is over, and that of
+its successor after a day; the larger of the two counts.
 
-Take-over: that operator leads, and a standby is ready beside it. The leader is killed with SIGKILL; from then on until
-the standby leads, has looked at every certificate and nothing waits. The standby must wait for the end of the
-Lease first.
+Take-over: that operator leads, and a standby is ready beside it. The leader is killed with SIGKILL; the measured time
+ends when the standby leads, has reconciled every certificate and its queue is empty. The standby must wait for the end
+of the Lease first.
 
-A day: the successor's clock is moved by 24 hours, so that every status changes at once, which is the worst that a day
-can bring. The depth of its queue is read every five seconds, until all statuses are written and the queue is empty; it
-may fall only. All of /metrics is scraped every 30 seconds meanwhile.
+A day: the successor's clock is moved by 24 hours, so that every status changes at once, which is the worst case of a
+day. The depth of its queue is read every five seconds, until all statuses are written and the queue is empty; the depth
+may only fall. All of /metrics is scraped every 30 seconds meanwhile.
 
-Stalls of the event loop are the operator's own gauge, as in P10: over the cold start, over a scrape after it, and of
-the successor over its start, take-over and day. Each side has a core for itself (bench/cores.py), and API server, etcd
-and the bench share the others.
+Stalls of the event loop are the operator's own gauge, as in P10: over the cold start, over a scrape after it, and over
+the successor's start, take-over and day. Each side has a core for itself (bench/cores.py), and API server, etcd and the
+bench share the others.
 """
 
 import asyncio
@@ -55,10 +55,10 @@ GOAL = (
 _DAY = timedelta(days=1)
 _SCRAPE_EVERY_SECONDS = 30
 _SAMPLE_EVERY_SECONDS = 5.0
-"""At full size; of fewer certificates it is read more often."""
+"""The interval at full size; with fewer certificates it is shorter."""
 _FULL_SIZE = 100_000
 _NOISE = 64
-"""Keys that a queue may grow by: as many as there are workers."""
+"""The number of keys by which a queue may grow: the number of workers."""
 _MS = 1000
 
 
@@ -67,24 +67,24 @@ class _TakeOver:
     leads: float
     """Seconds from SIGKILL until the standby leads."""
     judged: float
-    """And until it has looked at every certificate."""
+    """Seconds from SIGKILL until the standby has also reconciled every certificate."""
     writes: float
-    """Statuses that it wrote meanwhile, although nothing had changed."""
+    """The number of statuses that it wrote meanwhile, although nothing had changed."""
     stall: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Day:
     seconds: float
-    """From the moment at which the clock was set until the last status was written and the queue empty."""
+    """The time from the setting of the clock until the last status was written and the queue was empty."""
     writes: float
     depths: list[int]
-    """Of the queue, one after another."""
+    """The depths of the queue, in the order of the samples."""
     stall: float
-    """The longest one of that operator until then."""
+    """The longest stall of that operator until then."""
     memory: Memory
     scrapes: list[float]
-    """Seconds of each."""
+    """The duration of each scrape, in seconds."""
 
     @property
     def peak(self) -> int:
@@ -92,7 +92,7 @@ class _Day:
 
     @property
     def growth(self) -> int:
-        """By how many keys the queue was longer, at the most, than it had been before: once it has begun to fall."""
+        """The largest growth of the queue, in keys, after its peak."""
         lowest, most = self.peak, 0
         for depth in self.depths[self.depths.index(self.peak) :]:
             lowest = min(lowest, depth)
@@ -165,7 +165,7 @@ def _figures(cold: ColdStart, peer: PeerStart, taken_over: _TakeOver, day: _Day)
 
 @asynccontextmanager
 async def _standby(scene: Scene, cores: frozenset[int]) -> AsyncIterator[tuple[OperatorRun, Path]]:
-    """An operator that is ready beside the one that leads, and the file that holds its clock."""
+    """Start an operator beside the leader, and wait until it is ready; yields it, and the file that holds its clock."""
     clock = scene.directory / "clock"
     write_offset(clock, timedelta())
     scene.say("a standby starts")
@@ -187,7 +187,7 @@ async def _take_over(scene: Scene, leader: OperatorRun, standby: OperatorRun) ->
     await looked_at_all(standby, scene.size, 120 + scene.size * SECONDS_EACH)
     judged = time.monotonic() - began
     own = await standby.own_metrics()
-    scene.say(f"  the standby leads after {leads:.1f} s, and has judged all after {judged:.1f} s")
+    scene.say(f"  the standby leads after {leads:.1f} s, and has reconciled all after {judged:.1f} s")
     return _TakeOver(leads, judged, own.get(STATUS_WRITES, 0.0), own[LONGEST_STALL])
 
 
@@ -224,7 +224,7 @@ async def _scrape_on(run: OperatorRun, scrapes: list[float]) -> None:
 
 
 def _servers(scene: Scene) -> dict[str, Any]:
-    """What API server and etcd have taken, after all of this, in MB."""
+    """The memory and disk space of API server and etcd at the end, in MB."""
     control_plane = scene.control_plane
     database = control_plane.directory / "etcd" / "member" / "snap" / "db"
     return {

@@ -1,9 +1,9 @@
-"""P9: what 100 Secrets of 1 MiB cost that no ClientCertificate refers to.
+"""P9: the cost of 100 Secrets of 1 MiB that no ClientCertificate refers to.
 
-Three looks at an operator over 1,000 certificates, where nothing else hides it: one that has settled without them;
-the same one after they were created before its eyes; and a new one that finds them when it starts. The figures are
-the growth of the resident set and of its peak (VmRSS, VmHWM; MB of a million bytes) from the first to the worse of
-the other two. The event loop's longest stall is told beside them.
+An operator over 1,000 certificates, so that its own memory does not hide the cost, is measured three times: settled
+without these Secrets; the same process after they were created; and a new process that finds them at its start. The
+figures are the growth of the resident set and of its peak (VmRSS, VmHWM; MB of a million bytes) from the first
+measurement to the worse of the other two. The event loop's longest stall is reported as well.
 """
 
 from bench.cold_starts import first_cold_start
@@ -45,7 +45,7 @@ async def measure(scene: Scene) -> Outcome:
 
 
 async def _look(scene: Scene, run: OperatorRun) -> tuple[Memory, float]:
-    """Memory when it has settled, and the stalls until then."""
+    """The memory after it has settled, and the longest stall until then."""
     await run.ready()
     await scene.statuses.quiet(3)
     memory = await run.settled_memory()

@@ -37,7 +37,7 @@ def _parse_arguments() -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("build", help="find kube-apiserver, etcd, kubectl and versitygw, or build them")
     up = verbs.add_parser("up", help="start an API server and an S3 server, and stop them on Ctrl-C")
-    up.add_argument("--directory", type=Path, help="where to keep state, logs and credentials; else they are removed")
+    up.add_argument("--directory", type=Path, help="keep state, logs and credentials in this directory")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The few requests to the API server that tests and demo make beside kubectl: no library, no proxy, our CA only."""
+"""The few requests to the API server that tests and demo make without kubectl: no library, no proxy, our CA only."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ _TIMEOUT_SECONDS = 30.0
 
 
 class ApiClient:
-    """Requests as the administrator, one connection each; safe to use from several threads."""
+    """Sends requests as the administrator, one connection each; safe to use from several threads."""
 
     def __init__(self, url: str, ca_path: Path, token: str) -> None:
         self._address = urllib.parse.urlsplit(url).netloc
@@ -29,7 +29,7 @@ class ApiClient:
         *,
         content_type: str = "application/json",
     ) -> Any:
-        """The decoded answer. Raises ApiError for a status of 400 and above, OSError if there is no server."""
+        """Return the decoded response. Raises ApiError for a status of 400 and above, OSError if there is no server."""
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         content = None
         if body is not None:
@@ -46,7 +46,7 @@ class ApiClient:
         return json.loads(answer) if answer[:1] in {b"{", b"["} else answer.decode()
 
     def is_ready(self) -> bool:
-        """Whether /readyz says so: every start-up step is done, the default roles and namespaces exist."""
+        """True if /readyz succeeds: every start-up step is done, the default roles and namespaces exist."""
         try:
             return bool(self.request("GET", "/readyz") == "ok")
         except (ApiError, OSError, http.client.HTTPException):
@@ -54,7 +54,7 @@ class ApiClient:
 
 
 def _message(answer: bytes) -> str:
-    """What a `Status` object says, or the text of anything else."""
+    """The message of a `Status` object, or the text of any other response."""
     try:
         return str(json.loads(answer)["message"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""A real Kubernetes API on this machine, with nothing behind it (the package's docstring says what that means)."""
+"""A real Kubernetes API on this machine, without controllers (see the docstring of the package)."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from .servers import start_etcd, start_kube_apiserver
 
 _ESTABLISHED_SECONDS = 30.0
 _ONE_DAY_SECONDS = 24 * 60 * 60
-# It stops within two seconds; longer means that some client does not let go of a connection.
+# It stops within two seconds; a longer time means that a client keeps its connection open.
 _STOP_SECONDS = 20.0
 
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -27,9 +27,9 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """A running API server, and the ways to use it as its administrator.
+    """A running API server, and access to it as its administrator.
 
-    A context manager: leaving it stops everything.
+    A context manager: at its end everything is stopped.
     """
 
     url: str
@@ -51,12 +51,12 @@ class ControlPlane:
         etcd_arguments: Sequence[str] = (),
         kube_apiserver_arguments: Sequence[str] = (),
     ) -> Self:
-        """Start it in a new directory, where state, credentials and log files are kept.
+        """Start it in a new directory, which gets state, credentials and log files.
 
-        Returns when the API server is ready, after about three seconds. Raises ControlPlaneError with the
-        end of the log if it does not become so.
+        Returns when the API server is ready, after about three seconds. Raises ControlPlaneError with the end of the
+        log if it does not become ready.
         """
-        # Not at the top of the file: `build` runs where this needs a library that is not there yet.
+        # Not imported at the top of the file: `build` runs before the library for this is installed.
         from .credentials import write_credentials
 
         binaries = binaries or find_or_build()
@@ -87,7 +87,7 @@ class ControlPlane:
         self.stop()
 
     def stop(self) -> None:
-        """Stop kube-apiserver, then etcd: the other way round it would linger for minutes and hold its port."""
+        """Stop kube-apiserver, then etcd: without etcd, kube-apiserver would run on for minutes and hold its port."""
         self.kube_apiserver.stop(timeout=_STOP_SECONDS)
         self.etcd.stop()
 
@@ -97,13 +97,13 @@ class ControlPlane:
         input: str | None = None,  # noqa: A002  # as subprocess calls it
         timeout: float = 120,
     ) -> str:
-        """Run kubectl as the administrator and return what it printed.
+        """Run kubectl as the administrator and return its output.
 
         Raises ControlPlaneError with its standard error if it fails or takes longer than `timeout` seconds.
         """
         own: list[str | Path] = ["--kubeconfig", self.kubeconfig, "--cache-dir", self.directory / "kubectl-cache"]
         command = [self.binaries.kubectl, *own, *arguments]
-        # Nothing of the user's: neither KUBECONFIG nor a proxy, nor what lies in the home directory.
+        # Independent of the user's settings: no KUBECONFIG, no proxy, no files of the home directory.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory)}
         called = f"kubectl {' '.join(map(str, arguments))}"
         try:
@@ -133,7 +133,7 @@ class ControlPlane:
         return output
 
     def _unserved_resources(self) -> list[str]:
-        """The collections of all CRDs that cannot be listed yet, as they cannot for a moment after the CRD was made."""
+        """The collections of all CRDs that cannot be listed yet, which takes a moment after the creation of a CRD."""
         unserved = []
         for crd in self.api.request("GET", _CRDS)["items"]:
             spec = crd["spec"]
@@ -146,14 +146,14 @@ class ControlPlane:
         return unserved
 
     def create_namespace(self, name: str) -> None:
-        """Create an empty namespace: without a controller it gets no `default` ServiceAccount either."""
+        """Create an empty namespace: without a controller it has no `default` ServiceAccount either."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         self.api.request("POST", "/api/v1/namespaces", namespace)
 
     def service_account_kubeconfig(
         self, namespace: str, name: str, path: Path, *, expiration_seconds: int = _ONE_DAY_SECONDS
     ) -> Path:
-        """Write a kubeconfig that authenticates as a ServiceAccount that exists, with a token that the API issued."""
+        """Write a kubeconfig that authenticates as an existing ServiceAccount, with a token from the API server."""
         account = f"/api/v1/namespaces/{urllib.parse.quote(namespace)}/serviceaccounts/{urllib.parse.quote(name)}"
         request: dict[str, Any] = {
             "apiVersion": "authentication.k8s.io/v1",

@@ -4,7 +4,7 @@ kube-apiserver and etcd: `$KUBEBUILDER_ASSETS`, then the cache, then the envtest
 kubectl: from PATH if it is 1.30 or newer, then from beside kube-apiserver, then a build.
 versitygw: from the cache, or else a build.
 
-Only the standard library is used on this way, for `build` runs before the project's environment exists.
+Only the standard library is used here, because `build` runs before the project's environment exists.
 """
 
 import json
@@ -36,7 +36,7 @@ from .progress import exclusive
 
 @dataclass(frozen=True)
 class Binaries:
-    """Where each program is."""
+    """The path of each program."""
 
     kube_apiserver: Path
     etcd: Path
@@ -45,7 +45,7 @@ class Binaries:
 
 
 def find_or_build() -> Binaries:
-    """Find all programs, building what is missing; minutes at the first time, at once afterwards.
+    """Find all programs, and build the missing ones: this takes minutes the first time, and no time afterwards.
 
     Any number of processes may call this at the same time: one builds, the others wait for it.
     """
@@ -68,7 +68,7 @@ def _find() -> Binaries | None:
 
 
 def _find_control_plane() -> Path | None:
-    """The folder that holds both etcd and kube-apiserver."""
+    """The directory that contains both etcd and kube-apiserver."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets:
         if not _holds_control_plane(Path(assets)):
@@ -94,7 +94,7 @@ def _find_kubectl(control_plane: Path) -> Path | None:
 
 
 def _kubectl_version(kubectl: str) -> tuple[int, int]:
-    """Major and minor version of the client alone: no server is asked; (0, 0) if it does not say."""
+    """Major and minor version of the client, without a request to a server; (0, 0) if it reports none."""
     command = [kubectl, "version", "--client", "--output=json", "--kubeconfig", os.devnull]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -106,7 +106,7 @@ def _kubectl_version(kubectl: str) -> tuple[int, int]:
 
 
 def _provide() -> Binaries:
-    """Download or build what is missing. The lock is held."""
+    """Download or build the missing programs. The caller holds the lock."""
     directory = _find_control_plane()
     if directory is None and envtest.download(control_plane_directory(ENVTEST_VERSION)):
         directory = control_plane_directory(ENVTEST_VERSION)

@@ -1,6 +1,6 @@
-"""What is found or built, in which version, and where it is kept.
+"""The programs that are found or built, their versions, and the directories that they are kept in.
 
-Versions are written once, in the go.mod files beside this module.
+Versions are declared once, in the go.mod files beside this module.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 GO_MODULES = Path(__file__).parent / "go"
 
-# The newest envtest archive of the same minor version; there is none for every patch.
+# The newest envtest archive of the same minor version; not every patch version has one.
 ENVTEST_VERSION = "1.36.2"
 MINIMUM_KUBECTL = (1, 30)
 MINIMUM_GO = (1, 26)
@@ -39,9 +39,9 @@ class GoTool:
 
     name: str
     package: str
-    go_module: str  # the folder of its go.mod
+    go_module: str  # the directory of its go.mod
     version: str
-    usual_time: str  # of a build with an empty cache on 2 cores; the shared packages are counted where they come first
+    usual_time: str  # of a build with an empty cache on 2 cores; the first program includes the shared packages
     ldflags: str = "-s -w"
 
 
@@ -80,26 +80,26 @@ VERSITYGW = GoTool(
 
 
 def cache_directory() -> Path:
-    """Where binaries stay from run to run: below `$XDG_CACHE_HOME`, or `~/.cache`."""
+    """The directory of binaries that stay between runs: below `$XDG_CACHE_HOME`, or `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "clientcert"
 
 
 def control_plane_directory(version: str) -> Path:
-    """The folder of etcd, kube-apiserver and kubectl, laid out as an envtest archive is."""
+    """The directory of etcd, kube-apiserver and kubectl, with the layout of an envtest archive."""
     return cache_directory() / "control-plane" / version
 
 
 def versitygw_directory() -> Path:
-    """The folder of the S3 server."""
+    """The directory of the S3 server."""
     return cache_directory() / "versitygw" / VERSITYGW_VERSION
 
 
 @contextmanager
 def incomplete(directory: Path) -> Iterator[Path]:
-    """A folder in `directory` (so that a rename out of it is atomic) for what is not complete yet.
+    """A temporary directory in `directory` for incomplete files, so that a rename out of it is atomic.
 
-    What a killed run left there is removed. The caller holds the lock between processes.
+    It first removes the files that a killed run left there. The caller holds the lock between processes.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for left in directory.glob(".incomplete-*"):

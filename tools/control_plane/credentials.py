@@ -1,7 +1,7 @@
 """The keys of one control plane: a CA, the API server's certificate, the key that signs ServiceAccount tokens.
 
-Our own CA rather than the one that kube-apiserver would make: it is known before the server starts, and
-its certificates satisfy OpenSSL's strict mode, which Python turns on by default since 3.13.
+The CA is our own instead of one that kube-apiserver makes, for two reasons: it is known before the server starts, and
+its certificates satisfy OpenSSL's strict mode, which Python enables by default since 3.13.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True)
 class Credentials:
-    """PEM files, each with a P-256 key or a certificate of one, and the administrator's token."""
+    """PEM files, each with a P-256 key or with the certificate of such a key, and the administrator's token."""
 
     directory: Path
     ca_certificate: Path
@@ -30,7 +30,7 @@ class Credentials:
 
 
 def write_credentials(directory: Path) -> Credentials:
-    """Make everything anew in `directory`; valid from an hour ago (clocks differ) for a year."""
+    """Create new credentials in `directory`; valid from an hour ago (clocks differ) for a year."""
     directory.mkdir(mode=0o700)
     credentials = Credentials(
         directory=directory,

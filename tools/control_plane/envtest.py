@@ -1,7 +1,7 @@
 """The official envtest archive: kube-apiserver, etcd and kubectl, as controller-runtime's tests use them.
 
-Much quicker than a build, where the network allows it. Anything that is wrong with it only means that
-the binaries are built.
+A download is much quicker than a build, if the network allows it. If anything is wrong with the archive, the binaries
+are built instead.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from .progress import report
 
 INDEX_URL = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 BINARIES = ("kube-apiserver", "etcd", "kubectl")
-# For a connection, and for each read after it: where there is no route the build should begin at once.
+# For a connection, and for each read after it: without a route, the build should begin at once.
 _TIMEOUT_SECONDS = 5.0
 _ARCHIVE_SIZE_LIMIT = 1 << 30
 
 
 def download(directory: Path, *, index_url: str = INDEX_URL) -> bool:
-    """Put the archive's binaries into `directory`; False, after one line that says why, if that can't be."""
+    """Download the archive's binaries into `directory`; False if that fails, after one line with the reason."""
     try:
         archive_url, published_hash = _find_release(index_url)
         report(f"Downloading kube-apiserver, etcd and kubectl v{ENVTEST_VERSION} (the official envtest archive).")
@@ -37,7 +37,7 @@ def download(directory: Path, *, index_url: str = INDEX_URL) -> bool:
 
 
 def archive_name() -> str:
-    """What the archive for this machine is called."""
+    """The name of the archive for this machine."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return f"envtest-v{ENVTEST_VERSION}-{platform.system().lower()}-{architecture}.tar.gz"
 
@@ -67,7 +67,7 @@ def _fetch(url: str, published_hash: str, destination: Path) -> None:
 
 
 def _extract(archive: Path, temporary: Path, directory: Path) -> None:
-    """Take out the known programs and nothing else; each appears in `directory` only when it is complete."""
+    """Extract only the known programs; each appears in `directory` only when it is complete."""
     with tarfile.open(archive) as members:
         for member in members:
             name = Path(member.name).name

@@ -1,12 +1,12 @@
-"""What can go wrong here: `ControlPlaneError` for everything that a person can act on."""
+"""The errors of this package: `ControlPlaneError` for everything that a person can fix."""
 
 
 class ControlPlaneError(Exception):
-    """A part could not be found, built, started or asked; the message says which and shows the end of its log."""
+    """A program could not be found, built, started or called; the message names it and shows the end of its log."""
 
 
 class PortTakenError(ControlPlaneError):
-    """The port was free when it was chosen and taken when the process wanted it: worth another try on another."""
+    """The port was free when it was chosen, but another process has taken it: try again on another port."""
 
 
 class ApiError(ControlPlaneError):

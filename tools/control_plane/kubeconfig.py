@@ -1,4 +1,4 @@
-"""Kubeconfig files for one control plane; nobody's own kubeconfig is read or written."""
+"""Writes kubeconfig files for one control plane; the user's kubeconfig is neither read nor written."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_kubeconfig(path: Path, *, url: str, ca_path: Path, user: str, token: str, namespace: str = "default") -> Path:
-    """Write one cluster, one user and one context, readable by the owner alone. JSON, which is YAML, too."""
+    """Write one cluster, one user and one context, readable by the owner alone; as JSON, which is valid YAML."""
     authority = base64.b64encode(ca_path.read_bytes()).decode()
     name = "clientcert-control-plane"
     content = {

@@ -1,6 +1,6 @@
 """The operator as a process of this machine.
 
-It runs under its own ServiceAccount, as in a pod, never as administrator: so the RBAC is tested, too.
+It runs under its own ServiceAccount, as in a pod, and never as administrator: so the RBAC is tested, too.
 """
 
 import os
@@ -18,13 +18,13 @@ from .servers import answers
 
 SERVICE_ACCOUNT = ("clientcert-system", "clientcert-operator")
 _STOP_SECONDS = 60.0
-"""As long as the Deployment gives it: it ends what is under way, then gives its Lease up."""
+"""The grace period in the Deployment: the operator finishes pending work, then releases its Lease."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class OperatorProcess:
-    """A running `clientcert run`. A context manager: leaving it stops the operator."""
+    """A running `clientcert run`. A context manager: at its end the operator is stopped."""
 
     url: str
     process: ChildProcess
@@ -41,12 +41,12 @@ class OperatorProcess:
         ready_timeout: float | None = 30,
         program: Sequence[str] = ("clientcert", "run"),
     ) -> Self:
-        """Run it with `args` and with nothing in its environment but `env`, PATH and where its credentials are.
+        """Run it with `args`; its environment has only `env`, PATH and the location of its credentials.
 
-        The ServiceAccount must exist, with the RBAC that is to be tested. Returns when /readyz says 200, or
-        at once if `ready_timeout` is None; raises ControlPlaneError with the end of the log if it does not.
-        `program` is a module and its first arguments. Log and kubeconfig go into `directory`, which several
-        operators may share.
+        The ServiceAccount must exist, with the RBAC to be tested. Returns when /readyz answers 200, or at once if
+        `ready_timeout` is None; raises ControlPlaneError with the end of the log if it does not become ready. `program`
+        is a module and its first arguments. Log and kubeconfig are written to `directory`, which several operators may
+        share.
         """
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
@@ -84,11 +84,11 @@ class OperatorProcess:
         return self.process.log_text()
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL if it takes longer than a minute. The exit code."""
+        """Send SIGTERM, and SIGKILL if it takes longer than a minute. Returns the exit code."""
         return self.process.stop(timeout=_STOP_SECONDS)
 
     def kill(self) -> None:
-        """SIGKILL: what a node's loss looks like to everybody else."""
+        """Send SIGKILL: for all others this is the same as the loss of a node."""
         self.process.kill()
 
 

@@ -20,8 +20,8 @@ Started = TypeVar("Started")
 
 _EXEC_WITH_PARENT = Path(__file__).with_name("exec_with_parent.py")
 _POLL_SECONDS = 0.03
-# Below the range from which the system takes the near ends of outgoing connections, so that none of
-# thousands of connections of a bench can take a port between its choice and its use.
+# Below the range from which the system takes the local ports of outgoing connections. So none of thousands of
+# connections of a bench can take a port after it was chosen and before it is used.
 _PORTS = range(20_000, 32_000)
 _TRIES = 3
 
@@ -31,8 +31,8 @@ _Request = tuple[Callable[[], "subprocess.Popen[bytes]"], "Future[subprocess.Pop
 class ChildProcess:
     """A program that runs in the background, with its output in a log file.
 
-    It is in a session of its own, so a Ctrl-C in the terminal reaches only us, and we decide what stops
-    first. On Linux the kernel kills it if we are killed.
+    It is in a session of its own, so that a Ctrl-C in the terminal reaches only this process, which then decides the
+    order in which programs are stopped. On Linux the kernel kills it if this process is killed.
     """
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log_path: Path) -> None:
@@ -42,7 +42,7 @@ class ChildProcess:
 
     @classmethod
     def start(cls, command: Sequence[str | Path], *, log_path: Path, env: Mapping[str, str], cwd: Path) -> Self:
-        """Start it; output is added to the log file. The environment is exactly `env`."""
+        """Start it; output is appended to the log file. The environment is exactly `env`."""
 
         def popen() -> "subprocess.Popen[bytes]":
             wrapped = [sys.executable, "-I", "-S", _EXEC_WITH_PARENT, str(os.getpid()), *command]
@@ -72,7 +72,7 @@ class ChildProcess:
         return self.log_path.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Return when `ready`; if it exits before or the seconds run out, kill it and raise with the end of its log."""
+        """Return when `ready`; if it exits before, or after `timeout` seconds, kill it and raise with the log's end."""
         deadline = time.monotonic() + timeout
         while not (ready() and self.returncode is None):
             if self.returncode is not None:
@@ -89,7 +89,7 @@ class ChildProcess:
         return kind(f"{self.name} {what}. The end of {self.log_path}:\n{end}")
 
     def stop(self, timeout: float = 10) -> int:
-        """SIGTERM, then SIGKILL after `timeout` seconds. The exit code; stopping twice does no harm."""
+        """Send SIGTERM, then SIGKILL after `timeout` seconds. Returns the exit code; a second call does no harm."""
         if self.returncode is None:
             self._process.terminate()
             try:
@@ -99,7 +99,7 @@ class ChildProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL, and wait for its end."""
         self._process.kill()
         self._process.wait()
 
@@ -108,8 +108,8 @@ class ChildProcess:
 def _lasting_thread() -> "queue.SimpleQueue[_Request]":
     """The queue of a thread that ends only with the process.
 
-    The kernel's signal to a child comes when the *thread* that started it ends, so no thread of a pool
-    or of a test may start one.
+    The kernel's signal to a child is sent when the *thread* that started it ends, so no thread of a pool or of a test
+    may start one.
     """
     requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
 
@@ -118,7 +118,7 @@ def _lasting_thread() -> "queue.SimpleQueue[_Request]":
             popen, result = requests.get()
             try:
                 result.set_result(popen())
-            except BaseException as error:  # noqa: BLE001  # whatever it is, the caller gets it
+            except BaseException as error:  # noqa: BLE001  # any error is raised in the caller
                 result.set_exception(error)
 
     threading.Thread(target=serve, name="starts child processes", daemon=True).start()
@@ -132,7 +132,7 @@ def _in_lasting_thread(popen: Callable[[], "subprocess.Popen[bytes]"]) -> "subpr
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on now."""
+    """A port on 127.0.0.1 that no process listens on now."""
     for port in random.sample(_PORTS, k=100):
         with socket.socket() as candidate:
             try:
@@ -144,7 +144,7 @@ def free_port() -> int:
 
 
 def on_free_ports(start: Callable[[], Started]) -> Started:
-    """Call `start`, which chooses its ports by `free_port`, again if another process took one meanwhile."""
+    """Call `start`, which chooses its ports by `free_port`; call it again if another process took one meanwhile."""
     for _ in range(_TRIES - 1):
         try:
             return start()

@@ -1,4 +1,4 @@
-"""Tells a person who waits what is being done, how long it usually takes and how long it has taken."""
+"""Reports to a waiting person the current work, its usual time and the time so far."""
 
 import fcntl
 import time
@@ -15,7 +15,7 @@ def report(line: str) -> None:
 
 
 class Stopwatch:
-    """Reports the elapsed time of one piece of work every 15 seconds, when asked often enough."""
+    """Reports the elapsed time of one piece of work every 15 seconds, if it is called often enough."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -26,13 +26,13 @@ class Stopwatch:
         return round(time.monotonic() - self._started)
 
     def tick(self) -> None:
-        """Report if the last report is long enough ago."""
+        """Report if the last report is old enough."""
         if time.monotonic() - self._reported >= REPORT_EVERY_SECONDS:
             self._reported = time.monotonic()
             report(f"  {self._what}: {self.seconds} s")
 
     def wait_for(self, finished: Callable[[], bool]) -> None:
-        """Return when `finished` says so, reporting meanwhile."""
+        """Return when `finished` returns True; report meanwhile."""
         while not finished():
             time.sleep(0.2)
             self.tick()
@@ -40,7 +40,7 @@ class Stopwatch:
 
 @contextmanager
 def exclusive(lock_path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the kernel gives it up if this one dies."""
+    """Hold a lock between processes; the kernel releases it if this process dies."""
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     with lock_path.open("w") as lock_file:
 

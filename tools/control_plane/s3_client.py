@@ -1,4 +1,4 @@
-"""Puts objects into an `S3Server` and takes them out, as a person with the AWS tools would."""
+"""Writes objects to an `S3Server` and reads them, as a person with the AWS tools would."""
 
 import os
 from typing import Any
@@ -13,12 +13,12 @@ from .s3_server import S3Server
 class S3Client:
     """Blocking calls; one client may be used from several threads.
 
-    What S3 refuses is raised as botocore's ClientError.
+    A refusal by S3 is raised as botocore's ClientError.
     """
 
     def __init__(self, server: S3Server) -> None:
         session = botocore.session.Session()
-        # Nothing of the user's: neither a profile nor ~/.aws nor a proxy.
+        # Independent of the user's settings: no profile, no ~/.aws, no proxy.
         for variable in ("config_file", "credentials_file"):
             session.set_config_variable(variable, os.devnull)
         session.set_config_variable("profile", None)
@@ -37,13 +37,13 @@ class S3Client:
         self._client.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
 
     def delete_bucket(self, bucket: str) -> None:
-        """Delete it with all that is in it."""
+        """Delete the bucket with all its objects."""
         for key in self.list_keys(bucket):
             self.delete_object(bucket, key)
         self._client.delete_bucket(Bucket=bucket)
 
     def put_object(self, bucket: str, key: str, content: bytes) -> str:
-        """Store or replace an object; its ETag, without the quotes."""
+        """Create or replace an object; returns its ETag without the quotes."""
         answer = self._client.put_object(Bucket=bucket, Key=key, Body=content)
         return str(answer["ETag"]).strip('"')
 
@@ -53,7 +53,7 @@ class S3Client:
         return content
 
     def delete_object(self, bucket: str, key: str) -> None:
-        """Delete it; S3 does not mind if it is not there."""
+        """Delete an object; it is no error if there is none."""
         self._client.delete_object(Bucket=bucket, Key=key)
 
     def list_keys(self, bucket: str, prefix: str = "") -> list[str]:

@@ -1,7 +1,7 @@
-"""versitygw: a real S3 server on this machine, which checks signatures and refuses what AWS refuses.
+"""versitygw: a real S3 server on this machine, which checks signatures and refuses the same requests as AWS.
 
-Objects must be put through its API (`S3Client`): files that are copied in have no ETag. What a file
-system cannot hold as a path (`a//b`, a leading `/`) it cannot hold either.
+Objects must be uploaded through its API (`S3Client`): files that are copied in have no ETag. It cannot store keys that
+are no path of a file system (`a//b`, a leading `/`).
 """
 
 import os
@@ -21,7 +21,7 @@ _START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running S3 server with one user. A context manager: leaving it stops the server."""
+    """A running S3 server with one user. A context manager: at its end the server is stopped."""
 
     endpoint: str
     access_key: str
@@ -38,7 +38,7 @@ class S3Server:
         region: str = "eu-west-2",
         arguments: Sequence[str] = (),
     ) -> Self:
-        """Start it; objects and log file are kept in `directory`, which is made. `arguments` are global flags."""
+        """Start it; objects and log file are kept in a new `directory`. `arguments` are global flags."""
         binary = (binaries or find_or_build()).versitygw
         directory = directory.resolve()
         objects, metadata = directory / "objects", directory / "metadata"
@@ -54,7 +54,7 @@ class S3Server:
 
         def start() -> tuple[ChildProcess, int]:
             port = free_port()
-            # Connections are kept alive, as AWS keeps them.
+            # Connections are kept alive, as with AWS.
             flags = ["--region", region, "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive", *arguments]
             command: list[str | Path] = [binary, *flags, "posix", "--sidecar", metadata, objects]
             log_path = directory / "versitygw.log"

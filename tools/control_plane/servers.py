@@ -1,4 +1,4 @@
-"""How etcd and kube-apiserver are started: their flags, and when each counts as ready."""
+"""Starts etcd and kube-apiserver: their flags, and the conditions for being ready."""
 
 import http.client
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .api_client import ApiClient
 from .process import ChildProcess, free_port, on_free_ports
 
-if TYPE_CHECKING:  # it needs a library that is not there yet where `build` runs
+if TYPE_CHECKING:  # it needs a library that is not installed yet when `build` runs
     from .credentials import Credentials
 
 _START_SECONDS = 60.0
@@ -17,16 +17,16 @@ _ETCD_QUOTA_BYTES = 8_000_000_000
 
 
 def _launch(name: str, binary: Path, directory: Path, arguments: Sequence[str]) -> ChildProcess:
-    """Start it without the user's environment: etcd takes each flag from there, too, and Go takes proxies."""
+    """Start it without the user's environment, from which etcd reads each flag, too, and Go reads proxies."""
     environment = {"PATH": os.defpath, "HOME": str(directory)}
     log_path = directory / f"{name}.log"
     return ChildProcess.start([binary, *arguments], log_path=log_path, env=environment, cwd=directory)
 
 
 def start_etcd(binary: Path, directory: Path, extra_arguments: Sequence[str] = ()) -> tuple[ChildProcess, str]:
-    """Start it and wait until it is healthy: the process, and the URL for clients.
+    """Start etcd and wait until it is healthy; returns the process, and the URL for clients.
 
-    Waited for before kube-apiserver starts, which would otherwise talk to whatever has the port.
+    The wait is necessary: kube-apiserver would otherwise connect to any process that has the port.
     """
 
     def start() -> tuple[ChildProcess, str]:
@@ -39,7 +39,7 @@ def start_etcd(binary: Path, directory: Path, extra_arguments: Sequence[str] = (
             f"--listen-peer-urls={peer_url}",
             f"--initial-advertise-peer-urls={peer_url}",
             f"--initial-cluster=default={peer_url}",
-            "--unsafe-no-fsync",  # what the machine's crash would lose is lost anyway
+            "--unsafe-no-fsync",  # after a crash of the machine the data is not needed
             f"--quota-backend-bytes={_ETCD_QUOTA_BYTES}",
             "--heartbeat-interval=20",  # a cluster of one elects itself: by default it takes most of a second
             "--election-timeout=100",
@@ -55,7 +55,7 @@ def start_etcd(binary: Path, directory: Path, extra_arguments: Sequence[str] = (
 def start_kube_apiserver(
     binary: Path, directory: Path, etcd_url: str, credentials: "Credentials", extra_arguments: Sequence[str] = ()
 ) -> tuple[ChildProcess, str, ApiClient]:
-    """Start it and wait until it is ready: the process, its URL and a client of its administrator."""
+    """Start kube-apiserver and wait until it is ready; returns the process, its URL and an administrator's client."""
 
     def start() -> tuple[ChildProcess, str, ApiClient]:
         port = free_port()
@@ -64,8 +64,8 @@ def start_kube_apiserver(
             f"--etcd-servers={etcd_url}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
-            "--advertise-address=127.0.0.1",  # else it looks for a network, which a machine may not have
-            "--endpoint-reconciler-type=none",  # refuses that address, and nothing here uses what it writes
+            "--advertise-address=127.0.0.1",  # by default it searches for a network, which a machine may not have
+            "--endpoint-reconciler-type=none",  # the default refuses that address, and nothing here uses its endpoints
             f"--cert-dir={credentials.directory}",
             f"--tls-cert-file={credentials.server_certificate}",
             f"--tls-private-key-file={credentials.server_key}",
@@ -75,7 +75,7 @@ def start_kube_apiserver(
             "--service-account-issuer=https://kubernetes.default.svc",
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.0.0.0/24",
-            "--disable-admission-plugins=ServiceAccount",  # it waits for a controller that is not here
+            "--disable-admission-plugins=ServiceAccount",  # it waits for a controller that does not run here
         ]
         process = _launch("kube-apiserver", binary, directory, [*arguments, *extra_arguments])
         api = ApiClient(url, credentials.ca_certificate, credentials.admin_token)
@@ -86,7 +86,7 @@ def start_kube_apiserver(
 
 
 def answers(port: int, path: str, status: int | None = None) -> bool:
-    """Whether a plain HTTP server on 127.0.0.1 answers, with this status if one is given."""
+    """True if a plain HTTP server on 127.0.0.1 answers, with this status if one is given."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for a program that has nothing more to do than to wait for them."""
+"""Ctrl-C and SIGTERM for a program that only waits for them."""
 
 import signal
 import time
@@ -7,7 +7,7 @@ _POLL_SECONDS = 0.1
 
 
 class StopSignal:
-    """Remembers from now on that either of them came."""
+    """Records either signal from its construction on."""
 
     def __init__(self) -> None:
         self._came = False
@@ -15,10 +15,10 @@ class StopSignal:
             signal.signal(number, self._remember)
 
     def wait(self) -> None:
-        """Return when one has come.
+        """Return after the first signal.
 
-        It looks again and again, since `threading.Event.wait` may sleep on: CPython calls handlers between
-        bytecodes, so that a signal that comes just before a lock is waited for is not seen before that wait ends.
+        It polls, because `threading.Event.wait` may not wake up: CPython calls handlers between bytecodes, so a signal
+        just before the wait for a lock is not handled before that wait ends.
         """
         while not self._came:
             time.sleep(_POLL_SECONDS)

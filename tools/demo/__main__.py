@@ -20,7 +20,7 @@ _LOG_LINES = 25
 
 
 def main() -> int:
-    """Exit codes: 0 if all was seen; 1 if not, with the difference in the output; 130 and 143 on Ctrl-C and SIGTERM."""
+    """Return the exit code: 0 if all was seen; 1 and a printed difference if not; 130 on Ctrl-C, 143 on SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description="See the operator at work.")
     parser.add_argument("--keep", action="store_true", help="leave everything running and say how to use it")
     arguments = parser.parse_args()

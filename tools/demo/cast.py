@@ -1,4 +1,4 @@
-"""The certificates of the demo, one for each phase: where they are kept, and what must be seen of each."""
+"""The certificates of the demo, one for each phase: their location, and the expected result for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _A_LITTLE = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class Seen:
-    """What must be seen of one ClientCertificate."""
+    """The expected state of one ClientCertificate."""
 
     phase: str
     days: int | None
@@ -31,7 +31,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cast:
-    """The certificates as files in Secrets and in the bucket, and what must be seen on the first and the next day."""
+    """The certificates as files in Secrets and in the bucket, and the expected state on the first and the next day."""
 
     secrets: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     objects: Mapping[str, bytes] = field(repr=False)

@@ -13,7 +13,7 @@ _HEADERS = ("From", "To", "Reply-To", "Subject", "Date")
 
 @dataclass(frozen=True)
 class Mailed:
-    """What must be seen of one mail."""
+    """The expected content of one mail."""
 
     recipient: str
     subject: str
@@ -42,7 +42,7 @@ class Mailbox:
         }
 
     def mails(self, since: int = 0) -> list[Received]:
-        """The mails that came encrypted and after a login, without the first `since` of all mails."""
+        """The mails that were received encrypted and after a login, without the first `since` of all mails."""
         return [mail for mail in self.server.mails[since:] if mail.encrypted and mail.logged_in]
 
     def told(self, expected: Iterable[Mailed], since: int = 0) -> list[Mailed]:

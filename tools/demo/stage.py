@@ -37,7 +37,7 @@ class Stage:
         self.started = datetime.now(UTC)
         self.cast: Cast = assemble(self.started)
         self.prints_messages = False
-        """Whether Slack messages and mails are shown when they arrive."""
+        """True if Slack messages and mails are shown when they arrive."""
         self._exits = exits
         self.slack = SlackServer(
             channels=[TEAM, ON_CALL], tokens=[_OWN_TOKEN, _TEAM_TOKEN], on_message=self._message_arrived

@@ -102,9 +102,9 @@ def run_operator(stage: Stage) -> None:
 def see_messages(stage: Stage) -> None:
     """The team on call is alerted in Slack.
 
-    Each message says who, where, how long, whom to ask and what to do; the details are in its thread (a webhook cannot
-    reply, so its message has everything). court-lists expires in ten days and has no alert, because it is silenced, by
-    name, with a reason and an end.
+    Each message contains the consumer, the environment, the time left, the person to ask and the next step; the details
+    are in its thread (a webhook cannot reply, so its message contains them). court-lists expires in ten days and has no
+    alert, because it is silenced, by name, with a reason and an end.
     """
     eventually("The messages in Slack", _expected_messages(stage.cast.today), lambda: stage.told(stage.cast.today))
     first, *others = sorted(stage.messages(), key=lambda message: "nhs" not in message.text)

@@ -1,4 +1,4 @@
-"""The facts of all examples: one certificate in every way that it can stand, and a clock that stands still."""
+"""The input of all examples: one certificate in every possible state, and a fixed time."""
 
 import hashlib
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 LEFT = 13 * DAY + 5 * HOUR
-"""Of the certificate that most examples are about."""
+"""The time left of the certificate in most examples."""
 EXPIRED_LEFT = -3 * DAY - 2 * HOUR
 UID = "0b5a3f3e-7c1d-4a52-9f0e-3d1f6a2b4c5d"
 MANY = 500
@@ -53,7 +53,7 @@ GONE = "Secret integration-api/nhs-client-cert does not exist: create it, or cor
 
 
 def certificate(left: timedelta, serial_number: int = SERIAL_NUMBER) -> Certificate:
-    """Issued a year before it ends."""
+    """A certificate that was issued a year before its end."""
     return Certificate(
         not_before=min(NOW, NOW + left) - 352 * DAY,
         not_after=NOW + left,
@@ -83,32 +83,32 @@ WITH_CONTACTS = policy_of("policy-with-contacts.yaml")
 
 @dataclass(frozen=True)
 class Example:
-    """One certificate as it stands, and what is said about it."""
+    """The state of one certificate, and the messages about it."""
 
     seen: Observation
     before: Certificate | None = None
-    """What the status remembers, and each channel was told of; None: nothing was ever read."""
+    """The certificate in the status, which each channel was alerted about; None: nothing was ever read."""
     spec: Mapping[str, Any] | None = None
-    """What of the ClientCertificate is otherwise than above."""
+    """Changes to the spec of the ClientCertificate above."""
     policy: AlertPolicy = WITH_CONTACTS
     closes: bool = False
-    """Whether each channel has told of the one before."""
+    """True if each channel was alerted about the previous certificate."""
 
     @property
     def declaration(self) -> CertificateSpec:
-        """As it is read from a manifest."""
+        """The spec as it is parsed from a manifest."""
         return parse_spec({**NHS, **(self.spec or {})})
 
     def channel(self, name: str) -> Channel:
-        """One of the policy's."""
+        """The channel of this name in the policy."""
         return next(channel for channel in self.policy.channels if channel.name == name)
 
     def message(
         self, name: str = "team", told: tuple[Recipient, ...] | None = None, written_to: Role = Role.TECHNICAL
     ) -> Message:
-        """What the channel of this name is sent; `told` are the contacts, if not those that were declared.
+        """The message of the channel of this name; `told` are the contacts, if not the declared ones.
 
-        `written_to` has had the letters until it was escalated.
+        `written_to` is the role that has had the letters before the escalation.
         """
         channel, declaration = self.channel(name), self.declaration
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
@@ -134,13 +134,13 @@ class Example:
 
 
 def about(left: timedelta, number: int = 0, **changes: Any) -> Example:
-    """A certificate that is where it should be; another one for each number."""
+    """A certificate without a problem; a different one for each number."""
     seen = certificate(left, SERIAL_NUMBER + number)
     return Example(Observation(certificate=seen), before=seen, **changes)
 
 
 def replaced(by: Certificate = RENEWED, **changes: Any) -> Example:
-    """One that was alerted about, and whose renewed one is there."""
+    """An alerted certificate that was replaced by a renewed one."""
     return Example(Observation(certificate=by), before=certificate(LEFT), closes=True, **changes)
 
 
@@ -189,7 +189,7 @@ WAYS = {
 
 
 def digest() -> Digest:
-    """Of many that are due on one morning."""
+    """A digest of many certificates that are due on one morning."""
     messages = [
         about(LEFT + number * HOUR / 2, number, spec={"environment": f"site-{number:03}"}).message()
         for number in range(MANY)
@@ -198,7 +198,7 @@ def digest() -> Digest:
 
 
 def small_digest() -> Digest:
-    """Of one that has expired, one that ends soon and one whose source is gone."""
+    """A digest of an expired certificate, one that expires soon and one whose source is missing."""
     gone = WAYS["The date is far, and the source is gone"]
     return compose_digest(
         [ALERT.message(), replace(EXPIRED, spec={"environment": "preprod"}).message(), gone.message()]
@@ -206,7 +206,7 @@ def small_digest() -> Digest:
 
 
 def batch() -> Message:
-    """The letter about host certificates that were issued together, in the place of one about the first of them."""
+    """A message whose letter is about host certificates that were issued together."""
     hosts = [
         about(
             LEFT + number * 26 * HOUR,

@@ -1,4 +1,4 @@
-"""A loopback server that speaks enough of Slack to be taken for it, under the real slack_sdk.
+"""A loopback server that implements the part of Slack that the operator uses, for the real slack_sdk.
 
 In a test's own event loop:
 

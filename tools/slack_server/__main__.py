@@ -1,4 +1,4 @@
-"""`python -m tools.slack_server`: a Slack for one machine. It tells how to use it, then shows what arrives."""
+"""`python -m tools.slack_server`: a Slack server on this machine. It prints its addresses, then shows what arrives."""
 
 import argparse
 import asyncio

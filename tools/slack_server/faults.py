@@ -1,4 +1,4 @@
-"""What may go wrong with a call to Slack, and a script of which call it happens to."""
+"""Faults of calls to Slack, and a script that assigns them to calls."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one call is answered instead of as usual."""
+    """The answer to one call instead of the usual one."""
 
     status: int = 200
     body: str = ""
@@ -20,18 +20,18 @@ class Fault:
     delay: float = 0.0
     """Seconds before the answer."""
     cut: bool = False
-    """The connection ends without an answer."""
+    """True if the connection ends without an answer."""
     accepted: bool = False
-    """The message is taken before the fault happens: the sender cannot know."""
+    """True if the message is accepted before the fault happens, which the sender cannot know."""
 
     @property
     def fails(self) -> bool:
-        """Whether the answer is another than the usual one."""
+        """True if the answer is not the usual one."""
         return self.cut or self.status != 200 or bool(self.body)
 
     @property
     def kind(self) -> str:
-        """The content type of its body."""
+        """The content type of the body."""
         return "application/json" if self.body.startswith("{") else "text/html"
 
     @classmethod
@@ -41,7 +41,7 @@ class Fault:
 
     @classmethod
     def error(cls, code: str) -> "Fault":
-        """As the Web API says no: HTTP 200 and `ok: false`."""
+        """A refusal by the Web API: HTTP 200 and `ok: false`."""
         return cls(body=json.dumps({"ok": False, "error": code}))
 
     @classmethod
@@ -57,24 +57,24 @@ class Fault:
         return cls(cut=True)
 
     def once_accepted(self) -> "Fault":
-        """The same fault, after the message was taken."""
+        """The same fault, after the message was accepted."""
         return replace(self, accepted=True)
 
 
 PASS = Fault()
-"""No fault: so that `fail_next(PASS, Fault.http(500))` lets the first call through."""
+"""No fault: `fail_next(PASS, Fault.http(500))` lets the first call through."""
 
 
 @dataclass(slots=True)
 class RateLimit:
-    """So many calls in any span of so many seconds; the next is told when to come back."""
+    """At most `calls` calls in any `seconds` seconds; the answer to the next one is a 429 with a Retry-After."""
 
     calls: int
     seconds: float
     _taken: deque[datetime] = field(default_factory=deque)
 
     def take(self, now: datetime) -> Fault:
-        """What this call meets."""
+        """The fault of this call, if it exceeds the limit."""
         while self._taken and now - self._taken[0] >= timedelta(seconds=self.seconds):
             self._taken.popleft()
         if len(self._taken) < self.calls:
@@ -85,7 +85,7 @@ class RateLimit:
 
 
 class FaultScript:
-    """Which fault the next call meets. A place is a channel, a method of the Web API, or "" for all calls."""
+    """Chooses the fault of the next call. A place is a channel, a method of the Web API, or "" for all calls."""
 
     def __init__(self) -> None:
         self._next: dict[str, deque[Fault]] = defaultdict(deque)
@@ -112,7 +112,7 @@ class FaultScript:
             script.clear()
 
     def take(self, *places: str) -> Fault:
-        """The fault of a call that concerns these places, the most exact first."""
+        """The fault of a call that concerns these places, the most specific first."""
         for place in (*places, ""):
             if self._next.get(place):
                 return self._next[place].popleft()

@@ -1,4 +1,4 @@
-"""What Slack refuses in a message: the limits of Block Kit and of chat.postMessage, as Slack documents them."""
+"""The limits of Block Kit and of chat.postMessage, beyond which Slack refuses a message, as Slack documents them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _KNOWN = frozenset({"header", "section", "context", "divider", "actions", "image
 
 
 def complaint(payload: dict[str, Any]) -> str:
-    """Slack's error code for this message; empty if it may pass."""
+    """Slack's error code for this message; empty if the message is accepted."""
     text, blocks = payload.get("text", ""), payload.get("blocks")
     if not isinstance(text, str) or (not text and not blocks):
         return "no_text"
@@ -55,7 +55,7 @@ def _is_section(block: dict[str, Any]) -> bool:
 
 
 def _is_rich_text(parts: object) -> bool:
-    """Not empty at any level: Slack refuses a block of rich text that holds nothing."""
+    """True if no level is empty: Slack refuses a block of rich text without content."""
     if not isinstance(parts, list) or not parts:
         return False
     for part in parts:

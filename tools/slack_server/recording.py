@@ -1,4 +1,4 @@
-"""What arrived at the server, as it arrived."""
+"""The requests and messages that arrived at the server, unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ _BARE_MENTION = re.compile(r"@(?:here|channel|everyone)\b")
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A message that was taken."""
+    """A message that was accepted."""
 
     time: datetime
     channel: str
-    """Its name, with `#`; or the member's ID for a direct message."""
+    """The channel's name, with `#`; or the member's ID for a direct message."""
     channel_id: str
     ts: str
     thread_ts: str
@@ -31,7 +31,7 @@ class Posted:
 
     @property
     def mentions(self) -> tuple[str, ...]:
-        """Whom Slack would notify beyond those who follow the channel."""
+        """The people whom Slack would notify besides those who follow the channel."""
         found = [special for text in self._interpreted() for special in _SPECIAL.findall(text)]
         if self.payload.get("link_names") or self.payload.get("parse") == "full":
             found += [name for text in self._interpreted() for name in _BARE_MENTION.findall(text)]
@@ -40,30 +40,30 @@ class Posted:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """What could be clicked."""
+        """The links that could be clicked."""
         found = [link for text in self._interpreted() for link in _LINK.findall(text)]
         return (*found, *(str(part.get("url")) for part in self._rich_parts() if part["type"] == "link"))
 
     def texts(self) -> Iterator[str]:
-        """Every text of its blocks, in reading order; its own if it has none."""
+        """Every text of the blocks, in reading order; the message's own text if it has no blocks."""
         for text in _text_objects(list(self.blocks), rich=True):
             yield text["text"]
         if not self.blocks:
             yield self.text
 
     def _interpreted(self) -> list[str]:
-        """The texts in which Slack looks for mentions and links."""
+        """The texts that Slack searches for mentions and links."""
         return [self.text] + [text["text"] for text in _text_objects(list(self.blocks)) if text["type"] == "mrkdwn"]
 
     def _rich_parts(self) -> Iterator[dict[str, Any]]:
-        """What rich text is made of: there a mention and a link are parts of their own, and no text is read for any."""
+        """The elements of rich text: mentions and links are elements of their own, and no text is searched for them."""
         blocks = (block for block in self.blocks if block.get("type") == "rich_text")
         return (part for block in blocks for element in block["elements"] for part in element["elements"])
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, taken or not."""
+    """A request, accepted or refused."""
 
     time: datetime
     method: str
@@ -76,7 +76,7 @@ class Call:
 
 
 def _text_objects(value: object, *, rich: bool = False) -> Iterator[dict[str, str]]:
-    """The texts in a message; with `rich` those of rich text as well, which are shown as they are."""
+    """The texts in a message; with `rich` also those of rich text, which are shown unchanged."""
     if isinstance(value, dict):
         kinds = {"plain_text", "mrkdwn", "text"} if rich else {"plain_text", "mrkdwn"}
         if value.get("type") in kinds and isinstance(value.get("text"), str):

@@ -1,4 +1,4 @@
-"""Shows a message in a terminal about as a person sees it in Slack."""
+"""Shows a message in a terminal in about the form in which a person sees it in Slack."""
 
 import html
 import re
@@ -14,7 +14,7 @@ _LINK = re.compile(r"<(https?://[^|>]+)\|([^>]*)>")
 
 
 def render(message: Posted, replies: Iterable[Posted] = ()) -> str:
-    """The message, and below it what was said in its thread."""
+    """The message, and below it the replies in its thread."""
     where = message.channel if message.via == "chat.postMessage" else f"{message.channel} (webhook)"
     lines = [f"{where}   clientcert   {message.time:%H:%M}", *_boxed(_body(message), "  │ ")]
     for reply in replies:
@@ -48,7 +48,7 @@ def _block(block: dict[str, Any]) -> list[str]:
 
 
 def _rich(element: dict[str, Any]) -> list[str]:
-    """Text as it is; what is to be copied is indented, and in one line however long."""
+    """Text unchanged; a text to be copied is indented, and in one line of any length."""
     text = "".join(part.get("text", f"[{part['type']}]") for part in element["elements"])
     if element["type"] == "rich_text_preformatted":
         return [f"    {line}" for line in text.split("\n")]

@@ -17,13 +17,13 @@ from tools.slack_server.workspace import CHANNEL, RefusedError, Workspace, ident
 
 _LARGEST_BODY = 4 * 1024 * 1024
 _PAGE = 100
-"""Where a call does not say how many it wants."""
+"""The page size of a call that names no limit."""
 _LARGEST_PAGE = 1000
 _START_SECONDS = 10.0
 
 
 class SlackServer(Workspace):
-    """A workspace that answers on a port of 127.0.0.1; see the package for how it runs."""
+    """A workspace that answers on a port of 127.0.0.1; the package describes the ways to run it."""
 
     _runner: web.AppRunner | None = None
 
@@ -33,12 +33,12 @@ class SlackServer(Workspace):
 
     @property
     def host(self) -> str:
-        """As CLIENTCERT_ALLOWED_HOSTS wants it."""
+        """The address in the form of CLIENTCERT_ALLOWED_HOSTS."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def api_url(self) -> str:
-        """As CLIENTCERT_SLACK_API_URL wants it."""
+        """The address in the form of CLIENTCERT_SLACK_API_URL."""
         return f"{self.url}/api/"
 
     @property
@@ -116,7 +116,7 @@ class SlackServer(Workspace):
     async def _respond(
         self, request: web.Request, method: str, channel: str, usual: Callable[[], web.Response]
     ) -> web.StreamResponse:
-        """The usual answer, unless a fault is due; every call is recorded with what came of it."""
+        """The usual answer, unless a fault is due; every call is recorded with its result."""
         arrived = self.clock()
         fault = self.meets(self.place(channel), method)
         answer = usual() if fault.accepted or not fault.fails else None
@@ -160,7 +160,7 @@ class SlackServer(Workspace):
 
 
 def _cursor(position: int) -> str:
-    """As Slack's, it says nothing to whoever gets it, and ends with `=`."""
+    """A cursor like Slack's: opaque, with `=` at the end."""
     return base64.b64encode(f"user:{position:07d}.".encode()).decode()
 
 
@@ -177,7 +177,7 @@ def _position(cursor: str) -> int:
 
 
 async def _asked(request: web.Request) -> dict[str, Any]:
-    """The arguments of a call: JSON or form, with those of the address; `payload` is a webhook's old form."""
+    """The arguments of a call: JSON or form, and those of the address; `payload` is the old form of a webhook."""
     asked: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
         try:

@@ -1,4 +1,4 @@
-"""What the server knows and remembers: channels, tokens, users, messages, and the faults that are to come."""
+"""The state of the server: channels, tokens, users, messages, and the faults to come."""
 
 import hashlib
 import threading
@@ -20,7 +20,7 @@ SCOPES = {
     "users.list": "users:read",
     "users.lookupByEmail": "users:read.email",
 }
-"""What each method wants of a token."""
+"""The scopes that each method requires of a token."""
 ALL_SCOPES = frozenset(SCOPES.values())
 
 
@@ -37,9 +37,9 @@ class User:
     display_name: str | None = None
     """None: the same as `name`."""
     is_stranger: bool = False
-    """Of another workspace, with which this one shares a channel."""
+    """True for a member of another workspace, with which this one shares a channel."""
     is_restricted: bool = False
-    """A guest."""
+    """True for a guest."""
 
     def as_json(self, *, with_email: bool = True) -> dict[str, Any]:
         shown = self.name if self.display_name is None else self.display_name
@@ -64,11 +64,11 @@ class RefusedError(Exception):
         self.code = code
         self.status = status
         self.more = more
-        """What else the answer says."""
+        """Further fields of the answer."""
 
 
 class Workspace:
-    """One workspace with a few channels, and what happened in it."""
+    """One workspace with a few channels, and all that happened in it."""
 
     def __init__(
         self,
@@ -87,19 +87,19 @@ class Workspace:
         self.tokens = list(tokens)
         self.users = list(users)
         self.scopes = {token: frozenset(granted) for token, granted in (scopes or {}).items()}
-        """Of a token; one that is not named has all."""
+        """The scopes of a token; a token that is not listed has all."""
         self.messages_tab = messages_tab
-        """Whether the app's settings let it write to members."""
+        """True if the app's settings let it write to members."""
         self.directs: dict[str, str] = {}
-        """The IDs of direct conversations, and whose they are."""
+        """The IDs of direct conversations, with their members."""
         self.port = port
-        """0: any that is free, which is known once it is started."""
+        """0: any free port, which is known after the start."""
         self.delay = delay
         """Seconds before every answer."""
         self.messages: list[Posted] = []
-        """What was taken, in the order of arrival."""
+        """The accepted messages, in the order of arrival."""
         self.calls: list[Call] = []
-        """What was asked, taken or not."""
+        """All requests, accepted or refused."""
         self.clock = clock
         self.faults = FaultScript()
         self._limits: dict[str, RateLimit] = {}
@@ -107,22 +107,22 @@ class Workspace:
         self._changed = threading.Condition()
 
     def fail_next(self, *faults: Fault, place: str = "") -> None:
-        """Each of the next calls meets one of these. A place is a channel, a method, or "" for any post."""
+        """Set one of these faults for each of the next calls. A place is a channel, a method, or "" for any post."""
         self.faults.next(self.place(place), faults)
 
     def fail_always(self, fault: Fault, *, place: str = "") -> None:
         self.faults.always(self.place(place), fault)
 
     def fail_rate(self, share: float, fault: Fault, *, place: str = "", seed: int = 0) -> None:
-        """A share of all calls, chosen by a seeded generator."""
+        """Set a fault for a share of all calls, chosen by a seeded generator."""
         self.faults.rate(self.place(place), share, fault, seed)
 
     def limit(self, place: str, calls: int, seconds: float) -> None:
-        """From now on so many calls are answered there in so many seconds, as Slack does with each method."""
+        """Limit the number of calls in so many seconds from now on, as Slack does for each method."""
         self._limits[self.place(place)] = RateLimit(calls, seconds)
 
     def meets(self, *places: str) -> Fault:
-        """What a call that concerns these places meets: the fault that is due, or that it comes too soon."""
+        """The fault of a call that concerns these places: one that is due, or that of an exceeded rate limit."""
         fault = self.faults.take(*places)
         if fault.fails:
             return fault
@@ -130,7 +130,7 @@ class Workspace:
         return next((limited for limited in limits if limited.fails), fault)
 
     def recover(self, place: str | None = None) -> None:
-        """No more faults and limits there; without a place, none at all."""
+        """Remove the faults and limits of a place; without a place, all of them."""
         if place is None:
             self.faults.clear_all()
             self._limits.clear()
@@ -139,7 +139,7 @@ class Workspace:
             self._limits.pop(self.place(place), None)
 
     def in_channel(self, channel: str = CHANNEL) -> list[Posted]:
-        """What people see in the channel: everything but replies in threads."""
+        """The messages that people see in the channel: all but replies in threads."""
         return [each for each in self.messages if each.channel == with_hash(channel) and not each.thread_ts]
 
     def replies(self, message: Posted) -> list[Posted]:
@@ -148,16 +148,16 @@ class Workspace:
         ]
 
     def rendered(self, start: int = 0) -> str:
-        """All messages from the `start`-th on as people see them, each with its thread."""
+        """All messages from the `start`-th on in the form that people see, each with its thread."""
         shown = [render(each, self.replies(each)) for each in self.messages[start:] if not each.thread_ts]
         return "\n".join(shown)
 
     def wait_for(self, condition: Callable[["Workspace"], bool], seconds: float = 30.0) -> bool:
-        """Block until the condition holds, asked anew after each message. From a coroutine: `asyncio.to_thread`."""
+        """Block until the condition holds; it is checked after each message. From a coroutine: `asyncio.to_thread`."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self), seconds)
 
-    # What calls do.
+    # The effects of calls.
 
     def authorise(self, token: str, method: str) -> None:
         if not token:
@@ -173,7 +173,7 @@ class Workspace:
         return scope in self.scopes.get(token, ALL_SCOPES)
 
     def find_channel(self, channel: object) -> str:
-        """The ID of a channel or user that may be posted to."""
+        """The ID of a channel or user that accepts messages."""
         names = {name: identifier for identifier, name in self.channels.items()}
         members = {user.id: user for user in self.users if not user.deleted}
         if isinstance(channel, str) and channel:
@@ -186,7 +186,7 @@ class Workspace:
         raise RefusedError("channel_not_found")
 
     def find_users(self, members: object) -> list[User]:
-        """The members of a conversation that is to be opened, as `U1,U2`."""
+        """The members of a conversation to be opened, as `U1,U2`."""
         named = [each for each in members.split(",") if each] if isinstance(members, str) else []
         if not named:
             raise RefusedError("users_list_not_supplied")
@@ -242,7 +242,7 @@ class Workspace:
         return posted
 
     def place(self, place: str) -> str:
-        """A channel by its name, however it was written; anything else as it is."""
+        """The name of a channel, whatever its written form; any other text unchanged."""
         place = self.channels.get(place) or self.directs.get(place, place)
         return with_hash(place) if place and with_hash(place) in self.channels.values() else place
 
@@ -257,5 +257,5 @@ def identity(prefix: str, name: str) -> str:
 
 
 def webhook_parts(channel: str) -> tuple[str, str, str]:
-    """What follows `/services/` in the address of this channel's webhook; the last part is its secret."""
+    """The parts after `/services/` in the address of this channel's webhook; the last part is its secret."""
     return identity("T", "team"), identity("B", channel), hashlib.sha256(f"hook {channel}".encode()).hexdigest()[:24]

@@ -190,12 +190,12 @@ def render_listing(listing: Listing, key: str) -> str:
 
 
 def is_plain_address(text: str) -> bool:
-    """Whether the schema accepts the text as an e-mail address (crds/clientcertificates.yaml)."""
+    """True if the schema accepts the text as an e-mail address (crds/clientcertificates.yaml)."""
     return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
 
 
 def is_one_line(text: str, longest: int) -> bool:
-    """Whether the schema accepts the text as a name, a reason or a similar field."""
+    """True if the schema accepts the text as a name, a reason or a similar field."""
     if not 0 < len(text) <= longest or any(each in "<>" for each in text):
         return False
     return all(word and not any(unicodedata.category(each) in _INVISIBLE for each in word) for word in text.split(" "))

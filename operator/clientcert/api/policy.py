@@ -207,7 +207,7 @@ def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: 
 def _after_expiry(
     alerts: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]
 ) -> tuple[int, int | None]:
-    """Days between alerts after expiry, and for how many days (None: no end): the channel's own, else the policy's.
+    """Days between alerts after expiry, and their end in days (None: no end): the channel's own, else the policy's.
 
     Unless the channel sets its own interval, a contact gets no more letters after expiry than before.
     """

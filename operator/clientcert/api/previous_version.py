@@ -1,7 +1,7 @@
-"""The one reader of statuses that the version before has written. It goes with the next version.
+"""The only reader of statuses that the previous version has written. The next version removes it.
 
-Version 0.1 had no `fallbackRecipient`: who got a letter instead of somebody else was only a sentence in the message of
-the condition ContactResolved.
+Version 0.1 had no `fallbackRecipient`: the fallback recipient was only named in the message of the condition
+ContactResolved.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ _ENDINGS = {role: f", so the {role} was written to" for role in Role}
 
 
 def fallback_from_condition(status: CertificateStatus) -> CertificateStatus:
-    """The same status, with the fallback recipient of each channel whose last letter that condition is about."""
+    """The same status, with the fallback recipient of each channel whose last letter is described by that condition."""
     condition = status.condition(_CONDITION)
     if condition is None or condition.reason != _REASON:
         return status

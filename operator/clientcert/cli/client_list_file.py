@@ -35,7 +35,7 @@ class Row:
     """None if the file has no such column."""
     has_technical: bool = False
     has_business: bool = False
-    """Whether the file has such columns; an empty cell then means that there is no such contact."""
+    """True if the file has such columns; an empty cell then means that there is no such contact."""
 
 
 def read_rows(content: bytes) -> tuple[list[Row], list[str]]:

@@ -73,7 +73,7 @@ class Forecast:
     policies: dict[ObjectKey, AlertPolicy]
     lines: list[Line] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
-    """Why alerts may differ from what the reader expects, without names and addresses; a dict for its order."""
+    """Reasons for alerts that the reader may not expect, without names and addresses; a dict for its order."""
     _client_lists: dict[ObjectKey, Directory | None] = field(default_factory=dict)
 
     def add(self, found: Object) -> None:
@@ -104,7 +104,7 @@ class Forecast:
                 yield line
 
     def _is_sent(self, key: ObjectKey, known: KnownCertificate, policy: AlertPolicy, each: UpcomingMessage) -> bool:
-        """Whether there is a recipient: a letter is written only about problems that the consumer can solve."""
+        """True if there is a recipient: a letter is written only about problems that the consumer can solve."""
         channel = each.notification.channel
         if channel.name == EVENTS_CHANNEL:
             return self.options.events

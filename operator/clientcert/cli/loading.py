@@ -14,7 +14,7 @@ from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.spec import CertificateSpec
 
 OPERATORS_OWN = default_channel("")
-"""The operator's own Slack channel. Whether there is one is in the operator's settings, which nobody else can read."""
+"""The operator's own Slack channel. Only the operator's settings say if there is one, and nobody else can read them."""
 TAKES_EFFECT = "The operator reads the client list within a minute."
 
 

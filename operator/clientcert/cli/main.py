@@ -1,8 +1,8 @@
 """The group that every verb belongs to.
 
 A verb gets everything from outside through click's context object, a mapping that the composition root passes as
-`cli(obj=...)`: `now`, a function that returns the time (aware UTC). `run` is added there as well, because it stands
-above this layer.
+`cli(obj=...)`: `now`, a function that returns the time (aware UTC). `run` is added there as well, because it is in a
+layer above.
 """
 
 from importlib import import_module

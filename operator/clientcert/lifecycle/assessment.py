@@ -1,4 +1,4 @@
-"""What is the matter with one certificate: from what was declared, seen and recorded, to one Assessment."""
+"""Assesses one certificate, from its spec, the observation of its source and its recorded status."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,23 +14,23 @@ from clientcert.pki.names import same_name
 
 
 class DeclaredCertificate(Protocol):
-    """What the API server says of one ClientCertificate."""
+    """A ClientCertificate as the API server returned it."""
 
     @property
     def spec(self) -> CertificateSpec:
-        """`UNUSABLE_SPEC` if the spec cannot be used."""
+        """The spec; `UNUSABLE_SPEC` if it cannot be used."""
 
     @property
     def status(self) -> CertificateStatus:
-        """As it is recorded."""
+        """The recorded status."""
 
     @property
     def created(self) -> datetime:
-        """When the object was created, in UTC."""
+        """The creation time of the object, in UTC."""
 
 
 class Phase(StrEnum):
-    """How it stands, for people: the worst that holds, worst first."""
+    """A summary of the state for people: the worst phase that applies. They are listed worst first."""
 
     EXPIRED = "Expired"
     INVALID = "Invalid"
@@ -40,12 +40,12 @@ class Phase(StrEnum):
     EXPIRING_SOON = "ExpiringSoon"
     VALID = "Valid"
     PENDING = "Pending"
-    """Nothing has been read yet, and nothing is known to be wrong."""
+    """Nothing has been read yet, and no problem is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person must mend, with the phase that it puts the certificate into."""
+    """A problem that a person must fix, with the phase that it causes."""
 
     phase: Phase
     reason: Reason
@@ -54,7 +54,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the source held when it was last read: a certificate, or why there is none."""
+    """The result of the last read of the source: a certificate, or the problem."""
 
     certificate: Certificate | None = None
     version: str = ""
@@ -63,56 +63,56 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """How one certificate stands at `now`."""
+    """The state of one certificate at `now`."""
 
     now: datetime
     phase: Phase
     accepted: AcceptedCertificate | None
-    """What alerts are about; None when nothing has ever been read."""
+    """The certificate that alerts are about; None if none was ever read."""
     replaced: AcceptedCertificate | None
-    """What `accepted` has just taken the place of."""
+    """The certificate that `accepted` has just replaced."""
     problem: Problem | None
-    """What is wrong with the source, or with what it holds."""
+    """The problem with the source or with its content."""
     source_problem: bool
-    """The problem is that nothing could be read; False: what was read cannot be used."""
+    """True if the source could not be read; False if its content cannot be used."""
     alert_from: datetime
-    """What stages are counted from: notAfter, or when the object was made if no notAfter is known."""
+    """The start for counting stages: notAfter, or the creation time of the object if no notAfter is known."""
     expires_soon: bool
-    """notAfter is near enough for the policy to alert, or has passed."""
+    """True if notAfter is near enough for the policy to alert, or has passed."""
     acknowledged: bool = False
-    """Somebody has said of this very certificate that they see to it."""
+    """True if somebody has acknowledged this very certificate."""
     host: bool = False
-    """It is a server's, and not renewed here."""
+    """True for a server's certificate, which is not renewed here."""
     foreign: bool = False
-    """What alerts are about is the only certificate that was ever seen there, and somebody else's."""
+    """True if alerts are about somebody else's certificate, the only one that was ever seen in the source."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that alerts are about; empty when none was ever read."""
+        """The fingerprint of the certificate that alerts are about; empty if none was ever read."""
         return self.accepted.fingerprint_sha256 if self.accepted else ""
 
     @property
     def days_remaining(self) -> int | None:
-        """Whole days, rounded down; None when no certificate was ever read."""
+        """Whole days, rounded down; None if no certificate was ever read."""
         return days_remaining(self.accepted.not_after, self.now) if self.accepted else None
 
     @property
     def expired(self) -> bool:
-        """RFC 5280 section 4.1.2.5: the last second of the validity period belongs to it."""
+        """True after notAfter: the last second of the validity period belongs to it (RFC 5280 section 4.1.2.5)."""
         return self.accepted is not None and self.accepted.not_after < self.now
 
     @property
     def unread(self) -> bool:
-        """The source could not be read just now, and that is no reason yet to believe anything else than before."""
+        """True if the source could not be read just now, but the earlier state is still assumed."""
         return self.source_problem and self.problem is None
 
     def newly_replaced(self, recorded: CertificateStatus) -> AcceptedCertificate | None:
-        """`replaced`, unless the record has it already: what one look has found may be written several times."""
+        """`replaced`, unless the record has it already: the same observation may be written several times."""
         return self.replaced if self.replaced == recorded.accepted else None
 
     @property
     def alerts_daily(self) -> bool:
-        """Whether it alerts each day whatever its notAfter: the certificate cannot be used, or nobody can tell."""
+        """True if it alerts each day whatever its notAfter: the certificate cannot be used, or that is unknown."""
         return self.problem is not None and self.problem.phase is not Phase.NOT_YET_VALID
 
 
@@ -120,7 +120,7 @@ _MISSING = frozenset({Reason.SOURCE_NOT_FOUND, Reason.STORE_NOT_FOUND, Reason.BU
 
 
 def unread(reason: Reason, message: str, version: str = "") -> Observation:
-    """The observation of a source that held no certificate we could read."""
+    """The observation of a source without a readable certificate."""
     phase = Phase.MISSING if reason in _MISSING else Phase.UNREADABLE
     return Observation(version=version, problem=Problem(phase, reason, message))
 
@@ -140,9 +140,9 @@ def accepted_certificate(certificate: Certificate) -> AcceptedCertificate:
 
 
 def assess(known: DeclaredCertificate, observation: Observation, start_days_before: int, now: datetime) -> Assessment:
-    """Compare what the source holds now with what was accepted before.
+    """Compare the observation with the certificate that was accepted before.
 
-    `start_days_before` is when the policy begins to alert.
+    `start_days_before` is the number of days before notAfter at which the policy begins to alert.
     """
     spec, before = known.spec, known.status.accepted
     problem = observation.problem
@@ -176,7 +176,7 @@ def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bo
 
 
 def _unusable(spec: CertificateSpec, certificate: Certificate, now: datetime) -> Problem | None:
-    """Why this certificate could not take the place of another (design section 2, "replaced")."""
+    """The reason why this certificate could not replace another (design section 2, "replaced"); None if it could."""
     if certificate.not_before > certificate.not_after:
         return Problem(
             Phase.INVALID,

@@ -1,18 +1,18 @@
-"""From an assessment to the conditions of a ClientCertificate.
+"""Derives the conditions of a ClientCertificate from an assessment.
 
-A condition's message is part of what decides whether status is written, so it says only what stays true while nothing
-changes: no counters, no times that move. Every type is listed here, with its reasons:
+The operator writes status when a condition's message changes. So a message contains only facts that stay true while
+nothing changes: no counters, no times that move. Every type is listed here, with its reasons:
 
 | type            | True                  | False                                                | Unknown |
 |-----------------|-----------------------|------------------------------------------------------|---------|
-| Ready           | Valid, ExpiringSoon   | the worst of what the others say                     | Pending |
-| SourceReadable  | Read                  | why it could not be read                             | Pending |
+| Ready           | Valid, ExpiringSoon   | the reason of the worst other condition              | Pending |
+| SourceReadable  | Read                  | the reason why it could not be read                  | Pending |
 | IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
 | Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
 | Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
 | Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread  |
-| ContactResolved | who is written to     | why nobody is, or not whoever should be              | Lookup… |
-| AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, why a channel refused |         |
+| ContactResolved | the kind of contact   | the reason why there is none, or not the right one   | Lookup… |
+| AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, or that of a channel  |         |
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ ALERTS_DELIVERED = "AlertsDelivered"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryProblem:
-    """Why alerts do not go where they should go."""
+    """The reason why alerts do not reach their recipients."""
 
     reason: Reason
     message: str
@@ -49,8 +49,8 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """All conditions, each with the time of its last transition carried over from the status.
 
-    `undelivered` says why alerts do not arrive; `unreached` why a letter reaches none of the recipients that were
-    found, if only another contact would fix that.
+    `undelivered` is the reason why alerts do not arrive. `unreached` is the reason why a letter reaches none of the
+    recipients that were found, if only another contact would fix that.
     """
     assessment, spec, status = evaluation.assessment, evaluation.spec, evaluation.status
     found = [
@@ -147,7 +147,7 @@ def _contact_resolved(contact: Resolution, unreached: DeliveryProblem | None, st
 
 
 def without_contact(status: CertificateStatus) -> CertificateStatus:
-    """The status after the spec has changed: what it says of the contact may be about another one.
+    """The status after a change of the spec, without the details of the contact: they may be about another contact.
 
     The time of the last transition of ContactResolved stays.
     """
@@ -165,7 +165,7 @@ def _alerts_delivered(shortfall: DeliveryProblem | None) -> Condition:
 
 
 def carried_over(condition: Condition, before: tuple[Condition, ...], now: datetime) -> Condition:
-    """The condition with the time of its last transition: an earlier one as long as its status is the same."""
+    """The condition with the time of its last transition: an earlier time if its status is unchanged."""
     since = now.replace(microsecond=0)
     for old in before:
         if old.type == condition.type and old.status == condition.status:

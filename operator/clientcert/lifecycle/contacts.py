@@ -1,7 +1,7 @@
-"""Who is behind a consumer, and is written to: from what was declared and what the client list says.
+"""Finds the contacts of a consumer, from the spec and the client list.
 
 The order is that of the procedure (docs/contacts.md): internal users and development environments by Slack; external
-clients by the technical contact's e-mail; where only a business contact is known, that one is asked for a technical.
+clients by the technical contact's e-mail; if only a business contact is known, it is asked for a technical one.
 """
 
 import sys
@@ -20,20 +20,20 @@ class Recipient:
 
     role: Role
     address: str = field(repr=False)
-    """An e-mail address; of a Slack user, the member ID."""
+    """An e-mail address, or the member ID of a Slack user."""
     name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """What the client list says of one consumer."""
+    """The entry of one consumer in the client list."""
 
     technical: Person | None = None
     business: Person | None = None
     problem: str = ""
-    """Why nothing of it can be used: the key and what to correct, and nobody's name or address."""
+    """The reason why the whole entry cannot be used: the key and what to correct, and nobody's name or address."""
     remark: str = ""
-    """The same of what can be used, and is not as it should be."""
+    """The same for an entry that can be used, but should be corrected."""
 
 
 OTHER_CASE = "it has the consumer's name in another case: write both in the same"
@@ -41,7 +41,7 @@ OTHER_CASE = "it has the consumer's name in another case: write both in the same
 
 @dataclass(frozen=True, slots=True)
 class SlackQuestion:
-    """Which user is to be looked up, by the first of these that is there."""
+    """The Slack user to look up, by the first of these values that is set."""
 
     member_id: str = ""
     email: str = field(default="", repr=False)
@@ -50,26 +50,26 @@ class SlackQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The result of a contact lookup: who is told, in order of preference. Nobody if it is not `resolved`."""
+    """The result of a contact lookup: the recipients in order of preference; none if it is not `resolved`."""
 
     reason: str
     message: str
     """For the condition ContactResolved: roles, and what to do; no names."""
     recipients: tuple[Recipient, ...] = ()
     fallback_recipient: FallbackRecipient | None = None
-    """Who got the last letter, if that was not the first of the recipients."""
+    """The recipient of the last letter, if that was not the first of the recipients."""
     complete: bool = True
-    """False if a better recipient may be on record, and it says where."""
+    """False if a better recipient may be on record; the message says where."""
     transient: bool = False
-    """The contact is not known at the moment."""
+    """True if the contact is only unknown at the moment."""
     retried: bool = False
-    """The lookup is repeated; nobody has to do anything."""
+    """True if the lookup is repeated, so nobody has to do anything."""
     message_without_letters: str = ""
     """The message if no channel of the policy writes to contacts; empty: the same."""
 
     @property
     def resolved(self) -> bool:
-        """Whether anybody was found."""
+        """True if a recipient was found."""
         return bool(self.recipients)
 
 
@@ -104,11 +104,11 @@ __all__ = [
 ]
 
 Directory = Mapping[str, DirectoryEntry]
-"""The client list, by consumer; also by names in lower case, where an entry is about such a one in another case."""
+"""The client list, by consumer; also by lower-case names, for entries that match one in another case."""
 
 
 def slack_question(declaration: CertificateSpec, policy: ContactPolicy) -> SlackQuestion | None:
-    """Whom to look for in Slack; None where the contact is not to be found there."""
+    """The Slack user to look up; None if the contact cannot be a Slack user."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
         return None
@@ -120,12 +120,12 @@ def slack_question(declaration: CertificateSpec, policy: ContactPolicy) -> Slack
 
 
 def needs_lookup(spec: CertificateSpec, policy: ContactPolicy) -> bool:
-    """Whether the spec alone does not say who the contact is: a client list or Slack has to be asked."""
+    """True if the spec alone does not determine the contact: a client list or Slack has to be asked."""
     return bool(policy.directory) or slack_question(spec, policy) is not None
 
 
 def resolve_email(declaration: CertificateSpec, policy: ContactPolicy, directory: Directory | None) -> Resolution:
-    """Who gets a mail. `directory` is None when there is a client list and it cannot be read."""
+    """The recipients of a mail. `directory` is None if there is a client list and it cannot be read."""
     contact = declaration.contact
     if declaration.profile == HOST and contact.requester is not None:
         return _found(
@@ -175,7 +175,7 @@ def _entry(consumer: str, directory: Directory) -> DirectoryEntry:
 
 
 def _unread(policy: ContactPolicy, directory: Directory | None, entry: DirectoryEntry) -> Resolution | None:
-    """Why nobody knows what the client list has for the consumer; None where it is known."""
+    """The reason why the consumer's entry in the client list is unknown; None if it is known."""
     if directory is None:
         words = (
             f"the client list, ConfigMap {policy.directory}, cannot be read: create it, have the operator's"
@@ -189,7 +189,7 @@ def _unread(policy: ContactPolicy, directory: Directory | None, entry: Directory
 
 
 def contact_key(declaration: CertificateSpec | None) -> Hashable:
-    """Equal for all specs by which the same contact is looked for; None for one that cannot be used."""
+    """Equal for all specs with the same contact lookup; None for a spec that cannot be used."""
     if declaration is None:
         return None
     found = declaration
@@ -197,16 +197,16 @@ def contact_key(declaration: CertificateSpec | None) -> Hashable:
 
 
 def slack_first(found: Resolution, instead: Resolution) -> Resolution:
-    """Who is told where a user was looked for in Slack: `found` is what came of that, `instead` who gets a mail."""
+    """Combine the result of a lookup in Slack, `found`, with the recipients of a mail, `instead`."""
     if not found.resolved:
         return replace(instead, message=f"{instead.message}; {found.message}") if instead.resolved else found
     return replace(found, recipients=(*found.recipients, *instead.recipients))
 
 
 def addressed(found: Resolution, role: Role | None) -> tuple[Recipient, ...]:
-    """Who of those that were found gets a letter, in order. `role`: it is an escalation to whoever has that role.
+    """The recipients of a letter, in order. With `role`, the letter is an escalation to recipients of that role.
 
-    An escalation goes to nobody who has had all letters anyway, also because the one before could not be reached.
+    An escalation has no recipient if that role gets all letters anyway, as the first recipient or as its fallback.
     """
     everybody = found.recipients
     if role is None:
@@ -218,7 +218,7 @@ def addressed(found: Resolution, role: Role | None) -> tuple[Recipient, ...]:
 
 
 def batch_of(namespace: str, declaration: CertificateSpec) -> Hashable:
-    """Equal for all host certificates that one letter to their requester tells of; None for any other."""
+    """Equal for all host certificates that share one letter to their requester; None for any other certificate."""
     requester = declaration.contact.requester
     if declaration.profile != HOST or not declaration.batch or requester is None:
         return None
@@ -228,9 +228,9 @@ def batch_of(namespace: str, declaration: CertificateSpec) -> Hashable:
 def with_contact(
     declaration: CertificateSpec, found: Resolution | None, before: tuple[Recipient, ...] = ()
 ) -> CertificateSpec:
-    """The declaration as alerts to the team tell it: with who was found, where nobody is declared.
+    """The spec as alerts to the team show it: if it declares no contact, with the contact that was found.
 
-    While they cannot be looked up that is who was found `before`; if nobody was, they are being looked up.
+    While the lookup is unavailable, it shows the recipients that were found `before`, or else a pending lookup.
     """
     contact = declaration.contact
     if found is None or _people(contact) or contact.slack_email or contact.slack_member_id:
@@ -253,19 +253,19 @@ def with_contact(
 
 
 def unwritten(found: Resolution) -> Resolution:
-    """The same result, if no channel of the policy writes to contacts."""
+    """The same result for a policy without a channel that writes to contacts."""
     if not found.resolved:
         return found
     return replace(found, message=found.message_without_letters or found.message)
 
 
 def same_people(some: tuple[Recipient, ...], others: tuple[Recipient, ...]) -> bool:
-    """Whether they are the same by role and address, in the same order."""
+    """True if both have the same roles and addresses, in the same order."""
     return [(each.role, each.address) for each in some] == [(each.role, each.address) for each in others]
 
 
 def _found(reason: str, why: str, recipients: tuple[Recipient, ...]) -> Resolution:
-    """Each address once, with the first of its roles."""
+    """The result with each address once, in the first of its roles."""
     first_with: dict[str, Recipient] = {}
     for recipient in recipients:
         first_with.setdefault(recipient.address, recipient)

@@ -1,4 +1,4 @@
-"""What each channel was told about one certificate: recorded in its status, by a digest, or not recorded yet."""
+"""The messages that each channel got about one certificate: recorded in its status, by a digest, or not yet."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
@@ -11,9 +11,9 @@ from clientcert.lifecycle.policy import Channel, Role
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, DigestRecord, FallbackRecipient
 
 CLOCK_TOLERANCE = timedelta(days=1)
-"""A record from further in the future than this was written while the clock was wrong. It is ignored."""
+"""A record from further in the future was written while the clock was wrong. It is ignored."""
 _REPORTED_AFTER = 3
-"""Failed attempts in a row after which a transient failure is written into a status."""
+"""The number of failed attempts in a row after which a transient failure is written into a status."""
 
 
 class MessageKind(StrEnum):
@@ -25,7 +25,7 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DueNotification:
-    """One channel is owed one message."""
+    """A message that is due for one channel."""
 
     channel: Channel
     kind: MessageKind
@@ -35,7 +35,7 @@ class DueNotification:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notification that the other side has accepted."""
+    """A notification that the receiver has accepted."""
 
     time: datetime
     thread_ref: str = ""
@@ -50,15 +50,15 @@ class DeliveryFailure:
     reason: Reason
     message: str
     permanent: bool
-    """The same attempt would fail again: somebody has to correct something."""
+    """True if the same attempt would fail again, so somebody has to correct something."""
     since: datetime
     attempts: int
     own_failures: int
-    """Attempts that failed for another reason than a rate limit."""
+    """The number of attempts that failed for another reason than a rate limit."""
     next_try: datetime | None
-    """None: as soon as the channel takes a message again."""
+    """None: as soon as the channel accepts a message again."""
     channel_wide: bool = False
-    """The failure of another message of the same channel, behind which this one waits."""
+    """True if another message of the same channel has failed, and this one waits for it."""
 
     @property
     def is_reported(self) -> bool:
@@ -66,18 +66,18 @@ class DeliveryFailure:
         return self.permanent or self.attempts >= _REPORTED_AFTER
 
     def waits(self, now: datetime) -> bool:
-        """Whether the next try is still to come."""
+        """True if the next try is still to come."""
         return self.next_try is not None and now < self.next_try
 
 
 @dataclass(frozen=True, slots=True)
 class UnrecordedDelivery:
-    """A notification that was sent and is not in the status yet."""
+    """A notification that was sent, but is not in the status yet."""
 
     before: ChannelStatus | None
-    """What the status said when it was sent."""
+    """The content of the status when it was sent."""
     after: ChannelStatus
-    """What the status shall say."""
+    """The new content of the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class DeliveryLog:
 
     channels: tuple[ChannelStatus, ...] = ()
     digests: tuple[DigestRecord, ...] = ()
-    """Of the certificate's policy, newest first."""
+    """The digests of the certificate's policy, newest first."""
     uid: str = ""
 
     @classmethod
@@ -97,9 +97,9 @@ class DeliveryLog:
         digests: tuple[DigestRecord, ...] = (),
         unrecorded: Iterable[UnrecordedDelivery] = (),
     ) -> "DeliveryLog":
-        """The status, and on top of it what was sent since.
+        """Combine the status with the deliveries that it does not record yet.
 
-        If another replica has recorded something else of a channel meanwhile, that is newer and wins.
+        If another replica has recorded another delivery of a channel meanwhile, that record is newer and is kept.
         """
         log = cls(status.channels, digests, uid)
         recorded = log
@@ -109,7 +109,7 @@ class DeliveryLog:
         return log
 
     def channel(self, name: str) -> ChannelStatus | None:
-        """What this channel was last told, or None."""
+        """The last delivery of this channel, or None."""
         for each in self.channels:
             if each.name == name:
                 return each
@@ -122,7 +122,7 @@ class DeliveryLog:
         return replace(self, channels=tuple(told if each.name == told.name else each for each in self.channels))
 
     def with_failures(self, failures: Mapping[str, DeliveryFailure]) -> "DeliveryLog":
-        """The log with the first failure of each channel that fails, as the status shows it."""
+        """The log with the first failure of each failing channel, as the status shows it."""
         log = self
         for name, failure in failures.items():
             if failure.is_reported:
@@ -131,13 +131,13 @@ class DeliveryLog:
         return log
 
     def told_by_digest(self, notification: DueNotification, fingerprint: str, now: datetime) -> datetime | None:
-        """When a digest told the channel this, if the status does not say so yet; else None."""
+        """The time of a digest that contained this notification, if the status does not record it yet; else None."""
         if notification.kind is not MessageKind.ALERT:
             return None
         before, key = self.channel(notification.channel.name), digest_key(self.uid, fingerprint, notification)
         for digest in self.digests:
             if before is not None and before.last_sent is not None and before.last_sent >= digest.sent_time:
-                continue  # the status says it, or something later: after a roll-back it is told once more
+                continue  # the status records it, or a later message: after a roll-back it is sent once more
             if digest.sent_time > now + CLOCK_TOLERANCE:
                 continue
             if digest.channel == notification.channel.name and key in digest.keys:
@@ -147,9 +147,9 @@ class DeliveryLog:
     def fallback_recipient(
         self, channels: Iterable[Channel], earlier: Collection[ChannelStatus] = ()
     ) -> FallbackRecipient | None:
-        """Who got the last letter of these channels instead of the first recipient; none if that one was reached.
+        """The fallback recipient of the last letter of these channels; None if the first recipient was reached.
 
-        The `earlier` letters went to others, and do not count; nor do escalations.
+        The `earlier` letters went to other recipients and do not count; nor do escalations.
         """
         last: ChannelStatus | None = None
         for channel in channels:
@@ -168,5 +168,5 @@ def digest_key(uid: str, fingerprint: str, notification: DueNotification) -> byt
 
 
 def whole_second(moment: datetime) -> datetime:
-    """A moment as a status can express it; else a record could not be compared with what is read back."""
+    """A moment in the precision of a status; else a record could not be compared with the status that is read back."""
     return moment.replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Which channels are owed a message now, and when something will change by itself."""
+"""Decides which channels have a message due now, and when the next change happens without an event."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,14 +12,14 @@ from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, nex
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, Silence
 
 _NEAREST_FIRST = (Role.SLACK, Role.TECHNICAL, Role.BUSINESS)
-"""The roles that can do what a letter asks for, before the role that can only name somebody."""
+"""The roles that can renew the certificate, before the role that can only name another contact."""
 
 
 def due_notifications(evaluation: Evaluation) -> tuple[DueNotification, ...]:
-    """The messages that are owed at the evaluation's `now`: at most one for each channel, a closing message first.
+    """The messages that are due at the evaluation's `now`: at most one for each channel, a closing message first.
 
-    If the last letter went to a recipient who was only asked because nobody nearer was known, and somebody nearer is
-    known now, the same stage is due once more.
+    If the last letter went to a recipient in a later role because no other was known, and a recipient in an earlier
+    role is known now, the same stage is due once more.
     """
     assessment = evaluation.assessment
     if (
@@ -39,7 +39,7 @@ def due_notifications(evaluation: Evaluation) -> tuple[DueNotification, ...]:
 
 
 def next_due(evaluation: Evaluation) -> datetime | None:
-    """When a message may be due next if nothing else happens; None: never again."""
+    """The time at which a message may be due next if nothing else happens; None: never again."""
     now, silence = evaluation.assessment.now, evaluation.spec.silence
     moments = []
     for channel in evaluation.policy.channels:
@@ -56,7 +56,7 @@ def next_due(evaluation: Evaluation) -> datetime | None:
 
 
 def next_change(evaluation: Evaluation, starts: datetime | None = None) -> datetime:
-    """The first moment at which the same facts would be judged otherwise.
+    """The first moment at which the same facts have another result.
 
     `starts` is the notBefore of a certificate that waits in the source, if there is one.
     """
@@ -77,7 +77,7 @@ def next_stage(assessment: Assessment, channel: Channel) -> Stage | None:
 
 
 def silenced(silence: Silence | None, now: datetime) -> bool:
-    """Whether alerts for the object are silenced now."""
+    """True if alerts for the object are silenced now."""
     return silence is not None and now < silence.until
 
 
@@ -97,7 +97,7 @@ def delivered(evaluation: Evaluation, notification: DueNotification, delivery: D
         return told
     first: datetime | None = sent
     if before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint:
-        # A first time in the future comes from a clock that ran ahead.
+        # A first time in the future was recorded while a clock ran ahead.
         first = min(before.first_sent, sent) if before.first_sent else None
     return replace(
         told,
@@ -137,10 +137,10 @@ def _was_told(told: ChannelStatus, stage: Stage, assessment: Assessment, *, once
 
 
 def _is_for_somebody_nearer(evaluation: Evaluation, told: ChannelStatus) -> bool:
-    """Whether a recipient is known who comes before the one who got the last letter."""
+    """True if a known recipient precedes the recipient of the last letter."""
     contact = evaluation.contact
     if contact is None or not contact.resolved or contact.fallback_recipient is not None:
-        return False  # the nearest one is unknown, or could not be reached
+        return False  # the first recipient is unknown, or could not be reached
     first, last = contact.recipients[0].role, told.recipient_role
     if first not in _NEAREST_FIRST or last not in _NEAREST_FIRST:
         return False
@@ -153,22 +153,22 @@ def _is_too_early(channel: Channel, evaluation: Evaluation) -> bool:
 
 
 def _escalates_from(channel: Channel, evaluation: Evaluation) -> datetime | None:
-    """When the recipients before an escalation have had the time that the policy gives them; None: no wait."""
+    """The earliest time of an escalation, after the wait that the policy sets for earlier recipients; None: no wait."""
     log, fingerprint, every = evaluation.log, evaluation.assessment.fingerprint, evaluation.policy.channels
     before = log.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
-        return None  # it was told already, about this certificate or about the one that is to be closed
+        return None  # the escalation was sent already, about this certificate or about the replaced one
     earlier = (other for other in every if not other.escalation and other.type != "Event")
-    # A letter that says that nothing has happened since the last letter follows that one, not the team's alerts.
+    # A letter that reports no progress since the last letter follows that letter, not the team's alerts.
     others = {other.name for other in earlier if other.to_consumer or not channel.to_consumer}
     uncounted = {other.name for other in every} - others
     told = [
         each.first_sent
         for each in log.channels
-        if each.name not in uncounted  # a channel that is no longer in the policy was told as well
+        if each.name not in uncounted  # a channel that is no longer in the policy got alerts as well
         if each.stage is not None and each.fingerprint_sha256 == fingerprint
     ]
-    if not others or None in told:  # an older version has not recorded the first time: the schedule alone decides
+    if not others or None in told:  # an older version did not record the first time: only the schedule decides
         return None
     failures = [each.last_failure for each in log.channels if each.name in others]
     failed = [failure for failure in failures if _is_about_this_certificate(failure, evaluation)]
@@ -177,7 +177,7 @@ def _escalates_from(channel: Channel, evaluation: Evaluation) -> datetime | None
 
 
 def _is_about_this_certificate(failure: datetime | None, evaluation: Evaluation) -> bool:
-    """False for a failure to alert about the certificate before."""
+    """False for a failure to alert about the previous certificate."""
     if failure is None or evaluation.assessment.replaced is not None:
         return False
     history = evaluation.status.history
@@ -185,9 +185,9 @@ def _is_about_this_certificate(failure: datetime | None, evaluation: Evaluation)
 
 
 def _is_not_for(channel: Channel, assessment: Assessment) -> bool:
-    """Whether there is no date to tell or escalate, or somebody has acknowledged the escalation.
+    """True if there is no date to report or escalate, or somebody has acknowledged the escalation.
 
-    A consumer is not told about somebody else's certificate: the team has to fix that.
+    A consumer is not alerted about somebody else's certificate: the team has to fix that.
     """
     if channel.to_consumer and assessment.foreign:
         return True
@@ -197,7 +197,7 @@ def _is_not_for(channel: Channel, assessment: Assessment) -> bool:
 
 def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
     if assessment.host and channel.to_consumer:
-        # The requester is told once, when the last month begins: a host certificate is not renewed here.
+        # The requester is notified once, when the last month begins: a host certificate is not renewed here.
         return replace(channel.schedule, on_days=(channel.schedule.start_days_before,), after_expiry_for_days=0)
     if not assessment.alerts_daily or channel.to_consumer or channel.escalation:
         return channel.schedule

@@ -1,4 +1,4 @@
-"""Everything that is known of one certificate at one moment: the only argument of the decisions about it."""
+"""All facts about one certificate at one moment: the only argument of the decisions about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,21 +20,21 @@ class Evaluation:
     uid: str
     spec: CertificateSpec
     status: CertificateStatus
-    """As it is recorded."""
+    """The recorded status."""
     policy: AlertPolicy
     """With the operator's own channel, while that is the fallback."""
     assessment: Assessment
     log: DeliveryLog
     policy_found: bool = True
-    """False if the defaults are used, because the spec names no policy or one that is not there."""
+    """False if the defaults are used, because the spec names no policy or one that does not exist."""
     contact: Resolution | None = None
-    """None: nobody has looked the contact up yet."""
+    """None: the contact was not looked up yet."""
     earlier_recipients: tuple[Recipient, ...] = ()
-    """The result of the last lookup that found somebody."""
+    """The result of the last lookup that found a recipient."""
     earlier_letters: tuple[ChannelStatus, ...] = ()
-    """The last deliveries to the recipients before."""
+    """The last deliveries to the previous recipients."""
     contact_since: datetime | None = None
-    """When the recipients took the place of others, if that was seen."""
+    """The time at which these recipients replaced others, if that was observed."""
     failures: Mapping[str, DeliveryFailure] = field(default_factory=dict)
     """By the channel's name."""
 
@@ -44,7 +44,7 @@ class Evaluation:
         return self.assessment.now
 
     def recipients_for(self, channel: Channel) -> tuple[Recipient, ...]:
-        """Who gets a letter through this channel, in order; empty if it sends none or nobody is known."""
+        """The recipients of a letter through this channel, in order; empty if it sends none or none is known."""
         if self.contact is None or not isinstance(channel.address, EmailAddress):
             return ()
         return addressed(self.contact, channel.address.role)

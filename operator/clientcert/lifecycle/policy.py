@@ -1,4 +1,4 @@
-"""How to alert: the spec of a CertificatePolicy, and what holds where there is none."""
+"""The alert settings of a CertificatePolicy, and the defaults without a policy."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
@@ -14,7 +14,7 @@ EVENTS_CHANNEL = "events"
 
 
 class Group(StrEnum):
-    """When many alerts of one channel become one message."""
+    """The condition for combining many alerts of one channel into one message."""
 
     NEVER = "Never"
     AUTO = "Auto"
@@ -23,7 +23,7 @@ class Group(StrEnum):
 
 
 class Role(StrEnum):
-    """As what somebody is written to."""
+    """The role of a recipient."""
 
     TECHNICAL = "technical contact"
     BUSINESS = "business contact"
@@ -33,7 +33,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendAt:
-    """The time of day at which people are told."""
+    """The time of day at which messages to people are sent."""
 
     time_of_day: time
     timezone: tzinfo = UTC
@@ -42,22 +42,22 @@ class SendAt:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When one channel is due, in days before notAfter."""
+    """The times at which one channel is due, in days before notAfter."""
 
     start_days_before: int = 30
     every_days: int = 1
-    """Ignored when `on_days` says the days themselves."""
+    """Ignored if `on_days` lists the days."""
     on_days: tuple[int, ...] = ()
     after_expiry_every_days: int = 1
     after_expiry_for_days: int | None = None
-    """None: until it is replaced."""
+    """None: until the certificate is replaced."""
     send_at: SendAt | None = None
-    """None: at the very moment, as many whole days before notAfter."""
+    """None: at the exact moment, whole days before notAfter."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlackAddress:
-    """Where in Slack: a channel with a bot token, or an incoming webhook that knows its own channel."""
+    """A destination in Slack: a channel with a bot token, or an incoming webhook, which determines the channel."""
 
     channel: str = ""
     token_ref: SecretKeyRef | None = None
@@ -67,31 +67,31 @@ class SlackAddress:
 
 @dataclass(frozen=True, slots=True)
 class EmailAddress:
-    """To the consumer's contact: by mail, or by a direct message in Slack where the contact is a user there."""
+    """The consumer's contact: by mail, or by a direct message in Slack if the contact is a user there."""
 
     sender: str = ""
-    """Who signs: a person or a team; empty: the team that the certificate names as its owner."""
+    """The signature: a person or a team; empty: the team that the certificate names as its owner."""
     system: str = ""
-    """What the certificate gives access to, e.g. "Integration API"; empty: "our system"."""
+    """The system that the certificate gives access to, e.g. "Integration API"; empty: "our system"."""
     reply_to: str = ""
     """One plain address; empty: answers go to the operator's own From address."""
     subject: str = ""
     """A template with the fields of `message`; empty: the default one."""
     body: str = ""
-    """The same, in paragraphs; empty: the default letter, which says every step."""
+    """The same, in paragraphs; empty: the default letter, which contains every step."""
     role: Role | None = None
-    """Only to a contact of this role; None: to the first one that there is, the others standing in."""
+    """Send only to a contact of this role; None: to the first known contact, with the others as fallback recipients."""
 
 
 @dataclass(frozen=True, slots=True)
 class UrlAddress:
-    """A URL that is called: of a webhook, of an Alertmanager, or as Apprise writes it. It may be a secret itself."""
+    """The URL of a webhook, of an Alertmanager, or in the notation of Apprise. It may be a secret itself."""
 
     url_ref: SecretKeyRef
     signing_ref: SecretKeyRef | None = None
-    """Of a webhook: what calls are signed with, as Standard Webhooks does."""
+    """For a webhook: the keys that sign its calls, as in Standard Webhooks."""
     authorization_ref: SecretKeyRef | None = None
-    """Of a webhook or an Alertmanager: the value of the header Authorization (RFC 9110 section 11.6.2)."""
+    """For a webhook or an Alertmanager: the value of the header Authorization (RFC 9110 section 11.6.2)."""
 
 
 Address = SlackAddress | EmailAddress | UrlAddress
@@ -99,17 +99,17 @@ Address = SlackAddress | EmailAddress | UrlAddress
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One place that alerts go to."""
+    """One destination of alerts."""
 
     name: str
     type: str
-    """`Slack`, `Email`, `Webhook`, `Alertmanager`, `Apprise` or `Event`; any other says so when it is due."""
+    """`Slack`, `Email`, `Webhook`, `Alertmanager`, `Apprise` or `Event`; any other fails when it is due."""
     schedule: Schedule
     address: Address | None = None
     escalate_after: int | None = None
     """Days from the first alert to the escalation, unless somebody has acknowledged it; None: this is no escalation."""
     escalation: bool = field(init=False)
-    """True for a channel that is used only after the other channels were told without effect."""
+    """True for a channel that is used only if the alerts of the other channels had no effect."""
     to_consumer: bool = field(init=False)
     """True for a channel to the consumer's contact, who can renew but cannot repair our sources."""
 
@@ -120,14 +120,14 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class ContactPolicy:
-    """How the contact behind a consumer is found."""
+    """The settings for finding the contact of a consumer."""
 
     directory: str = ""
-    """The ConfigMap with the client list; empty: there is none."""
+    """The ConfigMap with the client list; empty: none."""
     internal_environments: frozenset[str] = frozenset()
-    """Where the contact is a user of our own Slack."""
+    """Environments whose contacts are users of our own Slack."""
     slack_token_ref: SecretKeyRef | None = None
-    """With which users are looked up and written to; None: the operator's own, where its settings allow that."""
+    """The token for looking up and writing to users; None: the operator's own, if its settings allow that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +135,17 @@ class AlertPolicy:
     """The alert half of a CertificatePolicy."""
 
     channels: tuple[Channel, ...]
-    """Never empty: Kubernetes Events at the least."""
+    """Never empty: it contains at least Kubernetes Events."""
     message: str = DEFAULT_MESSAGE
     group: Group = Group.AUTO
     runbook_url: str = ""
     contacts: ContactPolicy = ContactPolicy()
     start_days_before: int = 30
-    """From here on the certificate counts as expiring soon: the earliest start of all channels."""
+    """The number of days before notAfter from which a certificate expires soon: the earliest start of all channels."""
     problems: tuple[str, ...] = field(default=())
+    """The settings that cannot be used, in words; the default is used for each of them."""
     writes_letters: bool = field(init=False)
     """True if a channel writes to consumers' contacts."""
-    """What of the policy could not be used, in words; what it would have said is replaced by the default."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "writes_letters", any(channel.to_consumer for channel in self.channels))

@@ -1,4 +1,4 @@
-"""The status of a ClientCertificate and of a CertificatePolicy, as values: all that survives a restart."""
+"""The status of a ClientCertificate and of a CertificatePolicy, as values: the only data that survives a restart."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +11,13 @@ from clientcert.lifecycle.policy import Role
 class AcceptedCertificate:
     """The certificate that alerts are about: the last one that was read and could be the consumer's own.
 
-    It outlives its source: if the source is deleted or overwritten with something unusable, this `not_after` still
-    counts.
+    It is kept when the source is deleted or gets unusable content: this `not_after` still counts.
     """
 
     subject_dn: str
     issuer_dn: str
     serial_number: str
-    """Lowercase hex, as people compare it with `openssl x509 -serial`."""
+    """Lowercase hex, as people compare it with the output of `openssl x509 -serial`."""
     fingerprint_sha256: str
     not_before: datetime
     not_after: datetime
@@ -28,11 +27,11 @@ class AcceptedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class FallbackRecipient:
-    """The recipient who got a letter because the one before could not be reached. Roles only, no names."""
+    """The recipient who got a letter because the previous recipient could not be reached. Roles only, no names."""
 
     role: Role
     message: str
-    """Who could not be reached, and why: a text for people, which is never parsed."""
+    """The recipient who could not be reached, and the reason: a text for people, which is never parsed."""
 
     def __str__(self) -> str:
         return f"{self.message}, so the {self.role} was written to"
@@ -44,22 +43,22 @@ class ChannelStatus:
 
     name: str
     fingerprint_sha256: str
-    """Of the certificate that the notification was about; empty if none had ever been read."""
+    """The fingerprint of the certificate that the notification was about; empty if none had ever been read."""
     stage: int | None
     """Days before notAfter, negative after it; None if no alert about this certificate was sent (yet)."""
     last_sent: datetime | None
     next_time: datetime | None = None
-    """When the next stage is due. For people: it is never read back."""
+    """The time of the next stage. For people: it is never read back."""
     thread_ref: str = ""
     """The thread of the last alert (Slack: channel and ts). Like `next_time`, it is never read back."""
     last_failure: datetime | None = None
     """The first failure since the last success."""
     first_sent: datetime | None = None
-    """When the first alert about this certificate was sent."""
+    """The time of the first alert about this certificate."""
     recipient_role: Role | None = None
-    """The role that got the last letter; None for a channel to a team."""
+    """The role of the last letter's recipient; None for a channel to a team."""
     fallback_recipient: FallbackRecipient | None = None
-    """Set if the last letter did not reach the recipient it was for first."""
+    """Set if the last letter did not reach its first recipient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class PreviousCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A Kubernetes condition; `last_transition` is when `status` last changed."""
+    """A Kubernetes condition; `last_transition` is the time of the last change of `status`."""
 
     type: str
     status: str
@@ -83,12 +82,12 @@ class Condition:
 
 
 shared_condition = lru_cache(maxsize=2048)(Condition)
-"""Makes a Condition; equal ones are one object while they are cached. Thousands of statuses have the same ones."""
+"""Makes a Condition. Equal conditions share one object while it is cached: thousands of statuses have equal ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
-    """The status of a ClientCertificate, as far as a decision needs it."""
+    """The part of a ClientCertificate's status that decisions need."""
 
     accepted: AcceptedCertificate | None = None
     source_version: str = ""
@@ -98,7 +97,7 @@ class CertificateStatus:
     """Newest first, at most five."""
     conditions: tuple[Condition, ...] = ()
     phase: str = ""
-    """As it was last written; for metrics and the command line."""
+    """The last written phase; for metrics and the command line."""
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, or None if it was never set."""
@@ -115,4 +114,4 @@ class DigestRecord:
     channel: str
     sent_time: datetime
     keys: frozenset[bytes]
-    """The notifications in it: `lifecycle.delivery_log.digest_key` of each."""
+    """The notifications in the digest: `lifecycle.delivery_log.digest_key` of each."""

@@ -1,9 +1,9 @@
-"""When a channel is due: stages, counted in days before notAfter, each with one slot in which it may be sent.
+"""The schedule of a channel: stages, counted in days before notAfter, each with one slot in which it may be sent.
 
 Stage `d >= 1` falls due `d` times 24 hours before notAfter, when "within the next d days" becomes true. Stage 0 is
 the last 24 hours, and falls due when they begin. Stage `-k` falls due when the k-th day after notAfter begins.
-`sendAt` moves a stage to the next time of day (and weekday) that people asked for; a stage before notAfter that would
-come at notAfter or later goes to the slot before instead. Later stages never have earlier slots, so "the latest due
+`sendAt` moves a stage to the next time of day (and weekday) in the policy; if a stage before notAfter would move to
+notAfter or later, it moves to the previous slot instead. Later stages never have earlier slots, so "the latest due
 stage" is the one with the fewest days.
 """
 
@@ -15,15 +15,15 @@ from clientcert.lifecycle.policy import Schedule, SendAt
 
 DAY = timedelta(days=1)
 LONGEST_DAYS = 4_000_000
-"""More days than there are between year 1 and year 9999."""
+"""More days than the number of days from year 1 to year 9999."""
 _WEEKEND = 5
 _REACH_DAYS = 5
-"""No slot is further than this from where its stage falls due: a weekend, and a clock change."""
+"""The longest distance of a slot from the time at which its stage falls due: a weekend, and a clock change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A point of the schedule: days before notAfter (negative after it), and when it may be sent."""
+    """A point of the schedule: days before notAfter (negative after it), and the time from which it may be sent."""
 
     days: int
     slot: datetime
@@ -42,7 +42,7 @@ def duration(not_after: datetime, now: datetime) -> int:
 def latest_due(schedule: Schedule, not_after: datetime, now: datetime) -> Stage | None:
     """The last stage whose slot has come; None before the first.
 
-    Stages that were missed before it are not named: whoever was away is told once, of how it stands now.
+    Earlier stages that were missed are skipped: after an outage there is one message, about the current state.
     """
     nearest = days_remaining(not_after, now) - _REACH_DAYS
     if schedule.after_expiry_for_days is not None:
@@ -60,7 +60,7 @@ def next_after(schedule: Schedule, not_after: datetime, now: datetime) -> Stage 
 
 
 def every_day(schedule: Schedule) -> Schedule:
-    """The same channel's schedule for something that is wrong now, however far away notAfter is."""
+    """The same channel's schedule for a current problem, however far away notAfter is."""
     return replace(schedule, start_days_before=LONGEST_DAYS, every_days=1, on_days=(), after_expiry_every_days=1)
 
 
@@ -82,7 +82,7 @@ def _is_stage(schedule: Schedule, day: int) -> bool:
 
 
 def _slot(send_at: SendAt | None, not_after: datetime, day: int) -> datetime | None:
-    """When this stage may be sent, in UTC; None where the calendar ends."""
+    """The time from which this stage may be sent, in UTC; None beyond the end of the calendar."""
     try:
         falls_due = not_after - (max(day, 1) if day >= 0 else day + 1) * DAY
         if send_at is None:
@@ -100,7 +100,7 @@ def _time_of_day(send_at: SendAt, moment: datetime, step: timedelta) -> datetime
     date = moment.astimezone(send_at.timezone).date() - step
     while True:
         slot = datetime.combine(date, send_at.time_of_day, send_at.timezone).astimezone(UTC)
-        # Of the slot and not of the date: where a whole day is skipped, its slot is on the next one.
+        # The weekday of the slot, not of the date: if a clock change skips a whole day, its slot is on the next day.
         on_a_weekend = send_at.weekdays_only and slot.astimezone(send_at.timezone).weekday() >= _WEEKEND
         reached = slot >= moment if step > timedelta(0) else slot <= moment
         if reached and not on_a_weekend:

@@ -1,4 +1,4 @@
-"""What a person declared in the spec of a ClientCertificate or CertificateStore, in our own words and types."""
+"""The specs of ClientCertificates and CertificateStores, in types of our own."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ HOST = "Host"
 
 
 class ObjectKey(NamedTuple):
-    """Namespace and name: what identifies an object of a kind at one moment."""
+    """Namespace and name: the identity of an object of a kind at one moment."""
 
     namespace: str
     name: str
@@ -28,7 +28,7 @@ class SecretKeyRef:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """The certificate is in a key of a Secret."""
+    """The source is a key of a Secret."""
 
     name: str
     key: str
@@ -37,7 +37,7 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class S3Source:
-    """The certificate is an object in the bucket of a CertificateStore."""
+    """The source is an object in the bucket of a CertificateStore."""
 
     store: str
     key: str
@@ -57,7 +57,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The people behind the consumer; each may be missing."""
+    """The contacts of the consumer; each may be missing."""
 
     technical: Person | None = None
     business: Person | None = None
@@ -66,12 +66,12 @@ class Contact:
     slack_member_id: str = ""
     lookup: tuple[str, ...] = ()
     pending: bool = False
-    """Somebody is being looked up; never declared."""
+    """True while the contact is looked up; never declared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No alerts for this exact object until then."""
+    """No alerts for this exact object until that time."""
 
     until: datetime
     reason: str
@@ -91,17 +91,17 @@ class CertificateSpec:
     common_name: str = ""
     """The CN that the certificate must have; the consumer's name unless the spec says otherwise."""
     issuer_dn: str = ""
-    """RFC 4514; empty when any issuer will do."""
+    """RFC 4514; empty: any issuer is accepted."""
     policy: str = ""
     silence: Silence | None = None
     acknowledged: str = ""
-    """The serial number, in lower-case hex, of the certificate that somebody has said they see to."""
+    """The serial number, in lower-case hex, of the certificate that somebody has acknowledged."""
     acknowledged_because: str = ""
-    """What they do about it, in their own words."""
+    """The reason for the acknowledgement, in the words of its author."""
 
 
 UNUSABLE_SPEC = CertificateSpec(consumer="", environment="", source=SecretSource("", ""), contact=Contact())
-"""Stands in for a spec that cannot be used; its certificate has a problem of phase Invalid, and sends no alerts."""
+"""Used in place of a spec that cannot be used; its certificate has a problem of phase Invalid, and sends no alerts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ Predecessor: TypeAlias = AcceptedCertificate | PreviousCertificate
 
 
 class Topic(StrEnum):
-    """The subject of a message. A channel decides by this what to do with it, and never by its reason or its words."""
+    """The subject of a message. A channel decides by this how to handle it, and never by its reason or its text."""
 
     EXPIRING = "expiring"
     EXPIRED = "expired"
@@ -46,7 +46,7 @@ class Topic(StrEnum):
 
     @property
     def concerns_consumer(self) -> bool:
-        """Whether it is about a date. A problem with the source concerns only the team that owns the source."""
+        """True if it is about a date. A problem with the source concerns only the team that owns the source."""
         return self in {Topic.EXPIRING, Topic.EXPIRED, Topic.RENEWED}
 
 
@@ -81,7 +81,7 @@ class Situation:
 
     @classmethod
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
-        """`spec` names the contact that was found; the evaluation is of before the message is sent."""
+        """`spec` names the contact that was found; the evaluation describes the state before the message is sent."""
         assessment = evaluation.assessment
         problem = assessment.problem.message if assessment.problem else ""
         return cls(
@@ -105,12 +105,12 @@ class Situation:
 
     @property
     def closes(self) -> bool:
-        """Whether this is the last message about the certificate that the channel was alerted about."""
+        """True if this is the last message about the certificate that the channel was alerted about."""
         return self.notification.kind is MessageKind.CLOSING
 
     @property
     def first_reading(self) -> bool:
-        """Whether the channel was alerted only because no certificate had ever been read."""
+        """True if the channel was alerted only because no certificate had ever been read."""
         return self.before is not None and not self.before.fingerprint_sha256
 
     @property
@@ -125,7 +125,7 @@ class Situation:
 
     @property
     def date_is_near(self) -> bool:
-        """Whether the date itself is a reason for an alert."""
+        """True if the date itself is a reason for an alert."""
         accepted = self.assessment.accepted
         return accepted is not None and self.assessment.expires_soon and accepted.not_before <= accepted.not_after
 
@@ -203,7 +203,7 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
 
 
 def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
-    """Whether the certificate has expired. It has at the second of notAfter too, if the stage after expiry is due."""
+    """True if the certificate has expired: also at the second of notAfter, if the stage after expiry is due."""
     stage = situation.notification.stage
     after = stage is not None and stage < 0 and situation.assessment.now >= accepted.not_after
     return after or situation.assessment.now > accepted.not_after

@@ -11,7 +11,7 @@ from clientcert.messages.text import LONGEST_VALUE, count, day, minute, remainin
 
 LONGEST_LINE, LONGEST_CONTACT = 300, 150
 MOST_LINES = 500
-"""Of a digest or a letter: no channel has room for more."""
+"""The limit for a digest or a letter: no channel has room for more."""
 _FAR = "9999"
 
 
@@ -33,7 +33,7 @@ class Digest:
     """Plain text throughout, one line each; each channel escapes and truncates it in its own way."""
 
     text: str
-    """The sentence: it tells the number of certificates, and the date of the most urgent one."""
+    """The sentence: it contains the number of certificates, and the date of the most urgent one."""
     lines: tuple[Line, ...]
     """One for each certificate, the most urgent first."""
     more: int

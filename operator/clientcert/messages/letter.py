@@ -91,12 +91,12 @@ class LetterContext:
 
     @property
     def closes(self) -> bool:
-        """Whether this is the last letter: the certificate was replaced."""
+        """True if this is the last letter: the certificate was replaced."""
         return self.topic is Topic.RENEWED
 
     @property
     def has_expired(self) -> bool:
-        """Whether the certificate has expired, as in the sentence of the same message."""
+        """True if the certificate has expired, as in the sentence of the same message."""
         return self.topic is Topic.EXPIRED
 
     @property

@@ -1,4 +1,4 @@
-"""Letters to the consumer's contact: what expires, what to do, and that it is done.
+"""Letters to the consumer's contact: about the expiry, the next steps, and the completed renewal.
 
 The default letter replaces the mail that a person wrote by hand, and contains each of its sentences. Every part of a
 letter is plain text in one line.
@@ -33,15 +33,15 @@ PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_K
 
 _KEY_CHARACTERS = 32
 _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
-"""Their letter explains the steps; the letters to other roles ask for something else."""
+"""The letter to these roles explains the steps; the letters to other roles ask for something else."""
 
 
 def letters(
     situation: Situation, topic: Topic, evaluation: Evaluation, recipients: tuple[Recipient, ...]
 ) -> tuple[Letter, ...]:
-    """One letter for each recipient, in order; none if the consumer can do nothing about what is wrong.
+    """One letter for each recipient, in order; none if the consumer cannot solve the problem.
 
-    A channel of another type than Email has none. An escalation names, by role, who has had the letters so far.
+    A channel of another type than Email has none. An escalation names the role that has had the letters so far.
     """
     channel, accepted = situation.notification.channel, situation.assessment.accepted
     if not isinstance(channel.address, EmailAddress) or accepted is None or not topic.concerns_consumer:

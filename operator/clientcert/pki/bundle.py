@@ -81,7 +81,7 @@ class Bundle:
         self.warnings[at:at] = messages
 
     def has_key(self, certificate: Outline) -> bool:
-        """Whether the bundle also has the private key of this certificate."""
+        """True if the bundle also has the private key of this certificate."""
         return (
             certificate.public_key_info in self._public_key_infos
             or certificate.fingerprint_sha256 in self._fingerprints_with_key
@@ -194,7 +194,7 @@ def _from_base64(text: bytes, password: str | None, base64_layers: int) -> Bundl
 
 
 def _is_promising(decoded: bytes) -> bool:
-    """Whether decoded content looks like a certificate; many words are valid base64 by chance."""
+    """True if decoded content looks like a certificate; many words are valid base64 by chance."""
     begins_like_der = decoded[:1] == b"\x30" and decoded[1:2] in (b"\x81", b"\x82", b"\x83")
     return begins_like_der or kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or bool(decode_base64(decoded))
 

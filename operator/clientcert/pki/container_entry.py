@@ -14,7 +14,7 @@ class Entry:
 
     der: bytes = field(repr=False)
     has_key: bool
-    """Whether the container also has the private key of this certificate."""
+    """True if the container also has the private key of this certificate."""
 
 
 class NotOpenedError(Exception):

@@ -34,7 +34,7 @@ def limit_this_process() -> None:
 
 
 def answer(request: bytes) -> bytes:
-    """Return JSON: either `certificates`, each with base64 DER and whether its key is there, or a `reason`."""
+    """Return JSON: `certificates`, each with base64 DER and whether its key is in the container, or a `reason`."""
     try:
         entries = _open(request)
         if len(entries) > MAX_ENTRIES:
@@ -43,7 +43,7 @@ def answer(request: bytes) -> bytes:
         return json.dumps({"reason": error.reason.value}).encode()
     except MemoryError:
         return json.dumps({"reason": Reason.TOO_EXPENSIVE.value}).encode()
-    except BaseException:  # noqa: BLE001 - includes panics of the library, which are no Exception; the container is to blame
+    except BaseException:  # noqa: BLE001 - includes panics of the library, which are no Exception; the container is the cause
         return json.dumps({"reason": Reason.INVALID_CERTIFICATE.value}).encode()
     certificates = [[base64.b64encode(each.der).decode("ascii"), each.has_key] for each in entries]
     return json.dumps({"certificates": certificates}).encode()

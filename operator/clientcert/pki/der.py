@@ -54,7 +54,7 @@ class Element:
     content_start: int
     content_end: int
     end: int
-    """Where the next element begins; after the end-of-contents octets of an indefinite length."""
+    """The position of the next element; after the end-of-contents octets of an indefinite length."""
 
     @property
     def content(self) -> bytes:

@@ -92,7 +92,7 @@ def public_key_info_of(private_key_der: bytes) -> bytes | None:
 
 
 def _is_cheap(private_key_der: bytes) -> bool:
-    """Whether the public key can be derived without arithmetic on numbers from the file (as DSA and DH need)."""
+    """True if the public key can be derived without arithmetic on numbers from the file (as DSA and DH need)."""
     try:
         private_key = read_element(private_key_der)
         version, second = private_key.fields(2)

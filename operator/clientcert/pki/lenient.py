@@ -47,7 +47,7 @@ class Outline:
     public_key_info: bytes = field(repr=False)
     key_algorithm: str
     is_authority: bool
-    """Whether its basicConstraints have cA."""
+    """True if its basicConstraints have cA."""
     warnings: tuple[str, ...]
 
     @property
@@ -89,7 +89,7 @@ def read_outline(der: bytes) -> Outline:
 
 
 def is_validity(element: Element) -> bool:
-    """Whether the element looks like a Validity (RFC 5280 section 4.1): a sequence of times."""
+    """True if the element looks like a Validity (RFC 5280 section 4.1): a sequence of times."""
     return element.tag == SEQUENCE and any(each.tag in TIMES for each in element.readable_children(2))
 
 
@@ -155,7 +155,7 @@ def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
 
 
 def _is_authority(fields: list[Element]) -> bool:
-    """Whether basicConstraints (RFC 5280 section 4.2.1.9) have cA; the default is False."""
+    """True if basicConstraints (RFC 5280 section 4.2.1.9) have cA; the default is False."""
     try:
         block = next(each for each in fields if each.tag == _EXTENSIONS)
         for extension in next(block.children()).children():

@@ -37,7 +37,7 @@ _ENCODINGS = {
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two RFC 4514 strings are the same name; if one cannot be parsed, whether the texts are equal."""
+    """True if two RFC 4514 strings are the same name; if one cannot be parsed, True if the texts are equal."""
     if one == other:
         return True
     try:

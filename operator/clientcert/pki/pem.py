@@ -36,7 +36,7 @@ class Block:
     der: bytes | None = field(repr=False)
     """None if the base64 is damaged or the END line is missing."""
     encrypted: bool = False
-    """Whether the headers say so (RFC 1421 section 4.6.1.1), as in private keys of old OpenSSL versions."""
+    """True if the headers say so (RFC 1421 section 4.6.1.1), as in private keys of old OpenSSL versions."""
 
 
 class TooManyBlocksError(ValueError):
@@ -78,7 +78,7 @@ def _wide_encoding(data: bytes) -> str | None:
 
 
 def is_pem(text: bytes) -> bool:
-    """Whether the text has a block."""
+    """True if the text has a block."""
     return _BEGIN in text
 
 

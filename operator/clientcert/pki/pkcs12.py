@@ -127,7 +127,7 @@ class _Container:
 
 
 def _is_sequence(contents: bytes) -> bool:
-    """Whether the content was decrypted with the right password; decides if there is no MAC."""
+    """True if the content was decrypted with the right password; decides if there is no MAC."""
     try:
         return read_element(contents).tag == SEQUENCE
     except MalformedError:

@@ -120,7 +120,7 @@ def decrypt(identifier: Element, secret: Secret, ciphertext: bytes) -> bytes | N
 
 
 def mac_matches(mac_data: Element, content: bytes, secret: Secret) -> bool:
-    """Whether MacData (RFC 7292 section 4) is valid for `content` and this password.
+    """True if MacData (RFC 7292 section 4) is valid for `content` and this password.
 
     Raises MalformedError, NotOpenedError (too expensive) and UnknownAlgorithmError.
     """

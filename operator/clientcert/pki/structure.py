@@ -54,7 +54,7 @@ def kind_of(data: bytes) -> Kind:
 
 
 def needs_subprocess(data: bytes) -> bool:
-    """Whether `parse` would start a subprocess, and so may take seconds: for PKCS#12 and Java keystores."""
+    """True if `parse` would start a subprocess, and so may take seconds: for PKCS#12 and Java keystores."""
     return kind_of(data) in CONTAINERS
 
 

@@ -36,7 +36,7 @@ class Listing:
     prefix: str = ""
 
     def covers(self, key: str) -> bool:
-        """Whether the LIST would contain the key if it existed."""
+        """True if the LIST would contain the key if it existed."""
         return key.startswith(self.prefix)
 
 

@@ -95,7 +95,7 @@ class MailRelay:
             await self._connect(client)
 
     async def _is_the_first(self, client: SMTP) -> bool:
-        """Whether this mail made the first login, and is connected now.
+        """True if this mail made the first login, and is connected now.
 
         If the first login is rejected, the mails that waited for it fail too, without a login of their own.
         """

@@ -74,7 +74,7 @@ class _Bot:
 class _Webhook:
     url: str = field(repr=False)
     own: bool
-    """Whether it is in the operator's settings, so that its host is not checked."""
+    """True if it is in the operator's settings, so that its host is not checked."""
 
 
 class SlackNotifier:

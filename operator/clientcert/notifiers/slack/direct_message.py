@@ -38,7 +38,7 @@ _UNREACHABLE = {
     "user_not_found": _CORRECT,
     "user_not_visible": _CORRECT,
 }
-"""What to do about an unreachable person; for a channel the same codes have another meaning."""
+"""The advice about an unreachable person; for a channel the same codes have another meaning."""
 
 
 class SlackDirectNotifier:

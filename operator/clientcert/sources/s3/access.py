@@ -62,7 +62,7 @@ def aws_host(region: str) -> str:
 
 
 def is_aws_region(text: str) -> bool:
-    """Whether the text has the form of a region; servers may return any text."""
+    """True if the text has the form of a region; servers may return any text."""
     return _AWS_REGION.fullmatch(text) is not None
 
 
@@ -132,7 +132,7 @@ class IdentityGrant:
         return cls(namespace, bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
 
     def covers(self, store: ObjectKey, bucket: str, path: str) -> bool:
-        """Whether the key may be read, or everything below the prefix may be listed.
+        """True if the key may be read, or everything below the prefix may be listed.
 
         S3 does not resolve `.` and `..` in a key; a server on a file system may. A path with them is never covered.
         """

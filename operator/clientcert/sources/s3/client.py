@@ -130,7 +130,7 @@ def _models() -> Loader:
 
 
 def _isolated_session(loader: Loader) -> AioSession:
-    """A session with botocore's default settings, whatever the configuration files and variables of the machine say."""
+    """A session with botocore's default settings, which ignores the machine's configuration files and variables."""
     variables = {
         name: (None, None, default, convert) for name, (_, _, default, convert) in AioSession.SESSION_VARIABLES.items()
     }

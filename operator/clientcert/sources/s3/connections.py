@@ -34,7 +34,7 @@ class _Slot:
     compared: float = float("-inf")
     """Loop time of the last comparison of the credentials with those in the Secret."""
     failure: SourceError | None = None
-    """Why no connection to `bucket` could be made; calls that waited for the lock get the same error."""
+    """The reason why no connection to `bucket` could be made; calls that waited for the lock get the same error."""
     failed: float = 0.0
     """Loop time of `failure`."""
     forgotten: bool = False
@@ -69,7 +69,7 @@ class Connections:
             await connection.release()
 
     async def credentials_changed(self, store: ObjectKey, used: "Connection") -> bool:
-        """Whether a retry is worthwhile: the Secret holds other credentials than the connection that failed."""
+        """True if a retry is worthwhile: the Secret holds other credentials than the connection that failed."""
         slot = self._slots.get(store)
         if slot is None:
             return False
@@ -149,7 +149,7 @@ def _import_and_make_factory() -> "ClientFactory":
 
 
 def _same_connection(one: Bucket | None, other: Bucket) -> bool:
-    """Whether a connection made for one spec serves the other: they may differ in prefix and poll interval."""
+    """True if a connection made for one spec serves the other: they may differ in prefix and poll interval."""
     return one is not None and (one.name, one.region, one.endpoint, one.credentials_secret) == (
         other.name,
         other.region,

@@ -35,7 +35,7 @@ _TOO_MANY = 429
 
 
 class Fault(StrEnum):
-    """Why there is no complete answer; the value ends the sentence “the S3 server …”."""
+    """The reason for an incomplete answer; the value ends the sentence “the S3 server …”."""
 
     NAME_UNKNOWN = "has a host name that does not exist: correct spec.s3.endpoint or spec.s3.region"
     UNREACHABLE = "cannot be reached: check that it runs and that the network lets the operator connect to it"
@@ -66,7 +66,7 @@ class RefusalError(SourceError):
         self.code = found[1].decode() if found else ""
         self.region = region if is_aws_region(region) else ""
         self.deleted = deleted
-        """Whether the newest version of the object is a delete marker."""
+        """True if the newest version of the object is a delete marker."""
         self.retry_after = retry_after
 
 

@@ -60,7 +60,7 @@ def clean_etag(text: str) -> str:
 
 
 def looks_like_private_key(key: str) -> bool:
-    """Whether an object's name says that it holds only a private key.
+    """True if an object's name says that it holds only a private key.
 
     PKCS#12 and JKS files do not count: they hold a private key, too, but also a certificate, and have a password.
     """
