@@ -11,7 +11,6 @@ from typing import Any
 
 from bench import fleet
 from bench.api_calls import Calls, calls_between, calls_so_far
-from bench.cores import confine
 from bench.liveness import ProcessEndedError, last_words
 from bench.operator_run import SECONDS_EACH
 from bench.scene import Scene
@@ -53,8 +52,8 @@ async def sample_of(scene: Scene) -> Sample:
     return Sample(statuses[len(statuses) // 2], event, count / scene.size)
 
 
-async def peer_start(scene: Scene, sample: Sample, cores: frozenset[int] = frozenset()) -> PeerStart:
-    """Start it over objects without a status, and watch it until it is done. With `cores` it runs on these alone."""
+async def peer_start(scene: Scene, sample: Sample) -> PeerStart:
+    """Start it over objects without a status, and watch it until it is done."""
     kubeconfig = scene.directory / "bare-client.kubeconfig"
     scene.control_plane.service_account_kubeconfig(*SERVICE_ACCOUNT, kubeconfig)
     given = scene.directory / "sample.json"
@@ -70,7 +69,6 @@ async def peer_start(scene: Scene, sample: Sample, cores: frozenset[int] = froze
         env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=scene.directory,
     )
-    confine(process.pid, cores)
     try:
         await _finished(process, 60 + scene.size * SECONDS_EACH)
     finally:
