@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from bench.kubernetes import all_of
+from bench.liveness import ProcessEndedError, last_words
 from tools.control_plane import ControlPlane
 
 _FLAG = "--listen-client-urls="
@@ -24,7 +25,10 @@ class Etcd:
 
     def __init__(self, control_plane: ControlPlane) -> None:
         arguments = Path(f"/proc/{control_plane.etcd.pid}/cmdline").read_text().split("\0")
-        self._url = next(each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG))
+        urls = [each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG)]
+        if not urls:  # a zombie has no command line
+            raise ProcessEndedError(last_words(control_plane.etcd))
+        self._url = urls[0]
 
     async def values(self, prefix: str) -> Mapping[str, str]:
         """Everything below a prefix, page by page: a whole answer would be hundreds of megabytes."""
