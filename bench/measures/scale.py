@@ -138,6 +138,7 @@ async def measure(scene: Scene) -> Outcome:
             "dayWrites": day.writes,
             "dayWritesASecond": round(day.writes / day.seconds, 1),
             "dayPeakQueueDepth": day.peak,
+            "watchBegunAgain": scene.statuses.listed_anew,
             **_servers(scene),
         },
     )
