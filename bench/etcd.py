@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bench.kubernetes import all_of
-from bench.liveness import ProcessEndedError, last_words
+from bench.liveness import ProcessEndedError
 from tools.control_plane import ControlPlane
 
 _FLAG = "--listen-client-urls="
@@ -27,7 +27,7 @@ class Etcd:
         arguments = Path(f"/proc/{control_plane.etcd.pid}/cmdline").read_text().split("\0")
         urls = [each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG)]
         if not urls:  # a zombie has no command line
-            raise ProcessEndedError(last_words(control_plane.etcd))
+            raise ProcessEndedError(control_plane.etcd.last_words())
         self._url = urls[0]
 
     async def values(self, prefix: str) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import fleet
 from bench.api_calls import Calls, calls_between, calls_so_far
-from bench.liveness import ProcessEndedError, last_words
+from bench.liveness import ProcessEndedError
 from bench.operator_run import SECONDS_EACH
 from bench.scene import Scene
 from tools.control_plane.operator_process import SERVICE_ACCOUNT
@@ -85,4 +85,4 @@ async def _finished(process: ChildProcess, seconds: float) -> None:
             raise TimeoutError(f"the bare client has not finished after {seconds:.0f} s")
         await asyncio.sleep(0.1)
     if process.returncode:
-        raise ProcessEndedError(last_words(process))
+        raise ProcessEndedError(process.last_words())
