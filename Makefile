@@ -40,6 +40,7 @@ fuzz: $(VENV)/.done
 demo: control-plane
 	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
 
+# P1 to P10. P11, 100,000 certificates, takes about an hour and is measured by `make bench ARGS=P11` only.
 bench: control-plane
 	$(BIN)/python -m bench $(ARGS)
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from bench.kubernetes import all_of
+from bench.liveness import ProcessEndedError
 from tools.control_plane import ControlPlane
 
 _FLAG = "--listen-client-urls="
@@ -25,7 +26,10 @@ class Etcd:
 
     def __init__(self, control_plane: ControlPlane) -> None:
         arguments = Path(f"/proc/{control_plane.etcd.pid}/cmdline").read_text().split("\0")
-        self._url = next(each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG))
+        urls = [each.removeprefix(_FLAG) for each in arguments if each.startswith(_FLAG)]
+        if not urls:  # a zombie has no command line
+            raise ProcessEndedError(control_plane.etcd.last_words())
+        self._url = urls[0]
 
     async def values(self, prefix: str) -> Mapping[str, str]:
         """Read all values below a prefix, page by page: one complete response would be hundreds of megabytes."""

@@ -66,17 +66,20 @@ class Kubernetes:
     async def merge_patch(self, path: str, content: dict[str, Any]) -> Any:
         return await self._call("PATCH", path, content, content_type="application/merge-patch+json")
 
-    async def items(self, path: str, *, metadata_only: bool = False) -> list[dict[str, Any]]:
-        """All items of a collection, page by page."""
-        found: list[dict[str, Any]] = []
+    async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[dict[str, Any]]:
+        """The lists of one paged LIST."""
         query = {"limit": str(_PAGE)}
         while True:
             page = await self.get(path, accept=METADATA_ONLY if metadata_only else "application/json", **query)
-            found += page["items"]
+            yield page
             token = page["metadata"].get("continue")
             if not token:
-                return found
+                return
             query["continue"] = token
+
+    async def items(self, path: str, *, metadata_only: bool = False) -> list[dict[str, Any]]:
+        """All items of a collection, page by page."""
+        return [item async for page in self.pages(path, metadata_only=metadata_only) for item in page["items"] or ()]
 
     async def watch(self, path: str, resource_version: str) -> AsyncIterator[dict[str, Any]]:
         """Watch events with whole objects, and bookmarks, until the server ends the watch."""

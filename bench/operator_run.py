@@ -13,7 +13,7 @@ import aiohttp
 
 from bench.api_calls import Calls
 from bench.cores import confine
-from bench.liveness import ProcessEndedError, last_words, must_live
+from bench.liveness import ProcessEndedError, must_live
 from tools.control_plane import ControlPlane, OperatorProcess
 
 LONGEST_STALL = "clientcert_event_loop_longest_stall_seconds"
@@ -112,7 +112,7 @@ class OperatorRun:
         self.may_end = True
         code = await asyncio.to_thread(self.process.stop)
         if code:
-            print(f"After SIGTERM: {last_words(self.process.process)}", flush=True)
+            print(f"It was told to stop: {self.process.process.last_words()}", flush=True)
 
     async def kill(self) -> None:
         """Send SIGKILL; returns when it has ended."""
@@ -208,7 +208,7 @@ async def running(
         run.may_end = True  # it has got SIGTERM already
         raise
     except Exception as error:
-        error.add_note(last_words(process.process))
+        error.add_note(process.process.last_words())
         raise
     finally:
         if not run.may_end:

@@ -11,8 +11,7 @@ from typing import Any
 
 from bench import fleet
 from bench.api_calls import Calls, calls_between, calls_so_far
-from bench.cores import confine
-from bench.liveness import ProcessEndedError, last_words
+from bench.liveness import ProcessEndedError
 from bench.operator_run import SECONDS_EACH
 from bench.scene import Scene
 from tools.control_plane.operator_process import SERVICE_ACCOUNT
@@ -53,8 +52,8 @@ async def sample_of(scene: Scene) -> Sample:
     return Sample(statuses[len(statuses) // 2], event, count / scene.size)
 
 
-async def peer_start(scene: Scene, sample: Sample, cores: frozenset[int] = frozenset()) -> PeerStart:
-    """Start it over objects without a status, and watch it until it is done. With `cores` it runs on these alone."""
+async def peer_start(scene: Scene, sample: Sample) -> PeerStart:
+    """Start it over objects without a status, and watch it until it is done."""
     kubeconfig = scene.directory / "bare-client.kubeconfig"
     scene.control_plane.service_account_kubeconfig(*SERVICE_ACCOUNT, kubeconfig)
     given = scene.directory / "sample.json"
@@ -70,7 +69,6 @@ async def peer_start(scene: Scene, sample: Sample, cores: frozenset[int] = froze
         env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=scene.directory,
     )
-    confine(process.pid, cores)
     try:
         await _finished(process, 60 + scene.size * SECONDS_EACH)
     finally:
@@ -87,4 +85,4 @@ async def _finished(process: ChildProcess, seconds: float) -> None:
             raise TimeoutError(f"the bare client has not finished after {seconds:.0f} s")
         await asyncio.sleep(0.1)
     if process.returncode:
-        raise ProcessEndedError(last_words(process))
+        raise ProcessEndedError(process.last_words())

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
+
 from bench.fleet import CERTIFICATES
 from bench.kubernetes import Kubernetes
 
 _POLL_SECONDS = 0.02
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +37,45 @@ class Statuses:
     last_written: float = 0.0
     """The time at which the watch showed the first status of the last object."""
     last_event: float = 0.0
+    listed_anew: int = 0
+    """How often the watch had to begin again."""
     listeners: list[Callable[[tuple[str, str], Seen], None]] = field(default_factory=list)
 
     async def follow(self, kubernetes: Kubernetes) -> None:
-        """Watch an empty collection from its beginning until cancelled; continue if the server ends a watch."""
+        """Watch from an empty collection on, until cancelled; a watch that the server ends goes on where it was.
+
+        If the server cannot go on from there, or breaks off, all objects are listed anew.
+        """
         first = await kubernetes.get(CERTIFICATES, limit="1")
         if first["items"]:
             raise ValueError("the watch begins before anything is created")
         version = first["metadata"]["resourceVersion"]
         while True:
-            async for event in kubernetes.watch(CERTIFICATES, version):
-                if event["type"] == "ERROR":
-                    raise ConnectionError(f"the bench's own watch has failed: {event['object'].get('message')}")
-                version = event["object"]["metadata"]["resourceVersion"]
-                if event["type"] != "BOOKMARK":
-                    self._take(event)
+            try:
+                async for event in kubernetes.watch(CERTIFICATES, version):
+                    if event["type"] == "ERROR":
+                        version = await self._listed(kubernetes)
+                        break
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        self._take(event)
+            except aiohttp.ClientError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                version = await self._listed(kubernetes)
+
+    async def _listed(self, kubernetes: Kubernetes) -> str:
+        """Take over all that is there now. Returns the version to watch from."""
+        self.listed_anew += 1
+        gone = set(self.objects)
+        version = ""
+        async for page in kubernetes.pages(CERTIFICATES):
+            version = page["metadata"]["resourceVersion"]
+            for item in page["items"]:
+                gone.discard((item["metadata"]["namespace"], item["metadata"]["name"]))
+                self._take({"type": "MODIFIED", "object": item})
+        for namespace, name in gone:
+            self._take({"type": "DELETED", "object": {"metadata": {"namespace": namespace, "name": name}}})
+        return version
 
     async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Return when the condition holds; raises TimeoutError, whose message names the missing state."""

@@ -70,8 +70,11 @@ class ControlPlane:
             kube_apiserver, url, api = start_kube_apiserver(
                 binaries.kube_apiserver, directory, etcd_url, credentials, kube_apiserver_arguments
             )
-        except BaseException:
+        except BaseException as error:
+            has_ended = etcd.returncode is not None  # then kube-apiserver only tells what follows from it
             etcd.stop()
+            if has_ended and isinstance(error, ControlPlaneError):
+                raise ControlPlaneError(etcd.last_words()) from error
             raise
         ca_path, token = credentials.ca_certificate, credentials.admin_token
         kubeconfig = directory / "kubeconfig"

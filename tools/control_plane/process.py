@@ -3,6 +3,7 @@
 import os
 import queue
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ _POLL_SECONDS = 0.03
 # connections of a bench can take a port after it was chosen and before it is used.
 _PORTS = range(20_000, 32_000)
 _TRIES = 3
+_LOG_LINES = 20
+_LINE_LENGTH = 500
 
 _Request = tuple[Callable[[], "subprocess.Popen[bytes]"], "Future[subprocess.Popen[bytes]]"]
 
@@ -71,6 +74,13 @@ class ChildProcess:
     def log_text(self) -> str:
         return self.log_path.read_text(errors="replace")
 
+    def last_words(self) -> str:
+        """Whether and how it has ended, and the end of its log."""
+        return f"{self.name} {_ending(self.returncode)}. The end of its log:\n{self._log_end() or '(it is empty)'}"
+
+    def _log_end(self) -> str:
+        return "\n".join(line[:_LINE_LENGTH] for line in self.log_text().splitlines()[-_LOG_LINES:])
+
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Return when `ready`; if it exits before, or after `timeout` seconds, kill it and raise with the log's end."""
         deadline = time.monotonic() + timeout
@@ -85,8 +95,7 @@ class ChildProcess:
     def _failure(self, what: str) -> ControlPlaneError:
         log = self.log_text()
         kind = PortTakenError if "address already in use" in log.lower() else ControlPlaneError
-        end = "\n".join(line[:500] for line in log.splitlines()[-20:])
-        return kind(f"{self.name} {what}. The end of {self.log_path}:\n{end}")
+        return kind(f"{self.name} {what}. The end of {self.log_path}:\n{self._log_end()}")
 
     def stop(self, timeout: float = 10) -> int:
         """Send SIGTERM, then SIGKILL after `timeout` seconds. Returns the exit code; a second call does no harm."""
@@ -102,6 +111,26 @@ class ChildProcess:
         """Send SIGKILL, and wait for its end."""
         self._process.kill()
         self._process.wait()
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "runs on"
+    if code >= 0:
+        return f"has ended with exit code {code}"
+    killed = signal.Signals(-code)
+    return f"was ended by {killed.name}{_killed_by_kernel() if killed is signal.SIGKILL else ''}"
+
+
+def _killed_by_kernel() -> str:
+    """How often the kernel has killed a process since this machine was started, because memory was short."""
+    try:
+        counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+        return (
+            f" (for lack of memory the kernel has killed {counters['oom_kill']} processes since this machine started)"
+        )
+    except (OSError, KeyError, ValueError):
+        return ""
 
 
 @cache
