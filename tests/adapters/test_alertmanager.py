@@ -17,7 +17,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
 from tests.adapters.sample_messages import alert, closing, failure
 from tests.adapters.web_receiver import SENT, URL_REF, Alertmanager, Vault, WebReceiver, of_another_that_has_expired
-from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, notified
 from tests.unit.messages.composing import composed, knowing
 
 NAMES = {"namespace": "integration", "name": "nhs-prod", "consumer": "nhs", "environment": "prod"}
@@ -182,7 +182,7 @@ class TestOneAlert:
         async with posting(server) as notifier:
             await notifier.notify(to_alertmanager(), composed(unread(Reason.KEY_MISSING, "there is no key tls.crt")))
             assert server.firing(NOW) == [PROBLEM]
-            message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
+            message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, notified(0, "")))
             await notifier.notify(to_alertmanager(), message)
         assert server.firing(NOW) == []
 

@@ -30,7 +30,7 @@ from tests.adapters.mail_parts import (
     settings,
     to_contact,
 )
-from tests.builders import DAY, HOUR, NOW, certificate, told
+from tests.builders import DAY, HOUR, NOW, certificate, notified
 from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer, Received
 
@@ -231,7 +231,7 @@ class TestWithoutALetter:
         assert await notifier(server).notify(to_contact(), message) == Receipt()
 
     async def test_a_source_that_was_mended(self, server: LoopbackMailServer) -> None:
-        recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
+        recorded = knowing(certificate(NOW + 90 * DAY), notified(40, "", name="consumer"))
         message = message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded)
         assert message.reason == "SourceReadable"
         assert await notifier(server).notify(to_contact(), message) == Receipt()
@@ -249,13 +249,13 @@ class Recording:
     """A notifier that only records."""
 
     def __init__(self) -> None:
-        self.told: list[Message] = []
+        self.notified: list[Message] = []
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         return Pace(("Recording", namespace), 1.0)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        self.told.append(message)
+        self.notified.append(message)
         return Receipt("sent")
 
 
@@ -282,7 +282,7 @@ class TestTheContactsPlace:
         colleague = message_to(Recipient(Role.SLACK, "U012AB3CD"))
         assert await sending.notify(to_contact(), colleague) == Receipt("sent")
         assert await sending.notify(to_contact(), message_to()) == Receipt()
-        assert direct.told == [colleague]
+        assert direct.notified == [colleague]
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
     async def test_who_is_refused_there_for_good_gets_a_mail(self, server: LoopbackMailServer) -> None:

@@ -15,7 +15,7 @@ from clientcert.messages.message import Message
 from clientcert.notifiers.http.webhook import cloud_event, event_id
 from tests.adapters.sample_messages import alert, closing, failure
 from tests.adapters.web_receiver import KEY, PATH, Vault, calling, of_another_that_has_expired, to_webhook
-from tests.builders import DAY, NOW, UID, certificate, told
+from tests.builders import DAY, NOW, UID, certificate, notified
 from tests.unit.messages.composing import composed, knowing
 
 
@@ -80,12 +80,12 @@ class TestTheBody:
         """The certificate in use has not expired; the event has its dates."""
         event = cloud_event(of_another_that_has_expired())
         assert event["type"] == "dev.clientcert.certificate.problem"
-        told = event["data"]
-        assert (told["reason"], told["phase"], told["daysRemaining"]) == ("Expired", "Invalid", 200)
+        notified = event["data"]
+        assert (notified["reason"], notified["phase"], notified["daysRemaining"]) == ("Expired", "Invalid", 200)
 
     async def test_a_source_that_can_be_read_again(self) -> None:
         """The closing message of a certificate that had never been read."""
-        message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
+        message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, notified(0, "")))
         assert cloud_event(message)["type"] == "dev.clientcert.certificate.readable"
 
     async def test_a_certificate_that_was_never_read_has_no_dates(self) -> None:
@@ -185,7 +185,7 @@ async def test_secrets_are_read_in_the_objects_namespace() -> None:
 def test_after_a_roll_back_it_is_another_event() -> None:
     """Otherwise a receiver that knows the first event would not open the incident again."""
     seen = certificate(NOW + 9 * DAY)
-    closed = told(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
+    closed = notified(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
     first, again, once_more = (
         event_id(composed(seen, recorded=knowing(seen, *records)))
         for records in ((), (closed,), (replace(closed, last_sent=NOW - 2 * DAY),))

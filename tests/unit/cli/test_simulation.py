@@ -15,7 +15,7 @@ from clientcert.lifecycle.policy import AlertPolicy, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, policy, told
+from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, notified, policy
 from tests.unit.lifecycle.test_schedule import schedules
 from tests.unit.lifecycle.timeline import Timeline
 
@@ -108,7 +108,7 @@ class TestAgreesWithTheEngine:
     def test_a_closing_message_that_is_due(self) -> None:
         """The channel was alerted about the previous certificate."""
         life = read(certificate(NOW + 300 * DAY))
-        life.recorded = replace(life.recorded, channels=(told(12, "the fingerprint of the old one"),))
+        life.recorded = replace(life.recorded, channels=(notified(12, "the fingerprint of the old one"),))
         assert predicted(life, Phase.VALID) == lived(life) == [(NOW, "team", MessageKind.CLOSING, None)]
 
 
@@ -131,12 +131,12 @@ class TestNoMessage:
         escalation = replace(channel("boss"), escalate_after=0)
         life = Timeline(policy(channel("team"), escalation), Observation(certificate=seen))
         life.look(NOW - 30 * DAY)
-        told = {}
+        notified = {}
         for serial in ("", "1a2b"):
             status = replace(life.recorded, phase=Phase.EXPIRING_SOON.value)
             known = KnownCertificate(KEY, declaration(acknowledged=serial), status, CREATED)
-            told[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
-        assert told == {"": {"team", "boss"}, "1a2b": {"team"}}
+            notified[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
+        assert notified == {"": {"team", "boss"}, "1a2b": {"team"}}
 
     def test_a_message_that_was_sent_already(self) -> None:
         """The first one is that of the next day."""

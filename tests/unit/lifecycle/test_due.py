@@ -29,8 +29,8 @@ from tests.builders import (
     channel,
     declaration,
     evaluation,
+    notified,
     policy,
-    told,
 )
 
 SEEN = certificate(NOW + 14 * DAY)
@@ -60,7 +60,7 @@ def closing(name: str = "team") -> tuple[str, MessageKind, int | None]:
 
 def knowing(seen: Certificate, *stages: int | None, when: datetime = NOW - DAY) -> CertificateStatus:
     """A record in which the team was told these stages of this certificate, the last one at `when`."""
-    records = tuple(told(stage, seen.fingerprint_sha256, when=when) for stage in stages[-1:])
+    records = tuple(notified(stage, seen.fingerprint_sha256, when=when) for stage in stages[-1:])
     return CertificateStatus(accepted=accepted_certificate(seen), channels=records)
 
 
@@ -116,7 +116,7 @@ class TestAlerts:
     def test_pending_is_silent(self) -> None:
         """Before the first look nothing is known, so nothing is said, closing messages included."""
         found = assessment(None)
-        recorded = CertificateStatus(channels=(told(3, "ab" * 32),))
+        recorded = CertificateStatus(channels=(notified(3, "ab" * 32),))
         assert due_notifications(evaluation(found, policy(), recorded)) == ()
 
 
@@ -210,7 +210,7 @@ class TestClosing:
         """A channel that was down is told when it is back, of the certificate that counts by then."""
         newest = certificate(NOW + 800 * DAY, serial_number=4)
         recorded = CertificateStatus(
-            accepted=accepted_certificate(newest), channels=(told(5, self.OLD.fingerprint_sha256),)
+            accepted=accepted_certificate(newest), channels=(notified(5, self.OLD.fingerprint_sha256),)
         )
         assert due(newest, recorded=recorded) == [closing()]
         found = assessment(MISSING, recorded=recorded)
@@ -226,7 +226,7 @@ class TestClosing:
 
     def test_when_the_first_one_is_read_at_last(self) -> None:
         """Who was told that nothing could be read hears that it can be."""
-        recorded = CertificateStatus(channels=(told(-3, ""),))
+        recorded = CertificateStatus(channels=(notified(-3, ""),))
         assert due(self.NEW, recorded=recorded) == [closing()]
 
     def test_only_the_channels_that_were_told(self) -> None:
@@ -333,8 +333,8 @@ class TestEscalations:
 
     PLAN = policy(channel(), replace(channel("boss"), escalate_after=7))
 
-    def told_since(self, days: int, *others: ChannelStatus) -> CertificateStatus:
-        team = replace(told(14, SEEN.fingerprint_sha256), first_sent=NOW - days * DAY)
+    def notified_since(self, days: int, *others: ChannelStatus) -> CertificateStatus:
+        team = replace(notified(14, SEEN.fingerprint_sha256), first_sent=NOW - days * DAY)
         return CertificateStatus(accepted=accepted_certificate(SEEN), channels=(team, *others))
 
     def test_not_with_the_first_alert(self) -> None:
@@ -343,7 +343,7 @@ class TestEscalations:
 
     @pytest.mark.parametrize(("days", "expected"), [(6, []), (7, [alert(14, "boss")])])
     def test_after_so_many_days(self, days: int, expected: list[object]) -> None:
-        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(days)) == expected
+        assert due(SEEN, plan=self.PLAN, recorded=self.notified_since(days)) == expected
 
     def test_one_that_cannot_be_told_counts_from_its_first_failure(self) -> None:
         """Else nobody would ever be told."""
@@ -353,14 +353,14 @@ class TestEscalations:
 
     def test_the_next_certificate_begins_anew(self) -> None:
         """That the last one was escalated, and closed, is no reason to begin with it."""
-        closed = told(None, SEEN.fingerprint_sha256, name="boss")
-        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, closed)) == []
-        old = told(3, certificate(NOW, serial_number=1).fingerprint_sha256, name="boss")
-        assert due(SEEN, plan=self.PLAN, recorded=self.told_since(1, old)) == [closing("boss")]
+        closed = notified(None, SEEN.fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.notified_since(1, closed)) == []
+        old = notified(3, certificate(NOW, serial_number=1).fingerprint_sha256, name="boss")
+        assert due(SEEN, plan=self.PLAN, recorded=self.notified_since(1, old)) == [closing("boss")]
 
     def test_it_is_looked_at_just_then(self) -> None:
         """The first alert may have come seconds after its slot, and so does the end of the wait."""
-        recorded = self.told_since(6, ChannelStatus("events", SEEN.fingerprint_sha256, 14, NOW))
+        recorded = self.notified_since(6, ChannelStatus("events", SEEN.fingerprint_sha256, 14, NOW))
         begins = NOW + DAY + 4 * SECOND
         recorded = replace(
             recorded, channels=tuple(replace(each, first_sent=begins - 7 * DAY) for each in recorded.channels)
@@ -388,7 +388,7 @@ class TestEscalations:
     def test_a_clock_that_ran_ahead_has_told_nobody_first(self) -> None:
         """Else nobody would be escalated to before that future has come."""
         seen = certificate(NOW + 29 * DAY)
-        ahead = replace(told(9, seen.fingerprint_sha256, when=NOW + 20 * DAY), first_sent=NOW + 20 * DAY)
+        ahead = replace(notified(9, seen.fingerprint_sha256, when=NOW + 20 * DAY), first_sent=NOW + 20 * DAY)
         recorded = CertificateStatus(accepted=accepted_certificate(seen), channels=(ahead,))
         found = assessment(seen, recorded=recorded)
         [owed] = due_notifications(evaluation(found, policy(), recorded))
@@ -399,7 +399,7 @@ class TestEscalations:
         gone = ChannelStatus("old", "", None, None, last_failure=NOW - 70 * DAY)
         recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(gone,))
         assert due(SEEN, plan=self.PLAN, recorded=recorded) == [alert(14)]
-        renamed = replace(told(14, SEEN.fingerprint_sha256, name="old"), first_sent=NOW - 7 * DAY)
+        renamed = replace(notified(14, SEEN.fingerprint_sha256, name="old"), first_sent=NOW - 7 * DAY)
         recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(renamed,))
         assert alert(14, "boss") in due(SEEN, plan=self.PLAN, recorded=recorded)
 
@@ -412,7 +412,7 @@ class TestHostCertificates:
     @pytest.mark.parametrize("starts", [30, 20, 60])
     def test_once_whatever_the_policy_has_become(self, starts: int) -> None:
         """The team goes on to be told every day."""
-        record = told(30, SEEN.fingerprint_sha256, name="consumer")
+        record = notified(30, SEEN.fingerprint_sha256, name="consumer")
         recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(record,))
         consumer = replace(self.PLAN.channels[1], schedule=Schedule(start_days_before=starts))
         plan = replace(self.PLAN, channels=(self.PLAN.channels[0], consumer))
@@ -421,14 +421,14 @@ class TestHostCertificates:
 
     def test_once_more_where_a_clock_that_ran_ahead_has_told_it(self) -> None:
         """That was before its last month."""
-        record = told(30, SEEN.fingerprint_sha256, name="consumer", when=NOW + 20 * DAY)
+        record = notified(30, SEEN.fingerprint_sha256, name="consumer", when=NOW + 20 * DAY)
         recorded = CertificateStatus(accepted=accepted_certificate(SEEN), channels=(record,))
         found = assessment(SEEN, recorded=recorded, declared=declaration(profile=HOST))
         assert "consumer" in [each.channel.name for each in due_notifications(evaluation(found, self.PLAN, recorded))]
 
     def test_the_next_one_is_told_of_when_its_own_time_comes(self) -> None:
         """Without a closing message: that the host has a new one, its requester knows."""
-        record = told(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
+        record = notified(30, certificate(NOW, serial_number=1).fingerprint_sha256, name="consumer")
         for days, expected in ((31, []), (30, [30])):
             seen = certificate(NOW + days * DAY)
             recorded = CertificateStatus(accepted=accepted_certificate(seen), channels=(record,))

@@ -16,7 +16,7 @@ from clientcert.lifecycle.policy import EmailAddress
 from clientcert.messages.letter import LONGEST_PARAGRAPH, LONGEST_SUBJECT, Letter, PartKind
 from clientcert.pki import Certificate
 from tests.adapters.mail_parts import ADDRESS, JO, SAM, closing_to, message_to
-from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy, told
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, notified, policy
 from tests.unit.messages.composing import composed, knowing
 
 ALEX = Recipient(Role.SLACK, "U012AB3CD", "Alex")
@@ -271,7 +271,7 @@ class TestTheClosingLetter:
 
     def test_none_when_only_the_source_was_mended(self) -> None:
         """The team was alerted about the unreadable source; the consumer was not."""
-        recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
+        recorded = knowing(certificate(NOW + 90 * DAY), notified(40, "", name="consumer"))
         assert message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded).letters == ()
 
 

@@ -15,7 +15,7 @@ from clientcert.lifecycle.recorded_status import PreviousCertificate
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, S3Source, SecretSource
 from clientcert.messages.alert_text import LONGEST_STEP, LONGEST_TEXT, Topic
 from clientcert.messages.message import Message
-from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, policy, told
+from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, notified, policy
 from tests.unit.messages.composing import composed, knowing
 
 GONE = "there is no Secret nhs-client-cert: create it, or correct spec.source.secret.name"
@@ -241,7 +241,7 @@ class TestProblems:
 class TestClosing:
     OLD = certificate(NOW + 5 * DAY, serial_number=0xAA)
     NEW = certificate(NOW + 400 * DAY, serial_number=0xBB)
-    TOLD = told(6, OLD.fingerprint_sha256)
+    TOLD = notified(6, OLD.fingerprint_sha256)
 
     def test_says_by_what_it_was_replaced(self) -> None:
         """The new serial number and date, the date of the next alert, and that there is nothing to do."""
@@ -267,7 +267,7 @@ class TestClosing:
         """The message says so, and what to check."""
         old = certificate(NOW + 20 * DAY, serial_number=0xAA)
         sooner = certificate(NOW + 3 * DAY, serial_number=0xCC)
-        message = composed(sooner, recorded=knowing(old, told(21, old.fingerprint_sha256)))
+        message = composed(sooner, recorded=knowing(old, notified(21, old.fingerprint_sha256)))
         assert message.text == (
             "The certificate for nhs in prod was replaced by serial number cc, valid until 2026-11-25,"
             " sooner than the one before it (2026-12-12)"
@@ -285,7 +285,7 @@ class TestClosing:
 
     def test_when_nothing_had_ever_been_read(self) -> None:
         """No certificate was replaced: one was read for the first time."""
-        message = composed(self.NEW, recorded=knowing(None, told(-3, "")))
+        message = composed(self.NEW, recorded=knowing(None, notified(-3, "")))
         assert (message.kind, message.reason) == (MessageKind.CLOSING, "SourceReadable")
         assert message.text == (
             "The certificate for nhs in prod can be read now: serial number bb, valid until 2027-12-27"
@@ -294,7 +294,7 @@ class TestClosing:
 
     def test_when_what_can_be_read_now_is_the_wrong_one(self) -> None:
         """The sentence includes the problem."""
-        message = composed(certificate(common_name="acme"), recorded=knowing(None, told(-3, "")))
+        message = composed(certificate(common_name="acme"), recorded=knowing(None, notified(-3, "")))
         assert "can be read now" in message.text
         assert "; but the source holds a certificate of acme, not of nhs" in message.text
         assert message.next_step == "The alerts continue until that is fixed."
@@ -382,7 +382,7 @@ class TestDetails:
         """The values of kubectl and openssl for comparison, the history, and the next alert."""
         seen = certificate(NOW + 13 * DAY + 5 * HOUR)
         history = (PreviousCertificate("99", NOW - 30 * DAY, NOW - 60 * DAY),)
-        recorded = knowing(seen, told(15, seen.fingerprint_sha256), history=history)
+        recorded = knowing(seen, notified(15, seen.fingerprint_sha256), history=history)
         assert composed(seen, recorded=recorded).details == (
             ("Object", "ClientCertificate nhs-prod in namespace integration"),
             ("Source", "Secret nhs-client-cert, key tls.crt"),
