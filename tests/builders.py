@@ -23,7 +23,7 @@ CREATED = NOW - 100 * DAY
 KEY = ObjectKey("integration", "nhs-prod")
 UID = "0b5a3f3e-0001-4000-8000-000000000001"
 RUNAWAY_SECONDS = 10.0
-"""Of computing: nothing slow takes so long here, and what grows without bound takes hours."""
+"""A limit of CPU time that nothing normal reaches; an unbounded computation would take hours."""
 
 
 def certificate(

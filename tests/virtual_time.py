@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 _START_SECONDS = 1_000_000.0
-"""A real loop's clock is far from 0, too: there, 0 can mean "long ago"."""
+"""The clock of a real loop is far from 0, too: code may take 0 for "long ago"."""
 
 
 class _SkippingSelector(selectors.DefaultSelector):

@@ -28,7 +28,7 @@ class Refused:
     reason: str
     words: str
     make: Make | None = None
-    """None: there is no Secret."""
+    """None means that there is no Secret."""
     password: str | None = None
     key: str = "tls.crt"
 
@@ -41,7 +41,7 @@ class Read:
     warning: str = ""
     password: str | None = None
     not_after: datetime | None = None
-    """If it is not that of the certificate that was issued."""
+    """The expected certificate, if it is not the issued one."""
 
 
 REFUSED: dict[str, Refused] = {
@@ -121,7 +121,7 @@ READ: dict[str, Read] = {
 }
 
 SLOW = Refused("TooExpensive", "fewer iterations", lambda _, i: _slow(i), password=PASSWORD)
-"""Each of its parts is allowed; together they take several times the processor time that a container may have."""
+"""Each part is allowed; together they take several times the processor time of a container."""
 
 
 def put(team: Team, name: str, case: Refused | Read) -> Issued:

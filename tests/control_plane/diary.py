@@ -15,7 +15,7 @@ class Diary:
     team: Team
     operators: Operators
     _ends: dict[float, int] = field(default_factory=dict)
-    """How many messages Slack had at the end of each day."""
+    """The number of messages in Slack at the end of each day."""
 
     def use_more_channels(self) -> tuple[Manifest, Manifest]:
         """References to two new policies with a Slack channel each, because a channel accepts one message in two

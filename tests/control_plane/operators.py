@@ -19,16 +19,16 @@ from tools.slack_server import SlackServer
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 OWN_CHANNEL = "#operator"
-"""The operator's own Slack channel; no policy of a test names it but as the operator's own."""
+"""The operator's own Slack channel; the policies of tests name it only as such."""
 MAIL_LOGIN = ("operator", "canary-5d21-password")
-"""Of every mail server that wants one."""
+"""The login of every mail server that requires one."""
 MAIL_SENDER = "Integration team <certificates@integration.example>"
 _FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
 _QUIET_SECONDS = 0.6
 """The gauge of the queue is set four times a second."""
 
 _KOPFS_GOODBYE = "closing of asynchronous generator <async_generator object infinite_watch"
-"""Now and then a watch of kopf that is stopped right after its start says so when the loop closes."""
+"""kopf sometimes logs this when the loop closes, if a watch is stopped right after its start."""
 
 
 @dataclass(frozen=True)

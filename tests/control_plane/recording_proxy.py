@@ -22,7 +22,7 @@ _ACCEPT = re.compile(r"^Accept: (.*)$", re.MULTILINE | re.IGNORECASE)
 class Request(NamedTuple):
     method: str
     path: str
-    """With its query."""
+    """Path and query."""
     accept: str
 
 
@@ -33,7 +33,7 @@ class RecordingProxy:
     control_plane: ControlPlane
     url: str = ""
     asked: list[bytearray] = field(default_factory=list)
-    """What each connection has said to the server."""
+    """The bytes of each connection to the server."""
     answered: bytearray = field(default_factory=bytearray)
 
     def requests(self) -> list[Request]:

@@ -16,11 +16,12 @@ from tools.certificates import Issued
 
 RENEWALS = 6
 ENDED_SECONDS = 3 * WALL_CLOCK_SECONDS
-"""Others may be opened before it."""
+"""Other containers may be opened before it."""
 WITHIN_SECONDS = 1.5
 STALL_SECONDS = 0.5
-"""Five times what P10 of `make bench` allows with a core to itself: here tests run beside it, and all of this is opened
-at once. The gauge has 95 ms alone, and 130 ms among eight processes on two cores.
+"""Five times the limit of P10 of `make bench`, which has a core to itself: here other tests run at the same time, and
+all
+of these are opened at once. The gauge shows 95 ms alone, and 130 ms among eight processes on two cores.
 """
 
 

@@ -25,7 +25,7 @@ from tests.scenarios import (
 from tools.certificates import Issued
 
 PIECE = 12
-"""So many characters of a secret in a row are a leak; no other text has them by chance."""
+"""This many characters of a secret in a row are a leak; no other text has them by chance."""
 
 
 class Canaries:

@@ -143,7 +143,7 @@ def test_a_closing_message_waits_for_a_channel(team: Team, operator: Operator) -
     assert len(team.notified("nhs", "#team")) == 2
 
 
-def test_what_was_sent_is_recorded_at_once(team: Team, operator: Operator) -> None:
+def test_a_delivery_is_recorded_at_once(team: Team, operator: Operator) -> None:
     """A delivery to one channel is in the status while another channel still hangs."""
     team.slack.fail_next(Fault.slow(3), place="#on-call")
     team.apply(good_token(team))

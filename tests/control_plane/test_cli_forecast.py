@@ -31,7 +31,7 @@ CHANNEL_OF = {
     "host": OWN,
     "letter": "consumer",
 }
-"""The certificates, and the channel that people read of each."""
+"""The certificates, each with its channel for people."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ MANY = 60
 MORE = 500
 LONG = 120.0
 SLOWLY = 1.0
-"""So often all of them are listed, which costs the API server more than the operator does."""
+"""The seconds between two lists of all certificates, which cost the API server more than the operator does."""
 
 
 def declare(team: Team, count: int, *, days: float = 14, policy: str = "team", **alerts: object) -> None:

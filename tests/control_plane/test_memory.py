@@ -22,9 +22,9 @@ from tests.scenarios import Manifest, certificate_policy, client_certificate, se
 
 BATCH = 100
 AT_ONCE = 3
-"""So many of a batch are made side by side."""
+"""The number of certificates that exist at the same time."""
 WARM_UP = 400
-"""Cycles until every pool, cache and label is as large as it gets."""
+"""Cycles until every pool, cache and label has reached its full size."""
 CYCLES = 1_000
 ROOM_MIB = 5.0
 BATCH_SECONDS = 60.0
@@ -33,7 +33,7 @@ BATCH_SECONDS = 60.0
 @dataclass(frozen=True)
 class Footprint:
     memory_mib: float
-    """Resident."""
+    """The resident size."""
     series: int
 
     @classmethod

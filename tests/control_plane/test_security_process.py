@@ -39,7 +39,7 @@ os.dup2(for_operator, 2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Not a byte may be written into any file. The log goes through a pipe to who may still write it."""
+"""No byte may be written to any file. The log goes through a pipe to a process that may write it."""
 
 Start = Callable[[list[str], Mapping[str, str]], ChildProcess]
 

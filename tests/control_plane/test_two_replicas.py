@@ -14,7 +14,7 @@ from tools.control_plane import ControlPlane, OperatorProcess
 
 LEASE_SECONDS = 30
 FIRST_SECONDS = 60.0
-"""A new leader begins with what others have written since; a busy API server may take 20 seconds for that."""
+"""A new leader first reads the writes of the other; a busy API server may take 20 seconds for that."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.scenarios import Manifest, certificate_policy, secret
 LEADER, STANDBY = "/heartbeat/canary-leader", "/heartbeat/canary-standby"
 HOOK = "/hook/canary-71fe"
 HEARTBEAT_SECONDS = 65.0
-"""It is called once a minute, from a minute after the start on."""
+"""It is called once a minute, for the first time a minute after the start."""
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_an_alertmanager_has_the_alert_until_the_renewal(
 
 
 def test_no_url_and_no_key_is_visible(team: Team, operator: Operator, receiver: WebReceiver) -> None:
-    """Whoever knows them may use them, so they are in no status, Event, metric or log, even after a refusal."""
+    """Anyone who knows them could use them, so they are in no status, Event, metric or log, even after a refusal."""
     receiver.always(403, f"no {HOOK}")
     try:
         use_policy(team, "Webhook", f"http://{receiver.host}{HOOK}", signingSecretRef={"name": "pager", "key": "key"})

@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 20.0
-"""Far more than anything takes on an idle machine; only a failing test waits so long."""
+"""Far longer than anything takes on an idle machine; only a failing test waits this long."""
 
 
 def eventually(

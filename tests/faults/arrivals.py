@@ -16,7 +16,7 @@ from tools.control_plane.process import free_port
 from tools.mail_server import LoopbackMailServer, Received
 
 CONSUMER = "consumer"
-"""The channel of a policy by which the consumer's contact gets mails."""
+"""The channel of a policy that sends mails to the consumer's contact."""
 
 
 @contextmanager

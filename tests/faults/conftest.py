@@ -22,7 +22,7 @@ from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
 REFUSED = ("revoked", "unknown", "forbidden", "missing", "gone")
-"""Channels that test_slack.py has trouble with."""
+"""The channels that fail in test_slack.py."""
 
 
 @pytest.fixture(scope="session")

@@ -35,23 +35,25 @@ from tools.mail_server import LoopbackMailServer, Received
 
 Stage = int | str
 Key = tuple[str, Stage, str]
-"""Of a notification: certificate, stage or CLOSING, channel. There is one object and one replacement of each name."""
+"""A notification: certificate, stage or CLOSING, channel. Each name has one object and one replacement."""
 
 RENEWED, KEPT, CLOSING = "nhs", "moj", "closing"
 SCRIPT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
-"""What each channel is owed of each certificate, in this order."""
+"""The expected notifications of each certificate in each channel, in this order."""
 BOT, HOOK, MAIL, EVENTS = "bot", "hook", "mail", "events"
 CHANNELS = (BOT, HOOK, MAIL, EVENTS)
 DUE: frozenset[Key] = frozenset((name, stage, each) for name in SCRIPT for stage in SCRIPT[name] for each in CHANNELS)
 WEBHOOKS = "/services/"
-"""In the path of all that a webhook is told."""
+"""Part of the path of every call to the webhook."""
 SENDS = sum(map(len, SCRIPT.values()))
-"""To each channel."""
+"""The number of notifications to each channel."""
 SLOWEST_SEND = Point(SENDS, "before", WEBHOOKS)
-"""When it is handed on, all other sends have had their answers for longer than may pass until they are recorded."""
+"""When this send is forwarded, all other sends were answered long enough ago to be recorded."""
 MISSED = 2 * DAY
 UNRECORDED_SECONDS = 1.5
-"""So long after its answer a send is in a status: half a second for those beside it, and one patch."""
+"""The longest time from the answer of a send to its record in a status: half a second for concurrent sends, and one
+patch.
+"""
 _TO_CONSUMER = {"name": MAIL, "type": "Email", "email": {"recipients": "Contact"}}
 _EVER = datetime.min.replace(tzinfo=UTC)
 _SLOW_SECONDS = 2 * UNRECORDED_SECONDS
@@ -68,14 +70,14 @@ class Outcome:
 
     killed: bool
     points: int
-    """How many writes and sends there were."""
+    """The number of writes and sends."""
     delivered: Counter[Key]
     order: Mapping[tuple[str, str], list[Stage]]
-    """What a channel was told of a certificate, in the order of arrival; but for Events."""
+    """The notifications of each certificate in each channel, in the order of arrival, without Events."""
     letters: frozenset[tuple[Key, str]]
-    """What each mail said, and its Message-ID."""
+    """The content of each mail, and its Message-ID."""
     in_flight: frozenset[Key]
-    """Delivered when the operator was killed, no earlier than UNRECORDED_SECONDS before that, and in no status."""
+    """Delivered at least UNRECORDED_SECONDS before the kill, and in no status."""
     statuses: Mapping[str, Any]
     """At the end, without times."""
 

@@ -31,7 +31,7 @@ class Key(NamedTuple):
     uid: str
     fingerprint: str
     stage: int | None
-    """Days before notAfter as status has them; None for the closing message of the certificate's predecessor."""
+    """Days before notAfter, as in the status; None for the closing message of the previous certificate."""
     channel: str
 
 
@@ -40,11 +40,11 @@ class Arrival(NamedTuple):
 
     time: datetime
     channel: str
-    """Its name in the policy."""
+    """The channel's name in the policy."""
     text: str
-    """It names the consumer, and says which stage it is."""
+    """It contains the consumer and the stage."""
     serial: str
-    """Of the certificate that it is about, as status has it; empty if it does not say."""
+    """The serial number of its certificate, as in the status; empty if the text has none."""
 
 
 def stage_at(not_after: datetime, now: datetime) -> int:
@@ -89,10 +89,10 @@ class DeliveryAudit:
     """The due and the delivered messages of one scenario so far."""
 
     due: set[Key] = field(default_factory=set)
-    """What was due at some moment when all had to be delivered."""
+    """The notifications that were due when everything had to be delivered."""
     delivered: Counter[Key] = field(default_factory=Counter)
     strays: list[str] = field(default_factory=list)
-    """Sentences that were not due when they arrived."""
+    """The texts of messages that were not due at their arrival."""
 
     @property
     def lost(self) -> set[Key]:

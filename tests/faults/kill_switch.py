@@ -14,7 +14,7 @@ from tools.mail_server import LoopbackMailServer, Received
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
 MAILS = "/mails"
-"""Stands where others have the path of a request: for each mail."""
+"""Used for each mail instead of the path of a request."""
 _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 
@@ -25,7 +25,7 @@ class Point(NamedTuple):
     number: int
     side: Side
     counted: str = ""
-    """Only what has this in its path is counted."""
+    """Only requests with this in their path are counted."""
 
 
 class Answer(NamedTuple):
@@ -43,7 +43,7 @@ class KillSwitch:
         self._point = point
         self._lock = threading.Lock()
         self._on_their_way: dict[int, int] = {}
-        """The number of each that was handed on and has no answer yet; 0 for what is not counted."""
+        """The number of each forwarded request without an answer; 0 for requests that are not counted."""
         self._dead = False
         self.count = 0
         self.answers: list[Answer] = []

@@ -8,7 +8,7 @@ from tests.scenarios import in_secret
 from tools.slack_server import Posted
 
 MANY = 30
-"""More than go as messages of their own, and few enough for each to have a line."""
+"""More than are sent as separate messages, and few enough for each to have a line."""
 _MANY_IN_WORDS = re.compile(r"(\d+) certificates need attention")
 
 

@@ -35,12 +35,12 @@ class Passage:
     """One request that passed the proxy."""
 
     time: float
-    """Of time.monotonic."""
+    """By time.monotonic."""
     method: str
     path: str
-    """With its query."""
+    """Path and query."""
     status: int
-    """What the client was told; 0 if it was told nothing."""
+    """The status of the answer to the client; 0 if there was none."""
 
     @property
     def is_write(self) -> bool:
@@ -69,15 +69,15 @@ def watches(request: web.Request) -> bool:
 class _Fault:
     when: When
     left: int | None
-    """How often it happens; None: until it is taken away."""
+    """The number of times; None until it is removed."""
     status: int = 0
-    """0: the connection is cut."""
+    """0 closes the connection."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
     """Before anything else happens."""
     passes: bool = False
-    """The request is handed on first; its answer is lost."""
+    """The request is forwarded first; its answer is lost."""
 
 
 @dataclass
@@ -113,9 +113,11 @@ class FaultyProxy:
         self.port = 0
         self.passages: list[Passage] = []
         self.before_write: Callable[[web.Request], None] = lambda _: None
-        """Called with each write before it is handed on, in the proxy's thread; a ConnectionError cuts it off."""
+        """Called with each write before it is forwarded, in the proxy's thread; a ConnectionError closes the
+        connection.
+        """
         self.after_write: Callable[[web.Request, int, bytes], None] = lambda *_: None
-        """Called with status and body when the target has answered a write, before the client is told."""
+        """Called with status and body when the target has answered a write, before the client gets the answer."""
 
     @property
     def url(self) -> str:

@@ -36,15 +36,15 @@ from tools.slack_server import SlackServer
 
 TEAM, ON_CALL = "team", "on-call"
 CHANNELS = (TEAM, ON_CALL)
-"""Of the policy `alerts`; each is also the name of a channel in Slack, with `#`."""
+"""The names of the policy's channels; each is also the name of a channel in Slack, with `#`."""
 POLICY, TOKEN_SECRET = "alerts", "slack"
 PATIENCE_SECONDS = 30.0
 _SHOWN = 4000
 _SOON = timedelta(minutes=10)
 _NOTICED_SECONDS = 2.0
-"""After an alert fell due the operator has seen it."""
+"""The time in which the operator notices that an alert is due."""
 _IN_TIME = timedelta(seconds=30)
-"""A message whose stage was the latest so long ago, or will be so soon, is no stray."""
+"""A message is accepted for this long before and after its stage is the latest one."""
 
 
 def row(number: int, words: str) -> pytest.MarkDecorator:
@@ -67,23 +67,23 @@ class World:
 
     team: Team
     control_plane: ControlPlane
-    """As the operator sees it: through `api_server`."""
+    """The control plane with the URL of `api_server`."""
     api_server: FaultyProxy
     slack: FaultyProxy
-    """Between the operator and `workspace`."""
+    """The proxy between the operator and `workspace`."""
     workspace: SlackServer
     directory: Path
     audit: DeliveryAudit = field(default_factory=DeliveryAudit)
     settings: dict[str, str] = field(default_factory=dict)
-    """Of every operator that is started."""
+    """The settings of every operator that is started."""
     arrivals: list[Arrival] = field(default_factory=list)
-    """What came elsewhere than to Slack; a mail server and a webhook add to it, where a scenario has them."""
+    """The messages to receivers other than Slack; the fixtures of a mail server and a webhook add to it."""
     recovered_after: float | None = None
-    """Seconds from the last `fault_ends` until all was told; None before."""
+    """Seconds from the last `fault_ends` until all was delivered; None before."""
     operator: Operator = field(init=False)
-    """The one that runs, or the last that did."""
+    """The running operator, or the last one."""
     later: timedelta = timedelta(0)
-    """How far the operator's clock is ahead, from its next start on."""
+    """How far the clock of the next operator is ahead."""
     _handed: dict[str, _Handed] = field(default_factory=dict)
     _clocks: list[tuple[datetime, timedelta]] = field(default_factory=list)
     _seen: int = 0

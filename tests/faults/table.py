@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 NO_SCENARIO: dict[int, str] = {}
-"""Rows that speak of what this version does not do."""
+"""Rows about features that this version does not have."""
 ROWS = range(1, 30)
 _HEADER = ("what was done", ("dup.", "lost", "recovery", ""))
 

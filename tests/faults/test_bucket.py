@@ -14,7 +14,7 @@ from tools.certificates import Issued
 TOO_LARGE = b"-" * (2 * 1024 * 1024)
 DEADLINE_SECONDS = 15
 FEW = 4
-"""Requests for one certificate in COUNTED_SECONDS: its bucket is asked for, and its key, five seconds apart or more."""
+"""Requests for one certificate in COUNTED_SECONDS: for its bucket and its key, at least five seconds apart."""
 COUNTED_SECONDS = 6
 
 

@@ -25,15 +25,15 @@ from tools.slack_server import SlackServer
 Count = Callable[[str, object], None]
 
 MOST_POINTS = 80
-"""Twice as many as there are writes and sends in one run."""
+"""Twice the number of writes and sends in one run."""
 AT_ONCE = 6
-"""Runs: they mostly wait for Slack's pace."""
+"""Concurrent runs, which mostly wait for Slack's rate limit."""
 FEWEST_POINTS = 24
-"""A run has more; how many depends on which channels are recorded together."""
+"""A run has more; the exact number depends on which channels are recorded together."""
 STEP = 7
 UNDISTURBED = Point(0, "before")
 OF_MAILS = (Point(2, "before", MAILS), Point(SENDS, "after", MAILS))
-"""Of the sample, whatever else it hits."""
+"""Always in the sample."""
 
 
 @pytest.fixture(scope="module")

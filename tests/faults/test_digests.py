@@ -42,12 +42,12 @@ class Refusal:
     """The failure of the write that records a digest in its policy."""
 
     status: int = 0
-    """0: the connection is cut."""
+    """0 closes the connection."""
     passes: bool = False
-    """It arrives, and only its answer is lost."""
+    """The write arrives, and only its answer is lost."""
     times: int | None = 1
     written: bool = True
-    """Whether the policy says so in the end; else the certificates alone do."""
+    """True if the policy records the digest in the end; otherwise only the certificates do."""
 
     def is_active_after_the_digest(self, world: World) -> None:
         """The failure starts when the digest was sent; before that, the policy has its status."""

@@ -26,9 +26,9 @@ NAMED = {20: ("no-password", "wrong-password"), 21: ("utf-16-broken",)}
 EXPENSIVE = ("mebibyte", "mebibyte-of-garbage", "bomb-outside", "bomb-inside", "bomb-around-a-key")
 BOMBS = sum(name.startswith("bomb") for name in EXPENSIVE)
 STALL_SECONDS = 0.5
-"""Five times what faults.md allows, for others run beside it: the gauge has 20 ms alone, and 90 ms among eight
-processes on two cores, where any of them may take its turn. P10 of `make bench` holds the 100 ms, with a core to itself
-and with certificates that are read at once.
+"""Five times the limit of faults.md, because other tests run at the same time: the gauge shows 20 ms alone, and 90 ms
+among eight processes on two cores. P10 of `make bench` checks the 100 ms, with a core to itself and with certificates
+that are read at once.
 """
 PATIENCE_SECONDS = 60.0
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 BATCH, HOSTS = "spring", {"first": 20, "later": 45, "last": 300}
 ESCALATED = f"{CONSUMER}/business"
-"""The channel of a policy by which the business contact gets mails when nothing has come of the others."""
+"""The channel of a policy that sends escalations to the business contact by mail."""
 DAYS_IN_VAIN = 8
 SLOW_SECONDS = 8.0
 NEVER_SECONDS = 600.0
@@ -29,11 +29,11 @@ class SingleLetter:
 
     recipient: str
     declare: Callable[[World, LoopbackMailServer], None]
-    """Whatever leads to it; it is sent by the operator that is started next."""
+    """Sets up the letter, which the next operator sends."""
     besides: Callable[[World], bool]
-    """Whether all that is due at the same time was recorded."""
+    """True if everything that is due at the same time is recorded."""
     recorded: Callable[[World], bool]
-    """Whether each certificate says that it was sent."""
+    """True if each certificate records the letter."""
 
     def sent(self, mail: LoopbackMailServer) -> list[Received]:
         return [each for each in tuple(mail.mails) if each.recipient == self.recipient]

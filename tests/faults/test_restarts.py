@@ -15,7 +15,7 @@ from tools.slack_server import Fault
 
 OURS = "/apis/clientcert.dev/"
 LONGEST_STOP_SECONDS = 12.0
-"""Ten for what is under way, and what it takes to close the rest."""
+"""Ten for the sends in progress, and some for closing the rest."""
 
 
 def watches_of_ours(request: web.Request) -> bool:

@@ -24,7 +24,7 @@ from tools.slack_server import Fault
 LEASE_SECONDS = 30
 HAND_OVER_SECONDS = 2.0
 QUEUE = [f"consumer-{number}" for number in range(10)]
-"""At one alert every two seconds a channel is busy with these for as long as anything here takes to go wrong."""
+"""With one alert every two seconds, these keep a channel busy for longer than any fault here takes."""
 NEVER_SECONDS = 600.0
 KEY, FINGERPRINT = ObjectKey("team", "nhs"), "ab" * 32
 

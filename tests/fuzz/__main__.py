@@ -78,8 +78,10 @@ def search(target: str, seconds: float) -> bool:
         errors="replace",
         check=False,
     )
-    told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if any(word in line for word in _TOLD)]
-    print("\n".join(f"  {line}" for line in told), flush=True)
+    findings = [
+        line.strip() for line in (done.stdout + done.stderr).splitlines() if any(word in line for word in _TOLD)
+    ]
+    print("\n".join(f"  {line}" for line in findings), flush=True)
     if done.returncode:
         newest = max(FOUND.glob(f"{target}-*"), key=lambda path: path.stat().st_mtime, default=None)
         where = newest.relative_to(REPOSITORY) if newest else "FILE"

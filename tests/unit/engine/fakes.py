@@ -35,11 +35,11 @@ class ApiServer:
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
         self.created: list[Any] = []
-        """Events, and nothing else."""
+        """Events only."""
         self.refusals: dict[str, KubeError] = {}
-        """By a part of method and path: what becomes of reads and writes there."""
+        """Errors of reads and writes, by a part of method and path."""
         self.gate = open_gate()
-        """Closed, it lets no answer to a GET of an object through."""
+        """While it is closed, no GET of an object is answered."""
         self.version = 1000
 
     async def get(self, path: str) -> Any:
@@ -88,11 +88,11 @@ class Slack:
         self.tries: list[tuple[str, ...]] = []
         self.notified: list[tuple[str, ...]] = []
         self.texts: list[str] = []
-        """Of the same messages, all that they say."""
+        """The full texts of the same messages."""
         self.answers: Iterator[DeliveryError | None] = iter(())
-        """To the next tries; to any after them it says yes."""
+        """The errors of the next tries; later tries succeed."""
         self.gate = open_gate()
-        """Closed, it keeps all messages on their way."""
+        """While it is closed, all messages stay in flight."""
 
     def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return Pace(("Slack", namespace), MESSAGE_SECONDS)
@@ -123,7 +123,7 @@ class LetterChannel:
         self.sent: list[str] = []
         self.letters: list[Letter] = []
         self.answer: Callable[[str], DeliveryError | None] = lambda _: None
-        """What becomes of a letter to an address. Whoever is refused for good has the next one written to."""
+        """The error of a letter to this address. After RecipientRefused, the next recipient gets the letter."""
         self.gate = open_gate()
         self._pace = Pace(limit_key, PACE_SECONDS)
 

@@ -13,7 +13,7 @@ NO_USER = DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
 REFUSED = DeliveryError(Reason.MESSAGE_REFUSED, "Slack refused the message")
 WAIT = DeliveryError(Reason.RATE_LIMITED, "Slack asks to wait", retryable=True, retry_after=3600)
 RETRIED = 62 * SECOND
-"""After so long what was refused is tried again."""
+"""The time after which a refused message is retried."""
 
 
 def nothing_is_due_now(harness: EngineHarness) -> bool:
