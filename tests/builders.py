@@ -1,4 +1,4 @@
-"""Short ways to make the domain's values, each a plain case unless a test says otherwise."""
+"""Builders of domain values with plain defaults."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ CREATED = NOW - 100 * DAY
 KEY = ObjectKey("integration", "nhs-prod")
 UID = "0b5a3f3e-0001-4000-8000-000000000001"
 RUNAWAY_SECONDS = 10.0
-"""Of computing: nothing slow takes so long here, and what grows without bound takes hours."""
+"""A limit of CPU time that nothing normal reaches; an unbounded computation would take hours."""
 
 
 def certificate(
@@ -34,7 +34,7 @@ def certificate(
     common_name: str = "nhs",
     issuer_dn: str = "CN=Integration CA,O=Example",
 ) -> Certificate:
-    """A certificate as the parser gives it; another serial number or date makes another fingerprint."""
+    """A certificate as the parser returns it; another serial number or date makes another fingerprint."""
     if not_before is None:
         not_before = min(not_after, NOW - 265 * DAY)
     facts = f"{serial_number} {not_before} {not_after} {common_name} {issuer_dn}"
@@ -53,7 +53,7 @@ def certificate(
 
 
 def usable(directory: Directory) -> dict[str, DirectoryEntry]:
-    """What a client list says of whom, without entries that only say what is to be corrected."""
+    """The usable entries of a client list, by consumer."""
     return {consumer: entry for consumer, entry in directory.items() if not entry.problem}
 
 
@@ -81,7 +81,7 @@ def policy(*channels: Channel, **changes: Any) -> AlertPolicy:
 
 @dataclass(frozen=True)
 class Known:
-    """What the API server says of a certificate."""
+    """The API server's fields of a certificate."""
 
     spec: CertificateSpec
     status: CertificateStatus
@@ -97,7 +97,7 @@ def assessment(
     start_days_before: int = 30,
     created: datetime = CREATED,
 ) -> Assessment:
-    """What `assess` says about a source that holds this certificate, or that could not be read."""
+    """The result of `assess` for a source with this certificate, or with an error."""
     observation = Observation(certificate=seen, version="v1") if isinstance(seen, Certificate) else seen
     known = Known(declared or declaration(), recorded, created)
     return assess(known, observation or Observation(), start_days_before, now)
@@ -113,7 +113,7 @@ def evaluation(
     spec: CertificateSpec | None = None,
     contact: Resolution | None = None,
 ) -> Evaluation:
-    """An evaluation of a certificate whose status says all that was sent; `first` is whom a letter would go to."""
+    """An evaluation of a certificate whose status records every send; `first` is the first recipient of a letter."""
     if first is not None:
         contact = Resolution("", "", (Recipient(first, "jo@nhs.example"),))
     return Evaluation(
@@ -128,6 +128,6 @@ def evaluation(
     )
 
 
-def told(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelStatus:
-    """The record of a channel that was told about the certificate with this fingerprint."""
+def notified(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelStatus:
+    """The record of a channel that was alerted about the certificate with this fingerprint."""
     return ChannelStatus(name=name, fingerprint_sha256=about, stage=stage, last_sent=when, thread_ref="C1:1.1")

@@ -1,4 +1,4 @@
-"""One real API server for all tests that need one, with what we ship applied to it; an S3 server, and a CA."""
+"""One real API server for all tests that need one, with the shipped manifests applied; an S3 server, and a CA."""
 
 import uuid
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, S3Server
 from tools.control_plane.s3_client import S3Client
 
-settings.register_profile("shared machine", deadline=None, max_examples=40)  # make fuzz takes more
+settings.register_profile("shared machine", deadline=None, max_examples=40)  # make fuzz needs more
 settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Started when the first test asks for it. Nothing cleans up in it: a test makes a namespace of its own."""
+    """Started by the first test that needs it. Nothing is deleted in it: each test uses its own namespace."""
     with ControlPlane.start(tmp_path_factory.mktemp("control-plane")) as running:
         running.apply_kustomize(REPOSITORY / "deploy/kustomize/base")
         yield running
@@ -27,7 +27,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> str:
-    """An empty namespace that no other test has seen."""
+    """An empty namespace that no other test has used."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
     return name

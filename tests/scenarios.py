@@ -1,4 +1,4 @@
-"""Builders of the objects that a team declares, as dicts that `kubectl apply` would take. Shared by all tests."""
+"""Builders of a team's objects, as dicts for `kubectl apply`. Shared by all tests."""
 
 import base64
 from collections.abc import Mapping
@@ -42,24 +42,26 @@ def in_store(store: str, key: str) -> Manifest:
 
 
 def certificate_policy(name: str, *channels: Manifest, **alerts: Any) -> Manifest:
-    """A CertificatePolicy with these channels, and what else stands under `spec.alerts`."""
+    """A CertificatePolicy with these channels, and other fields of `spec.alerts`."""
     return _object("CertificatePolicy", name, {"alerts": alerts | ({"channels": list(channels)} if channels else {})})
 
 
 def slack_channel(name: str, channel: str, token_secret: str = "", **override: Any) -> Manifest:
-    """A channel of a policy that posts with the bot token in key `token` of a Secret; without one, as the operator."""
+    """A policy's channel that posts with the bot token in key `token` of a Secret; without a Secret, with the
+    operator's.
+    """
     token = {"tokenSecretRef": {"name": token_secret, "key": "token"}} if token_secret else {}
     return {"name": name, "type": "Slack", "slack": {"channel": channel, **token}, **override}
 
 
 def slack_webhook(name: str, url_secret: str, **override: Any) -> Manifest:
-    """A channel of a policy that posts to the incoming webhook whose address is under key `url` of a Secret."""
+    """A policy's channel that posts to the incoming webhook whose URL is in key `url` of a Secret."""
     reference = {"webhookURLSecretRef": {"name": url_secret, "key": "url"}}
     return {"name": name, "type": "Slack", "slack": reference, **override}
 
 
 def certificate_store(name: str, bucket: str, endpoint: str, credentials_secret: str, **spec: Any) -> Manifest:
-    """A CertificateStore of the region eu-west-2; the Secret is that of `store_credentials`."""
+    """A CertificateStore in the region eu-west-2; the Secret is that of `store_credentials`."""
     s3 = {
         "bucket": bucket,
         "region": "eu-west-2",
@@ -70,7 +72,7 @@ def certificate_store(name: str, bucket: str, endpoint: str, credentials_secret:
 
 
 def store_credentials(name: str, access_key: str, secret_key: str) -> Manifest:
-    """A Secret with which a CertificateStore signs its requests."""
+    """A Secret with the credentials of a CertificateStore."""
     data = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
 

@@ -1,7 +1,7 @@
 """An event loop on virtual time: when every task sleeps, the clock jumps to the next timer instead of waiting for it.
 
-A test of what only knows the loop's own clock is exact, takes no time, and is independent of how busy the machine is.
-Work in a thread takes no virtual time: the clock stands still until its result is there.
+A test of code that knows only the loop's clock is exact, takes no time, and does not depend on the load of the machine.
+Work in a thread takes no virtual time: the clock stops until its result is available.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 _START_SECONDS = 1_000_000.0
-"""A real loop's clock is far from 0, too: there, 0 can mean "long ago"."""
+"""The clock of a real loop is far from 0, too: code may take 0 for "long ago"."""
 
 
 class _SkippingSelector(selectors.DefaultSelector):
-    """Returns at once where a real one would wait for a timer, and counts the seconds as passed."""
+    """Returns at once where a real selector would wait for a timer, and counts the seconds as passed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _SkippingSelector(selectors.DefaultSelector):
         self.calls_in_threads = 0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        if self.get_map():  # the first is the loop's own, by which threads wake it
+        if self.get_map():  # the first is the loop's own, which threads use to wake it
             raise RuntimeError("the peer of a socket has no virtual time: mark this test with real_time")
         return super().register(fileobj, events, data)
 
@@ -44,7 +44,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(self._skipping)
 
     def time(self) -> float:
-        """In seconds; `call_later`, `asyncio.sleep` and `asyncio.timeout` go by it."""
+        """In seconds; `call_later`, `asyncio.sleep` and `asyncio.timeout` use it."""
         return self._skipping.now
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:

@@ -1,16 +1,16 @@
-"""`python -m tools.trace_alert`: counts the files and functions that handle one alert.
+"""`python -m tools.trace_alert`: the way of one alert through the code, counted.
 
-One certificate with 14 days left, from its watch event to the Slack message, the status patch and the end of all work,
-in the engine of `tests/unit/engine/engine_harness.py`: the operator's own parts, with fakes outside. The tool counts
-the files and functions of `operator/clientcert` that run meanwhile. Lambdas and comprehensions, with everything that
-they contain, do not count as functions.
+One certificate with 14 days left, from its watch event to the Slack message, the status patch and rest, in the engine
+of `tests/unit/engine/engine_harness.py`: the operator's own parts, with stand-ins outside. The tool counts the files
+and functions of `operator/clientcert` that run meanwhile. Lambdas, comprehensions and all that they contain are not
+functions.
 
-A call is upward if the nearest caller in `operator/clientcert` is in a lower layer than the function itself. The layers
-are those of the contract "Imports go one way" in `pyproject.toml`. A coroutine or generator is called once, when it
-begins; its later resumptions are no calls. A task or callback that the event loop starts has no caller.
+A call is upward if its nearest caller of ours is in a lower layer than the function itself. The layers are those of the
+contract "Imports go one way" in `pyproject.toml`. A coroutine or generator is called once, when it begins; its later
+resumptions are no calls. The event loop is not of ours: a task or callback that it starts has no caller.
 
 The tool also lists, from the source, the functions with more than five parameters besides `self`. Constructors are
-excepted, since they connect components.
+excepted, since they wire parts together.
 """
 
 import argparse
@@ -39,29 +39,29 @@ MOST_FILES = 40
 MOST_FUNCTIONS = 240
 MOST_PARAMETERS = 5
 _REST_SECONDS = 1.0
-"""The wait after the message: the status is written, and the channel is free again."""
+"""After the message: the status is written, and the channel is free again."""
 _ANONYMOUS = re.compile(r"<(lambda|\w+comp|genexpr)>")
-"""Matches qualified names of lambdas, comprehensions, generator expressions and everything that they contain."""
+"""Part of the qualified names of lambdas, comprehensions, generator expressions and all that they contain."""
 _RESUME = dis.opmap["RESUME"]
 _RESUME_REASON = 3
-"""The bits of RESUME's argument with its reason; 0 is the beginning of a function."""
+"""The bits of RESUME's argument that say why; 0 is the beginning of a function."""
 
 
 @dataclass(slots=True)
 class Trace:
-    """The observed calls. A file is a path below `operator/clientcert`, a function is `file:qualified.name`."""
+    """The calls that were seen. A file is a path below `operator/clientcert`, a function is `file:qualified.name`."""
 
     levels: Mapping[str, int]
-    """The position of each layer from the top."""
+    """Of each layer: its place from the top."""
     package: Path = _PACKAGE
     calls: Counter[str] = field(default_factory=Counter)
-    """The number of times that each function ran, or was resumed."""
+    """How often each function ran, or was resumed."""
     upward: dict[str, None] = field(default_factory=dict)
-    """`caller -> callee`, in the order of the first call."""
+    """`caller -> callee`, in the order in which each was first seen."""
 
     @property
     def functions(self) -> Mapping[str, list[str]]:
-        """The functions of each file, without lambdas and comprehensions."""
+        """The functions of each file, lambdas and comprehensions left out."""
         found: dict[str, list[str]] = defaultdict(list)
         for called in sorted(self.calls):
             file, _, name = called.partition(":")
@@ -70,7 +70,7 @@ class Trace:
         return found
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
-        """Record a call; `sys.setprofile` takes this as its function."""
+        """Note a call; `sys.setprofile` takes this as its function."""
         if event != "call" or not (called := self._named(frame)):
             return
         self.calls[called] += 1
@@ -82,12 +82,12 @@ class Trace:
         return self.levels[re.split(r"[/.]", called, maxsplit=1)[0]]
 
     def _named(self, frame: FrameType) -> str:
-        """The function that a frame runs; empty if it is not in `operator/clientcert`, or is the top of a module."""
+        """The function that a frame runs; empty if it is not ours, or is the top of a module."""
         path, name, prefix = frame.f_code.co_filename, frame.f_code.co_qualname, f"{self.package}/"
         return f"{path.removeprefix(prefix)}:{name}" if path.startswith(prefix) and name != "<module>" else ""
 
     def _nearest_caller(self, frame: FrameType) -> str:
-        """The nearest caller in `operator/clientcert`, direct or through other functions; empty if there is none."""
+        """The function of ours that called, directly or through functions that are not ours; empty if there is none."""
         caller = frame.f_back
         while caller is not None and not self._named(caller):
             caller = caller.f_back
@@ -121,7 +121,7 @@ async def _alert(trace: Trace) -> None:
     engine = harness.EngineHarness()
     engine.policy(harness.TEAM)
     async with engine.running():
-        await engine.quiet()  # the policy has been reconciled: the following calls are those of the certificate
+        await engine.until_idle()  # the policy has been reconciled: what follows is the certificate's way
         threading.setprofile(trace)
         sys.setprofile(trace)
         try:
@@ -134,7 +134,7 @@ async def _alert(trace: Trace) -> None:
 
 
 def layers(pyproject: Path = _REPOSITORY / "pyproject.toml") -> dict[str, int]:
-    """The position of each layer from the top; siblings (`a | b`) have the same."""
+    """The place of each layer, from the top; siblings (`a | b`) have the same."""
     linter = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["importlinter"]
     contract = next(each for each in linter["contracts"] if each["name"] == _CONTRACT)
     return {name: level for level, line in enumerate(contract["layers"]) for name in re.findall(r"\w+", line)}
@@ -162,13 +162,13 @@ def _signatures(node: ast.AST, within: str) -> Iterator[tuple[str, int]]:
 
 
 def _parameters(taken: ast.arguments) -> int:
-    """The number of parameters, with `*args` and `**kwargs`."""
+    """How many there are, `*args` and `**kwargs` among them."""
     named = len(taken.posonlyargs) + len(taken.args) + len(taken.kwonlyargs)
     return named + (taken.vararg is not None) + (taken.kwarg is not None)
 
 
 def _begins(frame: FrameType) -> bool:
-    """True if the frame was entered at its top, and is not a resumed coroutine or generator (`dis`, RESUME)."""
+    """Whether the frame was entered from its top, and is no coroutine or generator that goes on (`dis`, RESUME)."""
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _RESUME and code[at + 1] & _RESUME_REASON == 0
 

@@ -1,4 +1,4 @@
-"""A real S3 server, a proxy before it, and stores that lead to the one or the other; and a Slack."""
+"""A real S3 server, a proxy in front of it, stores for both of them, and a Slack server."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -40,7 +40,7 @@ async def proxy(s3_server: S3Server) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 def stores(s3_server: S3Server, proxy: Proxy) -> Stores:
-    """`team-a/store` leads to the proxy, `team-b/store` past it to the server; both to the bucket `backup`."""
+    """`team-a/store` uses the proxy, `team-b/store` the server itself; both have the bucket `backup`."""
     bucket = Bucket("backup", region=s3_server.region, endpoint=proxy.endpoint, credentials_secret="aws")
     direct = Bucket("backup", region=s3_server.region, endpoint=s3_server.endpoint, credentials_secret="aws")
     stores = Stores({("team-a", "store"): bucket, ("team-b", "store"): direct})

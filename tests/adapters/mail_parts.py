@@ -17,7 +17,7 @@ from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.pki import Certificate
 from tests.adapters.sample_messages import failure as error_of
-from tests.builders import DAY, NOW, assessment, certificate, declaration, evaluation, policy, told
+from tests.builders import DAY, NOW, assessment, certificate, declaration, evaluation, notified, policy
 from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer
 
@@ -57,7 +57,7 @@ def closing_to(
 ) -> Message:
     """The closing message for a renewed certificate, serial number bb, with so many days left."""
     old = certificate(NOW + 5 * DAY, serial_number=0xAA)
-    recorded = knowing(old, told(6, old.fingerprint_sha256, name="consumer"))
+    recorded = knowing(old, notified(6, old.fingerprint_sha256, name="consumer"))
     new = certificate(NOW + days * DAY, serial_number=0xBB)
     return message_to(*recipients, seen=new, now=now, address=address, recorded=recorded)
 

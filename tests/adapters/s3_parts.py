@@ -31,7 +31,7 @@ class Proxy:
         self.server = server
         self.behaviour: Behaviour | None = None
         self.paths: list[str] = []
-        """Path and query of each request, as they came over the wire."""
+        """Path and query of each request, unchanged."""
         self.endpoint = ""
 
     @property

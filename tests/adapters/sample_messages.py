@@ -6,7 +6,7 @@ from clientcert.errors import DeliveryError
 from clientcert.lifecycle.policy import Channel
 from clientcert.messages.message import Message
 from clientcert.notifiers.interface import Notifier
-from tests.builders import DAY, NOW, certificate, policy, told
+from tests.builders import DAY, NOW, certificate, notified, policy
 from tests.unit.messages.composing import composed, knowing
 
 
@@ -19,7 +19,7 @@ def alert(left: float = 14, **changes: Any) -> Message:
 def closing() -> Message:
     """The certificate bb has replaced aa."""
     old = certificate(NOW + 5 * DAY, serial_number=0xAA)
-    recorded = knowing(old, told(6, old.fingerprint_sha256))
+    recorded = knowing(old, notified(6, old.fingerprint_sha256))
     return composed(certificate(NOW + 400 * DAY, serial_number=0xBB), recorded=recorded)
 
 

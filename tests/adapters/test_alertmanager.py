@@ -16,8 +16,8 @@ from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.alertmanager import CRITICAL_FROM, AlertmanagerNotifier, alerts, fires_until
 from tests.adapters.sample_messages import alert, closing, failure
-from tests.adapters.web_receiver import SENT, URL_REF, Alertmanager, Vault, WebReceiver, of_another_that_has_expired
-from tests.builders import DAY, HOUR, NOW, SECOND, certificate, told
+from tests.adapters.web_receiver import SENT, URL_REF, Alertmanager, Vault, WebReceiver, of_another_expired_certificate
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, notified
 from tests.unit.messages.composing import composed, knowing
 
 NAMES = {"namespace": "integration", "name": "nhs-prod", "consumer": "nhs", "environment": "prod"}
@@ -46,8 +46,8 @@ def by_labels(message: Message, schedule: Schedule | None = None) -> list[dict[s
     return [each["labels"] for each in alerts(schedule or Schedule(), message)]
 
 
-class TestWhatIsPosted:
-    async def test_all_of_it(self) -> None:
+class TestThePostedAlert:
+    async def test_the_whole_alert(self) -> None:
         """One POST to the API below the URL."""
         server = Alertmanager()
         async with posting(server) as notifier:
@@ -85,7 +85,7 @@ class TestWhatIsPosted:
         """Alertmanager treats an empty label as a missing one."""
         assert "owner" not in by_labels(alert(20, owner=""))[0]
 
-    def test_nobody_is_named(self) -> None:
+    def test_no_person_is_named(self) -> None:
         """The alert has no name and no address of a contact."""
         assert [word for word in ("Jo", "Bloggs", "@") if word in str(alerts(Schedule(), alert()))] == []
 
@@ -108,14 +108,14 @@ class TestSeverity:
         """If the date is distant or unknown."""
         assert by_labels(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"))) == [PROBLEM]
 
-    def test_another_one_that_has_expired_is_a_problem(self) -> None:
+    def test_an_expired_certificate_in_the_source_is_a_problem(self) -> None:
         """The certificate in use has not expired; the alert is repeated daily, and ends soon without a message."""
-        message = of_another_that_has_expired()
+        message = of_another_expired_certificate()
         assert by_labels(message) == [PROBLEM]
         assert fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
 
-class TestUntilWhenItFires:
+class TestTheEndOfAnAlert:
     """Until the next stage, and a day of grace."""
 
     @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ class TestUntilWhenItFires:
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"), recorded=known)
         assert NOW + DAY < fires_until(Schedule(start_days_before=30), message) <= NOW + 3 * DAY
 
-    def test_what_was_never_read(self) -> None:
+    def test_a_certificate_that_was_never_read(self) -> None:
         """Also daily; an escalation has its own schedule, and must not end before its next message."""
         message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret"))
         assert fires_until(Schedule(), message) == NOW + 2 * DAY
@@ -182,7 +182,7 @@ class TestOneAlert:
         async with posting(server) as notifier:
             await notifier.notify(to_alertmanager(), composed(unread(Reason.KEY_MISSING, "there is no key tls.crt")))
             assert server.firing(NOW) == [PROBLEM]
-            message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
+            message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, notified(0, "")))
             await notifier.notify(to_alertmanager(), message)
         assert server.firing(NOW) == []
 
@@ -224,7 +224,7 @@ class TestFailures:
         ("status", "reason"),
         [(400, Reason.MESSAGE_REFUSED), (404, Reason.CHANNEL_NOT_FOUND), (503, Reason.CHANNEL_UNAVAILABLE)],
     )
-    async def test_they_are_those_of_a_webhook(self, status: int, reason: Reason) -> None:
+    async def test_failures_are_those_of_a_webhook(self, status: int, reason: Reason) -> None:
         """The errors name Alertmanager."""
         server = WebReceiver()
         server.always(status, "canary-9e1c")

@@ -64,8 +64,8 @@ async def refused(url: str, allowed: tuple[str, ...] | None = None) -> DeliveryE
     return error
 
 
-class TestWhatIsSent:
-    async def test_all_of_it(self) -> None:
+class TestTheMessage:
+    async def test_the_whole_message(self) -> None:
         """The sentence, the next step, the facts, and the runbook; as a warning."""
         receiver = WebReceiver()
         async with sending(receiver) as notifier:
@@ -94,7 +94,7 @@ class TestWhatIsSent:
         """Neither by name nor by address, since the readers are unknown."""
         assert [word for word in ("Jo", "Bloggs", "nhs.example", "@") if word in "".join(title_and_body(alert()))] == []
 
-    async def test_many_are_one_message(self) -> None:
+    async def test_a_digest_is_one_message(self) -> None:
         """A line for each of the most urgent ones, the number of the others, and no names; as one warning."""
         many = [
             composed(certificate(NOW + number * DAY), consumer="<@everyone>" if number == 1 else f"c{number:03d}")
@@ -142,7 +142,7 @@ class TestWhatIsSent:
         assert call.json["message"].endswith("\n\nhttps://runbooks.example/renew?a=1&b=2")
 
 
-class TestWhereItMayLead:
+class TestAllowedUrls:
     @pytest.mark.parametrize(
         "url",
         [
@@ -161,7 +161,7 @@ class TestWhereItMayLead:
             "json://{host}/a,\njson://127.0.0.1:1/",
         ],
     )
-    async def test_only_schemas_that_were_looked_at(self, url: str) -> None:
+    async def test_only_reviewed_schemas(self, url: str) -> None:
         """Apprise can also read files, send mail through other hosts, and contact its own machine."""
         error = await refused(url)
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
@@ -188,7 +188,7 @@ class TestWhereItMayLead:
             "a?template=/etc/passwd",
         ],
     )
-    async def test_only_parameters_that_were_looked_at(self, parameter: str) -> None:
+    async def test_only_reviewed_parameters(self, parameter: str) -> None:
         """A template is a file or a URL that Apprise reads; other parameters switch checks off."""
         for url in (f"json://{{host}}/?{parameter}", f"discord://1/canary/?{parameter}"):
             assert (await refused(url)).reason is Reason.ENDPOINT_NOT_ALLOWED
@@ -214,7 +214,7 @@ class TestWhereItMayLead:
             "workflows://a.logic.azure.com:8443/canary/canary",
         ],
     )
-    async def test_a_host_of_ones_own_must_be_listed(self, url: str) -> None:
+    async def test_a_custom_host_must_be_listed(self, url: str) -> None:
         """The host that Apprise has parsed: Apprise makes its own connections, to unchecked addresses."""
         assert (await refused(url)).reason in {Reason.ENDPOINT_NOT_ALLOWED, Reason.CHANNEL_NOT_FOUND}
 
@@ -280,7 +280,7 @@ class TestFailures:
         assert "clientcert-operator[apprise]" in error.message
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
-    async def test_what_was_not_taken_is_tried_again(self, status: int) -> None:
+    async def test_a_failed_message_is_retried(self, status: int) -> None:
         """Apprise gives no reason; one call is made, and the error repeats nothing of the answer."""
         receiver = WebReceiver()
         receiver.always(status, "canary-9e1c")
@@ -298,7 +298,7 @@ class TestFailures:
         assert error.reason is Reason.CHANNEL_NOT_FOUND
         assert "opsgenie://" in error.message
 
-    async def test_one_that_is_slow(self) -> None:
+    async def test_a_slow_service(self) -> None:
         """Ten seconds at most, the Secret included; the event loop is not blocked."""
 
         async def wait(_request: web.Request) -> web.StreamResponse:
@@ -312,7 +312,7 @@ class TestFailures:
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert took < 12 < SEND_SECONDS
 
-    async def test_a_secret_that_is_not_there(self) -> None:
+    async def test_a_missing_secret(self) -> None:
         """Permanent; an API server that is away is not."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         gone = await failure(AppriseNotifier(Vault().read, EgressPolicy(), load_apprise), CHANNEL)
@@ -321,18 +321,18 @@ class TestFailures:
         assert (later.reason, later.retryable) == (Reason.API_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("status", [200, 500])
-    async def test_no_secret_is_told(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_no_secret_is_visible(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
         """Apprise and its libraries log URLs and bodies: none of that reaches our logs, at any level."""
         caplog.set_level(logging.DEBUG)
-        receiver, told = WebReceiver(), ""
+        receiver, shown = WebReceiver(), ""
         receiver.always(status, "canary-9e1c")
         async with sending(receiver) as notifier:
             try:
                 await notifier.notify(CHANNEL, alert())
             except DeliveryError as error:
-                told = "".join(traceback.format_exception(error)) + repr(error)
-            told += repr(notifier) + repr(vars(notifier))
-        for text in (told, caplog.text):
+                shown = "".join(traceback.format_exception(error)) + repr(error)
+            shown += repr(notifier) + repr(vars(notifier))
+        for text in (shown, caplog.text):
             assert [word for word in ("canary-9e1c", "jo@nhs.example", "expire") if word in text] == []
 
 

@@ -30,7 +30,7 @@ def calling(request: pytest.FixtureRequest) -> Calling:
     return with_authorization
 
 
-def to_whom_it_is_shown() -> Channel:
+def authorization_header() -> Channel:
     return Channel("team", "Webhook", Schedule(), UrlAddress(URL_REF, authorization_ref=AUTHORIZATION_REF))
 
 
@@ -38,7 +38,7 @@ def to_whom_it_is_shown() -> Channel:
 async def test_it_is_sent_as_the_secret_has_it(calling: Calling, value: str) -> None:
     """Without the line break that an editor adds."""
     async with calling(value) as (notifier, receiver):
-        await notifier.notify(to_whom_it_is_shown(), alert())
+        await notifier.notify(authorization_header(), alert())
     assert [call.headers["Authorization"] for call in receiver.calls] == [value.strip()]
 
 
@@ -52,18 +52,18 @@ async def test_without_one_there_is_no_such_header(calling: Calling) -> None:
 @pytest.mark.parametrize(
     "value", [TOKEN, "", f"Bearer {TOKEN}\r\nX-Injected: 1", f"Bearer é{TOKEN}", "Bearer " + 9000 * "x"]
 )
-async def test_what_is_no_such_value_is_refused_before_any_call(calling: Calling, value: str) -> None:
+async def test_an_invalid_value_is_refused_before_any_call(calling: Calling, value: str) -> None:
     """A token alone, another header, or a text that no header can contain."""
     async with calling(value) as (notifier, receiver):
-        error = await failure(notifier, to_whom_it_is_shown())
+        error = await failure(notifier, authorization_header())
     assert (error.reason, error.retryable, receiver.calls) == (Reason.TOKEN_REJECTED, False, [])
     assert "key authorization of Secret hooks must hold the whole value of the header Authorization" in error.message
     assert TOKEN not in error.message
 
 
-async def test_it_is_not_carried_to_where_a_redirect_leads(calling: Calling) -> None:
+async def test_it_is_not_sent_to_the_target_of_a_redirect(calling: Calling) -> None:
     """No redirect is followed at all."""
     async with calling(f"Bearer {TOKEN}") as (notifier, receiver):
         receiver.always(307, Location=f"http://{receiver.host}/elsewhere")
-        error = await failure(notifier, to_whom_it_is_shown())
+        error = await failure(notifier, authorization_header())
     assert (error.reason, len(receiver.calls)) == (Reason.MESSAGE_REFUSED, 1)

@@ -30,7 +30,7 @@ from tests.adapters.mail_parts import (
     settings,
     to_contact,
 )
-from tests.builders import DAY, HOUR, NOW, certificate, told
+from tests.builders import DAY, HOUR, NOW, certificate, notified
 from tests.unit.messages.composing import knowing
 from tools.mail_server import LoopbackMailServer, Received
 
@@ -124,7 +124,7 @@ class TestARepeat:
         second = await sent(server, message_to(now=NOW + HOUR, seen=certificate(NOW + 14 * DAY)))
         assert first.message["Message-ID"] == second.message["Message-ID"]
 
-    async def test_is_not_what_a_reminder_is(self, server: LoopbackMailServer) -> None:
+    async def test_a_reminder_is_another_mail(self, server: LoopbackMailServer) -> None:
         """Two stages are two mails in the same thread."""
         stages = [await sent(server, message_to(now=NOW + n * DAY, seen=certificate(NOW + 14 * DAY))) for n in (0, 7)]
         assert len({mail.message["Message-ID"] for mail in stages}) == 2
@@ -138,7 +138,7 @@ class TestTLS:
             await notifier(server, tls="implicit").notify(to_contact(), message_to())
         assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(True, True)]
 
-    async def test_none_only_where_it_is_said(self) -> None:
+    async def test_none_must_be_configured(self) -> None:
         """On loopback even with a login; by default no mail goes to a server without STARTTLS."""
         with LoopbackMailServer(tls="none", login=LOGIN) as server:
             error = await failure(notifier(server))
@@ -150,7 +150,7 @@ class TestTLS:
         assert [(mail.encrypted, mail.logged_in) for mail in server.mails] == [(False, True)]
 
     @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-    async def test_a_server_that_nobody_vouches_for(self, tls: str) -> None:
+    async def test_an_untrusted_server(self, tls: str) -> None:
         """It gets neither password nor mail."""
         with LoopbackMailServer(tls=tls, login=LOGIN) as server:  # type: ignore[arg-type]
             error = await failure(EmailNotifier(settings(server, tls=tls)))
@@ -199,7 +199,7 @@ class TestSettings:
         for host in ("localhost", "127.0.0.1", "::1"):
             EmailNotifier(MailServer(host, 25, *LOGIN, sender=SENDER, tls="none"))
 
-    def test_a_word_for_tls_that_does_not_exist(self) -> None:
+    def test_an_unknown_value_for_tls(self) -> None:
         with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is not one of"):
             EmailNotifier(MailServer("mail.example.com", 25, sender=SENDER, tls="yes"))  # type: ignore[arg-type]
 
@@ -223,21 +223,21 @@ class TestWithoutALetter:
         assert await notifier(server).notify(to_contact(), message) == Receipt()
         assert server.commands == []
 
-    async def test_a_source_that_holds_another_one_that_has_expired(self, server: LoopbackMailServer) -> None:
+    async def test_a_source_with_another_expired_certificate(self, server: LoopbackMailServer) -> None:
         """Its reason is Expired as well, but only the team can fix it."""
         other = certificate(NOW - DAY, serial_number=0xCC)
         message = message_to(seen=other, recorded=knowing(certificate(NOW + 90 * DAY)))
         assert message.reason == "Expired"
         assert await notifier(server).notify(to_contact(), message) == Receipt()
 
-    async def test_a_source_that_was_mended(self, server: LoopbackMailServer) -> None:
-        recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
+    async def test_a_source_that_was_fixed(self, server: LoopbackMailServer) -> None:
+        recorded = knowing(certificate(NOW + 90 * DAY), notified(40, "", name="consumer"))
         message = message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded)
         assert message.reason == "SourceReadable"
         assert await notifier(server).notify(to_contact(), message) == Receipt()
 
     @pytest.mark.parametrize("left", [14 * DAY, timedelta(0), -DAY])
-    async def test_nobody_to_write_to(self, server: LoopbackMailServer, left: timedelta) -> None:
+    async def test_no_recipient(self, server: LoopbackMailServer, left: timedelta) -> None:
         """The date is near and no contact is known: that is an error until a contact is added."""
         message = without_letters(message_to(seen=certificate(NOW + left)))
         error = await failure(notifier(server), message)
@@ -249,13 +249,13 @@ class Recording:
     """A notifier that only records."""
 
     def __init__(self) -> None:
-        self.told: list[Message] = []
+        self.notified: list[Message] = []
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
         return Pace(("Recording", namespace), 1.0)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
-        self.told.append(message)
+        self.notified.append(message)
         return Receipt("sent")
 
 
@@ -274,18 +274,18 @@ class Refusing(Recording):
         raise DeliveryError(Reason.CHANNEL_NOT_FOUND, "not a member", retryable=self._passing)
 
 
-class TestTheContactsPlace:
-    async def test_a_user_of_slack_is_told_there(self, server: LoopbackMailServer) -> None:
+class TestSlackUsersAndMail:
+    async def test_a_slack_user_gets_a_direct_message(self, server: LoopbackMailServer) -> None:
         """And everybody else by mail."""
         direct = Recording()
         sending = ContactNotifier(notifier(server), direct)
         colleague = message_to(Recipient(Role.SLACK, "U012AB3CD"))
         assert await sending.notify(to_contact(), colleague) == Receipt("sent")
         assert await sending.notify(to_contact(), message_to()) == Receipt()
-        assert direct.told == [colleague]
+        assert direct.notified == [colleague]
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
-    async def test_who_is_refused_there_for_good_gets_a_mail(self, server: LoopbackMailServer) -> None:
+    async def test_a_permanently_refused_slack_user_gets_a_mail(self, server: LoopbackMailServer) -> None:
         """The receipt says so, by role."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         receipt = await ContactNotifier(notifier(server), Refusing()).notify(to_contact(), both)
@@ -296,7 +296,7 @@ class TestTheContactsPlace:
         assert [mail.recipient for mail in server.mails] == ["jo@nhs.example"]
 
     @pytest.mark.parametrize("direct", [Refusing(passing=True), Refusing(seconds=0.2)])
-    async def test_what_passes_or_took_long_is_tried_again_first(
+    async def test_a_transient_or_slow_failure_of_slack_is_retried_first(
         self, server: LoopbackMailServer, direct: Refusing
     ) -> None:
         """Direct message and mail together must end before another replica may lead."""
@@ -306,7 +306,7 @@ class TestTheContactsPlace:
         assert raised.value.retryable
         assert server.mails == []
 
-    async def test_who_is_always_refused_late_gets_the_mail_at_the_next_try(self, server: LoopbackMailServer) -> None:
+    async def test_after_a_late_refusal_the_next_try_sends_the_mail(self, server: LoopbackMailServer) -> None:
         """Without another call of Slack, which would use up the time again."""
         both, direct = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO), Refusing(seconds=0.2)
         sending = ContactNotifier(notifier(server), direct, refusal_seconds=0.1)
@@ -316,7 +316,7 @@ class TestTheContactsPlace:
         assert receipt.fallback_recipient == FallbackRecipient(Role.TECHNICAL, "the Slack user could not be written to")
         assert ([mail.recipient for mail in server.mails], direct.tries) == (["jo@nhs.example"], 1)
 
-    async def test_a_mail_server_that_is_away_is_not_slacks_fault(self, server: LoopbackMailServer) -> None:
+    async def test_an_outage_of_the_mail_server_does_not_count_for_slack(self, server: LoopbackMailServer) -> None:
         """Otherwise messages to Slack users would wait for it."""
         both = message_to(Recipient(Role.SLACK, "U012AB3CD"), JO)
         server.answer("MAIL", "451 4.3.0 later")
@@ -325,7 +325,7 @@ class TestTheContactsPlace:
         assert (raised.value.reason, raised.value.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert raised.value.elsewhere
 
-    async def test_nobody_is_the_mails_business(self, server: LoopbackMailServer) -> None:
+    async def test_the_mail_notifier_reports_a_missing_recipient(self, server: LoopbackMailServer) -> None:
         """Its error says what is missing."""
         error = await failure(
             ContactNotifier(notifier(server), Recording()),  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ def server() -> Iterator[LoopbackMailServer]:
 
 
 class TestOneRecipientIsRefused:
-    async def test_the_next_one_is_written_to(self, server: LoopbackMailServer) -> None:
+    async def test_the_next_one_gets_the_letter(self, server: LoopbackMailServer) -> None:
         """The receipt says so, by role; the letter is the next recipient's own."""
         server.answer("RCPT", GONE, address="jo@nhs.example")
         receipt = await notifier(server).notify(to_contact(), message_to(JO, SAM))
@@ -44,14 +44,14 @@ class TestOneRecipientIsRefused:
         words = " ".join(server.mails[0].text.split())
         assert "The technical contact that we have on file for nhs cannot be reached." in words
 
-    async def test_the_next_one_is_not_written_to_as_long_as_it_may_pass(self, server: LoopbackMailServer) -> None:
+    async def test_the_next_one_gets_no_letter_after_a_transient_refusal(self, server: LoopbackMailServer) -> None:
         """A greylisted contact (RFC 6647) is retried."""
         server.answer("RCPT", BUSY, address="jo@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
         assert server.mails == []
 
-    async def test_nobody_else_is_known(self, server: LoopbackMailServer) -> None:
+    async def test_there_is_no_other_recipient(self, server: LoopbackMailServer) -> None:
         """Permanent, until the address is corrected."""
         server.answer("RCPT", GONE)
         error = await failure(notifier(server))
@@ -64,7 +64,7 @@ class TestOneRecipientIsRefused:
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
         assert error.message == f"{REFUSED_JO}; {REFUSED_JO.replace('technical', 'business')}"
 
-    async def test_the_second_one_may_pass(self, server: LoopbackMailServer) -> None:
+    async def test_the_second_one_is_refused_temporarily(self, server: LoopbackMailServer) -> None:
         """The error is not permanent if one of the recipients may be reached later."""
         server.answer("RCPT", GONE, address="jo@nhs.example")
         server.answer("RCPT", BUSY, address="sam@nhs.example")
@@ -73,7 +73,7 @@ class TestOneRecipientIsRefused:
 
 
 class TestDomains:
-    async def test_that_may_be_written_to(self, server: LoopbackMailServer) -> None:
+    async def test_allowed(self, server: LoopbackMailServer) -> None:
         """In any case of letters."""
         await notifier(server, ["nhs.Example"]).notify(
             to_contact(), message_to(Recipient(Role.TECHNICAL, "jo@NHS.example"))
@@ -83,7 +83,7 @@ class TestDomains:
     @pytest.mark.parametrize(
         "address", ["jo@evil.example", "jo@nhs.example.evil.example", "jo@sub.nhs.example", "jo@xnhs.example"]
     )
-    async def test_that_may_not(self, server: LoopbackMailServer, address: str) -> None:
+    async def test_not_allowed(self, server: LoopbackMailServer, address: str) -> None:
         """Only the listed domains are allowed; others are refused before any connection."""
         error = await failure(notifier(server, ["nhs.example"]), message_to(Recipient(Role.TECHNICAL, address)))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_NOT_ALLOWED, False)
@@ -93,7 +93,7 @@ class TestDomains:
         )
         assert server.commands == []
 
-    async def test_the_next_contact_may_be_in_one(self, server: LoopbackMailServer) -> None:
+    async def test_the_next_contact_is_in_an_allowed_one(self, server: LoopbackMailServer) -> None:
         """Then that contact gets the letter, and the receipt says why."""
         elsewhere = Recipient(Role.TECHNICAL, "jo@agency.example")
         receipt = await notifier(server, ["nhs.example"]).notify(to_contact(), message_to(elsewhere, SAM))
@@ -154,7 +154,7 @@ class TestTheLogin:
         await failure(sending)
         assert server.commands.count("AUTH") == 2
 
-    async def test_that_takes_long_costs_the_others_no_time_of_their_own(self, server: LoopbackMailServer) -> None:
+    async def test_that_is_slow_does_not_use_the_time_of_other_mails(self, server: LoopbackMailServer) -> None:
         """They are retried, without a pause for all mails: the first login has ended by then."""
         server.delay("EHLO", 1.5)  # two of them for each mail
         sending = notifier(server)
@@ -167,7 +167,7 @@ class TestTheLogin:
         await sending.notify(to_contact(), message_to(SAM))
         assert len(server.mails) == 2
 
-    async def test_that_is_right_holds_nobody_up(self, server: LoopbackMailServer) -> None:
+    async def test_that_is_accepted_delays_no_mail(self, server: LoopbackMailServer) -> None:
         """After the first accepted login all mails log in concurrently."""
         server.delay("EHLO", 0.3)  # two of them for each mail
         sending = notifier(server)
@@ -196,7 +196,7 @@ class TestTheMailIsRefused:
         assert server.commands.count("MAIL") == 1
 
     @pytest.mark.parametrize("status", ["550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"])
-    async def test_for_its_recipient_as_late_as_that(self, server: LoopbackMailServer, status: str) -> None:
+    async def test_for_its_recipient_after_data(self, server: LoopbackMailServer, status: str) -> None:
         """Some servers check the mailbox only then: the next recipient gets the letter."""
         server.answer("DATA", status)
         error = await failure(notifier(server), message_to(JO, SAM))
@@ -212,7 +212,7 @@ class TestTheMailIsRefused:
 
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("status", [BUSY, "421 4.3.2 closing", "452 4.2.2 full"])
-    async def test_for_now(self, server: LoopbackMailServer, command: str, status: str) -> None:
+    async def test_temporarily(self, server: LoopbackMailServer, command: str, status: str) -> None:
         """4xx is transient, at any command; for one recipient it says nothing about the server."""
         server.answer(command, status)
         error = await failure(notifier(server), message_to(JO, SAM))
@@ -220,7 +220,7 @@ class TestTheMailIsRefused:
         assert (error.reason, error.retryable) == (expected, True)
         assert server.mails == []
 
-    async def test_and_taken_the_next_time(self, server: LoopbackMailServer) -> None:
+    async def test_and_accepted_at_the_next_try(self, server: LoopbackMailServer) -> None:
         """The engine's retry is the same call."""
         sending = notifier(server)
         server.answer("DATA", BUSY)
@@ -231,7 +231,7 @@ class TestTheMailIsRefused:
 
 
 class TestNoAnswer:
-    async def test_nobody_listens(self) -> None:
+    async def test_no_server(self) -> None:
         """A connection that is refused."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -262,12 +262,12 @@ class TestNoAnswer:
         await notifier(server).notify(to_contact(), message_to(JO, SAM))
         assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
 
-    async def test_nothing_takes_longer_than_it_may(self) -> None:
+    async def test_a_send_has_a_time_limit(self) -> None:
         """All recipients of one message together, if the server is slow once, or a little at each command."""
         assert MAIL_SECONDS + smtp.GOODBYE_SECONDS < SEND_SECONDS
         begun = asyncio.get_running_loop().time()
         *errors, receipt = await asyncio.gather(
-            slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), taken_at_the_last_moment()
+            slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), accepted_at_the_last_moment()
         )
         assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
         assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
@@ -275,10 +275,10 @@ class TestNoAnswer:
         assert receipt == Receipt()
 
 
-class TestWhatIsSaid:
+class TestErrorMessages:
     @pytest.mark.parametrize("command", ["EHLO", "AUTH", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("code", ["451", "550"])
-    async def test_holds_no_words_of_the_server_and_nobodys_address(
+    async def test_no_text_of_the_server_and_no_address(
         self, server: LoopbackMailServer, caplog: pytest.LogCaptureFixture, command: str, code: str
     ) -> None:
         """Neither an error, nor its traceback, nor the log: other people than the contact read these."""
@@ -303,7 +303,7 @@ async def slow(command: str, seconds: float) -> DeliveryError:
         return await failure(notifier(server), message_to(JO, SAM))
 
 
-async def taken_at_the_last_moment() -> Receipt:
+async def accepted_at_the_last_moment() -> Receipt:
     """A mail that was accepted stays accepted, even if QUIT is slow: otherwise it would be sent twice."""
     with LoopbackMailServer(tls="starttls", login=LOGIN) as server:
         server.delay("DATA", MAIL_SECONDS - 1.5)

@@ -18,7 +18,7 @@ def send(server: LoopbackMailServer, *, login: bool = True) -> None:
         client.sendmail("a@a.example", ["b@b.example", "c@c.example"], MAIL)
 
 
-def test_what_was_taken() -> None:
+def test_an_accepted_mail() -> None:
     """It is kept for each recipient, parsed, and reported as it arrives."""
     shown: list[Received] = []
     with LoopbackMailServer(tls="starttls", login=LOGIN, on_mail=shown.append) as server:
@@ -30,7 +30,7 @@ def test_what_was_taken() -> None:
     assert server.commands == ["EHLO", "EHLO", "AUTH", "MAIL", "RCPT", "RCPT", "DATA", "QUIT"]
 
 
-def test_what_is_not_taken_without_a_login() -> None:
+def test_no_mail_is_accepted_without_a_login() -> None:
     with LoopbackMailServer(tls="starttls", login=LOGIN) as server, pytest.raises(smtplib.SMTPSenderRefused) as refused:
         send(server, login=False)
     assert refused.value.smtp_code == 530

@@ -14,7 +14,7 @@ from clientcert.network.egress import EgressPolicy
 from tests.adapters.web_receiver import PATH, WebReceiver
 
 SOON = 0.02
-"""Seconds, in place of a minute."""
+"""Seconds; in production it is a minute."""
 
 
 @contextlib.asynccontextmanager
@@ -42,7 +42,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_it_is_called_while_all_is_well() -> None:
+async def test_it_is_called_while_the_operator_is_healthy() -> None:
     """Repeated GET requests of exactly that URL."""
     async with WebReceiver().running() as receiver, beating(receiver):
         await until(lambda: len(receiver.calls) >= 3)
@@ -91,7 +91,7 @@ async def test_failures_are_logged_once_in_a_row_and_counted(status: int, caplog
     assert {call.path for call in receiver.calls} == {PATH}
 
 
-async def test_nobody_there_and_nobody_who_answers(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_server_and_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     """Neither a refused connection nor a missing answer ends the calls."""
 
     async def wait(_request: web.Request) -> web.StreamResponse:
@@ -124,6 +124,6 @@ def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
     assert "hc.example" not in raised.value.message
 
 
-def test_an_https_url_may_lead_anywhere() -> None:
+def test_an_https_url_may_have_any_host() -> None:
     """An https URL may have any host, also in a private network, because it is a setting of the operator."""
     assert "hc.internal" in repr(Heartbeat("https://hc.internal:8443/ping", EgressPolicy(), lambda: True)._egress)

@@ -52,7 +52,7 @@ async def refused(client: KubeClient, path: str) -> KubeError:
     return error.value
 
 
-async def test_whoever_asks_keeps_to_retry_after() -> None:
+async def test_retry_after_is_observed() -> None:
     """The second call fails without a request; another path is called, and this one again after the time."""
     async with talking() as (server, client):
         server.answers.append(busy("1"))
@@ -67,7 +67,7 @@ async def test_whoever_asks_keeps_to_retry_after() -> None:
         assert server.asked["GET /one"] == 2
 
 
-async def test_to_read_is_not_to_write() -> None:
+async def test_reads_and_writes_wait_separately() -> None:
     """A write that must wait does not delay a read of the same object."""
     async with talking() as (server, client):
         server.answers.append(busy("30"))
@@ -76,7 +76,7 @@ async def test_to_read_is_not_to_write() -> None:
         await client.get("/one")
 
 
-async def test_a_rest_holds_for_any_version_of_an_object() -> None:
+async def test_retry_after_applies_to_any_version_of_an_object() -> None:
     """A Secret is read at the version that the watch reported: a read of the next version counts as the same call."""
     async with talking() as (server, client):
         server.answers.append(busy("30"))
@@ -86,7 +86,7 @@ async def test_a_rest_holds_for_any_version_of_an_object() -> None:
 
 
 @pytest.mark.parametrize("said", ["0", "soon", "-1"])
-async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
+async def test_an_unusable_retry_after_is_ignored(said: str) -> None:
     """Without a usable Retry-After the engine's own backoff applies, and an outage is reported."""
     async with talking() as (server, client):
         server.answers.append(busy(said, status=503))
@@ -96,7 +96,7 @@ async def test_what_says_nothing_is_no_time_to_wait(said: str) -> None:
             await client.outage()
 
 
-async def test_nobody_waits_longer_than_five_minutes() -> None:
+async def test_retry_after_is_limited_to_five_minutes() -> None:
     """A longer Retry-After is limited to five minutes."""
     async with talking() as (server, client):
         server.answers.append(busy("86400"))

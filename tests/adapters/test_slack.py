@@ -34,7 +34,7 @@ RUNBOOK = "https://runbooks.example/renew?a=1&amp;b=2"
 
 
 class TestWithABotToken:
-    async def test_an_alert_stands_in_the_channel_and_its_details_in_its_thread(self, slack: SlackServer) -> None:
+    async def test_an_alert_is_in_the_channel_and_its_details_are_in_its_thread(self, slack: SlackServer) -> None:
         """Nobody reads a reply in an old thread, so each alert is a message of its own."""
         async with sending(slack) as notifier:
             receipt = await notifier.notify(to_own(), alert())
@@ -45,7 +45,7 @@ class TestWithABotToken:
         assert "Look closer: kubectl describe clientcertificate nhs-prod --namespace integration" in details.text
         assert len(slack.messages) == 2
 
-    async def test_what_the_team_on_call_reads(self, slack: SlackServer) -> None:
+    async def test_the_content_of_an_alert(self, slack: SlackServer) -> None:
         """The sentence, every fact, the next step, and the runbook's link, in this order."""
         message = alert()
         async with sending(slack) as notifier:
@@ -83,7 +83,7 @@ class TestWithABotToken:
         assert posted.text == "The certificate for nhs in prod was replaced by serial number bb, valid until 2027-12-27"
         assert receipt.thread_ref == f"{posted.channel_id}:{posted.ts}"
 
-    async def test_a_tenants_token_posts_where_the_tenant_says(self, slack: SlackServer) -> None:
+    async def test_a_tenants_token_posts_to_the_tenants_channel(self, slack: SlackServer) -> None:
         """The token comes from a Secret in the object's own namespace only."""
         secrets = Secrets({("integration", "slack", "token"): f"  {TENANT_TOKEN}\n"})
         async with sending(slack, secrets=secrets) as notifier:
@@ -112,7 +112,7 @@ class TestWithABotToken:
             await notifier.notify(Channel("default", "Slack", Schedule()), alert())
         assert len(slack.in_channel(OWN_CHANNEL)) == 1
 
-    async def test_many_at_once(self, slack: SlackServer) -> None:
+    async def test_concurrent_alerts(self, slack: SlackServer) -> None:
         """One notifier serves all certificates; every alert has its own details."""
         async with sending(slack) as notifier:
             receipts = await asyncio.gather(*(notifier.notify(to_own(), alert()) for _ in range(50)))
@@ -144,7 +144,7 @@ class TestWithAWebhook:
         assert len(slack.messages) == 1
 
 
-class TestWhatIsNotAllowed:
+class TestRefusedSettings:
     @pytest.mark.parametrize("name", [TEAM_CHANNEL, "#<!channel>\n" + "x" * 500])
     async def test_the_operators_own_token_posts_nowhere_else(self, slack: SlackServer, name: str) -> None:
         """Otherwise any tenant could write to any channel of the workspace."""
@@ -163,7 +163,7 @@ class TestWhatIsNotAllowed:
         assert "CLIENTCERT_SLACK_TOKEN" in error.message
 
     @pytest.mark.parametrize("value", ["", "two words", "xoxb-ünïcode", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
-    async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
+    async def test_an_invalid_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
         """It could add a header, or be another secret by mistake; so the error does not repeat it either."""
         async with sending(slack, secrets={"token": value}) as notifier:
             error = await failure(notifier, to_team())
@@ -172,7 +172,7 @@ class TestWhatIsNotAllowed:
         assert not value or value not in error.message
         assert slack.calls == []
 
-    async def test_nor_is_the_operators_own(self, slack: SlackServer) -> None:
+    async def test_an_invalid_token_of_the_operator_is_not_sent(self, slack: SlackServer) -> None:
         """The error names the setting."""
         async with sending(slack, OwnSlack(OWN_CHANNEL, "xoxb-1\nx")) as notifier:
             error = await failure(notifier, to_own())
@@ -203,7 +203,7 @@ class TestWhatIsNotAllowed:
             "",
         ],
     )
-    async def test_a_webhook_leads_to_slack_or_to_what_the_settings_list(self, slack: SlackServer, url: str) -> None:
+    async def test_a_webhook_has_slacks_host_or_a_listed_one(self, slack: SlackServer, url: str) -> None:
         """Any other address is refused before its name is resolved; the error does not repeat it, as it is secret."""
         async with sending(slack, secrets={"webhook": url}) as notifier:
             error = await failure(notifier, to_webhook())
@@ -281,7 +281,7 @@ PAYLOAD = {"text", "blocks", "channel", "thread_ts"}
 
 
 def only_plain_text(block: object) -> bool:
-    """Whether only the runbook's link is mrkdwn."""
+    """True if only the runbook's link is mrkdwn."""
     if isinstance(block, dict):
         if block.get("type") == "mrkdwn":
             return block["text"] == f"<{RUNBOOK}|Runbook>" and block["verbatim"] is True

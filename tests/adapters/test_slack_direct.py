@@ -90,7 +90,7 @@ async def sent(slack: SlackServer, what: Letter) -> Posted:
     return posted
 
 
-class TestWhatIsRead:
+class TestTheMessage:
     async def test_a_letter_is_a_direct_message(self, slack: SlackServer) -> None:
         """Subject, paragraphs, headings and commands in their order; the subject is for notifications."""
         posted = await sent(slack, letter())
@@ -159,7 +159,9 @@ class TestLimits:
         ],
         ids=["paragraphs", "mixed", "long"],
     )
-    async def test_what_is_too_much_for_blocks_goes_as_plain_text(self, slack: SlackServer, parts: list[Part]) -> None:
+    async def test_a_letter_with_too_many_blocks_is_sent_as_plain_text(
+        self, slack: SlackServer, parts: list[Part]
+    ) -> None:
         """Every part of it arrives, commands included."""
         posted = await sent(slack, letter(*parts))
         assert posted.blocks == ()
@@ -214,7 +216,7 @@ def kinds_in(value: Any) -> set[str]:
     return set().union(*(kinds_in(each) for each in value)) if isinstance(value, list) else set()
 
 
-class TestWhoIsWrittenTo:
+class TestRecipients:
     @pytest.mark.parametrize(
         "address",
         ["", "C012AB3CD", "#integration-api-alerts", "<!channel>", "@jo", f"{JO},U0OTHER", f"{JO}\n", "jo@gov.example"],
@@ -240,7 +242,7 @@ class TestWhoIsWrittenTo:
             assert (await failure(notifier, alert())).reason is Reason.CONTACT_NOT_FOUND
 
 
-class TestWhoseTokenSends:
+class TestTokens:
     async def test_the_one_that_the_policy_names(self, slack: SlackServer) -> None:
         """From a Secret in the object's own namespace."""
         secrets = Secrets({("integration", "slack", "token"): f" {TENANT_TOKEN}\n"})
@@ -266,7 +268,7 @@ class TestWhoseTokenSends:
         assert "CLIENTCERT_SLACK_TOKEN" in error.message
 
     @pytest.mark.parametrize("value", ["", "two words", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
-    async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
+    async def test_an_invalid_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
         """The error does not repeat it."""
         secrets = Secrets({("integration", "slack", "token"): value})
         async with sending(slack, ref=TOKEN_REF, secrets=secrets) as notifier:
@@ -276,7 +278,7 @@ class TestWhoseTokenSends:
         assert not value or value not in error.message
         assert slack.calls == []
 
-    async def test_a_secret_that_is_not_there_and_one_that_cannot_be_read(self, slack: SlackServer) -> None:
+    async def test_a_missing_and_an_unreadable_secret(self, slack: SlackServer) -> None:
         """The first error is permanent, the second is not."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         reasons = []
@@ -296,19 +298,19 @@ class TestWhoseTokenSends:
 CORRECT = "correct spec.contact.slack: it must name a person who is an active member of the workspace"
 
 
-class TestWhatIsRefused:
+class TestRefusals:
     @pytest.mark.parametrize(
         ("member", "code"),
         [("U0NOBODY", "channel_not_found"), ("U0GONE", "channel_not_found"), ("U0BOT", "cannot_dm_bot")],
     )
-    async def test_a_member_who_is_not_there(self, slack: SlackServer, member: str, code: str) -> None:
+    async def test_an_unknown_member(self, slack: SlackServer, member: str, code: str) -> None:
         """The error of the workspace itself; it is permanent, and its message is about a person."""
         async with sending(slack) as notifier:
             error = await failure(notifier, message(letter(to=member)))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
         assert error.message == f"Slack refused the message ({code}): {CORRECT}"
 
-    async def test_an_app_that_may_not_write_to_people(self, slack: SlackServer) -> None:
+    async def test_an_app_without_direct_messages(self, slack: SlackServer) -> None:
         """A switch in the app's settings that is easily missed."""
         slack.messages_tab = False
         async with sending(slack) as notifier:
@@ -335,7 +337,7 @@ class TestWhatIsRefused:
         assert [call.method for call in slack.calls] == ["chat.postMessage"]
 
     @pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive"])
-    async def test_a_token_that_slack_does_not_take(self, slack: SlackServer, code: str) -> None:
+    async def test_a_token_that_slack_refuses(self, slack: SlackServer, code: str) -> None:
         """Permanent."""
         slack.fail_next(Fault.error(code))
         async with sending(slack) as notifier:
@@ -344,7 +346,7 @@ class TestWhatIsRefused:
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", ["invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"])
-    async def test_what_is_refused_for_its_form_is_sent_again_as_plain_text(
+    async def test_a_letter_with_refused_blocks_is_sent_again_as_plain_text(
         self, slack: SlackServer, code: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """No letter and no command in it is lost to its formatting."""
@@ -366,7 +368,7 @@ class TestWhatIsRefused:
         assert len(slack.calls) == 2
 
 
-class TestWhatPasses:
+class TestTransientFailures:
     @pytest.mark.parametrize(
         "fault",
         [
@@ -379,7 +381,7 @@ class TestWhatPasses:
         ],
         ids=["500", "redirect", "html", "cut", "internal", "new"],
     )
-    async def test_it_is_worth_another_try(self, slack: SlackServer, fault: Fault) -> None:
+    async def test_it_is_retryable(self, slack: SlackServer, fault: Fault) -> None:
         """By the engine: the notifier makes a call once, since Slack may have accepted it."""
         slack.fail_next(fault)
         async with sending(slack) as notifier:
@@ -403,7 +405,7 @@ class TestWhatPasses:
             error = await failure(notifier)
         assert (error.reason, error.retryable, error.retry_after) == (Reason.RATE_LIMITED, True, 1)
 
-    async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
+    async def test_a_send_has_a_time_limit(self, slack: SlackServer) -> None:
         """Ten seconds, the Secret included."""
 
         class Stuck(Secrets):
@@ -428,7 +430,7 @@ class TestWhatPasses:
         assert one.place != notifier.pace("another", TO_CONTACT, MessageKind.ALERT).place
 
 
-class TestNothingIsTold:
+class TestNothingIsRevealed:
     @pytest.mark.parametrize(
         "fault",
         [
@@ -440,7 +442,7 @@ class TestNothingIsTold:
         ids=["sent", "auth", "unknown", "blocks", "500", "cut"],
     )
     @pytest.mark.parametrize("ref", [None, TOKEN_REF], ids=["own", "tenant"])
-    async def test_no_token_and_nobody(
+    async def test_no_token_and_no_person(
         self, slack: SlackServer, fault: Fault, ref: SecretKeyRef | None, caplog: pytest.LogCaptureFixture
     ) -> None:
         """In no log at any level, no error and no repr."""

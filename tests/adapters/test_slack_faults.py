@@ -56,7 +56,7 @@ class TestOkFalse:
         assert (error.reason, error.retryable) == (Reason.CHANNEL_NOT_FOUND, False)
         assert f"({code})" in error.message
 
-    async def test_the_words_tell_what_to_do(self, slack: SlackServer) -> None:
+    async def test_the_message_has_advice(self, slack: SlackServer) -> None:
         """For three common mistakes."""
         words = {code: (await answered(slack, Fault.error(code))).message for code in ADVICE}
         assert words == ADVICE
@@ -84,14 +84,14 @@ class TestOkFalse:
         assert len(slack.calls) == 2
 
     @pytest.mark.parametrize("code", PASSING_CODES.split())
-    async def test_what_passes(self, slack: SlackServer, code: str) -> None:
+    async def test_transient_errors(self, slack: SlackServer, code: str) -> None:
         """Slack's internal errors and unknown codes: the same call may succeed later."""
         error = await answered(slack, Fault.error(code))
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert f"({code})" in error.message
 
     @pytest.mark.parametrize("code", ["<!channel>", "Two Words", "x" * 65, "", "line\nline", 17, None, ["a"], {"a": 1}])
-    async def test_what_is_no_code_is_not_repeated(self, slack: SlackServer, code: object) -> None:
+    async def test_an_invalid_error_code_is_not_repeated(self, slack: SlackServer, code: object) -> None:
         """Bodies of foreign answers never reach a status."""
         error = await answered(slack, Fault(body=json.dumps({"ok": False, "error": code, "needed": "secret"})))
         assert error.reason is Reason.CHANNEL_UNAVAILABLE
@@ -164,7 +164,7 @@ class TestHTTP:
             )
         ],
     )
-    async def test_what_passes(self, slack: SlackServer, channel: Channel, fault: Fault) -> None:
+    async def test_transient_errors(self, slack: SlackServer, channel: Channel, fault: Fault) -> None:
         """Server errors, closed connections, and redirects, which are not followed."""
         error = await answered(slack, fault, channel)
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
@@ -185,7 +185,7 @@ class TestHTTP:
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert "hello" not in error.message
 
-    async def test_nobody_there(self, slack: SlackServer) -> None:
+    async def test_no_server(self, slack: SlackServer) -> None:
         """A refused connection is retryable."""
         async with sending(slack, api_url="http://127.0.0.1:1/api/") as notifier:
             error = await failure(notifier, to_own())
@@ -222,7 +222,7 @@ class TestHTTP:
             await notifier.notify(to_webhook(), alert())
         assert [posted.blocks for posted in slack.messages] == [()]
 
-    async def test_a_certificate_that_nobody_vouches_for(self, slack: SlackServer, tmp_path: Path) -> None:
+    async def test_an_untrusted_certificate(self, slack: SlackServer, tmp_path: Path) -> None:
         """TLS is verified: no token goes to a server that only claims to be Slack."""
         issued = CertificateAuthority.create("Imposter CA").issue("127.0.0.1", NOW - 9999 * DAY, NOW + 9999 * DAY)
         (tmp_path / "chain.pem").write_bytes(issued.chain_pem)
@@ -236,7 +236,7 @@ class TestHTTP:
 
 
 class TestTimeouts:
-    async def test_nothing_takes_longer_than_it_may(self, slack: SlackServer) -> None:
+    async def test_a_send_has_a_time_limit(self, slack: SlackServer) -> None:
         """An alert takes at most 10 seconds with its Secret, and details 6 more; the engine's limit allows both."""
 
         class Stuck(Secrets):
@@ -322,7 +322,7 @@ class TestDetailsThatFail:
         assert len(slack.messages) == 1
 
     @pytest.mark.parametrize("reference", ["C1|<!channel>", "c1", "C" * 99, 17, None])
-    async def test_an_answer_with_a_strange_thread(self, slack: SlackServer, reference: object) -> None:
+    async def test_an_answer_with_a_malformed_thread(self, slack: SlackServer, reference: object) -> None:
         """The reference is kept in status, so a malformed one is left out."""
         slack.fail_next(Fault(body=json.dumps({"ok": True, "channel": reference, "ts": "1.1"}), accepted=True))
         async with sending(slack) as notifier:
@@ -330,14 +330,14 @@ class TestDetailsThatFail:
 
 
 class TestSecretsOfTheTenant:
-    async def test_one_that_is_not_there(self, slack: SlackServer) -> None:
+    async def test_a_missing_one(self, slack: SlackServer) -> None:
         """Permanent, with the message of the read error."""
         async with sending(slack, secrets=Secrets()) as notifier:
             error = await failure(notifier, to_team())
         assert (error.reason, error.retryable) == (Reason.TOKEN_NOT_FOUND, False)
         assert "there is no Secret slack with a key token" in error.message
 
-    async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
+    async def test_an_unavailable_api_server(self, slack: SlackServer) -> None:
         """Retryable, and no problem of the channel."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with sending(slack, secrets=Secrets(error=away)) as notifier:
@@ -345,7 +345,7 @@ class TestSecretsOfTheTenant:
         assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
 
-class TestNoSecretIsTold:
+class TestNoSecretIsRevealed:
     """Tokens and webhook addresses appear in no log at any level, no error, no traceback and no repr."""
 
     @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ class TestNoSecretIsTold:
         ids=["sent", "auth", "blocks", "500", "redirect", "html", "cut"],
     )
     @pytest.mark.parametrize("channel", [to_own(), to_team(), to_webhook()], ids=["own", "team", "webhook"])
-    async def test_whatever_happens(
+    async def test_any_failure(
         self, slack: SlackServer, channel: Channel, fault: Fault, caplog: pytest.LogCaptureFixture
     ) -> None:
         """With every logger at debug level, asyncio's and aiohttp's included."""
@@ -370,22 +370,22 @@ class TestNoSecretIsTold:
         for name in list(logging.root.manager.loggerDict):
             caplog.set_level(logging.DEBUG, logger=name) if not name.endswith(".sdk") else None
         slack.fail_next(fault, fault)
-        told = ""
+        shown = ""
         async with sending(slack) as notifier:
             try:
                 await notifier.notify(channel, alert())
             except DeliveryError as error:
-                told = "".join(traceback.format_exception(error)) + repr(error)
-            told += repr(notifier) + repr(vars(notifier))
+                shown = "".join(traceback.format_exception(error)) + repr(error)
+            shown += repr(notifier) + repr(vars(notifier))
         path = slack.webhook_url(TEAM_CHANNEL).removeprefix(slack.url)
-        for text in (told, caplog.text):
+        for text in (shown, caplog.text):
             assert "canary-7f3a" not in text
             assert TENANT_TOKEN not in text
             assert path not in text
             assert "jo@nhs.example" not in text
 
 
-class TestSettingsOfTheMachine:
+class TestTheEnvironment:
     async def test_proxy_variables_are_not_obeyed(self, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> None:
         """The SDK would send the token through a proxy that the environment names."""
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):

@@ -124,7 +124,7 @@ class TestTheWebAPI:
 
 
 class TestUsersAndDirectMessages:
-    async def test_a_cursor_says_nothing_and_leads_on(self, slack: SlackServer) -> None:
+    async def test_a_cursor_is_opaque_and_continues_the_list(self, slack: SlackServer) -> None:
         """Pages have the requested length, at most 1,000; the last one has no cursor; an unknown cursor is refused."""
         first = await client(slack).users_list(limit=200)
         cursor = first["response_metadata"]["next_cursor"]
@@ -157,7 +157,7 @@ class TestUsersAndDirectMessages:
         slack.scopes[slack.token] = frozenset({scope})
         assert await code(client(slack).api_call(method, params=asked)) == "ok"
 
-    async def test_addresses_are_for_whoever_may_see_them(self, slack: SlackServer) -> None:
+    async def test_addresses_need_a_scope(self, slack: SlackServer) -> None:
         """Without users:read.email a list has none."""
         assert all("email" in member["profile"] for member in (await client(slack).users_list())["members"])
         slack.scopes[slack.token] = frozenset({"users:read"})
@@ -188,7 +188,7 @@ class TestUsersAndDirectMessages:
             ("U001,U002", "ok"),
         ],
     )
-    async def test_with_whom_one_can_talk(self, slack: SlackServer, users: str, error: str) -> None:
+    async def test_recipients_of_a_conversation(self, slack: SlackServer, users: str, error: str) -> None:
         """Active members who are people."""
         slack.users.append(User("UBOT", "robot", is_bot=True))
         assert await code(client(slack).api_call("conversations.open", json={"users": users})) == error
@@ -270,7 +270,7 @@ class TestWebhooks:
 
 
 class TestFaults:
-    async def test_in_turn_and_by_place(self, slack: SlackServer) -> None:
+    async def test_in_order_and_by_channel(self, slack: SlackServer) -> None:
         """Each call gets the next fault; faults of a channel come before those for all."""
         slack.fail_next(Fault.error("fatal_error"))
         slack.fail_next(PASS, Fault.error("is_archived"), place="alerts")
@@ -298,7 +298,7 @@ class TestFaults:
         assert 40 <= codes.count("ratelimited") <= 80
         assert len(slack.messages) == codes.count("ok")
 
-    async def test_taken_and_not_answered(self, slack: SlackServer) -> None:
+    async def test_accepted_without_an_answer(self, slack: SlackServer) -> None:
         """The message was accepted, but the answer is lost."""
         slack.fail_next(Fault.cut_off().once_accepted())
         with pytest.raises(aiohttp.ClientError):

@@ -75,7 +75,7 @@ async def failure(users: SlackUsers, ref: SecretKeyRef | None = None, **question
     raise AssertionError(f"it was answered: {resolution}")
 
 
-def told(resolution: Resolution) -> str:
+def user_id(resolution: Resolution) -> str:
     """The ID of the user who was found; empty if there is none."""
     if not resolution.resolved:
         assert resolution.recipients == ()
@@ -86,18 +86,18 @@ def told(resolution: Resolution) -> str:
 
 
 class TestByMemberID:
-    async def test_it_is_taken_as_it_is(self, slack: SlackServer) -> None:
+    async def test_it_needs_no_lookup(self, slack: SlackServer) -> None:
         """A member ID needs no look-up, so Slack is not asked."""
         async with looking(slack) as users:
-            assert told(await find(users, member_id="U012AB3CD", email="jo@gov.example", name="nhs")) == "U012AB3CD"
+            assert user_id(await find(users, member_id="U012AB3CD", email="jo@gov.example", name="nhs")) == "U012AB3CD"
         assert slack.calls == []
 
     @pytest.mark.parametrize("text", ["C012AB3CD", "#general", "@jo", "<!channel>", "u012ab3cd", "U1\n", "U" * 99])
-    async def test_what_is_none_is_written_to_by_nobody(self, slack: SlackServer, text: str) -> None:
+    async def test_an_invalid_one_gets_no_letter(self, slack: SlackServer, text: str) -> None:
         """With a channel's ID the letter would be posted to the channel."""
         async with looking(slack) as users:
             resolution = await find(users, member_id=text)
-        assert told(resolution) == ""
+        assert user_id(resolution) == ""
         assert resolution.reason == "SlackUserNotFound"
         assert "spec.contact.slack.memberID is not a member ID" in resolution.message
         assert text not in resolution.message
@@ -108,15 +108,15 @@ class TestByEmail:
     async def test_the_user_with_that_address(self, slack: SlackServer, email: str) -> None:
         """In any case of letters; then the consumer's name does not matter."""
         async with looking(slack) as users:
-            assert told(await find(users, email=email, name="nhs")) == "U0JO"
+            assert user_id(await find(users, email=email, name="nhs")) == "U0JO"
         assert [call.method for call in slack.calls] == ["users.lookupByEmail"]
 
     @pytest.mark.parametrize("email", ["nobody@gov.example", "gone@gov.example", "robot@gov.example", "no address"])
-    async def test_no_other_user_stands_in(self, slack: SlackServer, email: str) -> None:
+    async def test_no_other_user_is_a_fallback(self, slack: SlackServer, email: str) -> None:
         """An address without a user is a mistake to correct: the consumer's name is not tried instead."""
         async with looking(slack) as users:
             resolution = await find(users, email=email, name="nhs")
-        assert told(resolution) == ""
+        assert user_id(resolution) == ""
         assert resolution.reason == "SlackUserNotFound"
         assert resolution.message == (
             "no Slack user has the address of spec.contact.slack.email: correct it, or name spec.contact.slack.memberID"
@@ -145,27 +145,27 @@ class TestByName:
     async def test_user_name_real_name_and_display_name(self, slack: SlackServer, name: str, member: str) -> None:
         """Without regard to case, to `-`, `_`, `.` and blanks, and to the width of letters."""
         async with looking(slack) as users:
-            assert told(await find(users, name=name)) == member
+            assert user_id(await find(users, name=name)) == member
 
     @pytest.mark.parametrize(
         "name", ["nh", "nhss", "jobloggs", "gone", "robot", "guest-of-others", "invited", "slackbot", "-", ""]
     )
-    async def test_nobody(self, slack: SlackServer, name: str) -> None:
+    async def test_no_match(self, slack: SlackServer, name: str) -> None:
         """A part of a name does not match; former members, bots, and people of other workspaces are skipped."""
         async with looking(slack) as users:
             resolution = await find(users, name=name)
-        assert told(resolution) == ""
+        assert user_id(resolution) == ""
         assert (resolution.reason, resolution.message) == (
             "SlackUserNotFound",
             "no Slack user has the consumer's name: name spec.contact.slack.memberID",
         )
 
-    async def test_several(self, slack: SlackServer) -> None:
+    async def test_several_matches(self, slack: SlackServer) -> None:
         """The result is nobody rather than the wrong person; one user who has the name twice is still one."""
         async with looking(slack) as users:
             resolution = await find(users, name="two")
-            assert told(await find(users, name="another")) == "U0TWO2"
-        assert told(resolution) == ""
+            assert user_id(await find(users, name="another")) == "U0TWO2"
+        assert user_id(resolution) == ""
         assert (resolution.reason, resolution.message) == (
             "SlackUserAmbiguous",
             "several Slack users have the consumer's name: name spec.contact.slack.memberID",
@@ -176,12 +176,12 @@ class TestByName:
         slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(438)]
         slack.users.append(User("U0LAST", "the last", display_name="nhs"))
         async with looking(slack) as users:
-            assert told(await find(users, name="the-last")) == "U0LAST"
+            assert user_id(await find(users, name="the-last")) == "U0LAST"
             assert (await find(users, name="nhs")).reason == "SlackUserAmbiguous"
         assert [call.method for call in slack.calls] == ["users.list"] * 3
 
     @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name[:24]))
-    async def test_whatever_the_name_is(self, slack: SlackServer, name: str) -> None:
+    async def test_any_name(self, slack: SlackServer, name: str) -> None:
         """A name is only compared: it is neither sent nor repeated in an error."""
         async with looking(slack) as users:
             resolution = await find(users, name=name)
@@ -189,14 +189,14 @@ class TestByName:
         assert name not in resolution.message
 
 
-class TestWhatIsRemembered:
+class TestTheCache:
     async def test_one_list_for_all_who_ask(self, slack: SlackServer) -> None:
         """Also for concurrent look-ups, and from several namespaces with the operator's own token."""
         slack.fail_next(Fault.slow(0.2))
         async with looking(slack, own_namespaces=frozenset({NAMESPACE, "another"})) as users:
             questions = [users.find(each, None, SlackQuestion(name="nhs")) for each in [NAMESPACE, "another"] * 25]
-            assert {told(each) for each in await asyncio.gather(*questions)} == {NHS}
-            assert told(await find(users, name="jo")) == "U0JO"
+            assert {user_id(each) for each in await asyncio.gather(*questions)} == {NHS}
+            assert user_id(await find(users, name="jo")) == "U0JO"
         assert len(slack.calls) == 1
 
     async def test_one_look_up_of_an_address(self, slack: SlackServer) -> None:
@@ -212,7 +212,7 @@ class TestWhatIsRemembered:
         """A namespace never sees the answers for another namespace's token."""
         async with looking(slack) as users:
             for namespace in (NAMESPACE, "another"):
-                assert told(await users.find(namespace, TOKEN_REF, SlackQuestion(name="nhs"))) == NHS
+                assert user_id(await users.find(namespace, TOKEN_REF, SlackQuestion(name="nhs"))) == NHS
             await find(users, name="nhs")
         assert [call.headers["Authorization"] for call in slack.calls] == [
             f"Bearer {TENANT_TOKEN}",
@@ -220,27 +220,27 @@ class TestWhatIsRemembered:
             f"Bearer {OWN_TOKEN}",
         ]
 
-    async def test_for_a_time(self, slack: SlackServer) -> None:
+    async def test_answers_expire(self, slack: SlackServer) -> None:
         """A new user, and a user with a new address, is found later."""
         async with looking(slack, answer_seconds=0.2, failure_seconds=0.2) as users:
             assert (await find(users, name="new")).reason == "SlackUserNotFound"
             assert (await find(users, email="new@gov.example")).reason == "SlackUserNotFound"
             slack.users.append(User("U0NEW", "new", email="new@gov.example"))
-            assert told(await find(users, name="new")) == ""
+            assert user_id(await find(users, name="new")) == ""
             await asyncio.sleep(0.3)
-            assert told(await find(users, name="new")) == "U0NEW"
-            assert told(await find(users, email="new@gov.example")) == "U0NEW"
+            assert user_id(await find(users, name="new")) == "U0NEW"
+            assert user_id(await find(users, email="new@gov.example")) == "U0NEW"
 
-    async def test_what_was_found_outlives_an_outage(self, slack: SlackServer) -> None:
+    async def test_a_cached_answer_is_used_during_an_outage(self, slack: SlackServer) -> None:
         """A cached answer needs no call of Slack."""
         async with looking(slack) as users:
             await find(users, email="jo@gov.example")
             slack.fail_always(Fault.http(500))
             assert (await failure(users, email="sam@gov.example")).retryable
-            assert told(await find(users, email="jo@gov.example")) == "U0JO"
+            assert user_id(await find(users, email="jo@gov.example")) == "U0JO"
 
 
-class TestWhatIsRefused:
+class TestRefusals:
     @pytest.mark.parametrize(
         ("question", "granted", "scope"),
         [
@@ -255,24 +255,22 @@ class TestWhatIsRefused:
         slack.scopes[OWN_TOKEN] = frozenset(granted)
         async with looking(slack) as users:
             resolution = await find(users, **question)
-        assert told(resolution) == ""
+        assert user_id(resolution) == ""
         assert (resolution.reason, resolution.message) == (
             "SlackLookupRefused",
             f"Slack refused the look-up (missing_scope): give the Slack app the scope {scope}, and install it again",
         )
 
-    async def test_one_scope_is_enough_for_one_way(self, slack: SlackServer) -> None:
+    async def test_each_kind_of_lookup_needs_only_its_scope(self, slack: SlackServer) -> None:
         """Without users:read.email, look-ups by name still work."""
         slack.scopes[OWN_TOKEN] = frozenset({"users:read"})
         async with looking(slack) as users:
             assert (await find(users, email="jo@gov.example")).reason == "SlackLookupRefused"
-            assert told(await find(users, name="nhs")) == NHS
+            assert user_id(await find(users, name="nhs")) == NHS
 
     @pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive", "not_allowed_token_type"])
     @pytest.mark.parametrize("question", [{"name": "nhs"}, {"email": "jo@gov.example"}], ids=["name", "email"])
-    async def test_a_token_that_slack_does_not_take(
-        self, slack: SlackServer, code: str, question: dict[str, str]
-    ) -> None:
+    async def test_a_token_that_slack_refuses(self, slack: SlackServer, code: str, question: dict[str, str]) -> None:
         """Slack is not asked again for a while, for any user."""
         slack.fail_always(Fault.error(code))
         async with looking(slack) as users:
@@ -282,13 +280,13 @@ class TestWhatIsRefused:
         assert first.message.startswith(f"Slack refused the look-up ({code}): ")
         assert len(slack.calls) == 1
 
-    async def test_after_a_while_it_is_asked_again(self, slack: SlackServer) -> None:
+    async def test_slack_is_asked_again_after_a_while(self, slack: SlackServer) -> None:
         """For example after the scope was added."""
         slack.fail_next(Fault.error("missing_scope"))
         async with looking(slack, failure_seconds=0.1) as users:
             assert (await find(users, name="nhs")).reason == "SlackLookupRefused"
             await asyncio.sleep(0.2)
-            assert told(await find(users, name="nhs")) == NHS
+            assert user_id(await find(users, name="nhs")) == NHS
 
     @pytest.mark.parametrize("question", [{"member_id": NHS}, {"email": "jo@gov.example"}, {"name": "nhs"}])
     async def test_a_namespace_that_may_not_use_the_operators_own_token(
@@ -297,7 +295,7 @@ class TestWhatIsRefused:
         """Otherwise any tenant could look up people of the workspace and write to them."""
         async with looking(slack, own_namespaces=frozenset({"another"})) as users:
             resolution = await find(users, **question)
-            assert told(await find(users, TOKEN_REF, **question)) != ""
+            assert user_id(await find(users, TOKEN_REF, **question)) != ""
         assert (resolution.reason, resolution.resolved) == ("SlackNotAllowed", False)
         assert "spec.contacts.slackTokenSecretRef" in resolution.message
         assert not [call for call in slack.calls if OWN_TOKEN in call.headers["Authorization"]]
@@ -310,7 +308,7 @@ class TestWhatIsRefused:
         assert "CLIENTCERT_SLACK_TOKEN" in resolution.message
 
     @pytest.mark.parametrize("value", ["two words", "xoxb-1\r\nX-Evil: 1", "x" * 2000])
-    async def test_what_is_no_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
+    async def test_an_invalid_token_is_not_sent(self, slack: SlackServer, value: str) -> None:
         """The error does not repeat it either."""
         async with looking(slack, secrets=Secrets({(NAMESPACE, "slack", "token"): value})) as users:
             resolution = await find(users, TOKEN_REF, name="nhs")
@@ -319,7 +317,7 @@ class TestWhatIsRefused:
         assert value not in resolution.message
         assert slack.calls == []
 
-    async def test_a_secret_that_is_not_there(self, slack: SlackServer) -> None:
+    async def test_a_missing_secret(self, slack: SlackServer) -> None:
         """With the message of the read error, and after one read."""
         secrets = Secrets()
         async with looking(slack, secrets=secrets) as users:
@@ -330,7 +328,7 @@ class TestWhatIsRefused:
         assert secrets.asked == [(NAMESPACE, TOKEN_REF)]
 
 
-class TestWhatPasses:
+class TestTransientFailures:
     @pytest.mark.parametrize(
         "fault",
         [
@@ -344,7 +342,7 @@ class TestWhatPasses:
         ids=["500", "503", "redirect", "html", "internal", "new"],
     )
     @pytest.mark.parametrize("question", [{"name": "nhs"}, {"email": "jo@gov.example"}], ids=["name", "email"])
-    async def test_it_is_worth_another_try_and_not_at_once(
+    async def test_it_is_retryable_after_a_pause(
         self, slack: SlackServer, fault: Fault, question: dict[str, str]
     ) -> None:
         """After a failure other certificates do not ask Slack again, and the error repeats nothing of the answer."""
@@ -353,7 +351,7 @@ class TestWhatPasses:
             errors = [await failure(users, **question) for _ in range(5)]
             assert len(slack.calls) == 1
             await asyncio.sleep(0.4)
-            assert told(await find(users, **question)) != ""
+            assert user_id(await find(users, **question)) != ""
         assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
         assert len({error.message for error in errors}) == 1
         assert "html" not in errors[0].message
@@ -384,7 +382,7 @@ class TestWhatPasses:
         assert error.message == "the server at Slack's address gave an answer that is not Slack's"
         assert error.retryable
 
-    async def test_retry_after_is_kept_to(self, slack: SlackServer) -> None:
+    async def test_retry_after_is_observed(self, slack: SlackServer) -> None:
         """No look-up with this token asks Slack before that time; after it, look-ups continue."""
         slack.fail_next(Fault.rate_limited(1), place="users.lookupByEmail")
         async with looking(slack, failure_seconds=0.0) as users:
@@ -392,7 +390,7 @@ class TestWhatPasses:
             second = await failure(users, email="team@nhs.example")
             assert len(slack.calls) == 1
             await asyncio.sleep(1.1)
-            assert told(await find(users, email="team@nhs.example")) == NHS
+            assert user_id(await find(users, email="team@nhs.example")) == NHS
         assert (first.reason, first.retryable, first.retry_after) == (Reason.RATE_LIMITED, True, 1)
         assert first.message == second.message == "Slack asked to wait before the next look-up"
         assert second.retry_after is not None
@@ -406,29 +404,29 @@ class TestWhatPasses:
             begun = asyncio.create_task(find(users, name="user599"))
             await asyncio.sleep(0.4)
             waiting = await failure(users, name="nhs")
-            assert told(await begun) == "U10599"
-            assert told(await find(users, name="nhs")) == NHS
+            assert user_id(await begun) == "U10599"
+            assert user_id(await find(users, name="nhs")) == NHS
         assert (waiting.reason, waiting.retryable) == (Reason.RATE_LIMITED, True)
         assert [call.status for call in slack.calls] == [200, 200, 429, 200, 200]
 
-    async def test_a_failure_in_the_middle_is_no_short_list(self, slack: SlackServer) -> None:
+    async def test_a_failure_in_the_middle_gives_no_partial_list(self, slack: SlackServer) -> None:
         """A name on the missing page could make another one ambiguous."""
         slack.users += [User(f"U1{number:04}", f"user{number}") for number in range(600)]
         slack.fail_next(PASS, Fault.http(500), place="users.list")
         async with looking(slack) as users:
             assert (await failure(users, name="nhs")).reason is Reason.CHANNEL_UNAVAILABLE
 
-    async def test_an_api_server_that_is_away(self, slack: SlackServer) -> None:
+    async def test_an_unavailable_api_server(self, slack: SlackServer) -> None:
         """It is no error of Slack's and is not cached: after recovery the next look-up succeeds."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         secrets = Secrets({(NAMESPACE, "slack", "token"): TENANT_TOKEN}, error=away)
         async with looking(slack, secrets=secrets) as users:
             error = await failure(users, TOKEN_REF, name="nhs")
             secrets.error = None
-            assert told(await find(users, TOKEN_REF, name="nhs")) == NHS
+            assert user_id(await find(users, TOKEN_REF, name="nhs")) == NHS
         assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
-    async def test_nobody_waits_long(self, slack: SlackServer) -> None:
+    async def test_a_lookup_has_a_time_limit(self, slack: SlackServer) -> None:
         """Without an answer from Slack the first look-up waits ten seconds, and the next ones do not wait."""
         slack.fail_always(Fault.slow(60))
         async with looking(slack) as users:
@@ -447,7 +445,7 @@ class TestBounds:
         members = [{"id": f"U{number:06}", "name": f"n{number}"} for number in range(1000)]
         endless = {"ok": True, "members": members, "response_metadata": {"next_cursor": "more"}}
         async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
-            resolution = await patiently(users, name="n1")
+            resolution = await retried_until_known(users, name="n1")
             assert await find(users, name="n1") == resolution
         assert (resolution.reason, resolution.message) == (
             "SlackLookupRefused",
@@ -467,7 +465,7 @@ class TestBounds:
         secrets = Secrets({(NAMESPACE, name, "token"): TENANT_TOKEN for name in ("slack", "another")})
         async with looking(slack, secrets=secrets, most_users=8) as users:
             for ref in [*refs, *reversed(refs)]:
-                assert told(await find(users, ref, name="nhs")) == NHS
+                assert user_id(await find(users, ref, name="nhs")) == NHS
         asked = [call.headers["Authorization"].removeprefix("Bearer ") for call in slack.calls]
         assert asked == [OWN_TOKEN, TENANT_TOKEN, TENANT_TOKEN, OWN_TOKEN]
 
@@ -482,7 +480,7 @@ class TestBounds:
         """Even if the pages are empty."""
         endless = {"ok": True, "members": [], "response_metadata": {"next_cursor": "more"}}
         async with imposter(json.dumps(endless).encode()) as url, looking(slack, api_url=url) as users:
-            assert (await patiently(users, name="n1")).reason == "SlackLookupRefused"
+            assert (await retried_until_known(users, name="n1")).reason == "SlackLookupRefused"
 
     async def test_members_in_any_shape(self, slack: SlackServer) -> None:
         """Entries that are not members are skipped, and so are names longer than any consumer's."""
@@ -502,10 +500,10 @@ class TestBounds:
         ]
         answer = {"ok": True, "members": members, "response_metadata": None}
         async with imposter(json.dumps(answer).encode()) as url, looking(slack, api_url=url) as users:
-            assert told(await find(users, name="n1")) == "U0B"
-            assert told(await find(users, name="n" * 100_000)) == ""
+            assert user_id(await find(users, name="n1")) == "U0B"
+            assert user_id(await find(users, name="n" * 100_000)) == ""
 
-    async def test_what_is_kept_of_the_members(self, slack: SlackServer) -> None:
+    async def test_the_cached_fields_of_members(self, slack: SlackServer) -> None:
         """Names and IDs only; no addresses, and nothing else of the profiles."""
         async with looking(slack) as users:
             await find(users, name="nhs")
@@ -515,7 +513,7 @@ class TestBounds:
         assert "@" not in repr(kept)
 
 
-async def patiently(users: SlackUsers, **question: str) -> Resolution:
+async def retried_until_known(users: SlackUsers, **question: str) -> Resolution:
     """The answer, after as many tries as it needs."""
     async with asyncio.timeout(60):
         while True:
@@ -526,7 +524,7 @@ async def patiently(users: SlackUsers, **question: str) -> Resolution:
                 await asyncio.sleep(0.1)
 
 
-class TestNothingIsTold:
+class TestNothingIsRevealed:
     @pytest.mark.parametrize(
         "fault",
         [PASS, Fault.error("users_not_found"), Fault.error("invalid_auth"), Fault.http(500), Fault.cut_off()],
@@ -555,7 +553,7 @@ class TestNothingIsTold:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         async with looking(slack) as users:
-            assert told(await find(users, name="nhs")) == NHS
+            assert user_id(await find(users, name="nhs")) == NHS
 
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
@@ -563,7 +561,7 @@ class TestNothingIsTold:
         with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackUsers(tokens, "http://slack.example/api/", EgressPolicy(("other.example",)))
 
-    async def test_a_stop_gives_up_what_is_under_way(self, slack: SlackServer) -> None:
+    async def test_a_stop_cancels_lookups(self, slack: SlackServer) -> None:
         """It does not wait for a list."""
         slack.fail_always(Fault.slow(60))
         async with looking(slack) as users:

@@ -36,7 +36,7 @@ STRANGE_KEYS = [
 
 
 @pytest.mark.parametrize("content", [b"-----BEGIN", b"", bytes(range(256)) * 100, os.urandom(MIB)])
-async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client, content: bytes) -> None:
+async def test_an_object_is_read_unchanged(reader: S3Reader, s3_client: S3Client, content: bytes) -> None:
     """An object of up to 1 MiB is returned unchanged; its version is its ETag without quotes."""
     etag = s3_client.put_object("backup", "nhs/client.pem", content)
     source: Source = reader
@@ -45,7 +45,7 @@ async def test_an_object_is_read_as_it_is(reader: S3Reader, s3_client: S3Client,
     assert found.version == hashlib.md5(content).hexdigest()
 
 
-async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
+async def test_a_missing_object(reader: S3Reader) -> None:
     """A missing object gives SourceNotFound, and the message says what to do."""
     error = await failure(read(reader, "nhs/missing.pem"))
     assert (error.reason, error.retryable) == (Reason.SOURCE_NOT_FOUND, False)
@@ -54,7 +54,7 @@ async def test_an_object_that_is_not_there(reader: S3Reader) -> None:
     )
 
 
-async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
+async def test_a_missing_bucket(reader: S3Reader, stores: Stores) -> None:
     """A missing bucket has another reason than a missing object, for GET and LIST."""
     stores.change(name="no-such-bucket")
     for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", ())):
@@ -63,7 +63,7 @@ async def test_a_bucket_that_is_not_there(reader: S3Reader, stores: Stores) -> N
         assert error.message == "Bucket no-such-bucket does not exist: create it, or correct CertificateStore store."
 
 
-async def test_a_store_that_is_not_there(reader: S3Reader) -> None:
+async def test_a_missing_store(reader: S3Reader) -> None:
     """A store that does not exist in the namespace gives StoreNotFound, without any request."""
     error = await failure(read(reader, "nhs/client.pem", namespace="team-c"))
     assert error.reason is Reason.STORE_NOT_FOUND
@@ -99,7 +99,7 @@ async def test_the_wrong_region(reader: S3Reader, stores: Stores) -> None:
         ({"region": "a.b"}, "spec.s3.region"),
     ],
 )
-async def test_a_spec_that_no_schema_should_have_let_through(
+async def test_a_spec_that_violates_the_schema(
     reader: S3Reader, stores: Stores, values: dict[str, str], field: str
 ) -> None:
     """Bucket and region are checked again before they become part of a host name."""
@@ -134,7 +134,7 @@ async def test_a_key_is_found_under_its_own_name(reader: S3Reader, s3_client: S3
         ("?a=b#c", "/backup/%3Fa%3Db%23c"),
     ],
 )
-async def test_a_key_goes_out_as_it_is(reader: S3Reader, proxy: Proxy, key: str, path: str) -> None:
+async def test_a_key_is_sent_unchanged(reader: S3Reader, proxy: Proxy, key: str, path: str) -> None:
     """The key is never folded, decoded or normalized."""
     proxy.answers(200, b"found", ETag='"1"')
     assert (await read(reader, key)).body == b"found"
@@ -142,7 +142,7 @@ async def test_a_key_goes_out_as_it_is(reader: S3Reader, proxy: Proxy, key: str,
 
 
 @pytest.mark.parametrize("key", ["", "\ud800"])
-async def test_a_key_that_cannot_be(reader: S3Reader, proxy: Proxy, key: str) -> None:
+async def test_an_invalid_key(reader: S3Reader, proxy: Proxy, key: str) -> None:
     """An invalid key gives an error without a request."""
     assert (await failure(read(reader, key))).reason is Reason.SPEC_INVALID
     assert proxy.paths == []
@@ -187,7 +187,7 @@ async def test_a_prefix_narrows_the_list_and_not_the_reading(
     assert (await read(reader, "other/nhs.pem")).body == b"other/nhs.pem"
 
 
-async def test_private_keys_in_a_bucket_are_told_by_their_names(
+async def test_private_keys_in_a_bucket_are_recognised_by_their_names(
     reader: S3Reader, stores: Stores, s3_client: S3Client
 ) -> None:
     """At most five names that look like private keys are returned; the objects are not read."""
@@ -201,7 +201,7 @@ async def test_private_keys_in_a_bucket_are_told_by_their_names(
     assert listing.objects == 14
 
 
-async def test_many_are_read_at_once(reader: S3Reader, stores: Stores, s3_client: S3Client) -> None:
+async def test_concurrent_reads(reader: S3Reader, stores: Stores, s3_client: S3Client) -> None:
     """A hundred concurrent reads make one client and read its credentials once."""
     s3_client.put_object("backup", "nhs/client.pem", b"x")
     found = await asyncio.gather(*(read(reader, "nhs/client.pem") for _ in range(100)))
@@ -209,7 +209,7 @@ async def test_many_are_read_at_once(reader: S3Reader, stores: Stores, s3_client
     assert stores.secret_reads == 1
 
 
-async def test_the_loop_goes_on_while_many_are_read(
+async def test_the_event_loop_is_not_blocked_while_many_are_read(
     reader: S3Reader, stores: Stores, s3_server: S3Server, s3_client: S3Client
 ) -> None:
     """Models are loaded and pages are parsed in threads, and 128 concurrent reads share the event loop.
@@ -238,7 +238,7 @@ async def test_the_loop_goes_on_while_many_are_read(
     assert longest < 0.1  # the longest allowed stall; the slice of a loop budget is a fifth of it
 
 
-async def test_another_kind_of_reference_is_a_mistake_of_ours(reader: S3Reader) -> None:
+async def test_another_kind_of_reference_is_a_programming_error(reader: S3Reader) -> None:
     """A reference to a Secret is a programming error."""
     with pytest.raises(TypeError):
         await reader.read("team-a", SecretSource("nhs", "tls.crt"))

@@ -44,7 +44,7 @@ ENVIRONMENT_OF_AWS = {
 }
 
 
-async def test_a_secret_that_is_not_there(reader: S3Reader, stores: Stores) -> None:
+async def test_a_missing_secret(reader: S3Reader, stores: Stores) -> None:
     """A missing Secret gives CredentialsInvalid, and the message names the Secret."""
     del stores.secrets["team-a", "aws"]
     error = await failure(read(reader, "nhs.pem"))
@@ -62,7 +62,7 @@ async def test_a_secret_without_credentials(reader: S3Reader, stores: Stores, ke
 
 
 @pytest.mark.parametrize("value", ["two words", "line\nHost: evil.example", "schlüssel", "\x00"])
-async def test_credentials_that_are_none(reader: S3Reader, stores: Stores, proxy: Proxy, value: str) -> None:
+async def test_invalid_credentials_are_not_sent(reader: S3Reader, stores: Stores, proxy: Proxy, value: str) -> None:
     """A value that cannot be a credential is not sent, because it would become part of a header."""
     stores.secrets["team-a", "aws"]["AWS_ACCESS_KEY_ID"] = value
     error = await failure(read(reader, "nhs.pem"))
@@ -119,7 +119,7 @@ async def test_new_credentials_are_used_at_once(
     assert len(proxy.paths) == 2
 
 
-async def test_many_refusals_do_not_ask_for_the_secret_each(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+async def test_many_refusals_cause_few_reads_of_the_secret(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
     """A hundred denied objects of a bucket cause two reads of the Secret, not a hundred."""
     proxy.refuses(403, "AccessDenied")
     errors = await asyncio.gather(*(read(reader, f"{n}.pem") for n in range(100)), return_exceptions=True)
@@ -127,7 +127,9 @@ async def test_many_refusals_do_not_ask_for_the_secret_each(reader: S3Reader, st
     assert (stores.secret_reads, len(proxy.paths)) == (2, 100)
 
 
-async def test_a_deleted_secret_is_told_by_the_next_refusal(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+async def test_a_deleted_secret_is_reported_after_the_next_refusal(
+    reader: S3Reader, stores: Stores, proxy: Proxy
+) -> None:
     """If credentials are refused and their Secret was deleted, the error is about the Secret."""
     await read(reader, "nhs.pem")
     del stores.secrets["team-a", "aws"]
@@ -135,7 +137,7 @@ async def test_a_deleted_secret_is_told_by_the_next_refusal(reader: S3Reader, st
     assert "Secret team-a/aws does not exist" in (await failure(read(reader, "nhs.pem"))).message
 
 
-async def test_an_api_server_in_trouble_changes_no_reason(
+async def test_an_outage_of_the_api_server_changes_no_reason(
     stores: Stores, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the Secret cannot be read again at the moment, the error is the refusal."""
@@ -181,7 +183,7 @@ async def test_a_changed_spec_makes_a_new_connection(reader: S3Reader, stores: S
     assert stores.secret_reads == 2
 
 
-async def test_who_reads_is_not_interrupted(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+async def test_reads_in_progress_are_not_interrupted(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
     """A forgotten or replaced connection is closed after the calls that use it."""
     going, go = asyncio.Event(), asyncio.Event()
 
@@ -208,7 +210,7 @@ async def test_a_store_that_is_forgotten_while_it_connects(reader: S3Reader, sto
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
-async def test_what_a_store_does_has_nothing_to_do_with_the_surroundings(
+async def test_a_store_ignores_the_environment(
     reader: S3Reader, proxy: Proxy, stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A store with its own credentials ignores variables, profiles, files and proxies of the operator."""
@@ -241,7 +243,7 @@ async def test_no_credential_is_shown(
         assert canary not in shown
 
 
-async def test_many_wait_for_a_failure_once(reader: S3Reader, stores: Stores) -> None:
+async def test_a_failure_is_shared_by_all_waiting_reads(reader: S3Reader, stores: Stores) -> None:
     """A hundred certificates of a store with a missing Secret cause one read of it; a new spec is tried at once."""
     secret = stores.secrets.pop(("team-a", "aws"))
     errors = await asyncio.gather(*(failure(read(reader, "nhs.pem")) for _ in range(100)))
@@ -252,7 +254,7 @@ async def test_many_wait_for_a_failure_once(reader: S3Reader, stores: Stores) ->
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
-async def test_a_failure_is_not_remembered_for_long(reader: S3Reader, stores: Stores) -> None:
+async def test_a_failure_is_cached_briefly(reader: S3Reader, stores: Stores) -> None:
     """A new Secret is found within seconds, or at once if the store is forgotten."""
     secret = stores.secrets.pop(("team-a", "aws"))
     await failure(read(reader, "nhs.pem"))

@@ -28,7 +28,7 @@ from tests.unit.network.test_egress import Names
         "https://0x7f.1",
     ],
 )
-async def test_an_endpoint_that_leads_inside(stores: Stores, endpoint: str) -> None:
+async def test_an_internal_endpoint(stores: Stores, endpoint: str) -> None:
     """An endpoint without a public address is refused before the Secret is read, unless the settings list it."""
     stores.change(endpoint=endpoint)
     async with stores.reader(allowed=frozenset()) as reader:
@@ -40,7 +40,7 @@ async def test_an_endpoint_that_leads_inside(stores: Stores, endpoint: str) -> N
     assert stores.secret_reads == 0
 
 
-async def test_a_name_that_leads_inside(stores: Stores) -> None:
+async def test_a_name_with_an_internal_address(stores: Stores) -> None:
     """A public-looking name with a private address is refused with the same reason, not with a library error."""
     stores.change(endpoint="https://s3.innocent.example")
     egress = EgressPolicy(lookup=Names(["10.0.0.7"]))
@@ -75,7 +75,7 @@ async def test_an_endpoint_with_a_path(reader: S3Reader, stores: Stores, proxy: 
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
-async def test_hosts_of_aws_are_made_from_the_region() -> None:
+async def test_hosts_of_aws_are_derived_from_the_region() -> None:
     """For every region of the AWS library, our host name equals that of the library, and only this host is allowed."""
     import botocore.session
 

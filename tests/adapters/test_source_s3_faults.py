@@ -86,7 +86,7 @@ async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\n"])
 @pytest.mark.parametrize("listing", [True, False])
-async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: bytes, listing: bool) -> None:
+async def test_an_incomplete_answer(reader: S3Reader, stores: Stores, head: bytes, listing: bool) -> None:
     """An incomplete answer is a retryable error; half a certificate is never returned."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
         error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
@@ -95,7 +95,7 @@ async def test_an_answer_that_is_cut(reader: S3Reader, stores: Stores, head: byt
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
-async def test_an_answer_that_is_no_http(reader: S3Reader, stores: Stores, answer: bytes) -> None:
+async def test_an_answer_without_http(reader: S3Reader, stores: Stores, answer: bytes) -> None:
     """A server without HTTP gives an error about the server, and no internal error."""
     async with says(stores, answer):
         assert (await failure(read(reader, "nhs.pem"))).reason is Reason.SOURCE_UNAVAILABLE
@@ -145,7 +145,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
         "<Error><Code>AccessDenied</Code></Error>",
     ],
 )
-async def test_a_list_that_is_none(reader: S3Reader, proxy: Proxy, body: str) -> None:
+async def test_an_invalid_list(reader: S3Reader, proxy: Proxy, body: str) -> None:
     """An answer that is not a page of a LIST, or an endless loop of pages, is an error and not an empty bucket."""
     proxy.answers(200, body)
     error = await failure(reader.list("team-a", "store", ()))
@@ -174,7 +174,7 @@ async def test_a_page_that_is_too_large(reader: S3Reader, proxy: Proxy) -> None:
     assert (await failure(reader.list("team-a", "store", ()))).reason is Reason.TOO_LARGE
 
 
-async def test_headers_that_make_no_sense(reader: S3Reader, proxy: Proxy) -> None:
+async def test_invalid_headers(reader: S3Reader, proxy: Proxy) -> None:
     """Unused headers are ignored, even invalid ones; without an ETag the version is the hash."""
     proxy.answers(200, b"x", Last_Modified="yesterday", Expires="never", x_amz_missing_meta="many", Accept_Ranges="?")
     found = await read(reader, "nhs.pem")
@@ -205,7 +205,7 @@ async def test_a_content_encoding_is_part_of_the_object(reader: S3Reader, proxy:
         ("http://no-such-host.invalid", "host name that does not exist"),
     ],
 )
-async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: str) -> None:
+async def test_an_unavailable_server(stores: Stores, endpoint: str, words: str) -> None:
     """A server that is down or has an unknown name gives SourceUnavailable, and is retried."""
     stores.buckets["team-a", "store"] = Bucket("backup", "", "", endpoint, "aws")
     async with stores.reader(allowed=frozenset({"127.0.0.1", "no-such-host.invalid"})) as reader:
@@ -214,7 +214,7 @@ async def test_a_server_that_is_not_there(stores: Stores, endpoint: str, words: 
     assert words in error.message
 
 
-async def test_a_server_that_nobody_vouches_for(stores: Stores, self_signed: ssl.SSLContext) -> None:
+async def test_an_untrusted_server(stores: Stores, self_signed: ssl.SSLContext) -> None:
     """With an untrusted TLS certificate no request is sent, to listed hosts, too."""
     asked = []
 
@@ -249,7 +249,7 @@ def self_signed(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_nobody_waits_for_a_server_that_is_known_to_be_away(stores: Stores, proxy: Proxy) -> None:
+async def test_an_unresponsive_server_fails_fast(stores: Stores, proxy: Proxy) -> None:
     """After several requests without an answer the next ones fail at once, until the server answers again."""
     away = asyncio.Event()
 

@@ -21,7 +21,7 @@ def as_operator(s3_server: S3Server, stores: Stores, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("as_operator")
-async def test_the_operators_identity_is_for_nobody(stores: Stores) -> None:
+async def test_the_operators_identity_needs_a_grant(stores: Stores) -> None:
     """Without a grant in the settings no tenant may use it; the message names both solutions."""
     async with stores.reader() as reader:
         for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
@@ -70,7 +70,7 @@ async def test_the_operators_identity_for_a_folder(stores: Stores) -> None:
         "team-А/nhs.pem",  # noqa: RUF001 - another A
     ],
 )
-def test_a_path_that_leads_out_of_a_folder(path: str) -> None:
+def test_a_path_that_leaves_a_folder(path: str) -> None:
     """The identity is not used for a key with `..`: S3 does not resolve it, but a server on a file system may."""
     assert not IdentityGrant.parse("team-a=backup/team-a/").covers(ObjectKey("team-a", "store"), "backup", path)
 
@@ -99,7 +99,7 @@ def test_an_entry_that_grants_nothing(entry: str) -> None:
 
 
 @pytest.mark.usefixtures("as_operator")
-async def test_the_operators_identity_is_shown_to_listed_hosts_only(stores: Stores) -> None:
+async def test_the_operators_identity_is_sent_to_listed_hosts_only(stores: Stores) -> None:
     """A tenant cannot have the identity sent to its own server, even to one with a public address."""
     stores.change(endpoint="https://s3.innocent.example")
     async with stores.reader(identity=("team-a=backup",)) as reader:
@@ -123,7 +123,7 @@ async def test_an_operator_without_identity(stores: Stores, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("as_operator")
-async def test_even_the_operators_identity_goes_where_the_spec_says(
+async def test_the_operators_identity_uses_the_endpoint_of_the_spec(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the identity is taken from the environment: its endpoints, retries and proxies are ignored."""
@@ -133,9 +133,7 @@ async def test_even_the_operators_identity_goes_where_the_spec_says(
         assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
-async def test_an_identity_that_cannot_be_asked_for(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_an_unavailable_identity_service(stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """If the service for the identity cannot be reached, the error is retryable; if it refuses the role, it is not."""
     (tmp_path / "token").write_text("a token")
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):

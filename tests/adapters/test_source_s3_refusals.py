@@ -75,10 +75,12 @@ async def test_a_refused_list(
     assert len(proxy.paths) == 1
 
 
-@pytest.mark.parametrize(("told", "words"), [("eu-west-1", "to eu-west-1."), (CANARY, "store."), ("x" * 99, "store.")])
-async def test_the_right_region_is_named(reader: S3Reader, proxy: Proxy, told: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("region", "words"), [("eu-west-1", "to eu-west-1."), (CANARY, "store."), ("x" * 99, "store.")]
+)
+async def test_the_right_region_is_named(reader: S3Reader, proxy: Proxy, region: str, words: str) -> None:
     """The message names the region that the server returned, if it has the form of a region."""
-    proxy.refuses(301, "PermanentRedirect", x_amz_bucket_region=told)
+    proxy.refuses(301, "PermanentRedirect", x_amz_bucket_region=region)
     assert (await failure(read(reader, "nhs.pem"))).message.endswith(words)
 
 
@@ -89,7 +91,7 @@ async def test_a_delete_marker(reader: S3Reader, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("99999999", 3600.0), ("soon", None), ("-1", None)])
-async def test_a_wait_that_was_asked_for(reader: S3Reader, proxy: Proxy, said: str, seconds: float | None) -> None:
+async def test_retry_after_is_passed_on(reader: S3Reader, proxy: Proxy, said: str, seconds: float | None) -> None:
     """Retry-After is passed on, up to one hour."""
     proxy.refuses(503, "SlowDown", Retry_After=said)
     assert (await failure(read(reader, "nhs.pem"))).retry_after == seconds
@@ -103,7 +105,7 @@ async def test_a_code_without_the_form_of_one(reader: S3Reader, proxy: Proxy, co
     assert message == "Key nhs.pem of bucket backup: the S3 server refuses the request."
 
 
-async def test_a_refusal_without_end(reader: S3Reader, proxy: Proxy) -> None:
+async def test_an_endless_refusal(reader: S3Reader, proxy: Proxy) -> None:
     """Only the beginning of a refusal is read, enough for its error code."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -125,7 +127,7 @@ async def test_after_a_fault_the_next_call_works(reader: S3Reader, proxy: Proxy)
         assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 
 
-async def test_what_a_server_says_is_in_no_log(
+async def test_no_text_of_a_server_is_in_the_log(
     reader: S3Reader, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No text of the server is in the log, even at the level DEBUG."""

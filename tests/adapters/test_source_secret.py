@@ -41,7 +41,7 @@ async def failure(secrets: Secrets, key: str = "crt") -> SourceError:
 
 
 @pytest.mark.parametrize("value", [b"-----BEGIN", b"", bytes(range(256)), os.urandom(MIB)])
-async def test_any_bytes_are_read_as_they_are(value: bytes) -> None:
+async def test_any_bytes_are_read_unchanged(value: bytes) -> None:
     """A value of up to 1 MiB is returned unchanged, with its hash and the Secret's resourceVersion."""
     source: Source = SecretReader(Secrets(crt=value))
     content = await source.read("team-a", SecretSource("nhs", "crt"))
@@ -76,7 +76,7 @@ async def test_of_many_keys_ten_are_listed() -> None:
     assert "k010" not in error.message
 
 
-async def test_a_secret_that_holds_nothing() -> None:
+async def test_an_empty_secret() -> None:
     """The message about a Secret without data says that it is empty."""
     secrets = Secrets()
     secrets.data = None
@@ -104,13 +104,13 @@ async def test_a_secret_that_the_operator_may_not_read() -> None:
         KubeError(Reason.FORBIDDEN, "its token is not accepted", status=401, retry_after=7.0),
     ],
 )
-async def test_an_api_server_that_is_in_trouble(trouble: KubeError) -> None:
+async def test_a_failing_api_server(trouble: KubeError) -> None:
     """A transient failure gives SourceUnavailable, is retryable, and keeps the requested Retry-After."""
     error = await failure(Secrets(error=trouble))
     assert (error.reason, error.retryable, error.retry_after) == (Reason.SOURCE_UNAVAILABLE, True, 7.0)
 
 
-async def test_another_kind_of_reference_is_a_mistake_of_ours() -> None:
+async def test_another_kind_of_reference_is_a_programming_error() -> None:
     """A reference to S3 is a programming error."""
     with pytest.raises(TypeError):
         await SecretReader(Secrets()).read("team-a", S3Source("store", "key"))
@@ -135,14 +135,14 @@ async def test_a_password_is_read_without_its_line_end() -> None:
     ],
 )
 @pytest.mark.parametrize("reason", [Reason.TOKEN_NOT_FOUND, Reason.PASSWORD_NOT_FOUND])
-async def test_a_value_that_is_not_there_has_the_callers_reason(secrets: Secrets, words: str, reason: Reason) -> None:
+async def test_a_missing_value_has_the_callers_reason(secrets: Secrets, words: str, reason: Reason) -> None:
     """The caller chooses the reason for a missing value, which may be a token or a password."""
     with pytest.raises(SourceError, match=words) as caught:
         await SecretReader(secrets).read_secret_text("a", SecretKeyRef("slack", "token"), missing=reason)
     assert caught.value.reason is reason
 
 
-async def test_several_keys_are_read_at_one_moment() -> None:
+async def test_several_keys_are_read_from_one_version() -> None:
     """Several keys come from one version of a Secret; optional keys may be absent or empty, required ones may not."""
     secrets = Secrets(id=b"1", key=b"2", session=b"")
     reader = SecretReader(secrets)

@@ -14,13 +14,13 @@ from clientcert.lifecycle.spec import Contact, ObjectKey, Person
 from clientcert.messages.message import Message
 from clientcert.notifiers.http.webhook import cloud_event, event_id
 from tests.adapters.sample_messages import alert, closing, failure
-from tests.adapters.web_receiver import KEY, PATH, Vault, calling, of_another_that_has_expired, to_webhook
-from tests.builders import DAY, NOW, UID, certificate, told
+from tests.adapters.web_receiver import KEY, PATH, Vault, calling, of_another_expired_certificate, to_webhook
+from tests.builders import DAY, NOW, UID, certificate, notified
 from tests.unit.messages.composing import composed, knowing
 
 
 class TestTheBody:
-    async def test_all_of_it(self) -> None:
+    async def test_the_whole_event(self) -> None:
         """One POST; CloudEvents 1.0 in structured mode, with all values."""
         async with calling() as (notifier, receiver):
             await notifier.notify(to_webhook(signed=False), alert())
@@ -72,20 +72,20 @@ class TestTheBody:
         ],
         ids=["expiring", "expired", "renewed", "problem"],
     )
-    async def test_the_type_says_what_happened(self, message: Message, kind: str) -> None:
+    async def test_the_type_of_the_event(self, message: Message, kind: str) -> None:
         """A receiver can route by the type alone."""
         assert cloud_event(message)["type"] == f"dev.clientcert.certificate.{kind}"
 
-    async def test_another_one_that_has_expired_is_a_problem(self) -> None:
+    async def test_an_expired_certificate_in_the_source_is_a_problem(self) -> None:
         """The certificate in use has not expired; the event has its dates."""
-        event = cloud_event(of_another_that_has_expired())
+        event = cloud_event(of_another_expired_certificate())
         assert event["type"] == "dev.clientcert.certificate.problem"
-        told = event["data"]
-        assert (told["reason"], told["phase"], told["daysRemaining"]) == ("Expired", "Invalid", 200)
+        notified = event["data"]
+        assert (notified["reason"], notified["phase"], notified["daysRemaining"]) == ("Expired", "Invalid", 200)
 
     async def test_a_source_that_can_be_read_again(self) -> None:
         """The closing message of a certificate that had never been read."""
-        message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, told(0, "")))
+        message = composed(certificate(NOW + 400 * DAY), recorded=knowing(None, notified(0, "")))
         assert cloud_event(message)["type"] == "dev.clientcert.certificate.readable"
 
     async def test_a_certificate_that_was_never_read_has_no_dates(self) -> None:
@@ -102,7 +102,7 @@ class TestTheBody:
         assert event["data"]["stage"] is None
         assert event["data"]["kind"] == "Closing"
 
-    async def test_nobody_is_named(self) -> None:
+    async def test_no_person_is_named(self) -> None:
         """The body has no name and no address of any contact."""
         contact = Contact(
             Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example"), slack_email="jo@gov.example"
@@ -182,10 +182,10 @@ async def test_secrets_are_read_in_the_objects_namespace() -> None:
     assert receiver.calls[0].json["source"].startswith("/apis/clientcert.dev/v1alpha1/namespaces/payments/")
 
 
-def test_after_a_roll_back_it_is_another_event() -> None:
+def test_after_a_rollback_it_is_another_event() -> None:
     """Otherwise a receiver that knows the first event would not open the incident again."""
     seen = certificate(NOW + 9 * DAY)
-    closed = told(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
+    closed = notified(None, certificate(NOW + 400 * DAY, serial_number=2).fingerprint_sha256)
     first, again, once_more = (
         event_id(composed(seen, recorded=knowing(seen, *records)))
         for records in ((), (closed,), (replace(closed, last_sent=NOW - 2 * DAY),))

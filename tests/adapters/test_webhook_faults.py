@@ -28,7 +28,7 @@ async def answered(status: int, text: str = "", **headers: str) -> DeliveryError
 
 class TestAnswers:
     @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-    async def test_what_is_taken(self, status: int) -> None:
+    async def test_accepted(self, status: int) -> None:
         """Any 2xx, with any body."""
         receiver = WebReceiver()
         receiver.always(status, "" if status == 204 else '{"ok": false}')
@@ -56,14 +56,14 @@ class TestAnswers:
             (504, Reason.CHANNEL_UNAVAILABLE, True),
         ],
     )
-    async def test_what_is_not(self, status: int, reason: Reason, retryable: bool) -> None:
+    async def test_refused(self, status: int, reason: Reason, retryable: bool) -> None:
         """The error repeats nothing of the answer."""
         error = await answered(status, "<html>canary-9e1c <!channel></html>")
         assert (error.reason, error.retryable) == (reason, retryable)
         assert "canary" not in error.message
         assert "html" not in error.message
 
-    async def test_the_words_say_what_to_do(self) -> None:
+    async def test_the_message_has_advice(self) -> None:
         assert (await answered(410)).message == (
             "the webhook is not at this address (HTTP status 410): put the right URL into the Secret that"
             " urlSecretRef names"
@@ -104,7 +104,7 @@ class TestRetryAfter:
             ("Sun, 22 Nov 2026 09:00:00 -0000", None),
         ],
     )
-    async def test_it_is_kept(self, status: int, header: str, seconds: float | None) -> None:
+    async def test_it_is_observed(self, status: int, header: str, seconds: float | None) -> None:
         """Seconds or a date, at most five minutes; any other text is ignored."""
         error = await answered(status, Retry_After=header)
         assert error.retryable
@@ -135,7 +135,7 @@ async def raw(answer: bytes) -> AsyncIterator[tuple[str, list[int]]]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", sent
 
 
-class TestStrangeAnswers:
+class TestMalformedAnswers:
     async def test_a_huge_one_is_not_read(self) -> None:
         """The status is enough: the message counts as accepted at once."""
         async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 26214400\r\n\r\n") as (host, sent):
@@ -158,7 +158,7 @@ class TestStrangeAnswers:
         [b"", b"SSH-2.0-OpenSSH_9\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000, b"HTTP/1.1 two OK\r\n\r\n"],
         ids=["nothing", "ssh", "huge header", "no status"],
     )
-    async def test_what_is_no_http(self, answer: bytes) -> None:
+    async def test_an_answer_without_http(self, answer: bytes) -> None:
         """Retryable, and the error repeats nothing of it."""
         async with raw(answer) as (host, _):
             vault = Vault(url=f"http://{host}/", signing=KEY)
@@ -168,7 +168,7 @@ class TestStrangeAnswers:
         assert error.message.startswith("the webhook cannot be reached (")
         assert "SSH" not in error.message
 
-    async def test_nobody_there(self) -> None:
+    async def test_no_server(self) -> None:
         async with calling(vault=Vault(url="http://127.0.0.1:1/", signing=KEY), allowed=("127.0.0.1",)) as (
             notifier,
             _,
@@ -177,7 +177,7 @@ class TestStrangeAnswers:
         assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
         assert error.message == "the webhook cannot be reached (ClientConnectorError)"
 
-    async def test_one_that_is_slow(self) -> None:
+    async def test_a_slow_one(self) -> None:
         """Ten seconds at most, the Secrets included; the engine's limit allows that."""
 
         async def wait(_request: web.Request) -> web.StreamResponse:
@@ -200,7 +200,7 @@ class TestStrangeAnswers:
         assert ALERT_SECONDS < SEND_SECONDS
 
 
-class TestWhereItMayLead:
+class TestAllowedUrls:
     @pytest.mark.parametrize(
         "url",
         [
@@ -222,7 +222,7 @@ class TestWhereItMayLead:
             "",
         ],
     )
-    async def test_what_is_refused(self, url: str) -> None:
+    async def test_refused_urls(self, url: str) -> None:
         """Addresses that are not public, http, and texts that are not plain URLs."""
         async with calling(vault=Vault(url=url, signing=KEY), allowed=()) as (notifier, _):
             error = await failure(notifier, to_webhook())
@@ -250,7 +250,7 @@ class TestWhereItMayLead:
 
 class TestSecrets:
     @pytest.mark.parametrize("missing", ["url", "signing"])
-    async def test_one_that_is_not_there(self, missing: str) -> None:
+    async def test_a_missing_one(self, missing: str) -> None:
         """Permanent, with the message of the read error; the message is never sent unsigned instead."""
         vault = Vault(url="http://127.0.0.1:1/", signing=KEY)
         async with calling(vault=vault, allowed=("127.0.0.1",)) as (notifier, receiver):
@@ -260,7 +260,7 @@ class TestSecrets:
         assert f"there is no Secret hooks with a key {missing}" in error.message
         assert receiver.calls == []
 
-    async def test_an_api_server_that_is_away(self) -> None:
+    async def test_an_unavailable_api_server(self) -> None:
         """Retryable, and no problem of the channel."""
         away = ClientCertError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
         async with calling(vault=Vault(away)) as (notifier, _):
@@ -268,18 +268,18 @@ class TestSecrets:
         assert (error.reason, error.retryable) == (Reason.API_UNAVAILABLE, True)
 
     @pytest.mark.parametrize("status", [204, 302, 404, 429, 500])
-    async def test_none_is_told(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_none_is_visible(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
         """The URL's path, the keys and the contact are in no log at any level, no error, no traceback and no repr."""
         caplog.set_level(logging.DEBUG)
         for name in list(logging.root.manager.loggerDict):
             caplog.set_level(logging.DEBUG, logger=name)
-        receiver, told = WebReceiver(), ""
+        receiver, shown = WebReceiver(), ""
         receiver.always(status, "canary-9e1c", Location="/canary-9e1c")
         async with calling(receiver) as (notifier, _):
             try:
                 await notifier.notify(to_webhook(), alert())
             except DeliveryError as error:
-                told = "".join(traceback.format_exception(error)) + repr(error)
-            told += repr(notifier) + repr(vars(notifier))
-        for text in (told, caplog.text):
+                shown = "".join(traceback.format_exception(error)) + repr(error)
+            shown += repr(notifier) + repr(vars(notifier))
+        for text in (shown, caplog.text):
             assert [word for word in ("canary-9e1c", KEY, "jo@nhs.example", "Bloggs") if word in text] == []

@@ -52,7 +52,7 @@ def verify() -> Callable[..., None]:
     return names["verify"]
 
 
-class TestWhatIsSigned:
+class TestTheSignature:
     async def test_id_time_and_body(self) -> None:
         """The id is the event's own, and the time is the time of sending in whole seconds."""
         call = await received(KEY)
@@ -62,7 +62,7 @@ class TestWhatIsSigned:
         assert signed_by(call, KEY)
         assert not signed_by(call, OTHER)
 
-    async def test_a_vector_that_others_use(self) -> None:
+    async def test_the_vector_of_standard_webhooks(self) -> None:
         """The test vector of Standard Webhooks' own libraries."""
         from datetime import UTC, datetime
 
@@ -76,7 +76,7 @@ class TestWhatIsSigned:
             "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
         }
 
-    async def test_without_a_key_nothing_is(self) -> None:
+    async def test_without_a_key_there_is_no_signature(self) -> None:
         """The id is still present."""
         async with calling() as (notifier, receiver):
             await notifier.notify(to_webhook(signed=False), alert())
@@ -95,7 +95,7 @@ class TestWhatIsSigned:
 
 class TestTheExampleOfThePage:
     @pytest.mark.parametrize("secret", [KEY, OLDER_KEY])
-    async def test_it_takes_what_we_send(self, verify: Callable[..., None], secret: str) -> None:
+    async def test_it_accepts_our_calls(self, verify: Callable[..., None], secret: str) -> None:
         """With either key while both are in the Secret."""
         call = await received(f"{OLDER_KEY} {KEY}")
         assert verify(secret, lower(call), call.body, SENT.timestamp() + 1) is None
@@ -119,7 +119,7 @@ class TestTheExampleOfThePage:
         ],
         ids=["body", "key", "id", "time", "old"],
     )
-    async def test_it_takes_nothing_else(
+    async def test_it_refuses_any_other_call(
         self, verify: Callable[..., None], change: Callable[..., object], words: str
     ) -> None:
         """Not a call with any other part, nor a later replay."""
@@ -136,7 +136,7 @@ class TestTheExampleOfThePage:
         assert list(example["data"]) == list(event["data"])
 
 
-class TestKeysThatCannotBeUsed:
+class TestUnusableKeys:
     @pytest.mark.parametrize(
         "value",
         [
@@ -162,12 +162,12 @@ class TestKeysThatCannotBeUsed:
         assert error.message.startswith("key signing of Secret hooks ")
         assert "canary" not in error.message
 
-    def test_the_words_say_how_one_is_made(self) -> None:
+    def test_the_message_says_how_to_create_one(self) -> None:
         with pytest.raises(DeliveryError) as raised:
             signing_keys(SHORT, SecretKeyRef("hooks", "signing"))
         assert "24 to 64 random bytes" in raised.value.message
 
-    def test_hmac_of_the_test_is_the_real_one(self) -> None:
+    def test_the_independent_verification_is_correct(self) -> None:
         """The independent verification above is checked against Python's own."""
         key = base64.b64decode(KEY[6:])
         call = Call("POST", "/", {"webhook-id": "a", "webhook-timestamp": "1"}, b"{}")

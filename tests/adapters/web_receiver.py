@@ -23,11 +23,11 @@ URL_REF = SecretKeyRef("hooks", "url")
 SIGNING_REF = SecretKeyRef("hooks", "signing")
 AUTHORIZATION_REF = SecretKeyRef("hooks", "authorization")
 PATH = "/hook/canary-9e1c"
-"""As secret as a real one."""
+"""As secret as a real path."""
 KEY = "whsec_" + base64.b64encode(b"canary-9e1c, 32 bytes of a key..").decode()
 OLDER_KEY = "whsec_" + base64.b64encode(b"canary-9e1c, the key before it..").decode()
 SENT = NOW + timedelta(seconds=5, microseconds=700_000)
-"""The time of sending of every call; shortly after its message was composed."""
+"""The time of sending of every call, shortly after its message was composed."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +53,7 @@ class WebReceiver:
     answer: Answer | None = None
     calls: list[Call] = field(default_factory=list)
     host: str = ""
-    """With the port."""
+    """Host and port."""
 
     @property
     def url(self) -> str:
@@ -148,6 +148,6 @@ async def calling(
             yield notifier, running
 
 
-def of_another_that_has_expired() -> Message:
+def of_another_expired_certificate() -> Message:
     """The certificate in use is valid for 200 days, and the source contains another one."""
     return composed(certificate(NOW - 5 * DAY, serial_number=0x99), recorded=knowing(certificate(NOW + 200 * DAY)))

@@ -1,4 +1,6 @@
-"""The behaviour rules of the operator, each proven on a real API server; see conftest.py for what runs."""
+"""The rules of the operator's behaviour, each tested on a real API server; see conftest.py for the processes
+that run.
+"""
 
 import pytest
 

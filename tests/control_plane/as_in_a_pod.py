@@ -1,10 +1,10 @@
-"""Runs a command as the Deployment's pod runs it, on a Linux that lets its users have namespaces of their own.
+"""Run a command as the Deployment's pod runs it, on a Linux that allows user namespaces.
 
     unshare --user --map-user=65532 --map-group=65532 --keep-caps --mount python as_in_a_pod.py CREDENTIALS COMMAND...
 
-Nothing can be written, neither / nor /tmp; CREDENTIALS (token, ca.crt, namespace) are where Kubernetes puts those of a
-ServiceAccount; the user is 65532, who has no name, no home, no capability, and no way to get one. What cannot be
-brought about raises.
+No file can be written, neither below / nor in /tmp. CREDENTIALS (token, ca.crt, namespace) are mounted where Kubernetes
+mounts those of a ServiceAccount. The user is 65532, without a name, a home directory or a capability, and cannot gain
+one. Anything that cannot be set up raises an error.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ class _Attributes(ctypes.Structure):
 
 
 def main(credentials: Path, command: list[str]) -> None:
-    """Take the surroundings away, then become the command."""
+    """Set up the environment of the pod, then replace this process by the command."""
     libc = ctypes.CDLL(None, use_errno=True)
     _check(libc.mount(b"tmpfs", bytes(_RUN), b"tmpfs", 0, b"mode=755"))
     shutil.copytree(credentials, _ACCOUNT)

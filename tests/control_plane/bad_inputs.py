@@ -1,4 +1,4 @@
-"""What people have put where a certificate should be (rows 18 to 25 of the faults), and what comes of each."""
+"""Bad content of sources (rows 18 to 25 of the faults), and the expected result of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,25 +23,25 @@ Make = Callable[[Team, Issued], bytes]
 
 @dataclass(frozen=True)
 class Refused:
-    """What cannot be read, why in one word, and the words that tell what to fix."""
+    """Content that cannot be read: the reason, and the words of the message that say what to fix."""
 
     reason: str
     words: str
     make: Make | None = None
-    """None: there is no Secret."""
+    """None means that there is no Secret."""
     password: str | None = None
     key: str = "tls.crt"
 
 
 @dataclass(frozen=True)
 class Read:
-    """What can be read, however odd; the warning says what should be mended."""
+    """Content that can be read in spite of an oddity; the warning says what to fix."""
 
     make: Make
     warning: str = ""
     password: str | None = None
     not_after: datetime | None = None
-    """If it is not that of the certificate that was issued."""
+    """The expected certificate, if it is not the issued one."""
 
 
 REFUSED: dict[str, Refused] = {
@@ -72,9 +72,11 @@ REFUSED: dict[str, Refused] = {
     "bomb-outside": Refused("TooExpensive", "fewer iterations", lambda _, i: _bomb_outside(i), password=PASSWORD),
     "bomb-inside": Refused("TooExpensive", "fewer iterations", lambda _, i: _bomb_inside(i), password=PASSWORD),
     "bomb-around-a-key": Refused("TooExpensive", "fewer iterations", lambda _, i: _key_bomb(i), password=PASSWORD),
-    "anothers": Refused("IdentityMismatch", "put the right certificate there", lambda team, _: _anothers(team)),
+    "anothers": Refused(
+        "IdentityMismatch", "put the right certificate there", lambda team, _: _of_another_consumer(team)
+    ),
     "never-valid": Refused("InvalidValidity", "issue it again", lambda team, _: _never_valid(team)),
-    "no-dates": Refused("InvalidCertificate", "", lambda team, _: odd(team, "no-dates", not_after=time("soon"))),
+    "no-dates": Refused("InvalidCertificate", "", lambda team, _: malformed(team, "no-dates", not_after=time("soon"))),
 }
 
 READ: dict[str, Read] = {
@@ -100,28 +102,30 @@ READ: dict[str, Read] = {
     ),
     "mebibyte": Read(lambda _, i: i.certificate_pem + b"\n" * (MIB - len(i.certificate_pem))),
     "end-of-time": Read(
-        lambda team, _: odd(team, "end-of-time", not_after=time("99991231235959Z", GENERALIZED_TIME)),
+        lambda team, _: malformed(team, "end-of-time", not_after=time("99991231235959Z", GENERALIZED_TIME)),
         not_after=datetime.fromisoformat("9999-12-31T23:59:59+00:00"),
     ),
     "year-0": Read(
-        lambda team, _: odd(team, "year-0", not_before=time("00000101000000Z", GENERALIZED_TIME)), "notBefore"
+        lambda team, _: malformed(team, "year-0", not_before=time("00000101000000Z", GENERALIZED_TIME)), "notBefore"
     ),
     "negative-serial": Read(
-        lambda team, _: odd(team, "negative-serial", serial_number=der_element(2, b"\x81")), "serial number"
+        lambda team, _: malformed(team, "negative-serial", serial_number=der_element(2, b"\x81")), "serial number"
     ),
     "twice-an-extension": Read(
-        lambda team, _: odd(team, "twice-an-extension", extensions=(_usage(), _usage())), "extension"
+        lambda team, _: malformed(team, "twice-an-extension", extensions=(_usage(), _usage())), "extension"
     ),
-    "broken-extension": Read(lambda team, _: odd(team, "broken-extension", extensions=(_broken_names(),)), "extension"),
-    "unknown-key": Read(lambda team, _: odd(team, "unknown-key", public_key_info=_post_quantum_key())),
+    "broken-extension": Read(
+        lambda team, _: malformed(team, "broken-extension", extensions=(_broken_names(),)), "extension"
+    ),
+    "unknown-key": Read(lambda team, _: malformed(team, "unknown-key", public_key_info=_post_quantum_key())),
 }
 
 SLOW = Refused("TooExpensive", "fewer iterations", lambda _, i: _slow(i), password=PASSWORD)
-"""Each of its parts is allowed; together they take several times the processor time that a container may have."""
+"""Each part is allowed; together they take several times the processor time of a container."""
 
 
 def put(team: Team, name: str, case: Refused | Read) -> Issued:
-    """Declare a certificate whose source is so; returns what would be in it if all was well."""
+    """Declare a certificate with this source; return the certificate that it should contain."""
     issued = team.issue(name, days=200)
     key = case.key if isinstance(case, Refused) else "tls.crt"
     if case.make is not None:
@@ -134,16 +138,17 @@ def put(team: Team, name: str, case: Refused | Read) -> Issued:
 
 
 def too_expensive(operator: Operator) -> float:
-    """How often opening a container was ended, or not begun, because it takes too much.
+    """How often a container could not be opened within the limits.
 
-    A slow one is ended by its processor time, which is final, or on a busy machine by the clock. Then it is tried again
-    and has no condition for minutes, so a test counts this.
+    The limit of processor time is final. On a busy machine the time limit of the clock may apply first; then the
+    operator
+    retries, and the certificate has no condition for minutes. A test therefore counts these cases.
     """
     return operator.metric("x509_source_errors_total", reason=SLOW.reason)
 
 
-def odd(team: Team, name: str, **fields: bytes | tuple[bytes, ...]) -> bytes:
-    """A certificate (PEM) for that consumer that no proper tool would write; it ends with those of `put`."""
+def malformed(team: Team, name: str, **fields: bytes | tuple[bytes, ...]) -> bytes:
+    """A malformed certificate (PEM) for that consumer, with the same notAfter as those of `put`."""
     usual = {
         "subject": common_name(der_element(0x0C, team.consumer(name).encode())),
         "not_before": time(f"{team.began - DAY:%y%m%d%H%M%SZ}"),
@@ -153,7 +158,7 @@ def odd(team: Team, name: str, **fields: bytes | tuple[bytes, ...]) -> bytes:
 
 
 def _different(issued: Issued, number: int) -> bytes:
-    """So many certificates that all differ in one octet of their signature."""
+    """This number of certificates, which differ in one octet of their signature."""
     der = issued.certificate_der
     return b"".join(pem(der[:-2] + each.to_bytes(2, "big")) for each in range(number))
 
@@ -187,7 +192,7 @@ def _authority_pem(issued: Issued) -> bytes:
     return issued.authorities[0].public_bytes(Encoding.PEM)
 
 
-def _anothers(team: Team) -> bytes:
+def _of_another_consumer(team: Team) -> bytes:
     return team.issue("somebody", days=200).certificate_pem
 
 

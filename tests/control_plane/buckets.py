@@ -1,4 +1,4 @@
-"""A team's backup bucket on a real S3 server, with a proxy before it that counts and can refuse."""
+"""A team's backup bucket on a real S3 server, behind a proxy that counts requests and can refuse them."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ _START_SECONDS = 10.0
 
 @dataclass
 class Backup:
-    """One bucket, and the CertificateStore of the team that leads to it through the proxy."""
+    """One bucket, and the team's CertificateStore for it, through the proxy."""
 
     team: Team
     server: S3Server
@@ -34,23 +34,23 @@ class Backup:
         return f"backup-{self.team.namespace}"
 
     def declare(self, *, poll_every: str = "24h") -> None:
-        """The bucket, the CertificateStore, and the Secret with credentials that are good."""
+        """Create the bucket, the CertificateStore, and a Secret with valid credentials."""
         self.client.create_bucket(self.bucket)
         self.give_credentials(self.server.secret_key)
         self.declare_store(poll_every=poll_every)
 
     def declare_store(self, *, bucket: str = "", endpoint: str = "", poll_every: str = "24h") -> None:
-        """It is polled once a day, so that a test says when; see `poll`."""
+        """Its poll interval is a day, so a test triggers each poll; see `poll`."""
         where = bucket or self.bucket, endpoint or self.proxy.endpoint
         self.team.apply(certificate_store(STORE, *where, CREDENTIALS, pollEvery=poll_every))
 
     def delete_bucket(self) -> None:
-        """Delete it on the server, with all that is in it."""
+        """Delete the bucket on the server, with its content."""
         self._lost = {key: self.client.get_object(self.bucket, key) for key in self.client.list_keys(self.bucket)}
         self.client.delete_bucket(self.bucket)
 
-    def make_again(self) -> None:
-        """The bucket that was deleted, with what was in it."""
+    def recreate(self) -> None:
+        """Create the deleted bucket again, with its previous content."""
         self.client.create_bucket(self.bucket)
         for key, content in self._lost.items():
             self.client.put_object(self.bucket, key, content)
@@ -62,7 +62,7 @@ class Backup:
         return f"{name}/client.pem"
 
     def upload(self, name: str, content: Issued | bytes) -> None:
-        """Put what is read for the consumer of this name."""
+        """Upload the content for the consumer of this name."""
         body = content.certificate_pem if isinstance(content, Issued) else content
         self.client.put_object(self.bucket, self.key(name), body)
 
@@ -74,26 +74,26 @@ class Backup:
         return issued
 
     def watch(self, name: str) -> None:
-        """Declare a certificate that is in the bucket, or should be."""
+        """Declare a certificate whose source is in the bucket."""
         self.team.declare(name, source=in_store(STORE, self.key(name)))
 
-    def nudge(self) -> None:
-        """A Secret with credentials that is touched has the bucket polled at once."""
+    def trigger_poll(self) -> None:
+        """Change the Secret with the credentials, which triggers a poll."""
         touch = {"metadata": {"annotations": {"example.com/touched": str(len(self.proxy.paths))}}}
         path = self.team.path("Secret", CREDENTIALS)
         self.team.api.request("PATCH", path, touch, content_type="application/merge-patch+json")
 
     def poll(self, operator: Operator) -> None:
-        """Have the bucket polled now, and wait until all that follows from it is done."""
+        """Trigger a poll, and wait until its results are processed."""
         lists = self.proxy.lists
-        self.nudge()
+        self.trigger_poll()
         until(lambda: self.proxy.lists > lists)
         operator.settle()
 
 
 @contextmanager
 def running_proxy(server: S3Server) -> Iterator[Proxy]:
-    """A proxy in a thread of its own, until the `with` block ends."""
+    """Run a proxy in a separate thread, until the `with` block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="s3-proxy", daemon=True)
     thread.start()

@@ -22,13 +22,15 @@ def slack() -> Iterator[SlackServer]:
 
 @pytest.fixture(scope="session")
 def operators(control_plane: ControlPlane, slack: SlackServer, tmp_path_factory: pytest.TempPathFactory) -> Operators:
-    """For tests of restarts and dates, which start operators of their own."""
+    """For tests of restarts and dates, which start their own operators."""
     return Operators(control_plane, tmp_path_factory.mktemp("operators"), slack)
 
 
 @pytest.fixture(scope="module")
 def operator(operators: Operators) -> Iterator[Operator]:
-    """One for all tests of a module. A module uses either this or `operators`: two at once would alert twice."""
+    """One operator for all tests of a module. A module uses either this or `operators`: two at once would
+    alert twice.
+    """
     with operators.running() as running:
         yield running
 
@@ -44,7 +46,7 @@ def team(
 
 @pytest.fixture(scope="module")
 def lasting_team(control_plane: ControlPlane, slack: SlackServer, authority: CertificateAuthority) -> Iterator[Team]:
-    """For a module whose tests all look at what one fixture of theirs has brought about."""
+    """For a module whose tests all check the result of one fixture."""
     name = f"lasting-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
     yield (team := Team(control_plane, name, slack, authority))
@@ -53,5 +55,5 @@ def lasting_team(control_plane: ControlPlane, slack: SlackServer, authority: Cer
 
 @pytest.fixture(scope="module")
 def diary(lasting_team: Team, operators: Operators) -> Diary:
-    """The days of the lasting team; a fixture or test of the module spends them."""
+    """Runs the lasting team's operator on single days, for a fixture or test of the module."""
     return Diary(lasting_team, operators)

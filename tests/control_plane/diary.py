@@ -1,4 +1,4 @@
-"""Days in the life of a team, in seconds: an operator for a moment of each, with its clock moved on."""
+"""Days of a team in seconds: an operator runs for a moment of each day, with its clock set forward."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,35 +10,37 @@ from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 
 @dataclass
 class Diary:
-    """What the team was told on which day. Between two days no operator runs."""
+    """The messages to the team on each day. Between two days no operator runs."""
 
     team: Team
     operators: Operators
     _ends: dict[float, int] = field(default_factory=dict)
-    """How many messages Slack had at the end of each day."""
+    """The number of messages in Slack at the end of each day."""
 
     def use_more_channels(self) -> tuple[Manifest, Manifest]:
-        """References to two new policies, each with a Slack channel of its own: one takes a message in two seconds."""
+        """References to two new policies with a Slack channel each, because a channel accepts one message in two
+        seconds.
+        """
         self.team.apply(
             secret("slack", token=self.team.slack.tokens[1]),
             *(certificate_policy(name, slack_channel(name, f"#{name}", "slack")) for name in ("team", "on-call")),
         )
         return {"name": "team"}, {"name": "on-call"}
 
-    def spend(self, *days: float, look: Callable[[Operator], None] = lambda _: None) -> None:
-        """Run an operator so many days after the beginning, until it has nothing more to do."""
+    def run_on(self, *days: float, inspect: Callable[[Operator], None] = lambda _: None) -> None:
+        """Run an operator on each of these days after the start, until it is idle."""
         certificates = len(self.team.items("ClientCertificate"))
         for day in days:
             with self.operators.running(self.team.namespace, later=day * DAY) as operator:
-                operator.settle(looks=certificates)
-                look(operator)
+                operator.settle(reconciles=certificates)
+                inspect(operator)
             self._ends[day] = len(self.team.slack.messages)
 
-    def told(self, name: str) -> dict[float, list[str]]:
-        """What stood in channels about this consumer, by day."""
+    def notified(self, name: str) -> dict[float, list[str]]:
+        """The messages about this consumer in all channels, by day."""
         every = self.team.slack.messages
         posted = {
-            message.ts: text for message, text in zip(self.team.messages(name), self.team.told(name), strict=True)
+            message.ts: text for message, text in zip(self.team.messages(name), self.team.notified(name), strict=True)
         }
         starts = [0, *self._ends.values()]
         return {

@@ -1,4 +1,4 @@
-"""The operator as a process, as tests start it: with the loopback Slack, at any date, and always ended cleanly."""
+"""The operator as a process of a test: with the loopback Slack, at any date, and always stopped cleanly."""
 
 import re
 import time
@@ -19,21 +19,21 @@ from tools.slack_server import SlackServer
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/clientcert-system/leases/clientcert-operator"
 OWN_CHANNEL = "#operator"
-"""The operator's own Slack channel; no policy of a test names it but as the operator's own."""
+"""The operator's own Slack channel; the policies of tests name it only as such."""
 MAIL_LOGIN = ("operator", "canary-5d21-password")
-"""Of every mail server that wants one."""
+"""The login of every mail server that requires one."""
 MAIL_SENDER = "Integration team <certificates@integration.example>"
 _FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
 _QUIET_SECONDS = 0.6
 """The gauge of the queue is set four times a second."""
 
 _KOPFS_GOODBYE = "closing of asynchronous generator <async_generator object infinite_watch"
-"""Now and then a watch of kopf that is stopped right after its start says so when the loop closes."""
+"""kopf sometimes logs this when the loop closes, if a watch is stopped right after its start."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One running operator, and what it says of itself."""
+    """One running operator, with its health server, metrics and log."""
 
     process: OperatorProcess
 
@@ -46,7 +46,7 @@ class Operator:
             return error.code, error.read().decode()
 
     def series(self, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
-        """Labels and value of each series of that name that has these labels."""
+        """Labels and values of all series of this name that have these labels."""
         return [
             (sample.labels, sample.value)
             for family in text_string_to_metric_families(self.get("/metrics")[1])
@@ -59,27 +59,27 @@ class Operator:
         return sum(value for _, value in self.series(name, **labels))
 
     @property
-    def looks(self) -> float:
-        """How often it has looked at a certificate."""
+    def reconciles(self) -> float:
+        """The number of reconciles of certificates."""
         return self.metric("clientcert_reconcile_duration_seconds_count")
 
     @property
     def _waiting(self) -> float:
         return sum(self.metric("clientcert_notifications_waiting", reason=reason) for reason in ("rate", "digest"))
 
-    def settle(self, looks: int = 1) -> None:
-        """Wait until it has looked so often, and then at nothing for a while."""
-        until(lambda: self.looks, lambda count: count >= looks)
+    def settle(self, reconciles: int = 1) -> None:
+        """Wait for this number of reconciles, and then until no more happen for a while."""
+        until(lambda: self.reconciles, lambda count: count >= reconciles)
         while True:
-            before = self.looks
+            before = self.reconciles
             time.sleep(_QUIET_SECONDS)
-            if self.looks == before and self.metric("clientcert_queue_depth") == 0 and not self._waiting:
+            if self.reconciles == before and self.metric("clientcert_queue_depth") == 0 and not self._waiting:
                 return
 
 
 @dataclass(frozen=True)
 class Operators:
-    """Starts operators, one at a time, or a second one as a standby."""
+    """Starts operators: one at a time, or a second one as a standby."""
 
     control_plane: ControlPlane
     directory: Path
@@ -90,18 +90,20 @@ class Operators:
     def running(
         self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
     ) -> Iterator[Operator]:
-        """One that serves the namespace, or all, at a time `later` than now. It must end with 0 and a clean log."""
+        """An operator for the namespace, or for all, whose clock is `later` ahead. It must exit with 0 and a
+        clean log.
+        """
         process = self.started(namespace, later=later, settings=settings)
         try:
             yield Operator(process)
         finally:
             exit_code = process.stop()
-        assert (exit_code, alarming_lines(process.log_text())) == (0, [])
+        assert (exit_code, unexpected_lines(process.log_text())) == (0, [])
 
     def started(
         self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
     ) -> OperatorProcess:
-        """The same, to be killed."""
+        """The same for an operator that the test kills."""
         if all(each.process.returncode is not None for each in self._started):
             forget_leader(self.control_plane)
         arguments = ["--log-format", "text"]
@@ -118,10 +120,10 @@ class Operators:
 
 
 def forget_leader(control_plane: ControlPlane) -> None:
-    """Delete the Lease. Where none runs, the next operator leads at once, however the one before it has ended.
+    """Delete the Lease, so that the next operator leads at once, however the previous one has ended.
 
-    One that was killed has not given its Lease up. Each later one would wait for it for half a minute from its own
-    start on, longer than most tests wait, so that one failure would bring about the next.
+    A killed operator has not released its Lease. Each later operator would wait half a minute for it, longer than most
+    tests wait, so one failing test would make the next ones fail.
     """
     try:
         control_plane.api.request("DELETE", LEASE)
@@ -131,7 +133,7 @@ def forget_leader(control_plane: ControlPlane) -> None:
 
 
 def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:
-    """The environment of an operator with a channel of its own, and with loopback allowed to its tenants."""
+    """The environment of an operator with its own channel, and with loopback allowed for tenants."""
     return {
         "CLIENTCERT_SLACK_TOKEN": slack.token,
         "CLIENTCERT_SLACK_CHANNEL": OWN_CHANNEL,
@@ -141,7 +143,7 @@ def with_slack(slack: SlackServer, api_url: str = "") -> dict[str, str]:
 
 
 def with_mail(server: LoopbackMailServer, folder: Path) -> dict[str, str]:
-    """The environment, besides `with_slack`, of an operator that may send through this mail server; it has a login."""
+    """The environment, besides `with_slack`, of an operator with a login to this mail server."""
     authority = folder / "mail.pem"
     authority.write_text(server.authority_pem)
     return {
@@ -154,8 +156,8 @@ def with_mail(server: LoopbackMailServer, folder: Path) -> dict[str, str]:
     }
 
 
-def alarming_lines(log: str) -> list[str]:
-    """Lines that no test may cause: what nobody foresaw, and what the shipped RBAC does not allow."""
+def unexpected_lines(log: str) -> list[str]:
+    """Lines that no test may cause: unexpected errors, and requests that the shipped RBAC does not allow."""
     entries = re.split(r"^(?=\d{4}-\d\d-\d\d )", log, flags=re.MULTILINE)
     ours = "".join(entry for entry in entries if _KOPFS_GOODBYE not in entry)
     return [line for line in ours.splitlines() if _FORBIDDEN_IN_LOGS.search(line)]

@@ -1,4 +1,4 @@
-"""Listens to what the operator and the API server say to each other: a loopback port that passes every byte on."""
+"""A loopback port between the operator and the API server that forwards every byte and records the requests."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from tools.control_plane import ControlPlane
 
 _PIECE = 64 * 1024
 _START_SECONDS = 10.0
-# Not at a line's beginning: on a connection that is used again, a request follows a body without an end of line.
+# Not at a line's beginning: on a reused connection, a request follows a body without a line break.
 _REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n", re.DOTALL)
 _ACCEPT = re.compile(r"^Accept: (.*)$", re.MULTILINE | re.IGNORECASE)
 
@@ -22,18 +22,18 @@ _ACCEPT = re.compile(r"^Accept: (.*)$", re.MULTILINE | re.IGNORECASE)
 class Request(NamedTuple):
     method: str
     path: str
-    """With its query."""
+    """Path and query."""
     accept: str
 
 
 @dataclass
-class Tap:
-    """In front of the API server, without TLS; behind it, with."""
+class RecordingProxy:
+    """In front of the API server; without TLS to the client, with TLS to the server."""
 
     control_plane: ControlPlane
     url: str = ""
     asked: list[bytearray] = field(default_factory=list)
-    """What each connection has said to the server."""
+    """The bytes of each connection to the server."""
     answered: bytearray = field(default_factory=bytearray)
 
     def requests(self) -> list[Request]:
@@ -54,19 +54,19 @@ class Tap:
         await asyncio.gather(_pass_on(client, to_server, said), _pass_on(server, to_client, self.answered))
 
 
-async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, heard: bytearray) -> None:
-    with suppress(ConnectionError, ssl.SSLError):  # whoever ends a connection may have something on its way
+async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, received: bytearray) -> None:
+    with suppress(ConnectionError, ssl.SSLError):  # the side that ends a connection may still be sending
         while piece := await source.read(_PIECE):
-            heard += piece
+            received += piece
             sink.write(piece)
             await sink.drain()
     sink.close()
 
 
 @contextmanager
-def tapped(control_plane: ControlPlane) -> Iterator[Tap]:
-    """It listens in a thread of its own until the `with` block ends."""
-    tap, loop = Tap(control_plane), asyncio.new_event_loop()
+def recorded(control_plane: ControlPlane) -> Iterator[RecordingProxy]:
+    """Run the proxy in a separate thread until the `with` block ends."""
+    tap, loop = RecordingProxy(control_plane), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="tap", daemon=True)
     thread.start()
     server = asyncio.run_coroutine_threadsafe(tap.serve(), loop).result(_START_SECONDS)

@@ -1,4 +1,4 @@
-"""What people are told, word for word: the documentation's sentences, with a consumer as the team calls it."""
+"""The expected sentences of messages, word for word, with the team's name of the consumer."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ def expiring(name: str, days: int, environment: str = "prod") -> str:
 
 
 def expired(name: str, not_after: datetime, days: int) -> str:
-    """After notAfter; `days` are whole days that have passed."""
+    """After notAfter; `days` are whole days since then."""
     ago = f"{days} day{'s' * (days > 1)} ago" if days else "less than a day ago"
     return f"The certificate for {name} in prod expired on {not_after:%Y-%m-%d}, {ago}: no replacement has been seen"
 
@@ -25,7 +25,7 @@ def replaced(name: str, new: Issued) -> str:
 
 
 def readable(name: str, new: Issued) -> str:
-    """The closing message of alerts that were about a certificate nobody had ever read."""
+    """The closing message after alerts about a certificate that had never been read."""
     return (
         f"The certificate for {name} in prod can be read now: serial number {new.serial_number_hex},"
         f" valid until {new.not_after:%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""A team with a namespace of its own: what it declares, and what it sees."""
+"""A team with its own namespace: the objects that it declares, and what it can see."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Team:
-    """Works through the API alone. Its consumers have names that no other test uses; see `consumer`."""
+    """Uses the Kubernetes API only. Its consumers have names that no other test uses; see `consumer`."""
 
     control_plane: ControlPlane
     namespace: str
@@ -32,29 +32,29 @@ class Team:
     began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
 
     def consumer(self, name: str) -> str:
-        """The full name of a consumer: what the team calls it, and the namespace, as all share one Slack."""
+        """The full name of a consumer: the team's name for it and the namespace, because all tests share one Slack."""
         return f"{name}-{self.namespace}"
 
     # What it declares.
 
     def issue(self, name: str, *, days: float, since: timedelta = -300 * DAY, **other: Any) -> Issued:
-        """A certificate for a consumer: it ends `days` from the test's beginning, and begins `since` then."""
+        """A certificate for a consumer, valid from `since` to `days`, both counted from the start of the test."""
         return self.authority.issue(self.consumer(name), self.began + since, self.began + days * DAY, **other)
 
     def apply(self, *manifests: Manifest) -> None:
-        """`kubectl apply --server-side`: create each, or change it to be so."""
+        """`kubectl apply --server-side`: create or change each object."""
         for manifest in manifests:
             path = self.path(manifest["kind"], manifest["metadata"]["name"])
             query = "?fieldManager=team&force=true&fieldValidation=Strict"
             self.api.request("PATCH", path + query, manifest, content_type="application/apply-patch+yaml")
 
     def put(self, name: str, issued: Issued | bytes) -> None:
-        """Put a certificate where the ClientCertificate of this name looks for it."""
+        """Put a certificate into the source of the ClientCertificate of this name."""
         content = issued.certificate_pem if isinstance(issued, Issued) else issued
         self.apply(secret(f"{name}-cert", tls_crt=content))
 
     def declare(self, name: str, **spec: Any) -> None:
-        """A ClientCertificate for the consumer of this name."""
+        """Create a ClientCertificate for the consumer of this name."""
         self.apply(client_certificate(name, **{"consumer": self.consumer(name)} | spec))
 
     def hand_out(self, name: str, *, days: float, **spec: Any) -> Issued:
@@ -65,7 +65,7 @@ class Team:
         return issued
 
     def renew(self, name: str, *, days: float, **other: Any) -> Issued:
-        """Put a new certificate of the same consumer into its Secret."""
+        """Put a new certificate for the same consumer into its Secret."""
         issued = self.issue(name, days=days, **other)
         self.put(name, issued)
         return issued
@@ -75,7 +75,7 @@ class Team:
         self.api.request("DELETE", self.path(kind, name))
 
     def leave(self) -> None:
-        """Take away all that the team declared, so that operators of later tests do not see it."""
+        """Delete everything that the team declared, so that operators of later tests do not see it."""
         for kind in OUR_KINDS:
             self.api.request("DELETE", self.path(kind))
 
@@ -87,7 +87,7 @@ class Team:
         return self.control_plane.api
 
     def path(self, kind: str, name: str = "") -> str:
-        """Of an object, or of all of that kind in the namespace."""
+        """The path of an object, or of all objects of this kind in the namespace."""
         prefix, plural = PLURALS[kind]
         return f"{prefix}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
@@ -107,16 +107,16 @@ class Team:
         return found
 
     def status(self, name: str, kind: str = "ClientCertificate") -> Manifest:
-        """The status; {} before the first."""
+        """The status; {} before the first write."""
         found: Manifest = self.get(kind, name).get("status") or {}
         return found
 
     def phase(self, name: str) -> str:
-        """For people; empty before the first look."""
+        """The phase in `kubectl get`; empty before the first reconcile."""
         return str(self.status(name).get("phase", ""))
 
     def serial(self, name: str) -> str:
-        """Of the certificate that alerts are about."""
+        """The serial number of the certificate that alerts are about."""
         return str((self.status(name).get("certificate") or {}).get("serialNumber", ""))
 
     def condition(self, name: str, kind: str, of: str = "ClientCertificate") -> tuple[str, str]:
@@ -133,18 +133,18 @@ class Team:
         return next((each for each in conditions if each["type"] == kind), {})
 
     def channel(self, name: str, channel: str) -> Manifest:
-        """What the status remembers of a channel; {} if nothing."""
+        """The channel's record in the status; {} if there is none."""
         channels = (self.status(name).get("alerts") or {}).get("channels") or ()
         return next((each for each in channels if each["name"] == channel), {})
 
     def events(self, name: str) -> dict[str, str]:
-        """Message by reason, of the Events on the ClientCertificate of this name that is there now."""
+        """The messages by reason, of the Events on the current ClientCertificate of this name."""
         uid = self.get("ClientCertificate", name).get("metadata", {}).get("uid")
         found = [event for event in self.items("Event") if event["involvedObject"].get("uid") == uid]
         return {event["reason"]: self._shown(event["message"]) for event in found}
 
     def versions(self) -> dict[tuple[str, str], str]:
-        """The resourceVersion of every object in the namespace, Events and Secrets included."""
+        """The resourceVersions of all objects in the namespace, Events and Secrets included."""
         return {
             (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
             for kind in PLURALS
@@ -152,7 +152,7 @@ class Team:
         }
 
     def messages(self, name: str, channel: str = "") -> list[Posted]:
-        """What was posted about this consumer into channels, oldest first; replies in threads left out."""
+        """The messages about this consumer in channels, oldest first, without replies in threads."""
         consumer = self.consumer(name)
         return [
             posted
@@ -160,8 +160,8 @@ class Team:
             if f" {consumer} " in posted.text and not posted.thread_ts and channel in {"", posted.channel}
         ]
 
-    def told(self, name: str, channel: str = "") -> list[str]:
-        """The sentences of those messages, with the consumer as the team calls it."""
+    def notified(self, name: str, channel: str = "") -> list[str]:
+        """The sentences of these messages, with the team's name of the consumer."""
         return [self._shown(posted.text) for posted in self.messages(name, channel)]
 
     def _shown(self, text: str) -> str:

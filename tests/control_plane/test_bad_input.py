@@ -1,4 +1,4 @@
-"""Bad input gets a named reason and stops nobody else (design section 4, rule 7)."""
+"""Bad input has a named reason and delays no other certificate (design section 4, rule 7)."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from tests.control_plane import bad_inputs
 from tests.control_plane.bad_inputs import READ, REFUSED, SLOW, too_expensive
-from tests.control_plane.operators import Operator, alarming_lines
+from tests.control_plane.operators import Operator, unexpected_lines
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
@@ -16,22 +16,23 @@ from tools.certificates import Issued
 
 RENEWALS = 6
 ENDED_SECONDS = 3 * WALL_CLOCK_SECONDS
-"""Others may be opened before it."""
+"""Other containers may be opened before it."""
 WITHIN_SECONDS = 1.5
 STALL_SECONDS = 0.5
-"""Five times what P10 of `make bench` allows with a core to itself: here tests run beside it, and all of this is opened
-at once. The gauge has 95 ms alone, and 130 ms among eight processes on two cores.
+"""Five times the limit of P10 of `make bench`, which has a core to itself: here other tests run at the same time, and
+all
+of these are opened at once. The gauge shows 95 ms alone, and 130 ms among eight processes on two cores.
 """
 
 
 @pytest.fixture(scope="module")
 def put(lasting_team: Team, operator: Operator) -> dict[str, Issued]:
-    """All of it at once, in one namespace."""
+    """Put all bad inputs into one namespace at once."""
     return {name: bad_inputs.put(lasting_team, name, case) for name, case in (REFUSED | READ).items()}
 
 
-def test_a_healthy_one_waits_for_none_of_them(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
-    """While containers that take all they may are being opened, a renewed Secret is in its status at once."""
+def test_a_healthy_certificate_is_not_delayed(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
+    """While expensive containers are being opened, a renewed Secret is in its status at once."""
     team = lasting_team
     team.hand_out("healthy", days=200)
     eventually(lambda: team.phase("healthy"), "Valid")
@@ -51,8 +52,8 @@ def test_a_healthy_one_waits_for_none_of_them(put: dict[str, Issued], lasting_te
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_used_has_a_named_reason(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
-    """A condition and an Event say in one word why, and in a sentence what to fix."""
+def test_unusable_content_has_a_named_reason(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
+    """A condition and an Event have the reason, and a message that says what to fix."""
     case = REFUSED[name]
     eventually(lambda: lasting_team.condition(name, "Ready"), ("False", case.reason), seconds=60)
     assert case.words in lasting_team.words(name, "Ready")
@@ -61,8 +62,8 @@ def test_what_cannot_be_used_has_a_named_reason(name: str, put: dict[str, Issued
 
 
 @pytest.mark.parametrize("name", READ)
-def test_what_can_be_read_is_read(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
-    """However odd it is, the date and the fingerprint of the right certificate are in the status."""
+def test_readable_content_is_read(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
+    """In spite of the oddity, the date and the fingerprint of the right certificate are in the status."""
     case, issued = READ[name], put[name]
     eventually(lambda: lasting_team.condition(name, "Ready"), ("True", "Valid"), seconds=60)
     found = lasting_team.status(name)["certificate"]
@@ -74,20 +75,20 @@ def test_what_can_be_read_is_read(name: str, put: dict[str, Issued], lasting_tea
 
 @pytest.mark.parametrize("name", ["broken-extension", "negative-serial", "unknown-key"])
 def test_a_broken_certificate_alerts_by_its_date(name: str, put: dict[str, Issued], lasting_team: Team) -> None:
-    """Dates first (rule 9): what cannot be read of a certificate keeps no alert about its notAfter back."""
+    """Dates first (rule 9): an unreadable field of a certificate does not suppress the alert about its notAfter."""
     team = lasting_team
     team.apply(secret("hook", url=team.slack.webhook_url("#team")))
     team.apply(certificate_policy("early", slack_webhook("team", "hook"), startDaysBefore=250))
     team.declare(name, policyRef={"name": "early"})
-    eventually(lambda: team.told(name), [expiring(name, 200)])
+    eventually(lambda: team.notified(name), [expiring(name, 200)])
     eventually(lambda: team.phase(name), "ExpiringSoon")
 
 
-def test_nothing_was_unexpected(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
-    """No uncaught exception, no restart, and the event loop never stood still."""
+def test_no_unexpected_error_was_logged(put: dict[str, Issued], lasting_team: Team, operator: Operator) -> None:
+    """No uncaught exception, no restart, and no stall of the event loop."""
     for name in put:
         until(lambda name=name: lasting_team.phase(name))
     operator.settle()
-    assert alarming_lines(operator.process.log_text()) == []
+    assert unexpected_lines(operator.process.log_text()) == []
     assert operator.metric("clientcert_reconcile_errors_total") == 0
     assert operator.metric("clientcert_event_loop_longest_stall_seconds") < STALL_SECONDS

@@ -1,4 +1,4 @@
-"""No private key, password or token in any log, status, Event, metric, traceback or message."""
+"""No private key, password or token is in any log, status, Event, metric, traceback or message."""
 
 import base64
 import json
@@ -25,11 +25,11 @@ from tests.scenarios import (
 from tools.certificates import Issued
 
 PIECE = 12
-"""So many characters of a secret in a row are a leak; no other text has them by chance."""
+"""This many characters of a secret in a row are a leak; no other text has them by chance."""
 
 
 class Canaries:
-    """Secrets, and what would give each away."""
+    """Secrets, and the pieces of text that would reveal each of them."""
 
     def __init__(self, issued: Issued) -> None:
         self.issued = issued
@@ -40,14 +40,16 @@ class Canaries:
         self.key_pem = issued.private_key_pem.decode()
 
     def pieces(self) -> Iterator[str]:
-        """Whatever of them must be nowhere, as text, hex or a number; and in base64, as in a Secret that was read."""
+        """Every form of the secrets that must not appear: text, hex, numbers, and base64 as in a Secret that
+        was read.
+        """
         key = self.issued.private_key
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         number = key.private_numbers().private_value
         der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         secret_part = base64.b64encode(der[: der.index(number.to_bytes(32, "big")) + 32]).decode()[-40:-4]
         plain = (self.password, self.token[5:], self.secret_key, self.webhook.rpartition("/")[2])
-        # A PEM has the secret part in two lines; the rest of it is the same for every key, or is public.
+        # A PEM has the secret part in two lines; the other lines are the same for every key, or public.
         begins, ends = self.key_pem.index(secret_part[:PIECE]), self.key_pem.index(secret_part[-PIECE:]) + PIECE
         contents = [*(text.encode() for text in plain), number.to_bytes(32, "big")]
         contents.append(self.key_pem[begins:ends].encode())
@@ -57,14 +59,14 @@ class Canaries:
 
 
 def anywhere_in_base64(content: bytes) -> Iterator[str]:
-    """What the base64 of any longer content has of it; there are three, by where it begins in that."""
+    """The part of the content's base64 that does not depend on its neighbours; one for each of the three alignments."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + content).decode()
         yield encoded[4 if before else 0 : (before + len(content)) // 3 * 4]
 
 
 def declare_everything(team: Team) -> Canaries:
-    """The key, the token and the passwords in every place where people put them, right and wrong."""
+    """Put the key, the token and the passwords into every field that people use for them, right or wrong."""
     canaries = Canaries(team.issue("nhs", days=20))
     pem, key, token = canaries.issued.certificate_pem, canaries.issued.private_key_pem, canaries.token.encode()
     broken_key = key.replace(b"\n", b"", 1)
@@ -99,14 +101,14 @@ def declare_everything(team: Team) -> Canaries:
 
 
 def _policy(team: Team, name: str) -> dict[str, str]:
-    """One with a webhook of its own: in a channel that all share, each message would wait for the one before it."""
+    """A policy with its own webhook: in a shared channel, each message would wait for the one before it."""
     hook = secret(f"{name}-hook", url=team.slack.webhook_url("#team"))
     team.apply(hook, certificate_policy(name, slack_webhook("team", f"{name}-hook")))
     return {"name": name}
 
 
 def declare_channels_and_stores(team: Team, canaries: Canaries) -> None:
-    """Tokens that Slack refuses, a private key as a token, webhooks that are none, credentials that are wrong."""
+    """Tokens that Slack refuses, a private key as a token, invalid webhooks, wrong credentials."""
     team.apply(
         secret("slack", token=canaries.token, url=canaries.webhook),
         secret("wrong", token=canaries.key_pem, url=canaries.token),
@@ -129,9 +131,9 @@ def declare_channels_and_stores(team: Team, canaries: Canaries) -> None:
 
 @contextmanager
 def everything_seen(team: Team, operators: Operators) -> Iterator[dict[str, str]]:
-    """All that the operator said, by where it said it, after it has looked at everything."""
+    """Every output of the operator, by its kind, after it has reconciled everything."""
     with operators.running(team.namespace, settings={"CLIENTCERT_LOG_LEVEL": "debug"}) as operator:
-        operator.settle(looks=len(team.items("ClientCertificate")))
+        operator.settle(reconciles=len(team.items("ClientCertificate")))
         yield {
             "log": operator.process.log_text(),
             "metrics": operator.get("/metrics")[1],
@@ -142,7 +144,7 @@ def everything_seen(team: Team, operators: Operators) -> Iterator[dict[str, str]
 
 
 def test_no_secret_is_seen_anywhere(team: Team, operators: Operators) -> None:
-    """Not one piece of them, though every one of them was read, and most of them were the wrong thing."""
+    """No piece of any secret, although each was read, and most of them were the wrong content."""
     canaries = declare_everything(team)
     with everything_seen(team, operators) as seen:
         leaks = {(where, piece) for where, text in seen.items() for piece in set(canaries.pieces()) if piece in text}
@@ -154,7 +156,7 @@ def test_no_secret_is_seen_anywhere(team: Team, operators: Operators) -> None:
 
 @pytest.mark.parametrize("where", ["pem", "hex", "number", "token"])
 def test_the_canaries_are_found_where_they_are(where: str, team: Team) -> None:
-    """The check itself: a log that quoted them would be caught."""
+    """The check itself: a log that contains them is detected."""
     canaries = Canaries(team.issue("nhs", days=20))
     key = canaries.issued.private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -167,7 +169,7 @@ def test_the_canaries_are_found_where_they_are(where: str, team: Team) -> None:
 @pytest.mark.parametrize("before", ["", "-", "--"])
 @pytest.mark.parametrize("what", ["pem", "password", "token", "credential", "webhook"])
 def test_the_canaries_are_found_in_a_raw_secret(what: str, before: str, team: Team) -> None:
-    """As the API server gives it: JSON with base64, wherever in its value the canary begins."""
+    """In the API server's form: JSON with base64, at any position in the value."""
     canaries = Canaries(team.issue("nhs", days=20))
     texts = {"pem": canaries.key_pem, "password": canaries.password, "token": canaries.token}
     texts |= {"credential": canaries.secret_key, "webhook": canaries.webhook}

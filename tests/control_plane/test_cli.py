@@ -1,4 +1,4 @@
-"""`clientcert silence`, and how verbs get on with a cluster: as a process, by a kubeconfig, with its exit codes."""
+"""`clientcert silence`, and the exit codes of verbs that use a cluster: as a process, with a kubeconfig."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ OF_NHS = "nhs (nhs in prod)"
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where a person types, whose kubeconfig has the team's namespace in its context."""
+    """The shell of a person whose kubeconfig has the team's namespace in its context."""
 
     team: Team
     directory: Path
@@ -43,7 +43,7 @@ class Terminal:
         return self.run([sys.executable, "-m", "clientcert", *arguments])
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """With nothing in its environment but what a verb needs."""
+        """Run with an environment that has only what a verb needs."""
         return subprocess.run(
             command,
             env={"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self._kubeconfig)},
@@ -54,14 +54,14 @@ class Terminal:
             check=False,
         )
 
-    def does(self, *arguments: str) -> str:
-        """What a call prints that must end well, and have nothing to complain of."""
+    def succeeds(self, *arguments: str) -> str:
+        """The output of a call that must succeed without a complaint."""
         ran = self.clientcert(*arguments)
         assert (ran.returncode, ran.stderr) == (0, "")
         return ran.stdout
 
     def fails(self, *arguments: str) -> tuple[int, str]:
-        """Exit code and words of one that must not; it says so in one line, and prints nothing else."""
+        """Exit code and message of a call that must fail, with one line and no other output."""
         ran = self.clientcert(*arguments)
         assert (ran.stdout, ran.stderr.count("\n")) == ("", 1)
         return ran.returncode, ran.stderr.strip()
@@ -79,51 +79,51 @@ def silence(team: Team, name: str) -> dict[str, str] | None:
 
 class TestSilence:
     def test_until_a_time(self, team: Team, terminal: Terminal) -> None:
-        """It is in the spec, in UTC, and for that one object."""
+        """The end is in the spec, in UTC, and for that one object."""
         team.apply(client_certificate("nhs"), client_certificate("nhs-2", consumer="nhs"))
-        said = terminal.does("silence", "nhs", "--until", "2099-12-24T01:00:00+01:00", "--reason", "moving house")
+        said = terminal.succeeds("silence", "nhs", "--until", "2099-12-24T01:00:00+01:00", "--reason", "moving house")
         assert said == f"{OF_NHS} is silenced until 2099-12-24 00:00 UTC: moving house\n"
         assert silence(team, "nhs") == {"until": "2099-12-24T00:00:00Z", "reason": "moving house"}
         assert silence(team, "nhs-2") is None
 
-    def test_for_so_long_and_then_no_longer(self, team: Team, terminal: Terminal) -> None:
-        """A new one takes the place of the old one; its end leaves nothing behind, and may be said twice."""
+    def test_for_a_duration_and_its_end(self, team: Team, terminal: Terminal) -> None:
+        """A new silence replaces the old one; its end removes the field, and may be repeated."""
         team.apply(client_certificate("nhs", silence={"until": "2099-01-01T00:00:00Z", "reason": "a reason"}))
-        terminal.does("silence", "nhs", "--until", "30d", "--reason", "another")
+        terminal.succeeds("silence", "nhs", "--until", "30d", "--reason", "another")
         found = silence(team, "nhs")
         assert found is not None
         assert found["reason"] == "another"
         late = datetime.now(UTC) + timedelta(days=30) - datetime.fromisoformat(found["until"])
         assert timedelta(0) <= late < timedelta(minutes=2)
         for _ in range(2):
-            assert terminal.does("silence", "nhs", "--end") == f"{OF_NHS} is not silenced.\n"
+            assert terminal.succeeds("silence", "nhs", "--end") == f"{OF_NHS} is not silenced.\n"
             assert silence(team, "nhs") is None
 
-    def test_whatever_it_writes_the_schema_takes(self, team: Team, terminal: Terminal) -> None:
-        """As long as may be, and in any script."""
+    def test_the_schema_accepts_every_written_value(self, team: Team, terminal: Terminal) -> None:
+        """Texts of the maximum length, and in any script."""
         team.apply(client_certificate("nhs"))
         reason = "Zoë 名前 " + "r" * 248
-        terminal.does("silence", "nhs", "--until", "9999-12-31T23:59:59.5Z", "--reason", reason)
+        terminal.succeeds("silence", "nhs", "--until", "9999-12-31T23:59:59.5Z", "--reason", reason)
         assert silence(team, "nhs") == {"until": "9999-12-31T23:59:59Z", "reason": reason}
 
 
 class TestExitCodes:
-    def test_there_is_no_such_object(self, team: Team, terminal: Terminal) -> None:
-        """3, and nothing is made."""
+    def test_a_missing_object(self, team: Team, terminal: Terminal) -> None:
+        """3, and no object is created."""
         words = f"Error: ClientCertificate nhs in namespace {team.namespace}: not found, or its kind is not"
         code, said = terminal.fails("silence", "nhs", "--until", "30d", "--reason", "moving house")
         assert (code, said.startswith(words)) == (3, True)
         assert team.get("ClientCertificate", "nhs") == {}
 
     def test_another_namespace(self, team: Team, terminal: Terminal) -> None:
-        """-n counts more than the context."""
+        """-n overrides the context."""
         team.apply(client_certificate("nhs"))
         code, said = terminal.fails("silence", "nhs", "--end", "-n", "default")
         assert code == 3
         assert "in namespace default" in said
 
-    def test_somebody_whom_the_cluster_does_not_know(self, team: Team, terminal: Terminal) -> None:
-        """3: another try would not help."""
+    def test_an_unknown_user(self, team: Team, terminal: Terminal) -> None:
+        """3: a retry would not help."""
         stranger = Terminal(team, terminal.directory, token="of a stranger")
         code, said = stranger.fails("silence", "nhs", "--end")
         assert (code, "the API server refuses" in said) == (3, True)
@@ -140,18 +140,18 @@ class TestExitCodes:
             ("contact", "show", "NHS"),
         ],
     )
-    def test_a_name_that_leads_elsewhere(self, terminal: Terminal, arguments: tuple[str, ...]) -> None:
-        """2: no path is made of it, and nothing of it reaches the terminal but what can be seen."""
+    def test_a_name_with_a_path(self, terminal: Terminal, arguments: tuple[str, ...]) -> None:
+        """2: the name becomes no part of a path, and only visible characters are printed."""
         ran = terminal.clientcert(*arguments)
         assert (ran.returncode, "is not a valid name of a " in ran.stderr) == (2, True)
         assert ran.stderr.replace("\n", "").isprintable()
 
-    def test_a_context_that_is_not_there(self, terminal: Terminal) -> None:
+    def test_a_missing_context(self, terminal: Terminal) -> None:
         code, said = terminal.fails("silence", "nhs", "--end", "--context", "nowhere")
         assert (code, "--context to a context of it" in said) == (1, True)
 
-    def test_nobody_answers(self, team: Team, terminal: Terminal) -> None:
-        """1, at once and in one line: it may be another time."""
+    def test_an_unreachable_cluster(self, team: Team, terminal: Terminal) -> None:
+        """1, at once and in one line: a later call may succeed."""
         kubeconfig = terminal.directory / "away"
         write_kubeconfig(
             kubeconfig, url="https://127.0.0.1:9", ca_path=team.control_plane.ca_path, user="somebody", token="any"

@@ -1,4 +1,4 @@
-"""`clientcert contact`: where an answer is recorded, what becomes of a list, and who is written to then."""
+"""`clientcert contact`: recording an answer, importing a list, and the resulting recipients."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,13 +36,13 @@ LISTED = policy(directoryRef={"name": "clients"})
 
 
 def client_list(team: Team, name: str = "clients") -> dict[str, str]:
-    """The ConfigMap's data, as it stands there."""
+    """The data of the ConfigMap."""
     data: dict[str, str] = team.api.request("GET", configmaps(team, name)).get("data") or {}
     return data
 
 
 def entries(team: Team) -> dict[str, DirectoryEntry]:
-    """What the operator reads in it, which must be all of it."""
+    """The entries that the operator reads in it, which must be all."""
     found, problems = parse_client_list(client_list(team))
     assert problems == ()
     return usable(found)
@@ -58,16 +58,20 @@ def make(team: Team, **data: str) -> None:
 
 class TestSet:
     def test_into_the_client_list(self, team: Team, terminal: Terminal) -> None:
-        """It is made if there is none, and so counts for every certificate of the consumer; what is there stays."""
+        """The list is created if it is missing, and so applies to every certificate of the consumer; other entries
+        stay.
+        """
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
-        said = terminal.does("contact", "set", "nhs", "--business", "sam@nhs.example", "--business-name", "Sam Patel")
-        assert said == (
+        printed = terminal.succeeds(
+            "contact", "set", "nhs", "--business", "sam@nhs.example", "--business-name", "Sam Patel"
+        )
+        assert printed == (
             "Recorded in the client list, ConfigMap clients. The operator reads the client list within a minute.\n"
             "The business contact is written to, as the client list says (BusinessContact).\n"
         )
         assert entries(team) == {"nhs": DirectoryEntry(business=Person("Sam Patel", "sam@nhs.example"))}
-        said = terminal.does("contact", "set", "nhs", "--technical", "jo@nhs.example", "--note", "asks first")
-        assert "The technical contact is written to, as the client list says (TechnicalContact)." in said
+        printed = terminal.succeeds("contact", "set", "nhs", "--technical", "jo@nhs.example", "--note", "asks first")
+        assert "The technical contact is written to, as the client list says (TechnicalContact)." in printed
         assert entries(team) == {
             "nhs": DirectoryEntry(Person("", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example"))
         }
@@ -75,10 +79,10 @@ class TestSet:
         assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {"lookup": ["Directory"]}
 
     def test_under_the_key_that_the_consumer_has(self, team: Team, terminal: Terminal) -> None:
-        """Nothing else of the list is touched, even if it cannot be used."""
+        """Nothing else in the list is changed, even if it is invalid."""
         team.apply(LISTED, client_certificate("nhs", consumer="NHS England", **BY_THE_LIST))
         make(team, other="[", **{"client-7": "consumer: NHS England\nbusiness: {email: sam@nhs.example}\n"})
-        terminal.does("contact", "set", "nhs", "--technical", "jo@nhs.example")
+        terminal.succeeds("contact", "set", "nhs", "--technical", "jo@nhs.example")
         assert set(client_list(team)) == {"client-7", "other"}
         assert client_list(team)["other"] == "["
         found, _ = parse_client_list(client_list(team))
@@ -87,34 +91,34 @@ class TestSet:
         }
 
     def test_several_people_at_once(self, team: Team, terminal: Terminal) -> None:
-        """Nobody's answer is lost, whoever was quicker; and the list is made but once."""
+        """No answer is lost, in any order, and the list is created once."""
         names = ["nhs", "acme", "weather"]
         team.apply(LISTED, *(client_certificate(name, **BY_THE_LIST) for name in names))
         with ThreadPoolExecutor(len(names)) as people:
             calls = [("contact", "set", name, "--technical", f"{name}@nhs.example") for name in names]
-            assert all("Recorded" in said for said in people.map(lambda call: terminal.does(*call), calls))
+            assert all("Recorded" in printed for printed in people.map(lambda call: terminal.succeeds(*call), calls))
         assert entries(team) == {name: DirectoryEntry(Person("", f"{name}@nhs.example")) for name in names}
 
     def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
-        """Somebody must look at it: it may hold what is written nowhere else."""
+        """A person must check it, because its content may exist nowhere else."""
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
         make(team, nhs="technical: sam@nhs.example")
-        code, said = terminal.fails("contact", "set", "nhs", "--business", "jo@nhs.example")
-        assert (code, "ConfigMap clients, key nhs: technical must be a mapping" in said) == (3, True)
-        assert "sam@" not in said
+        code, printed = terminal.fails("contact", "set", "nhs", "--business", "jo@nhs.example")
+        assert (code, "ConfigMap clients, key nhs: technical must be a mapping" in printed) == (3, True)
+        assert "sam@" not in printed
         assert client_list(team) == {"nhs": "technical: sam@nhs.example"}
         ran = terminal.clientcert("contact", "show", "nhs")
         assert (ran.returncode, "correct key nhs: technical must be a mapping" in ran.stdout) == (3, True)
         assert "contact set" not in ran.stdout
 
     def test_without_a_client_list_into_the_object(self, team: Team, terminal: Terminal) -> None:
-        """Of whoever it was before nothing stays, not even the name; the others do."""
+        """The previous contact is removed completely, including the name; other contacts stay."""
         sam = {"email": "sam@nhs.example"}
         team.apply(client_certificate("nhs", contact={"technical": JO, "business": sam}))
-        said = terminal.does("contact", "set", "nhs", "--technical", "kim@nhs.example")
-        recorded, told = said.splitlines()
+        printed = terminal.succeeds("contact", "set", "nhs", "--technical", "kim@nhs.example")
+        recorded, warned = printed.splitlines()
         assert recorded == "Recorded in spec.contact of nhs. The operator uses it at once."
-        assert told.startswith("The technical contact is written to, as spec.contact")
+        assert warned.startswith("The technical contact is written to, as spec.contact")
         assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {
             "technical": {"email": "kim@nhs.example"},
             "business": sam,
@@ -122,12 +126,14 @@ class TestSet:
 
     def test_into_the_object_although_there_is_a_list(self, team: Team, terminal: Terminal) -> None:
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
-        terminal.does("contact", "set", "nhs", "--technical", JO["email"], "--technical-name", JO["name"], "--object")
+        terminal.succeeds(
+            "contact", "set", "nhs", "--technical", JO["email"], "--technical-name", JO["name"], "--object"
+        )
         assert team.get("ClientCertificate", "nhs")["spec"]["contact"] == {"lookup": ["Directory"], "technical": JO}
         assert team.api.request("GET", configmaps(team))["items"] == []
 
-    def test_an_answer_that_would_not_count(self, team: Team, terminal: Terminal) -> None:
-        """The object's own contact comes first: whoever records another one must know."""
+    def test_an_answer_that_would_have_no_effect(self, team: Team, terminal: Terminal) -> None:
+        """The object's own contact comes first, so recording another one is refused."""
         team.apply(LISTED, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
         ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
         assert ran.returncode == 0
@@ -138,7 +144,7 @@ class TestSet:
         assert "as spec.contact says" in ran.stdout
 
     def test_a_requester_comes_first(self, team: Team, terminal: Terminal) -> None:
-        """Of a host certificate nobody else is told, whatever the list says."""
+        """For a host certificate only the requester is notified, whatever the list says."""
         host = {"policyRef": {"name": "listed"}, "profile": "Host", "contact": {"requester": JO}}
         team.apply(LISTED, client_certificate("nhs", **host))
         ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example")
@@ -148,8 +154,8 @@ class TestSet:
         )
         assert "The requester is written to, as spec.contact says (Requester)." in ran.stdout
 
-    def test_a_note_has_no_place_in_the_object(self, team: Team, terminal: Terminal) -> None:
-        """2, and nothing was written."""
+    def test_the_object_has_no_field_for_a_note(self, team: Team, terminal: Terminal) -> None:
+        """2, and nothing is written."""
         team.apply(client_certificate("nhs", contact={"technical": JO}))
         ran = terminal.clientcert("contact", "set", "nhs", "--technical", "kim@nhs.example", "--note", "asks first")
         assert ran.returncode == 2
@@ -163,15 +169,15 @@ class TestImport:
         return str(path)
 
     def test_a_wiki_page_becomes_a_client_list(self, team: Team, terminal: Terminal) -> None:
-        """As a spreadsheet saves it; a second time changes nothing, and the report names no person."""
+        """The file is as a spreadsheet saves it; a second import changes nothing, and the report names no person."""
         file = self.file(
             terminal,
             "nhs;Jo Bloggs;jo@nhs.example;Sam Patel;sam@nhs.example;asks first",
             "Court lists (north);;;Kim Lee;kim@courts.example;",
         )
         call = ("contact", "import", file, "--configmap", "clients")
-        said = terminal.does(*call)
-        assert said == (
+        printed = terminal.succeeds(*call)
+        assert printed == (
             "CONSUMER             CHANGE  WHAT\n"
             "nhs                  new     technical, business, note\n"
             "Court lists (north)  new     business\n"
@@ -184,29 +190,29 @@ class TestImport:
             "Court lists (north)": DirectoryEntry(business=Person("Kim Lee", "kim@courts.example")),
         }
         before = client_list(team)
-        assert terminal.does(*call) == (
+        assert terminal.succeeds(*call) == (
             "Imported into ConfigMap clients: 0 new, 0 changed, 2 unchanged. Kept, as they are not in the file: 0.\n"
         )
         assert client_list(team) == before
 
     def test_a_dry_run(self, team: Team, terminal: Terminal) -> None:
-        """Says the same, and writes nothing."""
+        """It prints the same, and writes nothing."""
         file = self.file(terminal, "nhs;;jo@nhs.example;;;", "new;;jo@nhs.example;;;", "left;;;;;")
         jo = "technical: {email: jo@nhs.example}\n"
         make(team, nhs="technical: {email: old@nhs.example}\nnote: asks first\n", acme="", left=jo)
         before = client_list(team)
-        said = terminal.does("contact", "import", file, "--configmap", "clients", "--dry-run")
-        assert said.splitlines()[1:4] == [
+        printed = terminal.succeeds("contact", "import", file, "--configmap", "clients", "--dry-run")
+        assert printed.splitlines()[1:4] == [
             "nhs       changed  technical, note removed",
             "new       new      technical",
             "left      changed  technical removed",
         ]
         counts = "Would import into ConfigMap clients: 1 new, 2 changed, 0 unchanged."
-        assert said.endswith(f"{counts} Kept, as they are not in the file: 1.\n")
+        assert printed.endswith(f"{counts} Kept, as they are not in the file: 1.\n")
         assert client_list(team) == before
 
     def test_one_line_that_cannot_be_used(self, team: Team, terminal: Terminal) -> None:
-        """Refuses all of the file, and says which and why."""
+        """The whole file is refused, with the line and the reason."""
         file = self.file(terminal, "nhs;;jo@nhs.example;;;", "acme;;Kim <kim@acme.example>;;;")
         ran = terminal.clientcert("contact", "import", file, "--configmap", "clients")
         assert ran.returncode == 3
@@ -215,7 +221,7 @@ class TestImport:
         assert team.api.request("GET", configmaps(team))["items"] == []
 
     def test_an_entry_that_cannot_be_used_is_not_lost(self, team: Team, terminal: Terminal) -> None:
-        """Nothing is imported before somebody has looked at it; a dry run says so, too."""
+        """Nothing is imported until a person has checked it; a dry run reports it, too."""
         held = {"nhs": "technical: {email: sam@nhs.example}\nphone: 020 7946"}
         make(team, **held)
         call = ("contact", "import", self.file(terminal, "acme;;jo@acme.example;;;", "nhs;;jo@nhs.example;;;"))
@@ -226,18 +232,18 @@ class TestImport:
         assert client_list(team) == held
 
     def test_more_than_a_config_map_holds(self, team: Team, terminal: Terminal) -> None:
-        """Is refused before it is sent, in words."""
+        """It is refused before it is sent, with an explanation."""
         file = self.file(terminal, *(f"c{number};;jo@nhs.example;;;{'n' * 1000}" for number in range(1000)))
-        code, said = terminal.fails("contact", "import", file, "--configmap", "clients")
-        assert (code, "would exceed 1 MiB" in said) == (3, True)
+        code, printed = terminal.fails("contact", "import", file, "--configmap", "clients")
+        assert (code, "would exceed 1 MiB" in printed) == (3, True)
 
 
 class TestShow:
-    def test_in_turn_and_why(self, team: Team, terminal: Terminal) -> None:
-        """The first is written to, the next ones where the one before cannot be reached."""
+    def test_recipients_in_order_with_reasons(self, team: Team, terminal: Terminal) -> None:
+        """The first recipient gets the letter, the next ones are the fallbacks."""
         team.apply(LISTED, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
         make(team, nhs="business: {name: Sam Patel, email: sam@nhs.example}")
-        assert terminal.does("contact", "show", "nhs") == (
+        assert terminal.succeeds("contact", "show", "nhs") == (
             "ROLE               NAME       ADDRESS\n"
             "technical contact  Jo Bloggs  jo@nhs.example\n"
             "business contact   Sam Patel  sam@nhs.example\n"
@@ -245,8 +251,8 @@ class TestShow:
             "The technical contact is written to, as spec.contact says (TechnicalContact).\n"
         )
 
-    def test_nobody(self, team: Team, terminal: Terminal) -> None:
-        """3, and what to do; the same where the list is not there at all."""
+    def test_no_recipient(self, team: Team, terminal: Terminal) -> None:
+        """3, and what to do; the same if there is no list."""
         team.apply(LISTED, client_certificate("nhs", **BY_THE_LIST))
         ran = terminal.clientcert("contact", "show", "nhs")
         assert (ran.returncode, "cannot be read: create it, have the operator" in ran.stdout) == (3, True)
@@ -255,15 +261,15 @@ class TestShow:
         assert (ran.returncode, ran.stdout.startswith("The client list, ConfigMap clients, has no")) == (3, True)
 
     def test_a_user_of_slack(self, team: Team, terminal: Terminal) -> None:
-        """Is looked up by the operator, which has the token."""
+        """The operator looks the user up, because it has the token."""
         internal = policy(internalEnvironments=["prod"])
         team.apply(internal, client_certificate("nhs", policyRef={"name": "listed"}, contact={"technical": JO}))
-        lines = terminal.does("contact", "show", "nhs").splitlines()
+        lines = terminal.succeeds("contact", "show", "nhs").splitlines()
         assert lines[1] == "Slack user         nhs        by the consumer's name"
         assert lines[-1].startswith("The operator looks up a Slack user, which this command cannot; if none is found")
 
-    def test_a_policy_that_writes_to_nobody(self, team: Team, terminal: Terminal) -> None:
-        """The contact is known, and no channel goes there."""
+    def test_a_policy_without_a_channel_to_contacts(self, team: Team, terminal: Terminal) -> None:
+        """The contact is known, but no channel sends to contacts."""
         team.apply(client_certificate("nhs", contact={"technical": JO}))
-        said = terminal.does("contact", "show", "nhs")
-        assert "Note: its policy has no channel of type Email, so the operator does not write to contacts." in said
+        printed = terminal.succeeds("contact", "show", "nhs")
+        assert "Note: its policy has no channel of type Email, so the operator does not write to contacts." in printed

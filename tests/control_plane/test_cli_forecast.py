@@ -1,4 +1,4 @@
-"""`clientcert forecast` says what the operator then does: one looks ahead, and the other lives through the days."""
+"""`clientcert forecast` predicts what the operator then sends, compared over several days."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,12 +31,12 @@ CHANNEL_OF = {
     "host": OWN,
     "letter": "consumer",
 }
-"""The certificates, and the channel that people read of each."""
+"""The certificates, each with its channel for people."""
 
 
 @dataclass(frozen=True)
 class WithMail:
-    """Operators that have a mail server, besides all else."""
+    """Operators that also have a mail server."""
 
     operators: Operators
     settings: Mapping[str, str]
@@ -46,18 +46,18 @@ class WithMail:
 
 
 @dataclass
-class Lived:
-    """What was foreseen on day 0, and what channels had been told by the end of each day."""
+class ForecastRun:
+    """The forecast on day 0, and the messages that channels had by the end of each day."""
 
     team: Team
     foreseen: list[dict[str, Any]]
     remarks: str
     stages: dict[tuple[str, float], int | None] = field(default_factory=dict)
     ends: dict[float, datetime] = field(default_factory=dict)
-    told: dict[str, dict[float, int]] = field(default_factory=dict)
+    sent: dict[str, dict[float, int]] = field(default_factory=dict)
 
     def expected(self, name: str, day: float) -> list[int]:
-        """The stages that should be told on this day."""
+        """The stages that should be sent on this day."""
         start = self.ends.get(day - 1, self.ends[0])
         return [
             line["stage"]
@@ -78,7 +78,7 @@ def mail() -> Iterator[LoopbackMailServer]:
 
 
 @pytest.fixture(scope="module")
-def lived(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, terminal: Terminal) -> Lived:
+def forecast_run(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, terminal: Terminal) -> ForecastRun:
     team = lasting_team
     diary = Diary(team, WithMail(operators, with_mail(mail, terminal.directory)))  # type: ignore[arg-type]
     team.apply(
@@ -97,56 +97,56 @@ def lived(lasting_team: Team, operators: Operators, mail: LoopbackMailServer, te
     consumer = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}, "repeat": {"everyDays": 2}}
     team.apply(certificate_policy("letter", consumer))
     team.hand_out("letter", days=10.5, policyRef={"name": "letter"})
-    diary.spend(0)
+    diary.run_on(0)
     ran = terminal.clientcert("forecast", "--days", "4", "-o", "json")
     assert ran.returncode == 0
-    found = Lived(team, [json.loads(line) for line in ran.stdout.splitlines()], ran.stderr)
+    found = ForecastRun(team, [json.loads(line) for line in ran.stdout.splitlines()], ran.stderr)
     found.ends[0] = datetime.now(UTC)
     letters = {}
     for day in DAYS:
         found.ends[day], before = datetime.now(UTC) + timedelta(days=day), len(mail.mails)
-        diary.spend(day)
+        diary.run_on(day)
         letters[day] = len(mail.mails) - before
         for name, channel in CHANNEL_OF.items():
             found.stages[name, day] = team.channel(name, channel).get("stage")
-    found.told = {name: {day: len(said) for day, said in diary.told(name).items()} for name in CHANNEL_OF}
-    found.told["letter"] = letters
+    found.sent = {name: {day: len(said) for day, said in diary.notified(name).items()} for name in CHANNEL_OF}
+    found.sent["letter"] = letters
     return found
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", CHANNEL_OF)
-def test_what_was_foreseen_is_what_was_sent(lived: Lived, name: str) -> None:
-    """On each day as many messages, and the stages that it said; nothing else, and to nobody else."""
-    expected = {day: lived.expected(name, day) for day in DAYS}
-    assert {day: lived.told[name][day] for day in DAYS} == {day: len(stages) for day, stages in expected.items()}
+def test_the_forecast_messages_are_the_sent_ones(forecast_run: ForecastRun, name: str) -> None:
+    """Each day has the forecast number of messages and stages; nothing else is sent, and to no other recipient."""
+    expected = {day: forecast_run.expected(name, day) for day in DAYS}
+    assert {day: forecast_run.sent[name][day] for day in DAYS} == {day: len(stages) for day, stages in expected.items()}
     for day, stages in expected.items():
         if stages:
-            assert lived.stages[name, day] == stages[-1]
+            assert forecast_run.stages[name, day] == stages[-1]
 
 
 @pytest.mark.soak
-def test_it_foresees_something(lived: Lived) -> None:
-    """So that two who say nothing do not agree."""
-    assert [lived.expected("daily", day) for day in DAYS] == [[10], [9], [8]]
-    assert [lived.expected("second-days", day) for day in DAYS] == [[10], [], [8]]
-    assert [lived.expected("expired", day) for day in DAYS] == [[-4], [-5], [-6]]
-    assert [lived.expected("silenced", day) for day in DAYS] == [[], [9], [8]]
-    assert [len(lived.expected("missing", day)) for day in DAYS] == [1, 1, 1]
-    assert [lived.expected("letter", day) for day in DAYS] == [[10], [], [8]]
-    assert [lived.expected("host", day) for day in DAYS] == [[], [], [30]]
-    assert [line["certificate"] for line in lived.foreseen if line["certificate"] == "far"] == []
+def test_the_forecast_is_not_empty(forecast_run: ForecastRun) -> None:
+    """Otherwise two empty results would agree."""
+    assert [forecast_run.expected("daily", day) for day in DAYS] == [[10], [9], [8]]
+    assert [forecast_run.expected("second-days", day) for day in DAYS] == [[10], [], [8]]
+    assert [forecast_run.expected("expired", day) for day in DAYS] == [[-4], [-5], [-6]]
+    assert [forecast_run.expected("silenced", day) for day in DAYS] == [[], [9], [8]]
+    assert [len(forecast_run.expected("missing", day)) for day in DAYS] == [1, 1, 1]
+    assert [forecast_run.expected("letter", day) for day in DAYS] == [[10], [], [8]]
+    assert [forecast_run.expected("host", day) for day in DAYS] == [[], [], [30]]
+    assert [line["certificate"] for line in forecast_run.foreseen if line["certificate"] == "far"] == []
 
 
 @pytest.mark.soak
-def test_what_it_says_of_one(lived: Lived) -> None:
-    """Where it goes and as what; no address, not even in a field that a person does not read."""
-    line = next(line for line in lived.foreseen if line["certificate"] == "second-days")
+def test_the_fields_of_a_forecast_message(forecast_run: ForecastRun) -> None:
+    """Channel and kind of message; no address, not even in a field that people do not read."""
+    line = next(line for line in forecast_run.foreseen if line["certificate"] == "second-days")
     assert line == {
         "time": line["time"],
-        "namespace": lived.team.namespace,
+        "namespace": forecast_run.team.namespace,
         "certificate": "second-days",
-        "consumer": lived.team.consumer("second-days"),
+        "consumer": forecast_run.team.consumer("second-days"),
         "environment": "prod",
         "channel": "team",
         "type": "Slack",
@@ -154,15 +154,15 @@ def test_what_it_says_of_one(lived: Lived) -> None:
         "stage": 10,
         "to": "#team",
     }
-    assert {line["to"] for line in lived.foreseen} == {"#team", IF_SET, "technical contact"}
-    assert "nhs.example" not in json.dumps(lived.foreseen) + lived.remarks
+    assert {line["to"] for line in forecast_run.foreseen} == {"#team", IF_SET, "technical contact"}
+    assert "nhs.example" not in json.dumps(forecast_run.foreseen) + forecast_run.remarks
 
 
 @pytest.mark.soak
-def test_what_keeps_a_certificate_from_it(lived: Lived) -> None:
-    """Said apart, so that the lines stay the lines."""
-    team = lived.team
-    assert sorted(lived.remarks.replace(team.namespace, "team").splitlines()) == [
+def test_certificates_without_a_forecast_have_a_reason(forecast_run: ForecastRun) -> None:
+    """Reported separately from the lines of the table."""
+    team = forecast_run.team
+    assert sorted(forecast_run.remarks.replace(team.namespace, "team").splitlines()) == [
         "team/missing: no certificate has been read yet; there is an alert every day until one is",
         "team/no-policy: there is no CertificatePolicy nowhere, so the defaults are used",
         f"team/silenced: silenced until {team.began + 1.5 * DAY:%Y-%m-%d %H:%M} UTC: moving house",
@@ -170,19 +170,19 @@ def test_what_keeps_a_certificate_from_it(lived: Lived) -> None:
 
 
 class TestTheTable:
-    """On objects whose status stands there as an operator has written it."""
+    """On objects with a status as an operator writes it."""
 
     @pytest.fixture
     def terminal(self, team: Team, tmp_path: Path) -> Terminal:
         return Terminal(team, tmp_path)
 
-    def test_for_people(self, team: Team, terminal: Terminal) -> None:
-        """In order of time; contacts by their role."""
+    def test_the_columns(self, team: Team, terminal: Terminal) -> None:
+        """Sorted by time, with contacts by their role."""
         self.policy(team)
         self.read(team, "nhs", days=7.5)
         self.read(team, "acme", days=8.5, contact={"business": {"email": "kim@acme.example"}})
         team.apply(client_certificate("new"))
-        lines = terminal.does("forecast", "--days", "2", "--policy", "team").splitlines()
+        lines = terminal.succeeds("forecast", "--days", "2", "--policy", "team").splitlines()
         day = [f"{team.began + hours * DAY:%Y-%m-%d %H:%M} UTC" for hours in (0.5, 1.5)]
         assert [line.split("  ") for line in map(squeezed, lines)] == [
             ["TIME", "CERTIFICATE", "CHANNEL", "STAGE", "TO"],
@@ -196,34 +196,34 @@ class TestTheTable:
             [day[1], "nhs", "pager", "6", "Webhook in Secret pager"],
         ]
 
-    def test_of_every_namespace(self, team: Team, terminal: Terminal) -> None:
-        """With one more column."""
+    def test_all_namespaces(self, team: Team, terminal: Terminal) -> None:
+        """It has one more column."""
         self.read(team, "nhs", days=7.5)
-        lines = [squeezed(line).split("  ") for line in terminal.does("forecast", "-A", "--days", "0").splitlines()]
+        lines = [squeezed(line).split("  ") for line in terminal.succeeds("forecast", "-A", "--days", "0").splitlines()]
         assert lines[0] == ["TIME", "NAMESPACE", "CERTIFICATE", "CHANNEL", "STAGE", "TO"]
         assert ["now", team.namespace, "nhs", OWN, "8", IF_SET] in lines
 
-    def test_events_only_when_asked_for(self, team: Team, terminal: Terminal) -> None:
-        """Nobody is told by them."""
+    def test_events_are_shown_on_request(self, team: Team, terminal: Terminal) -> None:
+        """An Event notifies nobody."""
         self.read(team, "nhs", days=7.5)
-        assert "events" not in terminal.does("forecast", "--days", "0")
-        assert "kubectl describe" in terminal.does("forecast", "--days", "0", "--events")
+        assert "events" not in terminal.succeeds("forecast", "--days", "0")
+        assert "kubectl describe" in terminal.succeeds("forecast", "--days", "0", "--events")
 
     def test_a_closing_message(self, team: Team, terminal: Terminal) -> None:
-        """Owed to whoever was told about another certificate."""
-        told = [{"name": OWN, "fingerprintSHA256": "0" * 64, "stage": 3, "lastSentTime": "2026-01-01T00:00:00Z"}]
-        self.read(team, "nhs", days=90, channels=told)
-        line = squeezed(terminal.does("forecast").splitlines()[1])
+        """It is due for a channel that was alerted about another certificate."""
+        sent = [{"name": OWN, "fingerprintSHA256": "0" * 64, "stage": 3, "lastSentTime": "2026-01-01T00:00:00Z"}]
+        self.read(team, "nhs", days=90, channels=sent)
+        line = squeezed(terminal.succeeds("forecast").splitlines()[1])
         assert line.split("  ") == ["now", "nhs", OWN, "renewed", IF_SET]
 
     def test_host_certificates_of_one_batch(self, team: Team, terminal: Terminal) -> None:
-        """Have one letter, to whoever asked for them, when the first of them is due; the pager tells of each."""
+        """There is one letter to their requester, when the first of them is due; the pager gets an alert for each."""
         self.policy(team)
         asked = {"profile": "Host", "contact": {"requester": {"email": "ops@nhs.example"}}}
         self.read(team, "one", days=31.5, batch="2026-spring", **asked)
         self.read(team, "two", days=33.5, batch="2026-spring", **asked)
         self.read(team, "alone", days=32.5, **asked)
-        lines = [squeezed(line).split("  ") for line in terminal.does("forecast", "--days", "5").splitlines()]
+        lines = [squeezed(line).split("  ") for line in terminal.succeeds("forecast", "--days", "5").splitlines()]
         days = {number: f"{team.began + number * DAY:%Y-%m-%d %H:%M} UTC" for number in (1.5, 2.5)}
         assert [line for line in lines if line[2] == "consumer"] == [
             [days[1.5], "one", "consumer", "30", "requester, for the whole batch"],
@@ -231,27 +231,27 @@ class TestTheTable:
         ]
         assert {line[1] for line in lines if line[2] == "pager"} == {"one", "two", "alone"}
 
-    def test_nothing(self, team: Team, terminal: Terminal) -> None:
-        """0 where there is nothing to send, and 3 where there is nothing to tell of."""
+    def test_no_messages(self, team: Team, terminal: Terminal) -> None:
+        """0 if nothing is to be sent, and 3 if there is no certificate."""
         assert terminal.fails("forecast") == (3, "Error: there is no ClientCertificate")
         self.read(team, "nhs", days=90)
-        assert terminal.does("forecast") == "Nothing will be sent in the next 30 days.\n"
+        assert terminal.succeeds("forecast") == "Nothing will be sent in the next 30 days.\n"
         assert terminal.fails("forecast", "--policy", "p") == (
             3,
             "Error: there is no ClientCertificate with CertificatePolicy p",
         )
 
     @pytest.mark.soak
-    def test_more_than_the_api_server_lists_at_once(self, team: Team, terminal: Terminal) -> None:
+    def test_more_than_one_page(self, team: Team, terminal: Terminal) -> None:
         """All pages are read."""
         team.apply(*(client_certificate(f"c{number}") for number in range(501)))
-        assert terminal.does("forecast").count("the operator has not read it yet") == 501
+        assert terminal.succeeds("forecast").count("the operator has not read it yet") == 501
 
-    def test_what_the_operator_has_not_read(self, team: Team, terminal: Terminal) -> None:
-        """Cannot be foreseen, and is named."""
+    def test_a_certificate_that_was_not_read(self, team: Team, terminal: Terminal) -> None:
+        """No forecast is possible, and the certificate is named."""
         team.apply(client_certificate("nhs"))
         words = f"{team.namespace}/nhs: the operator has not read it yet, so its expiry is not known"
-        assert terminal.does("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
+        assert terminal.succeeds("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
 
     def policy(self, team: Team) -> None:
         consumer = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}, "repeat": {"everyDays": 7}}
@@ -261,7 +261,7 @@ class TestTheTable:
         team.apply(policy)
 
     def read(self, team: Team, name: str, days: float, channels: Any = (), **spec: Any) -> None:
-        """One that the operator has read, and that ends so many days from the test's beginning."""
+        """A certificate that the operator has read, and that expires so many days after the start of the test."""
         if team.get("CertificatePolicy", "team"):
             spec |= {"policyRef": {"name": "team"}}
         team.apply(client_certificate(name, **spec))

@@ -1,4 +1,4 @@
-"""docs/cli.md: each call prints what the page says, in its order, on the day of the page."""
+"""docs/cli.md: each call prints what the page shows, in its order, on the day of the page."""
 
 import shlex
 import subprocess
@@ -74,8 +74,8 @@ def terminal(team: Team, tmp_path: Path) -> Terminal:
     return Terminal(team, tmp_path)
 
 
-def test_the_page_shows_what_is_printed(team: Team, terminal: Terminal) -> None:
-    """Character by character; a page that says something else has been forgotten."""
+def test_the_page_shows_the_real_output(team: Team, terminal: Terminal) -> None:
+    """Character by character, so that an outdated page fails."""
     for block in blocks(PAGE, "console"):
         first, _, printed = block.partition("\n")
         program, *arguments = shlex.split(first.removeprefix("$ "))
@@ -86,7 +86,7 @@ def test_the_page_shows_what_is_printed(team: Team, terminal: Terminal) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, terminal: Terminal) -> None:
-    """The line for each shell gets a script that knows the program."""
+    """The line for each shell gets a completion script for this program."""
     lines = [line for line in blocks(PAGE, "sh")[0].splitlines() if f"={shell}_source" in line]
     assert len(lines) == 1
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""The contact behind a consumer is found, and written to: by mail, or in Slack where the consumer is our own."""
+"""The contact of a consumer is found and gets letters: by mail, or in Slack if the consumer is internal."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def well_behaved(mail: LoopbackMailServer) -> Iterator[None]:
 def operator(
     operators: Operators, mail: LoopbackMailServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
-    """With a mail server that wants TLS and a login, and recipients of two domains alone."""
+    """The mail server requires TLS and a login, and recipients are allowed in two domains only."""
     with operators.running(settings=with_mail(mail, tmp_path_factory.mktemp("tls")) | DOMAINS) as running:
         yield running
 
@@ -56,8 +56,8 @@ def letters(mail: LoopbackMailServer, team: Team, name: str) -> list[Received]:
     return [each for each in tuple(mail.mails) if team.consumer(name) in str(each.message["Subject"])]
 
 
-def test_the_technical_contact_gets_every_step(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """One mail, encrypted and logged in; the team's own channel is told as well; both stand in the status."""
+def test_the_technical_contact_gets_all_instructions(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """One mail, over TLS and after a login; the team's channel is alerted, too; the status has both."""
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
     [letter] = until(lambda: letters(mail, team, "nhs"))
@@ -67,7 +67,7 @@ def test_the_technical_contact_gets_every_step(team: Team, operator: Operator, m
     for words in ("14 days", "Integration API", "openssl genrsa", "-pubout", "only the public key", "API key"):
         assert words in letter.text
     assert letter.html.count("<pre") == 2
-    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    eventually(lambda: len(team.notified("nhs", "#team")), 1)
     eventually(lambda: team.channel("nhs", "consumer").get("stage"), 14)
     assert team.condition("nhs", "ContactResolved") == ("True", "TechnicalContact")
     assert team.condition("nhs", "Ready") == ("True", "ExpiringSoon")
@@ -85,8 +85,8 @@ def test_a_business_contact_is_asked_for_a_technical_one(
     eventually(lambda: team.condition("nhs", "ContactResolved"), ("True", "BusinessContact"))
 
 
-def test_the_client_list_says_who_it_is(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """A ConfigMap with an entry a consumer, which `clientcert contact` writes."""
+def test_the_contact_is_in_the_client_list(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """A ConfigMap with one entry for each consumer, which `clientcert contact` writes."""
     entry = f"consumer: {team.consumer('nhs')}\ntechnical: {{name: Jo Bloggs, email: jo@nhs.example}}\n"
     clients = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clients"}, "data": {"nhs": entry}}
     path = f"/api/v1/namespaces/{team.namespace}/configmaps"
@@ -105,21 +105,21 @@ def test_the_client_list_says_who_it_is(team: Team, operator: Operator, mail: Lo
     assert letters(mail, team, "moj") == []
 
 
-def test_nobody_is_known(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """A condition says what to do, and the team is told all the same."""
+def test_no_contact_is_known(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """A condition says what to do, and the team is alerted nevertheless."""
     use_policy(team)
     hand_out(team, "nhs", contact={"requester": JO})
     eventually(lambda: team.condition("nhs", "ContactResolved"), ("False", "NoContact"))
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "ContactNotFound"))
     assert "spec.contact.technical" in team.words("nhs", "ContactResolved")
-    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    eventually(lambda: len(team.notified("nhs", "#team")), 1)
     hand_out(team, "nhs", contact={"technical": JO})
     until(lambda: letters(mail, team, "nhs"))
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
 
 
 def test_a_recipient_who_is_refused_for_good(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """Row 12: the next contact gets it, once; a condition says who did not, until that is corrected."""
+    """Row 12: the next contact gets the letter, once; a condition names the refused one until it is corrected."""
     mail.answer("RCPT", "550 5.1.1 no such user", address="gone@nhs.example")
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": {"email": "gone@nhs.example"}, "business": SAM})
@@ -135,18 +135,18 @@ def test_a_recipient_who_is_refused_for_good(team: Team, operator: Operator, mai
 
 
 def test_a_recipient_outside_of_the_allowed_domains(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """Refused with its reason; the team's channel is told."""
+    """It is refused with its reason; the team's channel is alerted."""
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": {"email": "jo@elsewhere.example"}})
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "RecipientNotAllowed"))
     assert team.condition("nhs", "ContactResolved") == ("False", "RecipientNotAllowed")
-    eventually(lambda: len(team.told("nhs", "#team")), 1)
+    eventually(lambda: len(team.notified("nhs", "#team")), 1)
     assert "elsewhere" not in team.words("nhs", "AlertsDelivered")
     assert letters(mail, team, "nhs") == []
 
 
 def test_an_internal_consumer_gets_a_direct_message(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """The Slack user whose name is the consumer's; nobody gets a mail."""
+    """The Slack user with the consumer's name gets it; nobody gets a mail."""
     team.slack.users.append(User("U012AB3CD", team.consumer("jo-bloggs")))
     token = {"name": "slack", "key": "token"}
     team.apply(secret("slack", token=team.slack.tokens[1]))
@@ -162,8 +162,8 @@ def test_an_internal_consumer_gets_a_direct_message(team: Team, operator: Operat
     assert letters(mail, team, "jo-bloggs") == []
 
 
-def test_letters_cease_with_a_closing_one(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """In the thread of the first."""
+def test_a_closing_letter_is_the_last(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """It is in the thread of the first letter."""
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": JO})
     [first] = until(lambda: letters(mail, team, "nhs"))
@@ -175,7 +175,7 @@ def test_letters_cease_with_a_closing_one(team: Team, operator: Operator, mail: 
 
 
 def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
-    """Roles are; and in the log nothing at all, at the level that people run it with."""
+    """Roles are allowed; at the usual log level the log does not name any person."""
     use_policy(team)
     hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
     until(lambda: letters(mail, team, "nhs"))
@@ -189,7 +189,9 @@ def test_no_person_is_in_log_status_or_metrics(team: Team, operator: Operator, m
 def test_host_certificates_of_one_batch_are_one_letter(
     team: Team, operator: Operator, mail: LoopbackMailServer
 ) -> None:
-    """To who asked for them, when the first enters its last month, of all; once. The team is told of each that does."""
+    """The requester gets it when the first one enters its last month, about all, once. The team is alerted
+    about each.
+    """
     use_policy(team)
     host = {"profile": "Host", "batch": f"spring-{team.namespace}", "contact": {"requester": JO}}
     for name, days in (("later", 45), ("last", 300)):
@@ -203,9 +205,9 @@ def test_host_certificates_of_one_batch_are_one_letter(
     assert "not renewed here" in " ".join(letter.text.split())
     for name in ("first", "later", "last"):
         eventually(lambda name=name: team.channel(name, "consumer").get("stage"), 30)
-    assert [len(team.told(name, "#team")) for name in ("first", "later", "last")] == [1, 0, 0]
+    assert [len(team.notified(name, "#team")) for name in ("first", "later", "last")] == [1, 0, 0]
     [alert] = team.messages("first", "#team")
     assert "a host certificate is not renewed here" in "\n".join(alert.texts())
     team.renew("first", days=365)
-    eventually(lambda: len(team.told("first", "#team")), 2)
+    eventually(lambda: len(team.notified("first", "#team")), 2)
     assert len([each for each in tuple(mail.mails) if host["batch"] in str(each.message["Subject"])]) == 1

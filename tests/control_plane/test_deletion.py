@@ -1,4 +1,4 @@
-"""`kubectl delete` never hangs, and nothing but status is ever written on an object (row 28 of the faults)."""
+"""`kubectl delete` never hangs, and the operator writes only the status of an object (row 28 of the faults)."""
 
 import json
 import uuid
@@ -26,7 +26,7 @@ def declare_one_of_each(team: Team) -> None:
 
 @pytest.mark.parametrize("running", [True, False], ids=["while the operator runs", "while it is stopped"])
 def test_delete_never_hangs(running: bool, team: Team, operators: Operators) -> None:
-    """Every kind can be deleted at any time, by `kubectl delete` which waits until the object is gone."""
+    """Every kind can be deleted at any time by `kubectl delete`, which waits until the object is gone."""
     declare_one_of_each(team)
     with operators.running(team.namespace):
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
@@ -39,11 +39,13 @@ def test_delete_never_hangs(running: bool, team: Team, operators: Operators) -> 
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["while the operator runs", "while it is stopped"])
-def test_a_namespace_goes_with_all_that_is_in_it(
+def test_a_namespace_is_deleted_with_its_content(
     running: bool, control_plane: ControlPlane, operators: Operators, team: Team
 ) -> None:
-    """What the namespace controller does, which is not running here, leaves nothing: no object stays for our sake, and
-    none comes back. Whoever is in another namespace is served all the while."""
+    """The namespace controller does not run here; the test deletes as it would. No object stays, and none comes back.
+
+    Objects in another namespace are served throughout.
+    """
     doomed = Team(control_plane, f"doomed-{uuid.uuid4().hex[:8]}", team.slack, team.authority)
     control_plane.create_namespace(doomed.namespace)
     declare_one_of_each(doomed)
@@ -66,7 +68,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(
 
 
 def test_nothing_but_status_is_written(team: Team, operators: Operators) -> None:
-    """Spec, labels, annotations and finalizers of all objects, Secrets included, stay as their owner made them."""
+    """Spec, labels, annotations and finalizers of all objects, Secrets included, stay unchanged."""
     declare_one_of_each(team)
     kinds = (*OUR_KINDS, "Secret")
     before = {kind: [owned(item) for item in team.items(kind)] for kind in kinds}
@@ -79,7 +81,7 @@ def test_nothing_but_status_is_written(team: Team, operators: Operators) -> None
 
 
 def owned(item: dict[str, object]) -> str:
-    """All of an object but its status, and what the API server itself counts."""
+    """All of an object except its status and the API server's own counters."""
     metadata = {
         name: value
         for name, value in dict(item["metadata"]).items()  # type: ignore[call-overload]

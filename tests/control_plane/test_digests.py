@@ -1,4 +1,4 @@
-"""Hundreds that are due on one morning are one message, and a crash makes two of it at most."""
+"""Hundreds of alerts that are due together are one message, and a crash repeats it at most once."""
 
 import re
 from collections.abc import Callable
@@ -15,11 +15,11 @@ MANY = 60
 MORE = 500
 LONG = 120.0
 SLOWLY = 1.0
-"""So often all of them are listed, which costs the API server more than the operator does."""
+"""The seconds between two lists of all certificates, which cost the API server more than the operator does."""
 
 
 def declare(team: Team, count: int, *, days: float = 14, policy: str = "team", **alerts: object) -> None:
-    """One certificate that so many environments of one consumer have, and a policy with one channel for all."""
+    """One certificate for each of many environments of one consumer, and a policy with one channel."""
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy(policy, slack_channel("team", "#team", "slack"), **alerts),
@@ -40,7 +40,7 @@ def declared(team: Team, number: int, policy: str, **spec: object) -> dict[str, 
 
 
 def posted(team: Team) -> list[Posted]:
-    """What was said to the team: of one certificate, or of many."""
+    """The messages to the team, about one certificate or many."""
     return [
         message
         for message in tuple(team.slack.messages)
@@ -49,7 +49,7 @@ def posted(team: Team) -> list[Posted]:
 
 
 def recorded(team: Team) -> int:
-    """How many statuses say that the team was told."""
+    """The number of statuses that record the alert of the team."""
     statuses = [item.get("status") or {} for item in team.items("ClientCertificate")]
     channels = [each for status in statuses for each in (status.get("alerts") or {}).get("channels") or ()]
     return sum(channel["name"] == "team" and channel.get("stage") == 14 for channel in channels)
@@ -61,7 +61,7 @@ def digests(team: Team) -> list[int]:
 
 @pytest.mark.parametrize("count", [MANY, pytest.param(MORE, marks=pytest.mark.soak)])
 def test_many_at_once_are_one_message(team: Team, operators: Operators, count: int) -> None:
-    """All are recorded; the message names as many as it has room for, and says how many more there are."""
+    """Each is recorded; the message lists as many as fit, and gives the number of the others."""
     declare(team, count)
     with operators.running(team.namespace):
         eventually(lambda: recorded(team), count, LONG, every=SLOWLY)
@@ -77,8 +77,8 @@ def test_many_at_once_are_one_message(team: Team, operators: Operators, count: i
     assert team.condition("nhs-7", "AlertsDelivered") == ("True", "Delivered")
 
 
-def test_a_few_are_messages_of_their_own(team: Team, operators: Operators) -> None:
-    """Up to twenty at once, though the policy has more certificates than that."""
+def test_a_few_are_separate_messages(team: Team, operators: Operators) -> None:
+    """Up to twenty at once, although the policy has more certificates."""
     declare(team, 3)
     other = team.consumer("later")
     team.put("later", team.issue("later", days=100))
@@ -93,8 +93,8 @@ def test_a_few_are_messages_of_their_own(team: Team, operators: Operators) -> No
 
 
 @pytest.mark.parametrize(("group", "messages"), [("Never", 4), ("Batch", 3)])
-def test_as_the_policy_says(team: Team, operators: Operators, group: str, messages: int) -> None:
-    """Two of the four are of one batch."""
+def test_grouping_follows_the_policy(team: Team, operators: Operators, group: str, messages: int) -> None:
+    """Two of the four are in one batch."""
     declare(team, 2, group=group)
     team.apply(*(declared(team, number, "team", batch="2026-spring") for number in (2, 3)))
     with operators.running(team.namespace):
@@ -115,7 +115,7 @@ def test_as_the_policy_says(team: Team, operators: Operators, group: str, messag
 def test_a_crash_repeats_one_message_at_most(
     team: Team, operators: Operators, when: Callable[[Team], bool], most: int, count: int
 ) -> None:
-    """In the middle of all that follows from it."""
+    """At any moment of the send and its record."""
     declare(team, count)
     process = operators.started(team.namespace)
     until(lambda: when(team), seconds=LONG)

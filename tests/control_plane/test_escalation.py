@@ -1,4 +1,4 @@
-"""An escalation comes after so many days of alerts, and not where somebody has said that they see to it."""
+"""An escalation follows after some days of alerts, unless the certificate is acknowledged."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tests.scenarios import certificate_policy, secret, slack_channel
 
 
 def test_after_so_many_days_of_alerts(team: Team, operators: Operators) -> None:
-    """Counted from the first one: a certificate that was seen late is not escalated at once."""
+    """Counted from the first alert, so a certificate that was declared late is not escalated at once."""
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy(
@@ -25,20 +25,20 @@ def test_after_so_many_days_of_alerts(team: Team, operators: Operators) -> None:
         for name in ("nhs", "seen"):
             eventually(lambda name=name: team.channel(name, "team").get("stage"), 14)
         operator.settle()
-    assert [team.told(name, "#on-call") for name in ("nhs", "seen")] == [[], []]
+    assert [team.notified(name, "#on-call") for name in ("nhs", "seen")] == [[], []]
     team.declare(
         "seen",
         policyRef={"name": "team"},
         acknowledgement={"serialNumber": issued.serial_number_hex, "reason": "asked"},
     )
     with operators.running(team.namespace, later=6 * DAY) as operator:
-        eventually(lambda: len(team.told("nhs", "#team")), 2)
+        eventually(lambda: len(team.notified("nhs", "#team")), 2)
         operator.settle()
-    assert team.told("nhs", "#on-call") == []
+    assert team.notified("nhs", "#on-call") == []
     with operators.running(team.namespace, later=7 * DAY + timedelta(minutes=1)) as operator:
-        eventually(lambda: len(team.told("nhs", "#on-call")), 1)
-        eventually(lambda: len(team.told("seen", "#team")), 3)
+        eventually(lambda: len(team.notified("nhs", "#on-call")), 1)
+        eventually(lambda: len(team.notified("seen", "#team")), 3)
         operator.settle()
-    assert team.told("seen", "#on-call") == []
+    assert team.notified("seen", "#on-call") == []
     assert team.condition("seen", "Acknowledged") == ("True", "Acknowledged")
     assert team.words("seen", "Acknowledged") == "nothing is escalated: asked"

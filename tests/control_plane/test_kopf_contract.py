@@ -1,4 +1,4 @@
-"""What we rely on kopf for, beyond what it promises: see clientcert/handlers/kopf_registry.py."""
+"""Behaviour of kopf that we rely on, beyond its documentation: see clientcert/handlers/kopf_registry.py."""
 
 import asyncio
 from collections import Counter
@@ -19,20 +19,20 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass
 class Watched:
-    """What handlers like ours have seen: the live stores, and how often the timer of each ran."""
+    """The observations of handlers like ours: the live stores, and the number of timer runs of each."""
 
     live: set[str] = field(default_factory=set)
     ticks: Counter[str] = field(default_factory=Counter)
 
     async def ticked(self, uid: str, times: int) -> None:
-        """Wait until the timer of this store has run so many times more."""
+        """Wait for this number of further timer runs of this store."""
         enough = self.ticks[uid] + times
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.ticks[uid] < enough:
                 await asyncio.sleep(TIMER_SECONDS / 2)
 
     async def gone(self, uid: str) -> None:
-        """Wait until the deletion was seen."""
+        """Wait for the deletion event."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while uid in self.live:
                 await asyncio.sleep(TIMER_SECONDS / 2)
@@ -40,7 +40,7 @@ class Watched:
 
 @asynccontextmanager
 async def kopf_running(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Watched]:
-    """kopf with our registry and settings, and an `on.event` handler and a timer as handlers/watching.py has them."""
+    """kopf with our registry and settings, and an `on.event` handler and a timer like those of handlers/watching.py."""
     watched, registry = Watched(), RegistryWithoutFinalizers()
 
     @kopf.on.login(registry=registry)
@@ -74,13 +74,13 @@ async def kopf_running(control_plane: ControlPlane, namespace: str) -> AsyncIter
 
 
 def declare(team: Team, endpoint: str = "http://127.0.0.1:9000") -> str:
-    """A CertificateStore; its uid."""
+    """Create a CertificateStore; return its uid."""
     team.apply(certificate_store("backup", "backup-bucket", endpoint, "credentials"))
     return str(team.get("CertificateStore", "backup")["metadata"]["uid"])
 
 
 async def test_a_timer_runs_and_nothing_is_written(control_plane: ControlPlane, team: Team) -> None:
-    """No finalizer, no annotation, no write at all, however often the timer runs and the spec changes."""
+    """No finalizer, no annotation and no other write, for any number of timer runs and changes of the spec."""
     uid = declare(team)
     before = team.get("CertificateStore", "backup")
     async with kopf_running(control_plane, team.namespace) as watched:
@@ -94,7 +94,9 @@ async def test_a_timer_runs_and_nothing_is_written(control_plane: ControlPlane, 
 
 
 async def test_the_timer_stops_when_the_store_is_deleted(control_plane: ControlPlane, team: Team) -> None:
-    """Deleting does not wait for kopf, and what is gone is polled no more; one of the same name has its own timer."""
+    """A deletion does not wait for kopf; a deleted store is not polled; a new one of the same name has its
+    own timer.
+    """
     uid = declare(team)
     async with kopf_running(control_plane, team.namespace) as watched:
         await watched.ticked(uid, 2)
@@ -109,7 +111,7 @@ async def test_the_timer_stops_when_the_store_is_deleted(control_plane: ControlP
 
 
 async def test_two_stores_have_a_timer_each(control_plane: ControlPlane, team: Team) -> None:
-    """One that is deleted takes no other's timer with it."""
+    """A deletion of one stops no other timer."""
     uid = declare(team)
     team.apply(certificate_store("other", "other-bucket", "http://127.0.0.1:9000", "credentials"))
     other = str(team.get("CertificateStore", "other")["metadata"]["uid"])
@@ -121,8 +123,8 @@ async def test_two_stores_have_a_timer_each(control_plane: ControlPlane, team: T
         await watched.ticked(other, 3)
 
 
-def test_no_diff_is_ever_kept() -> None:
-    """kopf asks its storage for what an object was like before: ours keeps nothing, so nothing is ever written."""
+def test_no_previous_version_is_stored() -> None:
+    """kopf requests the previous version of an object from its storage: ours keeps nothing, so nothing is written."""
     storage, patch = NoDiffs(), kopf.Patch()
     body = kopf.Body({"metadata": {"name": "backup"}, "spec": {"pollEvery": "5m"}})
     essence = storage.build(body=body, extra_fields=None)

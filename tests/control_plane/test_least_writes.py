@@ -1,4 +1,4 @@
-"""Least writes (design section 4, rule 8)."""
+"""The fewest possible writes (design section 4, rule 8)."""
 
 from tests.control_plane.diary import Diary
 from tests.control_plane.operators import Operators
@@ -9,7 +9,7 @@ WRITES = "clientcert_status_writes_total"
 
 
 def declare_all_sorts(team: Team) -> int:
-    """One certificate of every phase, with and without a policy; returns how many."""
+    """One certificate in every phase, with and without a policy; return their number."""
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy("team", slack_channel("team", "#team", "slack")),
@@ -34,7 +34,7 @@ def declare_all_sorts(team: Team) -> int:
 
 
 def test_a_restart_over_unchanged_objects_writes_and_sends_nothing(team: Team, operators: Operators) -> None:
-    """No resourceVersion moves, no Event is counted up, nothing is sent but what Slack still refuses."""
+    """No resourceVersion changes, no Event is counted up, and only what Slack still refuses is sent."""
     certificates = declare_all_sorts(team)
     with operators.running(team.namespace) as operator:
         operator.settle(certificates)
@@ -47,26 +47,26 @@ def test_a_restart_over_unchanged_objects_writes_and_sends_nothing(team: Team, o
 
 
 def test_a_day_is_one_write(diary: Diary) -> None:
-    """Outside its alert time an object is written once a day, because its days remaining changed; never twice."""
+    """Outside the alert window an object is written once a day, because its days remaining change; never twice."""
     team = diary.team
     names = [f"valid-{number}" for number in range(5)]
     for name in names:
         team.hand_out(name, days=200)
-    diary.spend(0)
+    diary.run_on(0)
     writes: list[float] = []
     before = team.versions()
-    diary.spend(1, look=lambda operator: writes.append(operator.metric(WRITES)))
+    diary.run_on(1, inspect=lambda operator: writes.append(operator.metric(WRITES)))
     assert writes == [len(names)]
     changed = {item for item, version in team.versions().items() if before.get(item) != version}
     assert changed == {("ClientCertificate", name) for name in names}
     assert {team.status(name)["daysRemaining"] for name in names} == {198}
     before = team.versions()
-    diary.spend(1)
+    diary.run_on(1)
     assert team.versions() == before
 
 
 def test_an_alert_is_one_write(team: Team, operators: Operators) -> None:
-    """Two channels and an Event are told of a new object in one status write, or two where one of them is slow."""
+    """Two channels and an Event of a new object cause one status write, or two if one of them is slow."""
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy("two", slack_channel("one", "#team", "slack"), slack_channel("two", "#on-call", "slack")),

@@ -1,4 +1,4 @@
-"""Level-based: whichever way the operator learns of something, it comes to the same (design section 4, rule 1)."""
+"""Level-based: the result does not depend on how the operator learns of a change (design section 4, rule 1)."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ OF_ITS_TIME = frozenset(
 
 
 def test_every_way_leads_to_the_same_status(team: Team, operators: Operators) -> None:
-    """By event, by restart, by a Secret that comes or changes, by a corrected spec: the status is the same."""
+    """By a watch event, a restart, a new or changed Secret, or a corrected spec: the status is the same."""
     issued = team.issue("nhs", days=20)
     good = secret("good", tls_crt=issued.certificate_pem)
     spec = {"consumer": team.consumer("nhs"), "source": in_secret("good")}
@@ -44,29 +44,29 @@ def test_every_way_leads_to_the_same_status(team: Team, operators: Operators) ->
         )
     team.declare("made-while-away", **spec)
     with operators.running(team.namespace) as operator:
-        operator.settle(looks=5)
+        operator.settle(reconciles=5)
 
-    expected = timeless(team.status("secret-first"))
+    expected = without_times(team.status("secret-first"))
     assert expected["certificate"]["serialNumber"] == issued.serial_number_hex
     for name in ("object-first", "secret-changed", "spec-corrected", "made-while-away"):
-        assert timeless(team.status(name)) == expected
+        assert without_times(team.status(name)) == expected
 
 
 def test_a_touch_changes_nothing(team: Team, operators: Operators) -> None:
-    """A label on the object or an annotation on its Secret is seen, and leads to no write and no message."""
+    """A new label on the object or annotation on its Secret causes neither a write nor a message."""
     team.hand_out("nhs", days=20)
     with operators.running(team.namespace) as operator:
         operator.settle()
-        before = team.status("nhs"), team.told("nhs"), team.items("Event")
+        before = team.status("nhs"), team.notified("nhs"), team.items("Event")
         for kind, name in (("ClientCertificate", "nhs"), ("Secret", "nhs-cert")):
             touch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
             team.api.request("PATCH", team.path(kind, name), touch, content_type="application/merge-patch+json")
         operator.settle()
-        assert (team.status("nhs"), team.told("nhs"), team.items("Event")) == before
+        assert (team.status("nhs"), team.notified("nhs"), team.items("Event")) == before
 
 
-def timeless(value: Any) -> Any:
-    """Without what may differ: when, and in which order, things happened."""
+def without_times(value: Any) -> Any:
+    """Without the values that may differ: times, and orders."""
     if isinstance(value, dict):
-        return {name: timeless(item) for name, item in value.items() if name not in OF_ITS_TIME}
-    return sorted(map(timeless, value), key=str) if isinstance(value, list) else value
+        return {name: without_times(item) for name, item in value.items() if name not in OF_ITS_TIME}
+    return sorted(map(without_times, value), key=str) if isinstance(value, list) else value

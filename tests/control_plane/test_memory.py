@@ -1,7 +1,7 @@
-"""Whatever comes and goes leaves nothing behind: neither memory nor metric series grow with what was once there.
+"""Deleted objects leave nothing behind: neither memory nor metric series grow.
 
-In each cycle a ClientCertificate comes with a Secret, a policy and a Slack channel of its own; it is read, alerted
-about and recorded, and all of it is deleted. The cycles run in batches, side by side within each.
+Each cycle creates a ClientCertificate with its own Secret, policy and Slack channel; it is read, alerted and recorded,
+and then everything is deleted. The cycles run in batches, concurrently within each batch.
 """
 
 import json
@@ -22,9 +22,9 @@ from tests.scenarios import Manifest, certificate_policy, client_certificate, se
 
 BATCH = 100
 AT_ONCE = 3
-"""So many of a batch are made side by side."""
+"""The number of certificates that exist at the same time."""
 WARM_UP = 400
-"""Cycles until every pool, cache and label is as large as it gets."""
+"""Cycles until every pool, cache and label has reached its full size."""
 CYCLES = 1_000
 ROOM_MIB = 5.0
 BATCH_SECONDS = 60.0
@@ -33,7 +33,7 @@ BATCH_SECONDS = 60.0
 @dataclass(frozen=True)
 class Footprint:
     memory_mib: float
-    """Resident."""
+    """The resident size."""
     series: int
 
     @classmethod
@@ -45,41 +45,45 @@ class Footprint:
         return cls(int(resident[1]) / 1024, sum(len(family.samples) for family in families))
 
 
-def test_no_series_stays_behind(team: Team, operators: Operators) -> None:
-    """Two hundred cycles; how memory stands after a thousand takes longer to see."""
+def test_no_series_of_a_deleted_object_stays(team: Team, operators: Operators) -> None:
+    """Two hundred cycles; memory needs a thousand to be measured, which takes longer."""
     names = (f"c{number}" for number in range(2 * BATCH))
     with operators.running(team.namespace) as operator:
-        come_and_go(team, operator, names, BATCH)
+        create_and_delete(team, operator, names, BATCH)
         before = Footprint.of(operator)
-        come_and_go(team, operator, names, BATCH)
+        create_and_delete(team, operator, names, BATCH)
         after = Footprint.of(operator)
     assert after.series == before.series
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_a_thousand_that_come_and_go(team: Team, operators: Operators) -> None:
-    """After 1,000 more cycles it is as large as before them, ± 5 MB, with the same number of series."""
+def test_a_thousand_created_and_deleted(team: Team, operators: Operators) -> None:
+    """After 1,000 more cycles the process has the same size, ± 5 MB, and the same number of series."""
     names = (f"c{number}" for number in range(WARM_UP + CYCLES))
     with operators.running(team.namespace) as operator:
-        come_and_go(team, operator, names, WARM_UP)
+        create_and_delete(team, operator, names, WARM_UP)
         before = Footprint.of(operator)
-        come_and_go(team, operator, names, CYCLES)
+        create_and_delete(team, operator, names, CYCLES)
         after = Footprint.of(operator)
     print(f"{CYCLES} cycles: {before} -> {after}")
     assert after.memory_mib == pytest.approx(before.memory_mib, abs=ROOM_MIB)
     assert after.series == before.series
 
 
-def come_and_go(team: Team, operator: Operator, names: Iterator[str], cycles: int) -> None:
-    """Add and delete so many, a batch at a time, and wait until the operator rests; each is alerted about once."""
+def create_and_delete(team: Team, operator: Operator, names: Iterator[str], cycles: int) -> None:
+    """Create and delete so many, in batches, and wait until the operator is idle; each causes one alert."""
     certificate = team.issue("shared", days=20).certificate_pem
     for _ in range(0, cycles, BATCH):
-        told = len(team.slack.messages)
+        messages_before = len(team.slack.messages)
         batch = list(islice(names, BATCH))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             tuple(pool.map(lambda part: create(team, part, certificate), (batch[at::AT_ONCE] for at in range(AT_ONCE))))
-        eventually(lambda told=told: channels_told(team, told), ["#team"] * BATCH, BATCH_SECONDS)
+        eventually(
+            lambda messages_before=messages_before: channels_notified(team, messages_before),
+            ["#team"] * BATCH,
+            BATCH_SECONDS,
+        )
         for kind in (*OUR_KINDS, "Secret"):
             team.api.request("DELETE", team.path(kind))
         eventually(lambda: operator.metric("clientcert_certificate_info"), 0, BATCH_SECONDS)
@@ -92,13 +96,13 @@ def create(team: Team, names: list[str], certificate: bytes) -> None:
     team.control_plane.kubectl("create", "-n", team.namespace, "-f", "-", input=listed)
 
 
-def channels_told(team: Team, since: int) -> list[str]:
-    """Where alerts went; details in their threads left out."""
+def channels_notified(team: Team, since: int) -> list[str]:
+    """The channels of the alerts, without the details in their threads."""
     return [posted.channel for posted in tuple(team.slack.messages)[since:] if not posted.thread_ts]
 
 
 def of_one_cycle(team: Team, name: str, certificate: bytes) -> tuple[Manifest, ...]:
-    """Each channel has a token of its own, so that none waits for another's."""
+    """Each channel has its own token, so none waits for the rate limit of another."""
     return (
         secret(f"{name}-cert", tls_crt=certificate, token=team.slack.tokens[1]),
         certificate_policy(name, slack_channel("team", "#team", f"{name}-cert")),

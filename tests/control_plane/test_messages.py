@@ -1,4 +1,4 @@
-"""The channel sees it: an alert is a message of its own, its details are in its thread (design section 4, rule 6)."""
+"""Each alert is a separate message in the channel, and its details are in its thread (design section 4, rule 6)."""
 
 from tests.control_plane.diary import Diary
 from tests.control_plane.operators import Operators
@@ -11,7 +11,7 @@ RUNBOOK = "https://runbooks.example/client-certificates"
 
 
 def shown(message: Posted) -> str:
-    """All that a reader of the message sees."""
+    """The text that a reader of the message sees."""
     return "\n".join(message.texts())
 
 
@@ -30,21 +30,21 @@ def declare_all(team: Team) -> None:
 
 
 def test_every_days_alert_is_a_message_in_the_channel(diary: Diary) -> None:
-    """Two days are two messages in the channel, each with details in a thread of its own; then the closing one."""
+    """Two days are two messages in the channel, each with details in its own thread; then the closing message."""
     team = diary.team
     declare_all(team)
-    diary.spend(0, 1)
+    diary.run_on(0, 1)
     new = team.renew("nhs", days=365)
-    diary.spend(2)
+    diary.run_on(2)
     days = [expiring("nhs", 20), expiring("nhs", 19), replaced("nhs", new)]
-    assert team.told("nhs", "#team") == days
-    assert team.told("nhs", "#on-call") == days
+    assert team.notified("nhs", "#team") == days
+    assert team.notified("nhs", "#on-call") == days
     assert [len(team.slack.replies(message)) for message in team.messages("nhs", "#team")] == [1, 1, 0]
     assert all(not team.slack.replies(message) for message in team.messages("nhs", "#on-call"))
 
 
-def test_an_alert_says_all_that_who_is_on_call_must_know(team: Team, operators: Operators) -> None:
-    """Who, where, how long, which serial number, whom to ask, what next, and the runbook; details in the thread."""
+def test_an_alert_has_everything_that_the_team_on_call_needs(team: Team, operators: Operators) -> None:
+    """Consumer, environment, time left, serial number, contact, next step and runbook; details in the thread."""
     declare_all(team)
     with operators.running(team.namespace) as operator:
         operator.settle()
@@ -85,8 +85,8 @@ def test_nothing_that_a_user_typed_is_interpreted(team: Team, operators: Operato
         assert "!channel" in shown(message)
 
 
-def test_a_policys_own_words(team: Team, operators: Operators) -> None:
-    """`spec.alerts.message` is the sentence, with its fields filled in; the Event says the same."""
+def test_a_policys_own_message(team: Team, operators: Operators) -> None:
+    """`spec.alerts.message` is the sentence, with its fields filled in; the Event has the same."""
     team.apply(certificate_policy("own", message="{name} of {owner}: {duration} days, until {date} ({serialNumber})"))
     issued = team.hand_out("nhs", days=20, owner="integration-team", policyRef={"name": "own"})
     with operators.running(team.namespace) as operator:

@@ -1,6 +1,6 @@
-"""deploy/kustomize/namespaced: the operator for some namespaces, with Roles alone.
+"""deploy/kustomize/namespaced: the operator for some namespaces, with Roles only.
 
-It is all that was applied to a cluster of its own, whose audit log shows what the operator asked for.
+Only this overlay is applied, to a separate cluster whose audit log shows the operator's requests.
 """
 
 import base64
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
 
 @pytest.fixture(scope="module")
 def teams(cluster: Audited, slack: SlackServer, authority: CertificateAuthority) -> dict[str, Team]:
-    """One in each namespace, each with a certificate that expires in 20 days."""
+    """One team in each namespace, each with a certificate that expires in 20 days."""
     teams = {name: Team(cluster.control_plane, name, slack, authority) for name in (SERVED, OTHER)}
     for team in teams.values():
         team.hand_out("nhs", days=20)
@@ -50,55 +50,60 @@ def teams(cluster: Audited, slack: SlackServer, authority: CertificateAuthority)
 def operator(
     cluster: Audited, teams: dict[str, Team], slack: SlackServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
-    """Under the ServiceAccount of the overlay and with its argument; it is ready, or this raises."""
+    """Runs under the overlay's ServiceAccount and with its argument; it becomes ready, or this raises."""
     with Operators(cluster.control_plane, tmp_path_factory.mktemp("operators"), slack).running(SERVED) as running:
         running.settle()
         yield running
 
 
-def test_what_was_applied_is_what_is_there(cluster: Audited) -> None:
-    """kubectl takes it, and nothing of it is pruned, defaulted to another value or refused."""
+def test_the_stored_objects_are_the_applied_ones(cluster: Audited) -> None:
+    """kubectl accepts it, and nothing is pruned, changed by a default or refused."""
     assert cluster.control_plane.kubectl("diff", "-k", KUSTOMIZE / "namespaced") == ""
 
 
 def test_it_has_no_right_anywhere_else(cluster: Audited) -> None:
-    """So says the API server: nothing in another namespace or the whole cluster; in its own, no Secret."""
+    """By the API server's answer: nothing in other namespaces or cluster-wide; in its own namespace, no Secret."""
     assert allowed(cluster.control_plane, OPERATOR, OTHER) == set()
     assert allowed(cluster.control_plane, OPERATOR, "") == set()
     assert allowed(cluster.control_plane, OPERATOR, SYSTEM) == {("create", "coordination.k8s.io/leases")}
 
 
 def test_it_serves_its_namespace(teams: dict[str, Team], operator: Operator) -> None:
-    """It is ready, reads the certificate, writes the status, tells Slack and tells Events; and then of the renewal."""
+    """It is ready, reads the certificate, writes the status, and sends to Slack and as Events; then the closing
+    message.
+    """
     team = teams[SERVED]
     assert operator.get("/readyz")[0] == 200
     assert team.condition("nhs", "Ready") == ("True", "ExpiringSoon")
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
     assert "Expiring" in team.events("nhs")
     new = team.renew("nhs", days=365)
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20), replaced("nhs", new)])
     until(lambda: "Renewed" in team.events("nhs"))
 
 
 def test_it_never_touches_another_namespace(cluster: Audited, teams: dict[str, Team], operator: Operator) -> None:
-    """What is declared there has no status, no Event and no message; the API server was not even asked about it."""
+    """Objects there have no status, no Event and no message; the API server got no request about them."""
     team = teams[OTHER]
     operator.settle()
-    assert (team.status("nhs"), team.items("Event"), team.told("nhs")) == ({}, [], [])
+    assert (team.status("nhs"), team.items("Event"), team.notified("nhs")) == ({}, [], [])
     assert {asked.namespace for asked in cluster.asked()} == {SERVED, SYSTEM}
     assert [asked for asked in cluster.asked() if not asked.allowed] == []
 
 
 def test_its_watches_are_those_of_its_namespace(cluster: Audited, operator: Operator) -> None:
-    """Four in all: our three kinds and the metadata of Secrets; none is of the whole cluster, of CRDs or namespaces."""
+    """Four watches: our three kinds and the metadata of Secrets; none is cluster-wide, or of CRDs or namespaces."""
     watched = {(asked.right.resource, asked.namespace) for asked in cluster.asked() if asked.right.verb == "watch"}
     kinds = ("clientcertificates", "certificatepolicies", "certificatestores")
     assert watched == {("/secrets", SERVED), *((f"clientcert.dev/{kind}", SERVED) for kind in kinds)}
 
 
-def test_to_list_is_to_read_every_secret_there(cluster: Audited, teams: dict[str, Team], tmp_path: Path) -> None:
-    """What a thief of the operator's token gets: each Secret of a served namespace, though the operator itself reads
-    only the metadata of those that nobody refers to. That is what docs/security.md warns of; elsewhere it gets nothing.
+def test_the_right_to_list_secrets_reads_every_secret_there(
+    cluster: Audited, teams: dict[str, Team], tmp_path: Path
+) -> None:
+    """A stolen token of the operator reads each Secret of a served namespace, although the operator itself reads only
+    the
+    metadata of Secrets that nothing refers to. docs/security.md warns of that. Elsewhere the token reads nothing.
     """
     control_plane = cluster.control_plane
     teams[SERVED].apply(secret("unrelated", password="correct horse"))
@@ -115,14 +120,14 @@ def test_to_list_is_to_read_every_secret_there(cluster: Audited, teams: dict[str
 
 
 def test_each_namespace_that_is_named_has_its_roles(cluster: Audited) -> None:
-    """`--namespace` and the folders say the same: none without a right, and no right for nothing."""
+    """`--namespace` and the folders agree: each namespace has its roles, and no role is for another namespace."""
     objects = rendered(cluster.control_plane, KUSTOMIZE / "namespaced")
     assert served(objects) == [SERVED]
     assert {each["metadata"]["namespace"] for each in objects if each["kind"] == "RoleBinding"} == {SERVED, SYSTEM}
 
 
 def test_a_second_namespace_is_a_folder_and_two_lines(cluster: Audited, tmp_path: Path) -> None:
-    """As the overlay's first lines say: with a copy of the folder it has the same rights there."""
+    """As the overlay's first lines say: a copy of the folder gives the same rights there."""
     for part in ("crds", "deploy/kustomize"):
         shutil.copytree(REPOSITORY / part, tmp_path / part)
     overlay = tmp_path / "deploy/kustomize/namespaced"

@@ -14,18 +14,20 @@ from tools.certificates import Issued
 
 
 def test_a_renewed_certificate_is_closed_with_one_message(team: Team, operator: Operator) -> None:
-    """A renewed certificate in the Secret ends the alerts, with one message that names the new serial and date."""
+    """A renewed certificate in the Secret ends the alerts, with one message with the new serial number and date."""
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     new = team.renew("nhs", days=365)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
     operator.settle()
-    assert team.told("nhs") == [expiring("nhs", 20), replaced("nhs", new)]
+    assert team.notified("nhs") == [expiring("nhs", 20), replaced("nhs", new)]
 
 
 def test_the_status_shows_the_new_certificate_and_remembers_the_old(team: Team, operator: Operator) -> None:
-    """After a replacement the status is about the new certificate; serial and date of the old one are history."""
+    """After a replacement the status is about the new certificate; serial number and date of the old one are
+    history.
+    """
     old = team.hand_out("nhs", days=20)
     eventually(lambda: team.serial("nhs"), old.serial_number_hex)
     new = team.renew("nhs", days=365)
@@ -39,7 +41,7 @@ def test_the_status_shows_the_new_certificate_and_remembers_the_old(team: Team, 
 
 
 def test_a_replacement_is_one_normal_event(team: Team, operator: Operator) -> None:
-    """`Renewed` is said once, as a Normal Event, and names the new serial number."""
+    """`Renewed` is sent once, as a Normal Event, with the new serial number."""
     team.hand_out("nhs", days=20)
     eventually(lambda: team.phase("nhs"), "ExpiringSoon")
     new = team.renew("nhs", days=365)
@@ -50,56 +52,56 @@ def test_a_replacement_is_one_normal_event(team: Team, operator: Operator) -> No
     assert new.serial_number_hex in event["message"]
 
 
-def test_a_replacement_before_any_alert_is_told_to_nobody_but_history(team: Team, operator: Operator) -> None:
-    """A channel that was never alerted is owed no closing message; the Event and the history are there all the same."""
+def test_a_replacement_before_any_alert_has_no_closing_message(team: Team, operator: Operator) -> None:
+    """A channel without an alert gets no closing message; the Event and the history exist."""
     old = team.hand_out("nhs", days=200)
     eventually(lambda: team.serial("nhs"), old.serial_number_hex)
     new = team.renew("nhs", days=365)
     eventually(lambda: team.serial("nhs"), new.serial_number_hex)
     operator.settle()
-    assert team.told("nhs") == []
+    assert team.notified("nhs") == []
     assert "Renewed" in team.events("nhs")
     assert [entry["serialNumber"] for entry in team.status("nhs")["history"]] == [old.serial_number_hex]
 
 
-def test_each_channel_is_owed_a_closing_message(team: Team, operator: Operator) -> None:
-    """Every channel that was alerted gets one closing message, whether it is reached by token or by webhook."""
+def test_each_alerted_channel_gets_a_closing_message(team: Team, operator: Operator) -> None:
+    """Every channel that was alerted gets one closing message, by token or by webhook."""
     team.apply(
         secret("slack", token=team.slack.tokens[1], url=team.slack.webhook_url("#on-call")),
         certificate_policy("two", slack_channel("team", "#team", "slack"), slack_webhook("on-call", "slack")),
     )
     team.hand_out("nhs", days=20, policyRef={"name": "two"})
     for channel in ("#team", "#on-call"):
-        eventually(lambda channel=channel: team.told("nhs", channel), [expiring("nhs", 20)])
+        eventually(lambda channel=channel: team.notified("nhs", channel), [expiring("nhs", 20)])
     new = team.renew("nhs", days=365)
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
     operator.settle()
     for channel in ("#team", "#on-call"):
-        assert team.told("nhs", channel) == [expiring("nhs", 20), replaced("nhs", new)]
+        assert team.notified("nhs", channel) == [expiring("nhs", 20), replaced("nhs", new)]
 
 
 def test_one_that_expires_sooner_is_accepted_and_says_so(team: Team, operator: Operator) -> None:
-    """A replacement with an earlier notAfter is one; its closing message says sooner, and the alerts go on for it."""
+    """A replacement with an earlier notAfter is accepted; its closing message says so, and its own alerts follow."""
     old = team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     new = team.renew("nhs", days=10)
     sooner = f"{replaced('nhs', new)}, sooner than the one before it ({old.not_after:%Y-%m-%d})"
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), sooner, expiring("nhs", 10)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), sooner, expiring("nhs", 10)])
     operator.settle()
-    assert team.told("nhs") == [expiring("nhs", 20), sooner, expiring("nhs", 10)]
+    assert team.notified("nhs") == [expiring("nhs", 20), sooner, expiring("nhs", 10)]
     assert team.serial("nhs") == new.serial_number_hex
 
 
 def test_one_that_is_not_valid_yet_takes_over_when_its_time_comes(team: Team, operator: Operator) -> None:
-    """A certificate of the future is no replacement until its notBefore; then it is, without another push."""
+    """A certificate replaces nothing before its notBefore; then it does, without another change of the Secret."""
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     soon = timedelta(seconds=6)
     new = team.renew("nhs", days=365, since=soon)
     eventually(lambda: team.condition("nhs", "Ready"), ("False", "NotYetValid"))
-    assert team.told("nhs") == [expiring("nhs", 20)]
+    assert team.notified("nhs") == [expiring("nhs", 20)]
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
-    assert team.told("nhs") == [expiring("nhs", 20), replaced("nhs", new)]
+    assert team.notified("nhs") == [expiring("nhs", 20), replaced("nhs", new)]
     assert team.messages("nhs")[-1].time >= new.not_before
 
 
@@ -134,24 +136,24 @@ NO_REPLACEMENT: dict[str, tuple[str, str, Callable[[Team], Issued | bytes]]] = {
 
 
 @pytest.mark.parametrize("what", NO_REPLACEMENT)
-def test_what_is_no_replacement(what: str, team: Team, operator: Operator) -> None:
-    """What is not the consumer's own, not valid now or not readable replaces nothing, and a condition says why."""
+def test_invalid_content_is_no_replacement(what: str, team: Team, operator: Operator) -> None:
+    """A certificate of another consumer, not valid now, or unreadable replaces nothing; a condition says why."""
     reason, words, make = NO_REPLACEMENT[what]
     old = team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     team.put("nhs", make(team))
     eventually(lambda: team.condition("nhs", "Ready"), ("False", reason))
     assert words in team.words("nhs", "Ready")
     assert words in until(lambda: team.events("nhs").get(reason, ""))
     operator.settle()
-    assert team.told("nhs") == [expiring("nhs", 20)]
+    assert team.notified("nhs") == [expiring("nhs", 20)]
     assert (team.serial("nhs"), team.status("nhs").get("history")) == (old.serial_number_hex, None)
 
 
 def test_another_issuer_is_no_replacement(team: Team, operator: Operator) -> None:
-    """Where the spec names the issuer, a certificate of the right name from another one replaces nothing."""
+    """If the spec names the issuer, a certificate of the right name from another issuer replaces nothing."""
     old = team.hand_out("nhs", days=20, identity={"issuerDN": "CN=Integration CA"})
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     other = type(team.authority).create("Somebody Else's CA")
     team.put("nhs", other.issue(team.consumer("nhs"), team.began - DAY, team.began + 365 * DAY))
     eventually(lambda: team.condition("nhs", "IdentityMatches"), ("False", "IdentityMismatch"))

@@ -1,10 +1,10 @@
-"""The operator as a program: what `kubectl get` prints, health, metrics, its rights, and how it stops."""
+"""The operator as a program: the columns of `kubectl get`, health, metrics, its rights, and how it stops."""
 
 import re
 import time
 from dataclasses import replace
 
-from tests.control_plane.operators import Operators, alarming_lines
+from tests.control_plane.operators import Operators, unexpected_lines
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
@@ -16,21 +16,21 @@ STOP_SECONDS = 2.0
 
 
 def columns(printed: str) -> list[list[str]]:
-    """The cells of a table of kubectl, by the places where its headers begin."""
+    """The cells of a table of kubectl, by the positions of the headers."""
     header, *lines = printed.splitlines()
     starts = [found.start() for found in re.finditer(r"\S+( \S+)*", header)]
     ends = [*starts[1:], None]
     return [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in (header, *lines)]
 
 
-def test_what_kubectl_get_prints(team: Team, operators: Operators) -> None:
+def test_the_columns_of_kubectl_get(team: Team, operators: Operators) -> None:
     """Consumer, environment, status, days and date; wide: serial number, issuer, owner, source, last alert, silence."""
     silence = {"until": "2099-12-24T00:00:00Z", "reason": "being decommissioned"}
     issued = team.hand_out("nhs", days=20, owner="integration-team", silence=silence)
     team.declare("missing")
     with operators.running(team.namespace):
         eventually(lambda: [team.phase(name) for name in ("nhs", "missing")], ["ExpiringSoon", "Missing"])
-        until(lambda: team.told("missing"))
+        until(lambda: team.notified("missing"))
         narrow = columns(team.control_plane.kubectl("get", "clientcertificates", "-n", team.namespace))
         wide = columns(team.control_plane.kubectl("get", "ccert", "nhs", "-o", "wide", "-n", team.namespace))
     ends = f"{issued.not_after:%Y-%m-%dT%H:%M:%SZ}"
@@ -46,15 +46,15 @@ def test_what_kubectl_get_prints(team: Team, operators: Operators) -> None:
 
 
 def test_health(team: Team, operators: Operators) -> None:
-    """Ready means that the watches are established; both say ok in a word."""
+    """Ready means that the watches are established; both answer ok."""
     with operators.running(team.namespace) as operator:
         assert operator.get("/healthz") == (200, "ok\n")
         assert operator.get("/readyz") == (200, "ok\n")
         assert operator.get("/elsewhere")[0] == 404
 
 
-def test_it_serves_the_namespaces_that_it_is_told_to(team: Team, operators: Operators) -> None:
-    """Several, each watched apart; what is elsewhere is none of its business."""
+def test_it_serves_the_configured_namespaces(team: Team, operators: Operators) -> None:
+    """Several namespaces, each with its own watches; other namespaces are ignored."""
     others = [replace(team, namespace=f"{team.namespace}-{name}") for name in ("served", "elsewhere")]
     for each in (team, *others):
         if each is not team:
@@ -62,7 +62,7 @@ def test_it_serves_the_namespaces_that_it_is_told_to(team: Team, operators: Oper
         each.hand_out("nhs", days=20)
     settings = {"CLIENTCERT_NAMESPACE": f"{team.namespace},{others[0].namespace}"}
     with operators.running(settings=settings) as operator:
-        operator.settle(looks=2)
+        operator.settle(reconciles=2)
         new = others[0].renew("nhs", days=300)
         eventually(lambda: others[0].serial("nhs"), new.serial_number_hex)
     assert [each.phase("nhs") for each in (team, *others)] == ["ExpiringSoon", "Valid", ""]
@@ -70,8 +70,8 @@ def test_it_serves_the_namespaces_that_it_is_told_to(team: Team, operators: Oper
         each.leave()
 
 
-def test_series_come_and_go_with_the_object(team: Team, operators: Operators) -> None:
-    """The exporter's own names and labels, and ours; none is left when the object is deleted."""
+def test_series_exist_as_long_as_the_object(team: Team, operators: Operators) -> None:
+    """The names and labels of the usual exporter, and ours; none is left when the object is deleted."""
     issued = team.hand_out("nhs", days=-1, owner="integration-team")
     team.declare("missing")
     ours = {"namespace": team.namespace, "name": "nhs"}
@@ -83,7 +83,7 @@ def test_series_come_and_go_with_the_object(team: Team, operators: Operators) ->
     }
     info = {"consumer": team.consumer("nhs"), "environment": "prod", "owner": "integration-team", "phase": "Expired"}
     with operators.running(team.namespace) as operator:
-        operator.settle(looks=2)
+        operator.settle(reconciles=2)
         for name, value in (("not_after", issued.not_after), ("not_before", issued.not_before)):
             assert operator.series(f"x509_cert_{name}") == [(exact, value.timestamp())]
         assert operator.series("x509_cert_expired") == [(exact, 1)]
@@ -105,7 +105,7 @@ def test_series_come_and_go_with_the_object(team: Team, operators: Operators) ->
 
 
 def test_a_renewal_changes_series(team: Team, operators: Operators) -> None:
-    """The series of the old serial number is gone with the replacement."""
+    """The series of the old serial number ends with the replacement."""
     team.hand_out("nhs", days=20)
     with operators.running(team.namespace) as operator:
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
@@ -115,10 +115,10 @@ def test_a_renewal_changes_series(team: Team, operators: Operators) -> None:
         assert labels["serial_number"] == new.serial_number_hex
 
 
-def test_without_its_rights_it_says_so(team: Team, operators: Operators) -> None:
-    """Under a ServiceAccount that nobody gave the shipped roles it is not ready, does not end, and names what it lacks.
+def test_missing_rights_are_reported(team: Team, operators: Operators) -> None:
+    """Under a ServiceAccount without the shipped roles it is not ready, does not exit, and names the missing rights.
 
-    So the check that every test ends with, that no line tells of a refused request, would find one.
+    This also tests the check at the end of every test, that no log line reports a refused request.
     """
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "poor"}}
     team.api.request("POST", f"/api/v1/namespaces/{team.namespace}/serviceaccounts", account)
@@ -129,7 +129,7 @@ def test_without_its_rights_it_says_so(team: Team, operators: Operators) -> None
         service_account=(team.namespace, "poor"),
         ready_timeout=None,
     ) as process:
-        lines = until(lambda: [line for line in alarming_lines(process.log_text()) if "cannot list resource" in line])
+        lines = until(lambda: [line for line in unexpected_lines(process.log_text()) if "cannot list resource" in line])
         assert process.process.returncode is None
         assert all(f"{team.namespace}:poor" in line for line in lines)
         began = time.monotonic()
@@ -138,7 +138,7 @@ def test_without_its_rights_it_says_so(team: Team, operators: Operators) -> None
 
 
 def test_it_stops_at_once(team: Team, operators: Operators) -> None:
-    """SIGTERM ends it with 0 within two seconds."""
+    """SIGTERM ends it with exit code 0 within two seconds."""
     team.hand_out("nhs", days=20)
     with operators.running(team.namespace) as operator:
         operator.settle()
@@ -147,8 +147,8 @@ def test_it_stops_at_once(team: Team, operators: Operators) -> None:
         assert time.monotonic() - began < STOP_SECONDS
 
 
-def test_what_is_being_sent_when_it_stops_is_finished_and_recorded(team: Team, operators: Operators) -> None:
-    """SIGTERM comes while Slack hangs: the message is in the status, and is not sent again after the restart."""
+def test_a_send_during_the_stop_is_finished_and_recorded(team: Team, operators: Operators) -> None:
+    """SIGTERM while Slack hangs: the message is in the status, and is not sent again after the restart."""
     team.slack.fail_next(Fault.slow(2), place="#team")
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
@@ -161,4 +161,4 @@ def test_what_is_being_sent_when_it_stops_is_finished_and_recorded(team: Team, o
     assert team.channel("nhs", "team")["stage"] == 20
     with operators.running(team.namespace) as operator:
         operator.settle()
-    assert team.told("nhs", "#team") == [expiring("nhs", 20)]
+    assert team.notified("nhs", "#team") == [expiring("nhs", 20)]

@@ -1,4 +1,6 @@
-"""Secret deleted, recreated, its key renamed; the object deleted in the middle (rows 26 and 27 of the faults)."""
+"""A Secret is deleted, recreated, or its key renamed; the object is deleted meanwhile (rows 26 and 27 of the
+faults).
+"""
 
 import time
 
@@ -14,7 +16,7 @@ AT_ONCE_SECONDS = 3.0
 
 
 def test_a_deleted_secret_is_missing_and_recovers(team: Team, operator: Operator) -> None:
-    """Missing at once, no stale Ready, the last known date kept; recovered at once when the Secret is back."""
+    """Missing at once, no stale Ready, the last known date is kept; recovered at once when the Secret is back."""
     issued = team.hand_out("nhs", days=100)
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
     team.delete("Secret", "nhs-cert")
@@ -29,17 +31,17 @@ def test_a_deleted_secret_is_missing_and_recovers(team: Team, operator: Operator
 
 
 def test_a_secret_that_comes_late_ends_the_alert(team: Team, operator: Operator) -> None:
-    """A certificate that was never read is alerted about; when its Secret is made, that is closed."""
+    """A certificate that was never read is alerted; once its Secret is created, a closing message is sent."""
     team.declare("nhs")
-    until(lambda: team.told("nhs"))
+    until(lambda: team.notified("nhs"))
     issued = team.issue("nhs", days=300)
     team.put("nhs", issued)
-    eventually(lambda: team.told("nhs")[1:], [readable("nhs", issued)])
+    eventually(lambda: team.notified("nhs")[1:], [readable("nhs", issued)])
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
 
 
 def test_a_renamed_key_is_missing_and_is_found_under_its_new_name(team: Team, operator: Operator) -> None:
-    """The key of the Secret changes its name: Missing, with the names that are there; then the spec follows."""
+    """The key of the Secret is renamed: Missing, with the existing names; then the spec is corrected."""
     issued = team.hand_out("nhs", days=100)
     eventually(lambda: team.phase("nhs"), "Valid")
     team.apply(secret("nhs-cert", client_pem=issued.certificate_pem))
@@ -51,7 +53,7 @@ def test_a_renamed_key_is_missing_and_is_found_under_its_new_name(team: Team, op
 
 
 def test_a_renewed_secret_is_in_the_status_at_once(team: Team, operator: Operator) -> None:
-    """Nothing is polled: the watch says that the Secret changed."""
+    """Without polling: the watch reports the change of the Secret."""
     team.hand_out("nhs", days=100)
     eventually(lambda: team.phase("nhs"), "Valid")
     new = team.renew("nhs", days=300)
@@ -61,7 +63,7 @@ def test_a_renewed_secret_is_in_the_status_at_once(team: Team, operator: Operato
 
 
 def test_a_password_that_comes_late_opens_the_container(team: Team, operator: Operator) -> None:
-    """The Secret with the password is missing, then wrong, then right: each time it is looked at again."""
+    """The Secret with the password is missing, then wrong, then right: each change causes a new read."""
     issued = team.issue("nhs", days=100)
     team.put("nhs", issued.pkcs12("correct horse"))
     team.declare("nhs", source=in_secret("nhs-cert", password={"name": "password", "key": "password"}))
@@ -73,8 +75,10 @@ def test_a_password_that_comes_late_opens_the_container(team: Team, operator: Op
     assert team.serial("nhs") == issued.serial_number_hex
 
 
-def test_an_object_that_is_deleted_in_the_middle_of_an_alert(team: Team, operator: Operator) -> None:
-    """Its other channel hangs while it is deleted and made anew: the new one inherits nothing and is alerted itself."""
+def test_an_object_that_is_deleted_during_an_alert(team: Team, operator: Operator) -> None:
+    """Its other channel hangs while it is deleted and recreated: the new object inherits nothing and is
+    alerted itself.
+    """
     team.slack.fail_next(Fault.slow(2), place="#on-call")
     team.apply(
         secret("slack", token=team.slack.tokens[1]),
@@ -90,19 +94,19 @@ def test_an_object_that_is_deleted_in_the_middle_of_an_alert(team: Team, operato
     until(lambda: team.channel("nhs", "on-call"))
     operator.settle()
     assert team.get("ClientCertificate", "nhs")["metadata"]["uid"] != old
-    assert [len(team.told("nhs", channel)) for channel in ("#team", "#on-call")] == [2, 2]
+    assert [len(team.notified("nhs", channel)) for channel in ("#team", "#on-call")] == [2, 2]
     assert "Expiring" in team.events("nhs")
 
 
 def test_a_new_object_of_the_same_name_inherits_nothing(team: Team, operator: Operator) -> None:
-    """Deleted, and made anew for another certificate: no history, no replacement, no closing message."""
+    """Deleted, and recreated for another certificate: no history, no replacement, no closing message."""
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     team.delete("ClientCertificate", "nhs")
     new = team.hand_out("nhs", days=15)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), expiring("nhs", 15)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), expiring("nhs", 15)])
     eventually(lambda: team.serial("nhs"), new.serial_number_hex)
     operator.settle()
-    assert len(team.told("nhs")) == 2
+    assert len(team.notified("nhs")) == 2
     assert team.status("nhs").get("history") is None
     assert "Renewed" not in team.events("nhs")

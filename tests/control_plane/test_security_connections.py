@@ -1,4 +1,4 @@
-"""What the operator connects to, and what it takes from there: TLS, no proxy, no redirect, no Secret unasked."""
+"""The operator's connections: verified TLS, no proxy, no redirect, and no Secret that nothing refers to."""
 
 import base64
 import secrets
@@ -16,7 +16,7 @@ from clientcert.errors import KubeError
 from clientcert.kube.client import KubeClient
 from clientcert.kube.kubeconfig import Connection
 from tests.control_plane.operators import OWN_CHANNEL, Operators
-from tests.control_plane.recording_proxy import tapped
+from tests.control_plane.recording_proxy import recorded
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
@@ -28,31 +28,31 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 
 
 def test_of_secrets_only_metadata_is_listed_and_watched(team: Team, operators: Operators) -> None:
-    """On the wire: no byte of a Secret that nothing refers to, neither at the start nor when it changes."""
+    """On the wire: no byte of an unreferenced Secret, neither at the start nor after a change."""
     canaries = [secrets.token_hex(20) for _ in range(2)]
     team.apply(secret("unrelated", token=canaries[0]))
     issued = team.hand_out("nhs", days=20)
-    with tapped(operators.control_plane) as tap:
-        overheard = replace(operators, control_plane=replace(operators.control_plane, url=tap.url))
-        with overheard.running(team.namespace) as operator:
+    with recorded(operators.control_plane) as proxy:
+        recorded_operators = replace(operators, control_plane=replace(operators.control_plane, url=proxy.url))
+        with recorded_operators.running(team.namespace) as operator:
             operator.settle()
             team.apply(secret("unrelated", token=canaries[1]))
             team.renew("nhs", days=300)
             eventually(lambda: team.phase("nhs"), "Valid")
-    asked = [request for request in tap.requests() if "/secrets" in request.path]
+    asked = [request for request in proxy.requests() if "/secrets" in request.path]
     read = [request for request in asked if request.accept == "application/json"]
     assert {request.path.partition("?")[0] for request in read} == {team.path("Secret", "nhs-cert")}
     watched = [request for request in asked if request not in read]
     assert {"as=PartialObjectMetadata" in request.accept for request in watched} == {True}
     assert any("watch=true" in request.path for request in watched)
     assert any("watch=true" not in request.path for request in watched)
-    assert base64.b64encode(issued.certificate_pem)[:60] in tap.answered, "what is read would have been heard"
+    assert base64.b64encode(issued.certificate_pem)[:60] in proxy.answered, "a Secret that is read would be visible"
     for canary in canaries:
-        assert base64.b64encode(canary.encode()) not in tap.answered
+        assert base64.b64encode(canary.encode()) not in proxy.answered
 
 
 def test_no_proxy_variable_is_obeyed(team: Team, operators: Operators) -> None:
-    """Neither for the API server nor for Slack: the proxy that the environment names is never called."""
+    """Neither for the API server nor for Slack: the proxy of the environment is never called."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(0)
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
@@ -61,13 +61,11 @@ def test_no_proxy_variable_is_obeyed(team: Team, operators: Operators) -> None:
             operator.settle()
         with pytest.raises(BlockingIOError):
             proxy.accept()
-    assert team.told("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
+    assert team.notified("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
 
 
-def test_an_api_server_that_nobody_vouches_for_is_told_nothing(
-    team: Team, operators: Operators, tmp_path: Path
-) -> None:
-    """With another CA in the kubeconfig no request is made: the connection ends before the token would be sent."""
+def test_an_untrusted_api_server_gets_no_request(team: Team, operators: Operators, tmp_path: Path) -> None:
+    """With another CA in the kubeconfig no request is made: the connection ends before the token is sent."""
     (tmp_path / "ca.crt").write_bytes(CertificateAuthority.create("Another CA").identity.certificate_pem)
     mistaken = replace(team.control_plane, ca_path=tmp_path / "ca.crt")
     arguments = ["--log-format", "text", "--namespace", team.namespace]
@@ -77,11 +75,11 @@ def test_an_api_server_that_nobody_vouches_for_is_told_nothing(
 
 
 @asynccontextmanager
-async def leading_to(place: str) -> AsyncIterator[str]:
-    """An API server whose every answer is a redirect."""
+async def redirecting_to(location: str) -> AsyncIterator[str]:
+    """An API server that answers everything with a redirect."""
 
     async def redirect(_request: web.Request) -> web.Response:
-        return web.Response(status=307, headers={"Location": place})
+        return web.Response(status=307, headers={"Location": location})
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", redirect)
@@ -90,7 +88,7 @@ async def leading_to(place: str) -> AsyncIterator[str]:
 
 
 async def test_a_redirect_of_the_api_server_is_not_followed() -> None:
-    """Neither by a call nor by a watch: nobody else is asked, with or without the token."""
+    """Neither by a call nor by a watch: no other server gets a request, with or without the token."""
     asked = []
 
     async def elsewhere(request: web.Request) -> web.Response:
@@ -99,7 +97,7 @@ async def test_a_redirect_of_the_api_server_is_not_followed() -> None:
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", elsewhere)
-    async with TestServer(application) as other, leading_to(str(other.make_url("/api"))) as url:
+    async with TestServer(application) as other, redirecting_to(str(other.make_url("/api"))) as url:
         client = KubeClient(lambda: Connection(url, token="a-token"))
         try:
             with pytest.raises(KubeError, match="answered 307"):

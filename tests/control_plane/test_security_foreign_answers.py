@@ -1,4 +1,4 @@
-"""What a server of somebody else says is repeated nowhere: not in status, Events, metrics or the log."""
+"""The text of a foreign server is repeated nowhere: not in status, Events, metrics or the log."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
 
 
 async def say(request: web.Request) -> web.Response:
-    """As ANSWERS has it; the canary is in every header that is read, as well."""
+    """The answer from ANSWERS; the canary is also in every header that is read."""
     status, body = ANSWERS[request.path.split("/")[1]]
     headers = dict.fromkeys(("ETag", "Location", "x-amz-bucket-region", "Retry-After", "Server"), CANARY)
     return web.Response(status=status, text=body, headers=headers)
@@ -49,7 +49,7 @@ async def say(request: web.Request) -> web.Response:
 
 @pytest.fixture
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a server that is S3 in name only."""
+    """The endpoint of a server that only claims to be S3."""
     with S3Server.start(tmp_path_factory.mktemp("s3")) as server, running_proxy(server) as proxy:
         proxy.behaviour = say
         yield proxy.endpoint
@@ -62,8 +62,8 @@ def stores(endpoint: str) -> list[Manifest]:
     ]
 
 
-def everything_said(team: Team, metrics: str, log: str) -> dict[str, str]:
-    """By where it was said."""
+def everything_visible(team: Team, metrics: str, log: str) -> dict[str, str]:
+    """Every output of the operator, by its kind."""
     return {
         "statuses": json.dumps([item.get("status") for kind in OUR_KINDS for item in team.items(kind)]),
         "Events": json.dumps(team.items("Event")),
@@ -72,8 +72,8 @@ def everything_said(team: Team, metrics: str, log: str) -> dict[str, str]:
     }
 
 
-def test_nothing_that_a_bucket_says(team: Team, operators: Operators, endpoint: str) -> None:
-    """Errors, pages, lists and headers, of LIST and of GET: a reason and our own words are all that is seen of them."""
+def test_no_text_of_a_bucket_is_repeated(team: Team, operators: Operators, endpoint: str) -> None:
+    """Errors, pages, lists and headers, of LIST and of GET: only a reason and our own message are visible."""
     team.apply(*stores(endpoint))
     for bucket in ANSWERS:
         team.declare(bucket, source=in_store(bucket, "nhs.pem"))
@@ -81,7 +81,7 @@ def test_nothing_that_a_bucket_says(team: Team, operators: Operators, endpoint: 
         for bucket in ANSWERS:
             until(lambda bucket=bucket: team.words(bucket, "Ready", of="CertificateStore"))
             until(lambda bucket=bucket: team.words(bucket, "SourceReadable"))
-        said = everything_said(team, operator.get("/metrics")[1], operator.process.log_text())
+        said = everything_visible(team, operator.get("/metrics")[1], operator.process.log_text())
     assert [where for where, text in said.items() if "Canary" in text or " 7f3a" in text] == []
 
 
@@ -90,8 +90,8 @@ def test_nothing_that_a_bucket_says(team: Team, operators: Operators, endpoint: 
     [Fault.error(CANARY), Fault.http(403, CANARY), Fault.http(500, CANARY), Fault.http(200, f"<html>{CANARY}")],
     ids=["a strange code", "403", "500", "a page"],
 )
-def test_nothing_that_slack_says(team: Team, operators: Operators, fault: Fault) -> None:
-    """By bot and by webhook; nor what somebody says who only looks like Slack."""
+def test_no_text_of_slack_is_repeated(team: Team, operators: Operators, fault: Fault) -> None:
+    """By bot and by webhook; nor of a server that only claims to be Slack."""
     channels = slack_channel("bot", "#team", "slack"), slack_webhook("hook", "slack")
     team.apply(secret("slack", token=team.slack.tokens[1], url=team.slack.webhook_url("#on-call")))
     team.apply(certificate_policy("both", *channels))
@@ -100,6 +100,6 @@ def test_nothing_that_slack_says(team: Team, operators: Operators, fault: Fault)
     team.slack.fail_always(fault, place="#on-call")
     with operators.running(team.namespace, settings={"CLIENTCERT_LOG_LEVEL": "debug"}) as operator:
         operator.settle()
-        said = everything_said(team, operator.get("/metrics")[1], operator.process.log_text())
+        said = everything_visible(team, operator.get("/metrics")[1], operator.process.log_text())
     assert [where for where, text in said.items() if "Canary" in text or " 7f3a" in text] == []
-    assert team.told("nhs", "#team") == []
+    assert team.notified("nhs", "#team") == []

@@ -1,4 +1,4 @@
-"""The operator needs nothing of its surroundings: no root, no capability, no file to write, no home directory."""
+"""The operator needs no root, no capability, no writable file and no home directory."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.control_plane import as_in_a_pod
-from tests.control_plane.operators import OWN_CHANNEL, Operator, alarming_lines, with_slack
+from tests.control_plane.operators import OWN_CHANNEL, Operator, unexpected_lines, with_slack
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually
@@ -39,14 +39,14 @@ os.dup2(for_operator, 2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Not a byte may be written into any file. The log goes through a pipe to who may still write it."""
+"""No byte may be written to any file. The log goes through a pipe to a process that may write it."""
 
 Start = Callable[[list[str], Mapping[str, str]], ChildProcess]
 
 
 @contextmanager
 def running(team: Team, start: Start) -> Iterator[Operator]:
-    """The operator, started in some way, from a folder that it may not write to; it must end well."""
+    """Start the operator in some way, from a folder that it may not write to; it must exit with 0."""
     common = {
         "PATH": os.environ.get("PATH", os.defpath),
         "TMPDIR": NOWHERE,
@@ -68,12 +68,12 @@ def running(team: Team, start: Start) -> Iterator[Operator]:
         yield operator
     finally:
         exit_code = operator.process.stop()
-    assert (exit_code, alarming_lines(operator.process.log_text())) == (0, [])
+    assert (exit_code, unexpected_lines(operator.process.log_text())) == (0, [])
 
 
 @pytest.fixture
 def team(team: Team, tmp_path: Path) -> Iterator[Team]:
-    """With two certificates: one in a PKCS#12 that takes a process to open, one in a bucket."""
+    """With two certificates: one in a PKCS#12, which is opened by a subprocess, and one in a bucket."""
     hand_out_in_a_container(team)
     with S3Server.start(tmp_path / "s3") as server:
         client = S3Client(server)
@@ -97,16 +97,16 @@ def hand_out_in_a_container(team: Team) -> None:
     team.declare("nhs", source=in_secret("nhs-cert", password=reference))
 
 
-def sees_and_tells(team: Team) -> None:
-    """Both certificates are read, their status is written, Slack is told, and there is an Event."""
+def reads_and_notifies(team: Team) -> None:
+    """Both certificates are read, their statuses are written, Slack is notified, and there is an Event."""
     eventually(lambda: team.phase("weather"), "Valid")
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
     eventually(lambda: "Expiring" in team.events("nhs"), True)
 
 
 def test_it_writes_no_file(team: Team, tmp_path: Path) -> None:
-    """With no byte to write, no home directory and no TMPDIR, containers are opened as ever; for any user."""
+    """With no writable byte, no home directory and no TMPDIR, containers are opened as usual; for any user."""
     account = team.control_plane.service_account_kubeconfig(*SERVICE_ACCOUNT, tmp_path / "kubeconfig")
 
     def start(command: list[str], environment: Mapping[str, str]) -> ChildProcess:
@@ -115,12 +115,12 @@ def test_it_writes_no_file(team: Team, tmp_path: Path) -> None:
         return ChildProcess.start(wrapped, log_path=tmp_path / "operator.log", env=surroundings, cwd=Path("/"))
 
     with running(team, start):
-        sees_and_tells(team)
+        reads_and_notifies(team)
 
 
 @pytest.fixture
 def pod(team: Team, tmp_path: Path) -> list[str]:
-    """The beginning of a command that runs the rest of it as in a pod; a machine that cannot do so skips the test."""
+    """The prefix of a command that runs as in a pod; the test is skipped on a machine that cannot do so."""
     if missing := [tool for tool in ("unshare", "setpriv") if shutil.which(tool) is None]:
         pytest.skip(f"there is no {' and no '.join(missing)} here: they belong to Linux")
     credentials = tmp_path / "credentials"
@@ -138,9 +138,9 @@ def pod(team: Team, tmp_path: Path) -> list[str]:
 
 
 def test_it_runs_as_in_its_pod(pod: list[str], team: Team, tmp_path: Path) -> None:
-    """A root that is read-only, /tmp with it, no capability, no home directory, the ServiceAccount's own files.
+    """A read-only root and /tmp, no capability, no home directory, the ServiceAccount's own files.
 
-    All that it needs is there: it logs in, leads, opens a container, reads a bucket, tells Slack, writes the status.
+    That is enough: it logs in, leads, opens a container, reads a bucket, notifies Slack and writes the status.
     """
     address = urlsplit(team.control_plane.url)
     in_cluster = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
@@ -150,7 +150,7 @@ def test_it_runs_as_in_its_pod(pod: list[str], team: Team, tmp_path: Path) -> No
         return ChildProcess.start([*pod, *command], log_path=log_path, env=environment | in_cluster, cwd=Path("/"))
 
     with running(team, start) as operator:
-        sees_and_tells(team)
+        reads_and_notifies(team)
         status = Path(f"/proc/{operator.process.pid}/status").read_text()
         rights = dict(line.split(":\t", 1) for line in status.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
         assert rights.pop("NoNewPrivs") == "1"
@@ -160,5 +160,5 @@ def test_it_runs_as_in_its_pod(pod: list[str], team: Team, tmp_path: Path) -> No
 
 
 def mounts(pid: int) -> list[list[str]]:
-    """Device, place, type and options of each mount that a process sees."""
+    """Device, mount point, type and options of each mount that a process sees."""
     return [line.split() for line in Path(f"/proc/{pid}/mounts").read_text().splitlines()]

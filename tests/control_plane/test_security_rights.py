@@ -1,4 +1,4 @@
-"""The operator has each right that it uses, and uses each right that it has; seen in the API server's audit log."""
+"""The operator has exactly the rights that it uses, as the API server's audit log shows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +20,13 @@ GET_CERTIFICATE = Right("get", "clientcert.dev/clientcertificates")
 
 @pytest.fixture(scope="module", params=["base", "namespaced"])
 def overlay(request: pytest.FixtureRequest) -> Path:
-    """Both ways to install it."""
+    """Both ways to install the operator."""
     return KUSTOMIZE / str(request.param)
 
 
 @pytest.fixture(scope="module")
 def installed(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
-    """That one alone, in a cluster of its own."""
+    """Only this overlay, in a separate cluster."""
     with audited(tmp_path_factory.mktemp(f"audited-{overlay.name}")) as running:
         for name in (SERVED, OTHER):
             running.control_plane.create_namespace(name)
@@ -35,14 +35,14 @@ def installed(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def story(
+def requests(
     overlay: Path,
     installed: Audited,
     slack: SlackServer,
     authority: CertificateAuthority,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Audited:
-    """Two days with all that it does: alerts, a renewal, a broken store, a policy, contacts, an object that moves."""
+    """Two days with all its features: alerts, a renewal, a broken store, a policy, contacts, a write conflict."""
     team = Team(installed.control_plane, SERVED, slack, authority)
     operators = Operators(installed.control_plane, tmp_path_factory.mktemp("operators"), slack)
     namespace = SERVED if overlay.name == "namespaced" else ""
@@ -57,15 +57,15 @@ def story(
     team.hand_out("nhs", days=20, policyRef={"name": "team"})
     team.declare("weather", source=in_store("backup", "weather/client.pem"))
     with operators.running(namespace) as operator:
-        operator.settle(looks=2)
+        operator.settle(reconciles=2)
         until(lambda: edited_until_it_was_read_again(team, installed))
     with operators.running(namespace, later=DAY) as operator:
-        operator.settle(looks=2)
+        operator.settle(reconciles=2)
     return installed
 
 
 def edited_until_it_was_read_again(team: Team, installed: Audited) -> bool:
-    """Renew it and, while its status is being written, edit it: a write that comes too late makes it be read again."""
+    """Renew it and edit it during its status write: the write conflicts, and the object is read again."""
     path = team.path("ClientCertificate", "nhs")
     team.renew("nhs", days=21)
     for number in range(40):
@@ -74,17 +74,17 @@ def edited_until_it_was_read_again(team: Team, installed: Audited) -> bool:
     return GET_CERTIFICATE in installed.rights_used()
 
 
-def test_every_right_is_used_and_none_is_missing(overlay: Path, story: Audited) -> None:
-    """Each verb on each resource that the shipped roles grant is one that the operator needs; it asks for no other."""
-    objects = rendered(story.control_plane, overlay)
+def test_every_right_is_used_and_none_is_missing(overlay: Path, requests: Audited) -> None:
+    """The operator uses each granted verb on each resource, and requests no other."""
+    objects = rendered(requests.control_plane, overlay)
     where = SERVED if overlay.name == "namespaced" else ""
-    assert story.rights_used() == granted(objects, where) | granted(objects, SYSTEM)
-    assert [asked for asked in story.asked() if not asked.allowed] == []
+    assert requests.rights_used() == granted(objects, where) | granted(objects, SYSTEM)
+    assert [asked for asked in requests.asked() if not asked.allowed] == []
 
 
-def test_it_asks_by_name_for_what_is_referred_to_only(story: Audited) -> None:
-    """Of Secrets, those that a declaration names; in its own namespace, the one Lease."""
-    asked = story.asked()
+def test_it_reads_only_referenced_objects_by_name(requests: Audited) -> None:
+    """Of Secrets, only referenced ones; in its own namespace, only the Lease."""
+    asked = requests.asked()
     read = {each.name for each in asked if each.right == Right("get", "/secrets")}
     assert read == {"slack", "credentials", "nhs-cert"}
     assert {each.name for each in asked if each.right == Right("get", "/configmaps")} == {"clients"}

@@ -1,4 +1,4 @@
-"""A tenant writes manifests, and gains by them nothing that is not the tenant's own."""
+"""A tenant cannot gain anything by manifests that is not the tenant's own."""
 
 import socket
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ INSIDE = (
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """With a bucket of the neighbour's."""
+    """With a bucket of the neighbour."""
     with S3Server.start(tmp_path_factory.mktemp("s3")) as server:
         client = S3Client(server)
         client.create_bucket("neighbour")
@@ -48,7 +48,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def neighbour(team: Team, s3: S3Server) -> Iterator[Team]:
-    """Has one of everything, under names that the team will use; nobody of its own uses them."""
+    """Has one object of each kind, under names that the team will use; the neighbour does not use them."""
     name = f"{team.namespace}-b"
     team.control_plane.create_namespace(name)
     neighbour = Team(team.control_plane, name, team.slack, team.authority)
@@ -65,7 +65,7 @@ def neighbour(team: Team, s3: S3Server) -> Iterator[Team]:
 
 
 def test_no_reference_leaves_its_namespace(team: Team, neighbour: Team, operators: Operators, s3: S3Server) -> None:
-    """Secret, password, policy, store, credentials, token: each exists next door, and for the team it does not."""
+    """Secret, password, policy, store, credentials, token: each exists in the other namespace, and not for the team."""
     team.put("locked", team.issue("locked", days=200).pkcs12("correct horse"))
     password = {"name": "password", "key": "password"}
     team.declare("secret", source=in_secret("cert"))
@@ -81,7 +81,7 @@ def test_no_reference_leaves_its_namespace(team: Team, neighbour: Team, operator
             eventually(lambda name=name: team.condition(name, "SourceReadable"), ("False", reason))
         eventually(lambda: team.condition("policy", "AlertsDelivered"), ("False", "PolicyNotFound"))
         eventually(lambda: team.condition("token", "AlertsDelivered"), ("False", "TokenNotFound"))
-    assert [team.told(name, "#team") for name in ("policy", "token")] == [[], []]
+    assert [team.notified(name, "#team") for name in ("policy", "token")] == [[], []]
 
 
 REASONS = {
@@ -93,7 +93,7 @@ REASONS = {
 
 
 def references() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and schema of each field of a spec that names another object."""
+    """Path and schema of each field of a spec that refers to another object."""
     for kind, crd in crds().items():
         spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
         yield from _references(kind, spec)
@@ -108,8 +108,8 @@ def _references(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[s
         yield from _references(f"{path}[]", schema["items"])
 
 
-def test_no_reference_has_a_place_for_a_namespace() -> None:
-    """Name and key are all that can be said, and what stands behind them."""
+def test_no_reference_has_a_field_for_a_namespace() -> None:
+    """A reference has a name and a key only, and their meaning."""
     found = dict(references())
     assert len(found) >= 10
     allowed = {"name", "key", "passwordSecretRef", "optional"}
@@ -118,7 +118,7 @@ def test_no_reference_has_a_place_for_a_namespace() -> None:
 
 @pytest.mark.parametrize("name", ["other/secrets/cert", "../other/secrets/cert", "..%2fother", "cert?x=", "cert#", "."])
 def test_a_name_that_is_a_path_is_refused(team: Team, name: str) -> None:
-    """By the API server, in every reference that is followed: a name becomes part of a path."""
+    """By the API server, for every reference that is followed: a name becomes part of a path."""
     password = {"name": name, "key": "password"}
     manifests: list[Manifest] = [
         client_certificate("nhs", source=in_secret(name)),
@@ -136,14 +136,14 @@ def test_a_name_that_is_a_path_is_refused(team: Team, name: str) -> None:
 
 @pytest.fixture
 def inside() -> Iterator[socket.socket]:
-    """A server on loopback that would notice a call."""
+    """A server on loopback that records calls."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0)
         yield listening
 
 
 def test_no_endpoint_or_webhook_leads_inside(team: Team, operators: Operators, inside: socket.socket) -> None:
-    """Without a word in the settings every one is refused, in a condition; the servers inside hear nothing."""
+    """Without an entry in the settings each one is refused, in a condition; the internal servers get no request."""
     here = f"https://127.0.0.1:{inside.getsockname()[1]}"
     stores = {f"store-{number}": endpoint for number, endpoint in enumerate((here, *INSIDE))}
     team.apply(store_credentials("credentials", "access-key", "secret-key"))
@@ -162,13 +162,13 @@ def test_no_endpoint_or_webhook_leads_inside(team: Team, operators: Operators, i
             eventually(lambda name=name: team.condition(name, "Ready", of="CertificateStore")[1], "EndpointNotAllowed")
             eventually(lambda name=name: team.condition(name, "SourceReadable"), ("False", "EndpointNotAllowed"))
         eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "EndpointNotAllowed"))
-    assert team.told("nhs", "#team") == []
+    assert team.notified("nhs", "#team") == []
     with pytest.raises(BlockingIOError):
         inside.accept()
 
 
 def test_the_operators_identity_is_not_for_tenants(team: Team, operators: Operators, s3: S3Server) -> None:
-    """A store without credentials gets none of the operator's, though these could read the bucket."""
+    """A store without credentials cannot use the operator's, although these could read the bucket."""
     store = certificate_store("store", "neighbour", s3.endpoint, "credentials")
     del store["spec"]["s3"]["credentialsSecretRef"]
     team.apply(store)
@@ -182,10 +182,10 @@ def test_the_operators_identity_is_not_for_tenants(team: Team, operators: Operat
 
 
 def test_the_operators_own_channel_cannot_be_redirected(team: Team, operators: Operators) -> None:
-    """A policy that names another channel, and no token of its own, posts nowhere; the operator's own stands in."""
+    """A policy with another channel and no token posts nowhere; the operator's own channel is the fallback."""
     team.apply(certificate_policy("team", slack_channel("team", "#team")))
     team.hand_out("nhs", days=20, policyRef={"name": "team"})
     with operators.running(team.namespace) as operator:
         operator.settle()
         eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("False", "ChannelNotAllowed"))
-    assert (len(team.told("nhs", "#team")), len(team.told("nhs", OWN_CHANNEL))) == (0, 1)
+    assert (len(team.notified("nhs", "#team")), len(team.notified("nhs", OWN_CHANNEL))) == (0, 1)

@@ -1,4 +1,6 @@
-"""What people and certificates say stays text: it breaks no line, mentions nobody, links nowhere, and is no code."""
+"""Text of users and certificates stays text: it breaks no line, mentions nobody, links nowhere, and is never
+executed.
+"""
 
 from typing import Any
 
@@ -17,7 +19,7 @@ CODE = "%(name)s %s %n $name $(id) `id` #[7*7]"
 
 
 def both(team: Team, **alerts: Any) -> list[Manifest]:
-    """A bot and a webhook, and what else the policy says."""
+    """A bot and a webhook, and further fields of the policy."""
     return [
         secret("slack", token=team.slack.tokens[1], url=team.slack.webhook_url("#on-call")),
         certificate_policy(
@@ -27,7 +29,7 @@ def both(team: Team, **alerts: Any) -> list[Manifest]:
 
 
 def test_a_line_break_in_a_certificate_breaks_no_line(team: Team, operators: Operators) -> None:
-    """Nothing checks what a certificate says of itself: in Slack, Events, conditions and columns it is one line."""
+    """Certificate fields are unchecked: in Slack, Events, conditions and columns they are one line."""
     team.apply(*both(team))
     issued = team.issue("nhs", days=20, organization=LINES)
     team.put("nhs", issued)
@@ -69,13 +71,13 @@ def test_the_api_server_refuses_what_breaks_a_line_or_is_markup(team: Team, text
     "field", ["{name.__class__.__mro__}", "{name!r}", "{name:>99}", "{0}", "{}", "{name[0]}", "{{7*7}}"]
 )
 def test_a_template_has_fixed_fields_only(team: Team, field: str) -> None:
-    """An attribute, a conversion, a format, a position or an index is refused by the API server, in words that help."""
+    """The API server refuses an attribute, a conversion, a format, a position or an index, with a helpful message."""
     with pytest.raises(ApiError, match=r"may hold no braces but those of \{name\}, \{environment\}"):
         team.apply(*both(team, message=f"{{name}} in {{environment}}: {field}"))
 
 
 def test_a_template_is_no_code(team: Team, operators: Operators) -> None:
-    """What printf, a shell or a template engine would take for code is shown as it was written."""
+    """Text that is code for printf, a shell or a template engine is shown unchanged."""
     team.apply(*both(team, message=f"{{name}} in {{environment}}: {CODE}"))
     team.hand_out("nhs", days=20, policyRef={"name": "both"})
     with operators.running(team.namespace) as operator:
@@ -85,5 +87,5 @@ def test_a_template_is_no_code(team: Team, operators: Operators) -> None:
 
 
 def sent(team: Team) -> list[str]:
-    """Of both channels; the details in the thread begin otherwise."""
+    """The messages of both channels, without the details in threads."""
     return [posted.text for posted in tuple(team.slack.messages) if posted.text.startswith(team.consumer("nhs"))]

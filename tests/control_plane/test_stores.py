@@ -1,4 +1,4 @@
-"""Certificates in a bucket: one LIST for all, a GET for what changed, a reason for what fails (rows 14 to 16)."""
+"""Certificates in a bucket: one LIST for all, a GET for each change, a reason for each failure (rows 14 to 16)."""
 
 from collections.abc import Callable, Iterator
 
@@ -22,8 +22,8 @@ def backup(team: Team, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
         team.leave()
 
 
-def test_one_list_serves_all_and_what_is_unchanged_is_not_read(backup: Backup, operator: Operator) -> None:
-    """Once they are known a poll of the bucket is one request, whatever it holds, and writes nothing."""
+def test_one_list_serves_all_and_unchanged_objects_are_not_read(backup: Backup, operator: Operator) -> None:
+    """Once the objects are known, a poll of the bucket is one request, for any content, and writes nothing."""
     backup.declare()
     names = [f"consumer-{number}" for number in range(5)]
     for name in names:
@@ -44,34 +44,34 @@ def test_a_renewed_upload_is_closed(backup: Backup, operator: Operator) -> None:
     backup.declare()
     team = backup.team
     backup.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     new = team.issue("nhs", days=365)
     backup.upload("nhs", new)
     backup.poll(operator)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
     assert team.serial("nhs") == new.serial_number_hex
 
 
 def test_another_etag_with_the_same_certificate_is_no_replacement(backup: Backup, operator: Operator) -> None:
-    """The object was uploaded again with another comment: it is read, and nobody is told anything."""
+    """The object was uploaded again with another comment: it is read, and no message is sent."""
     backup.declare()
     team = backup.team
     issued = backup.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     backup.poll(operator)
     before, gets = team.status("nhs")["source"]["version"], backup.proxy.gets
     backup.upload("nhs", b"uploaded again\n" + issued.certificate_pem)
     backup.poll(operator)
     eventually(lambda: team.status("nhs")["source"]["version"] == before, expected=False)
     assert backup.proxy.gets == gets + 1
-    assert team.told("nhs") == [expiring("nhs", 20)]
+    assert team.notified("nhs") == [expiring("nhs", 20)]
     assert team.status("nhs").get("history") is None
     assert "Renewed" not in team.events("nhs")
 
 
 def test_an_object_that_is_deleted_and_uploaded_again(backup: Backup, operator: Operator) -> None:
-    """Missing at the next poll, with the last known date; recovered at the one after the upload."""
+    """Missing at the next poll, with the last known date; recovered at the poll after the upload."""
     backup.declare()
     team = backup.team
     issued = backup.hand_out("nhs", days=100)
@@ -90,8 +90,8 @@ REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
     "a deleted bucket": (
         "BucketNotFound",
         "does not exist: create it, or correct CertificateStore backup",
-        lambda backup: (backup.delete_bucket(), backup.nudge()),
-        lambda backup: (backup.make_again(), backup.nudge()),
+        lambda backup: (backup.delete_bucket(), backup.trigger_poll()),
+        lambda backup: (backup.recreate(), backup.trigger_poll()),
     ),
     "no such bucket": (
         "BucketNotFound",
@@ -102,8 +102,8 @@ REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
     "no right to it": (
         "AccessDenied",
         "s3:ListBucket",
-        lambda backup: (backup.proxy.refuses(403, "AccessDenied"), backup.nudge()),
-        lambda backup: (setattr(backup.proxy, "behaviour", None), backup.nudge()),
+        lambda backup: (backup.proxy.refuses(403, "AccessDenied"), backup.trigger_poll()),
+        lambda backup: (setattr(backup.proxy, "behaviour", None), backup.trigger_poll()),
     ),
     "a wrong secret": (
         "CredentialsInvalid",
@@ -128,7 +128,7 @@ REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
 
 @pytest.mark.parametrize("what", REFUSALS)
 def test_a_bucket_that_cannot_be_read(what: str, backup: Backup, operator: Operator) -> None:
-    """Store and certificate say why and what to fix, the alert goes on, and both recover as soon as it is mended."""
+    """Store and certificate say why and what to fix, the alert is sent, and both recover as soon as it is fixed."""
     reason, words, break_it, mend_it = REFUSALS[what]
     backup.declare()
     team = backup.team
@@ -145,11 +145,11 @@ def test_a_bucket_that_cannot_be_read(what: str, backup: Backup, operator: Opera
     mend_it(backup)
     eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
-    assert team.told("nhs") == [expiring("nhs", 20)]
+    assert team.notified("nhs") == [expiring("nhs", 20)]
 
 
 def test_a_store_that_is_deleted(backup: Backup, operator: Operator) -> None:
-    """Its certificates are Missing and say StoreNotFound; when it is made again they recover."""
+    """Its certificates are Missing with StoreNotFound; when the store is recreated they recover."""
     backup.declare()
     team = backup.team
     backup.hand_out("nhs", days=100)
@@ -163,7 +163,7 @@ def test_a_store_that_is_deleted(backup: Backup, operator: Operator) -> None:
 
 
 def test_an_object_that_is_too_large(backup: Backup, operator: Operator) -> None:
-    """More than 1 MiB is not read; the certificate beside it is."""
+    """More than 1 MiB is not read; another certificate in the bucket is."""
     backup.declare()
     backup.upload("large", b"-" * (1024 * 1024 + 1))
     backup.watch("large")
@@ -174,7 +174,7 @@ def test_an_object_that_is_too_large(backup: Backup, operator: Operator) -> None
 
 
 def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Operator) -> None:
-    """Told by their names in the LIST; when they are gone, that is told, too."""
+    """They are recognised by their names in the LIST; their removal is reported, too."""
     backup.declare()
     team = backup.team
     for key in ("nhs/client.key", "nhs/client.pem"):
@@ -190,7 +190,7 @@ def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Opera
 
 
 def test_a_bucket_that_may_not_be_listed_is_read_by_name(backup: Backup, operator: Operator) -> None:
-    """Some may only get what they know: the store says so, and a renewed upload is seen all the same."""
+    """Some stores allow only GET: the store reports that, and a renewed upload is still noticed."""
 
     async def refuse_lists(request: web.Request) -> web.Response | None:
         if "list-type" not in request.query:
@@ -201,9 +201,9 @@ def test_a_bucket_that_may_not_be_listed_is_read_by_name(backup: Backup, operato
     backup.declare()
     team = backup.team
     backup.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
     eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("False", "AccessDenied"))
     new = team.issue("nhs", days=365)
     backup.upload("nhs", new)
     backup.poll(operator)
-    eventually(lambda: team.told("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), replaced("nhs", new)])

@@ -1,4 +1,4 @@
-"""Two replicas, one leader: both watch, one acts, and the other takes over with nothing lost and nothing repeated."""
+"""Two replicas, one leader: both watch, one acts, and the other takes over without loss or repetition."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tools.control_plane import ControlPlane, OperatorProcess
 
 LEASE_SECONDS = 30
 FIRST_SECONDS = 60.0
-"""A new leader begins with what others have written since; a busy API server may take 20 seconds for that."""
+"""A new leader first reads the writes of the other; a busy API server may take 20 seconds for that."""
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def started(operators: Operators) -> Iterator[Operator]:
         yield Operator(process)
     finally:
         process.stop()
-        print(process.log_text())  # shown with a test that fails: what two of them did is not seen from outside
+        print(
+            process.log_text()
+        )  # shown with a failing test: the interaction of two processes is not visible from outside
 
 
 def leads(operator: Operator) -> bool:
@@ -46,47 +48,49 @@ def leads(operator: Operator) -> bool:
 
 
 def test_only_the_leader_acts(team: Team, replicas: list[Operator]) -> None:
-    """Both are ready and watch; one writes, sends and exposes the series of certificates."""
+    """Both are ready and watch; only one writes, sends and exposes the series of certificates."""
     leader, standby = replicas
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)], FIRST_SECONDS)
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)], FIRST_SECONDS)
     assert [replica.get("/readyz")[0] for replica in replicas] == [200, 200]
     assert [replica.get("/healthz")[0] for replica in replicas] == [200, 200]
     assert len(leader.series("clientcert_certificate_info", namespace=team.namespace)) == 1
     assert standby.series("clientcert_certificate_info") == []
-    assert (leads(leader), leads(standby), standby.looks) == (True, False, 0)
+    assert (leads(leader), leads(standby), standby.reconciles) == (True, False, 0)
 
 
 def test_sigterm_hands_over_at_once(team: Team, replicas: list[Operator]) -> None:
-    """The leader ends what it does, gives the Lease up, and the other leads in less than two seconds of the signal."""
+    """The leader finishes its work and releases the Lease; the other leads within two seconds of the signal."""
     leader, standby = replicas
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
-    told = time.monotonic()
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    signalled = time.monotonic()
     assert leader.process.stop() == 0
     until(lambda: leads(standby), seconds=LEASE_SECONDS)
-    assert time.monotonic() - told < 2
+    assert time.monotonic() - signalled < 2
     team.hand_out("moj", days=10)
-    eventually(lambda: team.told("moj", OWN_CHANNEL), [expiring("moj", 10)])
-    assert team.told("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
+    eventually(lambda: team.notified("moj", OWN_CHANNEL), [expiring("moj", 10)])
+    assert team.notified("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
 
 
-def test_sigkill_is_taken_over_within_the_lease(team: Team, replicas: list[Operator]) -> None:
-    """Nobody gave the Lease up: it is free when its time is over, and nothing is sent twice."""
+def test_takeover_after_sigkill_within_the_lease_duration(team: Team, replicas: list[Operator]) -> None:
+    """The Lease was not released: it is free when it expires, and nothing is sent twice."""
     leader, _ = replicas
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
     eventually(lambda: team.channel("nhs", "operator/slack").get("stage"), 20)
     leader.process.kill()
     killed = time.monotonic()
     team.hand_out("moj", days=10)
-    eventually(lambda: team.told("moj", OWN_CHANNEL), [expiring("moj", 10)], seconds=LEASE_SECONDS + 5)
+    eventually(lambda: team.notified("moj", OWN_CHANNEL), [expiring("moj", 10)], seconds=LEASE_SECONDS + 5)
     assert time.monotonic() - killed < LEASE_SECONDS + 3
-    assert team.told("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
+    assert team.notified("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
 
 
-def test_whoever_sees_another_holder_stops(team: Team, replicas: list[Operator], control_plane: ControlPlane) -> None:
-    """A Lease that was given to somebody else by hand ends the leader's term at its next look."""
+def test_a_leader_stops_when_another_holds_the_lease(
+    team: Team, replicas: list[Operator], control_plane: ControlPlane
+) -> None:
+    """A manual change of the Lease's holder ends the leader's term at its next renewal."""
     leader, standby = replicas
     taken = {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 2}}
     control_plane.api.request("PATCH", LEASE, taken, content_type="application/merge-patch+json")
@@ -94,4 +98,4 @@ def test_whoever_sees_another_holder_stops(team: Team, replicas: list[Operator],
     until(lambda: leads(leader) or leads(standby), seconds=15)
     assert not (leads(leader) and leads(standby))
     team.hand_out("nhs", days=20)
-    eventually(lambda: team.told("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
+    eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])

@@ -1,4 +1,4 @@
-"""A real operator calls receivers over HTTP: a webhook, an Alertmanager, and whoever waits for its heartbeat."""
+"""A real operator calls receivers over HTTP: a webhook, an Alertmanager, and a receiver of its heartbeat."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from tests.scenarios import Manifest, certificate_policy, secret
 LEADER, STANDBY = "/heartbeat/canary-leader", "/heartbeat/canary-standby"
 HOOK = "/hook/canary-71fe"
 HEARTBEAT_SECONDS = 65.0
-"""It is called once a minute, from a minute after the start on."""
+"""It is called once a minute, for the first time a minute after the start."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def heartbeat(receiver: WebReceiver, path: str) -> dict[str, str]:
 
 
 def use_policy(team: Team, kind: str, url: str, **more: object) -> None:
-    """With one channel of this type, whose URL and signing key are in a Secret."""
+    """A policy with one channel of this type, whose URL and signing key are in a Secret."""
     address: Manifest = {"urlSecretRef": {"name": "pager", "key": "url"}, **more}
     channel = {"name": "pager", "type": kind, kind.lower(): address}
     team.apply(secret("pager", url=url, key=f"{KEY} {OLDER_KEY}"), certificate_policy("team", channel))
@@ -83,7 +83,7 @@ def is_signed_by(call: Call, key: str) -> bool:
 def test_a_webhook_gets_an_event_for_the_alert_and_for_the_closing_message(
     team: Team, operator: Operator, receiver: WebReceiver
 ) -> None:
-    """CloudEvents, signed with each key in the Secret, each with an id of its own; nobody's name or address in them."""
+    """CloudEvents, signed with each key in the Secret, each with its own id; without names and addresses of persons."""
     use_policy(team, "Webhook", f"http://{receiver.host}{HOOK}", signingSecretRef={"name": "pager", "key": "key"})
     hand_out(team, "nhs", days=14)
     [alert] = until(lambda: calls(receiver, HOOK))
@@ -115,7 +115,7 @@ def test_a_webhook_gets_an_event_for_the_alert_and_for_the_closing_message(
 def test_an_alertmanager_has_the_alert_until_the_renewal(
     team: Team, operator: Operator, alertmanager: Alertmanager
 ) -> None:
-    """It fires with the certificate's labels, is critical in the last two weeks, and is resolved when it is renewed."""
+    """It fires with the certificate's labels, is critical in the last two weeks, and is resolved by the renewal."""
     use_policy(team, "Alertmanager", f"http://{alertmanager.host}/")
     hand_out(team, "nhs", days=14)
     hand_out(team, "moj", days=20)
@@ -132,8 +132,8 @@ def test_an_alertmanager_has_the_alert_until_the_renewal(
     eventually(lambda: team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
 
 
-def test_no_url_and_no_key_is_told_to_anybody(team: Team, operator: Operator, receiver: WebReceiver) -> None:
-    """Who knows it may use it: so it is in no status, Event, metric or log, also when the receiver says no to it."""
+def test_no_url_and_no_key_is_visible(team: Team, operator: Operator, receiver: WebReceiver) -> None:
+    """Anyone who knows them could use them, so they are in no status, Event, metric or log, even after a refusal."""
     receiver.always(403, f"no {HOOK}")
     try:
         use_policy(team, "Webhook", f"http://{receiver.host}{HOOK}", signingSecretRef={"name": "pager", "key": "key"})
@@ -149,7 +149,7 @@ def test_no_url_and_no_key_is_told_to_anybody(team: Team, operator: Operator, re
 
 @pytest.mark.soak
 def test_the_heartbeat_is_that_of_the_leader(operator: Operator, standby_since: float, receiver: WebReceiver) -> None:
-    """A GET from the replica that leads, and none from the other, though its minute has passed, too."""
+    """The leader sends GET requests, and the standby none, although its interval has passed, too."""
     [call, *_] = until(lambda: calls(receiver, LEADER), seconds=HEARTBEAT_SECONDS)
     assert (call.method, call.body) == ("GET", b"")
     until(lambda: operator.metric("clientcert_heartbeats_total", outcome="ok"))

@@ -20,7 +20,7 @@ class Rule:
     refused: list[tuple[str, Mapping[str, Any], str]]
     """With a part of the error message."""
     on_update: bool = False
-    """Whether the unchanged document exists and is changed to this."""
+    """True if the unchanged document exists and is changed to this."""
 
 
 SECRET = {"name": "nhs-client-cert", "key": "tls.crt"}

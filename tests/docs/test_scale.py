@@ -33,7 +33,7 @@ def test_table_is_that_of_the_last_results() -> None:
     assert shown() == render(json.loads(RESULTS.read_text()))
 
 
-def test_only_what_was_measured_is_in_the_table() -> None:
+def test_only_measured_values_are_in_the_table() -> None:
     """A goal that was never measured, or could not be, has neither a column nor a row."""
     failed = {"value": None, "details": {"conditions": CONDITIONS}}
     rendered = render({"P4": failed, "P11": p11(cold_start=1.154, resident=412.0, stall_a_day=61.0, stall=58.0)})

@@ -1,4 +1,4 @@
-"""What has come to others than Slack: the operator's mail server, and whoever a webhook calls."""
+"""Receivers other than Slack: the operator's mail server, and the receivers of webhooks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ from tools.control_plane.process import free_port
 from tools.mail_server import LoopbackMailServer, Received
 
 CONSUMER = "consumer"
-"""The channel of a policy by which the consumer's contact gets mails."""
+"""The channel of a policy that sends mails to the consumer's contact."""
 
 
 @contextmanager
 def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
-    """A mail server that wants TLS and a login, and is always found at the same port."""
+    """A mail server that requires TLS and a login, and always uses the same port."""
     with LoopbackMailServer(
         tls="starttls", login=MAIL_LOGIN, port=free_port(), on_mail=lambda mail: note(resolve_email(mail))
     ) as server:
@@ -29,8 +29,8 @@ def mailed(note: Callable[[Arrival], object]) -> Iterator[LoopbackMailServer]:
 
 
 @contextmanager
-def away(server: LoopbackMailServer) -> Iterator[None]:
-    """Nobody listens at its port, until the `with` block ends."""
+def refusing_connections(server: LoopbackMailServer) -> Iterator[None]:
+    """Its port refuses connections, until the `with` block ends."""
     server.__exit__(None, None, None)
     try:
         yield
@@ -40,7 +40,7 @@ def away(server: LoopbackMailServer) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Hook:
-    """A receiver that takes every call which `proxy` hands on to it."""
+    """A receiver that accepts every call that `proxy` forwards."""
 
     receiver: WebReceiver
     proxy: FaultyProxy
@@ -49,7 +49,7 @@ class Hook:
         return f"{self.proxy.url}/{name}"
 
     def calls(self, name: str) -> list[tuple[float, int]]:
-        """When that one was called, in seconds, and with which status it answered; 0: not at all."""
+        """The time in seconds and the status of each call to that receiver; status 0 means no answer."""
         return [(each.time, each.status) for each in tuple(self.proxy.passages) if each.path.startswith(f"/{name}")]
 
 
@@ -69,6 +69,6 @@ def called(note: Callable[[Arrival], object]) -> Iterator[Hook]:
 
 
 def resolve_email(mail: Received) -> Arrival:
-    """What a letter says of one certificate."""
+    """The content of a letter about one certificate."""
     text = " ".join(f"{mail.message['Subject']} {mail.text}".split())
     return Arrival(mail.time, CONSUMER, text, serial_in(text))

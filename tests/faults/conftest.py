@@ -22,7 +22,7 @@ from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
 REFUSED = ("revoked", "unknown", "forbidden", "missing", "gone")
-"""Channels that test_slack.py has trouble with."""
+"""The channels that fail in test_slack.py."""
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def world(
     tmp_path_factory: pytest.TempPathFactory,
     record_property: Callable[[str, object], None],
 ) -> Iterator[World]:
-    """A team with its policy; no operator yet, and no Lease. What was counted goes into the table."""
+    """A team with its policy; no operator yet, and no Lease. The counts of the scenario are added to the table."""
     forget_leader(control_plane)
     with before(control_plane) as api_server, FaultyProxy(workspace.url).running() as slack:
         world = World(
@@ -62,25 +62,25 @@ def world(
 
 @pytest.fixture
 def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
-    """The team's backup bucket, with the proxy that counts and can refuse."""
+    """The team's backup bucket, behind a proxy that counts requests and can refuse them."""
     server, client = s3
     with running_proxy(server) as proxy:
         yield Backup(world.team, server, client, proxy)
-        world.close()  # whoever polls the bucket ends before it does
+        world.close()  # the operator that polls the bucket stops before it
 
 
 @pytest.fixture
 def mail(world: World, tmp_path: Path) -> Iterator[LoopbackMailServer]:
-    """The operator's mail server; what it takes is counted."""
+    """The operator's mail server; accepted mails are counted."""
     with mailed(world.arrivals.append) as server:
         world.settings |= with_mail(server, tmp_path)
         yield server
-        world.close()  # who sends ends before who takes it
+        world.close()  # the operator that sends stops before its server
 
 
 @pytest.fixture
 def hook(world: World) -> Iterator[Hook]:
-    """Where webhooks lead to; what it takes is counted."""
+    """The receiver of webhooks; accepted calls are counted."""
     with called(world.arrivals.append) as hook:
         yield hook
         world.close()
@@ -88,15 +88,15 @@ def hook(world: World) -> Iterator[Hook]:
 
 @pytest.fixture
 def pair(world: World, control_plane: ControlPlane) -> Iterator[Pair]:
-    """Not started yet."""
+    """Two replicas that are not started yet."""
     with ExitStack() as stack:
         yield Pair(world, control_plane, stack)
-        world.close()  # before their proxies end
+        world.close()  # they stop before their proxies
 
 
 @pytest.fixture(autouse=True)
 def rows(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
-    """Each test's rows, for the table."""
+    """The rows of each test, for the table."""
     record_property("rows", [mark.args for mark in request.node.iter_markers("row")])
 
 

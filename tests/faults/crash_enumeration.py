@@ -1,11 +1,11 @@
-"""One script, run again and again, each time with the operator killed at another of its writes and sends.
+"""One script, run repeatedly, each time with the operator killed at another of its writes and sends.
 
 The script: two certificates, with alerts to a bot's channel, to a webhook, to the consumer by mail, and as Events. Both
-are alerted, one is renewed, a day is missed, and the other one is alerted again. That last time the webhook is slow to
-take its messages.
+are alerted, one is renewed, a day is missed, and the other one is alerted again. That last time the webhook answers
+slowly.
 
-A send is *in flight* at the kill if it is in no status, and had no answer yet or had it for less than
-UNRECORDED_SECONDS. A send whose answer is older must be recorded: if it comes again, that is a fault.
+A send is *in flight* at the kill if no status records it, and it has no answer yet or has had one for less than
+UNRECORDED_SECONDS. A send with an older answer must be recorded: a repetition of it is a fault.
 """
 
 import json
@@ -20,12 +20,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.control_plane.operators import MAIL_LOGIN, Operator, alarming_lines, with_mail
+from tests.control_plane.operators import MAIL_LOGIN, Operator, unexpected_lines, with_mail
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import DAY, Team
 from tests.faults.api_proxy import before, seen_through
 from tests.faults.arrivals import resolve_email
-from tests.faults.delivery_audit import stage_told
+from tests.faults.delivery_audit import stage_in
 from tests.faults.kill_switch import Answer, KillSwitch, Point
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
@@ -35,23 +35,25 @@ from tools.mail_server import LoopbackMailServer, Received
 
 Stage = int | str
 Key = tuple[str, Stage, str]
-"""Of a notification: certificate, stage or CLOSING, channel. There is one object and one replacement of each name."""
+"""A notification: certificate, stage or CLOSING, channel. Each name has one object and one replacement."""
 
 RENEWED, KEPT, CLOSING = "nhs", "moj", "closing"
 SCRIPT: dict[str, tuple[Stage, ...]] = {RENEWED: (20, CLOSING), KEPT: (20, 18)}
-"""What each channel is owed of each certificate, in this order."""
+"""The expected notifications of each certificate in each channel, in this order."""
 BOT, HOOK, MAIL, EVENTS = "bot", "hook", "mail", "events"
 CHANNELS = (BOT, HOOK, MAIL, EVENTS)
 DUE: frozenset[Key] = frozenset((name, stage, each) for name in SCRIPT for stage in SCRIPT[name] for each in CHANNELS)
 WEBHOOKS = "/services/"
-"""In the path of all that a webhook is told."""
+"""Part of the path of every call to the webhook."""
 SENDS = sum(map(len, SCRIPT.values()))
-"""To each channel."""
+"""The number of notifications to each channel."""
 SLOWEST_SEND = Point(SENDS, "before", WEBHOOKS)
-"""When it is handed on, all other sends have had their answers for longer than may pass until they are recorded."""
+"""When this send is forwarded, all other sends were answered long enough ago to be recorded."""
 MISSED = 2 * DAY
 UNRECORDED_SECONDS = 1.5
-"""So long after its answer a send is in a status: half a second for those beside it, and one patch."""
+"""The longest time from the answer of a send to its record in a status: half a second for concurrent sends, and one
+patch.
+"""
 _TO_CONSUMER = {"name": MAIL, "type": "Email", "email": {"recipients": "Contact"}}
 _EVER = datetime.min.replace(tzinfo=UTC)
 _SLOW_SECONDS = 2 * UNRECORDED_SECONDS
@@ -64,18 +66,18 @@ _OF_THE_MOMENT = re.compile(r"Time$|^threadRef$")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended."""
+    """The result of one run."""
 
     killed: bool
     points: int
-    """How many writes and sends there were."""
+    """The number of writes and sends."""
     delivered: Counter[Key]
     order: Mapping[tuple[str, str], list[Stage]]
-    """What a channel was told of a certificate, in the order of arrival; but for Events."""
+    """The notifications of each certificate in each channel, in the order of arrival, without Events."""
     letters: frozenset[tuple[Key, str]]
-    """What each mail said, and its Message-ID."""
+    """The content of each mail, and its Message-ID."""
     in_flight: frozenset[Key]
-    """Delivered when the operator was killed, no earlier than UNRECORDED_SECONDS before that, and in no status."""
+    """Delivered at least UNRECORDED_SECONDS before the kill, and in no status."""
     statuses: Mapping[str, Any]
     """At the end, without times."""
 
@@ -88,7 +90,7 @@ class Outcome:
         return self.delivered.total() - len(self.delivered)
 
     def faults(self, undisturbed: "Outcome") -> list[str]:
-        """The invariants that were broken, in words."""
+        """The violated invariants, as sentences."""
         found = [f"lost: {key}" for key in self.lost]
         found += [f"never due: {key}" for key in frozenset(self.delivered) - DUE]
         found += [
@@ -110,7 +112,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Shared:
-    """The servers and certificates of all runs."""
+    """The servers and certificates that all runs share."""
 
     team: Team
     """Each run replaces the namespace by its own."""
@@ -120,13 +122,13 @@ class Shared:
 
 
 def channels_of(point: Point) -> tuple[str, str]:
-    """Where the bot and the webhook of this run post. Slack takes only so much a second in one channel."""
+    """The channels of the bot and of the webhook in this run. Slack limits the rate of each channel."""
     run = f"{point.side}-{point.number}" + point.counted.strip("/")
     return f"#bot-{run}", f"#hook-{run}"
 
 
 def run_script(shared: Shared, point: Point) -> Outcome:
-    """Run the script once, with the operator killed at this point."""
+    """Run the script once; kill the operator at this point."""
     with ExitStack() as stack:
         run = _Run(shared, KillSwitch(point), channels_of(point), stack)
         run.play()
@@ -141,8 +143,8 @@ class _Run:
         self._mail = stack.enter_context(LoopbackMailServer(tls="starttls", login=MAIL_LOGIN))
         api = stack.enter_context(before(team.control_plane))
         self._slack = stack.enter_context(FaultyProxy(team.slack.url).running())
-        switch.put_on(api, self._slack)
-        switch.put_on_mail(self._mail)
+        switch.attach_to(api, self._slack)
+        switch.attach_to_mail(self._mail)
         self._control_plane = seen_through(team.control_plane, api)
         self._sentences = {expiring(name, 20): (name, 20) for name in SCRIPT}
         self._sentences |= {expiring(KEPT, 18): (KEPT, 18), replaced(RENEWED, shared.new): (RENEWED, CLOSING)}
@@ -184,7 +186,7 @@ class _Run:
             | {"team": _lasting(self._team.status("team", "CertificatePolicy"))},
         )
 
-    # The operator, started again when it was killed.
+    # The operator, which is started again after the kill.
 
     def _start(self) -> None:
         later = [f"--clock-offset={self._later.total_seconds():.0f}s"] if self._later else []
@@ -203,12 +205,12 @@ class _Run:
 
     def _start_again(self) -> None:
         assert (self._process.process.returncode, self._switch.has_fired) == (_KILLED, True), self._process.log_text()
-        self._switch.open_again()
+        self._switch.reopen()
         self._in_flight = self._answered_of_late() - self._recorded()
         self._start()
 
     def _until(self, stages: Mapping[str, Stage]) -> None:
-        """All channels are recorded as told of these stages, and nothing more is being done."""
+        """Wait until all channels are recorded with these stages, and the operator is idle."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         awaited = {(name, stage, channel) for name, stage in stages.items() for channel in CHANNELS}
         while not (awaited <= self._recorded() and self._is_quiet()):
@@ -224,21 +226,21 @@ class _Run:
             self._start_again()
             self._until(stages)
             exit_code = self._process.stop()
-        assert (exit_code, alarming_lines(self._process.log_text())) == (0, [])
+        assert (exit_code, unexpected_lines(self._process.log_text())) == (0, [])
 
     def _is_quiet(self) -> bool:
         operator = Operator(self._process)
         try:
-            before = operator.looks
+            before = operator.reconciles
             time.sleep(_QUIET_SECONDS)
-            return operator.looks == before and operator.metric("clientcert_queue_depth") == 0
-        except OSError:  # it does not listen yet, or no more
+            return operator.reconciles == before and operator.metric("clientcert_queue_depth") == 0
+        except OSError:  # it does not listen yet, or not any more
             return False
 
-    # What came of it.
+    # The results.
 
     def _told(self, since: datetime = _EVER) -> list[Key]:
-        """In the order of arrival, channel by channel; but for Events."""
+        """The deliveries of each channel in the order of arrival, without Events."""
         posted = [each for each in tuple(self._team.slack.messages) if each.time >= since and not each.thread_ts]
         mails = [each for each in tuple(self._mail.mails) if each.time >= since]
         in_slack = [
@@ -252,11 +254,11 @@ class _Run:
     def _by_mail(self, mail: Received) -> Key:
         said = resolve_email(mail).text
         [name] = [name for name in SCRIPT if f" certificate for {name} in " in said]
-        stage = stage_told(said)
+        stage = stage_in(said)
         return name, CLOSING if stage is None else stage, MAIL
 
     def _events(self) -> Counter[tuple[str, str]]:
-        """How often each was said: by name of the certificate and reason."""
+        """The count of each Event, by name of the certificate and reason."""
         events = self._team.items("Event")
         return Counter({(each["involvedObject"]["name"], each["reason"]): each["count"] for each in events})
 
@@ -293,7 +295,7 @@ def _events_in(answer: Answer) -> list[Any]:
 
 
 def _lasting(value: Any) -> Any:
-    """A status without what differs from one run to the next."""
+    """A status without the values that differ between runs."""
     if isinstance(value, dict):
         return {name: _lasting(item) for name, item in value.items() if not _OF_THE_MOMENT.search(name)}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Counts what was due and what arrived: the invariants of faults.md as figures.
+"""Compares due and delivered messages: the invariants of faults.md as numbers.
 
-The key of a notification is (object, certificate, stage, channel). Every due key is delivered in the end, and once;
-and nothing is delivered that was not due when it was.
+A notification is identified by (object, certificate, stage, channel). Every due notification is delivered eventually,
+and once; and nothing is delivered that was not due at that time.
 """
 
 import re
@@ -26,35 +26,35 @@ CLOSING = None
 
 
 class Key(NamedTuple):
-    """What is told once: about which certificate of which object, at which point of the schedule, where."""
+    """The identity of a notification: the object, its certificate, the stage, and the channel."""
 
     uid: str
     fingerprint: str
     stage: int | None
-    """Days before notAfter as status has them; None for the closing message of the certificate's predecessor."""
+    """Days before notAfter, as in the status; None for the closing message of the previous certificate."""
     channel: str
 
 
 class Arrival(NamedTuple):
-    """One message, as it came."""
+    """One message at its arrival."""
 
     time: datetime
     channel: str
-    """Its name in the policy."""
+    """The channel's name in the policy."""
     text: str
-    """It names the consumer, and says which stage it is."""
+    """It contains the consumer and the stage."""
     serial: str
-    """Of the certificate that it is about, as status has it; empty if it does not say."""
+    """The serial number of its certificate, as in the status; empty if the text has none."""
 
 
 def stage_at(not_after: datetime, now: datetime) -> int:
-    """The latest stage of a daily schedule: 0 in the last 24 hours, -1 in the first after notAfter."""
+    """The latest stage of a daily schedule: 0 in the last 24 hours, -1 in the first 24 hours after notAfter."""
     days = -((now - not_after) // DAY)
     return days if days > 1 else 0 if not_after > now else days - 1
 
 
-def stage_told(text: str) -> int | None:
-    """The stage that a sentence speaks of; raises ValueError for a sentence that nobody knows."""
+def stage_in(text: str) -> int | None:
+    """The stage in a sentence; raises ValueError for an unknown sentence."""
     if found := _EXPIRING.search(text):
         return 0 if found[1] in {None, "1"} else int(found[1])
     if found := _EXPIRED.search(text):
@@ -67,7 +67,9 @@ def stage_told(text: str) -> int | None:
 
 
 def in_slack(posted: Posted) -> list[Arrival]:
-    """A message of a Slack channel that has the name of the policy's, with `#`. Each line of a digest is one."""
+    """The arrivals in a Slack channel, which has the policy channel's name with `#`. Each line of a digest is one
+    arrival.
+    """
     channel = posted.channel.removeprefix("#")
     if lines := _LINE_OF_A_DIGEST.findall("\n".join(posted.texts())):
         return [Arrival(posted.time, channel, f"In a digest: {line}", serial) for line, serial in lines]
@@ -84,22 +86,22 @@ def serial_in(text: str) -> str:
 
 @dataclass
 class DeliveryAudit:
-    """What was due and what arrived, so far in one scenario."""
+    """The due and the delivered messages of one scenario so far."""
 
     due: set[Key] = field(default_factory=set)
-    """What was due at some moment when all had to be delivered."""
+    """The notifications that were due when everything had to be delivered."""
     delivered: Counter[Key] = field(default_factory=Counter)
     strays: list[str] = field(default_factory=list)
-    """Sentences that were not due when they arrived."""
+    """The texts of messages that were not due at their arrival."""
 
     @property
     def lost(self) -> set[Key]:
-        """Due, and not delivered."""
+        """The notifications that were due and not delivered."""
         return {key for key in self.due if not self.delivered[key]}
 
     @property
     def repeated(self) -> Counter[Key]:
-        """Delivered more than once, and how often too often."""
+        """The notifications that were delivered more than once, with the number of repetitions."""
         return Counter({key: count - 1 for key, count in self.delivered.items() if count > 1})
 
     @property
@@ -107,5 +109,5 @@ class DeliveryAudit:
         return self.repeated.total()
 
     def shown(self, keys: Iterable[Key]) -> list[str]:
-        """For the words of a failing test."""
+        """For the message of a failing test."""
         return sorted(f"{key.channel}: stage {key.stage} of {key.uid[:8]}/{key.fingerprint[:8]}" for key in keys)

@@ -1,4 +1,4 @@
-"""Ends a process at its N-th write or send, whichever of several proxies, or the mail server, that comes by."""
+"""Ends a process at its N-th write or send, counted over several proxies and the mail server."""
 
 import threading
 import time
@@ -14,22 +14,22 @@ from tools.mail_server import LoopbackMailServer, Received
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
 MAILS = "/mails"
-"""Stands where others have the path of a request: for each mail."""
+"""Used for each mail instead of the path of a request."""
 _ANSWER_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 
 
 class Point(NamedTuple):
-    """Just before the `number`-th is handed on, or just after the target has answered it; 0: never."""
+    """Just before the `number`-th request is forwarded, or just after the target has answered it; 0 means never."""
 
     number: int
     side: Side
     counted: str = ""
-    """Only what has this in its path is counted."""
+    """Only requests with this in their path are counted."""
 
 
 class Answer(NamedTuple):
-    """What a target said to a write that it has done."""
+    """The answer of a target to a completed write."""
 
     time: datetime
     path: str
@@ -37,13 +37,13 @@ class Answer(NamedTuple):
 
 
 class KillSwitch:
-    """Counts in one order what passes the proxies it is put on."""
+    """Counts the writes in all attached proxies, in one order."""
 
     def __init__(self, point: Point) -> None:
         self._point = point
         self._lock = threading.Lock()
         self._on_their_way: dict[int, int] = {}
-        """The number of each that was handed on and has no answer yet; 0 for what is not counted."""
+        """The number of each forwarded request without an answer; 0 for requests that are not counted."""
         self._dead = False
         self.count = 0
         self.answers: list[Answer] = []
@@ -54,17 +54,17 @@ class KillSwitch:
     def has_fired(self) -> bool:
         return self.fired_at is not None
 
-    def put_on(self, *proxies: FaultyProxy) -> None:
-        """What they hand on is counted from now on."""
+    def attach_to(self, *proxies: FaultyProxy) -> None:
+        """Count the writes in these proxies from now on."""
         for proxy in proxies:
             proxy.before_write, proxy.after_write = self._before, self._after
 
-    def put_on_mail(self, server: LoopbackMailServer) -> None:
-        """What it takes is counted from now on, too; just after means before it has said that it did."""
+    def attach_to_mail(self, server: LoopbackMailServer) -> None:
+        """Count the mails of this server from now on; the point after a mail is before the server confirms it."""
         server.before_mail, server.on_mail = self._before_mail, self._after_mail
 
-    def open_again(self) -> None:
-        """Wait until all that was handed on is answered, then hand on what the next process writes."""
+    def reopen(self) -> None:
+        """Wait until all forwarded writes are answered; then forward the writes of the next process."""
         deadline = time.monotonic() + _ANSWER_SECONDS
         while self._on_their_way and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
@@ -74,18 +74,18 @@ class KillSwitch:
     def _before(self, request: web.Request) -> None:
         if request.transport is None:
             raise ConnectionError("its process is dead, and nobody had read this yet")
-        self._hands_on(request, request.path)
+        self._may_forward(request, request.path)
 
     def _after(self, request: web.Request, status: int, body: bytes) -> None:
         self._is_answered(request, Answer(datetime.now(UTC), request.path, body), taken=status < 300)
 
     def _before_mail(self, mail: Received) -> None:
-        self._hands_on(mail, MAILS)
+        self._may_forward(mail, MAILS)
 
     def _after_mail(self, mail: Received) -> None:
         self._is_answered(mail, Answer(datetime.now(UTC), MAILS, mail.content), taken=True)
 
-    def _hands_on(self, what: object, path: str) -> None:
+    def _may_forward(self, what: object, path: str) -> None:
         with self._lock:
             if self._dead:
                 raise ConnectionError("its process is dead, and nobody had read this yet")

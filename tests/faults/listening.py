@@ -1,4 +1,4 @@
-"""Runs a receiver of HTTP calls beside a test that waits for it."""
+"""Run a receiver of HTTP calls for a synchronous test."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ _START_SECONDS = 10.0
 
 @contextmanager
 def listening(receiver: Receiver) -> Iterator[Receiver]:
-    """In a thread of its own, until the `with` block ends."""
+    """Run it in a separate thread, until the `with` block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receiver", daemon=True)
     thread.start()

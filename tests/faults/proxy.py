@@ -1,4 +1,4 @@
-"""A loopback proxy that does to a connection what networks and servers do: one for the API server, S3 or Slack.
+"""A loopback proxy that simulates failures of networks and servers, for the API server, S3 or Slack.
 
     proxy = FaultyProxy(control_plane.url, tls=...)
     with proxy.running():
@@ -6,9 +6,9 @@
         proxy.answer(503, when=writes)                    # until proxy.recover()
         proxy.answer(429, when=writes, times=3, retry_after=2)
         proxy.drop_next_event("clientcertificates")       # one line of a watch never arrives
-        proxy.silence("secrets")                          # watches stay open and say nothing any more
+        proxy.silence("secrets")                          # watches stay open without any further event
 
-It runs in a thread of its own, so that the tests may block. What is to happen is set from the test's thread.
+It runs in a separate thread, so the tests may block. The test's thread configures the failures.
 """
 
 import asyncio
@@ -32,15 +32,15 @@ _OWN = frozenset({"accept-encoding", "content-length", "transfer-encoding", "con
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One request, as it came by."""
+    """One request that passed the proxy."""
 
     time: float
-    """Of time.monotonic."""
+    """By time.monotonic."""
     method: str
     path: str
-    """With its query."""
+    """Path and query."""
     status: int
-    """What the client was told; 0 if it was told nothing."""
+    """The status of the answer to the client; 0 if there was none."""
 
     @property
     def is_write(self) -> bool:
@@ -56,12 +56,12 @@ def everything(_request: web.Request) -> bool:
 
 
 def writes(request: web.Request) -> bool:
-    """Whatever changes something, but for the Lease."""
+    """A request that changes something, except the Lease."""
     return request.method in {"POST", "PUT", "PATCH", "DELETE"} and "/leases" not in request.path
 
 
 def watches(request: web.Request) -> bool:
-    """The beginning of a watch."""
+    """The start of a watch."""
     return request.query.get("watch") in {"true", "1"}
 
 
@@ -69,20 +69,20 @@ def watches(request: web.Request) -> bool:
 class _Fault:
     when: When
     left: int | None
-    """How often it happens; None: until it is taken away."""
+    """The number of times; None until it is removed."""
     status: int = 0
-    """0: the connection is cut."""
+    """0 closes the connection."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
     """Before anything else happens."""
     passes: bool = False
-    """The request is handed on first; its answer is lost."""
+    """The request is forwarded first; its answer is lost."""
 
 
 @dataclass
 class _Watch:
-    """One that is open."""
+    """An open watch."""
 
     path: str
     passing_on: "asyncio.Task[None]"
@@ -90,12 +90,14 @@ class _Watch:
 
 
 class FaultyProxy:
-    """Hands requests on to `target`, streams answers back, and fails as it is told to."""
+    """Forwards requests to `target`, streams the answers back, and fails as configured."""
 
     def __init__(
         self, target: str, *, server_tls: ssl.SSLContext | None = None, target_tls: ssl.SSLContext | None = None
     ) -> None:
-        """`server_tls` is what clients see, `target_tls` how the target is checked; neither means plain HTTP."""
+        """`server_tls` is for the connections of clients, `target_tls` for the check of the target; None means plain
+        HTTP.
+        """
         self._target = target.rstrip("/")
         self._server_tls = server_tls
         self._target_tls = target_tls
@@ -111,9 +113,11 @@ class FaultyProxy:
         self.port = 0
         self.passages: list[Passage] = []
         self.before_write: Callable[[web.Request], None] = lambda _: None
-        """Called with each write before it is handed on, in the proxy's thread; a ConnectionError cuts it off."""
+        """Called with each write before it is forwarded, in the proxy's thread; a ConnectionError closes the
+        connection.
+        """
         self.after_write: Callable[[web.Request, int, bytes], None] = lambda *_: None
-        """Called with status and body when the target has answered a write, before the client is told."""
+        """Called with status and body when the target has answered a write, before the client gets the answer."""
 
     @property
     def url(self) -> str:
@@ -123,7 +127,7 @@ class FaultyProxy:
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    # What is to happen.
+    # Configuration of failures.
 
     def answer(
         self,
@@ -134,35 +138,35 @@ class FaultyProxy:
         retry_after: int | None = None,
         body: str = "{}",
     ) -> None:
-        """Answer such requests so, instead of handing them on."""
+        """Give this answer to matching requests, instead of forwarding them."""
         headers = {"Content-Type": "application/json"}
         if retry_after is not None:
             headers["Retry-After"] = str(retry_after)
         self._faults.append(_Fault(when, times, status, headers, body.encode()))
 
     def cut(self, *, when: When = everything, times: int | None = None, passes: bool = False) -> None:
-        """End the connection instead of an answer; with `passes` after the target has done what it was asked."""
+        """Close the connection instead of answering; with `passes` after the target has processed the request."""
         self._faults.append(_Fault(when, times, passes=passes))
 
     def delay(self, seconds: float, *, when: When = everything, times: int | None = None) -> None:
-        """Let such requests wait before they are handed on."""
+        """Delay matching requests before they are forwarded."""
         self._faults.append(_Fault(when, times, status=-1, seconds=seconds))
 
     def drop_next_event(self, path_part: str) -> None:
-        """The next event of a watch whose path has this in it never arrives."""
+        """Drop the next event of a watch whose path contains this."""
         self._dropped.append(path_part)
 
     def silence(self, path_part: str) -> None:
-        """Watches whose path has this in it stay open, and nothing comes any more, now and later."""
+        """Keep watches whose path contains this open, but forward nothing to them, now and later."""
         self._silent.append(path_part)
 
     def end_watches_with(self, status: int, path_part: str) -> None:
-        """Open watches whose path has this in it are told of an error as the API server tells of it, and end."""
+        """Send an error of the API server to open watches whose path contains this, and end them."""
         words = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "message": "a test says so"}
-        self._call(self._tell_watches(path_part, json.dumps({"type": "ERROR", "object": words}).encode() + b"\n"))
+        self._call(self._send_to_watches(path_part, json.dumps({"type": "ERROR", "object": words}).encode() + b"\n"))
 
     def small_pages(self, size: int) -> None:
-        """The server is asked for so many objects a page, whatever the client wanted."""
+        """Request pages of this size from the server, whatever size the client requested."""
         self._page_size = size
 
     def refuse(self) -> None:
@@ -170,7 +174,7 @@ class FaultyProxy:
         self._call(self._close())
 
     def recover(self) -> None:
-        """All is well again, on the same port; connections that were silent stay so."""
+        """End all failures, on the same port; silent connections stay silent."""
         self._faults.clear()
         self._dropped.clear()
         self._silent.clear()
@@ -178,19 +182,19 @@ class FaultyProxy:
         self._call(self._listen())
 
     def end_watches(self) -> None:
-        """Cut what is under way: every watch ends, and begins again."""
+        """Close all connections: every watch ends, and is started again."""
         self._call(self._cut_open())
 
     @property
     def writes(self) -> list[Passage]:
-        """The writes that came by, but for those to the Lease."""
+        """The writes that passed, except those to the Lease."""
         return [passage for passage in self.passages if passage.is_write and "/leases" not in passage.path]
 
-    # How it runs.
+    # Its server and connections.
 
     @contextmanager
     def running(self) -> Iterator["FaultyProxy"]:
-        """In a thread of its own, until the `with` block ends."""
+        """Run in a separate thread, until the `with` block ends."""
         self._loop = asyncio.new_event_loop()
         thread = threading.Thread(target=self._loop.run_forever, name="faulty proxy", daemon=True)
         thread.start()
@@ -239,7 +243,7 @@ class FaultyProxy:
             task.cancel()
         await asyncio.sleep(0)
 
-    async def _tell_watches(self, path_part: str, line: bytes) -> None:
+    async def _send_to_watches(self, path_part: str, line: bytes) -> None:
         for response, watch in tuple(self._watching.items()):
             if path_part in watch.path:
                 await response.write(line)
@@ -257,7 +261,7 @@ class FaultyProxy:
             raise
         except (aiohttp.ClientError, ConnectionError):
             self._cut_off(request)
-            return web.Response()  # nobody is there to get it
+            return web.Response()  # the client has gone
         finally:
             self._open.discard(task)
 
@@ -266,7 +270,7 @@ class FaultyProxy:
         if fault is not None:
             await asyncio.sleep(fault.seconds)
             if fault.passes:
-                async with self._handed_on(request, await request.read()) as answer:
+                async with self._forwarded(request, await request.read()) as answer:
                     await answer.read()
             if fault.status == 0:
                 raise ConnectionError("cut, as the test asked for")
@@ -282,7 +286,7 @@ class FaultyProxy:
         counted = "/leases" not in request.path
         if counted:
             self.before_write(request)
-        async with self._handed_on(request, body) as answer:
+        async with self._forwarded(request, body) as answer:
             content = await answer.read()
         if counted:
             self.after_write(request, answer.status, content)
@@ -290,7 +294,7 @@ class FaultyProxy:
         return web.Response(status=answer.status, headers=_end_to_end(answer), body=content)
 
     async def _streamed(self, request: web.Request) -> web.StreamResponse:
-        async with self._handed_on(request, b"") as answer:
+        async with self._forwarded(request, b"") as answer:
             self._note(request, answer.status)
             response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer))
             await response.prepare(request)
@@ -327,7 +331,7 @@ class FaultyProxy:
         await response.write(line)
 
     @asynccontextmanager
-    async def _handed_on(self, request: web.Request, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _forwarded(self, request: web.Request, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN}
         headers["Accept-Encoding"] = "identity"

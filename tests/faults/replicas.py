@@ -1,4 +1,4 @@
-"""Two replicas of one installation, each with proxies that see it alone."""
+"""Two replicas of one installation, each with its own proxies."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tools.control_plane import ControlPlane
 
 @dataclass
 class Replica:
-    """One operator of the two, with proxies that see it alone."""
+    """One of the two operators, with its own proxies."""
 
     world: World
     api_server: FaultyProxy
@@ -26,13 +26,13 @@ class Replica:
 
     @property
     def first_act(self) -> float:
-        """When it wrote or sent for the first time, which is waited for; of time.monotonic."""
+        """The time of its first write or send, which is waited for; of time.monotonic."""
         acts = until(lambda: self.api_server.writes + self.slack.writes)
         return min(each.time for each in acts)
 
     @property
     def last_send(self) -> float:
-        """When it had been answered; of time.monotonic."""
+        """The time when its last send was answered; of time.monotonic."""
         return self.slack.writes[-1].time
 
     def stops(self) -> None:
@@ -46,14 +46,14 @@ class Replica:
 
 @dataclass
 class Pair:
-    """The one that leads, and the other."""
+    """The leader, and the other replica."""
 
     world: World
     control_plane: ControlPlane
     stack: ExitStack
 
     def starts(self, *flags: str) -> tuple[Replica, Replica]:
-        """Two operators, the second with these flags."""
+        """Start two operators, the second with these flags."""
         leader = self._replica()
         until(lambda: leader.leads)
         return leader, self._replica(*flags)

@@ -1,17 +1,17 @@
-"""The language of the scenarios: a world in which alerts fall due, things go wrong, and what was told is counted.
+"""The vocabulary of the scenarios: a world with due alerts and faults, which counts the delivered messages.
 
     @row(1, "API server refuses connections for 5 s")
     def test_refused(world: World) -> None:
         world.operator_starts()
         world.hand_out("nhs", days=14, falls_due_in=3)   # stage 15 at once, stage 14 in three seconds
-        world.all_is_told()
+        world.all_is_delivered()
         world.api_server.refuse()
-        world.passes(5)
-        world.fault_ends()                               # from here the time to recover is measured
-        world.all_is_told(within=10)                     # nothing lost, nothing repeated, and status says so
+        world.waits(5)
+        world.fault_ends()                               # the recovery time counts from here
+        world.all_is_delivered(within=10)                # nothing lost or repeated, and the status agrees
 
-The operator is a process, under its own ServiceAccount, and goes through proxies to API server and Slack. The fixtures
-`mail` and `hook` add a mail server and a webhook; what comes there is counted like what comes to Slack.
+The operator is a process under its own ServiceAccount, and reaches the API server and Slack through proxies. The
+fixtures `mail` and `hook` add a mail server and a webhook, whose messages are counted like those of Slack.
 """
 
 import time
@@ -26,7 +26,7 @@ import pytest
 from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
-from tests.faults.delivery_audit import CLOSING, DAY, Arrival, DeliveryAudit, Key, in_slack, stage_at, stage_told
+from tests.faults.delivery_audit import CLOSING, DAY, Arrival, DeliveryAudit, Key, in_slack, stage_at, stage_in
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
@@ -36,25 +36,25 @@ from tools.slack_server import SlackServer
 
 TEAM, ON_CALL = "team", "on-call"
 CHANNELS = (TEAM, ON_CALL)
-"""Of the policy `alerts`; each is also the name of a channel in Slack, with `#`."""
+"""The names of the policy's channels; each is also the name of a channel in Slack, with `#`."""
 POLICY, TOKEN_SECRET = "alerts", "slack"
 PATIENCE_SECONDS = 30.0
 _SHOWN = 4000
 _SOON = timedelta(minutes=10)
 _NOTICED_SECONDS = 2.0
-"""After an alert fell due the operator has seen it."""
+"""The time in which the operator notices that an alert is due."""
 _IN_TIME = timedelta(seconds=30)
-"""A message whose stage was the latest so long ago, or will be so soon, is no stray."""
+"""A message is accepted for this long before and after its stage is the latest one."""
 
 
 def row(number: int, words: str) -> pytest.MarkDecorator:
-    """Which row of faults.md a test shows, and what was done. A test may have several."""
+    """The row of faults.md that a test shows, and the simulated fault. A test may have several rows."""
     return pytest.mark.row(number, words)
 
 
 @dataclass
 class _Handed:
-    """An object, and the certificates that were put where it looks, the latest last."""
+    """An object, and the certificates that were put into its source, the latest last."""
 
     uid: str
     issued: list[Issued]
@@ -63,27 +63,27 @@ class _Handed:
 
 @dataclass
 class World:
-    """One team with two channels, and the operator that serves its namespace."""
+    """One team with two channels, and the operator for its namespace."""
 
     team: Team
     control_plane: ControlPlane
-    """As the operator sees it: through `api_server`."""
+    """The control plane with the URL of `api_server`."""
     api_server: FaultyProxy
     slack: FaultyProxy
-    """Between the operator and `workspace`."""
+    """The proxy between the operator and `workspace`."""
     workspace: SlackServer
     directory: Path
     audit: DeliveryAudit = field(default_factory=DeliveryAudit)
     settings: dict[str, str] = field(default_factory=dict)
-    """Of every operator that is started."""
+    """The settings of every operator that is started."""
     arrivals: list[Arrival] = field(default_factory=list)
-    """What came elsewhere than to Slack; a mail server and a webhook add to it, where a scenario has them."""
+    """The messages to receivers other than Slack; the fixtures of a mail server and a webhook add to it."""
     recovered_after: float | None = None
-    """Seconds from the last `fault_ends` until all was told; None before."""
+    """Seconds from the last `fault_ends` until all was delivered; None before."""
     operator: Operator = field(init=False)
-    """The one that runs, or the last that did."""
+    """The running operator, or the last one."""
     later: timedelta = timedelta(0)
-    """How far the operator's clock is ahead, from its next start on."""
+    """How far the clock of the next operator is ahead."""
     _handed: dict[str, _Handed] = field(default_factory=dict)
     _clocks: list[tuple[datetime, timedelta]] = field(default_factory=list)
     _seen: int = 0
@@ -101,7 +101,7 @@ class World:
         settings: Mapping[str, str] | None = None,
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
     ) -> Operator:
-        """Run one. `elected=False` where it will be killed: its Lease would be held for half a minute."""
+        """Start an operator. Use `elected=False` before a kill: the Lease would be held for half a minute."""
         self._clocks.append((datetime.now(UTC), self.later))
         arguments = [*flags, "--log-format", "text"]
         arguments += [] if "--namespace" in flags else ["--namespace", self.team.namespace]
@@ -120,7 +120,7 @@ class World:
         return self.operator
 
     def operator_stops(self) -> None:
-        """SIGTERM; it must end with 0."""
+        """SIGTERM; it must exit with 0."""
         self._running.remove(self.operator)
         assert self.operator.process.stop() == 0
 
@@ -130,14 +130,14 @@ class World:
         self.operator.process.kill()
 
     def a_day_passes(self) -> None:
-        """For the operator that is started next; none runs meanwhile."""
+        """Set the clock of the next operator a day forward; none runs meanwhile."""
         assert not self._running, "a clock is moved only while no operator looks at it"
         self.later += DAY
 
-    # What is declared.
+    # Declarations.
 
     def policy(self, *channels: str | Manifest, **alerts: Any) -> None:
-        """The policy that everything refers to; these channels, in Slack with the team's token, instead of both."""
+        """The policy of all certificates; with these channels, in Slack with the team's token, instead of both."""
         declared = [
             slack_channel(each, f"#{each}", TOKEN_SECRET) if isinstance(each, str) else each
             for each in channels or CHANNELS
@@ -155,10 +155,11 @@ class World:
         channels: tuple[str, ...] = CHANNELS,
         **spec: Any,
     ) -> Issued:
-        """A certificate in a Secret, and the object that looks at it; it expires "within the next `days` days".
+        """Put a certificate into a Secret, and declare its object; it expires "within the next `days` days".
 
-        So the alert of that stage is due at once; or in so many seconds, and until then that of the day before. 0 days:
-        it expired twelve hours ago.
+        The alert of that stage is due at once; with `falls_due_in` it is due after so many seconds, and until then that
+        of the
+        day before. 0 days means that it expired twelve hours ago.
         """
         issued = self.issue(name, days=days, falls_due_in=falls_due_in)
         self.team.put(name, issued)
@@ -166,49 +167,49 @@ class World:
         return issued
 
     def issue(self, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
-        """The certificate that `hand_out` hands out."""
+        """The certificate that `hand_out` declares."""
         shift = timedelta(hours=-12) if falls_due_in is None else timedelta(seconds=falls_due_in)
         ends = self.now() + days * DAY + shift
         return self.team.issue(name, days=(ends.replace(microsecond=0) - self.team.began) / DAY)
 
     def declare(self, name: str, issued: Issued, *, channels: tuple[str, ...] = CHANNELS, **spec: Any) -> None:
-        """An object that looks at this certificate; the source is the Secret unless `spec` says otherwise."""
+        """Declare an object with this certificate; the source is the Secret unless `spec` says otherwise."""
         self.team.declare(name, **{"policyRef": {"name": POLICY}} | spec)
         uid = self.team.get("ClientCertificate", name)["metadata"]["uid"]
         self._handed[name] = _Handed(uid, [issued], channels)
 
     def renew(self, name: str, *, days: int = 365) -> Issued:
-        """Another certificate takes the place of the last one, in its Secret."""
+        """Put another certificate into its Secret."""
         issued = self.issue(name, days=days)
         self.team.put(name, issued)
         self.replaced(name, issued)
         return issued
 
     def replaced(self, name: str, issued: Issued) -> None:
-        """For a certificate that was put elsewhere than into a Secret."""
+        """Register a replacement that was put into another source than a Secret."""
         self._handed[name].issued.append(issued)
 
     def forget(self, name: str) -> None:
-        """Nothing more is due about it: it was deleted, or is not looked at any more."""
+        """Expect no further alert about it, because it was deleted or is not read any more."""
         self._handed.pop(name)
 
     def neighbour(self, namespace: str) -> "World":
-        """Another team in a namespace of its own, under the same operator; what it is owed is counted apart."""
+        """Another team in its own namespace, under the same operator; its due messages are counted separately."""
         team = Team(self.team.control_plane, namespace, self.workspace, self.team.authority)
         other = replace(self, team=team, audit=DeliveryAudit(), _handed={}, _seen=0, _taken=0, _running=[])
         other.policy()
         return other
 
-    # Time, and what went wrong.
+    # Time, and faults.
 
     def now(self) -> datetime:
         """By the operator's clock."""
         return datetime.now(UTC) + self.later
 
-    def passes(self, seconds: float, *, until_due: str = "") -> None:
-        """Nothing else happens meanwhile: this is how long a fault lasts, or how long silence is shown.
+    def waits(self, seconds: float, *, until_due: str = "") -> None:
+        """Let time pass, during a fault or a silence.
 
-        With `until_due` longer, if that certificate's next alert would fall due only later.
+        `until_due` extends it until the next alert of that certificate is due.
         """
         if until_due:
             left = (self._handed[until_due].issued[-1].not_after - self.now()) % DAY
@@ -217,42 +218,44 @@ class World:
         time.sleep(seconds)
 
     def fault_ends(self) -> None:
-        """All proxies are well again, and so is Slack; the time to recover is counted from here."""
+        """End the faults of all proxies and of Slack; the recovery time counts from here."""
         for proxy in (self.api_server, self.slack):
             proxy.recover()
         self.workspace.recover()
-        self.mended()
+        self.is_fixed()
 
-    def mended(self) -> None:
-        """Somebody else has mended it: the time to recover is counted from here."""
+    def is_fixed(self) -> None:
+        """The fault was ended in another way; the recovery time counts from here."""
         self._ended = time.monotonic()
 
-    # What must hold.
+    # Expectations.
 
-    def all_is_told(self, within: float = PATIENCE_SECONDS, *, repeats: int = 0) -> None:
-        """Wait until all that is due was delivered and is in the statuses; nothing arrived more often than it may."""
+    def all_is_delivered(self, within: float = PATIENCE_SECONDS, *, repeats: int = 0) -> None:
+        """Wait until every due message was delivered and is in the statuses; check that nothing was repeated more than
+        allowed.
+        """
         deadline = time.monotonic() + within
-        while (owed := self._owed()) and time.monotonic() < deadline:
+        while (outstanding := self._outstanding()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self.recovered_after = time.monotonic() - self._ended
         logs = "\n".join(each.process.log_text()[-_SHOWN:] for each in self._running)
-        assert not owed, f"due, and not told and recorded in time: {self.audit.shown(owed)}\n{logs}"
+        assert not outstanding, f"due, and not told and recorded in time: {self.audit.shown(outstanding)}\n{logs}"
         self.nothing_is_repeated(repeats)
 
     def nothing_is_repeated(self, repeats: int = 0) -> None:
-        """Nothing arrived twice (but for so many), and nothing that was not due."""
+        """Check that nothing arrived twice, except `repeats` messages, and that every message was due."""
         self.count()
         assert self.audit.strays == []
         assert self.audit.duplicates <= repeats, self.audit.shown(self.audit.repeated)
 
     def is_silent_for(self, seconds: float) -> None:
-        """Nothing more is sent."""
+        """Check that nothing more is sent."""
         before = self.count().delivered.total()
-        self.passes(seconds)
+        self.waits(seconds)
         assert self.count().delivered.total() == before
 
     def count(self) -> DeliveryAudit:
-        """Take over what has arrived since the last time."""
+        """Count the messages that arrived since the last call."""
         messages, arrivals = tuple(self.workspace.messages), tuple(self.arrivals)
         posted = [line for each in messages[self._seen :] if not each.thread_ts for line in in_slack(each)]
         for arrival in (*posted, *arrivals[self._taken :]):
@@ -260,17 +263,17 @@ class World:
         self._seen, self._taken = len(messages), len(arrivals)
         return self.audit
 
-    def waits_until_told(self, name: str, channel: str, times: int = 1) -> None:
-        """Wait for so many messages about it in one channel, recorded or not."""
-        until(lambda: self.told(name, channel), lambda count: count >= times, PATIENCE_SECONDS)
+    def waits_until_notified(self, name: str, channel: str, times: int = 1) -> None:
+        """Wait for this number of messages about it in one channel, recorded or not."""
+        until(lambda: self.notified(name, channel), lambda count: count >= times, PATIENCE_SECONDS)
 
-    def told(self, name: str, channel: str) -> int:
-        """How many messages about it have come to one channel."""
+    def notified(self, name: str, channel: str) -> int:
+        """The number of messages about it in one channel."""
         elsewhere = [each for each in tuple(self.arrivals) if each.channel == channel and self._is_about(name, each)]
         return len(self.team.messages(name, f"#{channel}")) + len(elsewhere)
 
     def close(self) -> None:
-        """End what still runs, and take away what was declared."""
+        """Stop the running operators, and delete the declared objects."""
         for proxy in (self.api_server, self.slack):
             proxy.recover()
         self.workspace.recover()
@@ -280,16 +283,16 @@ class World:
         self.team.leave()
         assert not any(codes), "an operator did not stop as it was told to"
 
-    def _owed(self) -> set[Key]:
-        """What is due now and not yet told, or told and not yet recorded."""
+    def _outstanding(self) -> set[Key]:
+        """The notifications that are due, and not delivered or not recorded yet."""
         self.count()
-        owed = set()
+        outstanding = set()
         for name, handed in self._handed.items():
             for key in self._due(handed):
                 self.audit.due.add(key)
                 if not self.audit.delivered[key] or not self._is_recorded(name, key):
-                    owed.add(key)
-        return owed | self.audit.lost
+                    outstanding.add(key)
+        return outstanding | self.audit.lost
 
     def _due(self, handed: _Handed) -> list[Key]:
         """The latest stage of the latest certificate, and the closing messages of those before it."""
@@ -310,7 +313,7 @@ class World:
         for name, handed in self._handed.items():
             if self._is_about(name, arrival):
                 try:
-                    stage = stage_told(arrival.text)
+                    stage = stage_in(arrival.text)
                 except ValueError as error:
                     self.audit.strays.append(f"{arrival.channel}: {error}")
                     continue

@@ -1,4 +1,4 @@
-"""What `make faults` prints at the end: a line for each scenario, in the order of faults.md."""
+"""The table of `make faults`: a line for each scenario, in the order of faults.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 import pytest
 
 NO_SCENARIO: dict[int, str] = {}
-"""Rows that speak of what this version does not do."""
+"""Rows about features that this version does not have."""
 ROWS = range(1, 30)
 _HEADER = ("what was done", ("dup.", "lost", "recovery", ""))
 
 
 @dataclass
 class Ran:
-    """One test, and what it found."""
+    """One test, and its figures."""
 
     rows: list[tuple[int, str]] = field(default_factory=list)
     counted: tuple[int, int, float | None] | None = None
@@ -22,7 +22,7 @@ class Ran:
 
 
 class Table:
-    """A plugin of pytest: listens to the reports, and prints the table when asked for it."""
+    """A plugin of pytest that collects the reports, and prints the table on request."""
 
     def __init__(self) -> None:
         self._ran: dict[str, Ran] = {}

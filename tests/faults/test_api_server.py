@@ -1,4 +1,4 @@
-"""Rows 1 to 4: the API server is away, forgets, has moved on, or asks to wait."""
+"""Rows 1 to 4: the API server is unavailable, loses its history, reports conflicts, or limits the rate."""
 
 from collections.abc import Callable
 
@@ -17,43 +17,43 @@ def status_of(name: str) -> str:
 
 
 @row(1, "API server refuses connections for 5 s, then answers 503 for 5 s; an alert falls due in each")
-def test_the_api_server_is_away_for_seconds(world: World) -> None:
-    """What falls due meanwhile is sent, or waits; it is told once, and recorded as soon as that is possible."""
+def test_the_api_server_is_unavailable_for_seconds(world: World) -> None:
+    """An alert that falls due meanwhile is sent, or waits; it is sent once, and recorded as soon as possible."""
     world.operator_starts()
     for name, begin in {"nhs": world.api_server.refuse, "moj": lambda: world.api_server.answer(503)}.items():
         world.hand_out(name, days=14, falls_due_in=6)
-        world.all_is_told()
+        world.all_is_delivered()
         begin()
-        world.passes(5, until_due=name)
+        world.waits(5, until_due=name)
         world.fault_ends()
-        world.all_is_told(within=10)
-        assert world.told(name, "team") == 2
+        world.all_is_delivered(within=10)
+        assert world.notified(name, "team") == 2
 
 
 @row(2, "410 in the watches of every kind and of Secrets; 410 on a continue token")
-def test_what_is_too_old_is_listed_again(world: World) -> None:
-    """The process stays; what changed is seen through the new list; nothing is told again."""
+def test_an_expired_version_causes_a_new_list(world: World) -> None:
+    """The process continues; changes are found by a new list; no alert is repeated."""
     for name in ("nhs", "moj", "dwp"):
         world.hand_out(name, days=14)
     world.api_server.small_pages(SMALL_PAGE)
     world.api_server.answer(410, when=lambda request: "continue" in request.query, times=1)
     operator = world.operator_starts("--resync", "3s")
-    world.all_is_told()
+    world.all_is_delivered()
     lists = counted(world, lambda each: "limit=" in each.path and SECRETS in each.path)
     for path in (CERTIFICATES, SECRETS, "/certificatepolicies", "/certificatestores"):
         world.api_server.end_watches_with(410, path)
     world.api_server.answer(410, when=lambda request: "continue" in request.query, times=1)
-    world.mended()
+    world.is_fixed()
     world.renew("nhs")
     world.hand_out("hmrc", days=7)
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     until(lambda: counted(world, lambda each: "limit=" in each.path and SECRETS in each.path) > lists)
     assert operator.process.process.returncode is None
 
 
 @row(3, "409 on the status: another write came in between, and the API server says so without one")
-def test_a_status_that_has_moved_on(world: World) -> None:
-    """Read again, tried again, and nothing is sent again."""
+def test_a_write_conflict(world: World) -> None:
+    """The object is read and written again, and no alert is repeated."""
     annotated = []
 
     def annotate(request: web.Request) -> None:
@@ -68,14 +68,14 @@ def test_a_status_that_has_moved_on(world: World) -> None:
     world.operator_starts()
     for name in ("nhs", "moj"):
         world.hand_out(name, days=14)
-    world.mended()
-    world.all_is_told(within=10)
+    world.is_fixed()
+    world.all_is_delivered(within=10)
     assert annotated
 
 
 @row(4, "429 with Retry-After on the first of every write, GET, LIST and watch")
-def test_the_api_server_asks_to_wait(world: World) -> None:
-    """Nothing is asked again earlier than it was told to, and the watches survive."""
+def test_the_api_server_limits_the_rate(world: World) -> None:
+    """No request is repeated before the Retry-After, and the watches stay open."""
     seconds = 2
     world.policy("team")
     operator = world.operator_starts("--resync", "4s")
@@ -88,8 +88,8 @@ def test_the_api_server_asks_to_wait(world: World) -> None:
     world.api_server.answer(429, when=is_first, retry_after=seconds)
     world.api_server.end_watches()
     world.hand_out("nhs", days=14, channels=("team",))
-    world.mended()
-    world.all_is_told(within=8 * seconds)
+    world.is_fixed()
+    world.all_is_delivered(within=8 * seconds)
     assert refused >= {
         "watch clientcertificates",
         "watch secrets",
@@ -97,12 +97,12 @@ def test_the_api_server_asks_to_wait(world: World) -> None:
         "get secrets/nhs-cert",
         "patch clientcertificates/nhs/status",
     }
-    assert too_early(world.api_server.passages, seconds) == []
+    assert repeated_too_early(world.api_server.passages, seconds) == []
     assert operator.process.process.returncode is None
 
 
 def kind(method: str, path: str) -> str:
-    """What a request is, in words: that of a watch is another than that of a list or of one object."""
+    """The kind of a request: watch, list and read of one object differ."""
     address, _, query = path.partition("?")
     parts = address.partition("/namespaces/")[2].split("/")[1:] or [address]
     if "watch=true" in query:
@@ -112,8 +112,8 @@ def kind(method: str, path: str) -> str:
     return f"{method.lower()} {'/'.join(parts)}"
 
 
-def too_early(passages: list[Passage], seconds: float) -> list[tuple[str, float]]:
-    """What was asked again sooner after a 429 than that had told, and how soon."""
+def repeated_too_early(passages: list[Passage], seconds: float) -> list[tuple[str, float]]:
+    """The requests that were repeated before the end of their Retry-After, with the interval."""
     refused: dict[str, float] = {}
     found = []
     for passage in passages:
@@ -131,16 +131,16 @@ def counted(world: World, which: Callable[[Passage], bool]) -> int:
 
 
 @row(4, "the API server takes two seconds for each Event")
-def test_an_event_that_is_slower_than_all_else(world: World) -> None:
-    """What an alert and a closing message say is said once, whoever is written down first."""
+def test_an_event_that_is_written_last(world: World) -> None:
+    """An alert and a closing message are sent once, whichever of status and Event is written first."""
     world.api_server.delay(2, when=lambda request: "/events" in request.path)
     world.operator_starts()
     world.hand_out("nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     world.renew("nhs")
-    world.all_is_told()
+    world.all_is_delivered()
     until(lambda: _counts(world), lambda counts: "Renewed" in counts)
-    world.passes(5)
+    world.waits(5)
     assert _counts(world) == {"Expiring": 1, "Renewed": 1}
 
 

@@ -1,4 +1,4 @@
-"""Rows 13 to 16: the bucket is away, refuses, is slow, or says that something changed."""
+"""Rows 13 to 16: the bucket is unavailable, refuses, is slow, or reports changes."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ from tools.certificates import Issued
 TOO_LARGE = b"-" * (2 * 1024 * 1024)
 DEADLINE_SECONDS = 15
 FEW = 4
-"""Requests for one certificate in COUNTED_SECONDS: its bucket is asked for, and its key, five seconds apart or more."""
+"""Requests for one certificate in COUNTED_SECONDS: for its bucket and its key, at least five seconds apart."""
 COUNTED_SECONDS = 6
 
 
 def hand_out(world: World, bucket: Backup, name: str, *, days: int, falls_due_in: float | None = None) -> Issued:
-    """As `World.hand_out`, in the bucket."""
+    """Like `World.hand_out`, in the bucket."""
     issued = world.issue(name, days=days, falls_due_in=falls_due_in)
     bucket.upload(name, issued)
     world.declare(name, issued, source=in_store(STORE, bucket.key(name)))
@@ -32,51 +32,51 @@ def store_says(world: World) -> tuple[str, str]:
 
 @pytest.mark.slow
 @row(13, "S3 answers 503; an alert falls due meanwhile")
-def test_the_bucket_is_out_of_order(world: World, bucket: Backup) -> None:
-    """The last known date still alerts; it is polled with longer and longer rests, and well again by itself."""
+def test_the_bucket_is_unavailable(world: World, bucket: Backup) -> None:
+    """The last known date still alerts; polls are retried with a growing backoff, and recover without a change."""
     bucket.declare()
     world.operator_starts()
     hand_out(world, bucket, "nhs", days=14, falls_due_in=8)
-    world.all_is_told()
+    world.all_is_delivered()
     bucket.proxy.refuses(503, "SlowDown")
-    bucket.nudge()
+    bucket.trigger_poll()
     lists = bucket.proxy.lists
-    world.passes(5, until_due="nhs")
-    world.all_is_told()
+    world.waits(5, until_due="nhs")
+    world.all_is_delivered()
     assert bucket.proxy.lists - lists <= 3
     lists = bucket.proxy.lists
     bucket.proxy.behaviour = None
-    world.mended()
+    world.is_fixed()
     until(lambda: bucket.proxy.lists > lists)
-    world.all_is_told()
+    world.all_is_delivered()
     assert store_says(world) == ("True", "Polled")
 
 
 @pytest.mark.slow
 @row(13, "S3 answers 503 for half a minute")
-def test_the_bucket_stays_out_of_order(world: World, bucket: Backup) -> None:
-    """What passes soon is not worth a word; what does not is said in the condition of the store."""
+def test_the_bucket_stays_unavailable(world: World, bucket: Backup) -> None:
+    """A short outage is not reported; a longer one is reported in the condition of the store."""
     bucket.declare()
     world.operator_starts()
     hand_out(world, bucket, "nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     bucket.proxy.refuses(503, "SlowDown")
-    bucket.nudge()
+    bucket.trigger_poll()
     eventually(lambda: store_says(world), ("False", "SourceUnavailable"), seconds=30)
     bucket.proxy.behaviour = None
-    world.mended()
+    world.is_fixed()
     eventually(lambda: store_says(world), ("True", "Polled"), seconds=45)
-    world.all_is_told()
+    world.all_is_delivered()
 
 
 @row(14, "S3 answers AccessDenied, NoSuchKey, NoSuchBucket; an alert falls due meanwhile")
 def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
-    """Three reasons that say what to do; alerts go on; each is well again by itself."""
+    """Three reasons with advice; alerts continue; each recovers without a change."""
     team = world.team
     bucket.declare()
     operator = world.operator_starts()
     issued = hand_out(world, bucket, "nhs", days=14, falls_due_in=8)
-    world.all_is_told()
+    world.all_is_delivered()
     for reason, words, break_it, mend_it in (
         (
             "AccessDenied",
@@ -98,36 +98,36 @@ def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
         ),
     ):
         break_it()
-        bucket.nudge()
+        bucket.trigger_poll()
         eventually(lambda reason=reason: team.condition("nhs", "Ready"), ("False", reason))
         assert words in team.words("nhs", "Ready")
         eventually(lambda reason=reason: reason in team.events("nhs"), expected=True)
         assert operator.metric("x509_source_errors_total", reason=reason) >= 1
         if reason == "AccessDenied":
             requests = len(bucket.proxy.paths)
-            world.passes(COUNTED_SECONDS, until_due="nhs")
+            world.waits(COUNTED_SECONDS, until_due="nhs")
             assert len(bucket.proxy.paths) - requests <= FEW
-            world.all_is_told()
+            world.all_is_delivered()
         mend_it()
-        world.mended()
+        world.is_fixed()
         if reason == "SourceNotFound":
-            bucket.nudge()  # the next poll is tomorrow
+            bucket.trigger_poll()  # the next poll is tomorrow
         eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
-    world.all_is_told()
+    world.all_is_delivered()
 
 
 @pytest.mark.slow
 @row(14, "the bucket is deleted, and made again; an alert falls due meanwhile")
 def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
-    """It says what to do; alerts go on; it is asked for now and then, and all is well without any other touch."""
+    """The reason has advice; alerts continue; polls are retried, and recover without a change."""
     team = world.team
     bucket.declare(poll_every="10s")
     operator = world.operator_starts()
     hand_out(world, bucket, "nhs", days=14, falls_due_in=12)
-    world.all_is_told()
+    world.all_is_delivered()
     bucket.delete_bucket()
-    world.passes(0, until_due="nhs")
-    world.all_is_told()
+    world.waits(0, until_due="nhs")
+    world.all_is_delivered()
     eventually(lambda: team.condition("nhs", "Ready"), ("False", "BucketNotFound"))
     eventually(lambda: store_says(world), ("False", "BucketNotFound"))
     for words in (team.words("nhs", "Ready"), team.words(STORE, "Ready", of="CertificateStore")):
@@ -135,19 +135,21 @@ def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
     eventually(lambda: "BucketNotFound" in team.events("nhs"), expected=True)
     assert operator.metric("x509_source_errors_total", reason="BucketNotFound") >= 1
     requests = len(bucket.proxy.paths)
-    world.passes(COUNTED_SECONDS)
+    world.waits(COUNTED_SECONDS)
     assert len(bucket.proxy.paths) - requests <= FEW
-    bucket.make_again()
-    world.mended()
+    bucket.recreate()
+    world.is_fixed()
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"), seconds=45)
     eventually(lambda: store_says(world), ("True", "Polled"))
-    world.all_is_told()
+    world.all_is_delivered()
 
 
 @pytest.mark.slow
 @row(15, "one object slow, one truncated, one of 2 MiB; the one beside them is well")
-def test_the_bucket_is_slow_and_gives_too_much_or_too_little(world: World, bucket: Backup) -> None:
-    """The others are told at once; a deadline ends the wait, a cap the size; all is told once it is mended."""
+def test_the_bucket_is_slow_and_sends_too_much_or_too_little(world: World, bucket: Backup) -> None:
+    """Other certificates are alerted at once; a deadline limits the wait, and a cap the size; all recover after the
+    fix.
+    """
     asked: list[float] = []
 
     async def behave(request: web.Request) -> web.StreamResponse | None:
@@ -170,30 +172,32 @@ def test_the_bucket_is_slow_and_gives_too_much_or_too_little(world: World, bucke
     bucket.upload("large", TOO_LARGE)
     bucket.watch("large")
     hand_out(world, bucket, "well", days=14)
-    eventually(lambda: world.told("well", "team"), 1)
+    eventually(lambda: world.notified("well", "team"), 1)
     eventually(lambda: world.team.condition("large", "Ready"), ("False", "TooLarge"))
     until(lambda: len(asked), lambda count: count >= 2, seconds=DEADLINE_SECONDS + 15)
     assert DEADLINE_SECONDS <= asked[1] - asked[0] < DEADLINE_SECONDS + 10
     bucket.proxy.behaviour = None
-    world.mended()
-    world.all_is_told(within=60)
+    world.is_fixed()
+    world.all_is_delivered(within=60)
 
 
 @row(16, "polls of an unchanged ETag; another ETag of the same certificate")
-def test_an_etag_says_what_is_read(world: World, bucket: Backup) -> None:
-    """No GET for what is unchanged; the same certificate is read, and begins no new cycle of alerts."""
+def test_only_a_new_etag_is_read(world: World, bucket: Backup) -> None:
+    """No GET for an unchanged ETag; the same certificate under a new ETag is read, and starts no new cycle of
+    alerts.
+    """
     bucket.declare()
     operator = world.operator_starts()
     issued = hand_out(world, bucket, "nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     bucket.poll(operator)
     gets, version = bucket.proxy.gets, world.team.status("nhs")["source"]["version"]
     bucket.poll(operator)
     assert bucket.proxy.gets == gets
     bucket.upload("nhs", b"uploaded again\n" + issued.certificate_pem)
-    world.mended()
+    world.is_fixed()
     bucket.poll(operator)
     until(lambda: world.team.status("nhs")["source"]["version"] != version)
     assert bucket.proxy.gets == gets + 1
-    world.all_is_told()
-    assert world.told("nhs", "team") == 1
+    world.all_is_delivered()
+    assert world.notified("nhs", "team") == 1

@@ -1,4 +1,4 @@
-"""Row 7: killed just before or after any write or send, nothing is lost, and only what was in flight is repeated."""
+"""Row 7: after a kill before or after any write or send, nothing is lost, and only messages in flight are repeated."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,15 +25,15 @@ from tools.slack_server import SlackServer
 Count = Callable[[str, object], None]
 
 MOST_POINTS = 80
-"""Twice as many as there are writes and sends in one run."""
+"""Twice the number of writes and sends in one run."""
 AT_ONCE = 6
-"""Runs: they mostly wait for Slack's pace."""
+"""Concurrent runs, which mostly wait for Slack's rate limit."""
 FEWEST_POINTS = 24
-"""A run has more; how many depends on which channels are recorded together."""
+"""A run has more; the exact number depends on which channels are recorded together."""
 STEP = 7
 UNDISTURBED = Point(0, "before")
 OF_MAILS = (Point(2, "before", MAILS), Point(SENDS, "after", MAILS))
-"""Of the sample, whatever else it hits."""
+"""Always in the sample."""
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def shared(
     control_plane: ControlPlane, authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shared]:
     points = [SLOWEST_SEND, *OF_MAILS, *(Point(number, side) for number in range(MOST_POINTS) for side in SIDES)]
-    places = [place for point in points for place in channels_of(point)]
-    with SlackServer(channels=places).start() as slack:
+    channel_names = [channel_name for point in points for channel_name in channels_of(point)]
+    with SlackServer(channels=channel_names).start() as slack:
         team = Team(control_plane, "", slack, authority)
         begins, ends = team.began - 300 * DAY, team.began + 20 * DAY
         old = {name: authority.issue(name, begins, ends) for name in SCRIPT}
@@ -53,7 +53,7 @@ def shared(
 @pytest.mark.slow
 @row(7, "killed before or after a write or send, every seventh of one script")
 def test_some_kills(shared: Shared, record_property: Count) -> None:
-    """A sample, spread over the whole script, by turns before and after; two mails; and before the slowest send."""
+    """A sample of the whole script, alternating before and after; two mails; and before the slowest send."""
     points = [Point(number, SIDES[index % 2]) for index, number in enumerate(range(1, FEWEST_POINTS, STEP))]
     outcomes = _outcomes(shared, [UNDISTURBED, *points, *OF_MAILS, SLOWEST_SEND])
     assert [point for point, outcome in outcomes.items() if not outcome.killed] == [UNDISTURBED]
@@ -64,7 +64,7 @@ def test_some_kills(shared: Shared, record_property: Count) -> None:
 @pytest.mark.timeout(1200)
 @row(7, "killed before and after every single write and send of one script")
 def test_every_kill(shared: Shared, record_property: Count) -> None:
-    """From the first on, until a run ends before its turn to be killed comes."""
+    """From the first point on, until a run ends before its kill."""
     points = [Point(number, side) for number in range(1, FEWEST_POINTS) for side in SIDES]
     outcomes = _outcomes(shared, [UNDISTURBED, *points])
     number = FEWEST_POINTS

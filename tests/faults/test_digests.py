@@ -1,11 +1,11 @@
-"""Slack or the API server fails around one message for many: it comes twice only where its answer was lost."""
+"""Slack or the API server fails during a digest: the digest is repeated only if its answer was lost."""
 
 from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
 
-from tests.faults.many import MANY, all_are_told_at_once, digests, many_are_due, recorded, sizes
+from tests.faults.many import MANY, all_are_in_one_message, digests, many_are_due, recorded, sizes
 from tests.faults.scenario import POLICY, TEAM, World, row
 from tools.slack_server import Fault
 
@@ -29,28 +29,28 @@ def _many(world: World) -> None:
     ],
 )
 def test_slack_fails(world: World, faults: list[Fault], again: bool) -> None:
-    """All are tried again together, as one message; it comes twice only where its answer was lost."""
+    """The retry is one message for all; it is a repetition only if the answer was lost."""
     world.workspace.fail_next(*faults, place=f"#{TEAM}")
     world.operator_starts()
-    world.mended()
-    all_are_told_at_once(world, again=again)
+    world.is_fixed()
+    all_are_in_one_message(world, again=again)
     assert recorded(world) == [max(sizes(world))]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What becomes of the write of a digest on its policy."""
+    """The failure of the write that records a digest in its policy."""
 
     status: int = 0
-    """0: the connection is cut."""
+    """0 closes the connection."""
     passes: bool = False
-    """It arrives, and only its answer is lost."""
+    """The write arrives, and only its answer is lost."""
     times: int | None = 1
     written: bool = True
-    """Whether the policy says so in the end; else the certificates alone do."""
+    """True if the policy records the digest in the end; otherwise only the certificates do."""
 
-    def happens(self, world: World) -> None:
-        """From the moment on when the digest was sent; before it, the policy has a status of its own."""
+    def is_active_after_the_digest(self, world: World) -> None:
+        """The failure starts when the digest was sent; before that, the policy has its status."""
 
         def of_the_digest(request: web.Request) -> bool:
             is_status = request.path.endswith(f"/certificatepolicies/{POLICY}/status")
@@ -73,14 +73,14 @@ class Refusal:
         pytest.param(Refusal(passes=True), id="written, and its answer lost"),
     ],
 )
-def test_the_policy_is_not_written(world: World, refusal: Refusal) -> None:
-    """Nobody is told again: the certificates say it themselves, over a restart, too."""
-    refusal.happens(world)
+def test_the_policy_status_cannot_be_written(world: World, refusal: Refusal) -> None:
+    """No alert is repeated: the certificates record it themselves, also over a restart."""
+    refusal.is_active_after_the_digest(world)
     world.operator_starts()
-    world.mended()
-    all_are_told_at_once(world)
+    world.is_fixed()
+    all_are_in_one_message(world)
     assert recorded(world) == ([max(sizes(world))] if refusal.written else [])
     world.fault_ends()
     world.operator_stops()
-    world.operator_starts().settle(looks=MANY)
-    all_are_told_at_once(world)
+    world.operator_starts().settle(reconciles=MANY)
+    all_are_in_one_message(world)

@@ -1,4 +1,4 @@
-"""Row 8: the Lease alone, with several electors in one process, against the real API server."""
+"""Row 8: the Lease itself, with several electors in one process, against the real API server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,10 +34,10 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-async def standing(
+async def candidates(
     control_plane: ControlPlane, proxy: FaultyProxy, namespace: str, tmp_path: Path
 ) -> AsyncIterator[Elect]:
-    """Makes an elector of this identity that is not running yet; all stand for the same Lease."""
+    """Makes an elector of this identity that does not run yet; all compete for the same Lease."""
     kubeconfig = write_kubeconfig(
         tmp_path / "kubeconfig",
         url=proxy.url,
@@ -57,12 +57,12 @@ async def standing(
 
 
 @pytest.fixture
-async def elect(standing: Elect) -> AsyncIterator[Elect]:
-    """Starts an elector of this identity; all end with the test."""
+async def start_elector(candidates: Elect) -> AsyncIterator[Elect]:
+    """Starts an elector of this identity; all stop at the end of the test."""
     async with AsyncExitStack() as stack:
 
         def started(identity: str) -> LeaderElector:
-            elector = standing(identity)
+            elector = candidates(identity)
             stack.callback(asyncio.create_task(elector.run()).cancel)
             return elector
 
@@ -97,9 +97,9 @@ def writes_of_the_lease(request: web.Request) -> bool:
 
 
 @row(8, "five replicas want a Lease that nobody has held yet")
-async def test_one_of_five_creates_it(elect: Elect) -> None:
-    """The API server lets one of them through, and the others wait."""
-    electors = [elect(f"replica-{number}") for number in range(5)]
+async def test_one_of_five_creates_it(start_elector: Elect) -> None:
+    """The API server accepts one creation, and the others wait."""
+    electors = [start_elector(f"replica-{number}") for number in range(5)]
     await until(lambda: any(elector.is_leader for elector in electors))
     for _ in range(50):
         assert sum(elector.is_leader for elector in electors) == 1
@@ -108,22 +108,24 @@ async def test_one_of_five_creates_it(elect: Elect) -> None:
 
 @row(8, "five replicas want a Lease whose holder is gone")
 async def test_one_of_five_takes_it_over(
-    elect: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
+    start_elector: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
 ) -> None:
-    """All see at the same time that it has run out; the others are told by a 409 that they came too late."""
+    """All see the expiry at the same time; the others get a 409."""
     declare_lease(control_plane, namespace, "gone", seconds=1)
-    electors = [elect(f"replica-{number}") for number in range(5)]
-    proxy.delay(0.5, when=writes_of_the_lease)  # so that all have asked before the first is answered
+    electors = [start_elector(f"replica-{number}") for number in range(5)]
+    proxy.delay(0.5, when=writes_of_the_lease)  # so that all have sent their request before the first is answered
     await until(lambda: any(elector.is_leader for elector in electors))
     await until(lambda: [each.status for each in proxy.passages if each.is_write].count(409) == 4)
     assert sum(elector.is_leader for elector in electors) == 1
 
 
 @row(8, "a Lease that is held by another, whose clock nobody knows")
-async def test_nobody_takes_what_is_renewed(elect: Elect, control_plane: ControlPlane, namespace: str) -> None:
-    """Only what stays unchanged for its whole duration, before one's own eyes, has run out; its times say nothing."""
+async def test_a_renewed_lease_is_not_taken_over(
+    start_elector: Elect, control_plane: ControlPlane, namespace: str
+) -> None:
+    """A Lease has expired only if it is seen unchanged for its whole duration; its timestamps do not matter."""
     declare_lease(control_plane, namespace, "another", seconds=2)
-    elector = elect("replica")
+    elector = start_elector("replica")
     for count in range(8):
         renewed = {"spec": {"renewTime": f"1999-12-31T23:59:{count:02}.000000Z"}}
         control_plane.api.request(
@@ -138,11 +140,11 @@ async def test_nobody_takes_what_is_renewed(elect: Elect, control_plane: Control
 
 
 @row(8, "the Lease is deleted under its leader")
-async def test_a_lease_that_is_deleted(elect: Elect, control_plane: ControlPlane, namespace: str) -> None:
-    """Its leader goes on and makes it anew; whoever has seen that there was one waits for that."""
-    leader = elect("leader")
+async def test_a_lease_that_is_deleted(start_elector: Elect, control_plane: ControlPlane, namespace: str) -> None:
+    """Its leader continues and recreates it; the others wait for that."""
+    leader = start_elector("leader")
     await until(lambda: leader.is_leader)
-    other = elect("other")
+    other = start_elector("other")
     await asyncio.sleep(2)
     control_plane.api.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}")
     began = asyncio.get_running_loop().time()
@@ -154,10 +156,10 @@ async def test_a_lease_that_is_deleted(elect: Elect, control_plane: ControlPlane
 
 
 @row(8, "the answer to a renewal takes three seconds")
-async def test_the_fence_counts_from_before_the_request(elect: Elect, proxy: FaultyProxy) -> None:
-    """When the answer is there, its three seconds of the term have passed."""
+async def test_the_fence_counts_from_before_the_request(start_elector: Elect, proxy: FaultyProxy) -> None:
+    """When the answer arrives, three seconds of the term have passed."""
     proxy.delay(3, when=writes_of_the_lease)
-    elector, longer = elect("replica"), []
+    elector, longer = start_elector("replica"), []
 
     def allows_what_is_left() -> bool:
         longer.append(elector.allows(LEASE_SECONDS - 2.9))
@@ -169,9 +171,9 @@ async def test_the_fence_counts_from_before_the_request(elect: Elect, proxy: Fau
 
 
 @row(8, "a renewal that arrived is not answered")
-async def test_what_was_not_answered_is_asked_again(elect: Elect, proxy: FaultyProxy) -> None:
-    """The version has moved on by one's own hand: it is looked at and renewed, and can be given up at the end."""
-    elector = elect("replica")
+async def test_an_unanswered_renewal_is_repeated(start_elector: Elect, proxy: FaultyProxy) -> None:
+    """The version changed by the own write: the Lease is read and renewed, and can be released at the end."""
+    elector = start_elector("replica")
     await until(lambda: elector.is_leader)
     proxy.cut(when=writes_of_the_lease, times=1, passes=True)
     await until(lambda: not elector.allows(LEASE_SECONDS - 5))
@@ -179,15 +181,15 @@ async def test_what_was_not_answered_is_asked_again(elect: Elect, proxy: FaultyP
     proxy.cut(when=writes_of_the_lease, times=1, passes=True)
     await until(lambda: any(each.status == 0 for each in proxy.passages[-1:]))
     await elector.release()
-    other = elect("other")
+    other = start_elector("other")
     await until(lambda: other.is_leader, seconds=3)
 
 
 @pytest.mark.slow
 @row(8, "each request for the Lease takes four seconds, for longer than the Lease")
-async def test_a_slow_api_server_ends_no_term(elect: Elect, proxy: FaultyProxy) -> None:
-    """A leader renews with one request, well before its time is over."""
-    elector = elect("replica")
+async def test_a_slow_api_server_ends_no_term(start_elector: Elect, proxy: FaultyProxy) -> None:
+    """A leader renews with one request, well before its Lease expires."""
+    elector = start_elector("replica")
     await until(lambda: elector.is_leader)
     proxy.delay(SLOW_SECONDS, when=leases)
     began = len(proxy.passages)
@@ -198,9 +200,11 @@ async def test_a_slow_api_server_ends_no_term(elect: Elect, proxy: FaultyProxy) 
 
 @pytest.mark.slow
 @row(8, "renewals are refused until just before the end of the term, and the next one is answered after it")
-async def test_a_term_that_ends_on_the_way_is_followed_by_another(elect: Elect, proxy: FaultyProxy) -> None:
-    """Whoever holds the Lease works: not only the Lease begins anew, but its holder is told."""
-    elector = elect("replica")
+async def test_a_term_that_ends_during_a_renewal_is_followed_by_another(
+    start_elector: Elect, proxy: FaultyProxy
+) -> None:
+    """The holder of the Lease works: a new Lease also starts a new term."""
+    elector = start_elector("replica")
     terms = elector.terms()
     lost = await anext(terms)
     proxy.answer(503, when=leases)
@@ -216,17 +220,17 @@ async def test_a_term_that_ends_on_the_way_is_followed_by_another(elect: Elect, 
 
 @row(8, "a replica is stopped before the API server has answered that it is the leader")
 async def test_a_lease_whose_answer_never_came(
-    standing: Elect, elect: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
+    candidates: Elect, start_elector: Elect, proxy: FaultyProxy, control_plane: ControlPlane, namespace: str
 ) -> None:
-    """It may hold the Lease without knowing, so it releases it: the next one need not wait for the expiry."""
+    """It may hold the Lease without knowing, so it releases it: the next leader need not wait for the expiry."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}"
     proxy.cut(when=writes_of_the_lease, times=1, passes=True)
-    stopped = standing("stopped")
+    stopped = candidates("stopped")
     running = asyncio.create_task(stopped.run())
     await until(lambda: any(each.is_write for each in proxy.passages))
     running.cancel()
     assert not stopped.is_leader
     assert control_plane.api.request("GET", path)["spec"]["holderIdentity"] == "stopped"
     await stopped.release()
-    successor = elect("successor")
+    successor = start_elector("successor")
     await until(lambda: successor.is_leader, seconds=5)

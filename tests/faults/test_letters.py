@@ -1,4 +1,4 @@
-"""What is written once, for a whole batch or when nobody has acted, under a mail server that is away, and a crash."""
+"""Letters that are sent once, for a batch or an escalation, during an outage of the mail server, and a crash."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from tests.control_plane.waiting import until
-from tests.faults.arrivals import CONSUMER, away, resolve_email
+from tests.faults.arrivals import CONSUMER, refusing_connections, resolve_email
 from tests.faults.delivery_audit import Key
 from tests.faults.scenario import TEAM, World, row
 from tests.faults.test_mail import BOTH, JO, SAM, TO_CONSUMER, sends
@@ -17,23 +17,23 @@ pytestmark = pytest.mark.slow
 
 BATCH, HOSTS = "spring", {"first": 20, "later": 45, "last": 300}
 ESCALATED = f"{CONSUMER}/business"
-"""The channel of a policy by which the business contact gets mails when nothing has come of the others."""
+"""The channel of a policy that sends escalations to the business contact by mail."""
 DAYS_IN_VAIN = 8
 SLOW_SECONDS = 8.0
 NEVER_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Once:
-    """A letter that is due once."""
+class SingleLetter:
+    """A letter that is sent once."""
 
     recipient: str
     declare: Callable[[World, LoopbackMailServer], None]
-    """Whatever leads to it; it is sent by the operator that is started next."""
+    """Sets up the letter, which the next operator sends."""
     besides: Callable[[World], bool]
-    """Whether all that is due at the same time was recorded."""
+    """True if everything that is due at the same time is recorded."""
     recorded: Callable[[World], bool]
-    """Whether each certificate says that it was sent."""
+    """True if each certificate records the letter."""
 
     def sent(self, mail: LoopbackMailServer) -> list[Received]:
         return [each for each in tuple(mail.mails) if each.recipient == self.recipient]
@@ -50,7 +50,7 @@ def of_a_batch(world: World, mail: LoopbackMailServer) -> None:
 
 
 def of_an_escalation(world: World, mail: LoopbackMailServer) -> None:
-    """The technical contact and the team were told eight days ago, and nothing has come of it."""
+    """The technical contact and the team were notified eight days ago, without effect."""
 
     def note(received: Received) -> None:
         channel = CONSUMER if received.recipient == JO["email"] else ESCALATED
@@ -60,7 +60,7 @@ def of_an_escalation(world: World, mail: LoopbackMailServer) -> None:
     world.policy(TEAM, TO_CONSUMER, escalateAfterDays=DAYS_IN_VAIN - 1)
     world.hand_out("nhs", days=14, channels=(TEAM, CONSUMER), contact=BOTH)
     world.operator_starts(elected=False)
-    world.all_is_told()
+    world.all_is_delivered()
     world.operator_stops()
     assert [each.recipient for each in mail.mails] == [JO["email"]]
     for _ in range(DAYS_IN_VAIN):
@@ -68,30 +68,30 @@ def of_an_escalation(world: World, mail: LoopbackMailServer) -> None:
 
 
 def team_is_recorded(world: World) -> bool:
-    """That it was told on the last day."""
+    """The status records the alert of the last day."""
     stage: object = world.team.channel("nhs", TEAM).get("stage")
     return stage == 14 - DAYS_IN_VAIN
 
 
-def says_so(*names: str, channel: str = CONSUMER) -> Callable[[World], bool]:
-    """Whether the statuses of all of them do."""
+def is_recorded(*names: str, channel: str = CONSUMER) -> Callable[[World], bool]:
+    """True if the statuses of all of them record it."""
     return lambda world: all(world.team.channel(name, channel).get("lastSentTime") for name in names)
 
 
 LETTERS = {
-    "batch": Once(JO["email"], of_a_batch, lambda _: True, says_so(*HOSTS)),
-    "escalation": Once(
-        SAM["email"], of_an_escalation, team_is_recorded, says_so("nhs", channel=f"{CONSUMER}/business")
+    "batch": SingleLetter(JO["email"], of_a_batch, lambda _: True, is_recorded(*HOSTS)),
+    "escalation": SingleLetter(
+        SAM["email"], of_an_escalation, team_is_recorded, is_recorded("nhs", channel=f"{CONSUMER}/business")
     ),
 }
 
 
 @row(12, "the mail server is away for two days when a batch's letter or an escalation is due")
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
-def test_the_mail_server_is_away_for_days(world: World, mail: LoopbackMailServer, letter: Once) -> None:
-    """It stays due over the restarts, and is written once."""
+def test_the_mail_server_is_unavailable_for_days(world: World, mail: LoopbackMailServer, letter: SingleLetter) -> None:
+    """It stays due over the restarts, and is sent once."""
     letter.declare(world, mail)
-    with away(mail):
+    with refusing_connections(mail):
         for _ in range(2):
             world.operator_starts()
             until(lambda: sends(world, "retried"))
@@ -99,8 +99,8 @@ def test_the_mail_server_is_away_for_days(world: World, mail: LoopbackMailServer
             world.a_day_passes()
         world.operator_starts()
         until(lambda: sends(world, "retried"))
-    world.mended()
-    world.all_is_told()
+    world.is_fixed()
+    world.all_is_delivered()
     until(lambda: letter.recorded(world))
     world.operator_stops()
     world.operator_starts().settle()
@@ -113,25 +113,25 @@ def test_the_mail_server_is_away_for_days(world: World, mail: LoopbackMailServer
     [("batch", "taken", 2), ("batch", "in the policy", 1), ("escalation", "taken", 2)],
 )
 def test_a_kill(world: World, mail: LoopbackMailServer, name: str, moment: str, times: int) -> None:
-    """Where nothing says that it was sent it comes again, as the same mail; it is never left out."""
+    """Without a record it is sent again, as the same mail; it is never left out."""
     letter = LETTERS[name]
     letter.declare(world, mail)
-    has_come = hold_up(world, mail, letter, moment)
+    has_come = block_at(world, mail, letter, moment)
     world.operator_starts(elected=False)
     until(lambda: has_come() and letter.besides(world))
     world.operator_is_killed()
     mail.behave()
     world.fault_ends()
     world.operator_starts(elected=False)
-    world.all_is_told(repeats=2)
+    world.all_is_delivered(repeats=2)
     until(lambda: letter.recorded(world))
     world.operator.settle()
     assert len(letter.sent(mail)) == times
     assert len({each.message["Message-ID"] for each in letter.sent(mail)}) == 1
 
 
-def hold_up(world: World, mail: LoopbackMailServer, letter: Once, moment: str) -> Callable[[], bool]:
-    """Nothing gets further than to this moment; returns whether it has come."""
+def block_at(world: World, mail: LoopbackMailServer, letter: SingleLetter, moment: str) -> Callable[[], bool]:
+    """Block all progress beyond this moment; return a function that tells if it was reached."""
     if moment == "taken":
         mail.delay("DATA", SLOW_SECONDS)
         return lambda: bool(letter.sent(mail))

@@ -1,4 +1,4 @@
-"""Row 29: many objects at the start, and a restart with nothing changed."""
+"""Row 29: many objects at the start, and a restart without changes."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,8 +17,8 @@ RETRY_SECONDS = 6.0
 
 @pytest.mark.slow
 @row(29, f"restart over {MANY} objects with nothing changed (10,000: `make bench`, P5)")
-def test_a_restart_with_nothing_changed(world: World) -> None:
-    """The second start writes nothing and sends nothing, and the comparisons after it read no Secret again."""
+def test_a_restart_without_changes(world: World) -> None:
+    """The second start writes nothing and sends nothing, and the later comparisons read no Secret again."""
     issued = world.team.issue("everybody", days=100)
     world.team.put("everybody", issued)
 
@@ -33,19 +33,19 @@ def test_a_restart_with_nothing_changed(world: World) -> None:
     world.hand_out("nhs", days=14)
     hand_out_with_a_password(world, "locked")
     world.operator_starts()
-    world.operator.settle(looks=MANY + 2)
-    world.all_is_told()
+    world.operator.settle(reconciles=MANY + 2)
+    world.all_is_delivered()
     assert [each for each in world.team.items("ClientCertificate") if each["status"]["phase"] == "Pending"] == []
     world.operator_stops()
     writes = len(world.api_server.writes)
     assert writes >= MANY
     world.operator_starts("--resync", f"{RESYNC_SECONDS}s")
-    world.mended()
-    world.operator.settle(looks=MANY + 2)
-    world.all_is_told()
+    world.is_fixed()
+    world.operator.settle(reconciles=MANY + 2)
+    world.all_is_delivered()
     until(lambda: reads_no_secret_for(world, RETRY_SECONDS), seconds=4 * RETRY_SECONDS)
     assert len(world.api_server.writes) == writes
-    assert world.told("nhs", "team") == 1
+    assert world.notified("nhs", "team") == 1
 
 
 def hand_out_with_a_password(world: World, name: str) -> None:
@@ -60,7 +60,7 @@ def hand_out_with_a_password(world: World, name: str) -> None:
 
 def reads_no_secret_for(world: World, seconds: float) -> bool:
     before = reads_of_secrets(world)
-    world.passes(seconds)
+    world.waits(seconds)
     return reads_of_secrets(world) == before
 
 

@@ -1,4 +1,6 @@
-"""Rows 17 and 26 to 28: clocks that lie, Secrets that come and go, and objects that are deleted at the wrong moment."""
+"""Rows 17 and 26 to 28: wrong clocks, Secrets that are deleted and recreated, and objects that are deleted
+meanwhile.
+"""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,21 +19,21 @@ DELETE_SECONDS = 20
 
 
 @row(17, "the clock is an hour fast, an hour slow, 400 days fast, 400 days slow, and right again")
-def test_a_clock_that_lies(world: World) -> None:
-    """Of each wrong day it is told once, whatever has been missed by it; on the right one as if nothing had been."""
-    team, told = world.team, {}
+def test_a_wrong_clock(world: World) -> None:
+    """Each wrong day has one alert, whatever was missed before; on the right day alerts continue as usual."""
+    team, notified = world.team, {}
     world.policy(TEAM)
     for name, days in {"expiring": 14.5, "valid": 300.5}.items():
         team.put(name, team.issue(name, days=days))
         team.declare(name, policyRef={"name": "alerts"})
     for hours in (0, 1, -1, 400 * 24, 24, -400 * 24, 48):
         world.later = hours * HOUR
-        before = {name: len(team.told(name)) for name in ("expiring", "valid")}
-        world.operator_starts().settle(looks=2)
+        before = {name: len(team.notified(name)) for name in ("expiring", "valid")}
+        world.operator_starts().settle(alerts_by_minute=2)
         world.operator_stops()
-        told[hours] = [text for name in before for text in team.told(name)[before[name] :]]
+        notified[hours] = [text for name in before for text in team.notified(name)[before[name] :]]
     ends = {name: team.began + timedelta(days=days) for name, days in {"expiring": 14.5, "valid": 300.5}.items()}
-    assert told == {
+    assert notified == {
         0: [expiring("expiring", 15)],
         1: [],
         -1: [],
@@ -44,9 +46,9 @@ def test_a_clock_that_lies(world: World) -> None:
 
 @row(17, "Berlin's clocks go forward over the hour of sendAt, and back so that it comes twice")
 @pytest.mark.parametrize(
-    ("forward", "looks"),
+    ("forward", "alerts_by_minute"),
     [
-        # Minutes from the change, and how much is told then; on the day itself 02:30 is half past three.
+        # Minutes from the change, and the number of alerts then; on that day 02:30 becomes half past three.
         (True, {-23 * 60 - 29: 1, -1: 0, 1: 0, 31: 1, 61: 0, 23 * 60 + 31: 1}),
         pytest.param(
             False, {-24 * 60 - 29: 1, -31: 0, -29: 1, 31: 0, 23 * 60 + 31: 0, 24 * 60 + 31: 1}, marks=pytest.mark.slow
@@ -54,25 +56,25 @@ def test_a_clock_that_lies(world: World) -> None:
     ],
     ids=("forward", "back"),
 )
-def test_clocks_that_are_changed(world: World, forward: bool, looks: dict[int, int]) -> None:
-    """Once each day: the hour that is left out takes no alert with it, and the one that comes twice repeats none."""
+def test_summer_time_changes(world: World, forward: bool, alerts_by_minute: dict[int, int]) -> None:
+    """Once each day: the skipped hour drops no alert, and the repeated hour repeats none."""
     team, change = world.team, _next_change(forward)
     world.policy(TEAM, sendAt={"time": "02:30", "timezone": BERLIN.key})
     team.put("nhs", team.issue("nhs", days=(change + timedelta(days=10, hours=12) - team.began) / timedelta(days=1)))
     team.declare("nhs", policyRef={"name": "alerts"})
-    told = {}
-    for minutes in looks:
-        before = len(team.told("nhs"))
+    notified = {}
+    for minutes in alerts_by_minute:
+        before = len(team.notified("nhs"))
         world.later = change + minutes * MINUTE - datetime.now(UTC)
-        world.operator_starts().settle(looks=1)
+        world.operator_starts().settle(alerts_by_minute=1)
         world.operator_stops()
-        told[minutes] = len(team.told("nhs")) - before
-    assert told == looks
-    assert team.told("nhs") == [expiring("nhs", days) for days in (12, 11, 10)]
+        notified[minutes] = len(team.notified("nhs")) - before
+    assert notified == alerts_by_minute
+    assert team.notified("nhs") == [expiring("nhs", days) for days in (12, 11, 10)]
 
 
 def _next_change(forward: bool) -> datetime:
-    """The next time at which Berlin's clocks are changed in this direction, in UTC."""
+    """The next time at which Berlin's clocks change in this direction, in UTC."""
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 48 * HOUR
     gain = HOUR if forward else -HOUR
     while _offset(hour) - _offset(hour - HOUR) != gain:
@@ -85,8 +87,8 @@ def _offset(moment: datetime) -> timedelta:
 
 
 @row(26, "a Secret is deleted while its watch is away, made again, and its key is renamed")
-def test_a_secret_that_comes_and_goes(world: World) -> None:
-    """Missing each time, with the last known date; recovered each time, and never Ready for what is not there."""
+def test_a_secret_that_is_deleted_and_recreated(world: World) -> None:
+    """Missing each time, with the last known date; recovered each time, and never Ready without a Secret."""
     team = world.team
     issued = team.hand_out("nhs", days=100, policyRef={"name": "alerts"})
     world.operator_starts()
@@ -105,35 +107,35 @@ def test_a_secret_that_comes_and_goes(world: World) -> None:
 
 
 @row(27, "objects are deleted while Slack hangs, and while they queue for it; one is made anew")
-def test_objects_that_are_deleted_in_the_middle(world: World) -> None:
-    """What queues is never sent, what is sent is not repeated, and the new object inherits nothing."""
+def test_objects_that_are_deleted_during_an_alert(world: World) -> None:
+    """A queued alert is not sent, a sent one is not repeated, and the new object inherits nothing."""
     world.policy(TEAM)
     world.workspace.fail_next(Fault.slow(4), place="#team")
     world.operator_starts()
     names = ("first", "second", "third")
     for name in names:
         world.hand_out(name, days=14, channels=(TEAM,))
-    hanging = until(lambda: [name for name in names if world.told(name, TEAM)])
+    hanging = until(lambda: [name for name in names if world.notified(name, TEAM)])
     for name in names:
         world.team.delete("ClientCertificate", name)
     world.count()
     for name in names:
         world.forget(name)
     again = world.hand_out(hanging[0], days=7, channels=(TEAM,))
-    world.all_is_told()
+    world.all_is_delivered()
     world.is_silent_for(5)
-    assert [world.told(name, TEAM) for name in names if name not in hanging] == [0, 0]
-    assert world.team.told(hanging[0]) == [expiring(hanging[0], 14), expiring(hanging[0], 7)]
+    assert [world.notified(name, TEAM) for name in names if name not in hanging] == [0, 0]
+    assert world.team.notified(hanging[0]) == [expiring(hanging[0], 14), expiring(hanging[0], 7)]
     assert world.team.status(hanging[0]).get("history") is None
     assert world.team.serial(hanging[0]) == again.serial_number_hex
 
 
 @row(28, "everything is deleted while the operator is away")
-def test_everything_is_deleted_while_the_operator_is_away(world: World) -> None:
-    """`kubectl delete` waits until the objects are gone, and never for us; the operator starts on what is left."""
+def test_everything_is_deleted_while_no_operator_runs(world: World) -> None:
+    """`kubectl delete` waits until the objects are gone, and never for the operator, which then starts normally."""
     world.operator_starts()
     world.hand_out("nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     world.operator_stops()
     for kind in ("ccert", "cpol"):
         world.team.control_plane.kubectl("delete", kind, "--all", "-n", world.team.namespace, timeout=DELETE_SECONDS)

@@ -1,4 +1,4 @@
-"""Restarts inside the process, a login that comes and goes, and stops while Slack is slow."""
+"""Restarts inside the process, lost credentials, and stops while Slack is slow."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tools.slack_server import Fault
 
 OURS = "/apis/clientcert.dev/"
 LONGEST_STOP_SECONDS = 12.0
-"""Ten for what is under way, and what it takes to close the rest."""
+"""Ten for the sends in progress, and some for closing the rest."""
 
 
 def watches_of_ours(request: web.Request) -> bool:
@@ -23,12 +23,12 @@ def watches_of_ours(request: web.Request) -> bool:
 
 
 @row(2, "the watches of our kinds are refused until kopf ends; objects are made, deleted, and made anew meanwhile")
-def test_what_happens_while_kopf_is_away(world: World) -> None:
-    """kopf is started again inside the process, with all that is known; what it missed is found by comparing."""
+def test_changes_during_a_restart_of_kopf(world: World) -> None:
+    """kopf is restarted inside the process, with all state; missed changes are found by comparison."""
     for name in ("stays", "goes", "comes-back"):
         world.hand_out(name, days=14)
     operator = world.operator_starts()
-    world.all_is_told()
+    world.all_is_delivered()
     world.api_server.answer(410, when=watches_of_ours)
     world.api_server.end_watches()
     until(lambda: "are started again" in operator.process.log_text())
@@ -38,32 +38,32 @@ def test_what_happens_while_kopf_is_away(world: World) -> None:
     for name in ("comes", "comes-back"):
         world.hand_out(name, days=7)
     world.fault_ends()
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     until(lambda: not operator.series("clientcert_certificate_info", name="goes"))
     assert operator.process.process.returncode is None
     assert sum("/secrets/stays-cert" in each.path for each in world.api_server.passages) == 1
 
 
 @row(9, "the operator's own login cannot be read for a while, and the API server wants a new one")
-def test_a_login_that_is_away(world: World) -> None:
-    """No part of the process ends by it, and it goes on as soon as there is a login."""
+def test_missing_credentials(world: World) -> None:
+    """No part of the process ends, and all continue as soon as there are credentials."""
     operator = world.operator_starts()
     world.hand_out("nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     [kubeconfig] = world.directory.glob("*.kubeconfig")
-    away = kubeconfig.rename(kubeconfig.with_suffix(".away"))
+    moved = kubeconfig.rename(kubeconfig.with_suffix(".away"))
     world.api_server.answer(401)
     world.api_server.end_watches()
     until(lambda: "credentials cannot be read again" in operator.process.log_text())
-    away.rename(kubeconfig)
+    moved.rename(kubeconfig)
     world.fault_ends()
     world.hand_out("moj", days=7)
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     assert operator.process.process.returncode is None
 
 
-def test_a_process_that_stands_still_answers_no_probe(world: World) -> None:
-    """So the kubelet ends it; one that goes on in time is well."""
+def test_a_stalled_process_answers_no_probe(world: World) -> None:
+    """So the kubelet ends it; a process that continues in time stays healthy."""
     operator = world.operator_starts()
     os.kill(operator.process.pid, signal.SIGSTOP)
     try:
@@ -75,23 +75,23 @@ def test_a_process_that_stands_still_answers_no_probe(world: World) -> None:
 
 
 @row(7, "SIGTERM while Slack takes five seconds to answer")
-def test_a_stop_finishes_what_is_under_way(world: World) -> None:
-    """It is sent once, and recorded before the process ends with 0."""
+def test_a_stop_finishes_the_send_in_progress(world: World) -> None:
+    """It is sent once, and recorded before the process exits with 0."""
     world.operator_starts()
     world.workspace.fail_always(Fault.slow(5))
     world.hand_out("nhs", days=14)
-    world.waits_until_told("nhs", "team")
-    world.waits_until_told("nhs", "on-call")
+    world.waits_until_notified("nhs", "team")
+    world.waits_until_notified("nhs", "on-call")
     world.operator_stops()
     world.fault_ends()
-    world.all_is_told(within=1)
+    world.all_is_delivered(within=1)
     world.operator_starts().settle()
     world.nothing_is_repeated()
 
 
 @row(7, "SIGTERM while Slack takes a minute to take a message")
-def test_a_stop_waits_for_nobody_too_long(world: World) -> None:
-    """What could not be sent stays due: it is sent after the restart."""
+def test_a_stop_has_a_time_limit(world: World) -> None:
+    """A message that could not be sent stays due: it is sent after the restart."""
     operator = world.operator_starts()
     world.slack.delay(60)
     world.hand_out("nhs", days=14)
@@ -100,8 +100,8 @@ def test_a_stop_waits_for_nobody_too_long(world: World) -> None:
     assert operator.process.process.stop(timeout=2 * LONGEST_STOP_SECONDS) == 0
     assert time.monotonic() - began < LONGEST_STOP_SECONDS
     world.operator_stops()
-    world.slack.end_watches()  # what waits there is never handed on
+    world.slack.end_watches()  # the waiting request is never forwarded
     world.fault_ends()
     world.operator_starts()
-    world.all_is_told()
-    assert [world.told("nhs", channel) for channel in ("team", "on-call")] == [1, 1]
+    world.all_is_delivered()
+    assert [world.notified("nhs", channel) for channel in ("team", "on-call")] == [1, 1]

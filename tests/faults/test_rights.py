@@ -1,4 +1,4 @@
-"""Row 9: the rights to one namespace are taken, while those to another stay."""
+"""Row 9: the rights to one namespace are removed, those to another stay."""
 
 import uuid
 from typing import Any
@@ -19,7 +19,7 @@ TIGHT = 3
 
 
 class Rights:
-    """What the operator may do in one namespace, as deploy/kustomize/served-namespace says."""
+    """The operator's rights in one namespace, as in deploy/kustomize/served-namespace."""
 
     def __init__(self, control_plane: ControlPlane, namespace: str, account: str) -> None:
         self._api = control_plane.api
@@ -53,8 +53,8 @@ def account(control_plane: ControlPlane) -> str:
 
 
 @row(9, "rights to one of two namespaces are missing at the start, taken later, then those to its Secrets alone")
-def test_rights_to_one_namespace_are_taken(world: World, control_plane: ControlPlane, account: str) -> None:
-    """Metric and log say so, and the condition where it may still be written; the other namespace goes on."""
+def test_rights_to_one_namespace_are_removed(world: World, control_plane: ControlPlane, account: str) -> None:
+    """Metric and log report it, and the condition if it may still be written; the other namespace continues."""
     name = f"{world.team.namespace}-b"
     control_plane.create_namespace(name)
     other = world.neighbour(name)
@@ -65,25 +65,25 @@ def test_rights_to_one_namespace_are_taken(world: World, control_plane: ControlP
     operator = world.operator_starts(*flags, elected=False, service_account=(SYSTEM, account))
     other.hand_out("nhs", days=14)
     world.hand_out("hmrc", days=7)
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     rights.give()
-    other.all_is_told()
+    other.all_is_delivered()
 
     rights.take()
     world.api_server.end_watches()
     eventually(lambda: operator.metric("clientcert_namespace_up", namespace=name), 0.0)
     assert operator.metric("clientcert_namespace_up", namespace=world.team.namespace) == 1
     assert f"Namespace {name} cannot be compared with the API server" in operator.process.log_text()
-    eventually(lambda: operator.get("/readyz")[0], 200)  # as soon as the other's watches are there again
+    eventually(lambda: operator.get("/readyz")[0], 200)  # as soon as the other namespace has its watches again
     other.hand_out("moj", days=7)
     world.hand_out("dwp", days=7)
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     before = requests_to(world, name)
-    world.passes(4)
+    world.waits(4)
     assert requests_to(world, name) - before <= TIGHT * 4
     rights.give()
-    other.mended()
-    other.all_is_told(within=20)
+    other.is_fixed()
+    other.all_is_delivered(within=20)
     world.recovered_after = other.recovered_after
     eventually(lambda: operator.metric("clientcert_namespace_up", namespace=name), 1.0)
 

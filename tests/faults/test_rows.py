@@ -1,4 +1,4 @@
-"""No row of faults.md is without a scenario, but for those that speak of what this version does not do."""
+"""Every row of faults.md has a scenario, except those about features that this version does not have."""
 
 from importlib import import_module
 from pathlib import Path

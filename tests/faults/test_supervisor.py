@@ -1,4 +1,4 @@
-"""The life of the process: what ends it, what turns its health red, what is restarted, and how it stops."""
+"""The life of the process: what ends it, what makes its health fail, what is restarted, and how it stops."""
 
 import asyncio
 import time
@@ -33,11 +33,11 @@ async def never() -> None:
 
 
 async def nothing() -> None:
-    """Done at once."""
+    """Returns at once."""
 
 
 async def ends() -> None:
-    """Without a word, as nothing here should."""
+    """Ends without an error, which no part should do."""
 
 
 async def fails() -> None:
@@ -60,7 +60,7 @@ def health_server(stalled: Callable[[], float] = lambda: 0.0) -> HealthServer:
 def workers(
     work: Callable[[ObjectKey], Awaitable[datetime | None]], longest: float = 900.0
 ) -> tuple[Workers, WorkQueue]:
-    """Workers that reconcile one kind of thing with this function, and their queue."""
+    """Workers that reconcile one kind of object with this function, and their queue."""
     queue = WorkQueue(now)
     queue.open()
     reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0)
@@ -74,7 +74,7 @@ def thing(name: str) -> Item:
 def supervisor(
     *, lease: Run = never, engine: Run = never, certificates: Run = never, secrets: Run = never
 ) -> Supervisor:
-    """One whose parts do that; kopf waits for the engine, and is never started."""
+    """A supervisor with these parts; kopf waits for the engine, and is never started."""
     leadership: Any = AlwaysLeader()
     leadership.run = lease
     engine_part: Any = SimpleNamespace(
@@ -109,7 +109,7 @@ async def _nothing_due(_: ObjectKey) -> None:
     ("how", "error"), [(ends, RuntimeError), (fails, OSError), (is_cancelled, asyncio.CancelledError)]
 )
 async def test_the_process_ends_with_any_of_its_parts(part: str, how: Run, error: type[BaseException]) -> None:
-    """Whatever has ended, and however: no operator goes on that only looks like one."""
+    """Whichever part ends, and however: no operator continues without one of its parts."""
     running = asyncio.create_task(supervisor(**{part: how}).run(health_server(), "127.0.0.1", free_port(), 600))
     done, _ = await asyncio.wait([running], timeout=5)
     assert done == {running}
@@ -118,8 +118,8 @@ async def test_the_process_ends_with_any_of_its_parts(part: str, how: Run, error
 
 
 @pytest.mark.parametrize(("stalled", "status"), [(STALLED_SECONDS - 2, 200), (STALLED_SECONDS + 1, 503)])
-async def test_health_is_red_when_nothing_moves_that_should(stalled: float, status: int) -> None:
-    """A loop that stands still gives no answer at all."""
+async def test_health_fails_when_a_part_stalls(stalled: float, status: int) -> None:
+    """A stalled loop gives no answer at all."""
     port, health = free_port(), health_server(lambda: stalled)
     await health.start("127.0.0.1", port)
     try:
@@ -130,7 +130,7 @@ async def test_health_is_red_when_nothing_moves_that_should(stalled: float, stat
 
 
 class Term:
-    """A leadership of which a test says how it stands."""
+    """A leadership that a test controls."""
 
     def __init__(self, *, leads: bool, begins: bool) -> None:
         self.is_leader = leads
@@ -156,14 +156,14 @@ class Term:
     ("leads", "begins", "freshening", "moves"),
     [
         (True, True, nothing, True),
-        (True, False, nothing, False),  # nobody told it that it leads
-        (True, True, never, True),  # the API server is away, and is asked again and again
+        (True, False, nothing, False),  # the leadership has not begun for it
+        (True, True, never, True),  # the API server is unavailable, and is retried
         (False, False, nothing, True),  # there is nothing to do for it
     ],
     ids=("works", "idle", "begins", "standby"),
 )
-async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, moves: bool) -> None:
-    """A leader that does not work is as bad as none, whatever its Lease says."""
+async def test_stalled_leadership_is_detected(leads: bool, begins: bool, freshening: Run, moves: bool) -> None:
+    """A leader that does not work is as bad as none, even with a valid Lease."""
     working, queue = workers(_nothing_due)
     cache, unused = ObjectCache(queue), cast("Any", None)
     groups = cast("Any", SimpleNamespace(reset=lambda: None))
@@ -179,8 +179,8 @@ async def test_what_stands_still(leads: bool, begins: bool, freshening: Run, mov
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_reconcile_that_hangs_gives_its_worker_back() -> None:
-    """All workers hang; an object that comes then is reconciled all the same, and the others are retried."""
+async def test_a_hanging_reconcile_releases_its_worker() -> None:
+    """All workers hang; a new object is reconciled nevertheless, and the others are retried."""
     reconciled: list[str] = []
 
     async def work(key: ObjectKey) -> None:
@@ -201,8 +201,8 @@ async def test_a_reconcile_that_hangs_gives_its_worker_back() -> None:
         await running
 
 
-async def test_what_is_cancelled_in_one_reconcile_ends_no_worker() -> None:
-    """More often than there are workers: the next object is still reconciled."""
+async def test_a_cancelled_reconcile_ends_no_worker() -> None:
+    """More cancellations than workers: the next object is still reconciled."""
     reconciled: list[str] = []
 
     async def work(key: ObjectKey) -> None:

@@ -1,4 +1,4 @@
-"""Row 8: two replicas. Whatever happens to the leader, the other goes on, and at no time do two of them send."""
+"""Row 8: two replicas. Whatever happens to the leader, the other continues, and never do both send."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ from tools.slack_server import Fault
 LEASE_SECONDS = 30
 HAND_OVER_SECONDS = 2.0
 QUEUE = [f"consumer-{number}" for number in range(10)]
-"""At one alert every two seconds a channel is busy with these for as long as anything here takes to go wrong."""
+"""With one alert every two seconds, these keep a channel busy for longer than any fault here takes."""
 NEVER_SECONDS = 600.0
 KEY, FINGERPRINT = ObjectKey("team", "nhs"), "ab" * 32
 
@@ -34,40 +34,40 @@ def leases(request: web.Request) -> bool:
 
 
 def queue_up(world: World) -> None:
-    """Alerts for half a minute, all into one channel; the first has arrived."""
+    """Alerts for half a minute, all to one channel; the first has arrived."""
     world.policy("team")
     for name in QUEUE:
         world.hand_out(name, days=14, channels=("team",))
-    until(lambda: sum(world.told(name, "team") for name in QUEUE) >= 2)
+    until(lambda: sum(world.notified(name, "team") for name in QUEUE) >= 2)
 
 
 @row(8, "the leader gets SIGTERM; the other's clock is three hours ahead")
 def test_a_stop_hands_over(world: World, pair: Pair) -> None:
-    """Within two seconds of the signal, while messages queue; nothing is lost or repeated."""
+    """Within two seconds of the signal, while messages are queued; nothing is lost or repeated."""
     leader, other = pair.starts("--clock-offset=3h")
     queue_up(world)
-    told = time.monotonic()
+    notified = time.monotonic()
     leader.stops()
-    until(lambda: other.leads, seconds=told + HAND_OVER_SECONDS - time.monotonic())
+    until(lambda: other.leads, seconds=notified + HAND_OVER_SECONDS - time.monotonic())
     world.hand_out("moj", days=14, channels=("team",))
-    world.all_is_told()
-    # The details of the last alert may follow it into its thread: they are the sender's, and nobody else adds them.
+    world.all_is_delivered()
+    # The details of the last alert may follow it into its thread: only their sender posts them.
     assert leader.last_send < other.first_act + LAST_SECONDS
 
 
 @pytest.mark.slow
 @row(8, "the leader is killed while Slack holds its answers")
 def test_a_kill_in_the_middle_of_a_send(world: World, pair: Pair) -> None:
-    """The other repeats the two that were in flight when its time comes, and loses nothing."""
+    """The other replica repeats the two messages in flight after the expiry of the Lease, and loses nothing."""
     leader, other = pair.starts()
     world.workspace.fail_always(Fault.slow(8))
     world.hand_out("nhs", days=14)
-    world.waits_until_told("nhs", "team")
-    world.waits_until_told("nhs", "on-call")
+    world.waits_until_notified("nhs", "team")
+    world.waits_until_notified("nhs", "on-call")
     leader.is_killed()
     world.fault_ends()
     world.hand_out("moj", days=5)
-    world.all_is_told(within=LEASE_SECONDS + 10, repeats=2)
+    world.all_is_delivered(within=LEASE_SECONDS + 10, repeats=2)
     assert leader.last_send < other.first_act
 
 
@@ -75,20 +75,20 @@ def test_a_kill_in_the_middle_of_a_send(world: World, pair: Pair) -> None:
 @pytest.mark.parametrize("seconds", [NEVER_SECONDS, pytest.param(20.0, marks=pytest.mark.soak)])
 @row(8, "the leader's renewals hang, while it can still record and send")
 def test_a_leader_that_cannot_renew(seconds: float, world: World, pair: Pair) -> None:
-    """It stops to send before the other begins, whether its requests arrive late or never; nothing is repeated."""
+    """It stops sending before the other begins, whether its requests are slow or never arrive; nothing is repeated."""
     leader, other = pair.starts()
     queue_up(world)
     leader.api_server.delay(seconds, when=leases)
     until(lambda: other.leads, seconds=3 * LEASE_SECONDS)
     assert leader.last_send < other.first_act
-    world.all_is_told(within=2 * LEASE_SECONDS)
+    world.all_is_delivered(within=2 * LEASE_SECONDS)
     assert leader.last_send < other.first_act
 
 
 @pytest.mark.slow
 @row(8, "the leader's renewals hang, and Slack takes nine seconds for each message")
 def test_a_leader_whose_sends_are_slow(world: World, pair: Pair) -> None:
-    """The last send that it starts has ended, too, before the other begins."""
+    """Its last send has also ended before the other begins."""
     leader, other = pair.starts()
     queue_up(world)
     world.workspace.fail_always(Fault.slow(9))
@@ -96,7 +96,7 @@ def test_a_leader_whose_sends_are_slow(world: World, pair: Pair) -> None:
     until(lambda: other.leads, seconds=3 * LEASE_SECONDS)
     first_act = other.first_act
     world.fault_ends()
-    world.all_is_told(within=2 * LEASE_SECONDS)
+    world.all_is_delivered(within=2 * LEASE_SECONDS)
     assert leader.last_send < first_act
 
 
@@ -104,7 +104,9 @@ def test_a_leader_whose_sends_are_slow(world: World, pair: Pair) -> None:
 @pytest.mark.parametrize(("hangs", "repeats"), [(False, 1), pytest.param(True, 3, marks=pytest.mark.soak)])
 @row(8, "the leader is cut off from the API server alone, comes back, and leads again")
 def test_a_leader_that_is_cut_off(hangs: bool, repeats: int, world: World, pair: Pair) -> None:
-    """It adds nothing to what it could not record, and that is all that comes twice. Back again, it repeats nothing."""
+    """It sends nothing more after sends that it could not record; only those are repeated. After its return, nothing
+    is.
+    """
     leader, other = pair.starts()
     queue_up(world)
     if hangs:
@@ -114,32 +116,32 @@ def test_a_leader_that_is_cut_off(hangs: bool, repeats: int, world: World, pair:
     until(lambda: other.leads, seconds=LEASE_SECONDS + 10)
     assert leader.last_send < other.first_act
     world.hand_out("late", days=5, channels=("team",))
-    world.all_is_told(within=2 * LEASE_SECONDS, repeats=repeats)
+    world.all_is_delivered(within=2 * LEASE_SECONDS, repeats=repeats)
     repeated = world.audit.duplicates
     leader.api_server.recover()
     other.stops()
     until(lambda: leader.leads, seconds=LEASE_SECONDS)
     world.hand_out("later", days=5, channels=("team",))
-    world.all_is_told(repeats=repeated)
+    world.all_is_delivered(repeats=repeated)
 
 
 @pytest.mark.slow
 @row(8, "the leader's process stands still for longer than the Lease, and wakes up")
-def test_a_leader_that_slept(world: World, pair: Pair) -> None:
-    """It finds that its time is over before it sends anything more."""
+def test_a_leader_that_was_suspended(world: World, pair: Pair) -> None:
+    """It notices the expiry of its Lease before it sends anything more."""
     leader, other = pair.starts()
     queue_up(world)
     os.kill(leader.operator.process.pid, signal.SIGSTOP)
     until(lambda: other.leads, seconds=LEASE_SECONDS + 10)
     until(lambda: other.slack.writes)
     os.kill(leader.operator.process.pid, signal.SIGCONT)
-    world.all_is_told(within=LEASE_SECONDS, repeats=1)
+    world.all_is_delivered(within=LEASE_SECONDS, repeats=1)
     assert not leader.leads
 
 
 @row(8, "another leader has recorded more than what was sent here and could not be recorded")
-def test_what_another_has_recorded_is_newer() -> None:
-    """What was sent here counts until a status says something else of that channel; by no clock."""
+def test_a_newer_status_replaces_the_local_record() -> None:
+    """A local record of a send is kept until a newer status has one for the channel; no clock is compared."""
     cache, outbox = ObjectCache(WorkQueue(lambda: NOW)), Outbox()
     cache.upsert_certificate(certificate("10", {"team": 20, "pager": 20}))
     for name in ("team", "pager"):
@@ -150,8 +152,8 @@ def test_what_another_has_recorded_is_newer() -> None:
 
 
 def certificate(version: str, stages: dict[str, int]) -> dict[str, Any]:
-    """As the API server shows it, with the stage that each channel was told of."""
-    told = [{"name": name, "fingerprintSHA256": FINGERPRINT, "stage": stage} for name, stage in stages.items()]
+    """As the API server returns it, with the recorded stage of each channel."""
+    notified = [{"name": name, "fingerprintSHA256": FINGERPRINT, "stage": stage} for name, stage in stages.items()]
     return {
         "metadata": {
             "namespace": KEY.namespace,
@@ -162,5 +164,5 @@ def certificate(version: str, stages: dict[str, int]) -> dict[str, Any]:
             "creationTimestamp": "2026-11-01T00:00:00Z",
         },
         "spec": client_certificate(KEY.name)["spec"],
-        "status": {"alerts": {"channels": told}},
+        "status": {"alerts": {"channels": notified}},
     }

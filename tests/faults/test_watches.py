@@ -13,17 +13,17 @@ NOTICED_SECONDS = 75
 @pytest.mark.slow
 @row(5, "the watches of ClientCertificates and Secrets stay open and say nothing any more")
 def test_a_watch_that_is_silently_dead(world: World) -> None:
-    """Noticed within 75 s: a new object and a renewed Secret are seen through new watches."""
+    """Detected within 75 s: a new object and a renewed Secret are found by new watches."""
     world.operator_starts()
     world.hand_out("nhs", days=14)
-    world.all_is_told()
+    world.all_is_delivered()
     for path in (CERTIFICATES, SECRETS):
         world.api_server.silence(path)
     world.hand_out("moj", days=7)
     world.renew("nhs")
-    world.passes(1)
+    world.waits(1)
     world.fault_ends()
-    world.all_is_told(within=NOTICED_SECONDS)
+    world.all_is_delivered(within=NOTICED_SECONDS)
 
 
 @row(6, "events of watches are dropped: ADDED, MODIFIED, DELETED of objects and of Secrets, MODIFIED of a policy")
@@ -46,29 +46,29 @@ def test_lost_events(world: World) -> None:
     world.renew("renewed", days=10)
     team.delete("Secret", "emptied-cert")
     world.policy(runbookURL="https://runbooks.example/renew")
-    world.mended()
+    world.is_fixed()
     eventually(lambda: team.status("changed").get("observedGeneration"), 2)
     eventually(lambda: team.status(POLICY, "CertificatePolicy")["conditions"][0]["observedGeneration"], 2)
     eventually(lambda: team.condition("emptied", "Ready"), ("False", "SourceNotFound"))
     world.forget("deleted")
     world.forget("emptied")
-    world.all_is_told(within=10)
+    world.all_is_delivered(within=10)
     until(lambda: not world.operator.series("clientcert_certificate_info", name="deleted"))
 
 
 @pytest.mark.slow
 @row(9, "Secrets may be listed, and not watched")
 def test_a_watch_that_is_refused_after_each_list(world: World) -> None:
-    """It rests for longer and longer, alerts go on, and a watch that is allowed again tells of what changes."""
+    """Its backoff grows, alerts continue, and a watch that is allowed again reports changes."""
     world.hand_out("nhs", days=14)
     world.api_server.answer(403, when=lambda request: watches(request) and SECRETS in request.path)
     world.operator_starts(ready=False)
-    world.all_is_told()
+    world.all_is_delivered()
     began = len(world.api_server.passages)
-    world.passes(10)
+    world.waits(10)
     asked = [each.path for each in world.api_server.passages[began:]]
     assert sum(SECRETS in path for path in asked) <= 20
     assert len(asked) <= 60
     world.fault_ends()
     world.renew("nhs")
-    world.all_is_told(within=40)
+    world.all_is_delivered(within=40)

@@ -1,4 +1,4 @@
-"""Rows 10 and 11: whoever a webhook calls cannot take a message, or will not."""
+"""Rows 10 and 11: the receiver of a webhook fails or refuses a message."""
 
 from itertools import pairwise
 
@@ -23,22 +23,22 @@ def give_urls(world: World, **urls: str) -> None:
     world.team.apply(secret("hooks", **urls))
 
 
-def rests(hook: Hook) -> list[float]:
-    """Between one call and the next."""
+def intervals(hook: Hook) -> list[float]:
+    """The intervals between the calls."""
     return [after - before for (before, _), (after, _) in pairwise(hook.calls(HOOK))]
 
 
 @row(10, "a webhook answers 500, through a restart of the operator, then 429 with Retry-After: 4")
-def test_a_webhook_cannot_take_it(world: World, hook: Hook) -> None:
-    """It is tried again after longer and longer rests, stays due over the restart, and the other channel goes on."""
+def test_a_webhook_fails(world: World, hook: Hook) -> None:
+    """It is retried with a growing backoff, stays due over the restart, and the other channel continues."""
     give_urls(world, hook=hook.url(HOOK))
     world.policy(ON_CALL, webhook(HOOK))
     hook.proxy.answer(500, body="canary-3b8e")
     world.operator_starts()
     world.hand_out("nhs", days=14, channels=(ON_CALL, HOOK))
-    world.waits_until_told("nhs", ON_CALL)
+    world.waits_until_notified("nhs", ON_CALL)
     until(lambda: len(hook.calls(HOOK)), lambda count: count >= 3)
-    assert all(rest >= FIRST_REST_SECONDS * 0.9 for rest in rests(hook))
+    assert all(rest >= FIRST_REST_SECONDS * 0.9 for rest in intervals(hook))
     eventually(lambda: world.team.condition("nhs", "AlertsDelivered"), ("False", "ChannelUnavailable"))
     assert "canary" not in str(world.team.status("nhs"))
     world.operator_stops()
@@ -46,26 +46,26 @@ def test_a_webhook_cannot_take_it(world: World, hook: Hook) -> None:
     until(lambda: len(hook.calls(HOOK)), lambda count: count >= 4)
     hook.proxy.recover()
     hook.proxy.answer(429, times=1, retry_after=4)
-    world.mended()
-    world.all_is_told()
+    world.is_fixed()
+    world.all_is_delivered()
     statuses = [status for _, status in hook.calls(HOOK)]
     assert statuses[-2:] == [429, 204]
-    assert rests(hook)[-1] >= 4
+    assert intervals(hook)[-1] >= 4
     eventually(lambda: world.team.condition("nhs", "AlertsDelivered"), ("True", "Delivered"))
 
 
 @pytest.mark.slow
 @row(10, "a webhook takes a call, and its answer is lost")
 def test_the_answer_of_a_webhook_is_lost(world: World, hook: Hook) -> None:
-    """Nobody knows whether it was taken, so it comes again; by its webhook-id a receiver knows it for the same."""
+    """It is unknown whether the call was accepted, so it is repeated; a receiver recognises it by its webhook-id."""
     give_urls(world, hook=hook.url(HOOK))
     world.policy(ON_CALL, webhook(HOOK))
     hook.proxy.cut(times=1, passes=True)
     world.operator_starts()
     world.hand_out("nhs", days=14, channels=(ON_CALL, HOOK))
-    world.waits_until_told("nhs", HOOK)
-    world.mended()
-    world.all_is_told(repeats=1)
+    world.waits_until_notified("nhs", HOOK)
+    world.is_fixed()
+    world.all_is_delivered(repeats=1)
     first, again = tuple(hook.receiver.calls)
     assert first.headers["webhook-id"] == again.headers["webhook-id"] == first.json["id"]
 
@@ -73,17 +73,17 @@ def test_the_answer_of_a_webhook_is_lost(world: World, hook: Hook) -> None:
 @pytest.mark.slow
 @row(10, "a webhook does not answer for longer than anybody waits, and then breaks off")
 def test_a_webhook_does_not_answer(world: World, hook: Hook) -> None:
-    """The call is given up, and what nobody took is sent again."""
+    """The call is given up, and the message that was not accepted is sent again."""
     give_urls(world, hook=hook.url(HOOK))
     world.policy(ON_CALL, webhook(HOOK))
     hook.proxy.delay(14.0, times=1, when=lambda request: request.path == f"/{HOOK}")
     world.operator_starts()
     world.hand_out("nhs", days=14, channels=(ON_CALL, HOOK))
-    world.waits_until_told("nhs", ON_CALL)
+    world.waits_until_notified("nhs", ON_CALL)
     until(lambda: world.operator.metric("clientcert_notifications_total", channel_type="Webhook", outcome="retried"))
     hook.proxy.cut(times=1)
-    world.mended()
-    world.all_is_told()
+    world.is_fixed()
+    world.all_is_delivered()
 
 
 REFUSALS = {
@@ -97,8 +97,8 @@ REFUSALS = {
 
 
 @row(11, "webhooks that answer 404, 410, 403, 307 and 422")
-def test_a_webhook_will_not_take_it(world: World, hook: Hook) -> None:
-    """Condition, Event and metric say so; other channels go on; nobody insists; all is told once it is mended."""
+def test_a_webhook_refuses(world: World, hook: Hook) -> None:
+    """Condition, Event and metric report it; other channels continue; retries are rare; all is sent after the fix."""
     give_urls(world, **{name: hook.url(name) for name in REFUSALS})
     for name, (status, _) in REFUSALS.items():
         hook.proxy.answer(status, when=lambda request, name=name: request.path == f"/{name}")
@@ -107,17 +107,17 @@ def test_a_webhook_will_not_take_it(world: World, hook: Hook) -> None:
         world.hand_out(name, days=14, channels=(name, ON_CALL), policyRef={"name": name})
     world.operator_starts()
     for name, (_, reason) in REFUSALS.items():
-        world.waits_until_told(name, ON_CALL)
+        world.waits_until_notified(name, ON_CALL)
         eventually(lambda name=name: world.team.condition(name, "AlertsDelivered"), ("False", reason))
         assert f"channel {name}: the webhook " in world.team.words(name, "AlertsDelivered")
         eventually(lambda name=name, reason=reason: reason in world.team.events(name), expected=True)
-        world.waits_until_told(name, "operator")
+        world.waits_until_notified(name, "operator")
     assert world.operator.metric("clientcert_notifications_total", outcome="refused") == len(REFUSALS)
-    world.passes(QUIET_SECONDS)
+    world.waits(QUIET_SECONDS)
     assert {name: len(hook.calls(name)) for name in REFUSALS} == dict.fromkeys(REFUSALS, 1)
     hook.proxy.recover()
-    world.mended()
+    world.is_fixed()
     give_urls(world, **{name: hook.url(f"{name}-mended") for name in REFUSALS})
-    world.all_is_told()
+    world.all_is_delivered()
     for name in REFUSALS:
         eventually(lambda name=name: world.team.condition(name, "AlertsDelivered")[0], "True")

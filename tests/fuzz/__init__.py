@@ -1,5 +1,6 @@
 """Searches for unforeseen inputs for a limited time: `make fuzz`.
 
-`target.py` is what is called with each input, by atheris, which keeps whatever reaches new code; `seeds.py` is what it
-starts from; `structure.py` is how it changes an input so that most of it stays well-formed. `__main__.py` runs it all.
+`target.py` has the functions that atheris calls with each input, `seeds.py` the first inputs, and `structure.py` the
+mutations that keep most of an input well-formed. atheris keeps every input that reaches new code. `__main__.py` runs
+it.
 """

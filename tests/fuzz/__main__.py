@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def has_atheris() -> bool:
-    """Whether atheris is installed, or could be installed from a wheel."""
+    """True if atheris is installed, or can be installed from a wheel."""
     lock = REPOSITORY / "requirements/fuzz.lock"
     done = BUILD / "venv/.done"
     if done.exists() and done.stat().st_mtime > lock.stat().st_mtime:
@@ -62,7 +62,7 @@ def has_atheris() -> bool:
 
 
 def search(target: str, seconds: float) -> bool:
-    """Search with one target; returns whether there was a finding."""
+    """Search with one target; return true after a finding."""
     seeds, corpus = BUILD / "seeds" / target, BUILD / "corpus" / target
     write_seeds(target, seeds)
     for directory in (corpus, FOUND):
@@ -78,8 +78,10 @@ def search(target: str, seconds: float) -> bool:
         errors="replace",
         check=False,
     )
-    told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if any(word in line for word in _TOLD)]
-    print("\n".join(f"  {line}" for line in told), flush=True)
+    findings = [
+        line.strip() for line in (done.stdout + done.stderr).splitlines() if any(word in line for word in _TOLD)
+    ]
+    print("\n".join(f"  {line}" for line in findings), flush=True)
     if done.returncode:
         newest = max(FOUND.glob(f"{target}-*"), key=lambda path: path.stat().st_mtime, default=None)
         where = newest.relative_to(REPOSITORY) if newest else "FILE"
@@ -89,7 +91,7 @@ def search(target: str, seconds: float) -> bool:
 
 
 def properties(seconds: float) -> bool:
-    """Run the properties; returns whether one fails. All files share the time; unused time goes to the others."""
+    """Run the properties; return true if one fails. All files share the time; unused time goes to the others."""
     files = sorted(
         path for path in (REPOSITORY / "tests/unit").rglob("test_*.py") if "@given" in path.read_text("utf-8")
     )

@@ -28,7 +28,7 @@ async def beside(child: ChildProcess, work: Callable[[], Awaitable[None]]) -> No
 
 
 async def test_exit_code_and_log_of_what_ends_are_reported(tmp_path: Path) -> None:
-    """A wait for something else is cut off at once."""
+    """A wait for another condition ends at once."""
     child = start("print('the port is taken'); raise SystemExit(3)", tmp_path)
     began = time.monotonic()
     with pytest.raises(ProcessEndedError, match=r"child has ended with exit code 3. The end of its log:\nthe port is"):
@@ -37,7 +37,7 @@ async def test_exit_code_and_log_of_what_ends_are_reported(tmp_path: Path) -> No
 
 
 async def test_signal_is_reported_by_its_name(tmp_path: Path) -> None:
-    """Also one that leaves no word in the log."""
+    """Also without a line in the log."""
     child = start("import time; time.sleep(60)", tmp_path)
 
     async def killed() -> None:
@@ -49,11 +49,11 @@ async def test_signal_is_reported_by_its_name(tmp_path: Path) -> None:
 
 
 async def test_memory_of_a_zombie_is_the_end_of_the_process(tmp_path: Path) -> None:
-    """A read that fails because the process has ended is reported as that end."""
+    """A read that fails because the process has ended is reported as its end."""
     child = start("raise SystemExit(1)", tmp_path)
 
     async def read_of_a_zombie() -> None:
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and its parent has not waited for it
         Memory.of(child.pid)
 
     with pytest.raises(ProcessEndedError, match="exit code 1"):
@@ -61,7 +61,7 @@ async def test_memory_of_a_zombie_is_the_end_of_the_process(tmp_path: Path) -> N
 
 
 async def test_error_beside_a_process_that_lives_stays_as_it_is(tmp_path: Path) -> None:
-    """It is no consequence of an end."""
+    """The error is no consequence of an end."""
     child = start(LIVE, tmp_path)
 
     async def too_slow() -> None:

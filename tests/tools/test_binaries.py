@@ -1,4 +1,4 @@
-"""The programs are found where they are, and what is not wholly there is never used."""
+"""The programs are found, and an incomplete installation is never used."""
 
 import hashlib
 import http.server
@@ -23,7 +23,7 @@ Serve = Callable[[dict[str, bytes]], str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a server of the given paths on loopback; its address."""
+    """Serve the given paths on loopback; return the address."""
     servers = []
 
     def start(content: dict[str, bytes]) -> str:
@@ -89,7 +89,7 @@ def test_archive_is_unpacked(serve: Serve, tmp_path: Path) -> None:
 def test_bad_archive_is_not_used(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str], archive: bytes, published: bytes, words: str
 ) -> None:
-    """An altered, incomplete or broken archive leaves nothing behind but one line that says why."""
+    """An altered, incomplete or broken archive leaves only one line with the reason."""
     address = serve({"/index": index_of(published), "/archive": archive})
     assert not envtest.download(tmp_path, index_url=f"{address}/index")
     assert list(tmp_path.iterdir()) == []
@@ -98,12 +98,12 @@ def test_bad_archive_is_not_used(
 
 @pytest.mark.parametrize("content", [{}, {"/index": b"releases:\n"}])
 def test_no_archive_is_no_error(serve: Serve, tmp_path: Path, content: dict[str, bytes]) -> None:
-    """Where the list of releases can't be had, or lacks this machine's archive, the answer is just no."""
+    """If the list of releases is unavailable, or lacks this machine's archive, the result is simply no."""
     assert not envtest.download(tmp_path, index_url=f"{serve(content)}/index")
 
 
 def test_assets_directory_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`KUBEBUILDER_ASSETS` comes before everything else."""
+    """`KUBEBUILDER_ASSETS` overrides everything else."""
     for name in ("kube-apiserver", "etcd"):
         (tmp_path / name).touch()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
@@ -112,7 +112,7 @@ def test_assets_directory_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_incomplete_assets_directory_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `KUBEBUILDER_ASSETS` without the programs is told, not passed over."""
+    """A `KUBEBUILDER_ASSETS` without the programs is reported, not ignored."""
     (tmp_path / "etcd").touch()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(ControlPlaneError, match="kube-apiserver and etcd are not both there"):
@@ -137,15 +137,15 @@ def test_old_kubectl_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="would install Go")
 def test_failed_build_shows_the_log(tmp_path: Path) -> None:
-    """What the compiler said is in the error, and there is no program afterwards."""
+    """The compiler's output is in the error, and no program is left."""
     tool = GoTool("broken", "k8s.io/kubernetes/cmd/no-such-command", KUBECTL.go_module, "0", "no time")
     with pytest.raises(ControlPlaneError, match=r"broken could not be built \(go exited 1\):\n.*no-such-command"):
         build(tool, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["broken.build.log"]
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
-    """The incomplete work of a run that was killed takes no space for ever."""
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    """The incomplete work of a killed run is deleted."""
     (tmp_path / ".incomplete-killed").mkdir()
     with incomplete(tmp_path) as folder:
         assert list(tmp_path.iterdir()) == [folder]
@@ -161,7 +161,7 @@ def _hold(lock: Path, held: float, log: Path) -> None:
 
 
 def test_one_run_builds_at_a_time(tmp_path: Path) -> None:
-    """Whoever comes second waits until the first is done."""
+    """The second run waits until the first is done."""
     context = multiprocessing.get_context("spawn")
     runs = [context.Process(target=_hold, args=(tmp_path / "lock", 0.2, tmp_path / "log")) for _ in range(2)]
     for run in runs:
@@ -175,7 +175,7 @@ def test_one_run_builds_at_a_time(tmp_path: Path) -> None:
 
 
 def test_etcd_is_the_one_that_kubernetes_requires() -> None:
-    """The server is of the same version as kube-apiserver's client of it."""
+    """The server has the same version as kube-apiserver's etcd client."""
     assert required_version("kubernetes", "go.etcd.io/etcd/server/v3") == required_version(
         "kubernetes", "go.etcd.io/etcd/client/v3"
     )

@@ -1,4 +1,4 @@
-"""The real parts start, answer, keep apart and leave nothing behind."""
+"""The real processes start, answer, are isolated and leave nothing behind."""
 
 import json
 import os
@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "greeting"}, "data": {"word": "hello"}}
 
-# Stands in for the operator: says who its kubeconfig makes it, and what its environment holds.
+# A fake operator: prints the identity of its kubeconfig, and its environment.
 STAND_IN = """
 import base64, http.server, json, os, ssl, sys, urllib.request
 
@@ -62,14 +62,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="module")
 def account(control_plane: ControlPlane) -> tuple[str, str]:
-    """A ServiceAccount that may do nothing."""
+    """A ServiceAccount without rights."""
     control_plane.create_namespace("team")
     control_plane.kubectl("create", "serviceaccount", "reader", "--namespace", "team")
     return ("team", "reader")
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """True if the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
@@ -89,7 +89,7 @@ def listening_ports(pid: int) -> set[int]:
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
-    """What was applied is there until the stop; after it no process is there and no port is taken."""
+    """The applied objects exist until the stop; after it no process is left and no port is taken."""
     with ControlPlane.start(tmp_path / "new") as started:
         started.kubectl("apply", "-f", "-", input=json.dumps(CONFIG_MAP))
         word = started.kubectl("get", "configmap", "greeting", "--output", "jsonpath={.data.word}")
@@ -103,8 +103,8 @@ def test_stop_leaves_nothing(tmp_path: Path) -> None:
     assert started.kube_apiserver.returncode == 0  # it was not killed
 
 
-def test_two_at_once_do_not_meet(control_plane: ControlPlane, tmp_path: Path) -> None:
-    """A second one has ports, objects and credentials of its own."""
+def test_two_control_planes_are_isolated(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """A second control plane has its own ports, objects and credentials."""
     with ControlPlane.start(tmp_path / "second") as second:
         second.create_namespace("only-in-the-second")
         with pytest.raises(ControlPlaneError, match='namespaces "only-in-the-second" not found'):
@@ -118,7 +118,7 @@ def test_two_at_once_do_not_meet(control_plane: ControlPlane, tmp_path: Path) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_everything_dies_with_its_parent(tmp_path: Path) -> None:
-    """Even SIGKILL of the process that started them leaves none behind, whichever thread started them."""
+    """Even SIGKILL of the parent leaves no process, whichever thread started it."""
     program = f"""
 import threading, time
 from pathlib import Path
@@ -149,7 +149,7 @@ time.sleep(60)
 
 
 def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None:
-    """What kube-apiserver complains about is in the error, and etcd does not stay."""
+    """The error has kube-apiserver's output, and etcd is stopped."""
     with pytest.raises(ControlPlaneError, match="unknown flag: --no-such-flag"):
         ControlPlane.start(tmp_path / "new", kube_apiserver_arguments=["--no-such-flag"])
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
@@ -157,19 +157,19 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None
 
 
 def test_a_used_directory_is_refused(control_plane: ControlPlane) -> None:
-    """The state of one control plane is never taken for another's."""
+    """The state of one control plane is never used by another."""
     with pytest.raises(ControlPlaneError, match="give a new directory"):
         ControlPlane.start(control_plane.directory)
 
 
-def test_kubectl_tells_why_it_failed(control_plane: ControlPlane) -> None:
-    """A failure carries kubectl's own words."""
+def test_an_error_of_kubectl_has_its_output(control_plane: ControlPlane) -> None:
+    """The error contains kubectl's output."""
     with pytest.raises(ControlPlaneError, match=r"`kubectl get pod nobody` .*\"nobody\" not found"):
         control_plane.kubectl("get", "pod", "nobody")
 
 
 def test_nothing_of_the_user_is_used(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A KUBECONFIG or a proxy in the user's environment changes nothing."""
+    """A KUBECONFIG or a proxy in the user's environment has no effect."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/of-the-user")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     assert control_plane.kubectl("config", "view", "--output", "jsonpath={.users[*].name}") == "admin"
@@ -200,7 +200,7 @@ def test_kustomize_waits_until_resources_are_served(control_plane: ControlPlane,
 
 
 def test_service_account_is_itself(control_plane: ControlPlane, account: tuple[str, str], tmp_path: Path) -> None:
-    """Its kubeconfig authenticates as that ServiceAccount, and it may do what RBAC gives it: here, nothing."""
+    """Its kubeconfig authenticates as that ServiceAccount, with exactly its RBAC rights: here, none."""
     kubeconfig = control_plane.service_account_kubeconfig(*account, tmp_path / "kubeconfig")
     as_account = ["--kubeconfig", str(kubeconfig)]
     assert control_plane.kubectl("auth", "whoami", "--output=jsonpath={.status.userInfo.username}", *as_account) == (
@@ -211,7 +211,7 @@ def test_service_account_is_itself(control_plane: ControlPlane, account: tuple[s
     assert kubeconfig.stat().st_mode & 0o077 == 0
 
 
-def stand_in_environment(tmp_path: Path) -> dict[str, str]:
+def environment_of_fake_operator(tmp_path: Path) -> dict[str, str]:
     package = tmp_path / "stand-in" / "clientcert"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -220,8 +220,8 @@ def stand_in_environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_operator_runs_as_its_account(control_plane: ControlPlane, account: tuple[str, str], tmp_path: Path) -> None:
-    """The operator is given its ServiceAccount and the variables that were passed, and nothing of ours."""
-    environment = stand_in_environment(tmp_path)
+    """The operator gets its ServiceAccount and the passed variables, and nothing of the caller's environment."""
+    environment = environment_of_fake_operator(tmp_path)
     with OperatorProcess.start(
         control_plane, directory=tmp_path / "operator", env=environment, service_account=account
     ) as operator:
@@ -237,15 +237,15 @@ def test_operator_runs_as_its_account(control_plane: ControlPlane, account: tupl
 def test_operator_that_is_not_ready_shows_its_log(
     control_plane: ControlPlane, account: tuple[str, str], tmp_path: Path
 ) -> None:
-    """An operator that ends before it is ready is an error with its last words."""
-    environment = stand_in_environment(tmp_path)
+    """An operator that ends before it is ready raises an error with the end of its log."""
+    environment = environment_of_fake_operator(tmp_path)
     (tmp_path / "stand-in" / "clientcert" / "__main__.py").write_text("raise SystemExit('the token is wrong')")
     with pytest.raises(ControlPlaneError, match=r"exited with 1 before it was ready(.|\n)*the token is wrong"):
         OperatorProcess.start(control_plane, directory=tmp_path, env=environment, service_account=account)
 
 
 def test_s3_keeps_objects(s3: S3Server) -> None:
-    """What is put is listed and read; its ETag changes with the content; what is deleted is gone."""
+    """An object is listed and read after its upload; its ETag changes with the content; after deletion it is gone."""
     client = S3Client(s3)
     client.create_bucket("backup")
     first = client.put_object("backup", "nhs/client.pem", b"one")
@@ -260,7 +260,7 @@ def test_s3_keeps_objects(s3: S3Server) -> None:
 
 
 def test_s3_checks_signatures(s3: S3Server) -> None:
-    """A request that is signed with another secret is refused, as AWS refuses it."""
+    """A request that is signed with another secret is refused, as by AWS."""
     impostor = S3Client(S3Server(s3.endpoint, s3.access_key, "another-secret", s3.region, s3.process))
     with pytest.raises(botocore.exceptions.ClientError, match="SignatureDoesNotMatch"):
         impostor.list_keys("backup")

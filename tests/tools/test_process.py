@@ -1,4 +1,4 @@
-"""Child processes are started, waited for and stopped, whatever they do."""
+"""Child processes are started, waited for and stopped."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ def start(program: str, directory: Path, *arguments: str) -> ChildProcess:
 
 
 def test_pid_is_the_program_itself(tmp_path: Path) -> None:
-    """What is measured and signalled by its pid is the program, not something around it."""
+    """The pid that is measured and signalled belongs to the program, not to a wrapper."""
     child = start("import os, time; print(os.getpid(), flush=True); time.sleep(60)", tmp_path)
     child.wait_until(lambda: child.log_text() != "", timeout=10)
     assert int(child.log_text()) == child.pid
@@ -27,7 +27,7 @@ def test_pid_is_the_program_itself(tmp_path: Path) -> None:
 
 
 def test_taken_port_is_tried_again(tmp_path: Path) -> None:
-    """A port that another process took between its choice and its use costs one more try."""
+    """If another process takes a port between its choice and its use, another try is made."""
     listen = """
 import socket, sys, time
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -48,8 +48,8 @@ time.sleep(60)
     assert tried == ports
 
 
-def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """The stop takes as long as it was given, and no longer."""
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """The stop takes as long as its limit, and no longer."""
     deaf = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -64,7 +64,7 @@ time.sleep(60)
 
 
 def test_stopping_twice_does_no_harm(tmp_path: Path) -> None:
-    """The exit code of a process that has ended stays."""
+    """The exit code of an ended process is kept."""
     child = start("raise SystemExit(3)", tmp_path)
     with pytest.raises(ControlPlaneError, match="exited with 3"):
         child.wait_until(lambda: False, timeout=10)

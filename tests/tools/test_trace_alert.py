@@ -1,4 +1,4 @@
-"""The tool that counts the way of one alert counts what its docstring says."""
+"""The tool that counts the path of one alert counts as its docstring says."""
 
 import importlib
 import sys
@@ -62,7 +62,7 @@ def run_traced(traced: ModuleType) -> Trace:
 
 
 def test_functions_are_counted_without_lambdas_and_comprehensions(traced: ModuleType) -> None:
-    """A file's functions have their qualified names, and each stands once."""
+    """The functions of a file have their qualified names, each once."""
     assert run_traced(traced).functions == {
         "lower.py": ["go_through", "work"],
         "upper.py": ["Reconciler.reconcile", "Reconciler.run", "answered", "numbers"],
@@ -70,7 +70,7 @@ def test_functions_are_counted_without_lambdas_and_comprehensions(traced: Module
 
 
 def test_call_from_a_lower_layer_into_a_higher_one_is_upward(traced: ModuleType) -> None:
-    """A callback is upward, and so is a generator that the lower layer starts; what goes on after a wait is no call."""
+    """A callback is upward, and so is a generator that the lower layer starts; a resumed coroutine is no call."""
     assert list(run_traced(traced).upward) == [
         "lower.py:work -> upper.py:Reconciler.reconcile",
         "lower.py:go_through -> upper.py:numbers",

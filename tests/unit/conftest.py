@@ -1,4 +1,4 @@
-"""All tests here run on virtual time, but those that are marked `real_time`.
+"""All tests here run on virtual time, except those that are marked `real_time`.
 
 Properties are tried with a hundred examples, and with a thousand by `make fuzz` (`--hypothesis-profile=long`).
 """

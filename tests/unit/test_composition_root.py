@@ -1,4 +1,4 @@
-"""Times are injected: only the composition root reads the clock or the environment (design section 4, rule 10)."""
+"""Times are arguments: only the composition root reads the clock or the environment (design section 4, rule 10)."""
 
 import ast
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ ALLOWED = {
     "settings.py": {"os.environ"},
     "app.py": {"datetime.now"},
     "__main__.py": {"datetime.now"},
-    # Not read, but handed on whole to the credential plugin that a kubeconfig names.
+    # Not read, but passed to the credential plugin that a kubeconfig names.
     "kube/kubeconfig.py": {"os.environ"},
 }
 
 
 def reads(code: str) -> set[str]:
-    """Whatever in it reads the wall clock or the environment, however it was imported."""
+    """The reads of the wall clock or the environment in this code, however they are imported."""
     return set(_reads(ast.parse(code)))
 
 
@@ -44,7 +44,7 @@ def _reads(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("module", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_else_reads_clock_or_environment(module: Path) -> None:
-    """Each module is given the time; a rehearsal with --clock-offset would tell of the one that is not."""
+    """Each module gets the time as an argument; otherwise --clock-offset would have no effect on it."""
     assert reads(module.read_text()) - ALLOWED.get(str(module.relative_to(PACKAGE)), set()) == set()
 
 
@@ -60,5 +60,5 @@ def test_nothing_else_reads_clock_or_environment(module: Path) -> None:
     ],
 )
 def test_the_check_itself(code: str, found: set[str]) -> None:
-    """It sees through aliases, and leaves the monotonic clock alone."""
+    """It finds aliases, and ignores the monotonic clock."""
     assert reads(code) == found

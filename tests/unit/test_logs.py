@@ -8,7 +8,7 @@ import threading
 from clientcert.logs import configure_logging
 
 
-def test_what_a_library_hangs_onto_a_record_is_left_out(capsys):
+def test_extra_attributes_of_a_record_are_left_out(capsys):
     """The records of kopf have its settings, which hold locks: a formatter that copies them fails and loses the line.
 
     The test does not use a logger of kopf: after kopf's import, its loggers have a handler that reads the settings.

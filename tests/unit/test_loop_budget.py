@@ -18,7 +18,7 @@ def compute() -> None:
         pass
 
 
-async def longest_turn(work) -> float:
+async def longest_iteration(work) -> float:
     """The most seconds of CPU time between two iterations of the loop while `work` runs."""
     working = asyncio.ensure_future(work)
     longest, before = 0.0, time.process_time()
@@ -36,22 +36,22 @@ async def steps(loop_budget: LoopBudget | None, done: list[int], number: int) ->
     done.append(number)
 
 
-async def test_a_hundred_that_come_together_are_spread_over_many_turns():
+async def test_a_hundred_concurrent_tasks_are_spread_over_many_iterations():
     loop_budget, done = LoopBudget(SLICE), []
-    together = await longest_turn(asyncio.gather(*(steps(None, [], n) for n in range(100))))
-    shared = await longest_turn(asyncio.gather(*(steps(loop_budget, done, n) for n in range(100))))
+    together = await longest_iteration(asyncio.gather(*(steps(None, [], n) for n in range(100))))
+    shared = await longest_iteration(asyncio.gather(*(steps(loop_budget, done, n) for n in range(100))))
     assert sorted(done) == list(range(100))
     assert shared < together / 4
 
 
-async def test_the_first_of_a_turn_need_not_wait():
+async def test_the_first_task_of_an_iteration_need_not_wait():
     loop_budget, waited = LoopBudget(SLICE), []
     asyncio.get_running_loop().call_soon(waited.append, "a turn has passed")
     await loop_budget.yield_if_spent()
     assert waited == []
 
 
-async def test_whoever_comes_late_in_a_turn_waits_for_another():
+async def test_a_task_late_in_an_iteration_waits_for_the_next():
     loop_budget = LoopBudget(SLICE)
     await loop_budget.yield_if_spent()
     passed: list[str] = []

@@ -8,7 +8,7 @@ from clientcert.errors import SettingsError
 from clientcert.settings import load_settings
 
 
-def test_flags_win_over_variables():
+def test_flags_override_variables():
     environment = {"CLIENTCERT_PORT": "9000", "CLIENTCERT_NAMESPACE": "a, b", "CLIENTCERT_RESYNC": "1m"}
     settings = load_settings({"port": 9001, "namespaces": ()}, environment)
     assert settings.port == 9001
@@ -38,14 +38,14 @@ MAIL = {"CLIENTCERT_SMTP_HOST": "mail.example", "CLIENTCERT_SMTP_FROM": "certifi
         MAIL,
     ],
 )
-def test_a_login_that_waits_for_its_mail_server(environment):
+def test_a_login_without_a_mail_server(environment):
     """The Secret with the login is optional, and so are its keys (deploy/kustomize/base/deployment.yaml)."""
     settings = load_settings({}, environment)
     assert settings.smtp_host == environment.get("CLIENTCERT_SMTP_HOST", "")
     assert "secret" not in repr(settings)
 
 
-def test_who_may_be_written_to():
+def test_allowed_recipient_domains():
     environment = {
         "CLIENTCERT_MAIL_DOMAINS": "NHS.example, courts-1.gov.example,",
         "CLIENTCERT_MAIL_NAMESPACES": "integration-api, 1",
@@ -94,6 +94,6 @@ def test_a_domain_that_matches_nobody(wrong):
         ({"CLIENTCERT_CLOCK_OFFSET": "tomorrow"}, "CLIENTCERT_CLOCK_OFFSET"),
     ],
 )
-def test_what_cannot_be_used_is_named(environment, word):
+def test_an_invalid_setting_is_named(environment, word):
     with pytest.raises(SettingsError, match=word):
         load_settings({}, environment)

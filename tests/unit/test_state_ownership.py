@@ -1,7 +1,8 @@
 """Each piece of state has one owner: no code changes an object of another module (docs/architecture.md).
 
-Shared values are frozen. What is mutable is an attribute that its own class assigns to, or a private class (`_Name`) of
-the same module. This is checked by reading the code.
+Shared values are frozen. Mutable state is an attribute that its own class assigns, or belongs to a private class
+(`_Name`)
+of the same module. The test reads the code.
 """
 
 import ast
@@ -18,7 +19,7 @@ MUTATORS = frozenset(
     }
 )
 LIBRARIES = {
-    # Objects of libraries that can be set up in no other way, each by the function that has made it.
+    # Objects of libraries that must be configured by assignment, each by the function that has created it.
     "kube/kubeconfig.py": {"context"},
     "sources/s3/page.py": {"parser"},
     "handlers/kopf_registry.py": {"settings", "sys"},
@@ -51,7 +52,7 @@ def _targets(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _foreign(target: ast.expr) -> tuple[str, str]:
-    """The object and the attribute that are changed, if it is an attribute of an object that is not `self`."""
+    """The object and the attribute that are changed, if the object is not `self`."""
     while isinstance(target, ast.Subscript):
         target = target.value
     if not isinstance(target, ast.Attribute):
@@ -95,7 +96,7 @@ def test_no_module_changes_an_object_of_another(module: Path) -> None:
     ],
 )
 def test_such_code_is_found(code: str) -> None:
-    """The check sees each way to change what another object holds."""
+    """The check finds each way to change the state of another object."""
     assert list(foreign_writes(code)) != []
 
 

@@ -11,7 +11,7 @@ def now() -> float:
 
 
 async def test_a_sleep_of_a_day_takes_no_time() -> None:
-    """And is exactly as long as it was meant to be; timers come in their order."""
+    """It lasts exactly its time on the virtual clock; timers fire in order."""
     began, real, came = now(), time.monotonic(), list[float]()
     asyncio.get_running_loop().call_later(7200, came.append, 2)
     asyncio.get_running_loop().call_later(3600, came.append, 1)
@@ -28,7 +28,7 @@ async def test_a_thread_is_waited_for_while_the_clock_stands_still() -> None:
     assert now() == began
 
 
-async def test_time_goes_on_when_a_thread_has_failed() -> None:
+async def test_time_continues_after_a_failed_thread() -> None:
     with pytest.raises(ZeroDivisionError):
         await asyncio.to_thread(lambda: 1 / 0)
     began = now()
@@ -37,7 +37,7 @@ async def test_time_goes_on_when_a_thread_has_failed() -> None:
 
 
 async def test_a_socket_is_refused() -> None:
-    """Its peer would be waited for in virtual time, which is no time at all."""
+    """The peer would be waited for in virtual time, so every timeout would expire at once."""
     with pytest.raises(RuntimeError, match="real_time"):
         await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
 

@@ -1,4 +1,4 @@
-"""What the composition root has to connect: parts that work alone, and are of no use when nobody calls them."""
+"""The connections of the composition root: parts that work alone must also be called."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -27,7 +27,7 @@ def parts_of(engine: Engine) -> tuple[ChannelRateLimiter, AlertGroups]:
     return certificates._dispatcher._limiter, certificates._dispatcher._groups
 
 
-async def test_a_deleted_certificate_waits_for_nothing_and_nothing_waits_for_it() -> None:
+async def test_a_deleted_certificate_is_removed_from_groups_and_slots() -> None:
     """Neither in a group, nor with a slot that others wait for."""
     async with AsyncExitStack() as stack:
         parts = await assemble(Settings(), clock, stack)

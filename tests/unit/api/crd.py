@@ -54,8 +54,8 @@ def admitted(schema: Schema, name: str = "") -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, sound: st.SearchStrategy[Any]) -> Any:
-    """Values that the schema accepts, with any value in one or more places."""
+def partly_invalid(draw: st.DrawFn, sound: st.SearchStrategy[Any]) -> Any:
+    """Values that the schema accepts, with arbitrary values in one or more fields."""
     spec = copy.deepcopy(draw(sound))
     for _ in range(draw(st.integers(1, 3))):
         inside = spec

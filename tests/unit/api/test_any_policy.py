@@ -14,7 +14,7 @@ from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.schedule import latest_due
 from clientcert.notifiers.slack.block_kit import alert_payload, details_payload
 from tests.builders import DAY, NOW, assessment, certificate, evaluation
-from tests.unit.api.crd import admitted, garbage, spec_schema, spoilt
+from tests.unit.api.crd import admitted, garbage, partly_invalid, spec_schema
 from tests.unit.messages.composing import composed
 from tools.slack_server.limits import complaint
 
@@ -40,7 +40,7 @@ times = st.integers(-40 * 86_400, 40 * 86_400).map(lambda seconds: NOW + timedel
 
 
 @given(POLICY, times)
-def test_all_that_the_schema_admits(spec: dict[str, Any], now: datetime) -> None:
+def test_any_spec_that_the_schema_accepts(spec: dict[str, Any], now: datetime) -> None:
     """For a spec that the schema accepts, problems are an unknown time zone or field, or a rule between fields."""
     policy = parse_policy(spec, OWN)
     check(policy, now)
@@ -48,14 +48,14 @@ def test_all_that_the_schema_admits(spec: dict[str, Any], now: datetime) -> None
     assert all(any(words in problem for words in known) for problem in policy.problems)
 
 
-@given(spoilt(POLICY), times)
-def test_what_no_schema_admits(spec: Any, now: datetime) -> None:
+@given(partly_invalid(POLICY), times)
+def test_any_spec_that_the_schema_refuses(spec: Any, now: datetime) -> None:
     """A spec that violates the schema still leads to alerts."""
     check(parse_policy(spec, OWN), now)
 
 
 @given(garbage)
-def test_anything(spec: Any) -> None:
+def test_any_value(spec: Any) -> None:
     check(parse_policy(spec, None), NOW + DAY)
 
 
@@ -77,7 +77,7 @@ def test_anything(spec: Any) -> None:
         ["startDaysBefore"],
     ],
 )
-def test_the_defaults_stand_in(alerts: Any) -> None:
+def test_defaults_replace_an_unusable_spec(alerts: Any) -> None:
     """All defaults are used, and a problem says so."""
     policy = parse_policy({"alerts": alerts}, OWN)
     assert policy.channels == default_policy(OWN).channels

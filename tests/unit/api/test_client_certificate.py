@@ -14,7 +14,7 @@ SPEC = {
 }
 
 
-def test_the_least_that_can_be_said():
+def test_the_minimal_spec():
     """Without `identity`, the expected CN is the consumer's name (design section 2)."""
     declaration = parse_spec(SPEC)
     assert declaration.source == SecretSource("nhs-client-cert", "tls.crt")
@@ -48,7 +48,7 @@ def test_an_s3_source_with_a_password():
         {"contact": "Jo"},
     ],
 )
-def test_what_does_not_fit_is_a_named_reason(change):
+def test_an_invalid_spec_has_a_reason(change):
     with pytest.raises(ClientCertError) as caught:
         parse_spec({**SPEC, **change})
     assert caught.value.reason is Reason.SPEC_INVALID
@@ -60,7 +60,7 @@ def test_durations(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "1.5h"])
-def test_what_is_no_duration(text):
+def test_invalid_durations(text):
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 

@@ -41,7 +41,7 @@ notes = st.text(max_size=60).filter(lambda text: not any(0xD800 <= ord(each) <= 
 
 
 class TestAnEntry:
-    def test_as_its_writer_sees_it(self) -> None:
+    def test_all_fields(self) -> None:
         """An entry has up to two people, each with an address and an optional name, and a note."""
         entries, problems = parse_client_list({"nhs": JO_LINE + SAM_LINE + "note: asks for a call first\n"})
         assert entries == {"nhs": DirectoryEntry(JO, SAM)}
@@ -51,17 +51,17 @@ class TestAnEntry:
         assert parse_listing("nhs", "technical: {email: jo@nhs.example}").entry.technical == Person("", JO.email)
 
     @pytest.mark.parametrize("value", ["", "# nothing yet\n", "~", "technical:\nbusiness: null\n"])
-    def test_nobody_is_an_entry_too(self, value: str) -> None:
+    def test_an_empty_entry(self, value: str) -> None:
         """An empty field is valid."""
         assert parse_client_list({"nhs": value}) == ({"nhs": DirectoryEntry()}, ())
 
-    def test_the_value_names_a_consumer_that_no_key_can_hold(self) -> None:
+    def test_the_consumer_in_the_value(self) -> None:
         entries, problems = parse_client_list({"nhs-england": "consumer: NHS England\n" + JO_LINE})
         assert usable(entries) == {"NHS England": DirectoryEntry(technical=JO)}
         assert problems == ()
 
     @pytest.mark.parametrize("name", ["No", "null", "2026-01-01", "1e3", "true", "012"])
-    def test_all_of_it_is_text(self, name: str) -> None:
+    def test_names_are_text(self, name: str) -> None:
         """A name never becomes False, a date or a number."""
         assert parse_listing("nhs", f"consumer: '{name}'\nnote: '{name}'").consumer == name
         if name != "null":
@@ -72,7 +72,7 @@ class TestAnEntry:
         assert not [word for word in ("jo@", "sam@", "Jo", "Sam") if word in shown]
 
 
-class TestWhatCannotBeUsed:
+class TestInvalidEntries:
     @pytest.mark.parametrize(
         ("value", "words"),
         [
@@ -104,7 +104,7 @@ class TestWhatCannotBeUsed:
             ("note: \x00", "its value is not YAML"),
         ],
     )
-    def test_it_is_left_out_and_the_problem_says_what_to_fix(self, value: str, words: str) -> None:
+    def test_an_invalid_entry_is_left_out_with_a_problem(self, value: str, words: str) -> None:
         """Only the invalid entry is left out; the problem names its key, and never its value."""
         entries, problems = parse_client_list({"acme": value, "nhs": JO_LINE})
         assert usable(entries) == {"nhs": DirectoryEntry(technical=JO)}
@@ -113,8 +113,8 @@ class TestWhatCannotBeUsed:
         assert "acme.example" not in problems[0]
         assert entries["acme"] == DirectoryEntry(problem=problems[0])
 
-    def test_the_consumer_is_known_as_far_as_it_can_be_read(self) -> None:
-        """The lookup of its contact reports what to correct; a valid entry for the same consumer is used."""
+    def test_the_problem_is_kept_for_its_consumer(self) -> None:
+        """The lookup of its contact reports the correction; a valid entry for the same consumer is used."""
         broken = "consumer: Court lists\nphone: 020 7946\n"
         entries, [problem] = parse_client_list({"client-7": broken})
         assert entries == {"Court lists": DirectoryEntry(problem=problem)}
@@ -140,7 +140,7 @@ class TestWhatCannotBeUsed:
             assert problems == ("key two: another key has the same consumer and is used: remove one of them",)
 
     @given(st.dictionaries(st.text("abc-_.", min_size=1, max_size=5), st.text(max_size=40), max_size=4))
-    def test_whatever_stands_there(self, data: dict[str, str]) -> None:
+    def test_any_content(self, data: dict[str, str]) -> None:
         """It never raises, and each key is either an entry or a problem."""
         entries, problems = parse_client_list(data)
         assert len(usable(entries)) + len(problems) == len(data)
@@ -160,7 +160,7 @@ class TestBounds:
             ("- " * (LARGEST_VALUE // 2), "not a mapping"),
         ],
     )
-    def test_nothing_grows_and_nothing_nests(self, value: str, words: str) -> None:
+    def test_expanding_and_nested_values_are_refused(self, value: str, words: str) -> None:
         """YAML bombs, tags that run code and ten thousand levels are refused at once."""
         began = stopwatch.process_time()
         entries, problems = parse_client_list({"bomb": value})
@@ -173,7 +173,7 @@ class TestBounds:
         """The limit is in octets, and is checked before the value is parsed."""
         assert parse_client_list({"nhs": "# " + value})[1] == ("key nhs: its value is larger than 10 KiB: shorten it",)
 
-    def test_ten_thousand_keys_and_no_more(self) -> None:
+    def test_more_than_ten_thousand_keys(self) -> None:
         data = {f"c{number:05}": "" for number in range(MOST_KEYS + 5)}
         entries, problems = parse_client_list(data)
         assert len(entries) == MOST_KEYS
@@ -181,9 +181,9 @@ class TestBounds:
         assert problems == ("it has more than 10000 keys, and only the first of them are used: remove some",)
 
 
-class TestTheOtherWay:
+class TestRendering:
     @given(consumers, people, people, notes)
-    def test_what_is_written_is_read_again(
+    def test_a_rendered_list_is_parsed_to_the_same(
         self, consumer: str, technical: Person | None, business: Person | None, note: str
     ) -> None:
         """A rendered listing is parsed to an equal one, for any names; rendering again gives the same text."""
@@ -211,16 +211,16 @@ class TestTheOtherWay:
             ("..", "consumer.HASH"),
         ],
     )
-    def test_a_plain_name_is_its_own_key(self, consumer: str, key: str) -> None:
+    def test_the_usual_key_of_a_name(self, consumer: str, key: str) -> None:
         """Any other name gets a key of its readable characters and the beginning of its SHA-256."""
         assert client_list_key(consumer) == key.replace("HASH", hashlib.sha256(consumer.encode()).hexdigest()[:12])
 
-    def test_nobody_can_take_the_key_of_an_odd_name(self) -> None:
+    def test_keys_of_two_consumers_never_collide(self) -> None:
         """A consumer whose name equals the key of another one gets a different key."""
         key = client_list_key("NHS England")
         assert client_list_key(key) != key
 
-    def test_a_consumer_keeps_the_key_that_it_stands_under(self) -> None:
+    def test_an_existing_key_is_kept(self) -> None:
         """An existing key is kept, whatever its name; a new consumer gets the usual key, but never a taken one."""
         data = {"client-7": "consumer: nhs\n" + JO_LINE, "broken": "[", "weather": "consumer: acme\n" + SAM_LINE}
         known = ClientList.of(data)
@@ -231,7 +231,7 @@ class TestTheOtherWay:
         assert known.listing("nhs") == Listing("nhs", DirectoryEntry(technical=JO))
         assert known.listing("visits") is None
 
-    def test_what_cannot_be_read_is_kept_in_mind(self) -> None:
+    def test_an_unreadable_entry_is_remembered(self) -> None:
         """Its problem is known, because writing the key would lose the content that is there."""
         known = ClientList.of({"nhs": JO_LINE, "broken": "phone: 020 7946"})
         assert [known.problem(consumer) for consumer in ("nhs", "new")] == ["", ""]
@@ -249,7 +249,7 @@ class TestTheOtherWay:
         assert problems == ()
 
 
-class TestAsTheSchemaHasIt:
+class TestTheSchemasRules:
     @pytest.mark.parametrize(
         ("text", "plain"),
         [
@@ -270,7 +270,7 @@ class TestAsTheSchemaHasIt:
     def test_addresses(self, text: str, plain: bool) -> None:
         assert is_plain_address(text) is plain
 
-    def test_a_hostile_address_costs_nothing(self) -> None:
+    def test_a_hostile_address_is_checked_fast(self) -> None:
         began = stopwatch.process_time()
         assert not is_plain_address("a@" + "a-" * 125)
         assert not is_plain_address("a" * 1_000_000)

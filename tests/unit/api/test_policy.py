@@ -59,7 +59,7 @@ def test_a_policy_without_channels_uses_the_operators_own():
     assert policy.channels[0].schedule.start_days_before == 14
 
 
-def test_a_channel_takes_the_policys_schedule_but_for_what_it_overrides():
+def test_a_channel_inherits_the_policys_schedule():
     alerts = {
         "startDaysBefore": 60,
         "repeat": {"everyDays": 7},
@@ -88,7 +88,7 @@ def test_expiring_soon_begins_with_the_earliest_channel():
         ({"channels": [{"name": "pigeon", "type": "Pigeon", "pigeon": {}}]}, "Pigeon"),
     ],
 )
-def test_what_cannot_be_used_is_named_and_replaced_by_the_default(alerts, word):
+def test_an_unusable_value_is_named_and_replaced_by_the_default(alerts, word):
     policy = parse_policy({"alerts": alerts}, OWN)
     assert len(policy.problems) == 1
     assert word in policy.problems[0]
@@ -118,7 +118,7 @@ def test_an_escalation_is_a_channel_that_comes_later():
     assert (pager.schedule.start_days_before, pager.schedule.on_days) == (16, (7, 1))
 
 
-def test_without_an_end_of_patience_an_escalation_has_no_beginning():
+def test_an_escalation_without_escalate_after_days():
     """An escalation channel starts like any other, and a problem names the missing field."""
     policy = parse_policy({"alerts": {"channels": [{**TEAM, "escalation": True}]}}, None)
     assert "escalateAfterDays is not set" in policy.problems[0]
@@ -126,14 +126,14 @@ def test_without_an_end_of_patience_an_escalation_has_no_beginning():
 
 
 @pytest.mark.parametrize("kind", ["Webhook", "Alertmanager", "Apprise"])
-def test_a_url_comes_out_of_a_secret(kind):
+def test_a_url_is_read_from_a_secret(kind):
     keys = {"urlSecretRef": REF, "signingSecretRef": REF, "authorizationSecretRef": REF}
     entry = {"name": "pager", "type": kind, kind.lower(): keys}
     [pager, _] = parse_policy({"alerts": {"channels": [entry]}}, None).channels
     assert pager.address == UrlAddress(*[SecretKeyRef("pager", "url")] * 3)
 
 
-def test_a_letter_is_the_policys_own_as_far_as_it_says():
+def test_a_policys_own_letter():
     email = {"recipients": "Contact", "sender": "Jo", "system": "API", "replyTo": "a@b.example", "subject": "{name}"}
     [consumer, _] = parse_policy({"alerts": {"channels": [{**CONSUMER, "email": email}]}}, None).channels
     assert consumer.address == EmailAddress("Jo", "API", "a@b.example", "{name}", "")
@@ -154,16 +154,16 @@ def test_how_contacts_are_found():
     assert parse_policy({}, None).contacts == ContactPolicy()
 
 
-def test_what_digests_have_told_is_read_back():
-    told = (DigestRecord("team", NOW, frozenset({b"12345678", b"abcdefgh"})), DigestRecord("b", NOW, frozenset()))
-    assert parse_digests(render_digests(told)) == told
+def test_rendered_digests_are_parsed_to_the_same():
+    digests = (DigestRecord("team", NOW, frozenset({b"12345678", b"abcdefgh"})), DigestRecord("b", NOW, frozenset()))
+    assert parse_digests(render_digests(digests)) == digests
 
 
 @pytest.mark.parametrize(
     "broken",
     [{"keys": "AAA="}, {"keys": "!"}, {"sentTime": "x"}, {"keys": None}, {"sentTime": "9999-12-31T23:59:59-14:00"}],
 )
-def test_digests_that_do_not_fit_are_not_remembered(broken):
+def test_invalid_digests_are_dropped(broken):
     """Their alerts may be sent again, which is better than never."""
     status = render_digests((DigestRecord("team", NOW, frozenset({b"12345678"})),))
     status["digests"][0] |= broken
@@ -182,7 +182,7 @@ def test_digests_that_do_not_fit_are_not_remembered(broken):
         ("Slack", {"afterExpiry": {"everyDays": 3, "forDays": 9}}, (3, 9)),
     ],
 )
-def test_after_expiry_nobody_gets_more_letters_than_before(kind, channel, expected):
+def test_letters_do_not_become_more_frequent_after_expiry(kind, channel, expected):
     """Letters do not become more frequent after expiry; a team's alerts do, unless its channel says otherwise."""
     entry = {**(CONSUMER if kind == "Email" else TEAM), **channel}
     alerts = {"channels": [entry], "afterExpiry": {"everyDays": 1, "forDays": 90}}

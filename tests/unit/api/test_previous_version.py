@@ -1,4 +1,4 @@
-"""A status that version 0.1 has written says in a sentence who got a letter instead of somebody else."""
+"""A status of version 0.1 records in a sentence who got a letter as the fallback recipient."""
 
 import pytest
 
@@ -39,12 +39,12 @@ def test_the_sentence_is_read_into_the_field(why: str, role: Role) -> None:
     ],
     ids=["another reason", "another role got the letter", "another sentence"],
 )
-def test_nothing_else_is_read_out_of_a_sentence(found: dict[str, object]) -> None:
+def test_other_sentences_are_ignored(found: dict[str, object]) -> None:
     assert fallbacks(found) == [None, None]
 
 
-def test_a_status_of_this_version_is_taken_at_its_word() -> None:
-    """Whatever its condition says."""
+def test_a_status_of_this_version_is_used_as_it_is() -> None:
+    """The text of its condition does not matter."""
     found = status("another sentence, so the business contact was written to")
     [consumer, _] = found["alerts"]["channels"]  # type: ignore[index]
     consumer["fallbackRecipient"] = {"role": "Business", "message": WHY}

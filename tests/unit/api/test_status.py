@@ -31,7 +31,7 @@ RECORDED = CertificateStatus(
 )
 
 
-def test_what_is_rendered_is_remembered():
+def test_a_rendered_status_is_parsed_to_the_same():
     """Rendering and parsing gives the same values: no value that a decision needs is lost at a restart."""
     assert parse_status(render_status(ASSESSED, RECORDED, 3)) == RECORDED
 
@@ -95,7 +95,7 @@ def test_a_change_changes_the_digest(change):
         {"conditions": [{"type": "Ready"}]},
     ],
 )
-def test_a_status_that_is_not_ours_is_not_remembered(status):
+def test_an_invalid_status_counts_as_empty(status):
     """An invalid status counts as empty, and never causes a traceback."""
     assert parse_status(status) == CertificateStatus()
 
@@ -140,7 +140,7 @@ def test_a_certificate_without_end():
     assert status["daysRemaining"] > 2_900_000
 
 
-def test_conditions_say_nothing_that_moves():
+def test_conditions_contain_nothing_that_changes_with_time():
     """Two reconciles a few days apart, with nothing changed, give the same conditions, so no write is needed."""
     first = conditions(evaluation(assessment(SEEN, NOW), policy(), CertificateStatus()), None)
     remembered = CertificateStatus(conditions=first)

@@ -49,7 +49,7 @@ class TestTolerated:
         ids=["plain", "BOM and CRLF", "semicolons", "tabs", "capitals", "spaces", "empty cells", "quotes"],
     )
     def test_the_rows_are_the_same(self, text: str) -> None:
-        """For every way in which a spreadsheet may save it."""
+        """In every form in which a spreadsheet may save it."""
         assert read_rows(text.encode()) == ([ROW], [])
 
     def test_in_any_order_and_with_few_columns(self) -> None:
@@ -85,7 +85,7 @@ class TestRefused:
         assert "acme.example" not in said[0]
 
     def test_all_invalid_lines_are_named(self) -> None:
-        """So that one attempt shows them all. A cell with a line break counts as two lines."""
+        """One attempt shows them all. A cell with a line break counts as two lines."""
         said = problems(HEADER, 'acme,,,,,"two\nlines"', "x,,bad,,,", "y,,worse,,,")
         assert [each.split(":")[0] for each in said] == ["line 4", "line 5"]
 

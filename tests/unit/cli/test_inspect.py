@@ -190,7 +190,7 @@ def test_the_table_has_a_line_for_each_certificate_and_problems_below() -> None:
     ],
 )
 def test_the_status_has_the_names_of_the_phases(not_before: datetime, not_after: datetime, status: str) -> None:
-    """As `kubectl get` shows them, as far as they follow from the certificate alone."""
+    """As `kubectl get` shows them, if they depend on the certificate alone."""
     Path("one.pem").write_bytes(AUTHORITY.issue("nhs", not_before, not_after).certificate_pem)
     assert inspect("one.pem").stdout.splitlines()[1].split()[1] == status
 

@@ -1,4 +1,4 @@
-"""`clientcert forecast` predicts what the engine does: both run through the same month."""
+"""`clientcert forecast` predicts the engine's messages: both simulate the same month."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from clientcert.lifecycle.policy import AlertPolicy, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 from clientcert.pki import Certificate
-from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, policy, told
+from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, notified, policy
 from tests.unit.lifecycle.test_schedule import schedules
 from tests.unit.lifecycle.timeline import Timeline
 
@@ -28,7 +28,7 @@ Messages = list[tuple[object, str, MessageKind, int | None]]
 
 
 def predicted(life: Timeline, phase: Phase, conditions: tuple[Condition, ...] = ()) -> Messages:
-    """The month from NOW on, predicted from the status at NOW."""
+    """The forecast for the month from NOW on, from the status at NOW."""
     spec: CertificateSpec = declaration(silence=life.silence)
     status = replace(life.recorded, conditions=conditions, phase=phase.value)
     known = KnownCertificate(KEY, spec, status, life.created)
@@ -38,8 +38,8 @@ def predicted(life: Timeline, phase: Phase, conditions: tuple[Condition, ...] = 
     ]
 
 
-def lived(life: Timeline) -> Messages:
-    """The same month, as the engine runs through it."""
+def engine_run(life: Timeline) -> Messages:
+    """The same month, as the engine runs it."""
     before = len(life.sent)
     life.run(NOW, NOW + MONTH)
     return [(sent.when, sent.channel, sent.kind, sent.stage) for sent in life.sent[before:]]
@@ -48,7 +48,7 @@ def lived(life: Timeline) -> Messages:
 def read(seen: Certificate, plan: AlertPolicy | None = None, silence: Silence | None = None) -> Timeline:
     """A certificate that was last reconciled an hour ago."""
     life = Timeline(plan or policy(), Observation(certificate=seen), silence=silence)
-    life.look(NOW - HOUR)
+    life.reconcile(NOW - HOUR)
     return life
 
 
@@ -75,7 +75,7 @@ class TestAgreesWithTheEngine:
         seen = certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY)
         escalation = replace(channel("pager", pager), escalate_after=escalate_after)
         life = read(seen, policy(channel("team", team), escalation), silence)
-        assert predicted(life, life.assess(NOW).phase) == lived(life)
+        assert predicted(life, life.assess(NOW).phase) == engine_run(life)
 
     @pytest.mark.parametrize(
         ("source", "conditions"),
@@ -87,29 +87,29 @@ class TestAgreesWithTheEngine:
         ids=["missing", "of another", "not yet valid"],
     )
     @given(days=st.integers(-20, 60), every=st.integers(1, 7))
-    def test_while_something_is_wrong_with_the_source(
+    def test_while_the_source_has_a_problem(
         self, source: Observation, conditions: tuple[Condition, ...], days: int, every: int
     ) -> None:
         """Alerts are daily, whatever the schedule says, unless the certificate is only not valid yet."""
         life = read(certificate(NOW + days * DAY + HOUR), policy(channel(every_days=every)))
         life.source = source
-        life.look(NOW - HOUR / 2)
+        life.reconcile(NOW - HOUR / 2)
         phase = life.assess(NOW).phase
         if phase is not Phase.EXPIRED or conditions == SOURCE_GONE:
-            assert predicted(life, phase, conditions) == lived(life)
+            assert predicted(life, phase, conditions) == engine_run(life)
 
     def test_never_read_and_missing(self) -> None:
         """Each day, from the day on which the object was created."""
         life = Timeline(policy(), MISSING, created=NOW - 3 * DAY - HOUR)
         found = predicted(life, Phase.MISSING, SOURCE_GONE)
-        assert found == lived(life)
+        assert found == engine_run(life)
         assert [stage for _, _, _, stage in found[:3]] == [-4, -5, -6]
 
     def test_a_closing_message_that_is_due(self) -> None:
         """The channel was alerted about the previous certificate."""
         life = read(certificate(NOW + 300 * DAY))
-        life.recorded = replace(life.recorded, channels=(told(12, "the fingerprint of the old one"),))
-        assert predicted(life, Phase.VALID) == lived(life) == [(NOW, "team", MessageKind.CLOSING, None)]
+        life.recorded = replace(life.recorded, channels=(notified(12, "the fingerprint of the old one"),))
+        assert predicted(life, Phase.VALID) == engine_run(life) == [(NOW, "team", MessageKind.CLOSING, None)]
 
 
 class TestNoMessage:
@@ -117,26 +117,26 @@ class TestNoMessage:
         """Nothing can be predicted before the operator has read the source."""
         assert predicted(Timeline(policy(), Observation()), Phase.PENDING) == []
 
-    def test_far_from_its_end(self) -> None:
+    def test_far_from_expiry(self) -> None:
         assert predicted(read(certificate(NOW + 61 * DAY)), Phase.VALID) == []
 
-    def test_silenced_for_all_of_it(self) -> None:
+    def test_silenced_for_the_whole_month(self) -> None:
         """Although it has expired."""
         life = read(certificate(NOW - DAY), silence=Silence(NOW + 31 * DAY, "being decommissioned"))
         assert predicted(life, Phase.EXPIRED) == []
 
     def test_an_acknowledged_escalation(self) -> None:
-        """The daily alert goes on."""
+        """The daily alert continues."""
         seen = certificate(NOW + 10 * DAY, serial_number=0x1A2B)
         escalation = replace(channel("boss"), escalate_after=0)
         life = Timeline(policy(channel("team"), escalation), Observation(certificate=seen))
-        life.look(NOW - 30 * DAY)
-        told = {}
+        life.reconcile(NOW - 30 * DAY)
+        notified = {}
         for serial in ("", "1a2b"):
             status = replace(life.recorded, phase=Phase.EXPIRING_SOON.value)
             known = KnownCertificate(KEY, declaration(acknowledged=serial), status, CREATED)
-            told[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
-        assert told == {"": {"team", "boss"}, "1a2b": {"team"}}
+            notified[serial] = {each.notification.channel.name for each in simulate(known, life.policy, NOW, NOW + DAY)}
+        assert notified == {"": {"team", "boss"}, "1a2b": {"team"}}
 
     def test_a_message_that_was_sent_already(self) -> None:
         """The first one is that of the next day."""

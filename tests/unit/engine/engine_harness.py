@@ -1,13 +1,13 @@
-"""The engine's own parts, put together as app.py does; around them stand-ins for what is outside.
+"""The engine's real parts, connected as app.py connects them; fakes replace the systems outside.
 
-    whole = EngineHarness()
-    whole.policy(TEAM)
-    whole.hand_out("nhs", days=14)
-    async with whole.running():
-        await whole.quiet()
-    assert whole.slack.told == [("nhs",)]
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=14)
+    async with harness.running():
+        await harness.until_idle()
+    assert harness.slack.notified == [("nhs",)]
 
-A consumer has the name of its object, so that every message says which certificate it is about.
+A consumer has the name of its object, so each message shows which certificate it is about.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ from clientcert.notifiers.kubernetes_event import EventNotifier
 from clientcert.sources.interface import Content
 from clientcert.workqueue.work_queue import WorkQueue
 from tests.builders import CREATED, DAY, HOUR, NOW
-from tests.unit.engine.fakes import ApiServer, Post, Secrets, Slack, Users
+from tests.unit.engine.fakes import ApiServer, LetterChannel, Secrets, Slack, Users
 from tools.certificates import CertificateAuthority, make_private_key
 
 TEAM = {"name": "team", "type": "Slack", "slack": {"channel": "#team"}}
@@ -66,7 +66,7 @@ DIGEST_TYPES = frozenset({"Slack"})
 
 
 class Clock:
-    """Goes on with the event loop's; `set_on` is for waits of days."""
+    """Follows the event loop's time; `advance` jumps over days."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -75,12 +75,12 @@ class Clock:
     def __call__(self) -> datetime:
         return NOW + timedelta(seconds=self._loop.time() - self._began) + self._ahead
 
-    def set_on(self, by: timedelta) -> None:
+    def advance(self, by: timedelta) -> None:
         self._ahead += by
 
 
-class _Recorded:
-    """The reconciler of certificates, with a record of what it was called for."""
+class _RecordingReconciler:
+    """The reconciler of certificates; records its calls and their results."""
 
     def __init__(self, reconciler: CertificateReconciler) -> None:
         self._reconciler = reconciler
@@ -97,7 +97,7 @@ class _Recorded:
 
 
 class EngineHarness:
-    """All certificates of an operator, and all that is done about them."""
+    """The engine of one operator, with all its certificates."""
 
     def __init__(
         self,
@@ -107,7 +107,11 @@ class EngineHarness:
     ) -> None:
         """`own` is the operator's own channel."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
-        self.slack, self.post, self.direct = Slack(), Post("mail"), Post("Slack users", only_the_first=True)
+        self.slack, self.mail, self.direct = (
+            Slack(),
+            LetterChannel("mail"),
+            LetterChannel("Slack users", only_the_first=True),
+        )
         client, budget, clock = cast("KubeClient", self.api), LoopBudget(), self.clock
         self._policies: dict[str, Any] = {}
         self.queue, self.outbox = WorkQueue(clock), Outbox()
@@ -119,7 +123,7 @@ class EngineHarness:
         events, statuses = EventRecorder(client, clock), StatusWriter(client, self.metrics)
         notifiers: dict[str, Notifier] = {
             "Slack": self.slack,
-            "Email": ContactNotifier(self.post, self.direct),
+            "Email": ContactNotifier(self.mail, self.direct),
             "Event": EventNotifier(events),
         }
         self.limiter, self.groups = ChannelRateLimiter(self.queue), AlertGroups(self.cache, self.queue, DIGEST_TYPES)
@@ -128,7 +132,7 @@ class EngineHarness:
         )
         evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
         missing = MissingReferences(self.cache, client)
-        self.certificates = _Recorded(
+        self.certificates = _RecordingReconciler(
             CertificateReconciler(
                 self.cache,
                 missing,
@@ -164,12 +168,12 @@ class EngineHarness:
 
     @property
     def reconciled(self) -> list[str]:
-        """The name of each certificate that was reconciled, as often as it was."""
+        """The name of each reconciled certificate, once for each reconcile."""
         return self.certificates.reconciled
 
     @property
     def due(self) -> dict[str, datetime | None]:
-        """When each certificate is due again, as its last reconcile has said."""
+        """When each certificate is due again, as its last reconcile returned."""
         return self.certificates.due
 
     @asynccontextmanager
@@ -181,8 +185,8 @@ class EngineHarness:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
 
-    async def quiet(self) -> None:
-        """Until nobody is looked at, and nobody waits for others."""
+    async def until_idle(self) -> None:
+        """Wait until the queue is empty, and nothing waits in a group or for the rate limit."""
         still, loop = 0, asyncio.get_running_loop()
         limit = loop.time() + 600
         while still < 4:
@@ -191,31 +195,31 @@ class EngineHarness:
             assert loop.time() < limit, f"busy with {busy}: {self.reconciled[-5:]}"
             await asyncio.sleep(0.02)
 
-    async def later(self, by: timedelta) -> None:
-        """What falls due by then is done."""
-        self.clock.set_on(by + ROUNDING)
-        await asyncio.sleep(LONGEST_SLEEP_SECONDS + 0.05)  # by then the scheduler has looked at the clock
-        await self.quiet()
+    async def advance(self, by: timedelta) -> None:
+        """Set the clock forward, and wait until everything that is due by then is done."""
+        self.clock.advance(by + ROUNDING)
+        await asyncio.sleep(LONGEST_SLEEP_SECONDS + 0.05)  # by then the scheduler has read the clock
+        await self.until_idle()
 
-    async def passes(self, by: timedelta) -> None:
-        """The same without a clock that was set: minutes pass, or a few hours."""
+    async def let_pass(self, by: timedelta) -> None:
+        """Let time pass without setting the clock; for minutes, or a few hours."""
         await asyncio.sleep(by.total_seconds())
 
-    async def hours_pass(self, hours: float) -> None:
-        """The same in steps, each too short for the scheduler to take it for a clock that was set."""
+    async def let_hours_pass(self, hours: float) -> None:
+        """Let hours pass in steps, each too short to count as a clock that was set."""
         for _ in range(1 + int(hours * HOUR / _STEP)):
-            self.clock.set_on(_STEP)
+            self.clock.advance(_STEP)
             await asyncio.sleep(LONGEST_SLEEP_SECONDS)
 
-    async def compare(self) -> None:
-        """What the engine does with each policy from time to time."""
+    async def resync_policies(self) -> None:
+        """Reconcile every policy, as the periodic resync does."""
         self.cache.enqueue_policies()
-        await self.quiet()
+        await self.until_idle()
 
     def policy(
         self, *channels: Mapping[str, Any], namespace: str = NAMESPACE, contacts: Any = None, **alerts: Any
     ) -> None:
-        """The policy that all certificates of a namespace have, from now on."""
+        """Declare or change the policy of all certificates in a namespace."""
         key = ObjectKey(namespace, "team")
         before = self.cache.policies.get(key)
         spec = {"alerts": {"channels": list(channels), **alerts}, "contacts": contacts or {}}
@@ -224,12 +228,12 @@ class EngineHarness:
         self.cache.upsert_policy({"metadata": metadata, "spec": spec})
 
     def hand_out(self, name: str, *, days: float, namespace: str = NAMESPACE, **spec: Any) -> None:
-        """A certificate that has so many days and an hour left is declared, or declared anew."""
+        """Declare a certificate, or declare it again, with this many days and an hour left."""
         self.put(name, days=days)
         self.declare(name, namespace=namespace, **spec)
 
     def policy_status(self, status: Mapping[str, Any], *, namespace: str = NAMESPACE) -> None:
-        """The status of that policy, as its watch tells it."""
+        """Deliver the policy's status as its watch does."""
         record = self.cache.policies[ObjectKey(namespace, "team")]
         metadata = self._metadata(record.key, record.generation)
         self.cache.upsert_policy({"metadata": metadata, "spec": self._policies[namespace], "status": status})
@@ -237,15 +241,15 @@ class EngineHarness:
     def declare(
         self, name: str, *, namespace: str = NAMESPACE, status: Mapping[str, Any] | None = None, **spec: Any
     ) -> None:
-        """`status` is what it has already; by default the last that was written."""
+        """Declare or change the object; `status` defaults to the last one that was written."""
         key = ObjectKey(namespace, name)
         before = self.cache.certificates.get(key)
         if status is None:
             status = self._last_status(key) if before else {}
         self._applied(key, before.generation + 1 if before else 1, spec, status)
 
-    def find_again(self, name: str, **spec: Any) -> None:
-        """As a process that starts finds it: what was known of it is in its status, and nowhere else."""
+    def reload(self, name: str, **spec: Any) -> None:
+        """Load the object as a new process does: only its status is known."""
         key = ObjectKey(NAMESPACE, name)
         generation = self.cache.certificates[key].generation
         self.cache.remove_certificate(key)
@@ -267,7 +271,7 @@ class EngineHarness:
         self.cache.upsert_certificate(body)
 
     def put(self, name: str, *, days: float) -> None:
-        """A new certificate into the Secret, which its watch tells of."""
+        """Put a new certificate into the Secret; its watch reports the change."""
         self.api.version += 1
         version, ends = str(self.api.version), self.clock() + days * DAY + HOUR
         issued = _AUTHORITY.issue(name, CREATED, ends, private_key=_KEY)
@@ -276,7 +280,7 @@ class EngineHarness:
             self.cache.secret_changed(key.namespace, name, version)
 
     def delete(self, name: str, *, namespace: str = NAMESPACE) -> None:
-        """As its watch says it."""
+        """Deliver the deletion as the watch does."""
         key = ObjectKey(namespace, name)
         assert self.cache.remove_certificate(key, f"uid-{namespace}-{name}")
 
@@ -284,20 +288,20 @@ class EngineHarness:
         return self.cache.certificates[ObjectKey(namespace, name)]
 
     def failures(self, name: str, *, namespace: str = NAMESPACE) -> Mapping[str, DeliveryFailure]:
-        """The channels that failed, by name."""
+        """The failed channels, by name."""
         return self.outbox.failures(self.record(name, namespace=namespace))
 
     def digest_failed(self, reason: str) -> bool:
-        """Whether a group could not send, for this reason."""
+        """True if a group failed to send, for this reason."""
         return any(group.failure and group.failure.reason == reason for group in self.groups._groups.values())
 
     def condition(self, name: str, kind: str) -> tuple[str, str]:
-        """Status and reason, as they were last written."""
+        """Status and reason, as last written."""
         found = self.record(name).status.condition(kind) or Condition(kind, "", "")
         return found.status, found.reason
 
     def written(self, name: str, kind: str) -> list[tuple[str, str]]:
-        """Status and reason of each status that was written, in order."""
+        """Status and reason in each status that was written, in order."""
         entries = [status["conditions"] for path, status in self.api.statuses if f"/{name}/" in path]
         return [(each["status"], each["reason"]) for entry in entries for each in entry if each["type"] == kind]
 
@@ -314,15 +318,15 @@ class EngineHarness:
 
 
 async def until(holds: Callable[[], object], seconds: float = 600.0) -> None:
-    """Wait for it; fails when it does not become true in time."""
+    """Wait until the condition holds; fail if it does not in time."""
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)
 
 
-def once(told: list[tuple[str, ...]]) -> list[str]:
-    """All who were spoken of, in alphabetical order, as often as they were."""
-    return sorted(consumer for consumers in told for consumer in consumers)
+def consumers_in(messages: list[tuple[str, ...]]) -> list[str]:
+    """All consumers that the messages name, sorted, with repetitions."""
+    return sorted(consumer for consumers in messages for consumer in consumers)
 
 
 async def _no_password(_namespace: str, _ref: SecretKeyRef) -> str:

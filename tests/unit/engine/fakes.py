@@ -1,4 +1,4 @@
-"""Stand-ins for what is outside of the engine: small, obedient, and each with a gate that holds all answers back."""
+"""Fakes for the systems outside the engine; the gate of each one can hold back all its answers."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -28,18 +28,18 @@ def open_gate() -> asyncio.Event:
 
 
 class ApiServer:
-    """Takes every status and Event, and knows what was put into `objects`, by path."""
+    """Accepts every status and Event, and returns the content of `objects`, by path."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
         self.created: list[Any] = []
-        """Events, and nothing else."""
+        """Events only."""
         self.refusals: dict[str, KubeError] = {}
-        """By a part of method and path: what becomes of reads and writes there."""
+        """Errors of reads and writes, by a part of method and path."""
         self.gate = open_gate()
-        """Closed, it lets no answer to a GET of an object through."""
+        """While it is closed, no GET of an object is answered."""
         self.version = 1000
 
     async def get(self, path: str) -> Any:
@@ -58,7 +58,7 @@ class ApiServer:
     async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
         self._refuse("PATCH", path)
         self.version += 1
-        self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as plain as it is read back
+        self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as it is read back
         return {"metadata": {"resourceVersion": str(self.version)}}
 
     def _refuse(self, method: str, path: str) -> None:
@@ -68,7 +68,7 @@ class ApiServer:
 
 
 class Secrets:
-    """What the Secrets hold, by name; all namespaces have the same."""
+    """The content of the Secrets by name, the same in all namespaces."""
 
     def __init__(self) -> None:
         self.held: dict[str, Content] = {}
@@ -82,17 +82,17 @@ class Secrets:
 
 
 class Slack:
-    """A channel of a team. `told` has one entry a message: the consumers that it speaks of."""
+    """A channel of a team. `notified` has one entry for each message: the consumers in it."""
 
     def __init__(self) -> None:
         self.tries: list[tuple[str, ...]] = []
-        self.told: list[tuple[str, ...]] = []
+        self.notified: list[tuple[str, ...]] = []
         self.texts: list[str] = []
-        """Of the same messages, all that they say."""
+        """The full texts of the same messages."""
         self.answers: Iterator[DeliveryError | None] = iter(())
-        """To the next tries; to any after them it says yes."""
+        """The errors of the next tries; later tries succeed."""
         self.gate = open_gate()
-        """Closed, it keeps all messages on their way."""
+        """While it is closed, all messages stay in flight."""
 
     def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return Pace(("Slack", namespace), MESSAGE_SECONDS)
@@ -109,23 +109,23 @@ class Slack:
         error = next(self.answers, None)
         if error is not None:
             raise error
-        self.told.append(consumers)
+        self.notified.append(consumers)
         self.texts.append(text)
         return Receipt()
 
 
-class Post:
-    """Takes letters: a mail server, or Slack where it writes to people. `sent` has the addresses."""
+class LetterChannel:
+    """Accepts letters: a mail server, or Slack's direct messages. `sent` has the addresses."""
 
-    def __init__(self, place: str, *, only_the_first: bool = False) -> None:
+    def __init__(self, limit_key: str, *, only_the_first: bool = False) -> None:
         self._only_the_first = only_the_first
         self.tries: list[str] = []
         self.sent: list[str] = []
         self.letters: list[Letter] = []
         self.answer: Callable[[str], DeliveryError | None] = lambda _: None
-        """What becomes of a letter to an address. Whoever is refused for good has the next one written to."""
+        """The error of a letter to this address. After RecipientRefused, the next recipient gets the letter."""
         self.gate = open_gate()
-        self._pace = Pace(place, PACE_SECONDS)
+        self._pace = Pace(limit_key, PACE_SECONDS)
 
     def pace(self, _namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
         return self._pace
@@ -151,7 +151,7 @@ class Post:
 
 
 class Users:
-    """Slack, as far as contacts are looked up in it: everybody is `answer`, once the gate is open."""
+    """Slack's user lookup: every lookup returns `answer`, once the gate is open."""
 
     def __init__(self, answer: Resolution | DeliveryError) -> None:
         self.answer = answer

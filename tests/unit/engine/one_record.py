@@ -1,4 +1,4 @@
-"""The record of one certificate of which nothing is known yet, for tests of what is done with one."""
+"""A new record of one certificate, for tests of functions that take a record."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Host certificates of one batch are one letter to whoever asked for them, and to nobody else."""
+"""Host certificates of one batch share one letter to their requester, and to nobody else."""
 
 import asyncio
 import base64
@@ -24,15 +24,15 @@ def requested_by(address: str) -> dict[str, Any]:
     return {"contact": {"requester": {"email": address}}}
 
 
-def declare(whole: EngineHarness, name: str, days: float, **spec: Any) -> None:
-    whole.hand_out(name, days=days, **{"profile": "Host", "batch": "spring"} | spec)
+def declare(harness: EngineHarness, name: str, days: float, **spec: Any) -> None:
+    harness.hand_out(name, days=days, **{"profile": "Host", "batch": "spring"} | spec)
 
 
-def sent(whole: EngineHarness) -> list[tuple[str, list[str]]]:
-    """To whom each letter went, and of which certificates it tells."""
+def sent(harness: EngineHarness) -> list[tuple[str, list[str]]]:
+    """The recipient of each letter, and the certificates in it."""
     return sorted(
         (letter.recipient.address, [name for name in HOSTS if f"{name} in prod" in str(letter.parts)])
-        for letter in whole.post.letters
+        for letter in harness.mail.letters
     )
 
 
@@ -66,173 +66,177 @@ def sent(whole: EngineHarness) -> list[tuple[str, list[str]]]:
         ),
     ],
 )
-async def test_who_reads_of_what(specs: list[dict[str, Any]], letters: list[tuple[str, list[str]]]) -> None:
-    """A letter tells its requester of what they asked for, in one namespace; whether it is due now or in months."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
-    whole.policy(CONSUMER, namespace=ELSEWHERE)
+async def test_each_requester_gets_one_letter_about_their_certificates(
+    specs: list[dict[str, Any]], letters: list[tuple[str, list[str]]]
+) -> None:
+    """A letter lists its requester's certificates in one namespace, whether they are due now or in months."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
+    harness.policy(CONSUMER, namespace=ELSEWHERE)
     for name, days, spec in zip(HOSTS, (20, 25, 28), specs, strict=True):
-        declare(whole, name, days, **spec)
-    async with whole.running():
-        await until(lambda: len(whole.post.letters) >= len(letters))
-        await whole.quiet()
-    assert sent(whole) == letters
+        declare(harness, name, days, **spec)
+    async with harness.running():
+        await until(lambda: len(harness.mail.letters) >= len(letters))
+        await harness.until_idle()
+    assert sent(harness) == letters
 
 
-async def test_where_nobody_has_asked_each_contact_reads_of_their_own() -> None:
-    """A batch without a requester is no letter for all: it would tell one consumer of the others'."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
+async def test_without_a_requester_each_contact_gets_an_own_letter() -> None:
+    """A batch without a requester has no common letter: it would tell one consumer about the others."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
     for number, name in enumerate(HOSTS):
-        declare(whole, name, 20, contact={"technical": {"email": f"{number}@host.example"}})
-    async with whole.running():
-        await until(lambda: len(whole.post.letters) == len(HOSTS))
-        await whole.quiet()
-    told = {letter.recipient.address: str((letter.subject, letter.parts)) for letter in whole.post.letters}
-    assert sorted(told) == [f"{number}@host.example" for number in range(len(HOSTS))]
+        declare(harness, name, 20, contact={"technical": {"email": f"{number}@host.example"}})
+    async with harness.running():
+        await until(lambda: len(harness.mail.letters) == len(HOSTS))
+        await harness.until_idle()
+    texts = {letter.recipient.address: str((letter.subject, letter.parts)) for letter in harness.mail.letters}
+    assert sorted(texts) == [f"{number}@host.example" for number in range(len(HOSTS))]
     for number, name in enumerate(HOSTS):
-        text = told[f"{number}@host.example"]
+        text = texts[f"{number}@host.example"]
         assert [other for other in HOSTS if other in text] == [name]
         assert "spring" not in text
 
 
-async def test_the_letter_comes_also_when_the_first_that_is_due_is_deleted() -> None:
-    """While it is being reconciled just before the letter; the letter is about all that are left."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
+async def test_the_letter_is_sent_although_its_first_certificate_is_deleted() -> None:
+    """Its deletion happens during a reconcile, just before the letter; the letter lists the remaining ones."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
     for name, days in zip(HOSTS, (20, 25, 200), strict=True):
-        declare(whole, name, days, **requested_by(OPS))
-    gate = whole.secrets.gates["first"] = asyncio.Event()
+        declare(harness, name, days, **requested_by(OPS))
+    gate = harness.secrets.gates["first"] = asyncio.Event()
     gate.set()
-    async with whole.running():
-        await until(lambda: whole.groups.waiting == 2)
+    async with harness.running():
+        await until(lambda: harness.groups.waiting == 2)
         gate.clear()
-        whole.cache.reread(ObjectKey(NAMESPACE, "first"))
-        await until(lambda: whole.queue.depth == 1)
-        whole.delete("first")
+        harness.cache.reread(ObjectKey(NAMESPACE, "first"))
+        await until(lambda: harness.queue.depth == 1)
+        harness.delete("first")
         gate.set()
-        await until(lambda: whole.post.letters)
-        await whole.quiet()
-    assert sent(whole) == [(OPS, ["second", "third"])]
+        await until(lambda: harness.mail.letters)
+        await harness.until_idle()
+    assert sent(harness) == [(OPS, ["second", "third"])]
 
 
-async def test_what_is_not_due_has_not_failed_when_the_letter_has() -> None:
-    """It owes nothing yet: no condition of it says otherwise, and it is not looked at for that again and again."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
+async def test_a_failed_letter_is_no_failure_of_a_certificate_that_is_not_due() -> None:
+    """Nothing is due for it yet, so no condition reports a failure, and it is not reconciled again and again."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
     for name, days in zip(HOSTS, (20, 200, 300), strict=True):
-        declare(whole, name, days, **requested_by(OPS))
-    whole.post.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "the mail server refused the requester")
-    async with whole.running():
-        await until(lambda: whole.condition("first", "AlertsDelivered") == ("False", "RecipientRefused"))
-        await whole.quiet()
+        declare(harness, name, days, **requested_by(OPS))
+    harness.mail.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "the mail server refused the requester")
+    async with harness.running():
+        await until(lambda: harness.condition("first", "AlertsDelivered") == ("False", "RecipientRefused"))
+        await harness.until_idle()
         for name in HOSTS[1:]:
-            assert not whole.failures(name)
-            assert whole.condition(name, "AlertsDelivered") == ("True", "Delivered")
-        whole.delete("first")
-        await whole.later(61 * SECOND)
-        whole.reconciled.clear()
+            assert not harness.failures(name)
+            assert harness.condition(name, "AlertsDelivered") == ("True", "Delivered")
+        harness.delete("first")
+        await harness.advance(61 * SECOND)
+        harness.reconciled.clear()
         await asyncio.sleep(60)
-        assert whole.reconciled == []
-        await whole.later(171 * DAY)
-        assert whole.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")
+        assert harness.reconciled == []
+        await harness.advance(171 * DAY)
+        assert harness.condition("second", "AlertsDelivered") == ("False", "RecipientRefused")
 
 
-async def test_there_is_no_other_letter_when_the_policy_begins_later() -> None:
-    """A letter about each would be the same hundreds of times."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
+async def test_a_later_start_in_the_policy_causes_no_second_letter() -> None:
+    """A letter about each certificate would repeat the same hundreds of times."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
     for name in HOSTS:
-        declare(whole, name, 20, **requested_by(OPS))
-    async with whole.running():
-        await until(lambda: whole.post.letters)
-        await whole.quiet()
-        whole.policy({**CONSUMER, "startDaysBefore": 25})
-        await whole.quiet()
-        await whole.later(DAY)
-    assert sent(whole) == [(OPS, list(HOSTS))]
+        declare(harness, name, 20, **requested_by(OPS))
+    async with harness.running():
+        await until(lambda: harness.mail.letters)
+        await harness.until_idle()
+        harness.policy({**CONSUMER, "startDaysBefore": 25})
+        await harness.until_idle()
+        await harness.advance(DAY)
+    assert sent(harness) == [(OPS, list(HOSTS))]
 
 
-async def test_it_waits_for_those_that_are_declared_one_after_the_other() -> None:
-    """Whether they are due now or in months: one letter is about all."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
-    async with whole.running():
+async def test_the_letter_waits_while_certificates_of_the_batch_are_declared() -> None:
+    """One letter is about all, whether they are due now or in months."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
+    async with harness.running():
         for name, days in zip(HOSTS, (20, 200, 300), strict=True):
-            declare(whole, name, days, **requested_by(OPS))
-            await asyncio.sleep(1.5 * GROUP_WAIT_SECONDS)  # longer than others wait, and not as long as a batch does
-        assert whole.post.letters == []
-        await until(lambda: whole.post.letters)
-        await whole.quiet()
-    assert sent(whole) == [(OPS, list(HOSTS))]
+            declare(harness, name, days, **requested_by(OPS))
+            await asyncio.sleep(
+                1.5 * GROUP_WAIT_SECONDS
+            )  # longer than the wait of other groups, shorter than that of a batch
+        assert harness.mail.letters == []
+        await until(lambda: harness.mail.letters)
+        await harness.until_idle()
+    assert sent(harness) == [(OPS, list(HOSTS))]
 
 
-async def test_whoever_has_a_new_certificate_is_not_in_it() -> None:
-    """It would be asked for once more, and not when its own last month comes."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
+async def test_a_renewed_certificate_is_not_in_the_letter() -> None:
+    """Otherwise it would be requested again now, and not in its own last month."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
     for name, days in zip(HOSTS, (60, 50, 55), strict=True):
-        declare(whole, name, days, **requested_by(OPS))
-    async with whole.running():
-        await whole.quiet()
-        whole.put("second", days=365)
-        await whole.quiet()
-        await whole.later(31 * DAY)
-        await until(lambda: whole.post.letters)
-        assert sent(whole) == [(OPS, ["first", "third"])]
-        await whole.later(310 * DAY)
-        await until(lambda: len(whole.post.letters) == 2)
-    assert sent(whole) == [(OPS, ["first", "third"]), (OPS, ["second"])]
+        declare(harness, name, days, **requested_by(OPS))
+    async with harness.running():
+        await harness.until_idle()
+        harness.put("second", days=365)
+        await harness.until_idle()
+        await harness.advance(31 * DAY)
+        await until(lambda: harness.mail.letters)
+        assert sent(harness) == [(OPS, ["first", "third"])]
+        await harness.advance(310 * DAY)
+        await until(lambda: len(harness.mail.letters) == 2)
+    assert sent(harness) == [(OPS, ["first", "third"]), (OPS, ["second"])]
 
 
-async def test_of_one_alone_it_is_a_letter_as_any_other() -> None:
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
-    declare(whole, "first", 20, **requested_by(OPS))
-    async with whole.running():
-        await until(lambda: whole.post.letters)
-    [letter] = whole.post.letters
+async def test_a_batch_of_one_certificate_gets_the_usual_letter() -> None:
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
+    declare(harness, "first", 20, **requested_by(OPS))
+    async with harness.running():
+        await until(lambda: harness.mail.letters)
+    [letter] = harness.mail.letters
     assert letter.subject.startswith("Action needed: certificate for first in prod expires on ")
 
 
 async def test_a_repeat_after_a_crash_is_the_same_letter() -> None:
-    """In whatever order the objects are listed, also where they end in the same second."""
-    lives = []
+    """Also if the objects are listed in another order, or expire in the same second."""
+    runs = []
     for order in (HOSTS, HOSTS[::-1]):
-        whole = EngineHarness()
-        whole.policy(CONSUMER)
-        if lives:
-            whole.secrets.held.update(lives[0].secrets.held)
+        harness = EngineHarness()
+        harness.policy(CONSUMER)
+        if runs:
+            harness.secrets.held.update(runs[0].secrets.held)
         for name in order:
-            if not lives:
-                whole.put(name, days=10)
-            whole.declare(name, profile="Host", batch="spring", **requested_by(OPS))
-        async with whole.running():
-            await until(lambda whole=whole: whole.post.letters)
-        lives.append(whole)
-    first, again = (whole.post.letters[0] for whole in lives)
+            if not runs:
+                harness.put(name, days=10)
+            harness.declare(name, profile="Host", batch="spring", **requested_by(OPS))
+        async with harness.running():
+            await until(lambda harness=harness: harness.mail.letters)
+        runs.append(harness)
+    first, again = (harness.mail.letters[0] for harness in runs)
     assert (first.key, first.thread, first.parts) == (again.key, again.thread, again.parts)
 
 
-async def test_one_that_no_letter_can_be_about_is_done_with() -> None:
-    """Not looked at again and again: a certificate that never was valid has no date that could be told."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
-    whole.put("first", days=20)
-    held = whole.secrets.held["first"]
-    whole.secrets.held["first"] = replace(held, body=never_valid(held.body))
-    whole.declare("first", profile="Host", batch="spring", **requested_by(OPS))
-    async with whole.running():
-        await until(lambda: whole.reconciled)
-        await whole.quiet()
-        looks = len(whole.reconciled)
+async def test_a_certificate_without_valid_dates_needs_no_letter() -> None:
+    """A certificate that was never valid has no date to report, so it is not reconciled again and again."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
+    harness.put("first", days=20)
+    held = harness.secrets.held["first"]
+    harness.secrets.held["first"] = replace(held, body=never_valid(held.body))
+    harness.declare("first", profile="Host", batch="spring", **requested_by(OPS))
+    async with harness.running():
+        await until(lambda: harness.reconciled)
+        await harness.until_idle()
+        reconciles = len(harness.reconciled)
         await asyncio.sleep(8 * GROUP_WAIT_SECONDS)
-        assert len(whole.reconciled) == looks
-    assert whole.post.letters == []
+        assert len(harness.reconciled) == reconciles
+    assert harness.mail.letters == []
 
 
 def never_valid(pem: bytes) -> bytes:
-    """The same certificate, whose notBefore is made later than its notAfter; nobody looks at the signature."""
+    """The same certificate with notBefore after notAfter; the signature is not checked."""
     found = x509.load_pem_x509_certificate(pem)
     der = found.public_bytes(Encoding.DER)
     dates = found.not_valid_before_utc, found.not_valid_after_utc

@@ -1,4 +1,4 @@
-"""The client list is read as seldom as it may be, and believed for as long as somebody asks for it."""
+"""The client list is read at most once a minute, and cached as long as lookups use it."""
 
 import asyncio
 import logging
@@ -20,8 +20,8 @@ AWAY = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=5
 FORBIDDEN = KubeError(Reason.FORBIDDEN, "the API server answered 403", status=403)
 
 
-class Asked(ApiServer):
-    """Knows both lists, and what it was asked for."""
+class RecordingApi(ApiServer):
+    """Serves both lists, and records the requested paths."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,12 +42,12 @@ def path(key: ObjectKey) -> str:
 
 
 @pytest.fixture
-def api() -> Asked:
-    return Asked()
+def api() -> RecordingApi:
+    return RecordingApi()
 
 
 @pytest.fixture
-def lists(api: Asked) -> ClientLists:
+def lists(api: RecordingApi) -> ClientLists:
     return ClientLists(api.get)
 
 
@@ -55,15 +55,15 @@ async def age(seconds: float = READ_AGAIN_SECONDS) -> None:
     await asyncio.sleep(seconds + 0.1)
 
 
-async def parsed(holds: Callable[[], bool]) -> None:
-    """Wait for it; fails when it does not become true in time."""
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until the condition holds; fail if it does not in time."""
     async with asyncio.timeout(1000):
         while not holds():
             await asyncio.sleep(1.0)
 
 
-async def test_once_a_minute_for_all_who_ask(api: Asked, lists: ClientLists) -> None:
-    """At once, or one after the other."""
+async def test_a_list_is_read_once_a_minute_for_all_lookups(api: RecordingApi, lists: ClientLists) -> None:
+    """For concurrent and for consecutive lookups."""
     assert await asyncio.gather(*(lists.directory(ONE) for _ in range(9))) == [JO] * 9
     assert await lists.directory(ONE) == JO
     assert api.paths == [path(ONE)]
@@ -72,8 +72,8 @@ async def test_once_a_minute_for_all_who_ask(api: Asked, lists: ClientLists) -> 
     assert api.paths == [path(ONE)] * 2
 
 
-async def test_what_cannot_be_asked_for_is_what_it_was(api: Asked, lists: ClientLists) -> None:
-    """However long, and whatever else is read meanwhile; one that says no is another matter."""
+async def test_the_cached_list_is_kept_while_the_api_server_fails(api: RecordingApi, lists: ClientLists) -> None:
+    """However long the outage is, and whatever else is read meanwhile; after a refusal the list is gone."""
     assert await lists.directory(ONE) == JO
     api.refusals = {path(ONE): AWAY}
     for _ in range(30):
@@ -86,8 +86,8 @@ async def test_what_cannot_be_asked_for_is_what_it_was(api: Asked, lists: Client
     assert await lists.directory(ONE) is None
 
 
-async def test_what_was_never_read_is_tried_again(api: Asked, lists: ClientLists) -> None:
-    """It passes by itself: nobody is told to correct a list that is there."""
+async def test_the_first_read_is_retried_after_a_failure(api: RecordingApi, lists: ClientLists) -> None:
+    """The failure is transient, so nobody is asked to correct a list that exists."""
     api.refusals = {path(ONE): AWAY}
     with pytest.raises(KubeError):
         await lists.directory(ONE)
@@ -95,8 +95,8 @@ async def test_what_was_never_read_is_tried_again(api: Asked, lists: ClientLists
     assert await lists.directory(ONE) == JO
 
 
-async def test_the_same_version_is_not_parsed_again(api: Asked, lists: ClientLists) -> None:
-    """A list of thousands takes a second, and others are read in between."""
+async def test_the_same_version_is_not_parsed_again(api: RecordingApi, lists: ClientLists) -> None:
+    """Parsing a list of thousands takes a second, and other lists are read in between."""
     before = await lists.directory(ONE)
     for _ in range(3):
         await age()
@@ -108,21 +108,21 @@ async def test_the_same_version_is_not_parsed_again(api: Asked, lists: ClientLis
     assert await lists.directory(ONE) == {}
 
 
-async def test_whoever_waits_for_an_answer_hears_of_it(api: Asked) -> None:
-    """Within a minute, and once; nobody asks for a list that is forgotten, and one that fails keeps no other back."""
-    heard: list[ObjectKey] = []
-    lists = ClientLists(api.get, heard.append)
+async def test_a_changed_list_is_reported(api: RecordingApi) -> None:
+    """Within a minute, and once. A forgotten list is not read, and a list that fails delays no other."""
+    notified: list[ObjectKey] = []
+    lists = ClientLists(api.get, notified.append)
     await lists.directory(ONE)
     await lists.directory(OTHER)
     running = asyncio.create_task(lists.run())
     await age(10 * READ_AGAIN_SECONDS)
-    assert heard == []
+    assert notified == []
     api.refusals = {path(ONE): FORBIDDEN}
     api.put(OTHER, "8", DATA)
-    await parsed(lambda: heard == [ONE, OTHER])
+    await eventually(lambda: notified == [ONE, OTHER])
     await age(3 * READ_AGAIN_SECONDS)
     api.refusals = {}
-    await parsed(lambda: heard == [ONE, OTHER, ONE])
+    await eventually(lambda: notified == [ONE, OTHER, ONE])
     assert await lists.directory(ONE) == JO
     await age(FORGOTTEN_SECONDS + READ_AGAIN_SECONDS)
     before = len(api.paths)
@@ -131,8 +131,8 @@ async def test_whoever_waits_for_an_answer_hears_of_it(api: Asked) -> None:
     running.cancel()
 
 
-async def test_what_nobody_asks_for_is_forgotten(api: Asked, lists: ClientLists) -> None:
-    """It has names and addresses, and whoever stood in it may have been taken out."""
+async def test_an_unused_list_is_forgotten(api: RecordingApi, lists: ClientLists) -> None:
+    """It contains names and addresses, possibly of people who were removed since."""
     await lists.directory(ONE)
     await age(FORGOTTEN_SECONDS)
     await lists.directory(OTHER)
@@ -141,8 +141,8 @@ async def test_what_nobody_asks_for_is_forgotten(api: Asked, lists: ClientLists)
         await lists.directory(ONE)
 
 
-async def test_more_than_is_kept(api: Asked) -> None:
-    """The one that was asked for longest ago goes first, and the last one stays, however long it is."""
+async def test_the_least_recently_used_list_is_dropped_first(api: RecordingApi) -> None:
+    """The least recently used list is dropped first; the last one is kept, however long it is."""
     lists = ClientLists(api.get, most_entries=2)
     third = ObjectKey("team", "third")
     api.put(third, "7", DATA)
@@ -159,14 +159,14 @@ async def test_more_than_is_kept(api: Asked) -> None:
     assert len(api.paths) == before
 
 
-async def test_a_list_that_is_all_wrong_fills_no_log(
-    api: Asked, lists: ClientLists, caplog: pytest.LogCaptureFixture
+async def test_a_list_with_only_invalid_entries_does_not_flood_the_log(
+    api: RecordingApi, lists: ClientLists, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ten problems are shown, and how many more there are; nothing of what stands in them."""
+    """Ten problems are logged, and the number of the others; nothing of their content."""
     caplog.set_level(logging.INFO)
     api.put(ONE, "8", {f"c{number}": "- jo@nhs.example" for number in range(25)})
     await lists.directory(ONE)
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 11
-    assert said[-1] == f"Client list {ONE}: and 15 more entries cannot be used"
-    assert "jo@" not in " ".join(said)
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 11
+    assert logged[-1] == f"Client list {ONE}: and 15 more entries cannot be used"
+    assert "jo@" not in " ".join(logged)

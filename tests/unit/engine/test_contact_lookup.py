@@ -1,4 +1,4 @@
-"""Who is found in the client list, and who stands behind a Slack user."""
+"""Contacts are found in the client list, and Slack users have a mail contact as the fallback."""
 
 import pytest
 
@@ -44,8 +44,8 @@ def contacts(api: ApiServer) -> ContactLookup:
     return ContactLookup(cache, ClientLists(api.get), Users(found), lambda: NOW, wait=60.0)
 
 
-async def test_what_was_never_read_is_tried_again(api: ApiServer, contacts: ContactLookup) -> None:
-    """It passes by itself: nobody is told to correct a list that is there."""
+async def test_the_first_read_is_retried_after_a_failure(api: ApiServer, contacts: ContactLookup) -> None:
+    """The failure is transient, so nobody is asked to correct a list that exists."""
     api.refusals = {CLIENTS: AWAY}
     found = await resolve(contacts)
     assert (found.reason, found.transient) == ("LookupUnavailable", True)
@@ -53,12 +53,12 @@ async def test_what_was_never_read_is_tried_again(api: ApiServer, contacts: Cont
     assert (await resolve(contacts)).recipients == (JO,)
 
 
-async def test_a_list_that_may_not_be_read(api: ApiServer, contacts: ContactLookup) -> None:
-    """Does not pass by itself."""
+async def test_missing_rights_to_the_list_are_permanent(api: ApiServer, contacts: ContactLookup) -> None:
+    """This failure is permanent."""
     api.refusals = {CLIENTS: FORBIDDEN}
     assert (await resolve(contacts)).reason == "DirectoryNotFound"
 
 
-async def test_behind_a_slack_user_stands_who_gets_a_mail(contacts: ContactLookup) -> None:
-    """Slack may not reach its user: then the letter goes to the address that is known."""
+async def test_the_mail_contact_is_the_fallback_of_a_slack_user(contacts: ContactLookup) -> None:
+    """If Slack cannot reach its user, the letter goes to the known mail address."""
     assert (await resolve(contacts, "Slack")).recipients == (MEMBER, JO)

@@ -1,4 +1,4 @@
-"""A contact that is not known yet holds no alert back; who was found late is written to, and named from then on."""
+"""A pending contact lookup delays no alert; a contact that is found later gets a letter, and later alerts name it."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, HOUR, SECOND
-from tests.unit.engine.engine_harness import CONSUMER, NAMESPACE, TEAM, EngineHarness, once, until
+from tests.unit.engine.engine_harness import CONSUMER, NAMESPACE, TEAM, EngineHarness, consumers_in, until
 from tests.unit.engine.fakes import Users
 
 MEMBER = "U012AB3CD"
@@ -29,234 +29,236 @@ def names(many: int) -> list[str]:
 
 def slow_slack() -> tuple[EngineHarness, asyncio.Event]:
     users = Users(FOUND)
-    whole = EngineHarness(users)
-    whole.policy(TEAM, CONSUMER, group="Never")
-    return whole, users.gate
+    harness = EngineHarness(users)
+    harness.policy(TEAM, CONSUMER, group="Never")
+    return harness, users.gate
 
 
-def slow_list() -> tuple[EngineHarness, asyncio.Event]:
-    whole = EngineHarness()
+def slow_client_list() -> tuple[EngineHarness, asyncio.Event]:
+    harness = EngineHarness()
     data = {name: f"consumer: {name}\ntechnical: {{email: jo@{name}.example}}\n" for name in names(MORE_THAN_WORKERS)}
-    whole.api.objects[CLIENTS] = {"metadata": {"resourceVersion": "7"}, "data": data}
-    whole.policy(TEAM, CONSUMER, group="Never", contacts={"directoryRef": {"name": "clients"}})
-    return whole, whole.api.gate
+    harness.api.objects[CLIENTS] = {"metadata": {"resourceVersion": "7"}, "data": data}
+    harness.policy(TEAM, CONSUMER, group="Never", contacts={"directoryRef": {"name": "clients"}})
+    return harness, harness.api.gate
 
 
 @pytest.mark.parametrize(
-    ("begin", "contact", "many"),
+    ("make_harness", "contact", "many"),
     [
         pytest.param(slow_slack, IN_SLACK, MORE_THAN_WORKERS, id="Slack"),
-        pytest.param(slow_list, IN_LIST, 5, id="client list"),
+        pytest.param(slow_client_list, IN_LIST, 5, id="client list"),
     ],
 )
-async def test_a_slow_look_up_holds_nothing_back(
-    begin: Callable[[], tuple[EngineHarness, asyncio.Event]], contact: dict[str, object], many: int
+async def test_a_slow_lookup_delays_no_alert(
+    make_harness: Callable[[], tuple[EngineHarness, asyncio.Event]], contact: dict[str, object], many: int
 ) -> None:
-    """Neither the team's alerts about the same certificates nor another one, however many wait; then all are told."""
-    whole, gate = begin()
+    """Neither the team's alerts about the same certificates nor others, for any number of lookups; all are sent."""
+    harness, gate = make_harness()
     gate.clear()
     for name in names(many):
-        whole.hand_out(name, days=5, contact=contact)
-    whole.hand_out("other", days=20, contact={"technical": {"email": "jo@other.example"}})
-    written = whole.post if contact is IN_LIST else whole.direct
-    async with whole.running():
-        await until(lambda: once(whole.slack.told) == [*names(many), "other"])
-        assert [address for address in written.sent if "other" not in address] == []
-        assert whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable")
+        harness.hand_out(name, days=5, contact=contact)
+    harness.hand_out("other", days=20, contact={"technical": {"email": "jo@other.example"}})
+    recipient_channel = harness.mail if contact is IN_LIST else harness.direct
+    async with harness.running():
+        await until(lambda: consumers_in(harness.slack.notified) == [*names(many), "other"])
+        assert [address for address in recipient_channel.sent if "other" not in address] == []
+        assert harness.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable")
         gate.set()
-        await until(lambda: len([each for each in written.sent if "other" not in each]) == many)
-        await until(lambda: whole.condition("c00", "ContactResolved")[0] == "True")
-    assert len(whole.slack.told) == many + 1
+        await until(lambda: len([each for each in recipient_channel.sent if "other" not in each]) == many)
+        await until(lambda: harness.condition("c00", "ContactResolved")[0] == "True")
+    assert len(harness.slack.notified) == many + 1
 
 
-async def test_another_certificate_has_its_letter_meanwhile() -> None:
-    """One whose contact stands in the object itself asks nobody."""
-    whole, gate = slow_slack()
+async def test_a_slow_lookup_does_not_delay_letters_about_other_certificates() -> None:
+    """A contact in the object itself needs no lookup."""
+    harness, gate = slow_slack()
     gate.clear()
-    whole.hand_out("slow", days=5, contact=IN_SLACK)
-    whole.hand_out("quick", days=20)
-    async with whole.running():
-        await until(lambda: whole.post.sent == ["jo@quick.example"])
-    assert whole.direct.sent == []
+    harness.hand_out("slow", days=5, contact=IN_SLACK)
+    harness.hand_out("quick", days=20)
+    async with harness.running():
+        await until(lambda: harness.mail.sent == ["jo@quick.example"])
+    assert harness.direct.sent == []
 
 
-@pytest.mark.parametrize("passing", ["slow", "failed"])
-async def test_a_look_up_that_passes_changes_no_condition(passing: str) -> None:
-    """What was found stays so until something else is: nobody is woken by a status that goes to and fro."""
+@pytest.mark.parametrize("failure", ["slow", "failed"])
+async def test_a_transient_lookup_failure_changes_no_condition(failure: str) -> None:
+    """The last result is kept until there is another one, so the status does not change back and forth."""
     users = Users(FOUND)
-    whole = EngineHarness(users)
-    whole.policy(TEAM, CONSUMER)
-    whole.hand_out("nhs", days=20, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.condition("nhs", "ContactResolved") == ("True", "SlackUser"))
-        await whole.quiet()
-        before = len(whole.api.statuses)
-        if passing == "slow":
+    harness = EngineHarness(users)
+    harness.policy(TEAM, CONSUMER)
+    harness.hand_out("nhs", days=20, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.condition("nhs", "ContactResolved") == ("True", "SlackUser"))
+        await harness.until_idle()
+        before = len(harness.api.statuses)
+        if failure == "slow":
             users.gate.clear()
         else:
             users.answer = BUSY
         for _ in range(3):
-            whole.cache.enqueue(ObjectKey(NAMESPACE, "nhs"))
+            harness.cache.enqueue(ObjectKey(NAMESPACE, "nhs"))
             await asyncio.sleep(2 * WAIT_SECONDS)
         users.gate.set()
         users.answer = FOUND
-        await whole.later(6 * SECOND)
-    assert len(whole.api.statuses) == before
-    assert set(whole.written("nhs", "ContactResolved")) == {("True", "SlackUser")}
+        await harness.advance(6 * SECOND)
+    assert len(harness.api.statuses) == before
+    assert set(harness.written("nhs", "ContactResolved")) == {("True", "SlackUser")}
 
 
-async def test_a_refusal_stands_while_the_next_contact_is_written_to() -> None:
-    """An escalation that reaches the business contact says nothing of the Slack user, who is refused each day."""
-    whole = EngineHarness(Users(FOUND))
-    whole.policy(CONSUMER, escalateAfterDays=1)
-    whole.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
-    whole.hand_out("nhs", days=20, contact=IN_SLACK | TWO)
-    async with whole.running():
-        await whole.quiet()
+async def test_the_refusal_is_kept_while_the_next_contact_gets_letters() -> None:
+    """An escalation that reaches the business contact changes nothing for the Slack user, who is refused each day."""
+    harness = EngineHarness(Users(FOUND))
+    harness.policy(CONSUMER, escalateAfterDays=1)
+    harness.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    harness.hand_out("nhs", days=20, contact=IN_SLACK | TWO)
+    async with harness.running():
+        await harness.until_idle()
         for _ in range(2):
-            await whole.later(DAY)
+            await harness.advance(DAY)
     jo, sam = (person["email"] for person in TWO.values())
-    assert whole.post.sent == [jo, *2 * [jo, sam]]
-    assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
+    assert harness.mail.sent == [jo, *2 * [jo, sam]]
+    assert set(harness.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
 
 
 @pytest.mark.parametrize(
     ("contact", "refused", "others"),
     [
         pytest.param({"business": TWO["business"]}, False, "the Slack user behind", id="Slack"),
-        pytest.param(TWO, True, "the technical contact that we have on file for", id="who stands in for Slack"),
+        pytest.param(TWO, True, "the technical contact that we have on file for", id="the fallback of Slack"),
     ],
 )
-async def test_an_escalation_says_who_had_the_letters(contact: dict[str, object], refused: bool, others: str) -> None:
-    """By role, whoever it was."""
-    whole = EngineHarness(Users(FOUND))
-    whole.policy(CONSUMER, escalateAfterDays=1)
+async def test_an_escalation_names_the_earlier_recipient(
+    contact: dict[str, object], refused: bool, others: str
+) -> None:
+    """By role, for any recipient."""
+    harness = EngineHarness(Users(FOUND))
+    harness.policy(CONSUMER, escalateAfterDays=1)
     if refused:
-        whole.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
-    whole.hand_out("nhs", days=20, contact=IN_SLACK | contact)
-    async with whole.running():
-        await whole.quiet()
-        await whole.later(DAY)
-        await until(lambda: "sam@nhs.example" in whole.post.sent)
-    [letter] = [each for each in whole.post.letters if each.recipient.role is Role.BUSINESS]
+        harness.direct.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    harness.hand_out("nhs", days=20, contact=IN_SLACK | contact)
+    async with harness.running():
+        await harness.until_idle()
+        await harness.advance(DAY)
+        await until(lambda: "sam@nhs.example" in harness.mail.sent)
+    [letter] = [each for each in harness.mail.letters if each.recipient.role is Role.BUSINESS]
     assert f"We have written to {others} nhs, and have seen no renewal since." in str(letter.parts)
 
 
-async def test_nothing_is_escalated_to_whoever_has_all_letters() -> None:
-    """The business contact gets those of the technical one, who is refused."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER, escalateAfterDays=1)
+async def test_no_escalation_to_a_contact_who_already_gets_all_letters() -> None:
+    """The business contact already gets the letters of the technical contact, who is refused."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER, escalateAfterDays=1)
     jo, sam = (person["email"] for person in TWO.values())
-    whole.post.answer = lambda address: DeliveryError(Reason.RECIPIENT_REFUSED, "gone") if address == jo else None
-    whole.hand_out("nhs", days=20, contact=TWO)
-    async with whole.running():
-        await whole.quiet()
+    harness.mail.answer = lambda address: DeliveryError(Reason.RECIPIENT_REFUSED, "gone") if address == jo else None
+    harness.hand_out("nhs", days=20, contact=TWO)
+    async with harness.running():
+        await harness.until_idle()
         for _ in range(2):
-            await whole.later(DAY)
-    assert whole.post.sent == [sam, sam, sam]
-    assert set(whole.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
+            await harness.advance(DAY)
+    assert harness.mail.sent == [sam, sam, sam]
+    assert set(harness.written("nhs", "ContactResolved")[1:]) == {("False", "RecipientRefused")}
 
 
-async def test_an_alert_names_who_was_found_after_the_first_look() -> None:
-    """The first alert could not wait for that; the next one says it."""
-    whole, gate = slow_slack()
+async def test_the_next_alert_names_a_contact_that_was_found_late() -> None:
+    """The first alert does not wait for the lookup; the next alert names the contact."""
+    harness, gate = slow_slack()
     gate.clear()
-    whole.hand_out("nhs", days=20, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.slack.told)
+    harness.hand_out("nhs", days=20, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.slack.notified)
         gate.set()
-        await until(lambda: whole.direct.sent == [MEMBER])
-        await whole.later(DAY)
-    assert [MEMBER in text for text in whole.slack.texts] == [False, True]
+        await until(lambda: harness.direct.sent == [MEMBER])
+        await harness.advance(DAY)
+    assert [MEMBER in text for text in harness.slack.texts] == [False, True]
 
 
-async def test_a_digest_names_who_was_found_while_it_was_gathered() -> None:
-    """Each of its lines says whom to ask, as a message of its own would."""
+async def test_a_digest_names_contacts_that_were_found_while_its_group_waited() -> None:
+    """Each line names the contact, as a separate message would."""
     users = Users(FOUND)
-    whole = EngineHarness(users)
-    whole.policy(TEAM, CONSUMER)
+    harness = EngineHarness(users)
+    harness.policy(TEAM, CONSUMER)
     users.gate.clear()
     for name in names(22):
-        whole.hand_out(name, days=20, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.groups.waiting == 22)
+        harness.hand_out(name, days=20, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.groups.waiting == 22)
         users.gate.set()
-        await until(lambda: whole.slack.told)
-    assert [len(told) for told in whole.slack.told] == [22]
-    assert whole.slack.texts[0].count(MEMBER) == 22
+        await until(lambda: harness.slack.notified)
+    assert [len(consumers) for consumers in harness.slack.notified] == [22]
+    assert harness.slack.texts[0].count(MEMBER) == 22
 
 
-async def test_a_corrected_contact_is_the_one_who_is_written_to() -> None:
-    """The answer about the one before, which comes later, is no answer to the new question."""
-    whole, gate = slow_slack()
+async def test_a_corrected_contact_gets_the_letter() -> None:
+    """The late answer to the earlier lookup is not used for the corrected contact."""
+    harness, gate = slow_slack()
     gate.clear()
-    whole.hand_out("c00", days=5, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
-        whole.declare("c00", contact={"technical": {"email": "right@c00.example"}})
-        await until(lambda: whole.post.sent)
+    harness.hand_out("c00", days=5, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
+        harness.declare("c00", contact={"technical": {"email": "right@c00.example"}})
+        await until(lambda: harness.mail.sent)
         gate.set()
-        await whole.quiet()
-    assert (whole.post.sent, whole.direct.sent) == (["right@c00.example"], [])
+        await harness.until_idle()
+    assert (harness.mail.sent, harness.direct.sent) == (["right@c00.example"], [])
 
 
-async def test_it_is_asked_again_after_five_minutes() -> None:
-    """Also where nothing is due for months."""
+async def test_a_failed_lookup_is_retried_after_five_minutes() -> None:
+    """Even if nothing is due for months."""
     users = Users(BUSY)
-    whole = EngineHarness(users)
-    whole.policy(TEAM, CONSUMER)
-    whole.hand_out("c00", days=200, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
+    harness = EngineHarness(users)
+    harness.policy(TEAM, CONSUMER)
+    harness.hand_out("c00", days=200, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.condition("c00", "ContactResolved") == ("Unknown", "LookupUnavailable"))
         users.answer = FOUND
-        await whole.later(301 * SECOND)
-        assert whole.condition("c00", "ContactResolved") == ("True", "SlackUser")
+        await harness.advance(301 * SECOND)
+        assert harness.condition("c00", "ContactResolved") == ("True", "SlackUser")
 
 
-async def test_it_is_logged_once_a_minute_for_a_namespace(caplog: pytest.LogCaptureFixture) -> None:
-    """However many ask."""
-    whole = EngineHarness(Users(BUSY))
-    whole.policy(TEAM, CONSUMER)
+async def test_failed_lookups_are_logged_once_a_minute_for_a_namespace(caplog: pytest.LogCaptureFixture) -> None:
+    """For any number of lookups."""
+    harness = EngineHarness(Users(BUSY))
+    harness.policy(TEAM, CONSUMER)
     for number in range(9):
-        whole.hand_out(f"c{number}", days=200, contact=IN_SLACK)
-    async with whole.running():
-        await whole.quiet()
+        harness.hand_out(f"c{number}", days=200, contact=IN_SLACK)
+    async with harness.running():
+        await harness.until_idle()
     assert len([each for each in caplog.messages if "cannot be looked up" in each]) == 1
 
 
-async def test_the_team_is_not_told_to_find_out_who_is_just_being_looked_up() -> None:
-    whole, gate = slow_slack()
+async def test_an_alert_says_that_the_contact_is_being_looked_up() -> None:
+    harness, gate = slow_slack()
     gate.clear()
-    whole.hand_out("c00", days=5, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.slack.texts)
+    harness.hand_out("c00", days=5, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.slack.texts)
         gate.set()
-        await whole.quiet()
-    assert "is being looked up" in whole.slack.texts[0]
+        await harness.until_idle()
+    assert "is being looked up" in harness.slack.texts[0]
 
 
-async def test_whoever_was_found_yesterday_is_named_while_they_are_looked_up_again() -> None:
-    whole, gate = slow_slack()
-    whole.hand_out("c00", days=5, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.slack.texts)
-        await whole.quiet()
+async def test_the_cached_contact_is_named_during_a_new_lookup() -> None:
+    harness, gate = slow_slack()
+    harness.hand_out("c00", days=5, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.slack.texts)
+        await harness.until_idle()
         gate.clear()
-        await whole.later(DAY)
-        await until(lambda: len(whole.slack.texts) == 2)
+        await harness.advance(DAY)
+        await until(lambda: len(harness.slack.texts) == 2)
         gate.set()
-    assert MEMBER in whole.slack.texts[1]
+    assert MEMBER in harness.slack.texts[1]
 
 
-async def test_why_nobody_in_slack_was_found_is_said_with_who_is_written_to_instead() -> None:
+async def test_the_condition_names_the_fallback_recipient_and_why_slack_found_no_user() -> None:
     nobody = Resolution("SlackUserAmbiguous", "several Slack users have the consumer's name")
-    whole = EngineHarness(Users(nobody))
-    whole.policy(TEAM, CONSUMER)
-    whole.hand_out("c00", days=5, contact={"technical": {"email": "jo@c00.example"}, **IN_SLACK})
-    async with whole.running():
-        await until(lambda: whole.post.sent)
-        await whole.quiet()
-    condition = whole.record("c00").status.condition("ContactResolved")
+    harness = EngineHarness(Users(nobody))
+    harness.policy(TEAM, CONSUMER)
+    harness.hand_out("c00", days=5, contact={"technical": {"email": "jo@c00.example"}, **IN_SLACK})
+    async with harness.running():
+        await until(lambda: harness.mail.sent)
+        await harness.until_idle()
+    condition = harness.record("c00").status.condition("ContactResolved")
     assert condition is not None
     assert condition.message == (
         "the technical contact is written to, as spec.contact says; several Slack users have the consumer's name"
@@ -270,55 +272,55 @@ async def test_why_nobody_in_slack_was_found_is_said_with_who_is_written_to_inst
         (IN_SLACK, ("Unknown", "NotLookedUp"), "no channel of the policy writes to contacts"),
     ],
 )
-async def test_without_a_channel_that_writes_to_contacts(
+async def test_a_policy_without_a_channel_to_contacts(
     contact: dict[str, object], expected: tuple[str, str], words: str
 ) -> None:
-    """Nobody is said to be written to, also where somebody was."""
-    whole = EngineHarness(Users(FOUND))
-    whole.policy(TEAM, CONSUMER)
-    whole.hand_out("c00", days=5, contact=contact)
-    async with whole.running():
-        await until(lambda: whole.post.sent + whole.direct.sent)
-        await whole.quiet()
-        whole.policy(TEAM)
-        await until(lambda: whole.condition("c00", "ContactResolved") == expected)
-        await until(lambda: words in whole.record("c00").status.condition("ContactResolved").message)  # type: ignore[union-attr]
-        await whole.quiet()
+    """The condition does not promise a letter, even if one was sent before."""
+    harness = EngineHarness(Users(FOUND))
+    harness.policy(TEAM, CONSUMER)
+    harness.hand_out("c00", days=5, contact=contact)
+    async with harness.running():
+        await until(lambda: harness.mail.sent + harness.direct.sent)
+        await harness.until_idle()
+        harness.policy(TEAM)
+        await until(lambda: harness.condition("c00", "ContactResolved") == expected)
+        await until(lambda: words in harness.record("c00").status.condition("ContactResolved").message)  # type: ignore[union-attr]
+        await harness.until_idle()
 
 
-async def test_nobody_of_another_consumer_is_named() -> None:
-    """An object was handed to another one, whose contact is being looked up."""
-    whole, gate = slow_slack()
-    whole.hand_out("c00", days=5, contact=IN_SLACK)
-    async with whole.running():
-        await until(lambda: whole.slack.texts)
-        await whole.quiet()
+async def test_a_contact_of_the_previous_consumer_is_not_named() -> None:
+    """The object was changed to another consumer, whose contact is being looked up."""
+    harness, gate = slow_slack()
+    harness.hand_out("c00", days=5, contact=IN_SLACK)
+    async with harness.running():
+        await until(lambda: harness.slack.texts)
+        await harness.until_idle()
         gate.clear()
-        whole.declare("c00", environment="test", contact=IN_SLACK)
-        await whole.later(DAY)
-        await until(lambda: len(whole.slack.texts) == 2)
+        harness.declare("c00", environment="test", contact=IN_SLACK)
+        await harness.advance(DAY)
+        await until(lambda: len(harness.slack.texts) == 2)
         gate.set()
-        await whole.quiet()
-    assert MEMBER not in whole.slack.texts[1]
-    assert "is being looked up" in whole.slack.texts[1]
-    assert ("Unknown", "LookupUnavailable") in whole.written("c00", "ContactResolved")
+        await harness.until_idle()
+    assert MEMBER not in harness.slack.texts[1]
+    assert "is being looked up" in harness.slack.texts[1]
+    assert ("Unknown", "LookupUnavailable") in harness.written("c00", "ContactResolved")
 
 
-async def test_an_escalation_that_nobody_is_left_for_ends_without_a_letter() -> None:
-    """And not with one about it when they are written to again, a year later."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER, escalateAfterDays=1, group="Never")
+async def test_an_escalation_without_a_recipient_is_dropped() -> None:
+    """Nor does the contact get a letter about it a year later, when letters resume."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER, escalateAfterDays=1, group="Never")
     people = {"technical": {"email": "jo@c00.example"}, "business": {"email": "sam@c00.example"}}
-    whole.hand_out("c00", days=12, contact=people)
-    async with whole.running():
-        await until(lambda: whole.post.sent)
-        await whole.quiet()
-        await whole.later(DAY + HOUR)
-        assert "sam@c00.example" in whole.post.sent
-        whole.declare("c00", contact={"technical": people["technical"]})
-        whole.put("c00", days=300)
-        await whole.quiet()
-        whole.declare("c00", contact=people)
-        before = len(whole.post.sent)
-        await whole.later(DAY)
-    assert whole.post.sent[before:] == []
+    harness.hand_out("c00", days=12, contact=people)
+    async with harness.running():
+        await until(lambda: harness.mail.sent)
+        await harness.until_idle()
+        await harness.advance(DAY + HOUR)
+        assert "sam@c00.example" in harness.mail.sent
+        harness.declare("c00", contact={"technical": people["technical"]})
+        harness.put("c00", days=300)
+        await harness.until_idle()
+        harness.declare("c00", contact=people)
+        before = len(harness.mail.sent)
+        await harness.advance(DAY)
+    assert harness.mail.sent[before:] == []

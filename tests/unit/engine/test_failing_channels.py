@@ -1,4 +1,4 @@
-"""What one place does not take holds no other place up, and is forgotten with the place."""
+"""A failing receiver delays no other receiver, and its failures are forgotten when it is not used any more."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,156 +28,156 @@ ESCALATION = {**TEAM, "name": "pager", "escalation": True}
 ANOTHER = {**TEAM, "name": "another", "slack": {"channel": "#another"}}
 
 
-async def test_a_mailbox_that_takes_nothing_holds_up_no_other() -> None:
-    """However many of one tenant's are full, or their domain unknown, and however urgent: the mail server is well."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER, namespace=TENANT)
-    whole.policy(CONSUMER)
-    whole.post.answer = lambda address: FULL if "full" in address else None
+async def test_full_mailboxes_do_not_delay_other_letters() -> None:
+    """For any number of full mailboxes or unknown domains of one tenant, and any urgency: the mail server works."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER, namespace=TENANT)
+    harness.policy(CONSUMER)
+    harness.mail.answer = lambda address: FULL if "full" in address else None
     for number in range(6):
-        whole.hand_out(f"full{number}", days=2, namespace=TENANT)
-    async with whole.running():
-        await until(lambda: len(whole.post.tries) == 6)
-        whole.hand_out("nhs", days=20)
-        await until(lambda: whole.post.sent == ["jo@nhs.example"])
-        await whole.quiet()
-        assert len(whole.post.tries) == 7
-        whole.post.answer = lambda _: None
-        await whole.later(5 * SECOND)
-    assert len(whole.post.sent) == 7
+        harness.hand_out(f"full{number}", days=2, namespace=TENANT)
+    async with harness.running():
+        await until(lambda: len(harness.mail.tries) == 6)
+        harness.hand_out("nhs", days=20)
+        await until(lambda: harness.mail.sent == ["jo@nhs.example"])
+        await harness.until_idle()
+        assert len(harness.mail.tries) == 7
+        harness.mail.answer = lambda _: None
+        await harness.advance(5 * SECOND)
+    assert len(harness.mail.sent) == 7
 
 
 @pytest.mark.parametrize("slack", ["asks to wait", "hangs"])
-async def test_a_slack_that_takes_nothing_holds_up_no_mail(slack: str) -> None:
-    """Its users are another place than the mail server, though the channel is of the same type."""
-    whole = EngineHarness(Users(MEMBER))
-    whole.policy(CONSUMER, namespace=TENANT)
-    whole.policy(CONSUMER)
-    whole.direct.answer = lambda _: ASKS_TO_WAIT
+async def test_a_failing_slack_does_not_delay_mail(slack: str) -> None:
+    """Slack's users and the mail server have separate rate limits, although the channel has the same type."""
+    harness = EngineHarness(Users(MEMBER))
+    harness.policy(CONSUMER, namespace=TENANT)
+    harness.policy(CONSUMER)
+    harness.direct.answer = lambda _: ASKS_TO_WAIT
     if slack == "hangs":
-        whole.direct.gate.clear()
+        harness.direct.gate.clear()
     for number in range(6):
-        whole.hand_out(f"internal{number}", days=2, namespace=TENANT, contact={"lookup": ["Slack"]})
-    async with whole.running():
-        await until(lambda: whole.direct.tries)
+        harness.hand_out(f"internal{number}", days=2, namespace=TENANT, contact={"lookup": ["Slack"]})
+    async with harness.running():
+        await until(lambda: harness.direct.tries)
         await asyncio.sleep(0.1)
-        whole.hand_out("nhs", days=20)
-        await until(lambda: whole.post.sent == ["jo@nhs.example"])
+        harness.hand_out("nhs", days=20)
+        await until(lambda: harness.mail.sent == ["jo@nhs.example"])
 
 
-async def test_a_mail_server_that_takes_nothing_holds_up_no_direct_message() -> None:
+async def test_a_failing_mail_server_does_not_delay_direct_messages() -> None:
     """And the other way round."""
-    whole = EngineHarness(Users(MEMBER))
-    whole.policy(CONSUMER)
-    whole.post.answer = lambda _: DeliveryError(Reason.CHANNEL_UNAVAILABLE, "it cannot be reached", retryable=True)
-    whole.hand_out("nhs", days=2)
-    async with whole.running():
-        await until(lambda: whole.post.tries)
-        whole.hand_out("internal", days=20, contact={"lookup": ["Slack"]})
-        await until(lambda: whole.direct.sent == ["U012AB3CD"])
+    harness = EngineHarness(Users(MEMBER))
+    harness.policy(CONSUMER)
+    harness.mail.answer = lambda _: DeliveryError(Reason.CHANNEL_UNAVAILABLE, "it cannot be reached", retryable=True)
+    harness.hand_out("nhs", days=2)
+    async with harness.running():
+        await until(lambda: harness.mail.tries)
+        harness.hand_out("internal", days=20, contact={"lookup": ["Slack"]})
+        await until(lambda: harness.direct.sent == ["U012AB3CD"])
 
 
 @pytest.mark.parametrize(
-    ("reason", "passes"), [(Reason.MAIL_LOGIN_REJECTED, False), (Reason.CHANNEL_UNAVAILABLE, True)]
+    ("reason", "retryable"), [(Reason.MAIL_LOGIN_REJECTED, False), (Reason.CHANNEL_UNAVAILABLE, True)]
 )
-async def test_a_mail_instead_of_a_direct_message_holds_up_no_direct_message(reason: Reason, passes: bool) -> None:
-    """Slack has refused its user for good, and nothing else; the mail server is another place."""
+async def test_a_failing_fallback_mail_does_not_delay_direct_messages(reason: Reason, retryable: bool) -> None:
+    """Slack has permanently refused one user only; the mail server has its own rate limit and backoff."""
     users = Users(replace(MEMBER, recipients=(GONE_USER, JO)))
-    whole = EngineHarness(users)
-    whole.policy(CONSUMER, group="Never")
-    whole.direct.answer = lambda address: NO_USER if address == GONE_USER.address else None
-    whole.post.answer = lambda _: DeliveryError(reason, "no mail for now", retryable=passes)
-    whole.hand_out("urgent", days=2, contact={"lookup": ["Slack"]})
-    async with whole.running():
-        await until(lambda: whole.failures("urgent"))
+    harness = EngineHarness(users)
+    harness.policy(CONSUMER, group="Never")
+    harness.direct.answer = lambda address: NO_USER if address == GONE_USER.address else None
+    harness.mail.answer = lambda _: DeliveryError(reason, "no mail for now", retryable=retryable)
+    harness.hand_out("urgent", days=2, contact={"lookup": ["Slack"]})
+    async with harness.running():
+        await until(lambda: harness.failures("urgent"))
         users.answer = MEMBER
         for name in ("one", "two", "three"):
-            whole.hand_out(name, days=20, contact={"lookup": ["Slack"]})
-        await until(lambda: whole.direct.sent == 3 * ["U012AB3CD"])
-    failure = (whole.failures("urgent") or {})["consumer"]
+            harness.hand_out(name, days=20, contact={"lookup": ["Slack"]})
+        await until(lambda: harness.direct.sent == 3 * ["U012AB3CD"])
+    failure = (harness.failures("urgent") or {})["consumer"]
     assert failure.next_try is not None
 
 
-async def test_a_login_that_is_rejected_rests_for_all() -> None:
-    """Fifty letters are no fifty tries: a few wrong ones lock an account. After a rest it is tried with one again."""
-    whole = EngineHarness()
-    whole.policy(CONSUMER)
-    whole.post.answer = lambda _: REJECTED
+async def test_a_rejected_login_pauses_all_mail() -> None:
+    """Fifty letters do not cause fifty logins, which would lock an account; after a pause, one is retried."""
+    harness = EngineHarness()
+    harness.policy(CONSUMER)
+    harness.mail.answer = lambda _: REJECTED
     for number in range(50):
-        whole.hand_out(f"c{number:02d}", days=20)
-    async with whole.running():
-        await until(lambda: whole.post.tries)
+        harness.hand_out(f"c{number:02d}", days=20)
+    async with harness.running():
+        await until(lambda: harness.mail.tries)
         await asyncio.sleep(2 * PACE_SECONDS)
-        assert len(whole.post.tries) == 1
-        await until(lambda: len(whole.post.tries) == 2)
+        assert len(harness.mail.tries) == 1
+        await until(lambda: len(harness.mail.tries) == 2)
         await asyncio.sleep(2 * PACE_SECONDS)
-        assert len(whole.post.tries) == 2
+        assert len(harness.mail.tries) == 2
 
 
 @pytest.mark.parametrize(
-    "mend",
+    "fix",
     [
-        pytest.param(lambda whole: whole.policy(ANOTHER), id="another channel instead"),
-        pytest.param(lambda whole: whole.policy({**TEAM, "slack": {"channel": "#right"}}), id="corrected"),
-        pytest.param(lambda whole: whole.cache.remove_policy(ObjectKey(NAMESPACE, "team")), id="no policy"),
-        pytest.param(lambda whole: whole.put("nhs", days=300), id="renewed before it was told"),
+        pytest.param(lambda harness: harness.policy(ANOTHER), id="another channel instead"),
+        pytest.param(lambda harness: harness.policy({**TEAM, "slack": {"channel": "#right"}}), id="corrected"),
+        pytest.param(lambda harness: harness.cache.remove_policy(ObjectKey(NAMESPACE, "team")), id="no policy"),
+        pytest.param(lambda harness: harness.put("nhs", days=300), id="renewed before it was alerted"),
         pytest.param(
-            lambda whole: whole.declare("nhs", silence={"until": "2027-06-01T00:00:00Z", "reason": "it goes"}),
+            lambda harness: harness.declare("nhs", silence={"until": "2027-06-01T00:00:00Z", "reason": "it goes"}),
             id="silenced",
         ),
     ],
 )
-async def test_nothing_is_left_of_a_failure_when_nothing_is_owed_there(mend: Callable[[EngineHarness], None]) -> None:
-    """No condition says that alerts go nowhere, and nobody looks again and again at what is not due."""
-    whole = EngineHarness()
-    whole.policy(TEAM)
-    whole.hand_out("nhs", days=20)
-    whole.slack.answers = repeat(GONE)
-    async with whole.running():
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
-        whole.slack.answers = iter(())
-        mend(whole)
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") != ("False", "ChannelNotFound"))
-        await whole.quiet()
-        assert not whole.failures("nhs")
-        await whole.later(61 * SECOND)
-        whole.reconciled.clear()
+async def test_a_failure_is_forgotten_when_nothing_is_due_on_its_channel(fix: Callable[[EngineHarness], None]) -> None:
+    """No condition reports failed alerts, and nothing is reconciled repeatedly without being due."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=20)
+    harness.slack.answers = repeat(GONE)
+    async with harness.running():
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
+        harness.slack.answers = iter(())
+        fix(harness)
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") != ("False", "ChannelNotFound"))
+        await harness.until_idle()
+        assert not harness.failures("nhs")
+        await harness.advance(61 * SECOND)
+        harness.reconciled.clear()
         await asyncio.sleep(60)
-        assert whole.reconciled == []
+        assert harness.reconciled == []
 
 
-async def test_a_failure_of_a_channel_that_is_owed_nothing_yet_is_forgotten() -> None:
-    """Its schedule begins later now: until then it may be in order for all we know, and it is not tried."""
-    whole = EngineHarness()
-    whole.policy(TEAM)
-    whole.hand_out("nhs", days=20)
-    whole.slack.answers = repeat(GONE)
-    async with whole.running():
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
-        whole.policy({**TEAM, "startDaysBefore": 10})
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
-        await whole.later(DAY)
-    assert len(whole.slack.tries) == 1
+async def test_a_failure_is_forgotten_when_the_channel_starts_later() -> None:
+    """Its schedule starts later now: until then no problem is known, and nothing is sent."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=20)
+    harness.slack.answers = repeat(GONE)
+    async with harness.running():
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") == ("False", "ChannelNotFound"))
+        harness.policy({**TEAM, "startDaysBefore": 10})
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
+        await harness.advance(DAY)
+    assert len(harness.slack.tries) == 1
 
 
 @pytest.mark.parametrize(
-    ("channels", "told"),
+    ("channels", "notified"),
     [
         pytest.param([CONSUMER], [("nhs",)], id="letters alone"),
         pytest.param([CONSUMER, ESCALATION], [("nhs",)], id="letters, and an escalation that is yet to come"),
-        pytest.param([CONSUMER, TEAM], [("nhs",)], id="letters, and a team that is told"),
+        pytest.param([CONSUMER, TEAM], [("nhs",)], id="letters, and a team that is notified"),
     ],
 )
-async def test_a_team_hears_of_what_its_consumer_does_not(
-    channels: list[dict[str, object]], told: list[tuple[str]]
+async def test_the_fallback_channel_reports_refused_letters_once(
+    channels: list[dict[str, object]], notified: list[tuple[str]]
 ) -> None:
-    """The operator's own channel stands in for letters that are refused, unless a team is told already; once."""
-    whole = EngineHarness(own=default_channel("#own"))
-    whole.policy(*channels, escalateAfterDays=14)
-    whole.post.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
-    whole.hand_out("nhs", days=20)
-    async with whole.running():
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused"))
-        await until(lambda: whole.slack.told)
-        await whole.later(61 * SECOND)
-    assert whole.slack.told == told
+    """The operator's own channel is the fallback for refused letters, unless a team is notified already; once."""
+    harness = EngineHarness(own=default_channel("#own"))
+    harness.policy(*channels, escalateAfterDays=14)
+    harness.mail.answer = lambda _: DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
+    harness.hand_out("nhs", days=20)
+    async with harness.running():
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused"))
+        await until(lambda: harness.slack.notified)
+        await harness.advance(61 * SECOND)
+    assert harness.slack.notified == notified

@@ -1,4 +1,4 @@
-"""When the operator's own channel is used for one of a policy that does not reach the team."""
+"""The operator's own channel is the fallback for a policy's channel that does not reach the team."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,8 +15,8 @@ OWN = replace(channel("operator"), address=None)
 CONSUMER = Channel("consumer", "Email", Schedule(), EmailAddress())
 
 
-def told_in(*channels: Channel, failing: str, since: timedelta, permanent: bool = False) -> list[str]:
-    """The channels that are told while one of them has failed for so long."""
+def channels_used(*channels: Channel, failing: str, since: timedelta, permanent: bool = False) -> list[str]:
+    """The channels that are used while one of them has failed for this long."""
     failure = DeliveryFailure(Reason.CHANNEL_UNAVAILABLE, "no answer", permanent, NOW - since, 9, 9, None)
     found = assessment(certificate(NOW + 5 * DAY))
     plan = with_fallback_channel(policy(*channels), OWN, found, DeliveryLog(), {failing: failure})
@@ -24,17 +24,19 @@ def told_in(*channels: Channel, failing: str, since: timedelta, permanent: bool 
 
 
 @pytest.mark.parametrize(
-    ("since", "permanent", "stands_in"),
+    ("since", "permanent", "falls_back"),
     [(SECOND, True, True), (HOUR - SECOND, False, False), (HOUR, False, True)],
     ids=["refused", "failing for a while", "failing for an hour"],
 )
-def test_for_what_is_refused_or_fails_for_an_hour(since: timedelta, permanent: bool, stands_in: bool) -> None:
-    """Some say no in a way that looks as if it passed: a host that has no address, a library that does not say why."""
-    told = told_in(channel("team"), failing="team", since=since, permanent=permanent)
-    assert told == ["team", "operator"][: 1 + stands_in]
+def test_the_fallback_is_used_after_a_refusal_or_an_hour_of_failures(
+    since: timedelta, permanent: bool, falls_back: bool
+) -> None:
+    """Some permanent failures look transient: a host without an address, a library that gives no reason."""
+    used = channels_used(channel("team"), failing="team", since=since, permanent=permanent)
+    assert used == ["team", "operator"][: 1 + falls_back]
 
 
-def test_not_for_the_consumers_channel_where_the_team_is_told() -> None:
-    """The condition of the certificate says it."""
-    assert told_in(channel("team"), CONSUMER, failing="consumer", since=HOUR) == ["team", "consumer"]
-    assert told_in(CONSUMER, failing="consumer", since=HOUR) == ["consumer", "operator"]
+def test_no_fallback_for_the_consumers_channel_if_the_team_is_notified() -> None:
+    """The condition of the certificate reports the failure."""
+    assert channels_used(channel("team"), CONSUMER, failing="consumer", since=HOUR) == ["team", "consumer"]
+    assert channels_used(CONSUMER, failing="consumer", since=HOUR) == ["consumer", "operator"]

@@ -1,4 +1,4 @@
-"""A send starts only if it must end before another can lead (design section 5), and is known again afterwards."""
+"""A send starts only if it ends before another replica can lead (design section 5), and its record is recognised."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ EVALUATION = evaluation(assessment(certificate(NOW + 14 * DAY)), policy())
 
 
 class Sent:
-    """A notifier that takes everything."""
+    """A notifier that accepts everything."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -51,7 +51,7 @@ class Sent:
 
 
 class Sender:
-    """A dispatcher with one notifier, and the outbox that it fills."""
+    """A dispatcher with one notifier, and its outbox."""
 
     def __init__(self, sent: Sent, may_start: Callable[[float], bool], now: datetime = NOW) -> None:
         queue, self.outbox = WorkQueue(lambda: now), Outbox()
@@ -69,32 +69,32 @@ class Sender:
             await self.dispatcher.deliver(about, EVALUATION, due, message)
 
 
-def test_no_send_takes_longer_than_the_fence_is_asked_for() -> None:
-    """And a leader whose renewals come in time is allowed to send, even just before the next one is answered."""
+def test_no_send_takes_longer_than_its_fence() -> None:
+    """A leader that renews in time may send, even just before the next renewal is answered."""
     letter = REFUSAL_SECONDS + MAIL_SECONDS + GOODBYE_SECONDS
     assert max(ALERT_SECONDS + ADD_SECONDS, EVENT_SECONDS, letter) < SEND_SECONDS
     assert SEND_SECONDS < LEASE_SECONDS - RENEW_SECONDS
     assert RENEW_SECONDS + REQUEST_SECONDS < LEASE_SECONDS
 
 
-def test_nothing_is_reserved_that_could_not_end_in_time() -> None:
-    """The fence is asked for as long as a send may take."""
+def test_nothing_is_reserved_that_cannot_end_in_time() -> None:
+    """The fence is asked whether the longest send still fits."""
     asked: list[float] = []
     sender = Sender(Sent(), lambda seconds: bool(asked.append(seconds)))
     assert sender.dispatcher.reserve_due(ABOUT, EVALUATION) == ()
     assert asked == [SEND_SECONDS]
 
 
-async def test_it_is_asked_again_before_the_message_leaves() -> None:
-    """A message may have waited since it was reserved; it stays due, and nothing says that it was sent."""
+async def test_the_fence_is_checked_again_before_the_send() -> None:
+    """A message may have waited since its reservation; it stays due and is not recorded as sent."""
     sent, answers = Sent(), iter([True, False])
     sender = Sender(sent, lambda _: next(answers))
     await sender.send()
     assert (sent.messages, sender.outbox.begin_write(ABOUT), dict(sender.outbox.failures(ABOUT))) == ([], (), {})
 
 
-async def test_a_leader_sends() -> None:
-    """The same with a fence that stands."""
+async def test_a_leader_may_send() -> None:
+    """The counterpart: the fence allows the send."""
     sent = Sent()
     sender = Sender(sent, lambda _: True)
     await sender.send()
@@ -103,7 +103,7 @@ async def test_a_leader_sends() -> None:
 
 
 async def test_nothing_is_sent_while_status_writes_go_unanswered() -> None:
-    """The next leader would repeat it all: for any certificate, until the write was answered."""
+    """The next leader would repeat all of it: nothing is sent for any certificate until a write is answered."""
     sent = Sent()
     sender = Sender(sent, lambda _: True)
     await sender.send()
@@ -120,8 +120,8 @@ async def test_nothing_is_sent_while_status_writes_go_unanswered() -> None:
     assert sender.dispatcher.may_send
 
 
-async def test_what_was_sent_reads_back_from_a_status_as_it_is_remembered() -> None:
-    """Else another replica's record could not be told from our own: a status has whole seconds, and a clock has not."""
+async def test_a_recorded_delivery_is_parsed_from_the_status_unchanged() -> None:
+    """Status times are whole seconds; otherwise a record of another replica could not be told from our own."""
     sender = Sender(Sent(), lambda _: True, NOW + 0.123456 * SECOND)
     await sender.send()
     log = sender.outbox.log(ABOUT, ())

@@ -1,4 +1,4 @@
-"""Alerts that are due at once are one message; an alert that is due alone waits for no other for long."""
+"""Alerts that are due together are one message; an alert that is due alone is delayed only briefly."""
 
 import asyncio
 from dataclasses import replace
@@ -47,7 +47,7 @@ class Groups:
         return NOW + timedelta(seconds=asyncio.get_running_loop().time())
 
     def join(self, *numbers: int) -> list[bool]:
-        """Whether each of these certificates sends its own message."""
+        """For each of these certificates, true if it sends its own message."""
         return [self.groups.admit(about(number, days=100 - number), DUE) for number in numbers]
 
     @property
@@ -63,14 +63,14 @@ async def all_groups() -> Groups:
 
 
 async def test_members_are_the_most_urgent_first(all_groups: Groups) -> None:
-    """The group is an item of the queue, due when nobody has joined for a while."""
+    """The group is an item of the queue, due when no certificate has joined for a while."""
     assert all_groups.join(3, 1, 2) == [False] * 3
     assert all_groups.groups.members(all_groups.group) == (key(3), key(2), key(1))
     assert all_groups.queue.scheduled_items() == (Item("AlertGroup", all_groups.group),)
     assert all_groups.queue.seconds_until_due() == pytest.approx(GROUP_WAIT_SECONDS, abs=0.01)
 
 
-async def test_each_member_that_joins_has_the_group_wait_longer(all_groups: Groups) -> None:
+async def test_each_new_member_extends_the_wait(all_groups: Groups) -> None:
     for number in range(10):
         all_groups.join(number)
         await asyncio.sleep(GROUP_WAIT_SECONDS / 2)
@@ -79,7 +79,7 @@ async def test_each_member_that_joins_has_the_group_wait_longer(all_groups: Grou
     assert all_groups.groups.seconds_until_closed(all_groups.group) == 0
 
 
-async def test_no_group_waits_for_ever(all_groups: Groups) -> None:
+async def test_the_wait_of_a_group_is_limited(all_groups: Groups) -> None:
     began, number = asyncio.get_running_loop().time(), 0
     all_groups.join(0)
     while all_groups.groups.seconds_until_closed(all_groups.group):
@@ -89,7 +89,7 @@ async def test_no_group_waits_for_ever(all_groups: Groups) -> None:
     assert asyncio.get_running_loop().time() - began <= LONGEST_GROUP_SECONDS + GROUP_WAIT_SECONDS
 
 
-async def test_members_of_a_group_that_was_too_small_send_their_own(all_groups: Groups) -> None:
+async def test_members_of_a_small_group_send_their_own_messages(all_groups: Groups) -> None:
     """For a minute; others join another group meanwhile."""
     all_groups.join(0, 1)
     all_groups.groups.end(all_groups.group, alone=True)
@@ -99,8 +99,8 @@ async def test_members_of_a_group_that_was_too_small_send_their_own(all_groups: 
     assert all_groups.join(0) == [False]
 
 
-async def test_a_certificate_that_joins_while_the_message_is_sent_waits_for_its_end(all_groups: Groups) -> None:
-    """Also one that is told just now: it does not join another group before it is known what became of it."""
+async def test_a_certificate_that_joins_during_the_send_waits_for_its_end(all_groups: Groups) -> None:
+    """Including one that is in the message: it joins no other group before the result is known."""
     all_groups.join(0, 1)
     all_groups.groups.begin_sending(all_groups.group)
     assert all_groups.join(0, 7) == [False, False]
@@ -109,8 +109,8 @@ async def test_a_certificate_that_joins_while_the_message_is_sent_waits_for_its_
     assert all_groups.groups.waiting == 0
 
 
-async def test_a_failure_that_people_should_know_has_the_members_say_so_once(all_groups: Groups) -> None:
-    """Each status is written once, and not at each try."""
+async def test_a_failure_worth_reporting_is_reported_by_each_member_once(all_groups: Groups) -> None:
+    """Each status is written once, and not at each retry."""
     all_groups.join(0, 1)
     transient = replace(REFUSED, reason=Reason.CHANNEL_UNAVAILABLE, permanent=False)
     all_groups.groups.fail(all_groups.group, transient)
@@ -121,7 +121,7 @@ async def test_a_failure_that_people_should_know_has_the_members_say_so_once(all
     assert all_groups.groups.failure(about(0), DUE) == REFUSED
 
 
-async def test_a_change_of_the_policy_has_a_failed_group_try_now(all_groups: Groups) -> None:
+async def test_a_changed_policy_triggers_an_immediate_retry_of_a_failed_group(all_groups: Groups) -> None:
     all_groups.join(0, 1)
     all_groups.groups.fail(all_groups.group, REFUSED)
     [item] = all_groups.groups.retry_now(ObjectKey("integration", "p"))
@@ -130,8 +130,8 @@ async def test_a_change_of_the_policy_has_a_failed_group_try_now(all_groups: Gro
     assert all_groups.groups.retry_now(ObjectKey("integration", "other")) == ()
 
 
-async def test_a_certificate_that_is_gone_is_waited_for_by_nothing(all_groups: Groups) -> None:
-    """And nothing is kept of it."""
+async def test_no_group_waits_for_a_deleted_certificate(all_groups: Groups) -> None:
+    """And no state of it is kept."""
     all_groups.join(0, 1)
     all_groups.groups.leave(key(0))
     assert all_groups.groups.members(all_groups.group) == (key(1),)
@@ -150,7 +150,7 @@ async def test_a_certificate_that_is_gone_is_waited_for_by_nothing(all_groups: G
     ],
     ids=["never", "a policy with few certificates", "by batch, and it has none", "alone in its policy"],
 )
-async def test_a_message_that_can_have_no_company_is_sent_at_once(changes: dict[str, Any], certificates: int) -> None:
+async def test_a_message_that_cannot_be_grouped_is_sent_at_once(changes: dict[str, Any], certificates: int) -> None:
     assert Groups(certificates).groups.admit(about(0, **changes), DUE)
 
 
@@ -160,8 +160,8 @@ async def test_a_closing_message_and_a_channel_without_digests_are_never_grouped
     assert all_groups.groups.admit(about(0), DueNotification(event, MessageKind.ALERT, 14))
 
 
-async def test_a_letter_about_a_batch_waits_longer_and_for_those_that_are_not_due(all_groups: Groups) -> None:
-    """The objects of a batch are created one after the other. No personal data is in the name of its item."""
+async def test_a_batch_letter_waits_longer_and_includes_certificates_that_are_not_due(all_groups: Groups) -> None:
+    """The objects of a batch are created one after the other. The name of its item contains no personal data."""
     letters = replace(TEAM, type="Email", address=EmailAddress())
     contact = Contact(requester=Person("Ops", "ops@host.example"))
     spec = declaration(profile=HOST, batch="spring", contact=contact, policy="p")
@@ -175,8 +175,8 @@ async def test_a_letter_about_a_batch_waits_longer_and_for_those_that_are_not_du
     assert "ops" not in str(all_groups.group)
 
 
-async def test_a_group_of_another_consumer_has_another_name(all_groups: Groups) -> None:
-    """Each policy, channel and batch has its own; a reference never leaves its namespace."""
+async def test_each_policy_channel_and_batch_has_its_own_group(all_groups: Groups) -> None:
+    """Each policy, channel and batch has its own group; a reference never leaves its namespace."""
     others = [about(1, spec=declaration(policy="q")), replace(about(2), key=ObjectKey("other", "c2"))]
     for found in (about(0), *others):
         assert not all_groups.groups.admit(found, DUE)

@@ -1,4 +1,4 @@
-"""What a certificate names counts from the beginning, whichever watch is the quicker one."""
+"""Objects that a certificate refers to are used from its first reconcile, in any order of the watch events."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
-from tests.unit.engine.test_object_cache import KEY, Enqueued, body, policy
+from tests.unit.engine.test_object_cache import KEY, RecordingQueue, body, policy
 
 NAMED = "?fieldSelector=metadata.name="
 POLICIES = "/apis/clientcert.dev/v1alpha1/namespaces/team/certificatepolicies"
@@ -16,7 +16,7 @@ BACKUP = {"metadata": body("11")["metadata"] | {"name": "backup"}, "spec": {"s3"
 
 
 class Api:
-    """Answers a LIST by what there is, and takes every status."""
+    """Answers a LIST with its objects, and accepts every status."""
 
     def __init__(self, **there):
         self.there = there
@@ -33,7 +33,7 @@ class Api:
 
 @pytest.fixture
 def store():
-    return ObjectCache(Enqueued())
+    return ObjectCache(RecordingQueue())
 
 
 async def fetch(store, api, missing=None):
@@ -43,8 +43,8 @@ async def fetch(store, api, missing=None):
     return missing
 
 
-async def test_a_policy_whose_event_is_still_on_its_way(store):
-    """It is taken over before the first reconcile."""
+async def test_a_policy_is_read_before_its_watch_event_arrives(store):
+    """It is read before the first reconcile."""
     store.upsert_certificate(body(policyRef={"name": "mine"}))
     api = Api(mine=policy("mine", "9", "slack"))
     await fetch(store, api)
@@ -52,7 +52,7 @@ async def test_a_policy_whose_event_is_still_on_its_way(store):
     assert api.asked == [f"{POLICIES}{NAMED}mine"]
 
 
-async def test_a_store_whose_event_is_still_on_its_way(store):
+async def test_a_store_is_read_before_its_watch_event_arrives(store):
     store.upsert_certificate(body(source=IN_STORE))
     api = Api(backup=BACKUP)
     await fetch(store, api)
@@ -60,7 +60,7 @@ async def test_a_store_whose_event_is_still_on_its_way(store):
     assert api.asked == [f"{STORES}{NAMED}backup"]
 
 
-async def test_what_is_known_is_not_asked_for(store):
+async def test_a_cached_reference_is_not_requested(store):
     store.upsert_store(BACKUP)
     store.upsert_policy(policy("mine", "9", "slack"))
     store.upsert_certificate(body(source=IN_STORE, policyRef={"name": "mine"}))
@@ -69,8 +69,8 @@ async def test_what_is_known_is_not_asked_for(store):
     assert api.asked == []
 
 
-async def test_what_is_not_there_is_asked_for_once(store):
-    """Until the spec changes: then it may name something else."""
+async def test_a_missing_reference_is_requested_once(store):
+    """Until the spec changes, because the new spec may refer to another object."""
     store.upsert_certificate(body(policyRef={"name": "none"}))
     api = Api()
     missing = await fetch(store, api)
@@ -81,8 +81,8 @@ async def test_what_is_not_there_is_asked_for_once(store):
     assert api.asked == [f"{POLICIES}{NAMED}none", f"{POLICIES}{NAMED}other"]
 
 
-async def test_an_api_server_that_does_not_answer_holds_nothing_up(store):
-    """The defaults stand in, as for any policy that cannot be used, and the next look asks again."""
+async def test_an_api_server_outage_delays_no_reconcile(store):
+    """The defaults are used, as for any unusable policy, and the next reconcile requests it again."""
     store.upsert_certificate(body(policyRef={"name": "mine"}))
     api = Api(mine=policy("mine", "9", "slack"))
     api.error = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, retryable=True)

@@ -1,4 +1,4 @@
-"""Who was written to because nobody nearer was known is not whom the letter is for: once that one is known, it is."""
+"""A letter to a less preferred contact is sent again to a preferred contact who is found later."""
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
@@ -15,77 +15,77 @@ def known(*recipients: Recipient) -> Resolution:
     return Resolution("Known", "", recipients)
 
 
-def handed_out(*recipients: Recipient) -> tuple[EngineHarness, Users]:
-    """One certificate with thirteen days left, and a letter a week."""
+def harness_with(*recipients: Recipient) -> tuple[EngineHarness, Users]:
+    """One certificate with thirteen days left, and a weekly letter."""
     users = Users(known(*recipients))
-    whole = EngineHarness(users)
-    whole.policy(TEAM, {**CONSUMER, "repeat": {"everyDays": 7}})
-    whole.hand_out("nhs", days=13, contact={"lookup": ["Slack"]})
-    return whole, users
+    harness = EngineHarness(users)
+    harness.policy(TEAM, {**CONSUMER, "repeat": {"everyDays": 7}})
+    harness.hand_out("nhs", days=13, contact={"lookup": ["Slack"]})
+    return harness, users
 
 
-async def is_looked_at(whole: EngineHarness) -> None:
-    whole.cache.enqueue(whole.record("nhs").key)
-    await whole.quiet()
+async def reconcile_now(harness: EngineHarness) -> None:
+    harness.cache.enqueue(harness.record("nhs").key)
+    await harness.until_idle()
 
 
-async def test_is_written_to_at_once() -> None:
-    """And once: the team is told nothing again, nor is whoever was asked."""
-    whole, users = handed_out(SAM)
-    async with whole.running():
-        await whole.quiet()
+async def test_a_preferred_contact_gets_the_letter_at_once() -> None:
+    """Once; neither the team nor the earlier recipient gets a second message."""
+    harness, users = harness_with(SAM)
+    async with harness.running():
+        await harness.until_idle()
         users.answer = known(JO, SAM)
-        await is_looked_at(whole)
-        await is_looked_at(whole)
-        assert whole.post.sent == [SAM.address, JO.address]
+        await reconcile_now(harness)
+        await reconcile_now(harness)
+        assert harness.mail.sent == [SAM.address, JO.address]
         users.answer = known(USER, JO, SAM)
-        await is_looked_at(whole)
-        assert whole.direct.sent == [USER.address]
+        await reconcile_now(harness)
+        assert harness.direct.sent == [USER.address]
         users.answer = known(JO, SAM)
-        await is_looked_at(whole)
-    assert whole.post.sent == [SAM.address, JO.address]
-    assert whole.slack.told == [("nhs",)]
+        await reconcile_now(harness)
+    assert harness.mail.sent == [SAM.address, JO.address]
+    assert harness.slack.notified == [("nhs",)]
 
 
-async def test_is_not_whoever_was_just_refused() -> None:
-    """The other contact stood in for that one; an address that was corrected is another matter."""
-    whole, users = handed_out(JO, SAM)
-    whole.post.answer = lambda address: NO_USER if address == JO.address else None
-    async with whole.running():
-        await whole.quiet()
-        await is_looked_at(whole)
-        assert whole.post.sent == [SAM.address]
+async def test_a_refused_contact_does_not_get_the_letter_again() -> None:
+    """The other contact was the fallback for this one; a corrected address is used again."""
+    harness, users = harness_with(JO, SAM)
+    harness.mail.answer = lambda address: NO_USER if address == JO.address else None
+    async with harness.running():
+        await harness.until_idle()
+        await reconcile_now(harness)
+        assert harness.mail.sent == [SAM.address]
         users.answer = known(LEE, SAM)
-        await is_looked_at(whole)
-    assert whole.post.sent == [SAM.address, LEE.address]
+        await reconcile_now(harness)
+    assert harness.mail.sent == [SAM.address, LEE.address]
 
 
-async def test_hears_of_the_end_only_if_of_the_beginning() -> None:
-    """The closing letter goes to whoever got the last one."""
-    whole, users = handed_out(SAM)
-    async with whole.running():
-        await whole.quiet()
-        whole.post.answer = lambda address: NO_USER if address == JO.address else None
+async def test_the_closing_letter_goes_to_the_last_recipient() -> None:
+    """The closing letter goes to the recipient of the last letter."""
+    harness, users = harness_with(SAM)
+    async with harness.running():
+        await harness.until_idle()
+        harness.mail.answer = lambda address: NO_USER if address == JO.address else None
         users.answer = known(JO, SAM)
-        await is_looked_at(whole)
-        whole.post.answer = lambda _: None
-        whole.put("nhs", days=365)
-        await until(lambda: len(whole.slack.told) == 2)
-        await whole.quiet()
-    assert whole.post.sent == [SAM.address, SAM.address, SAM.address]
-    assert [letter.recipient.role for letter in whole.post.letters] == 3 * [Role.BUSINESS]
+        await reconcile_now(harness)
+        harness.mail.answer = lambda _: None
+        harness.put("nhs", days=365)
+        await until(lambda: len(harness.slack.notified) == 2)
+        await harness.until_idle()
+    assert harness.mail.sent == [SAM.address, SAM.address, SAM.address]
+    assert [letter.recipient.role for letter in harness.mail.letters] == 3 * [Role.BUSINESS]
 
 
-async def test_is_known_after_a_restart() -> None:
-    """The status says who got the last letter."""
-    whole, users = handed_out(SAM)
-    async with whole.running():
-        await whole.quiet()
-    status = whole.api.statuses[-1][1]
+async def test_the_last_recipient_is_known_after_a_restart() -> None:
+    """The status records the recipient of the last letter."""
+    harness, users = harness_with(SAM)
+    async with harness.running():
+        await harness.until_idle()
+    status = harness.api.statuses[-1][1]
     [entry] = [each for each in status["alerts"]["channels"] if each["name"] == "consumer"]
     assert entry["recipientRole"] == "Business"
     users.answer = known(JO, SAM)
-    whole.find_again("nhs", contact={"lookup": ["Slack"]})
-    async with whole.running():
-        await whole.quiet()
-    assert whole.post.sent == [SAM.address, JO.address]
+    harness.reload("nhs", contact={"lookup": ["Slack"]})
+    async with harness.running():
+        await harness.until_idle()
+    assert harness.mail.sent == [SAM.address, JO.address]

@@ -1,4 +1,4 @@
-"""What waits for its turn, for others, or for nothing any more is looked at when something is new, and not before."""
+"""No busy loop: a certificate that waits for a digest, a rate limit or a recipient waits for a change."""
 
 from itertools import chain, repeat
 
@@ -13,62 +13,62 @@ NO_USER = DeliveryError(Reason.RECIPIENT_REFUSED, "no such user")
 REFUSED = DeliveryError(Reason.MESSAGE_REFUSED, "Slack refused the message")
 WAIT = DeliveryError(Reason.RATE_LIMITED, "Slack asks to wait", retryable=True, retry_after=3600)
 RETRIED = 62 * SECOND
-"""After so long what was refused is tried again."""
+"""The time after which a refused message is retried."""
 
 
-def nobody_spins(whole: EngineHarness) -> bool:
-    return all(moment is not None and moment > whole.clock() for moment in whole.due.values())
+def nothing_is_due_now(harness: EngineHarness) -> bool:
+    return all(moment is not None and moment > harness.clock() for moment in harness.due.values())
 
 
-async def test_whoever_waits_for_a_digest_that_is_on_its_way() -> None:
-    """Its own next try has passed meanwhile."""
-    whole = EngineHarness()
-    whole.policy(TEAM)
+async def test_members_wait_for_the_end_of_a_digest_in_flight() -> None:
+    """The certificate's own next try has passed meanwhile."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
     names = [f"c{number:02d}" for number in range(22)]
     for name in names:
-        whole.hand_out(name, days=10)
-    whole.slack.answers = repeat(NO_CHANNEL)
-    async with whole.running():
-        await until(lambda: all(whole.failures(name) for name in names))
-        whole.slack.gate.clear()
-        await whole.passes(RETRIED)
-        await until(lambda: len(whole.slack.tries) == 2)
-        speaker = whole.slack.tries[1][0]
-        del whole.due[speaker]
-        assert len(whole.due) == 21
-        assert nobody_spins(whole)
+        harness.hand_out(name, days=10)
+    harness.slack.answers = repeat(NO_CHANNEL)
+    async with harness.running():
+        await until(lambda: all(harness.failures(name) for name in names))
+        harness.slack.gate.clear()
+        await harness.let_pass(RETRIED)
+        await until(lambda: len(harness.slack.tries) == 2)
+        most_urgent = harness.slack.tries[1][0]
+        del harness.due[most_urgent]
+        assert len(harness.due) == 21
+        assert nothing_is_due_now(harness)
 
 
-async def test_whoever_waits_for_a_place_that_asks_for_an_hour() -> None:
-    """It has failed by itself before that."""
-    whole = EngineHarness()
-    whole.policy(TEAM)
-    whole.slack.answers = chain([REFUSED], repeat(WAIT))
-    whole.hand_out("a", days=9)
-    async with whole.running():
-        await until(lambda: whole.failures("a"))
-        whole.hand_out("b", days=10)
-        await until(lambda: whole.failures("b"))
-        await whole.passes(RETRIED)
-        await until(lambda: not whole.queue.depth)
-        assert whole.slack.tries == [("a",), ("b",)]
-        assert nobody_spins(whole)
+async def test_certificates_wait_for_a_retry_after_of_an_hour() -> None:
+    """The certificate's own send has failed before."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.slack.answers = chain([REFUSED], repeat(WAIT))
+    harness.hand_out("a", days=9)
+    async with harness.running():
+        await until(lambda: harness.failures("a"))
+        harness.hand_out("b", days=10)
+        await until(lambda: harness.failures("b"))
+        await harness.let_pass(RETRIED)
+        await until(lambda: not harness.queue.depth)
+        assert harness.slack.tries == [("a",), ("b",)]
+        assert nothing_is_due_now(harness)
 
 
-async def test_an_escalation_that_failed_and_that_nobody_is_left_for() -> None:
-    """Nothing is due any more, and no condition says that something is."""
+async def test_a_failed_escalation_without_a_recipient_ends() -> None:
+    """Nothing is due any more, and no condition reports otherwise."""
     jo, sam = Recipient(Role.SLACK, "U012AB3CD"), Recipient(Role.BUSINESS, "sam@nhs.example")
     users = Users(Resolution("SlackUser", "the Slack user is written to", (jo, sam)))
-    whole = EngineHarness(users)
-    whole.policy(TEAM, {**CONSUMER, "repeat": {"everyDays": 7}}, escalateAfterDays=1)
-    whole.post.answer = lambda _: NO_USER
-    whole.hand_out("nhs", days=20, contact={"lookup": ["Slack"]})
-    async with whole.running():
-        await whole.quiet()
-        await whole.later(DAY + HOUR)
-        assert whole.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused")
+    harness = EngineHarness(users)
+    harness.policy(TEAM, {**CONSUMER, "repeat": {"everyDays": 7}}, escalateAfterDays=1)
+    harness.mail.answer = lambda _: NO_USER
+    harness.hand_out("nhs", days=20, contact={"lookup": ["Slack"]})
+    async with harness.running():
+        await harness.until_idle()
+        await harness.advance(DAY + HOUR)
+        assert harness.condition("nhs", "AlertsDelivered") == ("False", "RecipientRefused")
         users.answer = Resolution("SlackUser", "the Slack user is written to", (jo,))
-        await whole.passes(RETRIED)
-        await until(lambda: whole.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
-        await whole.quiet()
-        assert nobody_spins(whole)
+        await harness.let_pass(RETRIED)
+        await until(lambda: harness.condition("nhs", "AlertsDelivered") == ("True", "Delivered"))
+        await harness.until_idle()
+        assert nothing_is_due_now(harness)

@@ -1,4 +1,4 @@
-"""What the API server says is taken over; echoes, old news and namesakes are told apart."""
+"""Objects from the API server are cached; echoes, old versions and objects of the same name are recognised."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ FALLBACK = FallbackRecipient(Role.BUSINESS, "the technical contact was refused")
 CERTIFICATE, POLICY = (Item("ClientCertificate", KEY), Item("CertificatePolicy", ObjectKey("team", "p")))
 
 
-class Enqueued(list):
-    """Plays the work queue: notes what is enqueued."""
+class RecordingQueue(list):
+    """A fake work queue that records the enqueued items."""
 
     def enqueue(self, item, _urgency=0.0):
         self.append(item)
@@ -45,17 +45,17 @@ def body(version="10", *, uid="u1", generation=1, status=None, **spec):
 
 
 def new_cache():
-    enqueued = Enqueued()
+    enqueued = RecordingQueue()
     return ObjectCache(enqueued), enqueued
 
 
 def read(cache):
-    """The source is read as it is now."""
+    """Mark the source as read."""
     cache.take_source_change(KEY)
 
 
 def test_an_echo_of_our_own_write_enqueues_nothing():
-    """A third of all events at start are these (design section 5)."""
+    """A third of all events at the start are echoes (design section 5)."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body("10"))
     cache.certificate_status_written(replace(cache.certificates[KEY], resource_version="11"))
@@ -64,8 +64,8 @@ def test_an_echo_of_our_own_write_enqueues_nothing():
     assert enqueued == [CERTIFICATE]
 
 
-def test_an_echo_that_is_quicker_than_the_answer_enqueues_nothing():
-    """The status is known by its hash while it is being written."""
+def test_an_echo_before_the_response_enqueues_nothing():
+    """The status is recognised by its hash during the write."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body("10"))
     written, _ = new_cache()
@@ -78,16 +78,16 @@ def test_an_echo_that_is_quicker_than_the_answer_enqueues_nothing():
     assert enqueued == [CERTIFICATE]
 
 
-def test_a_namesake_is_another_object():
-    """The same name with a new uid (faults.md row 27); what is kept elsewhere is kept by uid."""
+def test_a_recreated_object_is_another_object():
+    """The same name with a new uid (faults.md row 27); related state is keyed by uid."""
     cache, _ = new_cache()
     cache.upsert_certificate(body("10", status={"phase": "Expired"}))
     cache.upsert_certificate(body("12", uid="u2"))
     assert (cache.certificates[KEY].uid, cache.certificates[KEY].status.phase) == ("u2", "")
 
 
-def test_late_news_of_the_one_before_touches_no_namesake():
-    """A watch may be behind what the API server was asked for: neither its state nor its end is that of the new one."""
+def test_a_late_event_of_a_deleted_object_does_not_change_its_successor():
+    """A watch may lag behind a read: an event of the previous object neither updates nor removes the new one."""
     cache, _ = new_cache()
     cache.upsert_certificate(body("20", uid="u2"))
     cache.upsert_certificate(body("10", uid="u1"))
@@ -98,8 +98,8 @@ def test_late_news_of_the_one_before_touches_no_namesake():
     assert cache.certificates == {}
 
 
-def test_the_answer_of_the_api_server_itself_counts_whatever_its_version():
-    """After etcd was restored versions are lower than those that are known."""
+def test_a_direct_read_is_accepted_with_any_version():
+    """After a restore of etcd, versions are lower than the known ones."""
     cache, _ = new_cache()
     cache.upsert_certificate(body("900"))
     cache.replace_certificate(body("100", generation=2, owner="somebody-else"))
@@ -107,8 +107,8 @@ def test_the_answer_of_the_api_server_itself_counts_whatever_its_version():
     assert (record.resource_version, record.generation) == ("100", 2)
 
 
-def test_a_changed_spec_has_the_source_read_anew():
-    """And the source that it named before is of no interest any more."""
+def test_a_changed_spec_causes_a_new_read_of_the_source():
+    """And changes of the previous source have no effect any more."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body("10"))
     read(cache)
@@ -121,7 +121,7 @@ def test_a_changed_spec_has_the_source_read_anew():
     assert enqueued == [CERTIFICATE]
 
 
-def test_only_another_version_of_a_secret_is_news():
+def test_only_a_new_version_of_a_secret_enqueues():
     cache, enqueued = new_cache()
     cache.upsert_certificate(body())
     read(cache)
@@ -135,7 +135,7 @@ def test_only_another_version_of_a_secret_is_news():
 
 
 def test_a_change_of_the_password_is_not_hidden_by_one_of_the_certificate():
-    """The certificate's Secret may have been read in its new version, and the password's not."""
+    """The certificate's Secret may be read in its new version, and the password's not yet."""
     cache, _ = new_cache()
     password = {"name": "password", "key": "p"}
     cache.upsert_certificate(body(source={"type": "Secret", "secret": {"name": "cert", "passwordSecretRef": password}}))
@@ -145,7 +145,7 @@ def test_a_change_of_the_password_is_not_hidden_by_one_of_the_certificate():
     assert cache.take_source_change(KEY) == ""
 
 
-def test_nothing_of_a_removed_object_stays():
+def test_no_state_of_a_removed_object_is_kept():
     """Its reconciler is called once more, and cleans up."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body(policyRef={"name": "p"}))
@@ -186,7 +186,7 @@ def policy(name, version, secret):
 
 
 def test_no_secret_of_a_removed_policy_is_remembered():
-    """Not even that there was one; another policy that needs it goes on with it."""
+    """Another policy that refers to the Secret still does."""
     cache, _ = new_cache()
     cache.upsert_policy(policy("one", "10", "shared"))
     cache.upsert_policy(policy("two", "11", "shared"))
@@ -198,8 +198,8 @@ def test_no_secret_of_a_removed_policy_is_remembered():
     assert cache._references == ReferenceIndex()
 
 
-def test_a_policy_that_is_nonsense_is_known_all_the_same():
-    """Its certificates are alerted about by the defaults, and its status says so."""
+def test_an_invalid_policy_is_cached():
+    """Its certificates are alerted by the defaults, and its status reports the problem."""
     cache, _ = new_cache()
     nonsense = policy("odd", "10", "slack") | {"spec": {"alerts": {"channels": "#team"}}}
     cache.upsert_policy(nonsense)
@@ -231,7 +231,7 @@ STATUS = {
 
 @pytest.mark.parametrize(("generation", "expected"), [(1, FALLBACK), (2, None)])
 def test_the_fallback_recipient_is_known_after_a_restart(generation, expected):
-    """Unless the spec was changed meanwhile: that may have been its correction."""
+    """Unless the spec was changed meanwhile, possibly to correct the contact."""
     cache, _ = new_cache()
     cache.upsert_certificate(body("10", generation=generation, status=STATUS))
     [channel] = cache.certificates[KEY].status.channels
@@ -243,8 +243,8 @@ def test_the_fallback_recipient_is_known_after_a_restart(generation, expected):
     [({"owner": "platform"}, "SlackUser", FALLBACK), ({"environment": "test"}, "", None)],
     ids=["same", "other"],
 )
-def test_what_the_status_says_of_the_contact_is_of_that_one(changed, reason, fallback):
-    """Another part of the spec may change; if another contact is asked for, only the last transition counts."""
+def test_the_recorded_fallback_recipient_belongs_to_its_contact(changed, reason, fallback):
+    """A change elsewhere in the spec keeps it; after a change of the contact only the last transition counts."""
     cache, _ = new_cache()
     cache.upsert_certificate(body("10", status=STATUS))
     cache.upsert_certificate(body("11", generation=2, status=STATUS, **changed))

@@ -1,4 +1,4 @@
-"""One message at a time for each place, the most urgent first, and none while it asks for a rest."""
+"""One message at a time for each limit key, the most urgent first, and none during a requested pause."""
 
 import asyncio
 from datetime import timedelta
@@ -18,8 +18,8 @@ def key(number):
     return Item("ClientCertificate", ObjectKey("team", f"c{number}"))
 
 
-class Enqueued(list):
-    """Plays the work queue: notes what is enqueued."""
+class RecordingQueue(list):
+    """A fake work queue that records the enqueued items."""
 
     def enqueue(self, item, urgency):
         assert urgency == (NOW + timedelta(days=int(item.key.name[1:]))).timestamp()
@@ -32,7 +32,7 @@ def urgency(number, held_up=0):
 
 @pytest.fixture
 def enqueued():
-    return Enqueued()
+    return RecordingQueue()
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def limiter(enqueued):
     return ChannelRateLimiter(enqueued)
 
 
-async def test_a_free_place_takes_the_first_at_once(limiter):
+async def test_a_free_channel_takes_the_first_message_at_once(limiter):
     assert limiter.acquire(PLACE, key(1), urgency(1), 1.0)
 
 
-async def test_the_most_urgent_is_next(limiter, enqueued):
-    """Whoever came first is not it: the one that expires next is."""
+async def test_the_most_urgent_message_is_next(limiter, enqueued):
+    """Urgency counts, not the order of arrival: the certificate that expires next is first."""
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.1)
     for number in (3, 1, 2):
         assert not limiter.acquire(PLACE, key(number), urgency(number), 0.1)
@@ -56,7 +56,7 @@ async def test_the_most_urgent_is_next(limiter, enqueued):
     assert enqueued == []
 
 
-async def test_nobody_overtakes_the_one_whose_turn_it_is(limiter, enqueued):
+async def test_no_message_overtakes_the_one_that_holds_the_slot(limiter, enqueued):
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.05)
     assert not limiter.acquire(PLACE, key(1), urgency(1), 0.05)
     await asyncio.sleep(0.1)
@@ -64,14 +64,14 @@ async def test_nobody_overtakes_the_one_whose_turn_it_is(limiter, enqueued):
     assert limiter.acquire(PLACE, key(1), urgency(1), 0.05)
 
 
-async def test_one_place_does_not_slow_another(limiter):
+async def test_one_channel_does_not_slow_another(limiter):
     assert limiter.acquire(PLACE, key(0), urgency(0), 60)
     assert not limiter.acquire(PLACE, key(1), urgency(1), 60)
     assert limiter.acquire(OTHER, key(1), urgency(1), 60)
 
 
-async def test_a_place_that_asks_for_a_rest_has_it(limiter, enqueued):
-    """429 with Retry-After: nobody is enqueued before it is over, and then the most urgent is."""
+async def test_retry_after_pauses_a_channel(limiter, enqueued):
+    """429 with Retry-After: nothing is enqueued before its end, and then the most urgent is."""
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
     limiter.back_off(PLACE, 0.3)
     assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
@@ -82,7 +82,7 @@ async def test_a_place_that_asks_for_a_rest_has_it(limiter, enqueued):
     assert enqueued == [key(-1)]
 
 
-async def test_rests_grow_until_it_is_well(enqueued):
+async def test_the_backoff_grows_until_the_channel_recovers(enqueued):
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.4, 300.0))
     limiter.back_off(PLACE, None)
     limiter.back_off(PLACE, None)
@@ -93,8 +93,8 @@ async def test_rests_grow_until_it_is_well(enqueued):
     assert enqueued == [key(0)]
 
 
-async def test_a_turn_that_nobody_takes_goes_on(enqueued):
-    """An object that was deleted while it queued holds up nobody."""
+async def test_an_unused_slot_is_passed_on(enqueued):
+    """A deleted object does not block the others."""
     limiter = ChannelRateLimiter(enqueued, slot=0.1)
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
     assert not limiter.acquire(PLACE, key(1), urgency(1), 0.01)
@@ -104,8 +104,8 @@ async def test_a_turn_that_nobody_takes_goes_on(enqueued):
     assert limiter.acquire(PLACE, key(2), urgency(2), 0.01)
 
 
-async def test_a_turn_that_is_not_wanted_is_passed_on_at_once(limiter, enqueued):
-    """What was overtaken by events while it queued owes nothing any more, and costs the others no time."""
+async def test_a_released_slot_is_passed_on_at_once(limiter, enqueued):
+    """An item that needs no message any more releases its slot, and delays no other."""
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
     assert not limiter.acquire(PLACE, key(1), urgency(1), 0.01)
     assert not limiter.acquire(PLACE, key(2), urgency(2), 0.01)
@@ -116,8 +116,8 @@ async def test_a_turn_that_is_not_wanted_is_passed_on_at_once(limiter, enqueued)
     assert enqueued == [key(1), key(2)]
 
 
-async def test_a_mended_place_is_tried_at_once(enqueued):
-    """A long outage has made rests long; whoever waits there has new credentials, and need not wait for the end."""
+async def test_a_fixed_channel_is_tried_at_once(enqueued):
+    """A long outage has made the pauses long; with new credentials there is no need to wait for the end."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(60, 300.0))
     limiter.back_off(PLACE, None)
     limiter.back_off(OTHER, None)
@@ -131,8 +131,8 @@ async def test_a_mended_place_is_tried_at_once(enqueued):
     assert not limiter.acquire(OTHER, key(1), urgency(1), 0.01)
 
 
-async def test_a_place_that_nobody_uses_any_more_is_forgotten(enqueued):
-    """Else one of them would stay for every channel that there ever was."""
+async def test_an_unused_channel_is_forgotten(enqueued):
+    """Otherwise the state of every channel that ever existed would be kept."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.2, 0.5))
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.2)
     assert limiter.acquire(OTHER, key(1), urgency(1), 0.2)
@@ -146,8 +146,8 @@ async def test_a_place_that_nobody_uses_any_more_is_forgotten(enqueued):
     assert limiter._channels == {}
 
 
-async def test_a_rest_is_remembered_while_its_message_is_under_way(enqueued):
-    """A send may take longer than a message fills the place: its failure is still one more."""
+async def test_the_backoff_is_kept_while_a_message_is_in_flight(enqueued):
+    """A send may take longer than the slot of a message: its failure still extends the backoff."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.05, 300.0))
     limiter.back_off(PLACE, None)
     assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
@@ -162,8 +162,8 @@ async def test_a_rest_is_remembered_while_its_message_is_under_way(enqueued):
     assert enqueued == [key(0), key(0)]
 
 
-async def test_a_message_fills_its_place_from_when_it_was_taken(limiter, enqueued):
-    """However long it was on its way: two that arrive must be so far apart, not two that left."""
+async def test_the_interval_counts_from_the_delivery(limiter, enqueued):
+    """However long it was in flight: the interval is between arrivals, not between starts."""
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.6)
     assert not limiter.acquire(PLACE, key(1), urgency(1), 0.6)
     await asyncio.sleep(0.3)
@@ -174,8 +174,8 @@ async def test_a_message_fills_its_place_from_when_it_was_taken(limiter, enqueue
     assert enqueued == [key(1)]
 
 
-async def test_one_that_has_held_up_the_others_goes_behind_them(limiter, enqueued):
-    """However urgent it is: what always fails would otherwise be the first for ever."""
+async def test_a_message_that_keeps_failing_goes_behind_the_others(limiter, enqueued):
+    """However urgent it is; otherwise a message that always fails would always be first."""
     limiter.back_off(PLACE, 0.05)
     assert not limiter.acquire(PLACE, key(0), urgency(0, held_up=1), 0.01)
     assert not limiter.acquire(PLACE, key(9), urgency(9), 0.01)
@@ -183,8 +183,8 @@ async def test_one_that_has_held_up_the_others_goes_behind_them(limiter, enqueue
     assert enqueued == [key(9)]
 
 
-async def test_a_mended_place_has_the_rest_that_it_asked_for(enqueued):
-    """New credentials are no reason to break a Retry-After."""
+async def test_a_fixed_channel_still_observes_its_retry_after(enqueued):
+    """New credentials do not cancel a Retry-After."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(60, 300.0))
     limiter.back_off(PLACE, None)
     limiter.back_off(PLACE, 0.3)
@@ -196,8 +196,8 @@ async def test_a_mended_place_has_the_rest_that_it_asked_for(enqueued):
     assert enqueued == [key(0)]
 
 
-async def test_a_rest_of_no_time_is_one_like_any_other(enqueued):
-    """`Retry-After: 0` says nothing that could be waited for."""
+async def test_a_retry_after_of_zero_uses_the_backoff(enqueued):
+    """`Retry-After: 0` gives no time to wait, so the own backoff applies."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.2, 300.0))
     limiter.back_off(PLACE, 0.0)
     assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)

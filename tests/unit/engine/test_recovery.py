@@ -1,4 +1,4 @@
-"""When an outage of the API server is over, and what is retried then."""
+"""The end of an outage of the API server is detected, and triggers all retries."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ AWAY = KubeError(Reason.API_UNAVAILABLE, "away", retryable=True)
 
 
 class Recovered(Recovery):
-    """Notes each end of an outage."""
+    """Records each end of an outage."""
 
     def __init__(self) -> None:
         super().__init__(*(cast("Any", None) for _ in range(5)))
@@ -25,7 +25,7 @@ class Recovered(Recovery):
 
 @asynccontextmanager
 async def outage(*answers: KubeError | None) -> AsyncIterator[tuple[asyncio.Event, Recovered]]:
-    """An API server that answers each question so, and then always well; and the event that begins an outage."""
+    """An API server that gives these answers first and succeeds afterwards; and the event that begins an outage."""
     left = list(answers)
 
     async def count(_namespace: str) -> int:
@@ -42,8 +42,8 @@ async def outage(*answers: KubeError | None) -> AsyncIterator[tuple[asyncio.Even
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_end_of_an_outage_has_everything_retried() -> None:
-    """Not before it: the first question is asked half a second later, and the next one a second after that."""
+async def test_the_end_of_an_outage_triggers_all_retries() -> None:
+    """Not before the end: the first probe is half a second later, and the next one a second after that."""
     async with outage(AWAY) as (begins, recovery):
         begins.set()
         await asyncio.sleep(1)
@@ -52,8 +52,8 @@ async def test_the_end_of_an_outage_has_everything_retried() -> None:
     assert recovery.ended == [("", False)]
 
 
-async def test_one_call_that_fails_is_no_outage() -> None:
-    """A single Secret that cannot be read must not undo the backoff of everything else."""
+async def test_a_single_failed_call_is_no_outage() -> None:
+    """A single Secret that cannot be read must not reset the backoff of everything else."""
     async with outage() as (begins, recovery):
         begins.set()
         await asyncio.sleep(0.8)
@@ -62,8 +62,8 @@ async def test_one_call_that_fails_is_no_outage() -> None:
     assert recovery.ended == []
 
 
-async def test_a_refusal_is_an_answer() -> None:
-    """A server that says no is there."""
+async def test_a_refusal_ends_an_outage() -> None:
+    """A server that refuses a request is available."""
     async with outage(AWAY, KubeError(Reason.FORBIDDEN, "no")) as (begins, recovery):
         begins.set()
         await asyncio.sleep(2)

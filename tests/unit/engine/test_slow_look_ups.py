@@ -1,4 +1,4 @@
-"""However many ask a slow place, all together wait for it as long as one would; later each is woken once."""
+"""Any number of lookups together wait for a slow source as long as one would; later each is enqueued once."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipi
 
 
 class Slack(Users):
-    """Knows some at once; the others, where it is slow, after a while and once the gate is open."""
+    """Finds some users at once; the others, with a slow token, after a delay and once the gate is open."""
 
     def __init__(self) -> None:
         super().__init__(FOUND)
@@ -42,16 +42,16 @@ class Slack(Users):
         return FOUND
 
 
-class Look:
-    """Plays the workers, with the few workers that a namespace has."""
+class Lookups:
+    """A fake of the workers, with the few workers that a namespace has."""
 
     def __init__(self, workers: int = 32) -> None:
-        self.slack, self.api, self.woken = Slack(), ApiServer(), list[str]()
-        cache = cast("ObjectCache", SimpleNamespace(enqueue=lambda key: self.woken.append(key.name)))
+        self.slack, self.api, self.enqueued = Slack(), ApiServer(), list[str]()
+        cache = cast("ObjectCache", SimpleNamespace(enqueue=lambda key: self.enqueued.append(key.name)))
         self.contacts = ContactLookup(cache, ClientLists(self.api.get), self.slack, lambda: NOW, PATIENCE)
         self._workers = asyncio.Semaphore(workers)
 
-    async def at(
+    async def find(
         self, name: str, token: SecretKeyRef | None = TOKEN, namespace: str = NAMESPACE, *, directory: str = ""
     ) -> Resolution:
         lookup = ("Directory",) if directory else ("Slack",)
@@ -62,10 +62,10 @@ class Look:
             await self.contacts.refresh(found, policy)
             return self.contacts.state(found, policy).resolution
 
-    async def at_all(self, names: Iterable[str], **how: str) -> tuple[set[str], float]:
+    async def find_all(self, names: Iterable[str], **how: str) -> tuple[set[str], float]:
         """The reasons, and how many seconds all took together."""
         began = asyncio.get_running_loop().time()
-        found = await asyncio.gather(*(self.at(name, **how) for name in names))
+        found = await asyncio.gather(*(self.find(name, **how) for name in names))
         return {each.reason for each in found}, asyncio.get_running_loop().time() - began
 
 
@@ -73,71 +73,71 @@ NAMES = [f"c{number:03d}" for number in range(MANY)]
 
 
 @pytest.mark.parametrize("how", [{}, {"directory": "clients"}], ids=["Slack", "client list"])
-async def test_all_wait_as_long_as_one(how: dict[str, str]) -> None:
-    """And each is woken when it is known, once; then nobody waits."""
-    look = Look()
-    look.slack.slow.add(TOKEN)
+async def test_all_lookups_wait_as_long_as_one(how: dict[str, str]) -> None:
+    """Each is enqueued once when its answer is there; after that no lookup waits."""
+    lookups = Lookups()
+    lookups.slack.slow.add(TOKEN)
     data = {name: f"technical: {{email: jo@{name}.example}}" for name in NAMES}
-    look.api.objects[f"/api/v1/namespaces/{NAMESPACE}/configmaps/clients"] = {"metadata": {}, "data": data}
-    gates = [look.slack.gate, look.api.gate]
+    lookups.api.objects[f"/api/v1/namespaces/{NAMESPACE}/configmaps/clients"] = {"metadata": {}, "data": data}
+    gates = [lookups.slack.gate, lookups.api.gate]
     for gate in gates:
         gate.clear()
-    assert await look.at_all(NAMES, **how) == ({UNAVAILABLE.reason}, pytest.approx(PATIENCE))
-    assert await look.at_all(NAMES, **how) == ({UNAVAILABLE.reason}, 0.0)
+    assert await lookups.find_all(NAMES, **how) == ({UNAVAILABLE.reason}, pytest.approx(PATIENCE))
+    assert await lookups.find_all(NAMES, **how) == ({UNAVAILABLE.reason}, 0.0)
     for gate in gates:
         gate.set()
     await asyncio.sleep(0.01)
-    assert sorted(look.woken) == NAMES
-    assert await look.at_all(NAMES, **how) == ({"TechnicalContact" if how else "SlackUser"}, 0.0)
-    assert len(look.woken) == MANY
+    assert sorted(lookups.enqueued) == NAMES
+    assert await lookups.find_all(NAMES, **how) == ({"TechnicalContact" if how else "SlackUser"}, 0.0)
+    assert len(lookups.enqueued) == MANY
 
 
-async def test_answers_of_which_each_takes_a_while() -> None:
-    """None of them is slow by itself, and all after each other would be."""
-    look = Look()
-    look.slack.slow.add(TOKEN)
-    look.slack.takes = lambda name: 0.3 + int(name[1:]) % 8 / 80
-    reasons, took = await look.at_all(NAMES)
+async def test_many_moderate_answers_count_as_slow() -> None:
+    """No single answer is slow, but all of them in sequence would be."""
+    lookups = Lookups()
+    lookups.slack.slow.add(TOKEN)
+    lookups.slack.takes = lambda name: 0.3 + int(name[1:]) % 8 / 80
+    reasons, took = await lookups.find_all(NAMES)
     assert reasons == {UNAVAILABLE.reason, "SlackUser"}
     assert took == pytest.approx(PATIENCE)
     await asyncio.sleep(1)
-    assert await look.at_all(NAMES) == ({"SlackUser"}, 0.0)
+    assert await lookups.find_all(NAMES) == ({"SlackUser"}, 0.0)
 
 
-async def test_what_is_known_needs_nobody_who_is_slow() -> None:
-    """It is found at once: whoever was woken would be woken for ever otherwise."""
-    look = Look()
-    look.slack.slow.add(TOKEN)
-    look.slack.gate.clear()
-    await look.at("slow")
-    look.slack.known.add("known")
-    assert await look.at_all(["known"]) == ({"SlackUser"}, 0.0)
-    assert look.woken == []
+async def test_a_cached_answer_does_not_wait() -> None:
+    """It is found at once and not enqueued; otherwise it would be enqueued forever."""
+    lookups = Lookups()
+    lookups.slack.slow.add(TOKEN)
+    lookups.slack.gate.clear()
+    await lookups.find("slow")
+    lookups.slack.known.add("known")
+    assert await lookups.find_all(["known"]) == ({"SlackUser"}, 0.0)
+    assert lookups.enqueued == []
 
 
-async def test_another_place_is_waited_for() -> None:
-    """Another token, and that of the same name in another namespace; the operator's own is one for all of them."""
-    look = Look()
-    look.slack.slow = {TOKEN, OTHER_TOKEN, None}
-    look.slack.gate.clear()
+async def test_each_token_is_waited_for_separately() -> None:
+    """Another token, or a token of the same name in another namespace; the operator's own token is shared."""
+    lookups = Lookups()
+    lookups.slack.slow = {TOKEN, OTHER_TOKEN, None}
+    lookups.slack.gate.clear()
     loop = asyncio.get_running_loop()
     took = []
     for number, (token, namespace) in enumerate(
         [(TOKEN, "team"), (TOKEN, "team"), (OTHER_TOKEN, "team"), (TOKEN, "other"), (None, "team"), (None, "other")]
     ):
         began = loop.time()
-        assert await look.at(f"c{number}", token, namespace) is UNAVAILABLE
+        assert await lookups.find(f"c{number}", token, namespace) is UNAVAILABLE
         took.append(loop.time() - began)
     assert took == pytest.approx([PATIENCE, 0, PATIENCE, PATIENCE, PATIENCE, 0])
 
 
-async def test_a_place_that_was_slow_is_waited_for_again() -> None:
-    """Once it has answered all."""
-    look = Look()
-    look.slack.slow.add(TOKEN)
-    look.slack.gate.clear()
-    await look.at("slow")
-    look.slack.gate.set()
+async def test_a_recovered_token_is_waited_for_again() -> None:
+    """Once it has answered everything."""
+    lookups = Lookups()
+    lookups.slack.slow.add(TOKEN)
+    lookups.slack.gate.clear()
+    await lookups.find("slow")
+    lookups.slack.gate.set()
     await asyncio.sleep(1)
-    look.slack.takes = lambda _: 0.2
-    assert await look.at_all(["other"]) == ({"SlackUser"}, pytest.approx(0.2))
+    lookups.slack.takes = lambda _: 0.2
+    assert await lookups.find_all(["other"]) == ({"SlackUser"}, pytest.approx(0.2))

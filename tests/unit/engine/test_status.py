@@ -1,4 +1,4 @@
-"""What the status says of channels that fail: which of them, and why."""
+"""The status reports which channels fail, and why."""
 
 from dataclasses import replace
 
@@ -30,10 +30,10 @@ REFUSED = DeliveryFailure(Reason.RECIPIENT_REFUSED, "correct the address", True,
     ],
     ids=["one", "the gravest", "by name", "what may pass does not count"],
 )
-def test_of_several_channels_the_gravest_is_named(
+def test_the_most_severe_of_several_failures_is_named(
     failing: dict[str, DeliveryFailure], reason: str, message: str
 ) -> None:
-    """What is refused for good comes before what may pass, and the others are counted."""
+    """A permanent failure comes before a transient one, and the others are counted."""
     evaluated = replace(evaluation(assessment(SEEN), policy()), failures=failing)
     found = desired_status(evaluated, None).condition("AlertsDelivered")
     assert found is not None

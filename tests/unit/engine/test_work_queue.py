@@ -1,4 +1,4 @@
-"""The most urgent first; but no namespace has all workers, and no item waits for ever."""
+"""The most urgent item first; but no namespace occupies all workers, and no item waits forever."""
 
 import asyncio
 import math
@@ -27,41 +27,41 @@ async def taken(queue: WorkQueue, count: int) -> list[Item | None]:
     return [await asyncio.wait_for(queue.take(), 1) for _ in range(count)]
 
 
-async def nothing_is_given(queue: WorkQueue) -> bool:
+async def nothing_is_available(queue: WorkQueue) -> bool:
     taking = asyncio.create_task(queue.take())
     done, _ = await asyncio.wait([taking], timeout=0.05)
     taking.cancel()
     return not done
 
 
-async def test_the_most_urgent_is_next() -> None:
-    """Of items that are as urgent, the one that came first; an item that is enqueued twice is taken once."""
+async def test_the_most_urgent_item_is_next() -> None:
+    """Of equally urgent items, the one that was enqueued first; an item that is enqueued twice is taken once."""
     queue = open_queue()
     for number, urgency in ((1, 5.0), (2, 1.0), (3, 5.0), (1, 0.0)):
         queue.enqueue(item(number), urgency)
     assert queue.depth == 3
     assert await taken(queue, 3) == [item(2), item(1), item(3)]
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
 
 
-async def test_one_namespace_has_not_all_workers() -> None:
-    """Its next items wait until others of it are done, the most urgent first, and hold up nothing else."""
+async def test_a_namespace_cannot_occupy_all_workers() -> None:
+    """Its next items wait until others of it are done, the most urgent first, and delay no other namespace."""
     queue = open_queue(in_flight_per_namespace=2)
     for number in range(5):
         queue.enqueue(item(number, "greedy"), number)
     queue.enqueue(item(0, "modest"), 99.0)
     assert await taken(queue, 3) == [item(0, "greedy"), item(1, "greedy"), item(0, "modest")]
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
     queue.done(item(1, "greedy"), None)
     assert await taken(queue, 1) == [item(2, "greedy")]
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
     queue.done(item(0, "greedy"), None)
     queue.done(item(2, "greedy"), None)
     assert await taken(queue, 2) == [item(3, "greedy"), item(4, "greedy")]
 
 
-async def test_one_kind_does_not_hold_up_another() -> None:
-    """The policy of a namespace is reconciled while its certificates have all the workers that they may have."""
+async def test_one_kind_does_not_delay_another() -> None:
+    """The policy of a namespace is reconciled while its certificates occupy all the workers that they may have."""
     queue = open_queue(in_flight_per_namespace=2)
     for number in range(3):
         queue.enqueue(item(number))
@@ -70,7 +70,7 @@ async def test_one_kind_does_not_hold_up_another() -> None:
 
 
 async def test_an_item_that_waits_too_long_is_next() -> None:
-    """There is always something more urgent, and all the same it has its turn."""
+    """Even if there is always a more urgent item."""
     queue = open_queue(longest_wait=0.1)
     queue.enqueue(item(0), 99.0)
     for number in range(1, 100):
@@ -84,8 +84,8 @@ async def test_an_item_that_waits_too_long_is_next() -> None:
         raise AssertionError("it was never taken")
 
 
-async def test_the_oldest_item_of_a_greedy_namespace_holds_up_nothing() -> None:
-    """All have waited too long; a namespace that has its share already lets others pass."""
+async def test_the_oldest_item_of_a_namespace_at_its_limit_delays_no_other() -> None:
+    """All have waited too long; a namespace that has its share still lets others pass."""
     queue = open_queue(in_flight_per_namespace=1, longest_wait=0.05)
     for number in range(3):
         queue.enqueue(item(number, "greedy"), 0.0)
@@ -96,8 +96,8 @@ async def test_the_oldest_item_of_a_greedy_namespace_holds_up_nothing() -> None:
     assert await taken(queue, 1) == [item(0, "modest")]
 
 
-async def test_every_item_is_taken_once_whatever_happens() -> None:
-    """Ten namespaces, more items than workers: each item comes out as often as it went in."""
+async def test_every_item_is_taken_exactly_once() -> None:
+    """Ten namespaces, more items than workers: each item is taken as often as it was enqueued."""
     queue = open_queue(in_flight_per_namespace=3, longest_wait=0.0)
     given: list[Item] = []
     items = [item(number, f"team-{number % 10}") for number in range(1_000)]
@@ -129,16 +129,16 @@ async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -
     assert await taken(queue, 1) == [item(1)]
     queue.enqueue(item(1), 7.0)
     queue.enqueue(item(1), 5.0)
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
     queue.done(item(1), NOW + DAY)
     assert await taken(queue, 1) == [item(1)]
     queue.done(item(1), None)
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
     assert queue.seconds_until_due() == math.inf
 
 
-async def test_a_closed_queue_keeps_nothing_and_a_term_begins_with_nothing() -> None:
-    """A standby that waits for months holds no item; whoever opens the queue enqueues all of them."""
+async def test_a_closed_queue_is_empty_and_a_term_starts_empty() -> None:
+    """A standby that waits for months holds no item; the caller that opens the queue enqueues all of them."""
     queue = open_queue()
     queue.enqueue(item(1))
     queue.schedule(item(2), 5.0)
@@ -146,14 +146,14 @@ async def test_a_closed_queue_keeps_nothing_and_a_term_begins_with_nothing() -> 
     assert await queue.take() is None
     queue.enqueue(item(3))
     queue.open()
-    assert await nothing_is_given(queue)
+    assert await nothing_is_available(queue)
     assert queue.seconds_until_due() == math.inf
     queue.enqueue(item(4))
     assert await taken(queue, 1) == [item(4)]
 
 
-async def test_an_item_is_due_when_its_reconcile_has_said() -> None:
-    """By the wall clock; one that is enqueued before is not due any more."""
+async def test_an_item_is_due_at_the_time_that_its_reconcile_returned() -> None:
+    """By the wall clock; an item that is enqueued earlier is not due any more."""
     queue = open_queue()
     for number in (1, 2):
         queue.enqueue(item(number))
@@ -165,8 +165,8 @@ async def test_an_item_is_due_when_its_reconcile_has_said() -> None:
     assert queue.pop_due() == [item(1)]
 
 
-async def test_many_items_that_are_due_at_once_come_in_portions() -> None:
-    """A hundred thousand in one turn of the event loop would stall it."""
+async def test_many_items_that_are_due_at_once_are_enqueued_in_portions() -> None:
+    """A hundred thousand in one iteration of the event loop would stall it."""
     queue = open_queue()
     for number in range(1_200):
         queue.schedule(item(number), 1.0)
@@ -180,7 +180,7 @@ async def test_many_items_that_are_due_at_once_come_in_portions() -> None:
 
 
 async def test_an_item_that_fails_backs_off_until_it_succeeds() -> None:
-    """Longer each time, or for as long as the error says."""
+    """Longer each time, or as long as the error says."""
     queue = open_queue()
     for failures in (1, 2, 3):
         queue.enqueue(item(1))
@@ -197,8 +197,8 @@ async def test_an_item_that_fails_backs_off_until_it_succeeds() -> None:
     assert queue.failed_items(unanswered=False) == queue.failed_items(unanswered=True) == ()
 
 
-async def test_an_item_that_is_enqueued_early_leaves_nothing_behind() -> None:
-    """However often it is, and however far away its time was: one entry is enough."""
+async def test_an_item_that_is_enqueued_early_leaves_no_second_entry() -> None:
+    """However often it is enqueued, and however far away its time was: there is one entry."""
     queue = open_queue()
     for _ in range(1_000):
         queue.enqueue(item(1))

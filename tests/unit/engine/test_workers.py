@@ -1,4 +1,4 @@
-"""Workers reconcile what is in the queue, each object once at a time, and retry what fails."""
+"""Workers reconcile queued objects, one reconcile of an object at a time, and retry failures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +23,7 @@ Work = Callable[[ObjectKey], Awaitable[datetime | None]]
 
 
 class Clock:
-    """A wall clock that a test can set; it goes on by itself otherwise."""
+    """A wall clock that follows the loop's time, unless a test sets it."""
 
     def __init__(self) -> None:
         self.offset = timedelta(0)
@@ -82,7 +82,7 @@ async def test_an_object_is_reconciled_once_however_often_it_is_enqueued() -> No
 
 
 async def test_the_most_urgent_is_reconciled_first() -> None:
-    """If more are due than there are workers, the one that expires next does not wait behind the others."""
+    """If more are due than there are workers, the one that expires next is first."""
     keys = [ObjectKey("team", f"c{number:04d}") for number in range(5 * WORKERS)]
     urgency = {key: float(-number) for number, key in enumerate(keys)}
     seen = []
@@ -101,7 +101,7 @@ async def test_the_most_urgent_is_reconciled_first() -> None:
 
 
 async def test_a_change_during_a_reconcile_leads_to_another_one_after_it() -> None:
-    """No change is lost, and no object is reconciled twice at once."""
+    """No change is lost, and no object is reconciled twice at the same time."""
     at_once, most, reconciles = 0, 0, 0
 
     async def work(_key: ObjectKey) -> None:
@@ -136,7 +136,7 @@ async def test_an_object_is_reconciled_again_when_it_is_due() -> None:
 
 
 async def test_a_failure_is_retried_and_stops_nothing_else() -> None:
-    """An unexpected error and a named one alike."""
+    """Unexpected and expected errors alike."""
     tries = {A: 0, B: 0}
 
     async def work(key: ObjectKey) -> None:
@@ -153,8 +153,8 @@ async def test_a_failure_is_retried_and_stops_nothing_else() -> None:
     assert tries == {A: 3, B: 1}
 
 
-async def test_a_refusal_waits_for_its_time_when_the_api_server_is_back() -> None:
-    """An outage is over for the objects that it has met; a refusal stays one, unless the rights are back."""
+async def test_the_end_of_an_outage_does_not_retry_refusals() -> None:
+    """The end of an outage retries the objects that failed by it; a refusal waits, unless the rights are back."""
     tries = {A: 0, B: 0}
 
     async def work(key: ObjectKey) -> None:
@@ -173,7 +173,7 @@ async def test_a_refusal_waits_for_its_time_when_the_api_server_is_back() -> Non
         assert tries == {A: 3, B: 2}
 
 
-async def test_the_words_of_an_unexpected_error_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_message_of_an_unexpected_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def work(_key: ObjectKey) -> None:
         raise ValueError("-----BEGIN PRIVATE KEY-----")
 
@@ -184,7 +184,7 @@ async def test_the_words_of_an_unexpected_error_are_not_logged(caplog: pytest.Lo
     assert "PRIVATE" not in caplog.text
 
 
-async def test_a_bound_on_how_many_at_once() -> None:
+async def test_the_number_of_concurrent_reconciles_is_limited() -> None:
     at_once, most = 0, 0
 
     async def work(_key: ObjectKey) -> None:
@@ -201,8 +201,8 @@ async def test_a_bound_on_how_many_at_once() -> None:
     assert most == WORKERS
 
 
-async def test_a_clock_that_was_set_has_everything_reconciled() -> None:
-    """faults.md row 17: an object that waited for a time under the wrong clock does not wait for it any more."""
+async def test_a_clock_that_was_set_causes_a_reconcile_of_everything() -> None:
+    """faults.md row 17: an object does not wait for a time that a wrong clock has set."""
     clock, reconciles = Clock(), 0
 
     async def work(_key: ObjectKey) -> datetime | None:

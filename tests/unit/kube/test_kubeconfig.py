@@ -1,4 +1,4 @@
-"""How the API server is found; no repr shows the secrets of a kubeconfig."""
+"""The API server's address and credentials; no repr shows the secrets of a kubeconfig."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""A watch goes on whatever an object holds: one that cannot be taken over hides no other."""
+"""A watch continues with any content of an object: an object that cannot be cached hides no other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ def item(name: str, version: str = "5") -> Object:
 
 
 class Api:
-    """Lists two objects, and tells of two more."""
+    """Lists two objects, and reports two more."""
 
     async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
         yield {"metadata": {"resourceVersion": "5"}, "items": [item("poison"), item("listed")]}
@@ -53,7 +53,7 @@ class Breaks(Api):
 
 
 class Cache:
-    """Takes over all objects but one."""
+    """Caches all objects except one."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -80,7 +80,7 @@ async def changes(api: Api, seconds: float = 30.0) -> tuple[list[object], ListWa
 
 
 async def test_every_change_comes_in_order() -> None:
-    """First all objects, then that these were all, then what changes; a bookmark only moves the version on."""
+    """First all objects, then the end of the list, then the changes; a bookmark only advances the version."""
     found, watch = await changes(Api())
     assert found == [
         *(Applied(item(name)) for name in ("poison", "listed")),
@@ -92,8 +92,8 @@ async def test_every_change_comes_in_order() -> None:
     assert (watch.version, watch.established.is_set(), watch.attempted.is_set()) == ("9", True, True)
 
 
-async def test_a_watch_that_was_away_lists_again_and_says_that_it_is_back() -> None:
-    """Deletions in between were seen by nobody."""
+async def test_a_broken_watch_lists_again_and_reports_its_return() -> None:
+    """Deletions in between were not reported."""
     found, watch = await changes(Breaks())
     kinds = [type(change) for change in found]
     assert kinds == [Applied, Listed, Applied, Listed, Returned, Applied]
@@ -101,8 +101,8 @@ async def test_a_watch_that_was_away_lists_again_and_says_that_it_is_back() -> N
     assert watch.version == "20"
 
 
-async def test_an_object_that_cannot_be_taken_over_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in a list nor in what follows it; the log names it, and nothing that it holds."""
+async def test_an_object_that_cannot_be_cached_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in a list nor in the watch after it; the log names it, without its content."""
     cache, budget = Cache(), LoopBudget()
     certificates = ListWatch(cast("KubeClient", Api()), "/things", budget)
     secrets = ListWatch(cast("KubeClient", Api()), "/secrets", budget)

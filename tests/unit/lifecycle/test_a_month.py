@@ -1,4 +1,4 @@
-"""Alerts over weeks: nothing lost, nothing repeated, whatever sleeps, fails or lies in between.
+"""Alerts over weeks: nothing is lost or repeated, with any downtimes of the operator and of its channels.
 
 The key of a notification is (certificate, stage, channel), as in the table of faults.
 """
@@ -21,7 +21,7 @@ from clientcert.lifecycle.schedule import Stage, latest_due
 from clientcert.lifecycle.spec import Silence
 from clientcert.pki import Certificate
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, evaluation, policy
-from tests.unit.lifecycle.test_schedule import schedules, visited
+from tests.unit.lifecycle.test_schedule import latest_stages, schedules
 from tests.unit.lifecycle.timeline import Timeline
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")
@@ -42,13 +42,13 @@ def within(spans: list[tuple[int, int]], start: datetime, now: datetime) -> bool
 
 class TestWithoutAnyFault:
     def test_a_month_of_alerts(self) -> None:
-        """30 stages to the last day, then one a day after expiry; a day is never told twice."""
+        """30 stages until the last day, then one a day after expiry; a stage is never sent twice."""
         life = timeline(certificate(NOW + 31 * DAY))
         life.run(NOW, NOW + 36 * DAY)
         assert life.stages() == [*range(30, 1, -1), 0, -1, -2, -3, -4, -5, -6]
 
-    def test_each_is_sent_in_its_second(self) -> None:
-        """Whoever looks when next_change says is never late."""
+    def test_each_stage_is_sent_in_its_second(self) -> None:
+        """A reconcile at the time of next_change is never late."""
         life = timeline(certificate(NOW + 31 * DAY))
         life.run(NOW, NOW + 36 * DAY)
         for sent in life.sent[:-6]:
@@ -56,7 +56,7 @@ class TestWithoutAnyFault:
             assert sent.when == NOW + 31 * DAY - max(sent.stage, 1) * DAY
 
     def test_working_days_at_nine_in_london(self) -> None:
-        """Every working day, nobody at the weekend, whatever the clocks do in between."""
+        """Every working day, never on a weekend, also when summer time changes."""
         start = datetime(2026, 10, 10, 12, tzinfo=NOW.tzinfo)
         life = timeline(
             certificate(start + 31 * DAY, not_before=start - 300 * DAY), policy(channel(send_at=SEND_AT_NINE))
@@ -69,20 +69,20 @@ class TestWithoutAnyFault:
 
     @given(schedules, st.integers(-20 * 86_400, 40 * 86_400))
     def test_any_schedule(self, schedule: Schedule, seconds: int) -> None:
-        """All that the schedule has to say is said, in order, and nothing else."""
+        """Every stage of the schedule is sent, in order, and nothing else."""
         not_after = NOW + timedelta(seconds=seconds)
         seen = certificate(not_after, not_before=NOW - 300 * DAY)
         life = timeline(seen, policy(channel(schedule=schedule)))
         life.run(NOW, NOW + 60 * DAY)
-        assert life.stages() == [stage.days for stage in visited(schedule, not_after, NOW, NOW + 60 * DAY)]
+        assert life.stages() == [stage.days for stage in latest_stages(schedule, not_after, NOW, NOW + 60 * DAY)]
 
     @given(schedules, st.integers(-20 * 86_400, 40 * 86_400), st.integers(0, 3 * 86_400))
     def test_next_change_is_sound(self, schedule: Schedule, seconds: int, later: int) -> None:
-        """It is always ahead, and before it nothing is judged otherwise than it was."""
+        """It is always in the future, and the assessment does not change before it."""
         plan = policy(channel(schedule=schedule))
         life = timeline(certificate(NOW + timedelta(seconds=seconds), not_before=NOW - 300 * DAY), plan)
         now = NOW + timedelta(seconds=later)
-        before = life.look(now)
+        before = life.reconcile(now)
         change = next_change(evaluation(before, plan, life.recorded))
         assert change > now
         for moment in (now + (change - now) / 2, change - timedelta.resolution):
@@ -96,20 +96,22 @@ class TestWithoutAnyFault:
 class TestFaults:
     @given(st.lists(hours, min_size=1, max_size=200), outages, outages, st.booleans())
     def test_nothing_lost_and_nothing_repeated(
-        self, looks: list[int], team_down: list[tuple[int, int]], pager_down: list[tuple[int, int]], weekly: bool
+        self, reconciles: list[int], team_down: list[tuple[int, int]], pager_down: list[tuple[int, int]], weekly: bool
     ) -> None:
-        """The operator looks when it can, channels fail on their own: each key at most once, later stages later, and
-        when all is well again each channel has heard the latest stage."""
+        """Reconciles and channels fail independently: each key is sent at most once, in order; after recovery each
+        channel has
+        the latest stage.
+        """
         plan = policy(channel("team"), channel("pager", start_days_before=10, every_days=7 if weekly else 1))
         spans = {"team": team_down, "pager": pager_down}
         seen = certificate(NOW + 31 * DAY)
         life = timeline(seen, plan)
         life.is_down = lambda name, now: within(spans[name], NOW, now)
-        for each in sorted(looks):
-            life.look(NOW + each * HOUR)
+        for each in sorted(reconciles):
+            life.reconcile(NOW + each * HOUR)
         life.is_down = lambda _name, _now: False
         end = NOW + 51 * DAY
-        life.look(end)
+        life.reconcile(end)
         assert max(Counter((sent.channel, sent.stage) for sent in life.sent).values()) == 1
         for each in plan.channels:
             told = [stage for stage in life.stages(each.name) if stage is not None]
@@ -119,35 +121,37 @@ class TestFaults:
             assert told[-1] == latest.days
 
     @given(st.lists(hours, min_size=1, max_size=100), outages)
-    def test_one_channel_never_holds_another_back(self, looks: list[int], down: list[tuple[int, int]]) -> None:
-        """What the pager hears is the same, whatever happens to the team's channel."""
+    def test_no_channel_delays_another(self, reconciles: list[int], down: list[tuple[int, int]]) -> None:
+        """The pager gets the same messages, whatever happens to the team's channel."""
         plan = policy(channel("team"), channel("pager", start_days_before=10))
-        heard = []
+        notified = []
         for spans in ([], down):
             life = timeline(certificate(NOW + 31 * DAY), plan)
             life.is_down = lambda name, now, spans=spans: name == "team" and within(spans, NOW, now)  # type: ignore[misc]
-            for each in sorted(looks):
-                life.look(NOW + each * HOUR)
-            heard.append([sent for sent in life.sent if sent.channel == "pager"])
-        assert heard[0] == heard[1]
+            for each in sorted(reconciles):
+                life.reconcile(NOW + each * HOUR)
+            notified.append([sent for sent in life.sent if sent.channel == "pager"])
+        assert notified[0] == notified[1]
 
     @given(st.lists(hours, min_size=1, max_size=60), st.integers(0, 45 * 24), outages)
     def test_the_closing_message_is_sent_once_and_never_lost(
-        self, looks: list[int], renewed_after: int, down: list[tuple[int, int]]
+        self, reconciles: list[int], renewed_after: int, down: list[tuple[int, int]]
     ) -> None:
-        """After the replacement was seen: one closing message if the channel had been alerted, none if not, and
-        nothing else about the old certificate."""
+        """After the replacement was seen: one closing message if the channel had an alert, none otherwise, and nothing
+        else about
+        the old certificate.
+        """
         old, new = certificate(NOW + 31 * DAY, serial_number=1), certificate(NOW + 500 * DAY, serial_number=2)
         life = timeline(old)
         life.is_down = lambda _name, now: within(down, NOW, now)
-        for each in sorted(looks):
+        for each in sorted(reconciles):
             if each >= renewed_after:
                 life.replace_source(new)
-            life.look(NOW + each * HOUR)
+            life.reconcile(NOW + each * HOUR)
         alerted = any(sent.kind is MessageKind.ALERT for sent in life.sent)
         life.is_down = lambda _name, _now: False
         life.replace_source(new)
-        life.look(NOW + 51 * DAY)
+        life.reconcile(NOW + 51 * DAY)
         closing = [sent for sent in life.sent if sent.kind is MessageKind.CLOSING]
         assert len(closing) == (1 if alerted else 0)
         assert all(sent.about == new.fingerprint_sha256 for sent in closing)
@@ -155,22 +159,24 @@ class TestFaults:
             assert life.sent[-1] == closing[0]
 
     @given(st.lists(hours, min_size=20, max_size=300))
-    def test_expired_is_never_silent_longer_than_a_day_of_looking(self, looks: list[int]) -> None:
-        """Between two looks a day or more apart there is always an alert."""
+    def test_an_expired_certificate_alerts_daily(self, reconciles: list[int]) -> None:
+        """Between two reconciles a day or more apart there is always an alert."""
         life = timeline(certificate(NOW))
-        heard = []
-        for each in sorted(set(looks)):
+        notified = []
+        for each in sorted(set(reconciles)):
             before = len(life.sent)
-            life.look(NOW + each * HOUR)
-            heard.append((each, len(life.sent) > before))
-        for (first, _), (second, told) in pairwise(heard):
+            life.reconcile(NOW + each * HOUR)
+            notified.append((each, len(life.sent) > before))
+        for (first, _), (second, told) in pairwise(notified):
             if second - first >= 24:
                 assert told
 
     @given(st.lists(st.tuples(hours, st.sampled_from(["old", "new", "missing", "acme"])), min_size=1, max_size=60))
-    def test_a_source_that_changes_all_the_time(self, changes: list[tuple[int, str]]) -> None:
-        """Rollbacks, deletions and mistakes: never the same stage of the same certificate twice in a row, and a
-        closing message whenever a channel that was alerted about one is left with another."""
+    def test_a_source_that_changes_often(self, changes: list[tuple[int, str]]) -> None:
+        """Rollbacks, deletions and mistakes: never the same stage of the same certificate twice in a row, and a closing
+        message
+        whenever another certificate replaces one that the channel was alerted about.
+        """
         contents = {
             "old": Observation(certificate=certificate(NOW + 31 * DAY, serial_number=1)),
             "new": Observation(certificate=certificate(NOW + 45 * DAY, serial_number=2)),
@@ -180,7 +186,7 @@ class TestFaults:
         life = timeline(contents["old"])
         for hour, content in sorted(changes):
             life.source = contents[content]
-            found = life.look(NOW + hour * HOUR)
+            found = life.reconcile(NOW + hour * HOUR)
             assert due_notifications(evaluation(found, life.policy, life.recorded)) == ()
         for first, second in pairwise(life.sent):
             if first.about == second.about:
@@ -190,7 +196,7 @@ class TestFaults:
                 assert second.kind is MessageKind.CLOSING
 
     def test_a_silence_of_a_week(self) -> None:
-        """Nothing in it, one alert at its end, and then as before."""
+        """No message during the silence, one alert at its end, and then as usual."""
         life = timeline(certificate(NOW + 31 * DAY))
         life.silence = Silence(NOW + 10 * DAY, "moving house")
         life.run(NOW, NOW + 12 * DAY)
@@ -201,7 +207,7 @@ class TestFaults:
         ]
 
     def test_missing_for_a_week(self) -> None:
-        """Daily while it lasts, at any distance from notAfter; when it is back, silence until the window."""
+        """Daily while it is missing, at any distance from notAfter; afterwards nothing until the alert window."""
         seen = certificate(NOW + 100 * DAY)
         life = timeline(seen)
         life.run(NOW, NOW + DAY)
@@ -212,17 +218,17 @@ class TestFaults:
         assert life.stages() == [99, 98, 97, 96, 95, 30, 29]
 
 
-class TestAClockThatLies:
+class TestAWrongClock:
     """±1 h and ±400 d, and back: no storm and no early silence."""
 
     @given(st.lists(st.tuples(hours, st.integers(-3600, 3600)), min_size=1, max_size=200))
-    def test_an_hour_or_less(self, looks: list[tuple[int, int]]) -> None:
-        """A clock that jumps about by up to an hour repeats nothing and ends where it should."""
+    def test_an_hour_or_less(self, reconciles: list[tuple[int, int]]) -> None:
+        """A clock that is wrong by up to an hour repeats nothing, and the final state is correct."""
         seen = certificate(NOW + 31 * DAY)
         life = timeline(seen)
-        for hour, error in sorted(looks):
-            life.look(NOW + hour * HOUR + error * SECOND)
-        life.look(NOW + 51 * DAY)
+        for hour, error in sorted(reconciles):
+            life.reconcile(NOW + hour * HOUR + error * SECOND)
+        life.reconcile(NOW + 51 * DAY)
         assert max(Counter(life.stages()).values()) == 1
         assert life.stages()[-1] == latest(seen, NOW + 51 * DAY).days
 
@@ -234,44 +240,46 @@ class TestAClockThatLies:
     )
     @settings(max_examples=200)
     def test_days_or_years(self, days_off: int, wrong_from: int, wrong_hours: list[int], missing: bool) -> None:
-        """While it is wrong, at most one message a day as it sees them; once it is right, the right stages again."""
+        """With the wrong clock, at most one message a day by that clock; with the right clock, the right
+        stages again.
+        """
         seen = certificate(NOW + 31 * DAY, not_before=NOW - 900 * DAY)
         life = timeline(seen)
-        life.look(NOW)
+        life.reconcile(NOW)
         if missing:
             life.source = MISSING
         begins = NOW + wrong_from * DAY
         life.run(NOW, begins)
         before = len(life.sent)
         for hour in sorted(wrong_hours):
-            life.look(begins + days_off * DAY + hour * HOUR)
+            life.reconcile(begins + days_off * DAY + hour * HOUR)
         assert len(life.sent) - before <= 1 + 3
         life.source = Observation(certificate=seen)
         right = begins + 3 * DAY
         told = len(life.sent)
         life.run(right, right + 40 * DAY)
-        expected = [stage.days for stage in visited(Schedule(), seen.not_after, right, right + 40 * DAY)]
-        heard = life.stages()[told:]
-        # What was said within a day of its time while the clock was wrong need not be said again.
-        assert heard in (expected, expected[1:], expected[2:])
+        expected = [stage.days for stage in latest_stages(Schedule(), seen.not_after, right, right + 40 * DAY)]
+        notified = life.stages()[told:]
+        # A stage that was sent within a day of its time while the clock was wrong need not be sent again.
+        assert notified in (expected, expected[1:], expected[2:])
 
-    def test_a_clock_400_days_ahead_does_not_silence_what_comes(self) -> None:
-        """It said "expired" too early; when the window really opens, it opens."""
+    def test_a_clock_400_days_ahead_suppresses_no_later_alert(self) -> None:
+        """The wrong clock alerted about an expiry; the alert window still opens on time."""
         seen = certificate(NOW + 60 * DAY)
         life = timeline(seen)
-        life.look(NOW + 400 * DAY)
+        life.reconcile(NOW + 400 * DAY)
         life.run(NOW + HOUR, NOW + 33 * DAY)
         assert life.stages() == [-341, 30, 29, 28, 27]
 
     def test_a_clock_400_days_behind_does_not_replace_anything(self) -> None:
-        """A renewed certificate looks not yet valid then; the old one stays, and is closed when the clock is right."""
+        """A renewed certificate counts as not yet valid; the old one stays, and is closed when the clock is right."""
         old, new = certificate(NOW + 5 * DAY, serial_number=1), certificate(NOW + 400 * DAY, serial_number=2)
         life = timeline(old)
-        life.look(NOW)
+        life.reconcile(NOW)
         life.replace_source(replace(new, not_before=NOW - DAY))
-        life.look(NOW - 400 * DAY)
+        life.reconcile(NOW - 400 * DAY)
         assert life.stages() == [5]
-        life.look(NOW + HOUR)
+        life.reconcile(NOW + HOUR)
         assert life.stages() == [5, None]
 
 

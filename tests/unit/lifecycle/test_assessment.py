@@ -1,4 +1,4 @@
-"""What is the matter with one certificate: the rules of design section 2 ("replaced") and section 4 (3, 5, 7)."""
+"""The state of one certificate: the rules of design section 2 ("replaced") and section 4 (3, 5, 7)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ def remembering(seen: Certificate) -> CertificateStatus:
 
 
 class TestAcknowledged:
-    """Somebody sees to this very certificate, and to no other."""
+    """An acknowledgement is for one certificate only."""
 
     @pytest.mark.parametrize(
         ("said", "serial_number", "acknowledged"),
@@ -45,13 +45,13 @@ class TestAcknowledged:
         ],
     )
     def test_by_its_serial_number(self, said: str, serial_number: int, acknowledged: bool) -> None:
-        """With or without zeros before it; nothing is said by an empty one, also of a certificate numbered 0."""
+        """With or without leading zeros; an empty one acknowledges nothing, not even serial number 0."""
         seen = certificate(NOW + 20 * DAY, serial_number=serial_number)
         assert assessment(seen, declared=declaration(acknowledged=said)).acknowledged is acknowledged
 
 
 class TestPhase:
-    """The phase is the worst that holds."""
+    """The phase is the most severe one that applies."""
 
     @pytest.mark.parametrize(
         ("left", "phase"),
@@ -66,22 +66,22 @@ class TestPhase:
             (-400 * DAY, Phase.EXPIRED),
         ],
     )
-    def test_of_a_certificate_that_is_what_it_should_be(self, left: timedelta, phase: Phase) -> None:
-        """Expiring from startDaysBefore on; RFC 5280 counts the second of notAfter as valid still."""
+    def test_of_a_valid_certificate(self, left: timedelta, phase: Phase) -> None:
+        """Expiring from startDaysBefore on; by RFC 5280 the second of notAfter is still valid."""
         found = assessment(certificate(NOW + left))
         assert found.phase is phase
         assert found.problem is None
         assert found.expires_soon == (phase is not Phase.VALID)
         assert found.expired == (phase is Phase.EXPIRED)
 
-    def test_pending_until_the_first_look(self) -> None:
-        """Nothing read and nothing wrong: nothing is said about it yet."""
+    def test_pending_until_the_first_reading(self) -> None:
+        """Nothing is read and there is no error, so nothing is reported yet."""
         found = assessment(None)
         assert (found.phase, found.problem, found.days_remaining, found.fingerprint) == (Phase.PENDING, None, None, "")
 
     @pytest.mark.parametrize("reason", list(Reason))
-    def test_what_is_not_there_is_missing_and_all_else_unreadable(self, reason: Reason) -> None:
-        """Four reasons say that nothing is there; with any other, something is and cannot be read."""
+    def test_missing_and_unreadable_reasons(self, reason: Reason) -> None:
+        """Four reasons mean that the content is missing; with any other it exists and cannot be read."""
         absent = {Reason.SOURCE_NOT_FOUND, Reason.STORE_NOT_FOUND, Reason.BUCKET_NOT_FOUND, Reason.KEY_MISSING}
         found = assessment(unread(reason, "fix it"))
         assert found.phase is (Phase.MISSING if reason in absent else Phase.UNREADABLE)
@@ -122,23 +122,23 @@ class TestPhase:
         assert assessment(certificate(not_before=NOW + starts_in)).phase is phase
 
     def test_no_end_is_no_overflow(self) -> None:
-        """notAfter 9999-12-31 is as valid as any."""
+        """notAfter 9999-12-31 is valid like any other."""
         found = assessment(certificate(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)))
         assert found.phase is Phase.VALID
         assert found.days_remaining == 2_912_117
 
-    def test_the_dawn_of_time_is_no_overflow(self) -> None:
-        """Nor is a notAfter of year 1."""
+    def test_year_1_is_no_overflow(self) -> None:
+        """Nor is a notAfter in year 1."""
         start = datetime(1, 1, 1, tzinfo=UTC)
         found = assessment(certificate(start, not_before=start))
         assert found.phase is Phase.EXPIRED
 
 
 class TestTheFirstReading:
-    """What is read first is what alerts are about, whatever is wrong with it: its date counts."""
+    """Alerts are about the first certificate that is read, even if it has a problem: its date counts."""
 
     def test_of_the_right_certificate(self) -> None:
-        """It is accepted, and has replaced nothing."""
+        """It is accepted, and replaces nothing."""
         seen = certificate()
         found = assessment(seen)
         assert found.accepted == accepted_certificate(seen)
@@ -154,19 +154,19 @@ class TestTheFirstReading:
         ],
     )
     def test_of_one_with_a_problem(self, seen: Certificate) -> None:
-        """It is accepted all the same, and the problem is said."""
+        """It is accepted nevertheless, and the problem is reported."""
         found = assessment(seen)
         assert found.fingerprint == seen.fingerprint_sha256
         assert found.problem is not None
         assert not found.source_problem
 
     def test_of_one_that_has_expired(self) -> None:
-        """That is no problem of the source: it is the certificate, and the phase says so."""
+        """The source has no problem: the phase says that the certificate has expired."""
         found = assessment(certificate(NOW - DAY))
         assert (found.phase, found.problem) == (Phase.EXPIRED, None)
 
     def test_of_nothing(self) -> None:
-        """Stages are counted from the object's creation as long as there is no date."""
+        """Without a date, stages are counted from the creation of the object."""
         found = assessment(MISSING)
         assert found.accepted is None
         assert found.alert_from == CREATED
@@ -174,12 +174,12 @@ class TestTheFirstReading:
 
 
 class TestReplacement:
-    """Replaced: the source holds another certificate that can be read, matches the identity and is valid now."""
+    """Replaced: the source contains another certificate that is readable, matches the identity and is valid now."""
 
     OLD = certificate(NOW + 5 * DAY, serial_number=1)
 
     def test_by_a_renewed_one(self) -> None:
-        """The new one counts from now on, and the old one is named."""
+        """The new one counts from now on, and the old one is recorded."""
         new = certificate(NOW + 400 * DAY, serial_number=2, not_before=NOW - SECOND)
         found = assessment(new, recorded=remembering(self.OLD))
         assert found.accepted == accepted_certificate(new)
@@ -187,7 +187,7 @@ class TestReplacement:
         assert (found.phase, found.problem) == (Phase.VALID, None)
 
     def test_of_an_expired_one(self) -> None:
-        """However late it is renewed."""
+        """Even if it is renewed late."""
         old = certificate(NOW - 30 * DAY, serial_number=1)
         found = assessment(certificate(serial_number=2), recorded=remembering(old))
         assert found.replaced == accepted_certificate(old)
@@ -197,13 +197,13 @@ class TestReplacement:
         assert assessment(certificate(NOW, serial_number=2), recorded=remembering(self.OLD)).replaced is not None
 
     def test_by_the_same_certificate_is_none(self) -> None:
-        """The same certificate in a new wrapping, or an ETag that changed alone, starts no new cycle."""
+        """The same certificate in another encoding, or only a new ETag, starts no new cycle."""
         found = assessment(self.OLD, recorded=remembering(self.OLD))
         assert found.replaced is None
         assert found.fingerprint == self.OLD.fingerprint_sha256
 
     def test_the_same_certificate_is_taken_as_it_is_read_now(self) -> None:
-        """What status remembers of it was cut when it was rendered; the reading is whole."""
+        """The status has shortened values; the reading has the complete ones."""
         cut = replace(accepted_certificate(self.OLD), subject_dn="CN=n…")
         found = assessment(self.OLD, recorded=CertificateStatus(accepted=cut))
         assert found.accepted == accepted_certificate(self.OLD)
@@ -216,7 +216,7 @@ class TestReplacement:
         assert found.phase is Phase.EXPIRING_SOON
 
     def test_a_rollback_is_a_replacement(self) -> None:
-        """Putting the old one back makes the old one count again."""
+        """The old certificate counts again if it is put back."""
         new = certificate(NOW + 400 * DAY, serial_number=2)
         found = assessment(self.OLD, recorded=remembering(new))
         assert found.fingerprint == self.OLD.fingerprint_sha256
@@ -233,8 +233,8 @@ class TestReplacement:
             (certificate(NOW - 2 * DAY, not_before=NOW - DAY), Reason.INVALID_VALIDITY, "issue it again"),
         ],
     )
-    def test_by_one_that_cannot_be_it(self, seen: Certificate, reason: Reason, words: str) -> None:
-        """Alerts for the old one go on, and the problem says why, in words that tell what to fix."""
+    def test_by_an_unsuitable_certificate(self, seen: Certificate, reason: Reason, words: str) -> None:
+        """Alerts about the old one continue, and the problem has a reason and says what to fix."""
         found = assessment(seen, recorded=remembering(self.OLD))
         assert found.accepted == accepted_certificate(self.OLD)
         assert found.replaced is None
@@ -245,15 +245,15 @@ class TestReplacement:
         assert not found.source_problem
 
     @pytest.mark.parametrize("source", [MISSING, UNREADABLE])
-    def test_by_what_cannot_be_read(self, source: Observation) -> None:
-        """It outlives its source."""
+    def test_by_unreadable_content(self, source: Observation) -> None:
+        """The certificate stays known without its source."""
         found = assessment(source, recorded=remembering(self.OLD))
         assert found.accepted == accepted_certificate(self.OLD)
         assert found.days_remaining == 5
         assert found.source_problem
 
-    def test_waiting_in_the_source_until_it_is_valid(self) -> None:
-        """What is not yet valid takes over in the second of its notBefore."""
+    def test_by_one_that_becomes_valid_later(self) -> None:
+        """A certificate that is not yet valid counts from the second of its notBefore."""
         new = certificate(NOW + 400 * DAY, serial_number=2, not_before=NOW + DAY)
         before = assessment(new, NOW + DAY - SECOND, recorded=remembering(self.OLD))
         assert (before.replaced, before.phase) == (None, Phase.NOT_YET_VALID)
@@ -261,17 +261,17 @@ class TestReplacement:
         assert after.replaced == accepted_certificate(self.OLD)
 
     def test_a_wrong_first_one_by_the_right_one(self) -> None:
-        """Whoever put acme's certificate there first, and then nhs', has replaced it."""
+        """The first certificate belonged to another consumer, so the right one replaces it."""
         wrong = certificate(common_name="acme")
         found = assessment(certificate(), recorded=remembering(wrong))
         assert found.replaced == accepted_certificate(wrong)
 
 
 class TestIdentity:
-    """What the certificate must say: the common name always, the issuer if the spec names one."""
+    """The certificate must match the common name, and the issuer if the spec names one."""
 
     def test_another_common_name_than_the_consumers(self) -> None:
-        """spec.identity.commonName stands for the consumer's name."""
+        """spec.identity.commonName overrides the consumer's name."""
         declared = declaration(common_name="nhs-digital")
         assert assessment(certificate(common_name="nhs-digital"), declared=declared).problem is None
         assert assessment(certificate(common_name="nhs"), declared=declared).phase is Phase.INVALID
@@ -285,7 +285,7 @@ class TestIdentity:
         ],
     )
     def test_the_issuer(self, wanted: str, matches: bool) -> None:
-        """Names are compared as names; what is no name matches nothing."""
+        """Names are compared as distinguished names; an invalid name matches nothing."""
         found = assessment(certificate(), declared=declaration(issuer_dn=wanted))
         if matches:
             assert found.problem is None
@@ -295,15 +295,15 @@ class TestIdentity:
             assert "spec.identity.issuerDN" in found.problem.message
 
     def test_expiry_counts_for_a_wrong_certificate_too(self) -> None:
-        """Somebody uses it: it is Invalid until it expires, and Expired then."""
+        """It may be in use: it is Invalid until it expires, and Expired then."""
         wrong = certificate(common_name="acme")
         assert assessment(wrong).phase is Phase.INVALID
         assert assessment(wrong, wrong.not_after + SECOND).phase is Phase.EXPIRED
 
 
-class TestASpecThatCannotBeUsed:
-    def test_keeps_what_was_known(self) -> None:
-        """The last certificate still counts; the observation says what is wrong with the spec."""
+class TestAnUnusableSpec:
+    def test_keeps_the_known_certificate(self) -> None:
+        """The last certificate still counts; the observation has the problem of the spec."""
         old = certificate(NOW + 5 * DAY)
         observation = Observation(problem=Problem(Phase.INVALID, Reason.SPEC_INVALID, "correct spec.source"))
         found = assess(Known(UNUSABLE_SPEC, remembering(old), CREATED), observation, 30, NOW)
@@ -312,7 +312,7 @@ class TestASpecThatCannotBeUsed:
 
 
 class TestAnyFacts:
-    """What holds for all of it."""
+    """Properties of every assessment."""
 
     certificates = st.builds(
         certificate,
@@ -330,7 +330,7 @@ class TestAnyFacts:
     def test_the_last_known_certificate_is_never_forgotten(
         self, observation: Observation, before: Certificate | None, start: int, days: int
     ) -> None:
-        """Only a certificate without a problem takes its place, and a judgement of the same facts is the same."""
+        """Only a certificate without a problem replaces it, and the same facts always have the same assessment."""
         recorded = remembering(before) if before else CertificateStatus()
         now = NOW + days * DAY
         found = assess(Known(declaration(), recorded, CREATED), observation, start, now)
@@ -351,8 +351,8 @@ class TestAnyFacts:
         assert (found.phase is Phase.PENDING) == (found.accepted is None and found.problem is None)
 
     @given(certificates, st.integers(-400, 400))
-    def test_looking_again_changes_nothing(self, seen: Certificate, days: int) -> None:
-        """What was accepted is the same certificate the next time: no replacement of itself."""
+    def test_a_repeated_assessment_changes_nothing(self, seen: Certificate, days: int) -> None:
+        """An accepted certificate is the same the next time: it does not replace itself."""
         now = NOW + days * DAY
         first = assessment(seen, now)
         again = assessment(seen, now, recorded=CertificateStatus(accepted=first.accepted))

@@ -1,4 +1,4 @@
-"""Around every boundary, by a second: what is due is told, once, whatever the zone, the year and the clock."""
+"""Around every boundary, to the second: due messages are sent once, in any zone and year and with any clock."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ CLOCK_CHANGES = [
     (ZoneInfo("Australia/Lord_Howe"), datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
     (ZoneInfo("Australia/Lord_Howe"), datetime(2027, 4, 3, 15, tzinfo=UTC)),
     (ZoneInfo("America/Sao_Paulo"), datetime(2018, 11, 4, 3, tzinfo=UTC)),  # there is no midnight
-    (ZoneInfo("Pacific/Apia"), datetime(2011, 12, 30, 10, tzinfo=UTC)),  # nor this whole day
+    (ZoneInfo("Pacific/Apia"), datetime(2011, 12, 30, 10, tzinfo=UTC)),  # nor any other time of this day
     (ZoneInfo("Asia/Kathmandu"), datetime(2028, 2, 28, 18, 15, tzinfo=UTC)),  # no change, but a leap day begins
 ]
-"""Zones, and moments at which something is odd there."""
+"""Zones, and moments with an irregularity of their clocks."""
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ around = st.sampled_from([-SECOND, 0 * SECOND, SECOND])
 
 @st.composite
 def near_a_clock_change(draw: st.DrawFn) -> tuple[Schedule, datetime]:
-    """A schedule with a time of day within two hours of a change, for what ends within some days of it."""
+    """A schedule with a time of day within two hours of a clock change, and an expiry within some days of it."""
     zone, change = draw(st.sampled_from(CLOCK_CHANGES))
     local = (change + draw(st.integers(-8, 8)) * timedelta(minutes=15)).astimezone(zone)
     at = SendAt(local.time().replace(second=0, microsecond=0, fold=0), zone, draw(st.booleans()))
@@ -71,32 +71,32 @@ def timeline(not_after: datetime, *plans: Schedule) -> Timeline:
     return Timeline(policy(*every), Observation(certificate=seen))
 
 
-def watched(schedule: Schedule, not_after: datetime, looks: Iterable[datetime]) -> Timeline:
+def reconciled_at(schedule: Schedule, not_after: datetime, reconciles: Iterable[datetime]) -> Timeline:
     life = timeline(not_after, schedule)
-    for now in looks:
-        life.look(now)
+    for now in reconciles:
+        life.reconcile(now)
     return life
 
 
-class TestWhoeverLooksWhenNextChangeSays:
-    """Hears all that somebody who looks around every boundary hears, and as soon."""
+class TestReconcilingAtNextChange:
+    """Reconciling at next_change sends the same messages at the same times as reconciling around every boundary."""
 
     @FEW
     @given(schedules, moments(), st.integers(-10, 40), around)
     def test_with_any_schedule(self, schedule: Schedule, not_after: datetime, days: int, shift: timedelta) -> None:
-        """Whenever the operator starts, and whatever the schedule."""
+        """For any start of the operator, and any schedule."""
         self.check(schedule, not_after, not_after - days * DAY + shift)
 
     @FEW
     @given(near_a_clock_change())
     def test_when_the_clocks_change(self, case: tuple[Schedule, datetime]) -> None:
-        """Gaps, folds, half hours and days that do not exist."""
+        """Skipped and repeated hours, half hours, and days that do not exist."""
         self.check(*case, case[1] - 12 * DAY)
 
     @staticmethod
     def check(schedule: Schedule, not_after: datetime, start: datetime) -> None:
         end = start + 20 * DAY
-        constant = watched(schedule, not_after, boundaries(schedule, not_after, start, end))
+        constant = reconciled_at(schedule, not_after, boundaries(schedule, not_after, start, end))
         woken = timeline(not_after, schedule)
         woken.run(start, end)
         assert [(sent.stage, sent.when) for sent in woken.sent] == [(sent.stage, sent.when) for sent in constant.sent]
@@ -107,8 +107,10 @@ class TestTimesOfDay:
     @FEW
     @given(near_a_clock_change())
     def test_one_message_a_day_on_the_wall(self, case: tuple[Schedule, datetime]) -> None:
-        """Whatever the clocks do, nobody is told twice on one date, nor at the weekend, nor at another time of day
-        unless there is no such time on that date."""
+        """On no date are there two messages, none is on a weekend, and each is at the configured time of day, unless
+        that time
+        does not exist on the date.
+        """
         schedule, not_after = case
         send_at = schedule.send_at
         assert send_at is not None
@@ -129,19 +131,19 @@ class TestTimesOfDay:
 class TestAGap:
     @given(st.lists(schedules, min_size=1, max_size=3), moments(), st.integers(-500, 90), st.integers(1, 500 * 24))
     def test_the_latest_stage_once(self, plans: list[Schedule], not_after: datetime, days: int, hours: int) -> None:
-        """However long nobody looked: one message a channel, of the stage that is the latest now; then none."""
+        """After any downtime: one message a channel, of the latest stage; then none."""
         life = timeline(not_after, *plans)
         begin = not_after - days * DAY
-        life.look(begin)
+        life.reconcile(begin)
         before = len(life.sent)
         now = begin + hours * HOUR
-        life.look(now)
+        life.reconcile(now)
         for number, schedule in enumerate(plans):
             first, latest = latest_due(schedule, not_after, begin), latest_due(schedule, not_after, now)
             told = [sent.stage for sent in life.sent[before:] if sent.channel == f"c{number}"]
             assert told == ([latest.days] if latest and (first is None or first.days != latest.days) else [])
         everything = len(life.sent)
-        life.look(now)
+        life.reconcile(now)
         assert len(life.sent) == everything
 
 
@@ -149,7 +151,7 @@ class TestNeverSilentAfterExpiry:
     @FEW
     @given(schedules.filter(lambda each: each.after_expiry_for_days is None), moments(), st.integers(0, 800))
     def test_without_for_days(self, schedule: Schedule, not_after: datetime, days: int) -> None:
-        """Never longer than its interval, and a weekend and a clock change."""
+        """Never longer than its interval, plus a weekend and a clock change."""
         life = timeline(not_after, schedule)
         start = not_after + days * DAY
         end = start + 60 * DAY
@@ -161,7 +163,7 @@ class TestNeverSilentAfterExpiry:
     @FEW
     @given(schedules, moments(), st.integers(-300, 300), st.integers(0, 200))
     def test_something_wrong_alerts_daily(self, schedule: Schedule, not_after: datetime, days: int, gap: int) -> None:
-        """Missing or Unreadable, however far the date and whatever the schedule says about days."""
+        """Missing or Unreadable alerts daily, however far the date, and whatever days the schedule names."""
         daily = every_day(Schedule(schedule.start_days_before, schedule.every_days, schedule.on_days))
         now = not_after + days * DAY + gap * HOUR
         due, upcoming = latest_due(daily, not_after, now), next_after(daily, not_after, now)
@@ -170,8 +172,8 @@ class TestNeverSilentAfterExpiry:
         assert now - DAY < due.slot <= now < upcoming.slot <= now + 2 * DAY
 
 
-class TestAClockThatJumps:
-    """±1 h and ±400 d, there and back, again and again."""
+class TestAChangingClock:
+    """±1 h and ±400 d, back and forth, several times."""
 
     OFFSETS = (-400 * DAY, -HOUR, HOUR, 400 * DAY, 0 * DAY)
     jumps = st.lists(st.tuples(st.sampled_from(OFFSETS), st.integers(1, 40)), min_size=1, max_size=8)
@@ -181,14 +183,16 @@ class TestAClockThatJumps:
     def test_no_storm_and_no_early_silence(
         self, schedule: Schedule, not_after: datetime, days: int, jumps: list[tuple[timedelta, int]]
     ) -> None:
-        """At most one message for each time it is set, and one a day; and once it is right, what is due is told."""
+        """At most one message for each change of the clock, and one a day; with the right clock, due messages
+        are sent.
+        """
         life = timeline(not_after, schedule)
         now = begin = not_after - days * DAY
         for offset, hours in jumps:
             before = len(life.sent)
             for _ in range(hours):
                 now += HOUR
-                life.look(now + offset)
+                life.reconcile(now + offset)
             assert len(life.sent) - before <= 1 + (hours + 23) // 24
         told = len(life.sent)
         life.run(now, now + 20 * DAY)
@@ -196,21 +200,21 @@ class TestAClockThatJumps:
         later = [sent.stage for sent in life.sent[told:] if sent.when > now]
         expected = {sent.stage for sent in constant(schedule, not_after, begin, now).sent if sent.when > now}
         assert set(later) <= due
-        # What a clock that was an hour fast has told already need not be told again.
+        # A message that was sent while the clock was an hour fast need not be sent again.
         assert expected - set(later) <= {sent.stage for sent in life.sent[:told]}
         assert max(Counter(later).values(), default=1) == 1
 
     @given(schedules, moments(), st.lists(st.integers(-3_600, 3_600), min_size=1, max_size=60))
     def test_an_hour_repeats_nothing(self, schedule: Schedule, not_after: datetime, errors: list[int]) -> None:
-        """Each stage once, whatever the jitter."""
+        """Each stage once, with any jitter."""
         life = timeline(not_after, schedule)
         for number, error in enumerate(errors):
-            life.look(not_after - 20 * DAY + number * 12 * HOUR + error * SECOND)
+            life.reconcile(not_after - 20 * DAY + number * 12 * HOUR + error * SECOND)
         assert max(Counter(life.stages("c0")).values(), default=1) == 1
 
 
 def constant(schedule: Schedule, not_after: datetime, begin: datetime, now: datetime) -> Timeline:
-    """Somebody whose clock was right all the time."""
+    """The same with a clock that is always right."""
     life = timeline(not_after, schedule)
     life.run(begin, now + 20 * DAY)
     return life
@@ -224,7 +228,7 @@ class TestTheEndsOfTheCalendar:
         st.booleans(),
     )
     def test_no_overflow(self, schedule: Schedule, not_after: datetime, now: datetime, is_daily: bool) -> None:
-        """Any notAfter can be asked about, and the next look is always ahead."""
+        """Any notAfter is accepted, and the next reconcile is always in the future."""
         plan: AlertPolicy = policy(channel(schedule=every_day(schedule) if is_daily else schedule))
         found = assessment(certificate(not_after, not_before=FIRST), now)
         assert next_change(evaluation(found, plan, CertificateStatus())) > now
@@ -234,7 +238,7 @@ class TestTheEndsOfTheCalendar:
 
     @pytest.mark.parametrize("zone", ZONES, ids=str)
     def test_the_last_days(self, zone: ZoneInfo) -> None:
-        """Where a zone's calendar ends before UTC's, a stage that cannot be sent is left out, and nothing else is."""
+        """If a zone's calendar ends before UTC's, only the stage that cannot be sent is left out."""
         schedule = Schedule(send_at=SendAt(time(9), zone, weekdays_only=True))
         for day in range(1, 8):
             assert next_after(schedule, NO_END, NO_END - day * DAY - 20 * DAY) is not None
@@ -243,7 +247,7 @@ class TestTheEndsOfTheCalendar:
 class TestWholeDays:
     @given(moments(), st.integers(-500, 500), st.sampled_from([-SECOND, -timedelta.resolution, 0 * SECOND, SECOND]))
     def test_floor_and_ceiling(self, now: datetime, days: int, shift: timedelta) -> None:
-        """They are the same on the very boundary, and one apart beside it."""
+        """They are equal exactly on a boundary, and differ by one elsewhere."""
         not_after = now + days * DAY + shift
         remaining, rounded_up = days_remaining(not_after, now), duration(not_after, now)
         assert rounded_up - remaining == (0 if shift == 0 * SECOND else 1)

@@ -1,4 +1,4 @@
-"""From an assessment to conditions: the table in the module's own words, and no message that changes by itself."""
+"""From an assessment to conditions: their reasons, and messages that do not change with time."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ def summary(
 
 class TestEachOfThem:
     def test_all_is_well(self) -> None:
-        """A valid certificate whose alerts arrive."""
+        """A valid certificate whose alerts are delivered."""
         assert summary(assessment(certificate())) == {
             "Ready": ("True", "Valid"),
             "SourceReadable": ("True", "Read"),
@@ -41,8 +41,8 @@ class TestEachOfThem:
             "AlertsDelivered": ("True", "Delivered"),
         }
 
-    def test_before_the_first_look(self) -> None:
-        """Nothing is claimed."""
+    def test_before_the_first_reading(self) -> None:
+        """All conditions are Unknown."""
         assert summary(assessment(None)) == {
             "Ready": ("Unknown", "Pending"),
             "SourceReadable": ("Unknown", "Pending"),
@@ -52,14 +52,14 @@ class TestEachOfThem:
         }
 
     def test_expiring_soon_is_ready_and_expired_is_not(self) -> None:
-        """What still works is Ready."""
+        """A certificate that is still valid is Ready."""
         soon = summary(assessment(certificate(NOW + 5 * DAY)))
         assert (soon["Ready"], soon["Expiring"]) == (("True", "ExpiringSoon"), ("True", "ExpiringSoon"))
         expired = summary(assessment(certificate(NOW - SECOND)))
         assert (expired["Ready"], expired["Expiring"]) == (("False", "Expired"), ("True", "Expired"))
 
     def test_missing(self) -> None:
-        """The reason stands in Ready and SourceReadable; whose certificate it is cannot be known."""
+        """The reason is in Ready and SourceReadable; the identity is unknown."""
         recorded = CertificateStatus(accepted=accepted_certificate(certificate()))
         found = summary(assessment(MISSING, recorded=recorded))
         assert found["Ready"] == found["SourceReadable"] == ("False", "SourceNotFound")
@@ -67,14 +67,14 @@ class TestEachOfThem:
         assert found["Expiring"] == ("False", "Valid")
 
     def test_of_another_consumer(self) -> None:
-        """It can be read, and is not the right one."""
+        """It can be read, but belongs to another consumer."""
         found = summary(assessment(certificate(common_name="acme")))
         assert found["Ready"] == found["IdentityMatches"] == ("False", "IdentityMismatch")
         assert found["SourceReadable"] == ("True", "Read")
 
     @pytest.mark.parametrize(("ends", "expected"), [(HOUR, ("True", "Silenced")), (-HOUR, ("False", "SilenceEnded"))])
     def test_silenced(self, ends: timedelta, expected: tuple[str, str]) -> None:
-        """Only where spec.silence is set; it ends by itself."""
+        """Only if spec.silence is set; it ends by itself."""
         silence = Silence(NOW + ends, "being decommissioned")
         assert summary(assessment(certificate()), declared=declaration(silence=silence))["Silenced"] == expected
         assert "Silenced" not in summary(assessment(certificate()))
@@ -93,7 +93,7 @@ class TestEachOfThem:
         ],
     )
     def test_acknowledged(self, said: str, because: str, expected: tuple[str, str], words: str) -> None:
-        """Only where spec.acknowledgement is set; a wrong serial number is said to be one, and Ready is as it was."""
+        """Only if spec.acknowledgement is set; a wrong serial number is reported, and Ready is unchanged."""
         declared = declaration(acknowledged=said, acknowledged_because=because)
         seen = assessment(certificate(serial_number=0xABCDEF), declared=declared)
         found = {
@@ -106,8 +106,8 @@ class TestEachOfThem:
         assert "Acknowledged" not in summary(seen)
         assert summary(assessment(None), declared=declared)["Acknowledged"] == ("Unknown", "Unread")
 
-    def test_alerts_that_do_not_arrive(self) -> None:
-        """A certificate nobody hears about is not Ready, unless something graver holds."""
+    def test_undeliverable_alerts(self) -> None:
+        """A certificate with undeliverable alerts is not Ready, unless there is a more severe problem."""
         assert summary(assessment(certificate()), shortfall=REFUSED)["Ready"] == ("False", "TokenRejected")
         assert summary(assessment(certificate(NOW - DAY)), shortfall=REFUSED)["Ready"] == ("False", "Expired")
         assert summary(assessment(MISSING), shortfall=REFUSED)["Ready"] == ("False", "SourceNotFound")
@@ -115,7 +115,9 @@ class TestEachOfThem:
 
 class TestWhatIsCarriedOver:
     def test_a_transition_is_dated_once(self) -> None:
-        """lastTransitionTime is when the status last changed: not its reason, and not the time of the last look."""
+        """lastTransitionTime is the last change of the status: not of the reason, and not the time of the last
+        reconcile.
+        """
         first = conditions(evaluation(assessment(certificate(NOW + 31 * DAY)), policy(), CertificateStatus()), None)
         later = conditions(
             evaluation(
@@ -127,8 +129,8 @@ class TestWhatIsCarriedOver:
         assert dated["Ready"] == NOW
         assert dated["Expiring"] == NOW + 2 * DAY
 
-    def test_a_source_that_could_not_be_read_just_now(self) -> None:
-        """A fault of the network for a moment changes no condition of the source: it says what it said before."""
+    def test_a_transient_failure_of_the_source(self) -> None:
+        """A transient network failure changes no condition of the source."""
         seen = certificate()
         before = conditions(evaluation(assessment(seen), policy(), CertificateStatus()), None)
         recorded = CertificateStatus(accepted=accepted_certificate(seen), conditions=before)
@@ -137,12 +139,12 @@ class TestWhatIsCarriedOver:
         assert conditions(evaluation(found, policy(), recorded), None) == before
 
     @pytest.mark.parametrize("reason", ["TechnicalContact", "NoContact"])
-    def test_a_contact_who_cannot_be_looked_up_just_now(self, reason: str) -> None:
-        """It says what it said before, unless that may be about somebody else: then nobody knows."""
-        told = Resolution(reason, "", (Recipient(Role.TECHNICAL, "jo@nhs.example"),) if reason[0] == "T" else ())
+    def test_a_transient_failure_of_the_contact_lookup(self, reason: str) -> None:
+        """The condition is kept, unless it may be about another person: then it is Unknown."""
+        resolution = Resolution(reason, "", (Recipient(Role.TECHNICAL, "jo@nhs.example"),) if reason[0] == "T" else ())
         seen = assessment(certificate())
         recorded = CertificateStatus(
-            conditions=conditions(evaluation(seen, policy(), CertificateStatus(), contact=told), None)
+            conditions=conditions(evaluation(seen, policy(), CertificateStatus(), contact=resolution), None)
         )
         before = recorded.condition("ContactResolved")
         assert before is not None
@@ -155,12 +157,12 @@ class TestWhatIsCarriedOver:
         assert (other["ContactResolved"].status, other["ContactResolved"].reason) == ("Unknown", UNAVAILABLE.reason)
         again = {
             each.type: each
-            for each in conditions(evaluation(later, policy(), without_contact(recorded), contact=told), None)
+            for each in conditions(evaluation(later, policy(), without_contact(recorded), contact=resolution), None)
         }
         assert again["ContactResolved"] == before
 
     def test_no_message_changes_from_day_to_day(self) -> None:
-        """No counters and no times that move: an unchanged object is written at most once a day."""
+        """No counters and no relative times: an unchanged object is written at most once a day."""
         seen = certificate(NOW + 29 * DAY)
         texts = {
             tuple(
@@ -173,14 +175,14 @@ class TestWhatIsCarriedOver:
         }
         assert len(texts) == 1
 
-    def test_a_condition_of_no_known_time(self) -> None:
-        """A status that was written by hand may lack a time: it is dated now."""
+    def test_a_condition_without_a_time(self) -> None:
+        """A status that was written by hand may lack a time: the current time is used."""
         recorded = CertificateStatus(conditions=(Condition("Ready", "True", "Valid"),))
         (ready, *_) = conditions(evaluation(assessment(certificate()), policy(), recorded), None)
         assert ready.last_transition == NOW
 
 
-def test_a_spec_that_cannot_be_used_says_so() -> None:
+def test_an_unusable_spec_is_reported() -> None:
     """The problem of the observation is the reason of Ready."""
     problem = Problem(Phase.INVALID, Reason.SPEC_INVALID, "correct spec.source")
     assert summary(assessment(Observation(problem=problem)))["Ready"] == ("False", "SpecInvalid")

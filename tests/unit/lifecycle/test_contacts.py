@@ -1,4 +1,4 @@
-"""Who gets which letter, and what the team is shown of them."""
+"""The recipients of each letter, and the contact that the team sees."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,27 +29,27 @@ SAM = Recipient(Role.BUSINESS, "sam@nhs.example", "Sam Patel")
 OPS = Person("Ops", "ops@nhs.example")
 
 
-def told(*recipients: Recipient) -> Resolution:
+def resolution_with(*recipients: Recipient) -> Resolution:
     return Resolution("TechnicalContact", "the technical contact is written to", recipients)
 
 
 class TestAUserOfSlack:
     NOBODY = Resolution("SlackUserNotFound", "no Slack user has the consumer's name")
 
-    def test_comes_before_whoever_gets_a_mail(self) -> None:
+    def test_comes_before_mail_contacts(self) -> None:
         user = Recipient(Role.SLACK, "U012AB3CD")
-        assert slack_first(Resolution("SlackUser", "", (user,)), told(JO, SAM)).recipients == (user, JO, SAM)
+        assert slack_first(Resolution("SlackUser", "", (user,)), resolution_with(JO, SAM)).recipients == (user, JO, SAM)
 
-    def test_who_is_not_found(self) -> None:
-        """Is said with who is written to instead, if there is somebody."""
-        said = slack_first(self.NOBODY, told(JO))
+    def test_not_found(self) -> None:
+        """The condition names the fallback recipient, if there is one."""
+        said = slack_first(self.NOBODY, resolution_with(JO))
         assert (said.reason, said.recipients) == ("TechnicalContact", (JO,))
         assert said.message == f"the technical contact is written to; {self.NOBODY.message}"
         assert slack_first(self.NOBODY, Resolution("NoContact", "")) is self.NOBODY
 
 
 class TestTheClientList:
-    """What it says of a consumer, and what keeps it from saying so."""
+    """The contacts of a consumer in the list, and the problems of a lookup."""
 
     LISTED = ContactPolicy(directory="clients")
     BROKEN = DirectoryEntry(problem="key nhs: technical is a mapping")
@@ -66,8 +66,8 @@ class TestTheClientList:
             ),
         ],
     )
-    def test_nobody_is_in_it(self, directory: Directory, words: str) -> None:
-        """`contact set` refuses to write over what cannot be read, so it is not what to do there."""
+    def test_no_entry(self, directory: Directory, words: str) -> None:
+        """`contact set` refuses to overwrite an unreadable entry, so the message does not suggest it then."""
         found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert (found.reason, found.resolved) == ("NotInDirectory", False)
         assert words in found.message
@@ -82,8 +82,8 @@ class TestTheClientList:
         said = f"correct {'the entry of' if listed == 'nhs' else 'key'} {listed}: it has the consumer's name in another"
         assert (said in found.message) == (asked != listed)
 
-    def test_somebody_else_is_declared(self) -> None:
-        """The business contact is asked, and it says where a technical one may be found."""
+    def test_only_a_business_contact(self) -> None:
+        """The business contact is asked, and the message says where a technical contact can be added."""
         declared = replace(self.NOBODY, contact=Contact(business=Person("", SAM.address)))
         found = resolve_email(declared, self.LISTED, {"nhs": self.BROKEN})
         assert [each.role for each in found.recipients] == [Role.BUSINESS]
@@ -91,7 +91,7 @@ class TestTheClientList:
         assert "correct key nhs" in found.message
 
     def test_two_keys(self) -> None:
-        """Whoever reads the message learns which of them is used."""
+        """The message says which of them is used."""
         directory, _ = parse_client_list({"a": "consumer: nhs\ntechnical: {email: jo@nhs.example}", "nhs": ""})
         found = resolve_email(self.NOBODY, self.LISTED, directory)
         assert found.resolved
@@ -101,25 +101,26 @@ class TestTheClientList:
 
 class TestAnEscalation:
     def test_goes_to_the_business_contact_alone(self) -> None:
-        """All other letters go to everybody, in turn."""
-        assert addressed(told(JO, SAM), Role.BUSINESS) == (SAM,)
-        assert addressed(told(JO, SAM), None) == (JO, SAM)
+        """All other letters go to all recipients, in order."""
+        assert addressed(resolution_with(JO, SAM), Role.BUSINESS) == (SAM,)
+        assert addressed(resolution_with(JO, SAM), None) == (JO, SAM)
 
     @pytest.mark.parametrize("everybody", [(), (JO,), (SAM,), (SAM, Recipient(Role.BUSINESS, "lee@nhs.example"))])
-    def test_adds_nothing_for_who_has_had_all_letters(self, everybody: tuple[Recipient, ...]) -> None:
-        assert addressed(told(*everybody), Role.BUSINESS) == ()
+    def test_adds_nothing_for_a_recipient_of_all_letters(self, everybody: tuple[Recipient, ...]) -> None:
+        assert addressed(resolution_with(*everybody), Role.BUSINESS) == ()
 
-    def test_adds_nothing_for_who_stands_in(self) -> None:
-        """They get the letters of the technical contact, who cannot be reached; each of those tries both."""
+    def test_adds_nothing_for_the_fallback_recipient(self) -> None:
+        """They get the letters of the technical contact, who cannot be reached; each of those letters tries both."""
         stands_in = replace(
-            told(JO, SAM), fallback_recipient=FallbackRecipient(Role.BUSINESS, "the technical contact was refused")
+            resolution_with(JO, SAM),
+            fallback_recipient=FallbackRecipient(Role.BUSINESS, "the technical contact was refused"),
         )
         assert addressed(stands_in, Role.BUSINESS) == ()
         assert addressed(stands_in, None) == (JO, SAM)
 
 
 class TestTheSamePeople:
-    def test_whatever_they_are_called(self) -> None:
+    def test_names_do_not_matter(self) -> None:
         assert same_people((JO,), (Recipient(Role.TECHNICAL, "jo@nhs.example", "Josephine"),))
 
     @pytest.mark.parametrize("others", [(), (SAM,), (SAM, JO), (JO, SAM), (Recipient(Role.BUSINESS, JO.address),)])
@@ -130,8 +131,8 @@ class TestTheSamePeople:
 class TestAHostCertificate:
     DECLARED = declaration(profile=HOST, batch="spring", contact=Contact(requester=OPS))
 
-    def test_its_requester_is_who_the_team_is_shown(self) -> None:
-        """Declared, and found."""
+    def test_the_team_sees_its_requester(self) -> None:
+        """Both in the spec and after the lookup."""
         found = resolve_email(self.DECLARED, ContactPolicy(), {})
         assert [each.role for each in found.recipients] == [Role.REQUESTER]
         assert with_contact(self.DECLARED, found).contact.requester == OPS
@@ -148,7 +149,7 @@ class TestAHostCertificate:
         ],
     )
     def test_one_letter_is_about_one_batch_of_one_requester(self, other: dict[str, Any]) -> None:
-        """In one namespace and by one policy; whoever has no requester is in no batch."""
+        """In one namespace and of one policy; a certificate without a requester is in no batch."""
         mine = batch_of("team", self.DECLARED)
         assert mine == batch_of("team", declaration(profile=HOST, batch="spring", contact=Contact(requester=OPS)))
         assert mine not in {batch_of("other", self.DECLARED), batch_of("team", replace(self.DECLARED, **other))}

@@ -1,4 +1,4 @@
-"""The schedule as a specification: which stages there are, and when each may be sent."""
+"""The schedule as a specification: its stages, and the times at which each may be sent."""
 
 import time as stopwatch
 from datetime import UTC, date, datetime, time, timedelta
@@ -49,10 +49,10 @@ schedules = st.builds(
 
 
 def enumerated(schedule: Schedule, not_after: datetime, until: datetime) -> list[Stage]:
-    """Every stage whose slot could matter up to `until`, found in the slowest and plainest way."""
-    days = [day for day in range(schedule.start_days_before, -1, -1) if belongs_before(schedule, day)]
+    """Every stage whose slot could matter before `until`, computed in the slowest and plainest way."""
+    days = [day for day in range(schedule.start_days_before, -1, -1) if is_stage_before(schedule, day)]
     passed = max(0, (until - not_after) // DAY) + 3 + schedule.after_expiry_every_days + 10
-    days += [-day for day in range(1, passed + 1) if belongs_after(schedule, day)]
+    days += [-day for day in range(1, passed + 1) if is_stage_after(schedule, day)]
     stages = []
     for day in days:
         falls_due = not_after - max(day, 1) * DAY if day >= 0 else not_after + (-day - 1) * DAY
@@ -61,13 +61,13 @@ def enumerated(schedule: Schedule, not_after: datetime, until: datetime) -> list
     return stages
 
 
-def belongs_before(schedule: Schedule, day: int) -> bool:
+def is_stage_before(schedule: Schedule, day: int) -> bool:
     if schedule.on_days:
         return day in schedule.on_days
     return day in range(schedule.start_days_before, -1, -schedule.every_days)
 
 
-def belongs_after(schedule: Schedule, day: int) -> bool:
+def is_stage_after(schedule: Schedule, day: int) -> bool:
     ends = schedule.after_expiry_for_days
     return day in range(1, 100_000, schedule.after_expiry_every_days) and (ends is None or day <= ends)
 
@@ -106,29 +106,29 @@ class TestCountingDays:
         ],
     )
     def test_status_rounds_down_and_messages_round_up(self, left: timedelta, remaining: int, rounded_up: int) -> None:
-        """daysRemaining is 0 within the last 24 hours and negative once expired; {duration} is never too small."""
+        """daysRemaining is 0 within the last 24 hours and negative after expiry; {duration} is never too small."""
         assert days_remaining(NOW + left, NOW) == remaining
         assert duration(NOW + left, NOW) == rounded_up
 
     @given(st.timedeltas(timedelta(days=-500), timedelta(days=500)))
-    def test_the_sentence_is_true_and_says_no_more_than_needed(self, left: timedelta) -> None:
+    def test_the_duration_is_true_and_as_small_as_possible(self, left: timedelta) -> None:
         """It expires within the next {duration} days, and not within one day less."""
         days = duration(NOW + left, NOW)
         assert NOW + (days - 1) * DAY < NOW + left <= NOW + days * DAY
 
     def test_the_end_of_time_is_no_overflow(self) -> None:
-        """RFC 5280's "no end" can be counted to."""
+        """RFC 5280's "no end" has a number of days, too."""
         no_end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
         assert days_remaining(no_end, NOW) == (no_end - NOW).days
         assert duration(no_end, NOW) == (no_end - NOW).days + 1
 
 
-class TestStagesAtTheVeryMoment:
-    """Without `sendAt` a stage falls due as many whole days before notAfter as it says."""
+class TestStagesWithoutSendAt:
+    """Without `sendAt` a stage is due exactly as many whole days before notAfter as it says."""
 
     @pytest.mark.parametrize("day", [30, 29, 14, 2])
     def test_a_stage_before_expiry(self, day: int) -> None:
-        """Stage d falls due when "within the next d days" becomes true, and not a second earlier."""
+        """Stage d is due when "within the next d days" becomes true, and not a second earlier."""
         not_after = NOW + 200 * DAY
         moment = not_after - day * DAY
         expected = Stage(day, moment)
@@ -138,7 +138,7 @@ class TestStagesAtTheVeryMoment:
 
     @pytest.mark.parametrize("day", [1, 2, 3, 400])
     def test_a_stage_after_expiry(self, day: int) -> None:
-        """Stage -k falls due when the k-th day after notAfter begins."""
+        """Stage -k is due when the k-th day after notAfter begins."""
         not_after = NOW
         begins = not_after + (day - 1) * DAY
         assert latest_due(Schedule(), not_after, begins) == Stage(-day, begins)
@@ -150,8 +150,8 @@ class TestStagesAtTheVeryMoment:
         assert latest_due(Schedule(), not_after, NOW) is None
         assert next_after(Schedule(), not_after, NOW) == Stage(30, NOW + SECOND)
 
-    def test_missed_stages_are_not_named(self) -> None:
-        """Whoever was away for a week is told once, of how it stands now."""
+    def test_missed_stages_are_skipped(self) -> None:
+        """After a week without a reconcile there is one message, about the current stage."""
         not_after = NOW + 20 * DAY
         assert latest_due(Schedule(), not_after, NOW + 7 * DAY + HOUR) == Stage(13, NOW + 7 * DAY)
 
@@ -159,23 +159,25 @@ class TestStagesAtTheVeryMoment:
         """everyDays: 7 from day 30 means 30, 23, 16, 9 and 2."""
         assert walk(Schedule(every_days=7), NOW + 31 * DAY, NOW, 7) == [30, 23, 16, 9, 2, -1, -2]
 
-    def test_on_days_says_the_days_themselves(self) -> None:
+    def test_on_days_lists_the_days(self) -> None:
         """onDays: only these, whatever everyDays says, and then each day after expiry."""
         schedule = Schedule(on_days=(30, 21, 14, 7, 3, 2, 1), every_days=5)
         assert walk(schedule, NOW + 31 * DAY, NOW, 9) == [30, 21, 14, 7, 3, 2, 1, -1, -2]
 
     def test_day_zero_is_the_last_24_hours(self) -> None:
-        """A team that asks for onDays: [7, 0] is told before it expires, and not when it is too late."""
+        """A team that asks for onDays: [7, 0] is alerted before the expiry."""
         schedule, not_after = Schedule(on_days=(7, 0)), NOW + 10 * DAY
         assert next_after(schedule, not_after, not_after - 2 * DAY) == Stage(0, not_after - DAY)
         assert latest_due(schedule, not_after, not_after - SECOND) == Stage(0, not_after - DAY)
         assert latest_due(schedule, not_after, not_after) == Stage(-1, not_after)
 
-    def test_a_day_between_two_named_ones_is_told_late_rather_than_never(self) -> None:
-        """Who was down on day 21 hears of stage 21 on day 20: the exact-day match of a cron job loses it."""
+    def test_a_missed_day_of_on_days_is_sent_late(self) -> None:
+        """Stage 21 is sent on day 20 if the operator was down on day 21; a cron job that compares exact days
+        loses it.
+        """
         assert latest_due(Schedule(on_days=(30, 21, 14)), NOW + 20 * DAY, NOW) == Stage(21, NOW - DAY)
 
-    def test_a_named_day_before_the_start_is_none(self) -> None:
+    def test_a_day_before_the_start_is_ignored(self) -> None:
         """startDaysBefore bounds onDays; the schema refuses such a policy, and no old one alerts too early."""
         assert walk(Schedule(start_days_before=10, on_days=(30, 7)), NOW + 31 * DAY, NOW, 2) == [7, -1]
 
@@ -184,17 +186,17 @@ class TestStagesAtTheVeryMoment:
         assert walk(Schedule(on_days=(7,), after_expiry_every_days=7), NOW, NOW - DAY, 4) == [-1, -8, -15, -22]
 
     def test_after_expiry_for_some_days(self) -> None:
-        """afterExpiry.forDays: 3 means that the third day after expiry is the last one told."""
+        """afterExpiry.forDays: 3 means that the third day after expiry is the last one."""
         schedule = Schedule(after_expiry_for_days=3)
         assert next_after(schedule, NOW, NOW + 2 * DAY - SECOND) == Stage(-3, NOW + 2 * DAY)
         assert next_after(schedule, NOW, NOW + 2 * DAY) is None
         assert latest_due(schedule, NOW, NOW + 500 * DAY) == Stage(-3, NOW + 2 * DAY)
 
     def test_without_for_days_it_never_ends(self) -> None:
-        """Expired never goes silent, not after ten years either."""
+        """An expired certificate alerts even after ten years."""
         assert next_after(Schedule(), NOW, NOW + 3650 * DAY) == Stage(-3652, NOW + 3651 * DAY)
 
-    def test_something_wrong_now_alerts_each_day_however_far_the_date(self) -> None:
+    def test_a_problem_alerts_daily_at_any_distance(self) -> None:
         """Missing and Unreadable alert daily: the same channel, the same time of day, but no start and no days."""
         schedule = Schedule(on_days=(7, 1), every_days=9, after_expiry_every_days=9, send_at=nine_in_london())
         daily, not_after = every_day(schedule), NOW + 1000 * DAY
@@ -211,10 +213,10 @@ class TestStagesAtTheVeryMoment:
 
 
 class TestSendAt:
-    """People are told at a time of day, in their own zone, on working days if they ask for it."""
+    """Messages are sent at a time of day, in the team's zone, on working days if configured."""
 
     def test_the_next_time_of_day(self) -> None:
-        """A stage that falls due in the afternoon waits for nine o'clock of the next day."""
+        """A stage that is due in the afternoon waits for nine o'clock of the next day."""
         not_after = datetime(2026, 11, 30, 15, 0, tzinfo=UTC)
         schedule = Schedule(send_at=nine_in_london())
         assert next_after(schedule, not_after, datetime(2026, 11, 20, 15, 0, tzinfo=UTC)) == Stage(
@@ -230,23 +232,23 @@ class TestSendAt:
             (date(2026, 10, 25), datetime(2026, 10, 25, 9, 0, tzinfo=UTC)),
         ],
     )
-    def test_nine_stays_nine_when_the_clocks_change(self, local_date: date, in_utc: datetime) -> None:
-        """Summer time moves the slot in UTC and not on the wall."""
+    def test_the_local_time_is_kept_when_summer_time_changes(self, local_date: date, in_utc: datetime) -> None:
+        """Summer time moves the slot in UTC, and not in local time."""
         not_after = in_utc + 10 * DAY
         stage = next_after(Schedule(send_at=nine_in_london()), not_after, in_utc - SECOND)
         assert stage is not None
         assert stage.slot == in_utc
         assert stage.slot.astimezone(LONDON).date() == local_date
 
-    def test_a_time_that_the_clocks_skip(self) -> None:
-        """There is no 01:30 in London on 29 March 2026; the stage is sent all the same, within the hour."""
+    def test_a_skipped_local_time(self) -> None:
+        """There is no 01:30 in London on 29 March 2026; the stage is sent nevertheless, within the hour."""
         send_at = SendAt(time(1, 30), LONDON)
         stage = latest_due(
             Schedule(send_at=send_at), datetime(2026, 4, 3, 1, 0, tzinfo=UTC), datetime(2026, 3, 29, 3, tzinfo=UTC)
         )
         assert stage == Stage(5, datetime(2026, 3, 29, 1, 30, tzinfo=UTC))
 
-    def test_a_time_that_comes_twice(self) -> None:
+    def test_a_repeated_local_time(self) -> None:
         """01:30 in London comes twice on 25 October 2026; the first one counts, and only that."""
         schedule = Schedule(send_at=SendAt(time(1, 30), LONDON))
         not_after = datetime(2026, 10, 30, 0, 0, tzinfo=UTC)
@@ -255,21 +257,21 @@ class TestSendAt:
             4, datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
         )
 
-    def test_a_friday_that_the_calendar_skips(self) -> None:
-        """Apia had no 30 December 2011. Its Friday's slots are not on the Saturday that came instead: Monday's are."""
+    def test_a_skipped_friday(self) -> None:
+        """Apia had no 30 December 2011. The slots of that Friday are not on Saturday, but on Monday."""
         send_at = SendAt(time(0, 0), ZoneInfo("Pacific/Apia"), weekdays_only=True)
         thursday, monday = datetime(2011, 12, 29, 10, tzinfo=UTC), datetime(2012, 1, 1, 10, tzinfo=UTC)
         assert next_after(Schedule(send_at=send_at), monday + 9 * DAY, thursday) == Stage(11, monday)
 
     def test_before_expiry_nothing_moves_past_it(self) -> None:
-        """It expires at eight and people come at nine: the last stage is sent the day before."""
+        """It expires at eight, and messages are sent at nine: the last stage is sent the day before."""
         not_after = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)  # a Wednesday
         schedule = Schedule(send_at=nine_in_london())
         last = latest_due(schedule, not_after, not_after - SECOND)
         assert last == Stage(0, datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
 
     def test_a_weekend_before_expiry(self) -> None:
-        """It expires on Sunday: Saturday's and Sunday's stages are sent on Friday, once, as the latest of them."""
+        """It expires on Sunday: the stages of Saturday and Sunday are sent on Friday, once, as the latest of them."""
         not_after = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
         friday = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
         schedule = Schedule(send_at=nine_in_london(weekdays_only=True))
@@ -277,15 +279,15 @@ class TestSendAt:
         assert latest_due(schedule, not_after, friday) == Stage(0, friday)
         assert latest_due(schedule, not_after, not_after) == Stage(0, friday)
 
-    def test_it_expires_in_the_very_second_of_a_slot(self) -> None:
-        """At nine on Monday it is too late to tell what expires at nine on Monday: Friday is the day for that."""
+    def test_an_expiry_in_the_second_of_a_slot(self) -> None:
+        """A message on Monday at nine would be too late for an expiry on Monday at nine, so it is sent on Friday."""
         monday = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
         schedule = Schedule(on_days=(1,), send_at=nine_in_london(weekdays_only=True))
         assert latest_due(schedule, monday, monday - SECOND) == Stage(1, monday - 3 * DAY)
         assert latest_due(schedule, monday, monday) == Stage(-1, monday)
 
     def test_a_weekend_far_from_expiry(self) -> None:
-        """Saturday's and Sunday's stages wait for Monday, where Monday's own is the latest."""
+        """The stages of Saturday and Sunday wait for Monday, when Monday's own is the latest."""
         not_after = datetime(2026, 12, 10, 9, 0, tzinfo=UTC)
         monday = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
         schedule = Schedule(send_at=nine_in_london(weekdays_only=True))
@@ -293,7 +295,7 @@ class TestSendAt:
         assert latest_due(schedule, not_after, monday) == Stage(17, monday)
 
     def test_expired_on_a_weekend(self) -> None:
-        """What expired on Saturday is told on Monday: after expiry no slot is moved forward."""
+        """An expiry on Saturday is reported on Monday: after expiry no slot is moved forward."""
         not_after = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
         monday = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
         schedule = Schedule(send_at=nine_in_london(weekdays_only=True))
@@ -306,7 +308,7 @@ class TestTheEndsOfTheCalendar:
     @pytest.mark.parametrize("year", [1, 1950, 9999])
     @pytest.mark.parametrize("ends", [None, 14])
     def test_no_date_is_an_overflow(self, year: int, send_at: SendAt | None, ends: int | None) -> None:
-        """Any notAfter that can be encoded can be scheduled; year 1 is due as expired, year 9999 is not due."""
+        """Any notAfter that can be encoded has a schedule; year 1 is due as expired, year 9999 is not due."""
         schedule = Schedule(send_at=send_at, after_expiry_for_days=ends)
         for not_after in (datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)):
             for each in (schedule, every_day(schedule)):
@@ -317,13 +319,13 @@ class TestTheEndsOfTheCalendar:
 
     @pytest.mark.parametrize("now", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)])
     def test_no_clock_is_an_overflow(self, now: datetime) -> None:
-        """A clock that is off by ages finds an answer, too."""
+        """Any error of the clock has an answer, too."""
         for send_at in (None, nine_in_london()):
             latest_due(Schedule(send_at=send_at), NOW, now)
             next_after(Schedule(send_at=send_at), NOW, now)
 
-    def test_the_answer_costs_no_more_the_further_the_date(self) -> None:
-        """A certificate of year 1 whose team wants an end of alerts must not hold up the loop."""
+    def test_the_cost_does_not_grow_with_the_distance(self) -> None:
+        """A certificate of year 1 whose team wants an end of alerts must not delay the loop."""
         schedule = Schedule(after_expiry_for_days=14, send_at=nine_in_london())
 
         def cost(not_after: datetime) -> float:
@@ -339,18 +341,18 @@ class TestTheEndsOfTheCalendar:
 
 
 class TestAgainstEnumeration:
-    """For any schedule, the two questions answer as a plain list of all stages does."""
+    """For any schedule, both functions agree with a plain list of all stages."""
 
     @given(schedules, moments(), st.integers(-70 * 86_400, 60 * 86_400))
     def test_latest_due(self, schedule: Schedule, not_after: datetime, seconds: int) -> None:
-        """The stage with the fewest days among those whose slot has come."""
+        """The stage with the fewest days among those whose slot has passed."""
         now = not_after + timedelta(seconds=seconds)
         due = [stage for stage in enumerated(schedule, not_after, now) if stage.slot <= now]
         assert latest_due(schedule, not_after, now) == (min(due, key=lambda stage: stage.days) if due else None)
 
     @given(schedules, moments(), st.integers(-70 * 86_400, 60 * 86_400))
     def test_next_after(self, schedule: Schedule, not_after: datetime, seconds: int) -> None:
-        """The first slot that is still to come, with the most days of those that share it."""
+        """The first slot in the future, with the most days among stages that share it."""
         now = not_after + timedelta(seconds=seconds)
         coming = [stage for stage in enumerated(schedule, not_after, now) if stage.slot > now]
         assert next_after(schedule, not_after, now) == (max(coming, key=lambda stage: stage.days) if coming else None)
@@ -361,7 +363,7 @@ class TestAgainstEnumeration:
     def test_slots(self, schedule: Schedule, not_after: datetime) -> None:
         """Every stage before expiry has its slot before notAfter; none comes earlier than that of a stage with more
         days, and none is on a forbidden day."""
-        seen = visited(schedule, not_after, not_after - 70 * DAY, not_after + 40 * DAY)
+        seen = latest_stages(schedule, not_after, not_after - 70 * DAY, not_after + 40 * DAY)
         for earlier, later in pairwise(seen):
             assert later.slot >= earlier.slot
             assert later.days < earlier.days
@@ -375,8 +377,8 @@ class TestAgainstEnumeration:
                 assert local.weekday() < 5 or local.time() != schedule.send_at.time_of_day
 
 
-def visited(schedule: Schedule, not_after: datetime, start: datetime, end: datetime) -> list[Stage]:
-    """The latest due stage each time that it changes."""
+def latest_stages(schedule: Schedule, not_after: datetime, start: datetime, end: datetime) -> list[Stage]:
+    """The latest due stage at each of its changes."""
     seen: list[Stage] = []
     now: datetime | None = start
     while now is not None and now <= end:
@@ -389,7 +391,7 @@ def visited(schedule: Schedule, not_after: datetime, start: datetime, end: datet
 
 
 def walk(schedule: Schedule, not_after: datetime, now: datetime, steps: int) -> list[int]:
-    """What is told, in turn, to somebody who is always there."""
+    """The stages that are sent, in order, by an operator that is always running."""
     days: list[int] = []
     while len(days) < steps:
         upcoming = next_after(schedule, not_after, now)

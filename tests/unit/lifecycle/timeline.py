@@ -1,4 +1,6 @@
-"""One certificate's life in fast time: looks at it when told to, sends to channels that may be down, and remembers."""
+"""The life of one certificate in virtual time: it is reconciled when due, sent to channels that may fail, and
+recorded.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,12 +25,12 @@ class Sent:
     kind: MessageKind
     stage: int | None
     about: str
-    """The fingerprint of the certificate that the channel was told about."""
+    """The fingerprint of the certificate in the message."""
 
 
 @dataclass
 class Timeline:
-    """The engine's part in a few lines: what is due is sent, and what was sent is recorded."""
+    """A small model of the engine: due messages are sent, and sent ones are recorded."""
 
     policy: AlertPolicy
     source: Observation
@@ -38,12 +40,12 @@ class Timeline:
     sent: list[Sent] = field(default_factory=list)
     is_down: Callable[[str, datetime], bool] = lambda _channel, _now: False
 
-    def look(self, now: datetime) -> Assessment:
-        """Judge, tell, record; and judge again what was recorded."""
+    def reconcile(self, now: datetime) -> Assessment:
+        """Assess, send and record; then assess the record again."""
         for _ in range(_ROUNDS):
             found = self.assess(now)
             due = due_notifications(evaluation(found, self.policy, self.recorded, self.silence))
-            self._remember(found)
+            self._record(found)
             due = tuple(each for each in due if not self.is_down(each.channel.name, now))
             for each in due:
                 self.sent.append(Sent(now, each.channel.name, each.kind, each.stage, found.fingerprint))
@@ -59,20 +61,20 @@ class Timeline:
         return assess(Known(declaration(), self.recorded, self.created), self.source, start, now)
 
     def run(self, start: datetime, end: datetime) -> None:
-        """Look whenever something changes by itself."""
+        """Reconcile whenever the assessment changes by itself."""
         now = start
         while now <= end:
-            found = self.look(now)
+            found = self.reconcile(now)
             now = next_change(evaluation(found, self.policy, self.recorded, self.silence), starts=self._starts())
 
     def replace_source(self, seen: Certificate) -> None:
         self.source = Observation(certificate=seen)
 
     def stages(self, channel: str = "team") -> list[int | None]:
-        """What a channel was told, in turn; None for a closing message."""
+        """The stages sent to a channel, in order; None for a closing message."""
         return [each.stage for each in self.sent if each.channel == channel]
 
-    def _remember(self, found: Assessment) -> None:
+    def _record(self, found: Assessment) -> None:
         history = self.recorded.history
         if found.replaced is not None:
             history = (

@@ -29,7 +29,7 @@ def texts(letter: Letter) -> list[str]:
     return [part.text for part in letter.parts]
 
 
-def test_all_of_it() -> None:
+def test_the_whole_letter() -> None:
     """The certificates and their ends first, then what to do."""
     letter = letter_about(10 * DAY, 20 * DAY)
     assert letter.subject == "Action needed: 2 host certificates of batch 2026-spring end from 2026-12-02 on"
@@ -53,7 +53,7 @@ def test_all_of_it() -> None:
 
 
 @pytest.mark.parametrize("left", [10 * DAY, -DAY])
-def test_all_but_the_hosts_is_in_the_letter_about_one(left: timedelta) -> None:
+def test_everything_except_the_hosts_equals_the_letter_about_one(left: timedelta) -> None:
     """The sender, the request, its date, and how to answer are equal."""
     one, many = texts(letter_about(left)), texts(letter_about(left, 20 * DAY))
     assert one[:2] == many[:2]
@@ -64,13 +64,13 @@ def test_all_but_the_hosts_is_in_the_letter_about_one(left: timedelta) -> None:
     assert ("as soon as possible" in str(one)) == ("as soon as possible" in str(many)) == (left < timedelta(0))
 
 
-def test_a_letter_about_one_is_its_own() -> None:
+def test_a_batch_of_one_gets_its_usual_letter() -> None:
     """If one host of a batch is left."""
     address = EmailAddress()
     assert letter_about(10 * DAY, address=address) == about("host-1", 10 * DAY, address).letters[0]
 
 
-def test_no_more_lines_than_anybody_reads() -> None:
+def test_the_number_of_lines_is_limited() -> None:
     """The count includes all."""
     message = about("host-1", 10 * DAY, EmailAddress())
     parts = texts(batch_letter("b", [message] * 502))
@@ -78,7 +78,7 @@ def test_no_more_lines_than_anybody_reads() -> None:
     assert "… and 2 more" in parts
 
 
-def test_whatever_the_fields_hold_stays_in_its_line() -> None:
+def test_any_field_stays_in_its_line() -> None:
     """The name of the batch is typed text as well."""
     hostile = "a\r\nBcc: eve@evil.example\u202e" * 50
     address = EmailAddress(sender=hostile, system=hostile, reply_to=hostile)

@@ -14,7 +14,7 @@ from clientcert.lifecycle.recorded_status import PreviousCertificate
 from clientcert.lifecycle.spec import Contact, ObjectKey, Person, SecretSource
 from clientcert.messages.message import Message
 from clientcert.notifiers.slack.block_kit import alert_payload, details_payload, folded_payload, plain_payload
-from tests.builders import DAY, NOW, certificate, declaration, policy, told
+from tests.builders import DAY, NOW, certificate, declaration, notified, policy
 from tests.unit.messages.composing import composed, knowing
 from tools.slack_server.limits import complaint
 
@@ -68,7 +68,7 @@ def messages(one: str, other: str, left: timedelta) -> Iterator[Message]:
     yield composed(seen, recorded=knowing(seen, history=(old,) * 5), **given_to_all)
     yield composed(unread(Reason.SOURCE_UNAVAILABLE, other), recorded=knowing(seen), **given_to_all)
     yield composed(unread(Reason.KEY_MISSING, one), **given_to_all)
-    yield composed(seen, recorded=knowing(seen, told(3, "another")), **given_to_all)
+    yield composed(seen, recorded=knowing(seen, notified(3, "another")), **given_to_all)
 
 
 def markdown_in(value: Any) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ MESSAGES = [
 ]
 
 
-def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
+def test_the_number_of_lines_is_limited() -> None:
     """The most urgent certificates have a line; the sentence counts all of them."""
     digest = compose_digest(MESSAGES)
     assert (len(digest.lines), digest.more) == (MOST_LINES, 70)
@@ -24,7 +24,7 @@ def test_no_more_lines_are_made_than_any_channel_has_room_for() -> None:
     assert digest.lines[0].text.startswith("c000 in prod")
 
 
-def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
+def test_a_line_has_the_date_and_the_problem() -> None:
     """The contact is separate, because not every channel may show names of people."""
     gone = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert")
     expired = composed(certificate(NOW - 2 * DAY))
@@ -39,7 +39,7 @@ def test_a_line_says_when_it_ends_and_what_is_wrong() -> None:
     assert {line.contact for line in lines} == {"Jo Bloggs, jo@nhs.example (technical contact)"}
 
 
-def test_slack_says_how_many_have_no_line() -> None:
+def test_slack_shows_the_number_of_certificates_without_a_line() -> None:
     """Lines without room in the message, and certificates without a line."""
     text = str(digest_payload(compose_digest(MESSAGES))["blocks"])
     shown = len(re.findall(r"c\d{3} in prod", text))

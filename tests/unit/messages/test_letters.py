@@ -16,7 +16,7 @@ from clientcert.lifecycle.policy import EmailAddress
 from clientcert.messages.letter import LONGEST_PARAGRAPH, LONGEST_SUBJECT, Letter, PartKind
 from clientcert.pki import Certificate
 from tests.adapters.mail_parts import ADDRESS, JO, SAM, closing_to, message_to
-from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, policy, told
+from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, notified, policy
 from tests.unit.messages.composing import composed, knowing
 
 ALEX = Recipient(Role.SLACK, "U012AB3CD", "Alex")
@@ -58,7 +58,7 @@ def text(of: Letter) -> str:
 
 
 class TestTheDefaultLetter:
-    def test_says_all_that_the_mail_by_hand_said(self) -> None:
+    def test_has_every_sentence_of_the_former_manual_mail(self) -> None:
         """Sentence by sentence; it adds that the API key does not change, and the end of the old certificate."""
         assert text(letter()) == DEFAULT_LETTER
 
@@ -102,7 +102,7 @@ class TestTheDefaultLetter:
         assert text(letter(Recipient(Role.TECHNICAL, "jo@nhs.example"))).startswith("Hello\n")
 
 
-class TestWhoSendsIt:
+class TestTheSender:
     @pytest.mark.parametrize(
         ("sender", "owner", "signed"),
         [
@@ -219,7 +219,7 @@ class TestOtherRoles:
         assert "put it into its place as soon as possible." in words
 
 
-class TestWhenThereIsALetter:
+class TestWhichMessagesHaveLetters:
     def test_one_for_each_recipient(self) -> None:
         """In the order of the recipients: each is the fallback of the one before."""
         assert [each.recipient for each in message_to(JO, SAM).letters] == [JO, SAM]
@@ -229,7 +229,7 @@ class TestWhenThereIsALetter:
         """The consumer cannot fix a missing Secret, if no date is near."""
         assert message_to(seen=MISSING, recorded=knowing(known)).letters == ()
 
-    def test_none_about_another_one_that_has_expired(self) -> None:
+    def test_none_about_an_expired_certificate_of_another_kind(self) -> None:
         """It is in the source by mistake; the certificate in use is valid for a long time."""
         assert message_to(seen=ANOTHER, recorded=knowing(certificate(NOW + 100 * DAY))).letters == ()
 
@@ -269,9 +269,9 @@ class TestTheClosingLetter:
         assert "must be renewed as well, so we will write to you again." in words
         assert "nothing more" not in words
 
-    def test_none_when_only_the_source_was_mended(self) -> None:
+    def test_none_when_only_the_source_was_fixed(self) -> None:
         """The team was alerted about the unreadable source; the consumer was not."""
-        recorded = knowing(certificate(NOW + 90 * DAY), told(40, "", name="consumer"))
+        recorded = knowing(certificate(NOW + 90 * DAY), notified(40, "", name="consumer"))
         assert message_to(seen=certificate(NOW + 90 * DAY), recorded=recorded).letters == ()
 
 
@@ -292,19 +292,19 @@ class TestTheThread:
         """Also for another certificate of the same object."""
         assert letter().thread != letter(seen=certificate(NOW + 14 * DAY, serial_number=0xCC)).thread
 
-    def test_tells_recipients_apart(self) -> None:
+    def test_differs_between_recipients(self) -> None:
         """By role, and within a role by order."""
         second = Recipient(Role.TECHNICAL, "sandy@nhs.example")
         assert len({each.key for each in message_to(JO, second, SAM).letters}) == 3
 
-    def test_tells_nothing(self) -> None:
+    def test_reveals_nothing(self) -> None:
         """Thread and key are hexadecimal hashes, which reveal no address and no name."""
         words = letter()
         assert re.fullmatch(r"[0-9a-f]{32}", words.thread)
         assert re.fullmatch(r"[0-9a-f]{32}", words.key)
 
 
-class TestAPolicysOwnWords:
+class TestAPolicysOwnText:
     OWN = EmailAddress(
         subject="{owner}: {name}/{environment} {serialNumber}",
         body="Dear {name},\nit ends on {date}\nin {duration} days.\n\n    openssl  req -new {name}\n\n\n  Yours\n",
@@ -327,7 +327,7 @@ class TestAPolicysOwnWords:
         assert words.subject == "{name.__class__} {name!r} {date}"
         assert text(words) == "{name.__init__.__globals__} {date}"
 
-    def test_are_not_said_after_expiry(self) -> None:
+    def test_are_not_used_after_expiry(self) -> None:
         """They are written for a certificate that will expire."""
         words = letter(address=self.OWN, seen=certificate(NOW - DAY))
         assert words.subject.startswith("Action needed: ")
@@ -339,7 +339,7 @@ class TestAPolicysOwnWords:
         assert "Dear nhs" not in text(closing_to(address=self.OWN).letters[0])
         assert text(letter(ALEX, address=self.OWN)).startswith("Dear nhs")
 
-    def test_that_say_nothing_are_replaced(self) -> None:
+    def test_without_content_are_replaced(self) -> None:
         """A template of empty fields would make an empty letter."""
         words = letter(address=EmailAddress(subject=" {owner} ", body="{owner}\n\n \n"), owner="")
         assert words.subject == "Action needed: certificate for nhs in prod expires on 2026-12-06"
@@ -366,7 +366,7 @@ class TestHostileFields:
                 assert_harmless(words)
 
     @given(st.text(), st.text())
-    def test_whatever_they_are(self, name: str, body: str) -> None:
+    def test_any_text(self, name: str, body: str) -> None:
         """For any text at all."""
         own = EmailAddress(name, name, name, name, body)
         assert_harmless(letter(Recipient(Role.TECHNICAL, name, name), address=own, owner=name, consumer=name))

@@ -15,7 +15,7 @@ from clientcert.lifecycle.recorded_status import PreviousCertificate
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, S3Source, SecretSource
 from clientcert.messages.alert_text import LONGEST_STEP, LONGEST_TEXT, Topic
 from clientcert.messages.message import Message
-from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, policy, told
+from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, notified, policy
 from tests.unit.messages.composing import composed, knowing
 
 GONE = "there is no Secret nhs-client-cert: create it, or correct spec.source.secret.name"
@@ -45,7 +45,7 @@ class TestTheSentenceOfExpiry:
             (DAY + SECOND, 2),
         ],
     )
-    def test_is_the_documentations_own(self, left: timedelta, days: int) -> None:
+    def test_is_the_one_of_the_documentation(self, left: timedelta, days: int) -> None:
         """Word for word, with the days rounded up so that it is true."""
         message = composed(certificate(NOW + left))
         assert message.text == f"The certificate for nhs in prod will expire within the next {days} days"
@@ -106,7 +106,7 @@ class TestTheSentenceOfExpiry:
         assert fact(message, "Expires") == "9999-12-31 23:59 UTC"
 
 
-class TestTheSentenceOfATeam:
+class TestTheSentenceOfAPolicy:
     TEMPLATE = "{owner}: {name}/{environment} {serialNumber} ends {date} (in {duration} days)"
 
     def test_has_fixed_fields(self) -> None:
@@ -136,7 +136,7 @@ class TestTheSentenceOfATeam:
         )
         assert message.text == "{name.__init__.__globals__} {name!r} {duration}"
 
-    def test_that_says_nothing_is_replaced(self) -> None:
+    def test_an_empty_one_is_replaced(self) -> None:
         """A template of empty fields would make an empty message."""
         message = composed(certificate(NOW + 14 * DAY), plan=policy(message=" {owner} "), owner="")
         assert message.text == "The certificate for nhs in prod will expire within the next 14 days"
@@ -156,7 +156,7 @@ class TestProblems:
         assert message.reason == "SourceNotFound"
         assert "Fix the source: Secret nhs-client-cert, key tls.crt" in message.next_step
 
-    def test_what_is_there_and_cannot_be_read(self) -> None:
+    def test_unreadable_content(self) -> None:
         """The sentence says that it could not be read."""
         message = composed(UNREADABLE, recorded=knowing(certificate(NOW + 100 * DAY)))
         assert message.text.startswith(
@@ -164,7 +164,7 @@ class TestProblems:
         )
         assert message.reason == "PasswordIncorrect"
 
-    def test_what_was_never_read(self) -> None:
+    def test_never_read(self) -> None:
         """There is no known date."""
         message = composed(MISSING)
         assert message.text == (
@@ -241,9 +241,9 @@ class TestProblems:
 class TestClosing:
     OLD = certificate(NOW + 5 * DAY, serial_number=0xAA)
     NEW = certificate(NOW + 400 * DAY, serial_number=0xBB)
-    TOLD = told(6, OLD.fingerprint_sha256)
+    TOLD = notified(6, OLD.fingerprint_sha256)
 
-    def test_says_by_what_it_was_replaced(self) -> None:
+    def test_has_the_replacement(self) -> None:
         """The new serial number and date, the date of the next alert, and that there is nothing to do."""
         message = composed(self.NEW, recorded=knowing(self.OLD, self.TOLD))
         assert message.kind is MessageKind.CLOSING
@@ -267,7 +267,7 @@ class TestClosing:
         """The message says so, and what to check."""
         old = certificate(NOW + 20 * DAY, serial_number=0xAA)
         sooner = certificate(NOW + 3 * DAY, serial_number=0xCC)
-        message = composed(sooner, recorded=knowing(old, told(21, old.fingerprint_sha256)))
+        message = composed(sooner, recorded=knowing(old, notified(21, old.fingerprint_sha256)))
         assert message.text == (
             "The certificate for nhs in prod was replaced by serial number cc, valid until 2026-11-25,"
             " sooner than the one before it (2026-12-12)"
@@ -278,23 +278,23 @@ class TestClosing:
         )
 
     def test_when_the_new_one_has_expired_meanwhile(self) -> None:
-        """A channel that failed for a year is not told that all is well."""
+        """A channel that failed for a year does not get a message that all is well."""
         message = composed(self.NEW, self.NEW.not_after + DAY, recorded=knowing(self.NEW, self.TOLD))
         assert message.text.endswith("was replaced by serial number bb, which expired on 2027-12-27")
         assert message.next_step.endswith("so the alerts continue.")
 
     def test_when_nothing_had_ever_been_read(self) -> None:
         """No certificate was replaced: one was read for the first time."""
-        message = composed(self.NEW, recorded=knowing(None, told(-3, "")))
+        message = composed(self.NEW, recorded=knowing(None, notified(-3, "")))
         assert (message.kind, message.reason) == (MessageKind.CLOSING, "SourceReadable")
         assert message.text == (
             "The certificate for nhs in prod can be read now: serial number bb, valid until 2027-12-27"
         )
         assert fact(message, "Replaces") == ""
 
-    def test_when_what_can_be_read_now_is_the_wrong_one(self) -> None:
+    def test_when_the_first_readable_certificate_is_wrong(self) -> None:
         """The sentence includes the problem."""
-        message = composed(certificate(common_name="acme"), recorded=knowing(None, told(-3, "")))
+        message = composed(certificate(common_name="acme"), recorded=knowing(None, notified(-3, "")))
         assert "can be read now" in message.text
         assert "; but the source holds a certificate of acme, not of nhs" in message.text
         assert message.next_step == "The alerts continue until that is fixed."
@@ -307,7 +307,7 @@ class TestClosing:
 
 
 class TestFacts:
-    def test_every_alert_says_who_where_when_and_whom_to_ask(self) -> None:
+    def test_every_alert_has_these_facts(self) -> None:
         """Consumer, environment, time left and date, serial number, owner, contact: in this order."""
         assert composed(certificate(NOW + 13 * DAY + 5 * HOUR)).shown(contact=True) == (
             ("Consumer", "nhs"),
@@ -350,7 +350,7 @@ class TestFacts:
             ),
         ],
     )
-    def test_the_contact_is_the_first_that_there_is(self, contact: Contact, shown: str, step: str) -> None:
+    def test_the_contact_is_the_first_known_one(self, contact: Contact, shown: str, step: str) -> None:
         """The technical contact, else the business contact, else Slack; and the next step fits."""
         message = composed(certificate(NOW + 14 * DAY), contact=contact)
         assert fact(message, "Contact") == shown
@@ -358,7 +358,7 @@ class TestFacts:
 
     @pytest.mark.parametrize("left", [200 * DAY, 14 * DAY, -DAY])
     @pytest.mark.parametrize("source", [None, MISSING])
-    def test_people_stand_in_the_contact_alone(self, left: timedelta, source: Observation | None) -> None:
+    def test_names_of_people_are_in_the_contact_only(self, left: timedelta, source: Observation | None) -> None:
         """The other texts also go to places without personal data, such as Events."""
         seen = certificate(NOW + left)
         message = composed(source or seen, recorded=knowing(seen))
@@ -371,18 +371,18 @@ class TestFacts:
         """The owner is optional."""
         assert fact(composed(certificate(NOW + DAY), owner=""), "Owner") == ""
 
-    def test_the_source_is_named_where_the_renewed_certificate_belongs(self) -> None:
+    def test_the_source_of_the_renewed_certificate_is_named(self) -> None:
         """A bucket by its store and key."""
         message = composed(certificate(NOW + DAY), source=S3Source("backup-prod", "nhs/client.pem"))
         assert "put the renewed certificate into CertificateStore backup-prod, key nhs/client.pem" in message.next_step
 
 
 class TestDetails:
-    def test_for_whoever_looks_closer(self) -> None:
+    def test_for_a_closer_check(self) -> None:
         """The values of kubectl and openssl for comparison, the history, and the next alert."""
         seen = certificate(NOW + 13 * DAY + 5 * HOUR)
         history = (PreviousCertificate("99", NOW - 30 * DAY, NOW - 60 * DAY),)
-        recorded = knowing(seen, told(15, seen.fingerprint_sha256), history=history)
+        recorded = knowing(seen, notified(15, seen.fingerprint_sha256), history=history)
         assert composed(seen, recorded=recorded).details == (
             ("Object", "ClientCertificate nhs-prod in namespace integration"),
             ("Source", "Secret nhs-client-cert, key tls.crt"),

@@ -64,7 +64,7 @@ class TestSanitizeLine:
         shown.encode()
 
     @pytest.mark.parametrize("typed", ["x" * 10_000, "x " * 10_000, "x" + " " * 10_000 + "y"])
-    def test_what_is_left_out_is_marked(self, typed: str) -> None:
+    def test_an_omission_is_marked(self, typed: str) -> None:
         """Ten thousand characters become a few, with an ellipsis."""
         shown = sanitize_line(typed, 50)
         assert len(shown) <= 50

@@ -213,7 +213,7 @@ def test_an_address_in_disguise_is_refused(host: str) -> None:
         "https://" + "a" * 64 + ".example",
     ],
 )
-def test_what_libraries_could_read_differently_is_refused(url: str) -> None:
+def test_ambiguous_urls_are_refused(url: str) -> None:
     """A URL that is not plainly scheme, host, port and path is refused, so that no parser finds another host in it."""
     refused(EgressPolicy({"s3.example.com"}), url)
 
@@ -390,7 +390,7 @@ async def test_a_session_checks_every_url(server: TestServer) -> None:
     assert caught.value.reason is Reason.ENDPOINT_NOT_ALLOWED
 
 
-async def test_a_session_reaches_what_is_listed(server: TestServer) -> None:
+async def test_a_session_reaches_listed_hosts(server: TestServer) -> None:
     """A session of the policy works normally for allowed hosts, by address and by name, and keeps no cookies."""
     async with EgressPolicy({"127.0.0.1", "localhost"}).session(timeout=TIMEOUT) as session:
         for host in ("127.0.0.1", "localhost"):

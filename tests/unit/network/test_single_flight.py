@@ -10,7 +10,7 @@ LIFETIME, SLOW, IDLE = 60.0, 30.0, 1000.0
 
 
 class Loads:
-    """What is loaded, how long that takes, and which keys were loaded so far."""
+    """Loads of a cache: their results, their duration, and the keys loaded so far."""
 
     def __init__(self) -> None:
         self.answers: dict[str, str | Exception] = {}
@@ -72,7 +72,7 @@ async def test_an_error_reaches_all_callers_and_is_not_kept(cache, loads) -> Non
     assert await cache.get("a", loads.of("a")) == "A"
 
 
-async def test_a_caller_that_waits_no_longer_does_not_stop_the_load(cache, loads) -> None:
+async def test_a_caller_that_gives_up_does_not_stop_the_load(cache, loads) -> None:
     """It gave up, or was cancelled; the answer is kept for the next caller."""
     loads.seconds = SLOW
     with pytest.raises(TimeoutError):

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.stri
 
 LONGEST_STALL_SECONDS = 0.1
 LONGEST_SECONDS = 5.0
-"""Far more than it takes on a free machine, which is a quarter of a second."""
+"""Far longer than the quarter of a second that it takes on an idle machine."""
 ATTEMPTS = 3
-"""The best of them counts: on a busy machine any one may be interrupted."""
+"""The best try counts, because on a busy machine any one may be interrupted."""
 
 NULL = b"\x05\x00"
 RDN = der_element(0x31, attribute("550403", der_element(0x0C, b"n")))
@@ -58,7 +58,7 @@ HOSTILE = {
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_the_loop_goes_on_while_it_is_read(data: bytes) -> None:
+async def test_the_event_loop_is_not_blocked_by_a_read(data: bytes) -> None:
     """While a thread parses 1 MiB, no input holds the interpreter lock for 100 ms."""
     seen = [await read_beside_the_loop(data[:MAX_SIZE]) for _ in range(ATTEMPTS)]
     assert min(stall for stall, _ in seen) < LONGEST_STALL_SECONDS

@@ -1,4 +1,6 @@
-"""Dates first (design section 4, rule 9; rows 18 and 22 to 24 of the faults): whatever is broken, notAfter is read."""
+"""Dates first (design section 4, rule 9; rows 18 and 22 to 24 of the faults): notAfter is read from any broken
+certificate.
+"""
 
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from tests.unit.pki.certificates import (
 from tools.certificates import make_private_key
 from tools.der import der_element
 
-# What the library says while it reads is silenced by a filter of ours, which pytest takes away.
+# A filter of ours silences the library's warnings during a read; pytest removes that filter.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
 
 BASIC_CONSTRAINTS = extension("551d13", sequence())
@@ -106,13 +108,13 @@ def test_a_broken_field_hides_no_date(fields: dict[str, bytes | tuple[bytes, ...
         ("notBefore in no time at all", "notBefore"),
     ],
 )
-def test_what_is_broken_is_said(name: str, word: str) -> None:
+def test_a_broken_field_is_reported(name: str, word: str) -> None:
     """A field that could not be read has a line in the warnings."""
     warnings = parse(odd_certificate(**BROKEN[name])).warnings
     assert any(word in each for each in warnings)
 
 
-def test_what_is_not_broken_is_still_told() -> None:
+def test_valid_fields_are_still_read() -> None:
     """If the library refuses the whole certificate, the lenient reader still reads all valid fields."""
     der = odd_certificate(version=der_element(0xA0, der_element(INTEGER, b"\x06")))
     with pytest.raises(x509.InvalidVersion):
@@ -131,7 +133,7 @@ def test_negative_serial_number_keeps_its_sign() -> None:
     assert parse(odd_certificate(serial_number=der_element(INTEGER, b"\xff\x12"))).serial_number == -0xEE
 
 
-def test_the_library_warns_nobody() -> None:
+def test_warnings_of_the_library_are_suppressed() -> None:
     """A certificate that the library warns about writes nothing to standard error, with any filters of Python."""
     program = "import sys; from clientcert.pki import parse; parse(sys.stdin.buffer.read())"
     for name in ("negative serial number", "country of five letters"):
@@ -167,12 +169,12 @@ LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
         (time("491231235959Z"), datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_not_after_is_read_however_it_is_written(not_after: bytes, expected: datetime) -> None:
+def test_not_after_is_read_in_any_form(not_after: bytes, expected: datetime) -> None:
     """Times with and without seconds, fractions, offsets or zone; years that `datetime` lacks are clamped."""
     assert parse(odd_certificate(not_after=not_after)).not_after == expected
 
 
-def test_a_time_that_is_written_oddly_is_said() -> None:
+def test_a_time_in_a_wrong_form_is_reported() -> None:
     """A date in a wrong form is read, with a warning."""
     warnings = parse(odd_certificate(not_after=time("2701011230Z"))).warnings
     assert any("notAfter is not in the form of RFC 5280" in each for each in warnings)

@@ -59,12 +59,12 @@ def test_it_answers_with_certificates_and_never_with_the_key() -> None:
 @pytest.mark.parametrize(
     "request_", [b"", b"\n", b"{}\n", b'{"password": 5}\n\xfe\xed\xfe\xed', b"[" * 100_000, b"\xff\n"]
 )
-def test_it_answers_whatever_it_is_asked(request_: bytes) -> None:
+def test_it_answers_any_request(request_: bytes) -> None:
     """Each request gets an answer, even an invalid one."""
     assert json.loads(answer(request_)) == {"reason": Reason.INVALID_CERTIFICATE.value}
 
 
-def test_nothing_is_left_of_it() -> None:
+def test_no_process_is_left() -> None:
     """Every subprocess is reaped, however it ended: no child process is alive or a zombie."""
     refusal(LEAF.pkcs12("secret"))
     refusal(LEAF.pkcs12("secret")[:100])

@@ -1,4 +1,4 @@
-"""PEM and DER, and the damage that they suffer on the way into a Secret (rows 20 and 21 of the faults)."""
+"""PEM and DER, and common damage to them on the way into a Secret (rows 20 and 21 of the faults)."""
 
 import base64
 
@@ -100,14 +100,14 @@ def test_pem_with_harmless_differences_needs_no_warning(text: bytes) -> None:
         "base64url without armour",
     ],
 )
-def test_text_that_was_mistreated_is_read_with_a_warning(text: bytes, warning: str) -> None:
+def test_damaged_text_is_read_with_a_warning(text: bytes, warning: str) -> None:
     """Changes by an editor or a template are reverted, with a warning."""
     certificate = parse(text)
     assert is_leaf(certificate)
     assert warning in certificate.warnings[0]
 
 
-def test_text_that_only_begins_like_utf_16_says_what_to_do() -> None:
+def test_broken_utf_16_has_advice() -> None:
     """A broken UTF-16 text gives the reason UnsupportedEncoding."""
     error = refusal(b"\xff\xfe" + PEM.decode().encode("utf-16-le") + b"\n")
     assert error.reason is Reason.UNSUPPORTED_ENCODING
@@ -144,7 +144,7 @@ def test_trusted_certificate_is_cut_where_the_certificate_ends() -> None:
     assert certificate.warnings == ()
 
 
-def test_what_a_block_is_counts_and_not_its_label() -> None:
+def test_the_content_of_a_block_counts_and_not_its_label() -> None:
     """A PKCS#7 or a certificate with the wrong label is recognised by its content."""
     assert is_leaf(parse(PEM.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST")))
     assert is_leaf(parse(LEAF.pkcs7().replace(b"PKCS7", b"CERTIFICATE")))
@@ -181,7 +181,7 @@ def test_what_a_block_is_counts_and_not_its_label() -> None:
         "base64 of DER cut off",
     ],
 )
-def test_a_damaged_certificate_is_said_to_be_damaged(broken: bytes) -> None:
+def test_a_damaged_certificate_is_reported_as_damaged(broken: bytes) -> None:
     """A damaged certificate gives the reason InvalidCertificate, for any kind of damage."""
     assert reason_for(broken) is Reason.INVALID_CERTIFICATE
 

@@ -43,12 +43,12 @@ def test_certificates_are_read_with_the_password_and_without(password: str | Non
     assert found.warnings == ()
 
 
-def test_a_wrong_password_is_said() -> None:
+def test_a_wrong_password_is_reported() -> None:
     """A wrong digest gives the reason PasswordIncorrect."""
     assert reason_for(LEAF.jks(PASSWORD), password="wrong") is Reason.PASSWORD_INCORRECT
 
 
-def test_a_changed_keystore_is_said_if_the_password_is_known() -> None:
+def test_a_changed_keystore_is_reported_if_the_password_is_known() -> None:
     """The digest covers everything, so a changed octet is noticed."""
     store = bytearray(keystore(trusted(LEAF.certificate_der)))
     store[40] ^= 1
@@ -100,7 +100,7 @@ def test_bad_keystores_are_named(store: bytes, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("store_type", ["JKS", "JCEKS"])
-def test_what_keytool_writes_is_read(store_type: str, tmp_path: Path, keytool: str) -> None:
+def test_keystores_of_keytool_are_read(store_type: str, tmp_path: Path, keytool: str) -> None:
     """The result of `keytool -importkeystore` is read with and without its password."""
     (tmp_path / "source.p12").write_bytes(LEAF.pkcs12(PASSWORD))
     command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", PASSWORD]

@@ -18,7 +18,7 @@ TRADITIONAL, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
     [make_private_key("ec"), make_private_key("rsa"), ec.generate_private_key(ec.SECP384R1())],
     ids=["P-256", "RSA", "P-384"],
 )
-def test_it_is_what_a_certificate_holds(private_key: ec.EllipticCurvePrivateKey, form: PrivateFormat) -> None:
+def test_it_equals_the_key_of_the_certificate(private_key: ec.EllipticCurvePrivateKey, form: PrivateFormat) -> None:
     """It equals the SubjectPublicKeyInfo (DER) of the certificate, for PKCS#8, PKCS#1 and SEC 1."""
     expected = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) == expected
@@ -32,7 +32,7 @@ def test_edwards_curves_are_computed() -> None:
 
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
-def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateFormat) -> None:
+def test_the_key_of_dsa_is_not_computed(form: PrivateFormat) -> None:
     """The public key of a DSA key is a power modulo a prime of any size, so it is not computed."""
     private_key = dsa.generate_private_key(1024)
     assert public_key_info_of(private_key.private_bytes(Encoding.DER, form, NoEncryption())) is None
@@ -43,6 +43,6 @@ def test_nothing_is_computed_from_numbers_that_the_file_chose(form: PrivateForma
     [b"", b"\x30\x00", sequence(der_element(0x02, b"\0")), b"x" * 100, b"\x30\x84\0\0\0\0" * MAX_PRIVATE_KEY_SIZE],
     ids=["empty", "empty sequence", "version alone", "no DER", "too large"],
 )
-def test_what_is_no_key_has_none(private_key: bytes) -> None:
+def test_invalid_keys_have_none(private_key: bytes) -> None:
     """A key that cannot be loaded matches no certificate."""
     assert public_key_info_of(private_key) is None

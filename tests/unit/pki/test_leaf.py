@@ -103,7 +103,7 @@ def key_forms(issued: Issued) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 @pytest.mark.parametrize("form", [0, 1], ids=["PKCS#8", "traditional"])
-def test_the_key_beside_it_decides(kind: str, form: int) -> None:
+def test_the_private_key_in_the_file_decides(kind: str, form: int) -> None:
     """Of unrelated certificates, the leaf is the one whose private key is in the same file, in any key format."""
     mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key=kind)  # type: ignore[arg-type]
     certificate = parse(bundle(LEAF, mine) + key_forms(mine)[form])
@@ -111,7 +111,7 @@ def test_the_key_beside_it_decides(kind: str, form: int) -> None:
     assert certificate.warnings == ()
 
 
-def test_an_ed25519_key_beside_it_decides() -> None:
+def test_an_ed25519_key_in_the_file_decides() -> None:
     """Also if the private key does not contain its public key."""
     mine = OTHER_AUTHORITY.issue("mine", NOT_BEFORE, NOT_AFTER, key="ed25519")
     assert is_leaf(parse(mine.private_key_pem + bundle(LEAF, mine)), mine)
@@ -170,7 +170,7 @@ def test_two_hundred_certificates_are_read() -> None:
     assert is_leaf(parse(bundle(*strangers, LEAF)))
 
 
-def test_doubled_certificates_are_work_too() -> None:
+def test_many_repetitions_are_refused() -> None:
     """1 MiB of the same certificate in DER, repeated, is refused."""
     assert reason_for(LEAF.certificate_der * 201) is Reason.TOO_LARGE
 

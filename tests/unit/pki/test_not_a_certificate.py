@@ -57,9 +57,9 @@ def revocation_list(encoding: Encoding) -> bytes:
         (b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n", "not a certificate"),
         (sequence(der_element(0x02, b"\x05")), "not a certificate"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "data",  # some of it is new each time
+    ids=lambda value: value if isinstance(value, str) else "data",  # some of it is new for each run
 )
-def test_what_is_no_certificate_is_named(data: bytes, word: str) -> None:
+def test_other_content_is_named(data: bytes, word: str) -> None:
     """The reason is NotACertificate, and the message says what the content is and what to put there."""
     error = refusal(data)
     assert error.reason is Reason.NOT_A_CERTIFICATE
@@ -89,12 +89,12 @@ def test_a_private_key_alone_is_named(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\t", b"\0\0\0\0", b"\xef\xbb\xbf", b"\xff\xfe\r\0\n\0"])
-def test_nothing_is_named(data: bytes) -> None:
+def test_empty_content_is_named(data: bytes) -> None:
     """No content, or only white space, gives the reason Empty."""
     assert reason_for(data) is Reason.EMPTY
 
 
-def test_more_than_a_mebibyte_is_not_looked_at() -> None:
+def test_more_than_a_mebibyte_is_not_parsed() -> None:
     """More than 1 MiB gives the reason TooLarge; exactly 1 MiB is read."""
     assert reason_for(LEAF.certificate_pem.ljust(MAX_SIZE + 1)) is Reason.TOO_LARGE
     assert reason_for(b" " * MAX_SIZE) is Reason.EMPTY

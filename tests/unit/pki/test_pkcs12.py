@@ -40,7 +40,7 @@ PASSWORD = "öffne dich"
 TWENTY_MILLION = 20_000_000
 CERTIFICATE = certificate_bag(LEAF.certificate_der, b"\x01")
 REFUSED_AT_ONCE_SECONDS = 3.0
-"""A process has to start; on a busy machine that is most of it."""
+"""Most of it is the start of a process on a busy machine."""
 
 
 def test_certificate_and_format_are_read_with_the_password() -> None:
@@ -75,7 +75,7 @@ def test_without_encryption_or_mac_no_password_is_needed(password: str | None) -
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_without_encryption_but_with_mac_a_wrong_password_is_heard_of(end: bytes) -> None:
+def test_without_encryption_but_with_mac_a_wrong_password_is_reported(end: bytes) -> None:
     """A wrong password is reported as a mistake, even if none is needed."""
     container = LEAF.pkcs12(None) + end
     assert is_leaf(parse(container))
@@ -83,7 +83,7 @@ def test_without_encryption_but_with_mac_a_wrong_password_is_heard_of(end: bytes
     assert reason_for(container, password="any") is Reason.PASSWORD_INCORRECT
 
 
-def test_the_key_tells_the_leaf_without_being_opened() -> None:
+def test_the_key_identifies_the_leaf_without_being_opened() -> None:
     """Of unrelated certificates, the leaf is the one with the localKeyId of the key."""
     other = CertificateAuthority.create("Other CA").issue("other", NOT_BEFORE, NOT_AFTER)
     bags = (certificate_bag(other.certificate_der, b"\x02"), CERTIFICATE, shrouded_key_bag(1, b"\x01"))
@@ -143,7 +143,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
-def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
+def test_containers_of_openssl_are_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
     """The results of `openssl pkcs12 -export` with old and new algorithms are read."""
     container = made_by_openssl(openssl, tmp_path, arguments, "secret")
     certificate = parse(container, password="secret")
@@ -153,12 +153,12 @@ def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, opens
     assert reason_for(container) is Reason.PASSWORD_REQUIRED
 
 
-def test_what_openssl_writes_without_mac_is_read(tmp_path: Path, openssl: str) -> None:
+def test_containers_of_openssl_without_mac_are_read(tmp_path: Path, openssl: str) -> None:
     """The result of `-nomac` is read."""
     assert is_leaf(parse(made_by_openssl(openssl, tmp_path, ["-nomac"], "secret"), password="secret"))
 
 
-def test_as_many_iterations_as_anybody_asks_for_are_allowed(tmp_path: Path, openssl: str) -> None:
+def test_usual_numbers_of_iterations_are_allowed(tmp_path: Path, openssl: str) -> None:
     """The 600,000 iterations that OWASP recommended in 2023 are accepted."""
     container = made_by_openssl(openssl, tmp_path, ["-iter", "600000"], "secret")
     assert is_leaf(parse(container, password="secret"))
@@ -188,7 +188,7 @@ def made_by_openssl(openssl: str, directory: Path, arguments: list[str], passwor
     return finished.stdout
 
 
-def test_what_keytool_writes_is_read(tmp_path: Path, keytool: str) -> None:
+def test_containers_of_keytool_are_read(tmp_path: Path, keytool: str) -> None:
     """The result of `keytool -storetype PKCS12` is read: a key with its chain, and a trusted certificate."""
     (tmp_path / "source.p12").write_bytes(LEAF.pkcs12("secret"))
     command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", "secret",
@@ -222,7 +222,7 @@ def test_twenty_million_iterations_are_refused_at_once(container: bytes) -> None
     assert time.monotonic() - started < REFUSED_AT_ONCE_SECONDS
 
 
-def test_work_that_adds_up_is_ended_and_keeps_nobody_waiting() -> None:
+def test_too_much_work_in_total_is_ended_and_delays_no_other_container() -> None:
     """If each count is allowed but their sum is too much, the kernel ends it; other containers are opened meanwhile."""
     hostile = pfx(*[encrypted(CERTIFICATE, password=PASSWORD, iterations=MAX_ITERATIONS)] * 100)
     started = time.monotonic()

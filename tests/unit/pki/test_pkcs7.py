@@ -73,14 +73,14 @@ def test_damaged_pkcs7_is_named() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["-outform", "PEM"], ["-outform", "DER"]])
-def test_what_openssl_writes_is_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
+def test_containers_of_openssl_are_read(arguments: list[str], tmp_path: Path, openssl: str) -> None:
     """The result of `openssl crl2pkcs7 -nocrl`, which most CAs deliver, is read."""
     (tmp_path / "chain.pem").write_bytes(LEAF.chain_pem)
     command = [openssl, "crl2pkcs7", "-nocrl", "-certfile", str(tmp_path / "chain.pem"), *arguments]
     assert is_leaf(parse(subprocess.run(command, capture_output=True, check=True).stdout))
 
 
-def test_what_openssl_streams_is_read(tmp_path: Path, openssl: str) -> None:
+def test_streamed_containers_of_openssl_are_read(tmp_path: Path, openssl: str) -> None:
     """The result of `openssl cms -stream` is read: BER with indefinite lengths, with the signer's certificate."""
     signer, key = tmp_path / "leaf.pem", tmp_path / "key.pem"
     signer.write_bytes(LEAF.certificate_pem)

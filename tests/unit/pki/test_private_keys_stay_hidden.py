@@ -67,22 +67,22 @@ def test_neither_certificate_nor_error_nor_traceback_shows_it(
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
-    told: list[object] = []
+    results: list[object] = []
     behind: list[object] = [None, None, None]
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            told.append(parse(data, password=password))
+            results.append(parse(data, password=password))
     except CertificateError as error:
-        told += [error, error.args, error.__dict__, "".join(traceback.format_exception(error))]
+        results += [error, error.args, error.__dict__, "".join(traceback.format_exception(error))]
         behind = [error.__cause__, error.__context__, error.__traceback__.tb_next.tb_next]  # type: ignore[union-attr]
     finally:
         logging.getLogger().removeHandler(handler)
     assert behind == [None, None, None], "an inner exception or frame would lead to the content"
-    assert seen(*told, *warned, log.getvalue(), *capfd.readouterr()) == []
+    assert seen(*results, *warned, log.getvalue(), *capfd.readouterr()) == []
 
 
-def test_no_object_on_the_way_shows_it() -> None:
+def test_no_intermediate_object_shows_it() -> None:
     """The repr of blocks, bundles, elements and passwords shows no content."""
     data = FORMS["PEM"]
     bundle = read_bundle(data, None)
@@ -100,7 +100,7 @@ def test_it_does_not_leave_the_process_that_opens_containers(form: str) -> None:
     assert seen(answered, *decoded) == []
 
 
-def test_the_canary_would_be_seen() -> None:
+def test_the_check_finds_a_visible_key() -> None:
     """The check of these tests works: it finds the key in each form."""
     assert seen(LEAF.private_key_pem) != []
     assert seen(KEY_DER) != []
