@@ -126,7 +126,7 @@ async def _alert(trace: Trace) -> None:
         sys.setprofile(trace)
         try:
             engine.hand_out("nhs", days=14)
-            await harness.until(lambda: engine.slack.told)
+            await harness.until(lambda: engine.slack.notified)
             await asyncio.sleep(_REST_SECONDS)
         finally:
             sys.setprofile(None)

@@ -1,6 +1,5 @@
 """The composition root: settings → adapters → engine → handlers. Only this module creates the operator's clock."""
 
-import gc
 import logging
 import socket
 import uuid
@@ -12,6 +11,7 @@ from functools import partial
 
 import uvloop
 
+from clientcert import garbage_collection
 from clientcert.alerting.dispatcher import NotificationDispatcher
 from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
@@ -43,7 +43,7 @@ from clientcert.kube.leader_election import AlwaysLeader, LeaderElector, Leaders
 from clientcert.kube.list_watch import ListWatch
 from clientcert.kube.status_writer import StatusWriter
 from clientcert.lifecycle.policy import EVENT, Channel
-from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
+from clientcert.lifecycle.spec import S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
 from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
@@ -66,9 +66,6 @@ from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import Supervisor
 from clientcert.workqueue.work_queue import WorkQueue
 
-_COLLECTIONS = (5_000, 5, 1_000)
-"""New objects are collected often, old ones hardly ever: a collection of ten thousand records blocks the loop."""
-
 DEFAULT_NAMESPACE = "clientcert-system"
 """Namespace of the Lease if the operator runs outside of a pod and the settings name none."""
 
@@ -83,8 +80,8 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     """Run the operator until SIGTERM or SIGINT. `clock` is the wall clock, in any time zone."""
     configure_logging(settings.log_format, settings.log_level)
     if settings.clock_offset:
-        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent by the moved clock", settings.clock_offset)
-    gc.set_threshold(*_COLLECTIONS)
+        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
+    garbage_collection.configure()
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
 
 
@@ -164,18 +161,16 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     certificates = CertificateReconciler(
         cache, missing, sources, contacts, evaluator, dispatcher, outbox, events, statuses, client, clock, budget
     )
-    reconcilers: dict[str, Reconciler] = {
-        CERTIFICATE: certificates,
-        POLICY: PolicyReconciler(cache, groups, limiter, outbox, statuses, client, clock),
-        ALERT_GROUP: AlertGroupReconciler(
-            cache, queue, evaluator, groups, dispatcher, limiter, outbox, clock, metrics, budget
-        ),
-    }
+    policies = PolicyReconciler(cache, groups, limiter, outbox, statuses, client, clock, budget)
+    digests = AlertGroupReconciler(
+        cache, queue, evaluator, groups, dispatcher, limiter, outbox, policies, clock, metrics, budget
+    )
+    reconcilers: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: digests}
     poller = StorePoller(cache, sources, outside.buckets, statuses, clock, metrics)
     resync = Resync(cache, client, outside.informers, metrics)
     recovery = Recovery(queue, cache, sources, outbox, poller)
     workers = Workers(queue, reconcilers, recovery, clock, metrics)
-    engine = Engine(cache, queue, workers, groups, poller, resync, recovery, lists, outside.leadership, client, budget)
+    engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
@@ -183,6 +178,8 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
 def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:
     client, loop_budget, egress = _client(settings), LoopBudget(), EgressPolicy(settings.allowed_hosts)
     stack.push_async_callback(client.close)
+    elector = _client(settings)  # a client of its own: no other call delays the renewal of the Lease
+    stack.push_async_callback(elector.close)
     queue = WorkQueue(clock)
     cache = ObjectCache(queue, _default_channel(settings))
     namespaces = settings.namespaces or ("",)
@@ -191,11 +188,11 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
         cache, {each: certificate_watch(client, each, loop_budget) for each in namespaces}, secret_watches
     )
     secrets = SecretReader(partial(_get_secret, client, secret_watches))
-    buckets = S3Reader(partial(_bucket_of, cache), secrets, egress, settings.identity_buckets, loop_budget=loop_budget)
+    buckets = S3Reader(cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget)
     stack.push_async_callback(buckets.close)
     return _Outside(
         client=client,
-        leadership=_leadership(settings, client, clock),
+        leadership=_leadership(settings, elector, clock),
         egress=egress,
         queue=queue,
         cache=cache,
@@ -227,7 +224,7 @@ async def _channels(
     text = partial(_secret_text, outside.secrets, Reason.TOKEN_NOT_FOUND)
     own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
     tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
-    direct = SlackDirectNotifier(tokens, partial(_slack_token_ref, outside.cache), settings.slack_api_url, egress)
+    direct = SlackDirectNotifier(tokens, outside.cache.slack_token_ref, settings.slack_api_url, egress)
     return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
         "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
         "Email": ContactNotifier(EmailNotifier(_mail_server(settings)), await enter(direct)),
@@ -236,13 +233,6 @@ async def _channels(
         "Apprise": AppriseNotifier(text, egress, load_apprise),
         EVENT: EventNotifier(events),
     }
-
-
-def _slack_token_ref(cache: ObjectCache, key: ObjectKey) -> SecretKeyRef | None:
-    """The Slack token for messages to the contacts of a certificate, from its policy."""
-    record = cache.certificates.get(key)
-    found = cache.policy_of(record) if record else None
-    return found.policy.contacts.slack_token_ref if found else None
 
 
 async def _get_secret(client: KubeClient, watches: Mapping[str, ListWatch], namespace: str, name: str) -> Object:
@@ -299,11 +289,6 @@ def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, group
 
 async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:
     return await secrets.read_secret_text(namespace, ref, missing=reason)
-
-
-def _bucket_of(cache: ObjectCache, namespace: str, name: str) -> Bucket | None:
-    record = cache.stores.get(ObjectKey(namespace, name))
-    return record.bucket if record else None
 
 
 def _default_channel(settings: Settings) -> Channel | None:

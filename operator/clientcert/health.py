@@ -1,7 +1,8 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import datetime
 
 from aiohttp import web
@@ -74,15 +75,20 @@ class HealthServer:
         """Stream the metrics in small chunks: they are never whole in memory, and no scrape blocks the event loop."""
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
         await response.prepare(request)
-        await response.write(generate_latest(self._metrics.registry))
+        with suppress(ConnectionResetError):  # the client has read enough
+            async for piece in self._exposition():
+                await response.write(piece)
+            await response.write_eof()
+        return response
+
+    async def _exposition(self) -> AsyncIterator[bytes]:
+        yield generate_latest(self._metrics.registry)
         # A standby exposes no series of certificates: sums over both replicas would be wrong.
         records = list(self._cache.certificates.values()) if self._is_leader() else []
-        await response.write(phases(records).encode())
+        yield phases(records).encode()
         for header, row in families(self._clock(), x509=self._x509):
-            await response.write(header.encode())
+            yield header.encode()
             for start in range(0, len(records), CHUNK):
                 piece = await asyncio.to_thread(lines, row, records[start : start + CHUNK], self._sources)
                 if piece:
-                    await response.write(piece.encode())
-        await response.write_eof()
-        return response
+                    yield piece.encode()

@@ -1,7 +1,6 @@
 """Runs all tasks in one event loop, restarts kopf if it ends, and shuts down cleanly."""
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Callable, Collection
@@ -9,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from clientcert import garbage_collection
 from clientcert.cache.informers import Informers
 from clientcert.controllers.engine import Engine
 from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf, kopf_settings
@@ -25,9 +25,6 @@ _LIVED_SECONDS = 60.0
 _KOPF_ENDS_SECONDS = 10.0
 """Twice the time that kopf gives its own tasks to end."""
 _STALL_SAMPLE_SECONDS = 0.02
-_COLLECTION_SECONDS = 1.0
-_COLLECTIONS_OF_YOUNG_OBJECTS = 3
-"""After this number of collections, about 20,000 more objects have stayed."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +68,7 @@ class Supervisor:
                 asyncio.create_task(self._engine.run(self._informers.namespaces, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
                 *([asyncio.create_task(heartbeat.run(), name="heartbeat")] if heartbeat else []),
-                asyncio.create_task(self._keep_records_from_collection(), name="records"),
+                asyncio.create_task(garbage_collection.keep_short(), name="garbage collection"),
                 *(
                     asyncio.create_task(part(namespace), name=f"{part.__name__} {namespace}")
                     for part in (self._watch_secrets, self._watch_certificates, self._keep_kopf)
@@ -159,17 +156,6 @@ class Supervisor:
     async def _note_ready(self, ready: asyncio.Event, namespace: str) -> None:
         await ready.wait()
         self._kopf_up.add(namespace)
-
-    async def _keep_records_from_collection(self) -> None:
-        """Exclude long-lived objects from later garbage collections: traversing 100,000 records blocks the loop.
-
-        A collection here is short, because it covers only the objects created since the last one.
-        """
-        while True:
-            await asyncio.sleep(_COLLECTION_SECONDS)
-            if gc.get_count()[2] >= _COLLECTIONS_OF_YOUNG_OBJECTS:
-                gc.collect()
-                gc.freeze()
 
     async def _measure_stalls(self) -> None:
         """Measure the longest time that the event loop was blocked."""

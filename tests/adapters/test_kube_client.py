@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import KubeClient
+from clientcert.kube.client import CALLS_AT_ONCE, KubeClient
 from clientcert.kube.kubeconfig import Connection
 
 
@@ -101,3 +101,23 @@ async def test_retry_after_is_limited_to_five_minutes() -> None:
     async with talking() as (server, client):
         server.answers.append(busy("86400"))
         assert (await refused(client, "/one")).retry_after == 300.0
+
+
+async def test_calls_are_served_in_the_order_in_which_they_came() -> None:
+    """Callers that call again at once do not overtake a waiting call, so it waits for one round of the others only."""
+    callers, ended = 3 * CALLS_AT_ONCE, asyncio.Event()
+    async with talking() as (server, client):
+
+        async def call_again_and_again() -> None:
+            while not ended.is_set():
+                await client.get("/again")
+
+        busy_callers = [asyncio.create_task(call_again_and_again()) for _ in range(callers)]
+        while server.asked["GET /again"] < callers:
+            await asyncio.sleep(0)
+        before = server.asked["GET /again"]
+        await client.get("/late")
+        overtaken_by = server.asked["GET /again"] - before
+        ended.set()
+        await asyncio.gather(*busy_callers)
+    assert overtaken_by <= 2 * callers

@@ -427,7 +427,7 @@ class TestTransientFailures:
         one = notifier.pace("integration", TO_CONTACT, MessageKind.ALERT)
         assert one.seconds == 1.0
         assert one == notifier.pace("integration", TO_CONTACT, MessageKind.CLOSING)
-        assert one.place != notifier.pace("another", TO_CONTACT, MessageKind.ALERT).place
+        assert one.limit_key != notifier.pace("another", TO_CONTACT, MessageKind.ALERT).limit_key
 
 
 class TestNothingIsRevealed:

@@ -182,7 +182,7 @@ def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Opera
     eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
     backup.poll(operator)
     eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("False", "PrivateKeysFound"))
-    assert "nhs/client.key: whoever" in team.words(STORE, "PrivateKeysAbsent", of="CertificateStore")
+    assert "nhs/client.key: remove them" in team.words(STORE, "PrivateKeysAbsent", of="CertificateStore")
     backup.client.delete_object(backup.bucket, "nhs/client.key")
     backup.poll(operator)
     eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("True", "NoneFound"))

@@ -29,7 +29,7 @@ def test_a_wrong_clock(world: World) -> None:
     for hours in (0, 1, -1, 400 * 24, 24, -400 * 24, 48):
         world.later = hours * HOUR
         before = {name: len(team.notified(name)) for name in ("expiring", "valid")}
-        world.operator_starts().settle(alerts_by_minute=2)
+        world.operator_starts().settle(reconciles=2)
         world.operator_stops()
         notified[hours] = [text for name in before for text in team.notified(name)[before[name] :]]
     ends = {name: team.began + timedelta(days=days) for name, days in {"expiring": 14.5, "valid": 300.5}.items()}
@@ -66,7 +66,7 @@ def test_summer_time_changes(world: World, forward: bool, alerts_by_minute: dict
     for minutes in alerts_by_minute:
         before = len(team.notified("nhs"))
         world.later = change + minutes * MINUTE - datetime.now(UTC)
-        world.operator_starts().settle(alerts_by_minute=1)
+        world.operator_starts().settle(reconciles=1)
         world.operator_stops()
         notified[minutes] = len(team.notified("nhs")) - before
     assert notified == alerts_by_minute

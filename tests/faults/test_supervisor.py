@@ -18,7 +18,6 @@ from clientcert.controllers.workers import WORKERS, Workers
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.kube.leader_election import AlwaysLeader
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.supervisor import Supervisor
 from clientcert.workqueue.work_queue import Item, WorkQueue
@@ -63,7 +62,7 @@ def workers(
     """Workers that reconcile one kind of object with this function, and their queue."""
     queue = WorkQueue(now)
     queue.open()
-    reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0)
+    reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0, begin_term=lambda: None)
     return Workers(queue, {KIND: reconciler}, cast("Any", None), now, Metrics(), longest_reconcile=longest), queue
 
 
@@ -166,12 +165,11 @@ async def test_stalled_leadership_is_detected(leads: bool, begins: bool, freshen
     """A leader that does not work is as bad as none, even with a valid Lease."""
     working, queue = workers(_nothing_due)
     cache, unused = ObjectCache(queue), cast("Any", None)
-    groups = cast("Any", SimpleNamespace(reset=lambda: None))
     resync = cast("Any", SimpleNamespace(freshen=freshening, run=lambda *_: never()))
     recovery = cast("Any", SimpleNamespace(watch_outages=lambda *_: never(), watch_resync=lambda *_: never()))
     lists = cast("Any", SimpleNamespace(run=never))
     term = Term(leads=leads, begins=begins)
-    engine = Engine(cache, queue, working, groups, unused, resync, recovery, lists, term, unused, LoopBudget())
+    engine = Engine(cache, queue, working, unused, resync, recovery, lists, term, unused)
     running = asyncio.create_task(engine.run([""], 600))
     await asyncio.sleep(1.5)
     assert (engine.stalled_seconds() < 1) == moves

@@ -138,10 +138,13 @@ class NotificationDispatcher:
         """True if a message could be sent and recorded before another replica can become the leader."""
         return self._may_start(SEND_SECONDS) and not self._outbox.is_blocked()
 
-    def reserve_due(self, record: CertificateRecord, evaluation: Evaluation) -> tuple[DueNotification, ...]:
-        """Return the messages to send now, each with its slot; the others have joined a group or wait for a slot."""
+    def reserve_due(self, record: CertificateRecord, evaluation: Evaluation) -> tuple[DueNotification, ...] | None:
+        """Return the messages to send now, each with its slot; the others have joined a group or wait for a slot.
+
+        None if this replica must not send for the moment: nothing was decided.
+        """
         if not self.may_send:
-            return ()
+            return None
         decision = decide(evaluation)
         for notification, delivery in decision.settled:
             self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))

@@ -7,7 +7,6 @@ all members, or has them send their own messages if they are few. No certificate
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -122,16 +121,16 @@ class AlertGroups:
         for key in [key for key in self._alone if key[0] == member]:
             del self._alone[key]
 
-    def retry_now(self, policy: ObjectKey) -> tuple[Item, ...]:
-        """Retry failed groups after a change of their policy or its Secrets; returns the items of its groups."""
-        items = []
+    def retry_now(self, policy: ObjectKey) -> tuple[ObjectKey, ...]:
+        """The way to the channels of this policy has changed; returns the keys of its groups."""
+        keys = []
         for key, group in self._groups.items():
             if group.spec.policy == policy:
                 if group.failure is not None and not group.sending:
                     group.failure = None
                     self._queue.enqueue(self._item(key))
-                items.append(self._item(key))
-        return tuple(items)
+                keys.append(key)
+        return tuple(keys)
 
     def reset(self) -> None:
         """Drop all groups at the start of a term."""
@@ -170,13 +169,22 @@ class AlertGroups:
         """Mark the message as being sent; members that join meanwhile wait for its result."""
         self._groups[key].sending = True
 
+    def belongs(self, key: ObjectKey, evaluation: Evaluation, notification: DueNotification) -> bool:
+        """True if the notification still belongs to this group: its certificate may have another policy by now."""
+        spec = self._group_of(evaluation, notification)
+        return spec is not None and spec.key == key
+
+    def hold_back(self, key: ObjectKey) -> None:
+        """Note that nothing was sent, because this replica must not send for the moment."""
+        self._groups[key].sending = False
+
     def fail(self, key: ObjectKey, failure: DeliveryFailure) -> None:
         """Record a failed message. The group stays; its members are enqueued if their statuses must report it newly."""
         group = self._groups[key]
         before, group.failure, group.sending = group.failure, failure, False
         was_reported = before is not None and before.is_reported and before.reason is failure.reason
         if failure.is_reported and not was_reported:
-            self._enqueue(group.members)
+            self._cache.enqueue_all(group.members)
 
     def dismiss(self, key: ObjectKey, member: ObjectKey) -> None:
         """Have the member send its own message, because the group's message cannot include it."""
@@ -190,11 +198,7 @@ class AlertGroups:
         self._alone = {each: until for each, until in self._alone.items() if until > now}
         if alone:
             self._alone |= {(member, key): now + ALONE_SECONDS for member in group.members}
-        self._enqueue(group.members)
-
-    def _enqueue(self, members: Iterable[ObjectKey]) -> None:
-        for member in members:
-            self._cache.enqueue(member)
+        self._cache.enqueue_all(group.members)
 
     def _group_of(self, evaluation: Evaluation, notification: DueNotification) -> GroupSpec | None:
         """The group that a notification may join; None if it is sent as a single message."""

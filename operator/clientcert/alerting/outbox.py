@@ -6,6 +6,7 @@ A delivery stays here until a status records it; a failure until its notificatio
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from clientcert.cache.objects import CertificateRecord
@@ -39,52 +40,55 @@ class Outbox:
         self._entries: dict[ObjectKey, _Entry] = {}
         self._digests: dict[ObjectKey, tuple[DigestRecord, ...]] = {}
         """By the policy's key, newest first."""
-        self._writes: dict[ObjectKey, float] = {}
+        self._writes: dict[tuple[ObjectKey, str], float] = {}
         """The start of each status write in progress that records deliveries, on the loop's clock, the oldest first."""
-        self._unanswered: set[ObjectKey] = set()
+        self._unanswered: set[tuple[ObjectKey, str]] = set()
         """Certificates with deliveries whose last status write the API server did not answer."""
 
     # Deliveries
 
     def log(self, record: CertificateRecord, digests: tuple[DigestRecord, ...]) -> DeliveryLog:
-        """The delivery log of all channels; `digests` are those that the policy's status records."""
+        """The deliveries of each channel; `digests` are those that the policy's status records."""
         entry, policy = self._entry(record), ObjectKey(record.key.namespace, record.spec.policy)
+        if entry is None and record.key in self._entries:
+            self.forget(record.key)  # the entry is of a deleted object of the same name
         unrecorded = self._digests.get(policy, ()) if self._digests else ()
         log = DeliveryLog.of(record.uid, record.status, (*unrecorded, *digests), entry.deliveries if entry else ())
         return log.with_failures(entry.failures) if entry and entry.failures else log
 
     def record_delivery(self, record: CertificateRecord, told: ChannelStatus) -> None:
-        """Keep a sent notification until the status records it."""
+        """Record that a notification was sent; the status has to say so."""
         entry = self._entry(record) or self._new_entry(record)
         others = tuple(each for each in entry.deliveries if each.after.name != told.name)
         entry.deliveries = (*others, UnrecordedDelivery(DeliveryLog(record.status.channels).channel(told.name), told))
         entry.failures = {name: failure for name, failure in entry.failures.items() if name != told.name}
 
-    def begin_write(self, record: CertificateRecord) -> tuple[UnrecordedDelivery, ...]:
-        """Note the start of a status write; returns the deliveries that it must record."""
+    def unrecorded(self, record: CertificateRecord) -> tuple[UnrecordedDelivery, ...]:
+        """The deliveries that the status does not record yet."""
         entry = self._entry(record)
-        if entry is None:
-            return ()
-        if entry.deliveries:
-            self._writes.setdefault(record.key, asyncio.get_running_loop().time())
-        return entry.deliveries
+        return entry.deliveries if entry else ()
+
+    def begin_write(self, record: CertificateRecord) -> None:
+        """The PATCH of the status is sent now; `written` or `write_failed` must follow."""
+        if self.unrecorded(record):
+            self._writes.setdefault((record.key, record.uid), asyncio.get_running_loop().time())
 
     def write_failed(self, record: CertificateRecord, *, unanswered: bool) -> None:
-        """Keep the deliveries after a failed status write. `unanswered`: the API server did not answer."""
-        self._writes.pop(record.key, None)
-        entry = self._entry(record)
-        if unanswered and entry is not None and entry.deliveries:
-            self._unanswered.add(record.key)
+        """The status was not written; what was sent stays here. `unanswered`: the API server did not answer."""
+        mark = (record.key, record.uid)
+        self._writes.pop(mark, None)
+        if unanswered and self.unrecorded(record):
+            self._unanswered.add(mark)
         else:
-            self._unanswered.discard(record.key)
+            self._unanswered.discard(mark)
 
     def written(self, record: CertificateRecord, deliveries: Iterable[UnrecordedDelivery]) -> None:
-        """Drop these deliveries: the status records them now."""
-        entry, done = self._entry(record), tuple(deliveries)
+        """The status says these now."""
+        entry, done, mark = self._entry(record), tuple(deliveries), (record.key, record.uid)
+        self._writes.pop(mark, None)
+        self._unanswered.discard(mark)
         if entry is not None:
             entry.deliveries = tuple(each for each in entry.deliveries if each not in done)
-            self._writes.pop(record.key, None)
-            self._unanswered.discard(record.key)
             self._drop_if_empty(record.key, entry)
 
     def is_blocked(self) -> bool:
@@ -165,11 +169,16 @@ class Outbox:
         else:
             self._digests.pop(policy, None)
 
+    def keys(self) -> AbstractSet[ObjectKey]:
+        """The certificates that have an entry."""
+        return self._entries.keys()
+
     def forget(self, key: ObjectKey) -> None:
-        """Drop the entry of a certificate that is gone."""
-        self._entries.pop(key, None)
-        self._writes.pop(key, None)
-        self._unanswered.discard(key)
+        """Remove the entry of a certificate that is gone."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._writes.pop((key, entry.uid), None)
+            self._unanswered.discard((key, entry.uid))
 
     def _entry(self, record: CertificateRecord) -> _Entry | None:
         """The entry of exactly this object (uid), not of an earlier one with the same name."""
@@ -177,8 +186,7 @@ class Outbox:
         return entry if entry is not None and entry.uid == record.uid else None
 
     def _new_entry(self, record: CertificateRecord) -> _Entry:
-        self._writes.pop(record.key, None)
-        self._unanswered.discard(record.key)
+        self.forget(record.key)
         entry = self._entries[record.key] = _Entry(record.uid, record.generation)
         return entry
 

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from clientcert.backoff import Backoff
 from clientcert.lifecycle.delivery_log import DeliveryFailure
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 SLOT_SECONDS = 10.0
@@ -111,27 +112,20 @@ class ChannelRateLimiter:
         if failure is not None:
             self._note(limit_key, channel, failure)
 
-    def retry_now(self, items: Collection[Item]) -> None:
-        """Retry the failing channels that one of these items waits for, after a change of their configuration."""
-        wanted = set(items)
+    def retry_now(self, keys: Collection[ObjectKey]) -> None:
+        """Try each failing channel at once that has an item of these in its queue: its configuration has changed."""
         for limit_key, channel in tuple(self._channels.items()):
-            if channel.failures and not wanted.isdisjoint(channel.queued):
-                channel.failures, channel.failure, channel.free_at = (
-                    0,
-                    None,
-                    max(asyncio.get_running_loop().time(), channel.asked_until),
-                )
+            if channel.failures and any(item.key in keys for item in channel.queued):
+                channel.failures, channel.failure = 0, None
+                channel.free_at = max(asyncio.get_running_loop().time(), channel.asked_until)
                 self._arm(limit_key, channel)
 
     def succeeded(self, limit_key: Hashable, seconds: float) -> None:
         """Record an accepted message. It occupies the channel from now on: its time of arrival is unknown."""
         channel = self._channels.get(limit_key)
         if channel is not None:
-            channel.failures, channel.failure, channel.free_at = (
-                0,
-                None,
-                max(channel.free_at, asyncio.get_running_loop().time() + seconds),
-            )
+            channel.failures, channel.failure = 0, None
+            channel.free_at = max(channel.free_at, asyncio.get_running_loop().time() + seconds)
             self._arm(limit_key, channel)
 
     def _note(self, limit_key: Hashable, channel: _Channel, failure: DeliveryFailure) -> None:
@@ -145,8 +139,7 @@ class ChannelRateLimiter:
             channel_wide=True,
         )
         if not was_reported and channel.failure.is_reported:
-            for (_, until), item in tuple(channel.queue):
-                self._queue.enqueue(item, until.timestamp())
+            self._queue.enqueue_all([item for _, item in channel.queue])
 
     def _arm(self, limit_key: Hashable, channel: _Channel) -> None:
         if channel.timer is not None:

@@ -33,7 +33,7 @@ class Kind:
 
     def status(self, namespace: str, name: str) -> str:
         """The path of one object's status."""
-        return f"{self.item(namespace, name)}/status"
+        return f"/apis/{API_VERSION}/namespaces/{namespace}/{self.plural}/{name}/status"
 
 
 CLIENT_CERTIFICATE = Kind("ClientCertificate", "clientcertificates")

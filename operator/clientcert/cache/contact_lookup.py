@@ -6,6 +6,7 @@ A lookup never delays an alert. A contact that cannot be looked up now is a resu
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -126,6 +127,10 @@ class ContactLookup:
                 now, letters = whole_second(self._clock()), record.status.channels
                 state = replace(state, since=now, earlier_letters=letters)
         self._states[record.key] = state
+
+    def keys(self) -> AbstractSet[ObjectKey]:
+        """The certificates of which anything is known here."""
+        return self._states.keys()
 
     def forget(self, key: ObjectKey) -> None:
         """Drop the state of an object that is gone, or whose spec names the contact."""

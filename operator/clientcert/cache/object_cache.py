@@ -4,8 +4,10 @@ Every change is enqueued in the work queue. Everything here can be read again fr
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
+from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
 from clientcert.api.policy import default_policy
 from clientcert.cache.decoding import (
     Body,
@@ -19,10 +21,10 @@ from clientcert.cache.decoding import (
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.cache.reference_index import ReferenceIndex, secrets_of
 from clientcert.lifecycle.policy import Channel
-from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretSource
+from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
-CERTIFICATE, POLICY = "ClientCertificate", "CertificatePolicy"
+CERTIFICATE, POLICY = CLIENT_CERTIFICATE.name, CERTIFICATE_POLICY.name
 """Kinds of items in the work queue. CertificateStores are polled by a timer."""
 
 
@@ -78,11 +80,11 @@ class ObjectCache:
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
         return True
 
-    def expect_status(self, key: ObjectKey, status_hash: bytes) -> None:
+    def expect_status(self, record: CertificateRecord, status_hash: bytes) -> None:
         """Note the hash of a status that is being written, so that its watch event is not taken for a change."""
-        current = self.certificates.get(key)
-        if current is not None:
-            self.certificates[key] = replace(current, status_hash=status_hash)
+        current = self.certificates.get(record.key)
+        if current is not None and current.uid == record.uid:
+            self.certificates[record.key] = replace(current, status_hash=status_hash)
 
     def certificate_status_written(self, written: CertificateRecord) -> None:
         """Take over our own write that the API server has accepted."""
@@ -100,6 +102,10 @@ class ObjectCache:
         """Enqueue a ClientCertificate in the work queue."""
         self._queue.enqueue(Item(CERTIFICATE, key), self.urgency(key))
 
+    def enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
+        """Have many ClientCertificates reconciled."""
+        self._queue.enqueue_all([Item(CERTIFICATE, key) for key in keys])
+
     def urgency(self, key: ObjectKey) -> float:
         """The time of expiry by its status, in seconds since the epoch; infinite if unknown. The lowest is first."""
         record = self.certificates.get(key)
@@ -109,6 +115,17 @@ class ObjectCache:
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
         """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""
         return self.policies.get(ObjectKey(record.key.namespace, record.spec.policy))
+
+    def slack_token_ref(self, key: ObjectKey) -> SecretKeyRef | None:
+        """The Slack token for letters to the certificate's contact, as its policy names it."""
+        record = self.certificates.get(key)
+        found = self.policy_of(record) if record else None
+        return found.policy.contacts.slack_token_ref if found else None
+
+    def bucket(self, namespace: str, name: str) -> Bucket | None:
+        """The bucket of a store; None if the store is not known, or its spec cannot be used."""
+        record = self.stores.get(ObjectKey(namespace, name))
+        return record.bucket if record else None
 
     def lacks_references(self, record: CertificateRecord) -> bool:
         """True if the spec names a policy or a store that the cache does not contain."""
@@ -125,6 +142,12 @@ class ObjectCache:
             self._changed_sources[key] = version
         self.enqueue(key)
 
+    def reread_all(self, keys: Iterable[ObjectKey]) -> None:
+        """The sources of these certificates may hold something else: have them read."""
+        wanted = tuple(keys)
+        self._changed_sources |= dict.fromkeys(wanted, "")
+        self.enqueue_all(wanted)
+
     def take_source_change(self, key: ObjectKey) -> str | None:
         """Return and clear the version from `reread`; None if it was not called since the last call of this."""
         return self._changed_sources.pop(key, None)
@@ -132,11 +155,15 @@ class ObjectCache:
     # CertificatePolicies
 
     def upsert_policy(self, body: Body) -> None:
-        """Take over a CertificatePolicy."""
+        """Take over a CertificatePolicy, unless a newer version of it is known."""
+        before = self.policies.get(key_of(body))
+        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+            self.replace_policy(body)
+
+    def replace_policy(self, body: Body) -> None:
+        """Take over an answer of the API server, even with a lower version: a restore of etcd lowers versions."""
         key = key_of(body)
         before = self.policies.get(key)
-        if before is not None and not is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            return
         record = self.policies[key] = decode_policy(key, body, before, self._fallback)
         self._references.set_secrets(POLICY, key, secrets_of(record.policy))
         if before is None or before.configuration != record.configuration:
@@ -180,7 +207,7 @@ class ObjectCache:
         if before is None or before.configuration != record.configuration:
             credentials = record.bucket.credentials_secret if record.bucket else ""
             self._references.set_secrets("store", key, frozenset({credentials}) - {""})
-            self._reread_all(key)
+            self.reread_all(self.referring("store", key))
 
     def remove_store(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificateStore, only if it has this `uid` (empty: any); its certificates are read as missing."""
@@ -188,7 +215,7 @@ class ObjectCache:
         if record is not None and uid in {"", record.uid}:
             del self.stores[key]
             self._references.set_secrets("store", key, frozenset())
-            self._reread_all(key)
+            self.reread_all(self.referring("store", key))
 
     def store_status_written(self, written: StoreRecord) -> None:
         """Take over our own write that the API server has accepted."""
@@ -200,10 +227,6 @@ class ObjectCache:
                 conditions=written.conditions,
                 status_hash=written.status_hash,
             )
-
-    def _reread_all(self, store: ObjectKey) -> None:
-        for key in self.referring("store", store):
-            self.reread(key)
 
     # Secrets
 
@@ -234,8 +257,7 @@ class ObjectCache:
         """Enqueue the certificates of a changed client list: it may contain new or corrected contacts."""
         for key, record in self.policies.items():
             if (key.namespace, record.policy.contacts.directory) == client_list:
-                for certificate in self.certificates_of(key):
-                    self.enqueue(certificate)
+                self.enqueue_all(self.certificates_of(key))
 
     def referring(self, kind: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""

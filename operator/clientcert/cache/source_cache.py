@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -114,6 +115,10 @@ class SourceCache:
             if state.retry_at is not None:
                 self._states[key] = replace(state, retry_at=None)
                 self._cache.reread(key)
+
+    def keys(self) -> AbstractSet[ObjectKey]:
+        """The certificates of which anything is known here."""
+        return self._states.keys()
 
     def forget(self, key: ObjectKey) -> None:
         """Drop the state of an object that is gone."""

@@ -8,6 +8,7 @@ repeats nothing (docs/decisions/digests.md).
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,7 +21,8 @@ from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.alerting.retries import LEADERSHIP_RETRY
 from clientcert.api.policy import DIGEST_KEYS
 from clientcert.cache.object_cache import POLICY, ObjectCache
-from clientcert.errors import DeliveryError, Reason, where
+from clientcert.controllers.certificate_policy import PolicyReconciler
+from clientcert.errors import ClientCertError, DeliveryError, Reason, where
 from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.delivery_log import Delivery, DueNotification, MessageKind, digest_key, whole_second
 from clientcert.lifecycle.due import delivered, due_notifications, silenced
@@ -45,6 +47,7 @@ class Member:
     evaluation: Evaluation
     notification: DueNotification
     message: Message
+    digest_key: bytes
 
 
 class AlertGroupReconciler:
@@ -59,6 +62,7 @@ class AlertGroupReconciler:
         dispatcher: NotificationDispatcher,
         limiter: ChannelRateLimiter,
         outbox: Outbox,
+        policies: PolicyReconciler,
         clock: Callable[[], datetime],
         metrics: Metrics,
         loop_budget: LoopBudget,
@@ -70,9 +74,14 @@ class AlertGroupReconciler:
         self._dispatcher = dispatcher
         self._limiter = limiter
         self._outbox = outbox
+        self._policies = policies
         self._clock = clock
         self._metrics = metrics
         self._loop_budget = loop_budget
+
+    def begin_term(self) -> None:
+        """Drop all groups: the certificates join them again when they are reconciled."""
+        self._groups.reset()
 
     def urgency(self, key: ObjectKey) -> float:
         """The urgency of the most urgent member."""
@@ -83,6 +92,7 @@ class AlertGroupReconciler:
         """Send one message for all due members, if the group has closed; returns the time of the next try."""
         group, now = self._groups.find(key), self._clock()
         if group is None:
+            self._limiter.release_unused(Item(ALERT_GROUP, key))
             return None
         if (seconds := self._groups.seconds_until_closed(key)) > 0:
             return now + timedelta(seconds=seconds)
@@ -90,12 +100,9 @@ class AlertGroupReconciler:
         if last is not None and last.next_try is not None and now < last.next_try:
             return last.next_try
         due = await self._due_members(group)
-        if not due:
-            self._limiter.release_unused(Item(ALERT_GROUP, key))
-            self._groups.end(key)
-            return None
         if len(due) <= group.single:
-            self._groups.end(key, alone=True)
+            self._limiter.release_unused(Item(ALERT_GROUP, key))
+            self._groups.end(key, alone=bool(due))
             return None
         if not self._dispatcher.may_send:
             return now + LEADERSHIP_RETRY
@@ -121,17 +128,22 @@ class AlertGroupReconciler:
             logger.error("%s: unexpected %s", key, where(error))  # noqa: TRY400
             words = "see the operator's log"
             return self._failed(group, first, DeliveryError(Reason.INTERNAL_ERROR, words, retryable=True))
-        self._record(group, told)
+        if told is None:
+            self._groups.hold_back(key)
+            return self._clock() + LEADERSHIP_RETRY
+        await self._record(group, told)
         if limit is not None:
             self._limiter.succeeded(limit.limit_key, limit.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
         return None
 
-    async def _send(self, group: GroupSpec, channel: Channel, due: list[Member]) -> list[Member]:
+    async def _send(self, group: GroupSpec, channel: Channel, due: list[Member]) -> list[Member] | None:
         """Send the message; returns the members that it settles."""
         notifier = self._dispatcher.notifier(channel)
         if group.letter:
             told = await self._members_of_batch(group, due)
+            if not self._dispatcher.may_send:
+                return None  # the evaluation of all members has taken some time
             if told:
                 await notifier.notify(channel, _letter(told))
             return [*told, *(each for each in due if not each.message.letters)]  # no letter can include these
@@ -139,22 +151,20 @@ class AlertGroupReconciler:
             await notifier.notify_digest(channel, compose_digest([each.message for each in due]))
         return due
 
-    def _record(self, group: GroupSpec, told: list[Member]) -> None:
-        """Record the message for all its members; the policy's reconciler writes it to its status first."""
+    async def _record(self, group: GroupSpec, told: list[Member]) -> None:
+        """Record the message for all its members; the status of the policy records it before theirs."""
         sent = whole_second(self._clock())
-        keys = [
-            digest_key(each.evaluation.uid, each.evaluation.assessment.fingerprint, each.notification) for each in told
-        ]
-        starts = range(0, len(keys), DIGEST_KEYS)
-        self._outbox.add_digests(
-            group.policy,
-            tuple(DigestRecord(group.channel, sent, frozenset(keys[at : at + DIGEST_KEYS])) for at in starts),
-        )
+        portions = (told[at : at + DIGEST_KEYS] for at in range(0, len(told), DIGEST_KEYS))
+        keys = (frozenset(each.digest_key for each in portion) for portion in portions)
+        self._outbox.add_digests(group.policy, tuple(DigestRecord(group.channel, sent, each) for each in keys))
+        with suppress(ClientCertError):  # the policy's own reconcile retries it
+            await self._policies.write_status(group.policy)
         self._queue.enqueue(Item(POLICY, group.policy), -math.inf)
         self._groups.end(group.key)
         for each in told:
+            await self._loop_budget.yield_if_spent()
             record = self._cache.certificates.get(each.evaluation.key)
-            if record is not None:
+            if record is not None and record.uid == each.evaluation.uid:
                 delivery = Delivery(sent)
                 self._outbox.record_delivery(record, delivered(each.evaluation, each.notification, delivery))
                 self._cache.enqueue(record.key)
@@ -180,10 +190,11 @@ class AlertGroupReconciler:
                 continue
             for notification in due_notifications(evaluation):
                 is_alert = notification.kind is MessageKind.ALERT and notification.channel.name == group.channel
-                if not is_alert or not _is_untold(evaluation, notification):
+                belongs = is_alert and self._groups.belongs(group.key, evaluation, notification)
+                if not belongs or not _is_untold(evaluation, notification):
                     continue
                 if (message := _composed(evaluation, notification)) is not None:
-                    due.append(Member(evaluation, notification, message))
+                    due.append(_member(evaluation, notification, message))
                 else:
                     self._groups.dismiss(group.key, key)
         return due
@@ -210,12 +221,17 @@ class AlertGroupReconciler:
                 continue
             message = _composed(evaluation, letter_due(channel))
             if message is not None and message.letters:
-                members.append(Member(evaluation, letter_due(channel), message))
+                members.append(_member(evaluation, letter_due(channel), message))
         return members
 
     def _evaluate(self, key: ObjectKey) -> Evaluation | None:
         record = self._cache.certificates.get(key)
         return self._evaluator.evaluate(record) if record is not None and record.spec_problem is None else None
+
+
+def _member(evaluation: Evaluation, notification: DueNotification, message: Message) -> Member:
+    key = digest_key(evaluation.uid, evaluation.assessment.fingerprint, notification)
+    return Member(evaluation, notification, message, key)
 
 
 def _composed(evaluation: Evaluation, notification: DueNotification) -> Message | None:

@@ -11,15 +11,15 @@ from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.kinds import CERTIFICATE_POLICY
 from clientcert.api.policy import DIGESTS, render_digests
 from clientcert.api.status import digest, render_conditions
-from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
-from clientcert.cache.objects import CertificateRecord, PolicyRecord
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import PolicyRecord
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import CONTACT_RESOLVED, READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition, DigestRecord
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.work_queue import Item
+from clientcert.loop_budget import LoopBudget
 
 _DIGEST_RETENTION = timedelta(days=1)
 """A policy keeps a digest record within this time of its sending; by then each certificate's status has its own."""
@@ -37,6 +37,7 @@ class PolicyReconciler:
         statuses: StatusWriter,
         client: KubeClient,
         clock: Callable[[], datetime],
+        loop_budget: LoopBudget,
     ) -> None:
         self._cache = cache
         self._groups = groups
@@ -45,8 +46,13 @@ class PolicyReconciler:
         self._statuses = statuses
         self._client = client
         self._clock = clock
+        self._loop_budget = loop_budget
         self._seen: dict[ObjectKey, tuple[str, int, int]] = {}
         """By policy: the uid, generation and configuration for which its certificates were last enqueued."""
+
+    def begin_term(self) -> None:
+        """Enqueue all policies."""
+        self._cache.enqueue_policies()
 
     def urgency(self, key: ObjectKey) -> float:  # noqa: ARG002
         """Return an urgency before all certificates, because the policy decides about their alerts."""
@@ -55,10 +61,17 @@ class PolicyReconciler:
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Enqueue the affected certificates, and write the status; returns the time when a digest record expires."""
         record = self._cache.policies.get(key)
-        self._enqueue_certificates(key, record)
+        await self._enqueue_certificates(key, record)
         if record is None:
             self._outbox.digests_written(key, _expired(self._outbox.digests(key), self._clock()))
             return self._next(self._outbox.digests(key))
+        return await self.write_status(key)
+
+    async def write_status(self, key: ObjectKey) -> datetime | None:
+        """Write what the status does not say yet; returns the time when a digest record expires. Raises KubeError."""
+        record = self._cache.policies.get(key)
+        if record is None:
+            return None
         try:
             return self._next(await self._write(record))
         except KubeError as error:
@@ -67,11 +80,11 @@ class PolicyReconciler:
             if error.reason is not Reason.CONFLICT:
                 raise
         for body in (await self._client.get(CERTIFICATE_POLICY.named(*key)))["items"]:
-            self._cache.upsert_policy(body)
+            self._cache.replace_policy(body)
         return self._next(await self._write(self._cache.policies[key])) if key in self._cache.policies else None
 
-    def _enqueue_certificates(self, key: ObjectKey, record: PolicyRecord | None) -> None:
-        """Enqueue all certificates after a change of the spec; after one of a Secret, those that wait for it."""
+    async def _enqueue_certificates(self, key: ObjectKey, record: PolicyRecord | None) -> None:
+        """After a change of the spec all certificates; after one of a Secret those that wait for it."""
         now = (record.uid, record.generation, record.configuration) if record else ("", 0, 0)
         before = self._seen.get(key)
         if before == now:
@@ -82,16 +95,19 @@ class PolicyReconciler:
             self._seen[key] = now
         certificates = self._cache.referring("policy", key)
         is_another = before is None or before[:2] != now[:2]
+        concerned = []
         for certificate in certificates:
+            await self._loop_budget.yield_if_spent()
             failed = self._outbox.forget_failures(certificate)
-            if is_another or failed or self._has_no_contact(self._cache.certificates[certificate]):
-                self._cache.enqueue(certificate)
+            if is_another or failed or self._has_no_contact(certificate):
+                concerned.append(certificate)
+        self._cache.enqueue_all(concerned)
         groups = self._groups.retry_now(key)
-        self._limiter.retry_now([*(Item(CERTIFICATE, each) for each in certificates), *groups])
+        self._limiter.retry_now({*certificates, *groups})
 
-    @staticmethod
-    def _has_no_contact(record: CertificateRecord) -> bool:
-        found = record.status.condition(CONTACT_RESOLVED)
+    def _has_no_contact(self, key: ObjectKey) -> bool:
+        record = self._cache.certificates.get(key)
+        found = record.status.condition(CONTACT_RESOLVED) if record else None
         return found is not None and found.status != "True"
 
     async def _write(self, record: PolicyRecord) -> tuple[DigestRecord, ...]:

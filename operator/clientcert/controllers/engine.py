@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from clientcert.alerting.grouping import AlertGroups
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.decoding import Body
 from clientcert.cache.object_cache import ObjectCache
@@ -15,7 +14,6 @@ from clientcert.controllers.workers import Workers
 from clientcert.kube.client import KubeClient
 from clientcert.kube.leader_election import Leadership
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.loop_budget import LoopBudget
 from clientcert.workqueue.work_queue import WorkQueue
 
 
@@ -27,26 +25,22 @@ class Engine:
         cache: ObjectCache,
         queue: WorkQueue,
         workers: Workers,
-        groups: AlertGroups,
         poller: StorePoller,
         resync: Resync,
         recovery: Recovery,
         client_lists: ClientLists,
         leadership: Leadership,
         client: KubeClient,
-        loop_budget: LoopBudget,
     ) -> None:
         self.cache = cache
         self.workers = workers
         self.resync = resync
         self.leadership = leadership
         self._queue = queue
-        self._groups = groups
         self._poller = poller
         self._recovery = recovery
         self._client_lists = client_lists
         self._client = client
-        self._loop_budget = loop_budget
         self._begins_term = False
 
     @property
@@ -90,9 +84,8 @@ class Engine:
                     continue
                 await working
                 self._begins_term = False
-                self._groups.reset()
-                self._queue.open()
-                working = asyncio.create_task(self._work())
+                self.workers.begin_term()
+                working = asyncio.create_task(self.workers.run())
                 await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
                 self.workers.stop()
                 await working
@@ -100,17 +93,6 @@ class Engine:
                 self._begins_term = False
                 working.cancel()
                 losing.cancel()
-
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.workers.run())
-            group.create_task(self._enqueue_all())
-
-    async def _enqueue_all(self) -> None:
-        self.cache.enqueue_policies()
-        for key in tuple(self.cache.certificates):
-            await self._loop_budget.yield_if_spent()
-            self.cache.enqueue(key)
 
     async def repair(self, namespace: str) -> None:
         """Compare all keys of a namespace until that succeeds, after an interruption of its watches."""

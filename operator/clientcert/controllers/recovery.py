@@ -66,15 +66,13 @@ class Recovery:
     def api_answers(self, namespace: str, *, refused: bool) -> None:
         """Retry after the API server answers again in a namespace or in all (empty); `refused`: it had refused."""
         reasons = {Reason.SOURCE_UNAVAILABLE} | ({Reason.ACCESS_DENIED} if refused else set())
-        for key in self._sources.unavailable(frozenset(reasons)):
-            if namespace in {"", key.namespace}:
-                self._cache.reread(key)
-        for key in self._outbox.failing(Reason.API_UNAVAILABLE):
-            if namespace in {"", key.namespace}:
-                self._outbox.forget_failures(key, Reason.API_UNAVAILABLE)
-                self._cache.enqueue(key)
-        for item in self._queue.failed_items(unanswered=not refused):
-            self._queue.enqueue(item)
+        unavailable = self._sources.unavailable(frozenset(reasons))
+        self._cache.reread_all(key for key in unavailable if namespace in {"", key.namespace})
+        failing = [key for key in self._outbox.failing(Reason.API_UNAVAILABLE) if namespace in {"", key.namespace}]
+        for key in failing:
+            self._outbox.forget_failures(key, Reason.API_UNAVAILABLE)
+        self._cache.enqueue_all(failing)
+        self._queue.enqueue_all(self._queue.failed_items(unanswered=not refused))
 
     def clock_was_set(self) -> None:
         """Retry or enqueue at once everything that waits for a time."""
@@ -83,8 +81,7 @@ class Recovery:
         self._sources.retry_now()
         self._poller.poll_all_now()
         self._cache.enqueue_policies()
-        for item in self._queue.scheduled_items():
-            self._queue.enqueue(item)
+        self._queue.enqueue_all((*self._queue.active_items(), *self._queue.scheduled_items()))
 
 
 async def _answers(resync: Resync, namespace: str) -> bool:

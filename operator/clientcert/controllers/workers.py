@@ -32,6 +32,9 @@ class Reconciler(Protocol):
         After a ClientCertError or any other exception it is retried, after the error's `retry_after` or a backoff.
         """
 
+    def begin_term(self) -> None:
+        """Enqueue all objects at the start of a term, and drop the state of those that are gone by now."""
+
     def urgency(self, key: ObjectKey) -> float:
         """The urgency of the object; the lowest is reconciled first."""
 
@@ -80,6 +83,12 @@ class Workers:
                     self._queue.enqueue(item, self._reconcilers[item.kind].urgency(item.key))
                 await asyncio.sleep(max(0.0, min(self._queue.seconds_until_due(), LONGEST_SLEEP_SECONDS)))
         self._idle.set()
+
+    def begin_term(self) -> None:
+        """Open the queue, and begin with all objects as they are now: another replica may have led meanwhile."""
+        self._queue.open()
+        for reconciler in self._reconcilers.values():
+            reconciler.begin_term()
 
     def stop(self) -> None:
         """Take no new items; waiting items stay due."""

@@ -25,7 +25,8 @@ PAGE_SIZE = 200
 """Objects of a page; small enough that parsing a page does not block the event loop for long."""
 METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
-CONNECTIONS = 32
+CALLS_AT_ONCE = 32
+"""Besides watches."""
 _LONGEST_LINE = 4 * 1024 * 1024
 _LONGEST_WAIT = 300.0
 """Seconds; the cap of Retry-After."""
@@ -68,6 +69,8 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
+        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        """First come, first served: in the pool of aiohttp, a new call may overtake a waiting one for many seconds."""
         self._outage = asyncio.Event()
         self._not_before: dict[tuple[str, str], float] = {}
         """By endpoint: the time, on the monotonic clock, before which the API server asked for no further call."""
@@ -144,7 +147,8 @@ class KubeClient:
         """Make the call; it fails at once if the API server has asked for no such call before a later time."""
         self._check_retry_after(call)
         try:
-            return await self._answer(call)
+            async with self._slots:
+                return await self._answer(call)
         except KubeError as error:
             if error.retry_after:
                 self._not_before[call.endpoint] = time.monotonic() + error.retry_after
@@ -206,7 +210,7 @@ class KubeClient:
         if self._session is None:
             self._base = connection.server
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=CONNECTIONS),
+                connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=0),
                 timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
                 read_bufsize=_LONGEST_LINE,
             )

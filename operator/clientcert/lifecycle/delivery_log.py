@@ -104,7 +104,8 @@ class DeliveryLog:
         log = cls(status.channels, digests, uid)
         recorded = log
         for delivery in unrecorded:
-            if recorded.channel(delivery.after.name) in (delivery.before, delivery.after):
+            known = _message(recorded.channel(delivery.after.name))
+            if known in (_message(delivery.before), _message(delivery.after)):
                 log = log.with_channel(delivery.after)
         return log
 
@@ -159,6 +160,11 @@ class DeliveryLog:
             if last is None or last.last_sent is None or told.last_sent > last.last_sent:
                 last = told
         return last.fallback_recipient if last else None
+
+
+def _message(told: ChannelStatus | None) -> tuple[object, ...]:
+    """The facts that identify the last message of a channel; a failure since then does not change them."""
+    return (told.last_sent, told.stage, told.fingerprint_sha256) if told else (None, None, "")
 
 
 def digest_key(uid: str, fingerprint: str, notification: DueNotification) -> bytes:

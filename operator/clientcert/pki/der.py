@@ -182,17 +182,15 @@ def read_time(element: Element) -> tuple[datetime, bool]:
         rest = _AFTER_THE_YEAR.fullmatch(text, digits)
         if not text[:digits].isdigit() or rest is None:
             continue
+        year = int(text[:digits])
+        if digits == 2:
+            year += 1900 if year >= 50 else 2000  # RFC 5280 section 4.1.2.5.1
         try:
-            moment, exact = _moment(_full_year(int(text[:digits]), digits), rest)
+            moment, exact = _moment(year, rest)
         except ValueError:
             continue
         return moment, exact and _RFC_5280_FORMS[element.tag].fullmatch(text) is not None
     raise MalformedError("not a time")
-
-
-def _full_year(year: int, digits: int) -> int:
-    """Two digits mean 1950 to 2049 (RFC 5280 section 4.1.2.5.1)."""
-    return year if digits > 2 else year + (1900 if year >= 50 else 2000)
 
 
 def _moment(year: int, rest: re.Match[bytes]) -> tuple[datetime, bool]:

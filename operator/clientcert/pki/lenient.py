@@ -68,7 +68,9 @@ def read_outline(der: bytes) -> Outline:
     at = next((index for index, each in enumerate(sequences) if is_validity(each)), None)
     if at is None:
         raise MalformedError("no validity")
-    issuer, subject, public_key_info = (_item(sequences, at + step) for step in (-1, 1, 2))
+    issuer, subject, public_key_info = (
+        sequences[index] if 0 <= index < len(sequences) else None for index in (at - 1, at + 1, at + 2)
+    )
     not_before, not_after = _validity(sequences[at], warnings)
     subject_dn, subject_common_name = _name(subject, "subject", warnings)
     issuer_dn, issuer_common_name = _name(issuer, "issuer", warnings)
@@ -98,10 +100,6 @@ def _tbs_fields(certificate: Element) -> list[Element]:
     if certificate.tag != SEQUENCE or tbs is None or tbs.tag != SEQUENCE:
         raise MalformedError("not a certificate")
     return tbs.readable_children()
-
-
-def _item(elements: list[Element], index: int) -> Element | None:
-    return elements[index] if 0 <= index < len(elements) else None
 
 
 def _validity(validity: Element, warnings: list[str]) -> tuple[datetime, datetime]:

@@ -14,7 +14,7 @@ def parse(data: bytes, *, password: str | None = None) -> Certificate:
     """The leaf certificate in `data`, whose format is recognised: PEM, DER, PKCS#7, PKCS#12 or JKS.
 
     Blocking: call it in a thread. A PKCS#12 file or Java keystore is opened in a subprocess, which takes a tenth of a
-    second, or up to `container.WALL_CLOCK_SECONDS` if it is hostile. Only these use `password`.
+    second, or up to `container_subprocess.WALL_CLOCK_SECONDS` if it is hostile. Only these use `password`.
 
     Raises CertificateError and no other error; its message holds none of the content.
     """

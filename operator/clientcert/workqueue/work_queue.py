@@ -14,8 +14,9 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
 """Items that become due in one iteration of the event loop; more would block it."""
 _COMPACT_FROM = 100
+_GONE = (0, math.inf)
 
 
 class Item(NamedTuple):
@@ -43,6 +45,27 @@ class Item(NamedTuple):
 
 _Entry = tuple[float, int, Item]
 """Urgency (or, in the order of arrival, the time), the number of the arrival, and the item."""
+_Head = tuple[float, int, tuple[str, str]]
+"""The same of the first item of a lane, and the lane's kind and namespace."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The items of one kind and namespace that wait. Entries of items that have left by the other order stay behind."""
+
+    urgent: list[_Entry] = field(default_factory=list)
+    """A heap, the most urgent first."""
+    arrived: deque[_Entry] = field(default_factory=deque)
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class _Order:
+    """The first items of the lanes that may have another worker."""
+
+    heap: list[_Head] = field(default_factory=list)
+    offered: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By lane, the number of its head. A head with another number in the heap is out of date."""
 
 
 class WorkQueue:
@@ -57,29 +80,30 @@ class WorkQueue:
         self._clock = clock
         self._in_flight_per_namespace = in_flight_per_namespace
         self._longest_wait = longest_wait
-        self._waiting: dict[Item, int] = {}
-        """The number of the arrival. An entry with another number in the other collections is out of date."""
-        self._urgent: list[_Entry] = []
-        self._held_back: dict[tuple[str, str], list[_Entry]] = {}
-        """By kind and namespace: the next items, while as many as allowed are in flight."""
-        self._arrived: deque[_Entry] = deque()
+        self._waiting: dict[Item, tuple[int, float]] = {}
+        """The number of the arrival, and the urgency. An entry of a lane with another number is out of date."""
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._urgent = _Order()
+        self._arrived = _Order()
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
-        self._in_flight: Counter[tuple[str, str]] = Counter()
         self._due: dict[Item, float] = {}
         """The time when each item is due, in seconds since the epoch."""
         self._heap: list[tuple[float, Item]] = []
+        self._backlog: deque[Item] = deque()
+        """Items of `enqueue_all` that are still to be enqueued."""
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
         self._is_open = False
 
     def open(self) -> None:
         """Begin a term with nothing in the queue; the caller enqueues all items."""
-        for waiting in (self._waiting, self._urgent, self._held_back, self._arrived):
+        for waiting in (self._waiting, self._lanes, self._backlog):
             waiting.clear()
+        self._urgent, self._arrived = _Order(), _Order()
         for later in (self._due, self._heap, self._failures, self._unanswered):
             later.clear()
         self._is_open = True
@@ -92,20 +116,33 @@ class WorkQueue:
     @property
     def depth(self) -> int:
         """Items that wait for a worker or have one."""
-        return len(self._waiting) + len(self._active)
+        return len(self._waiting) + len(self._active) + len(self._backlog)
 
     def enqueue(self, item: Item, urgency: float = math.inf) -> None:
         """Reconcile the item as soon as a worker is free; the lower `urgency`, the sooner."""
         if not self._is_open:
             return
         if item in self._active:
-            self._active[item] = urgency
-        elif item not in self._waiting:
+            enqueued = self._active[item]
+            self._active[item] = urgency if enqueued is None else min(urgency, enqueued)
+            return
+        number, known = self._waiting.get(item, _GONE)
+        lane = self._lanes.setdefault((item.kind, item.key.namespace), _Lane())
+        if not number:
             self._due.pop(item, None)
-            number = self._waiting[item] = next(self._numbers)
-            heapq.heappush(self._urgent, (urgency, number, item))
-            self._arrived.append((asyncio.get_running_loop().time(), number, item))
-            self._changed.set()
+            number = next(self._numbers)
+            lane.arrived.append((asyncio.get_running_loop().time(), number, item))
+        elif urgency >= known:
+            return
+        self._waiting[item] = (number, urgency)
+        heapq.heappush(lane.urgent, (urgency, number, item))
+        if lane.urgent[0][1] == number:
+            self._offer(item)
+
+    def enqueue_all(self, items: Iterable[Item]) -> None:
+        """Reconcile all these items. `pop_due` returns a few hundred at once, so thousands do not stall the loop."""
+        if self._is_open:
+            self._backlog.extend(items)
 
     def schedule(self, item: Item, seconds: float) -> None:
         """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
@@ -115,11 +152,12 @@ class WorkQueue:
     async def take(self) -> Item | None:
         """Return the next item, which is in flight until `done` or `retry`; None once the queue is closed."""
         while self._is_open:
-            item = self._longest_waiting() or self._most_urgent()
+            item = self._next()
             if item is not None:
                 del self._waiting[item]
                 self._active[item] = None
-                self._in_flight[item.kind, item.key.namespace] += 1
+                self._lanes[item.kind, item.key.namespace].in_flight += 1
+                self._offer(item)
                 return item
             self._changed.clear()
             await self._changed.wait()
@@ -155,21 +193,27 @@ class WorkQueue:
         self._unanswered.discard(item)
 
     def pop_due(self) -> list[Item]:
-        """Return the items that are due now, a limited number at once."""
+        """Return the items to enqueue now, a limited number at once."""
         now = self._clock().timestamp()
-        found: list[Item] = []
+        found = [self._backlog.popleft() for _ in range(min(len(self._backlog), _DUE_AT_ONCE))]
         while self._heap and self._heap[0][0] <= now and len(found) < _DUE_AT_ONCE:
             moment, item = heapq.heappop(self._heap)
             if self._due.get(item) == moment:
                 found.append(item)
         return found
 
+    def active_items(self) -> tuple[Item, ...]:
+        """The items that are in flight."""
+        return tuple(self._active)
+
     def scheduled_items(self) -> tuple[Item, ...]:
         """All items that are due later."""
         return tuple(self._due)
 
     def seconds_until_due(self) -> float:
-        """Seconds until the next item is due; infinite if there is none."""
+        """Seconds until `pop_due` returns an item; infinite if there is none."""
+        if self._backlog:
+            return 0.0
         return self._heap[0][0] - self._clock().timestamp() if self._heap else math.inf
 
     def _schedule_at(self, item: Item, moment: float) -> None:
@@ -183,50 +227,45 @@ class WorkQueue:
             heapq.heapify(self._heap)
 
     def _release(self, item: Item) -> None:
-        place = (item.kind, item.key.namespace)
-        urgency = self._active.pop(item)
-        self._in_flight[place] -= 1
-        if not self._in_flight[place]:
-            del self._in_flight[place]
-        held_back = self._held_back.get(place, [])
-        while held_back:
-            entry = heapq.heappop(held_back)
-            if not self._is_out_of_date(entry):
-                heapq.heappush(self._urgent, entry)
-                self._changed.set()
-                break
-        else:
-            self._held_back.pop(place, None)
+        urgency, lane = self._active.pop(item), self._lanes.get((item.kind, item.key.namespace))
+        if lane is not None:
+            lane.in_flight -= 1
+            self._offer(item)
         if urgency is not None:
             self.enqueue(item, urgency)
 
-    def _most_urgent(self) -> Item | None:
-        while self._urgent:
-            entry = heapq.heappop(self._urgent)
-            if self._is_out_of_date(entry):
-                continue
-            place = (entry[2].kind, entry[2].key.namespace)
-            if self._in_flight[place] < self._in_flight_per_namespace:
-                return entry[2]
-            heapq.heappush(self._held_back.setdefault(place, []), entry)
-        return None
-
-    def _longest_waiting(self) -> Item | None:
-        """The item that has waited for too long, if there is one."""
-        now = asyncio.get_running_loop().time()
-        while self._arrived:
-            entry = self._arrived[0]
-            _, number, item = entry
-            if self._is_out_of_date(entry):
-                self._arrived.popleft()
-            elif now - entry[0] <= self._longest_wait:
-                return None
-            elif self._in_flight[item.kind, item.key.namespace] < self._in_flight_per_namespace:
-                return item
-            else:  # its namespace has its maximum in flight: it must not hold up the items behind it
-                self._arrived.popleft()
-                self._arrived.append((now, number, item))
-        return None
+    def _offer(self, item: Item) -> None:
+        """Put the first items of this one's lane into the order of all lanes, if the lane may have another worker."""
+        key = (item.kind, item.key.namespace)
+        lane = self._lanes[key]
+        while lane.urgent and self._is_out_of_date(lane.urgent[0]):
+            heapq.heappop(lane.urgent)
+        while lane.arrived and self._is_out_of_date(lane.arrived[0]):
+            lane.arrived.popleft()
+        if lane.arrived and lane.in_flight < self._in_flight_per_namespace:
+            for heads, (value, number, _) in ((self._urgent, lane.urgent[0]), (self._arrived, lane.arrived[0])):
+                if heads.offered.get(key) != number:
+                    heads.offered[key] = number
+                    heapq.heappush(heads.heap, (value, number, key))
+            self._changed.set()
+        elif not lane.arrived and not lane.in_flight:
+            del self._lanes[key]
 
     def _is_out_of_date(self, entry: _Entry) -> bool:
-        return self._waiting.get(entry[2]) != entry[1]
+        return self._waiting.get(entry[2], _GONE)[0] != entry[1]
+
+    def _next(self) -> Item | None:
+        """The item that has waited for too long, else the most urgent one."""
+        late = asyncio.get_running_loop().time() - self._longest_wait
+        for heads, latest in ((self._arrived, late), (self._urgent, math.inf)):
+            while heads.heap and heads.heap[0][0] <= latest:
+                _, number, key = heapq.heappop(heads.heap)
+                if heads.offered.get(key) == number:
+                    del heads.offered[key]
+                lane = self._lanes.get(key)
+                if lane is None or lane.in_flight >= self._in_flight_per_namespace:
+                    continue  # it is offered again when one of its items has finished
+                entries = lane.arrived if heads is self._arrived else lane.urgent
+                if entries and entries[0][1] == number:
+                    return entries[0][2]
+        return None

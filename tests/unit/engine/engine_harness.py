@@ -11,6 +11,7 @@ A consumer has the name of its object, so each message shows which certificate i
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -92,6 +93,9 @@ class _RecordingReconciler:
         self.due[key.name] = await self._reconciler.reconcile(key)
         return self.due[key.name]
 
+    def begin_term(self) -> None:
+        self._reconciler.begin_term()
+
     def urgency(self, key: ObjectKey) -> float:
         return self._reconciler.urgency(key)
 
@@ -113,7 +117,10 @@ class EngineHarness:
             LetterChannel("Slack users", only_the_first=True),
         )
         client, budget, clock = cast("KubeClient", self.api), LoopBudget(), self.clock
-        self._policies: dict[str, Any] = {}
+        self._policies: dict[ObjectKey, Any] = {}
+        self._recreated: Counter[ObjectKey] = Counter()
+        self.is_leader = True
+        """False: another replica may lead before a message could be sent and recorded."""
         self.queue, self.outbox = WorkQueue(clock), Outbox()
         self.queue.open()
         self.cache = ObjectCache(self.queue, own)
@@ -128,7 +135,7 @@ class EngineHarness:
         }
         self.limiter, self.groups = ChannelRateLimiter(self.queue), AlertGroups(self.cache, self.queue, DIGEST_TYPES)
         dispatcher = NotificationDispatcher(
-            notifiers, self.limiter, self.groups, self.outbox, lambda _: True, clock, self.metrics
+            notifiers, self.limiter, self.groups, self.outbox, lambda _: self.is_leader, clock, self.metrics
         )
         evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
         missing = MissingReferences(self.cache, client)
@@ -148,7 +155,7 @@ class EngineHarness:
                 budget,
             )
         )
-        policies = PolicyReconciler(self.cache, self.groups, self.limiter, self.outbox, statuses, client, clock)
+        policies = PolicyReconciler(self.cache, self.groups, self.limiter, self.outbox, statuses, client, clock, budget)
         digests = AlertGroupReconciler(
             self.cache,
             self.queue,
@@ -157,6 +164,7 @@ class EngineHarness:
             dispatcher,
             self.limiter,
             self.outbox,
+            policies,
             clock,
             self.metrics,
             budget,
@@ -217,14 +225,19 @@ class EngineHarness:
         await self.until_idle()
 
     def policy(
-        self, *channels: Mapping[str, Any], namespace: str = NAMESPACE, contacts: Any = None, **alerts: Any
+        self,
+        *channels: Mapping[str, Any],
+        name: str = "team",
+        namespace: str = NAMESPACE,
+        contacts: Any = None,
+        **alerts: Any,
     ) -> None:
-        """Declare or change the policy of all certificates in a namespace."""
-        key = ObjectKey(namespace, "team")
+        """A policy from now on; all certificates of a namespace have the one named "team" by default."""
+        key = ObjectKey(namespace, name)
         before = self.cache.policies.get(key)
         spec = {"alerts": {"channels": list(channels), **alerts}, "contacts": contacts or {}}
         metadata = self._metadata(key, before.generation + 1 if before else 1)
-        self._policies[namespace] = spec
+        self._policies[key] = spec
         self.cache.upsert_policy({"metadata": metadata, "spec": spec})
 
     def hand_out(self, name: str, *, days: float, namespace: str = NAMESPACE, **spec: Any) -> None:
@@ -236,7 +249,7 @@ class EngineHarness:
         """Deliver the policy's status as its watch does."""
         record = self.cache.policies[ObjectKey(namespace, "team")]
         metadata = self._metadata(record.key, record.generation)
-        self.cache.upsert_policy({"metadata": metadata, "spec": self._policies[namespace], "status": status})
+        self.cache.upsert_policy({"metadata": metadata, "spec": self._policies[record.key], "status": status})
 
     def declare(
         self, name: str, *, namespace: str = NAMESPACE, status: Mapping[str, Any] | None = None, **spec: Any
@@ -254,6 +267,13 @@ class EngineHarness:
         generation = self.cache.certificates[key].generation
         self.cache.remove_certificate(key)
         self._applied(key, generation, spec, self._last_status(key))
+
+    def recreate(self, name: str, **spec: Any) -> None:
+        """Another object of this name, as `kubectl replace --force` makes it: another uid, and no status."""
+        key = ObjectKey(NAMESPACE, name)
+        self.delete(name)
+        self._recreated[key] += 1
+        self._applied(key, 1, spec, {})
 
     def _last_status(self, key: ObjectKey) -> Mapping[str, Any]:
         path = CLIENT_CERTIFICATE.status(*key)
@@ -282,7 +302,7 @@ class EngineHarness:
     def delete(self, name: str, *, namespace: str = NAMESPACE) -> None:
         """Deliver the deletion as the watch does."""
         key = ObjectKey(namespace, name)
-        assert self.cache.remove_certificate(key, f"uid-{namespace}-{name}")
+        assert self.cache.remove_certificate(key, self._uid(key))
 
     def record(self, name: str, *, namespace: str = NAMESPACE) -> CertificateRecord:
         return self.cache.certificates[ObjectKey(namespace, name)]
@@ -305,12 +325,16 @@ class EngineHarness:
         entries = [status["conditions"] for path, status in self.api.statuses if f"/{name}/" in path]
         return [(each["status"], each["reason"]) for entry in entries for each in entry if each["type"] == kind]
 
+    def _uid(self, key: ObjectKey) -> str:
+        first = f"uid-{key.namespace}-{key.name}"
+        return f"{first}-{self._recreated[key]}" if key in self._recreated else first
+
     def _metadata(self, key: ObjectKey, generation: int) -> dict[str, Any]:
         self.api.version += 1
         return {
             "namespace": key.namespace,
             "name": key.name,
-            "uid": f"uid-{key.namespace}-{key.name}",
+            "uid": self._uid(key),
             "resourceVersion": str(self.api.version),
             "generation": generation,
             "creationTimestamp": f"{CREATED:%Y-%m-%dT%H:%M:%SZ}",

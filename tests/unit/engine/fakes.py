@@ -1,7 +1,7 @@
 """Fakes for the systems outside the engine; the gate of each one can hold back all its answers."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ import orjson
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.contacts import Resolution, SlackQuestion
 from clientcert.lifecycle.delivery_log import MessageKind
-from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
 from clientcert.messages.digest import Digest
@@ -35,9 +35,11 @@ class ApiServer:
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
         self.created: list[Any] = []
-        """Events only."""
-        self.refusals: dict[str, KubeError] = {}
-        """Errors of reads and writes, by a part of method and path."""
+        """Events, and nothing else."""
+        self.refusals: dict[str, Exception] = {}
+        """By a part of method and path: what becomes of reads and writes there."""
+        self.held: dict[str, Awaitable[object]] = {}
+        """By a part of method and path: the next write there waits for this, and raises its error."""
         self.gate = open_gate()
         """While it is closed, no GET of an object is answered."""
         self.version = 1000
@@ -51,15 +53,23 @@ class ApiServer:
             raise KubeError(Reason.NOT_FOUND, "there is no such object", status=404)
         return self.objects[path]
 
-    async def create(self, _path: str, content: Any) -> Any:
+    async def create(self, path: str, content: Any) -> Any:
+        await self._hold("POST", f"{path}/{content['metadata']['name']}")
+        self._refuse("POST", f"{path}/{content['metadata']['name']}")
         self.created.append(content)
         return content
 
     async def merge_patch(self, path: str, content: Any, *, metadata_only: bool = False) -> Any:
+        await self._hold("PATCH", path)
         self._refuse("PATCH", path)
         self.version += 1
         self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as it is read back
         return {"metadata": {"resourceVersion": str(self.version)}}
+
+    async def _hold(self, method: str, path: str) -> None:
+        for call in tuple(self.held):
+            if call in f"{method} {path}":
+                await self.held.pop(call)
 
     def _refuse(self, method: str, path: str) -> None:
         for call, error in self.refusals.items():
@@ -88,22 +98,25 @@ class Slack:
         self.tries: list[tuple[str, ...]] = []
         self.notified: list[tuple[str, ...]] = []
         self.texts: list[str] = []
-        """The full texts of the same messages."""
+        """Of the same messages, all that they say."""
+        self.channels: list[str] = []
+        """Of the same messages, the channel in Slack."""
         self.answers: Iterator[DeliveryError | None] = iter(())
         """The errors of the next tries; later tries succeed."""
         self.gate = open_gate()
         """While it is closed, all messages stay in flight."""
 
-    def pace(self, namespace: str, _channel: Channel, _kind: MessageKind) -> Pace | None:
-        return Pace(("Slack", namespace), MESSAGE_SECONDS)
+    def pace(self, namespace: str, channel: Channel, _kind: MessageKind) -> Pace | None:
+        return Pace(("Slack", namespace, channel.address), MESSAGE_SECONDS)
 
-    async def notify(self, _channel: Channel, message: Message) -> Receipt:
-        return await self._take((message.about.consumer,), str(message.shown(contact=True)))
+    async def notify(self, channel: Channel, message: Message) -> Receipt:
+        return await self._take(channel, (message.about.consumer,), str(message.shown(contact=True)))
 
-    async def notify_digest(self, _channel: Channel, digest: Digest) -> Receipt:
-        return await self._take(tuple(line.text.partition(" in ")[0] for line in digest.lines), str(digest.lines))
+    async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
+        consumers = tuple(line.text.partition(" in ")[0] for line in digest.lines)
+        return await self._take(channel, consumers, str(digest.lines))
 
-    async def _take(self, consumers: tuple[str, ...], text: str) -> Receipt:
+    async def _take(self, channel: Channel, consumers: tuple[str, ...], text: str) -> Receipt:
         self.tries.append(consumers)
         await self.gate.wait()
         error = next(self.answers, None)
@@ -111,6 +124,7 @@ class Slack:
             raise error
         self.notified.append(consumers)
         self.texts.append(text)
+        self.channels.append(channel.address.channel if isinstance(channel.address, SlackAddress) else "")
         return Receipt()
 
 

@@ -64,7 +64,7 @@ class Sender:
 
     async def send(self, about: CertificateRecord = ABOUT) -> None:
         """Reserve what is due, and deliver it."""
-        reserved = self.dispatcher.reserve_due(about, EVALUATION)
+        reserved = self.dispatcher.reserve_due(about, EVALUATION) or ()
         for due, message in self.dispatcher.compose(about, EVALUATION, reserved):
             await self.dispatcher.deliver(about, EVALUATION, due, message)
 
@@ -81,7 +81,7 @@ def test_nothing_is_reserved_that_cannot_end_in_time() -> None:
     """The fence is asked whether the longest send still fits."""
     asked: list[float] = []
     sender = Sender(Sent(), lambda seconds: bool(asked.append(seconds)))
-    assert sender.dispatcher.reserve_due(ABOUT, EVALUATION) == ()
+    assert sender.dispatcher.reserve_due(ABOUT, EVALUATION) is None
     assert asked == [SEND_SECONDS]
 
 
@@ -90,7 +90,7 @@ async def test_the_fence_is_checked_again_before_the_send() -> None:
     sent, answers = Sent(), iter([True, False])
     sender = Sender(sent, lambda _: next(answers))
     await sender.send()
-    assert (sent.messages, sender.outbox.begin_write(ABOUT), dict(sender.outbox.failures(ABOUT))) == ([], (), {})
+    assert (sent.messages, sender.outbox.unrecorded(ABOUT), dict(sender.outbox.failures(ABOUT))) == ([], (), {})
 
 
 async def test_a_leader_may_send() -> None:
@@ -99,7 +99,7 @@ async def test_a_leader_may_send() -> None:
     sender = Sender(sent, lambda _: True)
     await sender.send()
     assert len(sent.messages) == 1
-    assert [each.after.name for each in sender.outbox.begin_write(ABOUT)] == ["team"]
+    assert [each.after.name for each in sender.outbox.unrecorded(ABOUT)] == ["team"]
 
 
 async def test_nothing_is_sent_while_status_writes_go_unanswered() -> None:
@@ -107,7 +107,8 @@ async def test_nothing_is_sent_while_status_writes_go_unanswered() -> None:
     sent = Sent()
     sender = Sender(sent, lambda _: True)
     await sender.send()
-    deliveries = sender.outbox.begin_write(ABOUT)
+    deliveries = sender.outbox.unrecorded(ABOUT)
+    sender.outbox.begin_write(ABOUT)
     await asyncio.sleep(4.9)
     assert sender.dispatcher.may_send
     await asyncio.sleep(0.2)

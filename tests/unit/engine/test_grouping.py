@@ -8,7 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from clientcert.alerting.grouping import GROUP_WAIT_SECONDS, LONGEST_GROUP_SECONDS, MOST_SINGLE_MESSAGES, AlertGroups
+from clientcert.alerting.grouping import (
+    ALERT_GROUP,
+    GROUP_WAIT_SECONDS,
+    LONGEST_GROUP_SECONDS,
+    MOST_SINGLE_MESSAGES,
+    AlertGroups,
+)
 from clientcert.errors import Reason
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DueNotification, MessageKind
 from clientcert.lifecycle.evaluation import Evaluation
@@ -37,7 +43,11 @@ class Groups:
 
     def __init__(self, certificates: int = 100) -> None:
         self.enqueued: list[ObjectKey] = []
-        cache = SimpleNamespace(enqueue=self.enqueued.append, count_certificates_of=lambda _: certificates)
+        cache = SimpleNamespace(
+            enqueue=self.enqueued.append,
+            enqueue_all=self.enqueued.extend,
+            count_certificates_of=lambda _: certificates,
+        )
         self.queue = WorkQueue(self.clock)
         self.queue.open()
         self.groups = AlertGroups(cast("Any", cache), self.queue, frozenset({"Slack"}))
@@ -124,9 +134,9 @@ async def test_a_failure_worth_reporting_is_reported_by_each_member_once(all_gro
 async def test_a_changed_policy_triggers_an_immediate_retry_of_a_failed_group(all_groups: Groups) -> None:
     all_groups.join(0, 1)
     all_groups.groups.fail(all_groups.group, REFUSED)
-    [item] = all_groups.groups.retry_now(ObjectKey("integration", "p"))
+    [group] = all_groups.groups.retry_now(ObjectKey("integration", "p"))
     assert all_groups.groups.last_failure(all_groups.group) is None
-    assert await all_groups.queue.take() == item
+    assert await all_groups.queue.take() == Item(ALERT_GROUP, group)
     assert all_groups.groups.retry_now(ObjectKey("integration", "other")) == ()
 
 

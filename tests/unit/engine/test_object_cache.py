@@ -22,6 +22,9 @@ class RecordingQueue(list):
     def enqueue(self, item, _urgency=0.0):
         self.append(item)
 
+    def enqueue_all(self, items):
+        self.extend(items)
+
 
 def body(version="10", *, uid="u1", generation=1, status=None, **spec):
     return {
@@ -70,7 +73,7 @@ def test_an_echo_before_the_response_enqueues_nothing():
     cache.upsert_certificate(body("10"))
     written, _ = new_cache()
     written.upsert_certificate(body("11", status={"phase": "Valid"}))
-    cache.expect_status(KEY, written.certificates[KEY].status_hash)
+    cache.expect_status(cache.certificates[KEY], written.certificates[KEY].status_hash)
     enqueued.clear()
     cache.upsert_certificate(body("11", status={"phase": "Valid"}))
     assert enqueued == []

@@ -25,6 +25,9 @@ class RecordingQueue(list):
         assert urgency == (NOW + timedelta(days=int(item.key.name[1:]))).timestamp()
         self.append(item)
 
+    def enqueue_all(self, items):
+        self.extend(items)
+
 
 def urgency(number, held_up=0):
     return held_up, NOW + timedelta(days=number)
@@ -124,7 +127,7 @@ async def test_a_fixed_channel_is_tried_at_once(enqueued):
     assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
     assert not limiter.acquire(OTHER, key(1), urgency(1), 0.01)
     assert (limiter.waiting, limiter.waiting_for_recovery) == (0, 2)
-    limiter.retry_now([key(0)])
+    limiter.retry_now({key(0).key})
     await asyncio.sleep(0.02)
     assert enqueued == [key(0)]
     assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
@@ -189,7 +192,7 @@ async def test_a_fixed_channel_still_observes_its_retry_after(enqueued):
     limiter.back_off(PLACE, None)
     limiter.back_off(PLACE, 0.3)
     assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    limiter.retry_now([key(0)])
+    limiter.retry_now({key(0).key})
     await asyncio.sleep(0.1)
     assert enqueued == []
     await asyncio.sleep(0.25)

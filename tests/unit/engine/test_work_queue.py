@@ -5,7 +5,7 @@ import math
 from datetime import datetime, timedelta
 
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.work_queue import RETRY, Item, WorkQueue
+from clientcert.workqueue.work_queue import LONGEST_WAIT_SECONDS, RETRY, Item, WorkQueue
 from tests.builders import DAY, NOW, SECOND
 
 
@@ -37,10 +37,10 @@ async def nothing_is_available(queue: WorkQueue) -> bool:
 async def test_the_most_urgent_item_is_next() -> None:
     """Of equally urgent items, the one that was enqueued first; an item that is enqueued twice is taken once."""
     queue = open_queue()
-    for number, urgency in ((1, 5.0), (2, 1.0), (3, 5.0), (1, 0.0)):
+    for number, urgency in ((1, 5.0), (2, 1.0), (3, 5.0), (4, 5.0), (4, 0.0), (2, 9.0)):
         queue.enqueue(item(number), urgency)
-    assert queue.depth == 3
-    assert await taken(queue, 3) == [item(2), item(1), item(3)]
+    assert queue.depth == 4
+    assert await taken(queue, 4) == [item(4), item(2), item(1), item(3)]
     assert await nothing_is_available(queue)
 
 
@@ -119,7 +119,7 @@ async def test_every_item_is_taken_exactly_once() -> None:
     queue.close()
     await asyncio.gather(*workers)
     assert sorted(given) == sorted(items)
-    assert (queue._held_back, dict(queue._in_flight), queue._active) == ({}, {}, {})
+    assert (queue._lanes, queue._waiting, queue._active) == ({}, {}, {})
 
 
 async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -> None:
@@ -208,3 +208,43 @@ async def test_an_item_that_is_enqueued_early_leaves_no_second_entry() -> None:
     queue.schedule(item(2), 60.0)
     queue.forget(item(1))
     assert queue.scheduled_items() == (item(2),)
+
+
+async def test_thousands_are_enqueued_a_few_hundred_at_once() -> None:
+    """More in one turn would stall the event loop; all are counted from the start, and none is lost or doubled."""
+    queue, items = open_queue(), [item(number) for number in range(1200)]
+    queue.enqueue_all(items)
+    assert (queue.depth, queue.seconds_until_due()) == (1200, 0.0)
+    found = [queue.pop_due() for _ in range(4)]
+    assert [len(each) for each in found] == [500, 500, 200, 0]
+    assert [one for each in found for one in each] == items
+    queue.enqueue_all(items)
+    queue.close()
+    queue.open()
+    assert queue.depth == 0
+
+
+async def test_an_item_that_waits_too_long_is_next_in_a_namespace_that_has_its_share() -> None:
+    """Whenever one of its reconciles ends, something more urgent of it is due; other namespaces are busy as well."""
+    queue, loop = open_queue(), asyncio.get_running_loop()
+    old, began = item(0, "slow"), loop.time()
+    taken_at: dict[Item, float] = {}
+
+    async def worker() -> None:
+        while (got := await queue.take()) is not None:
+            taken_at.setdefault(got, loop.time())
+            await asyncio.sleep(14 if got.key.namespace == "slow" else 0.05)
+            queue.done(got, None)
+            queue.enqueue(got, 0.0)
+
+    for number in range(1, 41):
+        queue.enqueue(item(number, "slow"), 0.0)
+    for number in range(20):
+        queue.enqueue(item(number, "quick"), 0.0)
+    queue.enqueue(old, 1.0)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(64):
+            group.create_task(worker())
+        await asyncio.sleep(2 * LONGEST_WAIT_SECONDS)
+        queue.close()
+    assert taken_at[old] - began < LONGEST_WAIT_SECONDS + 15

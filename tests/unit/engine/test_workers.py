@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from clientcert.controllers.recovery import Recovery
-from clientcert.controllers.workers import WORKERS, Workers
+from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, WORKERS, Workers
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
@@ -46,6 +46,8 @@ class Running:
             retry_now=lambda: None,
             poll_all_now=lambda: None,
             enqueue_policies=lambda: None,
+            enqueue_all=lambda _: None,
+            reread_all=lambda _: None,
         )
         self.recovery = Recovery(self.queue, *(cast("Any", outside) for _ in range(4)))
         self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, clock, Metrics())
@@ -166,10 +168,10 @@ async def test_the_end_of_an_outage_does_not_retry_refusals() -> None:
         engine.enqueue(B)
         await asyncio.sleep(0.1)
         engine.recovery.api_answers("", refused=False)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LONGEST_SLEEP_SECONDS)
         assert tries == {A: 2, B: 1}
         engine.recovery.api_answers("", refused=True)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LONGEST_SLEEP_SECONDS)
         assert tries == {A: 3, B: 2}
 
 
@@ -216,6 +218,52 @@ async def test_a_clock_that_was_set_causes_a_reconcile_of_everything() -> None:
         clock.offset = timedelta(days=-400)
         await asyncio.sleep(0.6)
     assert reconciles == 2
+
+
+async def test_a_clock_that_is_set_back_during_a_reconcile_delays_its_object_by_nothing() -> None:
+    """The reconcile returns a time that it calculated under the wrong clock; the object is reconciled again at once."""
+    clock, reconciles = Clock(), 0
+
+    async def work(_key: ObjectKey) -> datetime | None:
+        nonlocal reconciles
+        reconciles += 1
+        due = clock() + timedelta(hours=1)
+        await asyncio.sleep(5)  # a message is being sent
+        return due
+
+    async with running(work, clock) as engine:
+        engine.enqueue(A)
+        await asyncio.sleep(1)
+        clock.offset = timedelta(days=-400)
+        await asyncio.sleep(6)
+        assert reconciles == 2
+        await asyncio.sleep(2.5 * 3600)
+    assert reconciles == 4
+
+
+async def test_after_an_outage_the_most_urgent_is_reconciled_first() -> None:
+    """More objects than are enqueued at once have failed in it, and the most urgent of them was the last to fail."""
+    failed: set[ObjectKey] = set()
+    order: list[ObjectKey] = []
+    keys = [ObjectKey(f"team-{number % 4}", str(number)) for number in range(1_000)]
+    urgency = {key: float(number) for number, key in enumerate(keys)}
+
+    async def work(key: ObjectKey) -> None:
+        if key not in failed:
+            failed.add(key)
+            raise KubeError(Reason.API_UNAVAILABLE, "away", status=503, retry_after=300)
+        order.append(key)
+        await asyncio.sleep(0.01)
+
+    async with running(work, urgency=urgency.__getitem__) as engine:
+        for position, key in enumerate(reversed(keys)):
+            engine.queue.enqueue(Item(KIND, key), position)
+        await asyncio.sleep(1)
+        assert (len(failed), order) == (len(keys), [])
+        engine.recovery.api_answers("", refused=False)
+        await asyncio.sleep(5)
+    assert len(order) == len(keys)
+    assert order.index(keys[0]) < 2 * WORKERS
 
 
 async def test_stop_finishes_reconciles_in_progress_and_leaves_the_rest() -> None:

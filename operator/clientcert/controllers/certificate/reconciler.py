@@ -77,6 +77,13 @@ class CertificateReconciler:
         self._clock = clock
         self._loop_budget = loop_budget
 
+    def begin_term(self) -> None:
+        """Forget the certificates that were deleted while another replica led, and enqueue all others."""
+        known = self._cache.certificates
+        for key in {*self._sources.keys(), *self._contacts.keys(), *self._outbox.keys()} - known.keys():
+            self._forget(key)
+        self._cache.enqueue_all(known)
+
     def urgency(self, key: ObjectKey) -> float:
         """The time of expiry: the sooner, the more urgent."""
         return self._cache.urgency(key)
@@ -87,11 +94,12 @@ class CertificateReconciler:
         Raises ClientCertError if the API server did not accept the status: the reconcile is retried, and the deliveries
         stay in the outbox.
         """
+        record = self._cache.certificates.get(key)
         try:
             return await self._reconcile(key)
         except KubeError as error:
-            if error.reason is Reason.NOT_FOUND:
-                self._cache.remove_certificate(key)
+            if error.reason is Reason.NOT_FOUND and record is not None:
+                self._cache.remove_certificate(key, record.uid)  # a new object of this name stays
                 return None
             if error.reason is not Reason.CONFLICT:
                 raise
@@ -113,7 +121,8 @@ class CertificateReconciler:
             written = await self._write(key, evaluation)
             if not reserved or written is None:
                 break
-        return self._next(key, written) if written else self._clock()
+        held_back = reserved is None or not self._dispatcher.may_send
+        return self._next(key, written, held_back=held_back) if written else self._clock()
 
     async def _gather(self, key: ObjectKey) -> CertificateRecord | None:
         """Refresh references, source and contact; returns the object afterwards, or None if it is gone."""
@@ -168,7 +177,7 @@ class CertificateReconciler:
             return None
         await self._loop_budget.yield_if_spent()
         evaluation = self._evaluator.with_deliveries(evaluation, record)
-        deliveries, state = self._outbox.begin_write(record), self._sources.state(record)
+        deliveries, state = self._outbox.unrecorded(record), self._sources.state(record)
         status = desired_status(evaluation, state.observation.version if state else None)
         content = render_status(evaluation.assessment, status, record.generation)
         status_hash = digest(content)
@@ -186,12 +195,13 @@ class CertificateReconciler:
     async def _write_status(
         self, before: CertificateRecord, wanted: CertificateRecord, content: Status, *, deliveries: bool
     ) -> None:
-        self._cache.expect_status(before.key, wanted.status_hash)  # the watch event may arrive before the answer
+        self._cache.expect_status(before, wanted.status_hash)  # the watch event may arrive before the answer
         target = Target(CLIENT_CERTIFICATE, before.key, before.resource_version)
+        self._outbox.begin_write(before)
         try:
             version = await self._statuses.write(target, content, ESSENTIAL)
         except BaseException as error:
-            self._cache.expect_status(before.key, before.status_hash)
+            self._cache.expect_status(before, before.status_hash)
             unanswered = isinstance(error, KubeError) and error.status in _UNANSWERED
             self._outbox.write_failed(before, unanswered=unanswered)
             if isinstance(error, KubeError) and unanswered and deliveries:
@@ -218,7 +228,7 @@ class CertificateReconciler:
         self._missing.forget(key)
         self._dispatcher.release(Item(CERTIFICATE, key))
 
-    def _next(self, key: ObjectKey, evaluation: Evaluation) -> datetime:
+    def _next(self, key: ObjectKey, evaluation: Evaluation, *, held_back: bool) -> datetime:
         record = self._cache.certificates.get(key)
         if record is None:
             return self._clock()
@@ -229,5 +239,5 @@ class CertificateReconciler:
             seen.not_before if seen else None,
             state.retry_at if state else None,
             owes_events=bool(self._outbox.events(record)),
-            may_send=self._dispatcher.may_send,
+            held_back=held_back,
         )

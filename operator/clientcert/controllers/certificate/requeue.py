@@ -15,11 +15,12 @@ _LOOKUP_RETRY, _LOOKUP_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
 
 
 def next_requeue(
-    evaluation: Evaluation, starts: datetime | None, retry_at: datetime | None, *, owes_events: bool, may_send: bool
+    evaluation: Evaluation, starts: datetime | None, retry_at: datetime | None, *, owes_events: bool, held_back: bool
 ) -> datetime:
     """The earliest time at which anything may change.
 
     `starts` is the notBefore of the certificate in the source; `retry_at` is the time of the next read of the source.
+    With `held_back`, this replica must not send for the moment.
     """
     now, contact = evaluation.assessment.now, evaluation.contact
     moments = [next_change(evaluation, starts)]
@@ -32,7 +33,7 @@ def next_requeue(
         moments.append(max(retry_at, now))
     if owes_events:
         moments.append(now + _EVENT_RETRY)
-    if not may_send:
+    if held_back:
         moments.append(now + LEADERSHIP_RETRY)
     if contact is not None and not contact.resolved:
         moments.append(now + (_LOOKUP_RETRY if contact.retried else _LOOKUP_AGAIN))

@@ -4,6 +4,7 @@ aiobotocore's own session follows redirects, reads proxy variables, and reads an
 it (`http_session_cls`) and passes only complete answers to botocore.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from clientcert.sources.interface import MAX_BYTES
 from clientcert.sources.s3.errors import Fault, NoAnswerError, RefusalError
 
 _CONNECT_SECONDS = 5.0
-_CONNECTIONS = 32
+_CALLS_AT_ONCE = 32
 _LARGEST_PAGE = 8 * 1024 * 1024  # 1,000 keys of 1,024 bytes, each percent-encoded
 _LARGEST_REFUSAL = 64 * 1024
 _LONGEST_WAIT = 3600.0
@@ -47,6 +48,8 @@ class Transport:
         self._policy = policy
         self._tls = tls
         self._loop_budget = loop_budget
+        self._slots = asyncio.Semaphore(_CALLS_AT_ONCE)
+        """First come, first served: in the pool of aiohttp, a new call may overtake a waiting one for many seconds."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,17 +68,18 @@ class Transport:
         """Send a signed request. Raises NoAnswerError, RefusalError, or an error of the egress policy."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-            self._session = self._policy.session(
-                timeout=timeout, limit=_CONNECTIONS, tls=self._tls, auto_decompress=False
-            )
+            self._session = self._policy.session(timeout=timeout, limit=0, tls=self._tls, auto_decompress=False)
         try:
-            async with self._session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=_headers(request.headers),
-                skip_auto_headers={"Content-Type"},
-                allow_redirects=False,
-            ) as response:
+            async with (
+                self._slots,
+                self._session.request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    headers=_headers(request.headers),
+                    skip_auto_headers={"Content-Type"},
+                    allow_redirects=False,
+                ) as response,
+            ):
                 if response.status != HTTPStatus.OK:
                     raise await _refusal(response)
                 body = await _whole_body(response, MAX_BYTES if request.stream_output else _LARGEST_PAGE)
