@@ -66,7 +66,8 @@ def shown(page: Path = PAGE) -> str:
 
 def render(entries: Entries) -> str:
     """A column for each measured size, and a row for each question that at least one of them answers."""
-    columns = {"10,000 certificates": _ten_thousand(entries), "100,000 certificates": _hundred_thousand(entries)}
+    scale = _details(entries, "P11").get("certificates", 100_000)
+    columns = {"10,000 certificates": _ten_thousand(entries), f"{scale:,} certificates": _hundred_thousand(entries)}
     columns = {title: cells for title, cells in columns.items() if cells}
     rows = [[label, *(cells.get(label, "") for cells in columns.values())] for label in _ROWS]
     lines = [["", *columns], ["---", *("---:" for _ in columns)], *(row for row in rows if any(row[1:]))]

@@ -121,7 +121,7 @@ async def _alert(trace: Trace) -> None:
     engine = harness.EngineHarness()
     engine.policy(harness.TEAM)
     async with engine.running():
-        await engine.until_idle()  # the policy has been reconciled: what follows is the certificate's way
+        await engine.until_idle()  # the policy has been reconciled: the following calls are those of the certificate
         threading.setprofile(trace)
         sys.setprofile(trace)
         try:

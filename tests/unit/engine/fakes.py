@@ -35,11 +35,11 @@ class ApiServer:
         self.statuses: list[tuple[str, Mapping[str, Any]]] = []
         """Path and content of each write, in order."""
         self.created: list[Any] = []
-        """Events, and nothing else."""
+        """Events only."""
         self.refusals: dict[str, Exception] = {}
-        """By a part of method and path: what becomes of reads and writes there."""
+        """Errors of reads and writes, by a part of method and path."""
         self.held: dict[str, Awaitable[object]] = {}
-        """By a part of method and path: the next write there waits for this, and raises its error."""
+        """The next write waits for this and raises its error, by a part of method and path."""
         self.gate = open_gate()
         """While it is closed, no GET of an object is answered."""
         self.version = 1000
@@ -98,9 +98,9 @@ class Slack:
         self.tries: list[tuple[str, ...]] = []
         self.notified: list[tuple[str, ...]] = []
         self.texts: list[str] = []
-        """Of the same messages, all that they say."""
+        """The full texts of the same messages."""
         self.channels: list[str] = []
-        """Of the same messages, the channel in Slack."""
+        """The Slack channels of the same messages."""
         self.answers: Iterator[DeliveryError | None] = iter(())
         """The errors of the next tries; later tries succeed."""
         self.gate = open_gate()
