@@ -51,7 +51,7 @@ _Head = tuple[float, int, tuple[str, str]]
 
 @dataclass(slots=True)
 class _Lane:
-    """The items of one kind and namespace that wait. Entries of items that have left by the other order stay behind."""
+    """The items of one kind and namespace that wait. The entry of an item that was taken in the other order stays."""
 
     urgent: list[_Entry] = field(default_factory=list)
     """A heap, the most urgent first."""
@@ -64,8 +64,8 @@ class _Order:
     """The first items of the lanes that may have another worker."""
 
     heap: list[_Head] = field(default_factory=list)
-    offered: dict[tuple[str, str], int] = field(default_factory=dict)
-    """By lane, the number of its head. A head with another number in the heap is out of date."""
+    offered: dict[tuple[str, str], _Head] = field(default_factory=dict)
+    """The head of each lane. Any other head of the lane in the heap is out of date."""
 
 
 class WorkQueue:
@@ -244,8 +244,8 @@ class WorkQueue:
             lane.arrived.popleft()
         if lane.arrived and lane.in_flight < self._in_flight_per_namespace:
             for heads, (value, number, _) in ((self._urgent, lane.urgent[0]), (self._arrived, lane.arrived[0])):
-                if heads.offered.get(key) != number:
-                    heads.offered[key] = number
+                if heads.offered.get(key) != (value, number, key):
+                    heads.offered[key] = (value, number, key)
                     heapq.heappush(heads.heap, (value, number, key))
             self._changed.set()
         elif not lane.arrived and not lane.in_flight:
@@ -259,8 +259,8 @@ class WorkQueue:
         late = asyncio.get_running_loop().time() - self._longest_wait
         for heads, latest in ((self._arrived, late), (self._urgent, math.inf)):
             while heads.heap and heads.heap[0][0] <= latest:
-                _, number, key = heapq.heappop(heads.heap)
-                if heads.offered.get(key) == number:
+                head = _, number, key = heapq.heappop(heads.heap)
+                if heads.offered.get(key) == head:
                     del heads.offered[key]
                 lane = self._lanes.get(key)
                 if lane is None or lane.in_flight >= self._in_flight_per_namespace:

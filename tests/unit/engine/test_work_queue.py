@@ -248,3 +248,11 @@ async def test_an_item_that_waits_too_long_is_next_in_a_namespace_that_has_its_s
         await asyncio.sleep(2 * LONGEST_WAIT_SECONDS)
         queue.close()
     assert taken_at[old] - began < LONGEST_WAIT_SECONDS + 15
+
+
+async def test_an_item_that_becomes_more_urgent_overtakes_other_namespaces() -> None:
+    queue = open_queue()
+    queue.enqueue(item(1, "one"), 5.0)
+    queue.enqueue(item(2, "two"), 3.0)
+    queue.enqueue(item(1, "one"), 0.0)
+    assert await taken(queue, 2) == [item(1, "one"), item(2, "two")]
