@@ -34,7 +34,7 @@ class Heartbeat:
         on_call: Callable[[str], object] = lambda _outcome: None,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        """`is_healthy`: this replica is the leader and its scheduler runs. `on_call` gets `ok` or `failed` per call.
+        """`is_healthy`: this replica is the leader and its workers run. `on_call` gets `ok` or `failed` per call.
 
         Raises SettingsError if the URL is not https and its host is not listed in the settings.
         """

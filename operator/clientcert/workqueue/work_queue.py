@@ -24,7 +24,7 @@ from clientcert.backoff import Backoff
 from clientcert.lifecycle.spec import ObjectKey
 
 IN_FLIGHT_PER_NAMESPACE = 32
-"""Items of one kind. Equal to the number of connections to the API server, so it does not slow a single namespace."""
+"""Items of one kind. As many as calls to the API server at once, so that a single namespace is not slowed down."""
 LONGEST_WAIT_SECONDS = 60.0
 RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
