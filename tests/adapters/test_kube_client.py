@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import CALLS_AT_ONCE, KubeClient
+from clientcert.kube.client import CALLS_AT_ONCE, REQUEST_SECONDS, KubeClient
 from clientcert.kube.kubeconfig import Connection
 
 
@@ -19,22 +19,25 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.asked: Counter[str] = Counter()
+        self.hangs = False
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked[f"{request.method} {request.path}"] += 1
+        if self.hangs:
+            await asyncio.Event().wait()
         return self.answers.pop(0) if self.answers else web.json_response({"metadata": {"resourceVersion": "1"}})
 
 
 @asynccontextmanager
-async def talking() -> AsyncIterator[tuple[Server, KubeClient]]:
+async def talking(answer_seconds: float = REQUEST_SECONDS) -> AsyncIterator[tuple[Server, KubeClient]]:
     server, application = Server(), web.Application()
     application.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    client = KubeClient(lambda: Connection(server=f"http://127.0.0.1:{port}", token="t"))
+    client = KubeClient(lambda: Connection(server=f"http://127.0.0.1:{port}", token="t"), answer_seconds)
     try:
         yield server, client
     finally:
@@ -121,3 +124,13 @@ async def test_calls_are_served_in_the_order_in_which_they_came() -> None:
         ended.set()
         await asyncio.gather(*busy_callers)
     assert overtaken_by <= 2 * callers
+
+
+async def test_a_watch_that_does_not_begin_fails_like_any_other_call() -> None:
+    """It is not the inactivity of a watch, which may take a minute: nobody would see a change meanwhile."""
+    async with talking(answer_seconds=0.1) as (server, client):
+        server.hangs = True
+        with pytest.raises(KubeError) as error:
+            async for _ in client.watch("/one", "1", inactivity_seconds=60):
+                pass
+        assert error.value.reason is Reason.API_UNAVAILABLE

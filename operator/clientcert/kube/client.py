@@ -64,8 +64,9 @@ class _Call:
 class KubeClient:
     """Calls to one API server. Every method raises KubeError."""
 
-    def __init__(self, login: Callable[[], Connection]) -> None:
+    def __init__(self, login: Callable[[], Connection], answer_seconds: float = REQUEST_SECONDS) -> None:
         self._login = login
+        self._answer_seconds = answer_seconds
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
@@ -111,18 +112,18 @@ class KubeClient:
         """Yield watch events until the server ends the watch.
 
         A watch without any event for `inactivity_seconds`, bookmarks included, is considered dead: raises KubeError.
+        The server answers at once that a watch has begun: one that does not begin in time fails like any other call.
         """
         session = await self._connected()
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=inactivity_seconds)
+        headers = self._headers(METADATA_ONLY if metadata_only else _JSON)
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=inactivity_seconds)
         try:
-            async with session.get(
-                self._base + path,
-                params=query,
-                headers=self._headers(METADATA_ONLY if metadata_only else _JSON),
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
+            async with asyncio.timeout(self._answer_seconds):
+                response = await session.get(
+                    self._base + path, params=query, headers=headers, timeout=timeout, allow_redirects=False
+                )
+            async with response:
                 await self._raise_for(response)
                 async for line in response.content:
                     yield orjson.loads(line)
@@ -211,7 +212,7 @@ class KubeClient:
             self._base = connection.server
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=0),
-                timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=self._answer_seconds),
                 read_bufsize=_LONGEST_LINE,
             )
         self._token = connection.token
