@@ -169,7 +169,7 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     poller = StorePoller(cache, sources, outside.buckets, statuses, clock, metrics)
     resync = Resync(cache, client, outside.informers, metrics)
     recovery = Recovery(queue, cache, sources, outbox, poller)
-    workers = Workers(queue, reconcilers, recovery, clock, metrics)
+    workers = Workers(queue, reconcilers, recovery, outbox, clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)

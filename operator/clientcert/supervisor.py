@@ -17,7 +17,7 @@ from clientcert.heartbeat import Heartbeat
 from clientcert.metrics import Metrics
 
 STOP_SECONDS = 10.0
-"""Time for reconciles in progress to finish after SIGTERM."""
+"""Time after SIGTERM for reconciles in progress to finish, and for statuses to record what was sent."""
 _RESTART_SECONDS = 2.0
 _SLOWEST_RESTART = 30.0
 _LIVED_SECONDS = 60.0
@@ -86,10 +86,10 @@ class Supervisor:
                     raise RuntimeError(f"the task {task.get_name()} has ended unexpectedly")
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
-        self._engine.workers.stop()
+        self._engine.leadership.resign()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                await self._engine.workers.idle()
+                await self._engine.workers.drain()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.control_plane.waiting import until
-from tests.faults.proxy import watches
+from tests.faults.proxy import watches, writes
 from tests.faults.scenario import World, row
 from tools.slack_server import Fault
 
@@ -87,6 +87,22 @@ def test_a_stop_finishes_the_send_in_progress(world: World) -> None:
     world.all_is_delivered(within=1)
     world.operator_starts().settle()
     world.nothing_is_repeated()
+
+
+@pytest.mark.parametrize("status", [409, 500, 503])
+@row(7, "SIGTERM while Slack takes two seconds to answer; the API server refuses the first writes of the status then")
+def test_a_stop_records_what_was_sent_although_the_first_writes_fail(status: int, world: World) -> None:
+    """Before the process exits with 0: the next one repeats nothing."""
+    world.operator_starts()
+    world.workspace.fail_always(Fault.slow(2))
+    world.hand_out("nhs", days=14, channels=("team",))
+    world.waits_until_notified("nhs", "team")
+    world.api_server.answer(status, when=lambda request: writes(request) and request.path.endswith("/status"), times=4)
+    world.operator_stops()
+    world.fault_ends()
+    world.operator_starts()
+    world.all_is_delivered()
+    assert world.notified("nhs", "team") == 1
 
 
 @row(7, "SIGTERM while Slack takes a minute to take a message")

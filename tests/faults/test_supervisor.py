@@ -11,6 +11,7 @@ import aiohttp
 import kopf
 import pytest
 
+from clientcert.alerting.outbox import Outbox
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
@@ -63,7 +64,9 @@ def workers(
     queue = WorkQueue(now)
     queue.open()
     reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0, begin_term=lambda: None)
-    return Workers(queue, {KIND: reconciler}, cast("Any", None), now, Metrics(), longest_reconcile=longest), queue
+    return Workers(
+        queue, {KIND: reconciler}, cast("Any", None), Outbox(), now, Metrics(), longest_reconcile=longest
+    ), queue
 
 
 def thing(name: str) -> Item:
@@ -146,6 +149,9 @@ class Term:
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+    def resign(self) -> None:
+        self.is_leader = False
 
     async def release(self) -> None:
         pass

@@ -7,6 +7,7 @@ all members, or has them send their own messages if they are few. No certificate
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,7 +57,10 @@ class _AlertGroup:
     """The waiting members, each with its `alert_from`: the earliest is the most urgent."""
     noticed: set[ObjectKey] = field(default_factory=set)
     """Certificates of the batch for which no message is due yet."""
-    sending: bool = False
+    sending: frozenset[tuple[ObjectKey, str]] = frozenset()
+    """Certificate (its key and uid) of each member of the message in flight; empty if there is none."""
+    waiting: set[ObjectKey] = field(default_factory=set)
+    """Members of the message in flight that no longer belong to this group: they wait for its result."""
     failure: DeliveryFailure | None = None
 
 
@@ -74,6 +78,8 @@ class AlertGroups:
         self._groups: dict[ObjectKey, _AlertGroup] = {}
         self._alone: dict[tuple[ObjectKey, ObjectKey], float] = {}
         """By member and group: the time on the loop's clock until which the member sends its own messages."""
+        self._in_flight: set[ObjectKey] = set()
+        """The groups with a message in flight."""
 
     @property
     def waiting(self) -> int:
@@ -86,7 +92,12 @@ class AlertGroups:
         return sum(len(group.members) for group in self._groups.values() if group.failure is not None)
 
     def admit(self, evaluation: Evaluation, notification: DueNotification) -> bool:
-        """True if the certificate sends this message itself; otherwise it has joined a group, which sends for it."""
+        """True if the certificate sends this message itself; otherwise a group sends for it, or is just doing so.
+
+        A message in flight counts whatever has become of the policy since: a second one would repeat it.
+        """
+        if self._in_flight and self._waits_for_message_in_flight(evaluation, notification):
+            return False
         spec = self._group_of(evaluation, notification)
         if spec is None or self._alone.get((evaluation.key, spec.key), 0.0) > _now():
             return True
@@ -126,7 +137,7 @@ class AlertGroups:
         keys = []
         for key, group in self._groups.items():
             if group.spec.policy == policy:
-                if group.failure is not None and not group.sending:
+                if group.failure is not None and key not in self._in_flight:
                     group.failure = None
                     self._queue.enqueue(self._item(key))
                 keys.append(key)
@@ -136,6 +147,7 @@ class AlertGroups:
         """Drop all groups at the start of a term."""
         self._groups.clear()
         self._alone.clear()
+        self._in_flight.clear()
 
     # For the group's reconciler.
 
@@ -165,9 +177,10 @@ class AlertGroups:
         """The failure of the group's last message; None if there was none."""
         return self._groups[key].failure
 
-    def begin_sending(self, key: ObjectKey) -> None:
-        """Mark the message as being sent; members that join meanwhile wait for its result."""
-        self._groups[key].sending = True
+    def begin_sending(self, key: ObjectKey, members: Iterable[Evaluation]) -> None:
+        """Note the certificates of a message that is sent now. Those that join meanwhile wait for its result."""
+        self._groups[key].sending = frozenset((each.key, each.uid) for each in members)
+        self._in_flight.add(key)
 
     def belongs(self, key: ObjectKey, evaluation: Evaluation, notification: DueNotification) -> bool:
         """True if the notification still belongs to this group: its certificate may have another policy by now."""
@@ -176,12 +189,13 @@ class AlertGroups:
 
     def hold_back(self, key: ObjectKey) -> None:
         """Note that nothing was sent, because this replica must not send for the moment."""
-        self._groups[key].sending = False
+        self._end_sending(self._groups[key])
 
     def fail(self, key: ObjectKey, failure: DeliveryFailure) -> None:
         """Record a failed message. The group stays; its members are enqueued if their statuses must report it newly."""
         group = self._groups[key]
-        before, group.failure, group.sending = group.failure, failure, False
+        before, group.failure = group.failure, failure
+        self._end_sending(group)
         was_reported = before is not None and before.is_reported and before.reason is failure.reason
         if failure.is_reported and not was_reported:
             self._cache.enqueue_all(group.members)
@@ -195,10 +209,26 @@ class AlertGroups:
     def end(self, key: ObjectKey, *, alone: bool = False) -> None:
         """Close the group and enqueue its members; with `alone` they send their own messages."""
         group, now = self._groups.pop(key), _now()
+        self._end_sending(group)
         self._alone = {each: until for each, until in self._alone.items() if until > now}
         if alone:
             self._alone |= {(member, key): now + ALONE_SECONDS for member in group.members}
         self._cache.enqueue_all(group.members)
+
+    def _end_sending(self, group: _AlertGroup) -> None:
+        """Enqueue the certificates that waited only for this message."""
+        self._in_flight.discard(group.spec.key)
+        self._cache.enqueue_all(group.waiting)
+        group.sending, group.waiting = frozenset(), set()
+
+    def _waits_for_message_in_flight(self, evaluation: Evaluation, notification: DueNotification) -> bool:
+        for key in self._in_flight:
+            group = self._groups[key]
+            is_of_channel = group.spec.channel == notification.channel.name
+            if is_of_channel and (evaluation.key, evaluation.uid) in group.sending:
+                group.waiting.add(evaluation.key)
+                return True
+        return False
 
     def _group_of(self, evaluation: Evaluation, notification: DueNotification) -> GroupSpec | None:
         """The group that a notification may join; None if it is sent as a single message."""

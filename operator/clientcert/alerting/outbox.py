@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from clientcert.cache.object_cache import CERTIFICATE, POLICY
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog, UnrecordedDelivery
 from clientcert.lifecycle.recorded_status import ChannelStatus, DigestRecord
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.workqueue.work_queue import Item
 
 _WRITE_SECONDS = 5.0
 """A status write that takes longer is considered unanswered."""
@@ -97,6 +99,11 @@ class Outbox:
             return True
         oldest = next(iter(self._writes.values()), math.inf)
         return oldest < asyncio.get_running_loop().time() - _WRITE_SECONDS
+
+    def unrecorded_items(self) -> tuple[Item, ...]:
+        """The certificates and policies whose statuses do not record everything yet that was sent."""
+        certificates = (Item(CERTIFICATE, key) for key, entry in self._entries.items() if entry.deliveries)
+        return (*certificates, *(Item(POLICY, key) for key in self._digests))
 
     # Failures
 

@@ -119,7 +119,7 @@ class AlertGroupReconciler:
                     self._groups.fail(key, failure)
                 return None  # the rate limiter enqueues it
         channel = first.notification.channel
-        self._groups.begin_sending(key)
+        self._groups.begin_sending(key, [each.evaluation for each in due])
         try:
             told = await self._send(group, channel, due)
         except DeliveryError as error:
@@ -128,6 +128,9 @@ class AlertGroupReconciler:
             logger.error("%s: unexpected %s", key, where(error))  # noqa: TRY400
             words = "see the operator's log"
             return self._failed(group, first, DeliveryError(Reason.INTERNAL_ERROR, words, retryable=True))
+        except BaseException:
+            self._groups.hold_back(key)  # cancelled: its members must not wait for it
+            raise
         if told is None:
             self._groups.hold_back(key)
             return self._clock() + LEADERSHIP_RETRY
@@ -145,6 +148,7 @@ class AlertGroupReconciler:
             if not self._dispatcher.may_send:
                 return None  # the evaluation of all members has taken some time
             if told:
+                self._groups.begin_sending(group.key, [each.evaluation for each in told])
                 await notifier.notify(channel, _letter(told))
             return [*told, *(each for each in due if not each.message.letters)]  # no letter can include these
         if isinstance(notifier, DigestCapable):

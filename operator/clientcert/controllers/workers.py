@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from clientcert.alerting.outbox import Outbox
+from clientcert.cache.object_cache import POLICY
 from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
-from clientcert.workqueue.work_queue import WorkQueue
+from clientcert.workqueue.work_queue import Item, WorkQueue
 
 WORKERS = 64
 """More than the API server serves at once: a worker that waits for a slow Slack or bucket holds up no other item."""
@@ -19,6 +21,7 @@ LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
 LONGEST_RECONCILE_SECONDS = 900.0
 """Several times the longest time of all requests of a reconcile. A longer reconcile hangs, and is cancelled."""
+_DRAIN_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Workers:
         queue: WorkQueue,
         reconcilers: Mapping[str, Reconciler],
         recovery: Recovery,
+        outbox: Outbox,
         clock: Callable[[], datetime],
         metrics: Metrics,
         longest_reconcile: float = LONGEST_RECONCILE_SECONDS,
@@ -55,6 +59,7 @@ class Workers:
         self._queue = queue
         self._reconcilers = reconcilers
         self._recovery = recovery
+        self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
         self._longest_reconcile = longest_reconcile
@@ -95,9 +100,28 @@ class Workers:
         self._stopping = True
         self._queue.close()
 
-    async def idle(self) -> None:
-        """Wait until no reconcile is in progress."""
-        await self._idle.wait()
+    async def drain(self) -> None:
+        """Stop, and wait until no reconcile is in progress and the statuses record everything that was sent.
+
+        Call it when no more messages may be sent. An item whose status could not be written is reconciled again and
+        again; the caller has to limit the time.
+        """
+        self.stop()
+        tried: set[Item] = set()
+        while (unrecorded := set(self._outbox.unrecorded_items()) - tried) or not self._idle.is_set():
+            waiting = unrecorded.difference(self._queue.active_items())
+            await asyncio.gather(*(self._record(item) for item in waiting))
+            # After a conflict the next reconcile records it; a policy may be gone, and then no status can.
+            tried |= {item for item in waiting if item.kind == POLICY}
+            await asyncio.sleep(_DRAIN_SECONDS)
+
+    async def _record(self, item: Item) -> None:
+        try:
+            await self._reconcilers[item.kind].reconcile(item.key)
+        except ClientCertError as error:
+            logger.warning("%s: %s: %s; it is not recorded yet", item.key, error.reason, error.message)
+        except Exception as error:  # noqa: BLE001 - it must not prevent the others
+            logger.error("%s: unexpected %s; it is not recorded yet", item.key, where(error))  # noqa: TRY400
 
     def _notice_clock_changes(self) -> None:
         """Reconcile everything if the wall clock and the loop's clock differ: otherwise items might wait for ever."""

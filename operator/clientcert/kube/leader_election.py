@@ -53,6 +53,9 @@ class Leadership(Protocol):
     async def run(self) -> None:
         """Take part in the election until cancelled."""
 
+    def resign(self) -> None:
+        """Allow no more work, and begin no other term: the process is about to end."""
+
     async def release(self) -> None:
         """Give up leadership; call it after all work has ended."""
 
@@ -64,10 +67,15 @@ class AlwaysLeader:
 
     def __init__(self) -> None:
         self.since = time.monotonic()
+        self._resigned = False
 
     def allows(self, seconds: float) -> bool:  # noqa: ARG002
-        """Return True: there is no other replica."""
-        return True
+        """Return True until it has resigned: there is no other replica."""
+        return not self._resigned
+
+    def resign(self) -> None:
+        """Allow no more work: the process is about to end."""
+        self._resigned = True
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
         """Yield one term without an end."""
@@ -110,6 +118,7 @@ class LeaderElector:
         self._since = float("-inf")
         self._transitions = 0
         self._changed = asyncio.Condition()
+        self._resigned = False
         self._released = False
         self._is_unanswered = False
         """True if the last write may have been applied although no answer came."""
@@ -126,14 +135,18 @@ class LeaderElector:
 
     def allows(self, seconds: float) -> bool:
         """True if work that takes up to `seconds` would end before another replica can become the leader."""
-        return _now() + seconds < self._deadline
+        return not self._resigned and _now() + seconds < self._deadline
+
+    def resign(self) -> None:
+        """Allow no more work, and begin no other term: the process is about to end."""
+        self._resigned = True
 
     async def terms(self) -> AsyncIterator[asyncio.Event]:
         """Yield at the start of each term of this process, with an event that is set when the term ends."""
-        while not self._released:
+        while not self._resigned:
             async with self._changed:
                 await self._changed.wait_for(lambda: self.is_leader or self._released)
-            if self._released:
+            if self._resigned or self._released:
                 return
             lost = asyncio.Event()
             watching = asyncio.create_task(self._watch_fence(lost))

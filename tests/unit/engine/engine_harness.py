@@ -59,6 +59,7 @@ TEAM = {"name": "team", "type": "Slack", "slack": {"channel": "#team"}}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}}
 """Channels, as a policy declares them."""
 NAMESPACE = "integration"
+_OBJECTS = "/apis/clientcert.dev/v1alpha1/namespaces"
 _STEP = timedelta(seconds=CLOCK_JUMP_SECONDS - 5)
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 
@@ -172,7 +173,7 @@ class EngineHarness:
         poller = StorePoller(self.cache, self.sources, cast("Any", None), statuses, clock, self.metrics)
         self.recovery = Recovery(self.queue, self.cache, self.sources, self.outbox, poller)
         reconcilers = {CERTIFICATE: self.certificates, POLICY: policies, ALERT_GROUP: digests}
-        self.workers = Workers(self.queue, reconcilers, self.recovery, clock, self.metrics)
+        self.workers = Workers(self.queue, reconcilers, self.recovery, self.outbox, clock, self.metrics)
 
     @property
     def reconciled(self) -> list[str]:
@@ -258,7 +259,7 @@ class EngineHarness:
         key = ObjectKey(namespace, name)
         before = self.cache.certificates.get(key)
         if status is None:
-            status = self._last_status(key) if before else {}
+            status = self.last_status(key) if before else {}
         self._applied(key, before.generation + 1 if before else 1, spec, status)
 
     def reload(self, name: str, **spec: Any) -> None:
@@ -266,7 +267,7 @@ class EngineHarness:
         key = ObjectKey(NAMESPACE, name)
         generation = self.cache.certificates[key].generation
         self.cache.remove_certificate(key)
-        self._applied(key, generation, spec, self._last_status(key))
+        self._applied(key, generation, spec, self.last_status(key))
 
     def recreate(self, name: str, **spec: Any) -> None:
         """Another object of this name, as `kubectl replace --force` makes it: another uid, and no status."""
@@ -275,7 +276,8 @@ class EngineHarness:
         self._recreated[key] += 1
         self._applied(key, 1, spec, {})
 
-    def _last_status(self, key: ObjectKey) -> Mapping[str, Any]:
+    def last_status(self, key: ObjectKey) -> Mapping[str, Any]:
+        """The last status that the API server has accepted."""
         path = CLIENT_CERTIFICATE.status(*key)
         return next((content for to, content in reversed(self.api.statuses) if to == path), {})
 
@@ -288,6 +290,7 @@ class EngineHarness:
             "policyRef": {"name": "team"},
         }
         body = {"metadata": self._metadata(key, generation), "spec": {**plain, **spec}, "status": status}
+        self.api.objects[f"{_OBJECTS}/{key.namespace}/clientcertificates/{key.name}"] = body
         self.cache.upsert_certificate(body)
 
     def put(self, name: str, *, days: float) -> None:

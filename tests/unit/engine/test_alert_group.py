@@ -30,7 +30,7 @@ async def test_a_digest_that_is_being_sent_at_the_end_of_a_term_is_recorded() ->
         await until(lambda: harness.slack.tries)
         harness.workers.stop()
         harness.slack.gate.set()
-        await harness.workers.idle()
+        await until(lambda: not harness.queue.active_items())
     assert harness.slack.notified == [tuple(NAMES)]
     assert len(digests(harness)) == 1
     harness.workers.begin_term()

@@ -154,6 +154,61 @@ async def test_a_change_during_the_send_repeats_no_alert(
     assert consumers_in(harness.slack.notified[1:]) == also
 
 
+def never_group(harness: EngineHarness) -> None:
+    harness.policy(TEAM, group="Never")
+
+
+def group_batches(harness: EngineHarness) -> None:
+    harness.policy(TEAM, group="Batch")
+    for name in NAMES[:10]:
+        harness.declare(name, batch="spring")
+
+
+def most_have_another_policy(harness: EngineHarness) -> None:
+    harness.policy(TEAM, name="other")
+    for name in NAMES[1:]:
+        harness.declare(name, policyRef={"name": "other"})
+
+
+def delete_most(harness: EngineHarness) -> None:
+    for name in NAMES[5:]:
+        harness.delete(name)
+
+
+def delete_the_policy(harness: EngineHarness) -> None:
+    harness.policy(TEAM, name="default")
+    key = ObjectKey(NAMESPACE, "team")
+    harness.cache.remove_policy(key, harness.cache.policies[key].uid)
+
+
+@pytest.mark.parametrize(
+    "change", [never_group, group_batches, most_have_another_policy, delete_most, delete_the_policy]
+)
+@pytest.mark.parametrize("answer", [None, BUSY])
+async def test_members_of_a_digest_in_flight_wait_for_it_whatever_becomes_of_their_policy(
+    change: Callable[[EngineHarness], None], answer: DeliveryError | None
+) -> None:
+    """They are told once: by this digest, or if it fails, by the next message of their own or of another group."""
+    harness = EngineHarness()
+    declare_many(harness)
+    harness.slack.answers = iter([answer])
+    harness.slack.gate.clear()
+    async with harness.running():
+        await until(lambda: harness.slack.tries)
+        change(harness)
+        for key in harness.cache.certificates:
+            harness.cache.reread(key)
+        await asyncio.sleep(GROUP_WAIT_SECONDS + 0.1)
+        assert len(harness.slack.tries) == 1
+        harness.slack.gate.set()
+        await harness.let_pass(300 * SECOND)
+    told, left = consumers_in(harness.slack.notified), sorted(key.name for key in harness.cache.certificates)
+    if answer is None:
+        assert told == NAMES
+    else:  # without the policy they have no channel but Events
+        assert told == (left if change is not delete_the_policy else [])
+
+
 @pytest.mark.parametrize(("ahead", "resynced"), [(12 * DAY, False), (10 * DAY + 3 * HOUR, True)])
 async def test_a_digest_recorded_by_a_clock_ahead_suppresses_no_alert(ahead: timedelta, resynced: bool) -> None:
     """The digest recorded a future stage, and most of its certificates are deleted then, so no later digest replaces

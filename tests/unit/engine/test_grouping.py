@@ -112,7 +112,7 @@ async def test_members_of_a_small_group_send_their_own_messages(all_groups: Grou
 async def test_a_certificate_that_joins_during_the_send_waits_for_its_end(all_groups: Groups) -> None:
     """Including one that is in the message: it joins no other group before the result is known."""
     all_groups.join(0, 1)
-    all_groups.groups.begin_sending(all_groups.group)
+    all_groups.groups.begin_sending(all_groups.group, ())
     assert all_groups.join(0, 7) == [False, False]
     all_groups.groups.end(all_groups.group)
     assert all_groups.enqueued == [key(0), key(1), key(7)]

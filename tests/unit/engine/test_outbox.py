@@ -31,7 +31,7 @@ async def test_a_certificate_that_was_deleted_while_another_replica_led_does_not
     async with harness.running():
         await until(harness.outbox.is_blocked)
         harness.workers.stop()  # the Lease is lost in the same outage
-        await harness.workers.idle()
+        await until(lambda: not harness.queue.active_items())
     harness.delete("gone")
     harness.api.refusals.clear()
     harness.hand_out("other", days=14)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from clientcert.alerting.outbox import Outbox
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, WORKERS, Workers
 from clientcert.errors import KubeError, Reason
@@ -50,7 +51,7 @@ class Running:
             reread_all=lambda _: None,
         )
         self.recovery = Recovery(self.queue, *(cast("Any", outside) for _ in range(4)))
-        self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, clock, Metrics())
+        self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, Outbox(), clock, Metrics())
 
     def enqueue(self, key: ObjectKey) -> None:
         self.queue.enqueue(Item(KIND, key), self.urgency(key))
@@ -277,6 +278,5 @@ async def test_stop_finishes_reconciles_in_progress_and_leaves_the_rest() -> Non
         for number in range(WORKERS * 2):
             engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
         await asyncio.sleep(0.05)
-        engine.workers.stop()
-        await asyncio.wait_for(engine.workers.idle(), 2)
+        await asyncio.wait_for(engine.workers.drain(), 2)
         assert len(done) == WORKERS

@@ -1,5 +1,7 @@
 """The desired status of a ClientCertificate, from its evaluation."""
 
+from datetime import UTC, datetime
+
 from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.api.status import CHANNELS, HISTORY
 from clientcert.errors import Reason
@@ -7,10 +9,11 @@ from clientcert.lifecycle.conditions import CONTACT_RESOLVED, DeliveryProblem, c
 from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.delivery_log import DeliveryFailure
 from clientcert.lifecycle.evaluation import Evaluation
-from clientcert.lifecycle.recorded_status import CertificateStatus, PreviousCertificate
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, PreviousCertificate
 
 _OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
 """Slack addresses a user like a channel: for a bot or an unknown user the reason is ChannelNotFound."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def desired_status(evaluation: Evaluation, version: str | None) -> CertificateStatus:
@@ -25,10 +28,26 @@ def desired_status(evaluation: Evaluation, version: str | None) -> CertificateSt
         accepted=assessment.accepted,
         source_version=version,
         source_observed=status.source_observed if version == status.source_version else assessment.now,
-        channels=evaluation.log.channels[-CHANNELS:],
+        channels=evaluation.log.channels if len(evaluation.log.channels) <= CHANNELS else _kept(evaluation),
         history=history,
         conditions=conditions(evaluation, _undelivered(evaluation), _unreached(evaluation)),
     )
+
+
+def _kept(evaluation: Evaluation) -> tuple[ChannelStatus, ...]:
+    """The records of all channels of the policy, then of others, as far as there is room.
+
+    A channel that has left the policy owes a closing message once it returns; if it was closed, it owes nothing and is
+    dropped first. Of equals the one with the newest message is kept.
+    """
+    every = evaluation.log.channels
+    active = {channel.name for channel in evaluation.policy.channels}
+
+    def worth(told: ChannelStatus) -> tuple[bool, bool, datetime]:
+        return told.name in active, told.stage is not None, told.last_sent or _NEVER
+
+    kept = {told.name for told in sorted(every, key=worth, reverse=True)[:CHANNELS]}
+    return tuple(told for told in every if told.name in kept)
 
 
 def _undelivered(evaluation: Evaluation) -> DeliveryProblem | None:
