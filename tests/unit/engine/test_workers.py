@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from clientcert.controllers.recovery import Recovery
-from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, WORKERS, Workers
+from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, Workers
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
-from clientcert.workqueue.work_queue import Item, WorkQueue
+from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tests.builders import NOW
 
 KIND = "Thing"
@@ -198,7 +198,7 @@ async def test_the_number_of_concurrent_reconciles_is_limited() -> None:
 
     async with running(work) as engine:
         for number in range(WORKERS * 3):
-            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+            engine.enqueue(ObjectKey(f"team-{number % WORKERS}", str(number)))
         await asyncio.sleep(0.3)
     assert most == WORKERS
 
@@ -275,7 +275,7 @@ async def test_stop_finishes_reconciles_in_progress_and_leaves_the_rest() -> Non
 
     async with running(work) as engine:
         for number in range(WORKERS * 2):
-            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+            engine.enqueue(ObjectKey(f"team-{number % WORKERS}", str(number)))
         await asyncio.sleep(0.05)
         engine.workers.stop()
         await asyncio.wait_for(engine.workers.idle(), 2)
