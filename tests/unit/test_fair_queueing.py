@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from clientcert.fair_queueing import FairQueue, FairSemaphore, FairShares
+from clientcert.fair_queueing import FairQueue, FairSemaphore
 
 
 def popped(queue: FairQueue[str]) -> list[str]:
@@ -30,7 +30,7 @@ async def test_an_entry_waits_once_and_becomes_more_urgent_never_less() -> None:
     queue: FairQueue[str] = FairQueue()
     for entry, urgency in (("a", 5.0), ("b", 3.0), ("a", 1.0), ("a", 9.0), ("c", 3.0)):
         queue.push("team", entry, (urgency,))
-    assert (len(queue), list(queue), "a" in queue) == (3, ["a", "b", "c"], True)
+    assert (len(queue), "a" in queue, "d" in queue) == (3, True, False)
     assert popped(queue) == ["a", "b", "c"]
     assert (len(queue), queue._lines) == (0, {})
 
@@ -57,28 +57,43 @@ async def test_an_entry_that_leaves_takes_no_turn_and_leaves_nothing_behind() ->
     assert queue._lines == {}
 
 
-async def test_a_namespace_that_may_not_go_loses_no_turn() -> None:
-    queue: FairQueue[str] = FairQueue()
+async def test_a_namespace_that_has_its_share_loses_no_turn() -> None:
+    queue: FairQueue[str] = FairQueue(2)
     for namespace in ("one", "two"):
         for number in range(2):
             queue.push(namespace, f"{namespace} {number}")
-    assert queue.pop(lambda namespace: namespace != "one") == ("two", "two 0")
-    assert popped(queue) == ["one 0", "two 1", "one 1"]
-    assert queue.pop() is None
+    assert [queue.pop(), queue.pop(), queue.pop()] == [("one", "one 0"), ("two", "two 0"), None]
+    queue.release("two")
+    assert queue.pop() == ("two", "two 1")
+    queue.release("one")
+    assert queue.pop() == ("one", "one 1")
 
 
 @pytest.mark.parametrize(("greedy", "each"), [(1, 32), (2, 21), (3, 16), (7, 8), (63, 1)])
-def test_a_namespace_with_none_finds_a_free_place_however_many_want_all(greedy: int, each: int) -> None:
-    shares = FairShares(64)
-    for _ in range(64):
-        for namespace in map(str, range(greedy)):
-            if shares.may_take(namespace):
-                shares.take(namespace)
-    assert {shares._taken[str(number)] for number in range(greedy)} <= {each, each + 1}
-    assert shares.may_take("modest")
-    shares.take("modest")
-    shares.give_back("modest")
-    assert "modest" not in shares._taken
+async def test_there_is_a_place_for_a_namespace_with_none_however_many_want_all(greedy: int, each: int) -> None:
+    queue: FairQueue[str] = FairQueue(64)
+    for number in range(64 * greedy):
+        queue.push(str(number % greedy), f"{number}")
+    while queue.pop() is not None:
+        pass
+    assert {queue._taken[str(number)] for number in range(greedy)} <= {each, each + 1}
+    queue.push("modest", "one")
+    assert queue.pop() == ("modest", "one")
+    queue.release("modest")
+    assert "modest" not in queue._taken
+
+
+async def test_the_oldest_wait_is_known() -> None:
+    """Of all namespaces, and of those that still wait."""
+    queue: FairQueue[str] = FairQueue(1)
+    assert queue.oldest_wait == 0
+    queue.push("one", "first")
+    await asyncio.sleep(5)
+    queue.push("two", "second")
+    await asyncio.sleep(5)
+    assert queue.oldest_wait == pytest.approx(10)
+    queue.pop()
+    assert queue.oldest_wait == pytest.approx(5)
 
 
 async def test_a_semaphore_serves_namespaces_in_turn_within_its_places() -> None:
@@ -122,4 +137,4 @@ async def test_a_caller_that_is_cancelled_keeps_no_slot(is_granted: bool) -> Non
         await first
     await asyncio.wait_for(third, 20)
     assert second.cancelled()
-    assert (semaphore.waiting, semaphore._shares._free, semaphore._shares._taken) == (0, 1, {})
+    assert (semaphore.waiting, semaphore._queue._free, semaphore._queue._taken) == (0, 1, {})

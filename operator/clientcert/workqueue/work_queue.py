@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from clientcert.backoff import Backoff
-from clientcert.fair_queueing import FairQueue, FairShares
+from clientcert.fair_queueing import FairQueue
 from clientcert.lifecycle.spec import ObjectKey
 
 WORKERS = 64
@@ -53,9 +53,7 @@ class WorkQueue:
         longest_wait: float = LONGEST_WAIT_SECONDS,
     ) -> None:
         self._clock = clock
-        self._waiting: FairQueue[Item] = FairQueue(longest_wait)
-        self._shares = FairShares(workers)
-        """Of the workers."""
+        self._waiting: FairQueue[Item] = FairQueue(workers, longest_wait)
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
         self._due: dict[Item, float] = {}
@@ -112,12 +110,10 @@ class WorkQueue:
     async def take(self) -> Item | None:
         """Return the next item, which is in flight until `done` or `retry`; None once the queue is closed."""
         while self._is_open:
-            found = self._waiting.pop(self._shares.may_take)
+            found = self._waiting.pop()
             if found is not None:
-                namespace, item = found
-                self._shares.take(namespace)
-                self._active[item] = None
-                return item
+                self._active[found[1]] = None
+                return found[1]
             self._changed.clear()
             await self._changed.wait()
         return None
@@ -187,7 +183,7 @@ class WorkQueue:
 
     def _release(self, item: Item) -> None:
         urgency = self._active.pop(item)
-        self._shares.give_back(item.key.namespace)
+        self._waiting.release(item.key.namespace)
         self._changed.set()
         if urgency is not None:
             self.enqueue(item, urgency)
