@@ -15,7 +15,6 @@ from bench.bucket import Bucket
 from bench.fleet import consumer
 from bench.kubernetes import all_of
 from clientcert.cli.simulation import KnownCertificate
-from clientcert.controllers.workers import WORKERS
 from clientcert.lifecycle import spec as declared
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.recorded_status import CertificateStatus
@@ -24,6 +23,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.pki import parse
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
+from clientcert.workqueue.work_queue import WORKERS
 
 _NAMESPACE, _STORE = "stored", "backup-prod"
 _START_DAYS_BEFORE = 30

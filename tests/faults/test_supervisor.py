@@ -15,13 +15,13 @@ from clientcert.alerting.outbox import Outbox
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
-from clientcert.controllers.workers import WORKERS, Workers
+from clientcert.controllers.workers import Workers
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.kube.leader_election import AlwaysLeader
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 from clientcert.supervisor import Supervisor
-from clientcert.workqueue.work_queue import Item, WorkQueue
+from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tools.control_plane.process import free_port
 
 KIND = "Thing"
@@ -195,7 +195,7 @@ async def test_a_hanging_reconcile_releases_its_worker() -> None:
     working, queue = workers(work, longest=0.5)
     running = asyncio.create_task(working.run())
     for number in range(WORKERS):
-        queue.enqueue(Item(KIND, ObjectKey(f"team-{number % 4}", f"hangs-{number}")))
+        queue.enqueue(Item(KIND, ObjectKey(f"team-{number}", f"hangs-{number}")))
     await asyncio.sleep(0.1)
     queue.enqueue(thing("last"))
     async with asyncio.timeout(5):

@@ -13,10 +13,8 @@ from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
-from clientcert.workqueue.work_queue import Item, WorkQueue
+from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 
-WORKERS = 64
-"""More than the API server serves at once: a worker that waits for a slow Slack or bucket holds up no other item."""
 LONGEST_SLEEP_SECONDS = 0.25
 CLOCK_JUMP_SECONDS = 30.0
 LONGEST_RECONCILE_SECONDS = 900.0
@@ -39,7 +37,7 @@ class Reconciler(Protocol):
         """Enqueue all objects at the start of a term, and drop the state of those that are gone by now."""
 
     def urgency(self, key: ObjectKey) -> float:
-        """The urgency of the object; the lowest is reconciled first."""
+        """The urgency of the object; the lowest of a namespace is reconciled first."""
 
 
 class Workers:

@@ -4,33 +4,33 @@
     item = await queue.take()                        # a worker reconciles it
     queue.done(item, due)                            # it is due again at this time
 
-The most urgent item is next. But an item that has waited for a minute comes first, and no namespace may occupy all
-workers: a reconcile may take long for external reasons, such as a bucket that answers in fourteen seconds.
+Namespaces take turns. Within one, the most urgent item is next, but an item that has waited for a minute comes first.
+No namespace may occupy all workers, with all its kinds together: a reconcile may take long for external reasons, such
+as a bucket that answers in fourteen seconds.
 
 The queue is open only while this replica leads. While closed it keeps nothing: the next term begins with all items.
 """
 
 import asyncio
 import heapq
-import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from clientcert.backoff import Backoff
+from clientcert.fair_queueing import FairQueue
 from clientcert.lifecycle.spec import ObjectKey
 
-IN_FLIGHT_PER_NAMESPACE = 32
-"""Items of one kind. As many as calls to the API server at once, so that a single namespace is not slowed down."""
+WORKERS = 64
+"""More than the API server serves at once: a worker that waits for a slow Slack or bucket holds up no other item. One
+namespace alone may have half of them, as many as the calls to the API server at once."""
 LONGEST_WAIT_SECONDS = 60.0
 RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
 """Items that become due in one iteration of the event loop; more would block it."""
 _COMPACT_FROM = 100
-_GONE = (0, math.inf)
 
 
 class Item(NamedTuple):
@@ -43,48 +43,17 @@ class Item(NamedTuple):
         return f"{self.kind} {self.key}"
 
 
-_Entry = tuple[float, int, Item]
-"""Urgency (or, in the order of arrival, the time), the number of the arrival, and the item."""
-_Head = tuple[float, int, tuple[str, str]]
-"""The same of the first item of a lane, and the lane's kind and namespace."""
-
-
-@dataclass(slots=True)
-class _Lane:
-    """The items of one kind and namespace that wait. The entry of an item that was taken in the other order stays."""
-
-    urgent: list[_Entry] = field(default_factory=list)
-    """A heap, the most urgent first."""
-    arrived: deque[_Entry] = field(default_factory=deque)
-    in_flight: int = 0
-
-
-@dataclass(slots=True)
-class _Order:
-    """The first items of the lanes that may have another worker."""
-
-    heap: list[_Head] = field(default_factory=list)
-    offered: dict[tuple[str, str], _Head] = field(default_factory=dict)
-    """The head of each lane. Any other head of the lane in the heap is out of date."""
-
-
 class WorkQueue:
     """Items that wait for a worker, have one, or are due later. Use it from the event loop only."""
 
     def __init__(
         self,
         clock: Callable[[], datetime],
-        in_flight_per_namespace: int = IN_FLIGHT_PER_NAMESPACE,
+        workers: int = WORKERS,
         longest_wait: float = LONGEST_WAIT_SECONDS,
     ) -> None:
         self._clock = clock
-        self._in_flight_per_namespace = in_flight_per_namespace
-        self._longest_wait = longest_wait
-        self._waiting: dict[Item, tuple[int, float]] = {}
-        """The number of the arrival, and the urgency. An entry of a lane with another number is out of date."""
-        self._lanes: dict[tuple[str, str], _Lane] = {}
-        self._urgent = _Order()
-        self._arrived = _Order()
+        self._waiting: FairQueue[Item] = FairQueue(workers, longest_wait)
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
         self._due: dict[Item, float] = {}
@@ -95,15 +64,13 @@ class WorkQueue:
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
-        self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
         self._is_open = False
 
     def open(self) -> None:
         """Begin a term with nothing in the queue; the caller enqueues all items."""
-        for waiting in (self._waiting, self._lanes, self._backlog):
-            waiting.clear()
-        self._urgent, self._arrived = _Order(), _Order()
+        self._waiting.clear()
+        self._backlog.clear()
         for later in (self._due, self._heap, self._failures, self._unanswered):
             later.clear()
         self._is_open = True
@@ -126,18 +93,9 @@ class WorkQueue:
             enqueued = self._active[item]
             self._active[item] = urgency if enqueued is None else min(urgency, enqueued)
             return
-        number, known = self._waiting.get(item, _GONE)
-        lane = self._lanes.setdefault((item.kind, item.key.namespace), _Lane())
-        if not number:
-            self._due.pop(item, None)
-            number = next(self._numbers)
-            lane.arrived.append((asyncio.get_running_loop().time(), number, item))
-        elif urgency >= known:
-            return
-        self._waiting[item] = (number, urgency)
-        heapq.heappush(lane.urgent, (urgency, number, item))
-        if lane.urgent[0][1] == number:
-            self._offer(item)
+        self._due.pop(item, None)
+        self._waiting.push(item.key.namespace, item, (urgency,))
+        self._changed.set()
 
     def enqueue_all(self, items: Iterable[Item]) -> None:
         """Reconcile all these items. `pop_due` returns a few hundred at once, so thousands do not stall the loop."""
@@ -152,13 +110,10 @@ class WorkQueue:
     async def take(self) -> Item | None:
         """Return the next item, which is in flight until `done` or `retry`; None once the queue is closed."""
         while self._is_open:
-            item = self._next()
-            if item is not None:
-                del self._waiting[item]
-                self._active[item] = None
-                self._lanes[item.kind, item.key.namespace].in_flight += 1
-                self._offer(item)
-                return item
+            found = self._waiting.pop()
+            if found is not None:
+                self._active[found[1]] = None
+                return found[1]
             self._changed.clear()
             await self._changed.wait()
         return None
@@ -227,45 +182,8 @@ class WorkQueue:
             heapq.heapify(self._heap)
 
     def _release(self, item: Item) -> None:
-        urgency, lane = self._active.pop(item), self._lanes.get((item.kind, item.key.namespace))
-        if lane is not None:
-            lane.in_flight -= 1
-            self._offer(item)
+        urgency = self._active.pop(item)
+        self._waiting.release(item.key.namespace)
+        self._changed.set()
         if urgency is not None:
             self.enqueue(item, urgency)
-
-    def _offer(self, item: Item) -> None:
-        """Put the first items of this one's lane into the order of all lanes, if the lane may have another worker."""
-        key = (item.kind, item.key.namespace)
-        lane = self._lanes[key]
-        while lane.urgent and self._is_out_of_date(lane.urgent[0]):
-            heapq.heappop(lane.urgent)
-        while lane.arrived and self._is_out_of_date(lane.arrived[0]):
-            lane.arrived.popleft()
-        if lane.arrived and lane.in_flight < self._in_flight_per_namespace:
-            for heads, (value, number, _) in ((self._urgent, lane.urgent[0]), (self._arrived, lane.arrived[0])):
-                if heads.offered.get(key) != (value, number, key):
-                    heads.offered[key] = (value, number, key)
-                    heapq.heappush(heads.heap, (value, number, key))
-            self._changed.set()
-        elif not lane.arrived and not lane.in_flight:
-            del self._lanes[key]
-
-    def _is_out_of_date(self, entry: _Entry) -> bool:
-        return self._waiting.get(entry[2], _GONE)[0] != entry[1]
-
-    def _next(self) -> Item | None:
-        """The item that has waited for too long, else the most urgent one."""
-        late = asyncio.get_running_loop().time() - self._longest_wait
-        for heads, latest in ((self._arrived, late), (self._urgent, math.inf)):
-            while heads.heap and heads.heap[0][0] <= latest:
-                head = _, number, key = heapq.heappop(heads.heap)
-                if heads.offered.get(key) == head:
-                    del heads.offered[key]
-                lane = self._lanes.get(key)
-                if lane is None or lane.in_flight >= self._in_flight_per_namespace:
-                    continue  # it is offered again when one of its items has finished
-                entries = lane.arrived if heads is self._arrived else lane.urgent
-                if entries and entries[0][1] == number:
-                    return entries[0][2]
-        return None

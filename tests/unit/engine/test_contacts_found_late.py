@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from clientcert.cache.contact_lookup import WAIT_SECONDS
-from clientcert.controllers.workers import WORKERS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.workqueue.work_queue import WORKERS
 from tests.builders import DAY, HOUR, SECOND
 from tests.unit.engine.engine_harness import CONSUMER, NAMESPACE, TEAM, EngineHarness, consumers_in, until
 from tests.unit.engine.fakes import Users

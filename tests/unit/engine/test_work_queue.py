@@ -1,11 +1,11 @@
-"""The most urgent item first; but no namespace occupies all workers, and no item waits forever."""
+"""Namespaces take turns, and none occupies all workers; within one, the most urgent item first, and none forever."""
 
 import asyncio
 import math
 from datetime import datetime, timedelta
 
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.work_queue import LONGEST_WAIT_SECONDS, RETRY, Item, WorkQueue
+from clientcert.workqueue.work_queue import LONGEST_WAIT_SECONDS, RETRY, WORKERS, Item, WorkQueue
 from tests.builders import DAY, NOW, SECOND
 
 
@@ -46,13 +46,14 @@ async def test_the_most_urgent_item_is_next() -> None:
 
 async def test_a_namespace_cannot_occupy_all_workers() -> None:
     """Its next items wait until others of it are done, the most urgent first, and delay no other namespace."""
-    queue = open_queue(in_flight_per_namespace=2)
+    queue = open_queue(workers=4)
     for number in range(5):
         queue.enqueue(item(number, "greedy"), number)
     queue.enqueue(item(0, "modest"), 99.0)
-    assert await taken(queue, 3) == [item(0, "greedy"), item(1, "greedy"), item(0, "modest")]
+    assert await taken(queue, 3) == [item(0, "greedy"), item(0, "modest"), item(1, "greedy")]
     assert await nothing_is_available(queue)
     queue.done(item(1, "greedy"), None)
+    queue.done(item(0, "modest"), None)
     assert await taken(queue, 1) == [item(2, "greedy")]
     assert await nothing_is_available(queue)
     queue.done(item(0, "greedy"), None)
@@ -60,13 +61,42 @@ async def test_a_namespace_cannot_occupy_all_workers() -> None:
     assert await taken(queue, 2) == [item(3, "greedy"), item(4, "greedy")]
 
 
-async def test_one_kind_does_not_delay_another() -> None:
-    """The policy of a namespace is reconciled while its certificates occupy all the workers that they may have."""
-    queue = open_queue(in_flight_per_namespace=2)
-    for number in range(3):
-        queue.enqueue(item(number))
-    queue.enqueue(item(0, kind="CertificatePolicy"))
-    assert await taken(queue, 3) == [item(0), item(1), item(0, kind="CertificatePolicy")]
+async def test_a_namespace_has_its_share_of_the_workers_over_all_kinds() -> None:
+    """Its certificates, policies and groups of alerts together; the most urgent of them first, of whatever kind."""
+    queue = open_queue(workers=6)
+    kinds = ("ClientCertificate", "CertificatePolicy", "AlertGroup")
+    for number, kind in enumerate(kinds * 10):
+        queue.enqueue(item(number, "greedy", kind), -number)
+    got = await taken(queue, 3)
+    assert got == [item(number, "greedy", kinds[number % 3]) for number in (29, 28, 27)]
+    assert await nothing_is_available(queue)
+
+
+async def test_two_namespaces_with_slow_items_leave_workers_for_others() -> None:
+    """Each of them has a thousand items, which take ten minutes; an item of another namespace has a worker at once."""
+    queue, loop = open_queue(), asyncio.get_running_loop()
+    taken_at: dict[Item, float] = {}
+
+    async def worker() -> None:
+        while (got := await queue.take()) is not None:
+            taken_at[got] = loop.time()
+            await asyncio.sleep(600 if got.key.namespace.startswith("slow") else 1)
+            queue.done(got, None)
+
+    for number in range(1_000):
+        for namespace in ("slow-1", "slow-2"):
+            queue.enqueue(item(number, namespace), -math.inf)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WORKERS):
+            group.create_task(worker())
+        await asyncio.sleep(5)
+        assert len(taken_at) == 43  # 21 or 22 each
+        for number in range(100):
+            queue.enqueue(item(number, "quick"), 0.0)
+        began = loop.time()
+        await asyncio.sleep(20)
+        assert max(taken_at[item(number, "quick")] for number in range(100)) - began < 15
+        queue.close()
 
 
 async def test_an_item_that_waits_too_long_is_next() -> None:
@@ -86,7 +116,7 @@ async def test_an_item_that_waits_too_long_is_next() -> None:
 
 async def test_the_oldest_item_of_a_namespace_at_its_limit_delays_no_other() -> None:
     """All have waited too long; a namespace that has its share still lets others pass."""
-    queue = open_queue(in_flight_per_namespace=1, longest_wait=0.05)
+    queue = open_queue(workers=2, longest_wait=0.05)
     for number in range(3):
         queue.enqueue(item(number, "greedy"), 0.0)
     assert await taken(queue, 1) == [item(0, "greedy")]
@@ -98,7 +128,7 @@ async def test_the_oldest_item_of_a_namespace_at_its_limit_delays_no_other() -> 
 
 async def test_every_item_is_taken_exactly_once() -> None:
     """Ten namespaces, more items than workers: each item is taken as often as it was enqueued."""
-    queue = open_queue(in_flight_per_namespace=3, longest_wait=0.0)
+    queue = open_queue(workers=20, longest_wait=0.0)
     given: list[Item] = []
     items = [item(number, f"team-{number % 10}") for number in range(1_000)]
 
@@ -119,7 +149,7 @@ async def test_every_item_is_taken_exactly_once() -> None:
     queue.close()
     await asyncio.gather(*workers)
     assert sorted(given) == sorted(items)
-    assert (queue._lanes, queue._waiting, queue._active) == ({}, {}, {})
+    assert (len(queue._waiting), queue._active, queue._waiting._taken) == (0, {}, {})
 
 
 async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -> None:
@@ -243,16 +273,20 @@ async def test_an_item_that_waits_too_long_is_next_in_a_namespace_that_has_its_s
         queue.enqueue(item(number, "quick"), 0.0)
     queue.enqueue(old, 1.0)
     async with asyncio.TaskGroup() as group:
-        for _ in range(64):
+        for _ in range(WORKERS):
             group.create_task(worker())
         await asyncio.sleep(2 * LONGEST_WAIT_SECONDS)
         queue.close()
     assert taken_at[old] - began < LONGEST_WAIT_SECONDS + 15
 
 
-async def test_an_item_that_becomes_more_urgent_overtakes_other_namespaces() -> None:
+async def test_namespaces_take_turns_however_urgent_the_items_of_one_are() -> None:
+    """Thousands of objects that expired in 1970 cost the items of another namespace one turn each."""
     queue = open_queue()
-    queue.enqueue(item(1, "one"), 5.0)
-    queue.enqueue(item(2, "two"), 3.0)
-    queue.enqueue(item(1, "one"), 0.0)
-    assert await taken(queue, 2) == [item(1, "one"), item(2, "two")]
+    for number in range(3_000):
+        queue.enqueue(item(number, "greedy"), -1e9)
+    queue.enqueue(item(1, "modest"), 5.0)
+    queue.enqueue(item(2, "modest"), 5.0)
+    queue.enqueue(item(2, "modest"), 3.0)
+    got = await taken(queue, 4)
+    assert got == [item(0, "greedy"), item(2, "modest"), item(1, "greedy"), item(1, "modest")]

@@ -11,11 +11,11 @@ import pytest
 
 from clientcert.alerting.outbox import Outbox
 from clientcert.controllers.recovery import Recovery
-from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, WORKERS, Workers
+from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, Workers
 from clientcert.errors import KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
-from clientcert.workqueue.work_queue import Item, WorkQueue
+from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tests.builders import NOW
 
 KIND = "Thing"
@@ -199,7 +199,7 @@ async def test_the_number_of_concurrent_reconciles_is_limited() -> None:
 
     async with running(work) as engine:
         for number in range(WORKERS * 3):
-            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+            engine.enqueue(ObjectKey(f"team-{number % WORKERS}", str(number)))
         await asyncio.sleep(0.3)
     assert most == WORKERS
 
@@ -276,7 +276,7 @@ async def test_stop_finishes_reconciles_in_progress_and_leaves_the_rest() -> Non
 
     async with running(work) as engine:
         for number in range(WORKERS * 2):
-            engine.enqueue(ObjectKey(f"team-{number % 3}", str(number)))
+            engine.enqueue(ObjectKey(f"team-{number % WORKERS}", str(number)))
         await asyncio.sleep(0.05)
         await asyncio.wait_for(engine.workers.drain(), 2)
         assert len(done) == WORKERS

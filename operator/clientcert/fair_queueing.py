@@ -1,0 +1,166 @@
+"""Fair queueing between namespaces: round robin over them, and urgency only within one.
+
+    queue = FairQueue[Item](64)                        # 64 places: workers, for example
+    queue.push("team-a", item, (urgency,))
+    namespace, item = queue.pop() or …                 # it has a place now
+    queue.release(namespace)
+
+    semaphore = FairSemaphore(16)
+    async with semaphore.slot("team-a"):
+        …
+
+A tenant decides how much it wants and how urgent it says that is. So neither may cost another tenant more than a turn.
+And a namespace may take one more place only while it has fewer than are free (the dynamic threshold of shared buffers):
+one alone gets half of them, two get a third each, and there is always one for a namespace that has none.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+_Entry = TypeVar("_Entry", bound=Hashable)
+
+Urgency: TypeAlias = tuple[float, ...]
+"""The lowest is first; of equal ones, the first that arrived."""
+_LEFT: tuple[int, Urgency, str] = (-1, (), "")
+
+
+@dataclass(slots=True)
+class _Line(Generic[_Entry]):
+    """The entries of one namespace. Those that have left the queue in the meantime stay until they are first."""
+
+    urgent: list[tuple[Urgency, int, _Entry]] = field(default_factory=list)
+    """A heap; the number is that of the arrival."""
+    arrived: deque[tuple[float, int, _Entry]] = field(default_factory=deque)
+    """With the time of the arrival, on the loop's clock."""
+
+
+class FairQueue(Generic[_Entry]):
+    """Entries that wait for places, each at most once. Use it from the event loop only."""
+
+    def __init__(self, places: float = math.inf, longest_wait: float = math.inf) -> None:
+        """An entry that has waited for `longest_wait` seconds precedes the more urgent ones of its namespace."""
+        self._free = places
+        self._taken: dict[str, int] = {}
+        """Places that each namespace has."""
+        self._longest_wait = longest_wait
+        self._waiting: dict[_Entry, tuple[int, Urgency, str]] = {}
+        """The number of the arrival, the urgency and the namespace of each entry, in the order of arrival."""
+        self._lines: dict[str, _Line[_Entry]] = {}
+        """In the order of turns. None is empty."""
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, entry: _Entry) -> bool:
+        return entry in self._waiting
+
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds since the arrival of the entry that has waited longest; 0 if none waits."""
+        first = [line.arrived[0][0] for line in self._lines.values()]
+        return asyncio.get_running_loop().time() - min(first) if first else 0.0
+
+    def push(self, namespace: str, entry: _Entry, urgency: Urgency = ()) -> None:
+        """Add an entry; one that waits already becomes more urgent, never less."""
+        known = self._waiting.get(entry)
+        if known is not None and urgency >= known[1]:
+            return
+        number = known[0] if known else next(self._numbers)
+        line = self._lines.setdefault(namespace, _Line())
+        if known is None:
+            line.arrived.append((asyncio.get_running_loop().time(), number, entry))
+        self._waiting[entry] = (number, urgency, namespace)
+        heapq.heappush(line.urgent, (urgency, number, entry))
+
+    def pop(self) -> tuple[str, _Entry] | None:
+        """Give a place to the first entry of the next namespace that may have one, and return both; else None.
+
+        `release` must follow.
+        """
+        namespace = next((each for each in self._lines if self._taken.get(each, 0) < self._free), None)
+        if namespace is None:
+            return None
+        line = self._lines[namespace]
+        late = asyncio.get_running_loop().time() - self._longest_wait
+        entry = (line.arrived if line.arrived[0][0] <= late else line.urgent)[0][2]
+        self.discard(entry)
+        if namespace in self._lines:
+            self._lines[namespace] = self._lines.pop(namespace)  # its next turn comes after those of all others
+        self._free -= 1
+        self._taken[namespace] = self._taken.get(namespace, 0) + 1
+        return namespace, entry
+
+    def release(self, namespace: str) -> None:
+        """Free a place of the namespace."""
+        self._free += 1
+        self._taken[namespace] -= 1
+        if not self._taken[namespace]:
+            del self._taken[namespace]
+
+    def discard(self, entry: _Entry) -> None:
+        """Remove an entry, if it waits."""
+        known = self._waiting.pop(entry, None)
+        if known is None:
+            return
+        line = self._lines[known[2]]
+        # An entry that has left, or has come again, has another number or none.
+        while line.urgent and self._waiting.get(line.urgent[0][2], _LEFT)[0] != line.urgent[0][1]:
+            heapq.heappop(line.urgent)
+        while line.arrived and self._waiting.get(line.arrived[0][2], _LEFT)[0] != line.arrived[0][1]:
+            line.arrived.popleft()
+        if not line.arrived:
+            del self._lines[known[2]]
+
+    def clear(self) -> None:
+        """Remove all entries; the places stay taken."""
+        self._waiting.clear()
+        self._lines.clear()
+
+
+class FairSemaphore:
+    """Limits how much goes on at once, in all and for one namespace; namespaces take turns.
+
+    Use it from the event loop only.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(places)
+
+    @property
+    def waiting(self) -> int:
+        """The number of callers that wait."""
+        return len(self._queue)
+
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds for which the first of them has waited."""
+        return self._queue.oldest_wait
+
+    @asynccontextmanager
+    async def slot(self, namespace: str, urgency: Urgency = ()) -> AsyncGenerator[None, None]:
+        """Wait for a slot, and hold it for the block."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.push(namespace, granted, urgency)
+        self._grant()
+        try:
+            await granted
+            yield
+        finally:
+            if granted in self._queue:
+                self._queue.discard(granted)
+            else:
+                self._queue.release(namespace)
+                self._grant()
+
+    def _grant(self) -> None:
+        while (found := self._queue.pop()) is not None:
+            if not found[1].done():  # else its caller was cancelled, and gives it back
+                found[1].set_result(None)
