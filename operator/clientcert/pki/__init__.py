@@ -1,7 +1,7 @@
 """Pure X.509: reads certificates in every supported format, with bounds, dates first. No I/O, no decisions."""
 
-from clientcert.pki.certificate import Certificate
+from clientcert.pki.certificate import Certificate, Expiry
 from clientcert.pki.parsing import MAX_SIZE, parse
 from clientcert.pki.structure import needs_subprocess
 
-__all__ = ["MAX_SIZE", "Certificate", "needs_subprocess", "parse"]
+__all__ = ["MAX_SIZE", "Certificate", "Expiry", "needs_subprocess", "parse"]

@@ -5,6 +5,18 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """The date that counts, and the certificate whose date it is."""
+
+    time: datetime
+    """Its notAfter, in UTC."""
+    subject_dn: str
+    serial_number: str
+    fingerprint_sha256: str
+    """Both in lowercase hex."""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """The leaf certificate of a source.
 
@@ -31,3 +43,11 @@ class Certificate:
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
     warnings: tuple[str, ...] = field(default=())
     """Fields that cannot be read or violate RFC 5280; stable texts, at most 8 lines of at most 200 characters."""
+    ends_first: Expiry | None = None
+    """The certificate in the same file that ends before this one, so that its date counts; None: this one's own."""
+
+    @property
+    def expires(self) -> Expiry:
+        """The date that counts: that of `ends_first`, else notAfter."""
+        own = (self.not_after, self.subject_dn, f"{self.serial_number:x}", self.fingerprint_sha256)
+        return self.ends_first or Expiry(*own)

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from clientcert.pki.certificate import Expiry
 from clientcert.pki.der import (
     CONTEXT_0,
     EARLIEST,
@@ -54,6 +55,11 @@ class Outline:
     def fingerprint_sha256(self) -> str:
         """Lowercase hex."""
         return hashlib.sha256(self.der).hexdigest()
+
+    @property
+    def expiry(self) -> Expiry:
+        """Its own date."""
+        return Expiry(self.not_after, self.subject_dn, f"{self.serial_number:x}", self.fingerprint_sha256)
 
 
 def read_outline(der: bytes) -> Outline:

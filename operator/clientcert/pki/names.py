@@ -46,6 +46,11 @@ def same_name(one: str, other: str) -> bool:
         return False
 
 
+def folded(name: str) -> str:
+    """Equal for names that are equal by RFC 5280 section 7.1, as far as this matters within one file."""
+    return " ".join(name.casefold().split())
+
+
 def common_name(name: str) -> str:
     """The first CN of an RFC 4514 string; empty if there is none, or the string cannot be parsed."""
     try:

@@ -1,9 +1,13 @@
 """Parses the content of a source: returns its leaf certificate, or raises an error with a reason."""
 
+from dataclasses import replace
+
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.bundle import Bundle, read_bundle
 from clientcert.pki.certificate import Certificate
 from clientcert.pki.lenient import Outline
+from clientcert.pki.names import folded
+from clientcert.pki.path import first_to_end
 from clientcert.pki.strict import PROCESS_EXITS, read_certificate
 
 MAX_SIZE = 1024 * 1024
@@ -39,7 +43,20 @@ def _parse(data: bytes, password: str | None) -> Certificate:
         )
     bundle = read_bundle(data, password)
     leaf, doubts = choose_leaf(bundle)
-    return read_certificate(leaf, bundle.container_format, [*bundle.warnings, *doubts])
+    first = leaf
+    if any(each.not_after < leaf.not_after for each in bundle.certificates):
+        first = first_to_end(leaf, bundle.certificates)
+    if first is leaf:
+        return read_certificate(leaf, bundle.container_format, [*bundle.warnings, *doubts])
+    certificate = read_certificate(leaf, bundle.container_format, [_ends_first(first), *bundle.warnings, *doubts])
+    return replace(certificate, ends_first=first.expiry)
+
+
+def _ends_first(issuer: Outline) -> str:
+    return (
+        f"its chain ends before it does, on {issuer.not_after:%Y-%m-%d %H:%M} UTC, with the issuing certificate"
+        f" {issuer.subject_common_name or issuer.subject_dn}"
+    )
 
 
 def choose_leaf(bundle: Bundle) -> tuple[Outline, list[str]]:
@@ -66,7 +83,7 @@ def choose_leaf(bundle: Bundle) -> tuple[Outline, list[str]]:
         _refuse_several_authorities(candidates)
         warnings.append("this is the certificate of a CA (basicConstraints), not of a client")
     first = candidates[0]
-    same_subject = [each for each in candidates if _folded(each.subject_dn) == _folded(first.subject_dn)]
+    same_subject = [each for each in candidates if folded(each.subject_dn) == folded(first.subject_dn)]
     if len(same_subject) > 1:
         warnings.append("several certificates have this subject: the one that expires last was used")
     if len(same_subject) < len(candidates):
@@ -82,8 +99,8 @@ def _issuers_of_no_other(certificates: list[Outline], candidates: list[Outline])
     The names decide who issued a certificate. A self-issued one counts as issued by itself alone; otherwise an old root
     and a new root of the same name would each count as the issuer of the other.
     """
-    issuers = {_folded(each.issuer_dn) for each in certificates if each.issuer_dn and not _is_self_issued(each)}
-    return [each for each in candidates if _folded(each.subject_dn) not in issuers] or candidates
+    issuers = {folded(each.issuer_dn) for each in certificates if each.issuer_dn and not _is_self_issued(each)}
+    return [each for each in candidates if folded(each.subject_dn) not in issuers] or candidates
 
 
 def _refuse_several_authorities(candidates: list[Outline]) -> None:
@@ -94,9 +111,4 @@ def _refuse_several_authorities(candidates: list[Outline]) -> None:
 
 
 def _is_self_issued(certificate: Outline) -> bool:
-    return _folded(certificate.issuer_dn) == _folded(certificate.subject_dn)
-
-
-def _folded(name: str) -> str:
-    """Equal for names that are equal by RFC 5280 section 7.1, as far as this matters within one file."""
-    return " ".join(name.casefold().split())
+    return folded(certificate.issuer_dn) == folded(certificate.subject_dn)

@@ -15,7 +15,7 @@ from clientcert.pki.names import LONGEST_NAME
 
 _Value = TypeVar("_Value")
 
-_LONGEST_STRICT = 64 * 1024
+LONGEST_STRICT = 64 * 1024
 """Octets. The library could hold the interpreter lock for long on a larger certificate."""
 _MOST_WARNINGS, _LONGEST_WARNING = 8, 200
 
@@ -72,7 +72,7 @@ class _Reader:
 
     def _load(self, der: bytes) -> x509.Certificate | None:
         try:
-            if len(der) <= _LONGEST_STRICT:
+            if len(der) <= LONGEST_STRICT:
                 return x509.load_der_x509_certificate(der)
         except PROCESS_EXITS:
             raise
