@@ -144,6 +144,16 @@ class TestTheLogin:
         server.answer(command, "530 5.7.0 Authentication required")
         assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
 
+    async def test_is_required_and_not_set(self) -> None:
+        """The words name the two settings."""
+        with LoopbackMailServer(tls="starttls") as server:
+            server.answer("MAIL", "530 5.7.57 Client was not authenticated to send anonymous mail")
+            error = await failure(notifier(server, username="", password=""), message_to(JO, SAM))
+        assert error.reason is Reason.MAIL_LOGIN_REJECTED
+        assert error.message == (
+            "the mail server requires a login: set CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD"
+        )
+
     async def test_is_tried_by_one_at_a_time(self, server: LoopbackMailServer) -> None:
         """Even if the server refuses slowly: the waiting mails fail without a login of their own."""
         server.delay("EHLO", 0.1)

@@ -59,8 +59,8 @@ class Reply:
 
     @property
     def permanent(self) -> bool:
-        """True if the same mail is refused again. A reply code that RFC 5321 does not know is transient."""
-        return 500 <= self.code < 600
+        """True if the same mail is refused again. Reply codes that RFC 5321 does not know are transient, but for one."""
+        return 500 <= self.code < 600 or self.code == _UNKNOWN_SENDER
 
     @property
     def enhanced(self) -> frozenset[str]:
@@ -80,6 +80,8 @@ _MAILBOX = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _UNCLEAR = frozenset({550, 551, 553})
 _LOGIN = frozenset({530, 534, 535, 538})
 """RFC 4954 section 6. Not by an enhanced status code: servers repeat those of the recipient's server."""
+_UNKNOWN_SENDER = 403
+"""SendGrid's, like the status of HTTP."""
 _ENCRYPTION = 523  # RFC 5248: the registered reply code of 5.7.10
 _CAUSES = {
     "5.2.2": Cause.MAILBOX_FULL,
@@ -112,6 +114,8 @@ def cause_of(reply: Reply) -> Cause:
         return Cause.UNCLEAR
     if reply.code == _ENCRYPTION:
         return Cause.ENCRYPTION
+    if reply.code == _UNKNOWN_SENDER:
+        return Cause.SENDER
     known = {_CAUSES[code] for code in codes if code in _CAUSES}
     if len(known) == 1:
         return known.pop()
