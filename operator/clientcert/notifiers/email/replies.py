@@ -59,7 +59,7 @@ class Reply:
 
     @property
     def permanent(self) -> bool:
-        """True if the same mail is refused again. Reply codes that RFC 5321 does not know are transient, but for one."""
+        """True if the same mail is refused again. A reply code that is not of RFC 5321 is transient, but for one."""
         return 500 <= self.code < 600 or self.code == _UNKNOWN_SENDER
 
     @property
