@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import idna
+
 from clientcert.errors import SettingsError
 
 PREFIX = "CLIENTCERT_"
@@ -178,8 +180,8 @@ def _namespaces(text: str) -> frozenset[str]:
 
 
 def _domains(text: str) -> frozenset[str]:
-    """Parse domains (see api/client_list.py). An error repeats no entry, because it may be a person's address."""
-    words = [word.lower() for word in _words(text)]
+    """Parse domains, and convert them to ASCII (RFC 5891). An error repeats no entry: it may be a person's address."""
+    words = [_ascii_domain(word).lower() for word in _words(text)]
     for number, word in enumerate(words, start=1):
         if not _DOMAIN.fullmatch(word):
             raise ValueError(
@@ -187,6 +189,13 @@ def _domains(text: str) -> frozenset[str]:
                 " commas, without @ or *"
             )
     return frozenset(words)
+
+
+def _ascii_domain(text: str) -> str:
+    try:
+        return text if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode("ascii")
+    except idna.IDNAError:
+        return ""
 
 
 def _switch(text: str) -> bool:

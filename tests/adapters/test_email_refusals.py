@@ -13,8 +13,8 @@ from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.notifiers.email import smtp
-from clientcert.notifiers.email.notifier import MAIL_SECONDS, EmailNotifier
-from clientcert.notifiers.email.smtp import MailServer
+from clientcert.notifiers.email.notifier import EmailNotifier
+from clientcert.notifiers.email.smtp import MAIL_SECONDS, MailServer
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
 from tests.builders import KEY
@@ -144,6 +144,16 @@ class TestTheLogin:
         server.answer(command, "530 5.7.0 Authentication required")
         assert (await failure(notifier(server))).reason is Reason.MAIL_LOGIN_REJECTED
 
+    async def test_is_required_and_not_set(self) -> None:
+        """The words name the two settings."""
+        with LoopbackMailServer(tls="starttls") as server:
+            server.answer("MAIL", "530 5.7.57 Client was not authenticated to send anonymous mail")
+            error = await failure(notifier(server, username="", password=""), message_to(JO, SAM))
+        assert error.reason is Reason.MAIL_LOGIN_REJECTED
+        assert error.message == (
+            "the mail server requires a login: set CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD"
+        )
+
     async def test_is_tried_by_one_at_a_time(self, server: LoopbackMailServer) -> None:
         """Even if the server refuses slowly: the waiting mails fail without a login of their own."""
         server.delay("EHLO", 0.1)
@@ -195,13 +205,21 @@ class TestTheMailIsRefused:
         assert "CLIENTCERT_SMTP_FROM" in error.message
         assert server.commands.count("MAIL") == 1
 
-    @pytest.mark.parametrize("status", ["550 5.1.1 no such user", "552 5.2.2 mailbox full", "550 5.2.1 disabled"])
+    @pytest.mark.parametrize("status", ["550 5.1.1 no such user", "556 5.1.10 null MX", "550 5.2.1 disabled"])
     async def test_for_its_recipient_after_data(self, server: LoopbackMailServer, status: str) -> None:
         """Some servers check the mailbox only then: the next recipient gets the letter."""
         server.answer("DATA", status)
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_REFUSED, False)
         assert server.commands.count("DATA") == 2
+
+    @pytest.mark.parametrize("command", ["RCPT", "DATA"])
+    async def test_for_a_full_mailbox(self, server: LoopbackMailServer, command: str) -> None:
+        """The letter waits for this recipient, who exists: nobody else is written to."""
+        server.answer(command, "552 5.2.2 mailbox full")
+        error = await failure(notifier(server), message_to(JO, SAM))
+        assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, False)
+        assert server.commands.count("MAIL") == 1
 
     @pytest.mark.parametrize("status", ["554 5.6.0 spam", "552 5.3.4 too big"])
     async def test_for_its_content(self, server: LoopbackMailServer, status: str) -> None:
@@ -213,10 +231,11 @@ class TestTheMailIsRefused:
     @pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
     @pytest.mark.parametrize("status", [BUSY, "421 4.3.2 closing", "452 4.2.2 full"])
     async def test_temporarily(self, server: LoopbackMailServer, command: str, status: str) -> None:
-        """4xx is transient, at any command; for one recipient it says nothing about the server."""
+        """4xx is transient, at any command; from RCPT on it says nothing about mails to others."""
         server.answer(command, status)
         error = await failure(notifier(server), message_to(JO, SAM))
-        expected = Reason.RECIPIENT_UNAVAILABLE if command == "RCPT" else Reason.CHANNEL_UNAVAILABLE
+        for_one = command in {"RCPT", "DATA"}
+        expected = Reason.RECIPIENT_UNAVAILABLE if for_one else Reason.CHANNEL_UNAVAILABLE
         assert (error.reason, error.retryable) == (expected, True)
         assert server.mails == []
 
@@ -257,7 +276,9 @@ class TestNoAnswer:
         """At any command; after DATA the result is unknown, so it is sent again with the same Message-ID."""
         server.drop(command)
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.retryable) == (Reason.CHANNEL_UNAVAILABLE, True)
+        for_one = command in {"RCPT", "DATA"}
+        expected = Reason.RECIPIENT_UNAVAILABLE if for_one else Reason.CHANNEL_UNAVAILABLE
+        assert (error.reason, error.retryable) == (expected, True)
         server.behave()
         await notifier(server).notify(to_contact(), message_to(JO, SAM))
         assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
@@ -270,8 +291,16 @@ class TestNoAnswer:
             slow("EHLO", 30.0), slow("RCPT", 6.0), silent(), accepted_at_the_last_moment()
         )
         assert MAIL_SECONDS <= asyncio.get_running_loop().time() - begun < MAIL_SECONDS + 3
-        assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
-        assert {error.message for error in errors} == {"the mail server did not accept the mail within 10 seconds"}
+        assert [error.message for error in errors] == [
+            "the mail server did not accept the mail within 10 seconds",
+            "the mail server did not accept the mail to the business contact within 10 seconds",
+            "the mail server did not accept the mail within 10 seconds",
+        ]
+        assert [(error.reason, error.retryable) for error in errors] == [
+            (Reason.CHANNEL_UNAVAILABLE, True),
+            (Reason.RECIPIENT_UNAVAILABLE, True),
+            (Reason.CHANNEL_UNAVAILABLE, True),
+        ]
         assert receipt == Receipt()
 
 

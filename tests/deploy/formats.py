@@ -22,6 +22,7 @@ TEXT = "must be visible text, without control or invisible characters but line b
 SERIAL_NUMBER = "must be a serial number in lower-case hex, as in status.certificate.serialNumber"
 FIELDS = "may hold no braces but those of {name}, {environment}, {duration}, {date}, {serialNumber} and {owner}"
 EMAIL = "must be one plain e-mail address such as jo@nhs.example, without a name, comma, space or angle brackets"
+SMTPUTF8 = "needs SMTPUTF8, which the operator does not use: write only ASCII letters before the @"
 MEMBER_ID = "must be a Slack member ID such as U012AB3CD"
 SLACK_CHANNEL = "must be a Slack channel such as #api-alerts in lower case, or its ID such as C012AB3CD"
 OBJECT_NAME = "must be an object's name: lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
@@ -85,12 +86,27 @@ FORMATS = {
         ],
     ),
     EMAIL: Format(
-        accepted=["jo@nhs.example", "jo.bloggs+ca@mail.nhs.example", "o'brien@a-b.example", "1@2.example"],
+        accepted=[
+            *("jo@nhs.example", "jo.bloggs+ca@mail.nhs.example", "o'brien@a-b.example", "1@2.example"),
+            *(
+                "jo@münchen.example",
+                "jo@xn--mnchen-3ya.example",
+                "jo@例え.テスト",
+                "jo@пример.испытание",
+                "jo@उदाहरण.example",
+            ),
+        ],
         refused=[
             *("", "jo", "jo@", "@nhs.example", "jo@nhs", "jo@nhs..example", "jo@-nhs.example", "jo@nhs.example."),
             *("Jo <jo@nhs.example>", "jo@nhs.example,sam@nhs.example", "jo@nhs.example\nBcc: x@y.example"),
             *("jo@nhs.example\r\n", "jo bloggs@nhs.example", "jo@[127.0.0.1]", "jo@sam@nhs.example", "jö@nhs.example"),
+            *("jo@nhs。example", "jo@nhs.\u200dexample", "jo@-münchen.example", "jo@münchen", "jo@👍.example"),
         ],
+        of_length=lambda length: f"jo@{'x' * (length - 11)}.example",
+    ),
+    SMTPUTF8: Format(
+        accepted=["jo@nhs.example", "jo@münchen.example"],
+        refused=["jö@nhs.example", "用户@例え.テスト", "jo.o\u2019neil@nhs.example", "jo\u200b@nhs.example", "ö@nhs"],
         of_length=lambda length: f"jo@{'x' * (length - 11)}.example",
     ),
     MEMBER_ID: Format(

@@ -109,7 +109,14 @@ def test_the_mail_server_refuses_temporarily(world: World, mail: LoopbackMailSer
 
 @pytest.mark.slow
 @row(12, "550 to the sender, 554 to the mail; then the mail server is mended and the policy changed")
-@pytest.mark.parametrize(("command", "answer"), [("MAIL", "550 5.7.1 Not as this sender"), ("DATA", "554 5.6.0 Spam")])
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("MAIL", "550 5.7.1 Not as this sender"),
+        ("RCPT", "554 5.7.1 Relay access denied"),
+        ("DATA", "554 5.6.0 Spam"),
+    ],
+)
 def test_the_mail_server_refuses_the_mail(world: World, mail: LoopbackMailServer, command: str, answer: str) -> None:
     """5xx is permanent: condition, Event and metric report it, it is rarely retried, and no other recipient
     is tried.
@@ -149,6 +156,24 @@ def test_one_recipient_is_refused(world: World, mail: LoopbackMailServer) -> Non
     eventually(lambda: contact(world, "nhs"), ("True", "TechnicalContact"))
     eventually(lambda: recipients(mail), ["sam@nhs.example", "joanna@nhs.example"])  # the intended recipient
     world.all_is_delivered(repeats=1)
+
+
+@pytest.mark.slow
+@row(12, "550 to a recipient without a code, from a server that has accepted no mail; a day later the next contact")
+def test_an_unclear_refusal(world: World, mail: LoopbackMailServer) -> None:
+    """It may be the operator's fault: the letter waits for a day, over restarts, and then goes to the next contact."""
+    mail.answer("RCPT", "550 Rejected", address=JO["email"])
+    world.operator_starts()
+    world.hand_out("nhs", days=14, channels=TOLD, contact=BOTH)
+    is_refused(world, "MessageRefused", "after a day the next contact is written to")
+    assert contact(world, "nhs") == ("True", "TechnicalContact")
+    world.operator_stops()
+    assert recipients(mail) == []
+    world.is_fixed()
+    world.a_day_passes()
+    world.operator_starts()
+    eventually(lambda: recipients(mail), ["sam@nhs.example"])
+    eventually(lambda: contact(world, "nhs"), ("False", "RecipientRefused"))
 
 
 @row(12, "the only recipient of one of two certificates is refused for good, until the address is corrected")

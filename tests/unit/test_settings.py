@@ -57,8 +57,23 @@ def test_allowed_recipient_domains():
     assert settings.slack_namespaces == {"integration-api"}
 
 
+def test_internationalized_recipient_domains():
+    """They are compared in ASCII, as they are sent; either form may be written."""
+    settings = load_settings({}, {"CLIENTCERT_MAIL_DOMAINS": "München.example,xn--fsqu00a.xn--0zwm56d,उदाहरण.example"})
+    assert settings.mail_domains == {"xn--mnchen-3ya.example", "xn--fsqu00a.xn--0zwm56d", "xn--p1b6ci4b4b3a.example"}
+
+
 @pytest.mark.parametrize(
-    "wrong", ["@nhs.example; x", "nhs.example moj.example", "*.nhs.example", "jo@nhs.example", "x"]
+    "wrong",
+    [
+        "@nhs.example; x",
+        "nhs.example moj.example",
+        "*.nhs.example",
+        "jo@nhs.example",
+        "x",
+        "jo@mün.example",
+        "-ü.example",
+    ],
 )
 def test_a_domain_that_matches_nobody(wrong):
     """An invalid domain is refused; the message does not repeat it, because it may be an address."""

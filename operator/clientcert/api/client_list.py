@@ -29,13 +29,11 @@ LONGEST_CONSUMER = 64
 LONGEST_NAME = 128
 LONGEST_EMAIL = 254
 LONGEST_NOTE = 1024
-PLAIN_ADDRESS = "one plain e-mail address such as jo@example.com, without a name, comma, space or angle brackets"
+_PLAIN_ADDRESS = "one plain e-mail address such as jo@example.com, without a name, comma, space or angle brackets"
 ONE_LINE = "one line of visible characters without < or >, words separated by one space"
 
-_EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$&'*+/=?^_{}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-    r"([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
-)
+_SMTPUTF8 = "an address without SMTPUTF8, which the operator does not use: only ASCII letters before the @"
+_LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$&'*+/=?^_{}~-]{1,64}")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _NO_KEY = re.compile(r"[^-_.a-zA-Z0-9]+")
 _PLAIN_KEY = re.compile(r"[-_a-zA-Z0-9][-_.a-zA-Z0-9]*")
@@ -189,9 +187,26 @@ def render_listing(listing: Listing, key: str) -> str:
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=readable, default_flow_style=None, width=10_000)
 
 
-def is_plain_address(text: str) -> bool:
-    """True if the schema accepts the text as an e-mail address (crds/clientcertificates.yaml)."""
-    return len(text) <= LONGEST_EMAIL and _EMAIL.fullmatch(text) is not None
+def address_problem(text: str) -> str:
+    """What the text must be to be accepted by the schema as an e-mail address (crds/clientcertificates.yaml); or empty.
+
+    The domain may be internationalized (RFC 5890): letters, digits and marks of any script.
+    """
+    if len(text) > LONGEST_EMAIL:
+        return _PLAIN_ADDRESS
+    local, _, domain = text.partition("@")
+    if domain and not local.isascii():
+        return _SMTPUTF8
+    labels = domain.split(".")
+    plain = _LOCAL_PART.fullmatch(local) and len(labels) > 1 and all(map(_is_label, labels))
+    return "" if plain else _PLAIN_ADDRESS
+
+
+def _is_label(text: str) -> bool:
+    """True for letters, digits and inner hyphens; a mark never comes first."""
+    kinds = [unicodedata.category(each)[0] for each in text]
+    edges_fit = bool(kinds) and kinds[0] in "LN" and kinds[-1] in "LMN"
+    return edges_fit and all(kind in "LMN" or each == "-" for kind, each in zip(kinds, text, strict=True))
 
 
 def is_one_line(text: str, longest: int) -> bool:
@@ -210,8 +225,8 @@ def _person(tree: _Tree, role: str) -> Person | None:
     if set(found) - {*_PERSON_FIELDS}:
         raise _problem(f"{role} has a field other than {' and '.join(_PERSON_FIELDS)}: correct or remove it")
     name, email = _text(found, "name", LONGEST_NAME), _text(found, "email", LONGEST_EMAIL)
-    if not is_plain_address(email):
-        raise _problem(f"{role}.email must be {PLAIN_ADDRESS}")
+    if problem := address_problem(email):
+        raise _problem(f"{role}.email must be {problem}")
     if name and not is_one_line(name, LONGEST_NAME):
         raise _problem(f"{role}.name must be {ONE_LINE}, of at most {LONGEST_NAME} characters")
     return Person(name, email)

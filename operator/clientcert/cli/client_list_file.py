@@ -12,9 +12,8 @@ from clientcert.api.client_list import (
     LONGEST_NOTE,
     MOST_KEYS,
     ONE_LINE,
-    PLAIN_ADDRESS,
+    address_problem,
     is_one_line,
-    is_plain_address,
 )
 from clientcert.lifecycle.spec import Person
 
@@ -105,8 +104,8 @@ def _row(line: int, header: list[str], record: list[str]) -> tuple[Row | None, s
     people: dict[str, Person | None] = {}
     for role in ("technical", "business"):
         name, email = cells.get(f"{role}_name", ""), cells.get(f"{role}_email", "")
-        if (name or email) and not is_plain_address(email):
-            return None, f"{role}_email must be {PLAIN_ADDRESS}"
+        if (name or email) and (problem := address_problem(email)):
+            return None, f"{role}_email must be {problem}"
         if name and not is_one_line(name, LONGEST_NAME):
             return None, f"{role}_name must be {ONE_LINE}, of at most {LONGEST_NAME} characters"
         people[role] = Person(name, email) if email else None

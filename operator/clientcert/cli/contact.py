@@ -9,11 +9,10 @@ from clientcert.api.client_list import (
     LONGEST_NAME,
     LONGEST_NOTE,
     ONE_LINE,
-    PLAIN_ADDRESS,
     ClientList,
     Listing,
+    address_problem,
     is_one_line,
-    is_plain_address,
     render_listing,
 )
 from clientcert.api.kinds import CLIENT_CERTIFICATE
@@ -127,8 +126,8 @@ def _person(role: str, options: Mapping[str, str | None]) -> Person | None:
         if name is not None:
             raise click.UsageError(f"--{role}-name needs --{role}: give the address, too")
         return None
-    if not is_plain_address(address):
-        raise click.UsageError(f"--{role} must be {PLAIN_ADDRESS}")
+    if problem := address_problem(address):
+        raise click.UsageError(f"--{role} must be {problem}")
     if name and not is_one_line(name, LONGEST_NAME):
         raise click.UsageError(f"--{role}-name must be {ONE_LINE}, of at most {LONGEST_NAME} characters")
     return Person(name or "", address)

@@ -7,8 +7,9 @@ from datetime import datetime
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.contacts import Recipient, Resolution, addressed
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
-from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Role
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
+from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 
 
@@ -48,3 +49,17 @@ class Evaluation:
         if self.contact is None or not isinstance(channel.address, EmailAddress):
             return ()
         return addressed(self.contact, channel.address.role)
+
+    def is_overdue(self, channel: Channel) -> bool:
+        """True if the first recipient of a mail has not been reached for a day, or not by the last letter.
+
+        The status records both, so a restart does not extend the day. A new contact begins another one.
+        """
+        if self.contact is not None and self.contact.fallback_recipient is not None:
+            first = next((each.role for each in self.contact.recipients if each.role is not Role.SLACK), None)
+            if self.contact.fallback_recipient.role is not first:
+                return True
+        told = self.log.channel(channel.name)
+        if told is None or told.last_failure is None:
+            return False
+        return self.now - max(told.last_failure, self.contact_since or told.last_failure) >= DAY

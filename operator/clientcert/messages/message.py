@@ -81,6 +81,8 @@ class Message:
     about: About
     letters: tuple[Letter, ...] = ()
     """To the consumer's contact, and one for each fallback recipient; only in a channel of type Email."""
+    overdue: bool = False
+    """True if the first recipient has not been reached for a day, so that an unclear refusal counts against them."""
 
     def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
         """The facts and the problem with the source; with the contact between them, if the channel may show it."""
@@ -113,6 +115,7 @@ def compose(evaluation: Evaluation, notification: DueNotification, recipients: t
         object_uid=evaluation.uid,
         about=_about_it(spec, situation),
         letters=letters(situation, said.topic, evaluation, recipients) if is_letter else (),
+        overdue=is_letter and evaluation.is_overdue(notification.channel),
     )
 
 

@@ -16,9 +16,9 @@ from clientcert.api.client_list import (
     MOST_KEYS,
     ClientList,
     Listing,
+    address_problem,
     client_list_key,
     is_one_line,
-    is_plain_address,
     parse_client_list,
     parse_listing,
     render_listing,
@@ -264,16 +264,31 @@ class TestTheSchemasRules:
             ("Jo <jo@nhs.example>", False),
             ('"jo bloggs"@nhs.example', False),
             ("jö@nhs.example", False),
+            ("jo@münchen.example", True),
+            ("jo@例え.テスト", True),
+            ("jo@उदाहरण.example", True),
+            ("jo@\u0308nhs.example", False),
+            ("jo@nhs。example", False),
+            ("jo@nhs.exam\u200dple", False),
+            ("jo@👍.example", False),
             ("", False),
         ],
     )
     def test_addresses(self, text: str, plain: bool) -> None:
-        assert is_plain_address(text) is plain
+        assert (not address_problem(text)) is plain
+
+    @pytest.mark.parametrize("local", ["jö", "用户", "o\u2019neil", "jo\u200b", "jo\u0301", "😀"])
+    def test_a_local_part_that_needs_smtputf8(self, local: str) -> None:
+        """The problem has that word, in the list as in the schema."""
+        assert "SMTPUTF8" in address_problem(f"{local}@nhs.example")
+        entries, problems = parse_client_list({"nhs": f"technical: {{email: {local}@nhs.example}}"})
+        assert "technical.email must be an address without SMTPUTF8" in problems[0]
+        assert usable(entries) == {}
 
     def test_a_hostile_address_is_checked_fast(self) -> None:
         began = stopwatch.process_time()
-        assert not is_plain_address("a@" + "a-" * 125)
-        assert not is_plain_address("a" * 1_000_000)
+        assert address_problem("a@" + "a-" * 125)
+        assert address_problem("a" * 1_000_000)
         assert stopwatch.process_time() - began < RUNAWAY_SECONDS
 
     @pytest.mark.parametrize(

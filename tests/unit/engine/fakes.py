@@ -134,6 +134,8 @@ class LetterChannel:
     def __init__(self, limit_key: str, *, only_the_first: bool = False) -> None:
         self._only_the_first = only_the_first
         self.tries: list[str] = []
+        self.overdue: list[bool] = []
+        """For each try: an unclear refusal counts against the recipient."""
         self.sent: list[str] = []
         self.letters: list[Letter] = []
         self.answer: Callable[[str], DeliveryError | None] = lambda _: None
@@ -148,6 +150,7 @@ class LetterChannel:
         refused: list[DeliveryError] = []
         for letter in message.letters[: 1 if self._only_the_first else None]:
             self.tries.append(letter.recipient.address)
+            self.overdue.append(message.overdue)
             await self.gate.wait()
             error = self.answer(letter.recipient.address)
             if error is None:

@@ -3,8 +3,8 @@
     notifier = EmailNotifier(MailServer("smtp.example.com", 587, "operator", password, "team@example.com"))
     receipt = await notifier.notify(channel, message)
 
-If the server permanently refuses a recipient, the mail goes to the next recipient, who has another role. The engine
-retries a transient failure; the Message-ID stays the same.
+If the server permanently refuses a recipient, and not the operator (`replies.py`), the mail goes to the next recipient,
+who has another role. The engine retries every other failure; the Message-ID stays the same.
 """
 
 import asyncio
@@ -19,13 +19,11 @@ from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
-from clientcert.notifiers.deadline import unavailable
 from clientcert.notifiers.email.mime import mail, named_address, plain_address
-from clientcert.notifiers.email.smtp import CORRECT, MailRelay, MailServer
+from clientcert.notifiers.email.refusals import CORRECT
+from clientcert.notifiers.email.smtp import MAIL_SECONDS, Envelope, MailRelay, MailServer
 from clientcert.notifiers.interface import Pace, Receipt
 
-MAIL_SECONDS = 10.0
-"""The time limit for all recipients of one message together."""
 PACE_SECONDS = 0.2
 
 _UNREACHED = {
@@ -44,9 +42,10 @@ class EmailNotifier:
         self._sender = _sender(self._server) if self._server else None
         self._domains = frozenset(domain.lower() for domain in server.domains) if server else frozenset()
         self._relay: MailRelay | None = None
-        if self._server:
+        if self._server and self._sender:
             plain = self._server.tls == "none"
-            self._relay = MailRelay(self._server, None if plain else tls_context or ssl.create_default_context())
+            tls = None if plain else tls_context or ssl.create_default_context()
+            self._relay = MailRelay(self._server, self._sender, tls)
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
         """All mails share the limit of the server."""
@@ -71,20 +70,15 @@ class EmailNotifier:
                 Reason.CHANNEL_NOT_ALLOWED,
                 "the operator's mail server does not serve this namespace: have CLIENTCERT_MAIL_NAMESPACES list it",
             )
-        try:
-            async with asyncio.timeout(MAIL_SECONDS) as deadline:
-                return await self._send_to_first(self._relay, self._sender, message, deadline)
-        except TimeoutError:
-            raise unavailable(f"the mail server did not accept the mail within {MAIL_SECONDS:.0f} seconds") from None
+        return await self._send_to_first(self._relay, self._sender, message)
 
-    async def _send_to_first(
-        self, relay: MailRelay, sender: Address, message: Message, deadline: asyncio.Timeout
-    ) -> Receipt:
+    async def _send_to_first(self, relay: MailRelay, sender: Address, message: Message) -> Receipt:
         """Send to the first recipient who can be reached; raises DeliveryError with the problem of each if none can."""
+        until = asyncio.get_running_loop().time() + MAIL_SECONDS
         refusals: list[tuple[Role, DeliveryError]] = []
         for letter in message.letters:
             try:
-                await self._deliver(relay, sender, letter, message, deadline)
+                await relay.take(self._envelope(sender, letter, message), until)
             except DeliveryError as error:
                 if error.reason not in _UNREACHED:
                     raise
@@ -93,13 +87,10 @@ class EmailNotifier:
                 return Receipt(fallback_recipient=_fallback_recipient(refusals, letter.recipient.role))
         raise DeliveryError(refusals[0][1].reason, "; ".join(error.message for _, error in refusals))
 
-    async def _deliver(
-        self, relay: MailRelay, sender: Address, letter: Letter, message: Message, deadline: asyncio.Timeout
-    ) -> None:
-        """Hand over one mail. The deadline ends when the mail is accepted, so that an accepted mail is no failure."""
+    def _envelope(self, sender: Address, letter: Letter, message: Message) -> Envelope:
         recipient, reply_to = self._recipient(letter), _reply_to(letter)
         content = mail(letter, sender, recipient, reply_to, message.about.time).as_bytes()
-        await relay.take(content, sender, recipient, letter.recipient.role, lambda: deadline.reschedule(None))
+        return Envelope(recipient, letter.recipient.role, content, message.overdue)
 
     def _recipient(self, letter: Letter) -> Address:
         role, address = letter.recipient.role, plain_address(letter.recipient.address)

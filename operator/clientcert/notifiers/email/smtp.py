@@ -1,38 +1,27 @@
-"""Hands one mail over to the operator's own mail server, and interprets the answers."""
+"""Hands one mail over to the operator's own mail server."""
 
 import asyncio
-import re
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from typing import Literal
 
-from aiosmtplib import (
-    SMTP,
-    SMTPAuthenticationError,
-    SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPSenderRefused,
-)
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Role
 from clientcert.notifiers.deadline import unavailable
+from clientcert.notifiers.email.refusals import cut_off, explain, login_not_offered, login_rejected, refused, too_slow
+from clientcert.notifiers.email.replies import Cause, Command, Reply, cause_of
 
-LOGIN_REST_SECONDS = 300.0
-"""The time without logins after a rejected one: a few wrong logins lock an account."""
+MAIL_SECONDS = 10.0
+"""The time limit for all recipients of one message together."""
 GOODBYE_SECONDS = 2.0
 _LOGIN_PATIENCE = 2.0
 """The longest wait for the first login: the rest of a mail's time is for the server."""
-CORRECT = "correct the e-mail address in spec.contact or in the client list"
-
-_LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 section 6
-_ABOUT_THE_MAILBOX = re.compile(r"5\.(1\.(?![78]\b)|2\.)\d")
-"""Enhanced status codes about the recipient's address or mailbox (RFC 3463 sections 3.2 and 3.3); 5.1.7 and 5.1.8 are
-about the sender."""
+_RECIPIENTS_KEPT = 2
+"""Enough to know of any recipient whether another one was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +41,32 @@ class MailServer:
     """The namespaces whose certificates have mails; empty: all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One mail to one recipient."""
+
+    recipient: Address = field(repr=False)
+    role: Role
+    content: bytes = field(repr=False)
+    overdue: bool = False
+    """True if the message could not be delivered for a day: an unclear refusal counts against the recipient now."""
+
+
 class MailRelay:
     """Hands mails over, one connection each. Safe for concurrent calls."""
 
-    def __init__(self, server: MailServer, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, server: MailServer, sender: Address, tls: ssl.SSLContext | None) -> None:
         """`tls` is None if the settings disable TLS."""
         self._server = server
+        self._sender = sender
         self._tls = tls
         self._login_works, self._rejections = False, 0
         self._first_login = asyncio.Lock()
+        self._accepted: set[str] = set()
+        """Some recipients to whom the server has accepted a mail of this sender since the start."""
 
-    async def take(
-        self, content: bytes, sender: Address, recipient: Address, role: Role, taken: Callable[[], None]
-    ) -> None:
-        """Hand over one mail to one recipient of this role; `taken` is called as soon as the mail is accepted.
+    async def take(self, envelope: Envelope, until: float) -> None:
+        """Hand over one mail. `until`, on the loop's clock, does not end a mail that was accepted.
 
         Raises DeliveryError, whose message repeats nothing of the server's answer.
         """
@@ -76,25 +77,49 @@ class MailRelay:
             use_tls=server.tls == "implicit",
             start_tls=False,
             tls_context=self._tls,
-            local_hostname=sender.domain,
+            local_hostname=self._sender.domain,
             timeout=None,  # the caller has a deadline for all of it
         )
+        session = _Session(client, server)
         try:
-            await self._enter(client)
-            await _hand_over(client, sender, recipient, role, content)
-            taken()
+            async with asyncio.timeout_at(until) as deadline:
+                await self._enter(session)
+                await self._hand_over(session, envelope)
+                deadline.reschedule(None)
             with suppress(SMTPException, OSError):
                 await client.quit(timeout=GOODBYE_SECONDS)
+        except TimeoutError:
+            raise too_slow(session.command, envelope.role, MAIL_SECONDS) from None
         finally:
             client.close()
 
-    async def _enter(self, client: SMTP) -> None:
+    async def _hand_over(self, session: "_Session", envelope: Envelope) -> None:
+        try:
+            await session.hand_over(self._sender, envelope)
+        except SMTPResponseException as error:
+            raise self._refusal(Reply(session.command, error.code, error.message), envelope) from None
+        except (SMTPException, OSError):
+            raise cut_off(session.command, envelope.role) from None
+        if len(self._accepted) < _RECIPIENTS_KEPT:
+            self._accepted.add(envelope.recipient.addr_spec)
+
+    def _refusal(self, reply: Reply, envelope: Envelope) -> DeliveryError:
+        """The error for a refused mail. A server that accepts mails to others refuses the recipient, not the operator.
+
+        After a day the recipient is assumed: otherwise the next one would never be written to.
+        """
+        proven = envelope.overdue or bool(self._accepted - {envelope.recipient.addr_spec})
+        if proven and reply.permanent and cause_of(reply) is Cause.UNCLEAR:
+            return refused(reply, Cause.RECIPIENT, envelope.role)
+        return _explained(reply, self._server, envelope.role)
+
+    async def _enter(self, session: "_Session") -> None:
         """Connect and log in; one mail at a time until a login was accepted, because wrong logins lock an account."""
         proven = self._login_works or not self._server.username
-        if proven or not await self._is_the_first(client):
-            await self._connect(client)
+        if proven or not await self._is_the_first(session):
+            await self._connect(session)
 
-    async def _is_the_first(self, client: SMTP) -> bool:
+    async def _is_the_first(self, session: "_Session") -> bool:
         """True if this mail made the first login, and is connected now.
 
         If the first login is rejected, the mails that waited for it fail too, without a login of their own.
@@ -108,17 +133,17 @@ class MailRelay:
             raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True) from None
         try:
             if self._rejections > rejections:
-                raise _login_rejected()
+                raise login_rejected()
             if self._login_works:
                 return False
-            await self._connect(client)
+            await self._connect(session)
             return True
         finally:
             self._first_login.release()
 
-    async def _connect(self, client: SMTP) -> None:
+    async def _connect(self, session: "_Session") -> None:
         try:
-            await _connect(client, self._server)
+            await session.connect()
         except DeliveryError as error:
             if error.reason is Reason.MAIL_LOGIN_REJECTED:
                 self._login_works, self._rejections = False, self._rejections + 1
@@ -126,85 +151,73 @@ class MailRelay:
         self._login_works = True
 
 
-async def _connect(client: SMTP, server: MailServer) -> None:
-    """Connect, encrypt and log in, as the settings say. Fails if they require TLS and the server does not offer it."""
-    try:
-        await client.connect()
-        if server.tls == "starttls":
-            await client.ehlo()
-            if not client.supports_extension("starttls"):
-                raise unavailable(
-                    "the mail server offers no STARTTLS: check CLIENTCERT_SMTP_PORT and CLIENTCERT_SMTP_TLS"
-                )
-            await client.starttls()
-        if server.username:
-            await client.ehlo()
-            await _log_in(client, server)
-    except (SMTPException, OSError) as error:
-        if isinstance(error, SMTPAuthenticationError):
-            raise _answered(error.code, _login_rejected()) from None
-        if _is_distrust(error):
-            raise unavailable(
-                "the mail server's certificate is not trusted, or not valid for its name: check CLIENTCERT_SMTP_HOST"
-            ) from None
-        raise unavailable(
-            "the mail server cannot be reached: check CLIENTCERT_SMTP_HOST, CLIENTCERT_SMTP_PORT and"
-            " CLIENTCERT_SMTP_TLS"
-        ) from None
+class _Session:
+    """One connection, and its last command: the answer, or its absence, is about that."""
+
+    def __init__(self, client: SMTP, server: MailServer) -> None:
+        self._client = client
+        self._server = server
+        self.command = Command.CONNECT
+
+    async def connect(self) -> None:
+        """Connect, encrypt and log in, as the settings say. Raises DeliveryError, also if TLS is not offered."""
+        try:
+            await self._client.connect()
+            if self._server.tls == "starttls":
+                await self._start_tls()
+            await self._greet()
+            if self._server.username:
+                self.command = Command.AUTH
+                await self._log_in()
+        except SMTPResponseException as error:
+            raise _explained(Reply(self.command, error.code, error.message), self._server) from None
+        except (SMTPException, OSError) as error:
+            if _is_distrust(error):
+                words = "the mail server's certificate is not trusted, or not valid for its name"
+                raise unavailable(f"{words}: check CLIENTCERT_SMTP_HOST") from None
+            raise cut_off(self.command, Role.TECHNICAL) from None
+
+    async def hand_over(self, sender: Address, envelope: Envelope) -> None:
+        """Send one mail. Raises the errors of aiosmtplib."""
+        size = (f"size={len(envelope.content)}",) if self._client.supports_extension("size") else ()  # RFC 1870
+        self.command = Command.MAIL
+        await self._client.mail(sender.addr_spec, options=size)
+        self.command = Command.RCPT
+        await self._client.rcpt(envelope.recipient.addr_spec)
+        self.command = Command.DATA
+        await self._client.data(envelope.content)
+
+    async def _start_tls(self) -> None:
+        self.command = Command.EHLO
+        await self._client.ehlo()
+        if not self._client.supports_extension("starttls"):
+            raise unavailable("the mail server offers no STARTTLS: check CLIENTCERT_SMTP_PORT and CLIENTCERT_SMTP_TLS")
+        self.command = Command.STARTTLS
+        await self._client.starttls()
+
+    async def _greet(self) -> None:
+        self.command = Command.EHLO
+        try:
+            await self._client.ehlo()
+        except SMTPHeloError as error:
+            if error.code not in {500, 502} or self._server.username:  # RFC 5321 section 3.2: a server without EHLO
+                raise
+            await self._client.helo()
+
+    async def _log_in(self) -> None:
+        """Log in once, with the first method that the server offers: several wrong passwords lock an account."""
+        client, server = self._client, self._server
+        ways = (("plain", client.auth_plain), ("login", client.auth_login), ("cram-md5", client.auth_crammd5))
+        for name, log_in in ways:
+            if name in client.server_auth_methods:
+                await log_in(server.username, server.password)
+                return
+        raise login_not_offered(frozenset(client.server_auth_methods))
 
 
-async def _log_in(client: SMTP, server: MailServer) -> None:
-    """Log in once, with the first method that the server offers: several wrong passwords lock an account."""
-    ways = (("plain", client.auth_plain), ("login", client.auth_login), ("cram-md5", client.auth_crammd5))
-    for name, log_in in ways:
-        if name in client.server_auth_methods:
-            await log_in(server.username, server.password)
-            return
-    raise DeliveryError(
-        Reason.MAIL_LOGIN_REJECTED,
-        "the mail server offers no login: check CLIENTCERT_SMTP_PORT and CLIENTCERT_SMTP_TLS, or unset"
-        " CLIENTCERT_SMTP_USERNAME",
-    )
-
-
-async def _hand_over(client: SMTP, sender: Address, recipient: Address, role: Role, content: bytes) -> None:
-    try:
-        await client.sendmail(sender.addr_spec, [recipient.addr_spec], content)
-    except SMTPRecipientsRefused as error:
-        found = _answered(error.recipients[0].code, _refused(role))
-        if found.reason is Reason.CHANNEL_UNAVAILABLE:  # the server works: it takes mails to others
-            words = f"the mail server cannot accept mails to the {role} at the moment"
-            found = DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True)
-        raise found from None
-    except SMTPSenderRefused as error:
-        words = "the mail server refused CLIENTCERT_SMTP_FROM as the sender: allow that address there, or correct it"
-        raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
-    except SMTPResponseException as error:
-        if 500 <= error.code < 600 and _ABOUT_THE_MAILBOX.match(error.message):  # the mail has one recipient
-            raise _refused(role) from None
-        words = "the mail server refused the mail, but not the recipient: see its log, or that of its content filter"
-        raise _answered(error.code, DeliveryError(Reason.MESSAGE_REFUSED, words)) from None
-    except (SMTPException, OSError):
-        raise unavailable("the mail server closed the connection before it accepted the mail") from None
-
-
-def _refused(role: Role) -> DeliveryError:
-    return DeliveryError(Reason.RECIPIENT_REFUSED, f"the mail server refused the {role}: {CORRECT}")
-
-
-def _answered(code: int, refusal: DeliveryError) -> DeliveryError:
-    """The error for a reply code (RFC 5321 section 4.2.1): 5xx is permanent, and a few codes are about the login."""
-    if code in _LOGIN_CODES:
-        return _login_rejected()
-    return refusal if 500 <= code < 600 else unavailable("the mail server cannot accept the mail at the moment")
-
-
-def _login_rejected() -> DeliveryError:
-    return DeliveryError(
-        Reason.MAIL_LOGIN_REJECTED,
-        "the mail server rejected the login: correct CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD",
-        retry_after=LOGIN_REST_SECONDS,
-    )
+def _explained(reply: Reply, server: MailServer, role: Role = Role.TECHNICAL) -> DeliveryError:
+    """The error for a reply; before RCPT it names no role."""
+    return explain(reply, role, has_login=bool(server.username), encrypted=server.tls != "none")
 
 
 def _is_distrust(error: BaseException) -> bool:
