@@ -152,9 +152,10 @@ class CertificateAuthority:
         not_before: datetime = AUTHORITY_NOT_BEFORE,
         not_after: datetime = AUTHORITY_NOT_AFTER,
         key: KeyKind = "ec",
+        private_key: PrivateKey | None = None,
     ) -> "CertificateAuthority":
-        """Create an authority below this one."""
-        private_key = make_private_key(key)
+        """Create an authority below this one. `private_key` is that of an earlier certificate of the authority."""
+        private_key = private_key or make_private_key(key)
         builder = _builder(_name(common_name), private_key, not_before, not_after, is_authority=True)
         return CertificateAuthority(self._issued(builder, private_key))
 

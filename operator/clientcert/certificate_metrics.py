@@ -30,9 +30,10 @@ def families(now: datetime, *, x509: bool) -> Iterator[tuple[str, Row]]:
     yield _header("clientcert_certificate_info", "One for each ClientCertificate, with its phase."), _info
     yield (
         _header(
-            "clientcert_certificate_not_after_timestamp_seconds", "notAfter of the last certificate that was read."
+            "clientcert_certificate_not_after_timestamp_seconds",
+            "The end of the last certificate that was read, or of the certificate in its chain that ends first.",
         ),
-        _own_not_after,
+        _expires,
     )
     if x509:
         yield _header("x509_cert_not_after", "notAfter, seconds since 1970."), _not_after
@@ -61,11 +62,11 @@ def _info(record: CertificateRecord, _: Certificate | None) -> str:
     return f'clientcert_certificate_info{{{_object_labels(record)},phase="{record.status.phase or "Pending"}"}} 1\n'
 
 
-def _own_not_after(record: CertificateRecord, _: Certificate | None) -> str:
+def _expires(record: CertificateRecord, _: Certificate | None) -> str:
     accepted = record.status.accepted
     if accepted is None:
         return ""
-    seconds = accepted.not_after.timestamp()
+    seconds = (accepted.ends_first.time if accepted.ends_first else accepted.not_after).timestamp()
     return f"clientcert_certificate_not_after_timestamp_seconds{{{_object_labels(record)}}} {seconds:.0f}\n"
 
 

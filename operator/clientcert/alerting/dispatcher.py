@@ -232,7 +232,7 @@ class NotificationDispatcher:
         limit = self.limit(evaluation, notification)
         if limit is None:
             return True
-        urgency = (rank(failure) if failure else 0, evaluation.assessment.alert_from)
+        urgency = (rank(failure) if failure else 0, evaluation.assessment.expires.time)
         return self._limiter.acquire(limit.limit_key, Item(CERTIFICATE, evaluation.key), urgency, limit.seconds)
 
     def count_failure(

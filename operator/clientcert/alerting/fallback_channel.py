@@ -24,7 +24,7 @@ def with_fallback_channel(
         return policy
     refused = _refused(policy, failures, assessment.now)
     told = log.channel(fallback.name)
-    is_owed = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
+    is_owed = told is not None and told.stage is not None and told.fingerprint_sha256 not in assessment.fingerprints
     if refused is None and not is_owed:
         return policy
     schedule = (refused or fallback).schedule

@@ -54,7 +54,7 @@ class _AlertGroup:
     """On the loop's clock, like `last_joined`."""
     last_joined: float
     members: dict[ObjectKey, datetime] = field(default_factory=dict)
-    """The waiting members, each with its `alert_from`: the earliest is the most urgent."""
+    """The waiting members, each with its time of expiry: the earliest is the most urgent."""
     noticed: set[ObjectKey] = field(default_factory=set)
     """Certificates of the batch for which no message is due yet."""
     sending: frozenset[tuple[ObjectKey, str]] = frozenset()
@@ -106,7 +106,7 @@ class AlertGroups:
             group = self._groups[spec.key] = _AlertGroup(spec, _now(), _now())
             self._queue.schedule(self._item(spec.key), self.seconds_until_closed(spec.key))
         if evaluation.key not in group.members:
-            group.members[evaluation.key] = evaluation.assessment.alert_from
+            group.members[evaluation.key] = evaluation.assessment.expires.time
             group.last_joined = _now()
         return False
 
@@ -157,7 +157,7 @@ class AlertGroups:
         return group.spec if group else None
 
     def urgency(self, key: ObjectKey) -> datetime | None:
-        """The `alert_from` of the most urgent member; None if the group has no members."""
+        """The time of expiry of the most urgent member; None if the group has no members."""
         group = self._groups.get(key)
         return min(group.members.values(), default=None) if group else None
 

@@ -25,7 +25,7 @@ SLOT_SECONDS = 10.0
 BACKOFF = Backoff(2.0, 300.0)
 
 Urgency = tuple[int, datetime]
-"""The rank after own failures (`dispatcher.rank`), then `alert_from`; the lowest is sent first."""
+"""The rank after own failures (`dispatcher.rank`), then the time of expiry; the lowest is sent first."""
 
 
 @dataclass(slots=True)

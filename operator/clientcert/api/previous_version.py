@@ -1,10 +1,12 @@
 """The only reader of statuses that the previous version has written. The next version removes it.
 
 Version 0.1 had no `fallbackRecipient`: the fallback recipient was only named in the message of the condition
-ContactResolved.
+ContactResolved. It had no `expires` either: the date of the certificate itself was the one that counts.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded_status import CertificateStatus, FallbackRecipient
@@ -31,3 +33,11 @@ def fallback_from_condition(status: CertificateStatus) -> CertificateStatus:
                 ),
             )
     return status
+
+
+def with_own_expiry(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same status, with the certificate's own date as `expires`: an upgrade alone causes no write."""
+    if not (certificate := status["certificate"]):
+        return status
+    own = {name: certificate.get(name) for name in ("subjectDN", "serialNumber", "fingerprintSHA256")}
+    return {**status, "expires": {"time": certificate.get("notAfter"), **own}}

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from clientcert.api.kinds import moment, timestamp
-from clientcert.api.previous_version import fallback_from_condition
+from clientcert.api.previous_version import fallback_from_condition, with_own_expiry
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded_status import (
@@ -24,6 +24,7 @@ from clientcert.lifecycle.recorded_status import (
     PreviousCertificate,
     shared_condition,
 )
+from clientcert.pki import Expiry
 
 Status = dict[str, Any]
 
@@ -34,8 +35,9 @@ LONGEST_VALUE = 256
 WARNINGS = 8
 HISTORY = 5
 CHANNELS = 32
-ESSENTIAL = ("observedGeneration", "phase", "daysRemaining", "certificate", "alerts")
+ESSENTIAL = ("observedGeneration", "phase", "daysRemaining", "certificate", "expires", "alerts")
 """Dates, deliveries and the phase: they are written even if the API server refuses the rest."""
+_IDENTIFYING = ("subjectDN", "serialNumber", "fingerprintSHA256")
 
 
 def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
@@ -50,6 +52,8 @@ def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
 
 def digest(status: Mapping[str, Any]) -> bytes:
     """A hash of 16 bytes for comparisons of statuses; null and absent fields are equal."""
+    if "expires" not in status and "certificate" in status:
+        status = with_own_expiry(status)
     return hashlib.blake2b(orjson.dumps(_without_nulls(status), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
@@ -60,7 +64,7 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
         "observedGeneration": generation,
         "phase": assessment.phase.value,
         "daysRemaining": assessment.days_remaining,
-        "certificate": _certificate(recorded.accepted),
+        **_certificate(recorded.accepted),
         "source": {
             "version": _cut(recorded.source_version, LONGEST_VALUE) or None,
             "observedTime": timestamp(recorded.source_observed) if recorded.source_observed else None,
@@ -87,10 +91,11 @@ def render_conditions(conditions: Iterable[Condition], generation: int) -> Statu
     return {"conditions": [_condition(condition, generation) for condition in conditions]}
 
 
-def _certificate(accepted: AcceptedCertificate | None) -> Status | None:
+def _certificate(accepted: AcceptedCertificate | None) -> Status:
+    """The certificate, and the date that counts; both are null if none was ever read."""
     if accepted is None:
-        return None
-    return {
+        return {"certificate": None, "expires": None}
+    certificate = {
         "subjectDN": _cut(accepted.subject_dn, LONGEST_NAME) or None,
         "issuerDN": _cut(accepted.issuer_dn, LONGEST_NAME) or None,
         "serialNumber": _cut(accepted.serial_number, LONGEST_VALUE),
@@ -100,6 +105,16 @@ def _certificate(accepted: AcceptedCertificate | None) -> Status | None:
         "keyAlgorithm": _cut(accepted.key_algorithm, LONGEST_WORD) or None,
         "warnings": [_cut(warning, LONGEST_VALUE) for warning in accepted.warnings[:WARNINGS]] or None,
     }
+    first = accepted.ends_first
+    expires = {"time": certificate["notAfter"], **{name: certificate[name] for name in _IDENTIFYING}}
+    if first is not None:
+        expires = {
+            "time": timestamp(first.time),
+            "subjectDN": _cut(first.subject_dn, LONGEST_NAME) or None,
+            "serialNumber": _cut(first.serial_number, LONGEST_VALUE),
+            "fingerprintSHA256": first.fingerprint_sha256,
+        }
+    return {"certificate": certificate, "expires": expires}
 
 
 def _channel(record: ChannelStatus) -> Status:
@@ -112,6 +127,7 @@ def _channel(record: ChannelStatus) -> Status:
         "threadRef": _cut(record.thread_ref, LONGEST_VALUE) or None,
         "lastFailureTime": timestamp(record.last_failure) if record.last_failure else None,
         "firstSentTime": timestamp(record.first_sent) if record.first_sent else None,
+        "certificateFingerprintSHA256": record.leaf_fingerprint_sha256 or None,
         "recipientRole": _role(record.recipient_role) if record.recipient_role else None,
         "fallbackRecipient": _fallback_recipient(record.fallback_recipient) if record.fallback_recipient else None,
     }
@@ -140,8 +156,8 @@ def _condition(condition: Condition, generation: int) -> Status:
 def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
     certificate, source = status.get("certificate"), status.get("source") or {}
     alerts = status.get("alerts") or {}
-    accepted = _accepted(certificate) if certificate else None
-    fingerprint = accepted.fingerprint_sha256 if accepted else ""
+    accepted = _accepted(certificate, status.get("expires") or {}) if certificate else None
+    fingerprint = (accepted.ends_first or accepted).fingerprint_sha256 if accepted else ""
     parsed = CertificateStatus(
         phase=sys.intern(str(status.get("phase", ""))),
         accepted=accepted,
@@ -154,7 +170,7 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
     return fallback_from_condition(parsed)
 
 
-def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
+def _accepted(entry: Mapping[str, Any], expires: Mapping[str, Any]) -> AcceptedCertificate:
     not_before, not_after = moment(entry["notBefore"]), moment(entry["notAfter"])
     if not_before is None or not_after is None:
         raise ValueError("a certificate needs notBefore and notAfter")
@@ -167,7 +183,17 @@ def _accepted(entry: Mapping[str, Any]) -> AcceptedCertificate:
         not_after=not_after,
         key_algorithm=sys.intern(entry.get("keyAlgorithm", "")),
         warnings=tuple(sys.intern(warning) for warning in entry.get("warnings") or ()),
+        ends_first=_ends_first(expires) if expires.get("fingerprintSHA256") != entry["fingerprintSHA256"] else None,
     )
+
+
+def _ends_first(expires: Mapping[str, Any]) -> Expiry | None:
+    """None if the status names no certificate whose date counts: version 0.1 wrote none."""
+    if (ends := moment(expires.get("time"))) is None:
+        return None
+    subject_dn = sys.intern(expires.get("subjectDN", ""))  # many certificates share an issuer, as its fingerprint
+    fingerprint = sys.intern(expires["fingerprintSHA256"])
+    return Expiry(ends, subject_dn, sys.intern(expires["serialNumber"]), fingerprint)
 
 
 def _channel_record(entry: Mapping[str, Any], accepted: str) -> ChannelStatus:
@@ -184,6 +210,7 @@ def _channel_record(entry: Mapping[str, Any], accepted: str) -> ChannelStatus:
         first_sent=moment(entry.get("firstSentTime")),
         recipient_role=parse_role(entry.get("recipientRole")),
         fallback_recipient=_parse_fallback(entry.get("fallbackRecipient")),
+        leaf_fingerprint_sha256=entry.get("certificateFingerprintSHA256", ""),
     )
 
 

@@ -110,7 +110,9 @@ class ObjectCache:
         """The time of expiry by its status, in seconds since the epoch; infinite if unknown. The lowest is first."""
         record = self.certificates.get(key)
         accepted = record.status.accepted if record else None
-        return accepted.not_after.timestamp() if accepted else math.inf
+        if accepted is None:
+            return math.inf
+        return (accepted.ends_first.time if accepted.ends_first else accepted.not_after).timestamp()
 
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
         """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""

@@ -183,4 +183,5 @@ def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate)
         fingerprint_sha256=accepted.fingerprint_sha256,
         not_before=accepted.not_before,
         not_after=accepted.not_after,
+        ends_first=accepted.ends_first if accepted.ends_first == certificate.ends_first else certificate.ends_first,
     )

@@ -13,7 +13,7 @@ import click
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
 from clientcert.lifecycle.schedule import days_remaining
-from clientcert.pki import MAX_SIZE, Certificate, parse
+from clientcert.pki import MAX_SIZE, Certificate, Expiry, parse
 
 STDIN = "-"
 NOT_ALL_READABLE = 3
@@ -113,9 +113,18 @@ def _document(inspection: Inspection, now: datetime) -> dict[str, Any]:
             "fingerprintSHA256": certificate.fingerprint_sha256,
             "notBefore": _rfc3339(certificate.not_before),
             "notAfter": _rfc3339(certificate.not_after),
-            "daysRemaining": days_remaining(certificate.not_after, now),
+            "expires": _rfc3339(certificate.expires.time),
+            "endsFirst": _ends_first(certificate.ends_first),
+            "daysRemaining": days_remaining(certificate.expires.time, now),
         }
     return document | {"warnings": list(certificate.warnings) if certificate else []}
+
+
+def _ends_first(first: Expiry | None) -> dict[str, str] | None:
+    if first is None:
+        return None
+    names = {"subject": first.subject_dn, "serialNumber": first.serial_number}
+    return {**names, "fingerprintSHA256": first.fingerprint_sha256, "notAfter": _rfc3339(first.time)}
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -139,8 +148,8 @@ def _table(inspections: list[Inspection], now: datetime) -> Iterable[str]:
 def _row(file: str, certificate: Certificate, now: datetime) -> tuple[str, ...]:
     cells = (
         _status(certificate, now),
-        str(days_remaining(certificate.not_after, now)),
-        f"{certificate.not_after.isoformat(sep=' ', timespec='minutes').removesuffix('+00:00')} UTC",
+        str(days_remaining(certificate.expires.time, now)),
+        f"{certificate.expires.time.isoformat(sep=' ', timespec='minutes').removesuffix('+00:00')} UTC",
         certificate.subject_dn,
         certificate.issuer_dn,
         f"{certificate.serial_number:x}",
@@ -153,6 +162,6 @@ def _row(file: str, certificate: Certificate, now: datetime) -> tuple[str, ...]:
 def _status(certificate: Certificate, now: datetime) -> str:
     if certificate.not_before > certificate.not_after:
         return "Invalid"
-    if certificate.not_after < now:
+    if certificate.expires.time < now:
         return "Expired"
     return "NotYetValid" if certificate.not_before > now else "Valid"

@@ -113,7 +113,7 @@ class AlertGroupReconciler:
         limit = self._dispatcher.limit(first.evaluation, first.notification)
         if limit is not None:
             last = self._groups.last_failure(key)
-            urgency = (rank(last) if last else 0, first.evaluation.assessment.alert_from)
+            urgency = (rank(last) if last else 0, first.evaluation.assessment.expires.time)
             if not self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, key), urgency, limit.seconds):
                 if (failure := self._limiter.failure(limit.limit_key)) is not None:
                     self._groups.fail(key, failure)
@@ -179,7 +179,7 @@ class AlertGroupReconciler:
         failure = self._dispatcher.count_failure(str(group.key), evaluation, notification, error, before)
         limit = self._dispatcher.limit(evaluation, notification)
         if limit is not None and failure.next_try is None:
-            urgency = (rank(failure), evaluation.assessment.alert_from)
+            urgency = (rank(failure), evaluation.assessment.expires.time)
             self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, group.key), urgency, limit.seconds)
         self._groups.fail(group.key, replace(failure, channel_wide=True))
         return failure.next_try
@@ -265,5 +265,6 @@ def _channel_of(evaluation: Evaluation, group: GroupSpec) -> Channel | None:
 def _letter(told: Sequence[Member]) -> Message:
     """The message of the most urgent member, with a letter about all members."""
     # Sorted by name if they expire in the same second, so that a repeated letter is identical.
-    messages = sorted((each.message for each in told), key=lambda each: (str(each.about.not_after), each.object_key))
+    in_order = sorted(told, key=lambda each: (each.evaluation.assessment.expires.time, each.message.object_key))
+    messages = [each.message for each in in_order]
     return replace(messages[0], letters=(batch_letter(told[0].evaluation.spec.batch, messages),))

@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.lifecycle.spec import HOST, CertificateSpec
-from clientcert.pki import Certificate
+from clientcert.pki import Certificate, Expiry
 from clientcert.pki.names import same_name
 
 
@@ -75,10 +76,15 @@ class Assessment:
     """The problem with the source or with its content."""
     source_problem: bool
     """True if the source could not be read; False if its content cannot be used."""
-    alert_from: datetime
-    """The start for counting stages: notAfter, or the creation time of the object if no notAfter is known."""
+    expires: Expiry
+    """The date that counts, from which stages are counted too, and whose date it is: that of the accepted certificate,
+    or of another one in its file that ends first. If none was ever read: the creation time of the object, and no
+    fingerprint."""
+    fingerprints: frozenset[str]
+    """Of the accepted certificate, and of the one whose date counts. A channel that was alerted about any other one is
+    owed a closing message."""
     expires_soon: bool
-    """True if notAfter is near enough for the policy to alert, or has passed."""
+    """True if that date is near enough for the policy to alert, or has passed."""
     acknowledged: bool = False
     """True if somebody has acknowledged this very certificate."""
     host: bool = False
@@ -88,18 +94,18 @@ class Assessment:
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the certificate that alerts are about; empty if none was ever read."""
-        return self.accepted.fingerprint_sha256 if self.accepted else ""
+        """The fingerprint of the certificate whose date alerts are about; empty if none was ever read."""
+        return self.expires.fingerprint_sha256
 
     @property
     def days_remaining(self) -> int | None:
         """Whole days, rounded down; None if no certificate was ever read."""
-        return days_remaining(self.accepted.not_after, self.now) if self.accepted else None
+        return days_remaining(self.expires.time, self.now) if self.accepted else None
 
     @property
     def expired(self) -> bool:
-        """True after notAfter: the last second of the validity period belongs to it (RFC 5280 section 4.1.2.5)."""
-        return self.accepted is not None and self.accepted.not_after < self.now
+        """True after that date: the last second of the validity period belongs to it (RFC 5280 section 4.1.2.5)."""
+        return self.accepted is not None and self.expires.time < self.now
 
     @property
     def unread(self) -> bool:
@@ -136,13 +142,14 @@ def accepted_certificate(certificate: Certificate) -> AcceptedCertificate:
         not_after=certificate.not_after,
         key_algorithm=certificate.key_algorithm,
         warnings=certificate.warnings,
+        ends_first=certificate.ends_first,
     )
 
 
 def assess(known: DeclaredCertificate, observation: Observation, start_days_before: int, now: datetime) -> Assessment:
     """Compare the observation with the certificate that was accepted before.
 
-    `start_days_before` is the number of days before notAfter at which the policy begins to alert.
+    `start_days_before` is the number of days before the date that counts at which the policy begins to alert.
     """
     spec, before = known.spec, known.status.accepted
     problem = observation.problem
@@ -156,15 +163,21 @@ def assess(known: DeclaredCertificate, observation: Observation, start_days_befo
                 problem = None  # the certificate itself has expired, and the phase says so
         elif problem is None:
             accepted, replaced = seen, before
+    expires = Expiry(known.created, "", "", "")
+    if accepted is not None:
+        own = (accepted.not_after, accepted.subject_dn, accepted.serial_number, accepted.fingerprint_sha256)
+        expires = accepted.ends_first or Expiry(*own)
+    expires_soon = accepted is not None and expires.time - now <= start_days_before * DAY
     return Assessment(
         now=now,
-        phase=_phase(accepted, problem, start_days_before, now),
+        phase=_phase(accepted, expires.time, problem, now, expires_soon=expires_soon),
         accepted=accepted,
         replaced=replaced,
         problem=problem,
         source_problem=observation.certificate is None,
-        alert_from=accepted.not_after if accepted else known.created,
-        expires_soon=accepted is not None and accepted.not_after - now <= start_days_before * DAY,
+        expires=expires,
+        fingerprints=frozenset((expires.fingerprint_sha256, accepted.fingerprint_sha256 if accepted else "")),
+        expires_soon=expires_soon,
         acknowledged=accepted is not None and bool(spec.acknowledged) and _is_acknowledged(spec, accepted),
         host=spec.profile == HOST,
         foreign=is_first and problem is not None and problem.reason is Reason.IDENTITY_MISMATCH,
@@ -205,25 +218,29 @@ def _unusable(spec: CertificateSpec, certificate: Certificate, now: datetime) ->
             f"the certificate with serial number {certificate.serial_number:x} in the source is not valid before"
             f" {certificate.not_before:%Y-%m-%d %H:%M} UTC",
         )
+    another = f"the source holds another certificate, serial number {certificate.serial_number:x}, and"
     if certificate.not_after < now:
-        return Problem(
-            Phase.INVALID,
-            Reason.EXPIRED,
-            f"the source holds another certificate, serial number {certificate.serial_number:x}, and that one has"
-            " expired: put the certificate there that is in use",
-        )
+        words = f"{another} that one has expired: put the certificate there that is in use"
+        return Problem(Phase.INVALID, Reason.EXPIRED, words)
+    if certificate.ends_first is not None and certificate.ends_first.time < now:
+        first = name_first(certificate.ends_first, certificate.subject_dn)
+        words = f"{another} {first} in the same file has expired: put the new chain there"
+        return Problem(Phase.INVALID, Reason.EXPIRED, words)
     return None
 
 
 def _phase(
-    accepted: AcceptedCertificate | None, problem: Problem | None, start_days_before: int, now: datetime
+    accepted: AcceptedCertificate | None,
+    expires: datetime,
+    problem: Problem | None,
+    now: datetime,
+    *,
+    expires_soon: bool,
 ) -> Phase:
     if accepted is None:
         return problem.phase if problem else Phase.PENDING
-    if accepted.not_after < now and accepted.not_before <= accepted.not_after:
+    if expires < now and accepted.not_before <= accepted.not_after:
         return Phase.EXPIRED
     if problem is not None:
         return problem.phase
-    if accepted.not_after - now <= start_days_before * DAY:
-        return Phase.EXPIRING_SOON
-    return Phase.VALID
+    return Phase.EXPIRING_SOON if expires_soon else Phase.VALID

@@ -22,6 +22,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.due import silenced
+from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, shared_condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
@@ -75,9 +76,12 @@ def _ready(assessment: Assessment, alerts_delivered: Condition) -> Condition:
     if assessment.phase is Phase.PENDING:
         return Condition(READY, "Unknown", "Pending", "the source has not been read yet")
     if assessment.phase is Phase.EXPIRED:
-        return Condition(
-            READY, "False", Reason.EXPIRED, "the certificate has expired: put a renewed one into the source"
-        )
+        words = "the certificate has expired: put a renewed one into the source"
+        accepted = assessment.accepted
+        if accepted is not None and accepted.ends_first is not None:
+            first = name_first(accepted.ends_first, accepted.subject_dn)
+            words = f"{first}, in the same file, has expired: put the new one there, and send it to the consumer"
+        return Condition(READY, "False", Reason.EXPIRED, words)
     if assessment.problem is not None:
         return Condition(READY, "False", assessment.problem.reason, assessment.problem.message)
     if alerts_delivered.status == "False":
@@ -104,11 +108,15 @@ def _identity_matches(assessment: Assessment) -> Condition:
 def _expiring(assessment: Assessment) -> Condition:
     if assessment.accepted is None:
         return Condition(EXPIRING, "Unknown", "Unread", "no certificate was ever read, so nobody knows when it ends")
+    ends, first = "notAfter", assessment.accepted.ends_first
+    if first is not None:
+        ends = f"the end of {name_first(first, assessment.accepted.subject_dn)}, in the same file,"
     if assessment.expired:
-        return Condition(EXPIRING, "True", Reason.EXPIRED, "the certificate has expired")
+        words = f"{ends} has passed" if first else "the certificate has expired"
+        return Condition(EXPIRING, "True", Reason.EXPIRED, words)
     if assessment.expires_soon:
-        return Condition(EXPIRING, "True", "ExpiringSoon", "notAfter is near enough for the policy to alert")
-    return Condition(EXPIRING, "False", "Valid", "notAfter is further away than the policy alerts")
+        return Condition(EXPIRING, "True", "ExpiringSoon", f"{ends} is near enough for the policy to alert")
+    return Condition(EXPIRING, "False", "Valid", f"{ends} is further away than the policy alerts")
 
 
 def _silenced(assessment: Assessment, silence: Silence) -> Condition:

@@ -63,7 +63,8 @@ def next_change(evaluation: Evaluation, starts: datetime | None = None) -> datet
     now, due, accepted = evaluation.assessment.now, next_due(evaluation), evaluation.assessment.accepted
     moments = [moment for moment in (starts, due) if moment and moment > now]
     if accepted is not None:
-        whole_days = accepted.not_after - ((accepted.not_after - now) // DAY) * DAY
+        expires = evaluation.assessment.expires.time
+        whole_days = expires - ((expires - now) // DAY) * DAY
         # The window opens at the instant itself; daysRemaining, rounded down, changes just after it.
         moments.append(whole_days if whole_days > now else whole_days + timedelta.resolution)
     return min(moments, default=now + DAY)
@@ -73,7 +74,7 @@ def next_stage(assessment: Assessment, channel: Channel) -> Stage | None:
     """The next stage of this channel, or None if its schedule has ended."""
     if _is_not_for(channel, assessment):
         return None
-    return next_after(_schedule(assessment, channel), assessment.alert_from, assessment.now)
+    return next_after(_schedule(assessment, channel), assessment.expires.time, assessment.now)
 
 
 def silenced(silence: Silence | None, now: datetime) -> bool:
@@ -93,6 +94,8 @@ def delivered(evaluation: Evaluation, notification: DueNotification, delivery: D
         last_sent=sent,
         next_time=upcoming.slot if upcoming else None,
     )
+    if assessment.accepted is not None and assessment.accepted.ends_first is not None:
+        told = replace(told, leaf_fingerprint_sha256=assessment.accepted.fingerprint_sha256)
     if notification.kind is MessageKind.CLOSING:
         return told
     first: datetime | None = sent
@@ -110,12 +113,12 @@ def delivered(evaluation: Evaluation, notification: DueNotification, delivery: D
 
 def _owed(channel: Channel, evaluation: Evaluation) -> DueNotification | None:
     assessment, told = evaluation.assessment, evaluation.log.channel(channel.name)
-    replaced = told is not None and told.stage is not None and told.fingerprint_sha256 != assessment.fingerprint
+    replaced = told is not None and told.stage is not None and told.fingerprint_sha256 not in assessment.fingerprints
     if replaced and not (channel.to_consumer and assessment.host):
         return DueNotification(channel, MessageKind.CLOSING, None)
     if _is_not_for(channel, assessment):
         return None
-    stage = latest_due(_schedule(assessment, channel), assessment.alert_from, assessment.now)
+    stage = latest_due(_schedule(assessment, channel), assessment.expires.time, assessment.now)
     if stage is None:
         return None
     once = assessment.host and channel.to_consumer and not replaced
@@ -154,7 +157,7 @@ def _is_too_early(channel: Channel, evaluation: Evaluation) -> bool:
 
 def _escalates_from(channel: Channel, evaluation: Evaluation) -> datetime | None:
     """The earliest time of an escalation, after the wait that the policy sets for earlier recipients; None: no wait."""
-    log, fingerprint, every = evaluation.log, evaluation.assessment.fingerprint, evaluation.policy.channels
+    log, current, every = evaluation.log, evaluation.assessment.fingerprints, evaluation.policy.channels
     before = log.channel(channel.name)
     if channel.escalate_after is None or (before is not None and before.stage is not None):
         return None  # the escalation was sent already, about this certificate or about the replaced one
@@ -166,7 +169,7 @@ def _escalates_from(channel: Channel, evaluation: Evaluation) -> datetime | None
         each.first_sent
         for each in log.channels
         if each.name not in uncounted  # a channel that is no longer in the policy got alerts as well
-        if each.stage is not None and each.fingerprint_sha256 == fingerprint
+        if each.stage is not None and each.fingerprint_sha256 in current
     ]
     if not others or None in told:  # an older version did not record the first time: only the schedule decides
         return None

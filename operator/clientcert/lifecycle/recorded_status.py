@@ -5,13 +5,14 @@ from datetime import datetime
 from functools import lru_cache
 
 from clientcert.lifecycle.policy import Role
+from clientcert.pki import Expiry
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedCertificate:
     """The certificate that alerts are about: the last one that was read and could be the consumer's own.
 
-    It is kept when the source is deleted or gets unusable content: this `not_after` still counts.
+    It is kept when the source is deleted or gets unusable content: its date still counts.
     """
 
     subject_dn: str
@@ -23,6 +24,8 @@ class AcceptedCertificate:
     not_after: datetime
     key_algorithm: str
     warnings: tuple[str, ...] = ()
+    ends_first: Expiry | None = None
+    """The certificate in the same file that ends before this one, so that its date counts; None: this one's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class ChannelStatus:
 
     name: str
     fingerprint_sha256: str
-    """The fingerprint of the certificate that the notification was about; empty if none had ever been read."""
+    """The fingerprint of the certificate whose date the notification was about: the leaf, or the one of its chain that
+    ends first. Empty if none had ever been read."""
     stage: int | None
     """Days before notAfter, negative after it; None if no alert about this certificate was sent (yet)."""
     last_sent: datetime | None
@@ -59,6 +63,8 @@ class ChannelStatus:
     """The role of the last letter's recipient; None for a channel to a team."""
     fallback_recipient: FallbackRecipient | None = None
     """Set if the last letter did not reach its first recipient."""
+    leaf_fingerprint_sha256: str = ""
+    """The fingerprint of the certificate itself, if the notification was about another one that ends first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
 from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
 from clientcert.lifecycle.due import next_stage
+from clientcert.lifecycle.ends_first import is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
 from clientcert.lifecycle.recorded_status import (
@@ -78,12 +79,18 @@ class Situation:
     source: str
     problem: str
     """The problem with the source; empty if there is none."""
+    ends_first: str
+    """The certificate in the same file that ends first, in words; empty if the date is the certificate's own."""
 
     @classmethod
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
         """`spec` names the contact that was found; the evaluation describes the state before the message is sent."""
         assessment = evaluation.assessment
         problem = assessment.problem.message if assessment.problem else ""
+        accepted = assessment.accepted
+        first = ""
+        if accepted is not None and accepted.ends_first is not None:
+            first = name_first(accepted.ends_first, accepted.subject_dn)
         return cls(
             assessment=assessment,
             policy=evaluation.policy,
@@ -96,6 +103,7 @@ class Situation:
             owner=sanitize_line(spec.owner, LONGEST_VALUE),
             source=sanitize_line(name_source(spec.source), LONGEST_NAME),
             problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
+            ends_first=sanitize_line(first, LONGEST_VALUE),
         )
 
     @property
@@ -117,6 +125,13 @@ class Situation:
     def replaced_fingerprint(self) -> str:
         """In a closing message: the fingerprint of the certificate that the channel was alerted about."""
         return self.before.fingerprint_sha256 if self.before and self.closes else ""
+
+    @property
+    def chain_alone(self) -> bool:
+        """True if it closes the alerts about another certificate of the chain: the certificate itself stays."""
+        if self.before is None or self.assessment.accepted is None or not self.closes:
+            return False
+        return self.before.leaf_fingerprint_sha256 == self.assessment.accepted.fingerprint_sha256
 
     @property
     def previous(self) -> datetime | None:
@@ -153,16 +168,16 @@ def template_values(situation: Situation, accepted: AcceptedCertificate) -> dict
     return {
         "name": situation.name,
         "environment": situation.environment,
-        "duration": str(days_left(situation, accepted)),
-        "date": day(accepted.not_after),
+        "duration": str(days_left(situation)),
+        "date": day(situation.assessment.expires.time),
         "serialNumber": sanitize_line(accepted.serial_number, LONGEST_VALUE),
         "owner": situation.owner,
     }
 
 
-def days_left(situation: Situation, accepted: AcceptedCertificate) -> int:
-    """Whole days until notAfter, rounded up; at least one."""
-    return max(duration(accepted.not_after, situation.assessment.now), 1)
+def days_left(situation: Situation) -> int:
+    """Whole days until the date that counts, rounded up; at least one."""
+    return max(duration(situation.assessment.expires.time, situation.assessment.now), 1)
 
 
 def _predecessor(assessment: Assessment, status: CertificateStatus) -> Predecessor | None:
@@ -174,16 +189,22 @@ def _predecessor(assessment: Assessment, status: CertificateStatus) -> Predecess
 
 
 def _expiry(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
-    step = _renew(situation, accepted)
-    if _has_expired(situation, accepted):
-        ago = days_ago(accepted.not_after, situation.assessment.now)
-        text = f"{situation.subject} expired on {day(accepted.not_after)}, {ago}: no replacement has been seen"
+    step, expires = _renew(situation, accepted), situation.assessment.expires.time
+    if _has_expired(situation):
+        when = f"on {day(expires)}, {days_ago(expires, situation.assessment.now)}"
+        text = f"{situation.subject} expired {when}: no replacement has been seen"
+        if situation.ends_first:
+            text = f"{situation.subject} stopped working {when}: {situation.ends_first}, in the same file, has expired"
         return AlertText(Topic.EXPIRED, "Expired", text, f"{situation.name} may already have lost access. {step}")
     values = template_values(situation, accepted)
     text = substitute(situation.policy.message, values).strip()
     if values["duration"] == "1" and situation.policy.message == DEFAULT_MESSAGE:
         text = f"{situation.subject} will expire within the next 24 hours"
-    return AlertText(Topic.EXPIRING, "Expiring", text or substitute(DEFAULT_MESSAGE, values), step)
+    text = text or substitute(DEFAULT_MESSAGE, values)
+    if situation.ends_first:
+        itself = f"the certificate itself is valid until {day(accepted.not_after)}"
+        text = f"{text.rstrip('. ')}: {situation.ends_first}, in the same file, ends first ({itself})"
+    return AlertText(Topic.EXPIRING, "Expiring", text, step)
 
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
@@ -194,6 +215,8 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
             "Request a new one where this one was requested (a host certificate is not renewed here), and put it into"
             f" {situation.source}."
         )
+    if accepted.ends_first is not None and is_issuer(accepted.ends_first, accepted.subject_dn):
+        ask = _renew_chain(situation)
     problem = situation.assessment.problem
     if problem is None:
         return f"{ask} The alerts stop when it is there."
@@ -202,11 +225,19 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
     return f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)} {_STOP}"
 
 
-def _has_expired(situation: Situation, accepted: AcceptedCertificate) -> bool:
+def _renew_chain(situation: Situation) -> str:
+    return (
+        f"Get the renewed issuing certificate from the CA, put it into {situation.source} in the place of the old one,"
+        f" and send it to {situation.name}: the consumer needs the new intermediate, too. If the CA has a new key, the"
+        " certificate itself must be renewed as well."
+    )
+
+
+def _has_expired(situation: Situation) -> bool:
     """True if the certificate has expired: also at the second of notAfter, if the stage after expiry is due."""
-    stage = situation.notification.stage
-    after = stage is not None and stage < 0 and situation.assessment.now >= accepted.not_after
-    return after or situation.assessment.now > accepted.not_after
+    stage, expires = situation.notification.stage, situation.assessment.expires.time
+    after = stage is not None and stage < 0 and situation.assessment.now >= expires
+    return after or situation.assessment.now > expires
 
 
 def _nothing_read(situation: Situation, problem: Problem | None) -> AlertText:
@@ -225,7 +256,8 @@ def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Probl
         text = f"{situation.subject} needs attention: {situation.problem}"
         step = f"Put a usable certificate into {situation.source}."
     if accepted.not_before <= accepted.not_after:
-        text += f"; the last known one expires on {day(accepted.not_after)}"
+        text += f"; the last known one expires on {day(situation.assessment.expires.time)}"
+        text += f", with {situation.ends_first}" if situation.ends_first else ""
     return AlertText(Topic.PROBLEM, problem.reason, text, f"{step} {_STOP}")
 
 
@@ -235,16 +267,21 @@ def _fault(problem: Problem) -> str:
 
 def _closing(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
     serial_number = sanitize_line(accepted.serial_number, LONGEST_VALUE)
-    ends = f"valid until {day(accepted.not_after)}"
-    if situation.assessment.now > accepted.not_after:
-        ends = f"which expired on {day(accepted.not_after)}"
+    expires = situation.assessment.expires.time
+    ends = f"valid until {day(expires)}"
+    if situation.assessment.now > expires:
+        ends = f"which expired on {day(expires)}"
+    if situation.ends_first:
+        ends += f", the end of {situation.ends_first} in the same file"
     topic, reason = Topic.RENEWED, "Renewed"
     text = f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
+    if situation.chain_alone:
+        text = f"{situation.subject} has a new chain, {ends}"
     if situation.first_reading:
         topic, reason = Topic.READABLE, "SourceReadable"
         text = f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
-    old = situation.predecessor
-    sooner = old is not None and not situation.first_reading and accepted.not_after < old.not_after
+    old = None if situation.chain_alone else situation.predecessor
+    sooner = old is not None and not situation.first_reading and expires < old.not_after
     if old is not None and sooner:
         text += f", sooner than the one before it ({day(old.not_after)})"
     if situation.problem:
@@ -256,6 +293,8 @@ def _after_closing(situation: Situation, *, sooner: bool) -> str:
     if situation.problem:
         return "The alerts continue until that is fixed."
     check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
+    if situation.chain_alone:
+        check = f"Check that {situation.name} has the new chain, too. "
     if situation.date_is_near:
         return f"{check}This one must be renewed as well, so the alerts continue."
     upcoming = next_stage(situation.assessment, situation.notification.channel)

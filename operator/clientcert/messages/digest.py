@@ -52,15 +52,17 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     text = " ".join(parts)
     if expired:
         text += f", {expired} of them expired already"
-    elif first.about.not_after is not None:
-        text += f"; the first expires on {day(first.about.not_after)}"
+    elif first.about.expires is not None:
+        text += f"; the first expires on {day(first.about.expires.time)}"
     namespace = sanitize_line(first.object_key.namespace, LONGEST_VALUE)
+    chains = any(message.ends_first for message in ordered)
+    issuers = " Where an issuing certificate ends first, put the renewed one there, and send it to the consumer."
     return Digest(
         text=text,
         lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
         more=max(len(ordered) - MOST_LINES, 0),
-        next_step="Ask each contact to renew, and put the renewed certificates into their sources. See them all:"
-        f" kubectl get clientcertificates --namespace {namespace}",
+        next_step="Ask each contact to renew, and put the renewed certificates into their sources."
+        f"{issuers if chains else ''} See them all: kubectl get clientcertificates --namespace {namespace}",
         runbook_url=first.runbook_url,
         namespace=namespace,
     )
@@ -74,7 +76,7 @@ def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:
     first = messages[0].letters[0]
     if len(messages) == 1:
         return first
-    hosts = [(ends, message.about) for message in messages if (ends := message.about.not_after)]
+    hosts = [(each.about.expires.time, each.about) for each in messages if each.about.expires]
     begins = min(ends for ends, _ in hosts)
     expired = begins < messages[0].about.time
     these = f"{count(len(messages), 'host certificate')} of batch {sanitize_line(batch, LONGEST_VALUE)}"
@@ -108,21 +110,22 @@ def and_more(digest: Digest, shown: int) -> list[str]:
 
 
 def _urgency(message: Message) -> tuple[datetime | str, ...]:
-    ends = message.about.not_after
-    return (ends.isoformat() if ends else _FAR, message.about.consumer, message.about.environment)
+    expires = message.about.expires
+    return (expires.time.isoformat() if expires else _FAR, message.about.consumer, message.about.environment)
 
 
 def _has_expired(message: Message) -> bool:
-    return message.about.not_after is not None and message.about.not_after < message.about.time
+    return message.about.expires is not None and message.about.expires.time < message.about.time
 
 
 def _line(message: Message) -> Line:
-    about, ends = message.about, message.about.not_after
+    about, expires = message.about, message.about.expires
     serial_number, owner = sanitize_line(about.serial_number, LONGEST_VALUE), sanitize_line(about.owner, LONGEST_VALUE)
-    dated = f"{remaining(ends, about.time)} ({minute(ends)})" if ends else message.text
+    dated = f"{remaining(expires.time, about.time)} ({minute(expires.time)})" if expires else message.text
     parts = [f"{about.whose}: {dated}"]
     parts += [f"serial number {serial_number}"] if serial_number else []
     parts += [f"owner {owner}"] if owner else []
+    parts += [f"ends first: {message.ends_first}"] if message.ends_first else []
     parts += [message.problem] if message.problem else []
     return Line(sanitize_line("; ".join(parts), LONGEST_LINE), sanitize_line(message.contact, LONGEST_CONTACT))
 

@@ -107,10 +107,11 @@ class LetterContext:
     @property
     def ends(self) -> str:
         """The second half of a sentence about the certificate: when it expires or expired."""
-        when = minute(self.accepted.not_after)
+        expires = self.situation.assessment.expires.time
+        when = minute(expires)
         if self.has_expired:
-            return f"expired on {when}, {days_ago(self.accepted.not_after, self.situation.assessment.now)}"
-        days = days_left(self.situation, self.accepted)
+            return f"expired on {when}, {days_ago(expires, self.situation.assessment.now)}"
+        days = days_left(self.situation)
         left = "24 hours" if days == 1 else f"{days} days"
         return f"is due to expire within the next {left}, on {when}"
 

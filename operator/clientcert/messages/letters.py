@@ -10,9 +10,11 @@ from functools import partial
 
 from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role
+from clientcert.lifecycle.ends_first import is_issuer
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.messages.alert_text import Situation, Topic, template_values
+from clientcert.messages.chain_letter import chain_in_place, new_chain
 from clientcert.messages.letter import (
     LONGEST_SUBJECT,
     Letter,
@@ -101,11 +103,16 @@ def _letter(context: LetterContext, recipient: Recipient, thread: str, told: str
 def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) -> tuple[str, list[Part]]:
     """Return subject and parts. A policy's own letter is for the roles that renew, before expiry."""
     framed = partial(context.writer.framed, recipient)
+    if context.closes and context.situation.chain_alone:
+        return _closing_subject(context), framed(chain_in_place(context, recipient.role))
     if context.closes:
         return _closing_subject(context), framed(_closing(context, recipient.role))
     subject = _subject(context)
     if context.situation.assessment.host or recipient.role is Role.REQUESTER:
         return subject, framed(_request_anew(context))
+    first = context.accepted.ends_first
+    if first is not None and is_issuer(first, context.accepted.subject_dn):
+        return subject, framed(new_chain(context, recipient.role))
     if recipient.role not in _RENEWERS:
         return subject, framed(_ask_for_technical_contact(context, falls_back=falls_back))
     parts = framed(_steps_for_colleague(context) if recipient.role is Role.SLACK else _steps(context))
@@ -119,9 +126,8 @@ def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) ->
 def _subject(context: LetterContext) -> str:
     """The subject has a date and no number of days, so that every mailbox keeps all reminders together."""
     which = f"certificate for {context.situation.name} in {context.situation.environment}"
-    return (
-        f"Action needed: {which} {'expired' if context.has_expired else 'expires'} on {day(context.accepted.not_after)}"
-    )
+    when = day(context.situation.assessment.expires.time)
+    return f"Action needed: {which} {'expired' if context.has_expired else 'expires'} on {when}"
 
 
 def _steps(context: LetterContext) -> list[Part]:
@@ -134,7 +140,7 @@ def _steps(context: LetterContext) -> list[Part]:
         paragraph(
             f"Your client certificate for the {situation.environment} environment of {context.writer.system}"
             f" {context.ends}, {consequence}. It is the certificate for {situation.name}, serial number"
-            f" {context.serial_number}."
+            f" {context.serial_number}.{_whose(context)}"
         ),
         paragraph(
             "So that we can send you new credentials, please can you complete the following as soon as possible."
@@ -165,6 +171,7 @@ def _steps_for_colleague(context: LetterContext) -> list[Part]:
         paragraph(
             f"The client certificate for {situation.name} in {situation.environment} of {context.writer.system}"
             f" {context.ends}: {situation.name} {access}. Its serial number is {context.serial_number}."
+            f"{_whose(context)}"
         ),
         paragraph(
             "Please generate a key pair with these two commands, and send only the public key to"
@@ -205,6 +212,7 @@ def _ask_for_technical_contact(context: LetterContext, *, falls_back: bool) -> l
         paragraph(
             f"The client certificate for {situation.name} in the {situation.environment} environment of"
             f" {context.writer.system} {context.ends}, {consequence}. Its serial number is {context.serial_number}."
+            f"{_whose(context)}"
         ),
         paragraph(f"{why} Please {ask}: we will write to them with all the steps. {context.writer.answer}"),
     ]
@@ -222,18 +230,21 @@ def _request_anew(context: LetterContext) -> list[Part]:
     consequence = "so it is not accepted any more" if context.has_expired else "and is not accepted from then on"
     which = paragraph(
         f"The host certificate for {situation.name} in {situation.environment}, serial number"
-        f" {context.serial_number}, {context.ends}, {consequence}."
+        f" {context.serial_number}, {context.ends}, {consequence}.{_whose(context)}"
     )
     return request_anew(context.writer, [which], many=False, expired=context.has_expired)
 
 
 def _closing_subject(context: LetterContext) -> str:
-    return f"Done: a renewed certificate for {context.situation.name} in {context.situation.environment} is in place"
+    situation = context.situation
+    if situation.chain_alone:
+        return f"Done: the certificate for {situation.name} in {situation.environment} has a new chain"
+    return f"Done: a renewed certificate for {situation.name} in {situation.environment} is in place"
 
 
 def _closing(context: LetterContext, role: Role) -> list[Part]:
-    when = minute(context.accepted.not_after)
-    expired = context.situation.assessment.now > context.accepted.not_after
+    when = minute(context.situation.assessment.expires.time)
+    expired = context.situation.assessment.now > context.situation.assessment.expires.time
     more = "You do not have to do anything more."
     if context.situation.date_is_near:
         more = "This one must be renewed as well, so we will write to you again."
@@ -250,8 +261,14 @@ def _closing(context: LetterContext, role: Role) -> list[Part]:
 def _still_valid(context: LetterContext) -> str:
     if context.has_expired:
         return ""
-    until = minute(context.accepted.not_after)
+    until = minute(context.situation.assessment.expires.time)
     return f" The current certificate stays valid until {until}, even after a new one was made."
+
+
+def _whose(context: LetterContext) -> str:
+    """The sentence that names the certificate whose date it is, if that is another one."""
+    first = context.situation.ends_first
+    return f" The date is that of {first}, in the same file, which ends first." if first else ""
 
 
 def _own_parts(body: str, values: dict[str, str]) -> list[Part]:

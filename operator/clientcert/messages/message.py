@@ -13,6 +13,7 @@ from clientcert.messages.alert_text import Situation, Topic, render
 from clientcert.messages.letter import Letter
 from clientcert.messages.letters import letters
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, minute, sanitize_line, time_left
+from clientcert.pki import Expiry
 
 LONGEST_URL = 2000
 
@@ -35,6 +36,8 @@ class About:
     serial_number: str
     fingerprint_sha256: str
     """Both in lower-case hex; empty if no certificate was ever read."""
+    expires: Expiry | None
+    """The date that counts, and whose it is: the certificate's own, or that of another one in the file."""
     channel: str
     stage: int | None
     """Days before notAfter; None for a closing message."""
@@ -70,6 +73,8 @@ class Message:
     """The person to ask, with name and address: only for channels that may show personal data."""
     problem: str
     """The problem with the source; empty if there is none."""
+    ends_first: str
+    """The certificate in the same file that ends first; empty if the date is the certificate's own."""
     next_step: str
     """At most 1,500 characters."""
     details: tuple[tuple[str, str], ...]
@@ -88,7 +93,8 @@ class Message:
         """The facts and the problem with the source; with the contact between them, if the channel may show it."""
         people = (("Contact", self.contact),) if contact else ()
         problem = (("Problem", self.problem),) if self.problem else ()
-        return (*self.facts, *people, *problem)
+        first = (("Ends first", self.ends_first),) if self.ends_first else ()
+        return (*self.facts, *first, *people, *problem)
 
 
 def compose(evaluation: Evaluation, notification: DueNotification, recipients: tuple[Recipient, ...] = ()) -> Message:
@@ -108,6 +114,7 @@ def compose(evaluation: Evaluation, notification: DueNotification, recipients: t
         facts=tuple(_facts(situation)),
         contact=_contact(spec.contact),
         problem=situation.problem,
+        ends_first=situation.ends_first,
         next_step=said.next_step,
         details=tuple(_details(evaluation, situation)),
         runbook_url=_link(evaluation.policy.runbook_url) if evaluation.policy.runbook_url else "",
@@ -133,7 +140,8 @@ def _about_it(spec: CertificateSpec, situation: Situation) -> About:
         not_before=accepted.not_before if accepted else None,
         not_after=accepted.not_after if accepted else None,
         serial_number=accepted.serial_number if accepted else "",
-        fingerprint_sha256=assessment.fingerprint,
+        fingerprint_sha256=accepted.fingerprint_sha256 if accepted else "",
+        expires=assessment.expires if accepted else None,
         channel=notification.channel.name,
         stage=notification.stage,
         replaced_fingerprint=situation.replaced_fingerprint,
@@ -146,12 +154,12 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
     accepted = situation.assessment.accepted
     if accepted is not None:
         facts += [
-            ("Time left", time_left(accepted.not_after, situation.assessment.now)),
-            ("Expires", minute(accepted.not_after)),
+            ("Time left", time_left(situation.assessment.expires.time, situation.assessment.now)),
+            ("Expires", minute(situation.assessment.expires.time)),
             ("Serial number", sanitize_line(accepted.serial_number, LONGEST_VALUE)),
         ]
     old = situation.predecessor
-    if situation.closes and old is not None:
+    if situation.closes and old is not None and not situation.chain_alone:
         serial_number = sanitize_line(old.serial_number, LONGEST_VALUE)
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
@@ -208,6 +216,12 @@ def _about(certificate: AcceptedCertificate) -> list[tuple[str, str]]:
         ("SHA-256 fingerprint", sanitize_line(certificate.fingerprint_sha256, LONGEST_VALUE)),
         ("openssl x509 -serial", f"serial={_as_openssl_shows(certificate.serial_number)}"),
     ]
+    if (first := certificate.ends_first) is not None:
+        whose = sanitize_line(first.subject_dn, LONGEST_NAME) or "empty"
+        about.append(("Valid until", minute(certificate.not_after)))
+        about.append(
+            ("Ends first", f"{whose}, on {minute(first.time)}; SHA-256 fingerprint {first.fingerprint_sha256}")
+        )
     if certificate.warnings:
         about.append(("Warnings", sanitize_line("; ".join(certificate.warnings), LONGEST_NAME)))
     return about

@@ -60,6 +60,8 @@ def test_json_has_every_field_of_a_readable_certificate() -> None:
             "fingerprintSHA256": LEAF.fingerprint_sha256,
             "notBefore": "2026-05-31T12:00:00Z",
             "notAfter": "2026-06-24T17:00:00Z",
+            "expires": "2026-06-24T17:00:00Z",
+            "endsFirst": None,
             "daysRemaining": 23,
             "warnings": [],
         }

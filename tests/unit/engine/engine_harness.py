@@ -295,10 +295,14 @@ class EngineHarness:
 
     def put(self, name: str, *, days: float) -> None:
         """Put a new certificate into the Secret; its watch reports the change."""
+        issued = _AUTHORITY.issue(name, CREATED, self.clock() + days * DAY + HOUR, private_key=_KEY)
+        self.put_pem(name, issued.certificate_pem)
+
+    def put_pem(self, name: str, content: bytes) -> None:
+        """Put this content into the Secret; its watch reports the change."""
         self.api.version += 1
-        version, ends = str(self.api.version), self.clock() + days * DAY + HOUR
-        issued = _AUTHORITY.issue(name, CREATED, ends, private_key=_KEY)
-        self.secrets.held[name] = Content(issued.certificate_pem, f"sha256:{version}", version)
+        version = str(self.api.version)
+        self.secrets.held[name] = Content(content, f"sha256:{version}", version)
         for key in tuple(self.cache.certificates):
             self.cache.secret_changed(key.namespace, name, version)
 

@@ -143,7 +143,7 @@ class TestTheFirstReading:
         found = assessment(seen)
         assert found.accepted == accepted_certificate(seen)
         assert found.replaced is None
-        assert found.alert_from == seen.not_after
+        assert found.expires.time == seen.not_after
 
     @pytest.mark.parametrize(
         "seen",
@@ -169,7 +169,7 @@ class TestTheFirstReading:
         """Without a date, stages are counted from the creation of the object."""
         found = assessment(MISSING)
         assert found.accepted is None
-        assert found.alert_from == CREATED
+        assert found.expires.time == CREATED
         assert found.alerts_daily
 
 
@@ -238,7 +238,7 @@ class TestReplacement:
         found = assessment(seen, recorded=remembering(self.OLD))
         assert found.accepted == accepted_certificate(self.OLD)
         assert found.replaced is None
-        assert found.alert_from == self.OLD.not_after
+        assert found.expires.time == self.OLD.not_after
         assert found.problem is not None
         assert found.problem.reason is reason
         assert words in found.problem.message

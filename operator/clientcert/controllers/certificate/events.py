@@ -7,6 +7,7 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
+from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 
@@ -38,11 +39,25 @@ def events_for(
     if old is not None and accepted is not None:
         words = (
             f"the certificate with serial number {old.serial_number} was replaced by {accepted.serial_number},"
-            f" valid until {accepted.not_after:%Y-%m-%d}"
+            f" valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
         )
+        if accepted.ends_first is not None:
+            words += f", the end of {name_first(accepted.ends_first, accepted.subject_dn)} in the same file"
+        found.append(_event(evaluation, "Renewed", words, warning=False))
+    elif before.accepted is not None and before.accepted.ends_first is not None and _chain_is_renewed(evaluation):
+        words = f"the chain was renewed: it is valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
         found.append(_event(evaluation, "Renewed", words, warning=False))
     unique = {event.reason: event for event in found if event.reason not in announced and event not in pending}
     return tuple(unique.values())
+
+
+def _chain_is_renewed(evaluation: Evaluation) -> bool:
+    """True if the certificate is the same, and the one that ended before it was replaced by one that ends later."""
+    before, assessment = evaluation.status.accepted, evaluation.assessment
+    if before is None or before.ends_first is None or assessment.accepted is None:
+        return False
+    same = before.fingerprint_sha256 == assessment.accepted.fingerprint_sha256
+    return same and assessment.expires.time > before.ends_first.time
 
 
 def _is_new(condition: Condition, status: CertificateStatus) -> bool:

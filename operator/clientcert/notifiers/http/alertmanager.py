@@ -29,7 +29,7 @@ API_PATH = "/api/v2/alerts"
 EXPIRING, PROBLEM = "ClientCertificateExpiring", "ClientCertificateProblem"
 WARNING, CRITICAL = "warning", "critical"
 CRITICAL_FROM = 14 * DAY
-"""Before notAfter."""
+"""Before the date that counts."""
 GRACE = DAY
 """For this time after the next stage an alert still fires: an outage on either side may delay the next message."""
 
@@ -71,16 +71,16 @@ def fires_until(schedule: Schedule, message: Message) -> datetime:
     """
     about = message.about
     # A problem with the source is repeated daily, in an escalation as its schedule says, before a distant stage is due.
-    schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.not_after is None)
-    upcoming = (next_after(each, about.not_after or about.time, about.time) for each in schedules)
+    schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.expires is None)
+    upcoming = (next_after(each, about.expires.time if about.expires else about.time, about.time) for each in schedules)
     return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
 
 
 def _firing(message: Message) -> list[tuple[str, str]]:
     if message.topic not in _EXPIRY:
         return [(PROBLEM, WARNING)]
-    not_after = message.about.not_after
-    near = not_after is not None and not_after - message.about.time <= CRITICAL_FROM
+    expires = message.about.expires
+    near = expires is not None and expires.time - message.about.time <= CRITICAL_FROM
     return [(EXPIRING, WARNING)] + [(EXPIRING, CRITICAL)] * near
 
 
@@ -107,6 +107,7 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "reason": message.reason,
         "serial_number": sanitize_line(about.serial_number, LONGEST_VALUE),
         "not_after": timestamp(about.not_after) if about.not_after else "",
+        "expires": timestamp(about.expires.time) if about.expires else "",
     }
     return {
         "labels": {

@@ -14,11 +14,12 @@ from typing import Any
 from clientcert.api.kinds import CLIENT_CERTIFICATE, timestamp
 from clientcert.lifecycle.policy import Channel
 from clientcert.messages.message import Message
-from clientcert.messages.text import LONGEST_VALUE, sanitize_line
+from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, sanitize_line
 from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
 from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
+from clientcert.pki import Expiry
 
 TYPE_PREFIX = "dev.clientcert.certificate."
 """Of the CloudEvents type, before the topic."""
@@ -63,7 +64,14 @@ def event_id(message: Message) -> str:
     about = message.about
     stage = "closing" if about.stage is None else about.stage
     previous = timestamp(about.previous) if about.previous else ""
-    identity = (message.object_uid, about.fingerprint_sha256, about.channel, stage, message.kind, previous)
+    identity = (
+        message.object_uid,
+        about.expires.fingerprint_sha256 if about.expires else "",
+        about.channel,
+        stage,
+        message.kind,
+        previous,
+    )
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -89,7 +97,17 @@ def _data(message: Message) -> dict[str, Any]:
         "notAfter": timestamp(about.not_after) if about.not_after else None,
         "serialNumber": sanitize_line(about.serial_number, LONGEST_VALUE),
         "fingerprintSHA256": about.fingerprint_sha256,
+        "expires": _expires(about.expires) if about.expires else None,
         "replacedFingerprintSHA256": about.replaced_fingerprint,
         "channel": about.channel,
         "stage": about.stage,
+    }
+
+
+def _expires(expires: Expiry) -> dict[str, str]:
+    return {
+        "time": timestamp(expires.time),
+        "subjectDN": sanitize_line(expires.subject_dn, LONGEST_NAME),
+        "serialNumber": sanitize_line(expires.serial_number, LONGEST_VALUE),
+        "fingerprintSHA256": expires.fingerprint_sha256,
     }
