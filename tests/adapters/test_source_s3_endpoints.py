@@ -9,7 +9,8 @@ from clientcert.lifecycle.spec import Bucket
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3 import S3Reader
-from clientcert.sources.s3.access import Address, Credentials, aws_host
+from clientcert.sources.s3.access import Credentials
+from clientcert.sources.s3.address import Address, aws_host
 from clientcert.sources.secret import SecretReader
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
 from tests.unit.network.test_egress import Names
@@ -66,11 +67,15 @@ async def test_a_name_is_resolved_by_the_policy_alone(stores: Stores, proxy: Pro
     await reader.close()
 
 
-async def test_an_endpoint_with_a_path(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
-    """An endpoint has scheme, host and port only; a slash at the end is accepted."""
-    for endpoint in (f"{proxy.endpoint}/v1", f"{proxy.endpoint}?x=y", "https://minio_1.example", "https://-x.example"):
+async def test_an_endpoint_with_more_than_a_path(reader: S3Reader, stores: Stores, proxy: Proxy) -> None:
+    """An endpoint has scheme, host, port and path only; a slash at the end is accepted."""
+    for more in ("?x=y", "#x", "/v1?x=y", "//v1", "/..", "/v1/../v2", "/./v1", "/v%31", "/v 1", "/v1;x", "/.v1"):
+        stores.change(endpoint=f"{proxy.endpoint}{more}")
+        assert (await failure(read(reader, "nhs.pem"))).reason in {Reason.SPEC_INVALID, Reason.ENDPOINT_NOT_ALLOWED}
+    for endpoint in ("https://minio_1.example", "https://-x.example"):
         stores.change(endpoint=endpoint)
         assert (await failure(read(reader, "nhs.pem"))).reason is Reason.SPEC_INVALID
+    assert proxy.paths == []
     stores.change(endpoint=f"{proxy.endpoint}/")
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
 

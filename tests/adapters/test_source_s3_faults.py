@@ -140,17 +140,35 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
         "<ListBucketResult><Contents></ListBucketResult>",
         "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><ListBucketResult>&b;</ListBucketResult>",
         "<!DOCTYPE x SYSTEM 'file:///etc/passwd'><ListBucketResult/>",
-        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
-        PAGE.format(truncated="true", token="again", key="a"),
         "<Error><Code>AccessDenied</Code></Error>",
     ],
 )
 async def test_an_invalid_list(reader: S3Reader, proxy: Proxy, body: str) -> None:
-    """An answer that is not a page of a LIST, or an endless loop of pages, is an error and not an empty bucket."""
+    """An answer that is not a page of a LIST is an error and not an empty bucket."""
     proxy.answers(200, body)
     error = await failure(reader.list("team-a", "store", ()))
     assert error.reason is Reason.SOURCE_UNAVAILABLE
     assert "does not answer as an S3 server" in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><IsTruncated> TRUE </IsTruncated><NextContinuationToken/></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated><NextMarker>a</NextMarker></ListBucketResult>",
+        PAGE.format(truncated="true", token="", key="a"),
+        PAGE.format(truncated="true", token="again", key="a"),
+    ],
+    ids=["no token", "an empty one", "version 1 of the LIST", "with a key", "always the same token"],
+)
+async def test_a_list_of_which_only_a_part_can_be_had(reader: S3Reader, proxy: Proxy, body: str) -> None:
+    """The message says so; the part is not taken for the whole bucket, where other certificates would be missing."""
+    proxy.answers(200, body)
+    error = await failure(reader.list("team-a", "store", {"a"}))
+    assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
+    assert "answers a LIST in part only" in error.message
+    assert "spec.s3.prefix" in error.message
 
 
 async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:

@@ -90,7 +90,7 @@ def test_an_entry_of_the_settings(entry: str, grant: IdentityGrant) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["", "backup", "=backup", "team-a=", "team-a=/x", "team-a=Backup", "team-a=backup/../x"]
+    "entry", ["", "backup", "=backup", "team-a=", "team-a=/x", "team-a=..", "team-a=back up", "team-a=backup/../x"]
 )
 def test_an_entry_that_grants_nothing(entry: str) -> None:
     """An invalid entry is an error at the start, which names the entry."""

@@ -19,7 +19,7 @@ CANARY = "canary-9d41"
         (403, "AccessDenied", Reason.ACCESS_DENIED, False, "s3:GetObject on arn:aws:s3:::backup/*"),
         (403, "AccessDenied", Reason.ACCESS_DENIED, False, "give Secret team-a/aws"),
         (403, "AllAccessDisabled", Reason.ACCESS_DENIED, False, "owner of the bucket's account"),
-        (403, "SomethingNew", Reason.ACCESS_DENIED, False, "may not be read"),
+        (403, "SomethingNew", Reason.ACCESS_DENIED, False, "refuses access with the code SomethingNew"),
         (403, "", Reason.ACCESS_DENIED, False, "may not be read"),
         (403, "InvalidAccessKeyId", Reason.CREDENTIALS_INVALID, False, "Secret team-a/aws is not accepted"),
         (403, "SignatureDoesNotMatch", Reason.CREDENTIALS_INVALID, False, "(SignatureDoesNotMatch)"),

@@ -47,6 +47,7 @@ def parse_bucket(spec: Spec) -> Bucket:
             endpoint=s3.get("endpoint", ""),
             credentials_secret=(s3.get("credentialsSecretRef") or {}).get("name", ""),
             poll_seconds=parse_duration(spec.get("pollEvery", "5m")),
+            addressing=s3.get("addressing", "Auto"),
         )
 
 

@@ -116,3 +116,5 @@ class Bucket:
     credentials_secret: str = ""
     """Empty: the pod's own identity, where the settings allow it."""
     poll_seconds: float = 300.0
+    addressing: str = "Auto"
+    """`Path`: the bucket is in the path of a URL; `Virtual`: in its host name; `Auto`: as the server needs it."""

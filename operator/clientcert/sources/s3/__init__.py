@@ -8,7 +8,8 @@
     transport.py        one HTTP request: bounded, never redirected, checked by the egress policy
     errors.py           maps the errors of a server to a reason and to advice
     page.py             one page of a LIST
-    access.py           address, credentials, and the use of the operator's own identity
+    address.py          the server to call, and where in a URL the bucket stands
+    access.py           credentials, and the use of the operator's own identity
 
 aiobotocore takes 25 MB; it is imported when the first store is read, so an operator without stores does not load it.
 """

@@ -19,9 +19,10 @@ from botocore.loaders import Loader
 
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
-from clientcert.sources.s3.access import Address, Credentials
+from clientcert.sources.s3.access import Credentials
+from clientcert.sources.s3.address import Address
 from clientcert.sources.s3.errors import Fault, NoAnswerError
-from clientcert.sources.s3.page import parse_page
+from clientcert.sources.s3.page import PartialListError, parse_page
 from clientcert.sources.s3.transport import Transport
 
 # At DEBUG, botocore logs the requests that it signs and sends, with session tokens.
@@ -68,7 +69,7 @@ class ClientFactory:
         config = AioConfig(
             http_session_cls=partial(Transport, address.policy, self._tls, loop_budget),
             signature_version="s3v4",
-            s3={**_S3_SETTINGS, "addressing_style": "path" if address.endpoint else "auto"},
+            s3={**_S3_SETTINGS, "addressing_style": address.style},
             # Servers other than AWS support only the original checksums of S3.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -152,6 +153,8 @@ async def _parse_page_in_thread(
     """Parse the page in a thread instead of botocore, which gets an empty page to parse."""
     try:
         customized_response_dict["Page"] = await asyncio.to_thread(parse_page, response_dict["body"])
+    except PartialListError:
+        raise NoAnswerError(Fault.PARTIAL_LIST) from None
     except ValueError:
         raise NoAnswerError(Fault.NOT_S3) from None
     response_dict["body"] = b"<ListBucketResult/>"

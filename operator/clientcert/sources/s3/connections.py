@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from clientcert.errors import SourceError
 from clientcert.lifecycle.spec import Bucket, ObjectKey
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
-from clientcert.sources.s3.access import Address, Credentials, identity_not_for_endpoint
+from clientcert.sources.s3.access import Credentials, identity_not_for_endpoint
+from clientcert.sources.s3.address import AUTO, Address
 from clientcert.sources.s3.errors import Request
 from clientcert.sources.secret import SecretReader
 
@@ -38,6 +39,8 @@ class _Slot:
     failed: float = 0.0
     """Loop time of `failure`."""
     forgotten: bool = False
+    virtual_hosts: bool = False
+    """The server of `bucket` has answered that it serves buckets at host names of their own only."""
 
 
 class Connections:
@@ -92,6 +95,20 @@ class Connections:
             await used.retire()
             return True
 
+    async def use_virtual_host(self, store: ObjectKey, used: "Connection") -> bool:
+        """True if a retry is worthwhile: the next connection uses the host name of the bucket."""
+        slot = self._slots.get(store)
+        if slot is None:
+            return False
+        async with slot.lock:
+            if slot.connection is not used:
+                return True
+            if slot.bucket is None or slot.bucket.addressing != AUTO:
+                return False
+            slot.virtual_hosts, slot.connection = True, None
+            await used.retire()
+            return True
+
     async def forget(self, store: ObjectKey) -> None:
         """Retire the store's connection; the next one reads the credentials again."""
         slot = self._slots.pop(store, None)
@@ -114,6 +131,7 @@ class Connections:
         old, slot.connection = slot.connection, None
         if old is not None:
             await old.retire()
+        slot.virtual_hosts = slot.virtual_hosts and _same_connection(slot.bucket, bucket)
         slot.bucket, slot.failure = bucket, None
         try:
             connection = await self._open(slot, store, bucket)
@@ -124,18 +142,18 @@ class Connections:
         return connection
 
     async def _open(self, slot: _Slot, store: ObjectKey, bucket: Bucket) -> "Connection":
-        address = Address.of(bucket, self._policy)
+        address = Address.of(bucket, self._policy, virtual_hosts=slot.virtual_hosts)
         slot.credentials = None
         if bucket.credentials_secret:
             slot.credentials = await Credentials.read(self._secrets, store.namespace, bucket.credentials_secret)
-        elif bucket.endpoint and not self._policy.lists(bucket.endpoint):
+        elif bucket.endpoint and not address.is_listed:
             raise identity_not_for_endpoint(store)
         async with self._factory_lock:
             if self._factory is None:
                 self._factory = await asyncio.to_thread(_import_and_make_factory)
         from clientcert.sources.s3.connection import Connection, source_errors
 
-        request = _list_request(store, bucket)
+        request = _list_request(store, bucket, address)
         with source_errors(request):
             client = await self._factory.create(address, slot.credentials, self._loop_budget)
         return Connection(client, request, self._deadline, self._loop_budget)
@@ -150,15 +168,10 @@ def _import_and_make_factory() -> "ClientFactory":
 
 def _same_connection(one: Bucket | None, other: Bucket) -> bool:
     """True if a connection made for one spec serves the other: they may differ in prefix and poll interval."""
-    return one is not None and (one.name, one.region, one.endpoint, one.credentials_secret) == (
-        other.name,
-        other.region,
-        other.endpoint,
-        other.credentials_secret,
-    )
+    return one is not None and replace(one, prefix=other.prefix, poll_seconds=other.poll_seconds) == other
 
 
-def _list_request(store: ObjectKey, bucket: Bucket) -> Request:
+def _list_request(store: ObjectKey, bucket: Bucket, address: Address) -> Request:
     secret = bucket.credentials_secret
     caller = f"Secret {store.namespace}/{secret}" if secret else "the operator's own identity"
-    return Request(store, bucket.name, caller)
+    return Request(store, bucket.name, caller, virtual_host=address.virtual_host)

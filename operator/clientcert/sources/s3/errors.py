@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.sources.s3.access import is_aws_region
+from clientcert.sources.s3.address import is_aws_region
 
 _CODE = re.compile(rb"<Code>\s*([A-Za-z0-9.]{1,64})\s*</Code>")
+_ENDPOINT = re.compile(rb"<Endpoint>\s*([A-Za-z0-9.:-]{1,260})\s*</Endpoint>")
 _CREDENTIALS = frozenset(
     {
         "AccessKeyDisabled",
@@ -28,7 +29,17 @@ _CREDENTIALS = frozenset(
         "XAdminUserNotFound",  # versitygw's, with status 404
     }
 )
-_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "UnauthorizedAccess"})
+_DENIED = frozenset({"AccessDenied", "Forbidden", "UnauthorizedAccess"})
+_DISABLED = frozenset({"AccountProblem", "AllAccessDisabled", "UserSuspended"})
+_VIRTUAL_HOST_ONLY = frozenset(
+    {
+        "InvalidPathAccess",  # Volcengine
+        "PathStyleDomainForbidden",  # Tencent
+        "PathStyleRequestNotAllowed",
+        "SecondLevelDomainForbidden",  # Alibaba
+        "VirtualHostDomainRequired",  # Huawei
+    }
+)
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 _TRANSIENT = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
 _TOO_MANY = 429
@@ -43,6 +54,10 @@ class Fault(StrEnum):
     CUT = "closed the connection in the middle of its answer"
     UNTRUSTED = "has a TLS certificate that the operator does not trust: correct it, or let the operator trust its CA"
     NOT_S3 = "does not answer as an S3 server: correct spec.s3.endpoint"
+    PARTIAL_LIST = (
+        "answers a LIST in part only, and without a valid token for the rest (NextContinuationToken): update the "
+        "server, or name a part with fewer objects in spec.s3.prefix"
+    )
     TOO_LARGE = "sent more than the limit"
 
 
@@ -65,9 +80,16 @@ class RefusalError(SourceError):
         self.status = status
         self.code = found[1].decode() if found else ""
         self.region = region if is_aws_region(region) else ""
+        endpoint = _ENDPOINT.search(body)
+        self.endpoint = endpoint[1].decode().lower() if endpoint else ""
+        """The host that the server names instead of its own. Only compared, never called."""
         self.deleted = deleted
         """True if the newest version of the object is a delete marker."""
         self.retry_after = retry_after
+
+
+class VirtualHostRequiredError(SourceError):
+    """The server serves buckets at host names of their own only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,8 @@ class Request:
     """`Secret a/b`, or `the operator's own identity`."""
     key: str | None = None
     """None for a LIST of the bucket."""
+    virtual_host: str = ""
+    """The host of the bucket, if the request does not go there but could."""
 
     def __str__(self) -> str:
         return f"Bucket {self.bucket}" if self.key is None else f"Key {self.shown_key} of bucket {self.bucket}"
@@ -109,6 +133,8 @@ def explain_refusal(refusal: RefusalError, request: Request) -> SourceError:
     if code == "RequestTimeTooSkewed":
         words = f"{request}: the clocks of the operator and the S3 server differ by more than 15 minutes: correct them."
         return SourceError(unavailable, words, retryable=True)
+    if code in _VIRTUAL_HOST_ONLY or (request.virtual_host and _host(refusal.endpoint) == _host(request.virtual_host)):
+        return _virtual_host_required(request)
     if code in _WRONG_REGION or 300 <= status < 400:
         return _wrong_region(refusal, request)
     if code in _CREDENTIALS or status == 401:
@@ -124,7 +150,7 @@ def explain_refusal(refusal: RefusalError, request: Request) -> SourceError:
         unusual = "" if code == "NoSuchKey" else _named(code)
         what = "was deleted (its newest version is a delete marker)" if refusal.deleted else f"does not exist{unusual}"
         return SourceError(Reason.SOURCE_NOT_FOUND, f"{request} {what}: upload it, or correct spec.source.s3.key.")
-    if code in _DENIED or status == 403:
+    if code in _DENIED or code in _DISABLED or status == 403:
         return _denied(code, request)
     return SourceError(unavailable, f"{request}: the S3 server refuses the request{_named(code)}.")
 
@@ -140,9 +166,28 @@ def _wrong_region(refusal: RefusalError, request: Request) -> SourceError:
     )
 
 
+def _host(authority: str) -> str:
+    return authority.partition(":")[0]
+
+
+def _virtual_host_required(request: Request) -> SourceError:
+    words = f"Bucket {request.bucket}: the S3 server requires the bucket in the host name:"
+    if request.virtual_host:
+        words = f"{words} set spec.s3.addressing of CertificateStore {request.store.name} to Auto or Virtual."
+        return VirtualHostRequiredError(Reason.SPEC_INVALID, words)
+    return SourceError(Reason.SPEC_INVALID, f"{words} name one that can be there, or correct spec.s3.endpoint.")
+
+
 def _denied(code: str, request: Request) -> SourceError:
-    if code in {"AllAccessDisabled", "AccountProblem"}:
+    if code in _DISABLED:
         words = f"{request}: all access is disabled{_named(code)}: ask the owner of the bucket's account."
+    elif not code:
+        words = (
+            f"{request} may not be read: an answer with status 403 and without an error code comes from the S3 server, "
+            f"or from a proxy or firewall in front of it: check these, and the permissions of {request.caller}."
+        )
+    elif code not in _DENIED:
+        words = f"{request}: the S3 server refuses access with the code {code}: see what the server means by it."
     elif request.key is None:
         words = f"{request} may not be listed: give {request.caller} s3:ListBucket on arn:aws:s3:::{request.bucket}."
     else:

@@ -41,8 +41,12 @@ class Page:
         self.private_keys = [key for key, _ in self.etags if looks_like_private_key(key)]
 
 
+class PartialListError(ValueError):
+    """The page is one of several, and says nothing of how to get the next one."""
+
+
 def parse_page(body: bytes) -> Page:
-    """Parse a page of ListObjectsV2; raises ValueError for any other document."""
+    """Parse a page of ListObjectsV2; raises ValueError for any other document, and PartialListError."""
     reader = _PageReader()
     try:
         # In small chunks, because expat holds the interpreter lock while it parses.
@@ -90,7 +94,7 @@ class _PageReader:
         truncated = self._page_fields.get("IsTruncated", "").strip().lower() == "true"
         token = self._page_fields.get("NextContinuationToken", "") if truncated else ""
         if truncated and not token:
-            raise ValueError("a truncated page without a continuation token")
+            raise PartialListError("a truncated page without a continuation token")
         if self._page_fields.get("EncodingType", "").strip().lower() == "url":
             return Page([(unquote_plus(key), etag) for key, etag in self._objects], token)
         return Page(self._objects, token)

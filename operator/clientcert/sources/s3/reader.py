@@ -10,7 +10,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content, Listing
 from clientcert.sources.s3.access import IdentityGrant, identity_not_allowed
 from clientcert.sources.s3.connections import Connections
-from clientcert.sources.s3.errors import Fault
+from clientcert.sources.s3.errors import Fault, VirtualHostRequiredError
 from clientcert.sources.secret import SecretReader
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class S3Reader:
         async with self._connections.connection_to(store, bucket) as connection:
             try:
                 return await operation(connection)
+            except VirtualHostRequiredError:
+                if not await self._connections.use_virtual_host(store, connection):
+                    raise
             except SourceError as error:
                 if error.reason not in _CREDENTIALS_MAY_HAVE_CHANGED:
                     raise
@@ -109,6 +112,6 @@ async def _listing(connection: "Connection", prefix: str, wanted: Collection[str
         if not page.next_token:
             return Listing(etags, objects, tuple(private_keys), prefix)
         if page.next_token == token:
-            raise connection.unlistable(Fault.NOT_S3)
+            raise connection.unlistable(Fault.PARTIAL_LIST)
         token = page.next_token
     raise connection.unlistable(Fault.TOO_LARGE)
