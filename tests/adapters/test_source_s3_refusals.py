@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections.abc import Awaitable
 
 import pytest
 from aiohttp import web
@@ -73,6 +74,76 @@ async def test_a_refused_list(
     assert error.reason is reason
     assert words in error.message
     assert len(proxy.paths) == 1
+
+
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error>{}</Error>'
+NOT_A_PERMISSION = [
+    "UserSuspended",  # Ceph
+    "QuotaExceeded",
+    "AccountProblem",
+    "InvalidPayer",  # AWS
+    "NotDeviceOwnerError",
+    "UserProjectAccessDenied",  # Google
+    "UserProjectMissing",
+    "OrgPolicyViolation.x",
+    "InsufficientQuota",
+    "XMinioAdminBucketQuotaExceeded",  # MinIO
+    "XMinioBackendDown",
+    "TransactionCapExceeded",  # Backblaze
+    "AccountDisabled",  # Wasabi
+    "UserDisable",  # Alibaba
+    "RequestForbidden.IPNotAllowed",
+    "InvalidDigest",
+    "EntityTooLarge",
+]
+BODIES_WITHOUT_A_CODE = [
+    "",
+    "<html><head><title>403 Forbidden</title></head><body><center>nginx</center></body></html>",
+    "<HTML><BODY><H1>ERROR: The request could not be satisfied</H1><code>Blocked</code></BODY></HTML>",
+    '{"code": "access_denied", "message": "blocked"}',
+    "<Error><Code></Code><Message>no</Message></Error>",
+    "<Error><Code>two words</Code></Error>",
+    "<Error><Code>" + "x" * 65 + "</Code></Error>",
+    "Access denied | www.example used Cloudflare to restrict access",
+    "\x00\xff\xfe",
+]
+
+
+def of(operation: str, reader: S3Reader) -> Awaitable[object]:
+    return read(reader, "nhs.pem") if operation == "get" else reader.list("team-a", "store", ())
+
+
+@pytest.mark.parametrize("operation", ["get", "list"])
+async def test_a_code_that_is_no_permission_is_shown(reader: S3Reader, proxy: Proxy, operation: str) -> None:
+    """No permission is blamed for it, and nothing but the code is repeated."""
+    for code in NOT_A_PERMISSION:
+        for fields in (f"<Code>{code}</Code><Message>{CANARY}</Message>", f"<Message/>\n<Code> {code}\n</Code>"):
+            proxy.answers(403, XML.format(fields))
+            error = await failure(of(operation, reader))
+            assert error.reason is Reason.ACCESS_DENIED
+            assert code in error.message
+            for word in ("s3:GetObject", "s3:ListBucket", "may not be", CANARY):
+                assert word not in error.message, (code, word)
+
+
+@pytest.mark.parametrize("operation", ["get", "list"])
+async def test_403_without_a_code(reader: S3Reader, proxy: Proxy, operation: str) -> None:
+    """It may come from a proxy: the message says so, and blames no certain permission."""
+    for body in BODIES_WITHOUT_A_CODE:
+        proxy.answers(403, body)
+        error = await failure(of(operation, reader))
+        assert error.reason is Reason.ACCESS_DENIED
+        assert "without an error code" in error.message
+        assert "a proxy or firewall in front of it" in error.message
+        assert "s3:" not in error.message
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Forbidden", "UnauthorizedAccess"])
+async def test_a_missing_permission_is_named(reader: S3Reader, proxy: Proxy, code: str) -> None:
+    """The permission of the request, for codes that mean one."""
+    proxy.refuses(403, code)
+    assert "s3:GetObject on arn:aws:s3:::backup/*" in (await failure(of("get", reader))).message
+    assert "s3:ListBucket on arn:aws:s3:::backup" in (await failure(of("list", reader))).message
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,11 @@ LINK = (
     "without spaces, quotes, <, > or |, and without a user"
 )
 BUCKET = (
-    "must be an S3 bucket name: 3 to 63 lower-case letters, digits, '-' and '.', "
-    "with a letter or digit at both ends, and no IP address"
+    "must be an S3 bucket name: 3 to 255 letters, digits, '-', '_' and '.', "
+    "with no '.' at an end or beside another, and no IP address"
 )
 REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'"
-ENDPOINT = "must be scheme, host and port alone, such as https://minio.example:9000, without user, path or query"
+ENDPOINT = "must be scheme, host, port and path alone, such as https://minio.example:9000, without user or query"
 POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
 
 FORMATS = {
@@ -161,17 +161,36 @@ FORMATS = {
         of_length=lambda length: "https://a.example/".ljust(length, "x"),
     ),
     BUCKET: Format(
-        accepted=["abc", "a.b", "a-1.b-2"],
-        refused=["", "ab", "Bucket", "a_b", "-abc", "abc-", "a..b", "192.168.0.1", "a/b", "abc\n"],
+        accepted=["abc", "a.b", "a-1.b-2", "Bucket", "a_b", "abc-", "abc_", "X" * 255],
+        refused=[
+            "",
+            "ab",
+            "-abc",
+            "_abc",
+            ".abc",
+            "abc.",
+            "a..b",
+            "..",
+            "192.168.0.1",
+            "1.2",
+            "a/b",
+            "a b",
+            "ä_b",
+            "abc\n",
+        ],
     ),
     REGION: Format(
         accepted=["eu-west-2", "garage"], refused=["", "EU-West-2", "eu west", "-a", "a-", "a.b", "a/b", "x@y"]
     ),
     ENDPOINT: Format(
-        accepted=["https://s3.example", "http://10.0.0.7:9000", "http://minio:9000", "https://[fd00::1]:9000"],
+        accepted=[
+            *("https://s3.example", "http://10.0.0.7:9000", "http://minio:9000", "https://[fd00::1]:9000"),
+            *("https://minio.example/", "https://storage.example/storage/v1/s3", "http://minio:9000/a-b_c~d.e/"),
+        ],
         refused=[
-            *("", "minio.example", "s3://minio.example", "https://key:secret@minio.example", "https://minio.example/"),
-            *("https://minio.example/path", "https://minio.example?x", "https://minio.example#x", "https://a b"),
+            *("", "minio.example", "s3://minio.example", "https://key:secret@minio.example", "https://minio.example//"),
+            *("https://minio.example?x", "https://minio.example/s3?x", "https://minio.example#x", "https://a b"),
+            *("https://minio.example/..", "https://minio.example/a/../b", "https://minio.example/.", "https://a/%2e"),
             *("https://minio.example:", "https://minio.example:port", "https://a.example\\@b.example", "https://a\n"),
         ],
         of_length=lambda length: "https://".ljust(length, "x"),

@@ -194,6 +194,33 @@ STORE = [
         accepted=[("backup", {"spec.s3.region": REMOVED}), ("backup", {"spec.s3.endpoint": REMOVED})],
         refused=[("backup", {"spec.s3.region": REMOVED, "spec.s3.endpoint": REMOVED}, message)],
     ),
+    Rule(
+        "CertificateStore.spec.s3",
+        message
+        := "addressing Virtual needs a bucket of at most 63 lower-case letters, digits and '-': set Auto or Path",
+        accepted=[
+            ("backup", {"spec.s3.addressing": "Virtual"}),
+            ("backup", {"spec.s3.addressing": "Auto", "spec.s3.bucket": "My_Bucket"}),
+            ("backup", {"spec.s3.addressing": "Path", "spec.s3.bucket": "my.bucket"}),
+        ],
+        refused=[
+            ("backup", {"spec.s3.addressing": "Virtual", "spec.s3.bucket": name}, message)
+            for name in ("My_Bucket", "my.bucket", "UPPER", "a_b", "x" * 64, "abc-")
+        ],
+    ),
+    Rule(
+        "CertificateStore.spec.s3",
+        message := "addressing Virtual needs a host name in endpoint, and no IP address: set Auto or Path",
+        accepted=[
+            ("backup", {"spec.s3.addressing": "Virtual", "spec.s3.endpoint": REMOVED}),
+            ("backup", {"spec.s3.addressing": "Virtual", "spec.s3.endpoint": "https://1and1.example/s3"}),
+            ("backup", {"spec.s3.addressing": "Path", "spec.s3.endpoint": "http://10.0.0.7:9000"}),
+        ],
+        refused=[
+            ("backup", {"spec.s3.addressing": "Virtual", "spec.s3.endpoint": endpoint}, message)
+            for endpoint in ("http://10.0.0.7:9000", "https://10.0.0.7", "https://[fd00::1]:9000", "https://1.2.3.4/s3")
+        ],
+    ),
 ]
 
 RULES = [*CLIENT_CERTIFICATE, *SCHEDULE, *CHANNELS, *STORE]

@@ -65,6 +65,10 @@ def test_invalid_durations(text):
         parse_duration(text)
 
 
+def test_the_addressing_of_a_bucket():
+    assert parse_bucket({"s3": {"bucket": "b", "addressing": "Virtual"}}).addressing == "Virtual"
+
+
 def test_a_bucket():
     s3 = {"bucket": "b", "region": "eu-west-2", "credentialsSecretRef": {"name": "aws"}}
     assert parse_bucket({"s3": s3}) == Bucket("b", region="eu-west-2", credentials_secret="aws", poll_seconds=300)

@@ -182,9 +182,10 @@ def _denied(code: str, request: Request) -> SourceError:
     if code in _DISABLED:
         words = f"{request}: all access is disabled{_named(code)}: ask the owner of the bucket's account."
     elif not code:
+        what = "listed" if request.key is None else "read"
         words = (
-            f"{request} may not be read: an answer with status 403 and without an error code comes from the S3 server, "
-            f"or from a proxy or firewall in front of it: check these, and the permissions of {request.caller}."
+            f"{request} may not be {what}: an answer with status 403 and without an error code comes from the S3 "
+            f"server, or from a proxy or firewall in front of it: check these, and the permissions of {request.caller}."
         )
     elif code not in _DENIED:
         words = f"{request}: the S3 server refuses access with the code {code}: see what the server means by it."
