@@ -8,11 +8,11 @@ is about the objects of a moment.
 import asyncio
 import gc
 
-_THRESHOLDS = (5_000, 5, 1_000)
+_THRESHOLDS = (2_000, 5, 1_000)
 """Look often among new objects, and leave full collections to `keep_short`."""
 _CHECK_SECONDS = 0.25
 _GROWTH = 2
-"""Collections of the second generation since the last full one; each stands for 25,000 objects that stayed."""
+"""Collections of the second generation since the last full one; each stands for 10,000 objects that stayed."""
 
 
 def configure() -> None:
