@@ -209,7 +209,7 @@ def _source_cache(outside: _Outside) -> SourceCache:
     return SourceCache(
         outside.cache,
         {SecretSource: outside.secrets, S3Source: outside.buckets},
-        partial(_secret_text, outside.secrets, Reason.PASSWORD_NOT_FOUND),
+        outside.secrets.read_password,
         outside.clock,
         outside.metrics,
         outside.loop_budget,
@@ -221,7 +221,7 @@ async def _channels(
 ) -> tuple[SlackUsers, dict[str, Notifier]]:
     """The user directory, and a notifier for each type of channel."""
     egress, enter = outside.egress, stack.enter_async_context
-    text = partial(_secret_text, outside.secrets, Reason.TOKEN_NOT_FOUND)
+    text = partial(_token, outside.secrets)
     own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
     tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
     direct = SlackDirectNotifier(tokens, outside.cache.slack_token_ref, settings.slack_api_url, egress)
@@ -287,8 +287,8 @@ def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, group
     )
 
 
-async def _secret_text(secrets: SecretReader, reason: Reason, namespace: str, ref: SecretKeyRef) -> str:
-    return await secrets.read_secret_text(namespace, ref, missing=reason)
+async def _token(secrets: SecretReader, namespace: str, ref: SecretKeyRef) -> str:
+    return await secrets.read_secret_text(namespace, ref, missing=Reason.TOKEN_NOT_FOUND)
 
 
 def _default_channel(settings: Settings) -> Channel | None:

@@ -116,12 +116,39 @@ async def test_another_kind_of_reference_is_a_programming_error() -> None:
         await SecretReader(Secrets()).read("team-a", S3Source("store", "key"))
 
 
-async def test_a_password_is_read_without_its_line_end() -> None:
-    """The line break that `echo` adds is not part of a password; blanks are."""
-    reader = SecretReader(Secrets(password=" päss word \r\n".encode()))
-    ref = SecretKeyRef("nhs", "password")
-    assert await reader.read_secret_text("a", ref, missing=Reason.PASSWORD_NOT_FOUND) == " päss word "
-    assert (await reader.read_secret_value("a", ref, missing=Reason.PASSWORD_NOT_FOUND)).endswith(b"\r\n")
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        (" päss word \r\n".encode(), " päss word \r\n"),
+        ("\ufeffpäss".encode(), "\ufeffpäss"),
+        ("päss\n".encode("utf-16"), "päss\n"),
+        ("päss".encode("cp1252"), "päss"),
+    ],
+    ids=["UTF-8", "with a byte order mark", "UTF-16", "Windows-1252"],
+)
+async def test_a_password_is_read_unchanged_in_any_encoding(value: bytes, password: str) -> None:
+    """White space may belong to a password, so it is left to whoever opens the container; a token has none."""
+    reader, ref = SecretReader(Secrets(password=value)), SecretKeyRef("nhs", "password")
+    assert await reader.read_password("a", ref) == password
+
+
+async def test_a_token_is_read_without_its_line_end() -> None:
+    """The line break that `echo` adds is not part of a token; blanks are."""
+    reader = SecretReader(Secrets(token=b" a token \r\n"))
+    assert (
+        await reader.read_secret_text("a", SecretKeyRef("slack", "token"), missing=Reason.TOKEN_NOT_FOUND)
+        == " a token "
+    )
+
+
+@pytest.mark.parametrize(
+    "secrets", [Secrets(error=KubeError(Reason.NOT_FOUND, "no", status=404)), Secrets(password=b"")]
+)
+async def test_a_password_that_is_not_there_has_a_reason(secrets: Secrets) -> None:
+    """No Secret, no key or no value: PasswordNotFound."""
+    with pytest.raises(SourceError) as caught:
+        await SecretReader(secrets).read_password("a", SecretKeyRef("nhs", "password"))
+    assert caught.value.reason is Reason.PASSWORD_NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -134,9 +161,9 @@ async def test_a_password_is_read_without_its_line_end() -> None:
         (Secrets(token=b"\xff\xfe"), "not UTF-8"),
     ],
 )
-@pytest.mark.parametrize("reason", [Reason.TOKEN_NOT_FOUND, Reason.PASSWORD_NOT_FOUND])
+@pytest.mark.parametrize("reason", [Reason.TOKEN_NOT_FOUND, Reason.CREDENTIALS_INVALID])
 async def test_a_missing_value_has_the_callers_reason(secrets: Secrets, words: str, reason: Reason) -> None:
-    """The caller chooses the reason for a missing value, which may be a token or a password."""
+    """The caller chooses the reason for a missing value, which may be a token or credentials."""
     with pytest.raises(SourceError, match=words) as caught:
         await SecretReader(secrets).read_secret_text("a", SecretKeyRef("slack", "token"), missing=reason)
     assert caught.value.reason is reason
@@ -165,7 +192,7 @@ async def test_no_value_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     for key in ("none", "big"):
         shown += "".join(traceback.format_exception(await failure(secrets, key)))
     with pytest.raises(SourceError) as caught:
-        await reader.read_secret_text("a", SecretKeyRef("nhs", "binary"), missing=Reason.PASSWORD_NOT_FOUND)
+        await reader.read_secret_text("a", SecretKeyRef("nhs", "binary"), missing=Reason.TOKEN_NOT_FOUND)
     shown += "".join(traceback.format_exception(caught.value)) + caplog.text
     for form in (CANARY, base64.b64encode(CANARY), CANARY.hex().encode()):
         assert form.decode()[:24] not in shown

@@ -13,7 +13,7 @@ import click
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
 from clientcert.lifecycle.schedule import days_remaining
-from clientcert.pki import MAX_SIZE, Certificate, Expiry, parse
+from clientcert.pki import MAX_SIZE, Certificate, Expiry, decode_password, parse
 
 STDIN = "-"
 NOT_ALL_READABLE = 3
@@ -64,9 +64,9 @@ def inspect(context: click.Context, files: tuple[str, ...], output: str, passwor
 def _read_password(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_LONGEST_PASSWORD).decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise click.UsageError("the password file cannot be read as UTF-8 text") from None
+            return decode_password(file.read(_LONGEST_PASSWORD))
+    except OSError:
+        raise click.UsageError("the password file cannot be read") from None
 
 
 def _inspect(file: str, password: str | None) -> Inspection:

@@ -2,6 +2,7 @@
 
 from clientcert.pki.certificate import Certificate, Expiry
 from clientcert.pki.parsing import MAX_SIZE, parse
+from clientcert.pki.passwords import decode_password
 from clientcert.pki.structure import needs_subprocess
 
-__all__ = ["MAX_SIZE", "Certificate", "Expiry", "needs_subprocess", "parse"]
+__all__ = ["MAX_SIZE", "Certificate", "Expiry", "decode_password", "needs_subprocess", "parse"]

@@ -3,6 +3,7 @@
 import re
 
 from clientcert.errors import CertificateError, Reason
+from clientcert.pki.beginnings import BEGINNINGS, LONGEST_BEGINNING, PLACEHOLDERS
 from clientcert.pki.structure import Kind
 
 _BY_KIND = {
@@ -26,6 +27,14 @@ _BY_KIND = {
         Reason.NO_LEAF_CERTIFICATE,
         "this Java keystore holds no certificate: import the certificate into it, or put it there as PEM",
     ),
+    Kind.BKS: (
+        Reason.UNSUPPORTED_FORMAT,
+        "this is a BouncyCastle keystore (BKS or UBER), which is not supported: convert it to PKCS#12 with keytool",
+    ),
+    Kind.BCFKS: (
+        Reason.UNSUPPORTED_FORMAT,
+        "this is a BouncyCastle FIPS keystore (BCFKS), which is not supported: convert it to PKCS#12 with keytool",
+    ),
     Kind.PRIVATE_KEY: (
         Reason.PRIVATE_KEY_ONLY,
         "this is a private key without a certificate: put the certificate there, or name the key that holds it",
@@ -37,28 +46,9 @@ _BY_KIND = {
 }
 """Most useful first: if the content has several kinds, the first one here decides."""
 
-_NOT, _BROKEN = Reason.NOT_A_CERTIFICATE, Reason.INVALID_CERTIFICATE
-_BY_TEXT = (
-    (r"-*\s*BEGIN SSH2|ssh-|ecdsa-sha2-|sk-", _NOT, "this is an SSH key: put an X.509 certificate there"),
-    (r"-----BEGIN PGP", _NOT, "this is an OpenPGP key or message: put an X.509 certificate there"),
-    (r"<\?xml|<Error", _NOT, "this is XML, perhaps the answer to a failed download: put the certificate itself there"),
-    (r"<", _NOT, "this is an HTML page, perhaps the answer to a failed download: put the certificate itself there"),
-    (r"[{\[]", _NOT, "this is JSON: put only the certificate there, as PEM"),
-    (r"(---\s+)?(apiVersion|kind):", _NOT, "this is a Kubernetes manifest: put only the certificate there, as PEM"),
-    (
-        r"PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ",
-        _NOT,
-        "this is a compressed archive: unpack it, and put the certificate there",
-    ),
-    (r"Salted__", _NOT, "this is encrypted with openssl enc: decrypt it, and put the certificate there"),
-    (r"0[\x80-\x84]", _BROKEN, "this begins like DER, but is damaged or cut off: put the whole certificate there"),
-    (
-        r"(?s:.*?)BEGIN [A-Z0-9 ]{0,20}CERTIFICATE",
-        _BROKEN,
-        "the line before the certificate is damaged: it must be -----BEGIN CERTIFICATE-----",
-    ),
-)
-"""Pattern of the beginning of the text, with reason and message; the first match decides."""
+
+_INSIDE = re.compile(r"BEGIN [A-Z0-9 ]{0,40}-{1,9}\s{0,20}([^\s-][^\n]{0,300}?)\s{0,20}-{1,9}END")
+"""What stands between a BEGIN and an END line, if it is one line."""
 
 
 def no_certificate(kinds: list[Kind]) -> CertificateError:
@@ -71,8 +61,20 @@ def no_certificate(kinds: list[Kind]) -> CertificateError:
 
 def not_understood(data: bytes) -> CertificateError:
     """The error for content of an unknown format, chosen by its first characters; the message does not repeat them."""
-    text = data[:8_000].decode("latin-1").lstrip(" \t\r\n")
-    for pattern, reason, message in _BY_TEXT:
-        if re.match(pattern, text):
+    text = data[:LONGEST_BEGINNING].decode("latin-1").lstrip(" \t\r\n")
+    for pattern, reason, message in BEGINNINGS:
+        if pattern.match(text):
             return CertificateError(reason, message)
     return no_certificate([])
+
+
+def damaged(data: bytes) -> CertificateError:
+    """The error for a certificate that cannot be read; a placeholder between its BEGIN and END lines is named."""
+    inside = _INSIDE.search(data[:LONGEST_BEGINNING].decode("latin-1"))
+    for pattern, reason, message in PLACEHOLDERS if inside else ():
+        if inside and pattern.match(inside[1]):
+            return CertificateError(reason, message)
+    return CertificateError(
+        Reason.INVALID_CERTIFICATE,
+        "the certificate is damaged or cut off: put the whole certificate there, from its BEGIN to its END line",
+    )

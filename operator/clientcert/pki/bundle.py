@@ -1,20 +1,24 @@
 """Reads the whole content of a source: recognises its format by structure, and reads each certificate on its own."""
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import advice
+from clientcert.pki.bare_base64 import decode_bare
 from clientcert.pki.container_subprocess import open_container
 from clientcert.pki.der import MalformedError, read_element
 from clientcert.pki.keys import public_key_info_of
 from clientcert.pki.lenient import Outline, read_outline
-from clientcert.pki.pem import Block, TooManyBlocksError, decode_base64, is_pem, plain_text, read_blocks
+from clientcert.pki.loose_pem import read_loosely
+from clientcert.pki.pem import Block, TooManyBlocksError, plain_text, read_blocks
 from clientcert.pki.pkcs7 import certificates_in
 from clientcert.pki.structure import CONTAINERS, Kind, kind_of
+from clientcert.pki.text_damage import LARGEST_DAMAGED, decoded, undo_damage
 
 MAX_CERTIFICATES = 200
 _MAX_PRIVATE_KEYS = 10
-_MAX_BASE64_LAYERS = 2
+_MAX_BASE64_LAYERS = 4
 _CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE", "PKCS7", "PKCS #7 SIGNED DATA", "CMS")
 _FORMATS = {
     Kind.CERTIFICATE: "DER",
@@ -80,6 +84,11 @@ class Bundle:
         at = 0 if first else len(self.warnings)
         self.warnings[at:at] = messages
 
+    @property
+    def has_container(self) -> bool:
+        """True if a container was opened."""
+        return any(each in CONTAINERS for each in self.kinds)
+
     def has_key(self, certificate: Outline) -> bool:
         """True if the bundle also has the private key of this certificate."""
         return (
@@ -101,15 +110,14 @@ def read_bundle(data: bytes, password: str | None, base64_layers: int = 0) -> Bu
         text = plain_text(data, warnings)
         if not text.strip(_IGNORABLE):
             raise CertificateError(Reason.EMPTY, "it is empty: put the certificate there, as PEM")
-        bundle = _from_pem(text, password) if is_pem(text) else _from_base64(text, password, base64_layers)
+        bundle = _from_text(text, password, base64_layers)
         bundle.warn(*warnings, first=True)
     if bundle.certificates:
         return bundle
     if bundle.damaged:
-        raise CertificateError(
-            Reason.INVALID_CERTIFICATE,
-            "the certificate is damaged or cut off: put the whole certificate there, from its BEGIN to its END line",
-        )
+        raise advice.damaged(data)
+    if set(bundle.kinds) == {Kind.UNKNOWN}:
+        raise advice.not_understood(data)
     raise advice.no_certificate(bundle.kinds)
 
 
@@ -136,17 +144,38 @@ def _add_certificates(bundle: Bundle, data: bytes) -> bytes:
     return data
 
 
-def _from_pem(text: bytes, password: str | None) -> Bundle:
-    bundle = Bundle("PEM")
+def _from_text(text: bytes, password: str | None, base64_layers: int) -> Bundle:
+    """Read PEM; if it is damaged or there is none, what can be read of the text after its damage is undone."""
     try:
         blocks = read_blocks(text)
     except TooManyBlocksError:
         raise _too_many() from None
-    if not blocks:
-        raise advice.not_understood(text)
+    bundle = _from_blocks(blocks, password)
+    is_sound = bool(bundle.certificates) and not bundle.damaged and len(blocks) == text.upper().count(b"BEGIN")
+    if is_sound or bundle.has_container:
+        return bundle
+    if len(text) > LARGEST_DAMAGED:
+        return bundle if blocks else _from_base64(decoded(text), [], password, base64_layers) or _not_understood(text)
+    undone, warnings = undo_damage(decoded(text))
+    loose = read_loosely(undone)
+    repaired = _from_blocks(loose.blocks, password)
+    if len(repaired.certificates) > len(bundle.certificates) or (loose.blocks and not blocks):
+        repaired.warn(*warnings, *loose.warnings)
+        return repaired
+    if blocks:
+        return bundle
+    return _from_base64(undone, warnings, password, base64_layers) or _not_understood(text)
+
+
+def _from_blocks(blocks: list[Block], password: str | None) -> Bundle:
+    bundle = Bundle("PEM")
     for block in blocks:
         _add_block(bundle, block, password)
     return bundle
+
+
+def _not_understood(text: bytes) -> NoReturn:
+    raise advice.not_understood(text)
 
 
 def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
@@ -168,7 +197,7 @@ def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
 
 
 def _add_container(bundle: Bundle, data: bytes, kind: Kind, password: str | None) -> None:
-    if any(each in CONTAINERS for each in bundle.kinds):
+    if bundle.has_container:
         raise _too_many()  # each may take seconds to open, so only one per file is allowed
     bundle.add_other(kind)
     for entry in open_container(data, password):
@@ -183,20 +212,15 @@ def _add_other(bundle: Bundle, der: bytes, kind: Kind) -> None:
             bundle.add(certificate)
 
 
-def _from_base64(text: bytes, password: str | None, base64_layers: int) -> Bundle:
+def _from_base64(text: str, warnings: list[str], password: str | None, base64_layers: int) -> Bundle | None:
     """Read a file that was base64-encoded once too often, or a PEM that lost its BEGIN and END lines."""
-    decoded = decode_base64(text) if base64_layers < _MAX_BASE64_LAYERS else None
-    if decoded is None or not _is_promising(decoded):
-        raise advice.not_understood(text)
-    bundle = read_bundle(decoded, password, base64_layers + 1)
-    bundle.warn("the content has an extra base64 encoding: store it without that", first=True)
+    found = decode_bare(text) if base64_layers < _MAX_BASE64_LAYERS else None
+    if found is None:
+        return None
+    content, more_warnings = found
+    bundle = read_bundle(content, password, base64_layers + 1)
+    bundle.warn(*warnings, *more_warnings, first=True)
     return bundle
-
-
-def _is_promising(decoded: bytes) -> bool:
-    """True if decoded content looks like a certificate; many words are valid base64 by chance."""
-    begins_like_der = decoded[:1] == b"\x30" and decoded[1:2] in (b"\x81", b"\x82", b"\x83")
-    return begins_like_der or kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or bool(decode_base64(decoded))
 
 
 def _too_many() -> CertificateError:

@@ -18,14 +18,10 @@ class Entry:
 
 
 class NotOpenedError(Exception):
-    """The container cannot be opened. The error has only a reason, so no content of the container can leak."""
+    """The container cannot be opened. The error has no text of the container, so nothing of it can leak."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, algorithm: str = "") -> None:
         super().__init__(reason.value)
         self.reason = reason
-
-
-def password_candidates(password: str) -> list[str]:
-    """The password unchanged, and without the line break at the end that an editor or `echo` adds."""
-    trimmed = password.rstrip("\r\n")
-    return [password] if trimmed == password else [password, trimmed]
+        self.algorithm = algorithm
+        """The unsupported algorithm, of a closed list (`pkcs12_ciphers.UNSUPPORTED`); empty if it has no name."""

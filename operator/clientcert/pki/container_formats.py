@@ -40,7 +40,7 @@ def answer(request: bytes) -> bytes:
         if len(entries) > MAX_ENTRIES:
             raise NotOpenedError(Reason.TOO_LARGE)
     except NotOpenedError as error:
-        return json.dumps({"reason": error.reason.value}).encode()
+        return json.dumps({"reason": error.reason.value, "algorithm": error.algorithm}).encode()
     except MemoryError:
         return json.dumps({"reason": Reason.TOO_EXPENSIVE.value}).encode()
     except BaseException:  # noqa: BLE001 - includes panics of the library, which are no Exception; the container is the cause

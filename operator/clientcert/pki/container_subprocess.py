@@ -14,6 +14,7 @@ from signal import SIGKILL, SIGXCPU
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.container_entry import MAX_ENTRIES, Entry
+from clientcert.pki.pkcs12_ciphers import UNSUPPORTED
 
 WALL_CLOCK_SECONDS = 20.0
 """More than the CPU time limit of the subprocess, because a throttled pod needs longer for the same CPU time."""
@@ -91,12 +92,15 @@ def _kill_after_timeout(process: "subprocess.Popen[bytes]", done: threading.Even
 def _entries(answer: bytes) -> list[Entry]:
     document = json.loads(answer)
     if "reason" in document:
-        raise _error(Reason(document["reason"]))
+        raise _error(Reason(document["reason"]), algorithm=document.get("algorithm", ""))
     certificates = document["certificates"]
     if len(certificates) > MAX_ENTRIES:
         raise ValueError("more certificates than the limit")
     return [Entry(base64.b64decode(der, validate=True), has_key is True) for der, has_key in certificates]
 
 
-def _error(reason: Reason, *, retryable: bool = False) -> CertificateError:
-    return CertificateError(reason, _MESSAGES[reason], retryable=retryable)
+def _error(reason: Reason, *, algorithm: str = "", retryable: bool = False) -> CertificateError:
+    message = _MESSAGES[reason]
+    if algorithm in UNSUPPORTED.values():
+        message = f"the container is protected with {algorithm}, which is not supported: export it again with AES"
+    return CertificateError(reason, message, retryable=retryable)

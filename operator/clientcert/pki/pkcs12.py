@@ -7,20 +7,12 @@ the bags around them are decrypted, and are checked, too: a container with an ex
 import contextlib
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
 from clientcert.errors import Reason
-from clientcert.pki.container_entry import Entry, NotOpenedError, password_candidates
+from clientcert.pki.container_entry import Entry, NotOpenedError
 from clientcert.pki.der import SEQUENCE, Element, MalformedError, read_element
-from clientcert.pki.pkcs12_encryption import (
-    Secret,
-    UnknownAlgorithmError,
-    check_cost,
-    check_mac_cost,
-    decrypt,
-    mac_matches,
-)
+from clientcert.pki.passwords import Secret, secrets_for
+from clientcert.pki.pkcs12_ciphers import UnknownAlgorithmError
+from clientcert.pki.pkcs12_encryption import check_cost, check_mac_cost, decrypt, is_pbmac1, mac_matches
 
 _DATA = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA = "1.2.840.113549.1.7.6"
@@ -40,8 +32,8 @@ def open_pkcs12(data: bytes, password: str | None) -> list[Entry]:
     """
     try:
         return _Container(data).open(password)
-    except UnknownAlgorithmError:
-        raise NotOpenedError(Reason.UNSUPPORTED_FORMAT) from None
+    except UnknownAlgorithmError as error:
+        raise NotOpenedError(Reason.UNSUPPORTED_FORMAT, error.name) from None
     except (MalformedError, ValueError, StopIteration):
         raise NotOpenedError(Reason.INVALID_CERTIFICATE) from None
 
@@ -63,16 +55,15 @@ class _Container:
     """A PFX with its outer layers separated; raises MalformedError if that is not possible."""
 
     def __init__(self, data: bytes) -> None:
-        pfx = read_element(data)
-        self._encoded = pfx.encoded
-        _, auth_safe, *mac_data = pfx.children()
+        _, auth_safe, *mac_data = read_element(data).children()
         self._mac_data = mac_data[0] if mac_data else None
         content_type, content = auth_safe.children()
         if content_type.object_identifier() != _DATA:
-            raise UnknownAlgorithmError  # signed with a certificate instead of a password
+            raise UnknownAlgorithmError(content_type.object_identifier())
         self._authenticated = next(content.children()).octets()
         self._plain: list[bytes] = []
         self._encrypted: list[tuple[Element, bytes]] = []
+        self._mac_results: dict[bytes, bool] = {}
         for content_info in read_element(self._authenticated).children():
             self._sort(content_info)
 
@@ -86,21 +77,17 @@ class _Container:
             _, algorithm, ciphertext = encrypted_content_info.children()
             self._encrypted.append((algorithm, ciphertext.octets()))
         else:
-            raise UnknownAlgorithmError  # encrypted to a certificate instead of a password
+            raise UnknownAlgorithmError(oid)
 
     def open(self, password: str | None) -> list[Entry]:
         self._check_cost()
         bags = _Bags()
         for contents in self._plain:
             _collect(read_element(contents), bags)
-        for candidate in password_candidates(password) if password else (None, ""):
-            secret = Secret.of(candidate)
-            if self._mac_data is not None and not mac_matches(self._mac_data, self._authenticated, secret):
+        for secret in secrets_for(password):
+            if not self._mac_may_match(secret):
                 continue
-            try:
-                opened = self._decrypted(secret)
-            except UnknownAlgorithmError:
-                return _open_with_library(self._encoded, candidate)
+            opened = self._decrypted(secret)
             if opened is not None:
                 for contents in opened:
                     _collect(read_element(contents), bags)
@@ -114,6 +101,18 @@ class _Container:
             check_mac_cost(self._mac_data)
         for algorithm, _ in self._encrypted:
             check_cost(algorithm)
+
+    def _mac_may_match(self, secret: Secret) -> bool:
+        """False if the password is wrong; a MAC of an unknown algorithm says nothing."""
+        if self._mac_data is None:
+            return True
+        form = secret.octets if is_pbmac1(self._mac_data) else secret.bmp
+        if form not in self._mac_results:
+            try:
+                self._mac_results[form] = mac_matches(self._mac_data, self._authenticated, secret)
+            except UnknownAlgorithmError:
+                self._mac_results[form] = True
+        return self._mac_results[form]
 
     def _decrypted(self, secret: Secret) -> list[bytes] | None:
         """The decrypted contents; None if the password is wrong."""
@@ -167,18 +166,3 @@ def _local_key_id(attributes: list[Element]) -> bytes:
         if len(fields) == 2 and fields[0].object_identifier() == _LOCAL_KEY_ID:
             return b"".join(each.content for each in fields[1].readable_children(1))
     return b""
-
-
-def _open_with_library(data: bytes, password: str | None) -> list[Entry]:
-    """Open a container that RC2 or RC4 protects, as written by Windows and by OpenSSL before version 3.
-
-    The library decrypts the private key, too; its memory ends with this process.
-    """
-    try:
-        opened = load_pkcs12(data, None if password is None else password.encode())
-    except Exception:  # noqa: BLE001 - the library raises several types, and their messages may quote the content
-        raise NotOpenedError(Reason.UNSUPPORTED_FORMAT) from None
-    found = [Entry(each.certificate.public_bytes(Encoding.DER), has_key=False) for each in opened.additional_certs]
-    if opened.cert is not None:
-        found.insert(0, Entry(opened.cert.certificate.public_bytes(Encoding.DER), opened.key is not None))
-    return found

@@ -1,22 +1,24 @@
 """The password-based encryption and integrity of PKCS#12 (RFC 7292, RFC 8018, RFC 9579).
 
-The library's `load_pkcs12` is not used for two reasons: it decrypts the private key, which is not needed here, and it
-refuses a whole container because of one invalid certificate. It opens only old containers, which use RC2 or RC4.
+The library's `load_pkcs12` is not used: it decrypts the private key, which is not needed here, tells of several keys
+only the first, and refuses a whole container because of one invalid certificate.
 """
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
-
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-from cryptography.hazmat.primitives.padding import PKCS7
+from dataclasses import dataclass
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import NotOpenedError
 from clientcert.pki.der import INTEGER, OCTET_STRING, SEQUENCE, Element, MalformedError
+from clientcert.pki.passwords import Secret
+from clientcert.pki.pkcs12_ciphers import (
+    PBES1_CIPHERS,
+    PKCS12_CIPHERS,
+    ContentCipher,
+    UnknownAlgorithmError,
+    content_cipher,
+)
 
 MAX_ITERATIONS = 2_000_000
 """The largest count of one key derivation; OWASP recommended 600,000 in 2023, writers use 2,048 to 100,000."""
@@ -29,49 +31,42 @@ _KEY_PURPOSE, _IV_PURPOSE, _MAC_PURPOSE = 1, 2, 3
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
 _PBMAC1 = "1.2.840.113549.1.5.14"
-_PBE_SHA1_3DES = {"1.2.840.113549.1.12.1.3": 24, "1.2.840.113549.1.12.1.4": 16}
-"""Key sizes of 3DES with three keys and with two."""
+_SCRYPT = "1.3.6.1.4.1.11591.4.11"
+_LARGEST_SCRYPT = 32 * 1024 * 1024
+"""Octets of memory (RFC 7914 section 2: 128 * N * r)."""
 _HMAC_SHA1 = "1.2.840.113549.2.7"
 _HMAC = {
     _HMAC_SHA1: "sha1",
+    "1.3.6.1.5.5.8.1.1": "md5",
+    "1.2.840.113549.2.6": "md5",
     "1.2.840.113549.2.8": "sha224",
     "1.2.840.113549.2.9": "sha256",
     "1.2.840.113549.2.10": "sha384",
     "1.2.840.113549.2.11": "sha512",
+    "1.2.840.113549.2.12": "sha512_224",
+    "1.2.840.113549.2.13": "sha512_256",
+    "1.2.156.10197.1.401.2": "sm3",
+    "2.16.840.1.101.3.4.2.13": "sha3_224",
+    "2.16.840.1.101.3.4.2.14": "sha3_256",
+    "2.16.840.1.101.3.4.2.15": "sha3_384",
+    "2.16.840.1.101.3.4.2.16": "sha3_512",
 }
 _DIGESTS = {
     "1.3.14.3.2.26": "sha1",
+    "1.2.840.113549.2.5": "md5",
+    "1.3.36.3.2.1": "ripemd160",
+    "1.2.156.10197.1.401": "sm3",
     "2.16.840.1.101.3.4.2.4": "sha224",
     "2.16.840.1.101.3.4.2.1": "sha256",
     "2.16.840.1.101.3.4.2.2": "sha384",
     "2.16.840.1.101.3.4.2.3": "sha512",
+    "2.16.840.1.101.3.4.2.5": "sha512_224",
+    "2.16.840.1.101.3.4.2.6": "sha512_256",
+    "2.16.840.1.101.3.4.2.7": "sha3_224",
+    "2.16.840.1.101.3.4.2.8": "sha3_256",
+    "2.16.840.1.101.3.4.2.9": "sha3_384",
+    "2.16.840.1.101.3.4.2.10": "sha3_512",
 }
-_CIPHERS: dict[str, tuple[type[AES] | type[TripleDES], int]] = {
-    "2.16.840.1.101.3.4.1.2": (AES, 16),
-    "2.16.840.1.101.3.4.1.22": (AES, 24),
-    "2.16.840.1.101.3.4.1.42": (AES, 32),
-    "1.2.840.113549.3.7": (TripleDES, 24),
-}
-
-
-class UnknownAlgorithmError(Exception):
-    """The algorithm is not in the tables above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """One password in both encodings of PKCS#12; no password and an empty password differ in `bmp` only."""
-
-    utf8: bytes = field(repr=False)
-    bmp: bytes = field(repr=False)
-
-    @classmethod
-    def of(cls, password: str | None) -> "Secret":
-        """Encode a password; None means no password."""
-        if password is None:
-            return cls(b"", b"")
-        utf8 = password.encode("utf-8", errors="replace")
-        return cls(utf8, password.encode("utf-16-be", errors="replace") + b"\0\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +79,14 @@ class _Derivation:
 
     def derive(self, secret: Secret, purpose: int, size: int) -> bytes:
         """Return `size` octets of a key, an initialization vector or a MAC key."""
-        block_size = hashlib.new(self.digest).block_size
+        block_size = new_digest(self.digest).block_size
         diversifier = bytes([purpose]) * block_size
         seed = _repeated(self.salt, block_size) + _repeated(secret.bmp, block_size)
         derived = b""
         while len(derived) < size:
-            value = hashlib.new(self.digest, diversifier + seed).digest()
+            value = new_digest(self.digest, diversifier + seed).digest()
             for _ in range(self.iterations - 1):
-                value = hashlib.new(self.digest, value).digest()
+                value = hashlib.new(self.digest, value, usedforsecurity=False).digest()
             derived += value
             seed = _next_seed(seed, value, block_size)
         return derived[:size]
@@ -105,18 +100,19 @@ def decrypt(identifier: Element, secret: Secret, ciphertext: bytes) -> bytes | N
     oid, parameters = read_algorithm(identifier)
     if oid == _PBES2:
         key_derivation, encryption = _fields(parameters, 2)
-        cipher_oid, initialization = read_algorithm(encryption)
-        if cipher_oid not in _CIPHERS or initialization is None:
-            raise UnknownAlgorithmError
-        cipher, key_size = _CIPHERS[cipher_oid]
-        return _decrypt_cbc(cipher, _pbkdf2(key_derivation, secret, key_size), initialization.content, ciphertext)
-    if oid not in _PBE_SHA1_3DES:
-        raise UnknownAlgorithmError
+        cipher, vector = content_cipher(*read_algorithm(encryption))
+        return _unpadded(cipher, _pbes2_key(key_derivation, secret, cipher.key_size), vector, ciphertext)
+    if oid not in PKCS12_CIPHERS and oid not in PBES1_CIPHERS:
+        raise UnknownAlgorithmError(oid)
     salt, iterations = _fields(parameters, 2)
+    if oid in PBES1_CIPHERS:
+        digest, cipher = PBES1_CIPHERS[oid]
+        derived = _pbkdf1(digest, secret.octets + _salt(salt), checked_iterations(iterations))
+        return _unpadded(cipher, derived[:8], derived[8:16], ciphertext)
+    cipher = PKCS12_CIPHERS[oid]
     derivation = _Derivation("sha1", _salt(salt), checked_iterations(iterations))
-    key = derivation.derive(secret, _KEY_PURPOSE, _PBE_SHA1_3DES[oid])
-    vector = derivation.derive(secret, _IV_PURPOSE, 8)
-    return _decrypt_cbc(TripleDES, key, vector, ciphertext)
+    key = derivation.derive(secret, _KEY_PURPOSE, cipher.key_size)
+    return _unpadded(cipher, key, derivation.derive(secret, _IV_PURPOSE, cipher.block_size), ciphertext)
 
 
 def mac_matches(mac_data: Element, content: bytes, secret: Secret) -> bool:
@@ -130,12 +126,17 @@ def mac_matches(mac_data: Element, content: bytes, secret: Secret) -> bool:
     if oid == _PBMAC1:
         key_derivation, scheme = _fields(parameters, 2)
         digest = _look_up(_HMAC, read_algorithm(scheme)[0])
-        key = _pbkdf2(key_derivation, secret, None)
+        key = _pbes2_key(key_derivation, secret, None)
     else:
         digest = _look_up(_DIGESTS, oid)
         count = checked_iterations(iterations[0]) if iterations else 1
-        key = _Derivation(digest, _salt(salt), count).derive(secret, _MAC_PURPOSE, hashlib.new(digest).digest_size)
+        key = _Derivation(digest, _salt(salt), count).derive(secret, _MAC_PURPOSE, new_digest(digest).digest_size)
     return hmac.compare_digest(hmac.digest(key, content, digest), expected.octets())
+
+
+def is_pbmac1(mac_data: Element) -> bool:
+    """True for the MAC of RFC 9579, whose key is derived from the octets of the password."""
+    return read_algorithm(_fields(mac_data, 1)[0].fields(1)[0])[0] == _PBMAC1
 
 
 def check_mac_cost(mac_data: Element) -> None:
@@ -183,30 +184,67 @@ def _next_seed(seed: bytes, value: bytes, block_size: int) -> bytes:
     return b"".join(((block + addend) % (1 << 8 * block_size)).to_bytes(block_size, "big") for block in blocks)
 
 
-def _pbkdf2(identifier: Element, secret: Secret, key_size: int | None) -> bytes:
-    """The key of RFC 8018 appendix A.2, of size `key_size` if the cipher has a fixed one, else as in the parameters."""
+def _pbes2_key(identifier: Element, secret: Secret, key_size: int | None) -> bytes:
+    """The key of PBKDF2 or scrypt, of size `key_size` if the cipher has a fixed one, else as in the parameters."""
     oid, parameters = read_algorithm(identifier)
-    if oid != _PBKDF2 or parameters is None:
-        raise UnknownAlgorithmError
-    salt, iterations, *optional = parameters.children()
-    stated_size = next((each.integer() for each in optional if each.tag == INTEGER), None)
-    function = next((read_algorithm(each)[0] for each in optional if each.tag == SEQUENCE), _HMAC_SHA1)
+    if oid not in (_PBKDF2, _SCRYPT) or parameters is None:
+        raise UnknownAlgorithmError(oid)
+    salt, *numbers = parameters.children()
+    stated = [each.integer() for each in numbers if each.tag == INTEGER]
+    fixed = 1 if oid == _PBKDF2 else 3
+    stated_size = stated[fixed] if len(stated) > fixed else None
     size = key_size or stated_size or 0
     if not 0 < size <= _LONGEST_KEY or stated_size not in (None, size):
         raise MalformedError("a key of the wrong size")
-    return hashlib.pbkdf2_hmac(
-        _look_up(_HMAC, function), secret.utf8, _salt(salt), checked_iterations(iterations), dklen=size
+    if oid == _SCRYPT:
+        return _scrypt(secret, _salt(salt), stated[:3], size)
+    function = next((read_algorithm(each)[0] for each in numbers if each.tag == SEQUENCE), _HMAC_SHA1)
+    digest, iterations = _look_up(_HMAC, function), checked_iterations(numbers[0])
+    try:
+        return hashlib.pbkdf2_hmac(digest, secret.octets, _salt(salt), iterations, dklen=size)
+    except ValueError:
+        raise UnknownAlgorithmError(function) from None
+
+
+def _scrypt(secret: Secret, salt: bytes, costs: list[int], size: int) -> bytes:
+    """RFC 7914 section 7; raises NotOpenedError if it takes too much memory or time."""
+    if len(costs) < 3 or min(costs) < 1:
+        raise MalformedError("not the parameters of scrypt")
+    cost, block_size, parallel = costs
+    memory = 128 * cost * block_size
+    if memory > _LARGEST_SCRYPT or parallel * memory > 4 * _LARGEST_SCRYPT:
+        raise NotOpenedError(Reason.TOO_EXPENSIVE)
+    memory += 128 * block_size * (parallel + 2)
+    return hashlib.scrypt(
+        secret.octets, salt=salt, n=cost, r=block_size, p=parallel, maxmem=memory + 1024 * 1024, dklen=size
     )
 
 
-def _decrypt_cbc(cipher: type[AES] | type[TripleDES], key: bytes, vector: bytes, ciphertext: bytes) -> bytes | None:
-    decryptor = Cipher(cipher(key), CBC(vector)).decryptor()
-    unpadder = PKCS7(cipher.block_size).unpadder()
+def _pbkdf1(digest: str, value: bytes, iterations: int) -> bytes:
+    """RFC 8018 section 5.1, of password and salt together."""
+    for _ in range(iterations):
+        value = new_digest(digest, value).digest()
+    return value
+
+
+def new_digest(name: str, value: bytes = b"") -> "hashlib._Hash":
+    """A digest that has begun with `value`; raises UnknownAlgorithmError if this machine does not have it."""
     try:
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
-        return unpadder.update(padded) + unpadder.finalize()
+        return hashlib.new(name, value, usedforsecurity=False)
+    except ValueError:
+        raise UnknownAlgorithmError from None
+
+
+def _unpadded(cipher: ContentCipher, key: bytes, vector: bytes, ciphertext: bytes) -> bytes | None:
+    try:
+        plain = cipher.decrypt(key, vector, ciphertext)
     except ValueError:
         return None
+    if not cipher.block_size:
+        return plain
+    padding = plain[-1] if plain else 0
+    is_padded = 0 < padding <= cipher.block_size and plain.endswith(bytes([padding]) * padding)
+    return plain[:-padding] if is_padded else None
 
 
 def _fields(parameters: Element | None, count: int) -> list[Element]:
@@ -223,7 +261,7 @@ def _salt(element: Element) -> bytes:
 
 def _look_up(table: dict[str, str], oid: str) -> str:
     if oid not in table:
-        raise UnknownAlgorithmError
+        raise UnknownAlgorithmError(oid)
     return table[oid]
 
 

@@ -1,5 +1,6 @@
 """Recognises the kind of content by its structure, independent of any label."""
 
+import re
 from enum import Enum, auto
 
 from clientcert.pki.der import (
@@ -16,6 +17,7 @@ from clientcert.pki.der import (
 from clientcert.pki.lenient import TIMES, is_validity
 
 _PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."
+_PKCS5 = "1.2.840.113549.1.5."
 _ENOUGH_FIELDS = 4
 """Fields needed to distinguish all kinds; an RSA or DSA private key has more."""
 
@@ -31,11 +33,15 @@ class Kind(Enum):
     REVOCATION_LIST = auto()
     PRIVATE_KEY = auto()
     PUBLIC_KEY = auto()
+    BKS = auto()
+    BCFKS = auto()
     UNKNOWN = auto()
 
 
 CONTAINERS = (Kind.PKCS12, Kind.KEYSTORE)
 """Kinds that are opened in a subprocess."""
+_BKS_BEGINNING = re.compile(rb"\0\0\0[\x01\x02]\0\0\0\x14.{20}\0[\0-\xff]{3}", re.DOTALL)
+"""Version, a salt of 20 octets, and an iteration count; UBER begins in the same way."""
 KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 """The first octets of JKS and JCEKS files."""
 
@@ -44,6 +50,8 @@ def kind_of(data: bytes) -> Kind:
     """The kind of the content at the beginning of `data`; UNKNOWN for text and for truncated content."""
     if data[:4] in KEYSTORE_MAGIC:
         return Kind.KEYSTORE
+    if _BKS_BEGINNING.match(data):
+        return Kind.BKS
     try:
         outermost = read_element(data)
         if outermost.tag != SEQUENCE:
@@ -93,9 +101,19 @@ def _kind_of_signed(fields: list[Element]) -> Kind:
         return Kind.CERTIFICATE
     if any(each.tag in TIMES for each in inner):
         return Kind.REVOCATION_LIST
+    if len(fields) == 2 and len(inner) == 2 and _is_encrypted(inner):
+        return Kind.BCFKS
     if len(fields) == 2 and inner and inner[0].tag == OBJECT_IDENTIFIER:
         return {BIT_STRING: Kind.PUBLIC_KEY, OCTET_STRING: Kind.PRIVATE_KEY}.get(fields[1].tag, Kind.UNKNOWN)
     if [each.tag for each in inner[:3]] == [INTEGER, SEQUENCE, SEQUENCE]:
         name = inner[1].readable_children(1)
         return Kind.CERTIFICATE_REQUEST if not name or name[0].tag == SET else Kind.UNKNOWN
     return Kind.UNKNOWN
+
+
+def _is_encrypted(fields: list[Element]) -> bool:
+    """True for the store of a BCFKS: an AlgorithmIdentifier of PKCS#5, and what it encrypts."""
+    algorithm, encrypted = fields
+    inner = algorithm.readable_children(1) if algorithm.tag == SEQUENCE else []
+    is_named = bool(inner) and inner[0].tag == OBJECT_IDENTIFIER
+    return encrypted.tag == OCTET_STRING and is_named and inner[0].object_identifier().startswith(_PKCS5)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
+from clientcert.pki import decode_password
 from clientcert.sources.interface import MAX_BYTES, Content
 
 _KEYS_SHOWN = 10
@@ -56,6 +57,13 @@ class SecretReader:
         if not text:
             raise SourceError(missing, f"{where} is empty: fill it in.")
         return text
+
+    async def read_password(self, namespace: str, ref: SecretKeyRef) -> str:
+        """Read a container's password unchanged; whoever opens the container tries it without white space as well.
+
+        Raises SourceError with the reason PasswordNotFound.
+        """
+        return decode_password(await self.read_secret_value(namespace, ref, missing=Reason.PASSWORD_NOT_FOUND))
 
     async def read_secret_values(
         self, namespace: str, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = (), missing: Reason

@@ -154,11 +154,7 @@ def test_the_content_of_a_block_counts_and_not_its_label() -> None:
     "broken",
     [
         PEM[: len(PEM) // 2],
-        PEM.replace(b"\n-----END CERTIFICATE-----", b""),
         PEM.replace(b"M", b"!"),
-        PEM.replace(b"-----BEGIN", b"----BEGIN"),
-        PEM.replace(b"-----BEGIN CERTIFICATE-----", "\u2014\u2013BEGIN CERTIFICATE\u2014\u2013".encode()),
-        PEM.replace(b"-----\n", b"----\n", 1),
         LEAF.certificate_der[:-1],
         LEAF.certificate_der[:40],
         pem(LEAF.certificate_der[:-30]),
@@ -168,11 +164,7 @@ def test_the_content_of_a_block_counts_and_not_its_label() -> None:
     ],
     ids=[
         "cut off",
-        "no END line",
         "not base64",
-        "four dashes",
-        "a word processor's dashes",
-        "dashes missing behind",
         "DER cut off at the end",
         "DER cut off in the middle",
         "PEM of DER cut off",

@@ -76,10 +76,26 @@ def test_version_1_has_no_certificate_types() -> None:
     assert is_leaf(parse(keystore(trusted(LEAF.certificate_der, 1), version=1)))
 
 
-def test_jceks_is_read_up_to_its_first_secret_key() -> None:
-    """A serialised Java object has no length field, so the entries after it cannot be read."""
+def test_jceks_is_read_up_to_an_unreadable_secret_key() -> None:
+    """A serialised Java object has no length field, so if it is damaged, the entries after it cannot be read."""
     secret_key = struct.pack(">I", SECRET_KEY) + text(b"alias") + bytes(8) + b"\xac\xed\x00\x05" + bytes(99)
     assert is_leaf(parse(keystore(trusted(LEAF.certificate_der), secret_key, magic=JCEKS)))
+
+
+@pytest.mark.parametrize("first", ["a-secret", "z-secret"])
+def test_secret_keys_of_keytool_are_skipped_wherever_they_are(first: str, tmp_path: Path, keytool: str) -> None:
+    """A JCEKS with two secret keys around or behind the client's key is read whole."""
+    (tmp_path / "source.p12").write_bytes(LEAF.pkcs12(PASSWORD))
+    store = ["-keystore", "made.jks", "-storepass", PASSWORD, "-storetype", "JCEKS"]
+    for alias, algorithm, bits in ((first, "AES", "256"), ("m-secret", "DESede", "168")):
+        made = [keytool, "-genseckey", "-alias", alias, "-keyalg", algorithm, "-keysize", bits, "-keypass", PASSWORD]
+        subprocess.run([*made, *store], cwd=tmp_path, capture_output=True, check=True)
+    command = [keytool, "-importkeystore", "-noprompt", "-srckeystore", "source.p12", "-srcstorepass", PASSWORD]
+    command += ["-destkeystore", "made.jks", "-deststorepass", PASSWORD, "-deststoretype", "JCEKS"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    found = parse((tmp_path / "made.jks").read_bytes(), password=PASSWORD)
+    assert is_leaf(found)
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(

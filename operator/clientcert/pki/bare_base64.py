@@ -1,0 +1,82 @@
+"""Decodes base64 without BEGIN and END lines, alone or in the wrapping of a header, a data URI or a variable."""
+
+import re
+
+from clientcert.pki.loose_pem import readings
+from clientcert.pki.pem import decode_base64, is_pem
+from clientcert.pki.structure import Kind, kind_of
+from clientcert.pki.text_damage import LARGEST_DAMAGED, refused
+
+_JSON_OR_XML = ("{", "[", "<")
+_YAML_FIELD = re.compile(
+    r"^[ \t-]{0,8}[A-Za-z][\w.-]{0,80}:[ \t]{0,8}(?:v1|List|Secret|Config)?[ \t]{0,8}\r?$", re.MULTILINE
+)
+"""A field of YAML with other fields inside, or of a manifest: what in it is the certificate cannot be told."""
+_DATA_URI = re.compile(r"[\"'(]{0,3}(?:url\([\"']?)?data:[^,]{0,200};base64,", re.IGNORECASE)
+_VARIABLE = re.compile(
+    r"(?:export\s{1,9}|set\s{1,9}|\$)?(?!data:)[A-Za-z_][\w.-]{0,80}\"?[ \t]{0,9}(?::?=|:)[ \t]{0,9}"
+)
+_SEPARATORS = re.compile(r"[\"'`,;:|<>()\[\]][\s\"'`,;:|<>()\[\]]*")
+_AFTER_PADDING = re.compile(r"=\s+")
+_SHORTEST = 100
+_MOST_PIECES = 200
+_BEGINNING = 4_000
+EXTRA_BASE64 = "the content has an extra base64 encoding: store it without that"
+
+
+def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
+    """What the base64 in this text holds, and warnings; None if that looks like no certificate, or there is no base64.
+
+    Several certificates, as proxies write them into one header, become one DER after the other.
+    """
+    text = text.strip()
+    if len(text) > LARGEST_DAMAGED:
+        content = decode_base64(text.encode("ascii", errors="replace"))
+        return (content, [EXTRA_BASE64]) if content is not None and _is_worth_reading(content) else None
+    if text.startswith(_JSON_OR_XML) or _YAML_FIELD.search(text[:_BEGINNING]):
+        return None
+    text, warnings = _unwrapped(text)
+    parts = (
+        each for part in _SEPARATORS.split(text, _MOST_PIECES) for each in _AFTER_PADDING.split(part, _MOST_PIECES)
+    )
+    octets = [each for each in map(_certificate_in, parts) if each is not None]
+    if len(octets) > 1:
+        return b"".join(octets), [*warnings, EXTRA_BASE64]
+    promising = None
+    for candidate, warning in readings(text):
+        decoded = decode_base64(candidate.encode("ascii", errors="replace"))
+        if decoded is None:
+            continue
+        found = decoded, [*warnings, EXTRA_BASE64, *([warning] if warning else [])]
+        if kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded.replace(b"\0", b"")):
+            return found
+        promising = promising or (found if _is_promising(decoded) else None)
+    return promising
+
+
+def _unwrapped(text: str) -> tuple[str, list[str]]:
+    variable = _VARIABLE.match(text)
+    if variable is not None:
+        text = text[variable.end() :]
+    uri = _DATA_URI.match(text)
+    if uri is not None:
+        text = text[uri.end() :]
+    text = text.strip(" \t\r\n\"'`,;:|()")
+    return text, [refused("a data: URI: store the certificate itself")] if uri is not None else []
+
+
+def _certificate_in(piece: str) -> bytes | None:
+    if len(piece) < _SHORTEST:
+        return None
+    decoded = decode_base64(piece.encode("ascii", errors="replace"))
+    return decoded if decoded is not None and kind_of(decoded) is Kind.CERTIFICATE else None
+
+
+def _is_worth_reading(decoded: bytes) -> bool:
+    return kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or _is_promising(decoded)
+
+
+def _is_promising(decoded: bytes) -> bool:
+    """True if decoded content looks like a certificate; many words are valid base64 by chance."""
+    begins_like_der = decoded[:1] == b"\x30" and decoded[1:2] in (b"\x81", b"\x82", b"\x83")
+    return begins_like_der or bool(decode_base64(decoded.strip(b" \t\r\n\"'")))

@@ -1,0 +1,100 @@
+"""Finds certificates in a damaged PEM text: BEGIN and END lines in any form, and base64 between other characters.
+
+What is found counts only if it is a complete DER element of a known kind, so words are never taken for a certificate.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from clientcert.pki.pem import Block, decode_base64
+from clientcert.pki.structure import Kind, kind_of
+from clientcert.pki.text_damage import refused
+
+_MARK = re.compile(
+    r"\b(BEGIN|END)[ \t_-]{1,4}((?:[A-Z0-9#]{1,12}[ \t_-]{1,2}){0,3}?"
+    r"(?:CERTIFICATE(?:[ _]REQUEST)?|CERT|CRL|PRIVATE[ _]KEY|PUBLIC[ _]KEY|PARAMETERS|PKCS ?#?7(?: SIGNED DATA)?"
+    r"|PKCS ?#?12|CMS))(?![A-Z])",
+    re.IGNORECASE,
+)
+_SEPARATORS = re.compile(r"[ \t_-]+")
+_SOUND_MARK = re.compile(r"(?:BEGIN|END) [A-Z0-9 #]+")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=_-]+")
+_LONGEST_RUN = re.compile(r"[A-Za-z0-9+/=_-]+")
+_EDGES = "- \t\r\n"
+_MOST_MARKS = 400
+_SHORTEST = 100
+"""Characters of a body; text of fewer is no damaged certificate."""
+
+DAMAGED_MARK = refused("its BEGIN or END line: write exactly -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----")
+OTHER_CHARACTERS = refused("other characters beside the base64 (such as > in a quoted mail): remove them")
+LOST_PLUS_SIGNS = refused("base64 whose plus signs became spaces: copy it again")
+
+
+@dataclass(frozen=True, slots=True)
+class LoosePem:
+    """What was found, in its order, and what is wrong with the text."""
+
+    blocks: list[Block]
+    warnings: list[str]
+
+
+def read_loosely(text: str) -> LoosePem:
+    """All blocks between marks; also those whose BEGIN or END line is missing, if their content is whole."""
+    marks = [None, *islice(_MARK.finditer(text), _MOST_MARKS), None]
+    blocks: list[Block] = []
+    warnings: dict[str, None] = {}
+    for before, after in pairwise(marks):
+        begin, end = _of_kind(before, "BEGIN"), _of_kind(after, "END")
+        if begin is None and end is None:
+            continue
+        body = text[before.end() if before else 0 : after.start() if after else len(text)]
+        found = read_body(body)
+        if found is not None:
+            blocks.append(Block(_label(begin or end), found[0], encrypted="ENCRYPTED" in body))
+            if not _is_sound(text, begin) or not _is_sound(text, end):
+                warnings[DAMAGED_MARK] = None
+            if found[1]:
+                warnings[found[1]] = None
+        elif begin is not None and len(body) > _SHORTEST:
+            blocks.append(Block(_label(begin), None))
+    return LoosePem(blocks, list(warnings))
+
+
+def read_body(body: str) -> tuple[bytes, str] | None:
+    """The DER in base64 with other characters, and a warning (empty if there are none); None if nothing is whole."""
+    for candidate, warning in readings(body.strip(_EDGES)):
+        der = decode_base64(candidate.encode("ascii", errors="replace"))
+        if der is not None and kind_of(der) is not Kind.UNKNOWN:
+            return der, warning
+    return None
+
+
+def readings(body: str) -> Iterator[tuple[str, str]]:
+    """The ways in which base64 may be hidden in a text, the most probable first, each with a warning or none."""
+    yield "".join(body.split()), ""
+    yield _NOT_BASE64.sub("", body), OTHER_CHARACTERS
+    lines = [each for each in body.splitlines() if each.strip()]
+    yield _NOT_BASE64.sub("", "".join(each for each in lines if ":" not in each)), ""
+    yield "".join(_longest_run(each) for each in lines), OTHER_CHARACTERS
+    yield "".join(each[1:].strip() for each in lines), OTHER_CHARACTERS
+    yield "".join(each.strip().replace(" ", "+") for each in lines), LOST_PLUS_SIGNS
+
+
+def _longest_run(line: str) -> str:
+    return max(_LONGEST_RUN.findall(line), key=len, default="")
+
+
+def _of_kind(mark: re.Match[str] | None, kind: str) -> re.Match[str] | None:
+    return mark if mark is not None and mark[1].upper() == kind else None
+
+
+def _label(mark: re.Match[str] | None) -> str:
+    return _SEPARATORS.sub(" ", mark[2]).upper() if mark else ""
+
+
+def _is_sound(text: str, mark: re.Match[str] | None) -> bool:
+    if mark is None or not _SOUND_MARK.fullmatch(mark[0]):
+        return False
+    return text[max(mark.start() - 5, 0) : mark.start()] == text[mark.end() : mark.end() + 5] == "-----"

@@ -1,0 +1,60 @@
+"""Files as people have them (`tests/cases`): each was made after a public bug report, with a key made for it.
+
+`expected.json` says what must come out if `commonName` is declared: the values, or a reason; what must be spoken of in
+the message (`words`) or in a warning (`warningAbout`); and why the file is here (`what`).
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from clientcert.cli import cli
+
+NOW = datetime(2026, 11, 28, 20, tzinfo=UTC)
+CASES = sorted(each for each in (Path(__file__).parents[2] / "cases").iterdir() if each.is_dir())
+VALUES = ("notAfter", "reason")
+LATER = {
+    "P06-selfsigned-catrue-old-new",
+    "P07-ca-key-beside",
+    "P09-new-not-yet-valid-in-bundle",
+    "P10-wanted-is-second",
+}
+"""Wait for the choice of the leaf by its identity."""
+
+
+def inspected(case: Path) -> dict[str, Any]:
+    [file] = [each for each in case.iterdir() if each.name not in ("expected.json", "password")]
+    arguments = ["inspect", "-o", "json", str(file)]
+    if (case / "password").exists():
+        arguments += ["--password-file", str(case / "password")]
+    result = CliRunner().invoke(cli, arguments, obj={"now": lambda: NOW})
+    document = json.loads(result.stdout)
+    assert isinstance(document, dict)
+    assert result.exit_code == (0 if document["readable"] else 3)
+    return document
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.name not in LATER], ids=lambda each: each.name)
+def test_what_is_expected_comes_out(case: Path) -> None:
+    """The values or the reason are those of `expected.json`, and the words are spoken of."""
+    expected = json.loads((case / "expected.json").read_text())
+    document = inspected(case)
+    assert {name: plain(document.get(name)) for name in VALUES if name in expected} == {
+        name: expected[name] for name in VALUES if name in expected
+    }
+    if "words" in expected:
+        assert expected["words"].split()[-1] in document["message"]
+
+
+def plain(value: Any) -> Any:
+    """The time alone of a value that has more beside it, as `expires` has the certificate whose date counts."""
+    return value["time"] if isinstance(value, dict) else value
+
+
+def test_there_are_all_of_them() -> None:
+    """A case that is lost on the way is noticed."""
+    assert len(CASES) == 152
