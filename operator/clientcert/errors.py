@@ -60,6 +60,7 @@ class Reason(StrEnum):
     CHANNEL_NOT_SUPPORTED = "ChannelNotSupported"
     MESSAGE_REFUSED = "MessageRefused"
     RATE_LIMITED = "RateLimited"
+    CHANNEL_BUSY = "ChannelBusy"
     CHANNEL_UNAVAILABLE = "ChannelUnavailable"
     CONTACT_INVALID = "ContactInvalid"
     CONTACT_NOT_FOUND = "ContactNotFound"
@@ -128,10 +129,14 @@ class DeliveryError(ClientCertError):
         retryable: bool = False,
         retry_after: float | None = None,
         elsewhere: bool = False,
+        answered: bool = False,
     ) -> None:
         super().__init__(reason, message, retryable=retryable, retry_after=retry_after)
         self.elsewhere = elsewhere
-        """True if the fallback of this channel failed, and not the receiver whose rate limit applies to the message."""
+        """True if the failure says nothing about the receiver whose rate limit applies to the message: the fallback of
+        this channel failed, for example."""
+        self.answered = answered
+        """True if the receiver works and answered, so that it may accept other messages."""
 
 
 class KubeError(ClientCertError):

@@ -19,7 +19,7 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
@@ -41,20 +41,21 @@ class _Line(Generic[_Entry]):
     """With the time of the arrival, on the loop's clock."""
 
 
+@dataclass(slots=True)
 class FairQueue(Generic[_Entry]):
     """Entries that wait for places, each at most once. Use it from the event loop only."""
 
-    def __init__(self, places: float = math.inf, longest_wait: float = math.inf) -> None:
-        """An entry that has waited for `longest_wait` seconds precedes the more urgent ones of its namespace."""
-        self._free = places
-        self._taken: dict[str, int] = {}
-        """Places that each namespace has."""
-        self._longest_wait = longest_wait
-        self._waiting: dict[_Entry, tuple[int, Urgency, str]] = {}
-        """The number of the arrival, the urgency and the namespace of each entry, in the order of arrival."""
-        self._lines: dict[str, _Line[_Entry]] = {}
-        """In the order of turns. None is empty."""
-        self._numbers = itertools.count()
+    free: float = math.inf
+    """The places that are free; at first all."""
+    longest_wait: float = math.inf
+    """An entry that has waited for this number of seconds precedes the more urgent ones of its namespace."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """The places that each namespace has."""
+    _waiting: dict[_Entry, tuple[int, Urgency, str]] = field(default_factory=dict)
+    """The number of the arrival, the urgency and the namespace of each entry, in the order of arrival."""
+    _lines: dict[str, _Line[_Entry]] = field(default_factory=dict)
+    """In the order of turns. None is empty."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -85,25 +86,25 @@ class FairQueue(Generic[_Entry]):
 
         `release` must follow.
         """
-        namespace = next((each for each in self._lines if self._taken.get(each, 0) < self._free), None)
+        namespace = next((each for each in self._lines if self.taken.get(each, 0) < self.free), None)
         if namespace is None:
             return None
         line = self._lines[namespace]
-        late = asyncio.get_running_loop().time() - self._longest_wait
+        late = asyncio.get_running_loop().time() - self.longest_wait
         entry = (line.arrived if line.arrived[0][0] <= late else line.urgent)[0][2]
         self.discard(entry)
         if namespace in self._lines:
             self._lines[namespace] = self._lines.pop(namespace)  # its next turn comes after those of all others
-        self._free -= 1
-        self._taken[namespace] = self._taken.get(namespace, 0) + 1
+        self.free -= 1
+        self.taken[namespace] = self.taken.get(namespace, 0) + 1
         return namespace, entry
 
     def release(self, namespace: str) -> None:
         """Free a place of the namespace."""
-        self._free += 1
-        self._taken[namespace] -= 1
-        if not self._taken[namespace]:
-            del self._taken[namespace]
+        self.free += 1
+        self.taken[namespace] -= 1
+        if not self.taken[namespace]:
+            del self.taken[namespace]
 
     def discard(self, entry: _Entry) -> None:
         """Remove an entry, if it waits."""

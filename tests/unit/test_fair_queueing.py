@@ -76,11 +76,11 @@ async def test_there_is_a_place_for_a_namespace_with_none_however_many_want_all(
         queue.push(str(number % greedy), f"{number}")
     while queue.pop() is not None:
         pass
-    assert {queue._taken[str(number)] for number in range(greedy)} <= {each, each + 1}
+    assert {queue.taken[str(number)] for number in range(greedy)} <= {each, each + 1}
     queue.push("modest", "one")
     assert queue.pop() == ("modest", "one")
     queue.release("modest")
-    assert "modest" not in queue._taken
+    assert "modest" not in queue.taken
 
 
 async def test_the_oldest_wait_is_known() -> None:
@@ -137,4 +137,4 @@ async def test_a_caller_that_is_cancelled_keeps_no_slot(is_granted: bool) -> Non
         await first
     await asyncio.wait_for(third, 20)
     assert second.cancelled()
-    assert (semaphore.waiting, semaphore._queue._free, semaphore._queue._taken) == (0, 1, {})
+    assert (semaphore.waiting, semaphore._queue.free, semaphore._queue.taken) == (0, 1, {})

@@ -15,7 +15,14 @@ from clientcert.alerting.consumer_letters import (
 from clientcert.alerting.grouping import AlertGroups, letter_group
 from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.alerting.retries import HEAD_OF_LINE_TRIES, is_of_the_channel, next_failure
+from clientcert.alerting.retries import (
+    HEAD_OF_LINE_TRIES,
+    blocked_by,
+    is_of_the_channel,
+    is_of_the_destination,
+    next_failure,
+    waiting,
+)
 from clientcert.cache.object_cache import CERTIFICATE
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import DeliveryError, Reason, where
@@ -152,20 +159,25 @@ class NotificationDispatcher:
         if evaluation.assessment.host:
             self._groups.notice(evaluation)
         for notification in decision.due:
-            name = notification.channel.name
+            name, limit = notification.channel.name, self.limit(evaluation, notification)
+            urgency = (rank(failures[name]) if name in failures else 0, evaluation.assessment.expires.time)
             if not self._groups.admit(evaluation, notification):
                 blocked = self._groups.failure(evaluation, notification)
-            elif self._has_slot(evaluation, notification, failures.get(name)):
+            elif limit is None or self._limiter.acquire(limit, Item(CERTIFICATE, record.key), urgency):
                 reserved.append(notification)
                 continue
             else:
-                limit = self.limit(evaluation, notification)
-                blocked = self._limiter.failure(limit.limit_key) if limit else None
+                blocked = self.blocked(limit, Item(CERTIFICATE, record.key))
             if blocked is not None:
-                failures.setdefault(name, blocked)
+                failures[name] = blocked_by(blocked, failures.get(name))
         self._outbox.set_failures(record, failures)
         self._limiter.release_unused(Item(CERTIFICATE, record.key))
         return tuple(reserved)
+
+    def blocked(self, limit: Pace, item: Item) -> DeliveryFailure | None:
+        """The reason why a message waits, if its status must report it: failures before it, or many messages."""
+        failure = self._limiter.failure(limit, item.key.namespace)
+        return waiting(self._clock()) if failure is None and self._limiter.is_late(limit, item) else failure
 
     def release(self, record_key: Item) -> None:
         """Free the slots of an object that is gone or sends no alerts, and remove it from its groups."""
@@ -189,7 +201,7 @@ class NotificationDispatcher:
         self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, message: Message
     ) -> None:
         """Send one message and record the result in the outbox. A failure of the channel is recorded, not raised."""
-        channel = notification.channel
+        channel, limit, accepted = notification.channel, self.limit(evaluation, notification), False
         try:
             notifier = self.notifier(channel)
             if not self.may_send:
@@ -206,9 +218,11 @@ class NotificationDispatcher:
             fallback = receipt.fallback_recipient
             delivery = Delivery(self._clock(), receipt.thread_ref, fallback.role if fallback else role, fallback)
             self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))
-            if (limit := self.limit(evaluation, notification)) is not None:
-                self._limiter.succeeded(limit.limit_key, limit.seconds)
             self._metrics.notifications.labels(channel.type, "sent").inc()
+            accepted = True
+        finally:
+            if limit is not None:
+                self._limiter.finished(limit, Item(CERTIFICATE, record.key), accepted=accepted)
 
     def notifier(self, channel: Channel) -> Notifier:
         """The notifier of the channel's type; raises DeliveryError for a type that this version does not know."""
@@ -228,35 +242,30 @@ class NotificationDispatcher:
                 return notifier.pace_to(namespace, channel, notification.kind, recipients[0])
         return notifier.pace(namespace, channel, notification.kind) if notifier else None
 
-    def _has_slot(self, evaluation: Evaluation, notification: DueNotification, failure: DeliveryFailure | None) -> bool:
-        limit = self.limit(evaluation, notification)
-        if limit is None:
-            return True
-        urgency = (rank(failure) if failure else 0, evaluation.assessment.expires.time)
-        return self._limiter.acquire(limit.limit_key, Item(CERTIFICATE, evaluation.key), urgency, limit.seconds)
-
     def count_failure(
         self,
-        subject: str,
+        item: Item,
         evaluation: Evaluation,
         notification: DueNotification,
         error: DeliveryError,
         before: DeliveryFailure | None,
     ) -> DeliveryFailure:
-        """Count one more failed delivery after `before`; the channel backs off if it takes no other message either.
+        """Count one more failed delivery after `before`; the channel or its destination backs off if it takes nothing.
 
-        `subject` is the name in the log.
+        `item` is that of the message, in the work queue.
         """
         channel, limit = notification.channel, self.limit(evaluation, notification)
-        of_the_channel = limit is not None and is_of_the_channel(error)
+        of_the_channel = limit is not None and is_of_the_channel(error, limit)
+        of_part = limit is not None and is_of_the_destination(error, limit)
         if limit is not None and of_the_channel and before is None:
-            before = self._limiter.failure(limit.limit_key)  # the channel failed for other messages before
-        failure = next_failure(before, error, self._clock(), waits_for_channel=of_the_channel)
-        if limit is not None and of_the_channel:
-            self._limiter.back_off(limit.limit_key, error.retry_after, failure)
+            before = self._limiter.failure(limit, item.key.namespace)  # the channel failed for other messages before
+        waits_for_channel = of_the_channel or (of_part and error.answered)
+        failure = next_failure(before, error, self._clock(), waits_for_channel=waits_for_channel)
+        if limit is not None and (of_the_channel or of_part):
+            self._limiter.back_off(limit, item, error.retry_after, failure, of_part=of_part)
         self._metrics.notifications.labels(channel.type, "retried" if error.retryable else "refused").inc()
         level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
-        logger.log(level, "%s: channel %s: %s: %s", subject, channel.name, error.reason, error.message)
+        logger.log(level, "%s: channel %s: %s: %s", item.key, channel.name, error.reason, error.message)
         return failure
 
     def _failed(
@@ -264,7 +273,7 @@ class NotificationDispatcher:
     ) -> None:
         name = notification.channel.name
         before = self._outbox.failures(record).get(name)
-        failure = self.count_failure(str(record.key), evaluation, notification, error, before)
+        failure = self.count_failure(Item(CERTIFICATE, record.key), evaluation, notification, error, before)
         self._outbox.set_failures(record, {**self._outbox.failures(record), name: failure})
 
     def _failed_unexpectedly(

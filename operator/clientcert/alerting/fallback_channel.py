@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
 from clientcert.lifecycle.policy import EVENT, AlertPolicy, Channel
@@ -36,8 +37,8 @@ def _refused(policy: AlertPolicy, failures: Mapping[str, DeliveryFailure], now: 
     tells_team = any(each.type != EVENT and not each.to_consumer and not each.escalation for each in policy.channels)
     for channel in policy.channels:
         failure = failures.get(channel.name)
-        if failure is None or (tells_team and channel.to_consumer):
-            continue
+        if failure is None or failure.reason is Reason.CHANNEL_BUSY or (tells_team and channel.to_consumer):
+            continue  # a message that waits for its turn will arrive; the fallback would only be flooded
         if failure.permanent or now - failure.since >= FALLBACK_AFTER:
             return channel
     return None

@@ -193,7 +193,8 @@ class Outbox:
         return entry if entry is not None and entry.uid == record.uid else None
 
     def _new_entry(self, record: CertificateRecord) -> _Entry:
-        self.forget(record.key)
+        if record.key in self._entries:
+            self.forget(record.key)
         entry = self._entries[record.key] = _Entry(record.uid, record.generation)
         return entry
 

@@ -1,10 +1,12 @@
 """Counts failed deliveries, and calculates the time of each retry."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clientcert.backoff import Backoff
 from clientcert.errors import DeliveryError, Reason
-from clientcert.lifecycle.delivery_log import DeliveryFailure, whole_second
+from clientcert.lifecycle.delivery_log import REPORTED_AFTER, DeliveryFailure, whole_second
+from clientcert.notifiers.interface import Pace
 
 LEADERSHIP_RETRY = timedelta(seconds=5)
 """The delay of the next try if this replica must not send for the moment."""
@@ -15,6 +17,10 @@ OF_THE_RECIPIENT = frozenset({Reason.RECIPIENT_REFUSED, Reason.CONTACT_INVALID, 
 _FIRST_SECONDS, _FIRST_SECONDS_AFTER_REFUSAL = 5.0, 60.0
 _LONGEST_SECONDS, _LONGEST_SECONDS_OF_RECIPIENT = 600.0, 6 * 3600.0
 """A mail server may take the operator for a spammer if it often tries mailboxes that do not exist."""
+_WAITS = (
+    "an alert waits for its turn, because the channel takes fewer messages than are due: have alerts grouped"
+    " (spec.alerts.group), or use a channel that fewer certificates share"
+)
 _NOT_OF_THE_CHANNEL = frozenset(
     {Reason.INTERNAL_ERROR, Reason.API_UNAVAILABLE, Reason.CONTACT_NOT_FOUND, Reason.RECIPIENT_UNAVAILABLE}
 )
@@ -43,8 +49,28 @@ def next_failure(
     )
 
 
-def is_of_the_channel(error: DeliveryError) -> bool:
+def is_of_the_channel(error: DeliveryError, pace: Pace) -> bool:
     """True if the channel accepts no other message either."""
+    if is_of_the_destination(error, pace):
+        return False
     # A wrong login fails for every message, and each attempt brings the account closer to being locked.
     lasting = error.retryable or error.reason is Reason.MAIL_LOGIN_REJECTED
     return lasting and not error.elsewhere and error.reason not in _NOT_OF_THE_CHANNEL
+
+
+def is_of_the_destination(error: DeliveryError, pace: Pace) -> bool:
+    """True if the destination of the message accepts nothing for now, but the channel may accept other messages."""
+    about_it = error.answered or error.reason is Reason.RECIPIENT_UNAVAILABLE
+    return bool(pace.destination) and about_it and error.retryable and not error.elsewhere
+
+
+def blocked_by(blocked: DeliveryFailure, own: DeliveryFailure | None) -> DeliveryFailure:
+    """The failure of a message that waits: its own, reported as soon as that for which it waits is."""
+    if own is None:
+        return blocked
+    return own if own.is_reported else replace(own, attempts=REPORTED_AFTER)
+
+
+def waiting(now: datetime) -> DeliveryFailure:
+    """The failure of a message that has waited too long for its turn. It is sent without a further attempt."""
+    return DeliveryFailure(Reason.CHANNEL_BUSY, _WAITS, False, whole_second(now), 0, 0, None, channel_wide=True)

@@ -101,7 +101,7 @@ class AlertGroupReconciler:
             return last.next_try
         due = await self._due_members(group)
         if len(due) <= group.single:
-            self._limiter.release_unused(Item(ALERT_GROUP, key))
+            self._limiter.release_unused(_item(group))
             self._groups.end(key, alone=bool(due))
             return None
         if not self._dispatcher.may_send:
@@ -110,18 +110,19 @@ class AlertGroupReconciler:
 
     async def _send_in_slot(self, group: GroupSpec, due: list[Member]) -> datetime | None:
         first, key = due[0], group.key
-        limit = self._dispatcher.limit(first.evaluation, first.notification)
+        limit, item, accepted = self._dispatcher.limit(first.evaluation, first.notification), _item(group), False
         if limit is not None:
             last = self._groups.last_failure(key)
             urgency = (rank(last) if last else 0, first.evaluation.assessment.expires.time)
-            if not self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, key), urgency, limit.seconds):
-                if (failure := self._limiter.failure(limit.limit_key)) is not None:
+            if not self._limiter.acquire(limit, item, urgency):
+                if (failure := self._dispatcher.blocked(limit, item)) is not None:
                     self._groups.fail(key, failure)
                 return None  # the rate limiter enqueues it
         channel = first.notification.channel
         self._groups.begin_sending(key, [each.evaluation for each in due])
         try:
             told = await self._send(group, channel, due)
+            accepted = told is not None
         except DeliveryError as error:
             return self._failed(group, first, error)
         except Exception as error:  # noqa: BLE001 - one group's failure must never hold another back
@@ -131,12 +132,13 @@ class AlertGroupReconciler:
         except BaseException:
             self._groups.hold_back(key)  # cancelled: its members must not wait for it
             raise
+        finally:
+            if limit is not None:
+                self._limiter.finished(limit, item, accepted=accepted)
         if told is None:
             self._groups.hold_back(key)
             return self._clock() + LEADERSHIP_RETRY
         await self._record(group, told)
-        if limit is not None:
-            self._limiter.succeeded(limit.limit_key, limit.seconds)
         self._metrics.notifications.labels(channel.type, "sent").inc()
         return None
 
@@ -176,11 +178,11 @@ class AlertGroupReconciler:
     def _failed(self, group: GroupSpec, first: Member, error: DeliveryError) -> datetime | None:
         evaluation, notification = first.evaluation, first.notification
         before = self._groups.last_failure(group.key)
-        failure = self._dispatcher.count_failure(str(group.key), evaluation, notification, error, before)
+        failure = self._dispatcher.count_failure(_item(group), evaluation, notification, error, before)
         limit = self._dispatcher.limit(evaluation, notification)
         if limit is not None and failure.next_try is None:
             urgency = (rank(failure), evaluation.assessment.expires.time)
-            self._limiter.acquire(limit.limit_key, Item(ALERT_GROUP, group.key), urgency, limit.seconds)
+            self._limiter.acquire(limit, _item(group), urgency)
         self._groups.fail(group.key, replace(failure, channel_wide=True))
         return failure.next_try
 
@@ -231,6 +233,10 @@ class AlertGroupReconciler:
     def _evaluate(self, key: ObjectKey) -> Evaluation | None:
         record = self._cache.certificates.get(key)
         return self._evaluator.evaluate(record) if record is not None and record.spec_problem is None else None
+
+
+def _item(group: GroupSpec) -> Item:
+    return Item(ALERT_GROUP, group.key)
 
 
 def _member(evaluation: Evaluation, notification: DueNotification, message: Message) -> Member:

@@ -12,7 +12,7 @@ from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatu
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """A record from further in the future was written while the clock was wrong. It is ignored."""
-_REPORTED_AFTER = 3
+REPORTED_AFTER = 3
 """The number of failed attempts in a row after which a transient failure is written into a status."""
 
 
@@ -62,8 +62,8 @@ class DeliveryFailure:
 
     @property
     def is_reported(self) -> bool:
-        """True if people should know: it is permanent, or has lasted for several attempts."""
-        return self.permanent or self.attempts >= _REPORTED_AFTER
+        """True if people should know: it is permanent, has lasted for several attempts, or there was none for long."""
+        return self.permanent or self.attempts >= REPORTED_AFTER or self.reason is Reason.CHANNEL_BUSY
 
     def waits(self, now: datetime) -> bool:
         """True if the next try is still to come."""
@@ -126,7 +126,7 @@ class DeliveryLog:
         """The log with the first failure of each failing channel, as the status shows it."""
         log = self
         for name, failure in failures.items():
-            if failure.is_reported:
+            if failure.is_reported and failure.reason is not Reason.CHANNEL_BUSY:
                 told = self.channel(name) or ChannelStatus(name, "", None, None)
                 log = log.with_channel(replace(told, last_failure=told.last_failure or failure.since))
         return log

@@ -32,9 +32,14 @@ class ContactNotifier:
         return self._mail.pace(namespace, channel, kind)
 
     def pace_to(self, namespace: str, channel: Channel, kind: MessageKind, recipient: Recipient) -> Pace | None:
-        """Slack's limit for a Slack user, so that a failed mail server does not delay direct messages."""
-        sending = self._direct if recipient.role is Role.SLACK else self._mail
-        return sending.pace(namespace, channel, kind)
+        """Slack's limit for a Slack user, so that a failed mail server does not delay direct messages.
+
+        The destination of a mail is the recipient's domain.
+        """
+        if recipient.role is Role.SLACK:
+            return self._direct.pace(namespace, channel, kind)
+        pace = self._mail.pace(namespace, channel, kind)
+        return replace(pace, destination=recipient.address.rpartition("@")[2].lower()) if pace else None
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As in the interface. A Slack user who cannot be reached gets a mail, if an address is known as well."""

@@ -23,9 +23,9 @@ async def deadline(receiver: str) -> AsyncGenerator[None, None]:
         raise no_answer(receiver) from None
 
 
-def unavailable(words: str, retry_after: float | None = None) -> DeliveryError:
+def unavailable(words: str, retry_after: float | None = None, *, answered: bool = False) -> DeliveryError:
     """The error for a call that was not refused, so that the same call may succeed later."""
-    return DeliveryError(Reason.CHANNEL_UNAVAILABLE, words, retryable=True, retry_after=retry_after)
+    return DeliveryError(Reason.CHANNEL_UNAVAILABLE, words, retryable=True, retry_after=retry_after, answered=answered)
 
 
 def no_answer(receiver: str) -> DeliveryError:

@@ -30,6 +30,8 @@ class Pace:
     """Equal for all messages that share the limit."""
     seconds: float
     """The minimum interval between two messages."""
+    destination: str = ""
+    """The part of the receiver that may fail alone, such as the domain of a recipient; empty if there is none."""
 
 
 class Notifier(Protocol):

@@ -104,7 +104,7 @@ class WorkQueue:
 
     def schedule(self, item: Item, seconds: float) -> None:
         """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
-        if item not in self._active:
+        if item not in self._active and item not in self._waiting:
             self._schedule_at(item, self._clock().timestamp() + seconds)
 
     async def take(self) -> Item | None:
@@ -122,8 +122,8 @@ class WorkQueue:
         """Finish a successful reconcile. The item is due again at `due`; None: only when it is enqueued."""
         if self._failures.pop(item, None):
             self._unanswered.discard(item)
-        self._release(item)
-        if due is not None:
+        is_enqueued = self._release(item)
+        if due is not None and not is_enqueued:
             self._schedule_at(item, max(due, self._clock()).timestamp())
 
     def retry(self, item: Item, seconds: float | None, *, unanswered: bool = False) -> None:
@@ -133,9 +133,10 @@ class WorkQueue:
         """
         failures = self._failures[item] = self._failures.get(item, 0) + 1
         (self._unanswered.add if unanswered else self._unanswered.discard)(item)
-        self._release(item)
+        is_enqueued = self._release(item)
         delay = RETRY.delay(failures) if seconds is None else seconds
-        self._schedule_at(item, self._clock().timestamp() + delay)
+        if not is_enqueued:
+            self._schedule_at(item, self._clock().timestamp() + delay)
 
     def failed_items(self, *, unanswered: bool) -> tuple[Item, ...]:
         """Items whose last reconcile failed; with `unanswered`, only those that the API server did not answer."""
@@ -172,7 +173,7 @@ class WorkQueue:
         return self._heap[0][0] - self._clock().timestamp() if self._heap else math.inf
 
     def _schedule_at(self, item: Item, moment: float) -> None:
-        if not self._is_open or item in self._waiting:
+        if not self._is_open:
             return
         self._due[item] = moment
         heapq.heappush(self._heap, (moment, item))
@@ -181,9 +182,12 @@ class WorkQueue:
             self._heap = [(due, each) for each, due in self._due.items()]
             heapq.heapify(self._heap)
 
-    def _release(self, item: Item) -> None:
+    def _release(self, item: Item) -> bool:
+        """Free the worker's place; True if the item was enqueued while it was in flight."""
         urgency = self._active.pop(item)
         self._waiting.release(item.key.namespace)
         self._changed.set()
-        if urgency is not None:
-            self.enqueue(item, urgency)
+        if urgency is None:
+            return False
+        self.enqueue(item, urgency)
+        return True

@@ -327,6 +327,11 @@ class EngineHarness:
         found = self.record(name).status.condition(kind) or Condition(kind, "", "")
         return found.status, found.reason
 
+    def condition_in(self, namespace: str, name: str) -> tuple[str, str]:
+        """AlertsDelivered in this namespace, as last written."""
+        found = self.record(name, namespace=namespace).status.condition("AlertsDelivered") or Condition("", "", "")
+        return found.status, found.reason
+
     def written(self, name: str, kind: str) -> list[tuple[str, str]]:
         """Status and reason in each status that was written, in order."""
         entries = [status["conditions"] for path, status in self.api.statuses if f"/{name}/" in path]

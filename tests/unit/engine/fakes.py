@@ -107,7 +107,11 @@ class Slack:
         """While it is closed, all messages stay in flight."""
 
     def pace(self, namespace: str, channel: Channel, _kind: MessageKind) -> Pace | None:
-        return Pace(("Slack", namespace, channel.address), MESSAGE_SECONDS)
+        """Without a token it is the operator's own channel, which all namespaces share."""
+        address = channel.address
+        if isinstance(address, SlackAddress) and address.token_ref is None:
+            return Pace(("Slack", address.channel), MESSAGE_SECONDS, namespace)
+        return Pace(("Slack", namespace, address), MESSAGE_SECONDS)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         return await self._take(channel, (message.about.consumer,), str(message.shown(contact=True)))

@@ -8,10 +8,15 @@ import pytest
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.backoff import Backoff
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.notifiers.interface import Pace
 from clientcert.workqueue.work_queue import Item
 from tests.builders import NOW
 
 PLACE, OTHER = "#team", "#other"
+
+
+def pace(place, seconds=0.01, destination=""):
+    return Pace(place, seconds, destination)
 
 
 def key(number):
@@ -44,41 +49,41 @@ def limiter(enqueued):
 
 
 async def test_a_free_channel_takes_the_first_message_at_once(limiter):
-    assert limiter.acquire(PLACE, key(1), urgency(1), 1.0)
+    assert limiter.acquire(pace(PLACE, 1.0), key(1), urgency(1))
 
 
 async def test_the_most_urgent_message_is_next(limiter, enqueued):
     """Urgency counts, not the order of arrival: the certificate that expires next is first."""
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.1)
+    assert limiter.acquire(pace(PLACE, 0.1), key(0), urgency(0))
     for number in (3, 1, 2):
-        assert not limiter.acquire(PLACE, key(number), urgency(number), 0.1)
+        assert not limiter.acquire(pace(PLACE, 0.1), key(number), urgency(number))
     for number in (1, 2, 3):
         await asyncio.sleep(0.12)
         assert enqueued.pop() == key(number)
-        assert limiter.acquire(PLACE, key(number), urgency(number), 0.1)
+        assert limiter.acquire(pace(PLACE, 0.1), key(number), urgency(number))
     assert enqueued == []
 
 
 async def test_no_message_overtakes_the_one_that_holds_the_slot(limiter, enqueued):
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.05)
-    assert not limiter.acquire(PLACE, key(1), urgency(1), 0.05)
+    assert limiter.acquire(pace(PLACE, 0.05), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0.05), key(1), urgency(1))
     await asyncio.sleep(0.1)
-    assert not limiter.acquire(PLACE, key(9), urgency(-9), 0.05)
-    assert limiter.acquire(PLACE, key(1), urgency(1), 0.05)
+    assert not limiter.acquire(pace(PLACE, 0.05), key(9), urgency(-9))
+    assert limiter.acquire(pace(PLACE, 0.05), key(1), urgency(1))
 
 
 async def test_one_channel_does_not_slow_another(limiter):
-    assert limiter.acquire(PLACE, key(0), urgency(0), 60)
-    assert not limiter.acquire(PLACE, key(1), urgency(1), 60)
-    assert limiter.acquire(OTHER, key(1), urgency(1), 60)
+    assert limiter.acquire(pace(PLACE, 60), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 60), key(1), urgency(1))
+    assert limiter.acquire(pace(OTHER, 60), key(1), urgency(1))
 
 
 async def test_retry_after_pauses_a_channel(limiter, enqueued):
     """429 with Retry-After: nothing is enqueued before its end, and then the most urgent is."""
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    limiter.back_off(PLACE, 0.3)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    assert not limiter.acquire(PLACE, key(-1), urgency(-1), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    limiter.back_off(pace(PLACE), key(0), 0.3)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(-1), urgency(-1))
     await asyncio.sleep(0.2)
     assert enqueued == []
     await asyncio.sleep(0.15)
@@ -87,9 +92,9 @@ async def test_retry_after_pauses_a_channel(limiter, enqueued):
 
 async def test_the_backoff_grows_until_the_channel_recovers(enqueued):
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.4, 300.0))
-    limiter.back_off(PLACE, None)
-    limiter.back_off(PLACE, None)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    limiter.back_off(pace(PLACE), key(0), None)
+    limiter.back_off(pace(PLACE), key(0), None)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
     await asyncio.sleep(0.5)
     assert enqueued == []
     await asyncio.sleep(0.5)
@@ -99,19 +104,19 @@ async def test_the_backoff_grows_until_the_channel_recovers(enqueued):
 async def test_an_unused_slot_is_passed_on(enqueued):
     """A deleted object does not block the others."""
     limiter = ChannelRateLimiter(enqueued, slot=0.1)
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    assert not limiter.acquire(PLACE, key(1), urgency(1), 0.01)
-    assert not limiter.acquire(PLACE, key(2), urgency(2), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(1), urgency(1))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(2), urgency(2))
     await asyncio.sleep(0.25)
     assert enqueued == [key(1), key(2)]
-    assert limiter.acquire(PLACE, key(2), urgency(2), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(2), urgency(2))
 
 
 async def test_a_released_slot_is_passed_on_at_once(limiter, enqueued):
     """An item that needs no message any more releases its slot, and delays no other."""
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    assert not limiter.acquire(PLACE, key(1), urgency(1), 0.01)
-    assert not limiter.acquire(PLACE, key(2), urgency(2), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(1), urgency(1))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(2), urgency(2))
     await asyncio.sleep(0.02)
     assert enqueued == [key(1)]
     limiter.release_unused(key(1))
@@ -122,25 +127,27 @@ async def test_a_released_slot_is_passed_on_at_once(limiter, enqueued):
 async def test_a_fixed_channel_is_tried_at_once(enqueued):
     """A long outage has made the pauses long; with new credentials there is no need to wait for the end."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(60, 300.0))
-    limiter.back_off(PLACE, None)
-    limiter.back_off(OTHER, None)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    assert not limiter.acquire(OTHER, key(1), urgency(1), 0.01)
+    limiter.back_off(pace(PLACE), key(0), None)
+    limiter.back_off(pace(OTHER), key(0), None)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    assert not limiter.acquire(pace(OTHER, 0.01), key(1), urgency(1))
     assert (limiter.waiting, limiter.waiting_for_recovery) == (0, 2)
     limiter.retry_now({key(0).key})
     await asyncio.sleep(0.02)
     assert enqueued == [key(0)]
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
-    assert not limiter.acquire(OTHER, key(1), urgency(1), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+    assert not limiter.acquire(pace(OTHER, 0.01), key(1), urgency(1))
 
 
 async def test_an_unused_channel_is_forgotten(enqueued):
     """Otherwise the state of every channel that ever existed would be kept."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.2, 0.5))
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.2)
-    assert limiter.acquire(OTHER, key(1), urgency(1), 0.2)
-    limiter.back_off(OTHER, None)
-    assert not limiter.acquire(PLACE, key(2), urgency(2), 0.2)
+    assert limiter.acquire(pace(PLACE, 0.2), key(0), urgency(0))
+    assert limiter.acquire(pace(OTHER, 0.2), key(1), urgency(1))
+    limiter.back_off(pace(OTHER), key(1), None)
+    for place, number in ((PLACE, 0), (OTHER, 1)):
+        limiter.finished(pace(place, 0.2), key(number), accepted=False)
+    assert not limiter.acquire(pace(PLACE, 0.2), key(2), urgency(2))
     await asyncio.sleep(0.4)
     limiter.release_unused(key(2))
     await asyncio.sleep(0.1)
@@ -152,13 +159,13 @@ async def test_an_unused_channel_is_forgotten(enqueued):
 async def test_the_backoff_is_kept_while_a_message_is_in_flight(enqueued):
     """A send may take longer than the slot of a message: its failure still extends the backoff."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.05, 300.0))
-    limiter.back_off(PLACE, None)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    limiter.back_off(pace(PLACE), key(0), None)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
     await asyncio.sleep(0.07)
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    assert limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
     await asyncio.sleep(0.05)
-    limiter.back_off(PLACE, None)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    limiter.back_off(pace(PLACE), key(0), None)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
     await asyncio.sleep(0.07)
     assert enqueued == [key(0)]
     await asyncio.sleep(0.05)
@@ -167,10 +174,10 @@ async def test_the_backoff_is_kept_while_a_message_is_in_flight(enqueued):
 
 async def test_the_interval_counts_from_the_delivery(limiter, enqueued):
     """However long it was in flight: the interval is between arrivals, not between starts."""
-    assert limiter.acquire(PLACE, key(0), urgency(0), 0.6)
-    assert not limiter.acquire(PLACE, key(1), urgency(1), 0.6)
+    assert limiter.acquire(pace(PLACE, 0.6), key(0), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0.6), key(1), urgency(1))
     await asyncio.sleep(0.3)
-    limiter.succeeded(PLACE, 0.6)
+    limiter.finished(pace(PLACE, 0.6), key(0), accepted=True)
     await asyncio.sleep(0.35)
     assert enqueued == []
     await asyncio.sleep(0.35)
@@ -179,9 +186,9 @@ async def test_the_interval_counts_from_the_delivery(limiter, enqueued):
 
 async def test_a_message_that_keeps_failing_goes_behind_the_others(limiter, enqueued):
     """However urgent it is; otherwise a message that always fails would always be first."""
-    limiter.back_off(PLACE, 0.05)
-    assert not limiter.acquire(PLACE, key(0), urgency(0, held_up=1), 0.01)
-    assert not limiter.acquire(PLACE, key(9), urgency(9), 0.01)
+    limiter.back_off(pace(PLACE), key(0), 0.05)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0, held_up=1))
+    assert not limiter.acquire(pace(PLACE, 0.01), key(9), urgency(9))
     await asyncio.sleep(0.08)
     assert enqueued == [key(9)]
 
@@ -189,9 +196,9 @@ async def test_a_message_that_keeps_failing_goes_behind_the_others(limiter, enqu
 async def test_a_fixed_channel_still_observes_its_retry_after(enqueued):
     """New credentials do not cancel a Retry-After."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(60, 300.0))
-    limiter.back_off(PLACE, None)
-    limiter.back_off(PLACE, 0.3)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    limiter.back_off(pace(PLACE), key(0), None)
+    limiter.back_off(pace(PLACE), key(0), 0.3)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
     limiter.retry_now({key(0).key})
     await asyncio.sleep(0.1)
     assert enqueued == []
@@ -202,5 +209,5 @@ async def test_a_fixed_channel_still_observes_its_retry_after(enqueued):
 async def test_a_retry_after_of_zero_uses_the_backoff(enqueued):
     """`Retry-After: 0` gives no time to wait, so the own backoff applies."""
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.2, 300.0))
-    limiter.back_off(PLACE, 0.0)
-    assert not limiter.acquire(PLACE, key(0), urgency(0), 0.01)
+    limiter.back_off(pace(PLACE), key(0), 0.0)
+    assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))

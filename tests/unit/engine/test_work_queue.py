@@ -149,7 +149,7 @@ async def test_every_item_is_taken_exactly_once() -> None:
     queue.close()
     await asyncio.gather(*workers)
     assert sorted(given) == sorted(items)
-    assert (len(queue._waiting), queue._active, queue._waiting._taken) == (0, {}, {})
+    assert (len(queue._waiting), queue._active, queue._waiting.taken) == (0, {}, {})
 
 
 async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -> None:

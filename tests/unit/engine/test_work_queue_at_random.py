@@ -103,5 +103,5 @@ async def test_random_operations_lose_no_item_and_give_none_twice_at_once(seed: 
         await model.take()
         if model.in_flight:
             model.finish(fails=False, seconds=None)
-    assert (queue.depth, len(queue._waiting), queue._active, queue._waiting._taken) == (0, 0, {}, {})
+    assert (queue.depth, len(queue._waiting), queue._active, queue._waiting.taken) == (0, 0, {}, {})
     assert (queue.pop_due(), queue.scheduled_items()) == ([], ())

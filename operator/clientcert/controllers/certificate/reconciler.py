@@ -19,9 +19,8 @@ from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.cache.source_cache import SourceCache
-from clientcert.controllers.certificate.events import events_for
 from clientcert.controllers.certificate.requeue import next_requeue
-from clientcert.controllers.certificate.status import desired_status
+from clientcert.controllers.certificate.status import desired_status, events_for
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder, EventSpec

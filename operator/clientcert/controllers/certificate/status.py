@@ -1,19 +1,27 @@
-"""The desired status of a ClientCertificate, from its evaluation."""
+"""The desired status of a ClientCertificate, from its evaluation, and the Kubernetes Events about its changes."""
 
+import logging
+from collections.abc import Collection
 from datetime import UTC, datetime
 
+from clientcert.alerting.dispatcher import decide
 from clientcert.alerting.retries import OF_THE_RECIPIENT
+from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.status import CHANNELS, HISTORY
 from clientcert.errors import Reason
-from clientcert.lifecycle.conditions import CONTACT_RESOLVED, DeliveryProblem, conditions
+from clientcert.kube.events import EventSpec
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, CONTACT_RESOLVED, READY, DeliveryProblem, conditions
 from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.delivery_log import DeliveryFailure
+from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
-from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, PreviousCertificate
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, Condition, PreviousCertificate
 
 _OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
 """Slack addresses a user like a channel: for a bot or an unknown user the reason is ChannelNotFound."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+logger = logging.getLogger(__name__)
 
 
 def desired_status(evaluation: Evaluation, version: str | None) -> CertificateStatus:
@@ -56,6 +64,9 @@ def _undelivered(evaluation: Evaluation) -> DeliveryProblem | None:
     if failing:
         name, gravest = min(failing, key=lambda each: (not each[1].permanent, each[0]))
         return DeliveryProblem(gravest.reason, f"channel {name}: {gravest.message}{_and_more(len(failing) - 1)}")
+    busy = [each for each in evaluation.status.conditions if each.reason == Reason.CHANNEL_BUSY]
+    if busy and decide(evaluation).due:
+        return DeliveryProblem(Reason.CHANNEL_BUSY, busy[0].message)  # until it is sent, also after a restart
     wanted = evaluation.spec.policy
     if wanted and not evaluation.policy_found:
         words = f"there is no CertificatePolicy {wanted} in namespace {evaluation.key.namespace}"
@@ -98,3 +109,59 @@ def _unreached(evaluation: Evaluation) -> DeliveryProblem | None:
 
 def _is_of_the_recipient(failure: DeliveryFailure, *, in_slack: bool) -> bool:
     return failure.permanent and failure.reason in (_OF_A_SLACK_USER if in_slack else OF_THE_RECIPIENT)
+
+
+def events_for(
+    evaluation: Evaluation, after: CertificateStatus, announced: Collection[str], pending: tuple[EventSpec, ...]
+) -> tuple[EventSpec, ...]:
+    """The Events that are due for the change to this status.
+
+    `announced` are the reasons of Events that alerts create anyway; `pending` are Events that are still to be written.
+    None of them is repeated. A letter to a fallback recipient is logged as well, because no failed channel reports it.
+    """
+    before = evaluation.status
+    found = [
+        _event(evaluation, condition.reason, condition.message)
+        for condition in after.conditions
+        if condition.type in {READY, ALERTS_DELIVERED} and condition.status == "False"
+        if condition.reason != Reason.CHANNEL_BUSY  # it may concern thousands at once, and nothing has gone wrong
+        if _is_new(condition, before)
+    ]
+    fallback = evaluation.contact.fallback_recipient if evaluation.contact else None
+    if fallback is not None and not any(told.fallback_recipient == fallback for told in before.channels):
+        event = _event(evaluation, Reason.RECIPIENT_REFUSED, str(fallback))
+        found.append(event)
+        if event not in pending:
+            logger.warning("%s: %s: %s", evaluation.key, event.reason, event.message)
+    old, accepted = evaluation.assessment.newly_replaced(before), evaluation.assessment.accepted
+    if old is not None and accepted is not None:
+        words = (
+            f"the certificate with serial number {old.serial_number} was replaced by {accepted.serial_number},"
+            f" valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
+        )
+        if accepted.ends_first is not None:
+            words += f", the end of {name_first(accepted.ends_first, accepted.subject_dn)} in the same file"
+        found.append(_event(evaluation, "Renewed", words, warning=False))
+    elif before.accepted is not None and before.accepted.ends_first is not None and _chain_is_renewed(evaluation):
+        words = f"the chain was renewed: it is valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
+        found.append(_event(evaluation, "Renewed", words, warning=False))
+    unique = {event.reason: event for event in found if event.reason not in announced and event not in pending}
+    return tuple(unique.values())
+
+
+def _chain_is_renewed(evaluation: Evaluation) -> bool:
+    """True if the certificate is the same, and the one that ended before it was replaced by one that ends later."""
+    before, assessment = evaluation.status.accepted, evaluation.assessment
+    if before is None or before.ends_first is None or assessment.accepted is None:
+        return False
+    same = before.fingerprint_sha256 == assessment.accepted.fingerprint_sha256
+    return same and assessment.expires.time > before.ends_first.time
+
+
+def _is_new(condition: Condition, status: CertificateStatus) -> bool:
+    before = status.condition(condition.type)
+    return before is None or (before.status, before.reason) != (condition.status, condition.reason)
+
+
+def _event(evaluation: Evaluation, reason: str, message: str, *, warning: bool = True) -> EventSpec:
+    return EventSpec(CLIENT_CERTIFICATE.name, evaluation.key, evaluation.uid, str(reason), message, warning)

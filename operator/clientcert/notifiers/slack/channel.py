@@ -123,12 +123,15 @@ class SlackNotifier:
             return await post_with_plain_fallback(subject, post, digest_payload(digest), plain_digest_payload(digest))
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace:
-        """Slack accepts one message a second in a channel; an alert of a bot is two messages, with its details."""
+        """Slack accepts one message a second in a channel; an alert of a bot is two messages, with its details.
+
+        In the operator's own channel the messages of each namespace are a destination.
+        """
         address = _address(channel)
         mine = address.token_ref is None and address.webhook_ref is None
         threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
         place = ("Slack", _plain_name(self._own.channel)) if mine else ("Slack", namespace, address)
-        return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS)
+        return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS, namespace if mine else "")
 
     async def _send_alert(self, destination: _Bot | _Webhook, message: Message) -> Receipt:
         payload = alert_payload if isinstance(destination, _Bot) else folded_payload

@@ -99,7 +99,9 @@ def refusal(
         reason, advice = _MEANINGS[named]
         return DeliveryError(reason, f"Slack refused the {what} ({named}): {advice.format(scope=scope)}")
     if status >= 500 or named in _PASSING:
-        return unavailable(f"Slack could not take the {what} ({named or f'HTTP status {status}'})")
+        # An answer with a code of Slack may be about this message alone.
+        answered = status < 500 and named in _PASSING
+        return unavailable(f"Slack could not take the {what} ({named or f'HTTP status {status}'})", answered=answered)
     if status in _BY_STATUS:
         reason, advice = _BY_STATUS[status]
         return DeliveryError(reason, f"Slack refused the {what} (HTTP status {status}): {advice}")
