@@ -1,0 +1,20 @@
+"""What the requests of all stores share: memory, the number of requests at once, and time on the event loop."""
+
+from dataclasses import dataclass, field
+
+from clientcert.loop_budget import LoopBudget
+from clientcert.network.byte_budget import ByteBudget
+from clientcert.network.fair_semaphore import FairSemaphore
+
+REQUESTS_AT_ONCE = 96
+REQUESTS_OF_A_NAMESPACE = 32
+"""As many as one namespace has workers (workqueue/work_queue.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLimits:
+    """Namespaces have their share, and take turns."""
+
+    bytes: ByteBudget
+    loop: LoopBudget
+    requests: FairSemaphore = field(default_factory=lambda: FairSemaphore(REQUESTS_AT_ONCE, REQUESTS_OF_A_NAMESPACE))
