@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
+import msgspec
 import yaml
 
 CONNECTIONS = 32
@@ -70,7 +70,7 @@ async def _pages(session: aiohttp.ClientSession, path: str, accept: str, size: s
     while True:
         async with session.get(path, params=query, headers={"Accept": accept}) as response:
             response.raise_for_status()
-            page = orjson.loads(await response.read())
+            page = msgspec.json.decode(await response.read())
         yield Page(page["items"], page["metadata"]["resourceVersion"])
         if not page["metadata"].get("continue"):
             return
@@ -81,16 +81,16 @@ async def _get_secret(session: aiohttp.ClientSession, namespace: str, name: str,
     path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
     async with session.get(path, params={"resourceVersion": version}) as response:
         response.raise_for_status()
-        orjson.loads(await response.read())
+        msgspec.json.decode(await response.read())
 
 
 async def _patch_status(session: aiohttp.ClientSession, metadata: dict[str, Any], status: dict[str, Any]) -> None:
     path = f"{_NAMESPACED}/{metadata['namespace']}/clientcertificates/{metadata['name']}/status"
-    body = orjson.dumps({"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status})
+    body = msgspec.json.encode({"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status})
     headers = {"Content-Type": "application/merge-patch+json", "Accept": _METADATA_ONLY}
     async with session.patch(path, data=body, headers=headers) as response:
         response.raise_for_status()
-        orjson.loads(await response.read())
+        msgspec.json.decode(await response.read())
 
 
 async def _create_event(session: aiohttp.ClientSession, metadata: dict[str, Any], event: dict[str, Any]) -> None:
@@ -99,10 +99,10 @@ async def _create_event(session: aiohttp.ClientSession, metadata: dict[str, Any]
     event = {**event, "metadata": {"name": f"{name}.bare", "namespace": namespace}, "involvedObject": about}
     headers = {"Content-Type": "application/json"}
     async with session.post(
-        f"/api/v1/namespaces/{namespace}/events", data=orjson.dumps(event), headers=headers
+        f"/api/v1/namespaces/{namespace}/events", data=msgspec.json.encode(event), headers=headers
     ) as made:
         made.raise_for_status()
-        orjson.loads(await made.read())
+        msgspec.json.decode(await made.read())
 
 
 def _tls(cluster: dict[str, str]) -> ssl.SSLContext:

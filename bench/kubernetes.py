@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
-import orjson
+import msgspec
 
 from tools.control_plane import ApiError, ControlPlane
 
@@ -88,7 +88,7 @@ class Kubernetes:
         async with self._open.get(path, params=query, timeout=timeout) as response:
             response.raise_for_status()
             async for line in response.content:
-                yield orjson.loads(line)
+                yield msgspec.json.decode(line)
 
     async def _call(
         self,
@@ -100,13 +100,13 @@ class Kubernetes:
         accept: str = "application/json",
         query: dict[str, str] | None = None,
     ) -> Any:
-        body = orjson.dumps(content) if content is not None else None
+        body = msgspec.json.encode(content) if content is not None else None
         headers = {"Content-Type": content_type, "Accept": accept}
         async with self._open.request(method, path, data=body, headers=headers, params=query) as response:
             answer = await response.read()
         if response.status >= 400:
             raise ApiError(response.status, answer.decode(errors="replace")[:500])
-        return orjson.loads(answer)
+        return msgspec.json.decode(answer)
 
 
 async def all_of(work: Callable[[Item], Awaitable[Any]], items: Iterable[Item], at_once: int = CONNECTIONS) -> None:

@@ -20,7 +20,7 @@ from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.api.policy import default_channel
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup
-from clientcert.cache.informers import Informers, certificate_watch, secret_watch
+from clientcert.cache.informers import Informers, Watches
 from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
 from clientcert.cache.resync import Resync
@@ -33,20 +33,20 @@ from clientcert.controllers.engine import Engine
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.errors import Reason
-from clientcert.handlers.watching import build_registry
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.kubeconfig import load_connection, own_namespace
 from clientcert.kube.leader_election import AlwaysLeader, LeaderElector, Leadership
-from clientcert.kube.list_watch import ListWatch
 from clientcert.kube.status_writer import StatusWriter
 from clientcert.lifecycle.policy import EVENT, Channel
 from clientcert.lifecycle.spec import S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
 from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
+from clientcert.network.byte_budget import ByteBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.apprise import AppriseNotifier, load_apprise
 from clientcert.notifiers.consumer_contact import ContactNotifier
@@ -88,9 +88,7 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
 async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     async with AsyncExitStack() as stack:
         parts = await assemble(settings, clock, stack)
-        supervisor = Supervisor(
-            parts.engine, parts.informers, partial(build_registry, parts.engine, parts.client), parts.metrics
-        )
+        supervisor = Supervisor(parts.engine, parts.informers, parts.metrics)
         leadership, engine, metrics = parts.engine.leadership, parts.engine, parts.metrics
         health = HealthServer(
             parts.engine.cache,
@@ -140,6 +138,7 @@ class _Outside:
     clock: Callable[[], datetime]
     metrics: Metrics
     loop_budget: LoopBudget
+    byte_budget: ByteBudget
 
 
 async def assemble(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Parts:
@@ -172,23 +171,26 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     workers = Workers(queue, reconcilers, recovery, outbox, clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
+    _expose_reads(metrics, outside, poller)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
 
 def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:
-    client, loop_budget, egress = _client(settings), LoopBudget(), EgressPolicy(settings.allowed_hosts)
+    byte_budget, loop_budget, egress = ByteBudget(), LoopBudget(), EgressPolicy(settings.allowed_hosts)
+    client = _client(settings, byte_budget)
     stack.push_async_callback(client.close)
-    elector = _client(settings)  # a client of its own: no other call delays the renewal of the Lease
+    # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for memory.
+    elector = _client(settings, ByteBudget())
     stack.push_async_callback(elector.close)
     queue = WorkQueue(clock)
     cache = ObjectCache(queue, _default_channel(settings))
     namespaces = settings.namespaces or ("",)
-    secret_watches = {each: secret_watch(client, each, loop_budget) for each in namespaces}
-    informers = Informers(
-        cache, {each: certificate_watch(client, each, loop_budget) for each in namespaces}, secret_watches
+    watches = {each: Watches.of(client, each, loop_budget) for each in namespaces}
+    informers = Informers(cache, watches)
+    secrets = SecretReader(partial(_get_secret, client, watches))
+    buckets = S3Reader(
+        cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget, byte_budget=byte_budget
     )
-    secrets = SecretReader(partial(_get_secret, client, secret_watches))
-    buckets = S3Reader(cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget)
     stack.push_async_callback(buckets.close)
     return _Outside(
         client=client,
@@ -202,6 +204,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
         clock=clock,
         metrics=Metrics(),
         loop_budget=loop_budget,
+        byte_budget=byte_budget,
     )
 
 
@@ -235,14 +238,14 @@ async def _channels(
     }
 
 
-async def _get_secret(client: KubeClient, watches: Mapping[str, ListWatch], namespace: str, name: str) -> Object:
+async def _get_secret(client: KubeClient, watches: Mapping[str, Watches], namespace: str, name: str) -> Object:
     """Get a Secret, no older than the watch's last version: the API server answers from memory, without etcd."""
-    watch = watches.get(namespace) or watches[""]
+    watch = (watches.get(namespace) or watches[""]).secrets
     version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
     return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
 
 
-def _client(settings: Settings) -> KubeClient:
+def _client(settings: Settings, byte_budget: ByteBudget) -> KubeClient:
     return KubeClient(
         partial(
             load_connection,
@@ -250,7 +253,8 @@ def _client(settings: Settings) -> KubeClient:
             cluster_port=settings.cluster_port,
             kubeconfig=settings.kubeconfig,
             context=settings.context,
-        )
+        ),
+        byte_budget,
     )
 
 
@@ -285,6 +289,13 @@ def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, group
     metrics.notifications_waiting.labels("outage").set_function(
         lambda: limiter.waiting_for_recovery + groups.waiting_for_recovery
     )
+
+
+def _expose_reads(metrics: Metrics, outside: _Outside, poller: StorePoller) -> None:
+    metrics.answer_bytes.set_function(lambda: outside.byte_budget.in_use)
+    metrics.reads_waiting.labels("memory").set_function(lambda: outside.byte_budget.waiting)
+    metrics.reads_waiting.labels("s3").set_function(lambda: outside.buckets.waiting)
+    metrics.reads_waiting.labels("poll").set_function(lambda: poller.waiting)
 
 
 async def _token(secrets: SecretReader, namespace: str, ref: SecretKeyRef) -> str:

@@ -7,14 +7,14 @@ from pythonjsonlogger.json import JsonFormatter
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_NOISY_LIBRARIES = ("kopf", "asyncio", "aiohttp", "slack_sdk", "botocore", "aiobotocore")
+_NOISY_LIBRARIES = ("asyncio", "aiohttp", "slack_sdk", "botocore", "aiobotocore")
 """Libraries whose lines below WARNING are of no use to the person on call, or reveal too much."""
 
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def without_extras(record: logging.LogRecord) -> bool:
-    """Remove the attributes that a library adds to a record; kopf adds its settings, which cannot be serialised."""
+    """Remove the attributes that a library adds to a record: some of them cannot be serialised."""
     for name in set(vars(record)) - _STANDARD_ATTRIBUTES:
         delattr(record, name)
     return True

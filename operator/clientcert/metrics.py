@@ -61,6 +61,19 @@ class Metrics:
             "clientcert_reconcile_errors", "Reconciles that failed and are retried.", registry=self.registry
         )
 
+        self.reads_waiting = Gauge(
+            "clientcert_reads_waiting",
+            "Reads that wait for others to end: answers for memory (memory), requests to S3 (s3) and polls of"
+            " CertificateStores (poll) for their turn.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.answer_bytes = Gauge(
+            "clientcert_answer_bytes",
+            "Memory that is reserved for answers of the API server and of S3 until they are decoded.",
+            registry=self.registry,
+        )
+
     def _add_state_metrics(self) -> None:
         self.namespaces_up = Gauge(
             "clientcert_namespace_up",

@@ -1,29 +1,19 @@
-"""Runs all tasks in one event loop, restarts kopf if it ends, and shuts down cleanly."""
+"""Runs all tasks in one event loop, and shuts down cleanly."""
 
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
-from typing import Any
 
 from clientcert import garbage_collection
 from clientcert.cache.informers import Informers
 from clientcert.controllers.engine import Engine
-from clientcert.handlers.kopf_registry import KOPF_IDENTITY, kopf, kopf_settings
 from clientcert.health import HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.metrics import Metrics
 
 STOP_SECONDS = 10.0
 """Time after SIGTERM for reconciles in progress to finish, and for statuses to record what was sent."""
-_RESTART_SECONDS = 2.0
-_SLOWEST_RESTART = 30.0
-_LIVED_SECONDS = 60.0
-"""After a run of kopf that lasted longer, the restart delay is reset."""
-_KOPF_ENDS_SECONDS = 10.0
-"""Twice the time that kopf gives its own tasks to end."""
 _STALL_SAMPLE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
@@ -32,18 +22,10 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """The concurrent tasks of the process, from its start to its end."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        informers: Informers,
-        new_registry: Callable[[], kopf.OperatorRegistry],
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, engine: Engine, informers: Informers, metrics: Metrics) -> None:
         self._engine = engine
         self._informers = informers
-        self._new_registry = new_registry
         self._metrics = metrics
-        self._kopf_up: set[str] = set()
         self._stop = asyncio.Event()
 
     @property
@@ -53,7 +35,7 @@ class Supervisor:
         A namespace whose rights were revoked does not count: its metric reports it, and the others go on.
         """
         served = set(self._informers.namespaces) - self._engine.resync.refused
-        return bool(served) and served <= self._kopf_up and self._informers.are_established(served)
+        return bool(served) and self._informers.are_established(served)
 
     async def run(
         self, health: HealthServer, host: str, port: int, resync_seconds: float, heartbeat: Heartbeat | None = None
@@ -71,7 +53,12 @@ class Supervisor:
                 asyncio.create_task(garbage_collection.keep_short(), name="garbage collection"),
                 *(
                     asyncio.create_task(part(namespace), name=f"{part.__name__} {namespace}")
-                    for part in (self._watch_secrets, self._watch_certificates, self._keep_kopf)
+                    for part in (
+                        self._watch_policies,
+                        self._watch_stores,
+                        self._watch_secrets,
+                        self._watch_certificates,
+                    )
                     for namespace in self._informers.namespaces
                 ),
             ]
@@ -94,6 +81,16 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _watch_policies(self, namespace: str) -> None:
+        await self._engine.take_over(namespace)
+        async for _ in self._informers.watch_policies(namespace):
+            self._engine.resync.ask(namespace)
+
+    async def _watch_stores(self, namespace: str) -> None:
+        await self._engine.resync.primed(namespace)
+        async for _ in self._informers.watch_stores(namespace):
+            self._engine.resync.ask(namespace)
+
     async def _watch_secrets(self, namespace: str) -> None:
         async for _ in self._informers.watch_secrets(namespace):
             self._engine.resync.ask(namespace)
@@ -103,59 +100,9 @@ class Supervisor:
         async for _ in self._informers.watch_certificates(namespace):
             self._engine.resync.ask(namespace)
 
-    async def _keep_kopf(self, namespace: str) -> None:
-        """Run kopf, and start it again if it ends, as it does after an unknown watch error. The cache is kept."""
-        await self._engine.take_over(namespace)
-        loop, delay = asyncio.get_running_loop(), _RESTART_SECONDS
-        while not self._stop.is_set():
-            began = loop.time()
-            ready = asyncio.Event()
-            waiting = asyncio.create_task(self._note_ready(ready, namespace))
-            try:
-                tasks = await kopf.spawn_tasks(
-                    registry=self._new_registry(),
-                    settings=kopf_settings(),
-                    identity=KOPF_IDENTITY,
-                    clusterwide=not namespace,
-                    namespaces=[namespace] if namespace else (),
-                    ready_flag=ready,
-                    stop_flag=self._stop,
-                )
-                self._listen_for_signals()  # kopf has installed its own handlers
-                await self._until_kopf_ends(tasks)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001 - an error that ends kopf must not end the alerts
-                logger.warning("The watches ended with %s and are started again", type(error).__name__)
-            finally:
-                waiting.cancel()
-                self._kopf_up.discard(namespace)
-            if not self._stop.is_set():
-                delay = _RESTART_SECONDS if loop.time() - began > _LIVED_SECONDS else min(2 * delay, _SLOWEST_RESTART)
-                await asyncio.sleep(delay)
-                await self._engine.repair(namespace)
-
-    async def _until_kopf_ends(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Wait for its end, and raise its error. kopf would wait for ever for a task that swallows its cancellation."""
-
-        async def run() -> None:  # our own coroutine, so that the kopf of another namespace does not cancel it
-            await kopf.run_tasks(tasks, ignored=_NotOfKopf())
-
-        running = asyncio.create_task(run(), name="running kopf")
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            async with asyncio.timeout(_KOPF_ENDS_SECONDS):
-                await asyncio.shield(running)
-        finally:
-            running.cancel()
-
     def _listen_for_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-
-    async def _note_ready(self, ready: asyncio.Event, namespace: str) -> None:
-        await ready.wait()
-        self._kopf_up.add(namespace)
 
     async def _measure_stalls(self) -> None:
         """Measure the longest time that the event loop was blocked."""
@@ -167,21 +114,3 @@ class Supervisor:
             if stall > longest:
                 longest = stall
                 self._metrics.loop_stall_seconds.set(longest)
-
-
-class _NotOfKopf(Collection[Any]):
-    """Every task except kopf's own: when kopf ends, it cancels all tasks that were started after it, also ours."""
-
-    _FOLDER = str(Path(kopf.__file__).parent)
-
-    def __contains__(self, task: object) -> bool:
-        if not isinstance(task, asyncio.Task):
-            return True
-        code = getattr(task.get_coro(), "cr_code", None)
-        return code is None or not code.co_filename.startswith(self._FOLDER)
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0

@@ -98,13 +98,17 @@ class World:
         *flags: str,
         elected: bool = True,
         ready: bool = True,
+        everywhere: bool = False,
         settings: Mapping[str, str] | None = None,
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
     ) -> Operator:
-        """Start an operator. Use `elected=False` before a kill: the Lease would be held for half a minute."""
+        """Start an operator for the team's namespace, or for all (`everywhere`).
+
+        Use `elected=False` before a kill: the Lease would be held for half a minute.
+        """
         self._clocks.append((datetime.now(UTC), self.later))
         arguments = [*flags, "--log-format", "text"]
-        arguments += [] if "--namespace" in flags else ["--namespace", self.team.namespace]
+        arguments += [] if everywhere or "--namespace" in flags else ["--namespace", self.team.namespace]
         arguments += [] if elected else ["--no-leader-election"]
         arguments += [f"--clock-offset={self.later.total_seconds():.0f}s"] if self.later else []
         process = OperatorProcess.start(
@@ -245,7 +249,7 @@ class World:
     def nothing_is_repeated(self, repeats: int = 0) -> None:
         """Check that nothing arrived twice, except `repeats` messages, and that every message was due."""
         self.count()
-        assert self.audit.strays == []
+        assert self.audit.strays == [], self.audit.strays
         assert self.audit.duplicates <= repeats, self.audit.shown(self.audit.repeated)
 
     def is_silent_for(self, seconds: float) -> None:

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
-import kopf
 import pytest
 
 from clientcert.alerting.outbox import Outbox
@@ -25,6 +25,7 @@ from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tools.control_plane.process import free_port
 
 KIND = "Thing"
+WATCHED = ("certificates", "policies", "stores", "secrets")
 Run = Callable[[], Awaitable[None]]
 
 
@@ -73,16 +74,14 @@ def thing(name: str) -> Item:
     return Item(KIND, ObjectKey("team", name))
 
 
-def supervisor(
-    *, lease: Run = never, engine: Run = never, certificates: Run = never, secrets: Run = never
-) -> Supervisor:
-    """A supervisor with these parts; kopf waits for the engine, and is never started."""
+def supervisor(*, lease: Run = never, engine: Run = never, **watches: Run) -> Supervisor:
+    """A supervisor with these parts."""
     leadership: Any = AlwaysLeader()
     leadership.run = lease
     engine_part: Any = SimpleNamespace(
         leadership=leadership,
         run=lambda *_: engine(),
-        take_over=lambda _: never(),
+        take_over=lambda _: nothing(),
         workers=workers(_nothing_due)[0],
         depth=0,
         resync=SimpleNamespace(refused=set(), primed=lambda _: nothing()),
@@ -95,18 +94,17 @@ def supervisor(
 
     informers: Any = SimpleNamespace(
         namespaces=("",),
-        watch_certificates=lambda _: watching(certificates),
-        watch_secrets=lambda _: watching(secrets),
+        **{f"watch_{kind}": partial(lambda run, _: watching(run), watches.get(kind, never)) for kind in WATCHED},
         are_established=lambda _: False,
     )
-    return Supervisor(engine_part, cast("Informers", informers), kopf.OperatorRegistry, Metrics())
+    return Supervisor(engine_part, cast("Informers", informers), Metrics())
 
 
 async def _nothing_due(_: ObjectKey) -> None:
     return None
 
 
-@pytest.mark.parametrize("part", ["lease", "engine", "certificates", "secrets"])
+@pytest.mark.parametrize("part", ["lease", "engine", *WATCHED])
 @pytest.mark.parametrize(
     ("how", "error"), [(ends, RuntimeError), (fails, OSError), (is_cancelled, asyncio.CancelledError)]
 )
@@ -171,11 +169,12 @@ async def test_stalled_leadership_is_detected(leads: bool, begins: bool, freshen
     """A leader that does not work is as bad as none, even with a valid Lease."""
     working, queue = workers(_nothing_due)
     cache, unused = ObjectCache(queue), cast("Any", None)
+    poller = cast("Any", SimpleNamespace(run=lambda _: never()))
     resync = cast("Any", SimpleNamespace(freshen=freshening, run=lambda *_: never()))
     recovery = cast("Any", SimpleNamespace(watch_outages=lambda *_: never(), watch_resync=lambda *_: never()))
     lists = cast("Any", SimpleNamespace(run=never))
     term = Term(leads=leads, begins=begins)
-    engine = Engine(cache, queue, working, unused, resync, recovery, lists, term, unused)
+    engine = Engine(cache, queue, working, poller, resync, recovery, lists, term, unused)
     running = asyncio.create_task(engine.run([""], 600))
     await asyncio.sleep(1.5)
     assert (engine.stalled_seconds() < 1) == moves

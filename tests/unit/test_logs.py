@@ -9,10 +9,7 @@ from clientcert.logs import configure_logging
 
 
 def test_extra_attributes_of_a_record_are_left_out(capsys):
-    """The records of kopf have its settings, which hold locks: a formatter that copies them fails and loses the line.
-
-    The test does not use a logger of kopf: after kopf's import, its loggers have a handler that reads the settings.
-    """
+    """Some cannot be copied, such as a lock: a formatter that copies them fails, and loses the line."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:

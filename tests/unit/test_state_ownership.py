@@ -22,7 +22,6 @@ LIBRARIES = {
     # Objects of libraries that must be configured by assignment, each by the function that has created it.
     "kube/kubeconfig.py": {"context"},
     "sources/s3/page.py": {"parser"},
-    "handlers/kopf_registry.py": {"settings", "sys"},
     "network/egress.py": {"trace"},
     "notifiers/slack/web_api.py": {"refuse_redirects"},
 }

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from clientcert.api.kinds import moment, timestamp
 from clientcert.api.previous_version import fallback_from_condition, with_own_expiry
@@ -54,7 +54,7 @@ def digest(status: Mapping[str, Any]) -> bytes:
     """A hash of 16 bytes for comparisons of statuses; null and absent fields are equal."""
     if "expires" not in status and "certificate" in status:
         status = with_own_expiry(status)
-    return hashlib.blake2b(orjson.dumps(_without_nulls(status), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    return hashlib.blake2b(msgspec.json.encode(_without_nulls(status), order="sorted"), digest_size=16).digest()
 
 
 def render_status(assessment: Assessment, recorded: CertificateStatus, generation: int) -> Status:

@@ -1,68 +1,95 @@
-"""Passes the changes from the watches of ClientCertificates and of Secrets to the cache."""
+"""Passes the changes from the watches of our kinds and of Secrets to the cache."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
-from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE
 from clientcert.cache.decoding import key_of
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import where
 from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
 from clientcert.kube.list_watch import Applied, Change, Deleted, Listed, ListWatch, Returned
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
+
+_KINDS = (CLIENT_CERTIFICATE, CERTIFICATE_POLICY, CERTIFICATE_STORE)
+"""In the order of the fields of `Watches`."""
 
 logger = logging.getLogger(__name__)
 
 
-def certificate_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
-    """A watch of the ClientCertificates in a namespace, or in all (empty)."""
-    return ListWatch(client, CLIENT_CERTIFICATE.collection(namespace), loop_budget)
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """The watches of one namespace, or of all."""
 
+    secrets: ListWatch
+    """Of their metadata only, never of their content."""
+    certificates: ListWatch
+    policies: ListWatch
+    stores: ListWatch
 
-def secret_watch(client: KubeClient, namespace: str, loop_budget: LoopBudget) -> ListWatch:
-    """A watch of the Secrets in a namespace, or in all (empty): only their metadata, never their content."""
-    path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
-    return ListWatch(client, path, loop_budget, metadata_only=True)
+    @classmethod
+    def of(cls, client: KubeClient, namespace: str, loop_budget: LoopBudget) -> Self:
+        """The watches of a namespace, or of all (empty)."""
+        secrets = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+        return cls(
+            ListWatch(client, secrets, loop_budget, metadata_only=True),
+            *(ListWatch(client, kind.collection(namespace), loop_budget) for kind in _KINDS),
+        )
+
+    def are_established(self) -> bool:
+        """True if all of them are, and have delivered the initial objects."""
+        watches = (self.secrets, self.certificates, self.policies, self.stores)
+        return all(watch.established.is_set() for watch in watches)
 
 
 class Informers:
     """The watches of each served namespace; a single empty name: all."""
 
-    def __init__(
-        self, cache: ObjectCache, certificates: Mapping[str, ListWatch], secrets: Mapping[str, ListWatch]
-    ) -> None:
-        self.namespaces = tuple(secrets)
+    def __init__(self, cache: ObjectCache, watches: Mapping[str, Watches]) -> None:
+        self.namespaces = tuple(watches)
         self._cache = cache
-        self._certificates = certificates
-        self._secrets = secrets
+        self._watches = watches
 
     def are_established(self, namespaces: Iterable[str]) -> bool:
         """True if all watches of these namespaces are established, and have delivered the initial objects."""
-        return all(
-            watches[namespace].established.is_set()
-            for watches in (self._certificates, self._secrets)
-            for namespace in namespaces
-        )
+        return all(self._watches[namespace].are_established() for namespace in namespaces)
 
     async def watch_certificates(self, namespace: str) -> AsyncIterator[Returned]:
         """Take over changes for ever; yields each time the watch is re-established after an interruption.
 
         The versions of Secrets are listed first, so that no certificate is read twice at the start.
         """
-        await self._secrets[namespace].attempted.wait()
-        async for returned in self._inform(self._certificates[namespace], self._take_over_certificate):
+        await self._watches[namespace].secrets.attempted.wait()
+        take_over = partial(_take_over, self._cache.upsert_certificate, self._cache.remove_certificate)
+        async for returned in self._inform(self._watches[namespace].certificates, take_over):
+            yield returned
+
+    async def watch_policies(self, namespace: str) -> AsyncIterator[Returned]:
+        """Do the same for CertificatePolicies."""
+        take_over = partial(_take_over, self._cache.upsert_policy, self._cache.remove_policy)
+        async for returned in self._inform(self._watches[namespace].policies, take_over):
+            yield returned
+
+    async def watch_stores(self, namespace: str) -> AsyncIterator[Returned]:
+        """Do the same for CertificateStores."""
+        take_over = partial(_take_over, self._cache.upsert_store, self._cache.remove_store)
+        async for returned in self._inform(self._watches[namespace].stores, take_over):
             yield returned
 
     async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
         """Do the same for Secrets."""
         take_over = partial(self._take_over_secret, namespace)
-        async for returned in self._inform(self._secrets[namespace], take_over):
+        async for returned in self._inform(self._watches[namespace].secrets, take_over):
             yield returned
 
     async def compare_secrets(self, namespace: str) -> None:
         """List the Secrets once, and take over each; raises KubeError."""
-        watch = self._secrets[namespace]
+        watch = self._watches[namespace].secrets
         async for change in watch.list():
             _hand_over(watch, partial(self._take_over_secret, namespace), change)
 
@@ -73,12 +100,6 @@ class Informers:
             else:
                 _hand_over(watch, take_over, change)
 
-    def _take_over_certificate(self, change: Change) -> None:
-        if isinstance(change, Applied):
-            self._cache.upsert_certificate(change.item)
-        elif isinstance(change, Deleted):
-            self._cache.remove_certificate(key_of(change.item), change.item["metadata"]["uid"])
-
     def _take_over_secret(self, namespace: str, change: Change) -> None:
         """Pass a change of a Secret to the cache; after a list, also the Secrets that are needed but missing."""
         if isinstance(change, Listed):
@@ -88,6 +109,14 @@ class Informers:
             metadata = change.item["metadata"]
             version = metadata["resourceVersion"] if isinstance(change, Applied) else ""
             self._cache.secret_changed(metadata["namespace"], metadata["name"], version)
+
+
+def _take_over(upsert: Callable[[Object], None], remove: Callable[[ObjectKey, str], object], change: Change) -> None:
+    """Pass a change of one of our objects to the cache."""
+    if isinstance(change, Applied):
+        upsert(change.item)
+    elif isinstance(change, Deleted):
+        remove(key_of(change.item), change.item["metadata"]["uid"])
 
 
 def _hand_over(watch: ListWatch, take_over: Callable[[Change], None], change: Change) -> None:

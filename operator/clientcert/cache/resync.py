@@ -16,7 +16,8 @@ from clientcert.cache.decoding import key_of
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 
@@ -120,7 +121,7 @@ class Resync:
     async def _freshen(self, namespace: str) -> None:
         while self._primed[namespace].is_set():
             try:
-                for body in [each async for each in self._bodies(CERTIFICATE_POLICY, namespace)]:
+                async for body in self._bodies(CERTIFICATE_POLICY, namespace):
                     self._cache.upsert_policy(body)  # with the records of its last digests
                 await self._certificates(namespace, only_known=True)
                 return
@@ -205,25 +206,27 @@ class Resync:
             self._cache.remove_certificate(key)
 
     async def _policies_and_stores(self, namespace: str) -> None:
-        policies = [body async for body in self._bodies(CERTIFICATE_POLICY, namespace)]
-        for body in policies:
+        known, present = _within(namespace, self._cache.policies), set[ObjectKey]()
+        async for body in self._bodies(CERTIFICATE_POLICY, namespace):
+            present.add(key_of(body))
             self._cache.upsert_policy(body)
-        for key in _within(namespace, self._cache.policies) - _keys(policies):
+        for key in known - present:
             self._cache.remove_policy(key)
-        stores = [body async for body in self._bodies(CERTIFICATE_STORE, namespace)]
-        for body in stores:
+        known, present = _within(namespace, self._cache.stores), set[ObjectKey]()
+        async for body in self._bodies(CERTIFICATE_STORE, namespace):
+            present.add(key_of(body))
             self._cache.upsert_store(body)
-        for key in _within(namespace, self._cache.stores) - _keys(stores):
+        for key in known - present:
             self._cache.remove_store(key)
 
     async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
         async for page in self._client.pages(kind.collection(namespace)):
-            for body in page["items"]:
+            for body in page.items:
                 yield body
 
     async def _metadata(self, namespace: str) -> AsyncIterator[Object]:
         async for page in self._client.pages(CLIENT_CERTIFICATE.collection(namespace), metadata_only=True):
-            for item in page["items"]:
+            for item in page.items:
                 yield item["metadata"]
             await asyncio.sleep(0)
 
@@ -236,7 +239,3 @@ class Resync:
 
 def _within(namespace: str, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
     return {key for key in keys if namespace in {"", key.namespace}}
-
-
-def _keys(bodies: Iterable[Object]) -> set[ObjectKey]:
-    return {key_of(body) for body in bodies}

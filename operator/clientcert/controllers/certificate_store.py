@@ -1,5 +1,10 @@
-"""Polls a CertificateStore: one LIST for all its certificates, and one GET for each whose ETag has changed."""
+"""Polls CertificateStores: one LIST for all certificates of one, and one GET for each whose ETag has changed.
 
+A page of a LIST takes up to 8 MiB of memory, and as long as the server wants: so only some polls run at once, and few
+of one namespace.
+"""
+
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +16,8 @@ from clientcert.backoff import Backoff
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
-from clientcert.errors import ClientCertError, KubeError, Reason, SourceError
+from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
@@ -20,6 +26,9 @@ from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
+POLLS_AT_ONCE = 12
+_CHECK_SECONDS = 1.0
+"""The time between two looks for stores that are due."""
 _FIRST_RETRY_SECONDS = 5.0
 _REPORTED_AFTER = 3
 """Failed polls in a row after which a transient failure is written into the status."""
@@ -40,7 +49,7 @@ class _PollState:
 
 
 class StorePoller:
-    """Called by the stores' timer, never for the same store twice at once."""
+    """Polls each store when it is due, never the same one twice at once."""
 
     def __init__(
         self,
@@ -58,6 +67,44 @@ class StorePoller:
         self._clock = clock
         self._metrics = metrics
         self._states: dict[ObjectKey, _PollState] = {}
+        self._polls: dict[ObjectKey, asyncio.Task[None]] = {}
+        """The polls that run, or wait for their turn."""
+        self._slots = FairSemaphore(POLLS_AT_ONCE)
+
+    @property
+    def waiting(self) -> int:
+        """Polls that are due, and wait for others to end."""
+        return self._slots.waiting
+
+    async def run(self, is_leader: Callable[[], bool]) -> None:
+        """Poll the stores that are due while this replica leads, until cancelled."""
+        try:
+            while True:
+                for key in self._states.keys() - self._cache.stores.keys():
+                    await self.forget(key)
+                for key in tuple(self._cache.stores) if is_leader() else ():
+                    if key not in self._polls and self._is_due(key):
+                        self._polls[key] = asyncio.create_task(self._poll_in_turn(key, is_leader))
+                await asyncio.sleep(_CHECK_SECONDS)
+        finally:
+            for poll in self._polls.values():
+                poll.cancel()
+
+    def _is_due(self, key: ObjectKey) -> bool:
+        record, state = self._cache.stores[key], self._states.get(key)
+        if state is None or (state.uid, state.configuration) != (record.uid, record.configuration):
+            return True
+        return self._clock() >= state.next_poll
+
+    async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
+        try:
+            async with self._slots.slot(key.namespace):
+                if is_leader():
+                    await self.poll_if_due(key)
+        except Exception as error:  # noqa: BLE001 - one store must never keep the others from being polled
+            logger.error("CertificateStore %s cannot be polled: unexpected %s", key, where(error))  # noqa: TRY400
+        finally:
+            del self._polls[key]
 
     async def poll_if_due(self, key: ObjectKey) -> None:
         """Poll the store if a poll is due. Never raises for a failure of the bucket or the API server."""

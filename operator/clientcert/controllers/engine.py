@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 
 from clientcert.cache.client_lists import ClientLists
-from clientcert.cache.decoding import Body
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.resync import Resync
 from clientcert.controllers.certificate_store import StorePoller
@@ -13,7 +12,6 @@ from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import Workers
 from clientcert.kube.client import KubeClient
 from clientcert.kube.leader_election import Leadership
-from clientcert.lifecycle.spec import ObjectKey
 from clientcert.workqueue.work_queue import WorkQueue
 
 
@@ -56,6 +54,7 @@ class Engine:
             group.create_task(self._recovery.watch_outages(self._client, self.resync, served[0]))
             group.create_task(self._recovery.watch_resync(self.resync))
             group.create_task(self._client_lists.run())
+            group.create_task(self._poller.run(lambda: self.leadership.is_leader))
             for namespace in served:
                 group.create_task(self.resync.run(namespace, resync_seconds))
 
@@ -93,34 +92,3 @@ class Engine:
                 self._begins_term = False
                 working.cancel()
                 losing.cancel()
-
-    async def repair(self, namespace: str) -> None:
-        """Compare all keys of a namespace until that succeeds, after an interruption of its watches."""
-        await self.resync.repair(namespace)
-
-    def policy_seen(self, body: Body) -> None:
-        """Take over a new or changed CertificatePolicy."""
-        self.cache.upsert_policy(body)
-
-    def policy_deleted(self, key: ObjectKey, uid: str) -> None:
-        """Remove a deleted CertificatePolicy."""
-        self.cache.remove_policy(key, uid)
-
-    def store_seen(self, body: Body) -> None:
-        """Take over a new or changed CertificateStore."""
-        self.cache.upsert_store(body)
-
-    async def store_deleted(self, key: ObjectKey, uid: str) -> None:
-        """Remove a deleted CertificateStore."""
-        self.cache.remove_store(key, uid)
-        await self._poller.forget(key)
-
-    def has_store(self, key: ObjectKey, uid: str) -> bool:
-        """True if exactly this store (uid) exists."""
-        record = self.cache.stores.get(key)
-        return record is not None and record.uid == uid
-
-    async def poll(self, key: ObjectKey) -> None:
-        """Poll a store if a poll is due and this replica is the leader."""
-        if self.leadership.is_leader:
-            await self._poller.poll_if_due(key)

@@ -4,19 +4,18 @@ Model-based clients take four times as long for a call (docs/decisions/engine.md
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
-import orjson
 
 from clientcert.errors import KubeError, Reason, SettingsError
+from clientcert.kube.decoding import Object, decode_answer, decode_error, decode_event, decode_page, encode
 from clientcert.kube.kubeconfig import Connection
+from clientcert.network.byte_budget import MIB, ByteBudget, Reservation, TooLargeError, read_body, read_lines
 from clientcert.network.retry_after import parse_retry_after
-
-Object = dict[str, Any]
 
 _JSON = "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -24,10 +23,17 @@ METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.i
 PAGE_SIZE = 200
 """Objects of a page; small enough that parsing a page does not block the event loop for long."""
 METADATA_PAGE_SIZE = 500
+LARGEST_PAGE = 4 * MIB
+"""Bytes. A larger page is abandoned, and asked for again with half as many objects; usual pages have a fourth of it."""
+LARGEST_ANSWER = 8 * MIB
+"""Bytes of any other answer, of a page with one object and of a watch event. An object is smaller: etcd takes 1.5 MiB,
+and the escapes of JSON make 6 MiB of a ConfigMap's one."""
+_ROOMY = LARGEST_PAGE // 4
+"""After a smaller page, the next one may have twice as many objects."""
 REQUEST_SECONDS = 20
 CALLS_AT_ONCE = 32
 """Besides watches."""
-_LONGEST_LINE = 4 * 1024 * 1024
+_LARGEST_REFUSAL = 64 * 1024
 _LONGEST_WAIT = 300.0
 """Seconds; the cap of Retry-After."""
 _FIRST_REDIRECT = 300
@@ -42,6 +48,8 @@ _REASONS = {
     415: Reason.UNPROCESSABLE,
     422: Reason.UNPROCESSABLE,
 }
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,31 @@ class _Call:
         return self.method, self.path.partition("?")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a LIST."""
+
+    version: str
+    """The resourceVersion of the list."""
+    items: Iterable[Object]
+    """To be passed over once, before the next page; each is decoded when it is its turn."""
+
+
 class KubeClient:
     """Calls to one API server. Every method raises KubeError."""
 
-    def __init__(self, login: Callable[[], Connection], answer_seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        login: Callable[[], Connection],
+        budget: ByteBudget | None = None,
+        answer_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        """`budget` bounds the memory for answers; the client has one of its own if none is given."""
         self._login = login
+        self._budget = budget or ByteBudget()
         self._answer_seconds = answer_seconds
+        self._limits: dict[str, int] = {}
+        """By path: the objects of the next page, where pages of the usual size were too large."""
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
@@ -93,23 +120,49 @@ class KubeClient:
         accept = METADATA_ONLY if metadata_only else _JSON
         return await self._call(_Call("PATCH", path, content, "application/merge-patch+json", accept=accept))
 
-    async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
-        """Yield the pages of one LIST; start a watch from the resourceVersion of the last page."""
-        token, accept = "", METADATA_ONLY_LIST if metadata_only else _JSON
+    async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        """Yield the pages of one LIST; start a watch from the version of the last page.
+
+        Where objects are large, pages have fewer of them.
+        """
+        token = ""
         while True:
-            limit = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
-            query = {"limit": str(limit), **({"continue": token} if token else {})}
-            page = await self._call(_Call("GET", path, query=query, accept=accept))
-            page["items"] = page["items"] or []  # an empty list of metadata comes as null
-            yield page
-            token = page["metadata"].get("continue", "")
+            with self._budget.reservation(_owner(path)) as reserved:
+                metadata, items = await self._page(path, token, reserved, metadata_only=metadata_only)
+                if metadata_only:
+                    await reserved.resize(0)  # what is left of them is small
+                yield Page(metadata["resourceVersion"], items)
+            token = metadata.get("continue", "")
             if not token:
                 return
+
+    async def _page(
+        self, path: str, token: str, reserved: Reservation, *, metadata_only: bool
+    ) -> tuple[Object, Iterable[Object]]:
+        """Get a page with as many objects as fit into `LARGEST_PAGE`, at least one."""
+        usual = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
+        accept = METADATA_ONLY_LIST if metadata_only else _JSON
+        while True:
+            limit = self._limits.get(path, usual)
+            query = {"limit": str(limit), **({"continue": token} if token else {})}
+            largest = LARGEST_PAGE if limit > 1 else LARGEST_ANSWER
+            body = await self._read(_Call("GET", path, query=query, accept=accept), reserved, largest)
+            if body is None and limit > 1:
+                if limit == usual:
+                    logger.info("%s has large objects: it is listed in smaller pages", path)
+                await reserved.resize(0)
+                self._limits[path] = limit // 2
+                continue
+            if body is None:
+                raise _too_large()
+            if limit < usual and len(body) < _ROOMY:
+                self._limits[path] = min(2 * limit, usual)
+            return decode_page(body, metadata_only=metadata_only)
 
     async def watch(
         self, path: str, resource_version: str, inactivity_seconds: float, *, metadata_only: bool = False
     ) -> AsyncIterator[Object]:
-        """Yield watch events until the server ends the watch.
+        """Yield watch events until the server ends the watch; the memory of each is released with the next one.
 
         A watch without any event for `inactivity_seconds`, bookmarks included, is considered dead: raises KubeError.
         The server answers at once that a watch has begun: one that does not begin in time fails like any other call.
@@ -125,9 +178,10 @@ class KubeClient:
                 )
             async with response:
                 await self._raise_for(response)
-                async for line in response.content:
-                    yield orjson.loads(line)
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+                with self._budget.reservation(_owner(path)) as reserved:
+                    async for line in read_lines(response.content, reserved, LARGEST_ANSWER):
+                        yield decode_event(line, metadata_only=metadata_only)
+        except (TimeoutError, TooLargeError, aiohttp.ClientError, ValueError) as error:
             raise _unavailable(error) from error
 
     async def outage(self) -> None:
@@ -145,11 +199,21 @@ class KubeClient:
             self._session = None
 
     async def _call(self, call: _Call) -> Object:
-        """Make the call; it fails at once if the API server has asked for no such call before a later time."""
+        with self._budget.reservation(_owner(call.path)) as reserved:
+            body = await self._read(call, reserved, LARGEST_ANSWER)
+            if body is None:
+                raise _too_large()
+            return decode_answer(body)
+
+    async def _read(self, call: _Call, reserved: Reservation, largest: int) -> bytearray | None:
+        """Make the call; it fails at once if the API server has asked for no such call before a later time.
+
+        Returns None if the answer is larger than `largest`.
+        """
         self._check_retry_after(call)
         try:
             async with self._slots:
-                return await self._answer(call)
+                return await self._answer(call, reserved, largest)
         except KubeError as error:
             if error.retry_after:
                 self._not_before[call.endpoint] = time.monotonic() + error.retry_after
@@ -167,8 +231,8 @@ class KubeClient:
             words = "the API server has asked to wait"
             raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True, retry_after=left)
 
-    async def _answer(self, call: _Call) -> Object:
-        body = orjson.dumps(call.content) if call.content is not None else None
+    async def _answer(self, call: _Call, reserved: Reservation, largest: int) -> bytearray | None:
+        body = encode(call.content) if call.content is not None else None
         for attempt in (1, 2):
             session = await self._connected()
             url, headers = self._base + call.path, self._headers(call.accept, call.content_type)
@@ -180,14 +244,16 @@ class KubeClient:
                         await self._renew_login()
                         continue
                     await self._raise_for(response)
-                    answer: Object = orjson.loads(await response.read())
-                    return answer
+                    return await read_body(response.content, reserved, largest)
+            except TooLargeError:
+                return None
             except (TimeoutError, aiohttp.ClientError, ValueError) as error:
                 raise _unavailable(error) from error
         raise KubeError(Reason.FORBIDDEN, "the API server does not accept the operator's token", status=_UNAUTHORIZED)
 
     def _headers(self, accept: str, content_type: str = "") -> dict[str, str]:
-        headers = {"Accept": accept}
+        # A compressed answer could be of any size; whoever waits for it could not know.
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         if content_type:
@@ -213,7 +279,6 @@ class KubeClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=0),
                 timeout=aiohttp.ClientTimeout(total=self._answer_seconds),
-                read_bufsize=_LONGEST_LINE,
             )
         self._token = connection.token
 
@@ -236,10 +301,22 @@ class KubeClient:
 
 async def _message(response: aiohttp.ClientResponse) -> str:
     try:
-        return str(orjson.loads(await response.read())["message"])[:1000]
-    except (ValueError, KeyError, TypeError, aiohttp.ClientError):
+        with ByteBudget().reservation("") as reserved:
+            return decode_error(await read_body(response.content, reserved, _LARGEST_REFUSAL))[:1000]
+    except (KubeError, TooLargeError, aiohttp.ClientError):
         return f"the API server answered {response.status}"
+
+
+def _owner(path: str) -> str:
+    """The namespace that the path names; empty for a collection of all namespaces."""
+    _, found, rest = path.partition("/namespaces/")
+    return rest.partition("/")[0] if found else ""
 
 
 def _unavailable(error: Exception) -> KubeError:
     return KubeError(Reason.API_UNAVAILABLE, f"the API server did not answer: {type(error).__name__}", retryable=True)
+
+
+def _too_large() -> KubeError:
+    words = f"the API server has answered with more than {LARGEST_ANSWER // MIB} MiB"
+    return KubeError(Reason.API_UNAVAILABLE, words, retryable=True)

@@ -1,7 +1,7 @@
 """Address and credentials of the API server: from the pod's own ServiceAccount, or from kubeconfig files.
 
-The readers of kopf are not used because they know only the current context. Those of the official client are not used
-because importing it takes more memory than all of the operator's own code.
+The readers of the official client are not used, because importing it takes more memory than all of the operator's own
+code.
 """
 
 import base64

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from clientcert.api.kinds import micro_timestamp
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
 
 LEASE_NAME = "clientcert-operator"
 LEASE_SECONDS = 30

@@ -4,7 +4,7 @@
         match change: ...
 
 Of Secrets it reads only the metadata: a hundred unrelated whole Secrets of 1 MiB would cost 600 MB and block the loop
-for a second (design section 5). ClientCertificates are read whole, without kopf (docs/decisions/watches.md).
+for a second (design section 5). Our own kinds are read whole (docs/decisions/watches.md).
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
 from clientcert.loop_budget import LoopBudget
 
 INACTIVITY_SECONDS = 70.0
@@ -110,8 +111,8 @@ class ListWatch:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
         version, present = "", set()
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
-            version = page["metadata"]["resourceVersion"]
-            for item in page["items"]:
+            version = page.version
+            for item in page.items:
                 await self._loop_budget.yield_if_spent()
                 present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
                 yield Applied(item)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import orjson
+import msgspec
 import pytest
 
 from clientcert.api.status import ESSENTIAL, digest, parse_status, render_status
@@ -39,7 +39,7 @@ def test_a_rendered_status_is_parsed_to_the_same():
 def test_equal_values_of_two_statuses_are_one_object():
     """A hundred thousand statuses repeat their timestamps, conditions and short texts: each is in memory once."""
     stored = render_status(ASSESSED, RECORDED, 3)
-    one, other = (parse_status(orjson.loads(orjson.dumps(stored))) for _ in range(2))
+    one, other = (parse_status(msgspec.json.decode(msgspec.json.encode(stored))) for _ in range(2))
     assert one == other
     assert one.source_observed is other.source_observed
     assert [id(each) for each in one.conditions] == [id(each) for each in other.conditions]
@@ -55,7 +55,7 @@ def test_equal_values_of_two_statuses_are_one_object():
 def test_the_fingerprint_of_a_channel_shares_the_memory_of_the_certificate():
     fingerprint = SEEN.fingerprint_sha256
     recorded = replace(RECORDED, channels=(ChannelStatus("team", fingerprint, 20, NOW),))
-    parsed = parse_status(orjson.loads(orjson.dumps(render_status(ASSESSED, recorded, 3))))
+    parsed = parse_status(msgspec.json.decode(msgspec.json.encode(render_status(ASSESSED, recorded, 3))))
     assert parsed.accepted is not None
     assert parsed.channels[0].fingerprint_sha256 is parsed.accepted.fingerprint_sha256
     assert parsed.channels[0].fingerprint_sha256 == fingerprint

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.contacts import Resolution, SlackQuestion
@@ -63,7 +63,7 @@ class ApiServer:
         await self._hold("PATCH", path)
         self._refuse("PATCH", path)
         self.version += 1
-        self.statuses.append((path, orjson.loads(orjson.dumps(content["status"]))))  # as it is read back
+        self.statuses.append((path, msgspec.json.decode(msgspec.json.encode(content["status"]))))  # as it is read back
         return {"metadata": {"resourceVersion": str(self.version)}}
 
     async def _hold(self, method: str, path: str) -> None:

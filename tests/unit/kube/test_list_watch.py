@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from clientcert.cache.informers import Informers
+from clientcert.cache.informers import Informers, Watches
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import KubeError, Reason
-from clientcert.kube.client import KubeClient, Object
+from clientcert.kube.client import KubeClient, Page
+from clientcert.kube.decoding import Object
 from clientcert.kube.list_watch import Applied, Deleted, Listed, ListWatch, Returned
 from clientcert.loop_budget import LoopBudget
 
@@ -21,8 +22,8 @@ def item(name: str, version: str = "5") -> Object:
 class Api:
     """Lists two objects, and reports two more."""
 
-    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
-        yield {"metadata": {"resourceVersion": "5"}, "items": [item("poison"), item("listed")]}
+    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        yield Page("5", [item("poison"), item("listed")])
 
     async def watch(self, _path: str, _version: str, _seconds: float, **_options: Any) -> AsyncIterator[Object]:
         yield {"type": "MODIFIED", "object": item("poison", "6")}
@@ -38,11 +39,11 @@ class Breaks(Api):
     def __init__(self) -> None:
         self.lists = self.watches = 0
 
-    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Object]:
+    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
         self.lists += 1
         if self.lists == 2:
             raise KubeError(Reason.API_UNAVAILABLE, "away", status=503, retryable=True)
-        yield {"metadata": {"resourceVersion": str(self.lists)}, "items": [item("one")]}
+        yield Page(str(self.lists), [item("one")])
 
     async def watch(self, _path: str, version: str, _seconds: float, **_options: Any) -> AsyncIterator[Object]:
         self.watches += 1
@@ -107,7 +108,8 @@ async def test_an_object_that_cannot_be_cached_hides_no_other(caplog: pytest.Log
     certificates = ListWatch(cast("KubeClient", Api()), "/things", budget)
     secrets = ListWatch(cast("KubeClient", Api()), "/secrets", budget)
     secrets.attempted.set()
-    informers = Informers(cast("ObjectCache", cache), {"": certificates}, {"": secrets})
+    watches = Watches(secrets, certificates, policies=certificates, stores=certificates)
+    informers = Informers(cast("ObjectCache", cache), {"": watches})
 
     async def watch() -> None:
         async for _ in informers.watch_certificates(""):

@@ -1,7 +1,8 @@
 """Certificates in an S3 bucket, of AWS or of another S3 server.
 
     reader.py           the source itself: finds the store and checks that it may be read
-    connections.py      one connection for each store, until its spec or its credentials change
+    connections.py      one connection for each store that is in use or was lately
+    limits.py           what the requests of all stores share
     connection.py       the two calls, GET and LIST, and their errors
     circuit_breaker.py  fails calls at once while a server does not answer
     client.py           an aiobotocore client that ignores files, variables and profiles of the machine

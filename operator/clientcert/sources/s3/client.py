@@ -37,6 +37,8 @@ _S3_SETTINGS = {
 }
 _IDENTITY_SECONDS = 5.0
 _USER_AGENT = "clientcert-operator"
+_PAGES_PARSED_AT_ONCE = 2
+"""A page of 8 MiB becomes 40 MB while it is parsed."""
 
 
 class ClientFactory:
@@ -48,6 +50,7 @@ class ClientFactory:
         # A botocore session can make one client at a time. Callers wait on the asyncio lock; the thread lock protects
         # against a thread that still runs after its caller was cancelled.
         self._create_lock, self._thread_lock = asyncio.Lock(), threading.Lock()
+        self._parsing = asyncio.Semaphore(_PAGES_PARSED_AT_ONCE)
         self._identity = _Identity(loader)
         self._session = _isolated_session(loader)
         self._session_as_operator = _isolated_session(loader)
@@ -91,7 +94,7 @@ class ClientFactory:
         # This coroutine never waits but computes for long: a loop of its own keeps it off the main event loop.
         with self._thread_lock:
             client = asyncio.run(_enter(opening))
-        client.meta.events.register("before-parse.s3.ListObjectsV2", _parse_page_in_thread)
+        client.meta.events.register("before-parse.s3.ListObjectsV2", partial(_parse_page_in_thread, self._parsing))
         return client
 
 
@@ -148,11 +151,12 @@ async def _enter(opening: Any) -> Any:
 
 
 async def _parse_page_in_thread(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+    parsing: asyncio.Semaphore, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
     """Parse the page in a thread instead of botocore, which gets an empty page to parse."""
     try:
-        customized_response_dict["Page"] = await asyncio.to_thread(parse_page, response_dict["body"])
+        async with parsing:
+            customized_response_dict["Page"] = await asyncio.to_thread(parse_page, response_dict["body"])
     except PartialListError:
         raise NoAnswerError(Fault.PARTIAL_LIST) from None
     except ValueError:

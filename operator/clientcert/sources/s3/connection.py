@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from clientcert.errors import ClientCertError, Reason, SourceError
-from clientcert.loop_budget import LoopBudget
 from clientcert.sources.interface import Content
 from clientcert.sources.s3.circuit_breaker import CircuitBreaker
 from clientcert.sources.s3.errors import (
@@ -23,7 +22,9 @@ from clientcert.sources.s3.errors import (
     explain_fault,
     explain_refusal,
 )
+from clientcert.sources.s3.limits import SharedLimits
 from clientcert.sources.s3.page import Page, clean_etag
+from clientcert.sources.s3.transport import RESERVED
 
 _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 
@@ -31,13 +32,18 @@ _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
 class Connection:
     """Every call raises SourceError. The connection is closed when it is retired and has no users left."""
 
-    def __init__(self, client: Any, request: Request, deadline: float, loop_budget: LoopBudget) -> None:
-        """`request` is the LIST of the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST."""
+    def __init__(
+        self, client: Any, request: Request, deadline: float, limits: SharedLimits, circuit_breaker: CircuitBreaker
+    ) -> None:
+        """`request` is the LIST of the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST.
+
+        The deadline counts from the request on, without the time for which it waits for those of others.
+        """
         self._client = client
         self._list_request = request
         self._deadline = deadline
-        self._loop_budget = loop_budget
-        self._circuit_breaker = CircuitBreaker()
+        self._limits = limits
+        self._circuit_breaker = circuit_breaker
         self._users = 0
         self.retired = False
 
@@ -65,6 +71,11 @@ class Connection:
         """The error for a LIST whose pages are valid one by one, but not together."""
         return explain_fault(fault, self._list_request)
 
+    @property
+    def is_idle(self) -> bool:
+        """True if it has no users, and may have some again."""
+        return not self._users and not self.retired
+
     def acquire(self) -> None:
         """Keep the connection open until it is released."""
         self._users += 1
@@ -85,22 +96,31 @@ class Connection:
 
     @asynccontextmanager
     async def _call(self, request: Request) -> AsyncIterator[None]:
-        with source_errors(request):
-            self._circuit_breaker.check()
-            try:
-                async with asyncio.timeout(self._deadline):
-                    await self._loop_budget.yield_if_spent()
+        namespace = request.store.namespace
+        with source_errors(request), self._limits.bytes.reservation(namespace) as reserved:
+            async with self._limits.requests.slot(namespace):
+                RESERVED.set(reserved)
+                self._circuit_breaker.check()
+                async with self._watched():
                     yield
-            except TimeoutError:
-                self._circuit_breaker.record_failure(Fault.SLOW)
-                raise NoAnswerError(Fault.SLOW) from None
-            except NoAnswerError as error:
-                self._circuit_breaker.record_failure(error.fault)
-                raise
-            except RefusalError:
-                self._circuit_breaker.record_answer()
-                raise
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """End the call at its deadline, and tell the circuit breaker how it ended."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._limits.loop.yield_if_spent()
+                yield
+        except TimeoutError:
+            self._circuit_breaker.record_failure(Fault.SLOW)
+            raise NoAnswerError(Fault.SLOW) from None
+        except NoAnswerError as error:
+            self._circuit_breaker.record_failure(error.fault)
+            raise
+        except RefusalError:
             self._circuit_breaker.record_answer()
+            raise
+        self._circuit_breaker.record_answer()
 
 
 @contextmanager

@@ -1,6 +1,11 @@
-"""One connection for each store, until its spec or its credentials change."""
+"""One connection for each store, until its spec or its credentials change.
+
+A connection takes a third of a MiB, and a tenant may have any number of stores. So only some that are not in use are
+kept, those that were used last; another is made again when it is needed.
+"""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -8,17 +13,20 @@ from typing import TYPE_CHECKING
 
 from clientcert.errors import SourceError
 from clientcert.lifecycle.spec import Bucket, ObjectKey
-from clientcert.loop_budget import LoopBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3.access import Credentials, identity_not_for_endpoint
 from clientcert.sources.s3.address import AUTO, Address
+from clientcert.sources.s3.circuit_breaker import CircuitBreaker
 from clientcert.sources.s3.errors import Request
+from clientcert.sources.s3.limits import SharedLimits
 from clientcert.sources.secret import SecretReader
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.client import ClientFactory
     from clientcert.sources.s3.connection import Connection
 
+IDLE_CONNECTIONS = 32
+"""Kept of all stores together, besides those that are in use."""
 _RETRY_SECONDS = 3.0
 """The least time between two attempts to connect, and between two reads of the credentials, of one store."""
 
@@ -31,6 +39,8 @@ class _Slot:
     """Held while a connection is made, so that all concurrent calls share one connection."""
     connection: "Connection | None" = None
     bucket: Bucket | None = None
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    """About the server of `bucket`."""
     credentials: Credentials | None = None
     compared: float = float("-inf")
     """Loop time of the last comparison of the credentials with those in the Secret."""
@@ -46,12 +56,14 @@ class _Slot:
 class Connections:
     """The connections of all stores. No two stores share one: two tenants may differ in their credentials alone."""
 
-    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, loop_budget: LoopBudget) -> None:
+    def __init__(self, secrets: SecretReader, policy: EgressPolicy, deadline: float, limits: SharedLimits) -> None:
         self._secrets = secrets
         self._policy = policy
         self._deadline = deadline
         self._slots: dict[ObjectKey, _Slot] = {}
-        self._loop_budget = loop_budget
+        self._idle: OrderedDict[ObjectKey, Connection] = OrderedDict()
+        """Connections that are not in use; the one that was used least recently comes first."""
+        self._limits = limits
         self._factory: ClientFactory | None = None
         self._factory_lock = asyncio.Lock()
 
@@ -64,12 +76,24 @@ class Connections:
             if connection is None or connection.retired or not _same_connection(slot.bucket, bucket):
                 connection = await self._connect(slot, store, bucket)
             connection.acquire()
+            self._idle.pop(store, None)
             if slot.forgotten:
                 await connection.retire()
         try:
             yield connection
         finally:
             await connection.release()
+            if slot.connection is connection and connection.is_idle:
+                await self._keep(store, connection)
+
+    async def _keep(self, store: ObjectKey, connection: "Connection") -> None:
+        """Keep a connection that is not in use, and retire those that were unused for longest."""
+        self._idle[store] = connection
+        while len(self._idle) > IDLE_CONNECTIONS:
+            oldest, unused = self._idle.popitem(last=False)
+            if (slot := self._slots.get(oldest)) is not None and slot.connection is unused:
+                slot.connection = None
+            await unused.retire()
 
     async def credentials_changed(self, store: ObjectKey, used: "Connection") -> bool:
         """True if a retry is worthwhile: the Secret holds other credentials than the connection that failed."""
@@ -112,6 +136,7 @@ class Connections:
     async def forget(self, store: ObjectKey) -> None:
         """Retire the store's connection; the next one reads the credentials again."""
         slot = self._slots.pop(store, None)
+        self._idle.pop(store, None)
         if slot is not None:
             slot.forgotten = True
             if slot.connection is not None:
@@ -132,6 +157,8 @@ class Connections:
         if old is not None:
             await old.retire()
         slot.virtual_hosts = slot.virtual_hosts and _same_connection(slot.bucket, bucket)
+        if not _same_connection(slot.bucket, bucket):
+            slot.circuit_breaker = CircuitBreaker()
         slot.bucket, slot.failure = bucket, None
         try:
             connection = await self._open(slot, store, bucket)
@@ -155,8 +182,8 @@ class Connections:
 
         request = _list_request(store, bucket, address)
         with source_errors(request):
-            client = await self._factory.create(address, slot.credentials, self._loop_budget)
-        return Connection(client, request, self._deadline, self._loop_budget)
+            client = await self._factory.create(address, slot.credentials, self._limits.loop)
+        return Connection(client, request, self._deadline, self._limits, slot.circuit_breaker)
 
 
 def _import_and_make_factory() -> "ClientFactory":

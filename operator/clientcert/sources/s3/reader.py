@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
 from clientcert.loop_budget import LoopBudget
+from clientcert.network.byte_budget import ByteBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content, Listing
 from clientcert.sources.s3.access import IdentityGrant, identity_not_allowed
 from clientcert.sources.s3.connections import Connections
 from clientcert.sources.s3.errors import Fault, VirtualHostRequiredError
+from clientcert.sources.s3.limits import SharedLimits
 from clientcert.sources.secret import SecretReader
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class S3Reader:
         *,
         deadline: float = 15.0,
         loop_budget: LoopBudget | None = None,
+        byte_budget: ByteBudget | None = None,
     ) -> None:
         """`bucket_of` returns a store's bucket by namespace and name.
 
@@ -43,7 +46,13 @@ class S3Reader:
         """
         self._bucket_of = bucket_of
         self._grants = tuple(map(IdentityGrant.parse, identity_buckets))
-        self._connections = Connections(secrets, egress, deadline, loop_budget or LoopBudget())
+        self._limits = SharedLimits(byte_budget or ByteBudget(), loop_budget or LoopBudget())
+        self._connections = Connections(secrets, egress, deadline, self._limits)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for others to end."""
+        return self._limits.requests.waiting
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read one object; its version is its ETag without quotes. The key may be outside the store's prefix."""

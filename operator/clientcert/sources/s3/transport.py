@@ -4,9 +4,9 @@ aiobotocore's own session follows redirects, reads proxy variables, and reads an
 it (`http_session_cls`) and passes only complete answers to botocore.
 """
 
-import asyncio
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -15,13 +15,15 @@ from aiobotocore.awsrequest import AioAWSResponse
 from yarl import URL
 
 from clientcert.loop_budget import LoopBudget
+from clientcert.network.byte_budget import Reservation, TooLargeError, read_body
 from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.sources.interface import MAX_BYTES
 from clientcert.sources.s3.errors import Fault, NoAnswerError, RefusalError
 
+RESERVED: ContextVar[Reservation] = ContextVar("RESERVED")
+"""The memory of the call that the current task makes: botocore, which is in between, passes nothing on."""
 _CONNECT_SECONDS = 5.0
-_CALLS_AT_ONCE = 32
 _LARGEST_PAGE = 8 * 1024 * 1024  # 1,000 keys of 1,024 bytes, each percent-encoded
 _LARGEST_REFUSAL = 64 * 1024
 _LONGEST_WAIT = 3600.0
@@ -48,8 +50,6 @@ class Transport:
         self._policy = policy
         self._tls = tls
         self._loop_budget = loop_budget
-        self._slots = asyncio.Semaphore(_CALLS_AT_ONCE)
-        """First come, first served: in the pool of aiohttp, a new call may overtake a waiting one for many seconds."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -70,16 +70,13 @@ class Transport:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
             self._session = self._policy.session(timeout=timeout, limit=0, tls=self._tls, auto_decompress=False)
         try:
-            async with (
-                self._slots,
-                self._session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    headers=_headers(request.headers),
-                    skip_auto_headers={"Content-Type"},
-                    allow_redirects=False,
-                ) as response,
-            ):
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=_headers(request.headers),
+                skip_auto_headers={"Content-Type"},
+                allow_redirects=False,
+            ) as response:
                 if response.status != HTTPStatus.OK:
                     raise await _refusal(response)
                 body = await _whole_body(response, MAX_BYTES if request.stream_output else _LARGEST_PAGE)
@@ -101,10 +98,10 @@ async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         raise NoAnswerError(Fault.NOT_S3)  # without a length, a cut-off body cannot be detected
     if (response.content_length or 0) > limit:
         raise NoAnswerError(Fault.TOO_LARGE)
-    body = await _at_most(response, limit)
-    if len(body) > limit:
-        raise NoAnswerError(Fault.TOO_LARGE)
-    return body
+    try:
+        return bytes(await read_body(response.content, RESERVED.get(), limit))
+    except TooLargeError:
+        raise NoAnswerError(Fault.TOO_LARGE) from None
 
 
 async def _at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:

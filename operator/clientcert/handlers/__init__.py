@@ -1,1 +1,0 @@
-"""Thin kopf handlers, and the specifics of our use of kopf."""

@@ -1,0 +1,127 @@
+"""Decodes the answers of the API server, and only those fields of an object that the operator uses.
+
+A tenant chooses the size of labels, annotations, finalizers and managedFields. The decoder skips them without making
+anything of them: as a tree of Python objects, a mebibyte of managedFields would take 25 MB.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
+
+import msgspec
+
+from clientcert.errors import KubeError, Reason
+
+Object = dict[str, Any]
+"""An object as JSON."""
+
+_Metadata = TypedDict(
+    "_Metadata",
+    {
+        "namespace": str,
+        "name": str,
+        "uid": str,
+        "resourceVersion": str,
+        "generation": int,
+        "creationTimestamp": str | None,
+        # Of a list:
+        "continue": str,
+        "remainingItemCount": int,
+    },
+    total=False,
+)
+
+
+class _MetadataOnly(TypedDict, total=False):
+    metadata: _Metadata
+    code: int
+    """Of a Status: the error that ends a watch."""
+
+
+class _Whole(_MetadataOnly, total=False):
+    spec: Any
+    status: Any
+    data: dict[str, str] | None
+    """Of a Secret or a ConfigMap."""
+    count: int | None
+    """Of an Event."""
+
+
+class _Answer(_Whole, total=False):
+    items: list[_Whole] | None
+
+
+class _Page(msgspec.Struct):
+    metadata: _Metadata
+    items: list[msgspec.Raw] | None = None  # an empty list of metadata comes as null
+
+
+class _Event(TypedDict):
+    type: str
+    object: _Whole
+
+
+class _MetadataEvent(TypedDict):
+    type: str
+    object: _MetadataOnly
+
+
+class _Status(msgspec.Struct):
+    message: str
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_page = msgspec.json.Decoder(_Page)
+_whole = msgspec.json.Decoder(_Whole)
+_metadata_only = msgspec.json.Decoder(_MetadataOnly)
+_event = msgspec.json.Decoder(_Event)
+_metadata_event = msgspec.json.Decoder(_MetadataEvent)
+_status = msgspec.json.Decoder(_Status)
+
+
+def decode_answer(body: bytearray) -> Object:
+    """One object, or a list of a few. Raises KubeError, as all functions here."""
+    with _json():
+        return dict(_answer.decode(body))
+
+
+def decode_page(body: bytearray, *, metadata_only: bool) -> tuple[Object, Iterable[Object]]:
+    """The metadata of the page, and its items; whole objects are decoded one by one, when it is their turn."""
+    with _json():
+        page = _page.decode(body)
+        if metadata_only:
+            return dict(page.metadata), [dict(_metadata_only.decode(each)) for each in page.items or ()]
+    return dict(page.metadata), _decoded(page.items or [])
+
+
+def decode_event(line: bytearray, *, metadata_only: bool) -> Object:
+    """One line of a watch."""
+    with _json():
+        return dict((_metadata_event if metadata_only else _event).decode(line))
+
+
+def decode_error(body: bytearray) -> str:
+    """The message of a Status."""
+    with _json():
+        return _status.decode(body).message
+
+
+def encode(content: Object) -> bytes:
+    """The content as JSON."""
+    return msgspec.json.encode(content)
+
+
+def _decoded(items: Iterable[msgspec.Raw]) -> Iterator[Object]:
+    for item in items:
+        with _json():
+            found = dict(_whole.decode(item))
+        yield found
+
+
+@contextmanager
+def _json() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        words = "the API server did not answer as one does"
+        raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True) from None

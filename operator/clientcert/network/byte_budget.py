@@ -1,0 +1,211 @@
+"""One budget of memory for all answers in flight: bytes are reserved before they are read.
+
+    with budget.reservation(namespace) as reserved:
+        body = await read_body(response.content, reserved, LARGEST)
+        return decode(body)                       # released here: only the small record stays
+
+A bound on each answer is not enough: seventy servers of one tenant that keep back the last byte of a page of 8 MiB held
+560 MiB. A reservation grows with what was received, so a stalled answer holds no more than that. An owner (a namespace,
+as a rule) has its share at most, and owners that wait take turns.
+
+Answers that each hold a part and wait for more could wait for each other for ever. So one answer of each owner, the
+oldest that waits, may exceed its owner's share, and one of all may exceed the budget. The most that can be held is the
+budget and one answer.
+"""
+
+import asyncio
+import itertools
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+MIB = 1024 * 1024
+BUDGET_BYTES = 32 * MIB
+SHARE_BYTES = 12 * MIB
+"""Of one owner."""
+UNCOUNTED_BYTES = 64 * 1024
+"""The start of each answer, which its connection buffers anyway. Most answers are smaller, and wait for nothing."""
+
+
+_STEP_BYTES = 256 * 1024
+
+
+class TooLargeError(Exception):
+    """An answer exceeds the limit of its reader."""
+
+
+class ByteBudget:
+    """Use it from the event loop only."""
+
+    def __init__(self, total: int = BUDGET_BYTES, share: int = SHARE_BYTES) -> None:
+        self._total = total
+        self._share = share
+        self._in_use = 0
+        self._held: Counter[str] = Counter()
+        self._numbers = itertools.count()
+        self._waiting: OrderedDict[str, list[Reservation]] = OrderedDict()
+        """By owner; the owner whose turn is next comes first."""
+        self._beyond_share: dict[str, Reservation] = {}
+        self._beyond_total: Reservation | None = None
+
+    @property
+    def in_use(self) -> int:
+        """The bytes that are reserved."""
+        return self._in_use
+
+    @property
+    def waiting(self) -> int:
+        """Answers that wait for memory."""
+        return sum(map(len, self._waiting.values()))
+
+    @contextmanager
+    def reservation(self, owner: str) -> Iterator["Reservation"]:
+        """A reservation that is empty at first, and is released at the end of the block."""
+        reserved = Reservation(self, owner, next(self._numbers))
+        try:
+            yield reserved
+        finally:
+            self._release(reserved)
+
+    async def resize(self, reserved: "Reservation", size: int) -> None:
+        """Reserve `size` bytes instead of what is reserved now; waits until there is room for more."""
+        more = size - reserved.size
+        if more <= 0 or (not self._waiting and self._fits(reserved, more)):
+            self._add(reserved, more)
+            if more < 0:
+                self._hand_out()
+            return
+        turn = reserved.wait_for(more)
+        self._waiting.setdefault(reserved.owner, []).append(reserved)
+        self._hand_out()
+        try:
+            await turn
+        finally:
+            self._stop_waiting(reserved)
+
+    def _fits(self, reserved: "Reservation", more: int) -> bool:
+        if self._beyond_total is reserved:
+            return True
+        owner = reserved.owner
+        within_share = self._held[owner] + more <= self._share or self._beyond_share.get(owner) is reserved
+        return within_share and self._in_use + more <= self._total
+
+    def _add(self, reserved: "Reservation", more: int) -> None:
+        reserved.add(more)
+        self._in_use += more
+        self._held[reserved.owner] += more
+
+    def _release(self, reserved: "Reservation") -> None:
+        self._add(reserved, -reserved.size)
+        if not self._held[reserved.owner]:
+            del self._held[reserved.owner]
+        if self._beyond_share.get(reserved.owner) is reserved:
+            del self._beyond_share[reserved.owner]
+        if self._beyond_total is reserved:
+            self._beyond_total = None
+        self._hand_out()
+
+    def _stop_waiting(self, reserved: "Reservation") -> None:
+        waiting = self._waiting.get(reserved.owner, [])
+        if reserved in waiting:
+            waiting.remove(reserved)
+            if not waiting:
+                del self._waiting[reserved.owner]
+
+    def _hand_out(self) -> None:
+        """Give the waiting ones what there is room for: one of each owner in turn."""
+        moved = True
+        while moved:
+            moved = False
+            for owner in tuple(self._waiting):
+                first = self._next(owner)
+                if self._beyond_total is None and self._in_use + first.wanted > self._total:
+                    self._beyond_total = min(min(each) for each in self._waiting.values())
+                    moved = True
+                    break
+                if self._fits(first, first.wanted):
+                    self._waiting.move_to_end(owner)
+                    self._stop_waiting(first)
+                    self._add(first, first.wanted)
+                    first.granted()
+                    moved = True
+
+    def _next(self, owner: str) -> "Reservation":
+        """The waiting one that may exceed a limit; otherwise the oldest, which may do so from now on if none does."""
+        waiting = self._waiting[owner]
+        for allowed in (self._beyond_total, self._beyond_share.get(owner)):
+            if allowed in waiting:
+                return allowed
+        oldest = min(waiting)
+        self._beyond_share.setdefault(owner, oldest)
+        return oldest
+
+
+class Reservation:
+    """The bytes reserved for one answer. Older reservations compare as less."""
+
+    def __init__(self, budget: ByteBudget, owner: str, number: int) -> None:
+        self.owner = owner
+        self.size = 0
+        self.wanted = 0
+        """The bytes that it waits for."""
+        self._budget = budget
+        self._number = number
+        self._turn: asyncio.Future[None] | None = None
+
+    def __lt__(self, other: "Reservation") -> bool:
+        return self._number < other._number
+
+    async def resize(self, size: int) -> None:
+        """Reserve `size` bytes instead of what is reserved now; waits until there is room for more."""
+        await self._budget.resize(self, size)
+
+    def add(self, more: int) -> None:
+        """Note a change of the size; for the budget."""
+        self.size += more
+
+    def wait_for(self, more: int) -> asyncio.Future[None]:
+        """Note that it waits for more bytes; for the budget."""
+        self.wanted = more
+        self._turn = asyncio.get_running_loop().create_future()
+        return self._turn
+
+    def granted(self) -> None:
+        """End the wait; for the budget."""
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+
+async def read_body(content: aiohttp.StreamReader, reserved: Reservation, largest: int) -> bytearray:
+    """Read a body to its end within the reservation. Raises TooLargeError, and the errors of the connection.
+
+    The reservation grows with the body, in steps: a server that stops sending holds what it has sent, and no more.
+    """
+    body = bytearray()
+    while chunk := await content.readany():
+        if len(body) + len(chunk) > largest:
+            raise TooLargeError
+        needed = len(body) + len(chunk)
+        if needed > max(reserved.size, UNCOUNTED_BYTES):
+            await reserved.resize(needed + _STEP_BYTES)
+        body += chunk
+    return body
+
+
+async def read_lines(content: aiohttp.StreamReader, reserved: Reservation, largest: int) -> AsyncIterator[bytearray]:
+    """Yield the lines of a stream. Raises TooLargeError for a longer line, and the errors of the connection."""
+    lines = bytearray()
+    while chunk := await content.readany():
+        searched = len(lines)
+        lines += chunk
+        start = 0
+        while (end := lines.find(b"\n", max(start, searched))) >= 0:
+            yield lines[start:end]
+            start = end + 1
+        del lines[:start]
+        if len(lines) > largest:
+            raise TooLargeError
+        if len(lines) > UNCOUNTED_BYTES or reserved.size:
+            await reserved.resize(len(lines) + _STEP_BYTES if len(lines) > UNCOUNTED_BYTES else 0)

@@ -1,0 +1,226 @@
+"""One namespace floods the operator, with all that a tenant may write there; another has an alert that is due.
+
+The operator serves all namespaces and has 512 Mi. The flood must not take it above 300 MB, and the alert of the other
+namespace must come in time (docs/security.md has the figures).
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.control_plane.waiting import until
+from tests.faults.hostile import MIB, Hostile, large, peak_mib, serving
+from tests.faults.scenario import World, row
+from tests.scenarios import (
+    Manifest,
+    certificate_policy,
+    certificate_store,
+    client_certificate,
+    in_secret,
+    in_store,
+    secret,
+    slack_channel,
+    store_credentials,
+)
+from tools.control_plane import ControlPlane
+
+MOST_MIB = 300 * 1e6 / MIB
+ALERTED_WITHIN = 60.0
+CREDENTIALS = store_credentials("s3", "AKIAHOSTILE", "secret")
+PAGE = 8 * MIB
+
+
+@pytest.fixture
+def hostile(world: World, control_plane: ControlPlane, namespace: str) -> Iterator[Hostile]:
+    """The operator of this world serves all namespaces, and reaches the API server without a proxy, which would keep
+    whole answers.
+    """
+    world.control_plane = control_plane
+    name = f"{namespace}-hostile"
+    control_plane.create_namespace(name)
+    hostile = Hostile(control_plane, name)
+    try:
+        yield hostile
+    finally:
+        world.close()
+        hostile.leaves()
+
+
+def named(kind: str, count: int) -> list[str]:
+    return [f"{kind}-{number}" for number in range(count)]
+
+
+def the_victim_is_alerted(world: World, record_property) -> None:
+    """Its certificate is handed out during the flood."""
+    began = time.monotonic()
+    world.hand_out("victim", days=14)
+    world.is_fixed()
+    world.all_is_delivered(within=ALERTED_WITHIN)
+    peak = peak_mib(world.operator)
+    record_property("flood", (round(peak), round(time.monotonic() - began, 1)))
+    print(f"peak {peak:.0f} MiB, the alert after {time.monotonic() - began:.1f} s")
+    assert peak <= MOST_MIB
+
+
+@pytest.mark.slow
+@row(25, "flood: 100 Secrets with 0.9 MB of finalizers that nobody names, at the start and once more")
+def test_secrets_that_nobody_names(world: World, hostile: Hostile, record_property) -> None:
+    """Only metadata is listed, but metadata can be large, too."""
+    hostile.creates(large(secret(name, a="b")) for name in named("s", 100))
+    world.operator_starts(everywhere=True)
+    hostile.touches_all()
+    the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(25, "flood: 100 ClientCertificates of 0.9 MB, at the start and once more")
+def test_large_certificates(world: World, hostile: Hostile, record_property) -> None:
+    hostile.creates(large(client_certificate(name)) for name in named("c", 100))
+    world.operator_starts(everywhere=True)
+    hostile.touches_all()
+    the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(25, "flood: 60 policies and 60 stores of 0.9 MB, at the start and once more")
+def test_large_policies_and_stores(world: World, hostile: Hostile, record_property) -> None:
+    hostile.creates([CREDENTIALS])
+    hostile.creates(large(certificate_policy(name)) for name in named("p", 60))
+    hostile.creates(
+        large(certificate_store(name, "a-bucket", "http://127.0.0.1:9", "s3")) for name in named("store", 60)
+    )
+    world.operator_starts(everywhere=True)
+    hostile.touches_all()
+    the_victim_is_alerted(world, record_property)
+
+
+@row(15, "flood: 70 stores whose server keeps back the last byte of a page of 8 MiB")
+def test_pages_without_their_last_byte(world: World, hostile: Hostile, record_property) -> None:
+    page = b"<ListBucketResult>" + b" " * (PAGE - 20)
+    stalled: list[socket.socket] = []
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % PAGE + page)
+        stalled.append(connection)
+        connection.recv(1)  # until the operator gives up
+
+    with serving(answer) as endpoint:
+        hostile.creates([CREDENTIALS])
+        hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
+        world.operator_starts(everywhere=True)
+        until(lambda: len(stalled), lambda count: count >= 2)
+        the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(15, "flood: 70 stores whose pages have 8 MiB of objects, and never end")
+def test_pages_full_of_objects(world: World, hostile: Hostile, record_property) -> None:
+    item = b"<Contents><Key>a</Key></Contents>"
+    start = b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>"
+    served: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        served.append(1)
+        head = start % len(served)
+        body = head + item * ((PAGE - len(head) - 30) // len(item)) + b"</ListBucketResult>"
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with serving(answer) as endpoint:
+        hostile.creates([CREDENTIALS])
+        hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
+        world.operator_starts(everywhere=True)
+        until(lambda: len(served), lambda count: count >= 8)
+        the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(15, "flood: objects of 1 MiB in 70 stores, two certificates for each")
+def test_large_objects_in_many_stores(world: World, hostile: Hostile, record_property) -> None:
+    """Each store has a server of its own, too, for what it knows."""
+    junk = os.urandom(MIB)
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: %d\r\n\r\n" % len(junk) + junk)
+        connection.recv(1)
+
+    with serving(answer) as endpoint:
+        hostile.creates([CREDENTIALS])
+        hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
+        hostile.creates(
+            client_certificate(f"{name}-{number}", source=in_store(name, f"{number}.pem"))
+            for name in named("store", 70)
+            for number in range(2)
+        )
+        world.operator_starts(everywhere=True)
+        the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(15, "flood: 300 stores that answer; a client of S3 takes a third of a MiB")
+def test_many_stores(world: World, hostile: Hostile, record_property) -> None:
+    served: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        served.append(1)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n<ListBucketResult/>")
+        connection.recv(1)
+
+    with serving(answer) as endpoint:
+        hostile.creates([CREDENTIALS])
+        hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 300))
+        world.operator_starts(everywhere=True)
+        until(lambda: len(served), lambda count: count >= 300, seconds=60)
+        the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(25, "flood: 200 certificates that name 20 Secrets of 1 MiB")
+def test_large_secrets_that_are_named(world: World, hostile: Hostile, record_property) -> None:
+    issued = world.issue("somebody", days=100).certificate_pem
+    content = {"tls_crt": issued * (700_000 // len(issued)), "more": b"x" * 200_000}
+    hostile.creates(secret(name, **content) for name in named("s", 20))
+    hostile.creates(client_certificate(f"c-{number}", source=in_secret(f"s-{number % 20}")) for number in range(200))
+    world.operator_starts(everywhere=True)
+    the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(25, "flood: 60 containers of 1 MiB with many certificates")
+def test_large_containers(world: World, hostile: Hostile, record_property) -> None:
+    issued = world.issue("somebody", days=100)
+    container = replace(issued, authorities=issued.authorities * 700).pkcs12("correct horse")
+    assert 500_000 < len(container) < 750_000
+    hostile.creates([secret("password", password="correct horse")])
+    hostile.creates(secret(name, client_p12=container) for name in named("s", 60))
+    password = {"name": "password", "key": "password"}
+    hostile.creates(client_certificate(name, source=in_secret(name, "client.p12", password)) for name in named("s", 60))
+    world.operator_starts(everywhere=True)
+    the_victim_is_alerted(world, record_property)
+
+
+@pytest.mark.slow
+@row(25, "flood: 40 client lists of 1 MiB, and a certificate for each")
+def test_large_client_lists(world: World, hostile: Hostile, record_property) -> None:
+    def client_list(name: str) -> Manifest:
+        content = {f"{name}-{number}": "technical: {email: somebody@nhs.example}" for number in range(9_000)}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": content}
+
+    def policy(name: str) -> Manifest:
+        manifest = certificate_policy(name, slack_channel("team", "#team", "slack"))
+        manifest["spec"]["contacts"] = {"directoryRef": {"name": name}}
+        return manifest
+
+    issued = world.issue("somebody", days=100).certificate_pem
+    hostile.creates(client_list(name) for name in named("list", 40))
+    hostile.creates(policy(name) for name in named("list", 40))
+    hostile.creates(secret(f"{name}-cert", tls_crt=issued) for name in named("list", 40))
+    hostile.creates(
+        client_certificate(name, policyRef={"name": name}, contact={"lookup": ["Directory"]})
+        for name in named("list", 40)
+    )
+    world.operator_starts(everywhere=True)
+    the_victim_is_alerted(world, record_property)
