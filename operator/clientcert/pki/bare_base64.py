@@ -4,7 +4,7 @@ import re
 
 from clientcert.pki.loose_pem import readings
 from clientcert.pki.pem import decode_base64, is_pem
-from clientcert.pki.structure import Kind, kind_of
+from clientcert.pki.structure import Kind, is_exact, kind_of
 from clientcert.pki.text_damage import LARGEST_DAMAGED, refused
 
 _JSON_OR_XML = ("{", "[", "<")
@@ -15,9 +15,12 @@ _YAML_FIELD = re.compile(
 _DATA_URI = re.compile(r"[\"'(]{0,3}(?:url\([\"']?)?data:[^,]{0,200};base64,", re.IGNORECASE)
 _VARIABLE = re.compile(
     r"(?:export\s{1,9}|set\s{1,9}|\$)?(?!data:)[A-Za-z_][\w.-]{0,80}\"?[ \t]{0,9}(?::?=|:)[ \t]{0,9}"
+    r"(?:!!binary[ \t]{0,9})?"
 )
 _SEPARATORS = re.compile(r"[\"'`,;:|<>()\[\]][\s\"'`,;:|<>()\[\]]*")
 _AFTER_PADDING = re.compile(r"=\s+")
+_PARAGRAPH = re.compile(r"\n[ \t\r]{0,9}\n")
+"""Between the headers of a mail and its base64."""
 _SHORTEST = 100
 _MOST_PIECES = 200
 _BEGINNING = 4_000
@@ -36,21 +39,25 @@ def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
     if text.startswith(_JSON_OR_XML) or _YAML_FIELD.search(text[:_BEGINNING]):
         return None
     text, warnings = _unwrapped(text)
-    parts = (
+    parts = [
         each for part in _SEPARATORS.split(text, _MOST_PIECES) for each in _AFTER_PADDING.split(part, _MOST_PIECES)
-    )
-    octets = [each for each in map(_certificate_in, parts) if each is not None]
-    if len(octets) > 1:
-        return b"".join(octets), [*warnings, EXTRA_BASE64]
+    ]
+    octets = [_octets(each) for each in parts if len(each) >= _SHORTEST]
+    if len(octets) > 1 and all(each[:1] == b"\x30" for each in octets):
+        damaged = [each for each in octets if kind_of(each) is not Kind.CERTIFICATE or not is_exact(each)]
+        return damaged[0] if damaged else b"".join(octets), [*warnings, EXTRA_BASE64]
     promising = None
-    for candidate, warning in readings(text):
-        decoded = decode_base64(candidate.encode("ascii", errors="replace"))
-        if decoded is None:
+    for part in (text, *_PARAGRAPH.split(text, _MOST_PIECES)):
+        if len(part) < _SHORTEST:
             continue
-        found = decoded, [*warnings, EXTRA_BASE64, *([warning] if warning else [])]
-        if kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded.replace(b"\0", b"")):
-            return found
-        promising = promising or (found if _is_promising(decoded) else None)
+        for candidate, warning in readings(part):
+            decoded = decode_base64(candidate.encode("ascii", errors="replace"))
+            if decoded is None:
+                continue
+            found = decoded, [*warnings, EXTRA_BASE64, *([warning] if warning else [])]
+            if _is_recognised(decoded) and is_exact(decoded):
+                return found
+            promising = promising or (found if _is_promising(decoded) else None)
     return promising
 
 
@@ -65,15 +72,16 @@ def _unwrapped(text: str) -> tuple[str, list[str]]:
     return text, [refused("a data: URI: store the certificate itself")] if uri is not None else []
 
 
-def _certificate_in(piece: str) -> bytes | None:
-    if len(piece) < _SHORTEST:
-        return None
-    decoded = decode_base64(piece.encode("ascii", errors="replace"))
-    return decoded if decoded is not None and kind_of(decoded) is Kind.CERTIFICATE else None
+def _octets(piece: str) -> bytes:
+    return decode_base64(piece.encode("ascii", errors="replace")) or b""
 
 
 def _is_worth_reading(decoded: bytes) -> bool:
-    return kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded) or _is_promising(decoded)
+    return _is_recognised(decoded) or _is_promising(decoded)
+
+
+def _is_recognised(decoded: bytes) -> bool:
+    return kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded.replace(b"\0", b""))
 
 
 def _is_promising(decoded: bytes) -> bool:

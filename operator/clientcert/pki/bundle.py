@@ -10,7 +10,7 @@ from clientcert.pki.container_subprocess import open_container
 from clientcert.pki.der import MalformedError, read_element
 from clientcert.pki.keys import public_key_info_of
 from clientcert.pki.lenient import Outline, read_outline
-from clientcert.pki.loose_pem import read_loosely
+from clientcert.pki.loose_pem import DAMAGED_MARK, read_loosely
 from clientcert.pki.pem import Block, TooManyBlocksError, plain_text, read_blocks
 from clientcert.pki.pkcs7 import certificates_in
 from clientcert.pki.structure import CONTAINERS, Kind, kind_of
@@ -159,7 +159,8 @@ def _from_text(text: bytes, password: str | None, base64_layers: int) -> Bundle:
     undone, warnings = undo_damage(decoded(text))
     loose = read_loosely(undone)
     repaired = _from_blocks(loose.blocks, password)
-    if len(repaired.certificates) > len(bundle.certificates) or (loose.blocks and not blocks):
+    is_damaged = bool(repaired.damaged) and not bundle.certificates and not bundle.damaged
+    if len(repaired.certificates) > len(bundle.certificates) or is_damaged or (loose.blocks and not blocks):
         repaired.warn(*warnings, *loose.warnings)
         return repaired
     if blocks:
@@ -190,6 +191,8 @@ def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
             bundle.add_other(Kind.UNKNOWN)
     elif kind is Kind.CERTIFICATE:
         bundle.add(block.der)
+        if block.label not in _CERTIFICATE_LABELS or not block.has_exact_lines:
+            bundle.warn(DAMAGED_MARK)
     elif kind in CONTAINERS:
         _add_container(bundle, block.der, kind, password)
     else:

@@ -102,5 +102,5 @@ def _entries(answer: bytes) -> list[Entry]:
 def _error(reason: Reason, *, algorithm: str = "", retryable: bool = False) -> CertificateError:
     message = _MESSAGES[reason]
     if algorithm in UNSUPPORTED.values():
-        message = f"the container is protected with {algorithm}, which is not supported: export it again with AES"
+        message = f"{algorithm} protects the container and is not supported: export it with AES-256 and a password"
     return CertificateError(reason, message, retryable=retryable)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from clientcert.pki.pem import Block, decode_base64
-from clientcert.pki.structure import Kind, kind_of
+from clientcert.pki.structure import Kind, is_exact, kind_of
 from clientcert.pki.text_damage import refused
 
 _MARK = re.compile(
-    r"\b(BEGIN|END)[ \t_-]{1,4}((?:[A-Z0-9#]{1,12}[ \t_-]{1,2}){0,3}?"
+    r"(?<![A-Za-z0-9])(BEGIN|END)[ \t_-]{0,4}((?:[A-Z0-9#]{1,12}[ \t_-]{1,2}){0,3}?"
     r"(?:CERTIFICATE(?:[ _]REQUEST)?|CERT|CRL|PRIVATE[ _]KEY|PUBLIC[ _]KEY|PARAMETERS|PKCS ?#?7(?: SIGNED DATA)?"
     r"|PKCS ?#?12|CMS))(?![A-Z])",
     re.IGNORECASE,
@@ -21,7 +21,8 @@ _MARK = re.compile(
 _SEPARATORS = re.compile(r"[ \t_-]+")
 _SOUND_MARK = re.compile(r"(?:BEGIN|END) [A-Z0-9 #]+")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=_-]+")
-_LONGEST_RUN = re.compile(r"[A-Za-z0-9+/=_-]+")
+_RUN = re.compile(r"[A-Za-z0-9+/=_-]+")
+_TWO_CHARACTERS = re.compile(r"[A-Za-z0-9+/]{2}")
 _EDGES = "- \t\r\n"
 _MOST_MARKS = 400
 _SHORTEST = 100
@@ -50,40 +51,65 @@ def read_loosely(text: str) -> LoosePem:
         if begin is None and end is None:
             continue
         body = text[before.end() if before else 0 : after.start() if after else len(text)]
-        found = read_body(body)
+        found = read_body(body, has_both_marks=begin is not None and end is not None)
         if found is not None:
             blocks.append(Block(_label(begin or end), found[0], encrypted="ENCRYPTED" in body))
             if not _is_sound(text, begin) or not _is_sound(text, end):
                 warnings[DAMAGED_MARK] = None
             if found[1]:
                 warnings[found[1]] = None
-        elif begin is not None and len(body) > _SHORTEST:
-            blocks.append(Block(_label(begin), None))
+        elif len(body) > _SHORTEST:
+            blocks.append(Block(_label(begin or end), None))
     return LoosePem(blocks, list(warnings))
 
 
-def read_body(body: str) -> tuple[bytes, str] | None:
+def read_body(body: str, *, has_both_marks: bool) -> tuple[bytes, str] | None:
     """The DER in base64 with other characters, and a warning (empty if there are none); None if nothing is whole."""
-    for candidate, warning in readings(body.strip(_EDGES)):
+    inexact = None
+    for candidate, warning in readings(body):
         der = decode_base64(candidate.encode("ascii", errors="replace"))
-        if der is not None and kind_of(der) is not Kind.UNKNOWN:
+        if der is None or kind_of(der) is Kind.UNKNOWN:
+            continue
+        if is_exact(der):
             return der, warning
-    return None
+        if has_both_marks and not warning:
+            inexact = inexact or (der, warning)
+    return inexact
 
 
 def readings(body: str) -> Iterator[tuple[str, str]]:
     """The ways in which base64 may be hidden in a text, the most probable first, each with a warning or none."""
+    lines = [each for each in body.splitlines() if _is_of_base64(each)]
+    body = body.strip(_EDGES).lstrip("=")
     yield "".join(body.split()), ""
     yield _NOT_BASE64.sub("", body), OTHER_CHARACTERS
-    lines = [each for each in body.splitlines() if each.strip()]
     yield _NOT_BASE64.sub("", "".join(each for each in lines if ":" not in each)), ""
-    yield "".join(_longest_run(each) for each in lines), OTHER_CHARACTERS
-    yield "".join(each[1:].strip() for each in lines), OTHER_CHARACTERS
-    yield "".join(each.strip().replace(" ", "+") for each in lines), LOST_PLUS_SIGNS
+    for chosen in (lines[:-1], lines):  # the last line may be what stands before the END line's hyphens
+        for reading in _readings_of_lines(chosen):
+            yield reading, OTHER_CHARACTERS
+    yield "".join(each.replace(" ", "+") for each in body.splitlines()), LOST_PLUS_SIGNS
 
 
-def _longest_run(line: str) -> str:
-    return max(_LONGEST_RUN.findall(line), key=len, default="")
+def _readings_of_lines(lines: list[str]) -> Iterator[str]:
+    runs = [_RUN.findall(each) for each in lines]
+    start = _common_start(lines)
+    end = _common_start([each[start:][::-1] for each in lines])
+    yield "".join(each[start : len(each) - end] for each in lines)
+    yield "".join(each[-1] for each in runs)
+    yield "".join(each[0] for each in runs)
+    yield "".join(max(each, key=len) for each in runs)
+    yield "".join(each[1:].strip() for each in lines)
+
+
+def _is_of_base64(line: str) -> bool:
+    """False for a line without two characters of base64 together, as of a mark, and for a separator of a mail."""
+    return (not line.startswith("--") or line.startswith("-- ")) and _TWO_CHARACTERS.search(line) is not None
+
+
+def _common_start(texts: list[str]) -> int:
+    """The number of characters with which all texts begin."""
+    first, last = min(texts, default=""), max(texts, default="")
+    return next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def _of_kind(mark: re.Match[str] | None, kind: str) -> re.Match[str] | None:
@@ -97,4 +123,5 @@ def _label(mark: re.Match[str] | None) -> str:
 def _is_sound(text: str, mark: re.Match[str] | None) -> bool:
     if mark is None or not _SOUND_MARK.fullmatch(mark[0]):
         return False
-    return text[max(mark.start() - 5, 0) : mark.start()] == text[mark.end() : mark.end() + 5] == "-----"
+    before, after = text[max(mark.start() - 6, 0) : mark.start()], text[mark.end() : mark.end() + 6]
+    return before.endswith("-----") and after.startswith("-----") and "------" not in (before, after)

@@ -8,6 +8,7 @@ import binascii
 from dataclasses import dataclass, field
 
 from clientcert.errors import CertificateError, Reason
+from clientcert.pki.structure import is_exact
 
 _BEGIN = b"-----BEGIN "
 _END = b"-----END "
@@ -37,6 +38,8 @@ class Block:
     """None if the base64 is damaged or the END line is missing."""
     encrypted: bool = False
     """True if the headers say so (RFC 1421 section 4.6.1.1), as in private keys of old OpenSSL versions."""
+    has_exact_lines: bool = True
+    """False if its BEGIN or END line is not in the form of RFC 7468, or they differ."""
 
 
 class TooManyBlocksError(ValueError):
@@ -98,27 +101,37 @@ def read_blocks(text: bytes) -> list[Block]:
         next_begin = text.find(_BEGIN, body_start)
         end = text.find(_END, body_start, next_begin if next_begin >= 0 else len(text))
         if label_end >= 0:
-            label = text[label_start:label_end].decode("ascii", errors="replace").strip()
-            blocks.append(_block(label, text[body_start:end] if end >= 0 else None))
+            label = text[label_start:label_end]
+            end_line = _END + label + _DASHES
+            is_exact = label == label.strip() and text[end : end + len(end_line)] == end_line
+            is_exact = is_exact and text[begin - 1 : begin] != b"-"
+            name = label.decode("ascii", errors="replace").strip()
+            blocks.append(_block(name, text[body_start:end] if end >= 0 else None, is_exact))
         begin = next_begin
     return blocks
 
 
 def decode_base64(text: bytes) -> bytes | None:
     """Decode base64; padding, whitespace and the URL-safe alphabet are optional. None if the text is not base64."""
-    compact = text.translate(None, _WHITESPACE).rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-    if not compact or len(compact) % 4 == 1:
+    compact = text.translate(None, _WHITESPACE).rstrip(b"=")
+    is_url_safe = b"-" in compact or b"_" in compact
+    if not compact or len(compact) % 4 == 1 or (is_url_safe and (b"+" in compact or b"/" in compact)):
         return None
     try:
-        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
+        return base64.b64decode(
+            compact + b"=" * (-len(compact) % 4), altchars=b"-_" if is_url_safe else None, validate=True
+        )
     except binascii.Error:
         return None
 
 
-def _block(label: str, body: bytes | None) -> Block:
+def _block(label: str, body: bytes | None, has_exact_lines: bool) -> Block:
     if body is None:
         return Block(label, None)
     encrypted = b"ENCRYPTED" in body
     if b":" in body:
         body = b"\n".join(line for line in body.splitlines() if b":" not in line)
-    return Block(label, decode_base64(body), encrypted)
+    der = decode_base64(body)
+    if der is not None and b"-" in body and not is_exact(der):
+        der = None  # a hyphen of the URL-safe alphabet, or one that something put before each line
+    return Block(label, der, encrypted, has_exact_lines)

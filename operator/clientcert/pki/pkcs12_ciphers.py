@@ -31,7 +31,7 @@ UNSUPPORTED = {
     "1.2.840.113549.1.5.1.": "MD2",
     "1.2.840.113549.1.5.4.": "MD2",
     "1.2.840.113549.1.9.16.3.18.": "ChaCha20-Poly1305",
-    "2.16.840.1.101.3.4.1.": "a mode of AES other than CBC",
+    "2.16.840.1.101.3.4.1.": "an unusual mode of AES",
     "1.2.840.113549.1.7.3.": "the public key of a recipient instead of a password",
     "1.2.840.113549.1.7.2.": "a signature instead of a password",
 }
@@ -83,6 +83,12 @@ def _library(cipher: type[BlockCipherAlgorithm], key_size: int, block_size: int)
     return ContentCipher(key_size, block_size, decrypt)
 
 
+def _triple_des(key_size: int) -> ContentCipher:
+    """3DES with three keys or with two, or single DES: shorter keys are repeated."""
+    cipher = _library(TripleDES, 24, 8)
+    return ContentCipher(key_size, 8, lambda key, *rest: cipher.decrypt((key * 3)[:24], *rest))
+
+
 def _decrypt_cbc(make: Callable[[bytes], _BlockCipher], key: bytes, vector: bytes, ciphertext: bytes) -> bytes:
     cipher, size = make(key), len(vector)
     if len(ciphertext) % size:
@@ -121,14 +127,13 @@ def _rc2_with_parameters(parameters: Element) -> tuple[ContentCipher, bytes]:
 _RC2_VERSIONS = {None: 32, 160: 40, 120: 64, 58: 128}
 _RC2_CBC = "1.2.840.113549.3.2"
 _CAST5_CBC = "1.2.840.113533.7.66.10"
-DES = _library(TripleDES, 8, 8)
-"""A key of eight octets counts three times, which is single DES."""
+_DES = _triple_des(8)
 _CBC = {
     **{f"2.16.840.1.101.3.4.1.{number}": _library(AES, size, 16) for number, size in ((2, 16), (22, 24), (42, 32))},
     **{f"1.2.392.200011.61.1.1.1.{number}": _library(Camellia, 8 * number, 16) for number in (2, 3, 4)},
     **{f"1.2.410.200046.1.1.{number}": _aria(size) for number, size in ((2, 16), (7, 24), (12, 32))},
-    "1.2.840.113549.3.7": _library(TripleDES, 24, 8),
-    "1.3.14.3.2.7": DES,
+    "1.2.840.113549.3.7": _triple_des(24),
+    "1.3.14.3.2.7": _DES,
     "1.2.410.200004.1.4": _library(SEED, 16, 16),
     "1.2.156.10197.1.104.2": _library(SM4, 16, 16),
     "1.3.6.1.4.1.188.7.1.1.2": _library(IDEA, 16, 8),
@@ -136,20 +141,20 @@ _CBC = {
     _CAST5_CBC: _library(CAST5, 16, 8),
 }
 """AES, Camellia, ARIA, 3DES, DES, SEED, SM4, IDEA, Blowfish and CAST5."""
-RC2_64 = _rc2(8, 64)
+_RC2_64 = _rc2(8, 64)
 PKCS12_CIPHERS = {
     "1.2.840.113549.1.12.1.1": ContentCipher(16, 0, _decrypt_rc4),
     "1.2.840.113549.1.12.1.2": ContentCipher(5, 0, _decrypt_rc4),
-    "1.2.840.113549.1.12.1.3": _library(TripleDES, 24, 8),
-    "1.2.840.113549.1.12.1.4": _library(TripleDES, 16, 8),
+    "1.2.840.113549.1.12.1.3": _triple_des(24),
+    "1.2.840.113549.1.12.1.4": _triple_des(16),
     "1.2.840.113549.1.12.1.5": _rc2(16, 128),
     "1.2.840.113549.1.12.1.6": _rc2(5, 40),
 }
 """The ciphers of RFC 7292 appendix C, all with keys derived by SHA-1."""
 PBES1_CIPHERS = {
-    "1.2.840.113549.1.5.3": ("md5", DES),
-    "1.2.840.113549.1.5.6": ("md5", RC2_64),
-    "1.2.840.113549.1.5.10": ("sha1", DES),
-    "1.2.840.113549.1.5.11": ("sha1", RC2_64),
+    "1.2.840.113549.1.5.3": ("md5", _DES),
+    "1.2.840.113549.1.5.6": ("md5", _RC2_64),
+    "1.2.840.113549.1.5.10": ("sha1", _DES),
+    "1.2.840.113549.1.5.11": ("sha1", _RC2_64),
 }
 """The digests and ciphers of RFC 8018 appendix A.3 (PKCS#5 version 1.5)."""

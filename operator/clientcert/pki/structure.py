@@ -42,6 +42,11 @@ CONTAINERS = (Kind.PKCS12, Kind.KEYSTORE)
 """Kinds that are opened in a subprocess."""
 _BKS_BEGINNING = re.compile(rb"\0\0\0[\x01\x02]\0\0\0\x14.{20}\0[\0-\xff]{3}", re.DOTALL)
 """Version, a salt of 20 octets, and an iteration count; UBER begins in the same way."""
+_PLAIN_BLOCK = re.compile(
+    rb"-----BEGIN (?:(?:X509 |TRUSTED )?CERTIFICATE-----\s{1,9}MI[IGH][A-Za-z0-9+/](?:.[DTjz]C[BC]|MI[IGH])"
+    rb"|[A-Z ]{0,20}PRIVATE KEY-----)"
+)
+"""A private key, or base64 of a SEQUENCE that begins with a SEQUENCE; PFX (RFC 7292) begins with an INTEGER."""
 KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 """The first octets of JKS and JCEKS files."""
 
@@ -61,9 +66,32 @@ def kind_of(data: bytes) -> Kind:
         return Kind.UNKNOWN
 
 
+def is_exact(data: bytes) -> bool:
+    """True if DER ends where these octets end, so that nothing else was taken for a part of it.
+
+    Several elements may follow each other. What is not DER is not judged.
+    """
+    data = data.rstrip(b"\r\n")
+    at = 0
+    try:
+        while data[at : at + 1] == b"\x30":
+            at = read_element(data, at).end
+    except MalformedError:
+        return False
+    return at in (0, len(data))
+
+
 def needs_subprocess(data: bytes) -> bool:
-    """True if `parse` would start a subprocess, and so may take seconds: for PKCS#12 and Java keystores."""
-    return kind_of(data) in CONTAINERS
+    """True if `parse` may start a subprocess, and so may take seconds: for PKCS#12 and Java keystores.
+
+    A container may be inside of a text, in base64 or under any label. So only a text whose blocks all begin like
+    certificates or are private keys surely holds none.
+    """
+    kind = kind_of(data)
+    if kind is not Kind.UNKNOWN:
+        return kind in CONTAINERS
+    begins = data.upper().count(b"BEGIN")
+    return bool(data) and (begins == 0 or begins != len(_PLAIN_BLOCK.findall(data)))
 
 
 def _kind_of_sequence(fields: list[Element]) -> Kind:

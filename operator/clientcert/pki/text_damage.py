@@ -13,20 +13,21 @@ from urllib.parse import unquote
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+"
 )
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]{0,12}[A-Za-z]")
 _SPACES = re.compile("[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _DASHES = re.compile(
     "[\u058a\u05be\u1806\u2010-\u2015\u2043\u2212\u23af\u2500\u2796\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d]+"
 )
 _QUOTES = re.compile("[\u00ab\u00b4\u00bb\u2018-\u201f\u2032\u2033\u2039\u203a\u300c-\u300f\uff02\uff07]+")
 _QUOTED_PRINTABLE = re.compile(
-    r"=(?:[23]D|20|0[AD]|C2=A0|E2=80|(?<=[A-Za-z0-9+/]{60}=)\r?\n[A-Za-z0-9+/])", re.IGNORECASE
+    r"=(?:[23][0-9A-F]|0[AD]|C2=A0|E2=80|(?<=[A-Za-z0-9+/]{60}=)\r?\n[A-Za-z0-9+/])", re.IGNORECASE
 )
 """Encoded octets, or a soft line break inside of a long line; each alternative begins with =, so the search is fast."""
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,10});", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,10}(?:[ /][^<>]{0,300})?>", re.IGNORECASE)
 _PERCENT = re.compile(r"%(?:0[AD]|2[05BDF]|3D|E2)", re.IGNORECASE)
 _FORM_ENCODED = re.compile(r"BEGIN\+[A-Z]")
-_ESCAPE = re.compile(r"\\{1,8}(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|par\b|(.))|`([nr])", re.DOTALL)
+_ESCAPE = re.compile(r"\\{1,8}(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|par\b|(.))|`([nr])", re.DOTALL)
 _ESCAPED_LINE_ENDS = {"n": "\n", "r": "\n", "t": " "}
 _MOST_LAYERS = 3
 LARGEST_DAMAGED = 256 * 1024
@@ -93,15 +94,16 @@ def _without_escapes(text: str) -> str:
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    wide, narrow, character, after_backtick = found.groups()
-    if wide or narrow:
-        return chr(int(wide or narrow, 16))
+    wide, narrow, octal, character, after_backtick = found.groups()
+    if wide or narrow or octal:
+        return chr(int(wide or narrow, 16) if wide or narrow else int(octal, 8))
     if after_backtick:
         return "\n"
     return _ESCAPED_LINE_ENDS.get(character, character) if character else "\n"
 
 
 _DAMAGES = (
+    _Damage(lambda text: _TERMINAL.sub("", text), "the colours of a terminal: copy the text without them"),
     _Damage(lambda text: _INVISIBLE.sub("", text), "invisible characters (zero width, soft hyphen): remove them"),
     _Damage(_without_quoted_printable, "quoted-printable text, as in the source of a mail: decode it"),
     _Damage(_without_html, "HTML tags or entities: save the text without them"),

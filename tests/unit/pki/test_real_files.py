@@ -16,12 +16,13 @@ from clientcert.cli import cli
 
 NOW = datetime(2026, 11, 28, 20, tzinfo=UTC)
 CASES = sorted(each for each in (Path(__file__).parents[2] / "cases").iterdir() if each.is_dir())
-VALUES = ("notAfter", "reason")
+VALUES = ("notAfter", "reason", "expires")
 LATER = {
     "P06-selfsigned-catrue-old-new",
     "P07-ca-key-beside",
     "P09-new-not-yet-valid-in-bundle",
     "P10-wanted-is-second",
+    "P05-dual-rsa-ecdsa",
 }
 """Wait for the choice of the leaf by its identity."""
 
@@ -48,6 +49,8 @@ def test_what_is_expected_comes_out(case: Path) -> None:
     }
     if "words" in expected:
         assert expected["words"].split()[-1] in document["message"]
+    if "warningAbout" in expected:
+        assert any(expected["warningAbout"] in each for each in document["warnings"])
 
 
 def plain(value: Any) -> Any:
