@@ -91,8 +91,8 @@ async def test_hosts_of_aws_are_derived_from_the_region() -> None:
     regions = [region for each in partitions for region in session.get_available_regions("s3", each)]
     assert len(regions) > 30
     for region in regions:
-        for name in ("my-bucket", "my.bucket"):
-            address = Address.of(Bucket(name, region=region), EgressPolicy())
+        for name, addressing in (("my-bucket", "Auto"), ("my.bucket", "Auto"), ("My_Bucket", "Auto"), ("b-1", "Path")):
+            address = Address.of(Bucket(name, region=region, addressing=addressing), EgressPolicy())
             client = await factory.create(address, Credentials("a", "b"), LoopBudget())
             urls = []
 
@@ -104,7 +104,7 @@ async def test_hosts_of_aws_are_derived_from_the_region() -> None:
             with pytest.raises(LookupError):
                 await client.get_object(Bucket=name, Key="a/../b//c")
             host = aws_host(region)
-            expected = f"https://{host}/{name}" if "." in name else f"https://{name}.{host}"
+            expected = f"https://{name}.{host}" if name == "my-bucket" else f"https://{host}/{name}"
             assert urls == [f"{expected}/a/../b//c"]
             assert address.policy.lists(urls[0])
             assert not address.policy.lists(f"https://other.{host}")

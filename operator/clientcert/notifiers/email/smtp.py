@@ -80,11 +80,11 @@ class MailRelay:
             local_hostname=self._sender.domain,
             timeout=None,  # the caller has a deadline for all of it
         )
-        session = _Session(client, server)
+        session = _Session(client, server, envelope)
         try:
             async with asyncio.timeout_at(until) as deadline:
                 await self._enter(session)
-                await self._hand_over(session, envelope)
+                await self._hand_over(session)
                 deadline.reschedule(None)
             with suppress(SMTPException, OSError):
                 await client.quit(timeout=GOODBYE_SECONDS)
@@ -93,25 +93,19 @@ class MailRelay:
         finally:
             client.close()
 
-    async def _hand_over(self, session: "_Session", envelope: Envelope) -> None:
+    async def _hand_over(self, session: "_Session") -> None:
+        recipient = session.envelope.recipient.addr_spec
         try:
-            await session.hand_over(self._sender, envelope)
+            await session.hand_over(self._sender)
         except SMTPResponseException as error:
-            raise self._refusal(Reply(session.command, error.code, error.message), envelope) from None
+            # A server that accepts mails to others refuses the recipient, not the operator. After a day the recipient
+            # is assumed: otherwise the next one would never be written to.
+            proven = session.envelope.overdue or bool(self._accepted - {recipient})
+            raise session.refusal(error, recipient_is_assumed=proven) from None
         except (SMTPException, OSError):
-            raise cut_off(session.command, envelope.role) from None
+            raise cut_off(session.command, session.envelope.role) from None
         if len(self._accepted) < _RECIPIENTS_KEPT:
-            self._accepted.add(envelope.recipient.addr_spec)
-
-    def _refusal(self, reply: Reply, envelope: Envelope) -> DeliveryError:
-        """The error for a refused mail. A server that accepts mails to others refuses the recipient, not the operator.
-
-        After a day the recipient is assumed: otherwise the next one would never be written to.
-        """
-        proven = envelope.overdue or bool(self._accepted - {envelope.recipient.addr_spec})
-        if proven and reply.permanent and cause_of(reply) is Cause.UNCLEAR:
-            return refused(reply, Cause.RECIPIENT, envelope.role)
-        return _explained(reply, self._server, envelope.role)
+            self._accepted.add(recipient)
 
     async def _enter(self, session: "_Session") -> None:
         """Connect and log in; one mail at a time until a login was accepted, because wrong logins lock an account."""
@@ -154,9 +148,10 @@ class MailRelay:
 class _Session:
     """One connection, and its last command: the answer, or its absence, is about that."""
 
-    def __init__(self, client: SMTP, server: MailServer) -> None:
+    def __init__(self, client: SMTP, server: MailServer, envelope: Envelope) -> None:
         self._client = client
         self._server = server
+        self.envelope = envelope
         self.command = Command.CONNECT
 
     async def connect(self) -> None:
@@ -170,15 +165,24 @@ class _Session:
                 self.command = Command.AUTH
                 await self._log_in()
         except SMTPResponseException as error:
-            raise _explained(Reply(self.command, error.code, error.message), self._server) from None
+            raise self.refusal(error) from None
         except (SMTPException, OSError) as error:
             if _is_distrust(error):
                 words = "the mail server's certificate is not trusted, or not valid for its name"
                 raise unavailable(f"{words}: check CLIENTCERT_SMTP_HOST") from None
-            raise cut_off(self.command, Role.TECHNICAL) from None
+            raise cut_off(self.command, self.envelope.role) from None
 
-    async def hand_over(self, sender: Address, envelope: Envelope) -> None:
-        """Send one mail. Raises the errors of aiosmtplib."""
+    def refusal(self, error: SMTPResponseException, *, recipient_is_assumed: bool = False) -> DeliveryError:
+        """The error for the reply to the last command. An unclear refusal is of the recipient, if that is assumed."""
+        reply, role = Reply(self.command, error.code, error.message), self.envelope.role
+        if recipient_is_assumed and reply.permanent and cause_of(reply) is Cause.UNCLEAR:
+            return refused(reply, Cause.RECIPIENT, role)
+        has_login, encrypted = bool(self._server.username), self._server.tls != "none"
+        return explain(reply, role, has_login=has_login, encrypted=encrypted)
+
+    async def hand_over(self, sender: Address) -> None:
+        """Send the mail. Raises the errors of aiosmtplib."""
+        envelope = self.envelope
         size = (f"size={len(envelope.content)}",) if self._client.supports_extension("size") else ()  # RFC 1870
         self.command = Command.MAIL
         await self._client.mail(sender.addr_spec, options=size)
@@ -213,11 +217,6 @@ class _Session:
                 await log_in(server.username, server.password)
                 return
         raise login_not_offered(frozenset(client.server_auth_methods))
-
-
-def _explained(reply: Reply, server: MailServer, role: Role = Role.TECHNICAL) -> DeliveryError:
-    """The error for a reply; before RCPT it names no role."""
-    return explain(reply, role, has_login=bool(server.username), encrypted=server.tls != "none")
 
 
 def _is_distrust(error: BaseException) -> bool:
