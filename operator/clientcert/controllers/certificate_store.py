@@ -17,17 +17,17 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 from clientcert.metrics import Metrics
-from clientcert.network.fair_semaphore import FairSemaphore
 from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
-POLLS_AT_ONCE = 16
-POLLS_OF_A_NAMESPACE = 4
+POLLS_AT_ONCE = 8
+"""One namespace alone has half of them."""
 _CHECK_SECONDS = 1.0
 """The time between two looks for stores that are due."""
 _FIRST_RETRY_SECONDS = 5.0
@@ -70,7 +70,7 @@ class StorePoller:
         self._states: dict[ObjectKey, _PollState] = {}
         self._polls: dict[ObjectKey, asyncio.Task[None]] = {}
         """The polls that run, or wait for their turn."""
-        self._slots = FairSemaphore(POLLS_AT_ONCE, POLLS_OF_A_NAMESPACE)
+        self._slots = FairSemaphore(POLLS_AT_ONCE)
 
     @property
     def waiting(self) -> int:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import ByteBudget
-from clientcert.network.fair_semaphore import FairSemaphore
 
-REQUESTS_AT_ONCE = 96
-REQUESTS_OF_A_NAMESPACE = 32
-"""As many as one namespace has workers (workqueue/work_queue.py)."""
+REQUESTS_AT_ONCE = 64
+"""One namespace alone has half of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +16,4 @@ class SharedLimits:
 
     bytes: ByteBudget
     loop: LoopBudget
-    requests: FairSemaphore = field(default_factory=lambda: FairSemaphore(REQUESTS_AT_ONCE, REQUESTS_OF_A_NAMESPACE))
+    requests: FairSemaphore = field(default_factory=lambda: FairSemaphore(REQUESTS_AT_ONCE))
