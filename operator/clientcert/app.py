@@ -254,7 +254,7 @@ def _client(settings: Settings, byte_budget: ByteBudget) -> KubeClient:
             kubeconfig=settings.kubeconfig,
             context=settings.context,
         ),
-        byte_budget,
+        budget=byte_budget,
     )
 
 

@@ -26,7 +26,8 @@ from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
-POLLS_AT_ONCE = 12
+POLLS_AT_ONCE = 8
+"""One namespace alone has half of them."""
 _CHECK_SECONDS = 1.0
 """The time between two looks for stores that are due."""
 _FIRST_RETRY_SECONDS = 5.0

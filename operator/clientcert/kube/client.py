@@ -4,7 +4,6 @@ Model-based clients take four times as long for a call (docs/decisions/engine.md
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import aiohttp
 from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.kube.decoding import Object, decode_answer, decode_error, decode_event, decode_page, encode
 from clientcert.kube.kubeconfig import Connection
+from clientcert.kube.page_limits import LARGEST_ANSWER, PageLimits
 from clientcert.network.byte_budget import MIB, ByteBudget, Reservation, TooLargeError, read_body, read_lines
 from clientcert.network.retry_after import parse_retry_after
 
@@ -23,13 +23,6 @@ METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.i
 PAGE_SIZE = 200
 """Objects of a page; small enough that parsing a page does not block the event loop for long."""
 METADATA_PAGE_SIZE = 500
-LARGEST_PAGE = 4 * MIB
-"""Bytes. A larger page is abandoned, and asked for again with half as many objects; usual pages have a fourth of it."""
-LARGEST_ANSWER = 8 * MIB
-"""Bytes of any other answer, of a page with one object and of a watch event. An object is smaller: etcd takes 1.5 MiB,
-and the escapes of JSON make 6 MiB of a ConfigMap's one."""
-_ROOMY = LARGEST_PAGE // 4
-"""After a smaller page, the next one may have twice as many objects."""
 REQUEST_SECONDS = 20
 CALLS_AT_ONCE = 32
 """Besides watches."""
@@ -48,8 +41,6 @@ _REASONS = {
     415: Reason.UNPROCESSABLE,
     422: Reason.UNPROCESSABLE,
 }
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +76,14 @@ class KubeClient:
     def __init__(
         self,
         login: Callable[[], Connection],
-        budget: ByteBudget | None = None,
         answer_seconds: float = REQUEST_SECONDS,
+        budget: ByteBudget | None = None,
     ) -> None:
         """`budget` bounds the memory for answers; the client has one of its own if none is given."""
         self._login = login
         self._budget = budget or ByteBudget()
         self._answer_seconds = answer_seconds
-        self._limits: dict[str, int] = {}
-        """By path: the objects of the next page, where pages of the usual size were too large."""
+        self._limits = PageLimits()
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
@@ -139,25 +129,18 @@ class KubeClient:
     async def _page(
         self, path: str, token: str, reserved: Reservation, *, metadata_only: bool
     ) -> tuple[Object, Iterable[Object]]:
-        """Get a page with as many objects as fit into `LARGEST_PAGE`, at least one."""
         usual = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
-        accept = METADATA_ONLY_LIST if metadata_only else _JSON
+        accept, limits = METADATA_ONLY_LIST if metadata_only else _JSON, self._limits
         while True:
-            limit = self._limits.get(path, usual)
-            query = {"limit": str(limit), **({"continue": token} if token else {})}
-            largest = LARGEST_PAGE if limit > 1 else LARGEST_ANSWER
-            body = await self._read(_Call("GET", path, query=query, accept=accept), reserved, largest)
-            if body is None and limit > 1:
-                if limit == usual:
-                    logger.info("%s has large objects: it is listed in smaller pages", path)
-                await reserved.resize(0)
-                self._limits[path] = limit // 2
-                continue
-            if body is None:
+            query = {"limit": str(limits.objects(path, usual)), **({"continue": token} if token else {})}
+            call = _Call("GET", path, query=query, accept=accept)
+            body = await self._read(call, reserved, limits.largest(path, usual))
+            if body is not None:
+                limits.grow(path, usual, len(body))
+                return decode_page(body, metadata_only=metadata_only)
+            await reserved.resize(0)
+            if not limits.reduce(path, usual):
                 raise _too_large()
-            if limit < usual and len(body) < _ROOMY:
-                self._limits[path] = min(2 * limit, usual)
-            return decode_page(body, metadata_only=metadata_only)
 
     async def watch(
         self, path: str, resource_version: str, inactivity_seconds: float, *, metadata_only: bool = False

@@ -133,7 +133,7 @@ class ByteBudget:
                     moved = True
 
     def _next(self, owner: str) -> "Reservation":
-        """The waiting one that may exceed a limit; otherwise the oldest, which may do so from now on if none does."""
+        """The waiting one that may go beyond a limit; otherwise the oldest, which may do so if none does yet."""
         waiting = self._waiting[owner]
         for allowed in (self._beyond_total, self._beyond_share.get(owner)):
             if allowed in waiting:

@@ -7,7 +7,7 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import ByteBudget
 
 REQUESTS_AT_ONCE = 64
-"""As many as there are workers (workqueue/work_queue.py)."""
+"""One namespace alone has half of them."""
 
 
 @dataclass(frozen=True, slots=True)
