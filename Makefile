@@ -29,9 +29,9 @@ test: control-plane
 faults: control-plane
 	$(BIN)/python -m pytest tests/faults -n 4 --dist loadfile -m "not soak" --table $(ARGS)
 
-# Scenarios that take minutes: outages, days and many cycles.
+# What takes minutes: outages, days, many cycles, and random histories with all mutants.
 soak: control-plane
-	$(BIN)/python -m pytest tests/faults tests/control_plane -n 4 -m soak --table $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/control_plane tests/simulation -n 4 -m soak --table $(ARGS)
 
 # Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done

@@ -20,6 +20,7 @@ class _SkippingSelector(selectors.DefaultSelector):
         super().__init__()
         self.now = _START_SECONDS
         self.calls_in_threads = 0
+        self.longer: Callable[[float], float] = lambda seconds: seconds
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         if self.get_map():  # the first is the loop's own, which threads use to wake it
@@ -32,7 +33,7 @@ class _SkippingSelector(selectors.DefaultSelector):
             return found
         if timeout is None or self.calls_in_threads:
             return super().select(None)
-        self.now += timeout
+        self.now += self.longer(timeout)
         return []
 
 
@@ -42,6 +43,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._skipping = _SkippingSelector()
         super().__init__(self._skipping)
+
+    def skip_further(self, longer: Callable[[float], float]) -> None:
+        """When all tasks sleep, skip `longer(seconds)` instead of the seconds to the next timer."""
+        self._skipping.longer = longer
 
     def time(self) -> float:
         """In seconds; `call_later`, `asyncio.sleep` and `asyncio.timeout` use it."""

@@ -14,6 +14,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -49,7 +50,7 @@ from clientcert.metrics import Metrics
 from clientcert.notifiers.consumer_contact import ContactNotifier
 from clientcert.notifiers.interface import Notifier
 from clientcert.notifiers.kubernetes_event import EventNotifier
-from clientcert.sources.interface import Content
+from clientcert.sources.interface import Content, Source
 from clientcert.workqueue.work_queue import WorkQueue
 from tests.builders import CREATED, DAY, HOUR, NOW
 from tests.unit.engine.fakes import ApiServer, LetterChannel, Secrets, Slack, Users
@@ -81,6 +82,18 @@ class Clock:
         self._ahead += by
 
 
+@dataclass(frozen=True)
+class Outside:
+    """The outside of one process, in place of the fakes: a simulation has several processes in one world."""
+
+    client: KubeClient
+    clock: Callable[[], datetime]
+    source: Source
+    notifiers: dict[str, Notifier]
+    may_start: Callable[[float], bool]
+    """True if work of so many seconds ends before another replica may lead."""
+
+
 class _RecordingReconciler:
     """The reconciler of certificates; records its calls and their results."""
 
@@ -109,15 +122,19 @@ class EngineHarness:
         users: UserLookup | None = None,
         *,
         own: Channel | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        """`own` is the operator's own channel."""
+        """`own` is the operator's own channel. With `outside` the fakes of this harness remain unused."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
         self.slack, self.mail, self.direct = (
             Slack(),
             LetterChannel("mail"),
             LetterChannel("Slack users", only_the_first=True),
         )
-        client, budget, clock = cast("KubeClient", self.api), LoopBudget(), self.clock
+        source: Source = self.secrets
+        client, budget, clock = cast("KubeClient", self.api), LoopBudget(), cast("Callable[[], datetime]", self.clock)
+        if outside is not None:
+            client, clock, source = outside.client, outside.clock, outside.source
         self._policies: dict[ObjectKey, Any] = {}
         self._recreated: Counter[ObjectKey] = Counter()
         self.is_leader = True
@@ -126,17 +143,18 @@ class EngineHarness:
         self.queue.open()
         self.cache = ObjectCache(self.queue, own)
         self.client_lists = ClientLists(self.api.get, self.cache.client_list_changed)
-        self.sources = SourceCache(self.cache, {SecretSource: self.secrets}, _no_password, clock, self.metrics, budget)
+        self.sources = SourceCache(self.cache, {SecretSource: source}, _no_password, clock, self.metrics, budget)
         contacts = ContactLookup(self.cache, self.client_lists, users or Users(Resolution("Nobody", "")), clock)
         events, statuses = EventRecorder(client, clock), StatusWriter(client, self.metrics)
         notifiers: dict[str, Notifier] = {
             "Slack": self.slack,
             "Email": ContactNotifier(self.mail, self.direct),
             "Event": EventNotifier(events),
-        }
+        } | (outside.notifiers if outside else {})
         self.limiter, self.groups = ChannelRateLimiter(self.queue), AlertGroups(self.cache, self.queue, DIGEST_TYPES)
+        may_start = outside.may_start if outside else lambda _: self.is_leader
         dispatcher = NotificationDispatcher(
-            notifiers, self.limiter, self.groups, self.outbox, lambda _: self.is_leader, clock, self.metrics
+            notifiers, self.limiter, self.groups, self.outbox, may_start, clock, self.metrics
         )
         evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
         missing = MissingReferences(self.cache, client)

@@ -1,0 +1,227 @@
+"""Reads a chronicle: what was due for one certificate in one channel, as far as the operator could know it."""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from tests.simulation.chronicle import Chronicle, Content, Declaration, Send
+from tests.simulation.expected import Channel, channels, every_day, latest, slots_between
+
+SECOND = timedelta(seconds=1)
+LAG = 40 * SECOND
+"""The operator may go by what was true this long ago: a watch delivers, a message is on its way."""
+LAG_WHEN_CUT_OFF = 90 * SECOND
+"""The same for a leader whose Lease still runs."""
+FAILURES_REPORTED = 300 * SECOND
+"""A Secret that answers 500 is a problem of the certificate after this time at the latest."""
+_JUST_BEFORE = timedelta(microseconds=1)
+_EMAIL = "Email"
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due for one certificate in one channel."""
+
+    serial: str
+    stage: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """One arrival: a message, or one line of a digest."""
+
+    send: Send
+    serial: str
+    stage: int
+    """Days before notAfter; of a line of a digest the stage that was due."""
+    unexplained: bool = False
+    """True for a line of a digest that names a certificate for which nothing was due."""
+
+    @property
+    def time(self) -> datetime:
+        return self.send.time
+
+
+class View:
+    """Answers the questions of the rules."""
+
+    def __init__(self, chronicle: Chronicle) -> None:
+        self.chronicle = chronicle
+        self.contents = {each.serial: each for line in chronicle.secrets.values() for each in line.values}
+        self.alerts: dict[tuple[str, str], list[Told]] = defaultdict(list)
+        self.closings: dict[tuple[str, str], list[tuple[Send, str, str]]] = defaultdict(list)
+        """By uid and channel: the message, the replaced serial number, and the new one."""
+        self._declarations = {each.uid: each for each in chronicle.declarations}
+        self._channels = lru_cache(maxsize=None)(lambda name, at: channels(name, self._policy(name).values[at]))
+        for send in chronicle.sends:
+            for entry in send.entries:
+                if entry.closing:
+                    self.closings[entry.uid, send.channel].append((send, entry.replaced, entry.serial))
+                else:
+                    self.alerts[entry.uid, send.channel].append(self._told(send, entry.uid, entry.serial, entry.stage))
+
+    def declaration(self, uid: str) -> Declaration:
+        return self._declarations[uid]
+
+    def clock(self, when: datetime) -> datetime:
+        """What the operator's clock showed."""
+        return when + timedelta(seconds=self.chronicle.offset.at(when))
+
+    def channel(self, declared: Declaration, name: str, when: datetime) -> Channel | None:
+        """The channel in the policy of this certificate; None if it has no such channel."""
+        policy = declared.specs.at(when).policy
+        line = self._policy(policy)
+        return self._channels(policy, max(bisect_right(line.times, when) - 1, 0)).get(name)
+
+    def all_channels(self, declared: Declaration) -> set[str]:
+        """The names of all channels that the certificate has ever had."""
+        policies = {each.policy for each in declared.specs.values}
+        return {
+            name
+            for each in policies
+            for at in range(len(self._policy(each).values))
+            for name in self._channels(each, at)
+        }
+
+    def silent(self, declared: Declaration, when: datetime) -> bool:
+        until = declared.specs.at(when).silent_until
+        return until is not None and self.clock(when) < until
+
+    def accepted(self, declared: Declaration, when: datetime) -> str:
+        """The serial number in the status; empty before there is one."""
+        return str((declared.statuses.at(when).get("certificate") or {}).get("serialNumber", ""))
+
+    def content(self, declared: Declaration, when: datetime) -> Content:
+        return self.chronicle.secrets[declared.name].at(when)
+
+    def replaces(self, declared: Declaration, content: Content, when: datetime) -> bool:
+        """True for a certificate of this consumer that is valid now."""
+        if content.state != "certificate" or content.common_name != declared.name:
+            return False
+        assert content.not_before
+        assert content.not_after
+        return content.not_before <= self.clock(when) <= content.not_after
+
+    def due(self, declared: Declaration, name: str, when: datetime, *, noticed: bool | None = None) -> list[Due]:
+        """What is due by the facts of this moment: one alert, or nothing.
+
+        `noticed` is whether a Secret that answers 500 is known to be a problem; None: by the time that has passed.
+        """
+        if when < declared.specs.times[0] or (declared.deleted and when >= declared.deleted):
+            return []
+        channel = self.channel(declared, name, when)
+        if channel is None or self.silent(declared, when):
+            return []
+        content, before = self.content(declared, when), self.accepted(declared, when)
+        is_new = content.state == "certificate" and (not before or self.replaces(declared, content, when))
+        serial = content.serial if is_new else before
+        if noticed is None:
+            noticed = when - self.chronicle.secrets[declared.name].last_change(when) > FAILURES_REPORTED
+        found = self._due_for(declared, channel, serial, when, content, noticed)
+        return [found] if found else []
+
+    def _due_for(
+        self, declared: Declaration, channel: Channel, serial: str, when: datetime, content: Content, noticed: bool
+    ) -> Due | None:
+        problem = self.has_problem(declared, serial, when, content)
+        if content.state == "failing":
+            problem = noticed
+        foreign = bool(serial) and self.contents[serial].common_name != declared.name
+        if not serial and (not problem or channel.type == _EMAIL):
+            return None
+        if channel.type == _EMAIL and foreign and content.serial == serial:
+            return None
+        plan, ends = channel.plan, self.contents[serial].not_after if serial else declared.created
+        if problem and channel.type != _EMAIL:
+            plan = every_day(plan, dated=bool(serial))
+        assert ends
+        stage = latest(plan, ends, self.clock(when))
+        return None if stage is None else Due(serial, stage)
+
+    def has_problem(self, declared: Declaration, serial: str, when: datetime, content: Content) -> bool:
+        """True if the source has no usable certificate, which is alerted about every day."""
+        if content.state != "certificate":
+            return True
+        assert content.not_before
+        assert content.not_after
+        if content.common_name != declared.name:
+            return True
+        return (
+            content.serial != serial
+            and content.not_before <= self.clock(when)
+            and (content.not_after < self.clock(when))
+        )
+
+    def slots(
+        self, declared: Declaration, name: str, serial: str, between: tuple[datetime, datetime]
+    ) -> Iterator[datetime]:
+        """The slots of this channel after the first time and up to the second, by the facts of the first."""
+        begins, ends = between
+        channel, offset = self.channel(declared, name, begins), timedelta(seconds=self.chronicle.offset.at(begins))
+        if channel is None:
+            return
+        plan, expires = channel.plan, self.contents[serial].not_after if serial else declared.created
+        if channel.type != _EMAIL and self.has_problem(declared, serial, begins, self.content(declared, begins)):
+            plan = every_day(plan, dated=bool(serial))
+        assert expires
+        for slot in slots_between(plan, expires, begins + offset, ends + offset):
+            yield slot - offset
+
+    def moments(self, declared: Declaration, when: datetime) -> Iterator[datetime]:
+        """The moments whose facts a message of this time may show: this one, and before and after each change."""
+        since, chronicle = self.since(when), self.chronicle
+        lines = [declared.specs, declared.statuses, chronicle.secrets[declared.name], chronicle.offset]
+        lines += [self._policy(each.policy) for each in declared.specs.within(since, when)]
+        changes = {moment for line in lines for moment in line.changes(since, when)}
+        yield when
+        yield since
+        for change in changes:
+            yield change
+            yield change - _JUST_BEFORE
+
+    def since(self, when: datetime) -> datetime:
+        """The time of the oldest facts that the operator may still go by."""
+        chronicle = self.chronicle
+        lag = LAG_WHEN_CUT_OFF if 0 in chronicle.leader.within(when - LAG_WHEN_CUT_OFF, when) else LAG
+        since = when - lag
+        while "down" in chronicle.api.within(since, when):
+            begins = [at for at, mode in zip(chronicle.api.times, chronicle.api.values, strict=True) if mode == "down"]
+            began = begins[bisect_right(begins, when) - 1] - lag
+            if began >= since:
+                break
+            since = began
+        return max(since, chronicle.begins)
+
+    def all_due(self, declared: Declaration, name: str, when: datetime) -> set[Due]:
+        """Everything that may have been due in this channel for a message that arrives now."""
+        found: set[Due] = set()
+        for moment in self.moments(declared, when):
+            for noticed in (True, False) if self.content(declared, moment).state == "failing" else (None,):
+                found.update(self.due(declared, name, moment, noticed=noticed))
+        return found
+
+    def epoch(self, declared: Declaration, serial: str, when: datetime) -> int:
+        """How often the accepted certificate had changed when this one was told of."""
+        line = declared.statuses
+        at, seen, count = bisect_right(line.times, when), "", 0
+        for status in line.values[:at]:
+            now = str((status.get("certificate") or {}).get("serialNumber", ""))
+            count += now != seen
+            seen = now
+        return count if seen == serial else count + 1
+
+    def _told(self, send: Send, uid: str, serial: str, stage: int | None) -> Told:
+        if stage is not None:
+            return Told(send, serial, stage)
+        found = [each for each in self.all_due(self.declaration(uid), send.channel, send.time) if each.serial == serial]
+        return Told(send, serial, min((each.stage for each in found), default=0), unexplained=not found)
+
+    def _policy(self, name: str):  # type: ignore[no-untyped-def]
+        return self.chronicle.policies[name]
+
+    def first_after(self, told: list[Told], when: datetime) -> int:
+        """The position of the first arrival at or after this time."""
+        return bisect_left([each.time for each in told], when)
