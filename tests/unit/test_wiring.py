@@ -10,12 +10,13 @@ from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.app import assemble
 from clientcert.controllers.engine import Engine
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.notifiers.interface import Pace
 from clientcert.settings import Settings
 from clientcert.workqueue.work_queue import Item
 from tests.builders import DAY, KEY, NOW
 from tests.unit.engine.test_object_cache import body
 
-PLACE, OTHER = "a channel", Item("ClientCertificate", ObjectKey("integration", "other"))
+PLACE, OTHER = Pace("a channel", 0.01), Item("ClientCertificate", ObjectKey("integration", "other"))
 
 
 def clock() -> datetime:
@@ -38,8 +39,8 @@ async def test_a_deleted_certificate_is_removed_from_groups_and_slots() -> None:
         mine = Item("ClientCertificate", KEY)
         engine.cache.upsert_certificate(body() | {"metadata": body()["metadata"] | KEY._asdict()})
         await engine._queue.take()
-        assert limiter.acquire(PLACE, OTHER, (0, NOW), 0.01)
-        assert not limiter.acquire(PLACE, mine, (0, NOW + DAY), 0.01)
+        assert limiter.acquire(PLACE, OTHER, (0, NOW))
+        assert not limiter.acquire(PLACE, mine, (0, NOW + DAY))
         await asyncio.sleep(0.05)
         assert limiter.waiting == 1
         engine.cache.remove_certificate(KEY)

@@ -105,21 +105,25 @@ class Workers:
         again; the caller has to limit the time.
         """
         self.stop()
-        tried: set[Item] = set()
-        while (unrecorded := set(self._outbox.unrecorded_items()) - tried) or not self._idle.is_set():
-            waiting = unrecorded.difference(self._queue.active_items())
-            await asyncio.gather(*(self._record(item) for item in waiting))
-            # After a conflict the next reconcile records it; a policy may be gone, and then no status can.
-            tried |= {item for item in waiting if item.kind == POLICY}
+        recorded: set[Item] = set()
+        while (unrecorded := set(self._outbox.unrecorded_items()) - recorded) or not self._idle.is_set():
+            waiting = tuple(unrecorded.difference(self._queue.active_items()))
+            results = await asyncio.gather(*(self._record(item) for item in waiting))
+            # A certificate may have met a conflict, and is recorded next time; a policy may be gone, and never is.
+            recorded |= {item for item, ended in zip(waiting, results, strict=True) if ended and item.kind == POLICY}
             await asyncio.sleep(_DRAIN_SECONDS)
 
-    async def _record(self, item: Item) -> None:
+    async def _record(self, item: Item) -> bool:
+        """Reconcile once more; True if that did not fail."""
         try:
             await self._reconcilers[item.kind].reconcile(item.key)
         except ClientCertError as error:
             logger.warning("%s: %s: %s; it is not recorded yet", item.key, error.reason, error.message)
         except Exception as error:  # noqa: BLE001 - it must not prevent the others
             logger.error("%s: unexpected %s; it is not recorded yet", item.key, where(error))  # noqa: TRY400
+        else:
+            return True
+        return False
 
     def _notice_clock_changes(self) -> None:
         """Reconcile everything if the wall clock and the loop's clock differ: otherwise items might wait for ever."""

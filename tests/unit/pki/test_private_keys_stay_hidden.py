@@ -16,8 +16,8 @@ from clientcert.pki import parse
 from clientcert.pki.bundle import read_bundle
 from clientcert.pki.container_formats import answer
 from clientcert.pki.der import read_element
+from clientcert.pki.passwords import secrets_for
 from clientcert.pki.pem import read_blocks
-from clientcert.pki.pkcs12_encryption import Secret
 from tests.unit.pki.certificates import LEAF
 
 PASSWORD = "canary-password"
@@ -86,7 +86,7 @@ def test_no_intermediate_object_shows_it() -> None:
     """The repr of blocks, bundles, elements and passwords shows no content."""
     data = FORMS["PEM"]
     bundle = read_bundle(data, None)
-    assert seen(*read_blocks(data), bundle, *bundle.certificates, read_element(KEY_DER), Secret.of(PASSWORD)) == []
+    assert seen(*read_blocks(data), bundle, *bundle.certificates, read_element(KEY_DER), *secrets_for(PASSWORD)) == []
 
 
 @pytest.mark.parametrize("form", ["PKCS#12", "PKCS#12 without encryption", "JKS"])
