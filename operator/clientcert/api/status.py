@@ -246,9 +246,14 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _without_nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        kept = {name: _without_nulls(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item is not None and item not in ({}, [])}
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+    """The value without nulls, empty objects and empty lists; it has the types of JSON alone."""
+    if isinstance(value, dict):
+        kept = {}
+        for name, item in value.items():
+            found = _without_nulls(item) if isinstance(item, dict | list) else item
+            if found or not (found is None or isinstance(found, dict | list)):
+                kept[name] = found
+        return kept
+    if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
