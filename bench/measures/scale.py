@@ -1,8 +1,9 @@
 """P11: 100,000 certificates, each in a Secret, on one pod.
 
-Cold start: the bare client first (`bench/bare_client.py`), which writes as much as an operator over the first thousand
-has written; then the operator. Before each of them all objects are put back as they were created, and both are timed
-as in P4.
+Cold start: the bare client (`bench/bare_client.py`), which writes as much as an operator over the first thousand has
+written; then the operator; then the bare client again, because the servers become slower while they run, with all that
+they keep. The operator is compared with the mean of both. Before each of them all objects are put back as they were
+created, and all are timed as in P4.
 
 Stalls of the event loop are the operator's own gauge. As in P10 they are those of operators that have a core to
 themselves: over another cold start, over a scrape after it, and of a successor over its start, take-over and day.
@@ -107,13 +108,18 @@ class _Seen:
 
     creation: float
     """Seconds until all objects were created, from the first thousand on."""
-    peer: PeerStart
+    peers: tuple[PeerStart, PeerStart]
+    """Before the operator and after it."""
     cold: ColdStart
     """Beside all others on the same cores, as the peer was."""
     alone: ColdStart
     """With a core to itself."""
     taken_over: _TakeOver
     day: _Day
+
+    @property
+    def peer_seconds(self) -> float:
+        return sum(each.seconds for each in self.peers) / len(self.peers)
 
     @property
     def resident(self) -> float:
@@ -133,23 +139,25 @@ async def measure(scene: Scene) -> Outcome:
     await scene.grow(size)
     creation = time.monotonic() - began
     await scene.clear_statuses()
-    peer = await peer_start(scene, sample)
+    before = await peer_start(scene, sample)
     cold = await cold_start(scene, size)
+    await scene.clear_statuses()
+    peers = (before, await peer_start(scene, sample))
     with one_kept_free() as cores:
         async with cold_started(scene, size, cores) as (leader, alone), _standby(scene, cores) as (successor, clock):
             taken_over = await _take_over(scene, leader, successor)
             day = await _a_day(scene, successor, clock)
-    seen = _Seen(creation, peer, cold, alone, taken_over, day)
+    seen = _Seen(creation, peers, cold, alone, taken_over, day)
     return Outcome(
         GOAL,
         (
-            Figure("cold start", cold.seconds / peer.seconds, "times the bare client", Bound.AT_MOST, 1.2),
+            Figure("cold start", cold.seconds / seen.peer_seconds, "times the bare client", Bound.AT_MOST, 1.2),
             Figure("resident", seen.resident, "MB", Bound.AT_MOST, 500),
             *_stalls(seen),
             Figure("take-over, until all are judged", taken_over.judged, "s after SIGKILL", Bound.AT_MOST, 240),
             *_queue(day),
         ),
-        against=f"bare aiohttp client: {peer.seconds:.0f} s; ours: {cold.seconds:.0f} s; else fixed limits",
+        against=f"bare aiohttp client: {seen.peer_seconds:.0f} s; ours: {cold.seconds:.0f} s; else fixed limits",
         details={
             "certificates": size,
             **_details(seen),
@@ -167,8 +175,8 @@ def _details(seen: _Seen) -> dict[str, Any]:
         "oursSecondsWithACoreToItself": round(seen.alone.seconds, 1),
         "oursCpuSeconds": round(cold.cpu_seconds, 1),
         "oursCalls": dict(cold.calls),
-        "peerSeconds": round(seen.peer.seconds, 1),
-        "peerCalls": dict(seen.peer.calls),
+        "peerSeconds": [round(each.seconds, 1) for each in seen.peers],
+        "peerCalls": dict(seen.peers[0].calls),
         "residentMB": round(cold.after_scrape.resident, 1),
         "residentAfterDayMB": round(day.memory.resident, 1),
         "peakMB": round(seen.peak, 1),

@@ -186,7 +186,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
     cache = ObjectCache(queue, _default_channel(settings))
     namespaces = settings.namespaces or ("",)
     watches = {each: Watches.of(client, each, loop_budget) for each in namespaces}
-    informers = Informers(cache, watches)
+    informers = Informers(cache, watches, loop_budget)
     secrets = SecretReader(partial(_get_secret, client, watches))
     buckets = S3Reader(
         cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget, byte_budget=byte_budget

@@ -50,8 +50,9 @@ class Watches:
 class Informers:
     """The watches of each served namespace; a single empty name: all."""
 
-    def __init__(self, cache: ObjectCache, watches: Mapping[str, Watches]) -> None:
+    def __init__(self, cache: ObjectCache, watches: Mapping[str, Watches], loop_budget: LoopBudget) -> None:
         self.namespaces = tuple(watches)
+        self._loop_budget = loop_budget
         self._cache = cache
         self._watches = watches
 
@@ -83,15 +84,21 @@ class Informers:
 
     async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
         """Do the same for Secrets."""
-        take_over = partial(self._take_over_secret, namespace)
-        async for returned in self._inform(self._watches[namespace].secrets, take_over):
-            yield returned
+        watch = self._watches[namespace].secrets
+        async for change in watch.changes():
+            if isinstance(change, Returned):
+                yield change
+            else:
+                await self._take_over_secrets(namespace, change)
 
     async def compare_secrets(self, namespace: str) -> None:
         """List the Secrets once, and take over each; raises KubeError."""
-        watch = self._watches[namespace].secrets
-        async for change in watch.list():
-            _hand_over(watch, partial(self._take_over_secret, namespace), change)
+        async for change in self._watches[namespace].secrets.list():
+            await self._take_over_secrets(namespace, change)
+
+    async def doubt_secrets(self, namespace: str) -> None:
+        """Have each Secret that is needed read, because no watch reports them any more."""
+        await self._take_over_secrets(namespace, Listed(frozenset(), ""))
 
     async def _inform(self, watch: ListWatch, take_over: Callable[[Change], None]) -> AsyncIterator[Returned]:
         async for change in watch.changes():
@@ -100,12 +107,19 @@ class Informers:
             else:
                 _hand_over(watch, take_over, change)
 
-    def _take_over_secret(self, namespace: str, change: Change) -> None:
-        """Pass a change of a Secret to the cache; after a list, also the Secrets that are needed but missing."""
-        if isinstance(change, Listed):
-            for missing in self._cache.secrets_wanted(namespace) - change.present:
-                self._cache.secret_changed(*missing, "")
-        elif isinstance(change, Applied | Deleted):
+    async def _take_over_secrets(self, namespace: str, change: Change) -> None:
+        """Pass a change to the cache; after a list, also the Secrets that are needed but missing."""
+        watch = self._watches[namespace].secrets
+        if not isinstance(change, Listed):
+            _hand_over(watch, self._take_over_secret, change)
+            return
+        for where_missing, name in self._cache.secrets_wanted(namespace, change.present):
+            await self._loop_budget.yield_if_spent()
+            missing = {"metadata": {"namespace": where_missing, "name": name}}
+            _hand_over(watch, self._take_over_secret, Deleted(missing))
+
+    def _take_over_secret(self, change: Change) -> None:
+        if isinstance(change, Applied | Deleted):
             metadata = change.item["metadata"]
             version = metadata["resourceVersion"] if isinstance(change, Applied) else ""
             self._cache.secret_changed(metadata["namespace"], metadata["name"], version)

@@ -4,7 +4,7 @@ Every change is enqueued in the work queue. Everything here can be read again fr
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
@@ -249,9 +249,9 @@ class ObjectCache:
             elif kind != POLICY and user in self.stores:
                 self.stores[user] = replace(self.stores[user], configuration=next_configuration())
 
-    def secrets_wanted(self, namespace: str) -> set[tuple[str, str]]:
-        """Namespace and name of the Secrets that objects in this namespace (empty: in any) refer to."""
-        return self._references.secrets(namespace)
+    def secrets_wanted(self, namespace: str, present: Container[tuple[str, str]] = ()) -> set[tuple[str, str]]:
+        """Namespace and name of each Secret that an object here (empty: anywhere) refers to and that is not present."""
+        return self._references.secrets(namespace, present)
 
     # References
 

@@ -3,6 +3,7 @@
 Objects refer only to objects in their own namespace.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from clientcert.cache.objects import CertificateRecord
@@ -76,11 +77,11 @@ class ReferenceIndex:
         known, self._versions[secret] = self._versions.get(secret), version
         return known
 
-    def secrets(self, namespace: str) -> set[tuple[str, str]]:
-        """Namespace and name of the Secrets that objects in this namespace (empty: in any) refer to."""
-        read = {(where, name) for kind, where, name in self._certificates if kind == "secret"}
-        used = {(key.namespace, key.name) for key in self._users}
-        return {secret for secret in read | used if namespace in {"", secret[0]}}
+    def secrets(self, namespace: str, present: Container[tuple[str, str]] = ()) -> set[tuple[str, str]]:
+        """Namespace and name of each Secret that an object here (empty: anywhere) refers to and that is not present."""
+        read = [(where, name) for kind, where, name in self._certificates if kind == "secret"]
+        missing = [secret for secret in (*read, *self._users) if secret not in present]
+        return {(where, name) for where, name in missing if namespace in {"", where}}
 
     def _forget_version(self, secret: ObjectKey) -> None:
         if secret not in self._users and ("secret", *secret) not in self._certificates:

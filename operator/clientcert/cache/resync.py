@@ -173,9 +173,7 @@ class Resync:
             await self._informers.compare_secrets(namespace)
         except KubeError as error:
             if error.reason is Reason.FORBIDDEN and namespace not in self._refused:
-                # No watch reports Secrets any more: each needed one is read, so that a condition reports the refusal.
-                for wanted in self._cache.secrets_wanted(namespace):
-                    self._cache.secret_changed(*wanted, "")
+                await self._informers.doubt_secrets(namespace)  # so that a condition reports the refusal
             raise
 
     async def _certificates(self, namespace: str, *, only_known: bool = False) -> None:

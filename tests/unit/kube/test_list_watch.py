@@ -109,7 +109,7 @@ async def test_an_object_that_cannot_be_cached_hides_no_other(caplog: pytest.Log
     secrets = ListWatch(cast("KubeClient", Api()), "/secrets", budget)
     secrets.attempted.set()
     watches = Watches(secrets, certificates, policies=certificates, stores=certificates)
-    informers = Informers(cast("ObjectCache", cache), {"": watches})
+    informers = Informers(cast("ObjectCache", cache), {"": watches}, LoopBudget())
 
     async def watch() -> None:
         async for _ in informers.watch_certificates(""):
