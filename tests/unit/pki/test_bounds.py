@@ -8,8 +8,8 @@ import time
 import pytest
 
 from clientcert.errors import CertificateError
-from clientcert.pki import MAX_SIZE, parse
-from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, pem, sequence
+from clientcert.pki import MAX_SIZE
+from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, parse, pem, sequence
 from tests.unit.pki.test_pkcs7 import signed_data
 from tools.der import der_element
 
