@@ -99,8 +99,10 @@ def _spec(spec: Spec) -> CertificateSpec:
     )
 
 
-def _identity(consumer: str, identity: Mapping[str, Any]) -> Identity:
-    fields = {field: identity.get(field.value, "") for field in Field}
+def _identity(consumer: str, declared: Mapping[str, Any]) -> Identity:
+    if not declared:
+        return Identity(consumer)
+    fields = {field: declared.get(field.value, "") for field in Field}
     fields[Field.ISSUER_DN] = sys.intern(fields[Field.ISSUER_DN])
     return Identity.declared(consumer, fields)
 

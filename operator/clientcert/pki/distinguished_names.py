@@ -54,9 +54,9 @@ PATTERN = rf"^(?i:/{_TYPE}=.*|(?:(?:^|[,;+]) *{_TYPE} *={_VALUE})+)$"
 
 _WHOLE = re.compile(PATTERN)
 _PART = re.compile(rf"(?i)([,;+]?)( *)({_TYPE})( *)=({_VALUE})")
-_SLASH_PART = re.compile(rf"(?i)[/+]({_TYPE})=")
+_SLASH_PART = re.compile(rf"(?i)(?<!\\)[/+]({_TYPE})=")
 _ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
-_SLASH_ESCAPE = re.compile(r"((?:\\x[0-9A-Fa-f]{2})+)")
+_SLASH_ESCAPE = re.compile(r"((?:\\x[0-9A-Fa-f]{2})+)|\\([/+])")
 
 Attribute: TypeAlias = tuple[str, str]
 """An OID and a value."""
@@ -128,7 +128,7 @@ def _slash_attributes(text: str) -> Iterator[Attribute]:
     starts = [*_SLASH_PART.finditer(text)]
     ends = [each.start() for each in starts[1:]] + [len(text)]
     for start, end in zip(starts, ends, strict=True):
-        yield _oid(start[1]), _SLASH_ESCAPE.sub(_octets, text[start.end() : end])
+        yield _oid(start[1]), _SLASH_ESCAPE.sub(_unescaped, text[start.end() : end])
 
 
 def _oid(kind: str) -> str:

@@ -53,7 +53,9 @@ def _advice(names: Names, failed: Field, *, replaces: bool) -> str:
         if len(value) <= _LONGEST_OFFERED:
             instead = f" instead of spec.identity.{failed}" if replaces and field is not failed else ""
             return f"set spec.identity.{field}: {quoted(value)}{instead}"
-    return f"correct spec.identity.{failed}" if replaces else "set spec.identity.subjectDN"
+    if replaces:
+        return f"correct spec.identity.{failed}"
+    return "declare one of its names in spec.identity" if names.own else "have it issued with a name"
 
 
 def _offers(names: Names, failed: Field) -> Iterator[tuple[Field, str]]:

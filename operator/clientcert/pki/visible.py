@@ -1,8 +1,12 @@
 """Shows text whose characters the eye cannot tell apart, and quotes it so that it can be copied."""
 
 import unicodedata
+from difflib import SequenceMatcher
 
 LONGEST_SHOWN = 120
+_SHOWN_BEFORE = 30
+"""Equal characters that are shown before the first difference of long texts."""
+_RESEMBLANCE = 0.5
 _SPACE, _DELETE = "\N{SYMBOL FOR SPACE}", "\N{SYMBOL FOR DELETE}"
 _CONTROL_PICTURES = 0x2400
 _UNDECLARABLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
@@ -16,15 +20,22 @@ def visible(text: str, beside: str = "") -> str:
     """At most 120 characters of the text, in double quotes, with everything visible that the eye cannot see.
 
     A control is its picture (`␀`), and so is a space at an end or beside another space (`␠`). Other characters without
-    a shape are `[U+200B]`, and so are combining marks where composed letters exist (`e[U+0301]`). If the text differs
-    from `beside` in single letters beyond ASCII, which may look alike, their codes follow them (`é[U+00E9]`).
+    a shape are `[U+200B]`, and so are combining marks where composed letters exist (`e[U+0301]`). If the text resembles
+    `beside`, codes follow the letters beyond ASCII in which it differs, for they may look alike (`é[U+00E9]`). Of a
+    long text the part is shown in which it begins to differ.
     """
-    marked = _look_alikes(text, beside)
+    pairs = zip(text, beside, strict=False)
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(text), len(beside)))
+    start = same - _SHOWN_BEFORE if same > LONGEST_SHOWN - _SHOWN_BEFORE and text != beside else 0
+    end = start + LONGEST_SHOWN
+    marked = _look_alikes(text[start:end], beside[start:end])
     shown = "".join(
-        _picture(each) if is_hidden(text, at) else each + (_code(each) if at in marked and not each.isascii() else "")
-        for at, each in enumerate(text[:LONGEST_SHOWN])
+        _picture(text[at])
+        if is_hidden(text, at)
+        else text[at] + (_code(text[at]) if at - start in marked and not text[at].isascii() else "")
+        for at in range(start, min(end, len(text)))
     )
-    return f'"{shown}{"…" if len(text) > LONGEST_SHOWN else ""}"'
+    return f'"{"…" if start else ""}{shown}{"…" if len(text) > end else ""}"'
 
 
 def quoted(text: str) -> str:
@@ -55,11 +66,12 @@ def is_hidden(text: str, at: int) -> bool:
 
 
 def _look_alikes(text: str, beside: str) -> frozenset[int]:
-    """The places of the letters in which two texts of one length differ, if none of these pairs is all ASCII."""
-    if len(text) != len(beside):
+    """The places in which the text differs from a text that resembles it."""
+    matcher = SequenceMatcher(None, beside, text, autojunk=False)
+    if len(text) != len(beside) and matcher.ratio() < _RESEMBLANCE:
         return frozenset()
-    pairs = [(at, one + other) for at, (one, other) in enumerate(zip(text, beside, strict=True)) if one != other]
-    return frozenset(at for at, _ in pairs) if not any(pair.isascii() for _, pair in pairs) else frozenset()
+    changes = [(begin, end) for change, _, _, begin, end in matcher.get_opcodes() if change != "equal"]
+    return frozenset(at for begin, end in changes for at in range(begin, end))
 
 
 def _picture(character: str) -> str:
