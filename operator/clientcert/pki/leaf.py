@@ -52,7 +52,8 @@ def choose_leaf(bundle: Bundle, identity: Identity, now: datetime) -> Choice:
     related = others if is_declared else _related(leaf, others)
     valid = [each for each in related if _validity(each, now) is _Validity.NOW]
     in_use = _in_use(leaf, valid, bundle, identity)
-    first, warnings = _first_to_end(leaf, in_use, bundle.certificates, now)
+    above = [each for each in bundle.certificates if folded(each.subject_dn) in issuers]
+    first, warnings = _first_to_end(leaf, in_use, above, now)
     warnings += _names_of(in_use)
     if leaf.is_authority and not (is_declared and _is_self_issued(leaf) and folded(leaf.subject_dn) not in issuers):
         warnings.append(AUTHORITY)
@@ -63,9 +64,7 @@ def choose_leaf(bundle: Bundle, identity: Identity, now: datetime) -> Choice:
         warnings.append(UNRELATED)
     if bundle.damaged:
         warnings.append(DAMAGED)
-    dated = candidates if others else []
-    if _depends_on_issuers(leaf, bundle.certificates, now):
-        dated = bundle.certificates
+    dated = [*(candidates if others else ()), *(above if _depends_on(above, leaf, now) else ())]
     return Choice(
         leaf,
         describe_mismatch(identity, leaf),
@@ -76,27 +75,26 @@ def choose_leaf(bundle: Bundle, identity: Identity, now: datetime) -> Choice:
 
 
 def _first_to_end(
-    leaf: Outline, in_use: tuple[Outline, ...], certificates: list[Outline], now: datetime
+    leaf: Outline, in_use: tuple[Outline, ...], above: list[Outline], now: datetime
 ) -> tuple[Outline, list[str]]:
     """The first to end of the paths of the leaf and of those that may be in use as well, and words about it.
 
     Another certificate whose path has ended is not in use.
     """
-    first, words = leaf, []
-    if _depends_on_issuers(leaf, certificates, now):
-        first = first_to_end(leaf, certificates, now)
+    words: list[str] = []
+    first = first_to_end(leaf, above, now) if _depends_on(above, leaf, now) else leaf
     if first is not leaf:
         words = [f"its chain ends before it does, on {_when(first)}, with the issuing certificate {_name(first)}"]
     for each in in_use[:_MOST_PATHS]:
-        ends = first_to_end(each, certificates, now) if _depends_on_issuers(each, certificates, now) else each
+        ends = first_to_end(each, above, now) if _depends_on(above, each, now) else each
         if now <= ends.not_after < first.not_after:
             first = ends
     return first, words
 
 
-def _depends_on_issuers(certificate: Outline, certificates: list[Outline], now: datetime) -> bool:
-    """True if a certificate of the file may end before this one, or may take over later."""
-    return any(each.not_after < certificate.not_after or each.not_before > now for each in certificates)
+def _depends_on(issuers: list[Outline], certificate: Outline, now: datetime) -> bool:
+    """True if an issuer of the file may end before this certificate, or may take over later."""
+    return any(each.not_after < certificate.not_after or each.not_before > now for each in issuers)
 
 
 def _clients(bundle: Bundle, candidates: list[Outline], issuers: set[str]) -> list[Outline]:

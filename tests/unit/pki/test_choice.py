@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import Certificate, Field, Identity
+from clientcert.pki import Certificate, Expiry, Field, Identity
 from clientcert.pki.leaf import AUTHORITY, NOT_EXPIRED
 from tests.unit.pki.certificates import NOW, parse, reason_for
 from tests.unit.pki.issuing import CN, Named
@@ -195,6 +195,39 @@ class TestInUse:
             "2 more certificates may be in use",
         ]
 
+    def test_the_earliest_date_counts(self) -> None:
+        """That of another certificate, if it ends before the one that is read."""
+        leaf, other = ONE.issue("nhs", *self.LATE), ONE.issue("nhs", *self.SOON, key="rsa")
+        certificate = parse(self._content((leaf, other), (True, True)), identity=NHS, now=NOW)
+        assert certificate.fingerprint_sha256 == leaf.fingerprint_sha256
+        assert certificate.not_after == leaf.not_after
+        assert certificate.expires == Expiry(
+            other.not_after, other.subject_dn, other.serial_number_hex, other.fingerprint_sha256
+        )
+        assert certificate.chosen_until == other.not_after + timedelta.resolution
+
+    def test_the_date_of_the_leaf_if_it_is_the_first(self) -> None:
+        leaf, other = ONE.issue("nhs", NOW - DAY, NOW + 3 * DAY), ONE.issue("nhs", *self.SOON, key="rsa")
+        certificate = parse(self._content((leaf, other), (True, True)), identity=NHS, now=NOW)
+        assert certificate.fingerprint_sha256 == leaf.fingerprint_sha256
+        assert certificate.ends_first is None
+
+    def test_the_path_of_another_one_counts(self) -> None:
+        """Its issuer ends before both; one whose path has ended is not in use."""
+        for days, counts in ((5, True), (-5, False)):
+            issuer = TWO.intermediate("CA three", not_after=NOW + days * DAY)
+            leaf, other = ONE.issue("nhs", *self.LATE), issuer.issue("nhs", NOW - 2 * DAY, NOW + 200 * DAY)
+            content = self._content((leaf, other, issuer.identity, TWO.identity))
+            certificate = parse(content, identity=NHS, now=NOW)
+            assert certificate.fingerprint_sha256 == leaf.fingerprint_sha256
+            assert certificate.expires.time == (issuer.identity.not_after if counts else leaf.not_after)
+
+    def test_one_that_has_expired_never_counts(self) -> None:
+        """Also if its key is beside, and its issuer another."""
+        leaf, old = ONE.issue("nhs", *self.LATE), TWO.issue("nhs", *self.EXPIRED, key="rsa")
+        certificate = parse(self._content((old, leaf), (True, True)), identity=NHS, now=NOW)
+        assert (certificate.ends_first, certificate.warnings) == (None, ())
+
     @staticmethod
     def _content(issued: "tuple[Issued, ...] | list[Issued]", keys: tuple[bool, ...] = ()) -> bytes:
         with_keys = [each.private_key_pem for each, has_key in zip(issued, keys, strict=False) if has_key]
@@ -210,6 +243,21 @@ class TestInUse:
             f"another certificate may be in use, until {issued.not_after:%Y-%m-%d %H:%M} UTC: {algorithm},"
             f' serial number {issued.serial_number_hex}, issued by "{issuer}"'
         )
+
+
+class TestIssuersOverTime:
+    """The path is read anew when one of its issuers ends or begins."""
+
+    def test_a_renewed_issuer_that_takes_over_after_a_gap(self) -> None:
+        """The date is that of the first one; the next moment is its end."""
+        first = TWO.intermediate("CA three", not_after=NOW + 5 * DAY)
+        later = TWO.intermediate("CA three", not_before=NOW + 9 * DAY, private_key=first.identity.private_key)
+        leaf = first.issue("nhs", NOW - DAY, NOW + 100 * DAY)
+        content = b"".join(each.certificate_pem for each in (leaf, first.identity, later.identity))
+        certificate = parse(content, identity=NHS, now=NOW)
+        assert certificate.expires.time == NOW + 5 * DAY
+        assert certificate.chosen_until == NOW + 5 * DAY + timedelta.resolution
+        assert parse(content, identity=NHS, now=NOW + 9 * DAY).expires.time == leaf.not_after
 
 
 class TestChosenUntil:
