@@ -20,7 +20,7 @@ from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, S3Source
 from clientcert.network.egress import EgressPolicy
-from clientcert.pki import parse
+from clientcert.pki import Identity, parse
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.workqueue.work_queue import WORKERS
@@ -54,7 +54,7 @@ class Scanner:
 
         names = {f"{consumer(index)}/client.pem": consumer(index) for index in range(filled.certificates)}
         declarations = {
-            key: CertificateSpec(name, "prod", S3Source(_STORE, key), Contact(), common_name=name)
+            key: CertificateSpec(name, "prod", S3Source(_STORE, key), Contact(), identity=Identity(name))
             for key, name in names.items()
         }
         return cls(S3Reader(bucket_of, secrets, EgressPolicy(frozenset({host}))), declarations)
@@ -76,8 +76,10 @@ class Scanner:
 
     async def _read(self, key: str) -> None:
         self.reads += 1
-        content = await self.reader.read(_NAMESPACE, self.declarations[key].source)
-        self.observed[key] = Observation(parse(content.body), content.version)
+        declaration = self.declarations[key]
+        content = await self.reader.read(_NAMESPACE, declaration.source)
+        certificate = parse(content.body, identity=declaration.identity, now=datetime.now(UTC))
+        self.observed[key] = Observation(certificate, content.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource, Silence
-from clientcert.pki import Certificate
+from clientcert.pki import Certificate, Identity
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -33,8 +33,12 @@ def certificate(
     not_before: datetime | None = None,
     common_name: str = "nhs",
     issuer_dn: str = "CN=Integration CA,O=Example",
+    declared: str = "nhs",
 ) -> Certificate:
-    """A certificate as the parser returns it; another serial number or date makes another fingerprint."""
+    """A certificate as the parser returns it; another serial number or date makes another fingerprint.
+
+    `declared` is the common name that its ClientCertificate declares.
+    """
     if not_before is None:
         not_before = min(not_after, NOW - 265 * DAY)
     facts = f"{serial_number} {not_before} {not_after} {common_name} {issuer_dn}"
@@ -49,6 +53,15 @@ def certificate(
         issuer_common_name="Integration CA",
         key_algorithm="RSA 2048",
         container_format="PEM",
+        identity_mismatch="" if common_name == declared else another_name(common_name, declared),
+    )
+
+
+def another_name(common_name: str, declared: str) -> str:
+    """What the parser says of a certificate with another name than the declared one."""
+    return (
+        f'a certificate of "{common_name}", not of "{declared}": put the right certificate there,'
+        f' or set spec.identity.commonName: "{common_name}"'
     )
 
 
@@ -64,7 +77,7 @@ def declaration(**changes: Any) -> CertificateSpec:
         source=SecretSource("nhs-client-cert", "tls.crt"),
         contact=Contact(technical=Person("Jo Bloggs", "jo@nhs.example")),
         owner="integration-team",
-        common_name="nhs",
+        identity=Identity("nhs"),
     )
     return replace(plain, **changes)
 

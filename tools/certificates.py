@@ -173,6 +173,8 @@ class CertificateAuthority:
     ) -> Issued:
         """Issue a client certificate. `private_key` is the key of an earlier certificate (a renewal, not a rekey).
 
+        Without a common name it has none, as those that are known by a SAN.
+
         Dates in the wrong order are accepted: row 18 of the faults needs such certificates.
         """
         private_key = private_key or make_private_key(key)
@@ -269,7 +271,7 @@ def _builder(
 
 
 def _name(common_name: str, organization: str | None = None) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
     if organization is not None:
         attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
     return x509.Name(attributes)

@@ -16,7 +16,7 @@ from clientcert.lifecycle.conditions import SOURCE_READABLE
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.spec import S3Source, SecretSource
 from clientcert.pki import Certificate
-from clientcert.pki.names import common_name
+from clientcert.pki.distinguished_names import common_name
 
 CHUNK = 250
 """Certificates in one chunk: about ten milliseconds of work."""

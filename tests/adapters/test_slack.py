@@ -265,7 +265,7 @@ class TestNothingIsInterpreted:
         plan = policy(
             message=f"The certificate for {{name}} in {value}", runbook_url="https://runbooks.example/renew?a=1&b=2"
         )
-        seen = certificate(not_after, common_name=value, issuer_dn=value)
+        seen = certificate(not_after, common_name=value, issuer_dn=value, declared=value)
         return composed(seen, declared=hostile(value), plan=plan)
 
     @staticmethod

@@ -17,6 +17,10 @@ INVISIBLE = ["a\nb", "a\r\nb", "a\tb", "a\x00b", "a\x1b[31mb", "a\x7fb", "a\u200
 
 NAME = "must be one line of visible characters without < or >, words separated by one space"
 LINE = "must be one line, not empty, without control or invisible characters"
+DN = (
+    r"must be a DN on one line, such as CN=nhs,O=Example\, Inc.,C=GB: "
+    r'known types or OIDs, and a backslash before , + ; " \ in a value'
+)
 LINE_OR_NOTHING = "must be one line without control or invisible characters"
 TEXT = "must be visible text, without control or invisible characters but line breaks"
 SERIAL_NUMBER = "must be a serial number in lower-case hex, as in status.certificate.serialNumber"
@@ -60,6 +64,56 @@ FORMATS = {
     LINE: Format(
         accepted=["nhs/client.pem", "/a//b", "CN=nhs\\, live,O=<NHS>", " ", "Zoë & 日本"],
         refused=["", *INVISIBLE],
+    ),
+    DN: Format(
+        accepted=[
+            *(
+                "CN=nhs,O=Example,C=GB",
+                "cn=nhs, o=Example, c=GB",
+                "CN = nhs,O=Example;C=GB",
+                "CN=nhs+serialNumber=12,C=GB",
+            ),
+            *("C = GB, O = Example, CN = nhs", "C=GB, O=Example, CN=nhs", "/C=GB/O=Example, Inc./CN=nhs", "/CN=a/b"),
+            *(
+                "EMAILADDRESS=jo@nhs.example, CN=nhs",
+                "E=jo@nhs.example, S=Kent, CN=nhs",
+                "/C=GB/emailAddress=jo@a.example",
+            ),
+            *(
+                "CN=nhs,O=Example\\, Inc.",
+                'O = "Example, Inc.", CN = nhs',
+                "CN=nhs\\00\\E2\\80\\8B",
+                "CN=#0c036e6873",
+                "CN=",
+            ),
+            *("2.5.4.3=nhs", "OID.1.2.840.113549.1.9.1=jo@a.example", "DC=example,DC=corp", "CN=Zoë <日本> = #1"),
+        ],
+        refused=[
+            *(
+                "",
+                "nhs",
+                "=nhs",
+                "CN",
+                "FOO=nhs",
+                "subject=CN = nhs",
+                "CN=nhs,",
+                ",CN=nhs",
+                "CN=nhs,,C=GB",
+                "CN=nhs,FOO=x",
+            ),
+            *(
+                "CN=nhs,O=Example, Inc.,C=GB",
+                "CN=a+b",
+                'CN="nhs',
+                'CN=n"h"s',
+                'CN="nhs"x',
+                "CN=nhs\\",
+                "/FOO=nhs",
+                "C/N=nhs",
+            ),
+            *("CN=nhs/O=Example,Inc", "https://nhs.example", "2.5.4.=nhs", *(f"CN={text}" for text in INVISIBLE)),
+        ],
+        of_length=lambda length: "CN=".ljust(length, "x"),
     ),
     LINE_OR_NOTHING: Format(accepted=["", "clients/", "a b"], refused=INVISIBLE),
     TEXT: Format(

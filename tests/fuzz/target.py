@@ -10,13 +10,14 @@ import random
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import atheris
 
 with atheris.instrument_imports(include=["clientcert"]):
     from clientcert.errors import CertificateError
-    from clientcert.pki import MAX_SIZE, Certificate, parse
+    from clientcert.pki import MAX_SIZE, Certificate, Field, Identity, parse
     from clientcert.pki.container_entry import Entry, NotOpenedError
     from clientcert.pki.jks import open_keystore
     from clientcert.pki.pkcs12 import open_pkcs12
@@ -27,6 +28,9 @@ from tests.fuzz.structure import mutated
 LONGEST_SECONDS = 2.0
 """CPU time of instrumented code; without instrumentation the slowest input takes a quarter of a second."""
 PASSWORD = "secret"
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+IDENTITY = Identity.declared("", dict.fromkeys(Field, "nhs"))
+"""Every name of each certificate is compared, and described."""
 _LAST_GUARD = "the certificate cannot be read"
 _LARGE_INTEGER = re.compile(rb"\x02([\x03\x04])")
 _FEW_ITERATIONS, _REFUSED_ITERATIONS = 70_000, 2_000_000
@@ -40,7 +44,7 @@ def parse_any(data: bytes) -> None:
     """Check that `parse` returns or raises CertificateError in time. No subprocess can start, so containers fail."""
     began = time.process_time()
     try:
-        certificate = parse(data, password=PASSWORD)
+        certificate = parse(data, password=PASSWORD, identity=IDENTITY, now=NOW)
     except CertificateError as error:
         if _LAST_GUARD in error.message:
             raise FindingError("only the last guard caught the error") from error
@@ -69,6 +73,7 @@ def open_any(data: bytes) -> None:
 
 def _check(certificate: Certificate) -> None:
     texts = (certificate.subject_dn, certificate.issuer_dn, certificate.subject_common_name, *certificate.warnings)
+    texts += (certificate.identity_mismatch,)
     for text in texts:
         text.encode()
     whole = certificate.not_before.utcoffset() is not None and certificate.not_after.utcoffset() is not None

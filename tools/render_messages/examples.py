@@ -176,7 +176,13 @@ WAYS = {
     "The date is far, and somebody else's certificate is there": replace(
         NEAR_AND_GONE,
         before=certificate(200 * DAY),
-        seen=Observation(certificate=replace(RENEWED, subject_common_name="nhs-test")),
+        seen=Observation(
+            certificate=replace(
+                RENEWED,
+                identity_mismatch='a certificate of "nhs-test", not of "nhs": put the right certificate there, or'
+                ' set spec.identity.commonName: "nhs-test"',
+            )
+        ),
     ),
     "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
     "Nobody is declared in the object": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),

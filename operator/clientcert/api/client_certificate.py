@@ -23,6 +23,7 @@ from clientcert.lifecycle.spec import (
     Silence,
     SourceRef,
 )
+from clientcert.pki import Field, Identity
 
 Spec = Mapping[str, Any]
 
@@ -90,13 +91,20 @@ def _spec(spec: Spec) -> CertificateSpec:
         owner=sys.intern(spec.get("owner", "")),
         profile=sys.intern(spec.get("profile", "Client")),
         batch=sys.intern(spec.get("batch", "")),
-        common_name=identity.get("commonName") or spec["consumer"],
-        issuer_dn=sys.intern(identity.get("issuerDN", "")),
+        identity=_identity(spec["consumer"], identity),
         policy=sys.intern((spec.get("policyRef") or {}).get("name", "")),
         silence=_silence(silence) if silence else None,
         acknowledged=acknowledgement.get("serialNumber", ""),
         acknowledged_because=acknowledgement.get("reason", ""),
     )
+
+
+def _identity(consumer: str, declared: Mapping[str, Any]) -> Identity:
+    if not declared:
+        return Identity(consumer)
+    fields = {field: declared.get(field.value, "") for field in Field}
+    fields[Field.ISSUER_DN] = sys.intern(fields[Field.ISSUER_DN])
+    return Identity.declared(consumer, fields)
 
 
 def _source(source: Mapping[str, Any]) -> SourceRef:

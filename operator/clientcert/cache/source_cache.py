@@ -18,7 +18,7 @@ from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretS
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.text import name_source
 from clientcert.metrics import Metrics
-from clientcert.pki import Certificate, needs_subprocess, parse
+from clientcert.pki import Certificate, Identity, needs_subprocess, parse
 from clientcert.sources.interface import Content, Source
 
 ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
@@ -45,7 +45,8 @@ class SourceState:
     """The resourceVersion of the Secret with the certificate; empty for another source, or if it could not be read."""
     failures: int = 0
     failure: Reason | None = None
-    retry_at: datetime | None = None
+    read_at: datetime | None = None
+    """The time of the next read, if nothing changes before: a retry, or another choice of the certificate."""
 
 
 class SourceCache:
@@ -83,11 +84,6 @@ class SourceCache:
         state = self.state(record)
         return state.observation if state else _NOTHING_READ
 
-    def retry_at(self, record: CertificateRecord) -> datetime | None:
-        """The time of the next read of a source that could not be read."""
-        state = self.state(record)
-        return state.retry_at if state else None
-
     async def refresh(self, record: CertificateRecord) -> None:
         """Read the source, if its content may have changed."""
         before = self.state(record)
@@ -110,10 +106,10 @@ class SourceCache:
         return tuple(key for key, state in self._states.items() if state.failure in reasons)
 
     def retry_now(self) -> None:
-        """Make all retries due now, after the clock was set."""
+        """Make all reads that wait for a time due now, after the clock was set."""
         for key, state in tuple(self._states.items()):
-            if state.retry_at is not None:
-                self._states[key] = replace(state, retry_at=None)
+            if state.read_at is not None:
+                self._states[key] = replace(state, read_at=None)
                 self._cache.reread(key)
 
     def keys(self) -> AbstractSet[ObjectKey]:
@@ -129,16 +125,17 @@ class SourceCache:
             return True
         if change is not None:
             return not change or change != state.resource_version
-        return state.retry_at is not None and self._clock() >= state.retry_at
+        return state.read_at is not None and self._clock() >= state.read_at
 
     async def _read(self, record: CertificateRecord) -> SourceState:
         source, namespace = record.spec.source, record.key.namespace
-        content = await self._sources[type(source)].read(namespace, source)
+        content, read_at = await self._sources[type(source)].read(namespace, source), None
         try:
             password = None
             if source.password_ref is not None:
                 password = await self._read_password(namespace, source.password_ref)
-            certificate = await self._parse(content, password)
+            certificate = await self._parse(content, password, record.spec.identity)
+            read_at = certificate.chosen_until
             if record.status.accepted is not None:
                 certificate = _with_shared_values(certificate, record.status.accepted)
             observation = Observation(certificate, content.version)
@@ -147,7 +144,7 @@ class SourceCache:
                 raise SourceError(error.reason, f"{name_source(source)}: {error.message}", retryable=True) from error
             self._metrics.source_errors.labels(error.reason).inc()
             observation = unread(error.reason, f"{name_source(source)}: {error.message}", content.version)
-        return SourceState(record.uid, record.generation, observation, content.revision)
+        return SourceState(record.uid, record.generation, observation, content.revision, read_at=read_at)
 
     def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:
         self._metrics.source_errors.labels(error.reason).inc()
@@ -160,14 +157,14 @@ class SourceCache:
             retry_at = self._clock() + timedelta(seconds=error.retry_after or _RETRY.delay(failures))
         return SourceState(record.uid, record.generation, observation, "", failures, error.reason, retry_at)
 
-    async def _parse(self, content: Content, password: str | None) -> Certificate:
+    async def _parse(self, content: Content, password: str | None, identity: Identity) -> Certificate:
+        parsing = partial(parse, content.body, password=password, identity=identity, now=self._clock())
         if needs_subprocess(content.body):
-            opening = partial(parse, content.body, password=password)
-            return await asyncio.get_running_loop().run_in_executor(self._containers, opening)
+            return await asyncio.get_running_loop().run_in_executor(self._containers, parsing)
         if len(content.body) <= _INLINE_BYTES:
             await self._loop_budget.yield_if_spent()
-            return parse(content.body, password=password)
-        return await asyncio.to_thread(parse, content.body, password=password)
+            return parsing()
+        return await asyncio.to_thread(parsing)
 
 
 def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate) -> Certificate:

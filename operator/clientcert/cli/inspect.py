@@ -13,7 +13,8 @@ import click
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
 from clientcert.lifecycle.schedule import days_remaining
-from clientcert.pki import MAX_SIZE, Certificate, Expiry, decode_password, parse
+from clientcert.pki import ANYONE, MAX_SIZE, Certificate, Expiry, Field, Identity, decode_password, parse
+from clientcert.pki.distinguished_names import parse_name
 
 STDIN = "-"
 NOT_ALL_READABLE = 3
@@ -29,6 +30,27 @@ class Inspection:
     file: str
     certificate: Certificate | None = None
     error: ClientCertError | None = None
+    identity_matches: bool | None = None
+    """None if no identity is declared."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person must know of the certificate, a mismatch first."""
+        if self.certificate is None:
+            return []
+        mismatch = self.certificate.identity_mismatch
+        return [*([f"the file holds {mismatch}"] if mismatch else []), *self.certificate.warnings]
+
+
+def _declared(_: click.Context, option: click.Parameter, value: str | None) -> str:
+    """The value of a field of the identity; empty if it is not given."""
+    if value == "":
+        raise click.BadParameter("must not be empty")
+    if value and option.name in ("subject_dn", "issuer_dn") and parse_name(value) is None:
+        raise click.BadParameter(
+            r"must be a DN such as CN=nhs,O=Example\, Inc.,C=GB, with a backslash before , + ; and quotes in a value"
+        )
+    return value or ""
 
 
 @click.command()
@@ -45,15 +67,27 @@ class Inspection:
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
     help="A file with the password of PKCS#12 files and Java keystores.",
 )
+@click.option("--common-name", metavar="CN", callback=_declared, help="Declare a CN; it may be a SAN if there is none.")
+@click.option("--dns-name", metavar="NAME", callback=_declared, help="Declare a DNS name.")
+@click.option("--uri", metavar="URI", callback=_declared, help="Declare a URI, such as a SPIFFE ID.")
+@click.option("--email-address", metavar="ADDRESS", callback=_declared, help="Declare an e-mail address.")
+@click.option("--subject-dn", metavar="DN", callback=_declared, help="Declare the subject.")
+@click.option("--issuer-dn", metavar="DN", callback=_declared, help="Declare the issuer.")
 @click.pass_context
-def inspect(context: click.Context, files: tuple[str, ...], output: str, password_file: Path | None) -> None:
+def inspect(
+    context: click.Context, /, files: tuple[str, ...], output: str, password_file: Path | None, **declared: str
+) -> None:
     """Show the client certificate in each FILE: PEM, DER, PKCS#7, PKCS#12 or JKS; - is standard input.
+
+    With a declared identity, FILE is read as by the operator with the same fields in spec.identity: of several
+    certificates, the one that matches is shown, and a warning says what differs if none does.
 
     Exits with 0 if all files could be read, with 3 if some could not.
     """
     now: datetime = context.obj["now"]()
     password = _read_password(password_file) if password_file else None
-    inspections = [_inspect(file, password) for file in files]
+    identity = Identity.declared("", {field: declared[field.name.lower()] for field in Field})
+    inspections = [_inspect(file, password, identity, now) for file in files]
     lines = _json_lines(inspections, now) if output == "json" else _table(inspections, now)
     for line in lines:
         click.echo(line)
@@ -69,12 +103,14 @@ def _read_password(path: Path) -> str:
         raise click.UsageError("the password file cannot be read") from None
 
 
-def _inspect(file: str, password: str | None) -> Inspection:
+def _inspect(file: str, password: str | None, identity: Identity, now: datetime) -> Inspection:
     name = click.format_filename(file)
     try:
-        return Inspection(name, parse(_read(file), password=password))
+        certificate = parse(_read(file), password=password, identity=identity, now=now)
     except (CertificateError, SourceError) as error:
         return Inspection(name, error=error)
+    matches = None if identity == ANYONE else not certificate.identity_mismatch
+    return Inspection(name, certificate, identity_matches=matches)
 
 
 def _read(file: str) -> bytes:
@@ -116,8 +152,9 @@ def _document(inspection: Inspection, now: datetime) -> dict[str, Any]:
             "expires": _rfc3339(certificate.expires.time),
             "endsFirst": _ends_first(certificate.ends_first),
             "daysRemaining": days_remaining(certificate.expires.time, now),
+            "identityMatches": inspection.identity_matches,
         }
-    return document | {"warnings": list(certificate.warnings) if certificate else []}
+    return document | {"warnings": inspection.warnings}
 
 
 def _ends_first(first: Expiry | None) -> dict[str, str] | None:
@@ -138,7 +175,7 @@ def _table(inspections: list[Inspection], now: datetime) -> Iterable[str]:
         yield from aligned(_HEADINGS, rows, right=("DAYS",))
     remarks = [
         *(f"{each.file}: {each.error.reason}: {each.error.message}" for each in inspections if each.error),
-        *(f"{each.file}: {said}" for each in inspections if each.certificate for said in each.certificate.warnings),
+        *(f"{each.file}: {said}" for each in inspections for said in each.warnings),
     ]
     if rows and remarks:
         yield ""

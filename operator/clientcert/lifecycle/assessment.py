@@ -11,7 +11,6 @@ from clientcert.lifecycle.recorded_status import AcceptedCertificate, Certificat
 from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.lifecycle.spec import HOST, CertificateSpec
 from clientcert.pki import Certificate, Expiry
-from clientcert.pki.names import same_name
 
 
 class DeclaredCertificate(Protocol):
@@ -156,7 +155,7 @@ def assess(known: DeclaredCertificate, observation: Observation, start_days_befo
     accepted, replaced, is_first = before, None, False
     if observation.certificate is not None:
         seen = accepted_certificate(observation.certificate)
-        problem = _unusable(spec, observation.certificate, now)
+        problem = _unusable(observation.certificate, now)
         if before is None or before.fingerprint_sha256 == seen.fingerprint_sha256:
             accepted, is_first = (before if before == seen else seen), True
             if problem is not None and problem.reason is Reason.EXPIRED:
@@ -188,28 +187,15 @@ def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bo
     return spec.acknowledged.lstrip("0") == accepted.serial_number.lstrip("0")
 
 
-def _unusable(spec: CertificateSpec, certificate: Certificate, now: datetime) -> Problem | None:
+def _unusable(certificate: Certificate, now: datetime) -> Problem | None:
     """The reason why this certificate could not replace another (design section 2, "replaced"); None if it could."""
+    if certificate.identity_mismatch:
+        return Problem(Phase.INVALID, Reason.IDENTITY_MISMATCH, f"the source holds {certificate.identity_mismatch}")
     if certificate.not_before > certificate.not_after:
         return Problem(
             Phase.INVALID,
             Reason.INVALID_VALIDITY,
             "the certificate's notBefore is later than its notAfter: it was never valid; issue it again",
-        )
-    expected = spec.common_name
-    if certificate.subject_common_name != expected:
-        return Problem(
-            Phase.INVALID,
-            Reason.IDENTITY_MISMATCH,
-            f"the source holds a certificate of {certificate.subject_common_name or 'no common name'}, not of"
-            f" {expected}: put the right certificate there, or correct spec.identity.commonName",
-        )
-    if spec.issuer_dn and not same_name(spec.issuer_dn, certificate.issuer_dn):
-        return Problem(
-            Phase.INVALID,
-            Reason.IDENTITY_MISMATCH,
-            f"the source holds a certificate issued by {certificate.issuer_dn}, not by {spec.issuer_dn}:"
-            " put the right certificate there, or correct spec.identity.issuerDN",
         )
     if certificate.not_before > now:
         return Problem(

@@ -1,7 +1,7 @@
 """The certificate that ends before the consumer's own, in words: its date is the one that counts."""
 
 from clientcert.pki import Expiry
-from clientcert.pki.names import common_name
+from clientcert.pki.distinguished_names import common_name
 
 
 def is_issuer(first: Expiry, subject_dn: str) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from clientcert.pki import ANYONE, Identity
+
 HOST = "Host"
 """The profile of a server's certificate."""
 
@@ -88,10 +90,8 @@ class CertificateSpec:
     owner: str = ""
     profile: str = "Client"
     batch: str = ""
-    common_name: str = ""
-    """The CN that the certificate must have; the consumer's name unless the spec says otherwise."""
-    issuer_dn: str = ""
-    """RFC 4514; empty: any issuer is accepted."""
+    identity: Identity = ANYONE
+    """What the certificate must say to be the consumer's own."""
     policy: str = ""
     silence: Silence | None = None
     acknowledged: str = ""

@@ -35,12 +35,16 @@ class Certificate:
     issuer_dn: str
     """RFC 4514."""
     subject_common_name: str
-    """The first CN of the subject; empty if there is none."""
+    """The most specific CN of the subject, which the encoding has last; empty if there is none."""
     issuer_common_name: str
     key_algorithm: str
     """The usual name: `RSA 2048`, `ECDSA P-256`, `Ed25519`; the dotted OID if no name is known."""
     container_format: str
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
+    identity_mismatch: str = ""
+    """What differs from the declared identity, as `a certificate of …, not of …: put …`; empty if it matches."""
+    chosen_until: datetime | None = None
+    """From this moment another certificate of the same content may be the leaf; None if it depends on no date."""
     warnings: tuple[str, ...] = field(default=())
     """Fields that cannot be read or violate RFC 5280; stable texts, at most 8 lines of at most 200 characters."""
     ends_first: Expiry | None = None

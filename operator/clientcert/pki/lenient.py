@@ -42,7 +42,8 @@ class Outline:
     not_before: datetime
     not_after: datetime
     subject_dn: str
-    subject_common_name: str
+    subject_common_names: tuple[str, ...]
+    """All CNs that are not empty, in the order of the encoding: the last one is the most specific."""
     issuer_dn: str
     issuer_common_name: str
     public_key_info: bytes = field(repr=False)
@@ -68,7 +69,7 @@ def read_outline(der: bytes) -> Outline:
     Raises MalformedError if there is no certificate, or if its notAfter cannot be read.
     """
     certificate = read_element(der)
-    fields = _tbs_fields(certificate)
+    fields = tbs_fields(certificate)
     warnings: list[str] = []
     sequences = [each for each in fields if each.tag == SEQUENCE]
     at = next((index for index, each in enumerate(sequences) if is_validity(each)), None)
@@ -78,17 +79,17 @@ def read_outline(der: bytes) -> Outline:
         sequences[index] if 0 <= index < len(sequences) else None for index in (at - 1, at + 1, at + 2)
     )
     not_before, not_after = _validity(sequences[at], warnings)
-    subject_dn, subject_common_name = _name(subject, "subject", warnings)
-    issuer_dn, issuer_common_name = _name(issuer, "issuer", warnings)
+    subject_dn, subject_common_names = _name(subject, "subject", warnings)
+    issuer_dn, issuer_common_names = _name(issuer, "issuer", warnings)
     return Outline(
         der=certificate.encoded,
         serial_number=_serial_number(fields, warnings),
         not_before=not_before,
         not_after=not_after,
         subject_dn=subject_dn,
-        subject_common_name=subject_common_name,
+        subject_common_names=subject_common_names,
         issuer_dn=issuer_dn,
-        issuer_common_name=issuer_common_name,
+        issuer_common_name=issuer_common_names[-1] if issuer_common_names else "",
         public_key_info=public_key_info.encoded if public_key_info else b"",
         key_algorithm=_key_algorithm(public_key_info, warnings),
         is_authority=_is_authority(fields),
@@ -101,7 +102,22 @@ def is_validity(element: Element) -> bool:
     return element.tag == SEQUENCE and any(each.tag in TIMES for each in element.readable_children(2))
 
 
-def _tbs_fields(certificate: Element) -> list[Element]:
+def read_extension(fields: list[Element], oid: bytes) -> Element | None:
+    """The value of an extension of these fields of a TBSCertificate; None if it is absent or cannot be read."""
+    try:
+        block = next(each for each in fields if each.tag == _EXTENSIONS)
+        for extension in next(block.children()).children():
+            if not extension.content.startswith(oid):
+                continue
+            value = next(each for each in extension.children() if each.tag == OCTET_STRING)
+            return read_element(value.buffer, value.content_start, value.content_end)
+    except (StopIteration, MalformedError):
+        pass
+    return None
+
+
+def tbs_fields(certificate: Element) -> list[Element]:
+    """The readable fields of the TBSCertificate; raises MalformedError if there is none."""
     tbs = next(certificate.children(), None)
     if certificate.tag != SEQUENCE or tbs is None or tbs.tag != SEQUENCE:
         raise MalformedError("not a certificate")
@@ -138,14 +154,14 @@ def _serial_number(fields: list[Element], warnings: list[str]) -> int:
     return serial_number
 
 
-def _name(name: Element | None, field_name: str, warnings: list[str]) -> tuple[str, str]:
+def _name(name: Element | None, field_name: str, warnings: list[str]) -> tuple[str, tuple[str, ...]]:
     if name is not None:
         try:
             return read_name(name)
         except MalformedError:
             pass
     warnings.append(f"its {field_name} cannot be read")
-    return "", ""
+    return "", ()
 
 
 def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
@@ -160,14 +176,8 @@ def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
 
 def _is_authority(fields: list[Element]) -> bool:
     """True if basicConstraints (RFC 5280 section 4.2.1.9) have cA; the default is False."""
-    try:
-        block = next(each for each in fields if each.tag == _EXTENSIONS)
-        for extension in next(block.children()).children():
-            if not extension.content.startswith(_BASIC_CONSTRAINTS):
-                continue
-            value = next(each for each in extension.children() if each.tag == OCTET_STRING)
-            constraints = read_element(value.buffer, value.content_start, value.content_end)
-            return constraints.content.startswith(b"\x01\x01") and constraints.content[2:3] not in (b"", b"\0")
-    except (StopIteration, MalformedError):
-        pass
-    return False
+    constraints = read_extension(fields, _BASIC_CONSTRAINTS)
+    if constraints is None:
+        return False
+    content = constraints.content
+    return content.startswith(b"\x01\x01") and content[2:3] not in (b"", b"\0")

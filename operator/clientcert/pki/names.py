@@ -1,8 +1,7 @@
-"""Distinguished names: read leniently, and compared as names instead of as text."""
+"""Distinguished names in a certificate, read leniently."""
 
 from collections.abc import Iterator
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
@@ -25,25 +24,10 @@ _RFC_4514_NAMES = {
 """The attribute names of RFC 4514 section 3; other attributes are written with their OID."""
 
 _ENCODINGS = {
-    0x0C: "utf-8",  # UTF8String
-    0x12: "ascii",  # NumericString
-    0x13: "ascii",  # PrintableString
-    0x14: "latin-1",  # TeletexString: in practice it never holds T.61
-    0x16: "ascii",  # IA5String
-    0x1A: "ascii",  # VisibleString
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
-
-
-def same_name(one: str, other: str) -> bool:
-    """True if two RFC 4514 strings are the same name; if one cannot be parsed, True if the texts are equal."""
-    if one == other:
-        return True
-    try:
-        return x509.Name.from_rfc4514_string(one) == x509.Name.from_rfc4514_string(other)
-    except ValueError:
-        return False
+"""All others are UTF-8, which includes ASCII; in practice a TeletexString holds UTF-8 or Latin-1, and never T.61."""
 
 
 def folded(name: str) -> str:
@@ -51,17 +35,8 @@ def folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def common_name(name: str) -> str:
-    """The first CN of an RFC 4514 string; empty if there is none, or the string cannot be parsed."""
-    try:
-        found = x509.Name.from_rfc4514_string(name).get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
-        return ""
-    return str(found[0].value) if found else ""
-
-
-def read_name(name: Element) -> tuple[str, str]:
-    """A Name as an RFC 4514 string, and its first CN (empty if there is none).
+def read_name(name: Element) -> tuple[str, tuple[str, ...]]:
+    """A Name as an RFC 4514 string, and its CNs that are not empty, in the order of the encoding.
 
     Accepts names that a strict reader refuses: an RDN without an attribute or with too many, and text that is not in
     the encoding of its tag. Raises MalformedError if the attributes cannot be separated.
@@ -69,16 +44,16 @@ def read_name(name: Element) -> tuple[str, str]:
     if name.content_end - name.content_start > LONGEST_NAME:
         raise MalformedError("the name is too long")
     rdns: list[str] = []
-    common_name = None
+    common_names: list[str] = []
     for rdn in name.children():
         parts = []
         for oid, value in _attributes(rdn):
             parts.append(f"{_RFC_4514_NAMES.get(oid, oid)}={_escaped(value)}")
-            if oid == COMMON_NAME and common_name is None:
-                common_name = value
+            if oid == COMMON_NAME and value:
+                common_names.append(value)
         if parts:
             rdns.append("+".join(parts))
-    return ",".join(reversed(rdns)), common_name or ""
+    return ",".join(reversed(rdns)), tuple(common_names)
 
 
 def _attributes(rdn: Element) -> Iterator[tuple[str, str]]:
@@ -86,15 +61,17 @@ def _attributes(rdn: Element) -> Iterator[tuple[str, str]]:
         oid, value, *_ = [*attribute.children(), None, None]
         if oid is None or value is None or oid.tag != OBJECT_IDENTIFIER:
             raise MalformedError("not an attribute")
-        yield oid.object_identifier(), _text(value)
+        yield oid.object_identifier(), decode_text(value)
 
 
-def _text(value: Element) -> str:
-    encoding = _ENCODINGS.get(value.tag, "utf-8")
-    try:
-        return value.content.decode(encoding)
-    except UnicodeDecodeError:
-        return value.content.decode("utf-8", errors="replace")
+def decode_text(value: Element) -> str:
+    """The text of a string; one that is not in the encoding of its tag is UTF-8 or, failing that, Latin-1."""
+    for encoding in (_ENCODINGS.get(value.tag, "utf-8"), "utf-8"):
+        try:
+            return value.content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return value.content.decode("latin-1")
 
 
 def _escaped(value: str) -> str:

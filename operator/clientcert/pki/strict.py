@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from clientcert.pki.certificate import Certificate
-from clientcert.pki.lenient import Outline
+from clientcert.pki.choice import Choice
 from clientcert.pki.names import LONGEST_NAME
 
 _Value = TypeVar("_Value")
@@ -26,25 +25,27 @@ PROCESS_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 python_warnings.filterwarnings("ignore", module=re.escape(__name__))
 
 
-def read_certificate(outline: Outline, container_format: str, warnings: list[str]) -> Certificate:
-    """Read a leaf into the neutral model; `warnings` are those of the bundle."""
-    reader = _Reader(outline.der, [*warnings, *outline.warnings])
+def read_certificate(choice: Choice, container_format: str, warnings: list[str]) -> Certificate:
+    """Read the chosen certificate into the neutral model; `warnings` are those of the bundle."""
+    outline = choice.leaf
+    reader = _Reader(outline.der, [*choice.warnings, *warnings, *outline.warnings])
     reader.read("extensions", lambda each: each.extensions, None)
-    subject = reader.read(
-        "subject", lambda each: _name(each.subject), (outline.subject_dn, outline.subject_common_name)
-    )
-    issuer = reader.read("issuer", lambda each: _name(each.issuer), (outline.issuer_dn, outline.issuer_common_name))
+    subject_dn = reader.read("subject", lambda each: _name(each.subject), outline.subject_dn)
+    issuer_dn = reader.read("issuer", lambda each: _name(each.issuer), outline.issuer_dn)
     return Certificate(
         not_before=reader.read("notBefore", lambda each: each.not_valid_before_utc, outline.not_before),
         not_after=reader.read("notAfter", lambda each: each.not_valid_after_utc, outline.not_after),
         fingerprint_sha256=outline.fingerprint_sha256,
         serial_number=outline.serial_number,
-        subject_dn=subject[0],
-        issuer_dn=sys.intern(issuer[0]),  # many certificates share an issuer and an algorithm
-        subject_common_name=subject[1],
-        issuer_common_name=sys.intern(issuer[1]),
+        subject_dn=subject_dn,
+        issuer_dn=sys.intern(issuer_dn),  # many certificates share an issuer and an algorithm
+        subject_common_name=outline.subject_common_names[-1] if outline.subject_common_names else "",
+        issuer_common_name=sys.intern(outline.issuer_common_name),
         key_algorithm=sys.intern(outline.key_algorithm),
         container_format=container_format,
+        identity_mismatch=choice.mismatch,
+        chosen_until=choice.until,
+        ends_first=choice.ends_first,
         warnings=reader.warnings(),
     )
 
@@ -83,9 +84,8 @@ class _Reader:
         return None
 
 
-def _name(name: x509.Name) -> tuple[str, str]:
+def _name(name: x509.Name) -> str:
     text = name.rfc4514_string()
     if len(text) > LONGEST_NAME:
         raise ValueError("the name is too long")
-    common_names = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return text, str(common_names[0].value) if common_names else ""
+    return text

@@ -5,6 +5,7 @@ import pytest
 from clientcert.api.client_certificate import parse_bucket, parse_duration, parse_spec
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.spec import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
+from clientcert.pki import Field, Identity
 
 SPEC = {
     "consumer": "nhs",
@@ -19,8 +20,22 @@ def test_the_minimal_spec():
     declaration = parse_spec(SPEC)
     assert declaration.source == SecretSource("nhs-client-cert", "tls.crt")
     assert declaration.contact == Contact(technical=Person("Jo Bloggs", "jo@nhs.example"), lookup=("Slack",))
-    assert declaration.common_name == "nhs"
+    assert declaration.identity == Identity("nhs")
     assert declaration.silence is None
+
+
+@pytest.mark.parametrize("field", Field)
+def test_each_field_of_the_identity(field):
+    """The consumer's name counts as well only if the issuer alone is declared."""
+    name = "nhs" if field is Field.ISSUER_DN else ""
+    assert parse_spec({**SPEC, "identity": {field.value: "a"}}).identity == Identity(name, ((field, "a"),))
+
+
+def test_several_fields_of_the_identity():
+    """An empty identity is as none at all; the order of the fields in the object does not matter."""
+    assert parse_spec({**SPEC, "identity": {}}).identity == Identity("nhs")
+    declared = parse_spec({**SPEC, "identity": {"issuerDN": "CN=CA", "uri": "spiffe://a"}}).identity
+    assert declared == Identity("", ((Field.URI, "spiffe://a"), (Field.ISSUER_DN, "CN=CA")))
 
 
 @pytest.mark.parametrize("reason", ["a public key has come", ""])
@@ -46,6 +61,8 @@ def test_an_s3_source_with_a_password():
         {"silence": {"until": "soon", "reason": "x"}},
         {"silence": {"until": "9999-12-31T23:59:59-14:00", "reason": "in UTC it is in the year 10000"}},
         {"contact": "Jo"},
+        {"identity": "nhs"},
+        {"identity": {"issuerDN": 5}},
     ],
 )
 def test_an_invalid_spec_has_a_reason(change):

@@ -63,6 +63,7 @@ def test_json_has_every_field_of_a_readable_certificate() -> None:
             "expires": "2026-06-24T17:00:00Z",
             "endsFirst": None,
             "daysRemaining": 23,
+            "identityMatches": None,
             "warnings": [],
         }
     ]

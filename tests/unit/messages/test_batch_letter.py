@@ -16,8 +16,8 @@ LEE = Recipient(Role.REQUESTER, "lee@hosting.example", "Lee Wong")
 
 
 def about(name: str, left: timedelta, address: EmailAddress) -> Message:
-    seen = certificate(NOW + left, common_name=name)
-    return message_to(LEE, seen=seen, address=address, profile="Host", consumer=name, common_name=name)
+    seen = certificate(NOW + left, common_name=name, declared=name)
+    return message_to(LEE, seen=seen, address=address, profile="Host", consumer=name)
 
 
 def letter_about(*left: timedelta, address: EmailAddress | None = None, batch: str = "2026-spring") -> Letter:

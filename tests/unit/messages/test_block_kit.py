@@ -55,14 +55,13 @@ def messages(one: str, other: str, left: timedelta) -> Iterator[Message]:
     person = Person(one, other)
     declared = declaration(
         consumer=one,
-        common_name=one,
         environment=other,
         owner=one,
         source=SecretSource(one, other),
         contact=Contact(technical=person, business=person, slack_email=other),
     )
     plan = policy(message=f"{other} {{name}} {one}", runbook_url=RUNBOOK)
-    seen = certificate(NOW + left, common_name=one, issuer_dn=other)
+    seen = certificate(NOW + left, common_name=one, issuer_dn=other, declared=one)
     old = PreviousCertificate(one[:300], NOW, NOW)
     given_to_all: dict[str, Any] = {"plan": plan, "declared": declared, "key": ObjectKey(one, other)}
     yield composed(seen, recorded=knowing(seen, history=(old,) * 5), **given_to_all)

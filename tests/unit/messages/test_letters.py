@@ -323,7 +323,7 @@ class TestAPolicysOwnText:
     def test_run_no_code(self) -> None:
         """Attributes and conversions stay text, and a value that looks like a field is not a field."""
         own = EmailAddress(subject="{name.__class__} {name!r} {name}", body="{name.__init__.__globals__} {name}")
-        words = letter(address=own, consumer="{date}", common_name="nhs")
+        words = letter(address=own, consumer="{date}")
         assert words.subject == "{name.__class__} {name!r} {date}"
         assert text(words) == "{name.__init__.__globals__} {date}"
 

@@ -129,10 +129,9 @@ class TestTheSentenceOfAPolicy:
         """Attributes and conversions stay text, and a value that looks like a field is not a field."""
         plan = policy(message="{name.__init__.__globals__} {name!r} {name}")
         message = composed(
-            certificate(NOW + 14 * DAY, common_name="{duration}"),
+            certificate(NOW + 14 * DAY),
             plan=plan,
             consumer="{duration}",
-            common_name="{duration}",
         )
         assert message.text == "{name.__init__.__globals__} {name!r} {duration}"
 
@@ -200,8 +199,9 @@ class TestProblems:
         recorded = knowing(certificate(NOW + 100 * DAY, serial_number=1))
         message = composed(certificate(common_name="acme", serial_number=2), recorded=recorded)
         assert message.text == (
-            "The certificate for nhs in prod needs attention: the source holds a certificate of acme, not of nhs:"
-            " put the right certificate there, or correct spec.identity.commonName;"
+            "The certificate for nhs in prod needs attention: the source holds"
+            ' a certificate of "acme", not of "nhs": put the right certificate there,'
+            ' or set spec.identity.commonName: "acme";'
             " the last known one expires on 2027-03-02"
         )
         assert message.reason == "IdentityMismatch"
@@ -296,7 +296,7 @@ class TestClosing:
         """The sentence includes the problem."""
         message = composed(certificate(common_name="acme"), recorded=knowing(None, notified(-3, "")))
         assert "can be read now" in message.text
-        assert "; but the source holds a certificate of acme, not of nhs" in message.text
+        assert '; but the source holds a certificate of "acme", not of "nhs"' in message.text
         assert message.next_step == "The alerts continue until that is fixed."
 
     def test_when_the_new_one_is_missing_already(self) -> None:
@@ -466,7 +466,7 @@ class TestHostileValues:
     @pytest.mark.parametrize("left", [14 * DAY, -DAY])
     def test_in_every_field_at_once(self, value: str, left: timedelta) -> None:
         """Each text of a message is one printable line within its limit, for any text in the object."""
-        seen = certificate(NOW + left, common_name=value, issuer_dn=value)
+        seen = certificate(NOW + left, common_name=value, issuer_dn=value, declared=value)
         message = composed(seen, declared=hostile(value), plan=policy(message=f"{{name}} {value}", runbook_url=value))
         check_texts(message)
 
@@ -480,13 +480,13 @@ class TestHostileValues:
     @given(st.text(st.characters(), max_size=400), st.text(st.characters(), max_size=400))
     def test_any_text_at_all(self, one: str, other: str) -> None:
         """The same for any text from Hypothesis."""
-        seen = certificate(NOW + 14 * DAY, common_name=one, issuer_dn=other)
+        seen = certificate(NOW + 14 * DAY, common_name=one, issuer_dn=other, declared=one)
         check_texts(composed(seen, declared=hostile(one), plan=policy(message=other + "{name}", runbook_url=other)))
 
     def test_a_name_that_fits_is_whole(self) -> None:
         """The default sentence is exact up to the longest name that a Kubernetes object may have."""
         name = "n" * 253
-        message = composed(certificate(NOW + 14 * DAY, common_name=name), consumer=name, common_name=name)
+        message = composed(certificate(NOW + 14 * DAY), consumer=name)
         assert message.text == DEFAULT_MESSAGE.format(name=name, environment="prod", duration=14)
 
 
@@ -494,7 +494,6 @@ def hostile(value: str) -> CertificateSpec:
     person = Person(value, value)
     return declaration(
         consumer=value,
-        common_name=value,
         environment=value,
         owner=value,
         contact=Contact(technical=person),

@@ -8,19 +8,28 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from clientcert import pki
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import Certificate, parse
+from clientcert.pki import ANYONE, Certificate, Identity
 from tools.certificates import ECDSA_WITH_SHA256, CertificateAuthority, Issued
 from tools.der import der_element
 
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2027, 1, 1, 12, 30, tzinfo=UTC)
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+"""The time of reading, unless a test says otherwise: the leaf is valid."""
+
 ROOT = CertificateAuthority.create("Root CA")
 AUTHORITY = ROOT.intermediate("Issuing CA")
 LEAF = AUTHORITY.issue("nhs", NOT_BEFORE, NOT_AFTER, organization="NHS Digital")
 
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+
+
+def parse(data: bytes, *, password: str | None = None, identity: Identity = ANYONE, now: datetime = NOW) -> Certificate:
+    """The leaf in `data`."""
+    return pki.parse(data, password=password, identity=identity, now=now)
 
 
 def refusal(data: bytes, *, password: str | None = None) -> CertificateError:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from clientcert.errors import CertificateError
-from clientcert.pki import MAX_SIZE, parse
-from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, pem, sequence
+from clientcert.pki import MAX_SIZE, Field, Identity
+from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, parse, pem, sequence
 from tests.unit.pki.test_pkcs7 import signed_data
 from tools.der import der_element
 
@@ -21,9 +21,12 @@ LONGEST_SECONDS = 5.0
 ATTEMPTS = 3
 """The best try counts, because on a busy machine any one may be interrupted."""
 
+IDENTITY = Identity.declared("", dict.fromkeys(Field, "CN=nhs"))
+"""All fields, so that all names of each certificate are read."""
 NULL = b"\x05\x00"
 RDN = der_element(0x31, attribute("550403", der_element(0x0C, b"n")))
 EXTENSION = extension("2a03", b"")
+NAMES = {"extensions": (extension("551d11", sequence(b"\x82\1n" * 1_150)),)}
 HOSTILE = {
     "a name of 70,000 attributes": odd_certificate(subject=sequence(RDN * 70_000)),
     "a name of 4,000 attributes": odd_certificate(subject=sequence(RDN * 4_000)),
@@ -32,6 +35,15 @@ HOSTILE = {
     "a serial number of a million octets": odd_certificate(serial_number=der_element(0x02, b"\x01" * 1_000_000)),
     "half a million elements": sequence(NULL * 500_000),
     "200 certificates with as much as fits": pem(odd_certificate(extensions=(EXTENSION,) * 280)) * 200,
+    "199 certificates with as many names as fit": b"".join(
+        pem(
+            odd_certificate(
+                serial_number=der_element(0x02, bytes([number // 128, number % 128])), subject=sequence(), **NAMES
+            )
+        )
+        for number in range(128, 327)
+    ),
+    "a subject of blanks": odd_certificate(subject=common_name(der_element(0x0C, b" " * 16_000 + b'"'))),
     "BEGIN lines alone": b"-----BEGIN A-----" * 60_000,
     "END lines alone": b"-----BEGIN A-----" + b"-----END " * 110_000,
     "dashes alone": b"-" * MAX_SIZE,
@@ -81,6 +93,6 @@ async def read_beside_the_loop(data: bytes) -> tuple[float, float]:
 def read(data: bytes) -> bool:
     """Read the data; an error of the parser is fine, too."""
     try:
-        return parse(data) is not None
+        return parse(data, identity=IDENTITY) is not None
     except CertificateError as error:
         return bool(error.reason)

@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
 from tests.unit.pki.certificates import (
     AUTHORITY,
     GENERALIZED_TIME,
@@ -23,6 +22,7 @@ from tests.unit.pki.certificates import (
     common_name,
     extension,
     odd_certificate,
+    parse,
     pem,
     reason_for,
     sequence,
@@ -135,7 +135,10 @@ def test_negative_serial_number_keeps_its_sign() -> None:
 
 def test_warnings_of_the_library_are_suppressed() -> None:
     """A certificate that the library warns about writes nothing to standard error, with any filters of Python."""
-    program = "import sys; from clientcert.pki import parse; parse(sys.stdin.buffer.read())"
+    program = (
+        "import sys; from datetime import *; from clientcert.pki import parse;"
+        "parse(sys.stdin.buffer.read(), now=datetime.now(UTC))"
+    )
     for name in ("negative serial number", "country of five letters"):
         finished = subprocess.run(
             [sys.executable, "-W", "default", "-c", program], input=odd_certificate(**BROKEN[name]), capture_output=True

@@ -5,8 +5,17 @@ import base64
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
-from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, authorities_pem, is_leaf, pem, reason_for, refusal
+from tests.unit.pki.certificates import (
+    AUTHORITY,
+    LEAF,
+    NOT_AFTER,
+    authorities_pem,
+    is_leaf,
+    parse,
+    pem,
+    reason_for,
+    refusal,
+)
 
 PEM = LEAF.certificate_pem
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
-from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, ROOT, is_leaf, reason_for
+from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, ROOT, is_leaf, parse, reason_for
 
 PASSWORD = "changeit"
 JKS, JCEKS = 0xFEEDFEED, 0xCECECECE

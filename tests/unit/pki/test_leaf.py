@@ -7,29 +7,28 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
+from clientcert.pki.leaf import DAMAGED, NOT_EXPIRED, UNRELATED
 from tests.unit.pki.certificates import (
     AUTHORITY,
     LEAF,
     NOT_AFTER,
     NOT_BEFORE,
+    NOW,
     ROOT,
     authorities_pem,
     common_name,
     is_leaf,
     odd_certificate,
+    parse,
     pem,
     reason_for,
 )
 from tools.certificates import CertificateAuthority, Issued, self_signed
 from tools.der import der_element
 
-YEAR = timedelta(days=365)
+DAY, YEAR = timedelta(days=1), timedelta(days=365)
 OTHER_AUTHORITY = CertificateAuthority.create("Other CA")
 OTHER_LEAF = OTHER_AUTHORITY.issue("gp2gp", NOT_BEFORE, NOT_AFTER + 2 * YEAR)
-SEVERAL_SUBJECTS = "several certificates are not related to each other: the first of them was used"
-SEVERAL_OF_SUBJECT = "several certificates have this subject: the one that expires last was used"
-DAMAGED_BESIDE = "other certificates in the same content are damaged: they were ignored"
 
 
 def bundle(*issued: Issued) -> bytes:
@@ -59,21 +58,28 @@ def test_an_unrelated_authority_is_not_taken_for_the_leaf() -> None:
     assert certificate.warnings == ()
 
 
-def test_of_unrelated_certificates_the_first_is_taken() -> None:
-    """Of two clients in one file the first is used, with a warning."""
+def test_of_unrelated_certificates_one_is_taken_in_any_order() -> None:
+    """Of two clients in one file, without a declared identity, the later date decides; a warning says what to do."""
     for first, second in ((LEAF, OTHER_LEAF), (OTHER_LEAF, LEAF)):
         certificate = parse(bundle(first, second, *(OTHER_AUTHORITY.identity, AUTHORITY.identity)))
-        assert is_leaf(certificate, first)
-        assert certificate.warnings == (SEVERAL_SUBJECTS,)
+        assert is_leaf(certificate, OTHER_LEAF)
+        assert certificate.warnings == (UNRELATED,)
 
 
-def test_of_one_subject_the_one_that_expires_last_is_taken() -> None:
+def test_of_equal_certificates_the_first_is_taken() -> None:
+    """If nothing else decides, the place in the file does."""
+    other = AUTHORITY.issue("gp2gp", NOT_BEFORE, NOT_AFTER)
+    for first, second in ((LEAF, other), (other, LEAF)):
+        assert is_leaf(parse(bundle(first, second)), first)
+
+
+def test_of_one_subject_the_one_that_was_issued_last_is_taken() -> None:
     """A renewed certificate is preferred to the old one in the same file, in any order."""
-    renewed = AUTHORITY.issue("nhs", NOT_AFTER, NOT_AFTER + YEAR, organization="NHS Digital")
+    renewed = AUTHORITY.issue("nhs", NOW - DAY, NOT_AFTER - DAY, organization="NHS Digital")
     for pair in ((LEAF, renewed), (renewed, LEAF)):
         certificate = parse(bundle(*pair, AUTHORITY.identity))
         assert is_leaf(certificate, renewed)
-        assert certificate.warnings == (SEVERAL_OF_SUBJECT,)
+        assert certificate.warnings == (NOT_EXPIRED,)
 
 
 def test_a_self_signed_certificate_is_its_own_leaf() -> None:
@@ -118,9 +124,9 @@ def test_an_ed25519_key_in_the_file_decides() -> None:
 
 
 def test_an_encrypted_key_is_skipped() -> None:
-    """An encrypted key needs no password, because a PEM file can be read without it."""
-    certificate = parse(bundle(LEAF, OTHER_LEAF) + OTHER_LEAF.encrypted_private_key_pem("secret"))
-    assert is_leaf(certificate)
+    """An encrypted key needs no password, because a PEM file can be read without it; so it decides nothing."""
+    certificate = parse(bundle(LEAF, OTHER_LEAF) + LEAF.encrypted_private_key_pem("secret"))
+    assert is_leaf(certificate, OTHER_LEAF)
 
 
 def test_a_damaged_key_is_skipped() -> None:
@@ -134,7 +140,7 @@ def test_a_broken_member_hides_no_good_leaf() -> None:
     damaged = pem(ROOT.identity.certificate_der[:-50])
     certificate = parse(damaged + LEAF.certificate_pem)
     assert is_leaf(certificate)
-    assert certificate.warnings == (DAMAGED_BESIDE,)
+    assert certificate.warnings == (DAMAGED,)
 
 
 def test_a_chain_whose_leaf_is_damaged_has_no_date_of_a_ca() -> None:

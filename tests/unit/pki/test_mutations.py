@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import Certificate, parse
+from clientcert.pki import Certificate
 from clientcert.pki.container_formats import answer
 from clientcert.pki.lenient import read_outline
-from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE
+from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, parse
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, pfx, plain, shrouded_key_bag
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
@@ -132,7 +132,7 @@ def test_both_readers_agree_on_sound_certificates(common_name: str, organization
     outline = read_outline(issued.certificate_der)
     assert outline.subject_dn == issued.subject_dn
     assert outline.issuer_dn == issued.issuer_dn
-    assert outline.subject_common_name == common_name
+    assert outline.subject_common_names == (common_name,)
     assert (outline.not_before, outline.not_after) == (issued.not_before, issued.not_after)
     assert outline.serial_number == issued.serial_number
     assert outline.warnings == ()

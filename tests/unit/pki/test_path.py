@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -13,14 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.pki import Expiry, parse
+from clientcert.pki import Expiry
 from clientcert.pki.lenient import Outline, read_outline
 from clientcert.pki.path import first_to_end
-from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, ROOT, pem
+from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, NOW, ROOT, parse, pem
 from tools.certificates import CertificateAuthority, Issued
 
 DAY = timedelta(days=1)
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 EARLIER = NOW + 5 * DAY
 NAMES = ("leaf", "A", "B", "C", "D")
 
@@ -36,7 +35,7 @@ def outline(number: int, subject: str, issuer: str, begins: int, ends: int) -> O
         not_before=NOW + begins * DAY,
         not_after=NOW + ends * DAY,
         subject_dn=subject and f"CN={subject}",
-        subject_common_name=subject,
+        subject_common_names=(subject,) if subject else (),
         issuer_dn=issuer and f"CN={issuer}",
         issuer_common_name=issuer,
         public_key_info=b"",
@@ -118,7 +117,7 @@ def test_an_issuer_counts_from_its_beginning_on(certificates: list[Outline]) -> 
 
 def outline_until_midnight(each: Outline) -> Outline:
     begins, ends = (each.not_before - NOW).days, (each.not_after - NOW).days
-    last = outline(each.serial_number, each.subject_common_name, each.issuer_common_name, begins, ends + 1)
+    last = outline(each.serial_number, "".join(each.subject_common_names), each.issuer_common_name, begins, ends + 1)
     return Outline(
         **{name: getattr(last, name) for name in Outline.__slots__ if name != "not_after"},
         not_after=last.not_after - timedelta(seconds=1),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import needs_subprocess, parse
+from clientcert.pki import needs_subprocess
 from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from clientcert.pki.pkcs12_encryption import MAX_ITERATIONS
 from tests.unit.pki.certificates import (
@@ -18,6 +18,7 @@ from tests.unit.pki.certificates import (
     ROOT,
     is_leaf,
     odd_certificate,
+    parse,
     pem,
     reason_for,
     refusal,

@@ -7,8 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
-from tests.unit.pki.certificates import LEAF, ROOT, is_leaf, odd_certificate, pem, reason_for, sequence
+from tests.unit.pki.certificates import LEAF, ROOT, is_leaf, odd_certificate, parse, pem, reason_for, sequence
 from tools.der import der_element
 
 SIGNED_DATA, ENVELOPED_DATA = (bytes.fromhex("06092a864886f70d0107" + number) for number in ("02", "03"))

@@ -18,7 +18,7 @@ from clientcert.pki.container_formats import answer
 from clientcert.pki.der import read_element
 from clientcert.pki.passwords import secrets_for
 from clientcert.pki.pem import read_blocks
-from tests.unit.pki.certificates import LEAF
+from tests.unit.pki.certificates import LEAF, NOW
 
 PASSWORD = "canary-password"
 KEY_DER = LEAF.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -72,7 +72,7 @@ def test_neither_certificate_nor_error_nor_traceback_shows_it(
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            results.append(parse(data, password=password))
+            results.append(parse(data, password=password, now=NOW))
     except CertificateError as error:
         results += [error, error.args, error.__dict__, "".join(traceback.format_exception(error))]
         behind = [error.__cause__, error.__context__, error.__traceback__.tb_next.tb_next]  # type: ignore[union-attr]

@@ -236,7 +236,7 @@ class CertificateReconciler:
         return next_requeue(
             evaluation,
             seen.not_before if seen else None,
-            state.retry_at if state else None,
+            state.read_at if state else None,
             owes_events=bool(self._outbox.events(record)),
             held_back=held_back,
         )

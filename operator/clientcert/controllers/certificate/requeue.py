@@ -15,11 +15,11 @@ _LOOKUP_RETRY, _LOOKUP_AGAIN = timedelta(minutes=5), timedelta(minutes=15)
 
 
 def next_requeue(
-    evaluation: Evaluation, starts: datetime | None, retry_at: datetime | None, *, owes_events: bool, held_back: bool
+    evaluation: Evaluation, starts: datetime | None, read_at: datetime | None, *, owes_events: bool, held_back: bool
 ) -> datetime:
     """The earliest time at which anything may change.
 
-    `starts` is the notBefore of the certificate in the source; `retry_at` is the time of the next read of the source.
+    `starts` is the notBefore of the certificate in the source; `read_at` is the time of the next read of the source.
     With `held_back`, this replica must not send for the moment.
     """
     now, contact = evaluation.assessment.now, evaluation.contact
@@ -29,8 +29,8 @@ def next_requeue(
         moments += [moment for moment in (failure.since + FALLBACK_AFTER, failure.next_try) if moment and moment > now]
         if failure.next_try is None and not failure.channel_wide:
             moments.append(now + _EVENT_RETRY)
-    if retry_at is not None:
-        moments.append(max(retry_at, now))
+    if read_at is not None:
+        moments.append(max(read_at, now))
     if owes_events:
         moments.append(now + _EVENT_RETRY)
     if held_back:
