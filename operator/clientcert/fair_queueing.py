@@ -21,6 +21,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -28,6 +29,11 @@ _Entry = TypeVar("_Entry", bound=Hashable)
 
 Urgency: TypeAlias = tuple[float, ...]
 """The lowest is first; of equal ones, the first that arrived."""
+served_namespace: ContextVar[str] = ContextVar("served_namespace", default="")
+"""The namespace for whose object a task and the tasks that it creates work. The worker sets it.
+
+For code below a library that passes no namespace on, such as a resolver; everywhere else it is an argument.
+"""
 _LEFT: tuple[int, Urgency, str] = (-1, (), "")
 
 
@@ -62,6 +68,11 @@ class FairQueue(Generic[_Entry]):
 
     def __contains__(self, entry: _Entry) -> bool:
         return entry in self._waiting
+
+    def waiting_of(self, namespace: str) -> int:
+        """The number of entries of a namespace; a few that have left may be counted."""
+        line = self._lines.get(namespace)
+        return len(line.arrived) if line else 0
 
     @property
     def oldest_wait(self) -> float:
@@ -139,6 +150,10 @@ class FairSemaphore:
     def waiting(self) -> int:
         """The number of callers that wait."""
         return len(self._queue)
+
+    def waiting_of(self, namespace: str) -> int:
+        """The number of callers of a namespace that wait."""
+        return self._queue.waiting_of(namespace)
 
     @property
     def oldest_wait(self) -> float:

@@ -28,6 +28,19 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self.waiting = Gauge(
+            "clientcert_waiting",
+            "What waits for its turn in a place that namespaces share: a channel of this type, or containers, name"
+            " look-ups and user look-ups.",
+            ("place",),
+            registry=self.registry,
+        )
+        self.oldest_wait = Gauge(
+            "clientcert_oldest_wait_seconds",
+            "How long the oldest of them has waited.",
+            ("place",),
+            registry=self.registry,
+        )
         self.heartbeats = Counter(
             "clientcert_heartbeats",
             "Calls of CLIENTCERT_HEARTBEAT_URL by outcome: ok or failed.",

@@ -48,7 +48,7 @@ class TestOneRecipientIsRefused:
         """A greylisted contact (RFC 6647) is retried."""
         server.answer("RCPT", BUSY, address="jo@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
-        assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert (error.reason, error.retryable, error.elsewhere) == (Reason.RECIPIENT_UNAVAILABLE, True, False)
         assert server.mails == []
 
     async def test_there_is_no_other_recipient(self, server: LoopbackMailServer) -> None:
@@ -70,6 +70,7 @@ class TestOneRecipientIsRefused:
         server.answer("RCPT", BUSY, address="sam@nhs.example")
         error = await failure(notifier(server), message_to(JO, SAM))
         assert (error.reason, error.retryable) == (Reason.RECIPIENT_UNAVAILABLE, True)
+        assert error.elsewhere  # it says nothing about the domain of the first one, whose limit was kept
 
 
 class TestDomains:

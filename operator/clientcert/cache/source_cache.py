@@ -12,6 +12,7 @@ from clientcert.backoff import Backoff
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import CertificateError, Reason, SourceError
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
@@ -26,6 +27,7 @@ ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
 _INLINE_BYTES = 16 * 1024
 """Up to this size parsing takes well under a millisecond, less than handing it to a thread."""
 _CONTAINERS_AT_ONCE = 2
+"""One of them for each namespace, so that there is always one for another."""
 _REPORTED_AFTER = 5
 """Failed attempts in a row after which an unavailable source is a problem of the certificate."""
 _RETRY = Backoff(5.0, 600.0)
@@ -70,6 +72,8 @@ class SourceCache:
         self._states: dict[ObjectKey, SourceState] = {}
         # Separate threads: containers made to be slow must not occupy the threads that everything else needs.
         self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
+        self.openings = FairSemaphore(_CONTAINERS_AT_ONCE)
+        """Containers that wait for such a thread."""
 
     def state(self, record: CertificateRecord) -> SourceState | None:
         """The last read of the source that the record names; None if it was not read yet."""
@@ -134,7 +138,7 @@ class SourceCache:
             password = None
             if source.password_ref is not None:
                 password = await self._read_password(namespace, source.password_ref)
-            certificate = await self._parse(content, password, record.spec.identity)
+            certificate = await self._parse(namespace, content, password, record.spec.identity)
             read_at = certificate.chosen_until
             if record.status.accepted is not None:
                 certificate = _with_shared_values(certificate, record.status.accepted)
@@ -157,10 +161,11 @@ class SourceCache:
             retry_at = self._clock() + timedelta(seconds=error.retry_after or _RETRY.delay(failures))
         return SourceState(record.uid, record.generation, observation, "", failures, error.reason, retry_at)
 
-    async def _parse(self, content: Content, password: str | None, identity: Identity) -> Certificate:
+    async def _parse(self, namespace: str, content: Content, password: str | None, identity: Identity) -> Certificate:
         parsing = partial(parse, content.body, password=password, identity=identity, now=self._clock())
         if needs_subprocess(content.body):
-            return await asyncio.get_running_loop().run_in_executor(self._containers, parsing)
+            async with self.openings.slot(namespace):
+                return await asyncio.get_running_loop().run_in_executor(self._containers, parsing)
         if len(content.body) <= _INLINE_BYTES:
             await self._loop_budget.yield_if_spent()
             return parsing()

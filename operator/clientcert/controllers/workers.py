@@ -11,6 +11,7 @@ from clientcert.alerting.outbox import Outbox
 from clientcert.cache.object_cache import POLICY
 from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
+from clientcert.fair_queueing import served_namespace
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
@@ -136,6 +137,7 @@ class Workers:
 
     async def _work(self) -> None:
         while (item := await self._queue.take()) is not None:
+            served_namespace.set(item.key.namespace)
             try:
                 with self._metrics.reconcile_seconds.time():
                     async with asyncio.timeout(self._longest_reconcile):

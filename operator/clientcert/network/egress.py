@@ -10,7 +10,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -20,13 +20,15 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clientcert.errors import ClientCertError, Reason, SettingsError
+from clientcert.fair_queueing import FairSemaphore, served_namespace
 from clientcert.network.public_addresses import is_public
 
 _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65535
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035
+_LOOKUPS_AT_ONCE = 16
 # Separate from the loop's own threads: names that are never answered block nothing else.
-_FOREIGN_LOOKUPS = ThreadPoolExecutor(16, "foreign-lookup")
+_FOREIGN_LOOKUPS = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "foreign-lookup")
 
 # Stricter than the URL parser of any client, so that no two of them can find different hosts in a URL.
 _URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?:[/?#][\x21-\x7e]*)?", re.IGNORECASE)
@@ -47,6 +49,8 @@ class EgressPolicy:
         self._hosts = frozenset(allowed_hosts)
         self._allowed = frozenset(map(_parse_entry, self._hosts))
         self._lookup = lookup
+        self.foreign_lookups = FairSemaphore(_LOOKUPS_AT_ONCE)
+        """Names that tenants choose, in turn of their namespaces: a name server that never answers is theirs."""
 
     def __repr__(self) -> str:
         return f"EgressPolicy({sorted(self._hosts)})"
@@ -84,10 +88,30 @@ class EgressPolicy:
         _check_name(host, port)
         # With a dot at the end the name is not searched in the cluster's domains, where it could be a Service.
         lookup = self._lookup or _SystemLookup(_FOREIGN_LOOKUPS)
-        found = await lookup.resolve(host.removesuffix(".") + ".", port, family)
+        found = await self._in_turn(lookup.resolve(host.removesuffix(".") + ".", port, family))
         if not all(is_public(ip_address(each["host"])) for each in found):
             raise _not_public(host, port)
         return [{**each, "hostname": host} for each in found]
+
+    async def _in_turn(self, lookup: Coroutine[None, None, list[ResolveResult]]) -> list[ResolveResult]:
+        """Wait for a turn. Once begun, a look-up has its thread until it ends, even if its caller has gone."""
+        began = False
+
+        async def look_up() -> list[ResolveResult]:
+            nonlocal began
+            async with self.foreign_lookups.slot(served_namespace.get()):
+                began = True
+                return await lookup
+
+        task = asyncio.create_task(look_up())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not began:
+                task.cancel()
+                lookup.close()
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
     def resolver(self) -> AbstractResolver:
         """For a library that takes only a resolver: `check` each URL too (literal addresses); follow no redirects."""

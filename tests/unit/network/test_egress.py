@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
+from clientcert.fair_queueing import served_namespace
 from clientcert.network.egress import EgressPolicy, refusal_in
 
 pytestmark = pytest.mark.real_time
@@ -438,3 +439,52 @@ def test_a_refusal_is_found_inside_other_errors() -> None:
     assert refusal_in(DeliveryError(Reason.CHANNEL_UNAVAILABLE, "another")) is None
     handled.__context__ = handled.__cause__ = handled
     assert refusal_in(handled) is None
+
+
+class SilentNames(AbstractResolver):
+    """A name server that answers for the domain `quick.example` only."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = asyncio.Event()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked.append(host)
+        if "quick.example" not in host:
+            await self.answers.wait()
+        return [ResolveResult(hostname=host, host="93.184.216.34", port=port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+async def resolve_for(policy: EgressPolicy, namespace: str, host: str) -> None:
+    served_namespace.set(namespace)
+    await policy.resolve(host, 443)
+
+
+async def test_names_that_are_never_answered_delay_no_other_namespace() -> None:
+    """Two namespaces name a hundred of them; a thread has a look-up until it ends, even if its caller gives up."""
+    names = SilentNames()
+    policy = EgressPolicy(lookup=names)
+    flood = [
+        asyncio.create_task(resolve_for(policy, f"hostile-{number % 2}", f"a{number}.example")) for number in range(100)
+    ]
+    await asyncio.sleep(1)
+    assert 8 <= len(names.asked) < 16
+    began = len(names.asked)
+    for task in flood[:60]:
+        task.cancel()
+    await asyncio.sleep(1)
+    assert len(names.asked) == began  # those that were cancelled hold their threads still
+    async with asyncio.timeout(1):
+        await resolve_for(policy, "victim", "www.quick.example")
+    assert policy.foreign_lookups.waiting == 40
+    names.answers.set()
+    await asyncio.gather(*flood, return_exceptions=True)
+    assert len(names.asked) < 70  # the look-ups that had not begun were never made
+    assert policy.foreign_lookups.waiting == 0
+    async with asyncio.timeout(1):
+        await asyncio.gather(*(resolve_for(policy, "hostile-0", f"www{n}.quick.example") for n in range(50)))

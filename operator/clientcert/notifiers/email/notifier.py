@@ -81,6 +81,8 @@ class EmailNotifier:
                 await relay.take(self._envelope(sender, letter, message), until)
             except DeliveryError as error:
                 if error.reason not in _UNREACHED:
+                    # After a refusal there was little time left, and the limit applied to another domain.
+                    error.elsewhere = bool(refusals) and error.reason is not Reason.MAIL_LOGIN_REJECTED
                     raise
                 refusals.append((letter.recipient.role, error))
             else:

@@ -124,7 +124,7 @@ class MailRelay:
                 await self._first_login.acquire()
         except TimeoutError:
             words = "the first login to the mail server, by another mail, takes long: this mail is retried"
-            raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True) from None
+            raise DeliveryError(Reason.RECIPIENT_UNAVAILABLE, words, retryable=True, elsewhere=True) from None
         try:
             if self._rejections > rejections:
                 raise login_rejected()

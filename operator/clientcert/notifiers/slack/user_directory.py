@@ -5,7 +5,8 @@
         resolution = await users.find(namespace, token_ref, question)
 
 Answers are cached for an hour, for all certificates together; of a member only the ID and the folded names are kept.
-After an error Slack is not asked again for a minute, or for as long as its Retry-After says.
+After an error Slack is not asked again for a minute. Look-ups by address wait for as long as Slack's Retry-After says,
+and for their turn: a namespace with thousands of addresses does not use up the limit of all.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from clientcert.errors import DeliveryError, Reason
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQuestion
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
@@ -34,6 +36,10 @@ WAIT_SECONDS = 10.0
 MOST_USERS = 100_000
 """The largest list that is searched for a name; it also limits the size of all cached lists."""
 
+LOOKUPS_AT_ONCE = 4
+"""Slack allows about one a second."""
+MOST_WAITING = 200
+"""Look-ups by address of one namespace that wait for their turn; others fail for now."""
 _PAGE = 200  # Slack advises against more
 _MOST_PAGES = 1_000
 _NAMES_A_USER = 4
@@ -93,6 +99,10 @@ class SlackUsers:
         self._most_users = most_users
         self._lists: SingleFlightCache[_TokenKey, _Names] = SingleFlightCache(_NAMES_A_USER * most_users, len)
         self._members: SingleFlightCache[tuple[_TokenKey, str], str] = SingleFlightCache(most_users, lambda _: 1)
+        self.lookups = FairSemaphore(LOOKUPS_AT_ONCE)
+        """By address."""
+        self._pauses: dict[_TokenKey, float] = {}
+        """The end of the time for which Slack asked not to look addresses up, on the loop's clock."""
         self._refusals: dict[tuple[_TokenKey, str], tuple[float, DeliveryError]] = {}
 
     async def __aenter__(self) -> Self:
@@ -130,6 +140,7 @@ class SlackUsers:
     async def _by_email(self, token_key: _TokenKey, namespace: str, email: str) -> str:
         """Return the member's ID; empty if there is none."""
         load = partial(self._looked_up, token_key, namespace, email)
+        self._check_refusal(token_key, _about(email))
         return await self._cached(self._members, (token_key, email.casefold()), (token_key, _BY_EMAIL), load)
 
     async def _names(self, token_key: _TokenKey, namespace: str) -> _Names:
@@ -155,17 +166,37 @@ class SlackUsers:
             raise unavailable("Slack has not answered the look-up yet") from None
 
     async def _looked_up(self, token_key: _TokenKey, namespace: str, email: str) -> tuple[str, float]:
+        if self.lookups.waiting_of(namespace) >= MOST_WAITING:
+            raise unavailable("many look-ups of this namespace wait for Slack: this one is retried")
         try:
-            token = await self._tokens.read(namespace, token_key.ref)
-            answer = await self._ask(token, _BY_EMAIL, lambda api: api.users_lookupByEmail(email=email))
+            async with self.lookups.slot(namespace):
+                answer = await self._member_of(token_key, namespace, email)
         except DeliveryError as error:
             if error.reason is Reason.CONTACT_NOT_FOUND:
                 return "", self._failure_seconds
-            raise self._refused(token_key, _BY_EMAIL, error) from None
+            # A complete answer with an error is about this address alone.
+            raise self._refused(token_key, _about(email) if error.answered else _BY_EMAIL, error) from None
         if not isinstance(answer.get("user"), dict):
             raise self._refused(token_key, _BY_EMAIL, not_slack())
         member = _member_id(answer["user"])
         return member, self._answer_seconds if member else self._failure_seconds
+
+    async def _member_of(self, token_key: _TokenKey, namespace: str, email: str) -> dict[str, Any]:
+        """Ask, and wait as often as Slack asks to; nobody asks with this token meanwhile."""
+        while True:
+            left = self._pauses.get(token_key, 0.0) - _now()
+            if left > 0:
+                await asyncio.sleep(left)
+                continue
+            token = await self._tokens.read(namespace, token_key.ref)
+            try:
+                return await self._ask(token, _BY_EMAIL, lambda api: api.users_lookupByEmail(email=email))
+            except DeliveryError as error:
+                if error.reason is not Reason.RATE_LIMITED:
+                    raise
+                now = _now()
+                self._pauses = {key: until for key, until in self._pauses.items() if until > now}
+                self._pauses[token_key] = now + (error.retry_after or _UNSAID_WAIT)
 
     async def _listed(self, token_key: _TokenKey, namespace: str) -> tuple[_Names, float]:
         names: _Names = {}
@@ -201,7 +232,7 @@ class SlackUsers:
             return await self._api.ask(token, call, _wording(scope))
 
     def _refused(self, token_key: _TokenKey, scope: str, error: DeliveryError) -> DeliveryError:
-        """Keep the error for all callers of this method, unless it is a failure of the API server."""
+        """Keep the error for all callers of this method or address, unless it is a failure of the API server."""
         if error.reason is not Reason.API_UNAVAILABLE:
             seconds = self._answer_seconds if error.reason is Reason.TOO_LARGE else self._failure_seconds
             now = _now()
@@ -274,3 +305,7 @@ def _found_user(member_id: str) -> Resolution:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _about(email: str) -> str:
+    return f"{_BY_EMAIL} {email.casefold()}"
