@@ -1,7 +1,6 @@
 """Reads the whole content of a source: recognises its format by structure, and reads each certificate on its own."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki import advice
@@ -14,7 +13,7 @@ from clientcert.pki.loose_pem import DAMAGED_MARK, read_loosely
 from clientcert.pki.pem import Block, TooManyBlocksError, plain_text, read_blocks
 from clientcert.pki.pkcs7 import certificates_in
 from clientcert.pki.structure import CONTAINERS, Kind, kind_of
-from clientcert.pki.text_damage import LARGEST_DAMAGED, decoded, undo_damage
+from clientcert.pki.text_damage import decoded, undo_damage
 
 MAX_CERTIFICATES = 200
 _MAX_PRIVATE_KEYS = 10
@@ -150,22 +149,36 @@ def _from_text(text: bytes, password: str | None, base64_layers: int) -> Bundle:
         blocks = read_blocks(text)
     except TooManyBlocksError:
         raise _too_many() from None
-    bundle = _from_blocks(blocks, password)
-    is_sound = bool(bundle.certificates) and not bundle.damaged and len(blocks) == text.upper().count(b"BEGIN")
-    if is_sound or bundle.has_container:
-        return bundle
-    if len(text) > LARGEST_DAMAGED:
-        return bundle if blocks else _from_base64(decoded(text), [], password, base64_layers) or _not_understood(text)
-    undone, warnings = undo_damage(decoded(text))
-    loose = read_loosely(undone)
-    repaired = _from_blocks(loose.blocks, password)
-    is_damaged = bool(repaired.damaged) and not bundle.certificates and not bundle.damaged
-    if len(repaired.certificates) > len(bundle.certificates) or is_damaged or (loose.blocks and not blocks):
-        repaired.warn(*warnings, *loose.warnings)
-        return repaired
-    if blocks:
-        return bundle
-    return _from_base64(undone, warnings, password, base64_layers) or _not_understood(text)
+    best = _from_blocks(blocks, password)
+    is_sound = bool(best.certificates) and not best.damaged and len(blocks) == text.upper().count(b"BEGIN")
+    for undone, warnings in () if is_sound or best.has_container else undo_damage(decoded(text)):
+        repaired = _from_loose_blocks(undone, password)
+        if repaired is None and not blocks:
+            repaired = _from_base64(undone, password, base64_layers)
+        if repaired is not None and _is_better(repaired, best):
+            repaired.warn(*warnings, first=True)
+            best = repaired
+        if best.certificates or best.has_container:
+            break
+    if not (best.certificates or best.damaged or best.kinds):
+        raise advice.not_understood(text)
+    return best
+
+
+def _from_loose_blocks(text: str, password: str | None) -> Bundle | None:
+    loose = read_loosely(text)
+    if not loose.blocks:
+        return None
+    bundle = _from_blocks(loose.blocks, password)
+    bundle.warn(*loose.warnings)
+    return bundle
+
+
+def _is_better(repaired: Bundle, best: Bundle) -> bool:
+    """True if more certificates were found, or if none was found before, and now more is known about why."""
+    if repaired.certificates or best.certificates:
+        return len(repaired.certificates) > len(best.certificates)
+    return (bool(repaired.damaged), len(repaired.kinds)) > (bool(best.damaged), len(best.kinds))
 
 
 def _from_blocks(blocks: list[Block], password: str | None) -> Bundle:
@@ -173,10 +186,6 @@ def _from_blocks(blocks: list[Block], password: str | None) -> Bundle:
     for block in blocks:
         _add_block(bundle, block, password)
     return bundle
-
-
-def _not_understood(text: bytes) -> NoReturn:
-    raise advice.not_understood(text)
 
 
 def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
@@ -215,14 +224,14 @@ def _add_other(bundle: Bundle, der: bytes, kind: Kind) -> None:
             bundle.add(certificate)
 
 
-def _from_base64(text: str, warnings: list[str], password: str | None, base64_layers: int) -> Bundle | None:
+def _from_base64(text: str, password: str | None, base64_layers: int) -> Bundle | None:
     """Read a file that was base64-encoded once too often, or a PEM that lost its BEGIN and END lines."""
     found = decode_bare(text) if base64_layers < _MAX_BASE64_LAYERS else None
     if found is None:
         return None
-    content, more_warnings = found
+    content, warnings = found
     bundle = read_bundle(content, password, base64_layers + 1)
-    bundle.warn(*warnings, *more_warnings, first=True)
+    bundle.warn(*warnings, first=True)
     return bundle
 
 

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 
 from clientcert.pki.pem import Block, decode_base64
 from clientcert.pki.structure import Kind, is_exact, kind_of
-from clientcert.pki.text_damage import refused
+from clientcert.pki.text_damage import LARGEST_DAMAGED, refused
 
 _MARK = re.compile(
     r"(?<![A-Za-z0-9])(BEGIN|END)[ \t_-]{0,4}((?:[A-Z0-9#]{1,12}[ \t_-]{1,2}){0,3}?"
@@ -43,6 +43,8 @@ class LoosePem:
 
 def read_loosely(text: str) -> LoosePem:
     """All blocks between marks; also those whose BEGIN or END line is missing, if their content is whole."""
+    if len(text) > LARGEST_DAMAGED:
+        return LoosePem([], [])
     marks = [None, *islice(_MARK.finditer(text), _MOST_MARKS), None]
     blocks: list[Block] = []
     warnings: dict[str, None] = {}

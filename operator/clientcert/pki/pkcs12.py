@@ -128,7 +128,8 @@ class _Container:
 def _is_sequence(contents: bytes) -> bool:
     """True if the content was decrypted with the right password; decides if there is no MAC."""
     try:
-        return read_element(contents).tag == SEQUENCE
+        element = read_element(contents)
+        return element.tag == SEQUENCE and element.end == len(contents)
     except MalformedError:
         return False
 

@@ -43,10 +43,11 @@ CONTAINERS = (Kind.PKCS12, Kind.KEYSTORE)
 _BKS_BEGINNING = re.compile(rb"\0\0\0[\x01\x02]\0\0\0\x14.{20}\0[\0-\xff]{3}", re.DOTALL)
 """Version, a salt of 20 octets, and an iteration count; UBER begins in the same way."""
 _PLAIN_BLOCK = re.compile(
-    rb"-----BEGIN (?:(?:X509 |TRUSTED )?CERTIFICATE-----\s{1,9}MI[IGH][A-Za-z0-9+/](?:.[DTjz]C[BC]|MI[IGH])"
-    rb"|[A-Z ]{0,20}PRIVATE KEY-----)"
+    rb"-----BEGIN (?:[A-Z ]{0,20}PRIVATE KEY-----"
+    rb"|[A-Z0-9# ]{1,40}-----\s{1,9}MI[IGH][A-Za-z0-9+/](?:MI[IGH]|.[DTjz]C[BC]|.[AQgw]YJ))"
 )
-"""A private key, or base64 of a SEQUENCE that begins with a SEQUENCE; PFX (RFC 7292) begins with an INTEGER."""
+"""A private key, or base64 of a SEQUENCE that begins with a SEQUENCE or an OBJECT IDENTIFIER, as certificates and
+PKCS#7 do. A container does not: PFX (RFC 7292) begins with an INTEGER."""
 KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 """The first octets of JKS and JCEKS files."""
 
@@ -71,14 +72,13 @@ def is_exact(data: bytes) -> bool:
 
     Several elements may follow each other. What is not DER is not judged.
     """
-    data = data.rstrip(b"\r\n")
     at = 0
     try:
         while data[at : at + 1] == b"\x30":
             at = read_element(data, at).end
     except MalformedError:
         return False
-    return at in (0, len(data))
+    return at == 0 or not data[at:].strip(b"\r\n")
 
 
 def needs_subprocess(data: bytes) -> bool:
