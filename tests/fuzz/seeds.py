@@ -1,8 +1,9 @@
-"""The first inputs of the search: one of each format that the product reads, and some malformed ones."""
+"""The first inputs of the search: one of each format that the product reads, malformed and damaged ones, real files."""
 
 from pathlib import Path
 
 from tests.unit.pki.certificates import attribute, extension, odd_certificate, pem, sequence, time
+from tests.unit.pki.damaged_forms import damaged
 from tests.unit.pki.pkcs12_writer import encrypted, pbmac1, pfx, plain, sha256_mac, shrouded_key_bag
 from tests.unit.pki.test_mutations import BAGS, CONTAINERS, FORMS, PASSWORD
 from tools.der import der_element
@@ -27,11 +28,25 @@ MORE_CONTAINERS = {
     "PKCS#12 with PBMAC1": pfx(plain(*BAGS), mac=pbmac1(_CONTENT, PASSWORD, 1)),
     "PKCS#12 with two contents": pfx(encrypted(*BAGS, password=PASSWORD), plain(shrouded_key_bag(1, b"\x01"))),
 }
-SEEDS = {"parse": FORMS | ODD | CONTAINERS, "containers": CONTAINERS | MORE_CONTAINERS}
+DAMAGED = {f"damaged, {name}": data for name, (_, data) in damaged(FORMS["DER"]).items()}
+CASES = Path(__file__).parents[1] / "cases"
+REAL_FILES = {
+    f"{case.parent.name}{case.suffix}": case.read_bytes()
+    for case in sorted(CASES.glob("*/*"))
+    if case.name not in ("expected.json", "password")
+}
+REAL_CONTAINERS = {name: data for name, data in REAL_FILES.items() if name.startswith(("K", "Q03"))}
+SEEDS = {
+    "parse": FORMS | ODD | CONTAINERS | DAMAGED | REAL_FILES,
+    "containers": CONTAINERS | MORE_CONTAINERS | REAL_CONTAINERS,
+}
+
+
+_FILE_NAMES = str.maketrans(" /", "--", "#,")
 
 
 def write_seeds(target: str, directory: Path) -> None:
     """Write each seed to a file."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, data in SEEDS[target].items():
-        (directory / name.replace(" ", "-").replace("#", "")).write_bytes(data)
+        (directory / name.translate(_FILE_NAMES)).write_bytes(data)

@@ -28,6 +28,7 @@ from tests.fuzz.structure import mutated
 LONGEST_SECONDS = 2.0
 """CPU time of instrumented code; without instrumentation the slowest input takes a quarter of a second."""
 PASSWORD = "secret"
+PASSWORDS = (PASSWORD, "changeit", None)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 IDENTITY = Identity.declared("", dict.fromkeys(Field, "nhs"))
 """Every name of each certificate is compared, and described."""
@@ -62,7 +63,7 @@ def open_any(data: bytes) -> None:
     if len(data) > MAX_SIZE or _asks_for_work(data):
         return
     opening = open_keystore if data[:4] in KEYSTORE_MAGIC else open_pkcs12
-    for password in (PASSWORD, None):
+    for password in PASSWORDS:
         try:
             entries = opening(data, password)
         except NotOpenedError:

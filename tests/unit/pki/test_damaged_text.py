@@ -7,7 +7,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
 from tests.unit.pki.certificates import (
     AUTHORITY,
     LEAF,
@@ -16,6 +15,7 @@ from tests.unit.pki.certificates import (
     extension,
     is_leaf,
     odd_certificate,
+    parse,
     pem,
     reason_for,
     refusal,

@@ -14,6 +14,7 @@ from clientcert.pki import Certificate
 from clientcert.pki.container_formats import answer
 from clientcert.pki.lenient import read_outline
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, parse
+from tests.unit.pki.damaged_forms import damaged
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, pfx, plain, shrouded_key_bag
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
@@ -32,6 +33,7 @@ FORMS = {
     "request": LEAF.csr_pem(),
     "key": LEAF.private_key_pem,
 }
+DAMAGED = {name: data for name, (_, data) in damaged(LEAF.certificate_der).items()}
 BAGS = (certificate_bag(LEAF.certificate_der, b"\x01"), shrouded_key_bag(1, b"\x01"))
 CONTAINERS = {
     "PKCS#12": pfx(encrypted(*BAGS, password=PASSWORD)),
@@ -85,6 +87,13 @@ def check(data: bytes, password: str | None = None) -> None:
 @given(mutated(FORMS))
 def test_mutated_texts_and_certificates(data: bytes) -> None:
     """Bit flips, truncations and insertions in every format that is read without a subprocess."""
+    check(data)
+
+
+@BOUNDED
+@given(mutated(DAMAGED))
+def test_mutated_damaged_texts(data: bytes) -> None:
+    """The same in each form that damage on the way gives to a text."""
     check(data)
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import parse
 from clientcert.pki.aria import ARIA
 from clientcert.pki.der import read_element
 from clientcert.pki.rc2 import RC2
-from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, is_leaf, reason_for, refusal
+from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, is_leaf, parse, reason_for, refusal
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, encrypted_with_cipher, encrypted_with_scrypt, pfx
 from tests.unit.pki.test_container_passwords import opens, outcome
 from tools.certificates import Issued
