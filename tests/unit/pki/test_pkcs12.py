@@ -1,5 +1,6 @@
 """PKCS#12: every writer, every kind of password, and limits on the cost of a file (rows 20 and 25 of the faults)."""
 
+import base64
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from clientcert.pki import needs_subprocess
 from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from clientcert.pki.pkcs12_encryption import MAX_ITERATIONS
 from tests.unit.pki.certificates import (
+    AUTHORITY,
     LEAF,
     NOT_AFTER,
     NOT_BEFORE,
@@ -254,13 +256,33 @@ def test_endless_nesting_is_refused() -> None:
     assert reason_for(pfx(plain(nested))) is Reason.TOO_LARGE
 
 
-def test_only_containers_need_a_process() -> None:
-    """`needs_subprocess` tells which input may take seconds."""
-    assert needs_subprocess(LEAF.pkcs12(PASSWORD))
-    assert needs_subprocess(LEAF.jks("secret"))
-    assert not needs_subprocess(LEAF.certificate_pem)
-    assert not needs_subprocess(LEAF.pkcs7())
-    assert not needs_subprocess(b"")
+@pytest.mark.parametrize("key", ["ec", "rsa", "ed25519"])
+def test_only_containers_need_a_process(key: str) -> None:
+    """Certificates, keys and PKCS#7, as most sources have them, are read without a thread."""
+    for length in (1, 30, 60):
+        issued = AUTHORITY.issue("n" * length, NOT_BEFORE, NOT_AFTER, key=key)  # type: ignore[arg-type]
+        for data in (issued.chain_pem + issued.private_key_pem, issued.certificate_der, issued.pkcs7(), b""):
+            assert not needs_subprocess(data)
+
+
+def test_a_container_is_noticed_wherever_it_hides() -> None:
+    """In base64, under any label, behind a certificate, in a damaged text: no event loop may wait for it."""
+    for container in (LEAF.pkcs12(PASSWORD), LEAF.jks("secret")):
+        encoded = base64.b64encode(container)
+        for data in (
+            container,
+            encoded,
+            b'"' + encoded + b'"',
+            base64.b64encode(encoded),
+            b"data:application/x-pkcs12;base64," + encoded,
+            pem(container, "PKCS12"),
+            pem(container),
+            LEAF.chain_pem + pem(container),
+            LEAF.chain_pem + pem(container).replace(b"-----", b"----"),
+            pem(container, "X509 CERTIFICATE").lower(),
+            pem(container).decode().encode("utf-16"),
+        ):
+            assert needs_subprocess(data)
 
 
 def test_the_message_of_an_error_is_a_certificate_error() -> None:
