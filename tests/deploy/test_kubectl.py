@@ -38,7 +38,7 @@ CERTIFICATE_COLUMNS = [
     ("ENVIRONMENT", "prod"),
     ("STATUS", "ExpiringSoon"),
     ("DAYS", "23"),
-    ("EXPIRES", "2027-01-01T00:00:00Z"),
+    ("EXPIRES", "2026-12-31T00:00:00Z"),
 ]
 WIDE_COLUMNS = [
     ("SERIAL", "4f1a"),

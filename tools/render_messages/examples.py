@@ -24,7 +24,7 @@ from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatu
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 from clientcert.messages.digest import Digest, batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
-from clientcert.pki import Certificate
+from clientcert.pki import Certificate, Expiry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -66,6 +66,15 @@ def certificate(left: timedelta, serial_number: int = SERIAL_NUMBER) -> Certific
         key_algorithm="RSA 3072",
         container_format="PEM",
     )
+
+
+def with_issuer(left: timedelta) -> Certificate:
+    """A certificate that ends long after its issuing certificate in the same file, which has this time left."""
+    issuer = certificate(left, SERIAL_NUMBER + 1)
+    ends = Expiry(
+        issuer.not_after, "CN=Client CA,O=Example,C=GB", f"{issuer.serial_number:x}", issuer.fingerprint_sha256
+    )
+    return replace(certificate(300 * DAY), ends_first=ends)
 
 
 RENEWED = certificate(365 * DAY, 0x2AEB3FC310A48025182DFC3B9F6A40D69E90ED04)
@@ -113,8 +122,15 @@ class Example:
         channel, declaration = self.channel(name), self.declaration
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
         before = accepted_certificate(self.before) if self.before else None
-        fingerprint = before.fingerprint_sha256 if before else ""
-        last = ChannelStatus(name, fingerprint, 14, NOW - DAY, thread_ref="C012AB3CD:1795251600.000100")
+        fingerprint = (before.ends_first or before).fingerprint_sha256 if before else ""
+        last = ChannelStatus(
+            name,
+            fingerprint,
+            14,
+            NOW - DAY,
+            thread_ref="C012AB3CD:1795251600.000100",
+            leaf_fingerprint_sha256=before.fingerprint_sha256 if before and before.ends_first else "",
+        )
         known = CertificateStatus(accepted=before, channels=(last,) if self.closes else ())
         manifest = KnownCertificate(key, declaration, known, NOW - 100 * DAY)
         evaluation = Evaluation(
@@ -147,6 +163,8 @@ def replaced(by: Certificate = RENEWED, **changes: Any) -> Example:
 ALERT, EXPIRED, CLOSED = about(LEFT), about(EXPIRED_LEFT), replaced()
 ENDS_SOON = replaced(certificate(20 * DAY, SERIAL_NUMBER + 1))
 NEAR_AND_GONE = replace(ALERT, seen=unread(Reason.SOURCE_NOT_FOUND, GONE))
+CHAIN_ENDS = Example(Observation(certificate=with_issuer(LEFT)), before=with_issuer(LEFT))
+CHAIN_RENEWED = Example(Observation(certificate=certificate(300 * DAY)), before=with_issuer(LEFT), closes=True)
 BUSINESS_ONLY = {"contact": {"business": NHS["contact"]["business"]}}
 COLLEAGUE = {"consumer": "jo.bloggs", "environment": "dev", "contact": {"slack": {"memberID": MEMBER.address}}}
 HOST = {
@@ -184,12 +202,17 @@ WAYS = {
             )
         ),
     ),
+    "An issuing certificate in the same file ends first": CHAIN_ENDS,
+    "An issuing certificate in the same file has expired": replace(
+        CHAIN_ENDS, seen=Observation(certificate=with_issuer(EXPIRED_LEFT))
+    ),
     "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
     "Nobody is declared in the object": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),
     "It is a server's certificate": about(LEFT, spec=HOST),
     "It was replaced": CLOSED,
     "It was replaced by one that ends sooner": replace(CLOSED, before=certificate(400 * DAY)),
     "It was replaced by one that ends soon as well": ENDS_SOON,
+    "Its chain was renewed": CHAIN_RENEWED,
     "It could be read at last": replace(CLOSED, before=None),
 }
 

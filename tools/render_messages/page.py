@@ -17,6 +17,8 @@ from tools.render_messages.examples import (
     ALERT,
     BUSINESS,
     BUSINESS_ONLY,
+    CHAIN_ENDS,
+    CHAIN_RENEWED,
     CLOSED,
     COLLEAGUE,
     DAY,
@@ -194,12 +196,16 @@ def _mails() -> Iterator[str]:
     yield as_mail(about(LEFT, spec=HOST).message("consumer"))
     yield "### To the requester of a batch of host certificates\n"
     yield as_mail(batch())
+    yield "### When an issuing certificate in the same file ends first\n"
+    yield as_mail(CHAIN_ENDS.message("consumer"))
     yield OWN_WORDS
     yield as_mail(about(LEFT, policy=policy_of("policy-with-own-letter.yaml")).message("consumer"))
     yield "### The closing letter\n"
     yield as_mail(CLOSED.message("consumer"))
     yield "### The closing letter about one that ends soon as well\n"
     yield as_mail(ENDS_SOON.message("consumer"))
+    yield "### The closing letter when only the chain was renewed\n"
+    yield as_mail(CHAIN_RENEWED.message("consumer"))
 
 
 def _direct_messages() -> Iterator[str]:

@@ -161,7 +161,7 @@ class Forecast:
 def forecast(context: click.Context, /, target: Target, output: str, **options: Any) -> None:
     """Print what the operator will send, to whom and when, if nothing is renewed. It sends nothing.
 
-    STAGE is in days before notAfter: 0 in the last 24 hours, negative after expiry. Exits with 3 if no
+    STAGE is in days before expiry: 0 in the last 24 hours, negative after expiry. Exits with 3 if no
     ClientCertificate matches.
     """
     wanted = Options(**options)

@@ -16,7 +16,7 @@ from clientcert.pki.identity import ANYONE, Identity
 from clientcert.pki.lenient import Outline
 from clientcert.pki.mismatch import describe_mismatch
 from clientcert.pki.names import folded
-from clientcert.pki.path import first_to_end
+from clientcert.pki.path import first_to_end, last_to_begin
 from clientcert.pki.visible import visible
 
 _MOST_NAMED = 3
@@ -85,6 +85,9 @@ def _first_to_end(
     first = first_to_end(leaf, above, now) if _depends_on(above, leaf, now) else leaf
     if first is not leaf:
         words = [f"its chain ends before it does, on {_when(first)}, with the issuing certificate {_name(first)}"]
+    if any(each.not_before > now for each in above) and (begins := last_to_begin(leaf, above, now)) is not None:
+        when = f"{begins.not_before:%Y-%m-%d %H:%M} UTC"
+        words.append(f"its chain is not valid before {when}, when the issuing certificate {_name(begins)} begins")
     for each in in_use[:_MOST_PATHS]:
         ends = first_to_end(each, above, now) if _depends_on(above, each, now) else each
         if now <= ends.not_after < first.not_after:

@@ -6,6 +6,7 @@ renewed issuer beside the old one) the best counts. Paths are never enumerated, 
 the number of certificates: a search over dates asks whether a path is left among the certificates that last so long.
 """
 
+from bisect import bisect, bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -46,6 +47,11 @@ def first_to_end(leaf: Outline, certificates: Iterable[Outline], now: datetime |
             break
         at = found.not_after + _SECOND
     return found or paths.first_to_end() or leaf
+
+
+def last_to_begin(leaf: Outline, certificates: Iterable[Outline], now: datetime) -> Outline | None:
+    """The issuer that must become valid before any path of the leaf is; None if one is valid, or all have expired."""
+    return _Paths.above(leaf, certificates).last_to_begin(now)
 
 
 @dataclass(slots=True, eq=False)
@@ -157,16 +163,33 @@ class _Paths:
             for position, each in enumerate(self.outlines)
             if at is None or (each.not_after >= at and (position == 0 or each.not_before <= at))
         ]
-        dates = sorted({self.outlines[position].not_after for position in usable})
-        low, high, best = 0, len(dates), 0
-        while low < high:
-            middle = (low + high) // 2
-            lasting = self._lasting([each for each in usable if self.outlines[each].not_after >= dates[middle]])
-            if lasting & 1:
-                low, best = middle + 1, lasting
-            else:
-                high = middle
-        return self._nearest(best, dates[low - 1]) if best else None
+        ends = {position: self.outlines[position].not_after for position in usable}
+
+        def remain(date: datetime) -> int:
+            return self._lasting([each for each in usable if ends[each] >= date])
+
+        dates = sorted(set(ends.values()))
+        last = bisect(dates, 0, key=lambda date: 1 - (remain(date) & 1)) - 1
+        if last < 0:
+            return None
+        return self._nearest(remain(dates[last]), [each for each in usable if ends[each] == dates[last]])
+
+    def last_to_begin(self, at: datetime) -> Outline | None:
+        """The last to begin of the path that begins first, of those that do not end before that time.
+
+        None if there is no such path, or if one has begun by then.
+        """
+        usable = [position for position, each in enumerate(self.outlines) if each.not_after >= at]
+        begins = {position: self.outlines[position].not_before if position else at for position in usable}
+
+        def begun(date: datetime) -> int:
+            return self._lasting([each for each in usable if begins[each] <= date])
+
+        dates = sorted(set(begins.values()))
+        first = bisect_left(dates, 1, key=lambda date: begun(date) & 1)
+        if first == len(dates):
+            return None
+        return self._nearest(begun(dates[first]), [each for each in usable if begins[each] == dates[first] > at])
 
     def _lasting(self, usable: Sequence[int]) -> int:
         """Those of the usable certificates from which a path goes on among them to its end."""
@@ -181,12 +204,12 @@ class _Paths:
                 return lasting
             lasting &= ~sum(1 << each for each in ended)
 
-    def _nearest(self, lasting: int, ends: datetime) -> Outline:
-        """The certificate nearest to the leaf that ends at that time, on a path through `lasting`."""
+    def _nearest(self, lasting: int, wanted: Sequence[int]) -> Outline | None:
+        """The wanted certificate that is nearest to the leaf, on a path through `lasting`."""
         reached = [0]
         for position in reached:  # grows while it is walked through
-            if self.outlines[position].not_after == ends:
+            if position in wanted:
                 return self.outlines[position]
             above = self.issuers[position] & lasting
             reached += [each for each in range(len(self.outlines)) if above >> each & 1 and each not in reached]
-        raise AssertionError("each lasting path has a certificate that ends at that time")
+        return None

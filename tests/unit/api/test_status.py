@@ -13,6 +13,7 @@ from clientcert.lifecycle.recorded_status import (
     ChannelStatus,
     PreviousCertificate,
 )
+from clientcert.pki import Expiry
 from tests.builders import DAY, NOW, assessment, certificate, evaluation, policy
 
 SEEN = certificate(NOW + 20 * DAY)
@@ -34,6 +35,38 @@ RECORDED = CertificateStatus(
 def test_a_rendered_status_is_parsed_to_the_same():
     """Rendering and parsing gives the same values: no value that a decision needs is lost at a restart."""
     assert parse_status(render_status(ASSESSED, RECORDED, 3)) == RECORDED
+
+
+ISSUER = Expiry(NOW + 5 * DAY, "CN=Issuing CA", "2b", "cd" * 32)
+"""The date of an issuing certificate that ends first."""
+
+
+def test_the_certificate_that_ends_first_is_parsed_to_the_same():
+    """Its date and fingerprint, and the channels that were alerted about it."""
+    told = ChannelStatus("team", ISSUER.fingerprint_sha256, 5, NOW, leaf_fingerprint_sha256=SEEN.fingerprint_sha256)
+    recorded = replace(RECORDED, accepted=replace(RECORDED.accepted, ends_first=ISSUER), channels=(told,))
+    rendered = render_status(ASSESSED, recorded, 3)
+    assert parse_status(msgspec.json.decode(msgspec.json.encode(rendered))) == recorded
+    assert rendered["certificate"]["notAfter"] == f"{SEEN.not_after:%Y-%m-%dT%H:%M:%SZ}"
+    assert rendered["expires"]["time"] == f"{ISSUER.time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_usually_the_date_is_the_certificates_own():
+    """`expires` repeats it, and costs no memory."""
+    rendered = render_status(ASSESSED, RECORDED, 3)
+    expected = {name: rendered["certificate"][name] for name in ("subjectDN", "serialNumber", "fingerprintSHA256")}
+    assert rendered["expires"] == {"time": rendered["certificate"]["notAfter"], **expected}
+    assert parse_status(rendered).accepted.ends_first is None
+
+
+def test_a_status_without_expires_has_the_digest_of_one_with_it():
+    """Version 0.1 wrote none: an upgrade of thousands must not write thousands of statuses."""
+    status = render_status(ASSESSED, RECORDED, 3)
+    before = {name: value for name, value in status.items() if name != "expires"}
+    assert digest(before) == digest(status)
+    assert parse_status(before) == parse_status(status)
+    recorded = replace(RECORDED, accepted=replace(RECORDED.accepted, ends_first=ISSUER))
+    assert digest(before) != digest(render_status(ASSESSED, recorded, 3))
 
 
 def test_equal_values_of_two_statuses_are_one_object():

@@ -69,6 +69,26 @@ def test_json_has_every_field_of_a_readable_certificate() -> None:
     ]
 
 
+def test_an_issuer_that_ends_first_is_named() -> None:
+    """Days and EXPIRES are its; notAfter is the leaf's own."""
+    issuing = CertificateAuthority.create("Root").intermediate("Issuing CA 2", not_after=NOW + 5 * DAY)
+    leaf = issuing.issue("nhs", NOW - DAY, NOW + 300 * DAY)
+    Path("chain.pem").write_bytes(leaf.chain_pem)
+    [document] = documents(inspect("-o", "json", "chain.pem"))
+    assert document["notAfter"] == "2027-03-28T12:00:00Z"
+    assert (document["expires"], document["daysRemaining"]) == ("2026-06-06T12:00:00Z", 5)
+    assert document["endsFirst"] == {
+        "subject": "CN=Issuing CA 2",
+        "serialNumber": issuing.identity.serial_number_hex,
+        "fingerprintSHA256": issuing.identity.fingerprint_sha256,
+        "notAfter": "2026-06-06T12:00:00Z",
+    }
+    table = inspect("chain.pem").stdout
+    assert "Valid      5  2026-06-06 12:00 UTC" in table
+    assert "its chain ends before it does, on 2026-06-06 12:00 UTC, with the issuing certificate Issuing CA 2" in table
+    assert "Expired" in inspect("chain.pem", now=NOW + 6 * DAY).stdout
+
+
 def test_json_names_the_reason_of_an_unreadable_file() -> None:
     """The reason is from the closed list, and the message says what to do."""
     result = inspect("-o", "json", "page.html")

@@ -14,7 +14,8 @@ from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.policy import Role
 from clientcert.sources.interface import Content
 from tests.builders import DAY, HOUR
-from tests.unit.engine.engine_harness import NAMESPACE, EngineHarness
+from tests.unit.engine.engine_harness import NAMESPACE, TEAM, EngineHarness
+from tests.unit.engine.test_whole_path import Chain, handed_out, put
 
 STATUSES = Path(__file__).parent / "statuses_0_1"
 REFUSED = DeliveryError(Reason.RECIPIENT_REFUSED, "the mail server refused the technical contact")
@@ -98,6 +99,32 @@ async def test_the_fallback_recipient_becomes_a_field() -> None:
     assert channel.fallback_recipient is not None
     assert channel.fallback_recipient.role is Role.BUSINESS
     assert [event for event in harness.api.created if event["reason"] == "RecipientRefused"] == []
+
+
+async def test_a_status_without_expires_is_about_the_leaf() -> None:
+    """Version 0.1 knew no chain. If one ends first, it is alerted about, and nothing is closed."""
+    harness, chain = EngineHarness(), Chain(leaf=14, issuer=5)
+    harness.policy(TEAM)
+    async with harness.running():
+        await handed_out(harness, chain, chain.leaf_alone)
+        written = dict(harness.api.statuses[-1][1])
+        assert written.pop("expires")["fingerprintSHA256"] == chain.leaf.fingerprint_sha256
+        harness.declare("nhs", status=written)
+        await put(harness, chain.pem)
+    assert harness.slack.notified == [("nhs",), ("nhs",)]
+    [entry] = [each for each in harness.record("nhs").status.channels if each.name == "team"]
+    assert (entry.stage, entry.fingerprint_sha256) == (6, chain.issuing.identity.fingerprint_sha256)
+
+
+async def test_the_next_write_adds_expires() -> None:
+    """The days remaining change every day, and then the status is complete."""
+    harness = upgraded("alerted")
+    async with harness.running():
+        await harness.until_idle()
+        await harness.advance(DAY)
+    certificate, expires = (harness.api.statuses[-1][1][name] for name in ("certificate", "expires"))
+    assert expires["time"] == certificate["notAfter"]
+    assert expires["fingerprintSHA256"] == certificate["fingerprintSHA256"]
 
 
 async def test_an_unchanged_status_is_not_written() -> None:

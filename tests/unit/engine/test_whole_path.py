@@ -237,7 +237,11 @@ async def test_the_letters_ask_for_no_new_key() -> None:
         await handed_out(harness, chain)
         chain.renew_issuer(900)
         await put(harness, chain.pem)
-    assert harness.mail.sent == ["jo@nhs.example"] * 2
+    alert, closing = (" ".join(part.text for part in letter.parts) for letter in harness.mail.letters)
+    assert "openssl" not in alert
+    assert "its issuing certificate Issuing CA, which ends first" in alert
+    assert "You need no new key" in alert
+    assert "has a new chain, valid until 2027-09-18" in closing
 
 
 async def test_many_certificates_of_one_issuer_are_one_digest() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from clientcert.pki import Expiry
 from clientcert.pki.lenient import Outline, read_outline
-from clientcert.pki.path import first_to_end
+from clientcert.pki.path import first_to_end, last_to_begin
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, NOW, ROOT, parse, pem
 from tools.certificates import CertificateAuthority, Issued
 
@@ -122,6 +123,20 @@ def outline_until_midnight(each: Outline) -> Outline:
         **{name: getattr(last, name) for name in Outline.__slots__ if name != "not_after"},
         not_after=last.not_after - timedelta(seconds=1),
     )
+
+
+@given(graphs(st.integers(-2, 9)))
+def test_the_last_issuer_to_begin_is_found(certificates: list[Outline]) -> None:
+    """The earliest moment at which all of a path has begun, of the paths that have not ended."""
+    leaf, *others = certificates
+    found = last_to_begin(leaf, certificates, NOW)
+    lasting = [path for path in every_path((leaf,), others) if all(each.not_after >= NOW for each in path)]
+    begins = [max([NOW, *(each.not_before for each in path[1:])]) for path in lasting]
+    if not begins or min(begins) <= NOW:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.not_before == min(begins)
 
 
 # --- real certificates ---
@@ -318,6 +333,33 @@ def test_an_issuer_with_an_unreadable_end_is_reported() -> None:
     assert certificate.warnings == ("other certificates in the same content are damaged: they were ignored",)
 
 
+def begun(issuer: CertificateAuthority, begins: datetime, ends: datetime) -> x509.Certificate:
+    """Another certificate of this issuer's name and key, valid from another time on."""
+    key = issuer.identity.private_key
+    renewed = ROOT.intermediate("Issuing CA", not_before=begins, not_after=ends, private_key=key)
+    return renewed.identity.certificate
+
+
+def test_a_renewed_issuer_takes_over_when_it_begins() -> None:
+    """Without a gap its date counts; with a gap the path ends when the old one does."""
+    short = certified(AUTHORITY, ROOT, EARLIER)
+    seamless, late = (begun(AUTHORITY, EARLIER + days * DAY, NOT_AFTER + DAY) for days in (-1, 1))
+    assert parse(file_of(LEAF, short, seamless)).ends_first is None
+    assert parse(file_of(LEAF, short, late)).expires == expiry_of(short)
+    found = parse(file_of(LEAF, short, late), now=EARLIER + 2 * DAY)
+    assert (found.ends_first, found.warnings) == (None, ())
+
+
+def test_a_chain_that_is_not_valid_yet_is_reported() -> None:
+    """Its only issuer begins in five days; until then nobody accepts the certificate."""
+    later = begun(AUTHORITY, EARLIER, NOT_AFTER + DAY)
+    found = parse(file_of(LEAF, later))
+    words = "its chain is not valid before 2026-06-06 00:00 UTC, when the issuing certificate Issuing CA begins"
+    assert (found.ends_first, found.warnings) == (None, (words,))
+    assert found.chosen_until == EARLIER
+    assert parse(file_of(LEAF, later), now=EARLIER).warnings == ()
+
+
 # --- hostile files ---
 
 
@@ -378,6 +420,8 @@ def test_hostile_graphs_take_little_time(shape: Callable[[int], list[Outline]]) 
     certificates = shape(200)
     begun = time.thread_time()
     assert first_to_end(certificates[0], certificates, NOW) in certificates
+    later = [replace(each, not_before=NOW + each.serial_number * DAY) for each in certificates]
+    assert last_to_begin(later[0], later, NOW) in later[1:]
     assert time.thread_time() - begun < 1.0
 
 
