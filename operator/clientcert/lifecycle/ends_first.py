@@ -3,6 +3,9 @@
 from clientcert.pki import Expiry
 from clientcert.pki.distinguished_names import common_name
 
+OTHER_ENDED = "does not depend on its other certificate any more: that was renewed or removed, or has expired"
+"""What is said if the other certificate no longer counts; which of these it was is not known."""
+
 
 def is_issuer(first: Expiry, subject_dn: str) -> bool:
     """True if it belongs to a CA of the path; False if it is another certificate of the subject, also in use."""

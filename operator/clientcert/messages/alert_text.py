@@ -13,7 +13,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Assessment, Phase, Problem
 from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
 from clientcert.lifecycle.due import next_stage
-from clientcert.lifecycle.ends_first import is_issuer, name_first
+from clientcert.lifecycle.ends_first import OTHER_ENDED, is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
 from clientcert.lifecycle.recorded_status import (
@@ -23,8 +23,19 @@ from clientcert.lifecycle.recorded_status import (
     PreviousCertificate,
 )
 from clientcert.lifecycle.schedule import duration
-from clientcert.lifecycle.spec import CertificateSpec, Contact, Person
-from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, days_ago, name_source, sanitize_line, substitute
+from clientcert.lifecycle.spec import CertificateSpec, Contact
+from clientcert.messages.text import (
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    day,
+    days_ago,
+    lower_first,
+    name_source,
+    request_to,
+    sanitize_line,
+    sentence,
+    substitute,
+)
 
 LONGEST_TEXT = 1000
 LONGEST_STEP = 1500
@@ -81,6 +92,8 @@ class Situation:
     """The problem with the source; empty if there is none."""
     ends_first: str
     """The certificate in the same file that ends first, in words; empty if the date is the certificate's own."""
+    other_ended: bool = False
+    """True if the date until now was that of another certificate of the consumer, and not of an issuer."""
 
     @classmethod
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
@@ -91,6 +104,7 @@ class Situation:
         first = ""
         if accepted is not None and accepted.ends_first is not None:
             first = name_first(accepted.ends_first, accepted.subject_dn)
+        ended = evaluation.status.accepted.ends_first if evaluation.status.accepted else None
         return cls(
             assessment=assessment,
             policy=evaluation.policy,
@@ -104,6 +118,7 @@ class Situation:
             source=sanitize_line(name_source(spec.source), LONGEST_NAME),
             problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
             ends_first=sanitize_line(first, LONGEST_VALUE),
+            other_ended=ended is not None and accepted is not None and not is_issuer(ended, accepted.subject_dn),
         )
 
     @property
@@ -209,7 +224,7 @@ def _expiry(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
 
 def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
     """The person to ask, and the request. A problem with the source comes first: its fix may be all that is missing."""
-    ask = f"{_ask(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
+    ask = f"{request_to(situation.contact, situation.name)}, and put the renewed certificate into {situation.source}."
     if situation.assessment.host:
         ask = (
             "Request a new one where this one was requested (a host certificate is not renewed here), and put it into"
@@ -221,8 +236,8 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
     if problem is None:
         return f"{ask} The alerts stop when it is there."
     if problem.reason is Reason.NOT_YET_VALID and accepted.not_before <= situation.assessment.now:
-        return f"{_sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts stop."
-    return f"{_sentence(situation.problem)} If there is no renewed certificate yet: {_lower_first(ask)} {_STOP}"
+        return f"{sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts stop."
+    return f"{sentence(situation.problem)} If there is no renewed certificate yet: {lower_first(ask)} {_STOP}"
 
 
 def _renew_chain(situation: Situation) -> str:
@@ -277,6 +292,7 @@ def _closing(situation: Situation, accepted: AcceptedCertificate) -> AlertText:
     text = f"{situation.subject} was replaced by serial number {serial_number}, {ends}"
     if situation.chain_alone:
         text = f"{situation.subject} has a new chain, {ends}"
+        text = f"{situation.subject}, {ends}, {OTHER_ENDED}" if situation.other_ended else text
     if situation.first_reading:
         topic, reason = Topic.READABLE, "SourceReadable"
         text = f"{situation.subject} can be read now: serial number {serial_number}, {ends}"
@@ -294,34 +310,10 @@ def _after_closing(situation: Situation, *, sooner: bool) -> str:
         return "The alerts continue until that is fixed."
     check = f"Check that the right certificate was put into {situation.source}. " if sooner else ""
     if situation.chain_alone:
-        check = f"Check that {situation.name} has the new chain, too. "
+        what = "does not use that one" if situation.other_ended else "has the new chain, too"
+        check = f"Check that {situation.name} {what}. "
     if situation.date_is_near:
         return f"{check}This one must be renewed as well, so the alerts continue."
     upcoming = next_stage(situation.assessment, situation.notification.channel)
     begins = f"; the alerts about this certificate begin on {day(upcoming.slot)}" if upcoming else ""
     return f"{check or 'Nothing to do. '}The alerts have stopped{begins}."
-
-
-def _ask(contact: Contact, name: str) -> str:
-    """Name the role only: the next step is also shown where people's names must not be."""
-    if _is_known(contact.technical):
-        return "Ask the technical contact to renew it"
-    if _is_known(contact.business):
-        return "Ask the business contact for a technical contact who can renew it"
-    if contact.slack_email or contact.slack_member_id:
-        return "Ask the contact in Slack to renew it"
-    if contact.pending:
-        return f"Ask the contact behind {name} to renew it (kubectl describe shows who it is as soon as that is known)"
-    return f"Find out who is behind {name}, add them to spec.contact and ask them to renew it"
-
-
-def _is_known(person: Person | None) -> bool:
-    return person is not None and bool(person.name.strip() or person.email.strip())
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -41,6 +41,13 @@ def chain_in_place(context: LetterContext, role: Role) -> list[Part]:
     if situation.date_is_near:
         more = "This one must be renewed as well, so we will write to you again."
     answer = f"Talk to {context.writer.whom}." if role is Role.SLACK else context.writer.answer
+    if situation.other_ended:
+        text = (
+            f"The certificate for {situation.name} in {situation.environment}, serial number {context.serial_number},"
+            f" {ends} {minute(expires)}, is the one to use. The other one, which we wrote to you about, was renewed or"
+            f" removed, or has expired. {more.replace('If it does', 'If your client uses this one')}"
+        )
+        return [paragraph(text), paragraph(answer)]
     return [
         paragraph(
             f"The certificate for {situation.name} in {situation.environment}, serial number {context.serial_number},"

@@ -237,6 +237,8 @@ def _request_anew(context: LetterContext) -> list[Part]:
 
 def _closing_subject(context: LetterContext) -> str:
     situation = context.situation
+    if situation.chain_alone and situation.other_ended:
+        return f"Done: the certificate for {situation.name} in {situation.environment} is the one to use"
     if situation.chain_alone:
         return f"Done: the certificate for {situation.name} in {situation.environment} has a new chain"
     return f"Done: a renewed certificate for {situation.name} in {situation.environment} is in place"

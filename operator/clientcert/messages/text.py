@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from clientcert.lifecycle.spec import SecretSource, SourceRef
+from clientcert.lifecycle.spec import Contact, Person, SecretSource, SourceRef
 
 LONGEST_VALUE = 253
 """The longest name of a Kubernetes object."""
@@ -86,3 +86,30 @@ def name_source(source: SourceRef) -> str:
     if isinstance(source, SecretSource):
         return f"Secret {source.name}, key {source.key}"
     return f"CertificateStore {source.store}, key {source.key}"
+
+
+def request_to(contact: Contact, name: str) -> str:
+    """Ask for a renewal. It names the role only: the next step is also shown where people's names must not be."""
+    if _is_known(contact.technical):
+        return "Ask the technical contact to renew it"
+    if _is_known(contact.business):
+        return "Ask the business contact for a technical contact who can renew it"
+    if contact.slack_email or contact.slack_member_id:
+        return "Ask the contact in Slack to renew it"
+    if contact.pending:
+        return f"Ask the contact behind {name} to renew it (kubectl describe shows who it is as soon as that is known)"
+    return f"Find out who is behind {name}, add them to spec.contact and ask them to renew it"
+
+
+def _is_known(person: Person | None) -> bool:
+    return person is not None and bool(person.name.strip() or person.email.strip())
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def lower_first(text: str) -> str:
+    """The text with its first letter in lower case, to go on with a sentence."""
+    return text[:1].lower() + text[1:]

@@ -68,7 +68,7 @@ def _offers(names: Names, failed: Field) -> Iterator[tuple[Field, str]]:
     else:  # a few kinds of alternative names have no field of their own
         fields = [*ALTERNATIVES, Field.COMMON_NAME, Field.SUBJECT_DN]
     for field in fields:
-        for value in values_in(names, field)[:1]:
+        for value in values_in(names, field):
             if field in _DISTINGUISHED:
                 yield field, _in_ascii(value)
             elif declarable(value):

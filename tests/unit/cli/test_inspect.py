@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clientcert.cli import cli
+from tests.unit.pki.issuing import CN, ORGANIZATION, Named
 from tools.certificates import CertificateAuthority
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -234,6 +235,78 @@ def test_long_names_are_cut_in_the_table_alone() -> None:
     Path("long.pem").write_bytes(issued.certificate_pem)
     assert "…" in inspect("long.pem").stdout
     assert documents(inspect("-o", "json", "long.pem"))[0]["subject"] == issued.subject_dn
+
+
+MATCHING = {
+    "--common-name": "nhs",
+    "--dns-name": "client.nhs.example",
+    "--uri": "spiffe://example/nhs",
+    "--email-address": "client@nhs.example",
+    "--subject-dn": "o = NHS, cn = nhs",
+    "--issuer-dn": "/CN=CA one",
+}
+
+
+@pytest.fixture
+def named() -> str:
+    """A file with a certificate that has names of every kind."""
+    alternatives = (("dns", "client.nhs.example"), ("uri", "spiffe://example/nhs"), ("email", "client@nhs.example"))
+    certificate = Named(((ORGANIZATION, "NHS"), (CN, "nhs")), alternatives)
+    Path("named.pem").write_bytes(certificate.pem)
+    return "named.pem"
+
+
+@pytest.mark.parametrize("chosen", [*((each,) for each in MATCHING), tuple(MATCHING)], ids=" ".join)
+def test_a_declared_identity_that_matches(named: str, chosen: tuple[str, ...]) -> None:
+    """Each field alone, and all of them together."""
+    result = inspect("-o", "json", named, *(word for option in chosen for word in (option, MATCHING[option])))
+    assert result.exit_code == 0
+    [document] = documents(result)
+    assert (document["identityMatches"], document["warnings"]) == (True, [])
+
+
+@pytest.mark.parametrize("wrong", MATCHING)
+def test_a_declared_identity_that_does_not_match(named: str, wrong: str) -> None:
+    """All that is declared must match. The file can be read, so the exit code is 0; the first warning says why."""
+    values = {**MATCHING, wrong: "CN=acme" if wrong.endswith("-dn") else "acme"}
+    result = inspect("-o", "json", named, *(word for pair in values.items() for word in pair))
+    assert result.exit_code == 0
+    [document] = documents(result)
+    assert document["identityMatches"] is False
+    assert document["warnings"][0].startswith("the file holds a certificate ")
+    assert "acme" in document["warnings"][0]
+
+
+def test_a_mismatch_is_visible_in_the_table() -> None:
+    """Also where the eye could not see it."""
+    Path("nhs.pem").write_bytes(Named(((CN, "nhs\u00a0 "),)).pem)
+    *_, remark = inspect("nhs.pem", "--common-name", "nhs").stdout.splitlines()
+    assert remark == (
+        'nhs.pem: the file holds a certificate of "nhs[U+00A0]\u2420", not of "nhs": put the right certificate there,'
+        ' or set spec.identity.commonName: "nhs\\u00a0\\u0020"'
+    )
+
+
+def test_the_declared_one_of_several_certificates_is_shown() -> None:
+    """As the operator reads the file."""
+    content = b"".join(Named(((CN, name),)).pem for name in ("acme", "nhs", "gp2gp"))
+    for name in ("acme", "nhs", "gp2gp"):
+        [document] = documents(inspect("-o", "json", "-", "--common-name", name, stdin=content))
+        assert (document["subject"], document["identityMatches"], document["warnings"]) == (f"CN={name}", True, [])
+
+
+@pytest.mark.parametrize("option", MATCHING)
+def test_an_empty_identity_is_a_wrong_call(option: str) -> None:
+    """It may come from a variable that is not set."""
+    assert inspect("nhs.pem", option, "").exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--subject-dn", "--issuer-dn"])
+def test_a_name_that_is_no_dn_is_a_wrong_call(option: str) -> None:
+    """With the right form in words, as in the schema."""
+    result = inspect("nhs.pem", option, "CN=nhs,O=Example, Inc.")
+    assert result.exit_code == 2
+    assert r"must be a DN such as CN=nhs,O=Example\, Inc.,C=GB" in " ".join(result.stderr.replace("│", "").split())
 
 
 def test_help_names_every_format_and_exit_code() -> None:

@@ -103,6 +103,56 @@ async def test_an_issuer_that_ends_first_is_alerted_about_and_closed() -> None:
         assert len(harness.slack.notified) == 2
 
 
+class Pair:
+    """Two certificates of one consumer with keys of two algorithms; both may be in use."""
+
+    def __init__(self) -> None:
+        self.leaf = ROOT.issue("nhs", CREATED, _in(300))
+        self.other = ROOT.issue("nhs", CREATED - DAY, _in(5), key="rsa")
+
+    @property
+    def pem(self) -> bytes:
+        return b"".join(each.certificate_pem + each.private_key_pem for each in (self.leaf, self.other))
+
+
+NO_LONGER = (
+    "does not depend on its other certificate any more: that was renewed or removed, or has expired. "
+    "Check that nhs does not use that one."
+)
+
+
+async def test_another_certificate_in_use_that_ends_first() -> None:
+    """It is alerted about; its removal is closed, with words about it."""
+    harness, pair = watched(), Pair()
+    async with harness.running():
+        harness.put_pem("nhs", pair.pem)
+        harness.declare("nhs")
+        await harness.until_idle()
+        assert told(harness) == (pair.other.fingerprint_sha256, 6, pair.leaf.fingerprint_sha256)
+        assert (status(harness)["phase"], status(harness)["daysRemaining"]) == ("ExpiringSoon", 5)
+        assert f"its other certificate with serial number {pair.other.serial_number_hex}" in texts(harness)[-1]
+        await put(harness, pair.leaf.certificate_pem)
+        assert told(harness) == (pair.leaf.fingerprint_sha256, None, "")
+        assert (status(harness)["phase"], status(harness)["daysRemaining"]) == ("Valid", 300)
+        assert any(NO_LONGER in text for text in texts(harness))
+        assert not any("new chain" in text for text in texts(harness))
+
+
+async def test_another_certificate_in_use_that_expires() -> None:
+    """From then on it does not count. The source is read again without a change of the Secret."""
+    harness, pair = watched(), Pair()
+    async with harness.running():
+        harness.put_pem("nhs", pair.pem)
+        harness.declare("nhs")
+        await harness.until_idle()
+        await harness.advance(5 * DAY)
+        assert status(harness)["phase"] == "ExpiringSoon"
+        await harness.advance(2 * HOUR)
+        assert status(harness)["phase"] == "Valid"
+        assert status(harness)["certificate"]["serialNumber"] == pair.leaf.serial_number_hex
+        assert any(NO_LONGER in text for text in texts(harness))
+
+
 async def test_a_restart_says_nothing_again() -> None:
     """The record in the status is enough, before and after the repair."""
     harness = watched()

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import Certificate
+from clientcert.pki import Certificate, Field, Identity
 from clientcert.pki.container_formats import answer
 from clientcert.pki.lenient import read_outline
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, parse
 from tests.unit.pki.damaged_forms import damaged
+from tests.unit.pki.issuing import CN, EMAIL, ORGANIZATION, Named
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, pfx, plain, shrouded_key_bag
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.strict")
@@ -22,10 +23,22 @@ BOUNDED = settings(max_examples=200, deadline=None, derandomize=True, suppress_h
 FEW = settings(BOUNDED, max_examples=20)
 
 PASSWORD = "secret"
+IDENTITY = Identity.declared("", dict.fromkeys(Field, "CN=nhs"))
+"""All fields, so that every name is compared, and each difference is described."""
 FORMS = {
     "PEM": LEAF.chain_pem + LEAF.private_key_pem,
     "DER": LEAF.certificate_der,
     "RSA": AUTHORITY.issue("nhs", NOT_BEFORE, NOT_AFTER, key="rsa", dns_names=["nhs.example"]).certificate_der,
+    "names of every kind": Named(
+        ((ORGANIZATION, "NHS"), (CN, "nhs"), (EMAIL, "jo@nhs.example")),
+        (
+            ("dns", "nhs.example"),
+            ("uri", "spiffe://nhs"),
+            ("email", "jo@a.example"),
+            ("ip", "10.0.0.7"),
+            ("upn", "jo@b"),
+        ),
+    ).der,
     "PKCS#7 PEM": LEAF.pkcs7(),
     "PKCS#7 DER": LEAF.pkcs7(Encoding.DER),
     "UTF-16": LEAF.certificate_pem.decode().encode("utf-16"),
@@ -67,7 +80,7 @@ def check(data: bytes, password: str | None = None) -> None:
     """Check that the input is read or refused, and that a certificate conforms to the documented model."""
     unforeseen = "the certificate cannot be read"
     try:
-        certificate = parse(data, password=password)
+        certificate = parse(data, password=password, identity=IDENTITY)
     except CertificateError as error:
         unforeseen = error.message if unforeseen in error.message else ""
     else:
@@ -79,6 +92,7 @@ def check(data: bytes, password: str | None = None) -> None:
         assert len(certificate.warnings) <= 8
         certificate.subject_dn.encode()
         certificate.issuer_dn.encode()
+        assert certificate.identity_mismatch.isprintable()
         unforeseen = ""
     assert not unforeseen, "the last guard is for what nobody thought of, and this was thought of"
 

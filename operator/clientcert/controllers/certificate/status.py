@@ -13,7 +13,7 @@ from clientcert.kube.events import EventSpec
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, CONTACT_RESOLVED, READY, DeliveryProblem, conditions
 from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.delivery_log import DeliveryFailure
-from clientcert.lifecycle.ends_first import name_first
+from clientcert.lifecycle.ends_first import OTHER_ENDED, is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, Condition, PreviousCertificate
 
@@ -143,7 +143,9 @@ def events_for(
             words += f", the end of {name_first(accepted.ends_first, accepted.subject_dn)} in the same file"
         found.append(_event(evaluation, "Renewed", words, warning=False))
     elif before.accepted is not None and before.accepted.ends_first is not None and _chain_is_renewed(evaluation):
-        words = f"the chain was renewed: it is valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
+        issuer = is_issuer(before.accepted.ends_first, before.accepted.subject_dn)
+        change = "the chain was renewed" if issuer else f"the certificate {OTHER_ENDED}"
+        words = f"{change}: it is valid until {evaluation.assessment.expires.time:%Y-%m-%d}"
         found.append(_event(evaluation, "Renewed", words, warning=False))
     unique = {event.reason: event for event in found if event.reason not in announced and event not in pending}
     return tuple(unique.values())
