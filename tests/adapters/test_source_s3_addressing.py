@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from clientcert.errors import Reason
+from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import Bucket
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3 import S3Reader
+from clientcert.sources.s3.address import Address
 from clientcert.sources.secret import SecretReader
 from tests.adapters.s3_parts import Stores, credentials, failure, read
 from tests.adapters.signed_s3_server import ACCESS_KEY, REGION, SECRET_KEY, Call, SignedS3Server
+from tests.deploy.formats import BUCKET, ENDPOINT, FORMATS
 from tests.unit.network.test_egress import Names
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
@@ -101,6 +103,20 @@ async def test_buckets_of_the_old_form_are_never_in_the_host_name(server: Signed
     assert (error.reason, len(server.calls)) == (Reason.SPEC_INVALID, 1)
     assert "requires the bucket in the host name: name one that can be there" in error.message
     await reader.close()
+
+
+def test_buckets_and_endpoints_as_the_api_server_decides() -> None:
+    """The same values as in the test of the schema: what it accepts can be called, and nothing else."""
+    policy = EgressPolicy({"10.0.0.7", "minio", "[fd00::1]"})
+    for name in FORMATS[BUCKET].accepted:
+        assert Address.of(Bucket(name, region=REGION), policy).bucket == name
+    for endpoint in FORMATS[ENDPOINT].accepted:
+        assert Address.of(Bucket("backup", endpoint=endpoint), policy).endpoint == endpoint.rstrip("/")
+    buckets = [Bucket(name, region=REGION) for name in FORMATS[BUCKET].refused]
+    endpoints = [Bucket("backup", endpoint=endpoint) for endpoint in FORMATS[ENDPOINT].refused if endpoint]
+    for bucket in (*buckets, *endpoints):
+        with pytest.raises(SourceError):
+            Address.of(bucket, policy)
 
 
 @pytest.mark.parametrize(
