@@ -227,6 +227,32 @@ async def test_the_operators_identity_goes_to_listed_names_only(
     await reader.close()
 
 
+async def test_the_operators_identity_is_not_signed_for_an_unlisted_name() -> None:
+    """Also if it has a public address: no name is even looked up."""
+    bucket = Bucket("backup", region=REGION, endpoint="https://s3.example", addressing="Virtual")
+    names = Names(["8.8.8.8"])
+    reader = reader_of(Stores({("team-a", "store"): bucket}), "s3.example", names=names, identity=("team-a=backup",))
+    assert (await failure(read(reader, "nhs.pem"))).reason is Reason.IDENTITY_NOT_ALLOWED
+    assert names.asked == []
+    await reader.close()
+
+
+async def test_a_server_that_is_never_content(server: SignedS3Server) -> None:
+    """It is asked once in each style; the message names what is left to correct."""
+    server.refuse_path_style = web.Response(status=403, text="<Error><Code>SecondLevelDomainForbidden</Code></Error>")
+    server.refuse_at.add("backup.s3.example")
+    reader = reader_of(stores_at(server), "s3.example", "backup.s3.example")
+    for expected in (["s3.example", "backup.s3.example"], ["backup.s3.example"]):
+        server.calls.clear()
+        error = await failure(read(reader, "nhs.pem"))
+        assert error.message == (
+            "Bucket backup: the S3 server requires the bucket in the host name: name one that can be there, or correct"
+            " spec.s3.endpoint."
+        )
+        assert [call.host for call in server.calls] == expected
+    await reader.close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 async def test_an_address_has_no_names_below_it(server: SignedS3Server, host: str) -> None:
     """An endpoint by IP address serves buckets in the path only."""
