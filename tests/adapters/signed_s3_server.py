@@ -35,7 +35,8 @@ class SignedS3Server:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.refuse_path_style: web.Response | None = None
-        """The answer to requests at the host `s3.example` itself."""
+        """The answer to requests at the hosts of `refuse_at`."""
+        self.refuse_at = {"s3.example"}
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -57,7 +58,7 @@ class SignedS3Server:
         self.calls.append(Call(host, path, query))
         if not _is_signed(request, path, query):
             return web.Response(status=403, text="<Error><Code>SignatureDoesNotMatch</Code></Error>")
-        if self.refuse_path_style is not None and host in {"s3.example", "127.0.0.1"}:
+        if self.refuse_path_style is not None and host in self.refuse_at:
             return _copy(self.refuse_path_style)
         if "list-type=2" in query:
             return web.Response(text=PAGE)

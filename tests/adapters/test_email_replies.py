@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,32 @@ async def test_without_an_enhanced_code_a_server_that_took_a_letter_to_another_r
             with pytest.raises(DeliveryError):
                 await notifier.notify(to_contact(), message_to(JO, SAM))
             assert server.recipients == ["jo@nhs.example"]
+
+
+@pytest.mark.parametrize("other", ["5.7.1", "5.2.2", "5.1.8", "5.0.0", "4.1.1", "2.1.5"])
+async def test_lines_that_disagree_count_against_nobody(other: str) -> None:
+    """A reply of several lines is about the mailbox only if each of its codes is."""
+    for first, last in (("5.1.1", other), (other, "5.1.1")):
+        error, named = await refused("RCPT", f"550-{first} one\r\n550 {last} another")
+        assert error.reason is not Reason.RECIPIENT_REFUSED
+        assert THE_NEXT not in named
+
+
+async def test_a_letter_to_the_same_recipient_shows_nothing() -> None:
+    """Only a letter to somebody else shows that the operator may send: the reason may have changed for all."""
+    async with ScriptedMailServer("RCPT", "250 OK") as server:
+        notifier = sending(server)
+        await notifier.notify(to_contact(), message_to(JO, SAM))
+        server.reply = "550 no"
+        server.recipients.clear()
+        with pytest.raises(DeliveryError, match="does not say whether"):
+            await notifier.notify(to_contact(), message_to(JO, SAM))
+    assert server.recipients == ["jo@nhs.example"]
+
+
+async def test_after_a_day_an_unclear_refusal_counts_against_the_recipient() -> None:
+    """Otherwise an operator with one certificate would never write to the next contact."""
+    async with ScriptedMailServer("RCPT", "550 no", recipient="jo@nhs.example") as server:
+        receipt = await sending(server).notify(to_contact(), replace(message_to(JO, SAM), overdue=True))
+    assert receipt.fallback_recipient is not None
+    assert server.recipients == ["jo@nhs.example", THE_NEXT]

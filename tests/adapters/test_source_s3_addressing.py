@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from clientcert.errors import Reason
+from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import Bucket
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.s3 import S3Reader
+from clientcert.sources.s3.address import Address
 from clientcert.sources.secret import SecretReader
 from tests.adapters.s3_parts import Stores, credentials, failure, read
 from tests.adapters.signed_s3_server import ACCESS_KEY, REGION, SECRET_KEY, Call, SignedS3Server
+from tests.deploy.formats import BUCKET, ENDPOINT, FORMATS
 from tests.unit.network.test_egress import Names
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
@@ -101,6 +103,20 @@ async def test_buckets_of_the_old_form_are_never_in_the_host_name(server: Signed
     assert (error.reason, len(server.calls)) == (Reason.SPEC_INVALID, 1)
     assert "requires the bucket in the host name: name one that can be there" in error.message
     await reader.close()
+
+
+def test_buckets_and_endpoints_as_the_api_server_decides() -> None:
+    """The same values as in the test of the schema: what it accepts can be called, and nothing else."""
+    policy = EgressPolicy({"10.0.0.7", "minio", "[fd00::1]"})
+    for name in FORMATS[BUCKET].accepted:
+        assert Address.of(Bucket(name, region=REGION), policy).bucket == name
+    for endpoint in FORMATS[ENDPOINT].accepted:
+        assert Address.of(Bucket("backup", endpoint=endpoint), policy).endpoint == endpoint.rstrip("/")
+    buckets = [Bucket(name, region=REGION) for name in FORMATS[BUCKET].refused]
+    endpoints = [Bucket("backup", endpoint=endpoint) for endpoint in FORMATS[ENDPOINT].refused if endpoint]
+    for bucket in (*buckets, *endpoints):
+        with pytest.raises(SourceError):
+            Address.of(bucket, policy)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +224,32 @@ async def test_the_operators_identity_goes_to_listed_names_only(
     reader = reader_of(stores, "s3.example", "backup.s3.example", identity=("team-a=backup",))
     await read(reader, "nhs.pem")
     assert server.calls[-1].host == "backup.s3.example"
+    await reader.close()
+
+
+async def test_the_operators_identity_is_not_signed_for_an_unlisted_name() -> None:
+    """Also if it has a public address: no name is even looked up."""
+    bucket = Bucket("backup", region=REGION, endpoint="https://s3.example", addressing="Virtual")
+    names = Names(["8.8.8.8"])
+    reader = reader_of(Stores({("team-a", "store"): bucket}), "s3.example", names=names, identity=("team-a=backup",))
+    assert (await failure(read(reader, "nhs.pem"))).reason is Reason.IDENTITY_NOT_ALLOWED
+    assert names.asked == []
+    await reader.close()
+
+
+async def test_a_server_that_is_never_content(server: SignedS3Server) -> None:
+    """It is asked once in each style; the message names what is left to correct."""
+    server.refuse_path_style = web.Response(status=403, text="<Error><Code>SecondLevelDomainForbidden</Code></Error>")
+    server.refuse_at.add("backup.s3.example")
+    reader = reader_of(stores_at(server), "s3.example", "backup.s3.example")
+    for expected in (["s3.example", "backup.s3.example"], ["backup.s3.example"]):
+        server.calls.clear()
+        error = await failure(read(reader, "nhs.pem"))
+        assert error.message == (
+            "Bucket backup: the S3 server requires the bucket in the host name: name one that can be there, or correct"
+            " spec.s3.endpoint."
+        )
+        assert [call.host for call in server.calls] == expected
     await reader.close()
 
 

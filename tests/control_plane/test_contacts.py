@@ -11,7 +11,7 @@ from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.mail_server import LoopbackMailServer, Received
 from tools.slack_server.workspace import User
 
-DOMAINS = {"CLIENTCERT_MAIL_DOMAINS": "nhs.example,moj.example"}
+DOMAINS = {"CLIENTCERT_MAIL_DOMAINS": "nhs.example,moj.example,münchen.example"}
 CONSUMER = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact", "system": "Integration API"}}
 JO, SAM = {"name": "Jo Bloggs", "email": "jo@nhs.example"}, {"name": "Sam Patel", "email": "sam@nhs.example"}
 
@@ -132,6 +132,43 @@ def test_a_recipient_who_is_refused_for_good(team: Team, operator: Operator, mai
     assert len(letters(mail, team, "nhs")) == 1
     hand_out(team, "nhs", contact={"technical": JO, "business": SAM})
     eventually(lambda: team.condition("nhs", "ContactResolved"), ("True", "TechnicalContact"))
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "reply", "words"),
+    [
+        ("relay", "RCPT", "554 5.7.1 <jo@nhs.example>: Relay access denied", "to relay to all recipients"),
+        (
+            "owner",
+            "RCPT",
+            "553 5.7.1 <c@i.example>: Sender address rejected: not owned by user x",
+            "CLIENTCERT_SMTP_FROM",
+        ),
+        ("sender", "DATA", "554 5.2.252 SendAsDenied; x not allowed to send as c@i.example", "CLIENTCERT_SMTP_FROM"),
+    ],
+)
+def test_the_operator_is_refused_and_not_the_recipient(
+    team: Team, operator: Operator, mail: LoopbackMailServer, name: str, command: str, reply: str, words: str
+) -> None:
+    """The letter stays due, nobody else is written to, and the contact's condition is as it was."""
+    mail.answer(command, reply)
+    use_policy(team)
+    hand_out(team, name, contact={"technical": JO, "business": SAM})
+    eventually(lambda: team.condition(name, "AlertsDelivered"), ("False", "MessageRefused"))
+    assert words in team.words(name, "AlertsDelivered")
+    assert team.condition(name, "ContactResolved") == ("True", "TechnicalContact")
+    assert letters(mail, team, name) == []
+    mail.behave()
+    use_policy(team, runbookURL="https://runbooks.example/renew")
+    until(lambda: [each.recipient for each in letters(mail, team, name)] == ["jo@nhs.example"])
+
+
+def test_a_contact_with_an_internationalized_domain(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:
+    """The mail goes to its name in ASCII."""
+    use_policy(team)
+    hand_out(team, "idn", contact={"technical": {"email": "jo@München.example"}})
+    [letter] = until(lambda: letters(mail, team, "idn"))
+    assert letter.recipient == "jo@xn--mnchen-3ya.example"
 
 
 def test_a_recipient_outside_of_the_allowed_domains(team: Team, operator: Operator, mail: LoopbackMailServer) -> None:

@@ -26,6 +26,7 @@ from clientcert.api.client_list import (
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.spec import Person
 from tests.builders import RUNAWAY_SECONDS, usable
+from tests.deploy.formats import EMAIL, FORMATS
 
 JO, SAM = Person("Jo Bloggs", "jo@nhs.example"), Person("Sam Patel", "sam@nhs.example")
 JO_LINE, SAM_LINE = (
@@ -276,6 +277,11 @@ class TestTheSchemasRules:
     )
     def test_addresses(self, text: str, plain: bool) -> None:
         assert (not address_problem(text)) is plain
+
+    def test_addresses_as_the_api_server_decides(self) -> None:
+        """The same values as in the test of the schema."""
+        assert [each for each in FORMATS[EMAIL].accepted if address_problem(each)] == []
+        assert [each for each in FORMATS[EMAIL].refused if not address_problem(each)] == []
 
     @pytest.mark.parametrize("local", ["jö", "用户", "o\u2019neil", "jo\u200b", "jo\u0301", "😀"])
     def test_a_local_part_that_needs_smtputf8(self, local: str) -> None:
