@@ -33,6 +33,7 @@ from clientcert.controllers.engine import Engine
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.errors import Reason
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient
@@ -171,6 +172,8 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     workers = Workers(queue, reconcilers, recovery, outbox, clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
+    fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
+    _expose_waits(metrics, limiter, fair | {"user look-ups": users.lookups})
     _expose_reads(metrics, outside, poller)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
@@ -289,6 +292,15 @@ def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, group
     metrics.notifications_waiting.labels("outage").set_function(
         lambda: limiter.waiting_for_recovery + groups.waiting_for_recovery
     )
+
+
+def _expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[str, FairSemaphore]) -> None:
+    for receiver in ("Slack", "Slack user", "Email", "Webhook", "Alertmanager", "Apprise"):
+        metrics.waiting.labels(receiver).set_function(partial(limiter.waiting_for, receiver))
+        metrics.oldest_wait.labels(receiver).set_function(partial(limiter.oldest_wait, receiver))
+    for place, semaphore in fair.items():
+        metrics.waiting.labels(place).set_function(partial(getattr, semaphore, "waiting"))
+        metrics.oldest_wait.labels(place).set_function(partial(getattr, semaphore, "oldest_wait"))
 
 
 def _expose_reads(metrics: Metrics, outside: _Outside, poller: StorePoller) -> None:

@@ -11,6 +11,7 @@ from tests.control_plane.operators import OWN_CHANNEL, forget_leader, with_mail
 from tests.control_plane.team import Team
 from tests.faults.api_proxy import before, seen_through
 from tests.faults.arrivals import Hook, called, mailed
+from tests.faults.hostile import Hostile
 from tests.faults.proxy import FaultyProxy
 from tests.faults.replicas import Pair
 from tests.faults.scenario import CHANNELS, World
@@ -67,6 +68,22 @@ def bucket(world: World, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
     with running_proxy(server) as proxy:
         yield Backup(world.team, server, client, proxy)
         world.close()  # the operator that polls the bucket stops before it
+
+
+@pytest.fixture
+def hostile(world: World, control_plane: ControlPlane, namespace: str) -> Iterator[Hostile]:
+    """The operator of this world serves all namespaces, and reaches the API server without a proxy, which would keep
+    whole answers.
+    """
+    world.control_plane = control_plane
+    name = f"{namespace}-hostile"
+    control_plane.create_namespace(name)
+    hostile = Hostile(control_plane, name)
+    try:
+        yield hostile
+    finally:
+        world.close()
+        hostile.leaves()
 
 
 @pytest.fixture

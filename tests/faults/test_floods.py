@@ -7,7 +7,6 @@ namespace must come in time (docs/security.md has the figures).
 import os
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -26,28 +25,11 @@ from tests.scenarios import (
     slack_channel,
     store_credentials,
 )
-from tools.control_plane import ControlPlane
 
 MOST_MIB = 300 * 1e6 / MIB
 ALERTED_WITHIN = 60.0
 CREDENTIALS = store_credentials("s3", "AKIAHOSTILE", "secret")
 PAGE = 8 * MIB
-
-
-@pytest.fixture
-def hostile(world: World, control_plane: ControlPlane, namespace: str) -> Iterator[Hostile]:
-    """The operator of this world serves all namespaces, and reaches the API server without a proxy, which would keep
-    whole answers.
-    """
-    world.control_plane = control_plane
-    name = f"{namespace}-hostile"
-    control_plane.create_namespace(name)
-    hostile = Hostile(control_plane, name)
-    try:
-        yield hostile
-    finally:
-        world.close()
-        hostile.leaves()
 
 
 def named(kind: str, count: int) -> list[str]:

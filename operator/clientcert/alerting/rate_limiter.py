@@ -98,14 +98,18 @@ class ChannelRateLimiter:
             for each in self._channels.values()
         )
 
-    def oldest_wait(self, receiver: str) -> tuple[int, float]:
-        """The number of messages that wait for receivers of this type, and the longest time in seconds."""
-        firsts, count = [_now()], 0
-        for limit_key, channel in self._channels.items():
-            if isinstance(limit_key, tuple) and limit_key[0] == receiver and channel.waits:
-                firsts.append(next(iter(channel.waits.values())).since)
-                count += len(channel.waits)
-        return count, _now() - min(firsts)
+    def waiting_for(self, receiver: str) -> int:
+        """The number of messages that wait for receivers of this type, the first element of their limit keys."""
+        return sum(map(len, self._waits_for(receiver)))
+
+    def oldest_wait(self, receiver: str) -> float:
+        """The seconds for which the oldest of them has waited; 0 if none waits."""
+        firsts = [next(iter(waits.values())).since for waits in self._waits_for(receiver)]
+        return _now() - min(firsts) if firsts else 0.0
+
+    def _waits_for(self, receiver: str) -> list[dict[_Ticket, _Wait]]:
+        found = [(limit_key, channel.waits) for limit_key, channel in self._channels.items() if channel.waits]
+        return [waits for limit_key, waits in found if isinstance(limit_key, tuple) and limit_key[0] == receiver]
 
     def acquire(self, pace: Pace, item: Item, urgency: tuple[int, datetime]) -> bool:
         """Take a slot if the item has one or the channel is free; otherwise queue for it.

@@ -17,7 +17,7 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
-from clientcert.fair_queueing import FairSemaphore
+from clientcert.fair_queueing import FairSemaphore, served_namespace
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
@@ -99,6 +99,7 @@ class StorePoller:
 
     async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
         try:
+            served_namespace.set(key.namespace)
             async with self._slots.slot(key.namespace):
                 if is_leader():
                     await self.poll_if_due(key)
