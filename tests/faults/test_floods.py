@@ -195,7 +195,7 @@ def test_large_secrets_that_are_named(world: World, hostile: Hostile, record_pro
 @row(25, "flood: 60 containers of 1 MiB with many certificates")
 def test_large_containers(world: World, hostile: Hostile, record_property) -> None:
     issued = world.issue("somebody", days=100)
-    container = replace(issued, authorities=issued.authorities * 700).pkcs12("correct horse")
+    container = replace(issued, authorities=issued.authorities * 1700).pkcs12("correct horse")
     assert 500_000 < len(container) < 750_000
     hostile.creates([secret("password", password="correct horse")])
     hostile.creates(secret(name, client_p12=container) for name in named("s", 60))
