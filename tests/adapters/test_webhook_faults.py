@@ -13,6 +13,7 @@ from aiohttp import web
 
 from clientcert.alerting.dispatcher import SEND_SECONDS
 from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.notifiers.deadline import ALERT_SECONDS
 from tests.adapters.sample_messages import alert, failure
 from tests.adapters.web_receiver import KEY, PATH, SENT, Vault, WebReceiver, calling, to_webhook
@@ -283,3 +284,29 @@ class TestSecrets:
             shown += repr(notifier) + repr(vars(notifier))
         for text in (shown, caplog.text):
             assert [word for word in ("canary-9e1c", KEY, "jo@nhs.example", "Bloggs") if word in text] == []
+
+
+async def test_a_namespace_whose_receiver_hangs_delays_no_other() -> None:
+    """However many calls it makes, and makes again as soon as one has ended."""
+    receiver = WebReceiver()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        if b"hostile" in await request.read():
+            await asyncio.sleep(60)
+        return web.Response(status=204)
+
+    receiver.answer = hang
+    async with calling(receiver) as (notifier, _):
+
+        async def again_and_again() -> None:
+            while True:
+                with contextlib.suppress(DeliveryError):
+                    await notifier.notify(to_webhook(), alert(key=ObjectKey("hostile", "nhs")))
+
+        hostile = [asyncio.create_task(again_and_again()) for _ in range(200)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(1):
+            await notifier.notify(to_webhook(), alert(key=ObjectKey("victim", "nhs")))
+        for task in hostile:
+            task.cancel()
+        await asyncio.gather(*hostile, return_exceptions=True)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
+from tests.docs.pages import blocks
 from tools.control_plane import ControlPlane
 
 EXAMPLES = sorted((REPOSITORY / "deploy/examples").glob("*.yaml"))
@@ -48,3 +49,12 @@ def test_each_example_begins_with_a_comment_and_has_no_key(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("# ")
     assert "PRIVATE KEY" not in text
+
+
+def test_the_quota_of_the_security_page_is_accepted(control_plane: ControlPlane, namespace: str) -> None:
+    """And it counts all of our kinds."""
+    [quota] = blocks(REPOSITORY / "docs/security.md", "yaml")
+    assert control_plane.kubectl("apply", "-n", namespace, "-f", "-", input=quota).endswith(" created\n")
+    crds = [yaml.safe_load(path.read_text()) for path in sorted((REPOSITORY / "crds").glob("*s.yaml"))]
+    counted = yaml.safe_load(quota)["spec"]["hard"]
+    assert {f"count/{crd['metadata']['name']}" for crd in crds} <= set(counted)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.control_plane.operators import Operator
-from tests.control_plane.team import CORE, PLURALS
+from tests.control_plane.team import CORE, OURS, PLURALS
 from tests.scenarios import Manifest
 from tools.control_plane import ControlPlane
 
@@ -46,10 +46,16 @@ class Hostile:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._created += pool.map(self._create, manifests)
 
-    def touches_all(self) -> None:
-        """Change each object, so that the watch delivers it once more."""
+    def touches(self, count: int) -> None:
+        """Change so many objects, so that the watch delivers them once more."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(self._touch, self._created))
+            list(pool.map(self._touch, self._created[-count:]))
+
+    @property
+    def judged(self) -> int:
+        """The number of its ClientCertificates with a status."""
+        items = self.control_plane.api.request("GET", f"{OURS}/namespaces/{self.namespace}/clientcertificates")["items"]
+        return sum("status" in item for item in items)
 
     def leaves(self) -> None:
         """Delete everything, finalizers or not."""

@@ -7,6 +7,7 @@ namespace must come in time (docs/security.md has the figures).
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,7 @@ from tests.scenarios import (
 
 MOST_MIB = 300 * 1e6 / MIB
 ALERTED_WITHIN = 60.0
+OVER_WITHIN = 120.0
 CREDENTIALS = store_credentials("s3", "AKIAHOSTILE", "secret")
 PAGE = 8 * MIB
 
@@ -36,47 +38,50 @@ def named(kind: str, count: int) -> list[str]:
     return [f"{kind}-{number}" for number in range(count)]
 
 
-def the_victim_is_alerted(world: World, record_property) -> None:
-    """Its certificate is handed out during the flood."""
+def the_victim_is_alerted(world: World, record_property, is_over: Callable[[], bool] = lambda: True) -> None:
+    """Its certificate is handed out during the flood; the peak is read when the flood is over."""
     began = time.monotonic()
     world.hand_out("victim", days=14)
     world.is_fixed()
     world.all_is_delivered(within=ALERTED_WITHIN)
+    seconds = time.monotonic() - began
+    until(is_over, seconds=OVER_WITHIN)
     peak = peak_mib(world.operator)
-    record_property("flood", (round(peak), round(time.monotonic() - began, 1)))
-    print(f"peak {peak:.0f} MiB, the alert after {time.monotonic() - began:.1f} s")
+    record_property("flood", (round(peak), round(seconds, 1)))
+    print(f"peak {peak:.0f} MiB, the alert after {seconds:.1f} s")
     assert peak <= MOST_MIB
+    assert world.operator.process.process.returncode is None
 
 
 @pytest.mark.slow
-@row(25, "flood: 100 Secrets with 0.9 MB of finalizers that nobody names, at the start and once more")
+@row(25, "flood: 80 Secrets with 0.9 MB of finalizers that nobody names; events about them")
 def test_secrets_that_nobody_names(world: World, hostile: Hostile, record_property) -> None:
     """Only metadata is listed, but metadata can be large, too."""
-    hostile.creates(large(secret(name, a="b")) for name in named("s", 100))
+    hostile.creates(large(secret(name, a="b")) for name in named("s", 80))
     world.operator_starts(everywhere=True)
-    hostile.touches_all()
+    hostile.touches(10)
     the_victim_is_alerted(world, record_property)
 
 
 @pytest.mark.slow
-@row(25, "flood: 100 ClientCertificates of 0.9 MB, at the start and once more")
+@row(25, "flood: 60 ClientCertificates of 0.9 MB; events about them")
 def test_large_certificates(world: World, hostile: Hostile, record_property) -> None:
-    hostile.creates(large(client_certificate(name)) for name in named("c", 100))
+    hostile.creates(large(client_certificate(name)) for name in named("c", 60))
     world.operator_starts(everywhere=True)
-    hostile.touches_all()
-    the_victim_is_alerted(world, record_property)
+    hostile.touches(10)
+    the_victim_is_alerted(world, record_property, lambda: hostile.judged == 60)
 
 
 @pytest.mark.slow
-@row(25, "flood: 60 policies and 60 stores of 0.9 MB, at the start and once more")
+@row(25, "flood: 40 policies and 40 stores of 0.9 MB; events about them")
 def test_large_policies_and_stores(world: World, hostile: Hostile, record_property) -> None:
     hostile.creates([CREDENTIALS])
-    hostile.creates(large(certificate_policy(name)) for name in named("p", 60))
+    hostile.creates(large(certificate_policy(name)) for name in named("p", 40))
     hostile.creates(
-        large(certificate_store(name, "a-bucket", "http://127.0.0.1:9", "s3")) for name in named("store", 60)
+        large(certificate_store(name, "a-bucket", "http://127.0.0.1:9", "s3")) for name in named("store", 40)
     )
     world.operator_starts(everywhere=True)
-    hostile.touches_all()
+    hostile.touches(10)
     the_victim_is_alerted(world, record_property)
 
 
@@ -95,7 +100,7 @@ def test_pages_without_their_last_byte(world: World, hostile: Hostile, record_pr
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
         world.operator_starts(everywhere=True)
         until(lambda: len(stalled), lambda count: count >= 2)
-        the_victim_is_alerted(world, record_property)
+        the_victim_is_alerted(world, record_property, lambda: len(stalled) >= 12)
 
 
 @pytest.mark.slow
@@ -116,7 +121,7 @@ def test_pages_full_of_objects(world: World, hostile: Hostile, record_property) 
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
         world.operator_starts(everywhere=True)
         until(lambda: len(served), lambda count: count >= 8)
-        the_victim_is_alerted(world, record_property)
+        the_victim_is_alerted(world, record_property, lambda: len(served) >= 60)
 
 
 @pytest.mark.slow
@@ -138,7 +143,7 @@ def test_large_objects_in_many_stores(world: World, hostile: Hostile, record_pro
             for number in range(2)
         )
         world.operator_starts(everywhere=True)
-        the_victim_is_alerted(world, record_property)
+        the_victim_is_alerted(world, record_property, lambda: hostile.judged == 140)
 
 
 @pytest.mark.slow
@@ -155,8 +160,7 @@ def test_many_stores(world: World, hostile: Hostile, record_property) -> None:
         hostile.creates([CREDENTIALS])
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 300))
         world.operator_starts(everywhere=True)
-        until(lambda: len(served), lambda count: count >= 300, seconds=60)
-        the_victim_is_alerted(world, record_property)
+        the_victim_is_alerted(world, record_property, lambda: len(served) >= 300)
 
 
 @pytest.mark.slow
@@ -167,21 +171,21 @@ def test_large_secrets_that_are_named(world: World, hostile: Hostile, record_pro
     hostile.creates(secret(name, **content) for name in named("s", 20))
     hostile.creates(client_certificate(f"c-{number}", source=in_secret(f"s-{number % 20}")) for number in range(200))
     world.operator_starts(everywhere=True)
-    the_victim_is_alerted(world, record_property)
+    the_victim_is_alerted(world, record_property, lambda: hostile.judged == 200)
 
 
 @pytest.mark.slow
 @row(25, "flood: 60 containers of 1 MiB with many certificates")
 def test_large_containers(world: World, hostile: Hostile, record_property) -> None:
     issued = world.issue("somebody", days=100)
-    container = replace(issued, authorities=issued.authorities * 700).pkcs12("correct horse")
+    container = replace(issued, authorities=issued.authorities * 1700).pkcs12("correct horse")
     assert 500_000 < len(container) < 750_000
     hostile.creates([secret("password", password="correct horse")])
     hostile.creates(secret(name, client_p12=container) for name in named("s", 60))
     password = {"name": "password", "key": "password"}
     hostile.creates(client_certificate(name, source=in_secret(name, "client.p12", password)) for name in named("s", 60))
     world.operator_starts(everywhere=True)
-    the_victim_is_alerted(world, record_property)
+    the_victim_is_alerted(world, record_property, lambda: hostile.judged >= 20)
 
 
 @pytest.mark.slow
@@ -205,4 +209,4 @@ def test_large_client_lists(world: World, hostile: Hostile, record_property) -> 
         for name in named("list", 40)
     )
     world.operator_starts(everywhere=True)
-    the_victim_is_alerted(world, record_property)
+    the_victim_is_alerted(world, record_property, lambda: hostile.judged == 40)

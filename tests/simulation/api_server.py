@@ -11,7 +11,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-import orjson
+import msgspec
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
 from clientcert.errors import KubeError, Reason
@@ -98,7 +98,7 @@ class ApiServer:
         wanted = (content.get("metadata") or {}).get("resourceVersion")
         if wanted not in {None, before["metadata"]["resourceVersion"]}:
             raise _conflict(at)
-        content = orjson.loads(orjson.dumps(content))  # as it is read back
+        content = msgspec.json.decode(msgspec.json.encode(content))  # as it is read back
         part = {"status": content["status"]} if path != at else {k: v for k, v in content.items() if k != "metadata"}
         after = merged({name: value for name, value in before.items() if name != "metadata"}, part)
         if after == {name: value for name, value in before.items() if name != "metadata"}:

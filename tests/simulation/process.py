@@ -121,7 +121,7 @@ class Process:
             await asyncio.sleep(1.0)
 
     def _take_over(self, path: str, body: Body, *, deleted: bool) -> None:
-        """As the informers and kopf's handlers do."""
+        """As the informers do."""
         cache, metadata = self._engine.cache, body["metadata"]
         key_of = (metadata["namespace"], metadata["name"])
         if "/secrets/" in path:

@@ -50,7 +50,7 @@ class AlertmanagerNotifier(UrlCaller):
             url = await self.url(namespace, address.url_ref)
             body = json.dumps(alerts(channel.schedule, message), separators=(",", ":")).encode()
             headers = await self.authorization(namespace, address.authorization_ref)
-            await self.post(_below(url), body, {"Content-Type": "application/json", **headers})
+            await self.post(namespace, _below(url), body, {"Content-Type": "application/json", **headers})
         return Receipt()
 
 

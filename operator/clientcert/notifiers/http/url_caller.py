@@ -11,6 +11,7 @@ from typing import Self
 import aiohttp
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, UrlAddress
 from clientcert.lifecycle.spec import SecretKeyRef
@@ -22,6 +23,8 @@ from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 
 CALL_SECONDS = 0.1
 """Minimum interval between two calls of a URL: ten calls a second burden no receiver."""
+CALLS_AT_ONCE = 64
+"""Of all namespaces; one alone has half of them."""
 LONGEST_WAIT = 300.0
 """Seconds; the cap of Retry-After."""
 
@@ -40,12 +43,13 @@ class UrlCaller:
         self._read_secret = read_secret
         self._egress = egress
         self._clock = clock
+        self._calls = FairSemaphore(CALLS_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # No body is read, so none is decompressed either.
+        # No body is read, so none is decompressed either. In the pool of aiohttp, new calls may overtake a waiting one.
         timeout = aiohttp.ClientTimeout(total=ALERT_SECONDS)
-        self._session = self._egress.session(timeout=timeout, auto_decompress=False)
+        self._session = self._egress.session(timeout=timeout, limit=0, auto_decompress=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -82,12 +86,18 @@ class UrlCaller:
             )
         return {"Authorization": value}
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Post, and return when the receiver has accepted it; raises DeliveryError, which names only the URL's host."""
+    async def post(self, namespace: str, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post, and return when the receiver has accepted it; raises DeliveryError, which names only the URL's host.
+
+        Calls wait for their turn; namespaces take turns.
+        """
         if self._session is None:
             raise RuntimeError("a notifier sends only within its `async with` block")
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with (
+                self._calls.slot(namespace),
+                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+            ):
                 if not 200 <= answer.status < 300:
                     retry_after = parse_retry_after(answer.headers, LONGEST_WAIT, self._clock())
                     raise refusal(self.receiver, answer.status, retry_after)

@@ -40,7 +40,8 @@ class WebhookNotifier(UrlCaller):
             body = json.dumps(event, separators=(",", ":")).encode()
             headers = await self.authorization(namespace, address.authorization_ref)
             headers |= signed_headers(event["id"], self._clock(), body, keys)
-            await self.post(url, body, {"Content-Type": "application/cloudevents+json; charset=utf-8", **headers})
+            headers |= {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+            await self.post(namespace, url, body, headers)
         return Receipt()
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
@@ -41,6 +42,7 @@ from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.thread_details import Details
 from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
 from clientcert.notifiers.slack.web_api import (
+    CALLS_AT_ONCE,
     LONGEST_WAIT,
     MESSAGE_SECONDS,
     SLACK,
@@ -75,6 +77,8 @@ class _Webhook:
     url: str = field(repr=False)
     own: bool
     """True if it is in the operator's settings, so that its host is not checked."""
+    namespace: str = ""
+    """Of the Secret."""
 
 
 class SlackNotifier:
@@ -91,10 +95,11 @@ class SlackNotifier:
         self._read_secret = read_secret
         self._egress = egress
         self._guarded_session: aiohttp.ClientSession | None = None
+        self._webhook_calls = FairSemaphore(CALLS_AT_ONCE)
         self._details = Details()
 
     async def __aenter__(self) -> Self:
-        self._guarded_session = self._egress.session(timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS))
+        self._guarded_session = self._egress.session(timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS), limit=0)
         self._api.open()
         return self
 
@@ -142,7 +147,7 @@ class SlackNotifier:
         if address.webhook_ref is not None:
             url = await secret_value(self._read_secret, SLACK, namespace, address.webhook_ref)
             self._check_webhook(url, address.webhook_ref)
-            return _Webhook(url, own=False)
+            return _Webhook(url, own=False, namespace=namespace)
         if address.token_ref is not None:
             token = await read_token(self._read_secret, namespace, address.token_ref)
             if not address.channel:
@@ -207,7 +212,10 @@ class SlackNotifier:
     async def _post_to_webhook(self, webhook: _Webhook, payload: dict[str, Any]) -> Receipt:
         session = self._api.session if webhook.own else self._guarded()
         plain = {"Accept-Encoding": "identity"}
-        async with session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer:
+        async with (
+            self._webhook_calls.slot(webhook.namespace),
+            session.post(webhook.url, json=payload, headers=plain, allow_redirects=False) as answer,
+        ):
             body = (await answer.content.read(_LONGEST_ANSWER)).decode("ascii", "replace").strip()
             # Slack answers "ok", compatible servers answer other texts, and a login page in between is HTML.
             if answer.status != 200 or body.startswith("<"):

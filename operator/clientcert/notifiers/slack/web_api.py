@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from clientcert.errors import ClientCertError, DeliveryError, SettingsError
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.network.egress import EgressPolicy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
@@ -21,6 +22,8 @@ SLACK = "Slack"
 SLACK_API_URL = "https://slack.com/api/"
 LONGEST_WAIT = 3600.0
 """Seconds; the cap of Retry-After. Slack asks for less."""
+CALLS_AT_ONCE = 64
+"""With all tokens; one token alone has half of them."""
 MESSAGE_SECONDS = 1.0
 """Slack accepts one message a second in a channel."""
 
@@ -47,6 +50,7 @@ class SlackWebApi:
         """Raises SettingsError for a `url` that is neither https nor of a listed host."""
         check_tls("CLIENTCERT_SLACK_API_URL", url, egress)
         self._url = url or SLACK_API_URL
+        self._calls = FairSemaphore(CALLS_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
@@ -66,9 +70,10 @@ class SlackWebApi:
         return self._session
 
     async def ask(self, token: str, call: Call, refused: Refusal = refusal) -> dict[str, Any]:
-        """Make a call, once. Raises DeliveryError; `refused` makes it from Slack's error."""
+        """Make a call when it is the token's turn, once. Raises DeliveryError; `refused` makes it of Slack's error."""
         try:
-            answer = (await call(_Client(token, self._url, self.session))).data
+            async with self._calls.slot(str(hash(token))):
+                answer = (await call(_Client(token, self._url, self.session))).data
         except SlackApiError as error:
             raise _refused(error.response, refused) from None
         except (aiohttp.ClientError, OSError) as error:  # some of these are ValueErrors as well
@@ -109,6 +114,7 @@ def _session() -> aiohttp.ClientSession:
     refuse_redirects = aiohttp.TraceConfig()
     refuse_redirects.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),  # in its pool, new calls may overtake a waiting one
         timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

@@ -12,6 +12,8 @@ _ROOT = "ListBucketResult"
 _PAGE_FIELDS = frozenset({"EncodingType", "IsTruncated", "NextContinuationToken"})
 _OBJECT_FIELDS = frozenset({"Key", "ETag"})
 _CHUNK = 64 * 1024
+_MOST_OBJECTS = 10_000
+"""Of a page; 1,000 are asked for. As Python objects, 8 MiB of the smallest ones would take 40 MB."""
 _NAME_LENGTH = 100  # characters at the end of a name that are examined
 _PRIVATE_KEY = re.compile(
     r"""
@@ -119,6 +121,8 @@ class _PageReader:
             target[name] = "".join(self._texts)
             self._texts = None
         if self._depth == 2 and self._in_object:
+            if len(self._objects) == _MOST_OBJECTS:
+                raise ValueError("many more objects than were asked for")
             self._objects.append((self._object_fields.get("Key", ""), clean_etag(self._object_fields.get("ETag", ""))))
         self._depth -= 1
 
