@@ -10,6 +10,7 @@ from aiohttp import web
 
 from clientcert.alerting.outbox import Outbox
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.recorded_status import ChannelStatus
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.notifiers.slack.thread_details import LAST_SECONDS
@@ -145,7 +146,7 @@ def test_a_newer_status_replaces_the_local_record() -> None:
     cache, outbox = ObjectCache(WorkQueue(lambda: NOW)), Outbox()
     cache.upsert_certificate(certificate("10", {"team": 20, "pager": 20}))
     for name in ("team", "pager"):
-        outbox.record_delivery(cache.certificates[KEY], ChannelStatus(name, FINGERPRINT, 19, None))
+        outbox.record_delivery(cache.certificates[KEY], ChannelStatus(name, FINGERPRINT, 19, None), DeliveryLog())
     cache.upsert_certificate(certificate("11", {"team": 18, "pager": 20}))
     log = outbox.log(cache.certificates[KEY], ())
     assert {each.name: each.stage for each in log.channels} == {"team": 18, "pager": 19}

@@ -45,7 +45,9 @@ class Calm:
         return self._fit[max(bisect_right(self._common, when) - 1, 0)]
 
     def was_well(self, begins: datetime, ends: datetime) -> bool:
-        """The same, for all of this time."""
+        """The same, for all of this time; False beyond the end."""
+        if ends > self._view.chronicle.ends:
+            return False
         first, last = bisect_right(self._common, begins) - 1, bisect_right(self._common, ends)
         return all(self._fit[max(first, 0) : last])
 

@@ -137,6 +137,8 @@ class Chronicle:
     """The seconds by which the operator's clock is ahead."""
     terms: dict[int, datetime] = field(default_factory=dict)
     """By process: from then on another one may lead, or it is dead."""
+    stops: dict[int, datetime] = field(default_factory=dict)
+    """The processes that ended after SIGTERM."""
     sends: list[Send] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     tries: list[tuple[datetime, int, str]] = field(default_factory=list)

@@ -30,6 +30,7 @@ class _Director:
         self._number, self._serial = 0, 0x1000
         self._process: Process | None = None
         self._background: set[asyncio.Task[Any]] = set()
+        self._errors: list[BaseException] = []
         self._last_good: dict[str, tuple[bytes, Content]] = {}
 
     async def direct(self) -> Chronicle:
@@ -51,6 +52,8 @@ class _Director:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._process:
             await self._process.kill()
+        if self._errors:
+            raise self._errors[0]
         chronicle.ends = clock.true()
         return chronicle
 
@@ -171,6 +174,12 @@ class _Director:
             self._in_background(self._kill_and_restart(self._process, calls, restart_after))
             self._process = None
 
+    async def _stop(self, restart_after: float) -> None:
+        """SIGTERM, as in a rollout."""
+        if self._process is not None:
+            old, self._process = self._process, None
+            self._in_background(self._stop_and_restart(old, restart_after))
+
     async def _handover(self, seconds: float) -> None:
         """The leader alone is cut off from the API server; another one leads when the Lease has run out."""
         if self._process is None:
@@ -199,6 +208,14 @@ class _Director:
         await asyncio.sleep(restart_after)
         await self._start()
 
+    async def _stop_and_restart(self, old: Process, restart_after: float) -> None:
+        self._world.chronicle.leader.set(0, self._now)
+        await old.stop()
+        self._world.chronicle.terms[old.number] = self._now
+        self._world.chronicle.stops[old.number] = self._now
+        await asyncio.sleep(restart_after)
+        await self._start()
+
     # Notes
 
     @property
@@ -213,7 +230,8 @@ class _Director:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            raise error
+            self._errors.append(error)
+            self._world.chronicle.runaway.set()
 
     def _issue(self, name: str, days: float, common_name: str, begins: timedelta = -100 * DAY) -> None:
         midnight = self._now.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -34,7 +34,8 @@ _HAPPENINGS = {
     "unsilence": 3,
     "channel": 14,
     "api": 10,
-    "kill": 14,
+    "kill": 12,
+    "stop": 6,
     "handover": 4,
     "delete": 3,
     "clock": 1,
@@ -93,7 +94,7 @@ class _Author:
         what = random.choices(tuple(_HAPPENINGS), tuple(_HAPPENINGS.values()))[0]
         args, end = self._details(what)
         subject = (self._any_policy(),) if what in {"policy", "lose policy", "channel"} else (name,)
-        if what in {"api", "kill", "handover", "clock"}:
+        if what in {"api", "kill", "stop", "handover", "clock"}:
             subject = ()
         self._add(when, what, *subject, *args)
         if end:
@@ -114,6 +115,7 @@ class _Author:
             "channel": ((channel, random.choice(_CHANNEL)), ("channel", channel, "takes")),
             "api": ((random.choice(_API),), ("api", "answers")),
             "kill": ((random.randrange(60), random.choice((0.5, 5.0, 600.0, 40_000.0, 200_000.0))), ()),
+            "stop": ((random.choice((0.5, 5.0, 3_000.0)),), ()),
             "handover": ((random.uniform(25.0, 30.0),), ()),
             "delete": ((), ("hand out", self._any_policy(), self._life())),
             "clock": ((random.uniform(-10_000, 40_000),), ("clock", 0.0)),

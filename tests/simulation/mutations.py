@@ -6,6 +6,7 @@ DUE = "lifecycle/due.py"
 SCHEDULE = "lifecycle/schedule.py"
 ASSESSMENT = "lifecycle/assessment.py"
 DISPATCHER = "alerting/dispatcher.py"
+RECEIVER_BACKOFF = "alerting/receiver_backoff.py"
 LIMITER = "alerting/rate_limiter.py"
 ALERT_GROUP = "controllers/alert_group.py"
 GROUPING = "alerting/grouping.py"
@@ -97,8 +98,8 @@ MUTANTS = (
     Mutant(
         ASSESSMENT,
         "an expired certificate is a replacement",
-        "    if certificate.not_after < now:\n        return Problem(",
-        "    if certificate.not_after < certificate.not_before:\n        return Problem(",
+        "    if certificate.not_after < now:\n        words",
+        "    if certificate.not_after < certificate.not_before:\n        words",
     ),
     Mutant(
         ASSESSMENT,
@@ -117,8 +118,9 @@ MUTANTS = (
     Mutant(
         DISPATCHER,
         "the record is dropped after a send",
-        "self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))\n            if",
-        "if",
+        "self._outbox.record_delivery(record, delivered(evaluation, notification, delivery), evaluation.log)\n"
+        "            self._metrics",
+        "self._metrics",
     ),
     Mutant(
         DISPATCHER,
@@ -130,14 +132,14 @@ MUTANTS = (
     Mutant(
         LIMITER,
         "a failing channel is never free again",
-        "            at = channel.free_at if channel.granted is None else channel.grant_ends\n",
-        "            at = channel.free_at + 86_400 * bool(channel.failures)\n",
+        "at = max(min(moments), ready)\n",
+        "at = max(min(moments), ready) + 86_400 * bool(channel.whole.failures)\n",
     ),
     Mutant(
-        LIMITER,
+        RECEIVER_BACKOFF,
         "Retry-After is ignored",
-        "(seconds or self._backoff.delay(channel.failures))",
-        "self._backoff.delay(channel.failures)",
+        "self.until = max(self.asked_until, now + (retry_after or backoff.delay(self.failures)))",
+        "self.until = now + backoff.delay(self.failures)",
     ),
     Mutant(
         ALERT_GROUP,
@@ -148,8 +150,8 @@ MUTANTS = (
     Mutant(
         ALERT_GROUP,
         "a digest is not recorded",
-        "self._outbox.record_delivery(record, delivered(each.evaluation, each.notification, delivery))",
-        "del delivery",
+        "self._outbox.record_delivery(record, after, each.evaluation.log)",
+        "del after",
     ),
     Mutant(
         ALERT_GROUP,
@@ -163,8 +165,8 @@ MUTANTS = (
     Mutant(
         GROUPING,
         "a group that is too small is forgotten",
-        "        self._cache.enqueue_all(group.members)\n\n    def _group_of",
-        "\n    def _group_of",
+        "        self._cache.enqueue_all(group.members)\n\n    def _end_sending",
+        "\n    def _end_sending",
     ),
     Mutant(
         RECONCILER,

@@ -20,6 +20,7 @@ from tests.simulation.expected import DAY
 from tests.unit.engine.engine_harness import EngineHarness, Outside
 
 _SLACK_SECONDS, _MAIL_SECONDS, _CALL_SECONDS = 1.0, 0.2, 0.1
+STOP_SECONDS = 10.0
 _FOREVER = 1e12
 CALLS_A_DAY = 1_500
 """More calls than this cannot be right: the process does the same again and again."""
@@ -87,7 +88,15 @@ class Process:
     async def lose_term(self) -> None:
         """Stop as a leader does at the end of its term: messages in flight end before another one may lead."""
         self._engine.workers.stop()
-        await self._engine.workers.idle()
+        await self._tasks[0]
+        await self.kill()
+
+    async def stop(self) -> None:
+        """Stop as after SIGTERM: send nothing more, and record what was sent."""
+        self.term_ends = 0.0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._engine.workers.drain()
         await self.kill()
 
     async def kill(self) -> None:

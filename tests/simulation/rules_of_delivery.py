@@ -11,6 +11,7 @@ from tests.simulation.view import SECOND, Told
 RECORDED_WITHIN = 20 * SECOND
 """A status says what was sent after this time, if the API server answers."""
 DIGEST_RECORDED_WITHIN = 60 * SECOND
+STOP_SECONDS = 10 * SECOND
 SENT_TOGETHER = 25 * SECOND
 """Messages that are under way when the first record is not answered arrive within this time."""
 
@@ -86,6 +87,17 @@ def a_send_is_recorded(o: Oracle) -> Found:
             yield told.time, f"{declared.name} in {name}: stage {told.stage} was sent and is in no status"
 
 
+def a_clean_stop_loses_nothing(o: Oracle) -> Found:
+    """What was sent is recorded before the process ends after SIGTERM, if the API server answers."""
+    for declared, name, told in o.all_told():
+        ended = o.chronicle.stops.get(told.send.process)
+        if ended is None or told.time < ended - STOP_SECONDS or not told.send.acknowledged:
+            continue
+        modes = set(o.chronicle.api.within(ended - STOP_SECONDS, ended))
+        if modes == {"answers"} and not declared.deleted and not o.is_recorded(declared, name, told, ended):
+            yield told.time, f"{declared.name} in {name}: stage {told.stage} was sent, and the stop did not record it"
+
+
 def a_restart_over_unchanged_objects_is_silent(o: Oracle) -> Found:
     """A restart over unchanged objects writes nothing and sends nothing."""
     leader = o.chronicle.leader
@@ -154,6 +166,7 @@ RULES = (
     only_the_latest_is_sent,
     nothing_is_repeated,
     a_send_is_recorded,
+    a_clean_stop_loses_nothing,
     a_restart_over_unchanged_objects_is_silent,
     a_former_leader_sends_nothing,
     a_leader_stops_at_the_first_record_without_an_answer,

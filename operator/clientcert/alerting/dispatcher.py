@@ -154,7 +154,7 @@ class NotificationDispatcher:
             return None
         decision = decide(evaluation)
         for notification, delivery in decision.settled:
-            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))
+            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery), evaluation.log)
         failures, reserved = dict(decision.failures), []
         if evaluation.assessment.host:
             self._groups.notice(evaluation)
@@ -217,7 +217,7 @@ class NotificationDispatcher:
             role = message.letters[0].recipient.role if message.letters else None
             fallback = receipt.fallback_recipient
             delivery = Delivery(self._clock(), receipt.thread_ref, fallback.role if fallback else role, fallback)
-            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery))
+            self._outbox.record_delivery(record, delivered(evaluation, notification, delivery), evaluation.log)
             self._metrics.notifications.labels(channel.type, "sent").inc()
             accepted = True
         finally:

@@ -58,11 +58,12 @@ class Outbox:
         log = DeliveryLog.of(record.uid, record.status, (*unrecorded, *digests), entry.deliveries if entry else ())
         return log.with_failures(entry.failures) if entry and entry.failures else log
 
-    def record_delivery(self, record: CertificateRecord, told: ChannelStatus) -> None:
-        """Record that a notification was sent; the status has to say so."""
+    def record_delivery(self, record: CertificateRecord, told: ChannelStatus, decided_by: DeliveryLog) -> None:
+        """Record that a notification was sent; the status has to say so. `decided_by` is the log that made it due."""
         entry = self._entry(record) or self._new_entry(record)
         others = tuple(each for each in entry.deliveries if each.after.name != told.name)
-        entry.deliveries = (*others, UnrecordedDelivery(DeliveryLog(record.status.channels).channel(told.name), told))
+        before = (DeliveryLog(record.status.channels).channel(told.name), decided_by.channel(told.name))
+        entry.deliveries = (*others, UnrecordedDelivery(before, told))
         entry.failures = {name: failure for name, failure in entry.failures.items() if name != told.name}
 
     def unrecorded(self, record: CertificateRecord) -> tuple[UnrecordedDelivery, ...]:

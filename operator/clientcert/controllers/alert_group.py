@@ -171,8 +171,8 @@ class AlertGroupReconciler:
             await self._loop_budget.yield_if_spent()
             record = self._cache.certificates.get(each.evaluation.key)
             if record is not None and record.uid == each.evaluation.uid:
-                delivery = Delivery(sent)
-                self._outbox.record_delivery(record, delivered(each.evaluation, each.notification, delivery))
+                after = delivered(each.evaluation, each.notification, Delivery(sent))
+                self._outbox.record_delivery(record, after, each.evaluation.log)
                 self._cache.enqueue(record.key)
 
     def _failed(self, group: GroupSpec, first: Member, error: DeliveryError) -> datetime | None:

@@ -74,8 +74,8 @@ class DeliveryFailure:
 class UnrecordedDelivery:
     """A notification that was sent, but is not in the status yet."""
 
-    before: ChannelStatus | None
-    """The content of the status when it was sent."""
+    before: tuple[ChannelStatus | None, ...]
+    """The content of the status when it was sent, and an earlier delivery that the status did not record then."""
     after: ChannelStatus
     """The new content of the status."""
 
@@ -105,7 +105,7 @@ class DeliveryLog:
         recorded = log
         for delivery in unrecorded:
             known = _message(recorded.channel(delivery.after.name))
-            if known in (_message(delivery.before), _message(delivery.after)):
+            if known in map(_message, (*delivery.before, delivery.after)):
                 log = log.with_channel(delivery.after)
         return log
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.delivery_log import DeliveryFailure
-from tests.builders import HOUR, MINUTE, SECOND
+from tests.builders import HOUR, MINUTE, NOW, SECOND
 from tests.unit.engine.engine_harness import CONSUMER, TEAM, EngineHarness, until
 
 AWAY = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, retryable=True)
@@ -111,3 +112,25 @@ async def test_an_alert_that_was_held_back_is_sent_soon_after_sending_is_allowed
         second.set_result(None)
         await harness.let_pass(MINUTE)
     assert harness.slack.notified == [("first",), ("second",)]
+
+
+async def test_an_alert_that_follows_a_closing_message_is_not_repeated() -> None:
+    """The alert begins while no status records the closing message yet, and ends when one does.
+
+    So the status has changed meanwhile, but it records nothing that the decision did not know.
+    """
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=14)
+    async with harness.running():
+        await harness.until_idle()
+    first, outbox = harness.record("nhs"), harness.outbox
+    [alert] = [each for each in first.status.channels if each.name == "team"]
+    closing = replace(alert, fingerprint_sha256="the next one", stage=None, last_sent=NOW + HOUR)
+    outbox.record_delivery(first, closing, outbox.log(first, ()))
+    decided_by = outbox.log(first, ())
+    second = replace(first, status=replace(first.status, channels=(closing,)))
+    outbox.written(second, outbox.unrecorded(second))
+    told = replace(closing, stage=9, last_sent=NOW + HOUR + SECOND)
+    outbox.record_delivery(first, told, decided_by)
+    assert outbox.log(second, ()).channel("team") == told
