@@ -92,7 +92,7 @@ class Example:
     """Changes to the spec of the ClientCertificate above."""
     policy: AlertPolicy = WITH_CONTACTS
     closes: bool = False
-    """True if each channel was alerted about the previous certificate."""
+    """True if each channel was alerted about the certificate in the status."""
 
     @property
     def declaration(self) -> CertificateSpec:
@@ -162,6 +162,7 @@ WAYS = {
         LEFT, policy=policy_of("policy-with-contacts.yaml", message="{name}: {duration} days left, {owner} sees to it")
     ),
     "The date is near, and the source is gone": NEAR_AND_GONE,
+    "The date is near, today's alert was sent, and now the source is gone": replace(NEAR_AND_GONE, closes=True),
     "The date is near, and the renewed one is not valid yet": replace(
         ALERT, seen=Observation(certificate=replace(RENEWED, not_before=NOW + 2 * DAY))
     ),
@@ -181,6 +182,15 @@ WAYS = {
                 RENEWED,
                 identity_mismatch='a certificate of "nhs-test", not of "nhs": put the right certificate there, or'
                 ' set spec.identity.commonName: "nhs-test"',
+            )
+        ),
+    ),
+    "The date is far, and cert-manager has not issued the certificate": replace(
+        NEAR_AND_GONE,
+        before=certificate(200 * DAY),
+        seen=Observation(
+            certificate=replace(
+                RENEWED, issuer_common_name="cert-manager.local", subject_dn="2.5.4.5=1234567890,CN=nhs"
             )
         ),
     ),

@@ -8,13 +8,14 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, time, tzinfo
+from datetime import UTC, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clientcert.api.client_certificate import secret_key_ref
+from clientcert.api.client_certificate import parse_duration, secret_key_ref
 from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.policy import (
+    DEFAULT_GRACE,
     DEFAULT_MESSAGE,
     EVENTS_CHANNEL,
     Address,
@@ -52,6 +53,7 @@ _KEY_BYTES = 8
 _MOST_DAYS = 3650
 _WEEK = 7
 _LONGEST_PROBLEM = 300
+_LONGEST_GRACE = timedelta(days=1)
 
 
 def default_channel(slack_channel: str) -> Channel:
@@ -123,6 +125,7 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
         runbook_url=_text(alerts.get("runbookURL")),
         contacts=_contacts(spec.get("contacts") or {}),
         start_days_before=max(channel.schedule.start_days_before for channel in all_channels),
+        source_grace=_grace(alerts, problems),
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -253,6 +256,18 @@ def _timezone(name: str, problems: list[str]) -> tzinfo:
     except (KeyError, ValueError, OSError):
         problems.append(f"spec.alerts.sendAt.timezone: there is no time zone {name!r}; UTC is used instead")
         return UTC
+
+
+def _grace(alerts: Mapping[str, Any], problems: list[str]) -> timedelta:
+    text = _text(alerts.get("sourceGrace"))
+    try:
+        grace = timedelta(seconds=parse_duration(text)) if text else DEFAULT_GRACE
+    except (ValueError, OverflowError):
+        grace = _LONGEST_GRACE + DEFAULT_GRACE
+    if grace > _LONGEST_GRACE:
+        problems.append("spec.alerts.sourceGrace: it must be a time from 0s to 24h; 2m is used instead")
+        return DEFAULT_GRACE
+    return grace
 
 
 def _template(template: str, where: str, problems: list[str]) -> str:
