@@ -146,7 +146,9 @@ class AlertPolicy:
     source_grace: timedelta = DEFAULT_GRACE
     """A source that is gone or empty for less than this is no alarm."""
     problems: tuple[str, ...] = field(default=())
-    """The settings that cannot be used, in words; the default is used for each of them."""
+    """The settings that cannot be used, in words, and what is used instead."""
+    remarks: tuple[str, ...] = field(default=())
+    """Settings that are used, and have an effect together that few people want, in words."""
     writes_letters: bool = field(init=False)
     """True if a channel writes to consumers' contacts."""
 
