@@ -45,7 +45,6 @@ BUCKET = (
 )
 REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'"
 ENDPOINT = "must be scheme, host, port and path alone, such as https://minio.example:9000, without user or query"
-ENDPOINT = "must be scheme, host and port alone, such as https://minio.example:9000, without user, path or query"
 GRACE = "must be a time from 0s to 24h, such as 30s, 2m or 1h30m"
 POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
 
