@@ -10,7 +10,7 @@ from clientcert.lifecycle.contacts import Directory, DirectoryEntry, Recipient, 
 from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
-from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
+from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, ToldProblem
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource, Silence
 from clientcert.pki import Certificate, Identity
 
@@ -141,6 +141,9 @@ def evaluation(
     )
 
 
-def notified(stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY) -> ChannelStatus:
-    """The record of a channel that was alerted about the certificate with this fingerprint."""
-    return ChannelStatus(name=name, fingerprint_sha256=about, stage=stage, last_sent=when, thread_ref="C1:1.1")
+def notified(
+    stage: int | None, about: str, *, name: str = "team", when: datetime = NOW - DAY, problem: str = ""
+) -> ChannelStatus:
+    """The record of a channel that was alerted about the certificate with this fingerprint, and of this problem."""
+    problems = (ToldProblem(problem, when),) if problem else ()
+    return ChannelStatus(name, about, stage, last_sent=when, thread_ref="C1:1.1", problems=problems)

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     INVALID_VALIDITY = "InvalidValidity"
     NOT_YET_VALID = "NotYetValid"
     EXPIRED = "Expired"
+    TEMPORARY_CERTIFICATE = "TemporaryCertificate"
 
     # Alerts do not reach their channels or recipients.
     POLICY_NOT_FOUND = "PolicyNotFound"

@@ -90,7 +90,8 @@ def forecast_run(lasting_team: Team, operators: Operators, mail: LoopbackMailSer
     team.hand_out("expired", days=-2.5)
     ends = f"{team.began + 1.5 * DAY:%Y-%m-%dT%H:%M:%SZ}"
     team.hand_out("silenced", days=10.5, silence={"until": ends, "reason": "moving house"})
-    team.declare("missing")
+    team.apply(certificate_policy("at-once", sourceGrace="0s"))
+    team.declare("missing", policyRef={"name": "at-once"})
     team.hand_out("far", days=100)
     team.hand_out("no-policy", days=10.5, policyRef={"name": "nowhere"})
     team.hand_out("host", days=32.5, profile="Host")

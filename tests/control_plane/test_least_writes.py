@@ -14,6 +14,7 @@ def declare_all_sorts(team: Team) -> int:
         secret("slack", token=team.slack.tokens[1]),
         certificate_policy("team", slack_channel("team", "#team", "slack")),
         certificate_policy("refused", slack_channel("team", "#no-such-channel", "slack")),
+        certificate_policy("at-once", sourceGrace="0s"),
         certificate_policy("poor", sendAt={"time": "09:00", "timezone": "Europe/Atlantis"}),
     )
     team.hand_out("valid", days=200)
@@ -23,7 +24,7 @@ def declare_all_sorts(team: Team) -> int:
     team.hand_out("by-refused", days=20, policyRef={"name": "refused"})
     team.hand_out("by-poor", days=20, policyRef={"name": "poor"})
     team.hand_out("by-none", days=20, policyRef={"name": "not-there"})
-    team.declare("missing")
+    team.declare("missing", policyRef={"name": "at-once"})
     team.put("unreadable", b"not a certificate")
     team.declare("unreadable")
     team.put("anothers", team.issue("somebody", days=100))

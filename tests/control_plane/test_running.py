@@ -27,7 +27,8 @@ def test_the_columns_of_kubectl_get(team: Team, operators: Operators) -> None:
     """Consumer, environment, status, days and date; wide: serial number, issuer, owner, source, last alert, silence."""
     silence = {"until": "2099-12-24T00:00:00Z", "reason": "being decommissioned"}
     issued = team.hand_out("nhs", days=20, owner="integration-team", silence=silence)
-    team.declare("missing")
+    team.apply(certificate_policy("at-once", sourceGrace="0s"))
+    team.declare("missing", policyRef={"name": "at-once"})
     with operators.running(team.namespace):
         eventually(lambda: [team.phase(name) for name in ("nhs", "missing")], ["ExpiringSoon", "Missing"])
         until(lambda: team.notified("missing"))
@@ -73,7 +74,8 @@ def test_it_serves_the_configured_namespaces(team: Team, operators: Operators) -
 def test_series_exist_as_long_as_the_object(team: Team, operators: Operators) -> None:
     """The names and labels of the usual exporter, and ours; none is left when the object is deleted."""
     issued = team.hand_out("nhs", days=-1, owner="integration-team")
-    team.declare("missing")
+    team.apply(certificate_policy("at-once", sourceGrace="0s"))
+    team.declare("missing", policyRef={"name": "at-once"})
     ours = {"namespace": team.namespace, "name": "nhs"}
     theirs = {"secret_namespace": team.namespace, "secret_name": "nhs-cert", "secret_key": "tls.crt"}
     exact = theirs | {

@@ -32,7 +32,8 @@ def test_a_deleted_secret_is_missing_and_recovers(team: Team, operator: Operator
 
 def test_a_secret_that_comes_late_ends_the_alert(team: Team, operator: Operator) -> None:
     """A certificate that was never read is alerted; once its Secret is created, a closing message is sent."""
-    team.declare("nhs")
+    team.apply(certificate_policy("at-once", sourceGrace="0s"))
+    team.declare("nhs", policyRef={"name": "at-once"})
     until(lambda: team.notified("nhs"))
     issued = team.issue("nhs", days=300)
     team.put("nhs", issued)

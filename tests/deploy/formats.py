@@ -45,6 +45,7 @@ BUCKET = (
 )
 REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'"
 ENDPOINT = "must be scheme, host, port and path alone, such as https://minio.example:9000, without user or query"
+GRACE = "must be a time from 0s to 24h, such as 30s, 2m or 1h30m"
 POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
 
 FORMATS = {
@@ -248,6 +249,11 @@ FORMATS = {
             *("https://minio.example:", "https://minio.example:port", "https://a.example\\@b.example", "https://a\n"),
         ],
         of_length=lambda length: "https://".ljust(length, "x"),
+    ),
+    GRACE: Format(
+        accepted=["0s", "0m", "30s", "2m", "1h30m", "24h", "86400s"],
+        refused=["", "0", "2", "2 m", "24h1s", "25h", "-1s", "1d", "5m1h", "1.5h", "500ms"],
+        of_length=lambda length: f"00001h{'0' * (length - 11)}m005s",
     ),
     POLL_EVERY: Format(
         accepted=["10s", "5m", "1h30m", "24h", "86400s", "1h0m1s"],

@@ -113,6 +113,27 @@ SCHEDULE = [
             ("on-days", {"spec.alerts.startDaysBefore": 30, f"{CHANNEL}.repeat.onDays": [31]}, message),
         ],
     ),
+    Rule(
+        "CertificatePolicy.spec.alerts",
+        message := "every day of the policy's repeat.onDays is before a channel's alerts start: "
+        "raise the channel's startDaysBefore, or give the channel a repeat of its own",
+        accepted=[
+            ("on-days", {f"{CHANNEL}.startDaysBefore": 1, f"{CHANNEL}.repeat": REMOVED}),
+            ("on-days", {f"{CHANNEL}.startDaysBefore": 7, "spec.alerts.repeat.onDays": [30, 14]}),
+            ("every-day", {f"{CHANNEL}.startDaysBefore": 1, f"{CHANNEL}.repeat": REMOVED}),
+        ],
+        refused=[
+            (
+                "on-days",
+                {
+                    f"{CHANNEL}.startDaysBefore": 5,
+                    f"{CHANNEL}.repeat": REMOVED,
+                    "spec.alerts.repeat.onDays": [30, 14, 7],
+                },
+                message,
+            ),
+        ],
+    ),
     *(
         Rule(
             f"CertificatePolicy.{field}",

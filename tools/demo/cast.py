@@ -131,7 +131,7 @@ def _today(now: datetime) -> dict[str, Seen]:
         "court-lists-preprod": Seen("ExpiringSoon", 10),
         "sentencing-dev": Seen("ExpiringSoon", 0, "Expiring", "sentencing in dev will expire within the next 24 hours"),
         "probation-prod": Seen("Expired", -3, "Expired", f"probation in prod expired on {expired:%Y-%m-%d}"),
-        "tribunals-prod": Seen("Missing", None, "SourceNotFound", "tribunals in prod is missing"),
+        "tribunals-prod": Seen("Missing", None, "SourceNotFound"),  # no alert in its first two minutes
         "coroners-prod": Seen("Unreadable", None, "NotACertificate", "coroners in prod could not be read"),
         "parole-prod": Seen("NotYetValid", 368, "NotYetValid"),
         "legal-aid-prod": Seen("Invalid", 200, "IdentityMismatch", "legal-aid in prod needs attention"),
@@ -149,6 +149,7 @@ def _tomorrow(now: datetime) -> dict[str, Seen]:
         "sentencing-dev": Seen("Expired", -1, "Expired", f"sentencing in dev expired on {last_day:%Y-%m-%d}"),
         "probation-prod": Seen("Expired", -4, "Expired", "probation in prod expired on"),
         "parole-prod": Seen("NotYetValid", 367, "NotYetValid"),
+        "tribunals-prod": Seen("Missing", None, "SourceNotFound", "tribunals in prod is missing"),
         "legal-aid-prod": Seen("Invalid", 199, "IdentityMismatch", "legal-aid in prod needs attention"),
     }
     return {**_today(now), **changed}

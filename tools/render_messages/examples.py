@@ -101,7 +101,7 @@ class Example:
     """Changes to the spec of the ClientCertificate above."""
     policy: AlertPolicy = WITH_CONTACTS
     closes: bool = False
-    """True if each channel was alerted about the previous certificate."""
+    """True if each channel was alerted about the certificate in the status."""
 
     @property
     def declaration(self) -> CertificateSpec:
@@ -180,6 +180,7 @@ WAYS = {
         LEFT, policy=policy_of("policy-with-contacts.yaml", message="{name}: {duration} days left, {owner} sees to it")
     ),
     "The date is near, and the source is gone": NEAR_AND_GONE,
+    "The date is near, today's alert was sent, and now the source is gone": replace(NEAR_AND_GONE, closes=True),
     "The date is near, and the renewed one is not valid yet": replace(
         ALERT, seen=Observation(certificate=replace(RENEWED, not_before=NOW + 2 * DAY))
     ),
@@ -205,6 +206,15 @@ WAYS = {
     "An issuing certificate in the same file ends first": CHAIN_ENDS,
     "An issuing certificate in the same file has expired": replace(
         CHAIN_ENDS, seen=Observation(certificate=with_issuer(EXPIRED_LEFT))
+    ),
+    "The date is far, and cert-manager has not issued the certificate": replace(
+        NEAR_AND_GONE,
+        before=certificate(200 * DAY),
+        seen=Observation(
+            certificate=replace(
+                RENEWED, issuer_common_name="cert-manager.local", subject_dn="2.5.4.5=1234567890,CN=nhs"
+            )
+        ),
     ),
     "Nothing could ever be read": Example(unread(Reason.SOURCE_NOT_FOUND, GONE)),
     "Nobody is declared in the object": about(LEFT, spec={"contact": {"lookup": ["Directory"]}}),

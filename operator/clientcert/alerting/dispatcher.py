@@ -70,7 +70,7 @@ def decide(evaluation: Evaluation) -> Decision:
             continue
         told = log.told_by_digest(notification, fingerprint, now) if log.digests else None
         if told is not None:
-            settled.append((notification, Delivery(told)))
+            settled.append((told[0], Delivery(told[1])))
         elif not notification.channel.to_consumer or not _needs_no_letter(evaluation, notification):
             owed.append(notification)
         elif notification.kind is MessageKind.CLOSING:
@@ -101,7 +101,7 @@ def _letters_of_batches(evaluation: Evaluation) -> list[tuple[DueNotification, D
             letter = letter_due(channel)
             told = evaluation.log.told_by_digest(letter, evaluation.assessment.fingerprint, evaluation.now)
             if told is not None:
-                settled.append((letter, Delivery(told)))
+                settled.append((letter, Delivery(told[1])))
     return settled
 
 

@@ -48,7 +48,13 @@ class Evaluator:
             spec=record.spec,
             status=record.status,
             policy=policy,
-            assessment=assess(record, self._sources.observation(record), policy.start_days_before, self._clock()),
+            assessment=assess(
+                record,
+                self._sources.observation(record),
+                policy.start_days_before,
+                self._clock(),
+                policy.source_grace,
+            ),
             log=DeliveryLog(),
             policy_found=found is not None,
         )
@@ -58,6 +64,9 @@ class Evaluator:
         """Return the evaluation with the deliveries and failures up to now."""
         found = self._cache.policy_of(record)
         log = self._outbox.log(record, found.digests if found else ())
+        assessment = evaluation.assessment
+        if assessment.alarm is None and assessment.grace_ends is None and not assessment.source_problem:
+            log = log if all(not told.problems for told in log.channels) else log.recovered(assessment.now)
         failures, policy, contact = self._outbox.failures(record), evaluation.policy, evaluation.contact
         if self._fallback is not None:
             policy = with_fallback_channel(policy, self._fallback, evaluation.assessment, log, failures)

@@ -8,13 +8,14 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, time, tzinfo
+from datetime import UTC, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clientcert.api.client_certificate import secret_key_ref
+from clientcert.api.client_certificate import parse_duration, secret_key_ref
 from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.policy import (
+    DEFAULT_GRACE,
     DEFAULT_MESSAGE,
     EVENTS_CHANNEL,
     Address,
@@ -29,6 +30,7 @@ from clientcert.lifecycle.policy import (
     SlackAddress,
     UrlAddress,
 )
+from clientcert.lifecycle.policy_review import remarks
 from clientcert.lifecycle.recorded_status import DigestRecord
 
 DEFAULT_CHANNEL = "operator/slack"
@@ -52,6 +54,7 @@ _KEY_BYTES = 8
 _MOST_DAYS = 3650
 _WEEK = 7
 _LONGEST_PROBLEM = 300
+_LONGEST_GRACE = timedelta(days=1)
 
 
 def default_channel(slack_channel: str) -> Channel:
@@ -72,8 +75,8 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
     try:
         return _policy(spec, fallback)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        words = f"the spec cannot be used: {type(error).__name__} {error}"
-        return replace(_policy({}, fallback), problems=(words[:_LONGEST_PROBLEM],))
+        words = f"the spec cannot be used: {type(error).__name__} {error}"[:_LONGEST_PROBLEM]
+        return replace(_policy({}, fallback), problems=(f"{words}; the defaults are used instead",))
 
 
 def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
@@ -113,6 +116,9 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
     channels = tuple(found for entry in alerts.get("channels") or () for found in _channels(entry, alerts, problems))
     if not channels and fallback is not None:
         channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.address),)
+    if channels and all(channel.escalation for channel in channels):
+        words = "nobody is alerted before them, and an acknowledgement ends all alerts: add a channel without it"
+        problems.append(f"spec.alerts.channels: all have escalation: true, so {words}")
     # Events are for machines and `kubectl describe` and disturb nobody, so they ignore sendAt.
     events = Channel(EVENTS_CHANNEL, "Event", _schedule({**alerts, "sendAt": None}, {}, []))
     all_channels = (*channels, events)
@@ -123,7 +129,9 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
         runbook_url=_text(alerts.get("runbookURL")),
         contacts=_contacts(spec.get("contacts") or {}),
         start_days_before=max(channel.schedule.start_days_before for channel in all_channels),
+        source_grace=_grace(alerts, problems),
         problems=tuple(dict.fromkeys(problems)),
+        remarks=remarks(all_channels, alerts.get("escalateAfterDays")),
     )
 
 
@@ -151,7 +159,8 @@ def _escalated(schedule: Schedule, after_days: int) -> Schedule:
 def _channel(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> Channel:
     name, kind = _text(entry["name"]), _text(entry["type"])
     if entry.get("escalation") and alerts.get("escalateAfterDays") is None:
-        problems.append(f"channel {name}: it is for escalations, but spec.alerts.escalateAfterDays is not set")
+        words = "it is for escalations, but spec.alerts.escalateAfterDays is not set, so it is alerted at once"
+        problems.append(f"channel {name}: {words}")
     address = _address(kind, entry.get(_FIELDS[kind]) or {}, problems) if kind in _FIELDS else None
     if kind not in _FIELDS:
         problems.append(f"channel {name}: this version cannot send to channels of type {kind}")
@@ -194,14 +203,25 @@ def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
 def _schedule(alerts: Mapping[str, Any], override: Mapping[str, Any], problems: list[str]) -> Schedule:
     repeat = override.get("repeat") or alerts.get("repeat") or {}
     every, for_days = _after_expiry(alerts, override, repeat)
+    start = _days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30))
+    on_days = sorted((_days(day, least=0) for day in repeat.get("onDays") or ()), reverse=True)
+    if on_days and on_days[-1] > start:
+        named = ", ".join(map(str, on_days))
+        words = f"every day of repeat.onDays ({named}) is before startDaysBefore ({start}), when its alerts start"
+        problems.append(f"{_whose(override)}: {words}: name a later day; day {start} is used instead")
+        on_days = [start]
     return Schedule(
-        start_days_before=_days(_first(override.get("startDaysBefore"), alerts.get("startDaysBefore"), 30)),
+        start_days_before=start,
         every_days=_days(repeat.get("everyDays", 1)),
-        on_days=tuple(sorted((_days(day, least=0) for day in repeat.get("onDays") or ()), reverse=True)),
+        on_days=tuple(on_days),
         after_expiry_every_days=every,
         after_expiry_for_days=None if for_days is None else _days(for_days),
         send_at=_send_at(override.get("sendAt") or alerts.get("sendAt"), problems),
     )
+
+
+def _whose(channel: Mapping[str, Any]) -> str:
+    return f"channel {channel['name']}" if channel else "spec.alerts"
 
 
 def _after_expiry(
@@ -253,6 +273,18 @@ def _timezone(name: str, problems: list[str]) -> tzinfo:
     except (KeyError, ValueError, OSError):
         problems.append(f"spec.alerts.sendAt.timezone: there is no time zone {name!r}; UTC is used instead")
         return UTC
+
+
+def _grace(alerts: Mapping[str, Any], problems: list[str]) -> timedelta:
+    text = _text(alerts.get("sourceGrace"))
+    try:
+        grace = timedelta(seconds=parse_duration(text)) if text else DEFAULT_GRACE
+    except (ValueError, OverflowError):
+        grace = _LONGEST_GRACE + DEFAULT_GRACE
+    if grace > _LONGEST_GRACE:
+        problems.append("spec.alerts.sourceGrace: it must be a time from 0s to 24h; 2m is used instead")
+        return DEFAULT_GRACE
+    return grace
 
 
 def _template(template: str, where: str, problems: list[str]) -> str:

@@ -1,15 +1,17 @@
 """The only reader of statuses that the previous version has written. The next version removes it.
 
 Version 0.1 had no `fallbackRecipient`: the fallback recipient was only named in the message of the condition
-ContactResolved. It had no `expires` either: the date of the certificate itself was the one that counts.
+ContactResolved. It had no `expires` either: the date of the certificate itself was the one that counts. And it had no
+`problems` of a channel: each message told the problem that there was.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from clientcert.errors import Reason
 from clientcert.lifecycle.policy import Role
-from clientcert.lifecycle.recorded_status import CertificateStatus, FallbackRecipient
+from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, FallbackRecipient, ToldProblem
 
 _CONDITION, _REASON = "ContactResolved", "RecipientRefused"
 _ENDINGS = {role: f", so the {role} was written to" for role in Role}
@@ -41,3 +43,30 @@ def with_own_expiry(status: Mapping[str, Any]) -> Mapping[str, Any]:
         return status
     own = {name: certificate.get(name) for name in ("subjectDN", "serialNumber", "fingerprintSHA256")}
     return {**status, "expires": {"time": certificate.get("notAfter"), **own}}
+
+
+def problems_from_conditions(status: CertificateStatus) -> CertificateStatus:
+    """The same status; a team's channel with an alert since the present problem began was told of the problem."""
+    problem = _problem(status)
+    if problem is None or problem.last_transition is None:
+        return status
+    since = problem.last_transition
+    return replace(
+        status,
+        channels=tuple(
+            replace(each, problems=(ToldProblem(problem.reason, each.last_sent),))
+            if each.stage is not None and each.recipient_role is None and each.last_sent and each.last_sent >= since
+            else each
+            for each in status.channels
+        ),
+    )
+
+
+def _problem(status: CertificateStatus) -> Condition | None:
+    """The condition of the problem that was alerted each day; None if there was none."""
+    for kind in ("SourceReadable", "IdentityMatches", "Ready"):
+        found = status.condition(kind)
+        if found is not None and found.status == "False":
+            others = status.phase == "Invalid" and found.reason in {Reason.INVALID_VALIDITY, Reason.EXPIRED}
+            return found if kind != "Ready" or others else None
+    return None

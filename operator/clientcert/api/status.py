@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from clientcert.api.kinds import moment, timestamp
-from clientcert.api.previous_version import fallback_from_condition, with_own_expiry
+from clientcert.api.previous_version import fallback_from_condition, problems_from_conditions, with_own_expiry
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded_status import (
@@ -22,6 +22,8 @@ from clientcert.lifecycle.recorded_status import (
     Condition,
     FallbackRecipient,
     PreviousCertificate,
+    SourceGap,
+    ToldProblem,
     shared_condition,
 )
 from clientcert.pki import Expiry
@@ -68,6 +70,7 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
         "source": {
             "version": _cut(recorded.source_version, LONGEST_VALUE) or None,
             "observedTime": timestamp(recorded.source_observed) if recorded.source_observed else None,
+            "gap": _gap(recorded.source_gap) if recorded.source_gap else None,
         },
         "alerts": {
             "lastSentTime": timestamp(max(sent)) if sent else None,
@@ -130,8 +133,19 @@ def _channel(record: ChannelStatus) -> Status:
         "certificateFingerprintSHA256": record.leaf_fingerprint_sha256 or None,
         "recipientRole": _role(record.recipient_role) if record.recipient_role else None,
         "fallbackRecipient": _fallback_recipient(record.fallback_recipient) if record.fallback_recipient else None,
+        # An empty list says that the channel was told of no problem; version 0.1 did not say.
+        "problems": [{"reason": each.reason, "time": timestamp(each.time)} for each in record.problems],
+        "recoveredTime": timestamp(record.recovered) if record.recovered else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _gap(gap: SourceGap) -> Status:
+    return {
+        "beginTime": timestamp(gap.begin),
+        "endTime": timestamp(gap.end) if gap.end else None,
+        "fadingSeconds": gap.fading_seconds or None,
+    }
 
 
 def _fallback_recipient(fallback: FallbackRecipient) -> Status:
@@ -163,10 +177,13 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
         accepted=accepted,
         source_version=source.get("version", ""),
         source_observed=moment(source.get("observedTime")),
+        source_gap=_parse_gap(source.get("gap")),
         channels=tuple(_channel_record(entry, fingerprint) for entry in alerts.get("channels") or ()),
         history=tuple(_replaced(entry) for entry in status.get("history") or ()),
         conditions=tuple(_condition_record(entry) for entry in status.get("conditions") or ()),
     )
+    if any("problems" not in entry for entry in alerts.get("channels") or ()):
+        parsed = problems_from_conditions(parsed)
     return fallback_from_condition(parsed)
 
 
@@ -211,7 +228,23 @@ def _channel_record(entry: Mapping[str, Any], accepted: str) -> ChannelStatus:
         recipient_role=parse_role(entry.get("recipientRole")),
         fallback_recipient=_parse_fallback(entry.get("fallbackRecipient")),
         leaf_fingerprint_sha256=entry.get("certificateFingerprintSHA256", ""),
+        problems=tuple(_told_problem(each) for each in entry.get("problems") or ()),
+        recovered=moment(entry.get("recoveredTime")),
     )
+
+
+def _told_problem(entry: Mapping[str, Any]) -> ToldProblem:
+    told = moment(entry["time"])
+    if told is None:
+        raise ValueError("a problem that was told needs a time")
+    return ToldProblem(sys.intern(entry["reason"]), told)
+
+
+def _parse_gap(entry: Mapping[str, Any] | None) -> SourceGap | None:
+    begin = moment(entry.get("beginTime")) if entry else None
+    if entry is None or begin is None:
+        return None
+    return SourceGap(begin, moment(entry.get("endTime")), int(entry.get("fadingSeconds") or 0))
 
 
 def parse_role(name: str | None) -> Role | None:

@@ -14,7 +14,8 @@ from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import CertificateError, Reason, SourceError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.assessment import Observation, unread
-from clientcert.lifecycle.recorded_status import AcceptedCertificate
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, SourceGap
+from clientcert.lifecycle.source_gap import GONE, TEMPORARY_ISSUER, alarm_time, gap_after, is_temporary
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.text import name_source
@@ -101,6 +102,10 @@ class SourceCache:
         except BaseException:
             self._states.pop(record.key, None)  # the next reconcile reads it
             raise
+        gap = before.observation.gap if before else record.status.source_gap
+        seen = state.observation.certificate
+        if gap is not None or seen is None or seen.issuer_common_name == TEMPORARY_ISSUER:
+            state = self._with_gap(record, state, gap)
         current = self._cache.certificates.get(record.key)
         if current is not None and (current.uid, current.generation) == (record.uid, record.generation):
             self._states[record.key] = state
@@ -160,6 +165,22 @@ class SourceCache:
         if error.reason not in _TOLD_BY_WATCHES:
             retry_at = self._clock() + timedelta(seconds=error.retry_after or _RETRY.delay(failures))
         return SourceState(record.uid, record.generation, observation, "", failures, error.reason, retry_at)
+
+    def _with_gap(self, record: CertificateRecord, state: SourceState, before: SourceGap | None) -> SourceState:
+        """The state with the gap of the source. A source that is gone is read once more just before the alarm."""
+        observation, now = state.observation, self._clock()
+        seen, problem = observation.certificate, observation.problem
+        if seen is None and problem is None:
+            return replace(state, observation=replace(observation, gap=before))  # nothing is known yet
+        found = self._cache.policy_of(record)
+        grace = (found.policy if found else self._cache.default_policy).source_grace
+        gone = is_temporary(seen) if seen is not None else problem is not None and problem.reason in GONE
+        if before is None and gone and record.status.accepted is None:
+            before = SourceGap(record.created)  # its Secret may be applied a moment after the object
+        gap, read_at = gap_after(before, now, grace, gone=gone), state.read_at
+        if gap is not None and gone and (alarm := alarm_time(gap, grace)) > now:
+            read_at = min(read_at or alarm, alarm)
+        return replace(state, observation=replace(observation, gap=gap), read_at=read_at)
 
     async def _parse(self, namespace: str, content: Content, password: str | None, identity: Identity) -> Certificate:
         parsing = partial(parse, content.body, password=password, identity=identity, now=self._clock())

@@ -5,7 +5,7 @@ taken as the last observation of the operator.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
@@ -24,6 +24,7 @@ _UNUSABLE = {
     Reason.IDENTITY_MISMATCH: Phase.INVALID,
     Reason.INVALID_VALIDITY: Phase.INVALID,
     Reason.NOT_YET_VALID: Phase.NOT_YET_VALID,
+    Reason.TEMPORARY_CERTIFICATE: Phase.INVALID,
 }
 
 
@@ -53,11 +54,12 @@ class UpcomingMessage:
 
 def simulate(known: KnownCertificate, policy: AlertPolicy, now: datetime, until: datetime) -> Iterator[UpcomingMessage]:
     """All messages from `now` to `until` (aware UTC), in order. Messages that are overdue have the time `now`."""
-    log, observation = DeliveryLog(known.status.channels), _last_observation(known)
+    log = DeliveryLog(known.status.channels)
+    observation = replace(_last_observation(known), gap=known.status.source_gap)
     moment: datetime | None = now
     while moment is not None and moment <= until:
         for _ in range(_ROUNDS):
-            assessment = assess(known, observation, policy.start_days_before, moment)
+            assessment = assess(known, observation, policy.start_days_before, moment, policy.source_grace)
             evaluation = Evaluation(known.key, "", known.spec, known.status, policy, assessment, log)
             due = due_notifications(evaluation)
             for notification in due:

@@ -113,10 +113,10 @@ class PolicyReconciler:
     async def _write(self, record: PolicyRecord) -> tuple[DigestRecord, ...]:
         """Write the status, if it has changed; returns the digest records in it."""
         now, problems = self._clock(), record.policy.problems
-        ready = Condition(READY, "True", "Valid", "alerts are sent according to this policy")
+        words = ["alerts are sent according to this policy", *record.policy.remarks]
+        ready = Condition(READY, "True", "Valid", "; ".join(words))
         if problems:
-            words = f"{'; '.join(problems)}; the defaults are used instead"
-            ready = Condition(READY, "False", Reason.POLICY_INVALID, words)
+            ready = Condition(READY, "False", Reason.POLICY_INVALID, "; ".join((*problems, *record.policy.remarks)))
         conditions = (carried_over(ready, record.conditions, now),)
         status = render_conditions(conditions, record.generation)
         unrecorded = self._outbox.digests(record.key)

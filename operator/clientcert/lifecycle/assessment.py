@@ -1,14 +1,15 @@
 """Assesses one certificate, from its spec, the observation of its source and its recorded status."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.ends_first import name_first
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, SourceGap
 from clientcert.lifecycle.schedule import DAY, days_remaining
+from clientcert.lifecycle.source_gap import TEMPORARY_ISSUER, alarm_time, is_temporary
 from clientcert.lifecycle.spec import HOST, CertificateSpec
 from clientcert.pki import Certificate, Expiry
 
@@ -59,6 +60,8 @@ class Observation:
     certificate: Certificate | None = None
     version: str = ""
     problem: Problem | None = None
+    gap: SourceGap | None = None
+    """The last gap of the source, which may be over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ class Assessment:
     """True if somebody has acknowledged this very certificate."""
     host: bool = False
     """True for a server's certificate, which is not renewed here."""
+    alarm: Problem | None = None
+    """The problem that the team is alerted about, at once and each day; None while a gap may be a moment's.
+
+    The certificate cannot be used, or that is unknown. A replacement that is not valid yet is no alarm.
+    """
+    grace_ends: datetime | None = None
+    """The time at which the gap of the source becomes an alarm; None if it is one already, or if there is none."""
     foreign: bool = False
     """True if alerts are about somebody else's certificate, the only one that was ever seen in the source."""
 
@@ -115,12 +125,9 @@ class Assessment:
         """`replaced`, unless the record has it already: the same observation may be written several times."""
         return self.replaced if self.replaced == recorded.accepted else None
 
-    @property
-    def alerts_daily(self) -> bool:
-        """True if it alerts each day whatever its notAfter: the certificate cannot be used, or that is unknown."""
-        return self.problem is not None and self.problem.phase is not Phase.NOT_YET_VALID
 
-
+OF_SOMEBODY_ELSE = frozenset({Reason.IDENTITY_MISMATCH, Reason.TEMPORARY_CERTIFICATE})
+"""The problems of a certificate that is not the consumer's own."""
 _MISSING = frozenset({Reason.SOURCE_NOT_FOUND, Reason.STORE_NOT_FOUND, Reason.BUCKET_NOT_FOUND, Reason.KEY_MISSING})
 
 
@@ -145,10 +152,17 @@ def accepted_certificate(certificate: Certificate) -> AcceptedCertificate:
     )
 
 
-def assess(known: DeclaredCertificate, observation: Observation, start_days_before: int, now: datetime) -> Assessment:
+def assess(
+    known: DeclaredCertificate,
+    observation: Observation,
+    start_days_before: int,
+    now: datetime,
+    grace: timedelta = timedelta(0),
+) -> Assessment:
     """Compare the observation with the certificate that was accepted before.
 
-    `start_days_before` is the number of days before the date that counts at which the policy begins to alert.
+    `start_days_before` is the number of days before the date that counts at which the policy begins to alert; `grace`
+    is the time for which a source may be gone without an alarm.
     """
     spec, before = known.spec, known.status.accepted
     problem = observation.problem
@@ -156,7 +170,8 @@ def assess(known: DeclaredCertificate, observation: Observation, start_days_befo
     if observation.certificate is not None:
         seen = accepted_certificate(observation.certificate)
         problem = _unusable(observation.certificate, now)
-        if before is None or before.fingerprint_sha256 == seen.fingerprint_sha256:
+        first = before is None and (problem is None or problem.reason is not Reason.TEMPORARY_CERTIFICATE)
+        if first or (before is not None and before.fingerprint_sha256 == seen.fingerprint_sha256):
             accepted, is_first = (before if before == seen else seen), True
             if problem is not None and problem.reason is Reason.EXPIRED:
                 problem = None  # the certificate itself has expired, and the phase says so
@@ -167,6 +182,11 @@ def assess(known: DeclaredCertificate, observation: Observation, start_days_befo
         own = (accepted.not_after, accepted.subject_dn, accepted.serial_number, accepted.fingerprint_sha256)
         expires = accepted.ends_first or Expiry(*own)
     expires_soon = accepted is not None and expires.time - now <= start_days_before * DAY
+    gap = observation.gap
+    grace_ends = None
+    if grace and problem is not None and gap is not None and gap.end is None:
+        grace_ends = alarm if (alarm := alarm_time(gap, grace)) > now else None
+    is_alarm = problem is not None and problem.phase is not Phase.NOT_YET_VALID and grace_ends is None
     return Assessment(
         now=now,
         phase=_phase(accepted, expires.time, problem, now, expires_soon=expires_soon),
@@ -179,7 +199,9 @@ def assess(known: DeclaredCertificate, observation: Observation, start_days_befo
         expires_soon=expires_soon,
         acknowledged=accepted is not None and bool(spec.acknowledged) and _is_acknowledged(spec, accepted),
         host=spec.profile == HOST,
-        foreign=is_first and problem is not None and problem.reason is Reason.IDENTITY_MISMATCH,
+        alarm=problem if is_alarm else None,
+        grace_ends=grace_ends,
+        foreign=is_first and problem is not None and problem.reason in OF_SOMEBODY_ELSE,
     )
 
 
@@ -189,6 +211,10 @@ def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bo
 
 def _unusable(certificate: Certificate, now: datetime) -> Problem | None:
     """The reason why this certificate could not replace another (design section 2, "replaced"); None if it could."""
+    if certificate.issuer_common_name == TEMPORARY_ISSUER and is_temporary(certificate):
+        words = "the source holds the temporary certificate that cert-manager puts there until the real one is issued"
+        look = "if that takes long, look at the CertificateRequests (kubectl get certificaterequests)"
+        return Problem(Phase.INVALID, Reason.TEMPORARY_CERTIFICATE, f"{words}: {look}")
     if certificate.identity_mismatch:
         return Problem(Phase.INVALID, Reason.IDENTITY_MISMATCH, f"the source holds {certificate.identity_mismatch}")
     if certificate.not_before > certificate.not_after:

@@ -7,7 +7,7 @@ nothing changes: no counters, no times that move. Every type is listed here, wit
 |-----------------|-----------------------|------------------------------------------------------|---------|
 | Ready           | Valid, ExpiringSoon   | the reason of the worst other condition              | Pending |
 | SourceReadable  | Read                  | the reason why it could not be read                  | Pending |
-| IdentityMatches | Matches               | IdentityMismatch                                     | Unread  |
+| IdentityMatches | Matches               | IdentityMismatch, TemporaryCertificate               | Unread  |
 | Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
 | Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
 | Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread  |
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.assessment import OF_SOMEBODY_ELSE, Assessment, Phase
 from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.due import silenced
 from clientcert.lifecycle.ends_first import name_first
@@ -100,8 +100,8 @@ def _source_readable(assessment: Assessment) -> Condition:
 def _identity_matches(assessment: Assessment) -> Condition:
     if assessment.source_problem:
         return Condition(IDENTITY_MATCHES, "Unknown", "Unread", "the source holds no certificate to compare")
-    if assessment.problem is not None and assessment.problem.reason is Reason.IDENTITY_MISMATCH:
-        return Condition(IDENTITY_MATCHES, "False", Reason.IDENTITY_MISMATCH, assessment.problem.message)
+    if assessment.problem is not None and assessment.problem.reason in OF_SOMEBODY_ELSE:
+        return Condition(IDENTITY_MATCHES, "False", assessment.problem.reason, assessment.problem.message)
     return Condition(IDENTITY_MATCHES, "True", "Matches", "the certificate is the consumer's own")
 
 

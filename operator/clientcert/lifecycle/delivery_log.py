@@ -31,6 +31,10 @@ class DueNotification:
     kind: MessageKind
     stage: int | None
     """Days before notAfter; None for a closing message."""
+    problem: str | None = None
+    """The reason of the problem that an alert to the team reports; None if there is none."""
+    begins: bool = False
+    """True if the alert is due because the problem has begun; its stage was told before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,17 @@ class DeliveryLog:
             return replace(self, channels=(*self.channels, told))
         return replace(self, channels=tuple(told if each.name == told.name else each for each in self.channels))
 
+    def recovered(self, now: datetime) -> "DeliveryLog":
+        """The log once the source was seen without a problem: a problem that begins again is a new one."""
+        channels = []
+        for told in self.channels:
+            last = told.problems[-1].time if told.problems else None
+            if last is not None and (told.recovered is None or told.recovered < last):
+                channels.append(replace(told, recovered=max(whole_second(now), last)))
+            else:
+                channels.append(told)
+        return replace(self, channels=tuple(channels))
+
     def with_failures(self, failures: Mapping[str, DeliveryFailure]) -> "DeliveryLog":
         """The log with the first failure of each failing channel, as the status shows it."""
         log = self
@@ -131,18 +146,26 @@ class DeliveryLog:
                 log = log.with_channel(replace(told, last_failure=told.last_failure or failure.since))
         return log
 
-    def told_by_digest(self, notification: DueNotification, fingerprint: str, now: datetime) -> datetime | None:
-        """The time of a digest that contained this notification, if the status does not record it yet; else None."""
+    def told_by_digest(
+        self, notification: DueNotification, fingerprint: str, now: datetime
+    ) -> tuple[DueNotification, datetime] | None:
+        """The notification as a digest has contained it, and the time of that, if the status does not record it yet.
+
+        The digest may have reported the stage without the problem, which has begun since. None if no digest did.
+        """
         if notification.kind is not MessageKind.ALERT:
             return None
-        before, key = self.channel(notification.channel.name), digest_key(self.uid, fingerprint, notification)
+        before = self.channel(notification.channel.name)
         for digest in self.digests:
             if before is not None and before.last_sent is not None and before.last_sent >= digest.sent_time:
                 continue  # the status records it, or a later message: after a roll-back it is sent once more
             if digest.sent_time > now + CLOCK_TOLERANCE:
                 continue
-            if digest.channel == notification.channel.name and key in digest.keys:
-                return digest.sent_time
+            contained = digest.channel == notification.channel.name and _contained(
+                digest, self.uid, fingerprint, notification
+            )
+            if contained:
+                return contained, digest.sent_time
         return None
 
     def fallback_recipient(
@@ -167,8 +190,27 @@ def _message(told: ChannelStatus | None) -> tuple[object, ...]:
     return (told.last_sent, told.stage, told.fingerprint_sha256) if told else (None, None, "")
 
 
+def _contained(
+    digest: DigestRecord, uid: str, fingerprint: str, notification: DueNotification
+) -> DueNotification | None:
+    """The notification with the problem that the digest reported; None if the digest did not contain it."""
+    problems = (notification.problem,) if notification.begins else (notification.problem, None, *Reason)
+    for problem in problems:
+        candidate = replace(notification, problem=problem)
+        if digest_key(uid, fingerprint, candidate) in digest.keys:
+            return candidate
+    # Version 0.1 has told the problem that there was, and did not record it.
+    return None if notification.begins or _key_0_1(uid, fingerprint, notification) not in digest.keys else notification
+
+
 def digest_key(uid: str, fingerprint: str, notification: DueNotification) -> bytes:
     """Eight bytes that identify a notification, short enough for a thousand of them in one status."""
+    facts = f"{uid} {fingerprint} {notification.stage} {notification.channel.name} {notification.problem or ''}"
+    return hashlib.blake2b(facts.encode(), digest_size=8).digest()
+
+
+def _key_0_1(uid: str, fingerprint: str, notification: DueNotification) -> bytes:
+    """The key as version 0.1 made it; the next version removes it."""
     facts = f"{uid} {fingerprint} {notification.stage} {notification.channel.name}"
     return hashlib.blake2b(facts.encode(), digest_size=8).digest()
 

@@ -7,16 +7,23 @@ from clientcert.lifecycle.assessment import Assessment, Phase
 from clientcert.lifecycle.delivery_log import CLOCK_TOLERANCE, Delivery, DueNotification, MessageKind, whole_second
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import Channel, Role, Schedule
-from clientcert.lifecycle.recorded_status import ChannelStatus
+from clientcert.lifecycle.recorded_status import ChannelStatus, ToldProblem
 from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, Silence
 
+_TOLD_AGAIN_AFTER = timedelta(hours=1)
+"""A problem that was over and begins again is told again at the earliest this long after the last message."""
 _NEAREST_FIRST = (Role.SLACK, Role.TECHNICAL, Role.BUSINESS)
 """The roles that can renew the certificate, before the role that can only name another contact."""
+MOST_PROBLEMS = 16
+"""The number of reasons that the record of a channel has room for."""
 
 
 def due_notifications(evaluation: Evaluation) -> tuple[DueNotification, ...]:
     """The messages that are due at the evaluation's `now`: at most one for each channel, a closing message first.
+
+    An alert is due if its stage was not told yet, or if the team was not told of the problem yet: a problem that
+    begins, or has another reason, is not held back until the next stage.
 
     If the last letter went to a recipient in a later role because no other was known, and a recipient in an earlier
     role is known now, the same stage is due once more.
@@ -41,11 +48,14 @@ def due_notifications(evaluation: Evaluation) -> tuple[DueNotification, ...]:
 def next_due(evaluation: Evaluation) -> datetime | None:
     """The time at which a message may be due next if nothing else happens; None: never again."""
     now, silence = evaluation.assessment.now, evaluation.spec.silence
-    moments = []
+    moments = [evaluation.assessment.grace_ends] if evaluation.assessment.grace_ends else []
     for channel in evaluation.policy.channels:
-        stage = next_stage(evaluation.assessment, channel)
+        stage, told = next_stage(evaluation.assessment, channel), evaluation.log.channel(channel.name)
         if stage is not None:
             moments.append(stage.slot)
+        if evaluation.assessment.alarm is not None and told is not None:
+            again = _problem_due(told, evaluation.assessment.alarm.reason, now)
+            moments += [again] if again is not None and again > now else []
         if channel.escalation and not _is_not_for(channel, evaluation.assessment):
             begins = _escalates_from(channel, evaluation)
             if begins is not None and begins > now:
@@ -102,9 +112,17 @@ def delivered(evaluation: Evaluation, notification: DueNotification, delivery: D
     if before is not None and before.stage is not None and before.fingerprint_sha256 == assessment.fingerprint:
         # A first time in the future was recorded while a clock ran ahead.
         first = min(before.first_sent, sent) if before.first_sent else None
+    problems = (ToldProblem(notification.problem, sent),) if notification.problem else ()
+    recovered = None
+    if before is not None and notification.begins:
+        others = tuple(each for each in before.problems if each.reason != notification.problem)
+        problems = (*others, *problems)[-MOST_PROBLEMS:]
+        recovered = min(before.recovered, sent - timedelta(seconds=1)) if before.recovered else None
     return replace(
         told,
         first_sent=first,
+        problems=problems,
+        recovered=recovered,
         thread_ref=delivery.thread_ref,
         recipient_role=delivery.recipient_role,
         fallback_recipient=delivery.fallback_recipient,
@@ -121,12 +139,28 @@ def _owed(channel: Channel, evaluation: Evaluation) -> DueNotification | None:
     stage = latest_due(_schedule(assessment, channel), assessment.expires.time, assessment.now)
     if stage is None:
         return None
+    # The consumer cannot fix our sources, and an escalation counts days.
+    alarm = None if channel.to_consumer or channel.escalation else assessment.alarm
+    problem = alarm.reason if alarm else None
     once = assessment.host and channel.to_consumer and not replaced
     if told is not None and _was_told(told, stage, assessment, once=once):
+        begins = _problem_due(told, problem, assessment.now) if problem is not None else None
+        if begins is not None and begins <= assessment.now:
+            return DueNotification(channel, MessageKind.ALERT, told.stage, problem, begins=True)
         is_letter = channel.to_consumer and not channel.escalation
         if not is_letter or not _is_for_somebody_nearer(evaluation, told):
             return None
-    return DueNotification(channel, MessageKind.ALERT, stage.days)
+    return DueNotification(channel, MessageKind.ALERT, stage.days, problem)
+
+
+def _problem_due(told: ChannelStatus, problem: str, now: datetime) -> datetime | None:
+    """The time from which a problem is due whose stage was told; None if the channel knows of it already."""
+    for each in told.problems:
+        if each.reason == problem:
+            if told.recovered is None or told.recovered < each.time:
+                return None
+            return each.time + _TOLD_AGAIN_AFTER if each.time <= now else now
+    return now
 
 
 def _was_told(told: ChannelStatus, stage: Stage, assessment: Assessment, *, once: bool) -> bool:
@@ -194,7 +228,8 @@ def _is_not_for(channel: Channel, assessment: Assessment) -> bool:
     """
     if channel.to_consumer and assessment.foreign:
         return True
-    dateless = (channel.to_consumer or channel.escalation) and assessment.accepted is None
+    team_knows_nothing = assessment.alarm is None or channel.to_consumer or channel.escalation
+    dateless = assessment.accepted is None and team_knows_nothing
     return dateless or (channel.escalation and assessment.acknowledged)
 
 
@@ -202,7 +237,7 @@ def _schedule(assessment: Assessment, channel: Channel) -> Schedule:
     if assessment.host and channel.to_consumer:
         # The requester is notified once, when the last month begins: a host certificate is not renewed here.
         return replace(channel.schedule, on_days=(channel.schedule.start_days_before,), after_expiry_for_days=0)
-    if not assessment.alerts_daily or channel.to_consumer or channel.escalation:
+    if assessment.alarm is None or channel.to_consumer or channel.escalation:
         return channel.schedule
     daily = every_day(channel.schedule)
     # A team's end of alerts counts from notAfter; if no notAfter is known, alerts go on.

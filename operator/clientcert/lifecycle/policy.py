@@ -1,12 +1,13 @@
 """The alert settings of a CertificatePolicy, and the defaults without a policy."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, time, tzinfo
+from datetime import UTC, time, timedelta, tzinfo
 from enum import StrEnum
 
 from clientcert.lifecycle.spec import SecretKeyRef
 
 DEFAULT_MESSAGE = "The certificate for {name} in {environment} will expire within the next {duration} days"
+DEFAULT_GRACE = timedelta(minutes=2)
 EVENT = "Event"
 """The type of the channel that every certificate has."""
 EVENTS_CHANNEL = "events"
@@ -142,8 +143,12 @@ class AlertPolicy:
     contacts: ContactPolicy = ContactPolicy()
     start_days_before: int = 30
     """The number of days before notAfter from which a certificate expires soon: the earliest start of all channels."""
+    source_grace: timedelta = DEFAULT_GRACE
+    """A source that is gone or empty for less than this is no alarm."""
     problems: tuple[str, ...] = field(default=())
-    """The settings that cannot be used, in words; the default is used for each of them."""
+    """The settings that cannot be used, in words, and what is used instead."""
+    remarks: tuple[str, ...] = field(default=())
+    """Settings that are used, and have an effect together that few people want, in words."""
     writes_letters: bool = field(init=False)
     """True if a channel writes to consumers' contacts."""
 

@@ -41,6 +41,14 @@ class FallbackRecipient:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldProblem:
+    """A problem that a channel was told of."""
+
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelStatus:
     """The last notification of one channel."""
 
@@ -65,6 +73,21 @@ class ChannelStatus:
     """Set if the last letter did not reach its first recipient."""
     leaf_fingerprint_sha256: str = ""
     """The fingerprint of the certificate itself, if the notification was about another one that ends first."""
+    problems: tuple["ToldProblem", ...] = ()
+    """The problems that the channel was told of, at its last stage and since, the last one last."""
+    recovered: datetime | None = None
+    """The last time at which the source was seen to be fine again after these problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceGap:
+    """The last time at which the source was gone or empty; in whole seconds, like every time in a status."""
+
+    begin: datetime
+    end: datetime | None = None
+    """None: the source is still gone."""
+    fading_seconds: int = 0
+    """When this gap began, the earlier ones would have been forgotten after this time (`lifecycle/source_gap.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,7 @@ class CertificateStatus:
     accepted: AcceptedCertificate | None = None
     source_version: str = ""
     source_observed: datetime | None = None
+    source_gap: SourceGap | None = None
     channels: tuple[ChannelStatus, ...] = ()
     history: tuple[PreviousCertificate, ...] = ()
     """Newest first, at most five."""

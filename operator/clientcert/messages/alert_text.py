@@ -99,7 +99,8 @@ class Situation:
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
         """`spec` names the contact that was found; the evaluation describes the state before the message is sent."""
         assessment = evaluation.assessment
-        problem = assessment.problem.message if assessment.problem else ""
+        # A gap that may be a moment's is in no message.
+        problem = assessment.problem.message if assessment.problem and not assessment.grace_ends else ""
         accepted = assessment.accepted
         first = ""
         if accepted is not None and accepted.ends_first is not None:
@@ -162,12 +163,13 @@ class Situation:
 
 def render(situation: Situation) -> AlertText:
     """Return the text of a due notification."""
-    accepted, problem = situation.assessment.accepted, situation.assessment.problem
+    assessment, begins = situation.assessment, situation.notification.begins
+    accepted, problem = assessment.accepted, None if assessment.grace_ends else assessment.problem
     if accepted is None:
         rendered = _nothing_read(situation, problem)
     elif situation.closes:
         rendered = _closing(situation, accepted)
-    elif problem is not None and not situation.date_is_near:
+    elif problem is not None and (begins or not situation.date_is_near):
         rendered = _problem(situation, accepted, problem)
     else:
         rendered = _expiry(situation, accepted)
@@ -233,7 +235,7 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
     if accepted.ends_first is not None and is_issuer(accepted.ends_first, accepted.subject_dn):
         ask = _renew_chain(situation)
     problem = situation.assessment.problem
-    if problem is None:
+    if problem is None or not situation.problem:
         return f"{ask} The alerts stop when it is there."
     if problem.reason is Reason.NOT_YET_VALID and accepted.not_before <= situation.assessment.now:
         return f"{sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts stop."
@@ -271,13 +273,15 @@ def _problem(situation: Situation, accepted: AcceptedCertificate, problem: Probl
         text = f"{situation.subject} needs attention: {situation.problem}"
         step = f"Put a usable certificate into {situation.source}."
     if accepted.not_before <= accepted.not_after:
-        text += f"; the last known one expires on {day(situation.assessment.expires.time)}"
+        ends = "expired" if situation.assessment.expired else "expires"
+        text += f"; the last known one {ends} on {day(situation.assessment.expires.time)}"
         text += f", with {situation.ends_first}" if situation.ends_first else ""
     return AlertText(Topic.PROBLEM, problem.reason, text, f"{step} {_STOP}")
 
 
 def _fault(problem: Problem) -> str:
-    return "is missing" if problem.phase is Phase.MISSING else "could not be read"
+    faults = {Phase.MISSING: "is missing", Phase.INVALID: "needs attention"}
+    return faults.get(problem.phase, "could not be read")
 
 
 def _closing(situation: Situation, accepted: AcceptedCertificate) -> AlertText:

@@ -46,6 +46,8 @@ class About:
     previous: datetime | None
     """The time of the channel's first alert about its last certificate; it tells messages before and after a roll-back
     apart."""
+    begins: str
+    """Of an alert about a problem that has begun: it tells this alert and others of the same stage apart."""
 
     @property
     def whose(self) -> str:
@@ -128,7 +130,7 @@ def compose(evaluation: Evaluation, notification: DueNotification, recipients: t
 
 def _about_it(spec: CertificateSpec, situation: Situation) -> About:
     assessment, notification = situation.assessment, situation.notification
-    accepted = assessment.accepted
+    accepted, before = assessment.accepted, situation.before
     return About(
         time=assessment.now,
         consumer=spec.consumer,
@@ -146,6 +148,7 @@ def _about_it(spec: CertificateSpec, situation: Situation) -> About:
         stage=notification.stage,
         replaced_fingerprint=situation.replaced_fingerprint,
         previous=situation.previous,
+        begins=f"{notification.problem} {before.last_sent}" if notification.begins and before else "",
     )
 
 

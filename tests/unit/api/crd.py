@@ -13,7 +13,11 @@ Schema = dict[str, Any]
 
 TIMES = ("00:00", "09:00", "23:59")
 ZONES = ("UTC", "Europe/London", "Nowhere/At_All", "Europe", "localtime", "Etc/GMT+12")
-_KNOWN = {"time": st.sampled_from(TIMES), "timezone": st.sampled_from(ZONES)}
+_KNOWN = {
+    "time": st.sampled_from(TIMES),
+    "timezone": st.sampled_from(ZONES),
+    "sourceGrace": st.sampled_from(("0s", "2m", "1h30m", "24h")),
+}
 """Fields that a CEL rule restricts more than their schema."""
 
 garbage = st.recursive(

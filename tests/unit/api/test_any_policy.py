@@ -32,6 +32,8 @@ def check(policy: AlertPolicy, now: datetime) -> None:
         assert hash(channel) == hash(channel)
         due = latest_due(channel.schedule, NOW, now)
         assert due is not None or now < NOW + 5 * DAY
+        # A channel that is silent until expiry would be none.
+        assert latest_due(channel.schedule, NOW, NOW - timedelta.resolution) is not None
     message = composed(certificate(NOW), now, plan=policy)
     assert [complaint(payload(message)) for payload in (alert_payload, details_payload)] == ["", ""]
 
@@ -44,7 +46,14 @@ def test_any_spec_that_the_schema_accepts(spec: dict[str, Any], now: datetime) -
     """For a spec that the schema accepts, problems are an unknown time zone or field, or a rule between fields."""
     policy = parse_policy(spec, OWN)
     check(policy, now)
-    known = ("no time zone", "no field", "urlSecretRef is not set", "escalateAfterDays is not set")
+    known = (
+        "no time zone",
+        "no field",
+        "urlSecretRef is not set",
+        "escalateAfterDays is not set",
+        "every day of repeat.onDays",
+        "all have escalation",
+    )
     assert all(any(words in problem for words in known) for problem in policy.problems)
 
 

@@ -137,6 +137,8 @@ class EngineHarness:
             client, clock, source = outside.client, outside.clock, outside.source
         self._policies: dict[ObjectKey, Any] = {}
         self._recreated: Counter[ObjectKey] = Counter()
+        self.created = CREATED
+        """The creation time of all objects."""
         self.is_leader = True
         """False: another replica may lead before a message could be sent and recorded."""
         self.queue, self.outbox = WorkQueue(clock), Outbox()
@@ -367,7 +369,7 @@ class EngineHarness:
             "uid": self._uid(key),
             "resourceVersion": str(self.api.version),
             "generation": generation,
-            "creationTimestamp": f"{CREATED:%Y-%m-%dT%H:%M:%SZ}",
+            "creationTimestamp": f"{self.created:%Y-%m-%dT%H:%M:%SZ}",
         }
 
 

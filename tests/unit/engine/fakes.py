@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from clientcert.errors import DeliveryError, KubeError, Reason
+from clientcert.errors import DeliveryError, KubeError, Reason, SourceError
 from clientcert.lifecycle.contacts import Resolution, SlackQuestion
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, SlackAddress
@@ -88,6 +88,8 @@ class Secrets:
         assert isinstance(ref, SecretSource)
         if ref.name in self.gates:
             await self.gates[ref.name].wait()
+        if ref.name not in self.held:
+            raise SourceError(Reason.SOURCE_NOT_FOUND, f"Secret {ref.name} does not exist: create it")
         return self.held[ref.name]
 
 

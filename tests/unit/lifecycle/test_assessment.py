@@ -170,7 +170,7 @@ class TestTheFirstReading:
         found = assessment(MISSING)
         assert found.accepted is None
         assert found.expires.time == CREATED
-        assert found.alerts_daily
+        assert found.alarm == MISSING.problem
 
 
 class TestReplacement:

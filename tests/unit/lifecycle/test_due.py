@@ -58,9 +58,9 @@ def closing(name: str = "team") -> tuple[str, MessageKind, int | None]:
     return name, MessageKind.CLOSING, None
 
 
-def knowing(seen: Certificate, *stages: int | None, when: datetime = NOW - DAY) -> CertificateStatus:
-    """A record in which the team got these stages of this certificate, the last one at `when`."""
-    records = tuple(notified(stage, seen.fingerprint_sha256, when=when) for stage in stages[-1:])
+def knowing(seen: Certificate, *stages: int | None, when: datetime = NOW - DAY, problem: str = "") -> CertificateStatus:
+    """A record in which the team got these stages of this certificate, the last one at `when`, with this problem."""
+    records = tuple(notified(stage, seen.fingerprint_sha256, when=when, problem=problem) for stage in stages[-1:])
     return CertificateStatus(accepted=accepted_certificate(seen), channels=records)
 
 
@@ -129,8 +129,8 @@ class TestProblems:
         recorded = knowing(seen)
         found = assessment(MISSING, recorded=recorded)
         (owed,) = due_notifications(evaluation(found, policy(), recorded))
-        assert owed == DueNotification(channel(), MessageKind.ALERT, 201)
-        recorded = knowing(seen, 201, when=NOW)
+        assert owed == DueNotification(channel(), MessageKind.ALERT, 201, Reason.SOURCE_NOT_FOUND)
+        recorded = knowing(seen, 201, when=NOW, problem=Reason.SOURCE_NOT_FOUND)
         assert (
             due_notifications(evaluation(assessment(MISSING, NOW + HOUR / 2, recorded=recorded), policy(), recorded))
             == ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clientcert.lifecycle.assessment import Assessment, Observation, assess
-from clientcert.lifecycle.delivery_log import Delivery, MessageKind
+from clientcert.lifecycle.delivery_log import Delivery, DeliveryLog, MessageKind
 from clientcert.lifecycle.due import delivered, due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, PreviousCertificate
@@ -26,6 +26,8 @@ class Sent:
     stage: int | None
     about: str
     """The fingerprint of the certificate in the message."""
+    problem: str | None = None
+    begins: bool = False
 
 
 @dataclass
@@ -44,11 +46,24 @@ class Timeline:
         """Assess, send and record; then assess the record again."""
         for _ in range(_ROUNDS):
             found = self.assess(now)
+            if found.alarm is None and found.grace_ends is None and not found.source_problem:
+                fine = DeliveryLog(self.recorded.channels).recovered(now)
+                self.recorded = replace(self.recorded, channels=fine.channels)
             due = due_notifications(evaluation(found, self.policy, self.recorded, self.silence))
             self._record(found)
             due = tuple(each for each in due if not self.is_down(each.channel.name, now))
             for each in due:
-                self.sent.append(Sent(now, each.channel.name, each.kind, each.stage, found.fingerprint))
+                self.sent.append(
+                    Sent(
+                        now,
+                        each.channel.name,
+                        each.kind,
+                        each.stage,
+                        found.fingerprint,
+                        each.problem,
+                        each.begins,
+                    )
+                )
                 record = delivered(evaluation(found, self.policy, self.recorded), each, Delivery(now))
                 others = tuple(old for old in self.recorded.channels if old.name != each.channel.name)
                 self.recorded = replace(self.recorded, channels=(*others, record))
@@ -58,7 +73,8 @@ class Timeline:
 
     def assess(self, now: datetime) -> Assessment:
         start = self.policy.start_days_before
-        return assess(Known(declaration(), self.recorded, self.created), self.source, start, now)
+        known = Known(declaration(), self.recorded, self.created)
+        return assess(known, self.source, start, now, self.policy.source_grace)
 
     def run(self, start: datetime, end: datetime) -> None:
         """Reconcile whenever the assessment changes by itself."""

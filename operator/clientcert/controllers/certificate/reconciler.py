@@ -177,7 +177,7 @@ class CertificateReconciler:
         await self._loop_budget.yield_if_spent()
         evaluation = self._evaluator.with_deliveries(evaluation, record)
         deliveries, state = self._outbox.unrecorded(record), self._sources.state(record)
-        status = desired_status(evaluation, state.observation.version if state else None)
+        status = desired_status(evaluation, state.observation if state else None)
         content = render_status(evaluation.assessment, status, record.generation)
         status_hash = digest(content)
         pending = self._outbox.events(record)

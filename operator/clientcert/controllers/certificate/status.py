@@ -10,6 +10,7 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.status import CHANNELS, HISTORY
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
+from clientcert.lifecycle.assessment import Observation
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, CONTACT_RESOLVED, READY, DeliveryProblem, conditions
 from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.delivery_log import DeliveryFailure
@@ -24,18 +25,19 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 logger = logging.getLogger(__name__)
 
 
-def desired_status(evaluation: Evaluation, version: str | None) -> CertificateStatus:
-    """The whole status. `version` is the version of the source's content; None if it was not read yet."""
+def desired_status(evaluation: Evaluation, observation: Observation | None) -> CertificateStatus:
+    """The whole status. `observation` is the last one of the source; None if it was not read yet."""
     assessment, status = evaluation.assessment, evaluation.status
     history, old = status.history, assessment.newly_replaced(status)
     if old is not None:
         history = (PreviousCertificate(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
-    version = status.source_version if version is None else version
+    version = status.source_version if observation is None else observation.version
     return CertificateStatus(
         phase=assessment.phase.value,
         accepted=assessment.accepted,
         source_version=version,
         source_observed=status.source_observed if version == status.source_version else assessment.now,
+        source_gap=status.source_gap if observation is None else observation.gap,
         channels=evaluation.log.channels if len(evaluation.log.channels) <= CHANNELS else _kept(evaluation),
         history=history,
         conditions=conditions(evaluation, _undelivered(evaluation), _unreached(evaluation)),

@@ -65,14 +65,15 @@ def event_id(message: Message) -> str:
     about = message.about
     stage = "closing" if about.stage is None else about.stage
     previous = timestamp(about.previous) if about.previous else ""
-    identity = (
+    identity = [
         message.object_uid,
         about.expires.fingerprint_sha256 if about.expires else "",
         about.channel,
         stage,
         message.kind,
         previous,
-    )
+    ]
+    identity += [about.begins] if about.begins else []
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
