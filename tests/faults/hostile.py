@@ -79,12 +79,12 @@ class Hostile:
         self.control_plane.api.request("DELETE", path)
 
 
-def peak_mib(operator: Operator) -> float:
-    """The most memory that the process ever had (VmHWM)."""
+def peak_mb(operator: Operator) -> int:
+    """The most memory that the process ever had (VmHWM), in millions of bytes."""
     status = Path(f"/proc/{operator.process.pid}/status").read_text(encoding="ascii")
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert peak is not None
-    return int(peak[1]) / 1024
+    return round(int(peak[1]) * 1024 / 1e6)
 
 
 @contextmanager

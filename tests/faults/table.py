@@ -18,6 +18,8 @@ class Ran:
     rows: list[tuple[int, str]] = field(default_factory=list)
     counted: tuple[int, int, float | None] | None = None
     """Duplicates, losses, seconds to recover; None for a test that sends nothing."""
+    peak: int | None = None
+    """The most memory that the operator had, in MB; only of a flood."""
     passed: bool = True
 
 
@@ -34,6 +36,7 @@ class Table:
         ran = self._ran.setdefault(report.nodeid, Ran())
         ran.rows = properties["rows"]
         ran.counted = properties.get("counted")
+        ran.peak = properties.get("peak")
         ran.passed = ran.passed and report.outcome == "passed"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -58,6 +61,7 @@ class Table:
 
 def _figures(rans: list[Ran]) -> tuple[str, str, str, str]:
     passed = "passed" if all(ran.passed for ran in rans) else "FAILED"
+    passed += "".join(f", {ran.peak} MB" for ran in rans if ran.peak is not None)
     counted = [ran.counted for ran in rans if ran.counted is not None]
     if not counted:
         return "-", "-", "-", passed

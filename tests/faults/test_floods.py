@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from tests.control_plane.waiting import until
-from tests.faults.hostile import MIB, Hostile, large, peak_mib, serving
+from tests.faults.hostile import MIB, Hostile, large, peak_mb, serving
 from tests.faults.scenario import World, row
 from tests.scenarios import (
     Manifest,
@@ -27,7 +27,7 @@ from tests.scenarios import (
     store_credentials,
 )
 
-MOST_MIB = 300 * 1e6 / MIB
+MOST_MB = 300
 ALERTED_WITHIN = 60.0
 OVER_WITHIN = 120.0
 CREDENTIALS = store_credentials("s3", "AKIAHOSTILE", "secret")
@@ -46,10 +46,10 @@ def the_victim_is_alerted(world: World, record_property, is_over: Callable[[], b
     world.all_is_delivered(within=ALERTED_WITHIN)
     seconds = time.monotonic() - began
     until(is_over, seconds=OVER_WITHIN)
-    peak = peak_mib(world.operator)
-    record_property("flood", (round(peak), round(seconds, 1)))
-    print(f"peak {peak:.0f} MiB, the alert after {seconds:.1f} s")
-    assert peak <= MOST_MIB
+    peak = peak_mb(world.operator)
+    record_property("peak", peak)
+    print(f"{peak} MB at most, the alert after {seconds:.1f} s")
+    assert peak <= MOST_MB
     assert world.operator.process.process.returncode is None
 
 
@@ -100,7 +100,7 @@ def test_pages_without_their_last_byte(world: World, hostile: Hostile, record_pr
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
         world.operator_starts(everywhere=True)
         until(lambda: len(stalled), lambda count: count >= 2)
-        the_victim_is_alerted(world, record_property, lambda: len(stalled) >= 12)
+        the_victim_is_alerted(world, record_property, lambda: len(stalled) >= 5)
 
 
 @pytest.mark.slow
