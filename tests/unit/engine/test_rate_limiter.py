@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from clientcert.alerting.rate_limiter import ChannelRateLimiter
+from clientcert.alerting.rate_limiter import IN_FLIGHT, ChannelRateLimiter
 from clientcert.backoff import Backoff
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.notifiers.interface import Pace
@@ -211,3 +211,102 @@ async def test_a_retry_after_of_zero_uses_the_backoff(enqueued):
     limiter = ChannelRateLimiter(enqueued, backoff=Backoff(0.2, 300.0))
     limiter.back_off(pace(PLACE), key(0), 0.0)
     assert not limiter.acquire(pace(PLACE, 0.01), key(0), urgency(0))
+
+
+def of(namespace, number=0):
+    return Item("ClientCertificate", ObjectKey(namespace, f"c{number}"))
+
+
+async def test_namespaces_take_turns(limiter, enqueued):
+    """However urgent the messages of one of them are."""
+    assert limiter.acquire(pace(PLACE), of("greedy"), urgency(0))
+    for number in range(5):
+        assert not limiter.acquire(pace(PLACE), of("greedy", number + 1), urgency(number + 1))
+    assert not limiter.acquire(pace(PLACE), of("modest", 9), urgency(9))
+    for _ in range(4):
+        await asyncio.sleep(0.02)
+        assert limiter.acquire(pace(PLACE), enqueued[-1], urgency(0))
+    assert [item.key.namespace for item in enqueued] == ["greedy", "modest", "greedy", "greedy"]
+
+
+async def test_messages_of_one_namespace_in_flight_leave_room_for_others(limiter, enqueued):
+    """The receiver takes long for each: half of the places remain, until one of the messages is finished."""
+    asked = {number: limiter.acquire(pace(PLACE, 0), of("greedy", number), urgency(number)) for number in range(30)}
+    sent = [number for number, may_go in asked.items() if may_go]
+    assert sent == list(range(IN_FLIGHT // 2))
+    assert limiter.acquire(pace(PLACE, 0), of("modest"), urgency(0))
+    limiter.finished(pace(PLACE, 0), of("modest"), accepted=True)
+    assert enqueued == []
+    limiter.finished(pace(PLACE, 0), of("greedy"), accepted=True)
+    assert enqueued == [of("greedy", IN_FLIGHT // 2)]
+
+
+async def test_a_message_that_was_cancelled_before_it_began_leaves_its_place(limiter, enqueued):
+    """Nothing says that it was finished: after a minute the place is free again."""
+    for number in range(IN_FLIGHT // 2):
+        assert limiter.acquire(pace(PLACE, 0), of("team", number), urgency(0))
+    assert not limiter.acquire(pace(PLACE, 0), of("team", 20), urgency(20))
+    await asyncio.sleep(50)
+    assert enqueued == []
+    await asyncio.sleep(20)
+    assert of("team", 20) in enqueued
+
+
+async def test_one_message_is_tried_after_a_failure(enqueued):
+    """Those behind it wait for its result, however long it is in flight, and are sent as soon as it is accepted."""
+    limiter = ChannelRateLimiter(enqueued, backoff=Backoff(1, 300.0))
+    assert limiter.acquire(pace(PLACE), key(0), urgency(0))
+    limiter.back_off(pace(PLACE), key(0), None)
+    limiter.finished(pace(PLACE), key(0), accepted=False)
+    for number in (1, 2):
+        assert not limiter.acquire(pace(PLACE), key(number), urgency(number))
+    await asyncio.sleep(1.1)
+    assert limiter.acquire(pace(PLACE), key(1), urgency(1))
+    await asyncio.sleep(9)
+    assert enqueued == [key(1)]
+    limiter.finished(pace(PLACE), key(1), accepted=True)
+    await asyncio.sleep(0.05)
+    assert enqueued == [key(1), key(2)]
+
+
+async def test_failures_of_messages_in_flight_together_count_once(enqueued):
+    """Ten of them at once would make the pause ten times as long as it was meant."""
+    limiter = ChannelRateLimiter(enqueued, backoff=Backoff(2, 300.0))
+    for number in range(8):
+        assert limiter.acquire(pace(PLACE, 0), key(number), urgency(number))
+    await asyncio.sleep(5)
+    for number in range(8):
+        limiter.back_off(pace(PLACE, 0), key(number), None)
+        limiter.finished(pace(PLACE, 0), key(number), accepted=False)
+    assert not limiter.acquire(pace(PLACE, 0), key(9), urgency(9))
+    await asyncio.sleep(2.1)
+    assert enqueued == [key(9)]
+
+
+async def test_a_change_in_one_namespace_tries_no_channel_of_others(enqueued):
+    """The mail server is not the tenant's, and a tenant may change its policy as often as it likes."""
+    limiter = ChannelRateLimiter(enqueued, backoff=Backoff(60, 300.0))
+    limiter.back_off(pace(PLACE), of("team"), None)
+    assert not limiter.acquire(pace(PLACE), of("team", 1), urgency(1))
+    assert not limiter.acquire(pace(PLACE), of("other", 2), urgency(2))
+    limiter.retry_now({of("team", 1).key})
+    await asyncio.sleep(1)
+    assert enqueued == []
+
+
+async def test_two_destinations_of_one_item_are_two_messages(limiter, enqueued):
+    """A letter to the technical and one to the business contact: one domain rests, the other does not."""
+    limiter.back_off(pace(PLACE, destination="full.example"), key(0), None, of_part=True)
+    assert not limiter.acquire(pace(PLACE, destination="full.example"), key(1), urgency(1))
+    assert limiter.acquire(pace(PLACE, destination="quick.example"), key(1), urgency(1))
+
+
+async def test_what_waits_is_counted_by_receiver(limiter):
+    """The first element of the limit key is the type of the channel."""
+    mail = ("Email", "smtp.example", 587)
+    assert limiter.acquire(pace(mail, 60), key(0), urgency(0))
+    for number in (1, 2):
+        assert not limiter.acquire(pace(mail, 60), key(number), urgency(number))
+        await asyncio.sleep(10)
+    assert (limiter.waiting_for("Email"), limiter.oldest_wait("Email")) == (2, pytest.approx(20))
+    assert (limiter.waiting_for("Slack"), limiter.oldest_wait("Slack")) == (0, 0)
