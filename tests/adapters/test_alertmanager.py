@@ -108,6 +108,15 @@ class TestSeverity:
         """If the date is distant or unknown."""
         assert by_labels(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"))) == [PROBLEM]
 
+    def test_a_problem_near_the_date_is_an_alert_beside_it(self) -> None:
+        """It ends soon without another message, also if the next stage of the date is weeks away."""
+        known = CertificateStatus(accepted=accepted_certificate(certificate(NOW + 20 * DAY)))
+        message = composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert"), recorded=known)
+        schedule = Schedule(on_days=(30, 3))
+        found = alerts(schedule, message)
+        assert [each["labels"]["alertname"] for each in found] == [WARNING["alertname"], PROBLEM["alertname"]]
+        assert [each["endsAt"] for each in found] == ["2026-12-10T09:00:00Z", "2026-11-24T09:00:00Z"]
+
     def test_an_expired_certificate_in_the_source_is_a_problem(self) -> None:
         """The certificate in use has not expired; the alert is repeated daily, and ends soon without a message."""
         message = of_another_expired_certificate()

@@ -191,3 +191,17 @@ def test_after_a_rollback_it_is_another_event() -> None:
         for records in ((), (closed,), (replace(closed, last_sent=NOW - 2 * DAY),))
     )
     assert len({first, again, once_more}) == 3
+
+
+def test_a_problem_that_begins_is_another_event() -> None:
+    """Otherwise a receiver that knows the event of the stage would drop it; a second attempt has the same id."""
+    seen = certificate(NOW + 9 * DAY)
+    told = notified(9, seen.fingerprint_sha256)
+    stage = event_id(composed(seen, recorded=knowing(seen)))
+    ids = [
+        event_id(composed(unread(reason, "…"), recorded=knowing(seen, record)))
+        for reason in (Reason.NOT_A_CERTIFICATE, Reason.PASSWORD_INCORRECT)
+        for record in (told, replace(told, last_sent=NOW), told)
+    ]
+    assert ids[0] == ids[2]
+    assert len({stage, *ids}) == 5

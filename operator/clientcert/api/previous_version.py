@@ -11,7 +11,14 @@ from typing import Any
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.policy import Role
-from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, FallbackRecipient, ToldProblem
+from clientcert.lifecycle.recorded_status import (
+    CertificateStatus,
+    Condition,
+    FallbackRecipient,
+    SourceGap,
+    ToldProblem,
+)
+from clientcert.lifecycle.source_gap import GONE
 
 _CONDITION, _REASON = "ContactResolved", "RecipientRefused"
 _ENDINGS = {role: f", so the {role} was written to" for role in Role}
@@ -46,13 +53,17 @@ def with_own_expiry(status: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def problems_from_conditions(status: CertificateStatus) -> CertificateStatus:
-    """The same status; a team's channel with an alert since the present problem began was told of the problem."""
+    """The same status; a team's channel with an alert since the present problem began was told of the problem.
+
+    The gap of a source that is gone began with the problem.
+    """
     problem = _problem(status)
     if problem is None or problem.last_transition is None:
         return status
     since = problem.last_transition
     return replace(
         status,
+        source_gap=SourceGap(since) if problem.reason in GONE else status.source_gap,
         channels=tuple(
             replace(each, problems=(ToldProblem(problem.reason, each.last_sent),))
             if each.stage is not None and each.recipient_role is None and each.last_sent and each.last_sent >= since

@@ -46,6 +46,8 @@ class About:
     previous: datetime | None
     """The time of the channel's first alert about its last certificate; it tells messages before and after a roll-back
     apart."""
+    problem: str
+    """The reason of the problem with the source that an alert reports; empty if there is none."""
     begins: str
     """Of an alert about a problem that has begun: it tells this alert and others of the same stage apart."""
 
@@ -148,6 +150,7 @@ def _about_it(spec: CertificateSpec, situation: Situation) -> About:
         stage=notification.stage,
         replaced_fingerprint=situation.replaced_fingerprint,
         previous=situation.previous,
+        problem=notification.problem or "",
         begins=f"{notification.problem} {before.last_sent}" if notification.begins and before else "",
     )
 

@@ -250,3 +250,25 @@ async def test_an_upgrade(told: bool) -> None:
     upgraded.harness.declare("nhs", namespace=NAMESPACE, status=status)
     async with upgraded.harness.running():
         assert await upgraded.told() == (0 if told else 1)
+
+
+async def test_an_upgrade_in_a_gap() -> None:
+    """The gap began when the condition changed: neither a second grace nor a second message."""
+    life = Life()
+    async with life.harness.running():
+        await life.told()
+        changed(life.harness, None)
+        await life.told()
+    status = dict(life.harness.api.statuses[-1][1])
+    channels = [
+        {key: value for key, value in each.items() if "problem" not in key} for each in status["alerts"]["channels"]
+    ]
+    status |= {"alerts": {**status["alerts"], "channels": channels}, "source": {**status["source"], "gap": None}}
+    upgraded = Life()
+    upgraded.harness.policy(TEAM)
+    upgraded.harness.delete("nhs")
+    del upgraded.harness.secrets.held["nhs"]
+    upgraded.harness.declare("nhs", status=status)
+    async with upgraded.harness.running():
+        assert await upgraded.told(HOUR / 2) == 0
+        assert upgraded.harness.record("nhs").status.source_gap is not None

@@ -4,12 +4,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.lifecycle.recorded_status import SourceGap
 from clientcert.lifecycle.source_gap import alarm_time, gap_after, is_temporary
+from clientcert.pki import parse
 from tests.builders import DAY, HOUR, MINUTE, NOW, SECOND, certificate
+from tools.certificates import make_private_key
 
 GRACE = 2 * MINUTE
 seconds = st.floats(0, 400 * 86_400, allow_nan=False).map(lambda count: timedelta(seconds=count))
@@ -130,3 +136,20 @@ def test_a_temporary_certificate(subject_dn: str, serial_number: int, issuer: st
     """By the serialNumber in the subject, or formerly its own, together with the CA that is thrown away."""
     seen = certificate(serial_number=serial_number)
     assert is_temporary(replace(seen, subject_dn=subject_dn, issuer_common_name=issuer)) is expected
+
+
+def test_a_temporary_certificate_as_it_is_parsed() -> None:
+    """The serialNumber is found in the subject of a real certificate, wherever it stands there."""
+    key = make_private_key("ec")
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cert-manager.local")])
+    for position in range(3):
+        attributes = [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "NHS, Trust+Co"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "nhs"),
+        ]
+        attributes.insert(position, x509.NameAttribute(NameOID.SERIAL_NUMBER, "1234567890"))
+        builder = x509.CertificateBuilder().subject_name(x509.Name(attributes)).issuer_name(issuer)
+        builder = builder.public_key(key.public_key()).serial_number(77)
+        builder = builder.not_valid_before(NOW).not_valid_after(NOW + 90 * DAY)
+        found = parse(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), now=NOW)
+        assert is_temporary(found)

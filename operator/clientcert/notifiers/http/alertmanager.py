@@ -59,19 +59,23 @@ def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
     now = message.about.time
     if message.kind is MessageKind.CLOSING:
         return [_alert(message, *each) | {"endsAt": timestamp(now)} for each in _EVERY]
-    times = {"startsAt": timestamp(now), "endsAt": timestamp(fires_until(schedule, message))}
-    return [_alert(message, *each) | times for each in _firing(message)]
+    return [
+        _alert(message, name, severity)
+        | {"startsAt": timestamp(now), "endsAt": timestamp(fires_until(schedule, message, name))}
+        for name, severity in _firing(message)
+    ]
 
 
-def fires_until(schedule: Schedule, message: Message) -> datetime:
-    """The time of the next stage, and a day of grace.
+def fires_until(schedule: Schedule, message: Message, alertname: str = EXPIRING) -> datetime:
+    """The time of the next stage of the alert with this name, and a day of grace.
 
     The next message extends it. Without a next message the alert ends: its object was deleted or silenced, or the
     problem with the source was fixed.
     """
     about = message.about
     # A problem with the source is repeated daily, in an escalation as its schedule says, before a distant stage is due.
-    schedules = [every_day(schedule)] + [schedule] * (message.topic in _EXPIRY or about.expires is None)
+    is_of_the_date = message.topic in _EXPIRY and alertname == EXPIRING
+    schedules = [every_day(schedule)] + [schedule] * (is_of_the_date or about.expires is None)
     upcoming = (next_after(each, about.expires.time if about.expires else about.time, about.time) for each in schedules)
     return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
 
@@ -81,7 +85,7 @@ def _firing(message: Message) -> list[tuple[str, str]]:
         return [(PROBLEM, WARNING)]
     expires = message.about.expires
     near = expires is not None and expires.time - message.about.time <= CRITICAL_FROM
-    return [(EXPIRING, WARNING)] + [(EXPIRING, CRITICAL)] * near
+    return [(EXPIRING, WARNING)] + [(EXPIRING, CRITICAL)] * near + [(PROBLEM, WARNING)] * bool(message.about.problem)
 
 
 def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
