@@ -23,7 +23,7 @@ from tests.unit.pki.certificates import (
 from tests.unit.pki.damaged_forms import damaged
 from tools.der import der_element
 
-WITH_ALL_CHARACTERS = odd_certificate(extensions=(extension("2a03", b"\xfb\xef\xbe\xff\xff\xfe" * 8),))
+WITH_ALL_CHARACTERS = odd_certificate(extensions=(extension("2a03", (b"\xfb\xef\xbe" * 3 + b"\xff" * 9 + b"\0") * 3),))
 """Its base64 has + and /, which the certificate of a random key may lack."""
 FORMS = damaged(WITH_ALL_CHARACTERS)
 
