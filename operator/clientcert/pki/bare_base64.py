@@ -3,7 +3,7 @@
 import re
 
 from clientcert.pki.loose_pem import readings
-from clientcert.pki.pem import decode_base64, is_pem
+from clientcert.pki.pem import decode_base64
 from clientcert.pki.structure import Kind, is_exact, kind_of
 from clientcert.pki.text_damage import LARGEST_DAMAGED, refused
 
@@ -81,7 +81,7 @@ def _is_worth_reading(decoded: bytes) -> bool:
 
 
 def _is_recognised(decoded: bytes) -> bool:
-    return kind_of(decoded) is not Kind.UNKNOWN or is_pem(decoded.replace(b"\0", b""))
+    return kind_of(decoded) is not Kind.UNKNOWN or b"BEGIN" in decoded.replace(b"\0", b"").upper()
 
 
 def _is_promising(decoded: bytes) -> bool:

@@ -80,11 +80,6 @@ def _wide_encoding(data: bytes) -> str | None:
     return next((encoding for dashes, encoding in _UTF_16_DASHES if data.find(dashes) % 2 == 0), None)
 
 
-def is_pem(text: bytes) -> bool:
-    """True if the text has a block."""
-    return _BEGIN in text
-
-
 def read_blocks(text: bytes) -> list[Block]:
     """Return all blocks in their order; other text around them is ignored.
 

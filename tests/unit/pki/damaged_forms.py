@@ -120,6 +120,11 @@ OF_TEXT: dict[str, tuple[str, Callable[[str], str | bytes]]] = {
     "base64 twice": (BASE64, lambda text: base64_of(base64_of(text))),
     "base64 four times": (BASE64, lambda text: base64_of(base64_of(base64_of(base64_of(text))))),
     "base64 of base64 in quotes": (BASE64, lambda text: base64_of(f'"{base64_of(text)}"\n')),
+    "base64 of dashes": (BASE64, lambda text: base64_of(dashes("\u2014")(text))),
+    "base64 of quoted mail in lower case": (
+        BASE64,
+        lambda text: base64_of(prefixed("> ")(text).replace("BEGIN", "begin")),
+    ),
     "base64 of UTF-16": (BASE64, lambda text: base64.b64encode(text.encode("utf-16-le"))),
     "UTF-16 of base64": (WIDE, lambda text: base64_of(text).encode("utf-16")),
     "field of YAML": (BASE64, lambda text: f"tls.crt: {base64_of(text)}"),
