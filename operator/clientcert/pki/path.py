@@ -21,7 +21,7 @@ from clientcert.pki.lenient import Outline
 from clientcert.pki.names import folded
 from clientcert.pki.strict import LONGEST_STRICT, PROCESS_EXITS
 
-MOST_SIGNATURES = 64
+MOST_SIGNATURES = 32
 """Signatures that are verified for one file; beyond that, names and key identifiers decide."""
 _MOST_HANDOVERS = 16
 _VERIFIED_KEYS = ("RSA ", "ECDSA P-", "Ed25519", "Ed448")
