@@ -81,9 +81,10 @@ class EmailNotifier:
                 await relay.take(self._envelope(sender, letter, message), until)
             except DeliveryError as error:
                 if error.reason not in _UNREACHED:
+                    if not refusals or error.reason is Reason.MAIL_LOGIN_REJECTED:
+                        raise
                     # After a refusal there was little time left, and the limit applied to another domain.
-                    error.elsewhere = bool(refusals) and error.reason is not Reason.MAIL_LOGIN_REJECTED
-                    raise
+                    raise _elsewhere(error) from None
                 refusals.append((letter.recipient.role, error))
             else:
                 return Receipt(fallback_recipient=_fallback_recipient(refusals, letter.recipient.role))
@@ -117,6 +118,13 @@ def _reply_to(letter: Letter) -> Address | None:
             Reason.MESSAGE_REFUSED, "email.replyTo of the channel is not a plain e-mail address: correct the policy"
         )
     return address
+
+
+def _elsewhere(error: DeliveryError) -> DeliveryError:
+    """The same error, of another destination than that of the message."""
+    return DeliveryError(
+        error.reason, error.message, retryable=error.retryable, retry_after=error.retry_after, elsewhere=True
+    )
 
 
 def _fallback_recipient(refusals: list[tuple[Role, DeliveryError]], reached: Role) -> FallbackRecipient | None:
