@@ -173,8 +173,9 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
     fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
-    _expose_waits(metrics, limiter, fair | {"user look-ups": users.lookups})
-    _expose_reads(metrics, outside, poller)
+    reads = {"S3 requests": outside.buckets.requests, "polls": poller.slots}
+    _expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
+    _expose_reads(metrics, outside)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
 
@@ -303,11 +304,9 @@ def _expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[s
         metrics.oldest_wait.labels(place).set_function(partial(getattr, semaphore, "oldest_wait"))
 
 
-def _expose_reads(metrics: Metrics, outside: _Outside, poller: StorePoller) -> None:
+def _expose_reads(metrics: Metrics, outside: _Outside) -> None:
     metrics.answer_bytes.set_function(lambda: outside.byte_budget.in_use)
-    metrics.reads_waiting.labels("memory").set_function(lambda: outside.byte_budget.waiting)
-    metrics.reads_waiting.labels("s3").set_function(lambda: outside.buckets.waiting)
-    metrics.reads_waiting.labels("poll").set_function(lambda: poller.waiting)
+    metrics.waiting.labels("memory").set_function(lambda: outside.byte_budget.waiting)
 
 
 async def _token(secrets: SecretReader, namespace: str, ref: SecretKeyRef) -> str:

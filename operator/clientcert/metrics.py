@@ -31,7 +31,7 @@ class Metrics:
         self.waiting = Gauge(
             "clientcert_waiting",
             "What waits for its turn in a place that namespaces share: a channel of this type, or containers, name"
-            " look-ups and user look-ups.",
+            " look-ups, user look-ups, S3 requests, polls of CertificateStores, and memory for answers.",
             ("place",),
             registry=self.registry,
         )
@@ -74,13 +74,6 @@ class Metrics:
             "clientcert_reconcile_errors", "Reconciles that failed and are retried.", registry=self.registry
         )
 
-        self.reads_waiting = Gauge(
-            "clientcert_reads_waiting",
-            "Reads that wait for others to end: answers for memory (memory), requests to S3 (s3) and polls of"
-            " CertificateStores (poll) for their turn.",
-            ("reason",),
-            registry=self.registry,
-        )
         self.answer_bytes = Gauge(
             "clientcert_answer_bytes",
             "Memory that is reserved for answers of the API server and of S3 until they are decoded.",

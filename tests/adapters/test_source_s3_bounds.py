@@ -112,10 +112,10 @@ async def test_a_namespace_whose_servers_hang_delays_no_other(proxy: Proxy) -> N
             for number in range(2 * REQUESTS_AT_ONCE)
         ]
         await asyncio.sleep(2)
-        assert reader.waiting >= REQUESTS_AT_ONCE
+        assert reader.requests.waiting >= REQUESTS_AT_ONCE
         async with asyncio.timeout(3):
             assert len((await read(reader, "well", "store-0", "victim")).body) == 700_000
         for task in hostile:
             task.cancel()
         await asyncio.gather(*hostile, return_exceptions=True)
-        assert (reader.waiting, reader._limits.bytes.in_use) == (0, 0)
+        assert (reader.requests.waiting, reader._limits.bytes.in_use) == (0, 0)

@@ -70,12 +70,7 @@ class StorePoller:
         self._states: dict[ObjectKey, _PollState] = {}
         self._polls: dict[ObjectKey, asyncio.Task[None]] = {}
         """The polls that run, or wait for their turn."""
-        self._slots = FairSemaphore(POLLS_AT_ONCE)
-
-    @property
-    def waiting(self) -> int:
-        """Polls that are due, and wait for others to end."""
-        return self._slots.waiting
+        self.slots = FairSemaphore(POLLS_AT_ONCE)
 
     async def run(self, is_leader: Callable[[], bool]) -> None:
         """Poll the stores that are due while this replica leads, until cancelled."""
@@ -100,7 +95,7 @@ class StorePoller:
     async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
         try:
             served_namespace.set(key.namespace)
-            async with self._slots.slot(key.namespace):
+            async with self.slots.slot(key.namespace):
                 if is_leader():
                     await self.poll_if_due(key)
         except Exception as error:  # noqa: BLE001 - one store must never keep the others from being polled

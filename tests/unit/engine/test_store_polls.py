@@ -154,7 +154,7 @@ async def test_polls_that_wait_end_with_the_term(polling: Polling) -> None:
         polling.leads = False
         await asyncio.sleep(300)
         assert polling.buckets.lists.total() == running
-        assert polling.poller.waiting == 0
+        assert polling.poller.slots.waiting == 0
 
 
 async def test_a_namespace_whose_buckets_hang_delays_no_other(polling: Polling) -> None:
@@ -163,7 +163,7 @@ async def test_a_namespace_whose_buckets_hang_delays_no_other(polling: Polling) 
         polling.cache.upsert_store(store("hostile", f"store-{number}"))
     async with polling.running():
         await asyncio.sleep(10)
-        assert polling.poller.waiting == 200 - POLLS_AT_ONCE // 2
+        assert polling.poller.slots.waiting == 200 - POLLS_AT_ONCE // 2
         polling.cache.upsert_store(store("victim", "one"))
         await asyncio.sleep(1.5)
         assert polling.buckets.lists["victim/one"] == 1

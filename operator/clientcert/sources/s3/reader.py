@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from clientcert.errors import Reason, SourceError
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import ByteBudget
@@ -50,9 +51,9 @@ class S3Reader:
         self._connections = Connections(secrets, egress, deadline, self._limits)
 
     @property
-    def waiting(self) -> int:
-        """Requests that wait for others to end."""
-        return self._limits.requests.waiting
+    def requests(self) -> FairSemaphore:
+        """The requests at once."""
+        return self._limits.requests
 
     async def read(self, namespace: str, ref: SourceRef) -> Content:
         """Read one object; its version is its ETag without quotes. The key may be outside the store's prefix."""
