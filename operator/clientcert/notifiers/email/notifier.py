@@ -80,9 +80,10 @@ class EmailNotifier:
             try:
                 await relay.take(self._envelope(sender, letter, message), until)
             except DeliveryError as error:
+                if refusals and error.retryable:
+                    # There was little time left after a refusal, and the limit applied to another domain.
+                    raise DeliveryError(error.reason, error.message, retryable=True, elsewhere=True) from None
                 if error.reason not in _UNREACHED:
-                    # After a refusal there was little time left, and the limit applied to another domain.
-                    error.elsewhere = bool(refusals) and error.reason is not Reason.MAIL_LOGIN_REJECTED
                     raise
                 refusals.append((letter.recipient.role, error))
             else:
