@@ -32,6 +32,14 @@ class Due:
 
 
 @dataclass(frozen=True)
+class _Facts:
+    when: datetime
+    now: datetime
+    content: Content
+    noticed: bool
+
+
+@dataclass(frozen=True)
 class Told:
     """One arrival: a message, or one line of a digest."""
 
@@ -107,10 +115,19 @@ class View:
         assert content.not_after
         return content.not_before <= self.clock(when) <= content.not_after
 
-    def due(self, declared: Declaration, name: str, when: datetime, *, noticed: bool | None = None) -> list[Due]:
+    def due(
+        self,
+        declared: Declaration,
+        name: str,
+        when: datetime,
+        *,
+        noticed: bool | None = None,
+        now: datetime | None = None,
+    ) -> list[Due]:
         """What is due by the facts of this moment: one alert, or nothing.
 
-        `noticed` is whether the grace of a problem has passed; None: by the time since it began.
+        `noticed` is whether the grace of a problem has passed; None: by the time since it began. `now` is the time at
+        which these facts are looked at, if it is later.
         """
         if when < declared.specs.times[0] or (declared.deleted and when >= declared.deleted):
             return []
@@ -122,25 +139,23 @@ class View:
         serial = content.serial if is_new else before
         if noticed is None:
             noticed = when - self.chronicle.secrets[declared.name].last_change(when) > GRACE
-        found = self._due_for(declared, channel, serial, when, content, noticed)
+        found = self._due_for(declared, channel, serial, _Facts(when, now or when, content, noticed))
         return [found] if found else []
 
-    def _due_for(
-        self, declared: Declaration, channel: Channel, serial: str, when: datetime, content: Content, noticed: bool
-    ) -> Due | None:
-        problem = bool(self.problem(declared, serial, when, content))
-        if content.state in AT_LAST:
-            problem = noticed
+    def _due_for(self, declared: Declaration, channel: Channel, serial: str, facts: "_Facts") -> Due | None:
+        problem = bool(self.problem(declared, serial, facts.when, facts.content))
+        if facts.content.state in AT_LAST:
+            problem = facts.noticed
         foreign = bool(serial) and self.contents[serial].common_name != declared.name
         if not serial and (not problem or channel.type == _EMAIL):
             return None
-        if channel.type == _EMAIL and foreign and content.serial == serial:
+        if channel.type == _EMAIL and foreign and facts.content.serial == serial:
             return None
         plan, ends = channel.plan, self.contents[serial].not_after if serial else declared.created
         if problem and channel.type != _EMAIL:
             plan = every_day(plan, dated=bool(serial))
         assert ends
-        stage = latest(plan, ends, self.clock(when))
+        stage = latest(plan, ends, self.clock(facts.now))
         return None if stage is None else Due(serial, stage)
 
     def problem(self, declared: Declaration, serial: str, when: datetime, content: Content) -> str:
@@ -155,12 +170,17 @@ class View:
         return "expired" if is_another and content.not_after < self.clock(when) else ""
 
     def problems(self, declared: Declaration, serial: str, when: datetime) -> set[str]:
-        """The problems that a message of this time may tell of; an empty text: none, as in a grace."""
+        """The problems that a message of this time may tell of; an empty text: none, as in a grace.
+
+        The grace begins when a process first sees the source gone.
+        """
         found = set()
         for moment in self.moments(declared, when):
             content = self.content(declared, moment)
             found.add(self.problem(declared, serial, moment, content))
-            since = self.chronicle.secrets[declared.name].last_change(moment)
+            since = max(
+                self.chronicle.secrets[declared.name].last_change(moment), self.chronicle.leader.last_change(moment)
+            )
             if content.state in AT_LAST and moment - since < GRACE:
                 found.add("")
         return found
@@ -211,6 +231,7 @@ class View:
         for moment in self.moments(declared, when):
             for noticed in (True, False) if self.content(declared, moment).state in AT_LAST else (None,):
                 found.update(self.due(declared, name, moment, noticed=noticed))
+                found.update(self.due(declared, name, moment, noticed=noticed, now=when))
         return found
 
     def epoch(self, declared: Declaration, serial: str, when: datetime) -> int:
