@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         SOURCES,
         "a missing Secret is no problem",
-        "if not error.retryable or failures >= _REPORTED_AFTER:",
+        "if not error.retryable or failures >= _REPORTED_AFTER or lasts:",
         "if failures >= _REPORTED_AFTER:",
     ),
     Mutant(
