@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from tests.simulation.chronicle import Declaration
-from tests.simulation.view import View
+from tests.simulation.view import GRACE, SECOND, View
 
 PATIENCE = timedelta(minutes=20)
 """Within this time everything recovers: the longest backoff is ten minutes."""
@@ -54,6 +54,8 @@ class Calm:
     def checks(self, declared: Declaration, name: str, start: datetime, end: datetime) -> Iterator[datetime]:
         """When something fell due in this stretch: at its start, and at each slot in it."""
         yield start
+        if end - start > GRACE + PATIENCE + SECOND:
+            yield start + GRACE + SECOND
         serial = self._view.accepted(declared, start + PATIENCE)
         yield from self._view.slots(declared, name, serial, (start, end - PATIENCE))
 

@@ -16,6 +16,7 @@ from tools.certificates import CertificateAuthority, make_private_key
 
 _AUTHORITY, _KEY = CertificateAuthority.create("Integration CA"), make_private_key("ec")
 _GONE = Content("gone")
+NOTICED_WITHIN = 0.3
 
 
 def play(history: History) -> Chronicle:
@@ -163,6 +164,7 @@ class _Director:
     async def _clock(self, offset: float) -> None:
         self._world.clock.offset = timedelta(seconds=offset)
         self._world.chronicle.offset.set(offset, self._now)
+        await asyncio.sleep(NOTICED_WITHIN)  # the operator reads the clock four times a second
 
     async def _start(self) -> None:
         self._number += 1

@@ -35,7 +35,7 @@ class Plan:
         if day < 0:
             return (-day - 1) % self.after_every == 0 and not (self.after_for is not None and -day > self.after_for)
         if self.on_days:
-            return day in self.on_days and day <= self.start
+            return (day in self.on_days and day <= self.start) or day == self.start < min(self.on_days)
         return day <= self.start and (self.start - day) % self.every == 0
 
 

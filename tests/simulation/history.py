@@ -168,7 +168,7 @@ class _Author:
         if choice < 0.3:
             found["repeat"] = {"everyDays": random.choice((1, 2, 7))}
         elif choice < 0.5:
-            found["repeat"] = {"onDays": random.choice(([7, 3, 1], [5, 0], [7, 6, 5, 4, 2]))}
+            found["repeat"] = {"onDays": random.choice(([7, 3, 1], [5, 0], [30, 14], [7, 6, 5, 4, 2]))}
         if random.random() < 0.4:
             found["afterExpiry"] = {"everyDays": random.choice((1, 2, 7))}
             if random.random() < 0.3:

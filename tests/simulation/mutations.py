@@ -53,10 +53,14 @@ MUTANTS = (
     Mutant(
         DUE,
         "a problem has no daily alerts",
-        "if not assessment.alerts_daily or channel.to_consumer",
-        "if assessment.alerts_daily or channel.to_consumer",
+        "if assessment.alarm is None or channel.to_consumer or channel.escalation:\n        return",
+        "if assessment.alarm is None or channel:\n        return",
     ),
     Mutant(DUE, "the next slot is not waited for", "            moments.append(stage.slot)\n", "            pass\n"),
+    Mutant(
+        DUE, "a problem waits for the next stage", "if begins is not None and begins <= assessment.now:", "if False:"
+    ),
+    Mutant(DUE, "a problem is told again and again", "return each.time + _TOLD_AGAIN_AFTER if", "return now if"),
     Mutant(SCHEDULE, "weekends are days like others", "_WEEKEND = 5", "_WEEKEND = 7"),
     Mutant(
         SCHEDULE,
@@ -86,8 +90,8 @@ MUTANTS = (
     Mutant(
         ASSESSMENT,
         "any identity is a replacement",
-        "if certificate.subject_common_name != expected:",
-        "if not certificate.subject_common_name:",
+        "    if certificate.identity_mismatch:\n",
+        "    if not certificate.fingerprint_sha256:\n",
     ),
     Mutant(
         ASSESSMENT,
@@ -190,7 +194,7 @@ MUTANTS = (
     Mutant(
         SOURCES,
         "a missing Secret is no problem",
-        "if not error.retryable or failures >= _REPORTED_AFTER:",
+        "if not error.retryable or failures >= _REPORTED_AFTER or lasts:",
         "if failures >= _REPORTED_AFTER:",
     ),
     Mutant(

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from tests.simulation import rules_of_channels, rules_of_delivery, rules_of_replacement
+from tests.simulation import rules_of_channels, rules_of_delivery, rules_of_problems, rules_of_replacement
 from tests.simulation.chronicle import Chronicle
 from tests.simulation.oracle import Oracle
 
-RULES = (*rules_of_delivery.RULES, *rules_of_replacement.RULES, *rules_of_channels.RULES)
+RULES = (*rules_of_delivery.RULES, *rules_of_replacement.RULES, *rules_of_problems.RULES, *rules_of_channels.RULES)
 _MOST = 30
 
 

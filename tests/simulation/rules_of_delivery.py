@@ -6,6 +6,7 @@ from tests.simulation.calm import PATIENCE
 from tests.simulation.chronicle import Declaration
 from tests.simulation.expected import DAY
 from tests.simulation.oracle import Found, Oracle
+from tests.simulation.rules_of_problems import tells_of_problem
 from tests.simulation.view import SECOND, Told
 
 RECORDED_WITHIN = 20 * SECOND
@@ -43,7 +44,10 @@ def only_the_latest_is_sent(o: Oracle) -> Found:
     for declared, name, told in o.all_told():
         due = o.view.all_due(declared, name, told.time)
         stages = {each.stage for each in due if each.serial == told.serial}
-        if stages and told.stage not in stages:
+        earlier = o.view.alerts[declared.uid, name]
+        again = [each.stage for each in earlier if each.serial == told.serial and each.time < told.time]
+        begins = told.stage in again and tells_of_problem(o, declared, [], told)
+        if stages and told.stage not in stages and not begins:
             yield told.time, f"{declared.name} in {name}: stage {told.stage} was sent, due was {sorted(stages)}"
 
 
@@ -60,6 +64,8 @@ def nothing_is_repeated(o: Oracle) -> Found:
                 if each.serial == told.serial and each.stage <= told.stage
                 if o.view.epoch(declared, each.serial, each.time) == epoch
             ]
+            if tells_of_problem(o, declared, [each for each in before if each.serial == told.serial], told):
+                same = []
             if not all(o.may_be_repeated(declared, name, each, told.time) for each in same):
                 yield (
                     told.time,
@@ -121,9 +127,7 @@ def _stirred(o: Oracle, declared: Declaration, at: datetime) -> Found:
     if any(line.at(at) != "takes" for line in chronicle.channels.values()):
         return
     content, serial = view.content(declared, at), view.accepted(declared, at)
-    if content.state == "failing" or any(
-        each and settled < each < late for each in (content.not_before, content.not_after)
-    ):
+    if any(each and settled < each < late for each in (content.not_before, content.not_after)):
         return
     ends = view.contents[serial].not_after if serial else declared.created
     assert ends

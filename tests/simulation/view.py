@@ -15,8 +15,10 @@ LAG = 40 * SECOND
 """The operator may go by what was true this long ago: a watch delivers, a message is on its way."""
 LAG_WHEN_CUT_OFF = 90 * SECOND
 """The same for a leader whose Lease still runs."""
-FAILURES_REPORTED = 300 * SECOND
-"""A Secret that answers 500 is a problem of the certificate after this time at the latest."""
+AT_LAST = frozenset({"failing", "gone", "empty"})
+"""A Secret that answers 500, or holds nothing, is a problem after a grace."""
+GRACE = 300 * SECOND
+"""The longest grace."""
 _JUST_BEFORE = timedelta(microseconds=1)
 _EMAIL = "Email"
 
@@ -27,6 +29,14 @@ class Due:
 
     serial: str
     stage: int
+
+
+@dataclass(frozen=True)
+class _Facts:
+    when: datetime
+    now: datetime
+    content: Content
+    noticed: bool
 
 
 @dataclass(frozen=True)
@@ -105,10 +115,19 @@ class View:
         assert content.not_after
         return content.not_before <= self.clock(when) <= content.not_after
 
-    def due(self, declared: Declaration, name: str, when: datetime, *, noticed: bool | None = None) -> list[Due]:
+    def due(
+        self,
+        declared: Declaration,
+        name: str,
+        when: datetime,
+        *,
+        noticed: bool | None = None,
+        now: datetime | None = None,
+    ) -> list[Due]:
         """What is due by the facts of this moment: one alert, or nothing.
 
-        `noticed` is whether a Secret that answers 500 is known to be a problem; None: by the time that has passed.
+        `noticed` is whether the grace of a problem has passed; None: by the time since it began. `now` is the time at
+        which these facts are looked at, if it is later.
         """
         if when < declared.specs.times[0] or (declared.deleted and when >= declared.deleted):
             return []
@@ -119,41 +138,52 @@ class View:
         is_new = content.state == "certificate" and (not before or self.replaces(declared, content, when))
         serial = content.serial if is_new else before
         if noticed is None:
-            noticed = when - self.chronicle.secrets[declared.name].last_change(when) > FAILURES_REPORTED
-        found = self._due_for(declared, channel, serial, when, content, noticed)
+            noticed = when - self.chronicle.secrets[declared.name].last_change(when) > GRACE
+        found = self._due_for(declared, channel, serial, _Facts(when, now or when, content, noticed))
         return [found] if found else []
 
-    def _due_for(
-        self, declared: Declaration, channel: Channel, serial: str, when: datetime, content: Content, noticed: bool
-    ) -> Due | None:
-        problem = self.has_problem(declared, serial, when, content)
-        if content.state == "failing":
-            problem = noticed
+    def _due_for(self, declared: Declaration, channel: Channel, serial: str, facts: "_Facts") -> Due | None:
+        problem = bool(self.problem(declared, serial, facts.when, facts.content))
+        if facts.content.state in AT_LAST:
+            problem = facts.noticed
         foreign = bool(serial) and self.contents[serial].common_name != declared.name
         if not serial and (not problem or channel.type == _EMAIL):
             return None
-        if channel.type == _EMAIL and foreign and content.serial == serial:
+        if channel.type == _EMAIL and foreign and facts.content.serial == serial:
             return None
         plan, ends = channel.plan, self.contents[serial].not_after if serial else declared.created
         if problem and channel.type != _EMAIL:
             plan = every_day(plan, dated=bool(serial))
         assert ends
-        stage = latest(plan, ends, self.clock(when))
+        stage = latest(plan, ends, self.clock(facts.now))
         return None if stage is None else Due(serial, stage)
 
-    def has_problem(self, declared: Declaration, serial: str, when: datetime, content: Content) -> bool:
-        """True if the source has no usable certificate, which is alerted about every day."""
+    def problem(self, declared: Declaration, serial: str, when: datetime, content: Content) -> str:
+        """Why the source has no usable certificate, which is alerted about every day; empty if it has one."""
         if content.state != "certificate":
-            return True
+            return content.state
         assert content.not_before
         assert content.not_after
         if content.common_name != declared.name:
-            return True
-        return (
-            content.serial != serial
-            and content.not_before <= self.clock(when)
-            and (content.not_after < self.clock(when))
-        )
+            return "stranger"
+        is_another = content.serial != serial and content.not_before <= self.clock(when)
+        return "expired" if is_another and content.not_after < self.clock(when) else ""
+
+    def problems(self, declared: Declaration, serial: str, when: datetime) -> set[str]:
+        """The problems that a message of this time may tell of; an empty text: none, as in a grace.
+
+        The grace begins when a process first sees the source gone.
+        """
+        found = set()
+        for moment in self.moments(declared, when):
+            content = self.content(declared, moment)
+            found.add(self.problem(declared, serial, moment, content))
+            since = max(
+                self.chronicle.secrets[declared.name].last_change(moment), self.chronicle.leader.last_change(moment)
+            )
+            if content.state in AT_LAST and moment - since < GRACE:
+                found.add("")
+        return found
 
     def slots(
         self, declared: Declaration, name: str, serial: str, between: tuple[datetime, datetime]
@@ -164,7 +194,7 @@ class View:
         if channel is None:
             return
         plan, expires = channel.plan, self.contents[serial].not_after if serial else declared.created
-        if channel.type != _EMAIL and self.has_problem(declared, serial, begins, self.content(declared, begins)):
+        if channel.type != _EMAIL and self.problem(declared, serial, begins, self.content(declared, begins)):
             plan = every_day(plan, dated=bool(serial))
         assert expires
         for slot in slots_between(plan, expires, begins + offset, ends + offset):
@@ -199,8 +229,9 @@ class View:
         """Everything that may have been due in this channel for a message that arrives now."""
         found: set[Due] = set()
         for moment in self.moments(declared, when):
-            for noticed in (True, False) if self.content(declared, moment).state == "failing" else (None,):
+            for noticed in (True, False) if self.content(declared, moment).state in AT_LAST else (None,):
                 found.update(self.due(declared, name, moment, noticed=noticed))
+                found.update(self.due(declared, name, moment, noticed=noticed, now=when))
         return found
 
     def epoch(self, declared: Declaration, serial: str, when: datetime) -> int:

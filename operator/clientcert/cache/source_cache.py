@@ -14,6 +14,7 @@ from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import CertificateError, Reason, SourceError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.assessment import Observation, unread
+from clientcert.lifecycle.conditions import SOURCE_READABLE
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, SourceGap
 from clientcert.lifecycle.source_gap import GONE, TEMPORARY_ISSUER, alarm_time, gap_after, is_temporary
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
@@ -30,7 +31,8 @@ _INLINE_BYTES = 16 * 1024
 _CONTAINERS_AT_ONCE = 2
 """One of them for each namespace, so that there is always one for another."""
 _REPORTED_AFTER = 5
-"""Failed attempts in a row after which an unavailable source is a problem of the certificate."""
+"""Failed attempts in a row after which an unavailable source is a problem of the certificate. After a restart the
+first one is enough if the status has this problem already: it is not told as if it was over."""
 _RETRY = Backoff(5.0, 600.0)
 _TOLD_BY_WATCHES = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.STORE_NOT_FOUND})
 """A watch or a poll reports that these are fixed; after any other failure the source is read again."""
@@ -159,7 +161,9 @@ class SourceCache:
         self._metrics.source_errors.labels(error.reason).inc()
         failures = before.failures + 1 if before else 1
         observation = before.observation if before else _NOTHING_READ
-        if not error.retryable or failures >= _REPORTED_AFTER:
+        recorded = record.status.condition(SOURCE_READABLE) if before is None else None
+        lasts = recorded is not None and (recorded.status, recorded.reason) == ("False", error.reason)
+        if not error.retryable or failures >= _REPORTED_AFTER or lasts:
             observation = unread(error.reason, error.message)
         retry_at = None
         if error.reason not in _TOLD_BY_WATCHES:

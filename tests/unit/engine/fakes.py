@@ -83,11 +83,15 @@ class Secrets:
     def __init__(self) -> None:
         self.held: dict[str, Content] = {}
         self.gates: dict[str, asyncio.Event] = {}
+        self.errors: dict[str, SourceError] = {}
+        """Raised instead of the content."""
 
     async def read(self, _namespace: str, ref: SourceRef) -> Content:
         assert isinstance(ref, SecretSource)
         if ref.name in self.gates:
             await self.gates[ref.name].wait()
+        if ref.name in self.errors:
+            raise self.errors[ref.name]
         if ref.name not in self.held:
             raise SourceError(Reason.SOURCE_NOT_FOUND, f"Secret {ref.name} does not exist: create it")
         return self.held[ref.name]

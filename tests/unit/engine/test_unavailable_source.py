@@ -1,0 +1,48 @@
+"""A source that does not answer is a problem after several failures, and stays one over a restart."""
+
+from clientcert.errors import Reason, SourceError
+from tests.builders import MINUTE
+from tests.unit.engine.engine_harness import TEAM, EngineHarness
+
+UNAVAILABLE = SourceError(Reason.SOURCE_UNAVAILABLE, "Secret nhs could not be read: it answered 500.", retryable=True)
+
+
+async def unavailable_for_minutes() -> EngineHarness:
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=100)
+    async with harness.running():
+        await harness.until_idle()
+        harness.secrets.errors["nhs"] = UNAVAILABLE
+        harness.cache.reread(harness.record("nhs").key)
+        await harness.let_pass(MINUTE)
+        assert harness.slack.notified == []
+        await harness.let_pass(10 * MINUTE)
+    return harness
+
+
+async def test_a_restart_does_not_begin_the_problem_anew() -> None:
+    """The status has the problem already. The new process neither takes it back nor tells it again."""
+    harness = await unavailable_for_minutes()
+    assert harness.slack.notified == [("nhs",)]
+    harness.sources.forget(harness.record("nhs").key)
+    harness.reload("nhs")
+    async with harness.running():
+        await harness.let_pass(10 * MINUTE)
+    assert harness.slack.notified == [("nhs",)]
+    first, *later = harness.written("nhs", "Ready")
+    assert (first, set(later)) == (("True", "Valid"), {("False", "SourceUnavailable")})
+
+
+async def test_a_single_failure_after_a_restart_is_no_problem() -> None:
+    """The status has no problem, so the usual number of failures is needed."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=100)
+    async with harness.running():
+        await harness.until_idle()
+        harness.secrets.errors["nhs"] = UNAVAILABLE
+        harness.sources.forget(harness.record("nhs").key)
+        harness.reload("nhs")
+        await harness.let_pass(MINUTE / 2)
+    assert harness.condition("nhs", "SourceReadable") == ("True", "Read")
