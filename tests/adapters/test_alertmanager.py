@@ -66,6 +66,7 @@ class TestThePostedAlert:
                     "reason": "Expiring",
                     "serial_number": "1a2b3",
                     "not_after": "2026-12-12T21:00:00Z",
+                    "expires": "2026-12-12T21:00:00Z",
                 },
                 "startsAt": "2026-11-22T09:00:00Z",
                 "endsAt": "2026-11-23T21:00:00Z",

@@ -127,7 +127,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
     error = await waiting
     assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
     assert error.message.endswith("does not answer in time.")
-    assert loop.time() - before < 5
+    assert loop.time() - before < 9  # the whole answer takes ten seconds
 
 
 @pytest.mark.parametrize(

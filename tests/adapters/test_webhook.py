@@ -56,6 +56,12 @@ class TestTheBody:
                 "notAfter": "2026-12-06T09:00:00Z",
                 "serialNumber": "1a2b3",
                 "fingerprintSHA256": certificate(NOW + 14 * DAY).fingerprint_sha256,
+                "expires": {
+                    "time": "2026-12-06T09:00:00Z",
+                    "subjectDN": "CN=nhs",
+                    "serialNumber": "1a2b3",
+                    "fingerprintSHA256": certificate(NOW + 14 * DAY).fingerprint_sha256,
+                },
                 "replacedFingerprintSHA256": "",
                 "channel": "team",
                 "stage": 14,
@@ -92,7 +98,7 @@ class TestTheBody:
         """Every field is present; unknown values are null."""
         event = cloud_event(composed(unread(Reason.SOURCE_NOT_FOUND, "there is no Secret")))
         unknown = {name: value for name, value in event["data"].items() if value is None}
-        assert set(unknown) == {"daysRemaining", "notBefore", "notAfter"}
+        assert set(unknown) == {"daysRemaining", "notBefore", "notAfter", "expires"}
 
     async def test_a_closing_message_names_what_was_replaced(self) -> None:
         """By its fingerprint; it has no stage."""
@@ -144,13 +150,15 @@ class TestTheId:
     async def test_any_other_message_has_another_one(self) -> None:
         """Another stage, certificate, object or channel, or the closing message."""
         message = alert()
+        expires = message.about.expires
+        assert expires is not None
         others = [
             closing(),
             alert(13),
             replace(message, object_uid="another"),
             replace(message, about=replace(message.about, channel="pager")),
             replace(message, about=replace(message.about, stage=13)),
-            replace(message, about=replace(message.about, fingerprint_sha256="00")),
+            replace(message, about=replace(message.about, expires=replace(expires, fingerprint_sha256="00"))),
             replace(message, kind=MessageKind.CLOSING, about=replace(message.about, stage=None)),
         ]
         assert len({event_id(each) for each in (message, *others)}) == len(others) + 1

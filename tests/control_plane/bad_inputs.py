@@ -62,7 +62,7 @@ REFUSED: dict[str, Refused] = {
     "der-cut-off": Refused("InvalidCertificate", "damaged or cut off", lambda _, i: i.certificate_der[:200]),
     "utf-16-broken": Refused("UnsupportedEncoding", "save the certificate as ASCII", lambda *_: b"\xff\xfe\0\xd8-"),
     "too-many": Refused("TooLarge", "put only the client certificate", lambda _, i: _different(i, 300)),
-    "its-authority": Refused("IdentityMismatch", "of Integration CA, not of", lambda _, i: _authority_pem(i)),
+    "its-authority": Refused("IdentityMismatch", 'of "Integration CA", not of', lambda _, i: _authority_pem(i)),
     "no-password": Refused("PasswordRequired", "give its password", lambda _, i: i.pkcs12(PASSWORD)),
     "wrong-password": Refused(
         "PasswordIncorrect", "the password does not open", lambda _, i: i.pkcs12(PASSWORD), password="battery staple"

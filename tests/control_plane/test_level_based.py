@@ -10,6 +10,7 @@ from tests.scenarios import in_secret, secret
 OF_ITS_TIME = frozenset(
     {
         "observedTime",
+        "gap",
         "lastTransitionTime",
         "firstSentTime",
         "lastSentTime",

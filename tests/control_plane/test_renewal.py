@@ -137,7 +137,10 @@ NO_REPLACEMENT: dict[str, tuple[str, str, Callable[[Team], Issued | bytes]]] = {
 
 @pytest.mark.parametrize("what", NO_REPLACEMENT)
 def test_invalid_content_is_no_replacement(what: str, team: Team, operator: Operator) -> None:
-    """A certificate of another consumer, not valid now, or unreadable replaces nothing; a condition says why."""
+    """A certificate of another consumer, not valid now, or unreadable replaces nothing; a condition says why.
+
+    The team is told of the problem at once, but not of a certificate that only has to become valid.
+    """
     reason, words, make = NO_REPLACEMENT[what]
     old = team.hand_out("nhs", days=20)
     eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
@@ -146,7 +149,9 @@ def test_invalid_content_is_no_replacement(what: str, team: Team, operator: Oper
     assert words in team.words("nhs", "Ready")
     assert words in until(lambda: team.events("nhs").get(reason, ""))
     operator.settle()
-    assert team.notified("nhs") == [expiring("nhs", 20)]
+    alert, *problems = team.notified("nhs")
+    assert alert == expiring("nhs", 20)
+    assert [words in each for each in problems] == ([] if reason == "NotYetValid" else [True])
     assert (team.serial("nhs"), team.status("nhs").get("history")) == (old.serial_number_hex, None)
 
 

@@ -21,6 +21,7 @@ _EXPIRED = re.compile(r"expired on [0-9-]+(?: [0-9:]+ UTC)?, (?:(\d+) days? ago|
 _CLOSING = re.compile(r"(?:was replaced by|can be read now:|is in place:) serial number ([0-9a-f]+),")
 _LINE_OF_A_DIGEST = re.compile(r"^• (.+?); serial number ([0-9a-f]+)", re.MULTILINE)
 _IN_A_DIGEST = re.compile(r": (?:(\d+) days?(?:, \d+ hours?)?|\d+ hours?|less than an hour) \(")
+_PROBLEM = re.compile(r" (?:could not be read:|is missing:|needs attention:) ")
 CLOSING = None
 """The stage of a closing message."""
 
@@ -66,6 +67,11 @@ def stage_in(text: str) -> int | None:
     raise ValueError(f"neither alert nor closing message: {text}")
 
 
+def is_problem(text: str) -> bool:
+    """True for an alert about a problem with a source, which begins and has no stage."""
+    return _PROBLEM.search(text) is not None
+
+
 def in_slack(posted: Posted) -> list[Arrival]:
     """The arrivals in a Slack channel, which has the policy channel's name with `#`. Each line of a digest is one
     arrival.
@@ -91,6 +97,8 @@ class DeliveryAudit:
     due: set[Key] = field(default_factory=set)
     """The notifications that were due when everything had to be delivered."""
     delivered: Counter[Key] = field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The alerts about a problem with a source, by channel and text. No scenario lasts until one is due again."""
     strays: list[str] = field(default_factory=list)
     """The texts of messages that were not due at their arrival."""
 
@@ -106,7 +114,7 @@ class DeliveryAudit:
 
     @property
     def duplicates(self) -> int:
-        return self.repeated.total()
+        return self.repeated.total() + sum(count - 1 for count in self.problems.values())
 
     def shown(self, keys: Iterable[Key]) -> list[str]:
         """For the message of a failing test."""

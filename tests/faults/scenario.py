@@ -26,7 +26,17 @@ import pytest
 from tests.control_plane.operators import Operator, with_slack
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import POLL_SECONDS, until
-from tests.faults.delivery_audit import CLOSING, DAY, Arrival, DeliveryAudit, Key, in_slack, stage_at, stage_in
+from tests.faults.delivery_audit import (
+    CLOSING,
+    DAY,
+    Arrival,
+    DeliveryAudit,
+    Key,
+    in_slack,
+    is_problem,
+    stage_at,
+    stage_in,
+)
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
@@ -316,6 +326,9 @@ class World:
     def _take(self, arrival: Arrival) -> None:
         for name, handed in self._handed.items():
             if self._is_about(name, arrival):
+                if is_problem(arrival.text):
+                    self.audit.problems[arrival.channel, arrival.text] += 1
+                    continue
                 try:
                     stage = stage_in(arrival.text)
                 except ValueError as error:
