@@ -18,7 +18,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -35,11 +35,15 @@ served_namespace: ContextVar[str] = ContextVar("served_namespace", default="")
 For code below a library that passes no namespace on, such as a resolver; everywhere else it is an argument.
 """
 _LEFT: tuple[int, Urgency, str] = (-1, (), "")
+_COMPACT_FROM = 100
 
 
 @dataclass(slots=True)
 class _Line(Generic[_Entry]):
-    """The entries of one namespace. Those that have left the queue in the meantime stay until they are first."""
+    """The entries of one namespace. Those that have left the queue stay until they are first, or most have left."""
+
+    size: int = 0
+    """The entries that wait."""
 
     urgent: list[tuple[Urgency, int, _Entry]] = field(default_factory=list)
     """A heap; the number is that of the arrival."""
@@ -59,7 +63,7 @@ class FairQueue(Generic[_Entry]):
     """The places that each namespace has."""
     _waiting: dict[_Entry, tuple[int, Urgency, str]] = field(default_factory=dict)
     """The number of the arrival, the urgency and the namespace of each entry, in the order of arrival."""
-    _lines: dict[str, _Line[_Entry]] = field(default_factory=dict)
+    _lines: OrderedDict[str, _Line[_Entry]] = field(default_factory=OrderedDict)
     """In the order of turns. None is empty."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -70,9 +74,9 @@ class FairQueue(Generic[_Entry]):
         return entry in self._waiting
 
     def waiting_of(self, namespace: str) -> int:
-        """The number of entries of a namespace; a few that have left may be counted."""
+        """The number of entries of a namespace."""
         line = self._lines.get(namespace)
-        return len(line.arrived) if line else 0
+        return line.size if line else 0
 
     @property
     def oldest_wait(self) -> float:
@@ -83,11 +87,15 @@ class FairQueue(Generic[_Entry]):
     def push(self, namespace: str, entry: _Entry, urgency: Urgency = ()) -> None:
         """Add an entry; one that waits already becomes more urgent, never less."""
         known = self._waiting.get(entry)
+        if known is not None and known[2] != namespace:
+            self.discard(entry)
+            known = None
         if known is not None and urgency >= known[1]:
             return
         number = known[0] if known else next(self._numbers)
         line = self._lines.setdefault(namespace, _Line())
         if known is None:
+            line.size += 1
             line.arrived.append((asyncio.get_running_loop().time(), number, entry))
         self._waiting[entry] = (number, urgency, namespace)
         heapq.heappush(line.urgent, (urgency, number, entry))
@@ -97,6 +105,9 @@ class FairQueue(Generic[_Entry]):
 
         `release` must follow.
         """
+        if self.free <= 0:
+            return None
+        # Only namespaces that have places are passed over, so that no more of them are looked at than there are places.
         namespace = next((each for each in self._lines if self.taken.get(each, 0) < self.free), None)
         if namespace is None:
             return None
@@ -105,7 +116,7 @@ class FairQueue(Generic[_Entry]):
         entry = (line.arrived if line.arrived[0][0] <= late else line.urgent)[0][2]
         self.discard(entry)
         if namespace in self._lines:
-            self._lines[namespace] = self._lines.pop(namespace)  # its next turn comes after those of all others
+            self._lines.move_to_end(namespace)  # its next turn comes after those of all others
         self.free -= 1
         self.taken[namespace] = self.taken.get(namespace, 0) + 1
         return namespace, entry
@@ -123,13 +134,20 @@ class FairQueue(Generic[_Entry]):
         if known is None:
             return
         line = self._lines[known[2]]
-        # An entry that has left, or has come again, has another number or none.
-        while line.urgent and self._waiting.get(line.urgent[0][2], _LEFT)[0] != line.urgent[0][1]:
-            heapq.heappop(line.urgent)
-        while line.arrived and self._waiting.get(line.arrived[0][2], _LEFT)[0] != line.arrived[0][1]:
-            line.arrived.popleft()
-        if not line.arrived:
+        line.size -= 1
+        if not line.size:
             del self._lines[known[2]]
+            return
+        # An entry that has left, or has come again, has another number or none.
+        while self._waiting.get(line.urgent[0][2], _LEFT)[0] != line.urgent[0][1]:
+            heapq.heappop(line.urgent)
+        while self._waiting.get(line.arrived[0][2], _LEFT)[0] != line.arrived[0][1]:
+            line.arrived.popleft()
+        if len(line.urgent) + len(line.arrived) > 4 * line.size + _COMPACT_FROM:
+            # Those that have left behind the first ones would stay for as long as the first ones wait.
+            line.arrived = deque(each for each in line.arrived if self._waiting.get(each[2], _LEFT)[0] == each[1])
+            line.urgent = [(self._waiting[entry][1], number, entry) for _, number, entry in line.arrived]
+            heapq.heapify(line.urgent)
 
     def clear(self) -> None:
         """Remove all entries; the places stay taken."""

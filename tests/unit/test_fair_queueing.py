@@ -138,3 +138,57 @@ async def test_a_caller_that_is_cancelled_keeps_no_slot(is_granted: bool) -> Non
     await asyncio.wait_for(third, 20)
     assert second.cancelled()
     assert (semaphore.waiting, semaphore._queue.free, semaphore._queue.taken) == (0, 1, {})
+
+
+async def test_an_entry_that_changes_its_namespace_waits_in_the_new_one_only() -> None:
+    """Whether it becomes more urgent or less, and whether others wait."""
+    for urgency in (1.0, 9.0):
+        queue: FairQueue[str] = FairQueue()
+        for namespace, entry in (("old", "moves"), ("old", "stays"), ("other", "waits")):
+            queue.push(namespace, entry, (5.0,))
+        queue.push("new", "moves", (urgency,))
+        assert (queue.waiting_of("old"), queue.waiting_of("new"), len(queue)) == (1, 1, 3)
+        assert [queue.pop(), queue.pop(), queue.pop(), queue.pop()] == [
+            ("old", "stays"),
+            ("other", "waits"),
+            ("new", "moves"),
+            None,
+        ]
+        assert queue._lines == {}
+
+
+async def test_entries_that_come_and_go_behind_one_that_waits_leave_nothing_behind() -> None:
+    """Because they are more urgent, and are served; or because their callers give up."""
+    queue: FairQueue[str] = FairQueue()
+    queue.push("team", "waits", (9.0,))
+    for number in range(10_000):
+        queue.push("team", f"urgent {number}", (1.0,))
+        assert queue.pop() == ("team", f"urgent {number}")
+        queue.push("team", f"gives up {number}", (10.0,))
+        queue.discard(f"gives up {number}")
+        assert queue.waiting_of("team") == 1
+    line = queue._lines["team"]
+    assert len(line.urgent) + len(line.arrived) < 200
+    assert popped(queue) == ["waits"]
+
+
+async def test_no_more_namespaces_are_looked_at_than_there_are_places() -> None:
+    """However many wait: otherwise each arrival would cost as much as there are namespaces."""
+    queue: FairQueue[str] = FairQueue(4)
+    looked_at = 0
+
+    class Taken(dict[str, int]):
+        def get(self, *args: object) -> int:  # type: ignore[override]
+            nonlocal looked_at
+            looked_at += 1
+            return super().get(*args)  # type: ignore[call-overload,no-any-return]
+
+    queue.taken = Taken()
+    for number in range(1_000):
+        queue.push(f"team-{number}", f"{number}")
+        queue.pop()
+    assert looked_at <= 2 * 4
+    for number in range(990):
+        queue.release(f"team-{number}")
+        assert queue.pop() == (f"team-{number + 4}", f"{number + 4}")
+    assert looked_at <= 1_000 * 2 * 4
