@@ -14,7 +14,7 @@ The queue is open only while this replica leads. While closed it keeps nothing: 
 import asyncio
 import heapq
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from clientcert.lifecycle.spec import ObjectKey
 
 WORKERS = 64
 """More than the API server serves at once: a worker that waits for a slow Slack or bucket holds up no other item. One
-namespace alone may have half of them, as many as the calls to the API server at once."""
+namespace alone may have half of them."""
 LONGEST_WAIT_SECONDS = 60.0
 RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
@@ -59,8 +59,8 @@ class WorkQueue:
         self._due: dict[Item, float] = {}
         """The time when each item is due, in seconds since the epoch."""
         self._heap: list[tuple[float, Item]] = []
-        self._backlog: deque[Item] = deque()
-        """Items of `enqueue_all` that are still to be enqueued."""
+        self._backlog: OrderedDict[Item, None] = OrderedDict()
+        """Items of `enqueue_all` that are still to be enqueued, each once."""
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
@@ -100,7 +100,7 @@ class WorkQueue:
     def enqueue_all(self, items: Iterable[Item]) -> None:
         """Reconcile all these items. `pop_due` returns a few hundred at once, so thousands do not stall the loop."""
         if self._is_open:
-            self._backlog.extend(items)
+            self._backlog.update(dict.fromkeys(items))
 
     def schedule(self, item: Item, seconds: float) -> None:
         """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
@@ -151,11 +151,15 @@ class WorkQueue:
     def pop_due(self) -> list[Item]:
         """Return the items to enqueue now, a limited number at once."""
         now = self._clock().timestamp()
-        found = [self._backlog.popleft() for _ in range(min(len(self._backlog), _DUE_AT_ONCE))]
-        while self._heap and self._heap[0][0] <= now and len(found) < _DUE_AT_ONCE:
+        found: list[Item] = []
+        # Neither what is due nor the backlog holds up the other, though one of them may never end.
+        most = _DUE_AT_ONCE // 2 if self._backlog else _DUE_AT_ONCE
+        while self._heap and self._heap[0][0] <= now and len(found) < most:
             moment, item = heapq.heappop(self._heap)
             if self._due.get(item) == moment:
                 found.append(item)
+        while self._backlog and len(found) < _DUE_AT_ONCE:
+            found.append(self._backlog.popitem(last=False)[0])
         return found
 
     def active_items(self) -> tuple[Item, ...]:

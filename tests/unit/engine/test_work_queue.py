@@ -290,3 +290,24 @@ async def test_namespaces_take_turns_however_urgent_the_items_of_one_are() -> No
     queue.enqueue(item(2, "modest"), 3.0)
     got = await taken(queue, 4)
     assert got == [item(0, "greedy"), item(2, "modest"), item(1, "greedy"), item(1, "modest")]
+
+
+async def test_a_backlog_that_never_ends_holds_up_nothing_that_is_due() -> None:
+    """A policy of thousands of certificates is changed again and again: each is in the backlog once."""
+    queue = open_queue()
+    due, many = item(0, "victim"), [item(number, "hostile") for number in range(2_000)]
+    for _ in range(5):
+        queue.enqueue_all(many)
+    assert queue.depth == 2_000
+    queue.schedule(due, 1.0)
+    await asyncio.sleep(1.1)
+    assert due in queue.pop_due()
+
+
+async def test_many_that_are_due_hold_up_no_backlog() -> None:
+    queue = open_queue()
+    for number in range(2_000):
+        queue.schedule(item(number, "hostile"), 1.0)
+    await asyncio.sleep(1.1)
+    queue.enqueue_all([item(0, "victim")])
+    assert item(0, "victim") in queue.pop_due()

@@ -25,7 +25,7 @@ class Model:
     wanted: set[Item] = field(default_factory=set)
     """Items to be taken once more, with those that were enqueued while in flight."""
     in_flight: set[Item] = field(default_factory=set)
-    backlog: list[Item] = field(default_factory=list)
+    backlog: dict[Item, None] = field(default_factory=dict)
     due: dict[Item, datetime] = field(default_factory=dict)
 
     def enqueue(self, each: Item) -> None:
@@ -35,14 +35,14 @@ class Model:
 
     def enqueue_all(self, items: list[Item]) -> None:
         self.queue.enqueue_all(items)
-        self.backlog += items
+        self.backlog |= dict.fromkeys(items)
 
     def enqueue_due(self) -> None:
         """What the workers do with `pop_due`: it returns the backlog, and each item whose time has come."""
         found = self.queue.pop_due()
         ripe = [each for each, moment in self.due.items() if moment <= clock()]
         assert set(found) == {*self.backlog, *ripe}
-        self.backlog = []
+        self.backlog = {}
         for each in found:
             self.enqueue(each)
 
