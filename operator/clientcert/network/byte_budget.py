@@ -1,16 +1,17 @@
-"""One budget of memory for all answers in flight: bytes are reserved before they are read.
+"""A budget of memory for all answers in flight: bytes are reserved before they are read.
 
     with budget.reservation(namespace) as reserved:
         body = await read_body(response.content, reserved, LARGEST)
         return decode(body)                       # released here: only the small record stays
 
 A bound on each answer is not enough: seventy servers of one tenant that keep back the last byte of a page of 8 MiB held
-560 MiB. A reservation grows with what was received, so a stalled answer holds no more than that. An owner (a namespace,
+560 MiB. Answers of the API server and of S3 have one budget each: a bucket's server that a tenant has chosen may stall,
+and must not hold up the write of a status, for which all messages would wait. A reservation grows with what was received, so a stalled answer holds no more than that. An owner (a namespace,
 as a rule) has its share at most, and owners that wait take turns.
 
-Answers that each hold a part and wait for more could wait for each other for ever. So one answer of each owner, the
-oldest that waits, may exceed its owner's share, and one of all may exceed the budget. The most that can be held is the
-budget and one answer.
+Answers that each hold a part and wait for more could wait for each other for ever. So if all of an owner wait, the
+oldest may exceed its share; if all of all owners wait, the next in turn may exceed the budget. The most that can be
+held is the budget and one answer.
 """
 
 import asyncio
@@ -23,8 +24,10 @@ import aiohttp
 
 MIB = 1024 * 1024
 BUDGET_BYTES = 32 * MIB
-SHARE_BYTES = 12 * MIB
-"""Of one owner."""
+API_BUDGET_BYTES = 16 * MIB
+"""For the API server, whose answers do not stall."""
+SHARE_BYTES = 6 * MIB
+"""Of one owner. If another has its share and one answer, there still is room for an answer of 8 MiB."""
 UNCOUNTED_BYTES = 64 * 1024
 """The start of each answer, which its connection buffers anyway. Most answers are smaller, and wait for nothing."""
 
@@ -44,6 +47,8 @@ class ByteBudget:
         self._share = share
         self._in_use = 0
         self._held: Counter[str] = Counter()
+        self._holding: Counter[str] = Counter()
+        """The answers of each owner that hold bytes."""
         self._numbers = itertools.count()
         self._waiting: OrderedDict[str, list[Reservation]] = OrderedDict()
         """By owner; the owner whose turn is next comes first."""
@@ -88,23 +93,33 @@ class ByteBudget:
     def _fits(self, reserved: "Reservation", more: int) -> bool:
         if self._beyond_total is reserved:
             return True
+        return self._has_room(reserved.owner, more) and self._fits_share(reserved, more)
+
+    def _has_room(self, owner: str, more: int) -> bool:
+        """True if no more is held afterwards by the owner than is free: some is left for an owner who has none."""
+        return self._in_use + self._held[owner] + more <= self._total
+
+    def _fits_share(self, reserved: "Reservation", more: int) -> bool:
         owner = reserved.owner
-        within_share = self._held[owner] + more <= self._share or self._beyond_share.get(owner) is reserved
-        return within_share and self._in_use + more <= self._total
+        return self._held[owner] + more <= self._share or self._beyond_share.get(owner) is reserved
 
     def _add(self, reserved: "Reservation", more: int) -> None:
+        owner, held_before = reserved.owner, reserved.size > 0
         reserved.add(more)
         self._in_use += more
-        self._held[reserved.owner] += more
+        self._held[owner] += more
+        self._holding[owner] += (reserved.size > 0) - held_before
+        if not reserved.size:
+            self._holding += Counter()  # keeps those above 0 only
+            if self._beyond_share.get(owner) is reserved:
+                del self._beyond_share[owner]
+            if self._beyond_total is reserved:
+                self._beyond_total = None
 
     def _release(self, reserved: "Reservation") -> None:
         self._add(reserved, -reserved.size)
         if not self._held[reserved.owner]:
             del self._held[reserved.owner]
-        if self._beyond_share.get(reserved.owner) is reserved:
-            del self._beyond_share[reserved.owner]
-        if self._beyond_total is reserved:
-            self._beyond_total = None
         self._hand_out()
 
     def _stop_waiting(self, reserved: "Reservation") -> None:
@@ -121,10 +136,7 @@ class ByteBudget:
             moved = False
             for owner in tuple(self._waiting):
                 first = self._next(owner)
-                if self._beyond_total is None and self._in_use + first.wanted > self._total:
-                    self._beyond_total = min(min(each) for each in self._waiting.values())
-                    moved = True
-                    break
+                self._let_go_beyond(first)
                 if self._fits(first, first.wanted):
                     self._waiting.move_to_end(owner)
                     self._stop_waiting(first)
@@ -133,14 +145,26 @@ class ByteBudget:
                     moved = True
 
     def _next(self, owner: str) -> "Reservation":
-        """The waiting one that may go beyond a limit; otherwise the oldest, which may do so if none does yet."""
+        """The waiting one that may go beyond a limit; otherwise the oldest."""
         waiting = self._waiting[owner]
         for allowed in (self._beyond_total, self._beyond_share.get(owner)):
             if allowed in waiting:
                 return allowed
-        oldest = min(waiting)
-        self._beyond_share.setdefault(owner, oldest)
-        return oldest
+        return min(waiting)
+
+    def _let_go_beyond(self, first: "Reservation") -> None:
+        """Allow it to exceed a limit if all others would wait for ever: none of them is being read."""
+        owner = first.owner
+        if not self._fits_share(first, first.wanted) and owner not in self._beyond_share and not self._reads(owner):
+            self._beyond_share[owner] = first
+        if self._beyond_total is not None or self._has_room(owner, first.wanted):
+            return
+        if self._fits_share(first, first.wanted) and not any(map(self._reads, self._holding)):
+            self._beyond_total = first
+
+    def _reads(self, owner: str) -> bool:
+        """True if an answer of the owner holds memory, and does not wait for more: it ends, and releases it."""
+        return self._holding[owner] > sum(each.size > 0 for each in self._waiting.get(owner, ()))
 
 
 class Reservation:

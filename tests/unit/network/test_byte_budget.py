@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.network.byte_budget import MIB, UNCOUNTED_BYTES, ByteBudget, TooLargeError, read_body, read_lines
+from clientcert.network.byte_budget import MIB, SHARE_BYTES, UNCOUNTED_BYTES, ByteBudget, TooLargeError, read_body, read_lines
 from tests.virtual_time import VirtualTimeLoop
 
 CHUNK = 128 * 1024
@@ -71,7 +71,7 @@ async def test_seventy_stalled_answers_hold_a_share_and_one_answer() -> None:
     budget = ByteBudget()
     stalled = [asyncio.create_task(read(budget, "hostile", LARGEST, stalls_for=FOREVER)) for _ in range(70)]
     await asyncio.sleep(1)
-    assert budget.in_use <= 12 * MIB + LARGEST
+    assert budget.in_use <= SHARE_BYTES + LARGEST
     assert budget.waiting > 60
     async with asyncio.timeout(0.1):
         assert await read(budget, "victim", LARGEST) == LARGEST
@@ -164,3 +164,20 @@ async def test_a_large_line_is_counted_until_the_next_one() -> None:
         assert MIB <= budget.in_use <= MIB + STEP
         assert await anext(stream) == b"y"
         assert budget.in_use == 0
+
+
+@pytest.mark.parametrize(("hostile", "size"), [(1, LARGEST), (2, 3 * MIB), (3, MIB)])
+async def test_there_is_room_for_an_owner_with_nothing_however_many_stall(hostile: int, size: int) -> None:
+    """The oldest answer that waits may be of an owner whose answers all stall: it is not the one that goes beyond."""
+    budget = ByteBudget()
+    stalled = [
+        asyncio.create_task(read(budget, f"hostile {number % hostile}", LARGEST, stalls_for=FOREVER))
+        for number in range(70)
+    ]
+    await asyncio.sleep(10)
+    async with asyncio.timeout(1):
+        assert await read(budget, "victim", size, seconds=0.001) == size
+    for task in stalled:
+        task.cancel()
+    await asyncio.gather(*stalled, return_exceptions=True)
+    assert (budget.in_use, budget.waiting) == (0, 0)
