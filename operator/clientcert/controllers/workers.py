@@ -106,13 +106,21 @@ class Workers:
         again; the caller has to limit the time.
         """
         self.stop()
-        recorded: set[Item] = set()
-        while (unrecorded := set(self._outbox.unrecorded_items()) - recorded) or not self._idle.is_set():
-            waiting = tuple(unrecorded.difference(self._queue.active_items()))
-            results = await asyncio.gather(*(self._record(item) for item in waiting))
-            # A certificate may have met a conflict, and is recorded next time; a policy may be gone, and never is.
-            recorded |= {item for item, ended in zip(waiting, results, strict=True) if ended and item.kind == POLICY}
-            await asyncio.sleep(_DRAIN_SECONDS)
+        recorded, recording = set[Item](), dict[Item, asyncio.Task[bool]]()
+        try:
+            while (unrecorded := set(self._outbox.unrecorded_items()) - recorded) or not self._idle.is_set():
+                # Policies first: the record of a digest counts for all its members.
+                for item in sorted(unrecorded.difference(self._queue.active_items(), recording), key=_policies_first):
+                    recording[item] = asyncio.create_task(self._record(item))
+                await asyncio.sleep(_DRAIN_SECONDS)
+                ended = {item: task.result() for item, task in recording.items() if task.done()}
+                recording = {item: task for item, task in recording.items() if item not in ended}
+                # A certificate may have met a conflict, and is recorded next time; a policy may be gone, and never is.
+                recorded |= {item for item, succeeded in ended.items() if succeeded and item.kind == POLICY}
+        finally:
+            for task in recording.values():
+                task.cancel()
+            await asyncio.gather(*recording.values(), return_exceptions=True)
 
     async def _record(self, item: Item) -> bool:
         """Reconcile once more; True if that did not fail."""
@@ -120,7 +128,10 @@ class Workers:
             await self._reconcilers[item.kind].reconcile(item.key)
         except ClientCertError as error:
             logger.warning("%s: %s: %s; it is not recorded yet", item.key, error.reason, error.message)
-        except Exception as error:  # noqa: BLE001 - it must not prevent the others
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            # It must not prevent the others.
             logger.error("%s: unexpected %s; it is not recorded yet", item.key, where(error))  # noqa: TRY400
         else:
             return True
@@ -155,6 +166,10 @@ class Workers:
                 logger.error("%s: unexpected %s; it is retried", item.key, where(error))  # noqa: TRY400
             else:
                 self._queue.done(item, due)
+
+
+def _policies_first(item: Item) -> bool:
+    return item.kind != POLICY
 
 
 def _is_cancelled() -> bool:

@@ -98,3 +98,42 @@ async def test_a_deleted_object_does_not_hold_up_the_stop() -> None:
         harness.delete("nhs")
         await drained(harness)
     assert not harness.outbox.unrecorded_items()
+
+
+async def test_a_write_that_is_never_answered_holds_up_no_other() -> None:
+    """The other one is refused once more in the meantime, and is written before the time is over."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    for name in ("nhs", "moj"):
+        harness.hand_out(name, days=14)
+    harness.slack.gate.clear()
+    async with harness.running():
+        await until(lambda: len(harness.slack.tries) == 2)
+        harness.api.refusals = {"PATCH": AWAY}
+        harness.slack.gate.set()
+        await until(lambda: len(harness.outbox._unanswered) == 2)
+        harness.api.held = {"nhs": asyncio.sleep(60)}
+        harness.api.refusals = Refusals([AWAY])
+        harness.is_leader = False
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(harness.workers.drain(), 3)
+    assert ["team" in recorded(harness, name) for name in ("nhs", "moj")] == [False, True]
+
+
+async def test_the_record_of_a_digest_is_written_before_the_statuses_of_its_members() -> None:
+    """It counts for all of them: after a stop whose time is over before their turn, none is told again."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    for name in MANY:
+        harness.hand_out(name, days=10)
+    harness.slack.gate.clear()
+    async with harness.running():
+        await until(lambda: harness.slack.tries)
+        harness.api.refusals = {"PATCH": AWAY}
+        harness.slack.gate.set()
+        await until(lambda: len(harness.outbox.unrecorded_items()) == len(MANY) + 1)
+        await until(lambda: not harness.queue.active_items())
+        harness.api.refusals = {}
+        before = len(harness.api.statuses)
+        await drained(harness)
+    assert "certificatepolicies" in harness.api.statuses[before][0]
