@@ -90,9 +90,14 @@ class AlertGroupReconciler:
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Send one message for all due members, if the group has closed; returns the time of the next try."""
+        try:
+            return await self._reconcile(key)
+        finally:
+            self._limiter.release_unused(Item(ALERT_GROUP, key))  # others wait for a slot that it did not take
+
+    async def _reconcile(self, key: ObjectKey) -> datetime | None:
         group, now = self._groups.find(key), self._clock()
         if group is None:
-            self._limiter.release_unused(Item(ALERT_GROUP, key))
             return None
         if (seconds := self._groups.seconds_until_closed(key)) > 0:
             return now + timedelta(seconds=seconds)
@@ -101,7 +106,6 @@ class AlertGroupReconciler:
             return last.next_try
         due = await self._due_members(group)
         if len(due) <= group.single:
-            self._limiter.release_unused(_item(group))
             self._groups.end(key, alone=bool(due))
             return None
         if not self._dispatcher.may_send:
