@@ -47,7 +47,7 @@ from clientcert.lifecycle.spec import S3Source, SecretKeyRef, SecretSource
 from clientcert.logs import configure_logging
 from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
-from clientcert.network.byte_budget import ByteBudget
+from clientcert.network.byte_budget import API_BUDGET_BYTES, ByteBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.apprise import AppriseNotifier, load_apprise
 from clientcert.notifiers.consumer_contact import ContactNotifier
@@ -139,7 +139,7 @@ class _Outside:
     clock: Callable[[], datetime]
     metrics: Metrics
     loop_budget: LoopBudget
-    byte_budget: ByteBudget
+    byte_budgets: tuple[ByteBudget, ...]
 
 
 async def assemble(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Parts:
@@ -173,15 +173,17 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     _expose(metrics, engine, limiter, groups)
     fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
-    reads = {"S3 requests": outside.buckets.requests, "polls": poller.slots}
+    reads = {"API calls": client.slots, "S3 requests": outside.buckets.requests, "polls": poller.slots}
     _expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
     _expose_reads(metrics, outside)
     return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
 
 
 def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:
-    byte_budget, loop_budget, egress = ByteBudget(), LoopBudget(), EgressPolicy(settings.allowed_hosts)
-    client = _client(settings, byte_budget)
+    loop_budget, egress = LoopBudget(), EgressPolicy(settings.allowed_hosts)
+    # The server of a tenant's bucket may stall, and must not hold up the API server's answers.
+    api_budget, bucket_budget = byte_budgets = ByteBudget(API_BUDGET_BYTES), ByteBudget()
+    client = _client(settings, api_budget)
     stack.push_async_callback(client.close)
     # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for memory.
     elector = _client(settings, ByteBudget())
@@ -193,7 +195,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
     informers = Informers(cache, watches, loop_budget)
     secrets = SecretReader(partial(_get_secret, client, watches))
     buckets = S3Reader(
-        cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget, byte_budget=byte_budget
+        cache.bucket, secrets, egress, settings.identity_buckets, loop_budget=loop_budget, byte_budget=bucket_budget
     )
     stack.push_async_callback(buckets.close)
     return _Outside(
@@ -208,7 +210,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
         clock=clock,
         metrics=Metrics(),
         loop_budget=loop_budget,
-        byte_budget=byte_budget,
+        byte_budgets=byte_budgets,
     )
 
 
@@ -305,8 +307,8 @@ def _expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[s
 
 
 def _expose_reads(metrics: Metrics, outside: _Outside) -> None:
-    metrics.answer_bytes.set_function(lambda: outside.byte_budget.in_use)
-    metrics.waiting.labels("memory").set_function(lambda: outside.byte_budget.waiting)
+    metrics.answer_bytes.set_function(lambda: sum(each.in_use for each in outside.byte_budgets))
+    metrics.waiting.labels("memory").set_function(lambda: sum(each.waiting for each in outside.byte_budgets))
 
 
 async def _token(secrets: SecretReader, namespace: str, ref: SecretKeyRef) -> str:

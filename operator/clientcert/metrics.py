@@ -31,7 +31,7 @@ class Metrics:
         self.waiting = Gauge(
             "clientcert_waiting",
             "What waits for its turn in a place that namespaces share: a channel of this type, or containers, name"
-            " look-ups, user look-ups, S3 requests, polls of CertificateStores, and memory for answers.",
+            " look-ups, user look-ups, API calls, S3 requests, polls of CertificateStores, and memory for answers.",
             ("place",),
             registry=self.registry,
         )

@@ -126,6 +126,24 @@ async def test_calls_are_served_in_the_order_in_which_they_came() -> None:
     assert overtaken_by <= 2 * callers
 
 
+async def test_namespaces_take_turns() -> None:
+    """A namespace with slow calls holds half of the slots, and a call for another one is made at once."""
+    async with talking() as (server, client):
+        server.hangs = True
+        slow = [asyncio.create_task(client.get(f"/api/v1/namespaces/hostile/{number}")) for number in range(100)]
+        while server.asked.total() < CALLS_AT_ONCE // 2:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        assert (server.asked.total(), client.slots.waiting) == (CALLS_AT_ONCE // 2, 100 - CALLS_AT_ONCE // 2)
+        server.hangs = False
+        async with asyncio.timeout(1):
+            await client.get("/api/v1/namespaces/victim/one")
+        for each in slow:
+            each.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        assert client.slots.waiting == 0
+
+
 async def test_a_watch_that_does_not_begin_fails_like_any_other_call() -> None:
     """It is not the inactivity of a watch, which may take a minute: nobody would see a change meanwhile."""
     async with talking(answer_seconds=0.1) as (server, client):

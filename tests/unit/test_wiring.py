@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from clientcert.alerting.grouping import AlertGroups
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups, GroupSpec, _AlertGroup
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.app import assemble
 from clientcert.controllers.engine import Engine
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.network.byte_budget import BUDGET_BYTES, MIB
 from clientcert.notifiers.interface import Pace
 from clientcert.settings import Settings
 from clientcert.workqueue.work_queue import Item
@@ -51,9 +52,42 @@ async def test_a_deleted_certificate_is_removed_from_groups_and_slots() -> None:
         await working
 
 
+async def test_a_group_that_is_open_again_gives_back_its_slot() -> None:
+    """It was granted for a message that is not due yet; all others of the channel would wait until its end."""
+    async with AsyncExitStack() as stack:
+        parts = await assemble(Settings(), clock, stack)
+        queue, (limiter, groups) = parts.engine._queue, parts_of(parts.engine)
+        group = GroupSpec(ObjectKey("integration", "tls/team/digest/"), KEY, "team", 1)
+        now = asyncio.get_running_loop().time()
+        groups._groups[group.key] = _AlertGroup(group, now, now)
+        queue.open()
+        working = asyncio.create_task(parts.engine.workers.run())
+        assert limiter.acquire(PLACE, OTHER, (0, NOW))
+        limiter.finished(PLACE, OTHER, accepted=True)
+        assert not limiter.acquire(PLACE, Item(ALERT_GROUP, group.key), (0, NOW))
+        await asyncio.sleep(0.05)
+        assert limiter.waiting == 0
+        assert limiter.acquire(PLACE, OTHER, (0, NOW))
+        parts.engine.workers.stop()
+        await working
+
+
 async def test_every_kind_of_item_has_a_reconciler() -> None:
     """An item of any other kind would end a worker."""
     async with AsyncExitStack() as stack:
         parts = await assemble(Settings(), clock, stack)
         known = cast("Any", parts.engine.workers)._reconcilers
     assert set(known) == {"ClientCertificate", "CertificatePolicy", "AlertGroup"}
+
+
+async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:
+    """Not even that to a status write of the same namespace: while one is not answered, no message is sent at all."""
+    async with AsyncExitStack() as stack:
+        parts = await assemble(Settings(), clock, stack)
+        buckets = cast("Any", parts.sources)._sources[S3Source]._limits.bytes
+        api = cast("Any", parts.client)._budget
+        with buckets.reservation("team") as stalled:
+            await stalled.resize(2 * BUDGET_BYTES)
+            async with asyncio.timeout(1):
+                with api.reservation("team") as answer:
+                    await answer.resize(MIB)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from clientcert.errors import KubeError, Reason, SettingsError
+from clientcert.fair_queueing import FairSemaphore
 from clientcert.kube.decoding import Object, decode_answer, decode_error, decode_event, decode_page, encode
 from clientcert.kube.kubeconfig import Connection
 from clientcert.kube.page_limits import LARGEST_ANSWER, PageLimits
@@ -87,8 +88,10 @@ class KubeClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = ""
         self._token = ""
-        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
-        """First come, first served: in the pool of aiohttp, a new call may overtake a waiting one for many seconds."""
+        self.slots = FairSemaphore(CALLS_AT_ONCE)
+        """In turn of the namespaces that the paths name, whose objects may be large. Within one, first come, first
+        served: in the pool of aiohttp, a new call may overtake a waiting one for many seconds.
+        """
         self._outage = asyncio.Event()
         self._not_before: dict[tuple[str, str], float] = {}
         """By endpoint: the time, on the monotonic clock, before which the API server asked for no further call."""
@@ -195,7 +198,7 @@ class KubeClient:
         """
         self._check_retry_after(call)
         try:
-            async with self._slots:
+            async with self.slots.slot(_owner(call.path)):
                 return await self._answer(call, reserved, largest)
         except KubeError as error:
             if error.retry_after:
