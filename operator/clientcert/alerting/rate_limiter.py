@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from clientcert.alerting.receiver_backoff import BACKOFF, PART_BACKOFF, PartKey, Parts, Rest
+from clientcert.alerting.receiver_backoff import BACKOFF, SPREAD_BACKOFF, PartKey, Parts, Rest
 from clientcert.backoff import Backoff
 from clientcert.fair_queueing import FairQueue, Urgency
 from clientcert.lifecycle.delivery_log import DeliveryFailure
@@ -197,7 +197,7 @@ class ChannelRateLimiter:
         if of_part:
             rest, has_spread = channel.parts.fail(namespace, pace.destination, started)
             if has_spread:
-                channel.whole.fail(PART_BACKOFF, started, None)
+                channel.whole.fail(SPREAD_BACKOFF, started, None)
         else:
             rest.fail(self._backoff, started, retry_after)
         if failure is not None and rest.note(failure):

@@ -15,7 +15,10 @@ from clientcert.lifecycle.delivery_log import DeliveryFailure
 
 BACKOFF = Backoff(2.0, 300.0)
 PART_BACKOFF = Backoff(2.0, 30.0)
-"""Also of the whole, while only parts are known to fail: their failures prove nothing about the next message."""
+SPREAD_BACKOFF = Backoff(2.0, 10.0)
+"""Of the whole, while only parts are known to fail: their failures prove nothing about the next message. It is short,
+because it passes once for each namespace that fails, before it is the turn of one that does not.
+"""
 PROBE_SECONDS = 20.0
 """More than a message takes. While one is tried after a failure, the others wait for its result."""
 PARTS_OF_A_NAMESPACE = 50

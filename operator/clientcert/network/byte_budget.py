@@ -6,8 +6,9 @@
 
 A bound on each answer is not enough: seventy servers of one tenant that keep back the last byte of a page of 8 MiB held
 560 MiB. Answers of the API server and of S3 have one budget each: a bucket's server that a tenant has chosen may stall,
-and must not hold up the write of a status, for which all messages would wait. A reservation grows with what was received, so a stalled answer holds no more than that. An owner (a namespace,
-as a rule) has its share at most, and owners that wait take turns.
+and must not hold up the write of a status, for which all messages would wait. A reservation grows with what was
+received, so a stalled answer holds no more than that. An owner (a namespace, as a rule) has its share at most, and
+owners that wait take turns.
 
 Answers that each hold a part and wait for more could wait for each other for ever. So if all of an owner wait, the
 oldest may exceed its share; if all of all owners wait, the next in turn may exceed the budget. The most that can be

@@ -244,3 +244,22 @@ async def test_members_of_a_digest_that_waits_say_so() -> None:
         await until(lambda: len(harness.slack.notified) == 2, 1_000)
         await harness.let_pass(MINUTE)
         assert {harness.condition_in(VICTIM, f"nhs{number}") for number in range(30)} == {("True", "Delivered")}
+
+
+async def test_greylisted_letters_of_two_namespaces_delay_a_third_for_less_than_half_a_minute() -> None:
+    """Recipients of two domains fail in a row, so the mail server rests, again and again, but not for long."""
+    harness = flooded(50, CONSUMER)
+    harness.policy(CONSUMER, namespace="accomplice", group="Never")
+    for number in range(50):
+        contact = {"technical": {"email": f"h{number}@a{number}.example"}}
+        harness.hand_out(f"h{number}", days=-3, namespace="accomplice", contact=contact)
+    harness.mail.answer = lambda address: LATER if address.startswith("h") else None
+    async with harness.running():
+        await harness.let_pass(10 * MINUTE)
+        for number in range(10):
+            name = f"nhs{number}"
+            harness.hand_out(name, days=1, namespace=VICTIM)
+            began = seconds(harness)
+            await until(lambda: f"jo@{name}.example" in harness.mail.sent)  # noqa: B023
+            assert seconds(harness) - began < 30
+            await harness.let_pass(MINUTE)

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.network.byte_budget import MIB, SHARE_BYTES, UNCOUNTED_BYTES, ByteBudget, TooLargeError, read_body, read_lines
+from clientcert.network.byte_budget import (
+    MIB,
+    SHARE_BYTES,
+    UNCOUNTED_BYTES,
+    ByteBudget,
+    TooLargeError,
+    read_body,
+    read_lines,
+)
 from tests.virtual_time import VirtualTimeLoop
 
 CHUNK = 128 * 1024
