@@ -19,6 +19,7 @@ GONE = frozenset(
         Reason.BUCKET_NOT_FOUND,
         Reason.KEY_MISSING,
         Reason.PASSWORD_NOT_FOUND,
+        Reason.CREDENTIALS_NOT_FOUND,
         Reason.EMPTY,
     }
 )
