@@ -21,7 +21,7 @@ from clientcert.lifecycle.recorded_status import (
 from clientcert.lifecycle.source_gap import GONE
 
 _CONDITION, _REASON = "ContactResolved", "RecipientRefused"
-_REASONS = {
+_REASONS: dict[str, tuple[str, ...]] = {
     Reason.CREDENTIALS_INVALID: (Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_NOT_FOUND),
 }
 """The reasons that this version may give for a problem with one reason of the previous version."""
