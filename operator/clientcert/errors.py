@@ -26,6 +26,7 @@ class Reason(StrEnum):
     KEY_MISSING = "KeyMissing"
     ACCESS_DENIED = "AccessDenied"
     CREDENTIALS_INVALID = "CredentialsInvalid"
+    CREDENTIALS_NOT_FOUND = "CredentialsNotFound"
     IDENTITY_NOT_ALLOWED = "IdentityNotAllowed"
     ENDPOINT_NOT_ALLOWED = "EndpointNotAllowed"
     SOURCE_UNAVAILABLE = "SourceUnavailable"

@@ -9,6 +9,7 @@ import pytest
 
 from clientcert.errors import DeliveryError, Reason
 from clientcert.notifiers.email.notifier import EmailNotifier
+from clientcert.notifiers.email.replies import Cause, Command, Reply, cause_of
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, message_to, to_contact
@@ -167,3 +168,14 @@ async def test_after_a_day_an_unclear_refusal_counts_against_the_recipient() -> 
         receipt = await sending(server).notify(to_contact(), replace(message_to(JO, SAM), overdue=True))
     assert receipt.fallback_recipient is not None
     assert server.recipients == ["jo@nhs.example", THE_NEXT]
+
+
+@pytest.mark.parametrize("form", ["{}", "#{}", "({})", "[{}]", "(#{})"])
+@pytest.mark.parametrize("where", ["{} no", "no {}"])
+async def test_the_forms_of_an_enhanced_code(form: str, where: str) -> None:
+    """In brackets a code counts at the end, too; without any, only at the beginning: it may be a part of the text."""
+    bare_at_the_end = where == "no {}" and form in {"{}", "#{}"}
+    for code, cause in (("5.7.1", Cause.CLIENT), ("5.1.1", Cause.RECIPIENT)):
+        reply = Reply(Command.RCPT, 550, where.format(form.format(code)))
+        assert cause_of(reply) is (Cause.UNCLEAR if bare_at_the_end else cause)
+    assert cause_of(Reply(Command.RCPT, 550, where.format(form.format("5.7.1.9")))) is Cause.UNCLEAR

@@ -45,10 +45,10 @@ ENVIRONMENT_OF_AWS = {
 
 
 async def test_a_missing_secret(reader: S3Reader, stores: Stores) -> None:
-    """A missing Secret gives CredentialsInvalid, and the message names the Secret."""
+    """A missing Secret gives CredentialsNotFound, and the message names the Secret."""
     del stores.secrets["team-a", "aws"]
     error = await failure(read(reader, "nhs.pem"))
-    assert error.reason is Reason.CREDENTIALS_INVALID
+    assert error.reason is Reason.CREDENTIALS_NOT_FOUND
     assert "Secret team-a/aws does not exist" in error.message
 
 
@@ -57,7 +57,7 @@ async def test_a_secret_without_credentials(reader: S3Reader, stores: Stores, ke
     """The message names the missing key and lists the existing keys."""
     del stores.secrets["team-a", "aws"][key]
     error = await failure(read(reader, "nhs.pem"))
-    assert error.reason is Reason.CREDENTIALS_INVALID
+    assert error.reason is Reason.CREDENTIALS_NOT_FOUND
     assert f"has no key {key}" in error.message
 
 
@@ -247,7 +247,7 @@ async def test_a_failure_is_shared_by_all_waiting_reads(reader: S3Reader, stores
     """A hundred certificates of a store with a missing Secret cause one read of it; a new spec is tried at once."""
     secret = stores.secrets.pop(("team-a", "aws"))
     errors = await asyncio.gather(*(failure(read(reader, "nhs.pem")) for _ in range(100)))
-    assert {error.reason for error in errors} == {Reason.CREDENTIALS_INVALID}
+    assert {error.reason for error in errors} == {Reason.CREDENTIALS_NOT_FOUND}
     assert stores.secret_reads == 1
     stores.secrets["team-a", "other"] = secret
     stores.change(credentials_secret="other")

@@ -39,9 +39,16 @@ def test_keys_are_decoded_if_they_are_encoded(more: str, key: str) -> None:
 
 @pytest.mark.parametrize(("truncated", "token"), [("true", "1/x=="), ("false", "")])
 def test_the_next_page(truncated: str, token: str) -> None:
-    """The token is used only if the page says that it is truncated."""
+    """The token is not used if the page says that it is the last one."""
     more = f"<NextContinuationToken>1/x==</NextContinuationToken><IsTruncated>{truncated}</IsTruncated>"
     assert parse_page(AWS.format(more=more, key="a").encode()).next_token == token
+
+
+def test_a_page_that_does_not_say_whether_it_is_the_last() -> None:
+    """A token alone says that it is not: its keys would be taken for all that there are."""
+    more = "<NextContinuationToken>1/x==</NextContinuationToken>"
+    assert parse_page(AWS.format(more=more, key="nhs").encode()).next_token == "1/x=="
+    assert parse_page(AWS.format(more="", key="nhs").encode()).next_token == ""
 
 
 def test_long_keys_cost_no_more_than_their_length() -> None:

@@ -95,6 +95,8 @@ NOT_A_PERMISSION = [
     "RequestForbidden.IPNotAllowed",
     "InvalidDigest",
     "EntityTooLarge",
+    "quota_exceeded",
+    "Policy-Violation",
 ]
 BODIES_WITHOUT_A_CODE = [
     "",

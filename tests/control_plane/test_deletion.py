@@ -30,7 +30,7 @@ def test_delete_never_hangs(running: bool, team: Team, operators: Operators) -> 
     declare_one_of_each(team)
     with operators.running(team.namespace):
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
-        eventually(lambda: team.condition("backup", "Ready", of="CertificateStore"), ("False", "CredentialsInvalid"))
+        eventually(lambda: team.condition("backup", "Ready", of="CertificateStore"), ("False", "CredentialsNotFound"))
     with operators.running(team.namespace) if running else nullcontext():
         for kind, name in (("ccert", "nhs"), ("cpol", "team"), ("cstore", "backup"), ("secret", "nhs-cert")):
             team.control_plane.kubectl("delete", kind, name, "-n", team.namespace, timeout=DELETE_SECONDS)
@@ -75,7 +75,7 @@ def test_nothing_but_status_is_written(team: Team, operators: Operators) -> None
     with operators.running(team.namespace) as operator:
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
         eventually(lambda: team.condition("team", "Ready", of="CertificatePolicy"), ("True", "Valid"))
-        eventually(lambda: team.condition("backup", "Ready", of="CertificateStore"), ("False", "CredentialsInvalid"))
+        eventually(lambda: team.condition("backup", "Ready", of="CertificateStore"), ("False", "CredentialsNotFound"))
         operator.settle()
     assert {kind: [owned(item) for item in team.items(kind)] for kind in kinds} == before
 

@@ -88,7 +88,7 @@ REASONS = {
     "secret": "SourceNotFound",
     "locked": "PasswordNotFound",
     "stored": "StoreNotFound",
-    "credentials": "CredentialsInvalid",
+    "credentials": "CredentialsNotFound",
 }
 
 

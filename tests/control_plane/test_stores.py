@@ -114,7 +114,7 @@ REFUSALS: dict[str, tuple[str, str, Act, Act]] = {
         lambda backup: backup.give_credentials(backup.server.secret_key),
     ),
     "no credentials": (
-        "CredentialsInvalid",
+        "CredentialsNotFound",
         "does not exist: create it, or correct the reference",
         lambda backup: backup.team.delete("Secret", CREDENTIALS),
         lambda backup: backup.give_credentials(backup.server.secret_key),

@@ -21,6 +21,10 @@ from clientcert.lifecycle.recorded_status import (
 from clientcert.lifecycle.source_gap import GONE
 
 _CONDITION, _REASON = "ContactResolved", "RecipientRefused"
+_REASONS: dict[str, tuple[str, ...]] = {
+    Reason.CREDENTIALS_INVALID: (Reason.CREDENTIALS_INVALID, Reason.CREDENTIALS_NOT_FOUND),
+}
+"""The reasons that this version may give for a problem with one reason of the previous version."""
 _ENDINGS = {role: f", so the {role} was written to" for role in Role}
 
 
@@ -60,12 +64,12 @@ def problems_from_conditions(status: CertificateStatus) -> CertificateStatus:
     problem = _problem(status)
     if problem is None or problem.last_transition is None:
         return status
-    since = problem.last_transition
+    since, reasons = problem.last_transition, _REASONS.get(problem.reason, (problem.reason,))
     return replace(
         status,
         source_gap=SourceGap(since) if problem.reason in GONE else status.source_gap,
         channels=tuple(
-            replace(each, problems=(ToldProblem(problem.reason, each.last_sent),))
+            replace(each, problems=tuple(ToldProblem(reason, each.last_sent) for reason in reasons))
             if each.stage is not None and each.recipient_role is None and each.last_sent and each.last_sent >= since
             else each
             for each in status.channels

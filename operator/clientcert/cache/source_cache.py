@@ -15,7 +15,7 @@ from clientcert.errors import CertificateError, Reason, SourceError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.conditions import SOURCE_READABLE
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, SourceGap
+from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, SourceGap
 from clientcert.lifecycle.source_gap import GONE, TEMPORARY_ISSUER, alarm_time, gap_after, is_temporary
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.loop_budget import LoopBudget
@@ -179,7 +179,7 @@ class SourceCache:
         found = self._cache.policy_of(record)
         grace = (found.policy if found else self._cache.default_policy).source_grace
         gone = is_temporary(seen) if seen is not None else problem is not None and problem.reason in GONE
-        if before is None and gone and record.status.accepted is None:
+        if before is None and gone and not _was_read(record.status):
             before = SourceGap(record.created)  # its Secret may be applied a moment after the object
         gap, read_at = gap_after(before, now, grace, gone=gone), state.read_at
         if gap is not None and gone and (alarm := alarm_time(gap, grace)) > now:
@@ -195,6 +195,12 @@ class SourceCache:
             await self._loop_budget.yield_if_spent()
             return parsing()
         return await asyncio.to_thread(parsing)
+
+
+def _was_read(status: CertificateStatus) -> bool:
+    """True if a read of the source is recorded. One that found nothing is recorded with its gap."""
+    readable = status.condition(SOURCE_READABLE)
+    return status.accepted is not None or (readable is not None and readable.status != "Unknown")
 
 
 def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate) -> Certificate:

@@ -13,6 +13,7 @@ import click
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
 from clientcert.lifecycle.schedule import days_remaining
+from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
 from clientcert.pki import ANYONE, MAX_SIZE, Certificate, Expiry, Field, Identity, decode_password, parse
 from clientcert.pki.distinguished_names import parse_name
 
@@ -38,7 +39,7 @@ class Inspection:
         """What a person must know of the certificate, a mismatch first."""
         if self.certificate is None:
             return []
-        mismatch = self.certificate.identity_mismatch
+        mismatch = TEMPORARY if is_temporary(self.certificate) else self.certificate.identity_mismatch
         return [*([f"the file holds {mismatch}"] if mismatch else []), *self.certificate.warnings]
 
 
@@ -109,7 +110,7 @@ def _inspect(file: str, password: str | None, identity: Identity, now: datetime)
         certificate = parse(_read(file), password=password, identity=identity, now=now)
     except (CertificateError, SourceError) as error:
         return Inspection(name, error=error)
-    matches = None if identity == ANYONE else not certificate.identity_mismatch
+    matches = None if identity == ANYONE else not (certificate.identity_mismatch or is_temporary(certificate))
     return Inspection(name, certificate, identity_matches=matches)
 
 
@@ -197,7 +198,7 @@ def _row(file: str, certificate: Certificate, now: datetime) -> tuple[str, ...]:
 
 
 def _status(certificate: Certificate, now: datetime) -> str:
-    if certificate.not_before > certificate.not_after:
+    if certificate.not_before > certificate.not_after or is_temporary(certificate):
         return "Invalid"
     if certificate.expires.time < now:
         return "Expired"

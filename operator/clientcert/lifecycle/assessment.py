@@ -9,7 +9,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, SourceGap
 from clientcert.lifecycle.schedule import DAY, days_remaining
-from clientcert.lifecycle.source_gap import TEMPORARY_ISSUER, alarm_time, is_temporary
+from clientcert.lifecycle.source_gap import TEMPORARY, TEMPORARY_ISSUER, alarm_time, is_temporary
 from clientcert.lifecycle.spec import HOST, CertificateSpec
 from clientcert.pki import Certificate, Expiry
 
@@ -212,9 +212,8 @@ def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bo
 def _unusable(certificate: Certificate, now: datetime) -> Problem | None:
     """The reason why this certificate could not replace another (design section 2, "replaced"); None if it could."""
     if certificate.issuer_common_name == TEMPORARY_ISSUER and is_temporary(certificate):
-        words = "the source holds the temporary certificate that cert-manager puts there until the real one is issued"
         look = "if that takes long, look at the CertificateRequests (kubectl get certificaterequests)"
-        return Problem(Phase.INVALID, Reason.TEMPORARY_CERTIFICATE, f"{words}: {look}")
+        return Problem(Phase.INVALID, Reason.TEMPORARY_CERTIFICATE, f"the source holds {TEMPORARY}: {look}")
     if certificate.identity_mismatch:
         return Problem(Phase.INVALID, Reason.IDENTITY_MISMATCH, f"the source holds {certificate.identity_mismatch}")
     if certificate.not_before > certificate.not_after:

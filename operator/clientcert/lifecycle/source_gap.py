@@ -19,6 +19,7 @@ GONE = frozenset(
         Reason.BUCKET_NOT_FOUND,
         Reason.KEY_MISSING,
         Reason.PASSWORD_NOT_FOUND,
+        Reason.CREDENTIALS_NOT_FOUND,
         Reason.EMPTY,
     }
 )
@@ -30,6 +31,7 @@ _FADING = 10
 _SECOND = timedelta(seconds=1)
 TEMPORARY_ISSUER = "cert-manager.local"
 """The CN of the CA of cert-manager's temporary certificates; the CA is thrown away."""
+TEMPORARY = "the temporary certificate that cert-manager puts there until the real one is issued"
 _TEMPORARY_SERIAL_NUMBER = 0x1234567890
 _TEMPORARY_ATTRIBUTES = frozenset({"2.5.4.5=1234567890", "SERIALNUMBER=1234567890"})
 

@@ -321,3 +321,15 @@ def test_further_verbs_can_be_added_to_the_group() -> None:
     """The composition root adds `run`."""
     assert isinstance(cli, click.Group)
     assert "inspect" in cli.commands
+
+
+@pytest.mark.parametrize("declared", [(), ("--common-name", "nhs")])
+def test_a_temporary_certificate_of_cert_manager(declared: tuple[str, ...]) -> None:
+    """It is nobody's, as in the operator, whatever name is in it."""
+    authority = CertificateAuthority.create("cert-manager.local")
+    issued = authority.issue("nhs", NOW - timedelta(days=1), NOW + timedelta(days=90), serial_number=0x1234567890)
+    Path("nhs.pem").write_bytes(issued.certificate_pem)
+    [document] = documents(inspect("-o", "json", "nhs.pem", *declared))
+    assert document["identityMatches"] is (False if declared else None)
+    assert document["warnings"][0].startswith("the file holds the temporary certificate that cert-manager puts there")
+    assert "Invalid" in inspect("nhs.pem", *declared).stdout

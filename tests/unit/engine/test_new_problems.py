@@ -1,11 +1,12 @@
 """A problem that begins, or has another reason, is told at once, whatever stage was told; then its schedule."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from clientcert.errors import DeliveryError, Reason
+from clientcert.errors import DeliveryError, Reason, SourceError
 from clientcert.sources.interface import Content
 from tests.builders import DAY, HOUR, MINUTE, NOW, SECOND
 from tests.unit.engine.engine_harness import CONSUMER, NAMESPACE, TEAM, EngineHarness
@@ -131,6 +132,30 @@ async def test_an_expired_certificate_whose_source_vanishes() -> None:
         assert "does not exist" in life.harness.slack.texts[-1]
 
 
+@pytest.mark.parametrize("days", [100, 20, 3, 0.5, -3])
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        {"sendAt": WEEKDAYS},
+        {"repeat": {"onDays": [30, 14, 7]}},
+        {"repeat": {"everyDays": 7}, "sendAt": WEEKDAYS},
+        {"startDaysBefore": 1},
+        {"afterExpiry": {"forDays": 1}},
+    ],
+)
+async def test_a_problem_begins_at_any_point_of_any_schedule(days: float, alerts: Mapping[str, Any]) -> None:
+    """It is told at once, and once; so is its other reason, and no other message comes while they take turns."""
+    life = Life(days=days + FRIDAY_AT_TEN / DAY, **alerts)
+    async with life.harness.running():
+        await life.harness.until_idle()
+        await life.harness.advance(FRIDAY_AT_TEN)
+        before = len(life.harness.slack.notified)
+        for body, messages in ((PAGE, 1), (KEY_ONLY, 2), (PAGE, 2), (KEY_ONLY, 2), (PAGE, 2)):
+            life.holds(body)
+            assert await life.told(MINUTE) == before + messages
+            assert ("private key" in life.harness.slack.texts[-1]) == (messages == 2)
+
+
 async def test_a_timely_replacement_is_no_problem() -> None:
     """A certificate that is not valid yet is reported by the condition alone, until it has been valid."""
     life = Life()
@@ -250,6 +275,27 @@ async def test_an_upgrade(told: bool) -> None:
     upgraded.harness.declare("nhs", namespace=NAMESPACE, status=status)
     async with upgraded.harness.running():
         assert await upgraded.told() == (0 if told else 1)
+
+
+async def test_an_upgrade_without_credentials() -> None:
+    """Version 0.1 had one reason for credentials that are wrong and for those that are missing."""
+    failed = SourceError(Reason.CREDENTIALS_INVALID, "Secret integration/aws does not exist: create it")
+    life = Life()
+    async with life.harness.running():
+        await life.told()
+        life.harness.secrets.errors["nhs"] = failed
+        changed(life.harness, None)
+        assert await life.told() == 2
+    status = dict(life.harness.api.statuses[-1][1])
+    channels = [
+        {key: value for key, value in each.items() if "problem" not in key} for each in status["alerts"]["channels"]
+    ]
+    upgraded = Life()
+    upgraded.harness.delete("nhs")
+    upgraded.harness.secrets.errors["nhs"] = SourceError(Reason.CREDENTIALS_NOT_FOUND, failed.message)
+    upgraded.harness.declare("nhs", status={**status, "alerts": {**status["alerts"], "channels": channels}})
+    async with upgraded.harness.running():
+        assert await upgraded.told(HOUR / 2) == 0
 
 
 async def test_an_upgrade_in_a_gap() -> None:

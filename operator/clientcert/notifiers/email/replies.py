@@ -74,7 +74,7 @@ class Reply:
 
 
 _STATUS = r"([245]\.\d{1,3}\.\d{1,3})(?![.\d])"
-_ENHANCED = re.compile(rf"^#?{_STATUS}|\(#{_STATUS}\)\s*$", re.MULTILINE | re.ASCII)
+_ENHANCED = re.compile(rf"^[(\[]?#?{_STATUS}|[(\[]#?{_STATUS}[)\]]\s*$", re.MULTILINE | re.ASCII)
 _MAILBOX = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """RFC 3463 sections 3.2 and 3.3, RFC 7505. The others of 5.1 and 5.2 are about the sender, or unspecific."""
 _UNCLEAR = frozenset({550, 551, 553})

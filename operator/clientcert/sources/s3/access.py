@@ -29,7 +29,7 @@ class Credentials:
             name,
             required=(_KEY_ID, _SECRET_KEY),
             optional=(_SESSION_TOKEN,),
-            missing=Reason.CREDENTIALS_INVALID,
+            missing=Reason.CREDENTIALS_NOT_FOUND,
         )
         values = {key: value.strip() for key, value in found.items()}
         for key, value in values.items():

@@ -12,7 +12,7 @@ from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.sources.s3.address import is_aws_region
 
-_CODE = re.compile(rb"<Code>\s*([A-Za-z0-9.]{1,64})\s*</Code>")
+_CODE = re.compile(rb"<Code>\s*([A-Za-z0-9._-]{1,64})\s*</Code>")
 _ENDPOINT = re.compile(rb"<Endpoint>\s*([A-Za-z0-9.:-]{1,260})\s*</Endpoint>")
 _CREDENTIALS = frozenset(
     {

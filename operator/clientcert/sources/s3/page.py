@@ -93,9 +93,9 @@ class _PageReader:
         self._objects: list[tuple[str, str]] = []
 
     def page(self) -> Page:
-        truncated = self._page_fields.get("IsTruncated", "").strip().lower() == "true"
-        token = self._page_fields.get("NextContinuationToken", "") if truncated else ""
-        if truncated and not token:
+        truncated = self._page_fields.get("IsTruncated", "").strip().lower()
+        token = self._page_fields.get("NextContinuationToken", "") if truncated != "false" else ""
+        if truncated == "true" and not token:
             raise PartialListError("a truncated page without a continuation token")
         if self._page_fields.get("EncodingType", "").strip().lower() == "url":
             return Page([(unquote_plus(key), etag) for key, etag in self._objects], token)
