@@ -20,11 +20,12 @@ _VARIABLE = re.compile(
 _FOLDED = re.compile(r"(?<=\S)\r?\n (?=\S)")
 _LDIF = re.compile(r"^[A-Za-z][\w;.-]{0,80}:: ?\S", re.MULTILINE)
 _ASSIGNMENT = re.compile(
-    r"^[ \t]{0,40}(?:export[ \t]|-[ \t])?[A-Za-z_][\w;.-]{0,80}\"?[ \t]{0,9}(?:::?|:?=)[ \t]{0,9}"
+    r"(?i)^[ \t]{0,40}(?:(?:export|set|env|arg|declare -x|-)[ \t]|environment=[\"']?)?"
+    r"[A-Za-z_][\w;.-]{0,80}\"?[ \t]{0,9}(?:::?|:?=)[ \t]{0,9}"
     r"(\S{100,})[ \t]{0,9}\r?$",
     re.MULTILINE,
 )
-"""A line of an environment file, of LDIF or of flat YAML; its value may be base64."""
+"""A line of an environment file, a Dockerfile, a unit of systemd, LDIF or flat YAML; its value may be base64."""
 _SEPARATORS = re.compile(r"[\"'`,;:|<>()\[\]][\s\"'`,;:|<>()\[\]]*")
 _AFTER_PADDING = re.compile(r"=\s+")
 _PARAGRAPH = re.compile(r"\n[ \t\r]{0,9}\n")
@@ -46,7 +47,7 @@ def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
         return (content, [EXTRA_BASE64]) if content is not None and _is_worth_reading(content) else None
     if text.startswith(_JSON_OR_XML) or _YAML_FIELD.search(text[:_BEGINNING]):
         return None
-    assigned = _assigned(text) if "\n" in text else b""
+    assigned = _assigned(text)
     if assigned:
         return assigned, [EXTRA_BASE64]
     text, warnings = _unwrapped(text)

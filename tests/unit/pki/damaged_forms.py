@@ -175,6 +175,8 @@ OF_BASE64: dict[str, tuple[str, Callable[[str], str]]] = {
         lambda text: "dn: cn=nhs\ncn: nhs\nuserCertificate;binary:: " + textwrap.fill(text, 76).replace("\n", "\n "),
     ),
     "environment file": (BASE64, lambda text: f"APP=1\nexport TLS_CRT={text}\nOTHER=foo\n"),
+    "Dockerfile": (BASE64, lambda text: f"FROM scratch\nENV TLS_CRT={text}\n"),
+    "systemd": (BASE64, lambda text: f'Restart=no\nEnvironment="TLS_CRT={text}"\n'),
     "attachment": (
         BASE64,
         lambda text: (
