@@ -4,7 +4,10 @@ import re
 
 from clientcert.errors import CertificateError, Reason
 from clientcert.pki.beginnings import BEGINNINGS, LONGEST_BEGINNING, PLACEHOLDERS
+from clientcert.pki.pem import decode_base64
 from clientcert.pki.structure import Kind
+
+_LONGEST_PLACEHOLDER = 1_000
 
 _BY_KIND = {
     Kind.CERTIFICATE_REQUEST: (
@@ -47,7 +50,7 @@ _BY_KIND = {
 """Most useful first: if the content has several kinds, the first one here decides."""
 
 
-_INSIDE = re.compile(r"BEGIN [A-Z0-9 ]{0,40}-{1,9}\s{0,20}([^\s-][^\n]{0,300}?)\s{0,20}-{1,9}END")
+_INSIDE = re.compile(r"BEGIN [A-Z0-9 ]{0,40}-{1,9}(?:\s|\\[rn]){0,20}([^\s-][^\n]{0,300}?)(?:\s|\\[rn]){0,20}-{1,9}END")
 """What stands between a BEGIN and an END line, if it is one line."""
 
 
@@ -64,6 +67,10 @@ def not_understood(data: bytes) -> CertificateError:
     text = data[:LONGEST_BEGINNING].decode("latin-1").lstrip(" \t\r\n")
     for pattern, reason, message in BEGINNINGS:
         if pattern.match(text):
+            return CertificateError(reason, message)
+    encoded = decode_base64(text.encode("latin-1")[:_LONGEST_PLACEHOLDER]) or b""
+    for pattern, reason, message in PLACEHOLDERS:
+        if pattern.match(encoded.decode("latin-1").strip()):
             return CertificateError(reason, message)
     return no_certificate([])
 

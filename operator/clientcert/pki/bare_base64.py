@@ -17,6 +17,15 @@ _VARIABLE = re.compile(
     r"(?:export\s{1,9}|set\s{1,9}|\$)?(?!data:)[A-Za-z_][\w.-]{0,80}\"?[ \t]{0,9}(?::?=|:)[ \t]{0,9}"
     r"(?:!!binary[ \t]{0,9})?"
 )
+_FOLDED = re.compile(r"(?<=\S)\r?\n (?=\S)")
+_LDIF = re.compile(r"^[A-Za-z][\w;.-]{0,80}:: ?\S", re.MULTILINE)
+_ASSIGNMENT = re.compile(
+    r"(?i)^[ \t]{0,40}(?:(?:export|set|env|arg|declare -x|-)[ \t]|environment=[\"']?)?"
+    r"[A-Za-z_][\w;.-]{0,80}\"?[ \t]{0,9}(?:::?|:?=)[ \t]{0,9}"
+    r"(\S{100,})[ \t]{0,9}\r?$",
+    re.MULTILINE,
+)
+"""A line of an environment file, a Dockerfile, a unit of systemd, LDIF or flat YAML; its value may be base64."""
 _SEPARATORS = re.compile(r"[\"'`,;:|<>()\[\]][\s\"'`,;:|<>()\[\]]*")
 _AFTER_PADDING = re.compile(r"=\s+")
 _PARAGRAPH = re.compile(r"\n[ \t\r]{0,9}\n")
@@ -38,6 +47,9 @@ def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
         return (content, [EXTRA_BASE64]) if content is not None and _is_worth_reading(content) else None
     if text.startswith(_JSON_OR_XML) or _YAML_FIELD.search(text[:_BEGINNING]):
         return None
+    assigned = _assigned(text)
+    if assigned:
+        return assigned, [EXTRA_BASE64]
     text, warnings = _unwrapped(text)
     parts = [
         each for part in _SEPARATORS.split(text, _MOST_PIECES) for each in _AFTER_PADDING.split(part, _MOST_PIECES)
@@ -59,6 +71,17 @@ def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
                 return found
             promising = promising or (found if _is_promising(decoded) else None)
     return promising
+
+
+def _assigned(text: str) -> bytes:
+    """What the variables of a file hold: all PEM, else all certificates in DER, else a damaged one; empty if none."""
+    if _LDIF.search(text):
+        text = _FOLDED.sub("", text)  # RFC 2849: a line goes on after a line break and a blank
+    values = [_octets(found[1].strip("\"',")) for found in _ASSIGNMENT.finditer(text)]
+    texts = [each for each in values if b"-----BEGIN" in each]
+    certificates = [each for each in values if kind_of(each) is Kind.CERTIFICATE and is_exact(each)]
+    damaged = next((each for each in values if kind_of(each) is Kind.UNKNOWN and _is_promising(each)), b"")
+    return b"\n".join(texts) or b"".join(certificates) or damaged
 
 
 def _unwrapped(text: str) -> tuple[str, list[str]]:

@@ -12,7 +12,9 @@ _KEY = Reason.PRIVATE_KEY_ONLY
 _WORD = (
     "null|nil|none|undefined|nan|n/?a|true|false|empty|todo|tbd|fixme|x+|-+|\\*+|\\.+|change-?it|dummy|example|sample"
     "|test|secret|redacted|masked|hidden|filtered|sensitive|unset|missing|pending|placeholder|string|object|value"
-    "|certificate|cert|\\[(?:object object|redacted|masked|filtered|hidden)\\]"
+    "|certificate|cert|mii[a-z0-9]{0,8}(?:\\.{2,4}|\u2026)"
+    "|\\[(?:object object|redacted|masked|filtered|hidden|snip|snipped|omitted|truncated|\\.{3}|\u2026)\\]"
+    "|\\*{2,5}(?:redacted|masked|filtered|hidden)\\*{2,5}"
     "|\\((?:null|sensitive value|known after apply)\\)|%!.?\\(.{1,40}\\)|\\{\\}|\\[\\]|system\\.byte\\[\\]"
 )
 _REQUEST = (
@@ -21,14 +23,15 @@ _REQUEST = (
 )
 _MARKUP = r"(?:!|\?|/|(?:html|head|body|error|pre|div|p|script|title|br|center|table)\b)"
 _EXPRESSION = (
-    r"\$\{|\$\(|#\{|\{\{|\{%|\[\[|\(\(|<%|%\(|\$\$?[A-Z_][A-Z0-9_]{0,80}[\"\']?\s*$|%[A-Z_]{2,60}%|@[A-Z_]{2,60}@"
+    r"[`']?\$\{|\$\(|\$env:|#\{|\{\{|\{%|\[\[|\(\(|<%|%\(|\$\$?[A-Z_][A-Z0-9_]{0,80}[\"\']?\s*$|%[A-Z_]{2,60}%|@[A-Z_]{2,60}@"
     r"|__[A-Za-z0-9_.-]{1,80}__|\{[A-Za-z_][\w.-]{0,60}\}[\"']?\s*$"
 )
 _STORES = (
     r"ref\+|secretref[+:]|vault(?:::?|://|\+)(?!v[0-9]+:)|op://|bws?://|pass://|sm://|ssm:|aws-?ssm|aws-?sm|aws-?ps|gcp-?sm"
     r"|azkv|azurekv|akeyless|doppler|infisical|keeper://|keyring:|lastpass|1password|secretsmanager|secrets?://"
     r"|gcp-?secret|projects/[^/]{1,80}/secrets|arn:aws|@Microsoft\.KeyVault|https://[^/]{1,80}\.vault\.azure\.net"
-    r"|file:|env[:.]|k8s://|kubernetes://|!vault\b|akv|keyvault|conjur|cyberark|!(?:var|Ref|Sub|secret|include)\b"
+    r"|file:|env[:.]|k8s://|kubernetes://|!vault\b|akv|keyvault|conjur|cyberark|!(?:var|Ref|Sub|secret|include|GetAtt|ImportValue|Fn::)\b"
+    r"|berglas://|chamber://|teller://|tencent-ssm|yandex-lockbox|summon:|credhub:"
     r"|avp:|path:|secret:|getenv\("
 )
 _PATH = r"(?:[A-Za-z]:\\|\\\\|\.{0,2}/|~/|@)?[\w. /\\-]{0,200}\.(?:pem|crt|cer|der|p12|pfx|jks|p7b|key)\s*$"
@@ -65,8 +68,8 @@ _PLACEHOLDERS = (
         "this is a placeholder for a secret that is kept elsewhere: let its tool put the certificate there",
     ),
     (
-        r"(?s:[{\[\s\"'\w.:/-]{0,200})ENC\[",
-        "this is an encrypted placeholder (of sops or eyaml): decrypt it, and put the certificate there, as PEM",
+        r"(?s:[{\[\s\"'\w.:/-]{0,200})ENC[\[(]|\{cipher\}",
+        "this is an encrypted placeholder (sops, eyaml, jasypt, Spring): decrypt it, and put the certificate there",
     ),
 )
 _STORES_AND_KEYS = (
@@ -125,9 +128,14 @@ _STRUCTURED = (
         _NOT,
         "this is JSON with certificates inside (such as acme.json): put only the certificate there, as PEM",
     ),
+    (
+        r"(?s:[{\[].{0,4000})\"kind\": {0,9}\"(?:Secret|ConfigMap|List)\"",
+        _NOT,
+        "this is a Kubernetes manifest: put only the certificate there, as PEM",
+    ),
     (r"[{\[]", _NOT, "this is JSON: put only the certificate there, as PEM"),
     (
-        r"(?s:.{0,4000})(?m:^[ \t]{0,20}apiVersion:)|(?:---\s+)?kind:",
+        r"(?s:.{0,4000})(?m:^[ \t]{0,20}apiVersion:)|(?:---\s+)?(?:kind:|(?:string)?[dD]ata:[ \t]{0,9}\r?\n)",
         _NOT,
         "this is a Kubernetes manifest: put only the certificate there, as PEM",
     ),

@@ -150,7 +150,7 @@ def _from_text(text: bytes, password: str | None, base64_layers: int) -> Bundle:
     except TooManyBlocksError:
         raise _too_many() from None
     best = _from_blocks(blocks, password)
-    is_sound = bool(best.certificates) and not best.damaged and len(blocks) == text.upper().count(b"BEGIN")
+    is_sound = bool(best.certificates) and not best.damaged and _has_all_marks(text.upper(), blocks)
     for undone, warnings in () if is_sound or best.has_container else undo_damage(decoded(text)):
         repaired = _from_loose_blocks(undone, password)
         if repaired is None and not blocks:
@@ -163,6 +163,12 @@ def _from_text(text: bytes, password: str | None, base64_layers: int) -> Bundle:
     if not (best.certificates or best.damaged or best.kinds):
         raise advice.not_understood(text)
     return best
+
+
+def _has_all_marks(upper: bytes, blocks: list[Block]) -> bool:
+    """False if there are more BEGIN or END lines than blocks, as where one of the two lines is damaged or missing."""
+    labelled = sum("CERT" in each.label.upper() for each in blocks)
+    return upper.count(b"BEGIN") == len(blocks) and upper.count(b"END CERT") <= labelled
 
 
 def _from_loose_blocks(text: str, password: str | None) -> Bundle | None:

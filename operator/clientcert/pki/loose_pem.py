@@ -28,7 +28,10 @@ _MOST_MARKS = 400
 _SHORTEST = 100
 """Characters of a body; text of fewer is no damaged certificate."""
 
-DAMAGED_MARK = refused("its BEGIN or END line: write exactly -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----")
+DAMAGED_MARK = refused(
+    "its BEGIN or END line: write exactly -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----,"
+    " in lines of their own"
+)
 OTHER_CHARACTERS = refused("other characters beside the base64 (such as > in a quoted mail): remove them")
 LOST_PLUS_SIGNS = refused("base64 whose plus signs became spaces: copy it again")
 

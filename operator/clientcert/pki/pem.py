@@ -5,6 +5,7 @@ Each block is read on its own, so a bad one does not affect others.
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 
 from clientcert.errors import CertificateError, Reason
@@ -26,6 +27,7 @@ _BYTE_ORDER_MARKS = (
 )
 _UTF_16_DASHES = (("-----".encode("utf-16-le"), "utf-16-le"), ("-----".encode("utf-16-be"), "utf-16-be"))
 _UTF_8_MARK = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"[ \t\r]{0,80}(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Block:
     encrypted: bool = False
     """True if the headers say so (RFC 1421 section 4.6.1.1), as in private keys of old OpenSSL versions."""
     has_exact_lines: bool = True
-    """False if its BEGIN or END line is not in the form of RFC 7468, or they differ."""
+    """False if its BEGIN or END line is not in the form of RFC 7468, or not a line of its own, or they differ."""
 
 
 class TooManyBlocksError(ValueError):
@@ -61,7 +63,9 @@ def plain_text(data: bytes, warnings: list[str]) -> bytes:
                 "the text begins like UTF-16 or UTF-32, but cannot be decoded: save the certificate as ASCII or UTF-8",
             ) from None
         warnings.append("the text is UTF-16 or UTF-32: save it as ASCII or UTF-8")
-    data = data.removeprefix(_UTF_8_MARK)
+    if data.startswith(_UTF_8_MARK):
+        data = data.removeprefix(_UTF_8_MARK)
+        warnings.append("the text begins with a byte order mark, as of Notepad: save it as UTF-8 without that")
     if b"\0" in data:
         data = data.replace(b"\0", b"")
         warnings.append("the text holds NUL octets: they were removed")
@@ -97,13 +101,18 @@ def read_blocks(text: bytes) -> list[Block]:
         end = text.find(_END, body_start, next_begin if next_begin >= 0 else len(text))
         if label_end >= 0:
             label = text[label_start:label_end]
-            end_line = _END + label + _DASHES
-            is_exact = label == label.strip() and text[end : end + len(end_line)] == end_line
-            is_exact = is_exact and text[begin - 1 : begin] != b"-"
+            is_exact = label == label.strip() and _is_line(text, begin, _BEGIN + label + _DASHES)
+            is_exact = is_exact and end > 0 and _is_line(text, end, _END + label + _DASHES)
             name = label.decode("ascii", errors="replace").strip()
             blocks.append(_block(name, text[body_start:end] if end >= 0 else None, is_exact))
         begin = next_begin
     return blocks
+
+
+def _is_line(text: bytes, at: int, line: bytes) -> bool:
+    """True if this line is at this place, and nothing else is in it (openssl allows white space at its end)."""
+    is_there = text.startswith(line, at) and text[max(at - 1, 0) : at] in (b"", b"\n")
+    return is_there and _LINE_END.match(text, at + len(line)) is not None
 
 
 def decode_base64(text: bytes) -> bytes | None:

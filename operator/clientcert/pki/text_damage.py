@@ -23,6 +23,7 @@ _QUOTED_PRINTABLE = re.compile(r"=(?:[23][0-9A-F]|0[AD]|C2=A0|E2=80)", re.IGNORE
 _SOFT_LINE_BREAK = re.compile(r"=(?<=[A-Za-z0-9+/]{60}=)\r?\n[A-Za-z0-9+/]")
 """It begins with =, so the search is fast."""
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,10});", re.IGNORECASE)
+_WORD_BREAK = re.compile(r"<wbr ?/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,10}(?:[ /][^<>]{0,300})?>", re.IGNORECASE)
 _PERCENT = re.compile(r"%(?:0[AD]|2[05BDF]|3D|E2)", re.IGNORECASE)
 _FORM_ENCODED = re.compile(r"BEGIN\+[A-Z]")
@@ -88,7 +89,7 @@ def _without_html(text: str) -> str:
         if not _ENTITY.search(text):
             break
         text = html.unescape(text)
-    return _TAG.sub("\n", text)
+    return _TAG.sub("\n", _WORD_BREAK.sub("", text))
 
 
 def _without_percent(text: str) -> str:

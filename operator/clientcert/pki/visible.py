@@ -68,7 +68,8 @@ def is_hidden(text: str, at: int) -> bool:
 def _look_alikes(text: str, beside: str) -> frozenset[int]:
     """The places in which the text differs from a text that resembles it."""
     matcher = SequenceMatcher(None, beside, text, autojunk=False)
-    if len(text) != len(beside) and matcher.ratio() < _RESEMBLANCE:
+    resembles = len(text) == len(beside) or matcher.ratio() >= _RESEMBLANCE
+    if not resembles and unicodedata.normalize("NFKC", text) != unicodedata.normalize("NFKC", beside):
         return frozenset()
     changes = [(begin, end) for change, _, _, begin, end in matcher.get_opcodes() if change != "equal"]
     return frozenset(at for begin, end in changes for at in range(begin, end))

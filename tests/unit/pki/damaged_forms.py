@@ -133,6 +133,11 @@ OF_TEXT: dict[str, tuple[str, Callable[[str], str | bytes]]] = {
         lambda text: "crt: !!binary |\n" + textwrap.indent(textwrap.fill(base64_of(text)), "  "),
     ),
     "environment file": (BASE64, lambda text: f'export TLS_CRT="{base64_of(text)}"'),
+    "environment file of several lines": (
+        BASE64,
+        lambda text: f"APP=1\nTLS_KEY={base64_of('x' * 90)}\nTLS_CRT={base64_of(text)}\nOTHER=foo\n",
+    ),
+    "word breaks": (HTML, lambda text: "<wbr>".join(text)),
     "repr of Python": (BASE64, lambda text: repr(base64_of(text).encode())),
     "column of CSV": (BASE64, lambda text: f"nhs,{base64_of(text)},prod"),
     "PowerShell": (ESCAPES, lambda text: '$cert = "' + text.replace("\n", "`r`n") + '"'),
@@ -165,6 +170,13 @@ OF_BASE64: dict[str, tuple[str, Callable[[str], str]]] = {
         OTHER,
         lambda text: each_line(lambda number, line: f"{number}: {line}")(textwrap.fill(text, 64)),
     ),
+    "LDIF": (
+        BASE64,
+        lambda text: "dn: cn=nhs\ncn: nhs\nuserCertificate;binary:: " + textwrap.fill(text, 76).replace("\n", "\n "),
+    ),
+    "environment file": (BASE64, lambda text: f"APP=1\nexport TLS_CRT={text}\nOTHER=foo\n"),
+    "Dockerfile": (BASE64, lambda text: f"FROM scratch\nENV TLS_CRT={text}\n"),
+    "systemd": (BASE64, lambda text: f'Restart=no\nEnvironment="TLS_CRT={text}"\n'),
     "attachment": (
         BASE64,
         lambda text: (

@@ -68,6 +68,17 @@ def test_a_damaged_certificate_beside_a_sound_one_is_read_as_well() -> None:
     assert "typographic spaces" in found.warnings[0]
 
 
+@pytest.mark.parametrize("end", ["-----", "\u2014\u2014-"])
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_leaf_without_its_begin_line_beside_a_sound_chain_is_read(end: str, follows: bool) -> None:
+    """The date of the chain is not taken for that of the leaf."""
+    leaf = LEAF.certificate_pem.decode().split("-----\n", 1)[1].replace("-----", end).encode()
+    authorities = b"".join(each.public_bytes(Encoding.PEM) for each in LEAF.authorities)
+    found = parse(authorities + leaf if follows else leaf + authorities)
+    assert is_leaf(found)
+    assert any("BEGIN or END line" in each for each in found.warnings)
+
+
 def test_the_chain_in_one_header_is_read() -> None:
     """Proxies write several certificates into one header; if one of them is cut off, none is taken for the leaf."""
     authority = base64.b64encode(AUTHORITY.identity.certificate_der).decode()

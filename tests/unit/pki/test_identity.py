@@ -182,6 +182,11 @@ class TestNearMisses:
             f" or set spec.identity.commonName: {value}"
         )
 
+    def test_a_ligature_is_shown(self) -> None:
+        """Few characters are equal, and the eye sees no difference."""
+        words = mismatch(Named(((CN, "\ufb01n"),)), declared("fin"))
+        assert 'of "\ufb01[U+FB01]n", not of "fin"' in words
+
     @pytest.mark.parametrize(
         ("actual", "shown", "value"),
         [

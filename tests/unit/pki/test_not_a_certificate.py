@@ -89,12 +89,23 @@ PLACEHOLDERS = re.split(
     @Microsoft.KeyVault(SecretUri=https://x) | ssm:/nhs/crt | https://nhs.vault.azure.net/secrets/nhs
     projects/1/secrets/nhs/versions/1 | !vault nhs | !Ref Certificate | azkv://nhs/crt | gcpsm://nhs | env:TLS_CRT
     ENC[AES256_GCM,data:abc,iv:x,tag:y,type:str] | {"data":"ENC[AES256_GCM,data:abc]"}
-    tls.crt: ENC[AES256_GCM,data:abc] | ENC[PKCS7,MIIB]""",
+    tls.crt: ENC[AES256_GCM,data:abc] | ENC[PKCS7,MIIB] | ENC(abcd) | {cipher}AQB1 | $env:TLS_CRT | `${crt}`
+    berglas://bucket/nhs | chamber://nhs | !GetAtt Nhs.Crt | !ImportValue nhs | ***REDACTED*** | [snip] | [...]
+    MII... | MIIDxTCC...""",
 )
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS)
-@pytest.mark.parametrize("form", ["{}", "{}\n", '"{}"', "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "{}\n",
+        '"{}"',
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\\n{}\\n-----END CERTIFICATE-----\\n",
+    ],
+)
 def test_a_placeholder_is_called_that(text: str, form: str) -> None:
     """A template or a reference that no tool replaced, also in quotes or between BEGIN and END lines."""
     if form.startswith("-") and text == "-":
@@ -102,6 +113,26 @@ def test_a_placeholder_is_called_that(text: str, form: str) -> None:
     error = refusal(form.replace("{}", text, 1).encode())
     assert error.reason is Reason.NOT_A_CERTIFICATE
     assert "placeholder" in error.message
+
+
+@pytest.mark.parametrize("text", ["<no value>", "null", "${TLS_CRT}", "<path:secret/data/nhs#tls.crt>", "op://v/nhs"])
+def test_a_placeholder_in_base64_is_called_that(text: str) -> None:
+    """A template that encoded it once more, as b64enc of Helm does."""
+    assert "placeholder" in refusal(base64.b64encode(text.encode())).message
+
+
+MANIFESTS = [
+    b'{"apiVersion": "v1", "kind": "Secret", "data": {"tls.crt": "TUlJ"}}',
+    b'{"items": [{"kind": "Secret", "data": {"tls.crt": "TUlJ"}}], "kind": "List"}',
+    b"data:\n  tls.crt: TUlJ\n",
+    b"stringData:\n  tls.crt: TUlJ\n",
+]
+
+
+@pytest.mark.parametrize("data", MANIFESTS)
+def test_a_manifest_is_called_that(data: bytes) -> None:
+    """Also in JSON, and if only its data were copied."""
+    assert "Kubernetes manifest" in refusal(data).message
 
 
 @pytest.mark.parametrize(
