@@ -25,8 +25,8 @@ PAGE_SIZE = 200
 """Objects of a page; small enough that parsing a page does not block the event loop for long."""
 METADATA_PAGE_SIZE = 500
 REQUEST_SECONDS = 20
-CALLS_AT_ONCE = 32
-"""Besides watches."""
+CALLS_AT_ONCE = 64
+"""Besides watches. One namespace alone has half of them."""
 _LARGEST_REFUSAL = 64 * 1024
 _LONGEST_WAIT = 300.0
 """Seconds; the cap of Retry-After."""
