@@ -39,7 +39,7 @@ MUTANTS = (
         "return told.stage <= stage.days and not (from_the_future and told.stage < stage.days)",
         "return True",
     ),
-    Mutant(DUE, "the silence is ignored", "return silence is not None and now < silence.until", "return False"),
+    Mutant(DUE, "the silence is ignored", "return silence is not None and now < silence.until", "return False", seed=1),
     Mutant(DUE, "the end of a silence is missed", "        moments.append(silence.until)\n", "        pass\n"),
     Mutant(
         DUE, "the closing message is lost", "return DueNotification(channel, MessageKind.CLOSING, None)", "return None"
