@@ -102,6 +102,10 @@ class _Author:
             lasts = self._while(3.0 if what == "api" else 20.0)
             if args[-1:] in {("slow",), ("loses answers",), ("limits",)} and what == "channel":
                 lasts += DAY / 3  # long enough for some messages
+            if what == "source" and random.random() < 0.3:  # it flaps
+                self._add(when + 6 * MINUTE, restored, *subject)
+                self._add(when + 15 * MINUTE, what, *subject, *args)
+                lasts += 20 * MINUTE
             self._add(when + lasts, restored, *subject, *more)
 
     def _details(self, what: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

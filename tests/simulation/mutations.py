@@ -75,10 +75,7 @@ MUTANTS = (
         "datetime.combine(date, send_at.time_of_day, UTC)",
     ),
     Mutant(
-        SCHEDULE,
-        "the earliest stage is sent",
-        "range(nearest, schedule.start_days_before + 1))\n    return next",
-        "range(schedule.start_days_before, nearest - 1, -1))\n    return next",
+        SCHEDULE, "a stage is sent a day late", "if stage.slot <= now), None)", "if stage.slot <= now - DAY), None)"
     ),
     Mutant(
         SCHEDULE,
