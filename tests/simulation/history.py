@@ -99,7 +99,14 @@ class _Author:
         self._add(when, what, *subject, *args)
         if end:
             restored, *more = end
-            self._add(when + self._while(3.0 if what == "api" else 20.0), restored, *subject, *more)
+            lasts = self._while(3.0 if what == "api" else 20.0)
+            if args[-1:] in {("slow",), ("loses answers",), ("limits",)} and what == "channel":
+                lasts += DAY / 3  # long enough for some messages
+            if what == "source" and random.random() < 0.3:  # it flaps
+                self._add(when + 6 * MINUTE, restored, *subject)
+                self._add(when + 15 * MINUTE, what, *subject, *args)
+                lasts += 20 * MINUTE
+            self._add(when + lasts, restored, *subject, *more)
 
     def _details(self, what: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The rest of the arguments, and how it ends."""

@@ -39,7 +39,7 @@ MUTANTS = (
         "return told.stage <= stage.days and not (from_the_future and told.stage < stage.days)",
         "return True",
     ),
-    Mutant(DUE, "the silence is ignored", "return silence is not None and now < silence.until", "return False"),
+    Mutant(DUE, "the silence is ignored", "return silence is not None and now < silence.until", "return False", seed=1),
     Mutant(DUE, "the end of a silence is missed", "        moments.append(silence.until)\n", "        pass\n"),
     Mutant(
         DUE, "the closing message is lost", "return DueNotification(channel, MessageKind.CLOSING, None)", "return None"
@@ -75,10 +75,7 @@ MUTANTS = (
         "datetime.combine(date, send_at.time_of_day, UTC)",
     ),
     Mutant(
-        SCHEDULE,
-        "the earliest stage is sent",
-        "range(nearest, schedule.start_days_before + 1))\n    return next",
-        "range(schedule.start_days_before, nearest - 1, -1))\n    return next",
+        SCHEDULE, "a stage is sent a day late", "if stage.slot <= now), None)", "if stage.slot <= now - DAY), None)"
     ),
     Mutant(
         SCHEDULE,

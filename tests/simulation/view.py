@@ -34,9 +34,12 @@ class Due:
 @dataclass(frozen=True)
 class _Facts:
     when: datetime
+    """The time of the declaration and the policy."""
     now: datetime
+    """The time at which they are looked at."""
     content: Content
     noticed: bool
+    """Whether the grace of a problem has passed."""
 
 
 @dataclass(frozen=True)
@@ -115,31 +118,21 @@ class View:
         assert content.not_after
         return content.not_before <= self.clock(when) <= content.not_after
 
-    def due(
-        self,
-        declared: Declaration,
-        name: str,
-        when: datetime,
-        *,
-        noticed: bool | None = None,
-        now: datetime | None = None,
-    ) -> list[Due]:
-        """What is due by the facts of this moment: one alert, or nothing.
+    def due(self, declared: Declaration, name: str, when: datetime) -> list[Due]:
+        """What is due by the facts of this moment: one alert, or nothing."""
+        content, since = self.content(declared, when), self.chronicle.secrets[declared.name].last_change(when)
+        return self._due_by(declared, name, _Facts(when, when, content, when - since > GRACE))
 
-        `noticed` is whether the grace of a problem has passed; None: by the time since it began. `now` is the time at
-        which these facts are looked at, if it is later.
-        """
+    def _due_by(self, declared: Declaration, name: str, facts: "_Facts") -> list[Due]:
+        when, content = facts.when, facts.content
         if when < declared.specs.times[0] or (declared.deleted and when >= declared.deleted):
             return []
         channel = self.channel(declared, name, when)
         if channel is None or self.silent(declared, when):
             return []
-        content, before = self.content(declared, when), self.accepted(declared, when)
-        is_new = content.state == "certificate" and (not before or self.replaces(declared, content, when))
-        serial = content.serial if is_new else before
-        if noticed is None:
-            noticed = when - self.chronicle.secrets[declared.name].last_change(when) > GRACE
-        found = self._due_for(declared, channel, serial, _Facts(when, now or when, content, noticed))
+        before = self.accepted(declared, when)
+        is_new = content.state == "certificate" and (not before or self.replaces(declared, content, facts.now))
+        found = self._due_for(declared, channel, content.serial if is_new else before, facts)
         return [found] if found else []
 
     def _due_for(self, declared: Declaration, channel: Channel, serial: str, facts: "_Facts") -> Due | None:
@@ -226,12 +219,17 @@ class View:
         return max(since, chronicle.begins)
 
     def all_due(self, declared: Declaration, name: str, when: datetime) -> set[Due]:
-        """Everything that may have been due in this channel for a message that arrives now."""
+        """Everything that may have been due in this channel for a message that arrives now.
+
+        Source and policy have watches of their own: either may be known before the other.
+        """
         found: set[Due] = set()
-        for moment in self.moments(declared, when):
-            for noticed in (True, False) if self.content(declared, moment).state in AT_LAST else (None,):
-                found.update(self.due(declared, name, moment, noticed=noticed))
-                found.update(self.due(declared, name, moment, noticed=noticed, now=when))
+        moments = set(self.moments(declared, when))
+        for content in {self.content(declared, moment) for moment in moments}:
+            for moment in moments:
+                for noticed in (True, False) if content.state in AT_LAST else (True,):
+                    for now in {moment, when}:
+                        found.update(self._due_by(declared, name, _Facts(moment, now, content, noticed)))
         return found
 
     def epoch(self, declared: Declaration, serial: str, when: datetime) -> int:
