@@ -40,6 +40,8 @@ class Receivers:
     """Awaited at each point where the process may end."""
     uid_of: Callable[[str], str]
     """The uid of the object with this name."""
+    is_slow: Callable[[], bool]
+    """True if this process reaches all channels slowly."""
 
     async def take(self, channel: Channel, entries: tuple[Entry, ...], *, is_digest: bool) -> None:
         """Deliver, or raise DeliveryError as the adapters do."""
@@ -47,7 +49,7 @@ class Receivers:
         self.chronicle.tries.append((self.now(), self.process, where))
         await self.step()
         mode = self.chronicle.channels[where].at(self.now()) if where in self.chronicle.channels else "takes"
-        slow = mode == "slow" or self.random.random() < 0.02
+        slow = mode == "slow" or self.is_slow() or self.random.random() < 0.02
         await asyncio.sleep(self.random.uniform(5, SLOWEST_SEND - 1) if slow else self.random.uniform(0.02, 0.5))
         self._refuse(mode, where)
         sent = Send(self.now(), self.process, channel.name, where, entries, is_digest)

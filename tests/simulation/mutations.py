@@ -131,10 +131,10 @@ MUTANTS = (
     ),
     Mutant(REQUEUE, "a retry is dropped", "for failure in evaluation.failures.values():", "for failure in ():"),
     Mutant(
-        LIMITER,
-        "a failing channel is never free again",
-        "at = max(min(moments), ready)\n",
-        "at = max(min(moments), ready) + 86_400 * bool(channel.whole.failures)\n",
+        RECEIVER_BACKOFF,
+        "a failing channel rests for a day",
+        "self.until = max(self.asked_until, now + (retry_after or backoff.delay(self.failures)))",
+        "self.until = max(self.asked_until, now + (retry_after or 86_400))",
     ),
     Mutant(
         RECEIVER_BACKOFF,
@@ -147,12 +147,6 @@ MUTANTS = (
         "a member of a digest is omitted",
         "compose_digest([each.message for each in due])",
         "compose_digest([each.message for each in due[:-1] or due])",
-    ),
-    Mutant(
-        ALERT_GROUP,
-        "a digest is not recorded",
-        "self._outbox.record_delivery(record, after, each.evaluation.log)",
-        "del after",
     ),
     Mutant(
         ALERT_GROUP,

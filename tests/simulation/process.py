@@ -48,7 +48,9 @@ class Process:
         self.died = asyncio.Event()
         random, chronicle = Random(world.random.random()), world.chronicle
         self.link = Link(world.server, random, lambda: chronicle.api.at(world.clock.true()), self._step)
-        receivers = Receivers(chronicle, number, world.clock.true, random, self._step, self._uid_of)
+        receivers = Receivers(
+            chronicle, number, world.clock.true, random, self._step, self._uid_of, lambda: self.link.is_cut
+        )
         slack, hook = DigestReceiver(receivers, _SLACK_SECONDS), Receiver(receivers, _CALL_SECONDS)
         self._engine = EngineHarness(
             outside=Outside(
