@@ -7,7 +7,7 @@ SCHEDULE = "lifecycle/schedule.py"
 ASSESSMENT = "lifecycle/assessment.py"
 DISPATCHER = "alerting/dispatcher.py"
 RECEIVER_BACKOFF = "alerting/receiver_backoff.py"
-LIMITER = "alerting/rate_limiter.py"
+WORK_QUEUE = "workqueue/work_queue.py"
 ALERT_GROUP = "controllers/alert_group.py"
 GROUPING = "alerting/grouping.py"
 RECONCILER = "controllers/certificate/reconciler.py"
@@ -108,8 +108,8 @@ MUTANTS = (
         "accepted, replaced = seen, before",
         "accepted, replaced = before, None",
     ),
-    Mutant(DISPATCHER, "the fence is removed", "return self._may_start(SEND_SECONDS) and not", "return not"),
-    Mutant(DISPATCHER, "the fence is too short", "SEND_SECONDS = 17.0", "SEND_SECONDS = 2.0"),
+    Mutant(DISPATCHER, "the fence is removed", "return self._may_start(SEND_SECONDS) and not", "return not", seed=18),
+    Mutant(DISPATCHER, "the fence is too short", "SEND_SECONDS = 17.0", "SEND_SECONDS = 2.0", seed=18),
     Mutant(
         DISPATCHER,
         "sending goes on without records",
@@ -169,7 +169,9 @@ MUTANTS = (
         "            # The object has changed: its new version is evaluated, and nothing is sent twice.\n",
         "            self._outbox.forget(key)\n",
     ),
-    Mutant(RECONCILER, "a new term begins with nothing", "        self._cache.enqueue_all(known)\n", ""),
+    Mutant(
+        WORK_QUEUE, "a failed reconcile is not retried", "        if not is_enqueued:\n", "        if failures < 0:\n"
+    ),
     Mutant(
         RECONCILER,
         "a write counts as done before it is",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from tests.simulation.calm import Calm
-from tests.simulation.chronicle import Chronicle, Declaration
+from tests.simulation.chronicle import Chronicle, Declaration, Send
 from tests.simulation.view import SECOND, Told, View
 
 Found = Iterator[tuple[datetime, str]]
@@ -30,18 +30,20 @@ class Oracle:
                 yield self.view.declaration(uid), name, told
 
     def is_recorded(self, declared: Declaration, name: str, told: Told, when: datetime) -> bool:
-        clock = self.view.clock(told.time)
         for status in declared.statuses.within(told.time, when):
             for each in (status.get("alerts") or {}).get("channels", ()):
                 serial = self.chronicle.serials.get(each.get("fingerprintSHA256", ""), "")
                 if (each["name"], serial) == (name, told.serial) and each.get("stage", 10**6) <= told.stage:
                     return True
-        if not told.send.is_digest:
-            return False
-        digests = self.chronicle.digests[declared.specs.at(told.time).policy].within(told.time, when)
+        policy = declared.specs.at(told.time).policy
+        return told.send.is_digest and self.is_in_policy(policy, told.send, when)
+
+    def is_in_policy(self, policy: str, send: Send, when: datetime) -> bool:
+        """True if the status of the policy records this digest by then."""
+        clock = self.view.clock(send.time)
         return any(
-            channel == name and abs(datetime.fromisoformat(sent) - clock) < 10 * SECOND
-            for line in digests
+            channel == send.channel and abs(datetime.fromisoformat(sent) - clock) < 10 * SECOND
+            for line in self.chronicle.digests[policy].within(send.time, when)
             for channel, sent in line
         )
 

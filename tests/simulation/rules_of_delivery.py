@@ -93,6 +93,18 @@ def a_send_is_recorded(o: Oracle) -> Found:
             yield told.time, f"{declared.name} in {name}: stage {told.stage} was sent and is in no status"
 
 
+def a_digest_is_recorded_in_its_policy(o: Oracle) -> Found:
+    """Right after that message, one write to the CertificatePolicy records which alerts it contained."""
+    for send in o.chronicle.sends:
+        policy = o.view.declaration(send.entries[0].uid).specs.at(send.time).policy
+        around = (send.time - RECORDED_WITHIN, send.time + RECORDED_WITHIN)
+        if not send.is_digest or not send.acknowledged or not o.calm.was_well(*around):
+            continue
+        edited = o.chronicle.policies[policy].changes(*around)
+        if not edited and not o.is_in_policy(policy, send, around[1]):
+            yield send.time, f"{send.channel}: a digest of {len(send.entries)} is not in the status of {policy}"
+
+
 def a_clean_stop_loses_nothing(o: Oracle) -> Found:
     """What was sent is recorded before the process ends after SIGTERM, if the API server answers."""
     for declared, name, told in o.all_told():
@@ -170,6 +182,7 @@ RULES = (
     only_the_latest_is_sent,
     nothing_is_repeated,
     a_send_is_recorded,
+    a_digest_is_recorded_in_its_policy,
     a_clean_stop_loses_nothing,
     a_restart_over_unchanged_objects_is_silent,
     a_former_leader_sends_nothing,
