@@ -137,7 +137,7 @@ class ChannelRateLimiter:
             channel.whole.begin_probe()
         if channel.parts.rests:
             channel.parts.begin_probe(namespace, pace.destination)
-        self._arm(pace.limit_key, channel)
+        self._serve(pace.limit_key, channel)
         return True
 
     def finished(self, pace: Pace, item: Item, *, accepted: bool) -> None:
@@ -240,7 +240,7 @@ class ChannelRateLimiter:
                 self._slots.setdefault(ticket.item, set()).add(limit_key)
                 if ticket != asking:
                     self._queue.enqueue(ticket.item, channel.waits[ticket].urgency[1])
-        self._arm(limit_key, channel)
+        self._arm(limit_key, channel, now)
 
     def _next_that_may_go(self, channel: _Channel) -> tuple[str, _Ticket] | None:
         """Give a place to the next message whose part of the receiver does not rest. The others are parked."""
@@ -265,19 +265,21 @@ class ChannelRateLimiter:
             if not slots:
                 del self._slots[item]
 
-    def _arm(self, limit_key: Hashable, channel: _Channel) -> None:
-        """Set the timer for the next change; forget a channel that has nothing to remember."""
+    def _arm(self, limit_key: Hashable, channel: _Channel, now: float) -> None:
+        """Set the timer for the next change; forget a channel that has nothing to remember.
+
+        `now` is the time at which `_serve` has looked for a message that may go: the clock goes on meanwhile.
+        """
         if channel.timer is not None:
             channel.timer.cancel()
             channel.timer = None
         loop, ready = asyncio.get_running_loop(), max(channel.free_at, channel.whole.until)
-        now = loop.time()
         if channel.granted is not None:
             at = channel.grant_ends
         elif channel.waits:
             moments = [channel.parts.until(part) for part in channel.parked]
             if channel.queue:
-                # At the time when the channel is free already, all places are taken: they are given back.
+                # If the channel was free already, all places are taken: they are given back.
                 moments.append(ready if ready > now else now + _LOST_SECONDS)
             at = max(min(moments), ready)
         elif channel.in_flight:

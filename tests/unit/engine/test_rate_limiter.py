@@ -310,3 +310,18 @@ async def test_what_waits_is_counted_by_receiver(limiter):
         await asyncio.sleep(10)
     assert (limiter.waiting_for("Email"), limiter.oldest_wait("Email")) == (2, pytest.approx(20))
     assert (limiter.waiting_for("Slack"), limiter.oldest_wait("Slack")) == (0, 0)
+
+
+async def test_a_message_whose_turn_comes_while_the_limiter_looks_does_not_wait_for_longer(limiter, enqueued) -> None:
+    """The clock passes the end of the interval between two of its readings; the next look must not be in a minute."""
+    loop, place = asyncio.get_running_loop(), pace(PLACE, 1)
+    assert limiter.acquire(place, key(1), urgency(1))
+    ready = loop.time() + 1
+    assert not limiter.acquire(place, key(2), urgency(2))
+    assert not limiter.acquire(place, key(3), urgency(3))
+    moments = iter([ready - 1e-6, *[ready + 1e-6] * 100])
+    loop.time = lambda: next(moments)
+    limiter.finished(place, key(1), accepted=False)
+    del loop.time
+    await asyncio.sleep(1.1)
+    assert enqueued == [key(2)]
