@@ -61,17 +61,17 @@ def each_member_is_in_its_digest_once(o: Oracle) -> Found:
 
 def many_alerts_are_one_message(o: Oracle) -> Found:
     """Alerts that are due at once in one channel become one message, as `group` says."""
-    together: dict[tuple[str, str, datetime], list[Send]] = defaultdict(list)
+    together: dict[tuple[str, str, datetime], set[str]] = defaultdict(set)
     for send in o.chronicle.sends:
         if "slack" in send.channel and not send.is_digest and not send.entries[0].closing:
             slot, policy = _fell_due(o, send), o.view.declaration(send.entries[0].uid).specs.at(send.time).policy
             if slot is not None:
-                together[policy, send.destination, slot].append(send)
-    for (policy, where, slot), sends in together.items():
+                together[policy, send.destination, slot].add(send.entries[0].uid)
+    for (policy, where, slot), uids in together.items():
         alerts = (o.chronicle.policies[policy].at(slot) or {}).get("alerts") or {}
         least = GROUPED.get(alerts.get("group", ""))
-        if least is not None and len(sends) >= least and _is_undisturbed(o, policy, slot):
-            yield slot, f"{where}: {len(sends)} alerts were sent one by one"
+        if least is not None and len(uids) >= least and _is_undisturbed(o, policy, slot):
+            yield slot, f"{where}: {len(uids)} alerts were sent one by one"
 
 
 def _fell_due(o: Oracle, send: Send) -> datetime | None:

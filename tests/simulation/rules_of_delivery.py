@@ -61,7 +61,7 @@ def nothing_is_repeated(o: Oracle) -> Found:
             same = [
                 each
                 for each in before
-                if each.serial == told.serial and each.stage <= told.stage
+                if each.serial == told.serial and each.at_most <= told.stage
                 if o.view.epoch(declared, each.serial, each.time) == epoch
             ]
             if tells_of_problem(o, declared, [each for each in before if each.serial == told.serial], told):

@@ -42,7 +42,7 @@ def a_closing_message_is_sent_once(o: Oracle) -> Found:
 def _may_close_again(o: Oracle, declared: Declaration, name: str, send: Send, until: datetime) -> bool:
     ends = [each for each in o.chronicle.terms.values() if send.time <= each <= until]
     serial = send.entries[0].serial
-    told = Told(send, serial, 10**6)
+    told = Told(send, serial, 10**6, 10**6)
     return not send.acknowledged or any(not o.is_recorded(declared, name, told, each) for each in ends)
 
 

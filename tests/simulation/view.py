@@ -49,7 +49,9 @@ class Told:
     send: Send
     serial: str
     stage: int
-    """Days before notAfter; of a line of a digest the stage that was due."""
+    """Days before notAfter; of a line of a digest the latest stage that may have been due."""
+    at_most: int
+    """The earliest stage that may have been due."""
     unexplained: bool = False
     """True for a line of a digest that names a certificate for which nothing was due."""
 
@@ -244,9 +246,10 @@ class View:
 
     def _told(self, send: Send, uid: str, serial: str, stage: int | None) -> Told:
         if stage is not None:
-            return Told(send, serial, stage)
-        found = [each for each in self.all_due(self.declaration(uid), send.channel, send.time) if each.serial == serial]
-        return Told(send, serial, min((each.stage for each in found), default=0), unexplained=not found)
+            return Told(send, serial, stage, stage)
+        due = self.all_due(self.declaration(uid), send.channel, send.time)
+        stages = [each.stage for each in due if each.serial == serial]
+        return Told(send, serial, min(stages, default=0), max(stages, default=0), unexplained=not stages)
 
     def _policy(self, name: str):  # type: ignore[no-untyped-def]
         return self.chronicle.policies[name]
