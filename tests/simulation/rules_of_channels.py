@@ -10,6 +10,8 @@ from tests.simulation.view import SECOND
 
 SAME_BURST = 60 * SECOND
 """Alerts that fall due at the same time are sent within this time."""
+ALONE = 75 * SECOND
+"""Alerts that are too few for a digest do not wait for each other again for a minute."""
 UNDER_WAY = 2 * SECOND
 """A message that has its slot already is sent."""
 GROUPED = {"Auto": 21, "Policy": 2}
@@ -78,7 +80,8 @@ def _fell_due(o: Oracle, send: Send) -> datetime | None:
     """The slot of this alert, if it was sent at its slot; None for one that was due before."""
     declared, serial = o.view.declaration(send.entries[0].uid), send.entries[0].serial
     begins = send.time - SAME_BURST
-    if o.view.accepted(declared, begins) != serial:
+    before = [each.time for each in o.view.alerts[declared.uid, send.channel] if each.time < send.time]
+    if o.view.accepted(declared, begins) != serial or (before and before[-1] > send.time - ALONE):
         return None
     return max(o.view.slots(declared, send.channel, serial, (begins, send.time)), default=None)
 

@@ -19,6 +19,8 @@ AT_LAST = frozenset({"failing", "gone", "empty"})
 """A Secret that answers 500, or holds nothing, is a problem after a grace."""
 GRACE = 300 * SECOND
 """The longest grace."""
+RETRIED_WITHIN = 900 * SECOND
+"""A Secret that may not be read is read again after this time at the latest, also from an API server that is away."""
 _JUST_BEFORE = timedelta(microseconds=1)
 _EMAIL = "Email"
 
@@ -178,6 +180,8 @@ class View:
             )
             if content.state in AT_LAST and moment - since < GRACE:
                 found.add("")
+            if content.state == "forbidden" and "down" in self.chronicle.api.within(moment - RETRIED_WITHIN, moment):
+                found.add("unavailable")
         return found
 
     def slots(

@@ -46,3 +46,21 @@ async def test_a_single_failure_after_a_restart_is_no_problem() -> None:
         harness.reload("nhs")
         await harness.let_pass(MINUTE / 2)
     assert harness.condition("nhs", "SourceReadable") == ("True", "Read")
+
+
+async def test_an_outage_of_the_api_server_is_not_the_problem_of_a_source() -> None:
+    """A source that may not be read is retried for hours. Failures for this reason do not count for another one."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=100.9)
+    async with harness.running():
+        await harness.until_idle()
+        harness.secrets.errors["nhs"] = SourceError(Reason.ACCESS_DENIED, "The operator may not read Secret nhs.")
+        harness.cache.reread(harness.record("nhs").key)
+        await harness.let_pass(20 * MINUTE)
+        assert harness.slack.notified == [("nhs",)]
+        harness.secrets.errors["nhs"] = UNAVAILABLE
+        harness.cache.reread(harness.record("nhs").key)
+        await harness.let_pass(MINUTE)
+    assert harness.slack.notified == [("nhs",)]
+    assert harness.condition("nhs", "SourceReadable") == ("False", "AccessDenied")
