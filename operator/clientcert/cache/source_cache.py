@@ -159,7 +159,9 @@ class SourceCache:
 
     def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:
         self._metrics.source_errors.labels(error.reason).inc()
-        failures = before.failures + 1 if before is not None and before.failure is error.reason else 1
+        # While a problem stands, failures for another reason count from the first one on.
+        goes_on = before is not None and (before.observation.problem is None or before.failure is error.reason)
+        failures = before.failures + 1 if before is not None and goes_on else 1
         observation = before.observation if before else _NOTHING_READ
         recorded = record.status.condition(SOURCE_READABLE) if before is None else None
         lasts = recorded is not None and (recorded.status, recorded.reason) == ("False", error.reason)

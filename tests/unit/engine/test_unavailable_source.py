@@ -1,7 +1,7 @@
 """A source that does not answer is a problem after several failures, and stays one over a restart."""
 
 from clientcert.errors import Reason, SourceError
-from tests.builders import MINUTE
+from tests.builders import MINUTE, SECOND
 from tests.unit.engine.engine_harness import TEAM, EngineHarness
 
 UNAVAILABLE = SourceError(Reason.SOURCE_UNAVAILABLE, "Secret nhs could not be read: it answered 500.", retryable=True)
@@ -64,3 +64,18 @@ async def test_an_outage_of_the_api_server_is_not_the_problem_of_a_source() -> N
         await harness.let_pass(MINUTE)
     assert harness.slack.notified == [("nhs",)]
     assert harness.condition("nhs", "SourceReadable") == ("False", "AccessDenied")
+
+
+async def test_failures_for_reasons_in_turn_are_a_problem_at_last() -> None:
+    """Each may pass, but nobody has read the source for minutes."""
+    harness = EngineHarness()
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=100)
+    away = SourceError(Reason.API_UNAVAILABLE, "the API server does not answer", retryable=True)
+    async with harness.running():
+        await harness.until_idle()
+        for error in (UNAVAILABLE, away) * 5:
+            harness.secrets.errors["nhs"] = error
+            harness.cache.reread(harness.record("nhs").key)
+            await harness.let_pass(5 * SECOND)
+        assert harness.condition("nhs", "SourceReadable")[0] == "False"
