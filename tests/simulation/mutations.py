@@ -60,7 +60,9 @@ MUTANTS = (
     Mutant(
         DUE, "a problem waits for the next stage", "if begins is not None and begins <= assessment.now:", "if False:"
     ),
-    Mutant(DUE, "a problem is told again and again", "return each.time + _TOLD_AGAIN_AFTER if", "return now if"),
+    Mutant(
+        DUE, "a problem is told again and again", "return each.time + _TOLD_AGAIN_AFTER if", "return now if", seed=275
+    ),
     Mutant(SCHEDULE, "weekends are days like others", "_WEEKEND = 5", "_WEEKEND = 7"),
     Mutant(
         SCHEDULE,
