@@ -188,7 +188,7 @@ def render_listing(listing: Listing, key: str) -> str:
 
 
 def address_problem(text: str) -> str:
-    """What the text must be to be accepted by the schema as an e-mail address (crds/clientcertificates.yaml); or empty.
+    """The change that makes the text an e-mail address for the schema of the CRDs; empty if it is one already.
 
     The domain may be internationalized (RFC 5890): letters, digits and marks of any script.
     """

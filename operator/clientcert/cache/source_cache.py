@@ -30,6 +30,8 @@ _INLINE_BYTES = 16 * 1024
 """Up to this size parsing takes well under a millisecond, less than handing it to a thread."""
 _CONTAINERS_AT_ONCE = 2
 """One of them for each namespace, so that there is always one for another."""
+_LARGE_AT_ONCE = 4
+"""Large contents without a container; fewer than the threads that everything else needs as well."""
 _REPORTED_AFTER = 5
 """Failed attempts in a row after which an unavailable source is a problem of the certificate. After a restart the
 first one is enough if the status has this problem already: it is not told as if it was over."""
@@ -77,6 +79,7 @@ class SourceCache:
         self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
         self.openings = FairSemaphore(_CONTAINERS_AT_ONCE)
         """Containers that wait for such a thread."""
+        self._large = FairSemaphore(_LARGE_AT_ONCE)
 
     def state(self, record: CertificateRecord) -> SourceState | None:
         """The last read of the source that the record names; None if it was not read yet."""
@@ -196,7 +199,8 @@ class SourceCache:
         if len(content.body) <= _INLINE_BYTES:
             await self._loop_budget.yield_if_spent()
             return parsing()
-        return await asyncio.to_thread(parsing)
+        async with self._large.slot(namespace):
+            return await asyncio.to_thread(parsing)
 
 
 def _was_read(status: CertificateStatus) -> bool:

@@ -36,7 +36,7 @@ class Inspection:
 
     @property
     def warnings(self) -> list[str]:
-        """What a person must know of the certificate, a mismatch first."""
+        """Warnings about the certificate, a mismatch first."""
         if self.certificate is None:
             return []
         mismatch = TEMPORARY if is_temporary(self.certificate) else self.certificate.identity_mismatch

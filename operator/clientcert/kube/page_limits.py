@@ -1,4 +1,4 @@
-"""How many objects a page of a LIST has: the usual number, and fewer where objects are large.
+"""The number of objects in a page of a LIST: the usual one, and fewer where objects are large.
 
 A tenant may make each object of its namespace 1.5 MB large, so that five hundred of them would fill the memory.
 """

@@ -182,10 +182,7 @@ def assess(
         own = (accepted.not_after, accepted.subject_dn, accepted.serial_number, accepted.fingerprint_sha256)
         expires = accepted.ends_first or Expiry(*own)
     expires_soon = accepted is not None and expires.time - now <= start_days_before * DAY
-    gap = observation.gap
-    grace_ends = None
-    if grace and problem is not None and gap is not None and gap.end is None:
-        grace_ends = alarm if (alarm := alarm_time(gap, grace)) > now else None
+    grace_ends = _grace_ends(observation.gap, grace, now) if problem is not None else None
     is_alarm = problem is not None and problem.phase is not Phase.NOT_YET_VALID and grace_ends is None
     return Assessment(
         now=now,
@@ -203,6 +200,14 @@ def assess(
         grace_ends=grace_ends,
         foreign=is_first and problem is not None and problem.reason in OF_SOMEBODY_ELSE,
     )
+
+
+def _grace_ends(gap: SourceGap | None, grace: timedelta, now: datetime) -> datetime | None:
+    """The time from which the gap is an alarm; None if it is one already, or there is no gap now."""
+    if not grace or gap is None or gap.end is not None:
+        return None
+    alarm = alarm_time(gap, grace)
+    return alarm if alarm > now else None
 
 
 def _is_acknowledged(spec: CertificateSpec, accepted: AcceptedCertificate) -> bool:

@@ -4,7 +4,7 @@ from clientcert.pki import Expiry
 from clientcert.pki.distinguished_names import common_name
 
 OTHER_ENDED = "does not depend on its other certificate any more: that was renewed or removed, or has expired"
-"""What is said if the other certificate no longer counts; which of these it was is not known."""
+"""The words for another certificate that no longer counts; the operator does not know which of these it was."""
 
 
 def is_issuer(first: Expiry, subject_dn: str) -> bool:

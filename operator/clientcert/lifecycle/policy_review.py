@@ -6,7 +6,7 @@ from clientcert.lifecycle.policy import EVENT, Channel
 
 
 def remarks(channels: Sequence[Channel], escalate_after: int | None) -> tuple[str, ...]:
-    """What people should know of these channels, in words; none of it keeps a channel silent.
+    """Remarks for people about these channels; none of them is about a channel that stays silent.
 
     `escalate_after` is the policy's `escalateAfterDays`.
     """

@@ -91,7 +91,7 @@ class CertificateSpec:
     profile: str = "Client"
     batch: str = ""
     identity: Identity = ANYONE
-    """What the certificate must say to be the consumer's own."""
+    """The names that make a certificate the consumer's own."""
     policy: str = ""
     silence: Silence | None = None
     acknowledged: str = ""

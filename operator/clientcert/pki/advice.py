@@ -51,7 +51,7 @@ _BY_KIND = {
 
 
 _INSIDE = re.compile(r"BEGIN [A-Z0-9 ]{0,40}-{1,9}(?:\s|\\[rn]){0,20}([^\s-][^\n]{0,300}?)(?:\s|\\[rn]){0,20}-{1,9}END")
-"""What stands between a BEGIN and an END line, if it is one line."""
+"""The body between a BEGIN and an END line, if it is one line."""
 
 
 def no_certificate(kinds: list[Kind]) -> CertificateError:

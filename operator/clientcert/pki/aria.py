@@ -112,5 +112,5 @@ def _tables(odd: bool) -> tuple[tuple[int, ...], ...]:
 
 
 def _spread(at: int, octet: int) -> int:
-    """What the octet at this position adds to the diffused state."""
+    """The contribution of the octet at this position to the diffused state."""
     return sum(octet << 8 * (15 - position) for position in _DIFFUSION[at])

@@ -37,7 +37,7 @@ EXTRA_BASE64 = "the content has an extra base64 encoding: store it without that"
 
 
 def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
-    """What the base64 in this text holds, and warnings; None if that looks like no certificate, or there is no base64.
+    """The content of the base64 in this text, and warnings; None without base64, or if it looks like no certificate.
 
     Several certificates, as proxies write them into one header, become one DER after the other.
     """
@@ -74,7 +74,7 @@ def decode_bare(text: str) -> tuple[bytes, list[str]] | None:
 
 
 def _assigned(text: str) -> bytes:
-    """What the variables of a file hold: all PEM, else all certificates in DER, else a damaged one; empty if none."""
+    """The values of a file's variables: all PEM, else all certificates in DER, else a damaged one; empty if none."""
     if _LDIF.search(text):
         text = _FOLDED.sub("", text)  # RFC 2849: a line goes on after a line break and a blank
     values = [_octets(found[1].strip("\"',")) for found in _ASSIGNMENT.finditer(text)]

@@ -1,4 +1,4 @@
-"""What a text is that holds no certificate, by its first characters: a placeholder, another format, another file."""
+"""Names a text without a certificate by its first characters: a placeholder, another format, another file."""
 
 import re
 

@@ -42,7 +42,7 @@ class Certificate:
     container_format: str
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
     identity_mismatch: str = ""
-    """What differs from the declared identity, as `a certificate of …, not of …: put …`; empty if it matches."""
+    """The difference from the declared identity, as `a certificate of …, not of …: put …`; empty if it matches."""
     chosen_until: datetime | None = None
     """From this moment another certificate of the same content may be the leaf; None if it depends on no date."""
     warnings: tuple[str, ...] = field(default=())

@@ -71,7 +71,7 @@ class _ObjectSkipper:
     def __init__(self, source: OctetReader) -> None:
         self._source = source
         self._handles: list[_ClassDescription | None] = []
-        """What a later reference may name; only descriptions of classes matter."""
+        """Targets of later references; only descriptions of classes matter."""
         self._skippers: dict[int, Callable[[int], None]] = {
             _OBJECT: self._skip_object,
             _ARRAY: self._skip_array,

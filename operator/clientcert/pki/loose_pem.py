@@ -38,7 +38,7 @@ LOST_PLUS_SIGNS = refused("base64 whose plus signs became spaces: copy it again"
 
 @dataclass(frozen=True, slots=True)
 class LoosePem:
-    """What was found, in its order, and what is wrong with the text."""
+    """The blocks of a text, in its order, and warnings about the damage."""
 
     blocks: list[Block]
     warnings: list[str]

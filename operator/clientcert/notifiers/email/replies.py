@@ -31,7 +31,7 @@ class Command(StrEnum):
 
 
 class Cause(StrEnum):
-    """What a permanent refusal is about."""
+    """The cause of a permanent refusal."""
 
     RECIPIENT = "recipient"
     """The mailbox or its domain does not exist, or accepts no mail: another recipient may be reached."""

@@ -1,4 +1,4 @@
-"""What the requests of all stores share: memory, the number of requests at once, and time on the event loop."""
+"""Limits that all stores share: memory, the number of requests at once, and time on the event loop."""
 
 from dataclasses import dataclass, field
 
