@@ -22,7 +22,7 @@ import aiohttp
 import msgspec
 import yaml
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 _PAGE, _METADATA_PAGE = "200", "500"
 _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
