@@ -5,7 +5,10 @@ BIN    := $(VENV)/bin
 LOCK   := requirements/dev.lock
 FUZZ_SECONDS ?= 300
 
-.PHONY: demo test faults soak fuzz lint bench lock control-plane clean
+# Compiled modules are kept: else each worker compiles all tests, in each run.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test faults soak upgrade fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
 
 $(VENV)/.done: $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,7 +25,11 @@ lint: $(VENV)/.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: control-plane
+# helm is for the tests of the chart; it is built once, too.
+# Collecting once compiles the tests for all workers.
+test: $(VENV)/.done
+	$(BIN)/python -m tools.control_plane build --helm
+	$(BIN)/python -m pytest --collect-only -q > /dev/null
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # All scenarios with failures, with a table at the end; some of them also run in `test`.
@@ -33,16 +40,41 @@ faults: control-plane
 soak: control-plane
 	$(BIN)/python -m pytest tests/faults tests/control_plane tests/simulation -n 4 -m soak --table $(ARGS)
 
+# The version before, this one over its objects, and back. It is the newest tag before this commit, or FROM=<commit>.
+upgrade: control-plane
+	FROM="$(FROM)" $(BIN)/python -m pytest tests/upgrade -m upgrade $(ARGS)
+
 # Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
+# Lint what the operator signs, by RFC 5280; pkilint is in an environment of its own.
+pkilint: $(VENV)/.done
+	$(PYTHON) -m venv build/pkilint
+	build/pkilint/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/pkilint.lock
+	PATH="$$PATH:$(CURDIR)/build/pkilint/bin" $(BIN)/python -m pytest tests/unit/pki/test_pkilint.py $(ARGS)
+
 demo: control-plane
 	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
 
-# P1 to P10. P11, 100,000 certificates, takes about an hour and is measured by `make bench ARGS=P11` only.
+# P1 to P10. P11 (100,000 certificates, about an hour), P12 and P13 (renewals) are measured only when asked for: `make bench ARGS=P11`.
 bench: control-plane
 	$(BIN)/python -m bench $(ARGS)
+
+# The image in pods of a real node, installed by the chart. It needs root, buildah and mmdebstrap; the first run builds
+# Kubernetes and containerd for a quarter of an hour. Where no node can run, the end of the run says why.
+node: $(VENV)/.done
+	$(BIN)/python -m tools.node $(ARGS)
+
+# The tests of a release, whose registry on loopback (crane) is built for them.
+release-test: $(VENV)/.done
+	$(BIN)/python -m tools.control_plane build --helm --crane
+	$(BIN)/python -m pytest tests/release -m "release or not release" $(ARGS)
+
+# All steps of a release but signatures, against a registry on loopback: it needs buildah and mmdebstrap.
+release-dry-run: $(VENV)/.done
+	$(BIN)/python -m tools.release dry-run
 
 # Write new locks, with hashes and without the address of the package index.
 lock:
@@ -55,6 +87,14 @@ lock:
 		--no-header --upgrade --extra apprise -c requirements/run.lock -o requirements/apprise.lock pyproject.toml
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade -c requirements/run.lock -o requirements/fuzz.lock requirements/fuzz.in
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade -c requirements/run.lock -o requirements/pkilint.lock requirements/pkilint.in
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --format pylock.toml --no-header \
+		-c requirements/run.lock -o build/lock/pylock.run.toml pyproject.toml
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --format pylock.toml --no-header \
+		--extra apprise -c requirements/apprise.lock -o build/lock/pylock.apprise.toml pyproject.toml
+	build/lock/bin/python -m pip install --quiet packaging
+	build/lock/bin/python -m tools.lock_wheels build/lock/pylock.run.toml build/lock/pylock.apprise.toml
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

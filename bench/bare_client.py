@@ -45,7 +45,7 @@ async def main(kubeconfig: Path, sample: Path) -> None:
     async with aiohttp.ClientSession(
         base_url=cluster["server"],
         headers={"Authorization": f"Bearer {user['token']}"},
-        connector=aiohttp.TCPConnector(ssl=_tls(cluster), limit=CONNECTIONS),
+        connector=aiohttp.TCPConnector(ssl=tls_context(cluster), limit=CONNECTIONS),
     ) as session:
         version = ""
         async for page in _pages(session, "/api/v1/secrets", _METADATA_ONLY_LIST, _METADATA_PAGE):
@@ -105,7 +105,7 @@ async def _create_event(session: aiohttp.ClientSession, metadata: dict[str, Any]
         msgspec.json.decode(await made.read())
 
 
-def _tls(cluster: dict[str, str]) -> ssl.SSLContext:
+def tls_context(cluster: dict[str, str]) -> ssl.SSLContext:
     if "certificate-authority" in cluster:
         return ssl.create_default_context(cafile=cluster["certificate-authority"])
     return ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())

@@ -1,6 +1,7 @@
 """A loopback proxy that counts the HTTP requests to a server behind it, and forwards every byte unchanged."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 _PIECE = 64 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
+_LINE = re.compile(rb"(?:GET|HEAD|PUT|DELETE|POST) \S+ HTTP/1\.1(?=\r\n)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Request:
 
 @dataclass(slots=True)
 class CountingProxy:
-    """Counts requests without a body (GET, HEAD), in which one head directly follows another."""
+    """Counts requests with a head that ends in one piece, and perhaps a body without an empty line, such as PEM."""
 
     target: tuple[str, int]
     requests: list[Request] = field(default_factory=list)
@@ -53,7 +55,8 @@ class CountingProxy:
                 questions.write(piece)
                 *heads, begun = (begun + piece).split(_END_OF_HEAD)
                 for head in heads:
-                    line = head.split(b"\r\n", 1)[0].decode("latin-1")
+                    found = _LINE.search(head)  # after the body of the request before, if that has one
+                    line = (found[0] if found else head.split(b"\r\n", 1)[0]).decode("latin-1")
                     self.requests.append(Request(time.monotonic(), line))
                 await questions.drain()
             questions.write_eof()

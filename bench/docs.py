@@ -72,8 +72,35 @@ def render(entries: Entries) -> str:
     rows = [[label, *(cells.get(label, "") for cells in columns.values())] for label in _ROWS]
     lines = [["", *columns], ["---", *("---:" for _ in columns)], *(row for row in rows if any(row[1:]))]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    dates = {entries[goal]["details"]["conditions"]["time"][:10] for goal in ("P4", "P11") if _details(entries, goal)}
-    return f"\n{table}\n\nMeasured on {' and '.join(sorted(dates))}.\n\n"
+    measured = [found for goal in ("P4", "P11", "P12", "P13") if (found := _details(entries, goal))]
+    dates = {found["conditions"]["time"][:10] for found in measured}
+    return f"\n{table}\n{_renewals(entries)}\nMeasured on {' and '.join(sorted(dates))}.\n\n"
+
+
+def _renewals(entries: Entries) -> str:
+    """A table of its own about renewals; empty if they were not measured."""
+    rows = []
+    if day := _details(entries, "P12"):
+        count, times = f"{day['certificates']:,}", _largest(day, "renewed")
+        rows = [
+            (f"{count} are renewed, from the first request until the last source", _with_unit(day["oursSeconds"], "s")),
+            ("The same, in times of a bare client that makes the same calls", f"{times:.2f}"),
+            ("Longest delay of an alert meanwhile", _with_unit(_largest(day, "latest alert"), "s")),
+            ("Longest stall of the operator's event loop", _with_unit(_largest(day, "stall"), "ms")),
+            ("Memory of the operator before, and afterwards", _before_and_after(day)),
+            ("Memory for each request that has ended", _with_unit(_largest(day, "an ended request"), "KB")),
+        ]
+    if waiting := _details(entries, "P13"):
+        stall = _with_unit(_largest(waiting, "stall"), "ms")
+        rows.append((f"Longest stall with {waiting['requests']:,} requests that wait, in a restart and a day", stall))
+    if not rows:
+        return ""
+    lines = ["| The day the CA is replaced |  |", "| --- | ---: |", *(f"| {label} | {cell} |" for label, cell in rows)]
+    return "\n".join(["", *lines, ""])
+
+
+def _before_and_after(day: Mapping[str, Any]) -> str:
+    return f"{day['residentBeforeMB']:,.0f} MB, {day['residentAfterMB']:,.0f} MB"
 
 
 def _ten_thousand(entries: Entries) -> dict[str, str]:

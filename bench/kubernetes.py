@@ -81,11 +81,15 @@ class Kubernetes:
         """All items of a collection, page by page."""
         return [item async for page in self.pages(path, metadata_only=metadata_only) for item in page["items"] or ()]
 
-    async def watch(self, path: str, resource_version: str) -> AsyncIterator[dict[str, Any]]:
-        """Watch events with whole objects, and bookmarks, until the server ends the watch."""
+    async def watch(
+        self, path: str, resource_version: str, *, field_selector: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Watch events, by default with whole objects, and bookmarks, until the server ends the watch."""
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
+        query |= {"fieldSelector": field_selector} if field_selector else {}
+        headers = {"Accept": METADATA_ONLY.replace("MetadataList", "Metadata")} if metadata_only else {}
         timeout = aiohttp.ClientTimeout(total=None)
-        async with self._open.get(path, params=query, timeout=timeout) as response:
+        async with self._open.get(path, params=query, headers=headers, timeout=timeout) as response:
             response.raise_for_status()
             async for line in response.content:
                 yield msgspec.json.decode(line)

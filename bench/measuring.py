@@ -14,7 +14,9 @@ from bench.measures import (
     s3_requests,
     s3_scan,
     scale,
+    succession,
     unrelated_secrets,
+    waiting_renewals,
 )
 from bench.scene import Scene
 
@@ -30,6 +32,8 @@ MEASURES: Mapping[str, tuple[str, Callable[[Scene], Awaitable[Outcome]]]] = {
     "P7": (renewal.GOAL, renewal.measure),
     "P10": (event_loop.GOAL, event_loop.measure),
     "P11": (scale.GOAL, scale.measure),
+    "P12": (succession.GOAL, succession.measure),
+    "P13": (waiting_renewals.GOAL, waiting_renewals.measure),
 }
-ONLY_WHEN_ASKED_FOR = frozenset({"P11"})
-"""It takes almost an hour, and an API server of many gigabytes."""
+ONLY_WHEN_ASKED_FOR = frozenset({"P11", "P12", "P13"})
+"""P11 takes almost an hour, and an API server of many gigabytes; P12 half an hour; P13 some minutes."""

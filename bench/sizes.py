@@ -29,10 +29,12 @@ class Sizes:
     """The length of that month."""
     scale: int = 100_000
     """Certificates of P11."""
+    requests: int = 1_000
+    """Requests for renewals that wait for approval."""
 
     @classmethod
     def scaled_to(cls, large: int, scale: int) -> "Sizes":
-        return cls(small=max(large // 10, 1), large=large, scale=scale)
+        return cls(small=max(large // 10, 1), large=large, scale=scale, requests=min(1_000, large))
 
     @classmethod
     def quick(cls) -> "Sizes":
@@ -49,4 +51,5 @@ class Sizes:
             month=50,
             days=10,
             scale=2_000,
+            requests=50,
         )

@@ -1,5 +1,9 @@
-"""One real API server for all tests that need one, with the shipped manifests applied; an S3 server, and a CA."""
+"""One real API server for all tests that need one, with the shipped manifests applied; an S3 server, and a CA.
 
+A test that needs openssl, keytool or Prometheus is skipped if it is not installed.
+"""
+
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +13,10 @@ from hypothesis import settings
 
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, S3Server
+from tools.control_plane.binaries import find_or_build_helm
 from tools.control_plane.s3_client import S3Client
+from tools.helm import Helm
+from tools.prometheus import PrometheusBinaries, PrometheusMissingError, find_or_unpack
 
 settings.register_profile("shared machine", deadline=None, max_examples=40)  # make fuzz needs more
 settings.load_profile("shared machine")
@@ -21,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Started by the first test that needs it. Nothing is deleted in it: each test uses its own namespace."""
     with ControlPlane.start(tmp_path_factory.mktemp("control-plane")) as running:
-        running.apply_kustomize(REPOSITORY / "deploy/kustomize/base")
+        running.apply_kustomize(REPOSITORY / "crds", REPOSITORY / "deploy/kustomize/base")
         yield running
 
 
@@ -31,6 +38,12 @@ def namespace(control_plane: ControlPlane) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Without a cluster: it renders."""
+    return Helm(find_or_build_helm(), tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +58,29 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3Server, S3C
         client = S3Client(server)
         yield server, client
         client.close()
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    return _program("openssl")
+
+
+@pytest.fixture(scope="session")
+def keytool() -> str:
+    return _program("keytool")
+
+
+@pytest.fixture(scope="session")
+def prometheus_binaries() -> PrometheusBinaries:
+    """Prometheus and promtool. Where they cannot be had, the end of the run says why these tests are skipped."""
+    try:
+        return find_or_unpack()
+    except PrometheusMissingError as error:
+        pytest.skip(str(error))
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"no {name} on this machine")
+    return path

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
     pkcs7,
     pkcs12,
 )
@@ -45,6 +46,14 @@ class Issued:
     private_key: PrivateKey = field(repr=False)
     authorities: tuple[x509.Certificate, ...] = ()
     """The issuer first, the root last; empty if the certificate is self-signed."""
+
+    @classmethod
+    def of_pem(cls, certificate_pem: bytes, private_key_pem: bytes) -> "Issued":
+        """The same in another process; the key is not encrypted."""
+        private_key = load_pem_private_key(private_key_pem, None)
+        if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+            raise TypeError("not a kind of key that certificates here have")
+        return cls(x509.load_pem_x509_certificate(certificate_pem), private_key)
 
     @property
     def certificate_der(self) -> bytes:

@@ -49,12 +49,23 @@ class Received:
         return message_from_bytes(self.content, _class=EmailMessage, policy=SMTP)
 
     @property
+    def subject(self) -> str:
+        """Without the space with which a folded one begins."""
+        return str(self.message["Subject"]).strip()
+
+    @property
     def text(self) -> str:
         return self._body("plain")
 
     @property
     def html(self) -> str:
         return self._body("html")
+
+    @property
+    def attachments(self) -> dict[str, bytes]:
+        """Their contents by name."""
+        parts = self.message.iter_attachments()
+        return {part.get_filename() or "": bytes(part.get_payload(decode=True) or b"") for part in parts}
 
     def _body(self, kind: Literal["plain", "html"]) -> str:
         body = self.message.get_body((kind,))

@@ -13,6 +13,7 @@ measured.
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from bench import fleet
 from bench.fleet import TEAM_CHANNEL
@@ -22,12 +23,13 @@ from bench.scene import Scene
 
 GOAL = "restart over 10,000 unchanged certificates: 0 writes, 0 sends; so a take-over, which takes seconds"
 _QUIET_SECONDS = 10
+_COLLECTIONS = {"ClientCertificate": fleet.CERTIFICATES, "Event": "/api/v1/events"}
 
 
 async def measure(scene: Scene) -> Outcome:
     await have_told(scene)
     scene.say(f"restart over {scene.size} unchanged certificates")
-    before, calls = await _versions(scene), len(scene.slack.calls)
+    before, calls = await versions(scene, _COLLECTIONS), len(scene.slack.calls)
     async with scene.operator(env=scene.slack_settings) as run:
         ready = await run.ready()
         await looked_at_all(run, scene.size)
@@ -35,7 +37,7 @@ async def measure(scene: Scene) -> Outcome:
         own = (await run.scrape()).own
         looks, written = own[RECONCILES], own.get(STATUS_WRITES, 0.0)
         leads, looked = await _taken_over(scene, run)
-    changed = sum(version != before.get(key) for key, version in (await _versions(scene)).items())
+    changed = sum(version != before.get(key) for key, version in (await versions(scene, _COLLECTIONS)).items())
     told = sum(TEAM_CHANNEL in seen.told for seen in scene.statuses.objects.values())
     return Outcome(
         GOAL,
@@ -104,10 +106,10 @@ async def looked_at_all(run: OperatorRun, size: float, seconds: float = 180) -> 
             await asyncio.sleep(2)
 
 
-async def _versions(scene: Scene) -> dict[tuple[str, str, str], str]:
-    """The resourceVersion of every ClientCertificate and Event."""
+async def versions(scene: Scene, collections: Mapping[str, str]) -> dict[tuple[str, str, str], str]:
+    """The resourceVersion of every object of these collections, given by kind."""
     found = {}
-    for kind, path in (("ClientCertificate", fleet.CERTIFICATES), ("Event", "/api/v1/events")):
+    for kind, path in collections.items():
         for item in await scene.kubernetes.items(path, metadata_only=True):
             metadata = item["metadata"]
             found[kind, metadata["namespace"], metadata["name"]] = metadata["resourceVersion"]

@@ -1,5 +1,6 @@
 """The program `clientcert`: the verbs of the command line, and `run`, which is the operator."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ class DurationType(click.ParamType[timedelta]):
 @click.command()
 @click.option("--namespace", "namespaces", multiple=True, metavar="NS", help="Serve this namespace only; repeatable.")
 @click.option("--context", help="A context of the kubeconfig.")
-@click.option("--host", help="The address that health and metrics are served on.  [default: 0.0.0.0]")
+@click.option("--host", help="The address that health and metrics are served on.  [default: all, IPv4 and IPv6]")
 @click.option("--port", type=click.IntRange(1, 65535), help="For /healthz, /readyz and /metrics.  [default: 8080]")
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="[default: json]")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
@@ -52,7 +53,7 @@ def run(**flags: Any) -> None:
 def main() -> None:
     """The entry point of `clientcert` and `kubectl clientcert`."""
     cli.add_command(run)
-    cli(obj={"now": lambda: datetime.now(UTC)})
+    cli(obj={"now": lambda: datetime.now(UTC), "sleep": time.sleep})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -11,13 +12,18 @@ from functools import partial
 
 import uvloop
 
+from clientcert import app_gauges as gauges
 from clientcert import garbage_collection
 from clientcert.alerting.dispatcher import NotificationDispatcher
 from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.notice_groups import NoticeGroups
 from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
+from clientcert.alerting.renewal_outbox import RenewalOutbox
+from clientcert.api.installed_kinds import OPENAPI_PATH
 from clientcert.api.policy import default_channel
+from clientcert.app_renewals import Shared, issuers, reconcilers
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup
 from clientcert.cache.informers import Informers, Watches
@@ -25,22 +31,25 @@ from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
 from clientcert.cache.resync import Resync
 from clientcert.cache.source_cache import SourceCache
-from clientcert.controllers.alert_group import AlertGroupReconciler
+from clientcert.controllers.alert_group import AlertDigests
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
 from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.engine import Engine
+from clientcert.controllers.message_group import MessageGroupReconciler
 from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.version_check import VersionCheck
 from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.errors import Reason
-from clientcert.fair_queueing import FairSemaphore
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.kubeconfig import load_connection, own_namespace
-from clientcert.kube.leader_election import AlwaysLeader, LeaderElector, Leadership
+from clientcert.kube.labelled_secrets import LabelledSecrets
+from clientcert.kube.leader_election import LeaderElector
+from clientcert.kube.leadership import AlwaysLeader, Leadership
 from clientcert.kube.status_writer import StatusWriter
 from clientcert.lifecycle.policy import EVENT, Channel
 from clientcert.lifecycle.spec import S3Source, SecretKeyRef, SecretSource
@@ -49,6 +58,7 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.network.byte_budget import API_BUDGET_BYTES, ByteBudget
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.proxy import Proxy
 from clientcert.notifiers.apprise import AppriseNotifier, load_apprise
 from clientcert.notifiers.consumer_contact import ContactNotifier
 from clientcert.notifiers.email.notifier import EmailNotifier
@@ -61,6 +71,7 @@ from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
 from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
 from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.user_directory import SlackUsers
+from clientcert.own_secrets import OwnSecrets
 from clientcert.settings import Settings
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
@@ -69,6 +80,10 @@ from clientcert.workqueue.work_queue import WorkQueue
 
 DEFAULT_NAMESPACE = "clientcert-system"
 """Namespace of the Lease if the operator runs outside of a pod and the settings name none."""
+
+_SWITCH_SECONDS = 0.0005
+"""A thread that renders metrics gives the interpreter lock back after this time. Each read and write of TLS releases
+the lock, and the event loop may wait as long to get it again; CPython's default is 5 ms."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +98,16 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     if settings.clock_offset:
         logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
     garbage_collection.configure()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
 
 
 async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
     async with AsyncExitStack() as stack:
         parts = await assemble(settings, clock, stack)
-        supervisor = Supervisor(parts.engine, parts.informers, parts.metrics)
         leadership, engine, metrics = parts.engine.leadership, parts.engine, parts.metrics
+        versions = VersionCheck(partial(parts.client.get, OPENAPI_PATH), lambda: leadership.leader_version, metrics)
+        supervisor = Supervisor(engine, parts.informers, metrics, parts.own_secrets, versions)
         health = HealthServer(
             parts.engine.cache,
             parts.sources,
@@ -104,7 +121,7 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
         heartbeat = None
         if settings.heartbeat_url:
             heartbeat = Heartbeat(
-                settings.heartbeat_url,
+                parts.own_secrets.of("heartbeat_url"),
                 parts.egress,
                 lambda: leadership.is_leader and supervisor.is_ready and engine.stalled_seconds() < STALLED_SECONDS,
                 on_call=lambda outcome: metrics.heartbeats.labels(outcome).inc(),
@@ -121,6 +138,7 @@ class Parts:
     sources: SourceCache
     client: KubeClient
     egress: EgressPolicy
+    own_secrets: OwnSecrets
     metrics: Metrics
 
 
@@ -131,11 +149,13 @@ class _Outside:
     client: KubeClient
     leadership: Leadership
     egress: EgressPolicy
+    own_secrets: OwnSecrets
     queue: WorkQueue
     cache: ObjectCache
     informers: Informers
     secrets: SecretReader
     buckets: S3Reader
+    labelled_secrets: LabelledSecrets
     clock: Callable[[], datetime]
     metrics: Metrics
     loop_budget: LoopBudget
@@ -152,7 +172,8 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     sources = _source_cache(outside)
     contacts = ContactLookup(cache, lists, users, clock)
     digest_types = frozenset(kind for kind, each in notifiers.items() if isinstance(each, DigestCapable))
-    groups, limiter = AlertGroups(cache, queue, digest_types), ChannelRateLimiter(queue)
+    groups, notice_groups = AlertGroups(cache, queue, digest_types), NoticeGroups(cache, queue, digest_types)
+    renewal_outbox, limiter, every_group = RenewalOutbox(), ChannelRateLimiter(queue), (groups, notice_groups)
     allows = outside.leadership.allows
     dispatcher = NotificationDispatcher(notifiers, limiter, groups, outbox, allows, clock, metrics)
     evaluator = Evaluator(cache, sources, contacts, outbox, _default_channel(settings), clock)
@@ -161,26 +182,50 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     certificates = CertificateReconciler(
         cache, missing, sources, contacts, evaluator, dispatcher, outbox, events, statuses, client, clock, budget
     )
-    policies = PolicyReconciler(cache, groups, limiter, outbox, statuses, client, clock, budget)
-    digests = AlertGroupReconciler(
-        cache, queue, evaluator, groups, dispatcher, limiter, outbox, policies, clock, metrics, budget
+    found = issuers(settings, client, outside.labelled_secrets, clock)
+    policies = PolicyReconciler(
+        cache, every_group, limiter, outbox, renewal_outbox, statuses, client, clock, budget, found.readiness
     )
-    reconcilers: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: digests}
+    digests = AlertDigests(cache, queue, evaluator, groups, dispatcher, outbox, policies, clock, budget)
+    shared = Shared(
+        settings,
+        client,
+        queue,
+        cache,
+        outside.informers,
+        sources,
+        outside.buckets,
+        contacts,
+        evaluator,
+        notifiers,
+        limiter,
+        notice_groups,
+        renewal_outbox,
+        statuses,
+        allows,
+        clock,
+        metrics,
+        budget,
+    )
+    alert_groups = MessageGroupReconciler(groups, digests, limiter, clock, metrics)
+    by_kind: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: alert_groups}
+    by_kind |= reconcilers(shared, found)
     poller = StorePoller(cache, sources, outside.buckets, statuses, clock, metrics)
     resync = Resync(cache, client, outside.informers, metrics)
-    recovery = Recovery(queue, cache, sources, outbox, poller)
-    workers = Workers(queue, reconcilers, recovery, outbox, clock, metrics)
+    recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
+    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox), clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
-    _expose(metrics, engine, limiter, groups)
+    gauges.expose(metrics, engine, limiter, every_group)
     fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
     reads = {"API calls": client.slots, "S3 requests": outside.buckets.requests, "polls": poller.slots}
-    _expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
-    _expose_reads(metrics, outside)
-    return Parts(engine, outside.informers, sources, client, outside.egress, metrics)
+    gauges.expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
+    gauges.expose_reads(metrics, outside.byte_budgets)
+    return Parts(engine, outside.informers, sources, client, outside.egress, outside.own_secrets, metrics)
 
 
 def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:
-    loop_budget, egress = LoopBudget(), EgressPolicy(settings.allowed_hosts)
+    loop_budget, own_secrets = LoopBudget(), OwnSecrets(settings)
+    egress = EgressPolicy(settings.allowed_hosts, proxy=Proxy(own_secrets.of("proxy"), settings.no_proxy))
     # The server of a tenant's bucket may stall, and must not hold up the API server's answers.
     api_budget, bucket_budget = byte_budgets = ByteBudget(API_BUDGET_BYTES), ByteBudget()
     client = _client(settings, api_budget)
@@ -202,11 +247,13 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
         client=client,
         leadership=_leadership(settings, elector, clock),
         egress=egress,
+        own_secrets=own_secrets,
         queue=queue,
         cache=cache,
         informers=informers,
         secrets=secrets,
         buckets=buckets,
+        labelled_secrets=LabelledSecrets(partial(_get_secret, client, watches), client, settings.role("write-secrets")),
         clock=clock,
         metrics=Metrics(),
         loop_budget=loop_budget,
@@ -231,12 +278,13 @@ async def _channels(
     """The user directory, and a notifier for each type of channel."""
     egress, enter = outside.egress, stack.enter_async_context
     text = partial(_token, outside.secrets)
-    own = OwnSlack(settings.slack_channel, settings.slack_token, settings.slack_webhook_url)
-    tokens = SlackTokens(settings.slack_token, settings.slack_namespaces, text)
+    own_token = outside.own_secrets.of("slack_token")
+    own = OwnSlack(settings.slack_channel, own_token, outside.own_secrets.of("slack_webhook_url"))
+    tokens = SlackTokens(own_token, settings.slack_namespaces, text)
     direct = SlackDirectNotifier(tokens, outside.cache.slack_token_ref, settings.slack_api_url, egress)
     return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
         "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
-        "Email": ContactNotifier(EmailNotifier(_mail_server(settings)), await enter(direct)),
+        "Email": ContactNotifier(EmailNotifier(_mail_server(settings, outside.own_secrets)), await enter(direct)),
         "Webhook": await enter(WebhookNotifier(text, egress, _utc_now)),
         "Alertmanager": await enter(AlertmanagerNotifier(text, egress, _utc_now)),
         "Apprise": AppriseNotifier(text, egress, load_apprise),
@@ -269,46 +317,24 @@ def _leadership(settings: Settings, client: KubeClient, clock: Callable[[], date
         return AlwaysLeader()
     # A pod keeps its name after a restart; another process must never be taken for the holder.
     identity = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-    return LeaderElector(client, settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE, identity, clock)
+    namespace = settings.lease_namespace or own_namespace() or DEFAULT_NAMESPACE
+    return LeaderElector(client, namespace, identity, clock, settings.installation)
 
 
-def _mail_server(settings: Settings) -> MailServer | None:
+def _mail_server(settings: Settings, own_secrets: OwnSecrets) -> MailServer | None:
     if not settings.smtp_host:
         return None
     return MailServer(
         settings.smtp_host,
         settings.smtp_port,
-        settings.smtp_username,
-        settings.smtp_password,
+        own_secrets.of("smtp_username"),
+        own_secrets.of("smtp_password"),
         settings.smtp_from,
         settings.smtp_tls,
+        settings.smtp_per_second,
         settings.mail_domains,
         settings.mail_namespaces,
     )
-
-
-def _expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, groups: AlertGroups) -> None:
-    metrics.leader.set_function(lambda: engine.leadership.is_leader)
-    metrics.queue_depth.set_function(lambda: engine.depth)
-    metrics.notifications_waiting.labels("rate").set_function(lambda: limiter.waiting)
-    metrics.notifications_waiting.labels("digest").set_function(lambda: groups.waiting)
-    metrics.notifications_waiting.labels("outage").set_function(
-        lambda: limiter.waiting_for_recovery + groups.waiting_for_recovery
-    )
-
-
-def _expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[str, FairSemaphore]) -> None:
-    for receiver in ("Slack", "Slack user", "Email", "Webhook", "Alertmanager", "Apprise"):
-        metrics.waiting.labels(receiver).set_function(partial(limiter.waiting_for, receiver))
-        metrics.oldest_wait.labels(receiver).set_function(partial(limiter.oldest_wait, receiver))
-    for place, semaphore in fair.items():
-        metrics.waiting.labels(place).set_function(partial(getattr, semaphore, "waiting"))
-        metrics.oldest_wait.labels(place).set_function(partial(getattr, semaphore, "oldest_wait"))
-
-
-def _expose_reads(metrics: Metrics, outside: _Outside) -> None:
-    metrics.answer_bytes.set_function(lambda: sum(each.in_use for each in outside.byte_budgets))
-    metrics.waiting.labels("memory").set_function(lambda: sum(each.waiting for each in outside.byte_budgets))
 
 
 async def _token(secrets: SecretReader, namespace: str, ref: SecretKeyRef) -> str:

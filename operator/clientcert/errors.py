@@ -3,7 +3,8 @@
     ClientCertError
     ├── SettingsError       the settings of the process are invalid
     ├── CertificateError    the content was read, but is not a usable certificate
-    ├── SourceError         the content could not be read
+    ├── SourceError         the content could not be read or written
+    ├── IssuerError         a certificate could not be signed
     ├── DeliveryError       a notification could not be sent
     └── KubeError           the API server refused a call or did not answer
 
@@ -72,6 +73,50 @@ class Reason(StrEnum):
     MAIL_NOT_CONFIGURED = "MailNotConfigured"
     MAIL_LOGIN_REJECTED = "MailLoginRejected"
 
+    # A request for a renewal cannot be read.
+    NOT_A_REQUEST = "NotARequest"
+    PRIVATE_KEY_SENT = "PrivateKeySent"
+    UNSUPPORTED_KEY = "UnsupportedKey"
+
+    # A renewal is refused by a check, or waits for it.
+    SERIAL_SHARED = "SerialShared"
+    NOT_CURRENT = "NotCurrent"
+    REVOKED = "Revoked"
+    HOST_CERTIFICATE = "HostCertificate"
+    NOT_ISSUED_BY_US = "NotIssuedByUs"
+    TOO_EARLY = "TooEarly"
+    PROOF_REQUIRED = "ProofRequired"
+    PROOF_INVALID = "ProofInvalid"
+    REQUESTER_NOT_ALLOWED = "RequesterNotAllowed"
+    SUBJECT_CHANGED = "SubjectChanged"
+    EMAILS_CHANGED = "EmailsChanged"
+    KEY_NOT_ALLOWED = "KeyNotAllowed"
+    VETTING_REQUIRED = "VettingRequired"
+    WOULD_NOT_REPLACE = "WouldNotReplace"
+    REQUEST_NOT_FOUND = "RequestNotFound"
+    CONTACT_CHANGED = "ContactChanged"
+    KEY_CHANGED = "KeyChanged"
+    SPEC_CHANGED = "SpecChanged"
+    CERTIFICATE_GONE = "CertificateGone"
+
+    # A certificate cannot be signed, delivered or stored.
+    RENEWAL_NOT_CONFIGURED = "RenewalNotConfigured"
+    ADMISSION_POLICY_MISSING = "AdmissionPolicyMissing"
+    ISSUER_NOT_FOUND = "IssuerNotFound"
+    ISSUER_NOT_ALLOWED = "IssuerNotAllowed"
+    ISSUER_INVALID = "IssuerInvalid"
+    ISSUER_EXPIRED = "IssuerExpired"
+    ISSUER_UNAVAILABLE = "IssuerUnavailable"
+    ISSUANCE_CHANGED = "IssuanceChanged"
+    ISSUANCE_REFUSED = "IssuanceRefused"
+    CERTIFICATE_REFUSED = "CertificateRefused"
+    """The issuer's answer is not what was asked for."""
+    EXTRA_NOT_ALLOWED = "ExtraNotAllowed"
+    CIPHERTEXT_TOO_LARGE = "CiphertextTooLarge"
+    SOURCE_CHANGED = "SourceChanged"
+    SOURCE_HAS_PRIVATE_KEY = "SourceHasPrivateKey"
+    WRITE_NOT_ALLOWED = "WriteNotAllowed"
+
     # The API server refused or did not answer.
     CONFLICT = "Conflict"
     NOT_FOUND = "NotFound"
@@ -117,7 +162,11 @@ class CertificateError(ClientCertError):
 
 
 class SourceError(ClientCertError):
-    """The content of a source could not be read."""
+    """The content of a source could not be read or written."""
+
+
+class IssuerError(ClientCertError):
+    """A certificate could not be signed; nothing was recorded."""
 
 
 class DeliveryError(ClientCertError):

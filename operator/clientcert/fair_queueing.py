@@ -49,6 +49,8 @@ class _Line(Generic[_Entry]):
     """A heap; the number is that of the arrival."""
     arrived: deque[tuple[float, int, _Entry]] = field(default_factory=deque)
     """With the time of the arrival, on the loop's clock."""
+    was_late: bool = False
+    """True if the last entry that was given a place had waited too long."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,8 @@ class FairQueue(Generic[_Entry]):
     free: float = math.inf
     """The places that are free; at first all."""
     longest_wait: float = math.inf
-    """An entry that has waited for this number of seconds precedes the more urgent ones of its namespace."""
+    """Entries that have waited for this number of seconds take turns with the more urgent ones of their namespace: in a
+    backlog of hours none of either is held up by the others."""
     taken: dict[str, int] = field(default_factory=dict)
     """The places that each namespace has."""
     _waiting: dict[_Entry, tuple[int, Urgency, str]] = field(default_factory=dict)
@@ -113,7 +116,8 @@ class FairQueue(Generic[_Entry]):
             return None
         line = self._lines[namespace]
         late = asyncio.get_running_loop().time() - self.longest_wait
-        entry = (line.arrived if line.arrived[0][0] <= late else line.urgent)[0][2]
+        line.was_late = line.arrived[0][0] <= late and not line.was_late
+        entry = (line.arrived if line.was_late else line.urgent)[0][2]
         self.discard(entry)
         if namespace in self._lines:
             self._lines.move_to_end(namespace)  # its next turn comes after those of all others
@@ -137,6 +141,8 @@ class FairQueue(Generic[_Entry]):
         line.size -= 1
         if not line.size:
             del self._lines[known[2]]
+            if not self._waiting:
+                self._waiting.clear()  # an empty dictionary keeps the memory of its largest size
             return
         # An entry that has left, or has come again, has another number or none.
         while self._waiting.get(line.urgent[0][2], _LEFT)[0] != line.urgent[0][1]:

@@ -1,17 +1,21 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 
 from aiohttp import web
 from prometheus_client import generate_latest
 
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import CertificateRecord
 from clientcert.cache.source_cache import SourceCache
-from clientcert.certificate_metrics import CHUNK, families, lines, phases
+from clientcert.certificate_metrics import CHUNK, Row, families, lines, x509_families
 from clientcert.metrics import Metrics
+from clientcert.object_metrics import crls, entries_without_object, open_requests, phases, policies, renewals, stores
+from clientcert.shared_sources import SharedSources, SharedSourcesSearch, chunks
 
 STALLED_SECONDS = 30.0
 """Workers without progress for this time are considered stalled for good."""
@@ -45,14 +49,17 @@ class HealthServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> None:
-        """Listen; raises OSError if the port is taken."""
+        """Listen; raises OSError if the port is taken.
+
+        Without a host there is a socket for each family that the machine has: `0.0.0.0` and `::` are one each.
+        """
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._serve_metrics)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await web.TCPSite(self._runner, host or None, port).start()
 
     async def stop(self) -> None:
         """Close the port."""
@@ -83,12 +90,42 @@ class HealthServer:
 
     async def _exposition(self) -> AsyncIterator[bytes]:
         yield generate_latest(self._metrics.registry)
-        # A standby exposes no series of certificates: sums over both replicas would be wrong.
-        records = list(self._cache.certificates.values()) if self._is_leader() else []
-        yield phases(records).encode()
-        for header, row in families(self._clock(), x509=self._x509):
-            yield header.encode()
-            for start in range(0, len(records), CHUNK):
-                piece = await asyncio.to_thread(lines, row, records[start : start + CHUNK], self._sources)
-                if piece:
-                    yield piece.encode()
+        # A standby exposes no series of objects: sums over both replicas would be wrong.
+        is_leader, cache = self._is_leader(), self._cache
+        records = list(cache.certificates.values()) if is_leader else []
+        requests = list(cache.renewals.renewals.values()) if is_leader else []
+        yield (await asyncio.to_thread(phases, records)).encode()
+        yield crls(cache.revocations.crl_ends() if is_leader else ()).encode()
+        yield entries_without_object(cache.revocations.without_object() if is_leader else ()).encode()
+        yield (await asyncio.to_thread(renewals, requests)).encode()
+        for render in chain(
+            policies(list(cache.policies.values()) if is_leader else [], CHUNK),
+            stores(list(cache.stores.values()) if is_leader else [], CHUNK),
+            open_requests([each for each in requests if each.is_open], cache.certificates, CHUNK),
+        ):
+            yield (await asyncio.to_thread(render)).encode()
+        now = self._clock()
+        for family in families(now, cache.revocations):
+            async for piece in self._pieces(family, records):
+                yield piece
+        if self._x509:
+            for family in x509_families(now, await _shared_sources(records)):
+                async for piece in self._pieces(family, records):
+                    yield piece
+
+    async def _pieces(self, family: tuple[str, Row], records: Sequence[CertificateRecord]) -> AsyncIterator[bytes]:
+        header, row = family
+        yield header.encode()
+        for part in chunks(records, CHUNK):
+            piece = await asyncio.to_thread(lines, row, part, self._sources)
+            if piece:
+                yield piece.encode()
+
+
+async def _shared_sources(records: Sequence[CertificateRecord]) -> SharedSources:
+    search = SharedSourcesSearch()
+    for part in chunks(records, CHUNK):
+        await asyncio.to_thread(search.note, part)
+    for part in chunks(records, CHUNK) if search.found_any else ():
+        await asyncio.to_thread(search.compare, part)
+    return search.result

@@ -15,6 +15,7 @@ import aiohttp
 
 from clientcert.errors import ClientCertError, SettingsError
 from clientcert.network.egress import EgressPolicy
+from clientcert.own_secrets import OwnSecret
 
 EVERY_SECONDS = 60.0
 CALL_SECONDS = 10.0
@@ -27,7 +28,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        url: str,
+        url: OwnSecret,
         egress: EgressPolicy,
         is_healthy: Callable[[], bool],
         every_seconds: float = EVERY_SECONDS,
@@ -38,8 +39,9 @@ class Heartbeat:
 
         Raises SettingsError if the URL is not https and its host is not listed in the settings.
         """
+        _allowing(url.value, egress)
         self._url = url
-        self._egress = _allowing(url, egress)
+        self._egress = egress
         self._is_healthy = is_healthy
         self._every_seconds = every_seconds
         self._on_call = on_call
@@ -48,17 +50,19 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Call until cancelled. The first failure in a row is logged; no failure ends the calls."""
-        timeout = aiohttp.ClientTimeout(total=self._call_seconds)
-        async with self._egress.session(timeout=timeout, auto_decompress=False) as session:
-            while True:
-                if self._is_healthy():
-                    self._report(await self._call(session))
-                await asyncio.sleep(self._every_seconds)
+        while True:
+            if self._is_healthy():
+                self._report(await self._call())
+            await asyncio.sleep(self._every_seconds)
 
-    async def _call(self, session: aiohttp.ClientSession) -> str:
-        """Return the cause of a failure; empty after a success."""
+    async def _call(self) -> str:
+        """Call the present URL, over a connection of its own. Return the cause of a failure; empty after a success."""
+        url, timeout = self._url.value, aiohttp.ClientTimeout(total=self._call_seconds)
         try:
-            async with session.get(self._url, allow_redirects=False) as response:
+            async with (
+                _allowing(url, self._egress).session(timeout=timeout, auto_decompress=False) as session,
+                session.get(url, allow_redirects=False) as response,
+            ):
                 return "" if 200 <= response.status < 300 else f"HTTP status {response.status}"
         except (aiohttp.ClientError, ClientCertError, OSError) as error:
             return type(error).__name__

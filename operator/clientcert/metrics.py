@@ -1,7 +1,59 @@
-"""The metrics of the operator itself. certificate_metrics.py has the series of each certificate."""
+"""The metrics of the operator itself. certificate_metrics.py and object_metrics.py have those of the objects.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+Every counter is there at 0 from the start, for each value that its labels can have: Prometheus counts an increase only
+from one scrape to a later one, so a counter that begins at 4 has none.
+"""
 
+import platform
+from collections.abc import Iterable
+from itertools import product
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from clientcert import __version__
+from clientcert.errors import Reason
+
+CHANNEL_TYPES = ("Slack", "Email", "Webhook", "Alertmanager", "Apprise", "Event")
+WRITTEN_KINDS = (
+    "ClientCertificate",
+    "CertificatePolicy",
+    "CertificateStore",
+    "CertificateRenewal",
+    "CertificateRevocation",
+)
+SOURCE_KINDS = {"kubernetes": "secrets", "s3": "buckets"}
+"""By the kind of a source: the name of all of these together. x509-certificate-exporter counts errors by both."""
+STORE_REASONS = (
+    Reason.SOURCE_NOT_FOUND,
+    Reason.STORE_NOT_FOUND,
+    Reason.BUCKET_NOT_FOUND,
+    Reason.KEY_MISSING,
+    Reason.ACCESS_DENIED,
+    Reason.CREDENTIALS_INVALID,
+    Reason.CREDENTIALS_NOT_FOUND,
+    Reason.IDENTITY_NOT_ALLOWED,
+    Reason.ENDPOINT_NOT_ALLOWED,
+    Reason.SOURCE_UNAVAILABLE,
+    Reason.TOO_LARGE,
+    Reason.SPEC_INVALID,
+)
+"""The reasons for which a bucket cannot be listed."""
+SOURCE_REASONS = (
+    *STORE_REASONS,
+    Reason.EMPTY,
+    Reason.NOT_A_CERTIFICATE,
+    Reason.PRIVATE_KEY_ONLY,
+    Reason.UNSUPPORTED_FORMAT,
+    Reason.UNSUPPORTED_ENCODING,
+    Reason.INVALID_CERTIFICATE,
+    Reason.NO_LEAF_CERTIFICATE,
+    Reason.PASSWORD_REQUIRED,
+    Reason.PASSWORD_INCORRECT,
+    Reason.PASSWORD_NOT_FOUND,
+    Reason.TOO_EXPENSIVE,
+    Reason.INTERNAL_ERROR,
+)
+"""The reasons for which a source cannot be read."""
 _QUICK = (0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 20)
 
 
@@ -9,17 +61,27 @@ class Metrics:
     """One set of metrics, in a registry of its own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a setting of the library, for the whole process
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._add_notification_metrics()
         self._add_work_metrics()
+        self._add_source_metrics()
         self._add_state_metrics()
 
+    def _counter(self, name: str, words: str, **labels: Iterable[str]) -> Counter:
+        """A counter that is at 0 for each combination of these values of its labels."""
+        counter = Counter(name, words, tuple(labels), registry=self.registry)
+        for values in product(*labels.values()) if labels else ():
+            counter.labels(*values)
+        return counter
+
     def _add_notification_metrics(self) -> None:
-        self.notifications = Counter(
+        self.notifications = self._counter(
             "clientcert_notifications",
             "Notifications by type of channel and outcome: sent, retried (retried soon) or refused.",
-            ("channel_type", "outcome"),
-            registry=self.registry,
+            channel_type=CHANNEL_TYPES,
+            outcome=("sent", "retried", "refused"),
         )
         self.notifications_waiting = Gauge(
             "clientcert_notifications_waiting",
@@ -41,46 +103,67 @@ class Metrics:
             ("place",),
             registry=self.registry,
         )
-        self.heartbeats = Counter(
+        self.heartbeats = self._counter(
             "clientcert_heartbeats",
             "Calls of CLIENTCERT_HEARTBEAT_URL by outcome: ok or failed.",
-            ("outcome",),
-            registry=self.registry,
+            outcome=("ok", "failed"),
         )
 
     def _add_work_metrics(self) -> None:
-        self.store_polls = Counter(
-            "clientcert_store_polls",
-            "Polls of CertificateStores by outcome: ok, or the reason of the failure.",
-            ("outcome",),
-            registry=self.registry,
-        )
-        self.source_errors = Counter(
-            "x509_source_errors",
-            "Failed reads of a source, by reason.",
-            ("reason",),
-            registry=self.registry,
-        )
-        self.status_writes = Counter(
-            "clientcert_status_writes", "Statuses written, by kind.", ("kind",), registry=self.registry
-        )
+        self.status_writes = self._counter("clientcert_status_writes", "Statuses written, by kind.", kind=WRITTEN_KINDS)
         self.reconcile_seconds = Histogram(
             "clientcert_reconcile_duration_seconds",
             "Time of one reconcile of one certificate.",
             buckets=_QUICK,
             registry=self.registry,
         )
-        self.reconcile_errors = Counter(
-            "clientcert_reconcile_errors", "Reconciles that failed and are retried.", registry=self.registry
-        )
-
+        self.reconcile_errors = self._counter("clientcert_reconcile_errors", "Reconciles that failed and are retried.")
         self.answer_bytes = Gauge(
             "clientcert_answer_bytes",
             "Memory that is reserved for answers of the API server and of S3 until they are decoded.",
             registry=self.registry,
         )
 
+    def _add_source_metrics(self) -> None:
+        self.store_polls = self._counter(
+            "clientcert_store_polls",
+            "Polls of CertificateStores by outcome: ok, or the reason of the failure.",
+            outcome=("ok", *STORE_REASONS),
+        )
+        self.source_errors = Counter(
+            "x509_source_errors",
+            "Failed reads of a source, by reason.",
+            ("source_kind", "source_name", "reason"),
+            registry=self.registry,
+        )
+        for (kind, name), reason in product(SOURCE_KINDS.items(), SOURCE_REASONS):
+            self.source_errors.labels(kind, name, reason)
+        self.read_errors = Gauge(
+            "x509_read_errors",
+            "All failed reads since the start: the name before x509_source_errors_total, in Grafana dashboard 13922.",
+            registry=self.registry,
+        )
+
+    def count_source_error(self, kind: str, reason: Reason) -> None:
+        """Count a failed read of a source of this kind."""
+        self.source_errors.labels(kind, SOURCE_KINDS[kind], reason).inc()
+        self.read_errors.inc()
+
     def _add_state_metrics(self) -> None:
+        self.build_info = Gauge(
+            "clientcert_build_info",
+            "1, with the versions of the operator and of Python.",
+            ("version", "python_version"),
+            registry=self.registry,
+        )
+        self.build_info.labels(__version__, platform.python_version()).set(1)
+        self.version_skew = Gauge(
+            "clientcert_version_skew",
+            "How the version of the installed kinds, or of the replica that leads, compares with that of this replica:"
+            " 0 if it is the same or not known, 1 if it is newer, -1 if it is older.",
+            ("component",),
+            registry=self.registry,
+        )
         self.namespaces_up = Gauge(
             "clientcert_namespace_up",
             "0 while the API server refuses or does not answer the lists of a served namespace; * is all.",

@@ -17,9 +17,18 @@ from clientcert.errors import SettingsError
 
 PREFIX = "CLIENTCERT_"
 SLACK_API_URL = "https://slack.com/api/"
-_SECRETS = frozenset({"slack_token", "slack_webhook_url", "smtp_username", "smtp_password", "heartbeat_url"})
+_SECRETS = frozenset({"slack_token", "slack_webhook_url", "smtp_username", "smtp_password", "heartbeat_url", "proxy"})
 """Settings that may also come from a file."""
+_OTHER_NAMES = {
+    "namespaces": f"{PREFIX}NAMESPACE",
+    "kubeconfig": "KUBECONFIG",
+    "cluster_host": "KUBERNETES_SERVICE_HOST",
+    "cluster_port": "KUBERNETES_SERVICE_PORT",
+}
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_OBJECT_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_LONGEST_INSTALLATION = 63
+_FASTEST = 1000
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -36,13 +45,16 @@ class Settings:
     cluster_host: str = ""
     """The API server's address inside a pod; empty outside of a pod."""
     cluster_port: str = "443"
-    host: str = "0.0.0.0"  # noqa: S104 - health and metrics are read from outside the pod
+    host: str = ""
+    """The address that health and metrics are served on; empty: all, of IPv4 and of IPv6."""
     port: int = 8080
     log_format: str = "json"
     log_level: str = "info"
     leader_election: bool = True
     lease_namespace: str = ""
     """Namespace of the Lease; empty: the pod's own namespace."""
+    installation: str = "clientcert-operator"
+    """Name of the Lease, with which also the names of the roles and of the admission policies begin."""
     resync: timedelta = timedelta(minutes=10)
     """Interval between two comparisons of the keys in memory with those of the API server."""
     clock_offset: timedelta = timedelta(0)
@@ -61,16 +73,28 @@ class Settings:
     smtp_password: str = field(default="", repr=False)
     smtp_from: str = ""
     smtp_tls: Literal["starttls", "implicit", "none"] = "starttls"
+    smtp_per_second: float = 5.0
+    """The most mails in a second."""
     mail_domains: frozenset[str] = frozenset()
     """Domains that mail may be sent to; empty: all."""
     mail_namespaces: frozenset[str] = frozenset()
     """Namespaces that mail may be sent for; empty: all."""
     heartbeat_url: str = field(default="", repr=False)
     """URL that is called while the operator is healthy; empty: none."""
+    proxy: str = field(default="", repr=False)
+    """The HTTP proxy for Slack, S3, webhooks, Alertmanagers and the heartbeat; empty: none."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts, domains and networks that are reached without it."""
     allowed_hosts: frozenset[str] = frozenset()
     """Hosts without a public address that objects may name, each as `host` or `host:port`."""
     identity_buckets: tuple[str, ...] = ()
     """Buckets that may be read with the pod's own identity, each as `namespace=bucket/prefix`."""
+    identity_write_buckets: tuple[str, ...] = ()
+    """Buckets that renewed certificates may be written to with the pod's own identity, in the same form."""
+    cluster_issuers: frozenset[tuple[str, str]] = frozenset()
+    """Namespaces, each with a cluster-wide issuer of cert-manager that may sign for it; empty: none."""
+    secret_files: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    """By secret setting: the file that it was read from, if it was."""
 
     def __post_init__(self) -> None:
         if self.slack_token and self.slack_webhook_url:
@@ -80,11 +104,23 @@ class Settings:
                 "CLIENTCERT_SLACK_TOKEN is set, so CLIENTCERT_SLACK_CHANNEL must be: the default channel"
             )
         self._check_mail()
+        if not _OBJECT_NAME.fullmatch(self.installation) or len(self.installation) > _LONGEST_INSTALLATION:
+            raise SettingsError("CLIENTCERT_INSTALLATION must be a name of an object, of at most 63 characters")
         if self.log_format not in {"json", "text"}:
             raise SettingsError("--log-format must be json or text")
-        for entry in self.identity_buckets:
-            if "=" not in entry:
-                raise SettingsError(f"CLIENTCERT_IDENTITY_BUCKETS: {entry!r} is not namespace=bucket/prefix")
+        for name in ("identity_buckets", "identity_write_buckets"):
+            for entry in getattr(self, name):
+                if "=" not in entry:
+                    raise SettingsError(f"{PREFIX}{name.upper()}: {entry!r} is not namespace=bucket/prefix")
+
+    @property
+    def name_prefix(self) -> str:
+        """The prefix of the names of the roles for people, and of the admission policies."""
+        return self.installation.removesuffix("-operator")
+
+    def role(self, purpose: str) -> str:
+        """The name of a ClusterRole that people bind, such as `clientcert-write-secrets`."""
+        return f"{self.name_prefix}-{purpose}"
 
     def _check_mail(self) -> None:
         """Check the mail settings. A login without a host is valid, because it comes from a Secret of its own."""
@@ -105,7 +141,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
 
     Raises SettingsError with the name of the invalid variable.
     """
-    known = {item.name for item in fields(Settings)}
+    known = {item.name for item in fields(Settings)} - {"secret_files"}
     readers: dict[str, Callable[[str], Any]] = {
         "namespaces": _words,
         "port": _port,
@@ -114,29 +150,40 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
         "x509_metrics": _switch,
         "leader_election": _switch,
         "allowed_hosts": lambda text: frozenset(_words(text)),
+        "no_proxy": _words,
         "identity_buckets": _words,
+        "identity_write_buckets": _words,
+        "cluster_issuers": _cluster_issuers,
         "slack_namespaces": _namespaces,
         "smtp_port": _port,
+        "smtp_per_second": _rate,
         "mail_domains": _domains,
         "mail_namespaces": _namespaces,
     }
-    names = {
-        "namespaces": f"{PREFIX}NAMESPACE",
-        "kubeconfig": "KUBECONFIG",
-        "cluster_host": "KUBERNETES_SERVICE_HOST",
-        "cluster_port": "KUBERNETES_SERVICE_PORT",
-    }
     values: dict[str, Any] = {}
     for name in known:
-        variable = names.get(name, PREFIX + name.upper())
+        variable = variable_of(name)
         text = _secret(environment, variable) if name in _SECRETS else environment.get(variable)
         if text:
             try:
                 values[name] = readers.get(name, str)(text.strip())
             except ValueError as error:
                 raise SettingsError(f"{variable} cannot be used: {error}") from error
+    values["secret_files"] = {
+        name: Path(path) for name in _SECRETS & values.keys() if (path := environment.get(f"{variable_of(name)}_FILE"))
+    }
     values.update({name: value for name, value in flags.items() if value not in (None, ())})
     return Settings(**values)
+
+
+def variable_of(name: str) -> str:
+    """The variable of the setting with this name."""
+    return _OTHER_NAMES.get(name, PREFIX + name.upper())
+
+
+def read_secret_file(path: Path) -> str:
+    """The secret in a file, without the line break at its end; raises OSError or UnicodeDecodeError."""
+    return path.read_text(encoding="utf-8").strip()
 
 
 def parse_duration(text: str) -> timedelta:
@@ -156,7 +203,7 @@ def _secret(environment: Mapping[str, str], variable: str) -> str | None:
     if not path:
         return environment.get(variable)
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return read_secret_file(Path(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
 
@@ -165,6 +212,12 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise ValueError(f"{text!r} is not a port: give a number from 1 to 65535")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    if not 0 < (rate := float(text)) <= _FASTEST:
+        raise ValueError(f"{text!r} is not a rate: give a number of mails in a second, at most {_FASTEST}")
+    return rate
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -177,6 +230,15 @@ def _namespaces(text: str) -> frozenset[str]:
         if not _NAMESPACE.fullmatch(word):
             raise ValueError(f"{word!r} is not a namespace name: write names, separated by commas")
     return frozenset(_words(text))
+
+
+def _cluster_issuers(text: str) -> frozenset[tuple[str, str]]:
+    """Parse `namespace=name` entries; an invalid one is an error, because it would match nothing silently."""
+    for word in _words(text):
+        namespace, separator, name = word.partition("=")
+        if not (separator and _NAMESPACE.fullmatch(namespace) and _OBJECT_NAME.fullmatch(name)):
+            raise ValueError(f"{word!r} is not namespace=name: name the ClusterIssuer that the namespace may use")
+    return frozenset((word.partition("=")[0], word.partition("=")[2]) for word in _words(text))
 
 
 def _domains(text: str) -> frozenset[str]:

@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack, suppress
 from clientcert import garbage_collection
 from clientcert.cache.informers import Informers
 from clientcert.controllers.engine import Engine
+from clientcert.controllers.version_check import VersionCheck
 from clientcert.health import HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.metrics import Metrics
+from clientcert.own_secrets import OwnSecrets
 
 STOP_SECONDS = 10.0
 """Time after SIGTERM for reconciles in progress to finish, and for statuses to record what was sent."""
@@ -22,10 +24,19 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """The concurrent tasks of the process, from its start to its end."""
 
-    def __init__(self, engine: Engine, informers: Informers, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        informers: Informers,
+        metrics: Metrics,
+        own_secrets: OwnSecrets,
+        version_check: VersionCheck,
+    ) -> None:
         self._engine = engine
         self._informers = informers
         self._metrics = metrics
+        self._own_secrets = own_secrets
+        self._version_check = version_check
         self._stop = asyncio.Event()
 
     @property
@@ -49,6 +60,8 @@ class Supervisor:
                 asyncio.create_task(self._engine.leadership.run(), name="lease"),
                 asyncio.create_task(self._engine.run(self._informers.namespaces, resync_seconds), name="engine"),
                 asyncio.create_task(self._measure_stalls(), name="stalls"),
+                asyncio.create_task(self._own_secrets.follow(), name="own secrets"),
+                asyncio.create_task(self._version_check.run(resync_seconds), name="versions"),
                 *([asyncio.create_task(heartbeat.run(), name="heartbeat")] if heartbeat else []),
                 asyncio.create_task(garbage_collection.keep_short(), name="garbage collection"),
                 *(
@@ -58,6 +71,8 @@ class Supervisor:
                         self._watch_stores,
                         self._watch_secrets,
                         self._watch_certificates,
+                        self._watch_renewals,
+                        self._watch_revocations,
                     )
                     for namespace in self._informers.namespaces
                 ),
@@ -98,6 +113,16 @@ class Supervisor:
     async def _watch_certificates(self, namespace: str) -> None:
         await self._engine.resync.primed(namespace)
         async for _ in self._informers.watch_certificates(namespace):
+            self._engine.resync.ask(namespace)
+
+    async def _watch_renewals(self, namespace: str) -> None:
+        await self._engine.resync.primed(namespace)
+        async for _ in self._informers.watch_renewals(namespace):
+            self._engine.resync.ask(namespace)
+
+    async def _watch_revocations(self, namespace: str) -> None:
+        await self._engine.resync.primed(namespace)
+        async for _ in self._informers.watch_revocations(namespace):
             self._engine.resync.ask(namespace)
 
     def _listen_for_signals(self) -> None:

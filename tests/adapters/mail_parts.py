@@ -15,6 +15,7 @@ from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.messages.message import Message, compose
 from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
+from clientcert.own_secrets import OwnSecret
 from clientcert.pki import Certificate
 from tests.adapters.sample_messages import failure as error_of
 from tests.builders import DAY, NOW, assessment, certificate, declaration, evaluation, notified, policy
@@ -64,7 +65,9 @@ def closing_to(
 
 def settings(server: LoopbackMailServer, **changes: Any) -> MailServer:
     """The settings of an operator that uses TLS and a login."""
-    plain = MailServer(server.host, server.port, *LOGIN, sender=SENDER)
+    plain = MailServer(server.host, server.port, *map(OwnSecret, LOGIN), sender=SENDER)
+    for name in {"username", "password"} & changes.keys():
+        changes[name] = OwnSecret(changes[name])
     return replace(plain, **changes)
 
 

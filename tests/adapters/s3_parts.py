@@ -18,7 +18,7 @@ from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.lifecycle.spec import Bucket, S3Source
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content
-from clientcert.sources.s3 import S3Reader
+from clientcert.sources.s3 import S3Reader, S3Writer
 from clientcert.sources.secret import SecretReader
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
@@ -32,6 +32,8 @@ class Proxy:
         self.behaviour: Behaviour | None = None
         self.paths: list[str] = []
         """Path and query of each request, unchanged."""
+        self.puts: list[Mapping[str, str]] = []
+        """The headers of each PUT."""
         self.endpoint = ""
 
     @property
@@ -67,11 +69,19 @@ class Proxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.raw_path)
+        if request.method == "PUT":
+            self.puts.append(request.headers)
         answer = await self.behaviour(request) if self.behaviour else None
         if answer is not None:
             return answer
-        url = URL(self.server + request.raw_path, encoded=True)
-        async with self._session.request(request.method, url, headers=request.headers) as response:
+        return await self.forward(request)
+
+    async def forward(self, request: web.Request) -> web.Response:
+        """The answer of the server."""
+        url, body = URL(self.server + request.raw_path, encoded=True), await request.read()
+        async with self._session.request(
+            request.method, url, headers=request.headers, data=body or None, skip_auto_headers={"Content-Type"}
+        ) as response:
             headers = {name: response.headers[name] for name in ("ETag", "Content-Type") if name in response.headers}
             return web.Response(status=response.status, body=await response.read(), headers=headers)
 
@@ -114,6 +124,13 @@ class Stores:
             yield reader
         finally:
             await reader.close()
+
+    @asynccontextmanager
+    async def writer(
+        self, *, identity: tuple[str, ...] = (), identity_to_write: tuple[str, ...] = (), deadline: float = 15.0
+    ) -> AsyncIterator[S3Writer]:
+        async with self.reader(identity=identity, deadline=deadline) as reader:
+            yield S3Writer(reader.calls, identity_to_write)
 
 
 def credentials(access_key: str, secret_key: str, token: str = "") -> dict[str, str]:

@@ -13,6 +13,7 @@ from clientcert.lifecycle.policy import Channel, Schedule, SlackAddress
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
+from clientcert.own_secrets import OwnSecret
 from tools.slack_server import SlackServer
 
 OWN_CHANNEL = "#integration-api-alerts"
@@ -66,7 +67,7 @@ async def sending(
     if not isinstance(secrets, Secrets):
         keys = secrets or {"token": TENANT_TOKEN, "webhook": slack.webhook_url(TEAM_CHANNEL)}
         secrets = Secrets({("integration", "slack", key): value for key, value in keys.items()})
-    own = own if own is not None else OwnSlack(OWN_CHANNEL, slack.token)
+    own = own if own is not None else OwnSlack(OWN_CHANNEL, OwnSecret(slack.token))
     api_url = api_url or slack.api_url
     egress = EgressPolicy((slack.host, urlsplit(api_url).netloc) if allowed is None else allowed)
     async with SlackNotifier(own, api_url, secrets.read, egress) as notifier:

@@ -19,6 +19,7 @@ from clientcert.notifiers.consumer_contact import ContactNotifier
 from clientcert.notifiers.email.notifier import PACE_SECONDS, EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.interface import Pace, Receipt
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.mail_parts import (
     JO,
     LOGIN,
@@ -195,16 +196,16 @@ class TestSettings:
     def test_a_password_that_anybody_could_read(self) -> None:
         """A login without TLS is allowed on this machine only."""
         with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is none, so the password would be readable"):
-            EmailNotifier(MailServer("mail.example.com", 25, *LOGIN, sender=SENDER, tls="none"))
+            EmailNotifier(MailServer("mail.example.com", 25, *map(OwnSecret, LOGIN), sender=SENDER, tls="none"))
         for host in ("localhost", "127.0.0.1", "::1"):
-            EmailNotifier(MailServer(host, 25, *LOGIN, sender=SENDER, tls="none"))
+            EmailNotifier(MailServer(host, 25, *map(OwnSecret, LOGIN), sender=SENDER, tls="none"))
 
     def test_an_unknown_value_for_tls(self) -> None:
         with pytest.raises(SettingsError, match=r"^CLIENTCERT_SMTP_TLS is not one of"):
             EmailNotifier(MailServer("mail.example.com", 25, sender=SENDER, tls="yes"))  # type: ignore[arg-type]
 
     def test_the_password_is_in_no_repr(self) -> None:
-        assert LOGIN[1] not in repr(MailServer("mail.example.com", 25, *LOGIN))
+        assert LOGIN[1] not in repr(MailServer("mail.example.com", 25, *map(OwnSecret, LOGIN)))
 
     def test_all_mail_has_one_pace(self) -> None:
         """All recipients share the limit of the server."""

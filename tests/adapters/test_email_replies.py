@@ -12,6 +12,7 @@ from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.replies import Cause, Command, Reply, cause_of
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.notifiers.interface import Receipt
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, message_to, to_contact
 from tests.adapters.scripted_mail_server import ScriptedMailServer
 
@@ -33,7 +34,7 @@ TLS = ssl.create_default_context()
 
 
 def sending(server: ScriptedMailServer, *, login: tuple[str, str] = ("", ""), tls: str = "none") -> EmailNotifier:
-    settings = MailServer("127.0.0.1", server.port, *login, sender=SENDER, tls=tls)  # type: ignore[arg-type]
+    settings = MailServer("127.0.0.1", server.port, *map(OwnSecret, login), sender=SENDER, tls=tls)  # type: ignore[arg-type]
     return EmailNotifier(settings, TLS)
 
 

@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 
 from clientcert.errors import SettingsError
-from clientcert.heartbeat import Heartbeat
+from clientcert.heartbeat import Heartbeat, _allowing
 from clientcert.network.egress import EgressPolicy
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.web_receiver import PATH, WebReceiver
 
 SOON = 0.02
@@ -26,7 +27,7 @@ async def beating(
     every: float = SOON,
     call_seconds: float = 10.0,
 ) -> AsyncIterator["asyncio.Task[None]"]:
-    heartbeat = Heartbeat(receiver.url, EgressPolicy([receiver.host]), is_well, every, called, call_seconds)
+    heartbeat = Heartbeat(OwnSecret(receiver.url), EgressPolicy([receiver.host]), is_well, every, called, call_seconds)
     task = asyncio.create_task(heartbeat.run())
     try:
         yield task
@@ -104,7 +105,9 @@ async def test_no_server_and_no_answer(caplog: pytest.LogCaptureFixture) -> None
         beating(receiver, called=outcomes.append, call_seconds=SOON) as task,
     ):
         await until(lambda: len(outcomes) >= 2)
-        gone = Heartbeat("http://127.0.0.1:1/", EgressPolicy(["127.0.0.1"]), lambda: True, SOON, outcomes.append)
+        gone = Heartbeat(
+            OwnSecret("http://127.0.0.1:1/"), EgressPolicy(["127.0.0.1"]), lambda: True, SOON, outcomes.append
+        )
         second = asyncio.create_task(gone.run())
         await until(lambda: "ClientConnectorError" in caplog.text)
         assert not task.done()
@@ -119,11 +122,13 @@ async def test_no_server_and_no_answer(caplog: pytest.LogCaptureFixture) -> None
 def test_a_url_that_is_not_https_is_refused_at_the_start(url: str) -> None:
     """The error has the name of the setting, and not the URL."""
     with pytest.raises(SettingsError) as raised:
-        Heartbeat(url, EgressPolicy(), lambda: True)
+        Heartbeat(OwnSecret(url), EgressPolicy(), lambda: True)
     assert raised.value.message.startswith("CLIENTCERT_HEARTBEAT_URL is not an https:// address")
     assert "hc.example" not in raised.value.message
 
 
 def test_an_https_url_may_have_any_host() -> None:
     """An https URL may have any host, also in a private network, because it is a setting of the operator."""
-    assert "hc.internal" in repr(Heartbeat("https://hc.internal:8443/ping", EgressPolicy(), lambda: True)._egress)
+    url = "https://hc.internal:8443/ping"
+    Heartbeat(OwnSecret(url), EgressPolicy(), lambda: True)
+    assert "hc.internal" in repr(_allowing(url, EgressPolicy()))

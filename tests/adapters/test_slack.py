@@ -12,6 +12,7 @@ from clientcert.messages.message import Message
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.interface import Notifier, Receipt
 from clientcert.notifiers.slack.channel import OwnSlack, SlackNotifier
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.sample_messages import alert, closing, failure
 from tests.adapters.slack_parts import (
     NOT_INTERPRETED,
@@ -132,7 +133,7 @@ class TestWithAWebhook:
 
     async def test_the_operators_own(self, slack: SlackServer) -> None:
         """Its address is the operator's choice; here it is listed only because it has no TLS."""
-        own = OwnSlack(webhook_url=slack.webhook_url(OWN_CHANNEL))
+        own = OwnSlack(webhook_url=OwnSecret(slack.webhook_url(OWN_CHANNEL)))
         async with sending(slack, own) as notifier:
             await notifier.notify(to_own(), closing())
         assert [each.channel for each in slack.messages] == [OWN_CHANNEL]
@@ -174,7 +175,7 @@ class TestRefusedSettings:
 
     async def test_an_invalid_token_of_the_operator_is_not_sent(self, slack: SlackServer) -> None:
         """The error names the setting."""
-        async with sending(slack, OwnSlack(OWN_CHANNEL, "xoxb-1\nx")) as notifier:
+        async with sending(slack, OwnSlack(OWN_CHANNEL, OwnSecret("xoxb-1\nx"))) as notifier:
             error = await failure(notifier, to_own())
         assert error.reason is Reason.TOKEN_REJECTED
         assert error.message.startswith("the operator's setting CLIENTCERT_SLACK_TOKEN holds no Slack token")
@@ -308,8 +309,9 @@ class TestPlainHTTP:
     )
     def test_it_is_for_listed_hosts(self, api_url: str, webhook_url: str, setting: str) -> None:
         """The process ends before it sends a token in clear text; the error does not contain the webhook."""
+        own = OwnSlack(webhook_url=OwnSecret(webhook_url))
         with pytest.raises(SettingsError, match=f"{setting} is not an https:// address") as error:
-            SlackNotifier(OwnSlack(webhook_url=webhook_url), api_url, Secrets().read, EgressPolicy(("other.example",)))
+            SlackNotifier(own, api_url, Secrets().read, EgressPolicy(("other.example",)))
         assert "canary" not in str(error.value)
 
     def test_a_listed_one(self) -> None:

@@ -22,6 +22,7 @@ from clientcert.notifiers.deadline import ALERT_SECONDS
 from clientcert.notifiers.interface import Notifier, Receipt
 from clientcert.notifiers.slack.direct_message import SlackDirectNotifier
 from clientcert.notifiers.slack.tokens import SlackTokens
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.sample_messages import alert
 from tests.adapters.sample_messages import failure as error_of
 from tests.adapters.slack_parts import NOT_INTERPRETED, TENANT_TOKEN, TOKEN_REF, Secrets, imposter
@@ -61,7 +62,7 @@ async def sending(
 ) -> AsyncIterator[SlackDirectNotifier]:
     """A notifier for policies that name the token `ref`; `own` is the operator's own token and its namespaces."""
     kept = secrets or Secrets({("integration", "slack", "token"): TENANT_TOKEN})
-    tokens = SlackTokens(own[0], frozenset(own[1:]), kept.read)
+    tokens = SlackTokens(OwnSecret(own[0]), frozenset(own[1:]), kept.read)
     refs = {ObjectKey("integration", "nhs-prod"): ref}
     url = api_url or slack.api_url
     async with SlackDirectNotifier(tokens, refs.__getitem__, url, EgressPolicy((slack.host, "127.0.0.1"))) as notifier:
@@ -290,7 +291,7 @@ class TestTokens:
 
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
-        tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
+        tokens = SlackTokens(OwnSecret(OWN_TOKEN), frozenset(), Secrets().read)
         with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackDirectNotifier(tokens, lambda _: None, "http://slack.example/api/", EgressPolicy())
 
@@ -423,7 +424,8 @@ class TestTransientFailures:
 
     def test_the_pace(self) -> None:
         """One message a second to all users of a channel, since the user is not known yet."""
-        notifier = SlackDirectNotifier(SlackTokens("", frozenset(), Secrets().read), lambda _: None, "", EgressPolicy())
+        tokens = SlackTokens(OwnSecret(), frozenset(), Secrets().read)
+        notifier = SlackDirectNotifier(tokens, lambda _: None, "", EgressPolicy())
         one = notifier.pace("integration", TO_CONTACT, MessageKind.ALERT)
         assert one.seconds == 1.0
         assert one == notifier.pace("integration", TO_CONTACT, MessageKind.CLOSING)

@@ -15,6 +15,7 @@ from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.slack.tokens import SlackTokens
 from clientcert.notifiers.slack.user_directory import WAIT_SECONDS, SlackUsers
+from clientcert.own_secrets import OwnSecret
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.messages.test_message import HOSTILE
 from tools.slack_server import PASS, Fault, SlackServer, User
@@ -56,7 +57,7 @@ async def looking(
 ) -> AsyncIterator[SlackUsers]:
     """The tenant's token is in a Secret of each of two namespaces."""
     kept = Secrets({(each, "slack", "token"): TENANT_TOKEN for each in (NAMESPACE, "another")})
-    tokens = SlackTokens(own_token, own_namespaces, (secrets or kept).read)
+    tokens = SlackTokens(OwnSecret(own_token), own_namespaces, (secrets or kept).read)
     url = api_url or slack.api_url
     async with SlackUsers(tokens, url, EgressPolicy((slack.host, "127.0.0.1")), **bounds) as users:
         yield users
@@ -581,7 +582,7 @@ class TestNothingIsRevealed:
 
     def test_plain_http_is_for_listed_hosts(self) -> None:
         """The process ends before it sends a token in clear text."""
-        tokens = SlackTokens(OWN_TOKEN, frozenset(), Secrets().read)
+        tokens = SlackTokens(OwnSecret(OWN_TOKEN), frozenset(), Secrets().read)
         with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_API_URL is not an https:// address"):
             SlackUsers(tokens, "http://slack.example/api/", EgressPolicy(("other.example",)))
 

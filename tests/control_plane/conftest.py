@@ -3,11 +3,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.control_plane.buckets import Backup, running_proxy
 from tests.control_plane.diary import Diary
-from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
+from tests.control_plane.operators import MAIL_LOGIN, OWN_CHANNEL, Operator, Operators
+from tests.control_plane.renewal_scene import RenewalScene
 from tests.control_plane.team import Team
 from tools.certificates import CertificateAuthority
-from tools.control_plane import ControlPlane
+from tools.control_plane import ControlPlane, S3Server
+from tools.control_plane.s3_client import S3Client
+from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
 CHANNELS = (OWN_CHANNEL, "#team", "#on-call")
@@ -57,3 +61,26 @@ def lasting_team(control_plane: ControlPlane, slack: SlackServer, authority: Cer
 def diary(lasting_team: Team, operators: Operators) -> Diary:
     """Runs the lasting team's operator on single days, for a fixture or test of the module."""
     return Diary(lasting_team, operators)
+
+
+@pytest.fixture
+def backup(team: Team, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
+    """The team's backup bucket, behind a proxy; `declare` creates it."""
+    server, client = s3
+    with running_proxy(server) as proxy:
+        yield Backup(team, server, client, proxy)
+
+
+@pytest.fixture
+def mail() -> Iterator[LoopbackMailServer]:
+    """A mail server that requires TLS and a login."""
+    with LoopbackMailServer(tls="starttls", login=MAIL_LOGIN) as server:
+        yield server
+
+
+@pytest.fixture
+def scene(team: Team) -> RenewalScene:
+    """A CA, a policy with a renewal, and a certificate that may be renewed."""
+    found = RenewalScene.of(team)
+    found.install()
+    return found

@@ -16,8 +16,16 @@ PLURALS = {
     "ClientCertificate": (OURS, "clientcertificates"),
     "CertificatePolicy": (OURS, "certificatepolicies"),
     "CertificateStore": (OURS, "certificatestores"),
+    "CertificateRenewal": (OURS, "certificaterenewals"),
+    "CertificateRevocation": (OURS, "certificaterevocations"),
 }
-OUR_KINDS = ("ClientCertificate", "CertificatePolicy", "CertificateStore")
+OUR_KINDS = (
+    "ClientCertificate",
+    "CertificatePolicy",
+    "CertificateStore",
+    "CertificateRenewal",
+    "CertificateRevocation",
+)
 DAY = timedelta(days=1)
 
 

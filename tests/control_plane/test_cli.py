@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.control_plane.forked_verbs import run_verb
 from tests.control_plane.team import Team
 from tests.scenarios import client_certificate
 from tools.control_plane.kubeconfig import write_kubeconfig
@@ -39,20 +40,40 @@ class Terminal:
     def _kubeconfig(self) -> Path:
         return self.directory / "kubeconfig"
 
-    def clientcert(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run([sys.executable, "-m", "clientcert", *arguments])
+    def clientcert(
+        self, *arguments: str, typed: str = "", now: datetime | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`typed` is what the person answers to questions."""
+        return run_verb(arguments, self._environment, self.directory, typed, now)
 
-    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], typed: str = "") -> subprocess.CompletedProcess[str]:
         """Run with an environment that has only what a verb needs."""
         return subprocess.run(
             command,
-            env={"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self._kubeconfig)},
+            env=self._environment,
             cwd=self.directory,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A call during which something happens."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "clientcert", *arguments],
+            env=self._environment,
+            cwd=self.directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self._kubeconfig)}
 
     def succeeds(self, *arguments: str) -> str:
         """The output of a call that must succeed without a complaint."""

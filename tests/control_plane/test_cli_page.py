@@ -3,22 +3,26 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from clientcert import __version__
+from clientcert.versions import VERSION_KEY
 from tests.conftest import REPOSITORY
+from tests.control_plane.operators import LEASE, forget_leader
+from tests.control_plane.renewal_people import People
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
 from tests.docs.pages import blocks
 from tests.scenarios import API_VERSION, client_certificate
+from tests.unit.cli.renewal_objects import CSR
 
 PAGE = REPOSITORY / "docs/cli.md"
-ON_THE_DAY = """
-from datetime import UTC, datetime
-from clientcert.cli import cli
-cli(obj={"now": lambda: datetime(2026, 11, 22, 9, 0, tzinfo=UTC)})
-"""
+ON_THE_DAY = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+ISSUER = "CN=Integration CA,O=Example"
 POLICY = {
     "apiVersion": API_VERSION,
     "kind": "CertificatePolicy",
@@ -50,6 +54,20 @@ POLICY = {
 
 
 @pytest.fixture
+def led(team: Team) -> Iterator[None]:
+    """A Lease as a leader of this version leaves it."""
+    forget_leader(team.control_plane)
+    name = LEASE.rpartition("/")[2]
+    lease = {
+        "metadata": {"name": name, "annotations": {VERSION_KEY: __version__}},
+        "spec": {"holderIdentity": "clientcert-operator-6f7c9-2b41d0e8", "leaseDurationSeconds": 30},
+    }
+    team.api.request("POST", LEASE.rpartition("/")[0], lease)
+    yield
+    forget_leader(team.control_plane)
+
+
+@pytest.fixture
 def terminal(team: Team, tmp_path: Path) -> Terminal:
     """Three certificates, of which an operator has read two, and the file of the page."""
     listed = {"policyRef": {"name": "daily"}, "contact": {"lookup": ["Directory"]}}
@@ -61,27 +79,54 @@ def terminal(team: Team, tmp_path: Path) -> Terminal:
     )
     for name, serial, ends in (("nhs-prod", "1a2b3", "2026-11-25"), ("weather-prod", "1a2b4", "2026-12-20")):
         certificate = {
+            "subjectDN": f"CN={name.removesuffix('-prod')},O=NHS Digital,C=GB",
             "serialNumber": serial,
+            "issuerDN": ISSUER,
             "fingerprintSHA256": serial.zfill(64),
             "notBefore": "2025-11-22T12:00:00Z",
             "notAfter": f"{ends}T12:00:00Z",
         }
         path = team.path("ClientCertificate", name) + "/status"
-        status = {"phase": "ExpiringSoon", "certificate": certificate}
+        before = {"serialNumber": "1a2b2", "issuerDN": ISSUER, "notAfter": "2026-12-01T12:00:00Z"}
+        history = [before | {"replacedTime": "2025-11-23T09:00:00Z"}]
+        status = {"phase": "ExpiringSoon", "certificate": certificate, "history": history}
         team.api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
     [file] = blocks(PAGE, "csv")
     (tmp_path / "clients.csv").write_text(file)
+    (tmp_path / "nhs.csr").write_text(CSR)
     return Terminal(team, tmp_path)
 
 
+def go_on(people: People) -> None:
+    """What the operator does with each request after a call of the page."""
+    for found in people.team.items("CertificateRenewal"):
+        name, state = found["metadata"]["name"], (found.get("status") or {}).get("state")
+        if state is None:
+            checks = {"SourceReadable": "the source was read", "WindowOpen": "it may be renewed since 2026-05-25"}
+            passed = [{"name": each, "passed": True, "message": message} for each, message in checks.items()]
+            people.check(name, checks=passed)
+        elif state == "AwaitingApproval" and found["spec"].get("approval"):
+            issued = people.team.issue("nhs", days=395).chain_pem.decode()
+            issuance = {"serialNumber": "1a2c0", "notAfter": "2027-12-22T09:00:00Z", "requestHash": "", "request": ""}
+            left = {"type": "Delivered", "status": "False", "reason": "LeftForRetrieval", "message": "it waits"}
+            people.record(
+                name, "Issued", waitsFor="hand-over", certificate=issued, issuance=issuance, conditions=[left]
+            )
+
+
+@pytest.mark.usefixtures("led")
 def test_the_page_shows_the_real_output(team: Team, terminal: Terminal) -> None:
     """Character by character, so that an outdated page fails."""
-    for block in blocks(PAGE, "console"):
+    people = People(team, terminal.directory)
+    calls = [block for block in blocks(PAGE, "console") if block.startswith("$ ")]
+    assert len(calls) > 10
+    for block in calls:
         first, _, printed = block.partition("\n")
         program, *arguments = shlex.split(first.removeprefix("$ "))
         assert program == "clientcert"
-        ran = terminal.run([sys.executable, "-c", ON_THE_DAY, *arguments])
+        ran = terminal.clientcert(*arguments, now=ON_THE_DAY)
         assert (ran.stderr, ran.stdout.replace(team.namespace, "integration")) == ("", printed)
+        go_on(people)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

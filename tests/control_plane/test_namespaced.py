@@ -5,23 +5,24 @@ Only this overlay is applied, to a separate cluster whose audit log shows the op
 
 import base64
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.conftest import REPOSITORY
 from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
 from tests.deploy.audit import KUSTOMIZE, OPERATOR, Audited, audited, granted, rendered
+from tests.deploy.schema import CRDS
 from tests.deploy.test_rbac import allowed
 from tests.scenarios import secret
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ApiClient, ApiError
+from tools.helm import Helm
 from tools.slack_server import SlackServer
 
 SYSTEM, SERVED, OTHER = "clientcert-system", "integration-api", "another-team"
@@ -33,7 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     with audited(tmp_path_factory.mktemp("namespaced")) as running:
         for name in (SERVED, OTHER):
             running.control_plane.create_namespace(name)
-        running.control_plane.apply_kustomize(KUSTOMIZE / "namespaced")
+        running.control_plane.apply_kustomize(CRDS, KUSTOMIZE / "namespaced")
         yield running
 
 
@@ -94,7 +95,10 @@ def test_it_never_touches_another_namespace(cluster: Audited, teams: dict[str, T
 def test_its_watches_are_those_of_its_namespace(cluster: Audited, operator: Operator) -> None:
     """Four watches: our three kinds and the metadata of Secrets; none is cluster-wide, or of CRDs or namespaces."""
     watched = {(asked.right.resource, asked.namespace) for asked in cluster.asked() if asked.right.verb == "watch"}
-    kinds = ("clientcertificates", "certificatepolicies", "certificatestores")
+    kinds = (
+        *("clientcertificates", "certificatepolicies", "certificatestores"),
+        *("certificaterenewals", "certificaterevocations"),
+    )
     assert watched == {("/secrets", SERVED), *((f"clientcert.dev/{kind}", SERVED) for kind in kinds)}
 
 
@@ -120,25 +124,28 @@ def test_the_right_to_list_secrets_reads_every_secret_there(
 
 
 def test_each_namespace_that_is_named_has_its_roles(cluster: Audited) -> None:
-    """`--namespace` and the folders agree: each namespace has its roles, and no role is for another namespace."""
+    """The arguments and the roles agree: each namespace has its roles, and no role is for another namespace."""
     objects = rendered(cluster.control_plane, KUSTOMIZE / "namespaced")
     assert served(objects) == [SERVED]
     assert {each["metadata"]["namespace"] for each in objects if each["kind"] == "RoleBinding"} == {SERVED, SYSTEM}
 
 
-def test_a_second_namespace_is_a_folder_and_two_lines(cluster: Audited, tmp_path: Path) -> None:
-    """As the overlay's first lines say: a copy of the folder gives the same rights there."""
-    for part in ("crds", "deploy/kustomize"):
-        shutil.copytree(REPOSITORY / part, tmp_path / part)
-    overlay = tmp_path / "deploy/kustomize/namespaced"
-    shutil.copytree(overlay / SERVED, overlay / OTHER)
-    replace(overlay / OTHER / "kustomization.yaml", SERVED, OTHER)
-    replace(overlay / "kustomization.yaml", f"  - {SERVED}\n", f"  - {SERVED}\n  - {OTHER}\n")
-    replace(overlay / "kustomization.yaml", f"--namespace={SERVED}", f"--namespace={SERVED}, --namespace={OTHER}")
-    objects = rendered(cluster.control_plane, overlay)
+def test_a_second_namespace_is_one_word(cluster: Audited, helm: Helm) -> None:
+    """The namespaces are listed once: with one more there, it has the same rights, and the rules hold in it."""
+    shipped = yaml.safe_load((KUSTOMIZE / "namespaced/values.yaml").read_text())
+    values = ("--values", KUSTOMIZE / "values.yaml")
+    more = {"includeNamespaces": [*shipped["includeNamespaces"], OTHER]}
+    text = helm.template("--no-hooks", *values, release="clientcert-operator", namespace=SYSTEM, values=more)
+    objects = [each for each in yaml.safe_load_all(text) if each]
     assert served(objects) == [SERVED, OTHER]
     assert granted(objects, SERVED) == granted(objects, OTHER) != set()
-    cluster.control_plane.kubectl("apply", "--dry-run=server", "-k", overlay)
+    selectors = [
+        each["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        for each in objects
+        if each["kind"] == "ValidatingAdmissionPolicyBinding"
+    ]
+    assert selectors == [[{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [SERVED, OTHER]}]] * 4
+    cluster.control_plane.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
 
 
 def served(objects: list[dict[str, Any]]) -> list[str]:
@@ -146,9 +153,3 @@ def served(objects: list[dict[str, Any]]) -> list[str]:
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return [argument.removeprefix("--namespace=") for argument in container["args"] if argument != "run"]
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))

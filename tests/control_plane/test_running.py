@@ -79,7 +79,7 @@ def test_series_exist_as_long_as_the_object(team: Team, operators: Operators) ->
     ours = {"namespace": team.namespace, "name": "nhs"}
     theirs = {"secret_namespace": team.namespace, "secret_name": "nhs-cert", "secret_key": "tls.crt"}
     exact = theirs | {
-        "serial_number": issued.serial_number_hex,
+        "serial_number": str(int(issued.serial_number_hex, 16)),
         "subject_CN": team.consumer("nhs"),
         "issuer_CN": "Integration CA",
     }
@@ -89,7 +89,8 @@ def test_series_exist_as_long_as_the_object(team: Team, operators: Operators) ->
         for name, value in (("not_after", issued.not_after), ("not_before", issued.not_before)):
             assert operator.series(f"x509_cert_{name}") == [(exact, value.timestamp())]
         assert operator.series("x509_cert_expired") == [(exact, 1)]
-        assert operator.series("x509_source_up", **theirs) == [(theirs, 1)]
+        source = theirs | {"source_kind": "kubernetes", "source_name": f"{team.namespace}/nhs-cert/tls.crt"}
+        assert operator.series("x509_source_up", **theirs) == [(source, 1)]
         assert operator.metric("x509_source_up", secret_name="missing-cert") == 0
         assert operator.metric("x509_source_errors_total", reason="SourceNotFound") == 1
         assert operator.series("clientcert_certificate_info", **ours) == [(ours | info, 1)]
@@ -97,6 +98,9 @@ def test_series_exist_as_long_as_the_object(team: Team, operators: Operators) ->
             operator.metric("clientcert_certificate_not_after_timestamp_seconds", **ours)
             == issued.not_after.timestamp()
         )
+        assert operator.metric("clientcert_certificate_condition", name="nhs", condition="Expiring") == 1
+        assert operator.metric("clientcert_certificate_condition", name="missing", condition="SourceReadable") == 1
+        assert operator.metric("clientcert_policy_ready", name="at-once") == 1
         assert operator.metric("clientcert_certificates", phase="Expired") == 1
         assert operator.metric("clientcert_notifications_total", channel_type="Slack", outcome="sent") == 2
         for name in ("nhs", "missing"):
@@ -114,7 +118,7 @@ def test_a_renewal_changes_series(team: Team, operators: Operators) -> None:
         new = team.renew("nhs", days=365)
         eventually(lambda: team.phase("nhs"), "Valid")
         [(labels, _)] = operator.series("x509_cert_not_after")
-        assert labels["serial_number"] == new.serial_number_hex
+        assert labels["serial_number"] == str(int(new.serial_number_hex, 16))
 
 
 def test_missing_rights_are_reported(team: Team, operators: Operators) -> None:

@@ -1,20 +1,25 @@
 """The operator has exactly the rights that it uses, as the API server's audit log shows."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.control_plane.operators import Operators
+from tests.control_plane.renewal_rights import ROLES, RenewalsUnderAudit, Seen, optional_rights
 from tests.control_plane.team import DAY, Team
 from tests.control_plane.waiting import until
 from tests.deploy.audit import KUSTOMIZE, Audited, Right, audited, granted, rendered
+from tests.deploy.schema import CRDS
 from tests.scenarios import certificate_policy, certificate_store, in_store, secret, slack_channel, store_credentials
 from tools.certificates import CertificateAuthority
 from tools.slack_server import SlackServer
 
 SYSTEM, SERVED, OTHER = "clientcert-system", "integration-api", "another-team"
 MERGE_PATCH = "application/merge-patch+json"
+CERTIFICATE_REQUESTS = "cert-manager.io/certificaterequests"
 GET_CERTIFICATE = Right("get", "clientcert.dev/clientcertificates")
 
 
@@ -30,7 +35,7 @@ def installed(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with audited(tmp_path_factory.mktemp(f"audited-{overlay.name}")) as running:
         for name in (SERVED, OTHER):
             running.control_plane.create_namespace(name)
-        running.control_plane.apply_kustomize(overlay)
+        running.control_plane.apply_kustomize(CRDS, overlay)
         yield running
 
 
@@ -74,19 +79,69 @@ def edited_until_it_was_read_again(team: Team, installed: Audited) -> bool:
     return GET_CERTIFICATE in installed.rights_used()
 
 
-def test_every_right_is_used_and_none_is_missing(overlay: Path, requests: Audited) -> None:
-    """The operator uses each granted verb on each resource, and requests no other."""
-    objects = rendered(requests.control_plane, overlay)
+@dataclass(frozen=True)
+class Phases:
+    """What was used and refused after each phase: without an optional role, and with one more each."""
+
+    audited: Audited
+    without: Seen
+    roles: Mapping[str, Seen]
+
+
+@pytest.fixture(scope="module")
+def phases(overlay: Path, requests: Audited, renewals: RenewalsUnderAudit) -> Phases:
+    """All features of alerts, then renewals without an optional role, then with each."""
+    without = renewals.without_optional_roles()
+    return Phases(requests, without, {role: renewals.with_role(role) for role in ROLES})
+
+
+@pytest.fixture(scope="module")
+def renewals(
+    overlay: Path,
+    installed: Audited,
+    slack: SlackServer,
+    authority: CertificateAuthority,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RenewalsUnderAudit:
+    team = Team(installed.control_plane, SERVED, slack, authority)
+    operators = Operators(installed.control_plane, tmp_path_factory.mktemp("operators"), slack)
+    return RenewalsUnderAudit(team, installed, operators, SERVED if overlay.name == "namespaced" else "")
+
+
+def test_every_right_is_used_and_none_is_missing(overlay: Path, phases: Phases) -> None:
+    """The operator uses each granted verb on each resource, and misses none but those of the optional roles."""
+    objects = rendered(phases.audited.control_plane, overlay)
     where = SERVED if overlay.name == "namespaced" else ""
-    assert requests.rights_used() == granted(objects, where) | granted(objects, SYSTEM)
-    assert [asked for asked in requests.asked() if not asked.allowed] == []
+    assert phases.without.used == granted(objects, where) | granted(objects, SYSTEM)
+    missed = [right for role in ROLES for right in optional_rights(role)]
+    assert phases.without.denied - set(missed) == set()
+    assert phases.without.denied >= {
+        Right("patch", "/secrets"), Right("create", "/configmaps"), Right("create", CERTIFICATE_REQUESTS)
+    }  # fmt: skip
 
 
-def test_it_reads_only_referenced_objects_by_name(requests: Audited) -> None:
-    """Of Secrets, only referenced ones; in its own namespace, only the Lease."""
-    asked = requests.asked()
+@pytest.mark.parametrize("role", ROLES)
+def test_an_optional_role_grants_what_is_used_with_it(role: str, phases: Phases) -> None:
+    """Each adds the rights that it grants and the base does not, and no other."""
+    order = [phases.without, *phases.roles.values()]
+    before, after = order[ROLES.index(role)], phases.roles[role]
+    assert after.used - before.used == optional_rights(role) - phases.without.used
+    assert after.used - before.used != set()
+    assert phases.roles[ROLES[-1]].denied == phases.without.denied  # nothing else was refused since
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_condition_names_each_missing_role(role: str, phases: Phases) -> None:
+    assert role in phases.without.conditions[role]
+
+
+def test_it_reads_only_referenced_objects_by_name(phases: Phases) -> None:
+    """Of Secrets, only referenced ones; of ConfigMaps, client lists and its own; in its own namespace, the Lease."""
+    asked = phases.audited.asked()
     read = {each.name for each in asked if each.right == Right("get", "/secrets")}
-    assert read == {"slack", "credentials", "nhs-cert"}
-    assert {each.name for each in asked if each.right == Right("get", "/configmaps")} == {"clients"}
+    renewed = {"client-ca", "by-ca-cert", "by-ca-again-cert", "by-cert-manager-cert"}
+    assert read == {"slack", "credentials", "nhs-cert"} | renewed
+    lists = {each.name for each in asked if each.right == Right("get", "/configmaps")} - {"clients"}
+    assert all(re.fullmatch(r"(client-ca|clients)-(revocations(-\d+)?|crl)", each) for each in lists)
     system = {each.right.resource for each in asked if each.namespace == SYSTEM}
     assert system == {"coordination.k8s.io/leases"}

@@ -1,25 +1,14 @@
 """Certificates in a bucket: one LIST for all, a GET for each change, a reason for each failure (rows 14 to 16)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 
-from tests.control_plane.buckets import CREDENTIALS, STORE, Backup, running_proxy
+from tests.control_plane.buckets import CREDENTIALS, STORE, Backup
 from tests.control_plane.operators import Operator
 from tests.control_plane.sentences import expiring, replaced
-from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually
-from tools.control_plane import S3Server
-from tools.control_plane.s3_client import S3Client
-
-
-@pytest.fixture
-def backup(team: Team, s3: tuple[S3Server, S3Client]) -> Iterator[Backup]:
-    server, client = s3
-    with running_proxy(server) as proxy:
-        yield Backup(team, server, client, proxy)
-        team.leave()
 
 
 def test_one_list_serves_all_and_unchanged_objects_are_not_read(backup: Backup, operator: Operator) -> None:

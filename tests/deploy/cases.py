@@ -1,7 +1,7 @@
 """Every bound, format and rule in crds/ as objects that must be accepted or refused.
 
 The cases of bounds are generated from the schema, so a new bound is tested automatically. Those of rules come from the
-tables in formats.py and rules.py.
+tables in formats.py, rules.py and renewal_rules.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ import yaml
 
 from tests.conftest import REPOSITORY
 from tests.deploy.formats import FORMATS
+from tests.deploy.renewal_rules import RENEWAL_RULES
 from tests.deploy.rules import RULES
 from tests.deploy.schema import REMOVED, Field, Steps, defaulted, edited, fields, locate, read, steps
 
@@ -81,6 +82,9 @@ def _bounds(field: Field, value: Any) -> Iterator[tuple[Any, ...]]:
     if (length := schema.get("maxLength")) is not None:
         yield "maxLength", _text(field, length)
         yield "maxLength", _text(field, length + 1), f"may not be more than {length}"
+    if (length := schema.get("minLength")) is not None:
+        yield "minLength", _text(field, length)
+        yield "minLength", _text(field, length - 1), f"should be at least {length} chars long"
     if (minimum := schema.get("minimum")) is not None:
         yield "minimum", minimum
         yield "minimum", minimum - 1, f"should be greater than or equal to {minimum}"
@@ -97,7 +101,8 @@ def _bounds(field: Field, value: Any) -> Iterator[tuple[Any, ...]]:
         yield "unique", [value[0], value[0]], "Duplicate value"
     if "enum" in schema:
         yield "enum", value
-        yield "enum", "Another", "Unsupported value", *schema["enum"]
+        another = "Another" if schema["type"] == "string" else 1
+        yield "enum", another, "Unsupported value", *map(str, schema["enum"])
     if schema.get("format") == "date":
         yield "date", "2028-02-29"
         yield "date", "2026-02-29", "must be of type date"
@@ -122,6 +127,8 @@ def _items(field: Field, value: list[Any], count: int) -> list[Any]:
         return list(range(count))
     if keys := field.schema.get("x-kubernetes-list-map-keys"):
         return [value[0] | {keys[0]: f"item-{index}"} for index in range(count)]
+    if schema["type"] == "string" and "enum" not in schema and field.schema["x-kubernetes-list-type"] == "set":
+        return [f"{index}{value[0]}" for index in range(count)]
     return (value * count)[:count]
 
 
@@ -149,7 +156,7 @@ def _format_cases_of(field: Field, message: str, document: Mapping[str, Any], wh
 
 
 def _rule_cases() -> Iterator[Case]:
-    for rule in RULES:
+    for rule in (*RULES, *RENEWAL_RULES):
         changes = [(*change, "") for change in rule.accepted] + rule.refused
         for number, (manifest, edits, words) in enumerate(changes, 1):
             document = edited(manifests()[manifest], {steps(path): value for path, value in edits.items()})

@@ -1,15 +1,16 @@
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from tests.deploy.cases import manifests
-from tests.deploy.schema import crds
-from tools.control_plane import ControlPlane
+from tests.deploy.people import MERGE_PATCH, operator
+from tests.deploy.schema import CRDS, crds
+from tools.control_plane import ApiError, ControlPlane
 
 STRICTLY_AND_DRY = "?dryRun=All&fieldValidation=Strict"
-MERGE_PATCH = "application/merge-patch+json"
 
 
 class Server:
@@ -39,11 +40,34 @@ class Server:
         return self._api.request("PATCH", path, {part: document[part]}, content_type=MERGE_PATCH)
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The kinds alone, and every manifest of manifests.yaml under its name, without status.
+
+    The admission policies are not there: they refuse values that are valid by the schema.
+    """
+    with ControlPlane.start(tmp_path_factory.mktemp("kinds-alone")) as running:
+        running.apply_kustomize(CRDS)
+        running.create_namespace("schema")
+        server = Server(running, "schema")
+        for document in manifests().values():
+            server.store(document)
+        yield server
+
+
 @pytest.fixture(scope="session")
-def server(control_plane: ControlPlane) -> Server:
-    """A server with every manifest of manifests.yaml under its name, without status."""
-    control_plane.create_namespace("schema")
-    server = Server(control_plane, "schema")
-    for document in manifests().values():
-        server.store(document)
-    return server
+def admission(control_plane: ControlPlane) -> None:
+    """The admission policies have effect, which they do some time after their creation."""
+    control_plane.create_namespace("admission")
+    operators = operator(control_plane, "admission")
+    deadline = time.monotonic() + 60
+    for name in ("on-days", "asks-with-the-same-key", "revoked"):
+        document = {key: value for key, value in manifests()[name].items() if key != "status"}
+        while True:
+            try:
+                operators.create(document, dry_run=True)
+            except ApiError as error:
+                if "ValidatingAdmissionPolicy" in str(error):
+                    break
+            assert time.monotonic() < deadline, f"no admission policy refuses {name}"
+            time.sleep(0.1)

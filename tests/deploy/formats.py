@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.deploy.pem_texts import CMS, CSR, PUBLIC_KEY
+
 
 @dataclass(frozen=True)
 class Format:
@@ -47,6 +49,10 @@ REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'
 ENDPOINT = "must be scheme, host, port and path alone, such as https://minio.example:9000, without user or query"
 GRACE = "must be a time from 0s to 24h, such as 30s, 2m or 1h30m"
 POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
+KIND = "must be a kind such as Issuer: letters and digits, a capital letter first"
+COUNTRY = "must be the two capital letters of a country, such as GB"
+SHA256 = "must be a SHA-256 in lower-case hex"
+ANOTHER_KEY = "this holds a private key: nobody but its owner may have it, so have the consumer make another key"
 
 FORMATS = {
     NAME: Format(
@@ -260,4 +266,28 @@ FORMATS = {
         refused=["", "5", "5 m", "9s", "24h1s", "25h", "0s", "-5m", "1d", "5m1h", "1.5h", "600000ms"],
         of_length=lambda length: f"00001h{'0' * (length - 11)}m005s",
     ),
+    KIND: Format(
+        accepted=["Issuer", "ClusterIssuer", "AWSPCAIssuer", "A"],
+        refused=["", "issuer", "Cluster Issuer", "Issuer/a", "1Issuer", "Issuer\n"],
+        of_length=lambda length: "I".ljust(length, "s"),
+    ),
+    COUNTRY: Format(
+        accepted=["GB", "DE"], refused=["", "G", "gb", "G1", "\n\n"], of_length=lambda length: "G" * length
+    ),
+    SHA256: Format(
+        accepted=["0123456789abcdef" * 4],
+        refused=["", "a" * 63, "A" * 64, "g" * 64],
+        of_length=lambda length: "a" * length,
+    ),
 }
+for pem, called, alone in (
+    (CSR, "one certification request as PEM", ", and send only the CSR"),
+    (PUBLIC_KEY, "one public key as PEM", ", and send only the public key"),
+    (CMS, "CMS as PEM", ""),
+):
+    FORMATS[f"must be {called}, and nothing else: clientcert renew converts other forms"] = Format(
+        accepted=pem.forms, refused=pem.others, of_length=pem.of_length
+    )
+    FORMATS[f"{ANOTHER_KEY}{alone}"] = Format(
+        accepted=pem.forms, refused=pem.with_a_private_key, of_length=pem.of_length
+    )

@@ -4,13 +4,14 @@ import pytest
 
 from tests.deploy.cases import example_of, manifests
 from tests.deploy.formats import FORMATS
+from tests.deploy.renewal_rules import RENEWAL_RULES
 from tests.deploy.rules import RULES
 from tests.deploy.schema import Field, crd_files, crds, fields
 
 FIELDS = fields()
 
 TESTED_KEYWORDS = {
-    *("maxLength", "minimum", "maximum", "minItems", "maxItems", "enum", "required", "default"),
+    *("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "enum", "required", "default"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations"),
 }
 """The keywords that cases.py generates cases for."""
@@ -37,12 +38,13 @@ def test_every_keyword_of_the_schema_has_cases() -> None:
 
 
 def test_every_rule_has_accepted_and_refused_values() -> None:
-    """Formats are in formats.py by their message, the others in rules.py by field and message."""
+    """Formats are in formats.py by their message, the others in the tables of rules by field and message."""
     declared = {(str(field), rule["message"]) for field in FIELDS for rule in field.rules}
     of_formats = {(field, message) for field, message in declared if message in FORMATS}
-    of_fields = {(rule.field, rule.message) for rule in RULES}
+    rules = [*RULES, *RENEWAL_RULES]
+    of_fields = {(rule.field, rule.message) for rule in rules}
     assert declared - of_formats == of_fields
-    assert all(entry.accepted and entry.refused for entry in [*FORMATS.values(), *RULES])
+    assert all(entry.accepted and entry.refused for entry in [*FORMATS.values(), *rules])
     assert FORMATS.keys() == {message for _, message in of_formats}
 
 
@@ -62,7 +64,7 @@ def test_every_field_is_described_and_bounded(field: Field) -> None:
     if schema["type"] == "array":
         assert {"maxItems", "x-kubernetes-list-type"} <= schema.keys()
     if schema["type"] == "integer" and not field.in_status:
-        assert {"minimum", "maximum"} <= schema.keys()
+        assert {"minimum", "maximum"} <= schema.keys() or "enum" in schema
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.in_status], ids=str)

@@ -41,7 +41,23 @@ def test_objects_that_examples_refer_to_are_in_the_examples() -> None:
     sources = [spec["source"]["s3"] for spec in certificates if spec["source"]["type"] == "S3"]
     assert {source["storeRef"]["name"] for source in sources} == names("CertificateStore")
     stores = [each["spec"]["s3"] for each in objects() if each["kind"] == "CertificateStore"]
-    assert {store["credentialsSecretRef"]["name"] for store in stores} == names("Secret")
+    policies = [each["spec"] for each in objects() if each["kind"] == "CertificatePolicy"]
+    issuers = [spec["renewal"]["issuer"]["caSecret"]["name"] for spec in policies if "renewal" in spec]
+    assert {*(store["credentialsSecretRef"]["name"] for store in stores), *issuers} == names("Secret")
+    requests = [each["spec"] for each in objects() if each["kind"] == "CertificateRenewal"]
+    assert {spec["certificateRef"]["name"] for spec in requests} <= names("ClientCertificate")
+
+
+def test_a_policy_needs_four_lines_for_renewals() -> None:
+    """Everything besides the issuer has a default."""
+    text = (REPOSITORY / "deploy/examples/policy-with-renewal.yaml").read_text()
+    policy = text.partition("---")[0].partition("\nspec:\n")[2]
+    assert [line.strip().partition(":")[0] for line in policy.splitlines()] == ["renewal", "issuer", "type", "caSecret"]
+
+
+def test_the_example_of_a_ca_has_the_label_of_consent() -> None:
+    labels = [each["metadata"].get("labels", {}) for each in objects() if each["metadata"]["name"] == "client-ca"]
+    assert labels == [{"clientcert.dev/issuer": "allowed"}]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

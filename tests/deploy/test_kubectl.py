@@ -7,22 +7,34 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.cases import manifests
-from tests.deploy.conftest import MERGE_PATCH, Server
+from tests.deploy.conftest import Server
+from tests.deploy.people import Person, operator
 from tests.deploy.schema import crds, fields
 from tools.control_plane import ControlPlane, ControlPlaneError
 
-KINDS = {"ClientCertificate": "ccert", "CertificatePolicy": "cpol", "CertificateStore": "cstore"}
+KINDS = {
+    "ClientCertificate": "ccert",
+    "CertificatePolicy": "cpol",
+    "CertificateStore": "cstore",
+    "CertificateRenewal": "cren",
+    "CertificateRevocation": "crev",
+}
+SHOWN = ("from-secret", "every-day", "backup", "asks", "revoked")
 
 
 @pytest.fixture
-def shown(control_plane: ControlPlane, namespace: str) -> Server:
-    """One object of each kind, with a full status."""
+def shown(control_plane: ControlPlane, namespace: str, admission: None) -> Server:
+    """One object of each kind, with a full status; the request is approved."""
     server = Server(control_plane, namespace)
-    for name in ("from-secret", "every-day", "backup"):
+    for name in SHOWN:
         document = manifests()[name]
         server.store(document)
-        path = f"{server.path(document['kind'])}/{name}/status"
-        control_plane.api.request("PATCH", path, {"status": document["status"]}, content_type=MERGE_PATCH)
+        status = {"status": document["status"]}
+        operator(control_plane, namespace).change(document["kind"], name, status, "status")
+    recorded = manifests()["asks"]["status"]
+    approval = {"decision": "Approve", "by": "admin"} | {key: recorded[key] for key in ("keyHash", "recipientHash")}
+    admin = Person("admin", control_plane.api, namespace)
+    admin.change("CertificateRenewal", "asks", {"spec": {"approval": approval}})
     return server
 
 
@@ -57,6 +69,29 @@ STORE_COLUMNS = [
     ("OBJECTS", "120"),
     ("CERTIFICATES", "40"),
 ]
+RENEWAL_COLUMNS = [
+    ("NAME", "asks"),
+    ("CERTIFICATE", "from-secret"),
+    ("STATE", "AwaitingApproval"),
+    ("WAITS FOR", "approval by another user"),
+    ("SERIAL", "5a01"),
+]
+KEY_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+WIDE_RENEWAL_COLUMNS = [
+    ("MODE", "Renew"),
+    ("REPLACES", "4f1a"),
+    ("REQUESTED BY", "admin"),
+    ("APPROVED BY", "admin"),
+    ("KEY", KEY_HASH),
+]
+REVOCATION_COLUMNS = [
+    ("NAME", "revoked"),
+    ("CONSUMER", "nhs"),
+    ("SERIAL", "4f1a"),
+    ("REASON", "KeyCompromise"),
+    ("SINCE", "2026-12-09T09:00:00Z"),
+    ("LISTED", "True"),
+]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +104,13 @@ STORE_COLUMNS = [
         (
             ["certificatestores", "-o", "wide"],
             [*STORE_COLUMNS, ("ENDPOINT", "https://minio.example:9000"), ("POLL EVERY", "5m")],
+        ),
+        (["certificaterenewals"], RENEWAL_COLUMNS),
+        (["certificaterenewals", "-o", "wide"], RENEWAL_COLUMNS + WIDE_RENEWAL_COLUMNS),
+        (["certificaterevocations"], REVOCATION_COLUMNS),
+        (
+            ["certificaterevocations", "-o", "wide"],
+            [*REVOCATION_COLUMNS, ("IN CRL", "True"), ("ISSUER", "CN=Client CA,O=Example,C=GB")],
         ),
     ],
 )
@@ -92,6 +134,8 @@ def test_the_category_shows_all_kinds(control_plane: ControlPlane, namespace: st
     listed = control_plane.kubectl("get", "-n", namespace, "clientcert", "-o", "name")
     assert sorted(listed.split()) == [
         "certificatepolicy.clientcert.dev/every-day",
+        "certificaterenewal.clientcert.dev/asks",
+        "certificaterevocation.clientcert.dev/revoked",
         "certificatestore.clientcert.dev/backup",
         "clientcertificate.clientcert.dev/from-secret",
     ]
@@ -112,6 +156,25 @@ def test_field_selectors(control_plane: ControlPlane, namespace: str, shown: Ser
     assert listed.count("\n") == count
 
 
+@pytest.mark.parametrize(
+    ("kind", "selector", "count"),
+    [
+        ("cren", "spec.certificateRef.name=from-secret", 1),
+        ("cren", "spec.certificateRef.name=another", 0),
+        ("cren", "status.state=AwaitingApproval", 1),
+        ("cren", "status.state=Done", 0),
+        ("crev", "spec.consumer=nhs", 1),
+        ("crev", "spec.consumer=another", 0),
+    ],
+)
+def test_field_selectors_of_requests_and_revocations(
+    control_plane: ControlPlane, namespace: str, shown: Server, kind: str, selector: str, count: int
+) -> None:
+    """Select the requests about a certificate, or all that await approval; the revocations of a consumer."""
+    listed = control_plane.kubectl("get", "-n", namespace, kind, "--field-selector", selector, "-o", "name")
+    assert listed.count("\n") == count
+
+
 @pytest.mark.parametrize("kind", crds())
 def test_explain_shows_every_field(control_plane: ControlPlane, kind: str) -> None:
     """So that a user can learn the API."""
@@ -126,6 +189,8 @@ def test_explain_says_what_a_field_is_for(control_plane: ControlPlane) -> None:
     assert re.search(r"type\s+<string> -required-\s+enum: Secret, S3", explained)
     described = " ".join(control_plane.kubectl("explain", "cpol.spec.alerts.repeat").split())
     assert "by exactly one of everyDays and onDays" in described
+    request = " ".join(control_plane.kubectl("explain", "cren").split())
+    assert "one request to renew a client certificate, from ask to delivery" in request
 
 
 def test_a_misspelt_field_is_named(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:

@@ -10,12 +10,21 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.deploy.audit import KUSTOMIZE, OPERATOR, Right, granted, rendered
 from tests.deploy.cases import manifests
-from tests.deploy.conftest import MERGE_PATCH, Server
+from tests.deploy.conftest import Server
+from tests.deploy.people import MERGE_PATCH, may
 from tools.control_plane import ApiClient, ControlPlane, ControlPlaneError
 
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
-OURS = tuple(f"clientcert.dev/{name}" for name in ("clientcertificates", "certificatepolicies", "certificatestores"))
+CERTIFICATES, POLICIES, STORES, RENEWALS, REVOCATIONS = OURS = tuple(
+    f"clientcert.dev/{name}"
+    for name in (
+        *("clientcertificates", "certificatepolicies", "certificatestores"),
+        *("certificaterenewals", "certificaterevocations"),
+    )
+)
+DECLARED = (CERTIFICATES, POLICIES, STORES)
+OUR_VERBS = ("vet", "approve", "approve-own")
 OUR_STATUS = tuple(f"{resource}/status" for resource in OURS)
 OUR_FINALIZERS = tuple(f"{resource}/finalizers" for resource in OURS)
 OTHERS = (
@@ -23,28 +32,17 @@ OTHERS = (
     *("/serviceaccounts/token", "apps/deployments", "coordination.k8s.io/leases", "events.k8s.io/events"),
     *("apiextensions.k8s.io/customresourcedefinitions", "rbac.authorization.k8s.io/clusterroles"),
     *("rbac.authorization.k8s.io/clusterrolebindings", "certificates.k8s.io/certificatesigningrequests"),
+    *("cert-manager.io/certificaterequests", "admissionregistration.k8s.io/validatingadmissionpolicies"),
 )
-
-
-def may(control_plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
-    """Ask the API server about `group/resource` or `group/resource/subresource`."""
-    group, name, *subresource = resource.split("/")
-    attributes = {"verb": verb, "group": group, "resource": name, "namespace": namespace}
-    attributes |= {"subresource": subresource[0]} if subresource else {}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes},
-    }
-    answer = control_plane.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    return bool(answer["status"]["allowed"])
 
 
 def allowed(control_plane: ControlPlane, user: str, namespace: str) -> set[tuple[str, str]]:
     """All rights of the user among every verb on every resource above."""
     return {
         (verb, resource)
-        for verb, resource in itertools.product((*READ, *WRITE, "vet"), (*OURS, *OUR_STATUS, *OUR_FINALIZERS, *OTHERS))
+        for verb, resource in itertools.product(
+            (*READ, *WRITE, *OUR_VERBS), (*OURS, *OUR_STATUS, *OUR_FINALIZERS, *OTHERS)
+        )
         if may(control_plane, user, verb, resource, namespace)
     }
 
@@ -71,6 +69,15 @@ def _rules(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]
     }
 
 
+FOR_PEOPLE = ("view", "edit", "vet", "renewal-requester", "renewal-approver", "policy-approver", "revoker")
+OPTIONAL = ("write-secrets", "write-revocation-lists", "request-certificates")
+OF_THE_OPERATOR = (
+    *("declarations", "status", "secrets", "contacts", "events"),
+    *("renewals", "admission-proof", "retirement", "retention"),
+)
+ROLE_KINDS = ("Role", "ClusterRole")
+
+
 def each(verbs: Iterable[str], resources: Iterable[str]) -> set[tuple[str, str]]:
     return set(itertools.product(verbs, resources))
 
@@ -85,12 +92,15 @@ def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) ->
 def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
     """It reads declared objects, Secrets and client lists, and writes status and Events; it changes no user's objects.
 
-    So it lists no pods, writes no Secret, deletes nothing, and changes neither spec nor finalizers.
+    So it lists no pods, writes no Secret, and changes neither spec nor finalizers. It deletes only requests that ended
+    long ago. Of what it may create, admission policies leave it revocations alone (test_admission_policies.py).
     """
     assert allowed(control_plane, OPERATOR, "any-namespace") == {
-        *each(READ, OURS[:1]),
-        *each(("list", "watch"), OURS[1:]),
+        *each(READ, [CERTIFICATES, RENEWALS, REVOCATIONS]),
+        *each(("list", "watch"), [POLICIES, STORES]),
         *each(["patch"], OUR_STATUS),
+        *each(["create"], [CERTIFICATES, POLICIES, RENEWALS, REVOCATIONS]),
+        ("delete", RENEWALS),
         *each(READ, ["/secrets"]),
         *each(["get"], ["/configmaps"]),
         *each(["get", "create", "patch"], ["/events"]),
@@ -124,19 +134,19 @@ def test_a_served_namespace_has_the_same_rights_as_the_cluster_would(control_pla
     assert granted(namespaced, "clientcert-system") == granted(base, "clientcert-system")
     assert granted(namespaced) == set()
     cluster_wide = {each["metadata"]["name"] for each in namespaced if each["kind"].startswith("ClusterRole")}
-    assert cluster_wide == {"clientcert-view", "clientcert-edit", "clientcert-vet"}
+    assert cluster_wide == {f"clientcert-{name}" for name in (*FOR_PEOPLE, *OPTIONAL)}
 
 
 def test_one_label_finds_the_bindings_to_remove(control_plane: ControlPlane) -> None:
-    """To change from the whole cluster to some namespaces, delete these five, as docs/security.md says."""
+    """To change from the whole cluster to some namespaces, delete these, as docs/security.md says."""
     label = "app.kubernetes.io/name=clientcert-operator"
     found = control_plane.kubectl("get", "clusterrolebinding", "-l", label, "-o", "name").split()
     prefix = "clusterrolebinding.rbac.authorization.k8s.io/clientcert-operator-"
-    assert {name.removeprefix(prefix) for name in found} == {"declarations", "status", "secrets", "contacts", "events"}
+    assert {name.removeprefix(prefix) for name in found} == set(OF_THE_OPERATOR)
     assert f"kubectl delete clusterrolebinding -l {label}" in (REPOSITORY / "docs/security.md").read_text()
 
 
-@pytest.mark.parametrize("role", ["declarations", "status", "secrets", "contacts", "events"])
+@pytest.mark.parametrize("role", OF_THE_OPERATOR)
 def test_each_right_has_a_role_of_its_own(control_plane: ControlPlane, role: str) -> None:
     """So that one right can be limited without the others, for example Secrets to some namespaces."""
     name = f"clientcert-operator-{role}"
@@ -154,7 +164,66 @@ def test_a_viewer_reads_the_kinds(control_plane: ControlPlane, namespace: str) -
 
 def test_an_editor_writes_the_kinds_but_no_status(control_plane: ControlPlane, namespace: str) -> None:
     bind(control_plane, namespace, "editor", "clientcert-view", "clientcert-edit")
-    assert allowed(control_plane, "editor", namespace) == each((*READ, *WRITE), OURS)
+    assert allowed(control_plane, "editor", namespace) == each((*READ, *WRITE), DECLARED) | each(
+        READ, [RENEWALS, REVOCATIONS]
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "rights"),
+    [
+        ("vet", {("vet", CERTIFICATES)}),
+        ("renewal-requester", {("create", RENEWALS)}),
+        ("renewal-approver", each(("approve", "update", "patch"), [RENEWALS])),
+        ("policy-approver", {("approve", POLICIES)}),
+        ("revoker", {("create", REVOCATIONS)}),
+    ],
+)
+def test_what_needs_a_decision_is_a_role_of_its_own(
+    control_plane: ControlPlane, namespace: str, role: str, rights: set[tuple[str, str]]
+) -> None:
+    """Nothing else is in it. No shipped role has approve-own, or may delete a request or a revocation."""
+    bind(control_plane, namespace, role, f"clientcert-{role}")
+    assert everything_allowed(control_plane, role, namespace) == rights
+    assert everything_allowed(control_plane, role, "another-namespace") == set()
+
+
+def test_no_role_grants_every_verb_or_resource(control_plane: ControlPlane) -> None:
+    """With "*" it would have approve-own, delete and every verb to come."""
+    roles = [each for each in rendered(control_plane, KUSTOMIZE / "base") if each["kind"] in ROLE_KINDS]
+    named = {name for role in roles for rule in role["rules"] for name in (*rule["verbs"], *rule["resources"])}
+    assert not {name for name in named if "*" in name}
+
+
+@pytest.mark.parametrize(
+    ("role", "rights"),
+    [
+        ("write-secrets", {("patch", "/secrets")}),
+        ("write-revocation-lists", each(("get", "create", "patch"), ["/configmaps"])),
+        ("request-certificates", each(("get", "create"), ["cert-manager.io/certificaterequests"])),
+    ],
+)
+def test_a_right_to_write_is_granted_by_a_namespace_of_its_own_accord(
+    control_plane: ControlPlane, namespace: str, role: str, rights: set[tuple[str, str]]
+) -> None:
+    """The role is there and bound nowhere. A RoleBinding gives the operator this right there, and nowhere else."""
+    without = everything_allowed(control_plane, OPERATOR, namespace)
+    account = "--serviceaccount=clientcert-system:clientcert-operator"
+    control_plane.kubectl(
+        *("create", "rolebinding", role, "-n", namespace, f"--clusterrole=clientcert-{role}", account)
+    )
+    assert everything_allowed(control_plane, OPERATOR, namespace) == without | rights
+    assert everything_allowed(control_plane, OPERATOR, "another-namespace") == without
+
+
+@pytest.mark.parametrize("overlay", ["base", "namespaced"])
+def test_no_overlay_binds_the_right_to_write(control_plane: ControlPlane, overlay: str) -> None:
+    """Otherwise the operator's token could rewrite any Secret of the cluster."""
+    objects = rendered(control_plane, KUSTOMIZE / overlay)
+    names = {each["metadata"]["name"] for each in objects if each["kind"] == "ClusterRole"}
+    assert {f"clientcert-{name}" for name in OPTIONAL} <= names
+    bound = {each["roleRef"]["name"] for each in objects if each["kind"].endswith("RoleBinding")}
+    assert not bound & {f"clientcert-{name}" for name in (*FOR_PEOPLE, *OPTIONAL)}
 
 
 @pytest.mark.parametrize(
@@ -171,11 +240,15 @@ def test_the_roles_are_aggregated_to_those_of_people(control_plane: ControlPlane
     assert any(selector["matchLabels"].items() <= labels.items() for selector in aggregating["clusterRoleSelectors"])
 
 
-def test_nobody_gets_the_right_to_vet_by_aggregation(control_plane: ControlPlane) -> None:
-    labels = json.loads(control_plane.kubectl("get", "clusterrole", "clientcert-vet", "-o", "json"))["metadata"][
-        "labels"
-    ]
-    assert not [label for label in labels if label.startswith("rbac.authorization.k8s.io/")]
+def test_nobody_gets_any_other_role_by_aggregation(control_plane: ControlPlane) -> None:
+    """Asking, approving, revoking and vetting are granted by name."""
+    objects = rendered(control_plane, KUSTOMIZE / "base")
+    aggregated = {
+        each["metadata"]["name"]
+        for each in objects
+        if any(label.startswith("rbac.authorization.k8s.io/") for label in each["metadata"].get("labels", {}))
+    }
+    assert aggregated == {"clientcert-view", "clientcert-edit"}
 
 
 def test_a_status_cannot_be_written_through_the_object(control_plane: ControlPlane, namespace: str) -> None:

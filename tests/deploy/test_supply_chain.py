@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
+from tools.lock_wheels import MACHINES, NoWheelError, Wheel, best_wheel, chosen, is_needed, read_wheels
 
 LOCKS = sorted((REPOSITORY / "requirements").glob("*.lock"))
-_PIP_INSTALL = re.compile(r"^.*?pip install\b.*$", re.MULTILINE)
+IMAGE_LOCKS = ["run", "apprise"]
+_PIP_INSTALL = re.compile(r"^.*?\bpip\b[^\n&|]*? install\b.*$", re.MULTILINE)
 
 
 def entries(lock: Path) -> list[str]:
@@ -43,3 +47,62 @@ def test_development_installs_nothing_else() -> None:
     assert installs
     allowed = ("--require-hashes", "--no-deps")
     assert [line.strip() for line in installs if not any(option in line for option in allowed)] == []
+
+
+def locked_for_the_image(lock: str, architecture: str) -> dict[str, tuple[str, set[str]]]:
+    """Version and hashes of each package that the image installs there."""
+    found = {}
+    for entry in entries(REPOSITORY / f"requirements/{lock}.lock"):
+        requirement = Requirement(entry.splitlines()[0].removesuffix("\\").strip())
+        if is_needed(str(requirement.marker or ""), architecture):
+            version = str(requirement.specifier).removeprefix("==")
+            found[canonicalize_name(requirement.name)] = (version, set(re.findall(r"sha256:([0-9a-f]{64})", entry)))
+    return found
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+@pytest.mark.parametrize("lock", IMAGE_LOCKS)
+def test_the_image_can_be_made_for_each_platform_without_a_compiler(lock: str, architecture: str) -> None:
+    """For each locked package there is a wheel that can be installed there, and its hash is in the lock."""
+    wheels = {wheel.package: wheel for wheel in read_wheels(REPOSITORY / f"requirements/{lock}.wheels")[architecture]}
+    locked = locked_for_the_image(lock, architecture)
+    assert {name: wheel.version for name, wheel in wheels.items()} == {name: each[0] for name, each in locked.items()}
+    assert [wheel.name for name, wheel in wheels.items() if wheel.sha256 not in locked[name][1]] == []
+    assert [wheel.name for wheel in wheels.values() if best_wheel([wheel], architecture) is None] == []
+
+
+def test_the_list_of_wheels_is_of_the_locks_of_the_image() -> None:
+    assert {path.stem for path in (REPOSITORY / "requirements").glob("*.wheels")} == set(IMAGE_LOCKS)
+
+
+def test_the_image_has_no_client_of_kubernetes() -> None:
+    """Half of the environment was this package, which only the verbs with a kubeconfig use."""
+    assert "kubernetes" not in locked_for_the_image("run", "amd64")
+
+
+def wheel(name: str) -> Wheel:
+    return Wheel.parse(name, "0" * 64)
+
+
+def test_the_chosen_wheel_is_of_the_platform_and_of_the_newest_interface() -> None:
+    universal = wheel("package-1-py3-none-any.whl")
+    amd64 = wheel("package-1-cp313-cp313-manylinux_2_28_x86_64.whl")
+    others = [
+        wheel("package-1-cp312-cp312-manylinux_2_28_x86_64.whl"),
+        wheel("package-1-cp313-cp313-manylinux_2_41_x86_64.whl"),
+        wheel("package-1-cp313-cp313t-manylinux_2_28_x86_64.whl"),
+        wheel("package-1-cp313-cp313-musllinux_1_2_x86_64.whl"),
+        wheel("package-1-cp313-cp313-win_amd64.whl"),
+    ]
+    assert best_wheel([universal, amd64, *others], "amd64") == amd64
+    assert best_wheel([universal, amd64, *others], "arm64") == universal
+    assert best_wheel(others, "amd64") is None
+
+
+def test_a_package_without_a_wheel_is_an_error() -> None:
+    """Of packages for other systems alone, none is asked for."""
+    files = [{"url": "x/package-1-py3-none-win_amd64.whl", "hashes": {"sha256": "0" * 64}}]
+    package = {"name": "package", "version": "1", "wheels": files}
+    assert [*chosen({"packages": [package | {"marker": "sys_platform == 'win32'"}]}, "arm64")] == []
+    with pytest.raises(NoWheelError, match="package 1 has no wheel for arm64"):
+        [*chosen({"packages": [package]}, "arm64")]

@@ -1,6 +1,7 @@
 """`make demo` ends with 0 only if everything was seen, needs no input, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.docs.pages import blocks
 from tools.demo.checks import NotSeenError, eventually
 
 COMMAND = [sys.executable, "-m", "tools.demo"]
@@ -29,32 +31,134 @@ def start(temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_demo_succeeds_and_runs_until_it_is_stopped(tmp_path: Path) -> None:
-    """With `--keep` it is the same demo, and then runs until SIGTERM."""
-    demo = start(tmp_path, "--keep")
-    assert demo.stdout is not None
-    lines = []
-    for line in demo.stdout:
-        lines.append(line)
-        print(line, end="")  # for the report, if it does not end
-        if "Ctrl-C stops" in line or "has failed" in line:
-            demo.send_signal(signal.SIGTERM)
-    assert demo.wait(30) == 0
-    output = "".join(lines)
-    assert "[10/10]" in output
+class Kept:
+    """A demo that was left running: what it printed, and what it prints now."""
+
+    def __init__(self, demo: "subprocess.Popen[str]") -> None:
+        self.demo = demo
+        self.lines: list[str] = []
+
+    def read_until(self, words: str) -> None:
+        """Read its output up to a line with these words."""
+        assert self.demo.stdout is not None
+        for line in self.demo.stdout:
+            self.lines.append(line)
+            print(line, end="")  # for the report, if it does not end
+            if words in line or "has failed" in line:
+                break
+        assert words in self.lines[-1]
+
+    @property
+    def commands(self) -> list[str]:
+        """What a person is told to type, in order, after the heading about a renewal."""
+        text = "".join(self.lines).partition("Renew a certificate yourself")[2]
+        return [line.strip() for line in text.splitlines() if line.startswith("    ") and line.strip()]
+
+
+class Shell:
+    """A person's terminal in the checkout, which remembers variables and its directory."""
+
+    def __init__(self, kept: Kept, directory: Path) -> None:
+        text = "".join(kept.lines)
+        [self._begin] = re.findall(r"export KUBECONFIG=\S+/control-plane/kubeconfig", text)
+        alias = re.findall(r"alias kubectl=(\S+)", text)
+        directory.mkdir()
+        if alias:
+            (directory / "kubectl").symlink_to(alias[0])
+        self._environment = {**os.environ, "PATH": f"{directory}{os.pathsep}{os.environ['PATH']}"}
+        self._before: list[str] = []
+
+    def type(self, command: str, *, answers: str = "") -> str:
+        """The output of a command that must succeed."""
+        script = "\n".join(["set -e", self._begin, *self._before, command])
+        ran = subprocess.run(
+            ["/bin/sh", "-c", script],
+            cwd=REPOSITORY,
+            env=self._environment,
+            input=answers,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{command}: {ran.stderr}"
+        if command.startswith(("export ", "cd ")):
+            self._before.append(command)
+        return ran.stdout
+
+
+def test_the_demo_succeeds_and_a_person_renews_a_certificate_with_it(tmp_path: Path) -> None:
+    """With `--keep` it is the same demo, and then runs until SIGTERM. What it says to type, works."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    kept = Kept(start(temporary, "--keep"))
+    try:
+        kept.read_until("Ctrl-C stops")
+        renew_by_hand(kept, Shell(kept, tmp_path / "bin"))
+    finally:
+        kept.demo.send_signal(signal.SIGTERM)
+        rest, _ = kept.demo.communicate(timeout=60)
+    assert kept.demo.returncode == 0
+    output = "".join([*kept.lines, rest])
+    assert "[14/14]" in output
     assert "Subject: Action needed: certificate for nhs in prod expires on " in output
     assert "openssl genrsa -out credential-exchange-private-key.pem 3072" in output
     assert "Subject: Done: a renewed certificate for nhs in prod is in place" in output
+    assert "Subject: Please check: a new certificate for prison-visits in prod was requested" in output
+    assert "Subject: Done: the new certificate for prison-visits in prod" in output
     assert "\033[" not in output
     assert "PRIVATE KEY" not in output
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+    shown = normalized(output)
+    assert [line for line in readme_lines() if line not in shown] == []
+
+
+def readme_lines() -> list[str]:
+    """What the README shows of a renewal, but for the lines that it leaves out."""
+    found = [each for each in blocks(REPOSITORY / "README.md", "console") if "$ clientcert renew" in each or
+             "$ clientcert approve" in each]  # fmt: skip
+    assert len(found) == 2
+    return [normalized(line) for block in found for line in block.splitlines() if line.strip() not in {"", "…"}]
+
+
+def normalized(text: str) -> str:
+    """Without what differs at each run: serial numbers, hashes, dates, ages and the width of columns."""
+    text = re.sub(r"\b[0-9a-f]{10,}\b", "HEX", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME", text)
+    return re.sub(r"[ \t]+", " ", re.sub(r"\b\d+m?\d*s\b", "AGE", text))
+
+
+def renew_by_hand(kept: Kept, shell: Shell) -> None:
+    """Each printed command, in its order: policy, request, approval, and the mail, until the alerts cease."""
+    opened = table = ""
+    for command in kept.commands:
+        if command.endswith(" approve ID"):
+            renewal = re.search(r"^(ferries-prod-\w+) .* AwaitingApproval ", table, re.MULTILINE)
+            assert renewal is not None, table
+            shell.type(command.replace("ID", renewal[1]), answers="phone call\ny\n")
+            kept.read_until("Its attachments are in ")
+        elif "get certificaterenewals" in command:
+            wanted = "Done" if "clientcertificates" in command else "AwaitingApproval"
+            eventually(f"{command}: {wanted}", True, lambda: wanted in rows(shell.type(command)))  # noqa: B023
+            table = shell.type(command)
+        elif "get clientcertificates" in command:
+            eventually(f"{command}: ExpiringSoon", True, lambda: "ExpiringSoon" in rows(shell.type(command)))  # noqa: B023
+        else:
+            opened = shell.type(command)
+    assert "CN=ferries" in opened.replace(" ", "")
+    eventually("The alerts cease", True, lambda: "Valid" in shell.type("kubectl get clientcertificates ferries-prod"))
+
+
+def rows(table: str) -> str:
+    """Those about ferries."""
+    return "\n".join(line for line in table.splitlines() if "ferries-prod" in line)
 
 
 def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     demo = start(tmp_path)
     assert demo.stdout is not None
     for line in demo.stdout:
-        if "[2/10]" in line:
+        if "[2/14]" in line:
             demo.send_signal(signal.SIGTERM)
             break
     demo.communicate(timeout=30)

@@ -10,38 +10,67 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
+from tests.docs.commands import run_dry
 from tests.docs.pages import blocks
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane
+from tools.helm import Helm
 
 README = REPOSITORY / "README.md"
 COMMANDS = [line for block in blocks(README, "sh") for line in block.splitlines()]
 KUBECTL = [line for line in COMMANDS if line.startswith("kubectl ")]
-CHANGES = {"apply", "create", "set"}
+CHANGES = {"apply", "create", "label", "set"}
 
 
 def test_every_command_is_tested_or_in_the_makefile() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
-        assert program in {"make", "kubectl", "docker"}
+        assert program in {"make", "kubectl", "docker", "helm"}
         if program == "make":
             assert f"\n{arguments[0]}: " in makefile
 
 
 @pytest.mark.parametrize("line", KUBECTL)
 def test_every_kubectl_command_works(control_plane: ControlPlane, tmp_path: Path, line: str) -> None:
-    """In the order of the page, next to the client.pem that it names; changes are dry runs."""
+    """In the order of the page, next to the files that it names; changes are dry runs."""
     _, *arguments = shlex.split(line)
-    arguments = [argument.replace("=client.pem", f"={_certificate(tmp_path)}") for argument in arguments]
+    for name, path in _files(tmp_path).items():
+        arguments = [argument.replace(f"={name}", f"={path}") for argument in arguments]
     arguments = [str(REPOSITORY / each) if each.startswith("deploy/") else each for each in arguments]
     dry = ["--dry-run=server"] if arguments[0] in CHANGES else []
-    control_plane.kubectl(*arguments, *dry)
+    if arguments[0] != "label":
+        control_plane.kubectl(*arguments, *dry)
+        return
+    kind, name = arguments[1:3]
+    control_plane.kubectl("create", kind, "generic", name)
+    try:
+        control_plane.kubectl(*arguments, *dry)
+    finally:
+        control_plane.kubectl("delete", kind, name)
 
 
 def test_its_first_manifest_is_the_minimal_example() -> None:
     example = yaml.safe_load((REPOSITORY / "deploy/examples/minimal.yaml").read_text())
     assert yaml.safe_load(blocks(README, "yaml")[0]) == example
+
+
+def test_its_policy_is_that_of_the_example_about_renewals() -> None:
+    """Four lines, and nothing else."""
+    example = next(yaml.safe_load_all((REPOSITORY / "deploy/examples/policy-with-renewal.yaml").read_text()))
+    demo = yaml.safe_load((REPOSITORY / "tools/demo/renewal-by-our-ca.yaml").read_text())
+    [block] = [each for each in blocks(README, "yaml") if "renewal:" in each]
+    assert yaml.safe_load(block) == example
+    assert example["spec"] == demo["spec"]
+    assert len(block.partition("  renewal:")[2].splitlines()) == 4  # with the one that was cut
+
+
+def test_the_roles_that_it_binds_exist() -> None:
+    text = (REPOSITORY / "deploy/kustomize/base/user-roles.yaml").read_text()
+    roles = {each["metadata"]["name"] for each in yaml.safe_load_all(text)}
+    bound = {word.partition("=")[2] for line in KUBECTL for word in line.split() if word.startswith("--clusterrole=")}
+    assert len(bound) == 3
+    assert bound <= roles
 
 
 def test_inspect_prints_what_it_shows(tmp_path: Path) -> None:
@@ -62,25 +91,23 @@ def test_inspect_prints_what_it_shows(tmp_path: Path) -> None:
     assert (printed[0].split(), printed[1].split()[:3], printed[3]) == (headings.split(), row.split()[:3], remark)
 
 
-def test_the_deployment_has_the_settings_that_it_names() -> None:
-    """The Deployment uses the Secret and the ConfigMap that a reader creates."""
-    text = (REPOSITORY / "deploy/kustomize/base/deployment.yaml").read_text()
-    container = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]
-    secrets = {
-        (each["valueFrom"]["secretKeyRef"]["name"], each["valueFrom"]["secretKeyRef"]["key"])
-        for each in container["env"]
-    }
-    slack, mail = "clientcert-operator-slack", "clientcert-operator-mail"
-    assert secrets == {(slack, "token"), (slack, "webhook-url"), (mail, "username"), (mail, "password")}
-    assert [each["configMapRef"]["name"] for each in container["envFrom"]] == ["clientcert-operator"]
-    created = [shlex.split(line)[2:5] for line in KUBECTL if line.startswith("kubectl create")]
-    assert ["secret", "generic", "clientcert-operator-slack"] in created
-    assert ["configmap", "clientcert-operator", "-n"] in created
-    assert "deployment/clientcert-operator" in " ".join(KUBECTL)
+def test_every_helm_command_works(helm: Helm) -> None:
+    """The chart accepts the values of each."""
+    installs = [line for line in COMMANDS if line.startswith("helm install ")]
+    assert len(installs) == 1
+    for line in installs:
+        assert "kind: Deployment" in run_dry(line, helm)
 
 
-def _certificate(directory: Path) -> Path:
+def _files(directory: Path) -> dict[str, Path]:
+    """The files that a reader has, by the name that the page gives them."""
     now = datetime.now(UTC)
-    path = directory / "client.pem"
-    path.write_bytes(CertificateAuthority.create().issue("weather", now, now + timedelta(days=30)).certificate_pem)
-    return path
+    authority = CertificateAuthority.create()
+    contents = {
+        "client.pem": authority.issue("weather", now, now + timedelta(days=30)).certificate_pem,
+        "ca.pem": authority.identity.certificate_pem,
+        "ca.key": authority.identity.private_key_pem,
+    }
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+    return {name: directory / name for name in contents}

@@ -10,11 +10,20 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from clientcert.certificate_metrics import families, phases
+from clientcert.cache.revocations import RevocationCache
+from clientcert.certificate_metrics import families, x509_families
 from clientcert.controllers import certificate_store
+from clientcert.controllers.certificate_revocation.conditions import IN_CRL, LISTED, REVOCATION_LISTS
+from clientcert.controllers.issuer_readiness import ISSUER_READY
 from clientcert.lifecycle import conditions
+from clientcert.lifecycle.renewal.standing import RENEWABLE
+from clientcert.lifecycle.renewal.status import NOTIFIED
+from clientcert.lifecycle.renewal.vetting import VETTED
 from clientcert.metrics import Metrics
+from clientcert.object_metrics import crls, entries_without_object, open_requests, phases, policies, renewals, stores
 from clientcert.settings import load_settings
+from clientcert.shared_sources import SharedSources
+from clientcert.workqueue.work_queue import WorkQueue
 from tests.builders import NOW
 from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
@@ -45,13 +54,19 @@ def crd(plural: str) -> Any:
     return yaml.safe_load((REPOSITORY / f"crds/{plural}.yaml").read_text())["spec"]["versions"][0]
 
 
-@pytest.mark.parametrize("verb", ["run", "inspect"])
+PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
+    ("renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke", "version"),
+    REPOSITORY / "docs/cli.md",
+)
+
+
+@pytest.mark.parametrize("verb", PAGES)
 def test_help_is_what_the_program_prints(verb: str) -> None:
     environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
     command = [sys.executable, "-m", "clientcert", verb, "--help"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     printed = ran.stdout.replace("python -m clientcert", "clientcert")
-    assert section(PAGE, f"### clientcert {verb}").split("```")[1].removeprefix("console\n") == printed
+    assert section(PAGES[verb], f"### clientcert {verb}").split("```")[1].removeprefix("console\n") == printed
 
 
 def test_every_variable_is_there() -> None:
@@ -78,15 +93,22 @@ def test_every_metric_is_there() -> None:
     text = (
         generate_latest(Metrics().registry).decode()
         + phases([])
-        + "".join(head for head, _ in families(NOW, x509=True))
+        + renewals([])
+        + crls([])
+        + entries_without_object([])
+        + "".join(render() for render in (*policies([], 1), *stores([], 1), *open_requests([], {}, 1)))
+        + "".join(head for head, _ in families(NOW, RevocationCache(WorkQueue(lambda: NOW))))
+        + "".join(head for head, _ in x509_families(NOW, SharedSources()))
     )
     typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
-    assert set(first_column(section(PAGE, "## Metrics"))) == {name for name in typed if not name.endswith("_created")}
+    assert set(first_column(section(PAGE, "## Metrics"))) == {each for each in typed if not each.startswith("process_")}
 
 
 def test_every_condition_is_there() -> None:
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert set(first_column(section(PAGE, "## Conditions"))) == types | {certificate_store.PRIVATE_KEYS_ABSENT}
+    types |= {certificate_store.PRIVATE_KEYS_ABSENT, RENEWABLE, VETTED, ISSUER_READY}
+    types |= {LISTED, IN_CRL, REVOCATION_LISTS, NOTIFIED}
+    assert set(first_column(section(PAGE, "## Conditions"))) == types
 
 
 def test_every_column_is_there() -> None:

@@ -25,6 +25,15 @@ MUST_HOLD = (
     "A tenant posts with the operator's own Slack token",
     "A tenant sends mail through the operator's mail server.",
     "A tenant writes a status, so that alerts cease.",
+    "The key that the operator makes, the CA's key or an API key that is delivered with it is in clear somewhere",
+    "A certificate is asked for with what belongs to another consumer",
+    "A CSR asks for another subject in some encoding, for a CA",
+    "Somebody repeats a proof of possession",
+    "An editor of a policy has the operator sign with any key of the namespace, or mail out any Secret.",
+    "One person alone has a certificate signed",
+    "A request is approved, and another key is signed",
+    "Somebody writes the status of a request or of a revocation",
+    "The admission policies are missing",
 )
 """The threats that the design requires, by the beginning of their row."""
 
@@ -72,8 +81,9 @@ def test_each_required_threat_has_a_row(threat: str) -> None:
 
 
 def test_no_test_of_security_is_forgotten() -> None:
-    """Every test in a file about security is on the page."""
-    files = sorted((REPOSITORY / "tests/control_plane").glob("test_security_*.py"))
+    """Every test in a file about security, or about hostile requests, is on the page."""
+    folder = REPOSITORY / "tests/control_plane"
+    files = sorted([*folder.glob("test_security_*.py"), *folder.glob("test_*hostile*.py")])
     assert files
     existing = {(str(path.relative_to(REPOSITORY)), name) for path in files for name in names_in(path)}
     assert sorted(existing - named()) == []

@@ -3,12 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any, Protocol, TypeVar
 
-from tests.adapters.web_receiver import WebReceiver
 
-Receiver = TypeVar("Receiver", bound=WebReceiver)
+class Runs(Protocol):
+    """Anything that listens within a block."""
+
+    def running(self) -> AbstractAsyncContextManager[Any]: ...
+
+
+Receiver = TypeVar("Receiver", bound=Runs)
 _START_SECONDS = 10.0
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from clientcert.alerting.grouping import MOST_SINGLE_MESSAGES
+from clientcert.alerting.groups import MOST_SINGLE_MESSAGES
 from tests.faults.scenario import POLICY, TEAM, World
 from tests.scenarios import in_secret
 from tools.slack_server import Posted

@@ -69,6 +69,7 @@ def test_the_bucket_stays_unavailable(world: World, bucket: Backup) -> None:
     world.all_is_delivered()
 
 
+@pytest.mark.slow
 @row(14, "S3 answers AccessDenied, NoSuchKey, NoSuchBucket; an alert falls due meanwhile")
 def test_the_bucket_refuses(world: World, bucket: Backup) -> None:
     """Three reasons with advice; alerts continue; each recovers without a change."""

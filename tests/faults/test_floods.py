@@ -85,6 +85,7 @@ def test_large_policies_and_stores(world: World, hostile: Hostile, record_proper
     the_victim_is_alerted(world, record_property)
 
 
+@pytest.mark.slow
 @row(15, "flood: 70 stores whose server keeps back the last byte of a page of 8 MiB")
 def test_pages_without_their_last_byte(world: World, hostile: Hostile, record_property) -> None:
     page = b"<ListBucketResult>" + b" " * (PAGE - 20)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.control_plane import bad_inputs
 from tests.control_plane.bad_inputs import READ, REFUSED, SLOW
 from tests.control_plane.operators import Operator, unexpected_lines
@@ -82,6 +84,7 @@ def test_bad_content_of_sources(world: World) -> None:
     assert unexpected_lines(operator.process.log_text()) == []
 
 
+@pytest.mark.slow
 @row(25, "Secrets of a mebibyte, and PKCS#12 with iterations without end, while health is asked for")
 def test_expensive_content_is_limited(world: World) -> None:
     """Each is read, or given up within its limits; meanwhile probes are answered and other certificates are alerted."""

@@ -84,6 +84,7 @@ def test_the_mail_server_is_unavailable(world: World, mail: LoopbackMailServer) 
     eventually(lambda: delivered(world, "nhs"), ("True", "Delivered"))
 
 
+@pytest.mark.slow
 @row(12, "451 to a recipient, 421 to the mail; another contact is known")
 def test_the_mail_server_refuses_temporarily(world: World, mail: LoopbackMailServer) -> None:
     """4xx is transient: no fallback recipient is used, and the same person gets it later, once.

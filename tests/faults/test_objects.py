@@ -18,6 +18,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 DELETE_SECONDS = 20
 
 
+@pytest.mark.slow
 @row(17, "the clock is an hour fast, an hour slow, 400 days fast, 400 days slow, and right again")
 def test_a_wrong_clock(world: World) -> None:
     """Each wrong day has one alert, whatever was missed before; on the right day alerts continue as usual."""
@@ -44,6 +45,7 @@ def test_a_wrong_clock(world: World) -> None:
     }
 
 
+@pytest.mark.slow
 @row(17, "Berlin's clocks go forward over the hour of sendAt, and back so that it comes twice")
 @pytest.mark.parametrize(
     ("forward", "alerts_by_minute"),
@@ -106,6 +108,7 @@ def test_a_secret_that_is_deleted_and_recreated(world: World) -> None:
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "Valid"))
 
 
+@pytest.mark.slow
 @row(27, "objects are deleted while Slack hangs, and while they queue for it; one is made anew")
 def test_objects_that_are_deleted_during_an_alert(world: World) -> None:
     """A queued alert is not sent, a sent one is not repeated, and the new object inherits nothing."""

@@ -110,6 +110,7 @@ def test_a_stop_records_what_was_sent_although_the_first_writes_fail(status: int
     assert world.notified("nhs", "team") == 1
 
 
+@pytest.mark.slow
 @row(7, "SIGTERM while Slack takes a minute to take a message")
 def test_a_stop_has_a_time_limit(world: World) -> None:
     """A message that could not be sent stays due: it is sent after the restart."""

@@ -18,6 +18,7 @@ def calls(world: World, channel: str) -> list[float]:
     return [(call.time - every[0].time).total_seconds() for call in every]
 
 
+@pytest.mark.slow
 @row(10, "Slack answers 500, through a restart of the operator, then 429 with Retry-After: 4; one channel of two")
 def test_slack_fails(world: World) -> None:
     """It is retried with a growing backoff, stays due over the restart, and the other channel continues."""
@@ -66,6 +67,7 @@ REFUSALS = {
 """Each is the name of a channel; the last three are webhooks."""
 
 
+@pytest.mark.slow
 @row(11, "ok: false with invalid_auth and channel_not_found; webhooks that answer 403, 404 and 410")
 def test_slack_refuses(world: World) -> None:
     """Condition, Event and metric report it; other channels continue; retries are rare; all is sent after the fix."""

@@ -11,21 +11,22 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from clientcert.alerting.outbox import Outbox
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
 from clientcert.controllers.workers import Workers
 from clientcert.health import STALLED_SECONDS, HealthServer
-from clientcert.kube.leader_election import AlwaysLeader
+from clientcert.kube.leadership import AlwaysLeader
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
+from clientcert.own_secrets import OwnSecrets
+from clientcert.settings import Settings
 from clientcert.supervisor import Supervisor
 from clientcert.workqueue.work_queue import WORKERS, Item, WorkQueue
 from tools.control_plane.process import free_port
 
 KIND = "Thing"
-WATCHED = ("certificates", "policies", "stores", "secrets")
+WATCHED = ("policies", "stores", "secrets", "certificates", "renewals", "revocations")
 Run = Callable[[], Awaitable[None]]
 
 
@@ -65,9 +66,7 @@ def workers(
     queue = WorkQueue(now)
     queue.open()
     reconciler: Any = SimpleNamespace(reconcile=work, urgency=lambda _: 0.0, begin_term=lambda: None)
-    return Workers(
-        queue, {KIND: reconciler}, cast("Any", None), Outbox(), now, Metrics(), longest_reconcile=longest
-    ), queue
+    return Workers(queue, {KIND: reconciler}, cast("Any", None), (), now, Metrics(), longest_reconcile=longest), queue
 
 
 def thing(name: str) -> Item:
@@ -97,7 +96,8 @@ def supervisor(*, lease: Run = never, engine: Run = never, **watches: Run) -> Su
         **{f"watch_{kind}": partial(lambda run, _: watching(run), watches.get(kind, never)) for kind in WATCHED},
         are_established=lambda _: False,
     )
-    return Supervisor(engine_part, cast("Informers", informers), Metrics())
+    versions: Any = SimpleNamespace(run=lambda _: never())
+    return Supervisor(engine_part, cast("Informers", informers), Metrics(), OwnSecrets(Settings()), versions)
 
 
 async def _nothing_due(_: ObjectKey) -> None:

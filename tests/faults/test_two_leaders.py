@@ -42,6 +42,7 @@ def queue_up(world: World) -> None:
     until(lambda: sum(world.notified(name, "team") for name in QUEUE) >= 2)
 
 
+@pytest.mark.slow
 @row(8, "the leader gets SIGTERM; the other's clock is three hours ahead")
 def test_a_stop_hands_over(world: World, pair: Pair) -> None:
     """Within two seconds of the signal, while messages are queued; nothing is lost or repeated."""

@@ -28,6 +28,7 @@ def intervals(hook: Hook) -> list[float]:
     return [after - before for (before, _), (after, _) in pairwise(hook.calls(HOOK))]
 
 
+@pytest.mark.slow
 @row(10, "a webhook answers 500, through a restart of the operator, then 429 with Retry-After: 4")
 def test_a_webhook_fails(world: World, hook: Hook) -> None:
     """It is retried with a growing backoff, stays due over the restart, and the other channel continues."""
@@ -96,6 +97,7 @@ REFUSALS = {
 """Each is the name of a channel, and the path that it calls."""
 
 
+@pytest.mark.slow
 @row(11, "webhooks that answer 404, 410, 403, 307 and 422")
 def test_a_webhook_refuses(world: World, hook: Hook) -> None:
     """Condition, Event and metric report it; other channels continue; retries are rare; all is sent after the fix."""

@@ -1,9 +1,9 @@
-"""The command of `make fuzz`: `python -m tests.fuzz SECONDS`. Half of the time is for the parser.
+"""The command of `make fuzz`: `python -m tests.fuzz SECONDS`. Three eighths of the time are for the parser.
 
-The other half is for the openers of containers, and for the properties of tests/unit with more examples than in `make
-test`. Exit code 0: nothing was found. 1: a finding; build/fuzz/found has a reproducer, and its command is printed. 2:
-atheris cannot be installed, for any reason; this is an error, because a search without it covers little. With
-FUZZ_WITHOUT_ATHERIS=1 it is not an error, and all of the time is for properties and mutations.
+The rest is for the reader of requests, for the openers of containers, and for the properties of tests/unit with more
+examples than in `make test`. Exit code 0: nothing was found. 1: a finding; build/fuzz/found has a reproducer, and its
+command is printed. 2: atheris cannot be installed, for any reason; this is an error, because a search without it covers
+little. With FUZZ_WITHOUT_ATHERIS=1 it is not an error, and all of the time is for properties and mutations.
 """
 
 import os
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build/fuzz"
 PYTHON = BUILD / "venv/bin/python"
 FOUND = BUILD / "found"
-SHARES = {"parse": 1 / 2, "containers": 1 / 6}
+SHARES = {"parse": 3 / 8, "requests": 2 / 8, "containers": 1 / 8}
 WITHOUT_ATHERIS = "FUZZ_WITHOUT_ATHERIS"
 _LIMITS = ("-max_len=16384", "-rss_limit_mb=1024", "-timeout=20", "-print_final_stats=1", "-verbosity=1")
 _TOLD = ("INITED", "DONE", "ERROR", "SUMMARY", "stat::", "FindingError", "Exception", "Test unit written")

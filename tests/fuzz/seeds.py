@@ -4,8 +4,10 @@ from pathlib import Path
 
 from tests.unit.pki.certificates import attribute, extension, odd_certificate, pem, sequence, time
 from tests.unit.pki.damaged_forms import damaged
+from tests.unit.pki.key_material import KEYS, csr, public_key_forms
 from tests.unit.pki.pkcs12_writer import encrypted, pbmac1, pfx, plain, sha256_mac, shrouded_key_bag
 from tests.unit.pki.test_mutations import BAGS, CONTAINERS, FORMS, PASSWORD
+from tests.unit.pki.test_proof import CSR_PEM, GENUINE
 from tools.der import der_element
 
 BOTTOM = der_element(0x0C, b"nhs")
@@ -36,8 +38,14 @@ REAL_FILES = {
     if case.name not in ("expected.json", "password")
 }
 REAL_CONTAINERS = {name: data for name, data in REAL_FILES.items() if name.startswith(("K", "Q03"))}
+REQUESTS = {
+    f"{name}, {form}": data
+    for name in KEYS
+    for form, data in (("CSR", csr(KEYS[name])), *public_key_forms(name).items())
+}
 SEEDS = {
     "parse": FORMS | ODD | CONTAINERS | DAMAGED | REAL_FILES,
+    "requests": REQUESTS | {"proof": GENUINE.der, "CSR in PEM": CSR_PEM} | FORMS,
     "containers": CONTAINERS | MORE_CONTAINERS | REAL_CONTAINERS,
 }
 

@@ -20,7 +20,10 @@ with atheris.instrument_imports(include=["clientcert"]):
     from clientcert.pki import MAX_SIZE, Certificate, Field, Identity, parse
     from clientcert.pki.container_entry import Entry, NotOpenedError
     from clientcert.pki.jks import open_keystore
+    from clientcert.pki.key_request import read_request
+    from clientcert.pki.key_rules import can_encrypt_to
     from clientcert.pki.pkcs12 import open_pkcs12
+    from clientcert.pki.proof import proof_problem
     from clientcert.pki.structure import KEYSTORE_MAGIC
 
 from tests.fuzz.structure import mutated
@@ -33,6 +36,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 IDENTITY = Identity.declared("", dict.fromkeys(Field, "nhs"))
 """Every name of each certificate is compared, and described."""
 _LAST_GUARD = "the certificate cannot be read"
+_LAST_GUARD_OF_REQUESTS, _LAST_GUARD_OF_PROOFS = "the request cannot be read", "the proof cannot be read"
 _LARGE_INTEGER = re.compile(rb"\x02([\x03\x04])")
 _FEW_ITERATIONS, _REFUSED_ITERATIONS = 70_000, 2_000_000
 
@@ -51,6 +55,25 @@ def parse_any(data: bytes) -> None:
             raise FindingError("only the last guard caught the error") from error
     else:
         _check(certificate)
+    if time.process_time() - began > LONGEST_SECONDS:
+        raise FindingError("it took too long")
+
+
+def request_any(data: bytes) -> None:
+    """Check that requests and proofs are read, or have a reason, in time; what was read is read again as it is kept."""
+    began = time.process_time()
+    try:
+        found = read_request(data)
+    except CertificateError as error:
+        if _LAST_GUARD_OF_REQUESTS in error.message:
+            raise FindingError("only the last guard caught the error") from error
+    else:
+        can_encrypt_to(found.public_key_info)
+        if read_request(found.pem.encode()) != found:
+            raise FindingError("the kept form is another request")
+    problem = proof_problem(data, data, [data])
+    if not problem or _LAST_GUARD_OF_PROOFS in problem:
+        raise FindingError("anything is a proof, or only the last guard caught the error")
     if time.process_time() - began > LONGEST_SECONDS:
         raise FindingError("it took too long")
 
@@ -103,11 +126,11 @@ def _change(data: bytes, longest: int, seed: int) -> bytes:
     return bytes(atheris.Mutate(data, longest))
 
 
-TARGETS = {"parse": parse_any, "containers": open_any}
+TARGETS = {"parse": parse_any, "requests": request_any, "containers": open_any}
 
 
 def main() -> None:
-    """`target.py parse|containers ARGUMENTS`; the arguments are libFuzzer's."""
+    """`target.py parse|requests|containers ARGUMENTS`; the arguments are libFuzzer's."""
     name, *arguments = sys.argv[1:]
     sys.addaudithook(_start_no_process)
     keeps_structure = os.environ.get("FUZZ_STRUCTURE", "1") == "1"

@@ -51,7 +51,7 @@ class ApiServer:
         if before is None:
             self._uids += 1
             metadata = {
-                "namespace": NAMESPACE,
+                "namespace": path.partition("/namespaces/")[2].partition("/")[0],
                 "name": path.rpartition("/")[2],
                 "uid": f"uid-{self._uids}",
                 "creationTimestamp": f"{self._clock():%Y-%m-%dT%H:%M:%SZ}",

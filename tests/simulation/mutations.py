@@ -9,7 +9,7 @@ DISPATCHER = "alerting/dispatcher.py"
 RECEIVER_BACKOFF = "alerting/receiver_backoff.py"
 WORK_QUEUE = "workqueue/work_queue.py"
 ALERT_GROUP = "controllers/alert_group.py"
-GROUPING = "alerting/grouping.py"
+GROUPING, GROUPS = "alerting/grouping.py", "alerting/groups.py"
 RECONCILER = "controllers/certificate/reconciler.py"
 SOURCES = "cache/source_cache.py"
 REQUEUE = "controllers/certificate/requeue.py"
@@ -153,17 +153,17 @@ MUTANTS = (
     Mutant(
         ALERT_GROUP,
         "a digest is not in the policy",
-        "self._outbox.add_digests(group.policy, tuple(DigestRecord(group.channel, sent, each) for each in keys))",
+        "self._outbox.add_digests(group.policy, tuple(DigestRecord(group.destination, sent, each) for each in keys))",
         "del keys",
     ),
     Mutant(
         GROUPING, "many alerts are many messages", "if self._cache.count_certificates_of(key) <= single:", "if single:"
     ),
     Mutant(
-        GROUPING,
+        GROUPS,
         "a group that is too small is forgotten",
-        "        self._cache.enqueue_all(group.members)\n\n    def _end_sending",
-        "\n    def _end_sending",
+        "        self._members.enqueue_all(group.members)\n\n    # For the kinds",
+        "\n    # For the kinds",
     ),
     Mutant(
         RECONCILER,

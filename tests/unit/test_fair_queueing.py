@@ -46,6 +46,17 @@ async def test_an_entry_that_waits_too_long_precedes_the_more_urgent_ones() -> N
     assert queue.pop() == ("team", "old")
 
 
+async def test_in_a_long_backlog_the_most_urgent_one_waits_for_one_entry_only() -> None:
+    """All have waited too long, and would be first: those that are more urgent take turns with them."""
+    queue: FairQueue[str] = FairQueue(longest_wait=60.0)
+    for number in range(4):
+        queue.push("team", f"old {number}", (9.0,))
+    await asyncio.sleep(61)
+    for number in range(2):
+        queue.push("team", f"urgent {number}", (1.0,))
+    assert popped(queue) == ["old 0", "urgent 0", "old 1", "urgent 1", "old 2", "old 3"]
+
+
 async def test_an_entry_that_leaves_takes_no_turn_and_leaves_nothing_behind() -> None:
     queue: FairQueue[str] = FairQueue()
     for namespace in ("one", "two"):

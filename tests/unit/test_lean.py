@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import click
 import pytest
@@ -56,6 +58,27 @@ def test_a_verb_that_connects_loads_the_client() -> None:
     """Even if there is no cluster to connect to."""
     found = imported("import os; os.environ['KUBECONFIG'] = '/nowhere/kubeconfig'\n" + CALL, "forecast")
     assert found >= {"kubernetes", "pydantic"}
+
+
+def test_without_the_client_a_verb_says_what_to_install(tmp_path: Path) -> None:
+    """The image has no such package."""
+    code = """
+import pathlib, sys
+installed, without = pathlib.Path(sys.argv.pop(1)), pathlib.Path(sys.argv.pop(1))
+for each in installed.iterdir():
+    if not each.name.startswith("kubernetes"):
+        (without / each.name).symlink_to(each)
+sys.path = [str(without) if path == str(installed) else path for path in sys.path]
+from clientcert.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", code, sysconfig.get_path("purelib"), tmp_path, "forecast"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.strip() == (
+        "Error: this verb needs the Python package kubernetes, which is not installed here: "
+        "install clientcert-operator with its extra `cli`"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

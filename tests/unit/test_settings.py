@@ -95,6 +95,17 @@ def test_a_domain_that_matches_nobody(wrong):
         ({"CLIENTCERT_SLACK_TOKEN_FILE": "/nowhere"}, "CLIENTCERT_SLACK_TOKEN_FILE"),
         ({"CLIENTCERT_IDENTITY_BUCKETS": "bucket"}, "namespace=bucket/prefix"),
         (
+            {"CLIENTCERT_IDENTITY_WRITE_BUCKETS": "bucket"},
+            "_IDENTITY_WRITE_BUCKETS: 'bucket' is not namespace=",
+        ),
+        (
+            {"CLIENTCERT_CLUSTER_ISSUERS": "issuer"},
+            "_CLUSTER_ISSUERS cannot be used: 'issuer' is not",
+        ),
+        ({"CLIENTCERT_CLUSTER_ISSUERS": "a=b, *=c"}, "'\\*=c' is not namespace=name"),
+        ({"CLIENTCERT_CLUSTER_ISSUERS": "a=B"}, "'a=B' is not namespace=name"),
+        ({"CLIENTCERT_CLUSTER_ISSUERS": "a="}, "'a=' is not namespace=name"),
+        (
             {"CLIENTCERT_SLACK_NAMESPACES": "Foo Bar"},
             "CLIENTCERT_SLACK_NAMESPACES cannot be used: 'Foo Bar' is not a namespace name",
         ),
@@ -112,3 +123,31 @@ def test_a_domain_that_matches_nobody(wrong):
 def test_an_invalid_setting_is_named(environment, word):
     with pytest.raises(SettingsError, match=word):
         load_settings({}, environment)
+
+
+def test_what_the_operator_may_do_for_a_namespace():
+    """Nothing by default: both are rights of the operator itself, which a tenant would use."""
+    settings = load_settings({}, {})
+    assert (settings.identity_write_buckets, settings.cluster_issuers) == ((), frozenset())
+    environment = {
+        "CLIENTCERT_IDENTITY_WRITE_BUCKETS": "team-a=backup/a, team-b=backup",
+        "CLIENTCERT_CLUSTER_ISSUERS": "team-a=clients.example, team-a=others",
+    }
+    settings = load_settings({}, environment)
+    assert settings.identity_write_buckets == ("team-a=backup/a", "team-b=backup")
+    assert settings.cluster_issuers == {("team-a", "clients.example"), ("team-a", "others")}
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("", "clientcert"), ("team-a-clientcert-operator", "team-a-clientcert"), ("certificates", "certificates")],
+)
+def test_the_name_of_the_installation(name, prefix):
+    """The names of roles and admission policies begin as in the chart's template `clientcert-operator.prefix`."""
+    settings = load_settings({}, {"CLIENTCERT_INSTALLATION": name})
+    assert (settings.name_prefix, settings.role("view")) == (prefix, f"{prefix}-view")
+
+
+def test_an_invalid_name_of_the_installation():
+    with pytest.raises(SettingsError, match="CLIENTCERT_INSTALLATION"):
+        load_settings({}, {"CLIENTCERT_INSTALLATION": "Team A"})

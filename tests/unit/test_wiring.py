@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups, GroupSpec, _AlertGroup
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.app import assemble
 from clientcert.controllers.engine import Engine
@@ -59,7 +60,7 @@ async def test_a_group_that_is_open_again_gives_back_its_slot() -> None:
         queue, (limiter, groups) = parts.engine._queue, parts_of(parts.engine)
         group = GroupSpec(ObjectKey("integration", "tls/team/digest/"), KEY, "team", 1)
         now = asyncio.get_running_loop().time()
-        groups._groups[group.key] = _AlertGroup(group, now, now)
+        groups._groups[group.key] = _Group(group, now, now)
         queue.open()
         working = asyncio.create_task(parts.engine.workers.run())
         assert limiter.acquire(PLACE, OTHER, (0, NOW))
@@ -77,7 +78,8 @@ async def test_every_kind_of_item_has_a_reconciler() -> None:
     async with AsyncExitStack() as stack:
         parts = await assemble(Settings(), clock, stack)
         known = cast("Any", parts.engine.workers)._reconcilers
-    assert set(known) == {"ClientCertificate", "CertificatePolicy", "AlertGroup"}
+    ours = {"ClientCertificate", "CertificatePolicy", "CertificateRenewal", "CertificateRevocation"}
+    assert set(known) == ours | {"AlertGroup", "NoticeGroup", "RequestRetention", "RevocationLists"}
 
 
 async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .api_server import ControlPlane
-from .binaries import Binaries, find_or_build
+from .binaries import find_or_build, find_or_build_crane, find_or_build_helm
 from .errors import ControlPlaneError
 from .progress import report
 from .s3_server import S3Server
@@ -18,7 +18,7 @@ def main() -> int:
     arguments = _parse_arguments()
     try:
         if arguments.verb == "build":
-            _build()
+            _build(with_helm=arguments.helm, with_crane=arguments.crane)
         elif arguments.directory is not None:
             _up(arguments.directory)
         else:
@@ -35,17 +35,22 @@ def main() -> int:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.control_plane", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("build", help="find kube-apiserver, etcd, kubectl and versitygw, or build them")
+    build = verbs.add_parser("build", help="find kube-apiserver, etcd, kubectl and versitygw, or build them")
+    build.add_argument("--helm", action="store_true", help="and helm, which only the tests need")
+    build.add_argument("--crane", action="store_true", help="and crane, which only the release and its tests need")
     up = verbs.add_parser("up", help="start an API server and an S3 server, and stop them on Ctrl-C")
     up.add_argument("--directory", type=Path, help="keep state, logs and credentials in this directory")
     return parser.parse_args()
 
 
-def _build() -> Binaries:
-    binaries = find_or_build()
-    for name, path in vars(binaries).items():
+def _build(*, with_helm: bool, with_crane: bool) -> None:
+    found = dict(vars(find_or_build()))
+    if with_helm:
+        found["helm"] = find_or_build_helm()
+    if with_crane:
+        found["crane"] = find_or_build_crane()
+    for name, path in found.items():
         report(f"{name.replace('_', '-')}: {path}")
-    return binaries
 
 
 def _up(directory: Path) -> None:

@@ -50,11 +50,12 @@ class ControlPlane:
         binaries: Binaries | None = None,
         etcd_arguments: Sequence[str] = (),
         kube_apiserver_arguments: Sequence[str] = (),
+        with_controllers: bool = False,
     ) -> Self:
         """Start it in a new directory, which gets state, credentials and log files.
 
         Returns when the API server is ready, after about three seconds. Raises ControlPlaneError with the end of the
-        log if it does not become ready.
+        log if it does not become ready. `with_controllers`: the caller starts kube-controller-manager (tools/node).
         """
         # Not imported at the top of the file: `build` runs before the library for this is installed.
         from .credentials import write_credentials
@@ -68,7 +69,11 @@ class ControlPlane:
         etcd, etcd_url = start_etcd(binaries.etcd, directory, etcd_arguments)
         try:
             kube_apiserver, url, api = start_kube_apiserver(
-                binaries.kube_apiserver, directory, etcd_url, credentials, kube_apiserver_arguments
+                binaries.kube_apiserver,
+                etcd_url,
+                credentials,
+                kube_apiserver_arguments,
+                with_controllers=with_controllers,
             )
         except BaseException as error:
             has_ended = etcd.returncode is not None  # then kube-apiserver only tells what follows from it
@@ -125,9 +130,9 @@ class ControlPlane:
             raise ControlPlaneError(f"`{called}` exited with {answer.returncode}: {answer.stderr.strip()}")
         return answer.stdout
 
-    def apply_kustomize(self, path: Path) -> str:
-        """`kubectl apply -k`, then wait until every CustomResourceDefinition is served."""
-        output = self.kubectl("apply", "-k", path)
+    def apply_kustomize(self, *paths: Path) -> str:
+        """`kubectl apply -k` for each, then wait until every CustomResourceDefinition is served."""
+        output = "".join(self.kubectl("apply", "-k", path) for path in paths)
         deadline = time.monotonic() + _ESTABLISHED_SECONDS
         while unserved := self._unserved_resources():
             if time.monotonic() > deadline:

@@ -3,6 +3,7 @@
 kube-apiserver and etcd: `$KUBEBUILDER_ASSETS`, then the cache, then the envtest archive, then a build.
 kubectl: from PATH if it is 1.30 or newer, then from beside kube-apiserver, then a build.
 versitygw: from the cache, or else a build.
+helm and crane, which only the chart and the release need: from the cache, or else a build.
 
 Only the standard library is used here, because `build` runs before the project's environment exists.
 """
@@ -17,8 +18,10 @@ from pathlib import Path
 
 from . import envtest
 from .components import (
+    CRANE,
     ENVTEST_VERSION,
     ETCD,
+    HELM,
     KUBE_APISERVER,
     KUBECTL,
     KUBERNETES_VERSION,
@@ -27,6 +30,8 @@ from .components import (
     GoTool,
     cache_directory,
     control_plane_directory,
+    crane_directory,
+    helm_directory,
     versitygw_directory,
 )
 from .errors import ControlPlaneError
@@ -54,6 +59,25 @@ def find_or_build() -> Binaries:
         with exclusive(cache_directory() / "build.lock"):
             found = _find() or _provide()
     return found
+
+
+def find_or_build_helm() -> Path:
+    """Find helm, or build it, as `find_or_build` does with the programs that everything needs."""
+    return find_or_build_tool(HELM, helm_directory())
+
+
+def find_or_build_crane() -> Path:
+    """Find crane, which is also a registry, or build it."""
+    return find_or_build_tool(CRANE, crane_directory())
+
+
+def find_or_build_tool(tool: GoTool, directory: Path) -> Path:
+    """Find a program in the directory, or build it there."""
+    binary = directory / tool.name
+    if not binary.is_file():
+        with exclusive(cache_directory() / "build.lock"):
+            _build_unless_there(tool, directory)
+    return binary
 
 
 def _find() -> Binaries | None:

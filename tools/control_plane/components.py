@@ -31,6 +31,8 @@ def required_version(go_module: str, path: str) -> str:
 
 KUBERNETES_VERSION = required_version("kubernetes", "k8s.io/kubernetes")
 VERSITYGW_VERSION = required_version("versitygw", "github.com/versity/versitygw")
+HELM_VERSION = required_version("helm", "helm.sh/helm/v3")
+CRANE_VERSION = required_version("crane", "github.com/google/go-containerregistry")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class GoTool:
     ldflags: str = "-s -w"
 
 
-_KUBERNETES_LDFLAGS = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+KUBERNETES_LDFLAGS = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
 
 ETCD = GoTool(
     name="etcd",
@@ -60,7 +62,7 @@ KUBE_APISERVER = GoTool(
     go_module="kubernetes",
     version=KUBERNETES_VERSION,
     usual_time="4 to 6 minutes",
-    ldflags=_KUBERNETES_LDFLAGS,
+    ldflags=KUBERNETES_LDFLAGS,
 )
 KUBECTL = GoTool(
     name="kubectl",
@@ -68,7 +70,7 @@ KUBECTL = GoTool(
     go_module="kubernetes",
     version=KUBERNETES_VERSION,
     usual_time="1 minute",
-    ldflags=_KUBERNETES_LDFLAGS,
+    ldflags=KUBERNETES_LDFLAGS,
 )
 VERSITYGW = GoTool(
     name="versitygw",
@@ -76,6 +78,32 @@ VERSITYGW = GoTool(
     go_module="versitygw",
     version=VERSITYGW_VERSION,
     usual_time="2 minutes",
+)
+
+_HELM_KUBERNETES_MINOR = required_version("helm", "k8s.io/client-go").split(".")[1]
+_HELM_LDFLAGS = {
+    "helm.sh/helm/v3/internal/version.version": f"v{HELM_VERSION}",
+    # `helm template` and `helm lint` assume this version of Kubernetes, as in a release of helm.
+    **{
+        f"helm.sh/helm/v3/pkg/{package}.k8sVersion{part}": number
+        for package in ("chartutil", "lint/rules")
+        for part, number in (("Major", "1"), ("Minor", _HELM_KUBERNETES_MINOR))
+    },
+}
+HELM = GoTool(
+    name="helm",
+    package="helm.sh/helm/v3/cmd/helm",
+    go_module="helm",
+    version=HELM_VERSION,
+    usual_time="2 to 4 minutes",
+    ldflags=" ".join(["-s -w", *(f"-X {name}={value}" for name, value in _HELM_LDFLAGS.items())]),
+)
+CRANE = GoTool(
+    name="crane",
+    package="github.com/google/go-containerregistry/cmd/crane",
+    go_module="crane",
+    version=CRANE_VERSION,
+    usual_time="10 to 30 seconds",
 )
 
 
@@ -93,6 +121,16 @@ def control_plane_directory(version: str) -> Path:
 def versitygw_directory() -> Path:
     """The directory of the S3 server."""
     return cache_directory() / "versitygw" / VERSITYGW_VERSION
+
+
+def helm_directory() -> Path:
+    """The directory of helm."""
+    return cache_directory() / "helm" / HELM_VERSION
+
+
+def crane_directory() -> Path:
+    """The directory of the registry and its client."""
+    return cache_directory() / "crane" / CRANE_VERSION
 
 
 @contextmanager

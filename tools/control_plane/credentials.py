@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+SERVICE_ADDRESS = "10.0.0.1"
+"""The first address of the Services, which is that of the API server in pods."""
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -107,7 +110,9 @@ def _ca_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 def _server_certificate(
     key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    hosts = ("localhost", "kubernetes.default.svc", "kubernetes.default")
+    names: list[x509.GeneralName] = [*map(x509.DNSName, hosts)]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", SERVICE_ADDRESS)]
     return (
         _builder("kube-apiserver", key)
         .issuer_name(ca.subject)

@@ -40,13 +40,14 @@ class OperatorProcess:
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
         ready_timeout: float | None = 30,
         program: Sequence[str] = ("clientcert", "run"),
+        python: str = sys.executable,
     ) -> Self:
         """Run it with `args`; its environment has only `env`, PATH and the location of its credentials.
 
         The ServiceAccount must exist, with the RBAC to be tested. Returns when /readyz answers 200, or at once if
         `ready_timeout` is None; raises ControlPlaneError with the end of the log if it does not become ready. `program`
-        is a module and its first arguments. Log and kubeconfig are written to `directory`, which several operators may
-        share.
+        is a module and its first arguments, and `python` the interpreter that has it. Log and kubeconfig are written to
+        `directory`, which several operators may share.
         """
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ class OperatorProcess:
 
         def start() -> tuple[ChildProcess, int]:
             port = free_port()
-            command = [sys.executable, "-m", *program, "--port", str(port), *args]
+            command = [python, "-m", *program, "--port", str(port), *args]
             log_path = directory / f"{name}.log"
             process = ChildProcess.start(command, log_path=log_path, env=environment, cwd=directory)
             if ready_timeout is not None:

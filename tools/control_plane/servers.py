@@ -53,9 +53,18 @@ def start_etcd(binary: Path, directory: Path, extra_arguments: Sequence[str] = (
 
 
 def start_kube_apiserver(
-    binary: Path, directory: Path, etcd_url: str, credentials: "Credentials", extra_arguments: Sequence[str] = ()
+    binary: Path,
+    etcd_url: str,
+    credentials: "Credentials",
+    extra_arguments: Sequence[str] = (),
+    *,
+    with_controllers: bool = False,
 ) -> tuple[ChildProcess, str, ApiClient]:
-    """Start kube-apiserver and wait until it is ready; returns the process, its URL and an administrator's client."""
+    """Start kube-apiserver and wait until it is ready; returns the process, its URL and an administrator's client.
+
+    Its log is beside the directory of the credentials. `with_controllers`: they will be started, too.
+    """
+    directory = credentials.directory.parent
 
     def start() -> tuple[ChildProcess, str, ApiClient]:
         port = free_port()
@@ -75,8 +84,9 @@ def start_kube_apiserver(
             "--service-account-issuer=https://kubernetes.default.svc",
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.0.0.0/24",
-            "--disable-admission-plugins=ServiceAccount",  # it waits for a controller that does not run here
         ]
+        if not with_controllers:
+            arguments.append("--disable-admission-plugins=ServiceAccount")  # it waits for one of them
         process = _launch("kube-apiserver", binary, directory, [*arguments, *extra_arguments])
         api = ApiClient(url, credentials.ca_certificate, credentials.admin_token)
         process.wait_until(api.is_ready, _START_SECONDS)

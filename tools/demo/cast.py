@@ -9,6 +9,7 @@ from tools.demo.authority import client_authority
 from tools.demo.mailbox import Mailed
 
 NHS, PRISON_VISITS = "nhs-prod", "prison-visits-prod"
+JO, ALEX = "jo@nhs.example", "alex@visits.example"
 TEAM, ON_CALL = "#integration-api-alerts", "#on-call"
 PASSWORD = "a password that nobody sees"
 _FAULTY_PAGE = b"<!DOCTYPE html><html><title>Sign in to the wiki</title></html>\n"
@@ -37,29 +38,32 @@ class Cast:
     objects: Mapping[str, bytes] = field(repr=False)
     today: Mapping[str, Seen]
     tomorrow: Mapping[str, Seen]
-    renewed: Mapping[str, Issued]
-    """By name of the ClientCertificate."""
-    letter: Mailed
-    """To the contact of nhs, until the certificate is renewed."""
+    authority: CertificateAuthority = field(repr=False)
+    """Has issued all of them."""
+    visits: Issued = field(repr=False)
+    """The certificate of prison-visits, which the operator renews."""
+    renewed: Issued = field(repr=False)
+    """The next certificate of nhs, which the team has renewed by hand."""
+    letters: tuple[Mailed, Mailed]
+    """To the contacts of nhs and of prison-visits, until their certificates are renewed."""
     last_letter: Mailed
 
 
 def assemble(now: datetime) -> Cast:
     """Issue all certificates."""
     authority = client_authority()
-    renewed = _lasting(authority, "nhs-production", now, 365)
+    visits, renewed = _lasting(authority, "prison-visits", now, 5), _lasting(authority, "nhs-production", now, 365)
     return Cast(
         secrets=_secrets(authority, now),
-        objects=_objects(authority, now),
+        objects=_objects(authority, visits, now),
         today=_today(now),
         tomorrow=_tomorrow(now),
-        renewed={
-            NHS: renewed,
-            PRISON_VISITS: _lasting(authority, "prison-visits", now, 365),
-        },
-        letter=_letter(now + timedelta(days=22) + _A_LITTLE),
+        authority=authority,
+        visits=visits,
+        renewed=renewed,
+        letters=_letters(now + _A_LITTLE),
         last_letter=Mailed(
-            "jo@nhs.example",
+            JO,
             "Done: a renewed certificate for nhs in prod is in place",
             (f"serial number {renewed.serial_number_hex}", "You do not have to do anything more."),
         ),
@@ -72,20 +76,23 @@ def _lasting(authority: CertificateAuthority, common_name: str, now: datetime, d
     return authority.issue(common_name, min(now, not_after) - timedelta(days=30), not_after)
 
 
-def _letter(not_after: datetime) -> Mailed:
-    """The letter with every step for the contact."""
-    return Mailed(
-        "jo@nhs.example",
-        f"Action needed: certificate for nhs in prod expires on {not_after:%Y-%m-%d}",
-        (
-            "Your client certificate for the prod environment of the Integration API is due to expire",
-            "within the next 23 days",
-            "openssl genrsa -out credential-exchange-private-key.pem 3072",
-            "openssl rsa -in credential-exchange-private-key.pem -pubout -out credential-exchange-public-key.pem",
-            "send us only the public key",
-            "Your API key does not change.",
-            "it goes to integration@gov.example",
-        ),
+def _letters(today: datetime) -> tuple[Mailed, Mailed]:
+    """The letters with every step."""
+    common = (
+        "Your client certificate for the prod environment of the Integration API is due to expire",
+        "openssl genrsa -out credential-exchange-private-key.pem 3072",
+        "openssl rsa -in credential-exchange-private-key.pem -pubout -out credential-exchange-public-key.pem",
+        "send us only the public key",
+        "Your API key does not change.",
+        "it goes to integration@gov.example",
+    )
+    to_nhs, to_visits = (
+        f"Action needed: certificate for {name} in prod expires on {today + timedelta(days=days):%Y-%m-%d}"
+        for name, days in (("nhs", 22), ("prison-visits", 5))
+    )
+    return (
+        Mailed(JO, to_nhs, (*common, "within the next 23 days")),
+        Mailed(ALEX, to_visits, (*common, "within the next 6 days")),
     )
 
 
@@ -103,9 +110,9 @@ def _secrets(authority: CertificateAuthority, now: datetime) -> dict[str, dict[s
     }
 
 
-def _objects(authority: CertificateAuthority, now: datetime) -> dict[str, bytes]:
+def _objects(authority: CertificateAuthority, visits: Issued, now: datetime) -> dict[str, bytes]:
     """A folder for each consumer: the certificate, its CSR, and the key if the team created it."""
-    visits, probation = _lasting(authority, "prison-visits", now, 5), _lasting(authority, "probation", now, -3)
+    probation = _lasting(authority, "probation", now, -3)
     return {
         "prison-visits/client.pem": visits.certificate_pem,
         "prison-visits/client.csr": visits.csr_pem(),
@@ -144,7 +151,7 @@ def _tomorrow(now: datetime) -> dict[str, Seen]:
     changed = {
         "weather-prod": Seen("Valid", 299),
         NHS: Seen("Valid", 364),
-        PRISON_VISITS: Seen("Valid", 364),
+        PRISON_VISITS: Seen("Valid", 393),  # the policy's default is 395 days
         "court-lists-preprod": Seen("ExpiringSoon", 9),
         "sentencing-dev": Seen("Expired", -1, "Expired", f"sentencing in dev expired on {last_day:%Y-%m-%d}"),
         "probation-prod": Seen("Expired", -4, "Expired", "probation in prod expired on"),

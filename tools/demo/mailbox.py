@@ -51,13 +51,14 @@ class Mailbox:
         return [_seen(mail, words) for mail in self.mails(since)]
 
 
-def as_read(mail: Received) -> str:
-    """The mail as its recipient sees it: headers and plain text."""
-    headers = [f"{name}: {value}" for name in _HEADERS if (value := mail.message[name])]
-    lines = [*headers, "", *mail.text.rstrip().splitlines()]
-    return "\n".join(f"  │ {line}".rstrip() for line in lines) + "\n"
+def as_read(mail: Received, *, lines: int | None = None) -> str:
+    """The mail as its recipient sees it: headers and plain text, with `lines` only so many lines of it."""
+    headers = [f"{name}: {str(value).strip()}" for name in _HEADERS if (value := mail.message[name])]
+    text = mail.text.rstrip().splitlines()
+    lines_shown = [*headers, "", *text[:lines], *(["…"] if text[:lines] != text else [])]
+    return "\n".join(f"  │ {line}".rstrip() for line in lines_shown) + "\n"
 
 
 def _seen(mail: Received, words: dict[str, tuple[str, ...]]) -> Mailed:
-    subject, text = str(mail.message["Subject"]), " ".join(mail.text.split())
+    subject, text = mail.subject, " ".join(mail.text.split())
     return Mailed(mail.recipient, subject, tuple(each for each in words.get(subject, ()) if each in text))

@@ -27,14 +27,18 @@ class Screen:
         """Print a remark."""
         self._print(*textwrap.wrap(text, _WIDTH), "")
 
-    def command(self, command: str, output: str) -> None:
-        """Print a command and its output; long lines are cut."""
-        self._print(f"  $ {self._in(_BOLD, command)}")
+    def command(self, command: str, output: str, *, user: str = "") -> None:
+        """Print a command and its output; long lines are cut. `user`: who types it, if it matters."""
+        self._print(f"  {user}{' ' if user else ''}$ {self._in(_BOLD, command)}")
         self.output(output)
 
     def output(self, output: str) -> None:
         """Print the output of a program."""
         self._print(*(f"  {truncate(line, _LONGEST_LINE)}" for line in output.rstrip().splitlines()), "")
+
+    def to_type(self, text: str) -> None:
+        """Print commands for the reader: whole lines."""
+        self._print(*(f"  {line}".rstrip() for line in text.rstrip().splitlines()), "")
 
     def seen(self, what: str) -> None:
         """Print something that was found."""

@@ -12,6 +12,7 @@ from tools.control_plane import ControlPlane, OperatorProcess, S3Server
 from tools.control_plane.s3_client import S3Client
 from tools.demo.cast import ON_CALL, TEAM, Cast, Seen, assemble
 from tools.demo.mailbox import Mailbox, as_read
+from tools.demo.people import ROLES, Laptop, Person
 from tools.demo.screen import Screen
 from tools.mail_server import Received
 from tools.slack_server import Posted, SlackServer, render
@@ -30,6 +31,8 @@ class Stage:
     s3: S3Server
     bucket: S3Client
     operator: OperatorProcess | None = None
+    people: Mapping[str, Person]
+    """By name, as in ROLES."""
 
     def __init__(self, directory: Path, screen: Screen, exits: ExitStack) -> None:
         self.directory = directory
@@ -43,6 +46,8 @@ class Stage:
             channels=[TEAM, ON_CALL], tokens=[_OWN_TOKEN, _TEAM_TOKEN], on_message=self._message_arrived
         )
         self.mailbox = Mailbox(self._mail_arrived)
+        self.laptop = Laptop(directory / "alex")
+        """Of the contact who is written to at the moment."""
 
     def start_servers(self) -> None:
         """Start an API server, an S3 server with an empty bucket, a Slack server and a mail server."""
@@ -81,10 +86,15 @@ class Stage:
         """The last lines of its log; empty if no operator was started."""
         return "\n".join(self.operator.log_text().splitlines()[-lines:]) if self.operator else ""
 
-    def put_secret(self, name: str, files: Mapping[str, bytes]) -> None:
+    def bring_people(self) -> None:
+        """Give each person of the team an account, and the consumer a directory."""
+        self.laptop.directory.mkdir()
+        self.people = {name: Person.in_namespace(self.control_plane, NAMESPACE, name, self.directory) for name in ROLES}
+
+    def put_secret(self, name: str, files: Mapping[str, bytes], *, type_: str = "Opaque") -> None:
         """Create or change a Secret, as `kubectl create secret generic` with `--from-file` does."""
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": type_, "data": data}
         self.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(secret))
 
     def put_settings_of_examples(self) -> None:
@@ -111,6 +121,11 @@ class Stage:
         """The status of every ClientCertificate, by name."""
         items = self.control_plane.api.request("GET", f"{_API}/clientcertificates")["items"]
         return {item["metadata"]["name"]: item.get("status") or {} for item in items}
+
+    def requests(self) -> list[dict[str, Any]]:
+        """All requests for renewals."""
+        items: list[dict[str, Any]] = self.control_plane.api.request("GET", f"{_API}/certificaterenewals")["items"]
+        return items
 
     def phases_and_days(self) -> dict[str, tuple[str | None, int | None]]:
         """The columns STATUS and DAYS, by name."""
@@ -146,3 +161,5 @@ class Stage:
     def _mail_arrived(self, mail: Received) -> None:
         if self.prints_messages:
             self.screen.output(as_read(mail))
+        if self.prints_messages and (files := self.laptop.save(mail)):
+            self.screen.seen(f"Its attachments are in {self.laptop.directory}: {', '.join(files)}")

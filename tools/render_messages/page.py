@@ -50,6 +50,7 @@ from tools.render_messages.rendering import (
     in_slack,
     shortened,
 )
+from tools.render_messages.renewal_page import renewal_parts
 
 TITLE = """\
 # Messages
@@ -149,6 +150,7 @@ def _parts() -> Iterator[str]:
     yield from _mails()
     yield from _direct_messages()
     yield from _machines()
+    yield from renewal_parts()
     yield EVENTS
     yield as_events(*(WAYS[title].message("events") for title in WAYS))
 

@@ -45,7 +45,8 @@ def as_mail(message: Message, position: int = 0) -> str:
     shown = [f"{name}: {value}" for name, value in sent.items() if not name.startswith(("MIME", "Content"))]
     plain = sent.get_body(("plain",))
     assert plain is not None
-    return fenced("\n".join([*shown, "", plain.get_content()]))
+    attached = [f"[attached: {each.get_filename()}]" for each in sent.iter_attachments()]
+    return fenced("\n".join([*shown, "", plain.get_content(), *attached]))
 
 
 def as_sentence(message: Message) -> str:

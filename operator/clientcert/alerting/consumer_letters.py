@@ -26,6 +26,15 @@ def has_no_recipient(evaluation: Evaluation, channel: Channel) -> bool:
     return channel.escalation and not transient and not evaluation.recipients_for(channel)
 
 
+def was_delivered(evaluation: Evaluation, notification: DueNotification) -> bool:
+    """True for a closing letter about a certificate that the operator has mailed itself: that mail has closed."""
+    accepted, renewal = evaluation.assessment.accepted, evaluation.renewal
+    if accepted is None or renewal is None or renewal.last_delivered is None or notification.channel.escalation:
+        return False
+    request, is_closing = renewal.last_delivered, notification.kind is MessageKind.CLOSING
+    return is_closing and request.mailed and request.brought(accepted.serial_number)
+
+
 def is_given_up(evaluation: Evaluation, notification: DueNotification) -> bool:
     """True for a closing letter whose recipient could not be reached for a day; other channels send it anyway."""
     failure = evaluation.failures.get(notification.channel.name)

@@ -11,18 +11,13 @@ from clientcert.alerting.consumer_letters import (
     is_outdated,
     recipients_for,
     require_recipient,
+    was_delivered,
 )
+from clientcert.alerting.failure_counter import FailureCounter
 from clientcert.alerting.grouping import AlertGroups, letter_group
 from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.alerting.retries import (
-    HEAD_OF_LINE_TRIES,
-    blocked_by,
-    is_of_the_channel,
-    is_of_the_destination,
-    next_failure,
-    waiting,
-)
+from clientcert.alerting.retries import HEAD_OF_LINE_TRIES, blocked_by
 from clientcert.cache.object_cache import CERTIFICATE
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import DeliveryError, Reason, where
@@ -90,7 +85,8 @@ def decide(evaluation: Evaluation) -> Decision:
 
 
 def _needs_no_letter(evaluation: Evaluation, notification: DueNotification) -> bool:
-    return has_no_recipient(evaluation, notification.channel) or is_given_up(evaluation, notification)
+    no_recipient = has_no_recipient(evaluation, notification.channel)
+    return no_recipient or is_given_up(evaluation, notification) or was_delivered(evaluation, notification)
 
 
 def _letters_of_batches(evaluation: Evaluation) -> list[tuple[DueNotification, Delivery]]:
@@ -139,6 +135,7 @@ class NotificationDispatcher:
         self._may_start = may_start
         self._clock = clock
         self._metrics = metrics
+        self._failure_counter = FailureCounter(limiter, clock, metrics)
 
     @property
     def may_send(self) -> bool:
@@ -167,17 +164,12 @@ class NotificationDispatcher:
                 reserved.append(notification)
                 continue
             else:
-                blocked = self.blocked(limit, Item(CERTIFICATE, record.key))
+                blocked = self._failure_counter.blocked(limit, Item(CERTIFICATE, record.key))
             if blocked is not None:
                 failures[name] = blocked_by(blocked, failures.get(name))
         self._outbox.set_failures(record, failures)
         self._limiter.release_unused(Item(CERTIFICATE, record.key))
         return tuple(reserved)
-
-    def blocked(self, limit: Pace, item: Item) -> DeliveryFailure | None:
-        """The reason why a message waits, if its status must report it: failures before it, or many messages."""
-        failure = self._limiter.failure(limit, item.key.namespace)
-        return waiting(self._clock()) if failure is None and self._limiter.is_late(limit, item) else failure
 
     def release(self, record_key: Item) -> None:
         """Free the slots of an object that is gone or sends no alerts, and remove it from its groups."""
@@ -242,38 +234,12 @@ class NotificationDispatcher:
                 return notifier.pace_to(namespace, channel, notification.kind, recipients[0])
         return notifier.pace(namespace, channel, notification.kind) if notifier else None
 
-    def count_failure(
-        self,
-        item: Item,
-        evaluation: Evaluation,
-        notification: DueNotification,
-        error: DeliveryError,
-        before: DeliveryFailure | None,
-    ) -> DeliveryFailure:
-        """Count one more failed delivery after `before`; the channel or its destination backs off if it takes nothing.
-
-        `item` is that of the message, in the work queue.
-        """
-        channel, limit = notification.channel, self.limit(evaluation, notification)
-        of_the_channel = limit is not None and is_of_the_channel(error, limit)
-        of_part = limit is not None and is_of_the_destination(error, limit)
-        if limit is not None and of_the_channel and before is None:
-            before = self._limiter.failure(limit, item.key.namespace)  # the channel failed for other messages before
-        waits_for_channel = of_the_channel or (of_part and error.answered)
-        failure = next_failure(before, error, self._clock(), waits_for_channel=waits_for_channel)
-        if limit is not None and (of_the_channel or of_part):
-            self._limiter.back_off(limit, item, error.retry_after, failure, of_part=of_part)
-        self._metrics.notifications.labels(channel.type, "retried" if error.retryable else "refused").inc()
-        level = logging.DEBUG if before is not None and before.reason is error.reason else logging.WARNING
-        logger.log(level, "%s: channel %s: %s: %s", item.key, channel.name, error.reason, error.message)
-        return failure
-
     def _failed(
         self, record: CertificateRecord, evaluation: Evaluation, notification: DueNotification, error: DeliveryError
     ) -> None:
-        name = notification.channel.name
-        before = self._outbox.failures(record).get(name)
-        failure = self.count_failure(Item(CERTIFICATE, record.key), evaluation, notification, error, before)
+        name, limit = notification.channel.name, self.limit(evaluation, notification)
+        before, item = self._outbox.failures(record).get(name), Item(CERTIFICATE, record.key)
+        failure = self._failure_counter.count(item, notification.channel, limit, error, before)
         self._outbox.set_failures(record, {**self._outbox.failures(record), name: failure})
 
     def _failed_unexpectedly(

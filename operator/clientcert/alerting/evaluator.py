@@ -15,6 +15,10 @@ from clientcert.lifecycle.contacts import needs_lookup, resolve_email, unwritten
 from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
+from clientcert.lifecycle.renewal.policy import RenewalPolicy
+from clientcert.lifecycle.renewal.situation import RenewalSituation, situation_of
+from clientcert.lifecycle.renewal.standing import says_revoked
 from clientcert.lifecycle.spec import UNUSABLE_SPEC
 
 
@@ -42,21 +46,18 @@ class Evaluator:
         """Evaluate the certificate in its current state."""
         found = self._cache.policy_of(record)
         policy = found.policy if found else self._cache.default_policy
+        observation, begins = self._sources.observation(record), policy.start_days_before
+        assessment = assess(record, observation, begins, self._clock(), policy.source_grace)
         evaluation = Evaluation(
             key=record.key,
             uid=record.uid,
             spec=record.spec,
             status=record.status,
             policy=policy,
-            assessment=assess(
-                record,
-                self._sources.observation(record),
-                policy.start_days_before,
-                self._clock(),
-                policy.source_grace,
-            ),
+            assessment=assessment,
             log=DeliveryLog(),
             policy_found=found is not None,
+            renewal=self._renewal(found.renewal, record, assessment.accepted) if found and found.renewal else None,
         )
         return self.with_deliveries(self._with_contact(evaluation, record), record)
 
@@ -74,6 +75,23 @@ class Evaluator:
             fallback = log.fallback_recipient(evaluation.policy.channels, evaluation.earlier_letters)
             contact = replace(contact, fallback_recipient=fallback)
         return replace(evaluation, status=record.status, log=log, failures=failures, policy=policy, contact=contact)
+
+    def _renewal(
+        self, policy: RenewalPolicy, record: CertificateRecord, accepted: AcceptedCertificate | None
+    ) -> RenewalSituation:
+        """The renewal of this certificate, which may be newer than that of the status."""
+        requests = self._cache.renewals.index.decisive(record.key)
+        revocations, namespace = self._cache.revocations, record.key.namespace
+        known, revoked = revocations.knows_kept(namespace), False
+        if accepted is not None:
+            revoked = revocations.revoked(namespace, accepted.issuer_dn, accepted.serial_number) is not None
+            revoked = revoked or (not known and says_revoked(record.status, accepted))
+        former = self._cache.former_cas(record)
+        of_former_ca = former.by_name(accepted.issuer_dn) if former and accepted else None
+        if former and accepted and of_former_ca is None:
+            of_former_ca = self._sources.signed_by_former_ca(record, accepted.fingerprint_sha256)
+        situation = situation_of(policy, requests, revoked=revoked, of_former_ca=of_former_ca)
+        return situation if known else replace(situation, revocations_known=False)
 
     def _with_contact(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
         spec, policy = evaluation.spec, evaluation.policy

@@ -18,7 +18,7 @@ _FIRST_SECONDS, _FIRST_SECONDS_AFTER_REFUSAL = 5.0, 60.0
 _LONGEST_SECONDS, _LONGEST_SECONDS_OF_RECIPIENT = 600.0, 6 * 3600.0
 """A mail server may take the operator for a spammer if it often tries mailboxes that do not exist."""
 _WAITS = (
-    "an alert waits for its turn, because the channel takes fewer messages than are due: have alerts grouped"
+    "a message waits for its turn, because the channel takes fewer messages than are due: have alerts grouped"
     " (spec.alerts.group), or use a channel that fewer certificates share"
 )
 _NOT_OF_THE_CHANNEL = frozenset(

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from clientcert.api.kinds import moment
@@ -82,7 +83,7 @@ def _spec_errors() -> Iterator[None]:
 
 def _spec(spec: Spec) -> CertificateSpec:
     identity, silence = spec.get("identity") or {}, spec.get("silence")
-    acknowledgement = spec.get("acknowledgement") or {}
+    acknowledgement, vetting = spec.get("acknowledgement") or {}, spec.get("vetting")
     return CertificateSpec(
         consumer=spec["consumer"],
         environment=sys.intern(spec["environment"]),
@@ -96,6 +97,7 @@ def _spec(spec: Spec) -> CertificateSpec:
         silence=_silence(silence) if silence else None,
         acknowledged=acknowledgement.get("serialNumber", ""),
         acknowledged_because=acknowledgement.get("reason", ""),
+        vetting_date=date.fromisoformat(vetting["date"]) if vetting else None,
     )
 
 

@@ -39,6 +39,10 @@ class Kind:
 CLIENT_CERTIFICATE = Kind("ClientCertificate", "clientcertificates")
 CERTIFICATE_POLICY = Kind("CertificatePolicy", "certificatepolicies")
 CERTIFICATE_STORE = Kind("CertificateStore", "certificatestores")
+CERTIFICATE_RENEWAL = Kind("CertificateRenewal", "certificaterenewals")
+CERTIFICATE_REVOCATION = Kind("CertificateRevocation", "certificaterevocations")
+KINDS = (CLIENT_CERTIFICATE, CERTIFICATE_POLICY, CERTIFICATE_STORE, CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION)
+"""All kinds, in the order in which they are watched and shown."""
 
 
 def timestamp(moment: datetime) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from clientcert.api.kinds import moment, timestamp
 from clientcert.api.previous_version import fallback_from_condition, problems_from_conditions, with_own_expiry
+from clientcert.api.recorded_renewal import parse_renewal, render_renewal
 from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.policy import Role
 from clientcert.lifecycle.recorded_status import (
@@ -25,6 +26,7 @@ from clientcert.lifecycle.recorded_status import (
     SourceGap,
     ToldProblem,
     shared_condition,
+    shared_conditions,
 )
 from clientcert.pki import Expiry
 
@@ -54,7 +56,7 @@ def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
 
 def digest(status: Mapping[str, Any]) -> bytes:
     """A hash of 16 bytes for comparisons of statuses; null and absent fields are equal."""
-    if "expires" not in status and "certificate" in status:
+    if "expires" not in status and isinstance(status.get("certificate"), Mapping):
         status = with_own_expiry(status)
     return hashlib.blake2b(msgspec.json.encode(_without_nulls(status), order="sorted"), digest_size=16).digest()
 
@@ -76,9 +78,11 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
             "lastSentTime": timestamp(max(sent)) if sent else None,
             "channels": [_channel(record) for record in recorded.channels[:CHANNELS]] or None,
         },
+        "renewal": render_renewal(recorded.renewal) if recorded.renewal else None,
         "history": [
             {
                 "serialNumber": entry.serial_number,
+                "issuerDN": _cut(entry.issuer_dn, LONGEST_NAME) or None,
                 "notAfter": timestamp(entry.not_after),
                 "replacedTime": timestamp(entry.replaced_time),
             }
@@ -92,6 +96,11 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
 def render_conditions(conditions: Iterable[Condition], generation: int) -> Status:
     """Render the conditions of a status; a policy's status has only these."""
     return {"conditions": [_condition(condition, generation) for condition in conditions]}
+
+
+def parse_conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Parse the conditions of the status of any kind. Raises KeyError or TypeError."""
+    return shared_conditions(tuple([_condition_record(entry) for entry in status.get("conditions") or ()]))
 
 
 def _certificate(accepted: AcceptedCertificate | None) -> Status:
@@ -180,7 +189,8 @@ def _recorded(status: Mapping[str, Any]) -> CertificateStatus:
         source_gap=_parse_gap(source.get("gap")),
         channels=tuple(_channel_record(entry, fingerprint) for entry in alerts.get("channels") or ()),
         history=tuple(_replaced(entry) for entry in status.get("history") or ()),
-        conditions=tuple(_condition_record(entry) for entry in status.get("conditions") or ()),
+        renewal=parse_renewal(status.get("renewal")),
+        conditions=parse_conditions(status),
     )
     if any("problems" not in entry for entry in alerts.get("channels") or ()):
         parsed = problems_from_conditions(parsed)
@@ -193,7 +203,7 @@ def _accepted(entry: Mapping[str, Any], expires: Mapping[str, Any]) -> AcceptedC
         raise ValueError("a certificate needs notBefore and notAfter")
     return AcceptedCertificate(
         subject_dn=entry.get("subjectDN", ""),
-        issuer_dn=sys.intern(entry.get("issuerDN", "")),
+        issuer_dn=sys.intern(entry.get("issuerDN") or ""),
         serial_number=entry["serialNumber"],
         fingerprint_sha256=entry["fingerprintSHA256"],
         not_before=not_before,
@@ -261,7 +271,7 @@ def _replaced(entry: Mapping[str, Any]) -> PreviousCertificate:
     not_after, replaced = moment(entry["notAfter"]), moment(entry["replacedTime"])
     if not_after is None or replaced is None:
         raise ValueError("an entry of the history needs notAfter and replacedTime")
-    return PreviousCertificate(entry["serialNumber"], not_after, replaced)
+    return PreviousCertificate(entry["serialNumber"], not_after, replaced, sys.intern(entry.get("issuerDN") or ""))
 
 
 def _condition_record(entry: Mapping[str, Any]) -> Condition:

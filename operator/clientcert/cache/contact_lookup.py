@@ -127,6 +127,8 @@ class ContactLookup:
                 now, letters = whole_second(self._clock()), record.status.channels
                 state = replace(state, since=now, earlier_letters=letters)
         self._states[record.key] = state
+        if before is not None and _is_another(before, found):
+            self._cache.renewals.certificate_changed(record.key)  # what is asked for is approved for one contact
 
     def keys(self) -> AbstractSet[ObjectKey]:
         """The certificates of which anything is known here."""
@@ -204,6 +206,14 @@ class ContactLookup:
             self._warned = {name: until for name, until in self._warned.items() if until > now}
             self._warned[namespace] = now + _WARN_SECONDS
             logger.warning("The contacts of namespace %s cannot be looked up: %s", namespace, error.message)
+
+
+def _is_another(before: ContactState, found: Resolution) -> bool:
+    """True if others were found than before; a lookup that may still succeed has found nobody yet."""
+    if found.pending:
+        return False
+    known = before.recipients if before.resolution.pending else before.resolution.recipients
+    return not same_people(known, found.recipients)
 
 
 def _asked(record: CertificateRecord, policy: AlertPolicy) -> tuple[Hashable, Hashable]:

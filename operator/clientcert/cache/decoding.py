@@ -1,11 +1,13 @@
 """Decodes the body of an object into its record."""
 
 import itertools
+import sys
 from typing import Any, TypeAlias
 
 from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
 from clientcert.api.policy import parse_digests, parse_policy
+from clientcert.api.renewal_policy import parse_renewal_policy
 from clientcert.api.status import digest, parse_status
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.errors import ClientCertError
@@ -14,17 +16,19 @@ from clientcert.lifecycle.conditions import without_contact
 from clientcert.lifecycle.contacts import contact_key
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import CertificateStatus
+from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, CertificateSpec, ObjectKey
 
 Body: TypeAlias = dict[str, Any]
 
+_LONGEST_PROBLEM = 300
 _configurations = itertools.count()
 
 
 def key_of(body: Body) -> ObjectKey:
-    """Namespace and name."""
+    """Namespace and name. All objects of a namespace share its name in memory."""
     metadata = body["metadata"]
-    return ObjectKey(metadata["namespace"], metadata["name"])
+    return ObjectKey(sys.intern(metadata["namespace"]), metadata["name"])
 
 
 def is_newer(version: str, known: str) -> bool:
@@ -69,13 +73,17 @@ def decode_policy(key: ObjectKey, body: Body, before: PolicyRecord | None, fallb
     """The record of a CertificatePolicy; `fallback` is the operator's own channel."""
     metadata, status = body["metadata"], body.get("status") or {}
     policy = parse_policy(body.get("spec") or {}, fallback)
+    renewal, renewal_problem = _renewal(body.get("spec") or {})
     same = before is not None and before.uid == metadata["uid"] and before.policy == policy
+    same = same and before is not None and before.renewal == renewal
     return PolicyRecord(
         key=key,
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         generation=metadata["generation"],
         policy=policy,
+        renewal=renewal,
+        renewal_problem=renewal_problem,
         conditions=parse_status(status).conditions,
         digests=parse_digests(status),
         status_hash=digest({name: value for name, value in status.items() if name != "digests"}),
@@ -108,6 +116,13 @@ def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> Stor
 def next_configuration() -> int:
     """A number that no record has had yet."""
     return next(_configurations)
+
+
+def _renewal(content: Body) -> tuple[RenewalPolicy | None, str]:
+    try:
+        return parse_renewal_policy(content), ""
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return None, f"spec.renewal cannot be used: {type(error).__name__} {error}"[:_LONGEST_PROBLEM]
 
 
 def _spec(content: Body) -> tuple[CertificateSpec, Problem | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE
+from clientcert.api.kinds import KINDS
 from clientcert.cache.decoding import key_of
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.errors import where
@@ -16,21 +16,21 @@ from clientcert.kube.list_watch import Applied, Change, Deleted, Listed, ListWat
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
 
-_KINDS = (CLIENT_CERTIFICATE, CERTIFICATE_POLICY, CERTIFICATE_STORE)
-"""In the order of the fields of `Watches`."""
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Watches:
-    """The watches of one namespace, or of all."""
+    """The watches of one namespace, or of all: of Secrets, and of each kind in the order of `KINDS`."""
 
     secrets: ListWatch
     """Of their metadata only, never of their content."""
     certificates: ListWatch
     policies: ListWatch
     stores: ListWatch
+    renewals: ListWatch
+    revocations: ListWatch
+    """Alerts go on without these two, also where their kinds are not installed; nothing is signed then."""
 
     @classmethod
     def of(cls, client: KubeClient, namespace: str, loop_budget: LoopBudget) -> Self:
@@ -38,11 +38,11 @@ class Watches:
         secrets = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
         return cls(
             ListWatch(client, secrets, loop_budget, metadata_only=True),
-            *(ListWatch(client, kind.collection(namespace), loop_budget) for kind in _KINDS),
+            *(ListWatch(client, kind.collection(namespace), loop_budget) for kind in KINDS),
         )
 
     def are_established(self) -> bool:
-        """True if all of them are, and have delivered the initial objects."""
+        """True if all that alerts need are, and have delivered the initial objects."""
         watches = (self.secrets, self.certificates, self.policies, self.stores)
         return all(watch.established.is_set() for watch in watches)
 
@@ -59,6 +59,15 @@ class Informers:
     def are_established(self, namespaces: Iterable[str]) -> bool:
         """True if all watches of these namespaces are established, and have delivered the initial objects."""
         return all(self._watches[namespace].are_established() for namespace in namespaces)
+
+    async def first_lists(self) -> None:
+        """Wait until the certificates of each namespace were listed once, or could not be."""
+        for watches in self._watches.values():
+            await watches.certificates.attempted.wait()
+
+    def give_up_first_list(self, namespace: str) -> None:
+        """The certificates of this namespace cannot be listed at the moment: `first_lists` waits no longer."""
+        self._watches[namespace].certificates.give_up_first_list()
 
     async def watch_certificates(self, namespace: str) -> AsyncIterator[Returned]:
         """Take over changes for ever; yields each time the watch is re-established after an interruption.
@@ -82,6 +91,23 @@ class Informers:
         async for returned in self._inform(self._watches[namespace].stores, take_over):
             yield returned
 
+    async def watch_renewals(self, namespace: str) -> AsyncIterator[Returned]:
+        """Do the same for CertificateRenewals."""
+        take_over = partial(_take_over, self._cache.renewals.upsert, self._cache.renewals.remove)
+        async for returned in self._inform(self._watches[namespace].renewals, take_over):
+            yield returned
+
+    async def watch_revocations(self, namespace: str) -> AsyncIterator[Returned]:
+        """Do the same for CertificateRevocations."""
+        take_over = partial(_take_over, self._cache.revocations.upsert, self._cache.revocations.remove)
+        async for returned in self._inform(self._watches[namespace].revocations, take_over):
+            yield returned
+
+    def know_renewals(self, namespace: str) -> bool:
+        """True if all requests and revocations of this namespace were delivered: only then anything is signed."""
+        found = self._watches.get(namespace) or self._watches[""]
+        return found.renewals.established.is_set() and found.revocations.established.is_set()
+
     async def watch_secrets(self, namespace: str) -> AsyncIterator[Returned]:
         """Do the same for Secrets."""
         watch = self._watches[namespace].secrets
@@ -90,6 +116,7 @@ class Informers:
                 yield change
             else:
                 await self._take_over_secrets(namespace, change)
+            del change  # not kept until the next one
 
     async def compare_secrets(self, namespace: str) -> None:
         """List the Secrets once, and take over each; raises KubeError."""
@@ -106,6 +133,7 @@ class Informers:
                 yield change
             else:
                 _hand_over(watch, take_over, change)
+            del change  # not kept until the next one
 
     async def _take_over_secrets(self, namespace: str, change: Change) -> None:
         """Pass a change to the cache; after a list, also the Secrets that are needed but missing."""
@@ -113,10 +141,11 @@ class Informers:
         if not isinstance(change, Listed):
             _hand_over(watch, self._take_over_secret, change)
             return
-        for where_missing, name in self._cache.secrets_wanted(namespace, change.present):
+        for secret in self._cache.secrets_wanted(namespace):
             await self._loop_budget.yield_if_spent()
-            missing = {"metadata": {"namespace": where_missing, "name": name}}
-            _hand_over(watch, self._take_over_secret, Deleted(missing))
+            if secret not in change.present:
+                missing = {"metadata": {"namespace": secret[0], "name": secret[1]}}
+                _hand_over(watch, self._take_over_secret, Deleted(missing))
 
     def _take_over_secret(self, change: Change) -> None:
         if isinstance(change, Applied | Deleted):

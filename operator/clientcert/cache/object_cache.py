@@ -4,7 +4,7 @@ Every change is enqueued in the work queue. Everything here can be read again fr
 """
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
@@ -19,10 +19,14 @@ from clientcert.cache.decoding import (
     next_configuration,
 )
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
-from clientcert.cache.reference_index import ReferenceIndex, secrets_of
+from clientcert.cache.reference_index import ReferenceIndex, secrets_of, secrets_of_renewal
+from clientcert.cache.renewals import RenewalCache
+from clientcert.cache.revocations import RevocationCache
+from clientcert.cache.serial_index import SerialIndex
 from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.renewal.former_cas import FormerCas
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
-from clientcert.workqueue.work_queue import Item, WorkQueue
+from clientcert.workqueue.work_queue import Item, ItemsOf, WorkQueue
 
 CERTIFICATE, POLICY = CLIENT_CERTIFICATE.name, CERTIFICATE_POLICY.name
 """Kinds of items in the work queue. CertificateStores are polled by a timer."""
@@ -36,12 +40,19 @@ class ObjectCache:
         self._queue = queue
         self._fallback = fallback
         self._references = ReferenceIndex()
+        self._serials: SerialIndex | None = None
+        """None until a renewal asks for it."""
+        self._former_cas: dict[ObjectKey, FormerCas | None] = {}
+        """By policy: the CAs whose certificates it renews at any time, as they do not sign any more. None: unreadable.
+        """
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
         self.default_policy = default_policy(fallback)
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
         self.policies: dict[ObjectKey, PolicyRecord] = {}
         self.stores: dict[ObjectKey, StoreRecord] = {}
+        self.renewals = RenewalCache(queue)
+        self.revocations = RevocationCache(queue)
 
     # ClientCertificates
 
@@ -60,12 +71,15 @@ class ObjectCache:
             before = None
         record = decode_certificate(before.key if before else key, body, before)
         self.certificates[key] = record
+        self._serial_changed(before, record)
         if before is not None and before.generation == record.generation:
             if before.status_hash != record.status_hash:
                 self.enqueue(key)
             return
         if before is not None:
             self._references.remove(before)
+            if self.renewals.renewals:
+                self.renewals.certificate_changed(key)
         self._references.add(record)
         self.reread(record.key)
 
@@ -76,8 +90,10 @@ class ObjectCache:
             return False
         self._references.remove(record)
         self._changed_sources.pop(key, None)
+        self._serial_changed(record, None)
         del self.certificates[key]
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
+        self.renewals.certificate_changed(key)
         return True
 
     def expect_status(self, record: CertificateRecord, status_hash: bytes) -> None:
@@ -91,12 +107,13 @@ class ObjectCache:
         current = self.certificates.get(written.key)
         if current is not None and current.uid == written.uid:
             version = written.resource_version
-            self.certificates[written.key] = replace(
+            record = self.certificates[written.key] = replace(
                 current,
                 resource_version=version if is_newer(version, current.resource_version) else current.resource_version,
                 status=written.status,
                 status_hash=written.status_hash,
             )
+            self._serial_changed(current, record)
 
     def enqueue(self, key: ObjectKey) -> None:
         """Enqueue a ClientCertificate in the work queue."""
@@ -104,7 +121,7 @@ class ObjectCache:
 
     def enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
         """Have many ClientCertificates reconciled."""
-        self._queue.enqueue_all([Item(CERTIFICATE, key) for key in keys])
+        self._queue.enqueue_all(ItemsOf(CERTIFICATE, tuple(keys)))
 
     def urgency(self, key: ObjectKey) -> float:
         """The time of expiry by its status, in seconds since the epoch; infinite if unknown. The lowest is first."""
@@ -113,6 +130,32 @@ class ObjectCache:
         if accepted is None:
             return math.inf
         return (accepted.ends_first.time if accepted.ends_first else accepted.not_after).timestamp()
+
+    def sharing_serial(self, record: CertificateRecord) -> tuple[str, ...]:
+        """The names of other ClientCertificates of the namespace with the same serial number and issuer."""
+        return self._by_serial().sharing(record)
+
+    def with_serial(self, namespace: str, issuer_dn: str, serial_number: str) -> tuple[ObjectKey, ...]:
+        """The ClientCertificates with this certificate."""
+        names = self._by_serial().names((namespace, issuer_dn, serial_number))
+        return tuple(ObjectKey(namespace, name) for name in names)
+
+    def enqueue_serial(self, namespace: str, issuer_dn: str, serial_number: str) -> None:
+        """Enqueue the ClientCertificates with this certificate, and their open requests."""
+        for key in self.with_serial(namespace, issuer_dn, serial_number):
+            self.enqueue(key)
+            self.renewals.certificate_changed(key)
+
+    def _serial_changed(self, before: CertificateRecord | None, after: CertificateRecord | None) -> None:
+        """A request about a certificate may have waited until no other ClientCertificate has it."""
+        if self._serials is not None:
+            for key in self._serials.change(before, after):
+                self.renewals.certificate_changed(key)
+
+    def _by_serial(self) -> SerialIndex:
+        if self._serials is None:
+            self._serials = SerialIndex(self.certificates.values())
+        return self._serials
 
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
         """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""
@@ -144,6 +187,11 @@ class ObjectCache:
             self._changed_sources[key] = version
         self.enqueue(key)
 
+    def renewed(self, renewal: ObjectKey, certificate: ObjectKey) -> None:
+        """The source holds what this request has brought: it is read after the request was reconciled."""
+        self._changed_sources[certificate] = ""
+        self.renewals.concerns_certificate(renewal)
+
     def reread_all(self, keys: Iterable[ObjectKey]) -> None:
         """The sources of these certificates may hold something else: have them read."""
         wanted = tuple(keys)
@@ -152,7 +200,10 @@ class ObjectCache:
 
     def take_source_change(self, key: ObjectKey) -> str | None:
         """Return and clear the version from `reread`; None if it was not called since the last call of this."""
-        return self._changed_sources.pop(key, None)
+        change = self._changed_sources.pop(key, None)
+        if not self._changed_sources:
+            self._changed_sources.clear()  # only this gives back its memory: after a start all certificates are in it
+        return change
 
     # CertificatePolicies
 
@@ -167,23 +218,43 @@ class ObjectCache:
         key = key_of(body)
         before = self.policies.get(key)
         record = self.policies[key] = decode_policy(key, body, before, self._fallback)
-        self._references.set_secrets(POLICY, key, secrets_of(record.policy))
+        self._references.set_secrets(POLICY, key, secrets_of(record.policy) | secrets_of_renewal(record.renewal))
         if before is None or before.configuration != record.configuration:
-            self._queue.enqueue(Item(POLICY, key), -math.inf)
+            if record.renewal:
+                self.revocations.needs_lists(key.namespace, {record.renewal.issuer.name})
+            self._enqueue_policy(key, record, before)
 
     def enqueue_policies(self, namespace: str = "") -> None:
-        """Enqueue the CertificatePolicies of a namespace (empty: of all)."""
-        for key in self.policies:
-            if namespace in {"", key.namespace}:
-                self._queue.enqueue(Item(POLICY, key), -math.inf)
+        """Enqueue the CertificatePolicies of a namespace (empty: of all), and the revocation lists there."""
+        found = [key for key in self.policies if namespace in {"", key.namespace}]
+        for key in found:
+            self._queue.enqueue(Item(POLICY, key), -math.inf)
+        self.revocations.enqueue_lists(key.namespace for key in found if self.policies[key].renewal)
 
     def remove_policy(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificatePolicy, only if it has this `uid` (empty: any); its certificates use the defaults."""
         record = self.policies.get(key)
         if record is not None and uid in {"", record.uid}:
             del self.policies[key]
+            self._former_cas.pop(key, None)
             self._references.set_secrets(POLICY, key, frozenset())
-            self._queue.enqueue(Item(POLICY, key), -math.inf)
+            self._enqueue_policy(key, record)
+
+    def _enqueue_policy(self, key: ObjectKey, *versions: PolicyRecord | None) -> None:
+        """Enqueue it, and the revocation lists of its namespace if it names a CA, or did."""
+        self._queue.enqueue(Item(POLICY, key), -math.inf)
+        if any(each is not None and each.renewal for each in versions):
+            self.revocations.enqueue_lists([key.namespace])
+
+    def note_former_cas(self, policy: ObjectKey, found: FormerCas | None) -> None:
+        """Take over a policy's former CAs (None: unreadable); if they are others, its certificates are enqueued."""
+        before, self._former_cas[policy] = self._former_cas.get(policy, FormerCas()), found
+        if found is not None and before != found:
+            self.enqueue_all(self.certificates_of(policy))
+
+    def former_cas(self, record: CertificateRecord) -> FormerCas | None:
+        """The former CAs of its policy; None until they were read."""
+        return self._former_cas.get(ObjectKey(record.key.namespace, record.spec.policy))
 
     def policy_status_written(self, written: PolicyRecord) -> None:
         """Take over our own write that the API server has accepted."""
@@ -245,13 +316,16 @@ class ObjectCache:
         for kind, user in users if version != known else ():
             if kind == POLICY and user in self.policies:
                 self.policies[user] = replace(self.policies[user], configuration=next_configuration())
-                self._queue.enqueue(Item(POLICY, user), -math.inf)
+                self._enqueue_policy(user, self.policies[user])
             elif kind != POLICY and user in self.stores:
                 self.stores[user] = replace(self.stores[user], configuration=next_configuration())
 
-    def secrets_wanted(self, namespace: str, present: Container[tuple[str, str]] = ()) -> set[tuple[str, str]]:
-        """Namespace and name of each Secret that an object here (empty: anywhere) refers to and that is not present."""
-        return self._references.secrets(namespace, present)
+    def secrets_wanted(self, namespace: str) -> Iterator[tuple[str, str]]:
+        """Namespace and name of each Secret that an object here (empty: anywhere) refers to; some are there twice.
+
+        They may be 100,000: pass over them in more than one iteration of the event loop.
+        """
+        return self._references.secrets(namespace)
 
     # References
 

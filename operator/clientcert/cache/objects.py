@@ -7,6 +7,7 @@ from clientcert.errors import ClientCertError
 from clientcert.lifecycle.assessment import Problem
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, DigestRecord
+from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.spec import Bucket, CertificateSpec, ObjectKey
 
 
@@ -36,6 +37,10 @@ class PolicyRecord:
     resource_version: str
     generation: int
     policy: AlertPolicy
+    renewal: RenewalPolicy | None
+    """None: certificates are renewed by hand, or `renewal_problem`."""
+    renewal_problem: str
+    """The reason why `spec.renewal` cannot be used; empty otherwise."""
     conditions: tuple[Condition, ...]
     digests: tuple[DigestRecord, ...]
     status_hash: bytes

@@ -3,11 +3,12 @@
 Objects refer only to objects in their own namespace.
 """
 
-from collections.abc import Container
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clientcert.cache.objects import CertificateRecord
 from clientcert.lifecycle.policy import AlertPolicy, SlackAddress, UrlAddress
+from clientcert.lifecycle.renewal.policy import CaSecretIssuer, RenewalPolicy
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey, S3Source, SecretKeyRef
 
 _Reference = tuple[str, str, str]
@@ -77,11 +78,12 @@ class ReferenceIndex:
         known, self._versions[secret] = self._versions.get(secret), version
         return known
 
-    def secrets(self, namespace: str, present: Container[tuple[str, str]] = ()) -> set[tuple[str, str]]:
-        """Namespace and name of each Secret that an object here (empty: anywhere) refers to and that is not present."""
-        read = [(where, name) for kind, where, name in self._certificates if kind == "secret"]
-        missing = [secret for secret in (*read, *self._users) if secret not in present]
-        return {(where, name) for where, name in missing if namespace in {"", where}}
+    def secrets(self, namespace: str) -> Iterator[tuple[str, str]]:
+        """Namespace and name of each Secret that an object here (empty: anywhere) refers to; some are there twice."""
+        for kind, where, name in tuple(self._certificates):
+            if kind == "secret" and namespace in {"", where}:
+                yield where, name
+        yield from (secret for secret in tuple(self._users) if namespace in {"", secret.namespace})
 
     def _forget_version(self, secret: ObjectKey) -> None:
         if secret not in self._users and ("secret", *secret) not in self._certificates:
@@ -98,6 +100,17 @@ def secrets_of(policy: AlertPolicy) -> frozenset[str]:
             case UrlAddress() as called:
                 references += [called.url_ref, called.signing_ref, called.authorization_ref]
     return frozenset(ref.name for ref in references if ref)
+
+
+def secrets_of_renewal(policy: RenewalPolicy | None) -> frozenset[str]:
+    """The names of the Secrets with the certificates of CAs, and of those that get a CRL."""
+    if policy is None:
+        return frozenset()
+    issuer = policy.issuer
+    references = [*policy.trust, *((policy.crl_secret,) if policy.crl_secret else ())]
+    return frozenset(ref.name for ref in references) | {
+        issuer.name if isinstance(issuer, CaSecretIssuer) else issuer.ca.name
+    }
 
 
 def _references(record: CertificateRecord) -> set[_Reference]:

@@ -15,6 +15,7 @@ from clientcert.backoff import Backoff
 from clientcert.cache.decoding import key_of
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.renewal_resync import RenewalResync
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
@@ -22,6 +23,7 @@ from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 
 _RETRY = Backoff(1.0, 30.0)
+_FIRST_LISTS_SECONDS = 300.0
 _FRESHEN_SECONDS = 20.0
 _FRESHEN_SECONDS_PER_CERTIFICATE = 0.001
 _FRESHEN_RETRY_SECONDS = 1.0
@@ -44,6 +46,7 @@ class Resync:
 
     def __init__(self, cache: ObjectCache, client: KubeClient, informers: Informers, metrics: Metrics) -> None:
         self._cache = cache
+        self._renewals = RenewalResync(client, cache.renewals, cache.revocations)
         self._client = client
         self._informers = informers
         self._metrics = metrics
@@ -74,6 +77,7 @@ class Resync:
             try:
                 await self._policies_and_stores(namespace)
             except KubeError as error:
+                self._informers.give_up_first_list(namespace)
                 await asyncio.sleep(self._failed(namespace, error))
             else:
                 self._answered(namespace)
@@ -110,20 +114,34 @@ class Resync:
 
         The watches deliver them as well, but perhaps later, if they were just interrupted. After a time limit the term
         begins without the rest: a repeated message is better than none.
+
+        The first lists of certificates come before the term as well. Beside busy workers a list of 100,000 takes
+        minutes; the API server has forgotten its version by then, and no watch can go on from it.
         """
+        was_begun = bool(self._cache.certificates)  # else the first list is newer than all that others have written
+        try:
+            async with asyncio.timeout(_FIRST_LISTS_SECONDS):
+                await self._informers.first_lists()
+        except TimeoutError:
+            logger.warning(
+                "Certificates could not be listed in %.0f s: work begins with those known", _FIRST_LISTS_SECONDS
+            )
         seconds = _FRESHEN_SECONDS + _FRESHEN_SECONDS_PER_CERTIFICATE * len(self._cache.certificates)
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.gather(*(self._freshen(namespace) for namespace in self._informers.namespaces))
+                namespaces = self._informers.namespaces
+                await asyncio.gather(*(self._freshen(each, certificates=was_begun) for each in namespaces))
         except TimeoutError:
             logger.warning("The writes of other replicas could not be listed in %.0f s", seconds)
 
-    async def _freshen(self, namespace: str) -> None:
+    async def _freshen(self, namespace: str, *, certificates: bool) -> None:
         while self._primed[namespace].is_set():
             try:
                 async for body in self._bodies(CERTIFICATE_POLICY, namespace):
                     self._cache.upsert_policy(body)  # with the records of its last digests
-                await self._certificates(namespace, only_known=True)
+                if certificates:
+                    await self._certificates(namespace, only_known=True)
+                await self._renewals.compare(namespace)
                 return
             except KubeError as error:
                 if error.reason is Reason.FORBIDDEN:
@@ -138,6 +156,7 @@ class Resync:
             await self._policies_and_stores(namespace)
             await self._certificates(namespace)
             await self._secrets(namespace)
+            await self._renewals.compare(namespace)
             self._cache.enqueue_policies(namespace)
         except KubeError as error:
             return self._failed(namespace, error)
@@ -236,4 +255,4 @@ class Resync:
 
 
 def _within(namespace: str, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
-    return {key for key in keys if namespace in {"", key.namespace}}
+    return {key for key in keys if key.namespace == namespace} if namespace else set(keys)

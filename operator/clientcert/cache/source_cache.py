@@ -7,23 +7,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from clientcert.backoff import Backoff
+from clientcert.cache.key_owners import KeyOwners
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import CertificateError, Reason, SourceError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.conditions import SOURCE_READABLE
-from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, SourceGap
+from clientcert.lifecycle.recorded_status import CertificateStatus, SourceGap
+from clientcert.lifecycle.renewal.former_cas import FormerCas
 from clientcert.lifecycle.source_gap import GONE, TEMPORARY_ISSUER, alarm_time, gap_after, is_temporary
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.text import name_source
 from clientcert.metrics import Metrics
-from clientcert.pki import Certificate, Identity, needs_subprocess, parse
-from clientcert.sources.interface import Content, Source
+from clientcert.pki import Certificate, needs_subprocess, parse
+from clientcert.pki.leaf_content import LeafContent, read_leaf
+from clientcert.sources.interface import Source
 
+_Parsed = TypeVar("_Parsed")
 ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
 
 _INLINE_BYTES = 16 * 1024
@@ -56,6 +61,15 @@ class SourceState:
     """The time of the next read, if nothing changes before: a retry, or another choice of the certificate."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Which of several CAs of one name signed a certificate."""
+
+    fingerprint_sha256: str
+    cas: FormerCas
+    is_former: bool
+
+
 class SourceCache:
     """Shared by all certificates."""
 
@@ -75,6 +89,10 @@ class SourceCache:
         self._metrics = metrics
         self._loop_budget = loop_budget
         self._states: dict[ObjectKey, SourceState] = {}
+        self._key_owners: KeyOwners | None = None
+        """None until a renewal asks for it."""
+        self._signers: dict[ObjectKey, _Signer] = {}
+        """Only of certificates under a policy with two CAs of one name."""
         # Separate threads: containers made to be slow must not occupy the threads that everything else needs.
         self._containers = ThreadPoolExecutor(_CONTAINERS_AT_ONCE, "containers")
         self.openings = FairSemaphore(_CONTAINERS_AT_ONCE)
@@ -105,7 +123,7 @@ class SourceCache:
         except SourceError as error:
             state = self._failed(record, before, error)
         except BaseException:
-            self._states.pop(record.key, None)  # the next reconcile reads it
+            self.forget(record.key)  # the next reconcile reads it
             raise
         gap = before.observation.gap if before else record.status.source_gap
         seen = state.observation.certificate
@@ -113,6 +131,8 @@ class SourceCache:
             state = self._with_gap(record, state, gap)
         current = self._cache.certificates.get(record.key)
         if current is not None and (current.uid, current.generation) == (record.uid, record.generation):
+            if self._key_owners is not None:
+                self._key_owners.change(record.key, self._certificate(record.key), state.observation.certificate)
             self._states[record.key] = state
 
     def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
@@ -121,10 +141,9 @@ class SourceCache:
 
     def retry_now(self) -> None:
         """Make all reads that wait for a time due now, after the clock was set."""
-        for key, state in tuple(self._states.items()):
-            if state.read_at is not None:
-                self._states[key] = replace(state, read_at=None)
-                self._cache.reread(key)
+        for key, state in [each for each in self._states.items() if each[1].read_at is not None]:
+            self._states[key] = replace(state, read_at=None)
+            self._cache.reread(key)
 
     def keys(self) -> AbstractSet[ObjectKey]:
         """The certificates of which anything is known here."""
@@ -132,7 +151,42 @@ class SourceCache:
 
     def forget(self, key: ObjectKey) -> None:
         """Drop the state of an object that is gone."""
+        if self._key_owners is not None:
+            self._key_owners.change(key, self._certificate(key), None)
         self._states.pop(key, None)
+        self._signers.pop(key, None)
+
+    async def find_signer(self, record: CertificateRecord) -> None:
+        """Read the source once more, if only the signature tells whether the CA of the certificate signs no more."""
+        cas, seen = self._cache.former_cas(record), self._certificate(record.key)
+        if cas is None or seen is None or cas.by_name(seen.issuer_dn) is not None:
+            return
+        known = self._signers.get(record.key)
+        if known is not None and (known.fingerprint_sha256, known.cas) == (seen.fingerprint_sha256, cas):
+            return
+        try:
+            leaf = await self.read_leaf(record)
+        except (SourceError, CertificateError):
+            return  # the status keeps what it says
+        is_former = cas.by_signature(leaf.der)
+        self._signers[record.key] = _Signer(leaf.certificate.fingerprint_sha256, cas, is_former)
+
+    def signed_by_former_ca(self, record: CertificateRecord, fingerprint_sha256: str) -> bool | None:
+        """True if a CA that signs no more signed this certificate; None until that was found out."""
+        known, cas = self._signers.get(record.key), self._cache.former_cas(record)
+        if known is None or (known.fingerprint_sha256, known.cas) != (fingerprint_sha256, cas):
+            return None
+        return known.is_former
+
+    def owners_of_key(self, namespace: str, key_hash: str) -> tuple[ObjectKey, ...]:
+        """The ClientCertificates whose certificate has this key; `key_hash` is SHA-256 in hex."""
+        if self._key_owners is None:
+            self._key_owners = KeyOwners((key, state.observation.certificate) for key, state in self._states.items())
+        return self._key_owners.owners(namespace, bytes.fromhex(key_hash)[:16])
+
+    def _certificate(self, key: ObjectKey) -> Certificate | None:
+        state = self._states.get(key)
+        return state.observation.certificate if state else None
 
     def _may_have_changed(self, state: SourceState | None, change: str | None) -> bool:
         if state is None:
@@ -148,20 +202,21 @@ class SourceCache:
             password = None
             if source.password_ref is not None:
                 password = await self._read_password(namespace, source.password_ref)
-            certificate = await self._parse(namespace, content, password, record.spec.identity)
+            parsing = partial(parse, content.body, password=password, identity=record.spec.identity, now=self._clock())
+            certificate = await self.in_turn(namespace, content.body, parsing)
             read_at = certificate.chosen_until
             if record.status.accepted is not None:
-                certificate = _with_shared_values(certificate, record.status.accepted)
+                certificate = _with_shared_values(certificate, record)
             observation = Observation(certificate, content.version)
         except CertificateError as error:
             if error.retryable:
                 raise SourceError(error.reason, f"{name_source(source)}: {error.message}", retryable=True) from error
-            self._metrics.source_errors.labels(error.reason).inc()
+            self._metrics.count_source_error(source.kind, error.reason)
             observation = unread(error.reason, f"{name_source(source)}: {error.message}", content.version)
         return SourceState(record.uid, record.generation, observation, content.revision, read_at=read_at)
 
     def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:
-        self._metrics.source_errors.labels(error.reason).inc()
+        self._metrics.count_source_error(record.spec.source.kind, error.reason)
         # While a problem stands, failures for another reason count from the first one on.
         goes_on = before is not None and (before.observation.problem is None or before.failure is error.reason)
         failures = before.failures + 1 if before is not None and goes_on else 1
@@ -191,12 +246,24 @@ class SourceCache:
             read_at = min(read_at or alarm, alarm)
         return replace(state, observation=replace(observation, gap=gap), read_at=read_at)
 
-    async def _parse(self, namespace: str, content: Content, password: str | None, identity: Identity) -> Certificate:
-        parsing = partial(parse, content.body, password=password, identity=identity, now=self._clock())
-        if needs_subprocess(content.body):
+    async def read_leaf(self, record: CertificateRecord) -> LeafContent:
+        """Read the source anew, with the certificate's own bytes, which are kept nowhere.
+
+        Raises SourceError and CertificateError.
+        """
+        source, namespace, password = record.spec.source, record.key.namespace, None
+        content = await self._sources[type(source)].read(namespace, source)
+        if source.password_ref is not None:
+            password = await self._read_password(namespace, source.password_ref)
+        reading = partial(read_leaf, content.body, password=password, identity=record.spec.identity, now=self._clock())
+        return await self.in_turn(namespace, content.body, reading)
+
+    async def in_turn(self, namespace: str, body: bytes, parsing: Callable[[], _Parsed]) -> _Parsed:
+        """Parse this content: a small one at once, others in a thread, in which the namespaces take turns."""
+        if needs_subprocess(body):
             async with self.openings.slot(namespace):
                 return await asyncio.get_running_loop().run_in_executor(self._containers, parsing)
-        if len(content.body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES:
             await self._loop_budget.yield_if_spent()
             return parsing()
         async with self._large.slot(namespace):
@@ -209,9 +276,10 @@ def _was_read(status: CertificateStatus) -> bool:
     return status.accepted is not None or (readable is not None and readable.status != "Unknown")
 
 
-def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate) -> Certificate:
+def _with_shared_values(certificate: Certificate, record: CertificateRecord) -> Certificate:
     """The same certificate; if the status has it already, with the same strings and dates in memory."""
-    if accepted.fingerprint_sha256 != certificate.fingerprint_sha256:
+    accepted, name = record.status.accepted, certificate.subject_common_name
+    if accepted is None or accepted.fingerprint_sha256 != certificate.fingerprint_sha256:
         return certificate
     if (accepted.subject_dn, accepted.issuer_dn) != (certificate.subject_dn, certificate.issuer_dn):
         return certificate
@@ -219,6 +287,7 @@ def _with_shared_values(certificate: Certificate, accepted: AcceptedCertificate)
         certificate,
         subject_dn=accepted.subject_dn,
         issuer_dn=accepted.issuer_dn,
+        subject_common_name=record.spec.consumer if record.spec.consumer == name else name,
         fingerprint_sha256=accepted.fingerprint_sha256,
         not_before=accepted.not_before,
         not_after=accepted.not_after,

@@ -16,8 +16,9 @@ from clientcert.api.client_list import (
     render_listing,
 )
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cli.cluster import AnswerIsNo, Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target, cluster_options
 from clientcert.cli.contact_import import import_list
+from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import TAKES_EFFECT, LoadedCertificate, load_certificate
 from clientcert.cli.table import aligned, printable
 from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, resolve_email, slack_question

@@ -7,7 +7,8 @@ import click
 
 from clientcert.api.client_list import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
-from clientcert.cli.cluster import AnswerIsNo, Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.lifecycle.contacts import DirectoryEntry

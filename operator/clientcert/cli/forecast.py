@@ -11,8 +11,9 @@ import click
 from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.api.status import parse_status
-from clientcert.cli.cluster import AnswerIsNo, Cluster, Object, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.describe_recipient import describe_recipient, possible_recipients
+from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import load_client_list, policy_of
 from clientcert.cli.simulation import KnownCertificate, UpcomingMessage, simulate
 from clientcert.cli.table import aligned, cut, printable, to_the_minute

@@ -1,7 +1,6 @@
 """`clientcert inspect`: read a file as the operator would, without a cluster."""
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +9,14 @@ from typing import Any
 
 import click
 
+from clientcert.cli.files import read_file
 from clientcert.cli.table import aligned, cut, printable
-from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
+from clientcert.errors import CertificateError, ClientCertError, SourceError
 from clientcert.lifecycle.schedule import days_remaining
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
-from clientcert.pki import ANYONE, MAX_SIZE, Certificate, Expiry, Field, Identity, decode_password, parse
+from clientcert.pki import ANYONE, Certificate, Expiry, Field, Identity, decode_password, parse
 from clientcert.pki.distinguished_names import parse_name
 
-STDIN = "-"
 NOT_ALL_READABLE = 3
 """The exit code for "the answer is no" (design section 8)."""
 _LONGEST_PASSWORD = 4096
@@ -107,28 +106,11 @@ def _read_password(path: Path) -> str:
 def _inspect(file: str, password: str | None, identity: Identity, now: datetime) -> Inspection:
     name = click.format_filename(file)
     try:
-        certificate = parse(_read(file), password=password, identity=identity, now=now)
+        certificate = parse(read_file(file), password=password, identity=identity, now=now)
     except (CertificateError, SourceError) as error:
         return Inspection(name, error=error)
     matches = None if identity == ANYONE else not (certificate.identity_mismatch or is_temporary(certificate))
     return Inspection(name, certificate, identity_matches=matches)
-
-
-def _read(file: str) -> bytes:
-    """The content, up to one octet more than `parse` accepts; raises SourceError."""
-    try:
-        if file == STDIN:
-            return sys.stdin.buffer.read(MAX_SIZE + 1)
-        with Path(file).open("rb") as stream:
-            return stream.read(MAX_SIZE + 1)
-    except FileNotFoundError:
-        raise SourceError(Reason.SOURCE_NOT_FOUND, "the file does not exist") from None
-    except PermissionError:
-        raise SourceError(Reason.ACCESS_DENIED, "you have no permission to read this file") from None
-    except IsADirectoryError:
-        raise SourceError(Reason.SOURCE_UNAVAILABLE, "this is a directory: name a file") from None
-    except OSError:
-        raise SourceError(Reason.SOURCE_UNAVAILABLE, "the file could not be read") from None
 
 
 def _json_lines(inspections: Iterable[Inspection], now: datetime) -> Iterable[str]:

@@ -6,11 +6,14 @@ from clientcert.api.client_certificate import parse_spec
 from clientcert.api.client_list import parse_client_list
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
 from clientcert.api.policy import default_channel, default_policy, parse_policy
-from clientcert.cli.cluster import AnswerIsNo, Cluster, Object
+from clientcert.api.renewal_policy import parse_renewal_policy
+from clientcert.cli.cluster import Cluster, Object
+from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.table import printable
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.contacts import Directory
 from clientcert.lifecycle.policy import AlertPolicy
+from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.spec import CertificateSpec
 
 OPERATORS_OWN = default_channel("")
@@ -26,17 +29,32 @@ class LoadedCertificate:
     policy: AlertPolicy
     client_list: Directory | None
     """Empty if the policy names none, None if it cannot be read."""
+    renewal: RenewalPolicy | None = None
+    """None if the policy has no `spec.renewal`, or one that cannot be used."""
 
 
 def load_certificate(cluster: Cluster, name: str) -> LoadedCertificate:
     """Load a certificate as the operator reads it; raises AnswerIsNo if it does not exist or its spec is invalid."""
-    found = cluster.get(CLIENT_CERTIFICATE, name)
+    return load_referenced(cluster, cluster.get(CLIENT_CERTIFICATE, name))
+
+
+def load_referenced(cluster: Cluster, found: Object) -> LoadedCertificate:
+    """Load what a ClientCertificate refers to; raises AnswerIsNo if its spec is invalid."""
     try:
         spec = parse_spec(found["spec"])
     except ClientCertError as error:
-        raise AnswerIsNo(f"ClientCertificate {name}: {printable(error.message)}") from None
-    policy = policy_of(cluster.find(CERTIFICATE_POLICY, spec.policy) if spec.policy else None)
-    return LoadedCertificate(spec, policy, load_client_list(cluster, cluster.namespace, policy))
+        raise AnswerIsNo(f"ClientCertificate {found['metadata']['name']}: {printable(error.message)}") from None
+    declared = cluster.find(CERTIFICATE_POLICY, spec.policy) if spec.policy else None
+    policy = policy_of(declared)
+    client_list = load_client_list(cluster, cluster.namespace, policy)
+    return LoadedCertificate(spec, policy, client_list, _renewal_of(declared))
+
+
+def _renewal_of(found: Object | None) -> RenewalPolicy | None:
+    try:
+        return parse_renewal_policy(found.get("spec") or {}) if found else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def policy_of(found: Object | None) -> AlertPolicy:

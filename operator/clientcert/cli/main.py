@@ -1,8 +1,8 @@
 """The group that every verb belongs to.
 
 A verb gets everything from outside through click's context object, a mapping that the composition root passes as
-`cli(obj=...)`: `now`, a function that returns the time (aware UTC). `run` is added there as well, because it is in a
-layer above.
+`cli(obj=...)`: `now`, a function that returns the time (aware UTC), and `sleep`, which waits for seconds. `run` is
+added there as well, because it is in a layer above.
 """
 
 from importlib import import_module
@@ -12,12 +12,24 @@ import click
 from clientcert import __version__
 
 _VERBS = {
+    "approve": "Let the certificate of a request be made.",
     "contact": "Show and record the people behind a consumer.",
+    "deny": "Decide that a request brings no certificate.",
     "forecast": "Print what the operator will send, to whom and when.",
+    "handed-over": "Say that the consumer has the certificate.",
     "inspect": "Show the client certificate in a file.",
+    "renew": "Ask for a renewal.",
+    "retire": "End the overlap: the replaced certificate is no longer accepted.",
+    "retrieve": "Show a request, and collect its certificate.",
+    "revoke": "Let a certificate no longer be accepted, at once.",
     "silence": "Stop alerts about one certificate until a time.",
+    "vet": "Record that the consumer's identity was verified.",
+    "version": "Show the versions of the parts, and what differs.",
 }
-"""The verbs and their lines in the help of the group. Each is a module of this package, with a command of its name."""
+"""The verbs and their lines in the help of the group. Each is a module of this package, with a command of its name.
+
+A hyphen in the name is an underscore in the module's.
+"""
 
 
 class VerbsOnDemand(click.Group):
@@ -29,7 +41,8 @@ class VerbsOnDemand(click.Group):
         """Find the verb in `args` and import it. Shell completion uses this, too."""
         name, verb, rest = super().resolve_command(ctx, args)
         if name in _VERBS:
-            verb = getattr(import_module(f"clientcert.cli.{name}"), name)
+            module = name.replace("-", "_")
+            verb = getattr(import_module(f"clientcert.cli.{module}"), module)
         return name, verb, rest
 
 

@@ -19,6 +19,14 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
         yield "  ".join(cells).rstrip()
 
 
+def aligned_facts(facts: Iterable[tuple[str, str]]) -> Iterable[str]:
+    """A line for each name and value."""
+    known = list(facts)
+    width = max(len(name) for name, _ in known) + 1
+    for name, value in known:
+        yield f"{name + ':':<{width}}  {printable(value)}"
+
+
 def cut(cell: str) -> str:
     """The cell, truncated to 50 characters."""
     return truncate(cell, _WIDEST_CELL)

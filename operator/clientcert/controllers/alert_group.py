@@ -1,8 +1,8 @@
-"""Reconciles a group of alerts: sends one message for all, a digest or the letter about a batch of host certificates.
+"""Groups of alerts: one message for all, a digest or the letter about a batch of host certificates.
 
-`alerting/grouping.py` collects the members, and decides when the group is complete. One reconcile evaluates all of
-them. The status of the policy records the message before the statuses of the certificates do, so a crash in between
-repeats nothing (docs/decisions/digests.md).
+`message_group.py` reconciles them, `alerting/grouping.py` says which alerts belong together. The status of the policy
+records the message before the statuses of the certificates do, so a crash in between repeats nothing
+(docs/decisions/digests.md).
 """
 
 import logging
@@ -10,15 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from clientcert.alerting.consumer_letters import recipients_for
-from clientcert.alerting.dispatcher import NotificationDispatcher, has_letter, letter_due, rank
+from clientcert.alerting.dispatcher import NotificationDispatcher, has_letter, letter_due
 from clientcert.alerting.evaluator import Evaluator
-from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups, GroupSpec, letter_group
+from clientcert.alerting.grouping import AlertGroups, letter_group
+from clientcert.alerting.groups import GroupSpec
 from clientcert.alerting.outbox import Outbox
-from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.alerting.retries import LEADERSHIP_RETRY
 from clientcert.api.policy import DIGEST_KEYS
 from clientcert.cache.object_cache import POLICY, ObjectCache
 from clientcert.controllers.certificate_policy import PolicyReconciler
@@ -33,8 +32,7 @@ from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.digest import batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
-from clientcert.metrics import Metrics
-from clientcert.notifiers.interface import DigestCapable
+from clientcert.notifiers.interface import DigestCapable, Pace
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -49,9 +47,26 @@ class Member:
     message: Message
     digest_key: bytes
 
+    @property
+    def identity(self) -> tuple[ObjectKey, str]:
+        """Key and uid of the certificate."""
+        return self.evaluation.key, self.evaluation.uid
 
-class AlertGroupReconciler:
-    """Called by the workers for each group that may have closed."""
+    @property
+    def channel(self) -> Channel:
+        """The channel of its message."""
+        return self.notification.channel
+
+    @property
+    def expires(self) -> datetime:
+        """The end of the certificate."""
+        return self.evaluation.assessment.expires.time
+
+
+class AlertDigests:
+    """The messages of groups of alerts."""
+
+    rank = 0
 
     def __init__(
         self,
@@ -60,11 +75,9 @@ class AlertGroupReconciler:
         evaluator: Evaluator,
         groups: AlertGroups,
         dispatcher: NotificationDispatcher,
-        limiter: ChannelRateLimiter,
         outbox: Outbox,
         policies: PolicyReconciler,
         clock: Callable[[], datetime],
-        metrics: Metrics,
         loop_budget: LoopBudget,
     ) -> None:
         self._cache = cache
@@ -72,101 +85,42 @@ class AlertGroupReconciler:
         self._evaluator = evaluator
         self._groups = groups
         self._dispatcher = dispatcher
-        self._limiter = limiter
         self._outbox = outbox
         self._policies = policies
         self._clock = clock
-        self._metrics = metrics
         self._loop_budget = loop_budget
 
-    def begin_term(self) -> None:
-        """Drop all groups: the certificates join them again when they are reconciled."""
-        self._groups.reset()
+    @property
+    def may_send(self) -> bool:
+        """True if a message could be sent and recorded before another replica can become the leader."""
+        return self._dispatcher.may_send
 
-    def urgency(self, key: ObjectKey) -> float:
-        """The urgency of the most urgent member."""
-        until = self._groups.urgency(key)
-        return until.timestamp() if until else math.inf
+    def limit(self, first: Member) -> Pace | None:
+        """The rate limit of the message; None if there is none."""
+        return self._dispatcher.limit(first.evaluation, first.notification)
 
-    async def reconcile(self, key: ObjectKey) -> datetime | None:
-        """Send one message for all due members, if the group has closed; returns the time of the next try."""
-        try:
-            return await self._reconcile(key)
-        finally:
-            self._limiter.release_unused(Item(ALERT_GROUP, key))  # others wait for a slot that it did not take
-
-    async def _reconcile(self, key: ObjectKey) -> datetime | None:
-        group, now = self._groups.find(key), self._clock()
-        if group is None:
-            return None
-        if (seconds := self._groups.seconds_until_closed(key)) > 0:
-            return now + timedelta(seconds=seconds)
-        last = self._groups.last_failure(key)
-        if last is not None and last.next_try is not None and now < last.next_try:
-            return last.next_try
-        due = await self._due_members(group)
-        if len(due) <= group.single:
-            self._groups.end(key, alone=bool(due))
-            return None
-        if not self._dispatcher.may_send:
-            return now + LEADERSHIP_RETRY
-        return await self._send_in_slot(group, due)
-
-    async def _send_in_slot(self, group: GroupSpec, due: list[Member]) -> datetime | None:
-        first, key = due[0], group.key
-        limit, item, accepted = self._dispatcher.limit(first.evaluation, first.notification), _item(group), False
-        if limit is not None:
-            last = self._groups.last_failure(key)
-            urgency = (rank(last) if last else 0, first.evaluation.assessment.expires.time)
-            if not self._limiter.acquire(limit, item, urgency):
-                if (failure := self._dispatcher.blocked(limit, item)) is not None:
-                    self._groups.fail(key, failure)
-                return None  # the rate limiter enqueues it
-        channel = first.notification.channel
-        self._groups.begin_sending(key, [each.evaluation for each in due])
-        try:
-            told = await self._send(group, channel, due)
-            accepted = told is not None
-        except DeliveryError as error:
-            return self._failed(group, first, error)
-        except Exception as error:  # noqa: BLE001 - one group's failure must never hold another back
-            logger.error("%s: unexpected %s", key, where(error))  # noqa: TRY400
-            words = "see the operator's log"
-            return self._failed(group, first, DeliveryError(Reason.INTERNAL_ERROR, words, retryable=True))
-        except BaseException:
-            self._groups.hold_back(key)  # cancelled: its members must not wait for it
-            raise
-        finally:
-            if limit is not None:
-                self._limiter.finished(limit, item, accepted=accepted)
-        if told is None:
-            self._groups.hold_back(key)
-            return self._clock() + LEADERSHIP_RETRY
-        await self._record(group, told)
-        self._metrics.notifications.labels(channel.type, "sent").inc()
-        return None
-
-    async def _send(self, group: GroupSpec, channel: Channel, due: list[Member]) -> list[Member] | None:
+    async def send(self, group: GroupSpec, due: Sequence[Member]) -> Sequence[Member] | None:
         """Send the message; returns the members that it settles."""
+        channel = due[0].channel
         notifier = self._dispatcher.notifier(channel)
         if group.letter:
             told = await self._members_of_batch(group, due)
             if not self._dispatcher.may_send:
                 return None  # the evaluation of all members has taken some time
             if told:
-                self._groups.begin_sending(group.key, [each.evaluation for each in told])
+                self._groups.begin_sending(group.key, [each.identity for each in told])
                 await notifier.notify(channel, _letter(told))
             return [*told, *(each for each in due if not each.message.letters)]  # no letter can include these
         if isinstance(notifier, DigestCapable):
             await notifier.notify_digest(channel, compose_digest([each.message for each in due]))
         return due
 
-    async def _record(self, group: GroupSpec, told: list[Member]) -> None:
+    async def record(self, group: GroupSpec, told: Sequence[Member]) -> None:
         """Record the message for all its members; the status of the policy records it before theirs."""
         sent = whole_second(self._clock())
         portions = (told[at : at + DIGEST_KEYS] for at in range(0, len(told), DIGEST_KEYS))
         keys = (frozenset(each.digest_key for each in portion) for portion in portions)
-        self._outbox.add_digests(group.policy, tuple(DigestRecord(group.channel, sent, each) for each in keys))
+        self._outbox.add_digests(group.policy, tuple(DigestRecord(group.destination, sent, each) for each in keys))
         with suppress(ClientCertError):  # the policy's own reconcile retries it
             await self._policies.write_status(group.policy)
         self._queue.enqueue(Item(POLICY, group.policy), -math.inf)
@@ -179,18 +133,7 @@ class AlertGroupReconciler:
                 self._outbox.record_delivery(record, after, each.evaluation.log)
                 self._cache.enqueue(record.key)
 
-    def _failed(self, group: GroupSpec, first: Member, error: DeliveryError) -> datetime | None:
-        evaluation, notification = first.evaluation, first.notification
-        before = self._groups.last_failure(group.key)
-        failure = self._dispatcher.count_failure(_item(group), evaluation, notification, error, before)
-        limit = self._dispatcher.limit(evaluation, notification)
-        if limit is not None and failure.next_try is None:
-            urgency = (rank(failure), evaluation.assessment.expires.time)
-            self._limiter.acquire(limit, _item(group), urgency)
-        self._groups.fail(group.key, replace(failure, channel_wide=True))
-        return failure.next_try
-
-    async def _due_members(self, group: GroupSpec) -> list[Member]:
+    async def due_members(self, group: GroupSpec) -> list[Member]:
         """The members for which this message is due now, the most urgent first."""
         due = []
         for key in self._groups.members(group.key):
@@ -199,7 +142,7 @@ class AlertGroupReconciler:
             if evaluation is None:
                 continue
             for notification in due_notifications(evaluation):
-                is_alert = notification.kind is MessageKind.ALERT and notification.channel.name == group.channel
+                is_alert = notification.kind is MessageKind.ALERT and notification.channel.name == group.destination
                 belongs = is_alert and self._groups.belongs(group.key, evaluation, notification)
                 if not belongs or not _is_untold(evaluation, notification):
                     continue
@@ -209,7 +152,7 @@ class AlertGroupReconciler:
                     self._groups.dismiss(group.key, key)
         return due
 
-    async def _members_of_batch(self, group: GroupSpec, due: list[Member]) -> list[Member]:
+    async def _members_of_batch(self, group: GroupSpec, due: Sequence[Member]) -> list[Member]:
         """All certificates of the batch that no letter to the requester has contained yet: due now, or in months.
 
         A certificate that was renewed since the batch was issued belongs in another letter, at its own time. Raises
@@ -237,10 +180,6 @@ class AlertGroupReconciler:
     def _evaluate(self, key: ObjectKey) -> Evaluation | None:
         record = self._cache.certificates.get(key)
         return self._evaluator.evaluate(record) if record is not None and record.spec_problem is None else None
-
-
-def _item(group: GroupSpec) -> Item:
-    return Item(ALERT_GROUP, group.key)
 
 
 def _member(evaluation: Evaluation, notification: DueNotification, message: Message) -> Member:

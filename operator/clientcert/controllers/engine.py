@@ -11,7 +11,7 @@ from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import Workers
 from clientcert.kube.client import KubeClient
-from clientcert.kube.leader_election import Leadership
+from clientcert.kube.leadership import Leadership
 from clientcert.workqueue.work_queue import WorkQueue
 
 

@@ -4,8 +4,11 @@ By then retries have backed off for minutes. Watches do not show a recovery: the
 """
 
 import asyncio
+from typing import Any
 
+from clientcert.alerting.groups import Groups
 from clientcert.alerting.outbox import Outbox
+from clientcert.alerting.renewal_outbox import RenewalOutbox
 from clientcert.backoff import Backoff
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.resync import Resync
@@ -29,12 +32,17 @@ class Recovery:
         cache: ObjectCache,
         sources: SourceCache,
         outbox: Outbox,
+        renewal_outbox: RenewalOutbox,
+        groups: tuple[Groups[Any], ...],
         poller: StorePoller,
     ) -> None:
+        """`groups` are those of all kinds."""
         self._queue = queue
         self._cache = cache
         self._sources = sources
         self._outbox = outbox
+        self._renewal_outbox = renewal_outbox
+        self._groups = groups
         self._poller = poller
 
     async def watch_outages(self, client: KubeClient, resync: Resync, namespace: str) -> None:
@@ -72,12 +80,17 @@ class Recovery:
         for key in failing:
             self._outbox.forget_failures(key, Reason.API_UNAVAILABLE)
         self._cache.enqueue_all(failing)
+        for groups in self._groups:
+            groups.api_answers(namespace)
         self._queue.enqueue_all(self._queue.failed_items(unanswered=not refused))
 
     def clock_was_set(self) -> None:
         """Retry or enqueue at once everything that waits for a time."""
         for key in self._outbox.failing():
             self._outbox.forget_failures(key)
+        self._renewal_outbox.forget_failures()
+        for groups in self._groups:
+            groups.retry_now()
         self._sources.retry_now()
         self._poller.poll_all_now()
         self._cache.enqueue_policies()

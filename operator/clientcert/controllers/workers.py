@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from clientcert.alerting.outbox import Outbox
 from clientcert.cache.object_cache import POLICY
 from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
@@ -41,6 +40,13 @@ class Reconciler(Protocol):
         """The urgency of the object; the lowest of a namespace is reconciled first."""
 
 
+class Unrecorded(Protocol):
+    """An outbox: the messages of one kind of objects that were sent and that no status records yet."""
+
+    def unrecorded_items(self) -> Iterable[Item]:
+        """The objects with such messages."""
+
+
 class Workers:
     """A fixed number of workers, and the loop that enqueues due items."""
 
@@ -49,7 +55,7 @@ class Workers:
         queue: WorkQueue,
         reconcilers: Mapping[str, Reconciler],
         recovery: Recovery,
-        outbox: Outbox,
+        outboxes: tuple[Unrecorded, ...],
         clock: Callable[[], datetime],
         metrics: Metrics,
         longest_reconcile: float = LONGEST_RECONCILE_SECONDS,
@@ -58,7 +64,7 @@ class Workers:
         self._queue = queue
         self._reconcilers = reconcilers
         self._recovery = recovery
-        self._outbox = outbox
+        self._outboxes = outboxes
         self._clock = clock
         self._metrics = metrics
         self._longest_reconcile = longest_reconcile
@@ -108,7 +114,7 @@ class Workers:
         self.stop()
         recorded, recording = set[Item](), dict[Item, asyncio.Task[bool]]()
         try:
-            while (unrecorded := set(self._outbox.unrecorded_items()) - recorded) or not self._idle.is_set():
+            while (unrecorded := self._unrecorded() - recorded) or not self._idle.is_set():
                 # Policies first: the record of a digest counts for all its members.
                 for item in sorted(unrecorded.difference(self._queue.active_items(), recording), key=_policies_first):
                     recording[item] = asyncio.create_task(self._record(item))
@@ -121,6 +127,9 @@ class Workers:
             for task in recording.values():
                 task.cancel()
             await asyncio.gather(*recording.values(), return_exceptions=True)
+
+    def _unrecorded(self) -> set[Item]:
+        return {item for each in self._outboxes for item in each.unrecorded_items()}
 
     async def _record(self, item: Item) -> bool:
         """Reconcile once more; True if that did not fail."""

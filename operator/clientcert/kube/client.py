@@ -6,6 +6,7 @@ Model-based clients take four times as long for a call (docs/decisions/engine.md
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -113,6 +114,10 @@ class KubeClient:
         accept = METADATA_ONLY if metadata_only else _JSON
         return await self._call(_Call("PATCH", path, content, "application/merge-patch+json", accept=accept))
 
+    async def delete(self, path: str, uid: str) -> None:
+        """Delete exactly this object; Reason.CONFLICT if another one has its name by now."""
+        await self._call(_Call("DELETE", path, {"preconditions": {"uid": uid}}, _JSON, accept=METADATA_ONLY))
+
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
         """Yield the pages of one LIST; start a watch from the version of the last page.
 
@@ -150,7 +155,7 @@ class KubeClient:
     ) -> AsyncIterator[Object]:
         """Yield watch events until the server ends the watch; the memory of each is released with the next one.
 
-        A watch without any event for `inactivity_seconds`, bookmarks included, is considered dead: raises KubeError.
+        A watch without any event for `inactivity_seconds`, bookmarks included, is considered dead, and ends, too.
         The server answers at once that a watch has begun: one that does not begin in time fails like any other call.
         """
         session = await self._connected()
@@ -164,7 +169,7 @@ class KubeClient:
                 )
             async with response:
                 await self._raise_for(response)
-                with self._budget.reservation(_owner(path)) as reserved:
+                with self._budget.reservation(_owner(path)) as reserved, suppress(aiohttp.SocketTimeoutError):
                     async for line in read_lines(response.content, reserved, LARGEST_ANSWER):
                         yield decode_event(line, metadata_only=metadata_only)
         except (TimeoutError, TooLargeError, aiohttp.ClientError, ValueError) as error:

@@ -47,8 +47,36 @@ class _Whole(_MetadataOnly, total=False):
     """Of an Event."""
 
 
-class _Answer(_Whole, total=False):
+_Annotations = TypedDict("_Annotations", {"clientcert.dev/version": str}, total=False)
+"""Of the Lease; all other annotations are skipped."""
+
+
+class _ReadMetadata(_Metadata, total=False):
+    labels: dict[str, str] | None
+    """Of a Secret: its consent to a use."""
+    annotations: _Annotations | None
+
+
+class _Schema(TypedDict, total=False):
+    title: str
+
+
+class _Components(TypedDict, total=False):
+    schemas: dict[str, _Schema] | None
+
+
+class _Answer(TypedDict, total=False):
+    metadata: _ReadMetadata
+    code: int
+    spec: Any
+    status: Any
+    data: dict[str, str] | None
+    binaryData: dict[str, str] | None
+    """Of a ConfigMap."""
+    count: int | None
     items: list[_Whole] | None
+    components: _Components | None
+    """Of an OpenAPI document."""
 
 
 class _Page(msgspec.Struct):

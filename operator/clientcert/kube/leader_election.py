@@ -12,14 +12,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from clientcert import __version__
 from clientcert.api.kinds import micro_timestamp
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
+from clientcert.versions import VERSION_KEY
 
-LEASE_NAME = "clientcert-operator"
+_LEASE_NAME = "clientcert-operator"
 LEASE_SECONDS = 30
 RENEW_SECONDS = 5.0
 RETRY_SECONDS = 1.0
@@ -32,62 +34,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that also counts while the machine is suspended, if there is one: the other replicas' clocks run on."""
 
 logger = logging.getLogger(__name__)
-
-
-class Leadership(Protocol):
-    """The leadership of this replica. Only the leader polls, writes and sends."""
-
-    @property
-    def since(self) -> float:
-        """The time when this replica last became the leader, by time.monotonic()."""
-
-    @property
-    def is_leader(self) -> bool:
-        """True if this replica is the leader now."""
-
-    def allows(self, seconds: float) -> bool:
-        """True if work that takes up to `seconds` would end before another replica can become the leader."""
-
-    def terms(self) -> AsyncIterator[asyncio.Event]:
-        """Yield at the start of each term of this replica, with an event that is set when the term ends."""
-
-    async def run(self) -> None:
-        """Take part in the election until cancelled."""
-
-    def resign(self) -> None:
-        """Allow no more work, and begin no other term: the process is about to end."""
-
-    async def release(self) -> None:
-        """Give up leadership; call it after all work has ended."""
-
-
-class AlwaysLeader:
-    """The only replica there is (`--no-leader-election`)."""
-
-    is_leader = True
-
-    def __init__(self) -> None:
-        self.since = time.monotonic()
-        self._resigned = False
-
-    def allows(self, seconds: float) -> bool:  # noqa: ARG002
-        """Return True until it has resigned: there is no other replica."""
-        return not self._resigned
-
-    def resign(self) -> None:
-        """Allow no more work: the process is about to end."""
-        self._resigned = True
-
-    async def terms(self) -> AsyncIterator[asyncio.Event]:
-        """Yield one term without an end."""
-        yield asyncio.Event()
-
-    async def run(self) -> None:
-        """Wait until cancelled: there is no election."""
-        await asyncio.Event().wait()
-
-    async def release(self) -> None:
-        """Do nothing: there is no Lease."""
 
 
 @dataclass(slots=True)
@@ -104,13 +50,22 @@ class LeaderElector:
     """Acquires and renews the Lease; knows whether this process is the leader, and until when it may act as one."""
 
     def __init__(
-        self, client: KubeClient, namespace: str, identity: str, clock: Callable[[], datetime], name: str = LEASE_NAME
+        self,
+        client: KubeClient,
+        namespace: str,
+        identity: str,
+        clock: Callable[[], datetime],
+        name: str = _LEASE_NAME,
+        own_version: str = __version__,
     ) -> None:
+        """`name` is that of the Lease; `own_version` is written into it when this replica becomes the leader."""
         self._client = client
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name = name
         self._identity = identity
         self._clock = clock
+        self._own_version = own_version
+        self._leader_version: str | None = None
         self._observed: _ObservedLease | None = None
         self._missing_since: float | None = None
         """The time since which the Lease has been missing."""
@@ -133,6 +88,11 @@ class LeaderElector:
     def is_leader(self) -> bool:
         """True until the deadline of the current term has passed."""
         return _now() < self._deadline
+
+    @property
+    def leader_version(self) -> str | None:
+        """The version of the replica that leads or led last, as the Lease says it."""
+        return self._leader_version
 
     def allows(self, seconds: float) -> bool:
         """True if work that takes up to `seconds` would end before another replica can become the leader."""
@@ -206,6 +166,7 @@ class LeaderElector:
         self._missing_since = None
         spec = lease.get("spec") or {}
         self._version = lease["metadata"]["resourceVersion"]
+        self._leader_version = (lease["metadata"].get("annotations") or {}).get(VERSION_KEY, "")
         self._transitions = int(spec.get("leaseTransitions") or 0)
         holder = spec.get("holderIdentity") or ""
         if holder and holder != self._identity and not self._has_expired(holder, spec):
@@ -230,19 +191,30 @@ class LeaderElector:
         content = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name},
+            "metadata": {"name": self._name, "annotations": {VERSION_KEY: self._own_version}},
             "spec": {**self._renewal(), "acquireTime": micro_timestamp(self._clock()), "leaseTransitions": 0},
         }
         if await self._write(self._client.create(self._collection, content)):
+            self._leader_version = self._own_version
             return True
         self._deadline = float("-inf")  # another replica has created it
         return False
 
     async def _take(self, *, is_holder: bool) -> bool:
         spec = self._renewal()
-        if not is_holder:
-            spec |= {"acquireTime": micro_timestamp(self._clock()), "leaseTransitions": self._transitions + 1}
-        return await self._write(self._patch(spec))
+        if is_holder:
+            return await self._write(self._patch(spec))
+        spec |= {"acquireTime": micro_timestamp(self._clock()), "leaseTransitions": self._transitions + 1}
+        taken = await self._write(self._patch(spec, {VERSION_KEY: self._own_version}))
+        if taken:
+            self._note_predecessor()
+        return taken
+
+    def _note_predecessor(self) -> None:
+        before, self._leader_version = self._leader_version, self._own_version
+        if before != self._own_version:
+            words = "This replica has version %s, and the leader before it had version %s"
+            logger.info(words, self._own_version, before or "unknown")
 
     async def _write(self, request: Awaitable[Object]) -> bool:
         """Move the fence if the request succeeds. Of two writes to one version the API server accepts only one."""
@@ -268,8 +240,9 @@ class LeaderElector:
             "renewTime": micro_timestamp(self._clock()),
         }
 
-    async def _patch(self, spec: dict[str, Any]) -> Object:
-        content = {"metadata": {"resourceVersion": self._version}, "spec": spec}
+    async def _patch(self, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> Object:
+        metadata = {"resourceVersion": self._version, **({"annotations": annotations} if annotations else {})}
+        content = {"metadata": metadata, "spec": spec}
         return await self._client.merge_patch(f"{self._collection}/{self._name}", content)
 
     async def _watch_fence(self, lost: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ for a second (design section 5). Our own kinds are read whole (docs/decisions/wa
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,7 +47,7 @@ class Deleted:
 class Listed:
     """The end of a list, with the namespace and name of every existing object."""
 
-    present: frozenset[tuple[str, str]]
+    present: AbstractSet[tuple[str, str]]
     version: str
     """The resourceVersion to watch from."""
 
@@ -88,6 +89,7 @@ class ListWatch:
                     yield change
                     if isinstance(change, Listed):
                         self.version = change.version
+                del change  # a watch may say nothing for hours, and 100,000 names are 20 MB
                 if failures:
                     yield Returned()
                 self.attempted.set()
@@ -107,6 +109,10 @@ class ListWatch:
                 failures += 1
                 await asyncio.sleep(delay)
 
+    def give_up_first_list(self) -> None:
+        """The collection cannot be listed at the moment: nobody waits for the first list any longer."""
+        self.attempted.set()
+
     async def list(self) -> AsyncIterator[Change]:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
         version, present = "", set()
@@ -116,10 +122,14 @@ class ListWatch:
                 await self._loop_budget.yield_if_spent()
                 present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
                 yield Applied(item)
-        yield Listed(frozenset(present), version)
+        yield Listed(present, version)
 
     async def _watch(self) -> AsyncIterator[Change]:
-        """Yield changes until the watch fails; then the collection has to be listed again."""
+        """Yield changes until the watch fails; then the collection has to be listed again.
+
+        A watch that ends, or says nothing any more, goes on from its last version, and has missed nothing. A busy API
+        server is late with its bookmarks: lists would make it busier.
+        """
         while True:
             events = self._client.watch(self.path, self.version, INACTIVITY_SECONDS, metadata_only=self._metadata_only)
             async for event in events:

@@ -13,6 +13,8 @@ nothing changes: no counters, no times that move. Every type is listed here, wit
 | Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread  |
 | ContactResolved | the kind of contact   | the reason why there is none, or not the right one   | Lookup… |
 | AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, or that of a channel  |         |
+
+With a policy that renews there are Renewable (`renewal/standing.py`) and Vetted (`renewal/vetting.py`).
 """
 
 from dataclasses import dataclass, replace

@@ -72,6 +72,11 @@ class Resolution:
         """True if a recipient was found."""
         return bool(self.recipients)
 
+    @property
+    def pending(self) -> bool:
+        """True while a recipient may still be found without anybody's help."""
+        return not self.resolved and (self.transient or self.retried) and self.reason != NOT_LOOKED_UP.reason
+
 
 UNAVAILABLE = Resolution(
     "LookupUnavailable",

@@ -21,6 +21,8 @@ class MessageKind(StrEnum):
 
     ALERT = "Alert"
     CLOSING = "Closing"
+    NOTICE = "Notice"
+    """About a renewal: it neither begins nor ends the alerts about the certificate."""
 
 
 @dataclass(frozen=True, slots=True)

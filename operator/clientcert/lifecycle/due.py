@@ -8,6 +8,8 @@ from clientcert.lifecycle.delivery_log import CLOCK_TOLERANCE, Delivery, DueNoti
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import Channel, Role, Schedule
 from clientcert.lifecycle.recorded_status import ChannelStatus, ToldProblem
+from clientcert.lifecycle.renewal.situation import RenewalSituation
+from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, Silence
 
@@ -40,7 +42,9 @@ def due_notifications(evaluation: Evaluation) -> tuple[DueNotification, ...]:
         if channel.escalation and _is_too_early(channel, evaluation):
             continue
         notification = _owed(channel, evaluation)
-        if notification is not None:
+        if notification is None:
+            continue
+        if evaluation.renewal is None or not _rests(notification, evaluation.renewal):
             owed.append(notification)
     return tuple(owed)
 
@@ -182,6 +186,15 @@ def _is_for_somebody_nearer(evaluation: Evaluation, told: ChannelStatus) -> bool
     if first not in _NEAREST_FIRST or last not in _NEAREST_FIRST:
         return False
     return _NEAREST_FIRST.index(first) < _NEAREST_FIRST.index(last)
+
+
+def _rests(notification: DueNotification, renewal: RenewalSituation) -> bool:
+    """True for an escalation while a request for a renewal is open, and for a letter once it was delivered."""
+    request = renewal.open_request
+    if request is None or notification.kind is not MessageKind.ALERT:
+        return False
+    has_it = request.state is State.DELIVERED and notification.channel.to_consumer
+    return notification.channel.escalation or has_it
 
 
 def _is_too_early(channel: Channel, evaluation: Evaluation) -> bool:

@@ -9,6 +9,7 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, addressed
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress, Role
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
+from clientcert.lifecycle.renewal.situation import RenewalSituation
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 
@@ -38,6 +39,8 @@ class Evaluation:
     """The time at which these recipients replaced others, if that was observed."""
     failures: Mapping[str, DeliveryFailure] = field(default_factory=dict)
     """By the channel's name."""
+    renewal: RenewalSituation | None = None
+    """None: the policy has no renewal."""
 
     @property
     def now(self) -> datetime:

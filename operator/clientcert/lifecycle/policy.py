@@ -30,6 +30,8 @@ class Role(StrEnum):
     BUSINESS = "business contact"
     REQUESTER = "requester"
     SLACK = "Slack user"
+    AUTHORITY = "registration authority"
+    """An address that `spec.renewal.notify` of a policy names; never a contact of the consumer."""
 
 
 @dataclass(frozen=True, slots=True)

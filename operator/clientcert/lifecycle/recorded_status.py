@@ -97,6 +97,23 @@ class PreviousCertificate:
     serial_number: str
     not_after: datetime
     replaced_time: datetime
+    issuer_dn: str = ""
+    """Empty in a status of version 0.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRenewal:
+    """The state of the renewal of a certificate, as its status says."""
+
+    opens: datetime | None
+    closes: datetime | None
+    reason: str
+    message: str
+    request_name: str = ""
+    """The open request; empty: there is none."""
+    request_uid: str = ""
+    declared_hash: str = ""
+    """The declaration at the last delivery or first look (`renewal/declaration.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,9 @@ class Condition:
 shared_condition = lru_cache(maxsize=2048)(Condition)
 """Makes a Condition. Equal conditions share one object while it is cached: thousands of statuses have equal ones."""
 
+shared_conditions = lru_cache(maxsize=2048)(tuple[Condition, ...])
+"""Makes a tuple of conditions; equal tuples share one object while it is cached, as those of thousands of statuses."""
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateStatus:
@@ -126,6 +146,8 @@ class CertificateStatus:
     history: tuple[PreviousCertificate, ...] = ()
     """Newest first, at most five."""
     conditions: tuple[Condition, ...] = ()
+    renewal: RecordedRenewal | None = None
+    """None: the policy has no renewal."""
     phase: str = ""
     """The last written phase; for metrics and the command line."""
 

@@ -1,8 +1,8 @@
 """The specs of ClientCertificates and CertificateStores, in types of our own."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import date, datetime
+from typing import ClassVar, NamedTuple
 
 from clientcert.pki import ANYONE, Identity
 
@@ -32,6 +32,8 @@ class SecretKeyRef:
 class SecretSource:
     """The source is a key of a Secret."""
 
+    kind: ClassVar[str] = "kubernetes"
+    """As x509-certificate-exporter calls it."""
     name: str
     key: str
     password_ref: SecretKeyRef | None = None
@@ -41,6 +43,7 @@ class SecretSource:
 class S3Source:
     """The source is an object in the bucket of a CertificateStore."""
 
+    kind: ClassVar[str] = "s3"
     store: str
     key: str
     password_ref: SecretKeyRef | None = None
@@ -98,6 +101,8 @@ class CertificateSpec:
     """The serial number, in lower-case hex, of the certificate that somebody has acknowledged."""
     acknowledged_because: str = ""
     """The reason for the acknowledgement, in the words of its author."""
+    vetting_date: date | None = None
+    """The day on which a person last verified the consumer's identity."""
 
 
 UNUSABLE_SPEC = CertificateSpec(consumer="", environment="", source=SecretSource("", ""), contact=Contact())

@@ -6,7 +6,6 @@ only if the date is not near, because then the problem is the reason for the ale
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TypeAlias
 
 from clientcert.errors import Reason
@@ -24,6 +23,7 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.schedule import duration
 from clientcert.lifecycle.spec import CertificateSpec, Contact
+from clientcert.messages.renewal_progress import Progress
 from clientcert.messages.text import (
     LONGEST_NAME,
     LONGEST_VALUE,
@@ -36,6 +36,7 @@ from clientcert.messages.text import (
     sentence,
     substitute,
 )
+from clientcert.messages.topic import Topic
 
 LONGEST_TEXT = 1000
 LONGEST_STEP = 1500
@@ -44,22 +45,6 @@ LONGEST_PROBLEM = 500
 _STOP = "The alerts stop when a valid certificate is there."
 
 Predecessor: TypeAlias = AcceptedCertificate | PreviousCertificate
-
-
-class Topic(StrEnum):
-    """The subject of a message. A channel decides by this how to handle it, and never by its reason or its text."""
-
-    EXPIRING = "expiring"
-    EXPIRED = "expired"
-    """The certificate in use has expired. Another expired one in the source is a PROBLEM."""
-    PROBLEM = "problem"
-    RENEWED = "renewed"
-    READABLE = "readable"
-
-    @property
-    def concerns_consumer(self) -> bool:
-        """True if it is about a date. A problem with the source concerns only the team that owns the source."""
-        return self in {Topic.EXPIRING, Topic.EXPIRED, Topic.RENEWED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +79,8 @@ class Situation:
     """The certificate in the same file that ends first, in words; empty if the date is the certificate's own."""
     other_ended: bool = False
     """True if the date until now was that of another certificate of the consumer, and not of an issuer."""
+    progress: Progress | None = None
+    """Of the renewal; None if the policy has none."""
 
     @classmethod
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
@@ -120,6 +107,7 @@ class Situation:
             problem=sanitize_line(problem.rstrip(". "), LONGEST_PROBLEM),
             ends_first=sanitize_line(first, LONGEST_VALUE),
             other_ended=ended is not None and accepted is not None and not is_issuer(ended, accepted.subject_dn),
+            progress=Progress.of(evaluation.key, evaluation.renewal) if evaluation.renewal else None,
         )
 
     @property
@@ -234,9 +222,14 @@ def _renew(situation: Situation, accepted: AcceptedCertificate) -> str:
         )
     if accepted.ends_first is not None and is_issuer(accepted.ends_first, accepted.subject_dn):
         ask = _renew_chain(situation)
+    elif situation.progress is not None and not situation.assessment.host:
+        ask = situation.progress.ask(
+            request_to(situation.contact, situation.name), situation.name, situation.source, situation.assessment
+        )
     problem = situation.assessment.problem
     if problem is None or not situation.problem:
-        return f"{ask} The alerts stop when it is there."
+        is_open = situation.progress is not None and situation.progress.is_open
+        return f"{ask} The alerts stop when {'the new certificate' if is_open else 'it'} is there."
     if problem.reason is Reason.NOT_YET_VALID and accepted.not_before <= situation.assessment.now:
         return f"{sentence(situation.problem)} If that is too late, put one there that is valid now: the alerts stop."
     return f"{sentence(situation.problem)} If there is no renewed certificate yet: {lower_first(ask)} {_STOP}"

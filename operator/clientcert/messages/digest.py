@@ -22,10 +22,10 @@ class Line:
     text: str
     """Consumer, environment, date, serial number, owner."""
     contact: str
-    """The person to ask, with name and address: only for channels that may show personal data."""
+    """The person to ask, with name and address: only for channels that may show personal data; empty: nobody."""
 
     def __str__(self) -> str:
-        return f"{self.text}; contact {self.contact}"
+        return f"{self.text}; contact {self.contact}" if self.contact else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Digest:
     """Plain text throughout, one line each; each channel escapes and truncates it in its own way."""
 
     text: str
-    """The sentence: it contains the number of certificates, and the date of the most urgent one."""
+    """The sentence: it contains their number, and the date of the most urgent one."""
     lines: tuple[Line, ...]
-    """One for each certificate, the most urgent first."""
+    """One for each certificate or request, the most urgent first."""
     more: int
-    """The number of certificates without a line."""
+    """The number of those without a line."""
     next_step: str
     runbook_url: str
     namespace: str

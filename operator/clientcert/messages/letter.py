@@ -1,18 +1,22 @@
 """A letter to a consumer's contact, in parts that a mail and a direct message each show in their own way."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clientcert.delivery.interface import Attachment
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
-from clientcert.messages.alert_text import Situation, Topic, days_left
+from clientcert.messages.alert_text import Situation, days_left
 from clientcert.messages.text import LONGEST_VALUE, days_ago, minute, sanitize_line
+from clientcert.messages.topic import Topic
 
 LONGEST_SUBJECT = 250
 LONGEST_PARAGRAPH = 4000
 COMMAND_INDENT = " " * 4
+_KEY_CHARACTERS = 32
 
 
 class PartKind(StrEnum):
@@ -128,6 +132,8 @@ class Letter:
     """Equal in all letters about one certificate through one channel; without personal data."""
     key: str
     """Equal whenever this letter is sent again, and different for every other letter."""
+    attachments: tuple[Attachment, ...] = ()
+    """Only of a mail."""
 
     @property
     def reply_to(self) -> str:
@@ -158,3 +164,14 @@ def typed_parts(text: str) -> Iterator[Part]:
             lines.clear()
         if is_command:
             yield Part(PartKind.COMMAND, line.strip())
+
+
+def thread_of(uid: str, fingerprint: str, channel: str) -> str:
+    """The thread of all letters through one channel about the certificate with this fingerprint."""
+    return stable_hash(uid, fingerprint, channel)
+
+
+def stable_hash(*parts: str) -> str:
+    """A hexadecimal hash. The length of each part goes in, so that no two lists of parts are the same text."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_KEY_CHARACTERS]

@@ -4,7 +4,6 @@ The default letter replaces the mail that a person wrote by hand, and contains e
 letter is plain text in one line.
 """
 
-import hashlib
 from collections.abc import Iterable
 from functools import partial
 
@@ -13,7 +12,7 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.ends_first import is_issuer
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.messages.alert_text import Situation, Topic, template_values
+from clientcert.messages.alert_text import Situation, template_values
 from clientcert.messages.chain_letter import chain_in_place, new_chain
 from clientcert.messages.letter import (
     LONGEST_SUBJECT,
@@ -24,16 +23,19 @@ from clientcert.messages.letter import (
     Writer,
     paragraph,
     sanitize_parts,
+    stable_hash,
+    thread_of,
     typed_parts,
 )
+from clientcert.messages.renewal_notes import in_progress, in_progress_subject, vetting_first
 from clientcert.messages.text import day, minute, sanitize_line, substitute
+from clientcert.messages.topic import Topic
 
 PRIVATE_KEY_FILE = "credential-exchange-private-key.pem"
 PUBLIC_KEY_FILE = "credential-exchange-public-key.pem"
 PRIVATE_KEY_COMMAND = f"openssl genrsa -out {PRIVATE_KEY_FILE} 3072"
 PUBLIC_KEY_COMMAND = f"openssl rsa -in {PRIVATE_KEY_FILE} -pubout -out {PUBLIC_KEY_FILE}"
 
-_KEY_CHARACTERS = 32
 _RENEWERS = frozenset({Role.TECHNICAL, Role.SLACK})
 """The letter to these roles explains the steps; the letters to other roles ask for something else."""
 
@@ -51,7 +53,8 @@ def letters(
     writer = Writer(channel.address, situation.owner)
     context = LetterContext(situation, topic, writer, accepted, _written_to(evaluation.contact))
     # A closing letter belongs to the thread of what it closes; after a roll-back the same letter is another one.
-    thread = _hash(evaluation.uid, situation.replaced_fingerprint or situation.assessment.fingerprint, channel.name)
+    about = situation.replaced_fingerprint or situation.assessment.fingerprint
+    thread = thread_of(evaluation.uid, about, channel.name)
     told = timestamp(situation.previous) if situation.previous else ""
     return tuple(
         _letter(context, recipient, thread, told, roles_before=[before.role for before in recipients[:position]])
@@ -96,7 +99,7 @@ def _letter(context: LetterContext, recipient: Recipient, thread: str, told: str
         parts=sanitize_parts(parts),
         writer=context.writer,
         thread=thread,
-        key=_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
+        key=stable_hash(thread, stage, recipient.role, str(roles_before.count(recipient.role)), told),
     )
 
 
@@ -113,10 +116,13 @@ def _words(context: LetterContext, recipient: Recipient, *, falls_back: bool) ->
     first = context.accepted.ends_first
     if first is not None and is_issuer(first, context.accepted.subject_dn):
         return subject, framed(new_chain(context, recipient.role))
+    progress = context.situation.progress
+    if progress is not None and progress.is_open:
+        return in_progress_subject(context), framed(in_progress(context, progress, recipient.role))
     if recipient.role not in _RENEWERS:
         return subject, framed(_ask_for_technical_contact(context, falls_back=falls_back))
     parts = framed(_steps_for_colleague(context) if recipient.role is Role.SLACK else _steps(context))
-    if context.has_expired:
+    if context.has_expired or vetting_first(context):
         return subject, parts
     address, values = context.writer.address, template_values(context.situation, context.accepted)
     own_subject = substitute(address.subject, values)
@@ -142,6 +148,7 @@ def _steps(context: LetterContext) -> list[Part]:
             f" {context.ends}, {consequence}. It is the certificate for {situation.name}, serial number"
             f" {context.serial_number}.{_whose(context)}"
         ),
+        *vetting_first(context),
         paragraph(
             "So that we can send you new credentials, please can you complete the following as soon as possible."
             " Please generate keys following the steps below, and then send us only the public key"
@@ -173,6 +180,7 @@ def _steps_for_colleague(context: LetterContext) -> list[Part]:
             f" {context.ends}: {situation.name} {access}. Its serial number is {context.serial_number}."
             f"{_whose(context)}"
         ),
+        *vetting_first(context),
         paragraph(
             "Please generate a key pair with these two commands, and send only the public key to"
             f" {context.writer.whom}:"
@@ -214,6 +222,7 @@ def _ask_for_technical_contact(context: LetterContext, *, falls_back: bool) -> l
             f" {context.writer.system} {context.ends}, {consequence}. Its serial number is {context.serial_number}."
             f"{_whose(context)}"
         ),
+        *vetting_first(context),
         paragraph(f"{why} Please {ask}: we will write to them with all the steps. {context.writer.answer}"),
     ]
 
@@ -261,9 +270,13 @@ def _closing(context: LetterContext, role: Role) -> list[Part]:
 
 
 def _still_valid(context: LetterContext) -> str:
-    if context.has_expired:
+    progress = context.situation.progress
+    if context.has_expired or (progress is not None and progress.is_revoked):
         return ""
     until = minute(context.situation.assessment.expires.time)
+    if progress is not None and progress.retires_after_days is not None:
+        days = f"{progress.retires_after_days} days" if progress.retires_after_days > 1 else "one day"
+        return f" The current certificate stays valid for {days} after you got a new one, until {until} at the latest."
     return f" The current certificate stays valid until {until}, even after a new one was made."
 
 
@@ -277,9 +290,3 @@ def _own_parts(body: str, values: dict[str, str]) -> list[Part]:
     """The parts of a policy's own letter; empty if the letter is blank."""
     filled = (Part(part.kind, substitute(part.text, values)) for part in typed_parts(body))
     return [part for part in filled if part.text.strip()]
-
-
-def _hash(*parts: str) -> str:
-    """A hexadecimal hash. The length of each part goes in, so that no two lists of parts are the same text."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_KEY_CHARACTERS]

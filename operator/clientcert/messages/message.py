@@ -9,10 +9,11 @@ from clientcert.lifecycle.due import next_stage
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person
-from clientcert.messages.alert_text import Situation, Topic, render
+from clientcert.messages.alert_text import Situation, render
 from clientcert.messages.letter import Letter
 from clientcert.messages.letters import letters
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, minute, sanitize_line, time_left
+from clientcert.messages.topic import Topic
 from clientcert.pki import Expiry
 
 LONGEST_URL = 2000
@@ -50,11 +51,31 @@ class About:
     """The reason of the problem with the source that an alert reports; empty if there is none."""
     begins: str
     """Of an alert about a problem that has begun: it tells this alert and others of the same stage apart."""
+    renewal: "AboutRenewal | None" = None
+    """In a message about a renewal: the request."""
 
     @property
     def whose(self) -> str:
         """Consumer and environment, sanitized for a sentence."""
         return f"{sanitize_line(self.consumer, LONGEST_VALUE)} in {sanitize_line(self.environment, LONGEST_VALUE)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AboutRenewal:
+    """The request that a message is about, for machines."""
+
+    name: str
+    uid: str
+    state: str
+    mode: str
+    old_serial_number: str
+    serial_number: str
+    """Of the new certificate; empty until it is issued."""
+    not_after: datetime | None
+    """Of the new certificate."""
+    key_hash: str
+    occasion: str
+    """It tells this message and others about the same request apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,13 @@ class Message:
     overdue: bool = False
     """True if the first recipient has not been reached for a day, so that an unclear refusal counts against them."""
 
+    @property
+    def is_done(self) -> bool:
+        """True if it only says what was done, so that nobody has to do anything."""
+        if self.kind is MessageKind.NOTICE:
+            return self.topic in {Topic.RENEWAL_ISSUED, Topic.RENEWAL_DELIVERED}
+        return self.kind is MessageKind.CLOSING
+
     def shown(self, *, contact: bool) -> tuple[tuple[str, str], ...]:
         """The facts and the problem with the source; with the contact between them, if the channel may show it."""
         people = (("Contact", self.contact),) if contact else ()
@@ -121,7 +149,7 @@ def compose(evaluation: Evaluation, notification: DueNotification, recipients: t
         ends_first=situation.ends_first,
         next_step=said.next_step,
         details=tuple(_details(evaluation, situation)),
-        runbook_url=_link(evaluation.policy.runbook_url) if evaluation.policy.runbook_url else "",
+        runbook_url=runbook_link(url) if (url := evaluation.policy.runbook_url) else "",
         object_key=evaluation.key,
         object_uid=evaluation.uid,
         about=_about_it(spec, situation),
@@ -170,6 +198,8 @@ def _facts(situation: Situation) -> list[tuple[str, str]]:
         facts.append(("Replaces", f"serial number {serial_number}, valid until {day(old.not_after)}"))
     if situation.owner:
         facts.append(("Owner", situation.owner))
+    if situation.progress is not None and situation.progress.is_open and not situation.closes:
+        facts.append(("Renewal", situation.progress.stands))
     return facts
 
 
@@ -249,7 +279,7 @@ def _history(status: CertificateStatus) -> str:
     return "; ".join(entries)
 
 
-def _link(url: str) -> str:
+def runbook_link(url: str) -> str:
     """The address of the runbook; empty if it is not a plain link."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" <>|\"'`\\")
     return url if plain and len(url) <= LONGEST_URL and url.lower().startswith(("https://", "http://")) else ""

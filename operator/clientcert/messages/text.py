@@ -28,6 +28,8 @@ def sanitize_line(value: str, limit: int) -> str:
     width) becomes U+FFFD, and is not removed: a name that contains one must not look like another name.
     """
     line = " ".join(value[: 4 * limit].split())
+    if line.isascii() and line.isprintable():  # as nearly all of the eighty values of a mail are
+        return truncate(line + "…" if len(value) > 4 * limit and len(line) <= limit else line, limit)
     seen = "".join("\ufffd" if unicodedata.category(each) in _UNSEEN else each for each in _BLANKS.sub("\ufffd", line))
     shortened = len(value) > 4 * limit and len(seen) <= limit
     return truncate(seen + "…" if shortened else seen, limit)

@@ -4,6 +4,9 @@ A tenant writes the endpoint of a store and the URL of a webhook, but the operat
 cannot: the metadata address of its node, the cluster, the network behind the firewall. So a host must have public
 addresses only, unless the operator's own settings list it. Names are resolved once, here, and connections go only to
 the checked addresses, so that a different second answer of the name server has no effect.
+
+Behind a proxy (CLIENTCERT_PROXY) the names are resolved there. So a host is checked by its name or its literal address,
+and the proxy has to refuse names that lead inside (docs/decisions/proxy.md).
 """
 
 import asyncio
@@ -21,6 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clientcert.errors import ClientCertError, Reason, SettingsError
 from clientcert.fair_queueing import FairSemaphore, served_namespace
+from clientcert.network.proxy import Proxy
 from clientcert.network.public_addresses import is_public
 
 _PORTS = {"http": 80, "https": 443}
@@ -41,7 +45,9 @@ _LOCAL_DOMAINS = frozenset({"internal", "intranet", "lan", "local", "localdomain
 class EgressPolicy:
     """Allows hosts with public addresses only, and hosts that the operator's settings list."""
 
-    def __init__(self, allowed_hosts: Iterable[str] = (), lookup: AbstractResolver | None = None) -> None:
+    def __init__(
+        self, allowed_hosts: Iterable[str] = (), lookup: AbstractResolver | None = None, proxy: Proxy | None = None
+    ) -> None:
         """`allowed_hosts` are entries of CLIENTCERT_ALLOWED_HOSTS: `host` (with any port) or `host:port`.
 
         Raises SettingsError for any other text. `lookup` resolves names instead of the system.
@@ -49,6 +55,8 @@ class EgressPolicy:
         self._hosts = frozenset(allowed_hosts)
         self._allowed = frozenset(map(_parse_entry, self._hosts))
         self._lookup = lookup
+        self.proxy = proxy or Proxy()
+        """By it the sessions leave the cluster."""
         self.foreign_lookups = FairSemaphore(_LOOKUPS_AT_ONCE)
         """Names that tenants choose, in turn of their namespaces: a name server that never answers is theirs."""
 
@@ -57,7 +65,7 @@ class EgressPolicy:
 
     def also_allowing(self, *hosts: str) -> "EgressPolicy":
         """Return a policy that also allows hosts of the operator's own, which no tenant has chosen."""
-        return EgressPolicy(self._hosts.union(hosts), self._lookup)
+        return EgressPolicy(self._hosts.union(hosts), self._lookup, self.proxy)
 
     def lists(self, url: str) -> bool:
         """True if the settings list the URL's host. A public host need not be listed."""
@@ -78,12 +86,17 @@ class EgressPolicy:
                     "operator's settings."
                 )
             _check_name(target.host, target.port)
+            if self.proxy.is_at(target.host, target.port):
+                raise _refusal(f"{target} is the operator's proxy: name the host behind it.")
 
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Resolve a host. Raises ClientCertError if any address is not public, and OSError if there is none."""
-        if self._is_listed(host, port):
+        """Resolve a host. Raises ClientCertError if any address is not public, and OSError if there is none.
+
+        The proxy may have any address; `check` refuses a URL that names it.
+        """
+        if self._is_listed(host, port) or self.proxy.is_at(host, port):
             return await (self._lookup or _SystemLookup()).resolve(host, port, family)
         _check_name(host, port)
         # With a dot at the end the name is not searched in the cluster's domains, where it could be a Service.
@@ -127,8 +140,8 @@ class EgressPolicy:
     ) -> aiohttp.ClientSession:
         """A session that checks every request and every name, for any library.
 
-        It refuses redirects, keeps no cookies, and ignores proxy variables. aiohttp raises a refusal unchanged;
-        `refusal_in` unwraps it from the error of a library.
+        It refuses redirects, keeps no cookies, and knows the proxy of the settings alone. aiohttp raises a refusal
+        unchanged; `refusal_in` unwraps it from the error of a library.
         """
         # aiohttp does not resolve literal addresses, so each URL is checked as well.
         trace = aiohttp.TraceConfig()
@@ -138,6 +151,7 @@ class EgressPolicy:
             connector=aiohttp.TCPConnector(limit=limit, resolver=self.resolver(), ssl=tls or True),
             timeout=timeout,
             trace_configs=[trace],
+            request_class=self.proxy.request_class(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=auto_decompress,
             trust_env=False,

@@ -98,13 +98,15 @@ class AppriseNotifier:
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         """As in the interface. Apprise returns only success or failure, so every failure is retried."""
-        return await self._send(message.object_key.namespace, channel, *title_and_body(message), message.kind)
+        return await self._send(
+            message.object_key.namespace, channel, *title_and_body(message), is_done=message.is_done
+        )
 
     async def notify_digest(self, channel: Channel, digest: Digest) -> Receipt:
         """As in the interface."""
-        return await self._send(digest.namespace, channel, *title_and_body_of_many(digest), MessageKind.ALERT)
+        return await self._send(digest.namespace, channel, *title_and_body_of_many(digest), is_done=False)
 
-    async def _send(self, namespace: str, channel: Channel, title: str, body: str, kind: MessageKind) -> Receipt:
+    async def _send(self, namespace: str, channel: Channel, title: str, body: str, *, is_done: bool) -> Receipt:
         ref = url_address(channel).url_ref
         async with deadline(_RECEIVER):
             url = await secret_value(self._read_secret, _RECEIVER, namespace, ref)
@@ -120,7 +122,7 @@ class AppriseNotifier:
                 words = f"{key_name(ref)} holds no URL that Apprise can parse: see its page about {schema}://"
                 raise DeliveryError(Reason.CHANNEL_NOT_FOUND, words)
             await self._check_host(schema, service, ref)
-            await _hand_over(apprise, service, title, body, kind)
+            await _hand_over(apprise, service, title, body, is_done=is_done)
         return Receipt()
 
     def _service(self, url: str) -> tuple[Library, Any]:
@@ -181,7 +183,7 @@ def _tail(runbook_url: str) -> str:
     return f"\n\n{runbook_url}" if 0 < len(runbook_url) <= LONGEST_LINK else ""
 
 
-async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind: MessageKind) -> None:
+async def _hand_over(apprise: Library, service: Any, title: str, body: str, *, is_done: bool) -> None:
     kinds = apprise.NotifyType
     services = apprise.Apprise()
     services.add(service)
@@ -189,7 +191,7 @@ async def _hand_over(apprise: Library, service: Any, title: str, body: str, kind
         title=title,
         body=body,
         body_format=apprise.NotifyFormat.TEXT,
-        notify_type=kinds.SUCCESS if kind is MessageKind.CLOSING else kinds.WARNING,
+        notify_type=kinds.SUCCESS if is_done else kinds.WARNING,
     ):
         raise unavailable(
             f"{_RECEIVER} did not take the message: check the channel's URL, and the settings of the service"

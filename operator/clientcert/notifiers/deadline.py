@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import aiohttp
+
 from clientcert.errors import DeliveryError, Reason
 
 ALERT_SECONDS = 10.0
@@ -37,4 +39,7 @@ def unreached(receiver: str, error: Exception) -> DeliveryError:
     """The error for a failed connection, or for an answer that never came."""
     if isinstance(error, TimeoutError):
         return no_answer(receiver)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        words = f"{receiver} cannot be reached: the proxy refused the connection (HTTP status {error.status})"
+        return unavailable(f"{words}: check CLIENTCERT_PROXY, and the proxy's rules")
     return unavailable(f"{receiver} cannot be reached ({type(error).__name__})")

@@ -52,8 +52,7 @@ class Names:
         """
         try:
             extension = read_extension(tbs_fields(read_element(self.certificate.der)), _SUBJECT_ALTERNATIVE_NAME)
-            names = extension.readable_children(_MOST_NAMES) if extension is not None else []
-            return tuple([name for each in names for name in _read(each) if name.value])
+            return read_alternative_names(extension) if extension is not None else ()
         except MalformedError:
             return ()
 
@@ -61,6 +60,11 @@ class Names:
     def own(self) -> tuple[str, ...]:
         """The CNs, the most specific first; if there is none, all alternative names."""
         return self.certificate.subject_common_names[::-1] or tuple([each.value for each in self.alternative])
+
+
+def read_alternative_names(names: Element) -> tuple[AlternativeName, ...]:
+    """The names of a GeneralNames, without empty ones and those of other kinds; raises MalformedError."""
+    return tuple([name for each in names.readable_children(_MOST_NAMES) for name in _read(each) if name.value])
 
 
 def _read(name: Element) -> Iterator[AlternativeName]:

@@ -41,6 +41,8 @@ class Certificate:
     """The usual name: `RSA 2048`, `ECDSA P-256`, `Ed25519`; the dotted OID if no name is known."""
     container_format: str
     """PEM, DER, PKCS#7, PKCS#12 or JKS."""
+    public_key_hash: bytes = field(default=b"", repr=False)
+    """The first half of SHA-256 over the SubjectPublicKeyInfo; empty if that cannot be read."""
     identity_mismatch: str = ""
     """The difference from the declared identity, as `a certificate of …, not of …: put …`; empty if it matches."""
     chosen_until: datetime | None = None

@@ -6,7 +6,7 @@ What is found counts only if it is a complete DER element of a known kind, so wo
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, filterfalse, islice, pairwise
 
 from clientcert.pki.pem import Block, decode_base64
 from clientcert.pki.structure import Kind, is_exact, kind_of
@@ -23,6 +23,8 @@ _SOUND_MARK = re.compile(r"(?:BEGIN|END) [A-Z0-9 #]+")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=_-]+")
 _RUN = re.compile(r"[A-Za-z0-9+/=_-]+")
 _TWO_CHARACTERS = re.compile(r"[A-Za-z0-9+/]{2}")
+_LAST_SPACES = re.compile(r"[A-Za-z0-9+/]( {1,4})[\r\n][-\s]*\Z")
+"""The spaces that end the last line of a body."""
 _EDGES = "- \t\r\n"
 _MOST_MARKS = 400
 _SHORTEST = 100
@@ -85,25 +87,36 @@ def read_body(body: str, *, has_both_marks: bool) -> tuple[bytes, str] | None:
 def readings(body: str) -> Iterator[tuple[str, str]]:
     """The ways in which base64 may be hidden in a text, the most probable first, each with a warning or none."""
     lines = [each for each in body.splitlines() if _is_of_base64(each)]
-    body = body.strip(_EDGES).lstrip("=")
+    whole, body = body, body.strip(_EDGES).lstrip("=")
     yield "".join(body.split()), ""
     yield _NOT_BASE64.sub("", body), OTHER_CHARACTERS
     yield _NOT_BASE64.sub("", "".join(each for each in lines if ":" not in each)), ""
-    for chosen in (lines[:-1], lines):  # the last line may be what stands before the END line's hyphens
-        for reading in _readings_of_lines(chosen):
-            yield reading, OTHER_CHARACTERS
-    yield "".join(each.replace(" ", "+") for each in body.splitlines()), LOST_PLUS_SIGNS
+    # The last line may be the text before the END line's hyphens.
+    for pieces in chain(_readings_of_lines(lines[:-1]), filterfalse(_ends_before_last, _readings_of_lines(lines))):
+        yield "".join(pieces), OTHER_CHARACTERS
+    restored = "".join(each.replace(" ", "+") for each in body.splitlines())
+    yield restored, LOST_PLUS_SIGNS
+    if last := _LAST_SPACES.search(whole):
+        restored += "+" * len(last[1])
+        if "=" not in restored and len(restored) % 4 == 0:  # only then a plus sign is the last character of base64
+            yield restored, LOST_PLUS_SIGNS
 
 
-def _readings_of_lines(lines: list[str]) -> Iterator[str]:
+def _ends_before_last(pieces: list[str]) -> bool:
+    """True if the last but one is shorter than all before it: it ends the base64, and a word follows."""
+    return len(pieces) > 2 and len(pieces[-2]) < min(map(len, pieces[:-2]))
+
+
+def _readings_of_lines(lines: list[str]) -> Iterator[list[str]]:
+    """For each way, the base64 of each line."""
     runs = [_RUN.findall(each) for each in lines]
     start = _common_start(lines)
     end = _common_start([each[start:][::-1] for each in lines])
-    yield "".join(each[start : len(each) - end] for each in lines)
-    yield "".join(each[-1] for each in runs)
-    yield "".join(each[0] for each in runs)
-    yield "".join(max(each, key=len) for each in runs)
-    yield "".join(each[1:].strip() for each in lines)
+    yield [each[start : len(each) - end] for each in lines]
+    yield [each[-1] for each in runs]
+    yield [each[0] for each in runs]
+    yield [max(each, key=len) for each in runs]
+    yield [each[1:].strip() for each in lines]
 
 
 def _is_of_base64(line: str) -> bool:

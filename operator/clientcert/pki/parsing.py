@@ -1,9 +1,11 @@
 """Parses the content of a source: returns its leaf certificate, or raises an error with a reason."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki.bundle import read_bundle
+from clientcert.pki.bundle import Bundle, read_bundle
 from clientcert.pki.certificate import Certificate
 from clientcert.pki.choice import Choice
 from clientcert.pki.identity import ANYONE, Identity
@@ -12,6 +14,7 @@ from clientcert.pki.strict import PROCESS_EXITS, read_certificate
 
 MAX_SIZE = 1024 * 1024
 """Octets; the largest value of a Secret."""
+_Read = TypeVar("_Read")
 
 
 def parse(data: bytes, *, password: str | None = None, identity: Identity = ANYONE, now: datetime) -> Certificate:
@@ -24,21 +27,30 @@ def parse(data: bytes, *, password: str | None = None, identity: Identity = ANYO
 
     Raises CertificateError and no other error; its message holds none of the content.
     """
+    found = guarded(lambda: read_certificate(*choose(data, password, identity, now)))
+    if isinstance(found, CertificateError):
+        raise found  # here, and not where it occurred: an inner traceback has frames that hold the content
+    return found
+
+
+def guarded(
+    read: Callable[[], _Read],
+    reason: Reason = Reason.INVALID_CERTIFICATE,
+    message: str = "the certificate cannot be read: put it there again, as PEM",
+) -> _Read | CertificateError:
+    """What `read` returns, or the error that it raises, without any frame of it; `reason` is for an unforeseen one."""
     try:
-        return _parse(data, password, identity, now)
+        return read()
     except CertificateError as error:
-        failure = CertificateError(error.reason, error.message, retryable=error.retryable)
+        return CertificateError(error.reason, error.message, retryable=error.retryable)
     except PROCESS_EXITS:
         raise
     except BaseException:  # noqa: BLE001 - an unforeseen input must not stop any reconcile
-        failure = CertificateError(
-            Reason.INVALID_CERTIFICATE, "the certificate cannot be read: put it there again, as PEM"
-        )
-    # Raised outside of the except block, without a context: an inner traceback has frames that hold the content.
-    raise failure
+        return CertificateError(reason, message)
 
 
-def _parse(data: bytes, password: str | None, identity: Identity, now: datetime) -> Certificate:
+def choose(data: bytes, password: str | None, identity: Identity, now: datetime) -> tuple[Bundle, Choice]:
+    """Everything in the content, and the choice of its leaf; raises CertificateError, and others unforeseen."""
     if len(data) > MAX_SIZE:
         raise CertificateError(
             Reason.TOO_LARGE, "it is larger than 1 MiB: put only the client certificate and its chain there"
@@ -48,7 +60,5 @@ def _parse(data: bytes, password: str | None, identity: Identity, now: datetime)
     if identity.name in first.subject_common_names and not (
         identity.fields or others or first.is_authority or bundle.damaged
     ):
-        choice = Choice(first)  # as for most files: there is nothing to choose
-    else:
-        choice = choose_leaf(bundle, identity, now)
-    return read_certificate(choice, bundle.container_format, bundle.warnings)
+        return bundle, Choice(first)  # as for most files: there is nothing to choose
+    return bundle, choose_leaf(bundle, identity, now)

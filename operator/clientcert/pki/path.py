@@ -54,6 +54,11 @@ def last_to_begin(leaf: Outline, certificates: Iterable[Outline], now: datetime)
     return _Paths.above(leaf, certificates).last_to_begin(now)
 
 
+def issuers_of(leaf: Outline, certificates: Iterable[Outline]) -> tuple[Outline, ...]:
+    """The certificates from which paths of the leaf are made, the nearest first; without roots."""
+    return tuple(_Paths.above(leaf, certificates).outlines[1:])
+
+
 @dataclass(slots=True, eq=False)
 class _Node:
     """A certificate with what its issuer is recognised by; a key identifier that cannot be read is empty."""

@@ -149,15 +149,18 @@ def check_mac_cost(mac_data: Element) -> None:
 
 def check_cost(identifier: Element) -> None:
     """Raise NotOpenedError if this AlgorithmIdentifier has an iteration count above the limit."""
-    _, parameters = read_algorithm(identifier)
-    for each in parameters.readable_children(4) if parameters else ():
+    for each in _members(read_algorithm(identifier)[1]):
         if each.tag == INTEGER:
             checked_iterations(each)
         elif each.tag == SEQUENCE:
-            _, inner = read_algorithm(each)
-            for count in inner.readable_children(4) if inner else ():
+            for count in _members(read_algorithm(each)[1]):
                 if count.tag == INTEGER:
                     checked_iterations(count)
+
+
+def _members(parameters: Element | None) -> list[Element]:
+    """Of a SEQUENCE; an initialization vector may look like one, or like an iteration count."""
+    return list(parameters.readable_children(4)) if parameters is not None and parameters.tag == SEQUENCE else []
 
 
 def checked_iterations(element: Element) -> int:

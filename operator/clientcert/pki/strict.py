@@ -1,5 +1,6 @@
 """Reads the leaf with `cryptography`, field by field; a field that it refuses is taken from the outline."""
 
+import hashlib
 import re
 import sys
 import warnings as python_warnings
@@ -8,9 +9,11 @@ from typing import TypeVar
 
 from cryptography import x509
 
+from clientcert.pki.bundle import Bundle
 from clientcert.pki.certificate import Certificate
 from clientcert.pki.choice import Choice
 from clientcert.pki.names import LONGEST_NAME
+from clientcert.pki.public_keys import USUAL_KEY, canonical_key
 
 _Value = TypeVar("_Value")
 
@@ -22,13 +25,17 @@ PROCESS_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 """Exceptions that are never caught; BaseException is caught otherwise, because panics of the library are one."""
 
 # The library warns about certificates that later versions will refuse; the outline will be used then.
+_HASH_OCTETS = 16
+
 python_warnings.filterwarnings("ignore", module=re.escape(__name__))
 
 
-def read_certificate(choice: Choice, container_format: str, warnings: list[str]) -> Certificate:
-    """Read the chosen certificate into the neutral model; `warnings` are those of the bundle."""
-    outline = choice.leaf
-    reader = _Reader(outline.der, [*choice.warnings, *warnings, *outline.warnings])
+def read_certificate(bundle: Bundle, choice: Choice) -> Certificate:
+    """Read the chosen certificate of the bundle into the neutral model."""
+    outline, key = choice.leaf, choice.leaf.public_key_info
+    if not USUAL_KEY.fullmatch(key):
+        key = canonical_key(key)
+    reader = _Reader(outline.der, [*choice.warnings, *bundle.warnings, *outline.warnings])
     reader.read("extensions", lambda each: each.extensions, None)
     subject_dn = reader.read("subject", lambda each: _name(each.subject), outline.subject_dn)
     issuer_dn = reader.read("issuer", lambda each: _name(each.issuer), outline.issuer_dn)
@@ -42,7 +49,8 @@ def read_certificate(choice: Choice, container_format: str, warnings: list[str])
         subject_common_name=outline.subject_common_names[-1] if outline.subject_common_names else "",
         issuer_common_name=sys.intern(outline.issuer_common_name),
         key_algorithm=sys.intern(outline.key_algorithm),
-        container_format=container_format,
+        container_format=bundle.container_format,
+        public_key_hash=hashlib.sha256(key).digest()[:_HASH_OCTETS] if key else b"",
         identity_mismatch=choice.mismatch,
         chosen_until=choice.until,
         ends_first=choice.ends_first,

@@ -1,7 +1,7 @@
-"""The interface of certificate sources: one protocol, and an adapter for each type of source."""
+"""The interface of certificate sources: reading, listing and writing back."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from clientcert.lifecycle.spec import SourceRef
@@ -40,6 +40,19 @@ class Listing:
         return key.startswith(self.prefix)
 
 
+@dataclass(frozen=True, slots=True)
+class WriteOrder:
+    """A renewed certificate, and the one that it replaces in its source."""
+
+    old_fingerprint_sha256: str
+    """Of the certificate that the source must still hold, in lower-case hex; empty for a consumer's first one, which is
+    written only where nothing is."""
+    new_pem: bytes = field(repr=False)
+    """The certificate, then its chain."""
+    csr_pem: bytes = field(default=b"", repr=False)
+    """For `client.csr` beside the source; empty: none."""
+
+
 class StoreLister(Protocol):
     """Lists all objects of a store in a few requests."""
 
@@ -58,3 +71,20 @@ class Source(Protocol):
 
         Raises SourceError; `retryable` is set if the same call may succeed soon.
         """
+
+
+class SourceWriter(Protocol):
+    """Writes to one type of source. Every method raises SourceError."""
+
+    async def write(self, namespace: str, ref: SourceRef, order: WriteOrder) -> str:
+        """Write the new certificate, if the source, read anew, still holds the old one alone and no private key.
+
+        Calling it again is safe: a source that holds the new certificate is left as it is. Returns a sentence about
+        what was not written beside the certificate (`client.csr`), or an empty string.
+
+        Reasons besides those of `Source.read`: SourceChanged, SourceHasPrivateKey, WriteNotAllowed, and
+        UnsupportedFormat if the old certificate is not plain PEM. Their messages say what to do by hand.
+        """
+
+    async def read_beside(self, namespace: str, ref: SourceRef) -> bytes | None:
+        """Read `client.csr` beside the source; None if there is none."""

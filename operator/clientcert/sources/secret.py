@@ -80,7 +80,7 @@ class SecretReader:
         try:
             return _Secret(f"Secret {namespace}/{name}", await self._get_secret(namespace, name))
         except KubeError as error:
-            raise _source_error(error, f"Secret {namespace}/{name}", missing) from error
+            raise source_error(error, f"Secret {namespace}/{name}", missing) from error
 
 
 class _Secret:
@@ -116,7 +116,8 @@ class _Secret:
         return f"name one that it has ({shown}{', …' if len(self.encoded) > _KEYS_SHOWN else ''}) or add it"
 
 
-def _source_error(error: KubeError, title: str, missing: Reason) -> SourceError:
+def source_error(error: KubeError, title: str, missing: Reason) -> SourceError:
+    """The error for a Secret that could not be read, with advice; the reason is `missing` if there is none."""
     if error.reason is Reason.NOT_FOUND:
         return SourceError(missing, f"{title} does not exist: create it, or correct the reference.")
     if error.reason is Reason.FORBIDDEN and error.status != HTTPStatus.UNAUTHORIZED:

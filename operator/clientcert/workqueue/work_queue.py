@@ -4,7 +4,7 @@
     item = await queue.take()                        # a worker reconciles it
     queue.done(item, due)                            # it is due again at this time
 
-Namespaces take turns. Within one, the most urgent item is next, but an item that has waited for a minute comes first.
+Namespaces take turns. Within one, the most urgent item is next, in turns with those that have waited for a minute.
 No namespace may occupy all workers, with all its kinds together: a reconcile may take long for external reasons, such
 as a bucket that answers in fourteen seconds.
 
@@ -14,10 +14,12 @@ The queue is open only while this replica leads. While closed it keeps nothing: 
 import asyncio
 import heapq
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from clientcert.backoff import Backoff
 from clientcert.fair_queueing import FairQueue
@@ -30,7 +32,11 @@ LONGEST_WAIT_SECONDS = 60.0
 RETRY = Backoff(1.0, 300.0)
 _DUE_AT_ONCE = 500
 """Items that become due in one iteration of the event loop; more would block it."""
+_SORTED_AT_ONCE = 2_000
+"""Items of `enqueue_all` that join the backlog in one iteration, for the same reason."""
 _COMPACT_FROM = 100
+_MOVED_AT_ONCE = 4
+"""Entries of the old heap that each new entry moves. To rebuild a heap of 100,000 at once takes a fifth of a second."""
 
 
 class Item(NamedTuple):
@@ -41,6 +47,27 @@ class Item(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+class Items(Protocol):
+    """Many items, whose number is known, and which do not change."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsOf:
+    """Items of one kind, each of which is made when it is needed: a hundred thousand at once would stall the loop."""
+
+    kind: str
+    keys: tuple[ObjectKey, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (Item(self.kind, key) for key in self.keys)
 
 
 class WorkQueue:
@@ -56,11 +83,17 @@ class WorkQueue:
         self._waiting: FairQueue[Item] = FairQueue(workers, longest_wait)
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
-        self._due: dict[Item, float] = {}
-        """The time when each item is due, in seconds since the epoch."""
+        self._due: dict[Item, tuple[float, Item]] = {}
+        """The entry of each item in a heap: the time when it is due, in seconds since the epoch, and the item."""
         self._heap: list[tuple[float, Item]] = []
+        """Also entries of items that were enqueued or forgotten: only those count that are in `_due` as well."""
+        self._old_heap: list[tuple[float, Item]] = []
+        """Most of its entries do not count any more; the others move to `_heap`, a few at a time, from its end."""
         self._backlog: OrderedDict[Item, None] = OrderedDict()
         """Items of `enqueue_all` that are still to be enqueued, each once."""
+        self._arriving: deque[Iterator[Item]] = deque()
+        """Items of `enqueue_all` that are still to join the backlog."""
+        self._arriving_count = 0
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
@@ -71,7 +104,9 @@ class WorkQueue:
         """Begin a term with nothing in the queue; the caller enqueues all items."""
         self._waiting.clear()
         self._backlog.clear()
-        for later in (self._due, self._heap, self._failures, self._unanswered):
+        self._arriving.clear()
+        self._arriving_count = 0
+        for later in (self._due, self._heap, self._old_heap, self._failures, self._unanswered):
             later.clear()
         self._is_open = True
 
@@ -83,7 +118,7 @@ class WorkQueue:
     @property
     def depth(self) -> int:
         """Items that wait for a worker or have one."""
-        return len(self._waiting) + len(self._active) + len(self._backlog)
+        return len(self._waiting) + len(self._active) + len(self._backlog) + self._arriving_count
 
     def enqueue(self, item: Item, urgency: float = math.inf) -> None:
         """Reconcile the item as soon as a worker is free; the lower `urgency`, the sooner."""
@@ -97,10 +132,12 @@ class WorkQueue:
         self._waiting.push(item.key.namespace, item, (urgency,))
         self._changed.set()
 
-    def enqueue_all(self, items: Iterable[Item]) -> None:
+    def enqueue_all(self, items: Items) -> None:
         """Reconcile all these items. `pop_due` returns a few hundred at once, so thousands do not stall the loop."""
         if self._is_open:
-            self._backlog.update(dict.fromkeys(items))
+            self._arriving.append(iter(items))
+            self._arriving_count += len(items)
+            self._sort_arriving()
 
     def schedule(self, item: Item, seconds: float) -> None:
         """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
@@ -150,16 +187,22 @@ class WorkQueue:
 
     def pop_due(self) -> list[Item]:
         """Return the items to enqueue now, a limited number at once."""
+        if self._arriving:
+            self._sort_arriving()
         now = self._clock().timestamp()
         found: list[Item] = []
         # Neither what is due nor the backlog holds up the other, though one of them may never end.
-        most = _DUE_AT_ONCE // 2 if self._backlog else _DUE_AT_ONCE
-        while self._heap and self._heap[0][0] <= now and len(found) < most:
-            moment, item = heapq.heappop(self._heap)
-            if self._due.get(item) == moment:
-                found.append(item)
+        room = _DUE_AT_ONCE // 2 if self._backlog else _DUE_AT_ONCE
+        for heap in (self._heap, self._old_heap):
+            while heap and heap[0][0] <= now and room:
+                room -= 1
+                entry = heapq.heappop(heap)
+                if self._due.get(entry[1]) is entry:
+                    found.append(entry[1])
         while self._backlog and len(found) < _DUE_AT_ONCE:
             found.append(self._backlog.popitem(last=False)[0])
+        if not self._backlog:
+            self._backlog.clear()  # an empty dictionary keeps the memory of its largest size
         return found
 
     def active_items(self) -> tuple[Item, ...]:
@@ -174,17 +217,31 @@ class WorkQueue:
         """Seconds until `pop_due` returns an item; infinite if there is none."""
         if self._backlog:
             return 0.0
-        return self._heap[0][0] - self._clock().timestamp() if self._heap else math.inf
+        first = min((heap[0][0] for heap in (self._heap, self._old_heap) if heap), default=math.inf)
+        return first - self._clock().timestamp()
+
+    def _sort_arriving(self) -> None:
+        """Have some of the arriving items join the backlog, where each is once."""
+        room = _SORTED_AT_ONCE
+        while self._arriving and room:
+            batch = list(islice(self._arriving[0], room))
+            if len(batch) < room:
+                self._arriving.popleft()
+            room -= len(batch)
+            self._arriving_count -= len(batch)
+            self._backlog.update(dict.fromkeys(batch))
 
     def _schedule_at(self, item: Item, moment: float) -> None:
         if not self._is_open:
             return
-        self._due[item] = moment
-        heapq.heappush(self._heap, (moment, item))
-        if len(self._heap) > 2 * len(self._due) + _COMPACT_FROM:
-            # The heap still contains items that were enqueued or forgotten.
-            self._heap = [(due, each) for each, due in self._due.items()]
-            heapq.heapify(self._heap)
+        entry = self._due[item] = (moment, item)
+        heapq.heappush(self._heap, entry)
+        if not self._old_heap and len(self._heap) > 2 * len(self._due) + _COMPACT_FROM:
+            self._heap, self._old_heap = [], self._heap
+        for _ in range(min(_MOVED_AT_ONCE, len(self._old_heap))):
+            entry = self._old_heap.pop()
+            if self._due.get(entry[1]) is entry:
+                heapq.heappush(self._heap, entry)
 
     def _release(self, item: Item) -> bool:
         """Free the worker's place; True if the item was enqueued while it was in flight."""

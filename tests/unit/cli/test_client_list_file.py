@@ -7,8 +7,8 @@ import yaml
 
 from clientcert.api.client_list import MOST_KEYS, client_list_key, parse_client_list
 from clientcert.cli.client_list_file import Row, read_rows
-from clientcert.cli.cluster import AnswerIsNo
 from clientcert.cli.contact_import import changes
+from clientcert.cli.errors import AnswerIsNo
 from clientcert.lifecycle.contacts import DirectoryEntry
 from clientcert.lifecycle.spec import Person
 from tests.builders import RUNAWAY_SECONDS, usable

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from clientcert.cli import cli
+from tests.unit.cli.renewal_objects import CSR, KEY, public_key
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -117,11 +120,127 @@ class TestForecast:
         assert result.stderr.startswith("Usage: clientcert forecast")
 
 
+class TestRenew:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["nhs-prod"], "give one of --csr, --public-key and --reuse"),
+            (["nhs-prod", "--csr", "a", "--reuse"], "give one of --csr, --public-key and --reuse"),
+            (["nhs-prod", "--csr", "a", "--public-key", "b"], "give one of --csr, --public-key and --reuse"),
+            (["--reuse"], "give NAME, or -l or --all"),
+            (["nhs-prod", "--reuse", "--all"], "give NAME, or -l or --all"),
+            (["--csr", "a", "-l", "team=a"], "a CSR, key or proof belongs to one certificate"),
+            (["--reuse", "--proof", "a", "--all"], "a CSR, key or proof belongs to one certificate"),
+            (["--reuse", "--all", "-l", "team=a"], "give either -l or --all"),
+            (["nhs-prod", "--reuse", "-A"], "-A goes with -l or --all"),
+            (["--reuse", "--all", "-A", "-n", "team"], "-A goes with -l or --all, and without -n"),
+            (["nhs-prod", "--reuse", "--reissue"], "the old key is not used again"),
+            (["nhs-prod", "--csr", "-", "--proof", "-"], "only one file can be standard input"),
+            (["nhs-prod", "--reuse", "--reason", "two\nlines"], "--reason must be one line"),
+            (["nhs-prod", "--reuse", "--reason", "r" * 257], "--reason must be one line"),
+        ],
+    )
+    def test_options_that_do_not_go_together(self, arguments: list[str], words: str) -> None:
+        result = clientcert("renew", *arguments)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+
+    @pytest.mark.parametrize("option", ["--csr", "--public-key", "--proof"])
+    def test_a_private_key_goes_nowhere(self, option: str, tmp_path: Path) -> None:
+        """It is refused before a cluster is connected to, and the message says that another key is needed."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        (tmp_path / "sent.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        (tmp_path / "key.pem").write_bytes(
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
+        files = {"--public-key": str(tmp_path / "key.pem")} if option == "--proof" else {}
+        arguments = [part for pair in (files | {option: str(tmp_path / "sent.pem")}).items() for part in pair]
+        result = clientcert("renew", "nhs-prod", *arguments)
+        assert result.exit_code == 3
+        assert "have the consumer make another key" in result.stderr
+        assert "PRIVATE KEY" not in result.stderr
+
+    def test_a_file_for_the_other_option(self, tmp_path: Path) -> None:
+        """With a public key the operator makes the key; with a CSR it does not: nothing is guessed."""
+        (tmp_path / "nhs.csr").write_text(CSR)
+        (tmp_path / "nhs.pem").write_text(public_key(KEY))
+        for arguments, words in (
+            (["--public-key", str(tmp_path / "nhs.csr")], "give it with --csr"),
+            (["--csr", str(tmp_path / "nhs.pem")], "give it with --public-key"),
+            (["--csr", str(tmp_path / "none.csr")], "the file does not exist"),
+        ):
+            result = clientcert("renew", "nhs-prod", *arguments)
+            assert (result.exit_code, words in result.stderr) == (3, True)
+
+
+class TestDecision:
+    @pytest.mark.parametrize("way", ["mail", "e-mail", "by mail", "Email", "an e-mail."])
+    def test_a_mail_confirms_nothing(self, way: str) -> None:
+        result = clientcert("approve", "nhs-prod-1", "--confirmed-by", way)
+        assert (result.exit_code, "a mail proves nothing" in result.stderr) == (2, True)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["approve", "nhs-prod-1", "--confirmed-by", "two\nlines"], "--confirmed-by must be one line"),
+            (["approve", "nhs-prod-1", "--message", "m" * 1025], "--message must be one line"),
+            (["approve", "nhs-prod-1", "--reason", "two words"], "--reason must be one word"),
+            (["deny", "nhs-prod-1"], "give --reason or --message"),
+            (["deny", "nhs-prod-1", "--message", "turned\u202e"], "--message must be one line"),
+        ],
+    )
+    def test_words_that_the_schema_would_refuse(self, arguments: list[str], words: str) -> None:
+        result = clientcert(*arguments)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+
+
+class TestRetrieve:
+    @pytest.mark.parametrize(
+        "arguments", [["-o", "pem", "--to", "place"], ["--wait", "--timeout", "soon"], ["-o", "pkcs12"]]
+    )
+    def test_an_invalid_option(self, arguments: list[str]) -> None:
+        assert clientcert("retrieve", "nhs-prod-1", *arguments).exit_code == 2
+
+
+class TestVet:
+    @pytest.mark.parametrize("day", ["2026-11-23", "yesterday", "2026-13-01", "2026-02-30", "26-1-1", ""])
+    def test_a_day_that_is_none_or_not_yet(self, day: str) -> None:
+        result = clientcert("vet", "nhs-prod", "--date", day)
+        assert (result.exit_code, "--date " in result.stderr) == (2, True)
+
+    def test_an_address_that_is_none(self) -> None:
+        result = clientcert("vet", "nhs-prod", "--by", "jo.acme.example")
+        assert result.exit_code == 2
+        assert "acme.example" not in result.stderr
+
+
+class TestRevoke:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["revoke", "nhs-prod"],
+            ["revoke", "nhs-prod", "--reason", "Boredom"],
+            ["revoke", "nhs-prod", "--reason", "Superseded", "--serial", "xyz"],
+            ["retire"],
+            ["retire", "nhs-prod", "--serial", "../nhs"],
+        ],
+    )
+    def test_an_invalid_call(self, arguments: list[str]) -> None:
+        assert clientcert(*arguments).exit_code == 2
+
+
 VERBS = [
     ["silence", "nhs-prod", "--end"],
     ["contact", "set", "nhs-prod", "--technical", "jo@nhs.example"],
     ["contact", "show", "nhs-prod"],
     ["forecast"],
+    ["renew", "nhs-prod", "--reuse"],
+    ["retrieve", "nhs-prod-1"],
+    ["approve", "nhs-prod-1"],
+    ["deny", "nhs-prod-1", "--reason", "KeyNotConfirmed"],
+    ["handed-over", "nhs-prod-1"],
+    ["vet", "nhs-prod"],
+    ["retire", "nhs-prod"],
+    ["revoke", "nhs-prod", "--reason", "Superseded"],
 ]
 
 

@@ -21,8 +21,10 @@ from typing import Any, cast
 from clientcert.alerting.dispatcher import NotificationDispatcher
 from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.notice_groups import NoticeGroups
 from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
+from clientcert.alerting.renewal_outbox import RenewalOutbox
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup, UserLookup
@@ -30,13 +32,16 @@ from clientcert.cache.missing_references import MissingReferences
 from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.cache.source_cache import SourceCache
-from clientcert.controllers.alert_group import AlertGroupReconciler
+from clientcert.controllers.alert_group import AlertDigests
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
 from clientcert.controllers.certificate.requeue import ROUNDING
 from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.controllers.certificate_store import StorePoller
+from clientcert.controllers.issuer_readiness import IssuerReadiness
+from clientcert.controllers.message_group import MessageGroupReconciler
 from clientcert.controllers.recovery import Recovery
-from clientcert.controllers.workers import CLOCK_JUMP_SECONDS, LONGEST_SLEEP_SECONDS, Workers
+from clientcert.controllers.workers import CLOCK_JUMP_SECONDS, LONGEST_SLEEP_SECONDS, Reconciler, Workers
+from clientcert.kube.admission_proof import AdmissionProof
 from clientcert.kube.client import KubeClient
 from clientcert.kube.events import EventRecorder
 from clientcert.kube.status_writer import StatusWriter
@@ -44,7 +49,7 @@ from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.delivery_log import DeliveryFailure
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import Condition
-from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef, SecretSource
+from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.notifiers.consumer_contact import ContactNotifier
@@ -92,6 +97,8 @@ class Outside:
     notifiers: dict[str, Notifier]
     may_start: Callable[[float], bool]
     """True if work of so many seconds ends before another replica may lead."""
+    readiness: IssuerReadiness | None = None
+    """None: no policy has a renewal."""
 
 
 class _RecordingReconciler:
@@ -145,20 +152,25 @@ class EngineHarness:
         self.queue.open()
         self.cache = ObjectCache(self.queue, own)
         self.client_lists = ClientLists(self.api.get, self.cache.client_list_changed)
-        self.sources = SourceCache(self.cache, {SecretSource: source}, _no_password, clock, self.metrics, budget)
-        contacts = ContactLookup(self.cache, self.client_lists, users or Users(Resolution("Nobody", "")), clock)
-        events, statuses = EventRecorder(client, clock), StatusWriter(client, self.metrics)
-        notifiers: dict[str, Notifier] = {
+        held: dict[type[SecretSource | S3Source], Source] = {SecretSource: source, S3Source: source}
+        self.sources = SourceCache(self.cache, held, _no_password, clock, self.metrics, budget)
+        users = users or Users(Resolution("Nobody", ""))
+        self.contacts = contacts = ContactLookup(self.cache, self.client_lists, users, clock)
+        events, self.statuses = EventRecorder(client, clock), StatusWriter(client, self.metrics)
+        statuses = self.statuses
+        self.notifiers = notifiers = {
             "Slack": self.slack,
             "Email": ContactNotifier(self.mail, self.direct),
             "Event": EventNotifier(events),
         } | (outside.notifiers if outside else {})
         self.limiter, self.groups = ChannelRateLimiter(self.queue), AlertGroups(self.cache, self.queue, DIGEST_TYPES)
+        self.notice_groups = NoticeGroups(self.cache, self.queue, DIGEST_TYPES)
+        self.renewal_outbox, every_group = RenewalOutbox(), (self.groups, self.notice_groups)
         may_start = outside.may_start if outside else lambda _: self.is_leader
         dispatcher = NotificationDispatcher(
             notifiers, self.limiter, self.groups, self.outbox, may_start, clock, self.metrics
         )
-        evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
+        self.evaluator = evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
         missing = MissingReferences(self.cache, client)
         self.certificates = _RecordingReconciler(
             CertificateReconciler(
@@ -176,24 +188,33 @@ class EngineHarness:
                 budget,
             )
         )
-        policies = PolicyReconciler(self.cache, self.groups, self.limiter, self.outbox, statuses, client, clock, budget)
-        digests = AlertGroupReconciler(
+        ready = (outside and outside.readiness) or IssuerReadiness({}, AdmissionProof(client), clock)
+        policies = PolicyReconciler(
             self.cache,
-            self.queue,
-            evaluator,
-            self.groups,
-            dispatcher,
+            every_group,
             self.limiter,
             self.outbox,
-            policies,
+            self.renewal_outbox,
+            statuses,
+            client,
             clock,
-            self.metrics,
             budget,
+            ready,
+        )
+        digests = AlertDigests(
+            self.cache, self.queue, evaluator, self.groups, dispatcher, self.outbox, policies, clock, budget
         )
         poller = StorePoller(self.cache, self.sources, cast("Any", None), statuses, clock, self.metrics)
-        self.recovery = Recovery(self.queue, self.cache, self.sources, self.outbox, poller)
-        reconcilers = {CERTIFICATE: self.certificates, POLICY: policies, ALERT_GROUP: digests}
-        self.workers = Workers(self.queue, reconcilers, self.recovery, self.outbox, clock, self.metrics)
+        self.recovery = Recovery(
+            self.queue, self.cache, self.sources, self.outbox, self.renewal_outbox, every_group, poller
+        )
+        self.reconcilers: dict[str, Reconciler] = {
+            CERTIFICATE: self.certificates,
+            POLICY: policies,
+            ALERT_GROUP: MessageGroupReconciler(self.groups, digests, self.limiter, clock, self.metrics),
+        }
+        outboxes = (self.outbox, self.renewal_outbox)
+        self.workers = Workers(self.queue, self.reconcilers, self.recovery, outboxes, clock, self.metrics)
 
     @property
     def reconciled(self) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from clientcert.alerting.grouping import GROUP_WAIT_SECONDS
+from clientcert.alerting.groups import GROUP_WAIT_SECONDS
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, SECOND

@@ -8,7 +8,7 @@ from itertools import repeat
 
 import pytest
 
-from clientcert.alerting.grouping import GROUP_WAIT_SECONDS
+from clientcert.alerting.groups import GROUP_WAIT_SECONDS
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.lifecycle.spec import ObjectKey
 from tests.builders import DAY, HOUR, SECOND

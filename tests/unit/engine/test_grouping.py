@@ -8,13 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from clientcert.alerting.grouping import (
-    ALERT_GROUP,
-    GROUP_WAIT_SECONDS,
-    LONGEST_GROUP_SECONDS,
-    MOST_SINGLE_MESSAGES,
-    AlertGroups,
-)
+from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
+from clientcert.alerting.groups import GROUP_WAIT_SECONDS, LONGEST_GROUP_SECONDS, MOST_SINGLE_MESSAGES
 from clientcert.errors import Reason
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DueNotification, MessageKind
 from clientcert.lifecycle.evaluation import Evaluation

@@ -16,7 +16,7 @@ class Recovered(Recovery):
     """Records each end of an outage."""
 
     def __init__(self) -> None:
-        super().__init__(*(cast("Any", None) for _ in range(5)))
+        super().__init__(*(cast("Any", None) for _ in range(7)))
         self.ended: list[tuple[str, bool]] = []
 
     def api_answers(self, namespace: str, *, refused: bool) -> None:

@@ -24,6 +24,8 @@ NAMESPACE = "team"
 TOKEN, OTHER_TOKEN = SecretKeyRef("slack", "token"), SecretKeyRef("other", "token")
 FOUND = Resolution("SlackUser", "the Slack user is written to directly", (Recipient(Role.SLACK, "U012AB3CD"),))
 
+_NO_REQUESTS = SimpleNamespace(certificate_changed=lambda _: None)
+
 
 class Slack(Users):
     """Finds some users at once; the others, with a slow token, after a delay and once the gate is open."""
@@ -47,7 +49,9 @@ class Lookups:
 
     def __init__(self, workers: int = 32) -> None:
         self.slack, self.api, self.enqueued = Slack(), ApiServer(), list[str]()
-        cache = cast("ObjectCache", SimpleNamespace(enqueue=lambda key: self.enqueued.append(key.name)))
+        cache = cast(
+            "ObjectCache", SimpleNamespace(enqueue=lambda key: self.enqueued.append(key.name), renewals=_NO_REQUESTS)
+        )
         self.contacts = ContactLookup(cache, ClientLists(self.api.get), self.slack, lambda: NOW, PATIENCE)
         self._workers = asyncio.Semaphore(workers)
 

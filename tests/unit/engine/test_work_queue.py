@@ -3,9 +3,10 @@
 import asyncio
 import math
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.workqueue.work_queue import LONGEST_WAIT_SECONDS, RETRY, WORKERS, Item, WorkQueue
+from clientcert.workqueue.work_queue import LONGEST_WAIT_SECONDS, RETRY, WORKERS, Item, ItemsOf, WorkQueue
 from tests.builders import DAY, NOW, SECOND
 
 
@@ -216,7 +217,7 @@ async def test_an_item_that_fails_backs_off_until_it_succeeds() -> None:
         queue.enqueue(item(1))
         await taken(queue, 1)
         queue.retry(item(1), None)
-        assert math.isclose(queue._due[item(1)] - clock().timestamp(), RETRY.delay(failures), abs_tol=0.01)
+        assert math.isclose(queue._due[item(1)][0] - clock().timestamp(), RETRY.delay(failures), abs_tol=0.01)
     queue.enqueue(item(1))
     await taken(queue, 1)
     queue.retry(item(1), 40.0, unanswered=True)
@@ -227,17 +228,41 @@ async def test_an_item_that_fails_backs_off_until_it_succeeds() -> None:
     assert queue.failed_items(unanswered=False) == queue.failed_items(unanswered=True) == ()
 
 
-async def test_an_item_that_is_enqueued_early_leaves_no_second_entry() -> None:
-    """However often it is enqueued, and however far away its time was: there is one entry."""
+async def test_an_item_that_is_enqueued_early_leaves_few_old_entries() -> None:
+    """Old entries are dropped, however often it is enqueued and however far away its time was."""
     queue = open_queue()
     for _ in range(1_000):
         queue.enqueue(item(1))
         await taken(queue, 1)
         queue.done(item(1), NOW + 300 * DAY)
-    assert len(queue._heap) < 110
+    assert len(queue._heap) + len(queue._old_heap) < 150
     queue.schedule(item(2), 60.0)
     queue.forget(item(1))
     assert queue.scheduled_items() == (item(2),)
+
+
+async def test_old_entries_are_dropped_a_few_at_a_time() -> None:
+    """Thousands at once would stall the event loop, when they are dropped as when their time comes; none is lost."""
+    queue, items = open_queue(), [item(number) for number in range(3_000)]
+    entries = []
+    for hours in (1, 2, 3):
+        for each in items:
+            queue.enqueue(each)
+            await taken(queue, 1)
+            queue.done(each, clock() + timedelta(hours=hours))
+            entries.append(len(queue._heap) + len(queue._old_heap))
+    assert all(before - after < 5 for before, after in pairwise(entries))
+    assert max(entries) < 3 * 3_000
+    for each in items[:-1]:
+        queue.enqueue(each)
+    await asyncio.sleep(timedelta(hours=3, seconds=1).total_seconds())
+    found, calls = [], 0
+    while queue.seconds_until_due() <= 0:
+        left = len(queue._heap) + len(queue._old_heap)
+        found += queue.pop_due()
+        calls += 1
+        assert left - len(queue._heap) - len(queue._old_heap) <= 500
+    assert (found, calls > 6) == ([items[-1]], True)
 
 
 async def test_thousands_are_enqueued_a_few_hundred_at_once() -> None:
@@ -252,6 +277,21 @@ async def test_thousands_are_enqueued_a_few_hundred_at_once() -> None:
     queue.close()
     queue.open()
     assert queue.depth == 0
+
+
+async def test_a_hundred_thousand_are_made_a_few_at_once() -> None:
+    """All are counted from the start, those that arrive later follow, and each is enqueued once."""
+    queue = open_queue()
+    keys = tuple(item(number).key for number in range(10_000))
+    queue.enqueue_all(ItemsOf("ClientCertificate", keys))
+    assert (queue.depth, len(queue._backlog)) == (10_000, 2_000)
+    queue.enqueue_all([item(10_000)])
+    found = queue.pop_due()
+    assert len(queue._backlog) < 6_000
+    while each := queue.pop_due():
+        found += each
+    assert found == [item(number) for number in range(10_001)]
+    assert (queue.depth, queue.seconds_until_due()) == (0, math.inf)
 
 
 async def test_an_item_that_waits_too_long_is_next_in_a_namespace_that_has_its_share() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from clientcert.alerting.outbox import Outbox
+from clientcert.alerting.renewal_outbox import RenewalOutbox
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.workers import LONGEST_SLEEP_SECONDS, Workers
 from clientcert.errors import KubeError, Reason
@@ -50,8 +50,9 @@ class Running:
             enqueue_all=lambda _: None,
             reread_all=lambda _: None,
         )
-        self.recovery = Recovery(self.queue, *(cast("Any", outside) for _ in range(4)))
-        self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, Outbox(), clock, Metrics())
+        cache = sources = outbox = poller = cast("Any", outside)
+        self.recovery = Recovery(self.queue, cache, sources, outbox, RenewalOutbox(), (), poller)
+        self.workers = Workers(self.queue, {KIND: cast("Any", reconciler)}, self.recovery, (), clock, Metrics())
 
     def enqueue(self, key: ObjectKey) -> None:
         self.queue.enqueue(Item(KIND, key), self.urgency(key))

@@ -108,7 +108,7 @@ async def test_an_object_that_cannot_be_cached_hides_no_other(caplog: pytest.Log
     certificates = ListWatch(cast("KubeClient", Api()), "/things", budget)
     secrets = ListWatch(cast("KubeClient", Api()), "/secrets", budget)
     secrets.attempted.set()
-    watches = Watches(secrets, certificates, policies=certificates, stores=certificates)
+    watches = Watches(secrets, *[certificates] * 5)
     informers = Informers(cast("ObjectCache", cache), {"": watches}, LoopBudget())
 
     async def watch() -> None:

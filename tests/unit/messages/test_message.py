@@ -13,8 +13,9 @@ from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, Schedule, SendAt
 from clientcert.lifecycle.recorded_status import PreviousCertificate
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, S3Source, SecretSource
-from clientcert.messages.alert_text import LONGEST_STEP, LONGEST_TEXT, Topic
+from clientcert.messages.alert_text import LONGEST_STEP, LONGEST_TEXT
 from clientcert.messages.message import Message
+from clientcert.messages.topic import Topic
 from tests.builders import DAY, HOUR, KEY, NOW, SECOND, UID, certificate, channel, declaration, notified, policy
 from tests.unit.messages.composing import composed, knowing
 

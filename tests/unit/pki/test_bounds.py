@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clientcert.pki.stri
 LONGEST_STALL_SECONDS = 0.1
 LONGEST_SECONDS = 5.0
 """Far longer than the quarter of a second that it takes on an idle machine."""
-ATTEMPTS = 3
-"""The best try counts, because on a busy machine any one may be interrupted."""
+ATTEMPTS = 20
+"""One try within the bounds is enough: on a busy machine any may be interrupted; a hold of the lock is in each."""
 
 IDENTITY = Identity.declared("", dict.fromkeys(Field, "CN=nhs"))
 """All fields, so that all names of each certificate are read."""
@@ -94,12 +95,19 @@ HOSTILE = {
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_the_event_loop_is_not_blocked_by_a_read(data: bytes) -> None:
     """While a thread parses 1 MiB, no input holds the interpreter lock for 100 ms."""
-    seen = [await read_beside_the_loop(data[:MAX_SIZE]) for _ in range(ATTEMPTS)]
-    assert min(stall for stall, _ in seen) < LONGEST_STALL_SECONDS
-    assert min(total for _, total in seen) < LONGEST_SECONDS
+    await check_bounds(data[:MAX_SIZE], read)
 
 
-async def read_beside_the_loop(data: bytes) -> tuple[float, float]:
+async def check_bounds(data: bytes, read: Callable[[bytes], bool]) -> None:
+    """Fail if no try stays within the bounds."""
+    for _ in range(ATTEMPTS):
+        stall, total = await read_beside_the_loop(data, read)
+        if stall < LONGEST_STALL_SECONDS and total < LONGEST_SECONDS:
+            return
+    pytest.fail(f"a stall of {stall:.3f} s, or {total:.1f} s in all")
+
+
+async def read_beside_the_loop(data: bytes, read: Callable[[bytes], bool]) -> tuple[float, float]:
     """The longest time between two iterations of the loop during the read, and the time of the read, in seconds."""
     started = turn = time.monotonic()
     longest = 0.0

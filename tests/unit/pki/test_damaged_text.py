@@ -20,7 +20,7 @@ from tests.unit.pki.certificates import (
     reason_for,
     refusal,
 )
-from tests.unit.pki.damaged_forms import damaged
+from tests.unit.pki.damaged_forms import OF_TEXT, damaged
 from tools.der import der_element
 
 WITH_ALL_CHARACTERS = odd_certificate(extensions=(extension("2a03", (b"\xfb\xef\xbe" * 3 + b"\xff" * 9 + b"\0") * 3),))
@@ -57,6 +57,19 @@ def test_certificates_of_any_key_survive_each_form(key: str) -> None:
         for form, (_, data) in damaged(issued.certificate_der).items():
             if form != "form with lost plus signs":
                 assert parse(data).fingerprint_sha256 == issued.fingerprint_sha256, form
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_no_length_makes_a_lost_end_look_whole(lost: int) -> None:
+    """Whichever of the three paddings the base64 has, with the padding and without it."""
+    for length in range(1, 7):
+        cut = AUTHORITY.issue("n" * length, NOT_BEFORE, NOT_AFTER).certificate_der[:-lost]
+        texts: dict[str, str | bytes] = {form: data for form, (_, data) in damaged(cut).items()}
+        without_padding = pem(cut).decode().replace("=", "")
+        texts |= {f"{form}, no padding": change(without_padding) for form, (_, change) in OF_TEXT.items()}
+        for form, text in texts.items():
+            data = text.encode() if isinstance(text, str) else text
+            assert reason_for(data) in (Reason.NOT_A_CERTIFICATE, Reason.INVALID_CERTIFICATE), form
 
 
 def test_a_damaged_certificate_beside_a_sound_one_is_read_as_well() -> None:

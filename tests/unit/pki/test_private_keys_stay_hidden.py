@@ -6,6 +6,7 @@ import logging
 import re
 import traceback
 import warnings
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,8 +17,11 @@ from clientcert.pki import parse
 from clientcert.pki.bundle import read_bundle
 from clientcert.pki.container_formats import answer
 from clientcert.pki.der import read_element
+from clientcert.pki.key_request import read_request
+from clientcert.pki.leaf_content import read_leaf
 from clientcert.pki.passwords import secrets_for
 from clientcert.pki.pem import read_blocks
+from clientcert.pki.proof import read_proof
 from tests.unit.pki.certificates import LEAF, NOW
 
 PASSWORD = "canary-password"
@@ -58,12 +62,21 @@ def seen(*values: object) -> list[bytes]:
     return [secret for secret in secrets() if secret in text]
 
 
+READERS: dict[str, Callable[[bytes, str | None], object]] = {
+    "parse": lambda data, password: parse(data, password=password, now=NOW),
+    "read_leaf": lambda data, password: read_leaf(data, password=password, now=NOW),
+    "read_request": lambda data, _: read_request(data),
+    "read_proof": lambda data, _: read_proof(data),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("password", [None, PASSWORD, PASSWORD + "-wrong"])
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS.keys())
-def test_neither_certificate_nor_error_nor_traceback_shows_it(
-    data: bytes, password: str | None, capfd: pytest.CaptureFixture[str]
+def test_neither_result_nor_error_nor_traceback_shows_it(
+    reader: str, data: bytes, password: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No result, error, log line or warning of `parse` contains a key or a password."""
+    """No result, error, log line or warning of what reads certificates and requests contains a key or a password."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     logging.getLogger().addHandler(handler)
@@ -72,10 +85,10 @@ def test_neither_certificate_nor_error_nor_traceback_shows_it(
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            results.append(parse(data, password=password, now=NOW))
+            results.append(READERS[reader](data, password))
     except CertificateError as error:
         results += [error, error.args, error.__dict__, "".join(traceback.format_exception(error))]
-        behind = [error.__cause__, error.__context__, error.__traceback__.tb_next.tb_next]  # type: ignore[union-attr]
+        behind = [error.__cause__, error.__context__, error.__traceback__.tb_next.tb_next.tb_next]  # type: ignore[union-attr]
     finally:
         logging.getLogger().removeHandler(handler)
     assert behind == [None, None, None], "an inner exception or frame would lead to the content"

@@ -29,6 +29,7 @@ from clientcert.lifecycle.contacts import needs_lookup
 from clientcert.lifecycle.delivery_log import DueNotification
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import EVENT
+from clientcert.lifecycle.renewal.standing import concerns_requests
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
 from clientcert.loop_budget import LoopBudget
 from clientcert.workqueue.work_queue import Item
@@ -79,8 +80,9 @@ class CertificateReconciler:
     def begin_term(self) -> None:
         """Forget the certificates that were deleted while another replica led, and enqueue all others."""
         known = self._cache.certificates
-        for key in {*self._sources.keys(), *self._contacts.keys(), *self._outbox.keys()} - known.keys():
-            self._forget(key)
+        for keys in (self._sources.keys(), self._contacts.keys(), self._outbox.keys()):
+            for key in [each for each in keys if each not in known]:
+                self._forget(key)
         self._cache.enqueue_all(known)
 
     def urgency(self, key: ObjectKey) -> float:
@@ -133,6 +135,8 @@ class CertificateReconciler:
         await self._sources.refresh(record)
         found = self._cache.policy_of(record)
         policy = found.policy if found else self._cache.default_policy
+        if found and found.renewal:
+            await self._sources.find_signer(record)
         if record.spec is not UNUSABLE_SPEC and needs_lookup(record.spec, policy.contacts):
             await self._contacts.refresh(record, policy)
         return self._cache.certificates.get(key)
@@ -207,6 +211,8 @@ class CertificateReconciler:
                 raise error.with_retry_after(_RECORD_RETRY_SECONDS) from error
             raise
         self._cache.certificate_status_written(replace(wanted, resource_version=version))
+        if self._cache.renewals.renewals and concerns_requests(before.status, wanted.status):
+            self._cache.renewals.certificate_changed(before.key)
 
     async def _emit_events(self, record: CertificateRecord, events: tuple[EventSpec, ...]) -> None:
         """Write these Events; those that cannot be written now stay in the outbox."""

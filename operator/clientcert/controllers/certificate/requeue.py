@@ -6,6 +6,7 @@ from clientcert.alerting.fallback_channel import FALLBACK_AFTER
 from clientcert.alerting.retries import LEADERSHIP_RETRY
 from clientcert.lifecycle.due import next_change
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.renewal.standing import standing
 
 ROUNDING = timedelta(seconds=1)
 """Added to each due time, so that the reconcile comes just after the change that is expected then."""
@@ -29,6 +30,8 @@ def next_requeue(
         moments += [moment for moment in (failure.since + FALLBACK_AFTER, failure.next_try) if moment and moment > now]
         if failure.next_try is None and not failure.channel_wide:
             moments.append(now + _EVENT_RETRY)
+    if evaluation.renewal is not None and (changes := standing(evaluation).next_change(now)) is not None:
+        moments.append(changes)
     if read_at is not None:
         moments.append(max(read_at, now))
     if owes_events:

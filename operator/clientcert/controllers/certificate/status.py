@@ -11,12 +11,28 @@ from clientcert.api.status import CHANNELS, HISTORY
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
 from clientcert.lifecycle.assessment import Observation
-from clientcert.lifecycle.conditions import ALERTS_DELIVERED, CONTACT_RESOLVED, READY, DeliveryProblem, conditions
+from clientcert.lifecycle.conditions import (
+    ALERTS_DELIVERED,
+    CONTACT_RESOLVED,
+    READY,
+    DeliveryProblem,
+    carried_over,
+    conditions,
+)
 from clientcert.lifecycle.contacts import Role
 from clientcert.lifecycle.delivery_log import DeliveryFailure
 from clientcert.lifecycle.ends_first import OTHER_ENDED, is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
-from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, Condition, PreviousCertificate
+from clientcert.lifecycle.recorded_status import (
+    CertificateStatus,
+    ChannelStatus,
+    Condition,
+    PreviousCertificate,
+    shared_conditions,
+)
+from clientcert.lifecycle.renewal.declaration import declared_hash
+from clientcert.lifecycle.renewal.standing import standing
+from clientcert.lifecycle.renewal.vetting import vetting_condition
 
 _OF_A_SLACK_USER = OF_THE_RECIPIENT | {Reason.CHANNEL_NOT_FOUND}
 """Slack addresses a user like a channel: for a bot or an unknown user the reason is ChannelNotFound."""
@@ -30,8 +46,17 @@ def desired_status(evaluation: Evaluation, observation: Observation | None) -> C
     assessment, status = evaluation.assessment, evaluation.status
     history, old = status.history, assessment.newly_replaced(status)
     if old is not None:
-        history = (PreviousCertificate(old.serial_number, old.not_after, assessment.now), *history)[:HISTORY]
+        history = (PreviousCertificate(old.serial_number, old.not_after, assessment.now, old.issuer_dn), *history)[
+            :HISTORY
+        ]
     version = status.source_version if observation is None else observation.version
+    # The declaration stays known under a policy without a renewal: else an editor hides a change by such a policy.
+    keeps = status.renewal is not None and bool(status.renewal.declared_hash)
+    stands = standing(evaluation) if evaluation.renewal is not None or keeps else None
+    every = conditions(evaluation, _undelivered(evaluation), _unreached(evaluation))
+    if stands is not None:
+        found = (stands.condition, *_vetted(evaluation))
+        every = (*every, *(carried_over(each, status.conditions, assessment.now) for each in found))
     return CertificateStatus(
         phase=assessment.phase.value,
         accepted=assessment.accepted,
@@ -40,8 +65,31 @@ def desired_status(evaluation: Evaluation, observation: Observation | None) -> C
         source_gap=status.source_gap if observation is None else observation.gap,
         channels=evaluation.log.channels if len(evaluation.log.channels) <= CHANNELS else _kept(evaluation),
         history=history,
-        conditions=conditions(evaluation, _undelivered(evaluation), _unreached(evaluation)),
+        renewal=stands.recorded(_declared(evaluation)) if stands else None,
+        conditions=shared_conditions(every),
     )
+
+
+def _vetted(evaluation: Evaluation) -> tuple[Condition, ...]:
+    if evaluation.renewal is None or evaluation.assessment.host:
+        return ()
+    accepted, spec = evaluation.assessment.accepted, evaluation.spec
+    ends = accepted.not_after if accepted else None
+    found = vetting_condition(spec.vetting_date, evaluation.renewal.policy, evaluation.now, ends)
+    return (found,) if found else ()
+
+
+def _declared(evaluation: Evaluation) -> str:
+    """The declaration at the last delivery, else at the first look; empty while the contact is looked up."""
+    situation, before, contact = evaluation.renewal, evaluation.status.renewal, evaluation.contact
+    if situation and situation.last_delivered and situation.last_delivered.declared_hash:
+        return situation.last_delivered.declared_hash
+    if before is not None and before.declared_hash:
+        return before.declared_hash
+    if contact is None or contact.pending:
+        return ""
+    addresses = tuple([each.address for each in contact.recipients])
+    return declared_hash(evaluation.uid, evaluation.spec, addresses)
 
 
 def _kept(evaluation: Evaluation) -> tuple[ChannelStatus, ...]:

@@ -1,4 +1,4 @@
-"""A letter as a mail (RFC 5322): plain text, and the same as simple HTML.
+"""A letter as a mail (RFC 5322): plain text, and the same as simple HTML; with attachments, if the letter has any.
 
 No field can add a header: addresses are checked, and a subject is one line without encoded words (RFC 2047).
 """
@@ -19,11 +19,14 @@ from clientcert.messages.letter import Letter, Part, PartKind
 WIDTH = 76
 """The line length of quoted-printable (RFC 2045 section 6.7), so that the source of a mail is readable."""
 LONGEST_ADDRESS = 254
+LONGEST_FILE_NAME = 100
 _COMMAND_INDENT = " " * 4
 _ATOM = r"[A-Za-z0-9!#$&'*+/=?^_{}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
 _NAMED = re.compile(r'"?(?P<name>[^<>"\\]*?)"?\s*<(?P<address>[^<>]*)>')
+_TYPE = re.compile(r"application/[a-z0-9][a-z0-9.+-]{0,62}")
+_NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """Accepted by every server."""
 
@@ -88,7 +91,20 @@ def mail(letter: Letter, sender: Address, recipient: Address, reply_to: Address 
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(as_text(letter.parts), cte="quoted-printable")
     message.add_alternative(as_html(letter.parts), subtype="html", cte="quoted-printable")
+    for attachment in letter.attachments:
+        kind, _, subtype = _media_type(attachment.media_type).partition("/")
+        message.add_attachment(attachment.content, kind, subtype, filename=_file_name(attachment.name))
     return message
+
+
+def _media_type(text: str) -> str:
+    """The type if it is a plain one without parameters; else that of any file."""
+    return text if _TYPE.fullmatch(text) else "application/octet-stream"
+
+
+def _file_name(text: str) -> str:
+    """A name that means no folder and no hidden file on any system, and needs no encoding (RFC 2183 section 2.3)."""
+    return _NOT_IN_FILE_NAMES.sub("-", text).lstrip(".-")[-LONGEST_FILE_NAME:] or "attachment"
 
 
 def as_text(parts: tuple[Part, ...]) -> str:

@@ -1,6 +1,6 @@
 """E-mail to the consumer's contact, over the operator's own mail server.
 
-    notifier = EmailNotifier(MailServer("smtp.example.com", 587, "operator", password, "team@example.com"))
+    notifier = EmailNotifier(MailServer("smtp.example.com", 587, username, password, "team@example.com"))
     receipt = await notifier.notify(channel, message)
 
 If the server permanently refuses a recipient, and not the operator (`replies.py`), the mail goes to the next recipient,
@@ -20,11 +20,12 @@ from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.letter import Letter
 from clientcert.messages.message import Message
 from clientcert.notifiers.email.mime import mail, named_address, plain_address
-from clientcert.notifiers.email.refusals import CORRECT
+from clientcert.notifiers.email.refusals import correction
 from clientcert.notifiers.email.smtp import MAIL_SECONDS, Envelope, MailRelay, MailServer
 from clientcert.notifiers.interface import Pace, Receipt
 
 PACE_SECONDS = 0.2
+"""The interval of mails by default."""
 
 _UNREACHED = {
     Reason.CONTACT_INVALID: "has no valid e-mail address",
@@ -49,7 +50,9 @@ class EmailNotifier:
 
     def pace(self, namespace: str, channel: Channel, kind: MessageKind) -> Pace | None:  # noqa: ARG002
         """All mails share the limit of the server."""
-        return Pace(("Email", self._server.host, self._server.port), PACE_SECONDS) if self._server else None
+        if self._server is None:
+            return None
+        return Pace(("Email", self._server.host, self._server.port), 1 / self._server.per_second)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As in the interface. A message that does not concern the consumer is not sent; that is a success."""
@@ -100,7 +103,7 @@ class EmailNotifier:
         if address is None:
             raise DeliveryError(
                 Reason.CONTACT_INVALID,
-                f"the {role} has no plain e-mail address such as jo@example.com: {CORRECT}",
+                f"the {role} has no plain e-mail address such as jo@example.com: {correction(role)}",
             )
         if self._domains and address.domain.lower() not in self._domains:
             raise DeliveryError(

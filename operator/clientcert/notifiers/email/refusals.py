@@ -11,7 +11,6 @@ from clientcert.notifiers.email.replies import Cause, Command, Reply, cause_of
 
 LOGIN_REST_SECONDS = 300.0
 """The time without logins after a rejected one: a few wrong logins lock an account."""
-CORRECT = "correct the e-mail address in spec.contact or in the client list"
 
 _LOGIN_SETTINGS = "CLIENTCERT_SMTP_USERNAME and CLIENTCERT_SMTP_PASSWORD"
 _ENCRYPTION_SETTING = "set CLIENTCERT_SMTP_TLS to starttls or implicit"
@@ -20,10 +19,10 @@ _BASIC_AUTHENTICATION = frozenset({"5.7.3", "5.7.139"})
 _NO_PASSWORDS_OF_PEOPLE = 534
 """Google's reply code, if the account needs an application password."""
 _WORDS = {
-    Cause.RECIPIENT: f"the mail server refused the {{role}}: {CORRECT}",
+    Cause.RECIPIENT: "the mail server refused the {role}: {correct}",
     Cause.UNCLEAR: (
         "the mail server refused a mail to the {role} ({reply}), and does not say whether the address is wrong or the"
-        f" operator may not send there: allow the operator to relay, or {CORRECT}; after a day the next contact is"
+        " operator may not send there: allow the operator to relay, or {correct}; after a day the next contact is"
         " written to"
     ),
     Cause.MAILBOX_FULL: "the mailbox of the {role} is full: have space made in it, or name another contact",
@@ -46,7 +45,15 @@ _REASONS = {Cause.RECIPIENT: Reason.RECIPIENT_REFUSED, Cause.MAILBOX_FULL: Reaso
 
 def refused(reply: Reply, cause: Cause, role: Role) -> DeliveryError:
     """The error for a permanent refusal of a mail, but for its login."""
-    return DeliveryError(_REASONS.get(cause, Reason.MESSAGE_REFUSED), _WORDS[cause].format(role=role, reply=reply))
+    words = _WORDS[cause].format(role=role, reply=reply, correct=correction(role))
+    return DeliveryError(_REASONS.get(cause, Reason.MESSAGE_REFUSED), words)
+
+
+def correction(role: Role) -> str:
+    """Where the address of this recipient is corrected."""
+    if role is Role.AUTHORITY:
+        return "correct the e-mail address in spec.renewal.notify of the CertificatePolicy"
+    return "correct the e-mail address in spec.contact or in the client list"
 
 
 def explain(reply: Reply, role: Role, *, has_login: bool, encrypted: bool) -> DeliveryError:

@@ -14,6 +14,7 @@ from clientcert.lifecycle.contacts import Role
 from clientcert.notifiers.deadline import unavailable
 from clientcert.notifiers.email.refusals import cut_off, explain, login_not_offered, login_rejected, refused, too_slow
 from clientcert.notifiers.email.replies import Cause, Command, Reply, cause_of
+from clientcert.own_secrets import OwnSecret
 
 MAIL_SECONDS = 10.0
 """The time limit for all recipients of one message together."""
@@ -30,11 +31,13 @@ class MailServer:
 
     host: str
     port: int
-    username: str = ""
-    password: str = field(default="", repr=False)
+    username: OwnSecret = field(default_factory=OwnSecret)
+    password: OwnSecret = field(default_factory=OwnSecret)
     sender: str = ""
     """The From of every mail: one plain address, or `Name <address>`."""
     tls: Literal["starttls", "implicit", "none"] = "starttls"
+    per_second: float = 5.0
+    """The most mails in a second."""
     domains: frozenset[str] = frozenset()
     """The allowed domains of recipients, without subdomains; empty: any."""
     namespaces: frozenset[str] = frozenset()
@@ -60,7 +63,9 @@ class MailRelay:
         self._server = server
         self._sender = sender
         self._tls = tls
-        self._login_works, self._rejections = False, 0
+        self._rejections = 0
+        self._accepted_login: tuple[str, str] | None = None
+        """User name and password of the last login that was accepted; the settings may have others by now."""
         self._first_login = asyncio.Lock()
         self._accepted: set[str] = set()
         """Some recipients to whom the server has accepted a mail of this sender since the start."""
@@ -92,6 +97,14 @@ class MailRelay:
             raise too_slow(session.command, envelope.role, MAIL_SECONDS) from None
         finally:
             client.close()
+
+    @property
+    def _login(self) -> tuple[str, str]:
+        return self._server.username.value, self._server.password.value
+
+    @property
+    def _login_works(self) -> bool:
+        return self._accepted_login == self._login
 
     async def _hand_over(self, session: "_Session") -> None:
         recipient = session.envelope.recipient.addr_spec
@@ -136,13 +149,14 @@ class MailRelay:
             self._first_login.release()
 
     async def _connect(self, session: "_Session") -> None:
+        login = self._login
         try:
-            await session.connect()
+            await session.connect(login)
         except DeliveryError as error:
             if error.reason is Reason.MAIL_LOGIN_REJECTED:
-                self._login_works, self._rejections = False, self._rejections + 1
+                self._accepted_login, self._rejections = None, self._rejections + 1
             raise
-        self._login_works = True
+        self._accepted_login = login
 
 
 class _Session:
@@ -154,7 +168,7 @@ class _Session:
         self.envelope = envelope
         self.command = Command.CONNECT
 
-    async def connect(self) -> None:
+    async def connect(self, login: tuple[str, str]) -> None:
         """Connect, encrypt and log in, as the settings say. Raises DeliveryError, also if TLS is not offered."""
         try:
             await self._client.connect()
@@ -163,7 +177,7 @@ class _Session:
             await self._greet()
             if self._server.username:
                 self.command = Command.AUTH
-                await self._log_in()
+                await self._log_in(*login)
         except SMTPResponseException as error:
             raise self.refusal(error) from None
         except (SMTPException, OSError) as error:
@@ -208,13 +222,13 @@ class _Session:
                 raise
             await self._client.helo()
 
-    async def _log_in(self) -> None:
+    async def _log_in(self, username: str, password: str) -> None:
         """Log in once, with the first method that the server offers: several wrong passwords lock an account."""
-        client, server = self._client, self._server
+        client = self._client
         ways = (("plain", client.auth_plain), ("login", client.auth_login), ("cram-md5", client.auth_crammd5))
         for name, log_in in ways:
             if name in client.server_auth_methods:
-                await log_in(server.username, server.password)
+                await log_in(username, password)
                 return
         raise login_not_offered(frozenset(client.server_auth_methods))
 

@@ -18,15 +18,16 @@ from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, Schedule
 from clientcert.lifecycle.schedule import DAY, every_day, next_after
-from clientcert.messages.alert_text import Topic
 from clientcert.messages.message import Message
 from clientcert.messages.text import LONGEST_VALUE, sanitize_line
+from clientcert.messages.topic import Topic
 from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
 
 API_PATH = "/api/v2/alerts"
 EXPIRING, PROBLEM = "ClientCertificateExpiring", "ClientCertificateProblem"
+RENEWAL = "ClientCertificateRenewal"
 WARNING, CRITICAL = "warning", "critical"
 CRITICAL_FROM = 14 * DAY
 """Before the date that counts."""
@@ -57,6 +58,12 @@ class AlertmanagerNotifier(UrlCaller):
 def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
     """The message as Alertmanager's `postableAlerts`: alerts that fire until their endsAt, or that are resolved."""
     now = message.about.time
+    if message.kind is MessageKind.NOTICE:
+        # A message that says what was done resolves the alert about what had to be done.
+        renewal = _alert(message, RENEWAL, WARNING)
+        if message.is_done:
+            return [renewal | {"endsAt": timestamp(now)}]
+        return [renewal | {"startsAt": timestamp(now), "endsAt": timestamp(now + DAY + GRACE)}]
     if message.kind is MessageKind.CLOSING:
         return [_alert(message, *each) | {"endsAt": timestamp(now)} for each in _EVERY]
     return [
@@ -103,6 +110,7 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "environment": about.environment,
         "owner": about.owner,
         "severity": severity,
+        "renewal": about.renewal.name if about.renewal else "",
     }
     annotations = {
         "summary": message.text,

@@ -11,9 +11,9 @@ import hashlib
 import json
 from typing import Any
 
-from clientcert.api.kinds import CLIENT_CERTIFICATE, timestamp
+from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, timestamp
 from clientcert.lifecycle.policy import Channel
-from clientcert.messages.message import Message
+from clientcert.messages.message import AboutRenewal, Message
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, sanitize_line
 from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
@@ -48,10 +48,13 @@ class WebhookNotifier(UrlCaller):
 def cloud_event(message: Message) -> dict[str, Any]:
     """The message in the JSON format of CloudEvents 1.0, structured mode; without names and addresses of people."""
     about = message.about
+    source = CLIENT_CERTIFICATE.item(*message.object_key)
+    if about.renewal is not None:
+        source = CERTIFICATE_RENEWAL.item(message.object_key.namespace, about.renewal.name)
     return {
         "specversion": "1.0",
         "id": event_id(message),
-        "source": CLIENT_CERTIFICATE.item(*message.object_key),
+        "source": source,
         "type": TYPE_PREFIX + message.topic.value,
         "subject": sanitize_line(about.consumer, LONGEST_VALUE),
         "time": timestamp(about.time),
@@ -74,6 +77,8 @@ def event_id(message: Message) -> str:
         previous,
     ]
     identity += [about.begins] if about.begins else []
+    # The certificate may change while a message about the request is repeated.
+    identity = [about.renewal.uid, about.renewal.occasion] if about.renewal else identity
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -103,6 +108,20 @@ def _data(message: Message) -> dict[str, Any]:
         "replacedFingerprintSHA256": about.replaced_fingerprint,
         "channel": about.channel,
         "stage": about.stage,
+        **({"renewal": _renewal(about.renewal)} if about.renewal else {}),
+    }
+
+
+def _renewal(renewal: AboutRenewal) -> dict[str, Any]:
+    return {
+        "name": renewal.name,
+        "uid": renewal.uid,
+        "state": renewal.state,
+        "mode": renewal.mode,
+        "oldSerialNumber": sanitize_line(renewal.old_serial_number, LONGEST_VALUE),
+        "serialNumber": sanitize_line(renewal.serial_number, LONGEST_VALUE),
+        "notAfter": timestamp(renewal.not_after) if renewal.not_after else None,
+        "keySHA256": renewal.key_hash,
     }
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from clientcert.errors import ClientCertError, DeliveryError, Reason
+from clientcert.errors import ClientCertError, DeliveryError, Reason, SettingsError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel, SlackAddress
@@ -40,7 +40,7 @@ from clientcert.notifiers.slack.block_kit import (
 from clientcert.notifiers.slack.errors import refusal
 from clientcert.notifiers.slack.plain_fallback import post_with_plain_fallback
 from clientcert.notifiers.slack.thread_details import Details
-from clientcert.notifiers.slack.tokens import OWN_TOKEN, check_token, read_token
+from clientcert.notifiers.slack.tokens import own_token, read_token
 from clientcert.notifiers.slack.web_api import (
     CALLS_AT_ONCE,
     LONGEST_WAIT,
@@ -49,7 +49,9 @@ from clientcert.notifiers.slack.web_api import (
     SlackWebApi,
     check_tls,
 )
+from clientcert.own_secrets import OwnSecret
 
+_OWN_WEBHOOK = "CLIENTCERT_SLACK_WEBHOOK_URL"
 _WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{1,32}")
 _TIMESTAMP = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}")
@@ -62,8 +64,8 @@ class OwnSlack:
     """The operator's own Slack channel, from its settings; every field may be empty."""
 
     channel: str = ""
-    token: str = field(default="", repr=False)
-    webhook_url: str = field(default="", repr=False)
+    token: OwnSecret = field(default_factory=OwnSecret)
+    webhook_url: OwnSecret = field(default_factory=OwnSecret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class SlackNotifier:
     def __init__(self, own: OwnSlack, api_url: str, read_secret: ReadSecret, egress: EgressPolicy) -> None:
         """Raises SettingsError for an address in the settings that is neither https nor of a listed host."""
         self._api = SlackWebApi(api_url, egress)
-        check_tls("CLIENTCERT_SLACK_WEBHOOK_URL", own.webhook_url, egress)
+        check_tls(_OWN_WEBHOOK, own.webhook_url.value, egress)
         self._own = own
         self._read_secret = read_secret
         self._egress = egress
@@ -115,7 +117,7 @@ class SlackNotifier:
             destination = await self._destination(message.object_key.namespace, _address(channel))
             receipt = await self._send_alert(destination, message)
         _, _, thread = receipt.thread_ref.partition(":")
-        if thread and isinstance(destination, _Bot) and message.kind is MessageKind.ALERT:
+        if thread and isinstance(destination, _Bot) and message.kind is not MessageKind.CLOSING:
             details = details_payload(message) | {"thread_ts": thread}
             self._details.add(message.object_key, partial(self._post, destination, details))
         return receipt
@@ -134,7 +136,9 @@ class SlackNotifier:
         """
         address = _address(channel)
         mine = address.token_ref is None and address.webhook_ref is None
-        threaded = kind is MessageKind.ALERT and address.webhook_ref is None and not (mine and self._own.webhook_url)
+        threaded = (
+            kind is not MessageKind.CLOSING and address.webhook_ref is None and not (mine and self._own.webhook_url)
+        )
         place = ("Slack", _plain_name(self._own.channel)) if mine else ("Slack", namespace, address)
         return Pace(place, 2 * MESSAGE_SECONDS if threaded else MESSAGE_SECONDS, namespace if mine else "")
 
@@ -164,15 +168,23 @@ class SlackNotifier:
                 " name a token of your own in tokenSecretRef",
             )
         if own.token and own.channel:
-            check_token(own.token, OWN_TOKEN)
-            return _Bot(own.token, own.channel)
+            return _Bot(own_token(own.token), own.channel)
         if own.webhook_url:
-            return _Webhook(own.webhook_url, own=True)
+            return _Webhook(self._own_webhook_url(), own=True)
         raise DeliveryError(
             Reason.TOKEN_NOT_FOUND,
             "the operator has no Slack channel of its own: name a token of your own in tokenSecretRef,"
             " or set CLIENTCERT_SLACK_TOKEN and CLIENTCERT_SLACK_CHANNEL",
         )
+
+    def _own_webhook_url(self) -> str:
+        """The present URL of the settings. Raises DeliveryError for one that its file did not hold at the start."""
+        url = self._own.webhook_url.value
+        try:
+            check_tls(_OWN_WEBHOOK, url, self._egress)
+        except SettingsError as error:
+            raise DeliveryError(Reason.ENDPOINT_NOT_ALLOWED, error.message) from None
+        return url
 
     def _check_webhook(self, url: str, ref: SecretKeyRef) -> None:
         """Raise DeliveryError for a tenant's webhook that leads neither to Slack nor to a listed host."""

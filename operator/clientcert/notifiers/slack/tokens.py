@@ -12,6 +12,7 @@ from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.notifiers.secret_value import ReadSecret, key_name, secret_value
 from clientcert.notifiers.slack.web_api import SLACK
+from clientcert.own_secrets import OwnSecret
 
 OWN_TOKEN = "the operator's setting CLIENTCERT_SLACK_TOKEN"  # noqa: S105
 
@@ -21,7 +22,7 @@ _TOKEN = re.compile(r"[!-~]{1,1024}")
 class SlackTokens:
     """The bot token of a namespace, or the operator's own if the settings allow that."""
 
-    def __init__(self, own_token: str, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
+    def __init__(self, own_token: OwnSecret, own_namespaces: frozenset[str], read_secret: ReadSecret) -> None:
         """The operator's own token may look up and write to the contacts of `own_namespaces` only."""
         self._own_token = own_token
         self._own_namespaces = own_namespaces
@@ -51,8 +52,14 @@ class SlackTokens:
                 "the operator has no Slack token: name a token of your own in spec.contacts.slackTokenSecretRef of the"
                 " CertificatePolicy, or set CLIENTCERT_SLACK_TOKEN",
             )
-        check_token(self._own_token, OWN_TOKEN)
-        return self._own_token
+        return own_token(self._own_token)
+
+
+def own_token(secret: OwnSecret) -> str:
+    """The operator's own token. Raises DeliveryError."""
+    token = secret.value
+    check_token(token, OWN_TOKEN)
+    return token
 
 
 async def read_token(read_secret: ReadSecret, namespace: str, ref: SecretKeyRef) -> str:

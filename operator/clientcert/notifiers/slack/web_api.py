@@ -13,6 +13,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from clientcert.errors import ClientCertError, DeliveryError, SettingsError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.network.egress import EgressPolicy
+from clientcert.network.proxy import Proxy
 from clientcert.network.retry_after import parse_retry_after
 from clientcert.notifiers.deadline import ALERT_SECONDS, unavailable, unreached
 from clientcert.notifiers.slack.errors import refusal
@@ -50,12 +51,13 @@ class SlackWebApi:
         """Raises SettingsError for a `url` that is neither https nor of a listed host."""
         check_tls("CLIENTCERT_SLACK_API_URL", url, egress)
         self._url = url or SLACK_API_URL
+        self._proxy = egress.proxy
         self._calls = FairSemaphore(CALLS_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
         """Open the session, from within the event loop."""
-        self._session = _session()
+        self._session = _session(self._proxy)
 
     async def close(self) -> None:
         """Close the session; calls in progress fail."""
@@ -109,8 +111,8 @@ def _refused(answer: Any, refused: Refusal) -> DeliveryError:
     return refused(data.get("error") if isinstance(data, dict) else "", status, retry_after)
 
 
-def _session() -> aiohttp.ClientSession:
-    """A session without proxies, cookies and redirects, and with a time limit."""
+def _session(proxy: Proxy) -> aiohttp.ClientSession:
+    """A session without cookies and redirects, and with a time limit."""
     refuse_redirects = aiohttp.TraceConfig()
     refuse_redirects.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
@@ -118,6 +120,7 @@ def _session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=ALERT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        request_class=proxy.request_class(),
         trace_configs=[refuse_redirects],
     )
 

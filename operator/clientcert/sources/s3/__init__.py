@@ -1,9 +1,11 @@
 """Certificates in an S3 bucket, of AWS or of another S3 server.
 
-    reader.py           the source itself: finds the store and checks that it may be read
+    reader.py           the source itself
+    writer.py           writes a renewed certificate back to it
+    calls.py            finds the store, checks that it may be used, and calls it
     connections.py      one connection for each store that is in use or was lately
     limits.py           what the requests of all stores share
-    connection.py       the two calls, GET and LIST, and their errors
+    connection.py       the calls GET, LIST and PUT, and their errors
     circuit_breaker.py  fails calls at once while a server does not answer
     client.py           an aiobotocore client that ignores files, variables and profiles of the machine
     transport.py        one HTTP request: bounded, never redirected, checked by the egress policy
@@ -16,5 +18,6 @@ aiobotocore takes 25 MB; it is imported when the first store is read, so an oper
 """
 
 from clientcert.sources.s3.reader import S3Reader
+from clientcert.sources.s3.writer import S3Writer
 
-__all__ = ["S3Reader"]
+__all__ = ["S3Reader", "S3Writer"]

@@ -43,7 +43,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class IdentityGrant:
-    """Permission for one namespace: a bucket, or a prefix of it, may be read with the operator's own identity."""
+    """Permission for one namespace: the operator's own identity may read (or write) a bucket, or a prefix of it."""
 
     namespace: str
     bucket: str
@@ -51,16 +51,16 @@ class IdentityGrant:
     """Empty, or a folder with a slash at the end: `team-a` does not grant `team-another/…`."""
 
     @classmethod
-    def parse(cls, entry: str) -> Self:
-        """Parse one entry of CLIENTCERT_IDENTITY_BUCKETS. Raises SettingsError."""
+    def parse(cls, entry: str, variable: str = "CLIENTCERT_IDENTITY_BUCKETS") -> Self:
+        """Parse one entry of the variable. Raises SettingsError."""
         namespace, separator, path = entry.strip().partition("=")
         bucket, _, prefix = path.partition("/")
         if not namespace or not separator or not is_bucket_name(bucket) or not _is_plain(prefix):
-            raise SettingsError(f"CLIENTCERT_IDENTITY_BUCKETS: {entry!r} is not namespace=bucket or =bucket/prefix.")
+            raise SettingsError(f"{variable}: {entry!r} is not namespace=bucket or =bucket/prefix.")
         return cls(namespace, bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
 
     def covers(self, store: ObjectKey, bucket: str, path: str) -> bool:
-        """True if the key may be read, or everything below the prefix may be listed.
+        """True if the key may be read (or written), or everything below the prefix may be listed.
 
         S3 does not resolve `.` and `..` in a key; a server on a file system may. A path with them is never covered.
         """
@@ -80,6 +80,17 @@ def identity_not_allowed(store: ObjectKey, bucket: str, path: str) -> SourceErro
         f"The operator's own identity may not be used for {what} from namespace {store.namespace}: name a Secret in "
         f"spec.s3.credentialsSecretRef of CertificateStore {store.name}, or have {store.namespace}={bucket}/<prefix> "
         "added to CLIENTCERT_IDENTITY_BUCKETS in the operator's settings (and set spec.s3.prefix within it).",
+    )
+
+
+def identity_not_for_writing(store: ObjectKey, bucket: str, path: str) -> SourceError:
+    """The error for an object that may be read with the operator's own identity, but not written."""
+    return SourceError(
+        Reason.WRITE_NOT_ALLOWED,
+        f"The operator's own identity may not write {path!r} in bucket {bucket} for namespace {store.namespace}: name "
+        f"a Secret in spec.s3.credentialsSecretRef of CertificateStore {store.name}, have {store.namespace}={bucket}/"
+        "<prefix> added to CLIENTCERT_IDENTITY_WRITE_BUCKETS in the operator's settings, or put the new certificate "
+        "there by hand.",
     )
 
 

@@ -12,7 +12,7 @@ _FAILURES_TO_OPEN = 8
 """Failures in a row."""
 _PROBE_SECONDS = 3.0
 """Time between two requests that are let through while the circuit is open."""
-_OUTAGES = frozenset({Fault.NAME_UNKNOWN, Fault.SLOW, Fault.UNREACHABLE, Fault.UNTRUSTED})
+_OUTAGES = frozenset({Fault.NAME_UNKNOWN, Fault.SLOW, Fault.UNREACHABLE, Fault.PROXY, Fault.UNTRUSTED})
 
 
 class CircuitBreaker:

@@ -1,6 +1,7 @@
-"""The connection to one store with one set of credentials: the calls GET and LIST, and their errors."""
+"""The connection to one store with one set of credentials: the calls GET, LIST and PUT, and their errors."""
 
 import asyncio
+import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,9 @@ from clientcert.sources.s3.page import Page, clean_etag
 from clientcert.sources.s3.transport import RESERVED
 
 _ETAG = re.compile(r"[\x21-\x7e]{1,256}")
+_HASH = "sha256:"
+"""The prefix of a version without an ETag."""
+_PEM = "application/x-pem-file"
 
 
 class Connection:
@@ -35,7 +39,7 @@ class Connection:
     def __init__(
         self, client: Any, request: Request, deadline: float, limits: SharedLimits, circuit_breaker: CircuitBreaker
     ) -> None:
-        """`request` is the LIST of the whole bucket; `deadline` is in seconds, for a GET or a page of a LIST.
+        """`request` is the LIST of the whole bucket; `deadline` is in seconds, for a GET, a PUT or a page of a LIST.
 
         The deadline counts from the request on, without the time for which it waits for those of others.
         """
@@ -55,7 +59,24 @@ class Connection:
             answer = await self._client.get_object(Bucket=self._list_request.bucket, Key=key)
             body = answer["Body"].raw_stream.content
         etag = clean_etag(answer.get("ETag", ""))
-        return Content(body, etag if _ETAG.fullmatch(etag) else f"sha256:{hashlib.sha256(body).hexdigest()}")
+        return Content(body, etag if _ETAG.fullmatch(etag) else f"{_HASH}{hashlib.sha256(body).hexdigest()}")
+
+    async def put(self, key: str, body: bytes, version: str) -> None:
+        """Write one object, if it still has this version (empty: if it does not exist).
+
+        Raises PreconditionFailedError if it has another.
+        """
+        request = replace(self._list_request, key=key, is_write=True)
+        if version.startswith(_HASH):
+            words = "the S3 server names no ETag, without which nothing is overwritten: put the certificate there by"
+            raise SourceError(Reason.WRITE_NOT_ALLOWED, f"{request}: {words} hand.")
+        condition = {"IfMatch": f'"{version}"'} if version else {"IfNoneMatch": "*"}
+        # Required by buckets with Object Lock, and understood by every server.
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        async with self._call(request):
+            await self._client.put_object(
+                Bucket=request.bucket, Key=key, Body=body, ContentMD5=digest, ContentType=_PEM, **condition
+            )
 
     async def page(self, prefix: str, token: str) -> Page:
         """List one page of the keys with this prefix; `token` comes from the page before, or is empty."""

@@ -7,6 +7,7 @@ code and the name of a region that have the right form.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import ObjectKey
@@ -41,6 +42,7 @@ _VIRTUAL_HOST_ONLY = frozenset(
     }
 )
 _WRONG_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
+_CONDITION = frozenset({"ConditionalRequestConflict", "PreconditionFailed"})
 _TRANSIENT = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
 _TOO_MANY = 429
 
@@ -50,6 +52,7 @@ class Fault(StrEnum):
 
     NAME_UNKNOWN = "has a host name that does not exist: correct spec.s3.endpoint or spec.s3.region"
     UNREACHABLE = "cannot be reached: check that it runs and that the network lets the operator connect to it"
+    PROXY = "cannot be reached: the operator's proxy refused the connection; check CLIENTCERT_PROXY and its rules"
     SLOW = "does not answer in time"
     CUT = "closed the connection in the middle of its answer"
     UNTRUSTED = "has a TLS certificate that the operator does not trust: correct it, or let the operator trust its CA"
@@ -92,6 +95,10 @@ class VirtualHostRequiredError(SourceError):
     """The server serves buckets at host names of their own only."""
 
 
+class PreconditionFailedError(SourceError):
+    """The object is no longer what it was when it was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The request that an error message is about: store, bucket, key and caller."""
@@ -102,6 +109,8 @@ class Request:
     """`Secret a/b`, or `the operator's own identity`."""
     key: str | None = None
     """None for a LIST of the bucket."""
+    is_write: bool = False
+    """True for a PUT."""
     virtual_host: str = ""
     """The host of the bucket, if the request does not go there but could."""
 
@@ -127,6 +136,8 @@ def explain_fault(fault: Fault, request: Request) -> SourceError:
 def explain_refusal(refusal: RefusalError, request: Request) -> SourceError:
     """The error for a request that the server refused, with advice."""
     status, code, unavailable = refusal.status, refusal.code, Reason.SOURCE_UNAVAILABLE
+    if request.is_write and (failure := _condition_failed(refusal, request)) is not None:
+        return failure
     if status >= 500 or status == _TOO_MANY or code in _TRANSIENT:
         words = f"{request}: the S3 server is overloaded or failing."
         return SourceError(unavailable, words, retryable=True, retry_after=refusal.retry_after)
@@ -153,6 +164,19 @@ def explain_refusal(refusal: RefusalError, request: Request) -> SourceError:
     if code in _DENIED or code in _DISABLED or status == 403:
         return _denied(code, request)
     return SourceError(unavailable, f"{request}: the S3 server refuses the request{_named(code)}.")
+
+
+def _condition_failed(refusal: RefusalError, request: Request) -> SourceError | None:
+    """The error if a PUT was refused because of its condition (If-Match, If-None-Match)."""
+    if refusal.code == "NotImplemented":
+        words = "the S3 server knows no conditional writes (If-Match): update it, or put the certificate there by hand"
+        return SourceError(Reason.WRITE_NOT_ALLOWED, f"{request}: {words}.")
+    # The key of an If-Match that was deleted.
+    gone = refusal.status == HTTPStatus.NOT_FOUND and refusal.code == "NoSuchKey"
+    if refusal.status == HTTPStatus.PRECONDITION_FAILED or refusal.code in _CONDITION or gone:
+        words = f"{request} was changed while it was written."
+        return PreconditionFailedError(Reason.SOURCE_CHANGED, words, retryable=True)
+    return None
 
 
 def _wrong_region(refusal: RefusalError, request: Request) -> SourceError:
@@ -182,13 +206,18 @@ def _denied(code: str, request: Request) -> SourceError:
     if code in _DISABLED:
         words = f"{request}: all access is disabled{_named(code)}: ask the owner of the bucket's account."
     elif not code:
-        what = "listed" if request.key is None else "read"
+        what = "listed" if request.key is None else "written" if request.is_write else "read"
         words = (
             f"{request} may not be {what}: an answer with status 403 and without an error code comes from the S3 "
             f"server, or from a proxy or firewall in front of it: check these, and the permissions of {request.caller}."
         )
     elif code not in _DENIED:
         words = f"{request}: the S3 server refuses access with the code {code}: see what the server means by it."
+    elif request.is_write:
+        words = (
+            f"{request} may not be written: give {request.caller} s3:PutObject on arn:aws:s3:::{request.bucket}/* (and "
+            "kms:GenerateDataKey, if it is encrypted by KMS), or put the new certificate there by hand."
+        )
     elif request.key is None:
         words = f"{request} may not be listed: give {request.caller} s3:ListBucket on arn:aws:s3:::{request.bucket}."
     else:
@@ -197,7 +226,7 @@ def _denied(code: str, request: Request) -> SourceError:
             "s3:ListBucket on the bucket, without which a missing key gives the same error (and kms:Decrypt, if it is "
             "encrypted by KMS)."
         )
-    return SourceError(Reason.ACCESS_DENIED, words)
+    return SourceError(Reason.WRITE_NOT_ALLOWED if request.is_write else Reason.ACCESS_DENIED, words)
 
 
 def _named(code: str) -> str:

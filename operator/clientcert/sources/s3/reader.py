@@ -1,29 +1,25 @@
 """The source of type S3: a GET reads one certificate, a LIST covers a whole store."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
-from clientcert.errors import Reason, SourceError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import ByteBudget
 from clientcert.network.egress import EgressPolicy
 from clientcert.sources.interface import Content, Listing
-from clientcert.sources.s3.access import IdentityGrant, identity_not_allowed
+from clientcert.sources.s3.calls import StoreCalls
 from clientcert.sources.s3.connections import Connections
-from clientcert.sources.s3.errors import Fault, VirtualHostRequiredError
+from clientcert.sources.s3.errors import Fault
 from clientcert.sources.s3.limits import SharedLimits
 from clientcert.sources.secret import SecretReader
 
 if TYPE_CHECKING:
     from clientcert.sources.s3.connection import Connection
 
-_Answer = TypeVar("_Answer")
-
 _MOST_PAGES = 1000
 _PRIVATE_KEYS_SHOWN = 5
-_CREDENTIALS_MAY_HAVE_CHANGED = frozenset({Reason.CREDENTIALS_INVALID, Reason.ACCESS_DENIED})
 
 
 class S3Reader:
@@ -45,10 +41,10 @@ class S3Reader:
         `identity_buckets` are the entries of CLIENTCERT_IDENTITY_BUCKETS; raises SettingsError for an invalid one.
         `deadline` is in seconds, for a whole GET or a whole page of a LIST.
         """
-        self._bucket_of = bucket_of
-        self._grants = tuple(map(IdentityGrant.parse, identity_buckets))
         self._limits = SharedLimits(byte_budget or ByteBudget(), loop_budget or LoopBudget())
         self._connections = Connections(secrets, egress, deadline, self._limits)
+        self.calls = StoreCalls(bucket_of, self._connections, identity_buckets)
+        """For the writer, too."""
 
     @property
     def requests(self) -> FairSemaphore:
@@ -60,14 +56,14 @@ class S3Reader:
         if not isinstance(ref, S3Source):
             raise TypeError(f"not a reference to a store: {ref}")
         store = ObjectKey(namespace, ref.store)
-        bucket = self._bucket(store, path=ref.key)
-        return await self._call(store, bucket, lambda connection: connection.get(ref.key))
+        bucket = self.calls.bucket(store, ref.key)
+        return await self.calls.call(store, bucket, lambda connection: connection.get(ref.key))
 
     async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
         """List all pages below the store's prefix and keep the ETags of the `wanted` keys."""
         key = ObjectKey(namespace, store)
-        bucket = self._bucket(key, path=None)
-        return await self._call(key, bucket, lambda connection: _listing(connection, bucket.prefix, wanted))
+        bucket = self.calls.bucket(key, None)
+        return await self.calls.call(key, bucket, lambda connection: _listing(connection, bucket.prefix, wanted))
 
     async def forget(self, namespace: str, store: str) -> None:
         """Retire the connection of a store that was deleted or whose credentials have changed."""
@@ -76,36 +72,6 @@ class S3Reader:
     async def close(self) -> None:
         """Retire all connections."""
         await self._connections.close()
-
-    def _bucket(self, store: ObjectKey, *, path: str | None) -> Bucket:
-        """The store's bucket, if `path` may be read in it (None: the store's prefix). Raises SourceError."""
-        bucket = self._bucket_of(*store)
-        if bucket is None:
-            raise SourceError(
-                Reason.STORE_NOT_FOUND,
-                f"CertificateStore {store} does not exist: create it, or correct spec.source.s3.storeRef.",
-            )
-        path = bucket.prefix if path is None else path
-        if not bucket.credentials_secret and not any(grant.covers(store, bucket.name, path) for grant in self._grants):
-            raise identity_not_allowed(store, bucket.name, path)
-        return bucket
-
-    async def _call(
-        self, store: ObjectKey, bucket: Bucket, operation: Callable[["Connection"], Awaitable[_Answer]]
-    ) -> _Answer:
-        async with self._connections.connection_to(store, bucket) as connection:
-            try:
-                return await operation(connection)
-            except VirtualHostRequiredError:
-                if not await self._connections.use_virtual_host(store, connection):
-                    raise
-            except SourceError as error:
-                if error.reason not in _CREDENTIALS_MAY_HAVE_CHANGED:
-                    raise
-                if not await self._connections.credentials_changed(store, connection):
-                    raise
-        async with self._connections.connection_to(store, bucket) as connection:
-            return await operation(connection)
 
 
 async def _listing(connection: "Connection", prefix: str, wanted: Collection[str]) -> Listing:

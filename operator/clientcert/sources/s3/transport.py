@@ -74,6 +74,7 @@ class Transport:
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_headers(request.headers),
+                data=_body(request.body),
                 skip_auto_headers={"Content-Type"},
                 allow_redirects=False,
             ) as response:
@@ -89,8 +90,15 @@ class Transport:
 
 
 def _headers(signed: Mapping[str, str | bytes]) -> dict[str, str]:
+    """The headers that botocore has signed; `Expect`, which is not, would delay the few kilobytes of a PUT."""
     text = {name: value.decode() if isinstance(value, bytes) else value for name, value in signed.items()}
-    return {**text, "Accept-Encoding": "identity"}
+    return {name: value for name, value in text.items() if name.lower() != "expect"} | {"Accept-Encoding": "identity"}
+
+
+def _body(body: Any) -> bytes | None:
+    """The body of a PUT, which botocore makes a file of; None for other requests."""
+    content: bytes | None = body.read() if hasattr(body, "read") else body
+    return content or None
 
 
 async def _whole_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -133,6 +141,8 @@ def _fault(error: Exception) -> Fault:
         return Fault.SLOW
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Fault.NAME_UNKNOWN
+    if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        return Fault.PROXY
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return Fault.CUT
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):

@@ -1,0 +1,40 @@
+"""`clientcert deny`: decide that a request brings no certificate."""
+
+import click
+
+from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
+from clientcert.cli.one_line import one_line, reason_word
+from clientcert.cli.renewal_request import request_id
+from clientcert.lifecycle.renewal.spec import Decision
+
+
+@click.command()
+@click.argument("request", metavar="ID", callback=request_id)
+@click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
+@click.option("--message", metavar="WORDS", help="Why, in words. The contact reads them.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@cluster_options
+def deny(target: Target, request: str, yes: bool, **words: str | None) -> None:
+    """Deny request ID, for good. Give --reason or --message.
+
+    It needs the verb "approve" on certificaterenewals.
+    """
+    reason, message = reason_word(words["reason"]), words["message"] or ""
+    if message:
+        one_line("--message", message, LONGEST_MESSAGE)
+    if not reason and not message:
+        raise click.UsageError("give --reason or --message: those who asked want to know why")
+    cluster = Cluster.connect(target)
+    review = load_review(cluster, request)
+    user = cluster.user()
+    if not check_undecided(review, Decision.DENY, user):
+        click.echo(f"Request {request} was denied by you before.")
+        return
+    if not yes:
+        for line in review.lines():
+            click.echo(line)
+        click.echo("")
+    confirm("Deny it?", yes=yes)
+    decide(cluster, review, Decision.DENY, user, Words(reason, message))
+    click.echo("Denied. The same may be asked again, as a new request.")

@@ -1,0 +1,35 @@
+"""`clientcert handed-over`: say that the consumer has the certificate, where it was not mailed."""
+
+import click
+
+from clientcert.api.kinds import CERTIFICATE_RENEWAL
+from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.errors import AnswerIsNo
+from clientcert.cli.renewal_request import request_id, state_of
+from clientcert.cli.retrieve import certificate_of
+from clientcert.lifecycle.renewal.status import State
+
+
+@click.command(name="handed-over")
+@click.argument("request", metavar="ID", callback=request_id)
+@cluster_options
+def handed_over(target: Target, request: str) -> None:
+    """Say that the consumer has the certificate of request ID.
+
+    It needs the verb "approve" on certificaterenewals. Then the operator writes the certificate to its source, and the
+    alerts about the old one cease.
+    """
+    cluster = Cluster.connect(target)
+    found = cluster.get(CERTIFICATE_RENEWAL, request)
+    if not found["spec"].get("handedOver"):
+        certificate_of(found)
+        if state_of(found) is not State.ISSUED:
+            click.echo(f"Request {request} was delivered before: there is nothing left to say.")
+            return
+        patch = {"spec": {"handedOver": {"by": cluster.user()}}}
+        try:
+            cluster.patch(CERTIFICATE_RENEWAL, request, patch)
+        except AnswerIsNo:  # the schema refuses a second one
+            if not cluster.get(CERTIFICATE_RENEWAL, request)["spec"].get("handedOver"):
+                raise
+    click.echo(f"Request {request}: the consumer has the certificate. The operator writes it to its source.")

@@ -1,0 +1,37 @@
+"""Print objects in the form that `-o` asks for."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from clientcert.api.kinds import GROUP
+from clientcert.cli.cluster import Object
+
+TABLE, JSON, YAML, NAME = "table", "json", "yaml", "name"
+
+
+def output_option(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `-o`: a table for people, json with one object per line, yaml, name; and the forms of the verb."""
+    forms = (*more, TABLE, JSON, YAML, NAME)
+    return click.option("-o", "--output", type=click.Choice(forms), default=TABLE, help="[default: table]")
+
+
+def print_objects(objects: Iterable[Object], output: str) -> None:
+    """Print whole objects as json, yaml or name."""
+    for each in map(_shown, objects):
+        if output == NAME:
+            click.echo(f"{each['kind'].lower()}.{GROUP}/{each['metadata']['name']}")
+        elif output == JSON:
+            click.echo(json.dumps(each))
+        else:
+            import yaml
+
+            click.echo("---\n" + yaml.safe_dump(each, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _shown(found: Object) -> Object:
+    """The object without managedFields, as kubectl shows it."""
+    metadata = {name: value for name, value in found["metadata"].items() if name != "managedFields"}
+    return {**found, "metadata": metadata}

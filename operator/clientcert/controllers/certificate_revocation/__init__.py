@@ -1,0 +1,1 @@
+"""The reconcilers of CertificateRevocations, and of the lists that are made from them."""

@@ -1,0 +1,89 @@
+"""The CAs of a namespace: those that the policies there name. Each has a list, named after its Secret or issuer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from clientcert.errors import ClientCertError
+from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
+from clientcert.lifecycle.renewal.policy import CaSecretIssuer, IssuerSettings, RenewalPolicy
+from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.pki.lenient import read_outline
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Everything that policies say about the CAs whose Secret or issuer has this name: one CA, unless two differ."""
+
+    name: str
+    settings: tuple[IssuerSettings, ...]
+    trust: tuple[SecretKeyRef, ...]
+    crl_secrets: tuple[SecretKeyRef, ...]
+
+    @property
+    def has_key(self) -> bool:
+        """True if the operator signs a CRL."""
+        return any(isinstance(each, CaSecretIssuer) for each in self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A CA that could be read."""
+
+    settings: IssuerSettings
+    authority: Authority
+
+    @property
+    def has_key(self) -> bool:
+        """True if the operator has its private key."""
+        return isinstance(self.settings, CaSecretIssuer)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The CAs of one name, as far as they can be read."""
+
+    signers: tuple[Signer, ...]
+    issuer_dns: tuple[str, ...]
+    """Of those that sign now, then of former ones."""
+    problem: ClientCertError | None = None
+    """The reason why one could not be read."""
+
+
+def named(policies: Iterable[RenewalPolicy]) -> list[Named]:
+    """One for each name, in its order."""
+    found: dict[str, Named] = {}
+    for policy in policies:
+        before = found.get(policy.issuer.name, Named(policy.issuer.name, (), (), ()))
+        secrets = (policy.crl_secret,) if policy.crl_secret else ()
+        found[before.name] = replace(
+            before,
+            settings=tuple(dict.fromkeys((*before.settings, policy.issuer))),
+            trust=tuple(dict.fromkeys((*before.trust, *policy.trust))),
+            crl_secrets=tuple(dict.fromkeys((*before.crl_secrets, *secrets))),
+        )
+    return [found[name] for name in sorted(found)]
+
+
+async def read(issuers: Mapping[type, Issuer], namespace: str, about: Named) -> Known:
+    """Read the CAs. Raises nothing but KubeError of an outage."""
+    signers, dns, problem = list[Signer](), dict[str, None](), None
+    former: dict[str, None] = {}
+    for settings in about.settings:
+        issuer = issuers[type(settings)]
+        try:
+            found = await issuer.authority(AuthorityRequest(namespace, settings, about.trust))
+        except ClientCertError as error:
+            problem = error
+            try:  # a former CA that cannot be read is no reason to stop
+                found = await issuer.authority(AuthorityRequest(namespace, settings))
+            except ClientCertError:
+                continue
+        signers.append(Signer(settings, found))
+        dns[subject_dn(found.certificate_der)] = None
+        former |= dict.fromkeys(map(subject_dn, found.former_ders))
+    return Known(tuple(signers), tuple(dns | former), problem)
+
+
+def subject_dn(certificate_der: bytes) -> str:
+    """The name of a CA, as the certificates that it issues have it as issuer."""
+    return read_outline(certificate_der).subject_dn

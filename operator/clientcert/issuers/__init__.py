@@ -1,0 +1,1 @@
+"""Adapters: who signs. Each keeps to `interface.py`."""

@@ -1,0 +1,3 @@
+module clientcert.dev/tools/pause
+
+go 1.26.0
