@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from bench.api_calls import calls_between, calls_so_far
 from bench.operator_run import LONGEST_STALL, SECONDS_EACH, STATUS_WRITES, ColdStart, OperatorRun
 from bench.scene import Scene
+from bench.servers_cpu import cpu_between, cpu_so_far
 
 
 @asynccontextmanager
@@ -21,9 +22,10 @@ async def cold_started(
     if scene.statuses.written:
         await scene.clear_statuses()
     scene.say(f"cold start of the operator over {size} certificates")
-    before = await calls_so_far(scene.kubernetes)
+    before, servers = await calls_so_far(scene.kubernetes), cpu_so_far(scene.control_plane)
     async with scene.operator(cores=cores) as run:
         last = await scene.statuses.all_written(size, 60 + size * SECONDS_EACH)
+        servers = cpu_between(servers, cpu_so_far(scene.control_plane))
         await scene.statuses.quiet(4)
         used = run.cpu_seconds()
         settled = await run.settled_memory()
@@ -36,6 +38,7 @@ async def cold_started(
             settled=settled,
             after_scrape=after_scrape,
             cpu_seconds=used,
+            servers=servers,
             calls=calls,
             writes=scrape.own[STATUS_WRITES],
             stall=scrape.own[LONGEST_STALL],

@@ -80,6 +80,8 @@ class ColdStart:
     """The memory after one scrape."""
     cpu_seconds: float
     """The CPU time until it had settled."""
+    servers: Mapping[str, float]
+    """The CPU time of each server until the last status was written, in seconds."""
     calls: Calls
     """Its API calls until then."""
     writes: float

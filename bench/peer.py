@@ -6,14 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bench import fleet
 from bench.api_calls import Calls, calls_between, calls_so_far
 from bench.liveness import ProcessEndedError
-from bench.operator_run import SECONDS_EACH
+from bench.operator_run import SECONDS_EACH, cpu_seconds
 from bench.scene import Scene
+from bench.servers_cpu import ServersCpu, cpu_between, cpu_so_far
 from tools.control_plane.operator_process import SERVICE_ACCOUNT
 from tools.control_plane.process import ChildProcess
 
@@ -39,6 +41,9 @@ class PeerStart:
 
     seconds: float
     """From the start of its process until the bench's watch has shown the last status."""
+    cpu_seconds: float
+    """Its own CPU time."""
+    servers: ServersCpu
     calls: Calls
 
 
@@ -60,7 +65,7 @@ async def peer_start(scene: Scene, sample: Sample) -> PeerStart:
     events = round(sample.events_each * scene.size)
     given.write_text(json.dumps({"status": sample.status, "event": sample.event, "events": events}))
     scene.say(f"cold start of the bare client over {scene.size} certificates")
-    before = await calls_so_far(scene.kubernetes)
+    before, servers = await calls_so_far(scene.kubernetes), cpu_so_far(scene.control_plane)
     began = time.monotonic()
     process = await asyncio.to_thread(
         ChildProcess.start,
@@ -70,19 +75,24 @@ async def peer_start(scene: Scene, sample: Sample) -> PeerStart:
         cwd=scene.directory,
     )
     try:
-        await _finished(process, 60 + scene.size * SECONDS_EACH)
+        used = await _finished(process, 60 + scene.size * SECONDS_EACH)
     finally:
         process.kill()
     seconds = await scene.statuses.all_written(scene.size, 60 + scene.size * SECONDS_EACH) - began
-    scene.say(f"  {seconds:.1f} s")
-    return PeerStart(seconds, calls_between(before, await calls_so_far(scene.kubernetes)))
+    servers = cpu_between(servers, cpu_so_far(scene.control_plane))
+    scene.say(f"  {seconds:.1f} s, {used:.1f} s of a core")
+    return PeerStart(seconds, used, servers, calls_between(before, await calls_so_far(scene.kubernetes)))
 
 
-async def _finished(process: ChildProcess, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+async def _finished(process: ChildProcess, seconds: float) -> float:
+    """Wait for its end; returns its CPU time, as it was at most a tenth of a second before."""
+    deadline, used = time.monotonic() + seconds, 0.0
     while process.returncode is None:
+        with suppress(FileNotFoundError):
+            used = cpu_seconds(process.pid) or used  # a process that is not reaped yet has none
         if time.monotonic() > deadline:
             raise TimeoutError(f"the bare client has not finished after {seconds:.0f} s")
         await asyncio.sleep(0.1)
     if process.returncode:
         raise ProcessEndedError(process.last_words())
+    return used
