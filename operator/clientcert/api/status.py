@@ -42,6 +42,7 @@ CHANNELS = 32
 ESSENTIAL = ("observedGeneration", "phase", "daysRemaining", "certificate", "expires", "alerts")
 """Dates, deliveries and the phase: they are written even if the API server refuses the rest."""
 _IDENTIFYING = ("subjectDN", "serialNumber", "fingerprintSHA256")
+_NESTED = (dict, list)
 
 
 def parse_status(status: Mapping[str, Any]) -> CertificateStatus:
@@ -293,10 +294,10 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {}
         for name, item in value.items():
-            found = _without_nulls(item) if isinstance(item, dict | list) else item
-            if found or not (found is None or isinstance(found, dict | list)):
+            found = _without_nulls(item) if isinstance(item, _NESTED) else item
+            if found or not (found is None or isinstance(found, _NESTED)):
                 kept[name] = found
         return kept
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
+        return [_without_nulls(item) if isinstance(item, _NESTED) else item for item in value]
     return value

@@ -149,7 +149,7 @@ def _first_in_words(spec: CertificateSpec, policy: RenewalPolicy) -> str:
         planned = first_names(spec, policy)
     except CertificateError:
         return "none that could be certified"
-    subject, _ = read_name(read_element(planned.subject_der))
+    subject, _ = read_name(planned.subject_der)
     names = planned.alternative_names_der
     alternative = read_alternative_names(read_element(names)) if names else ()
     return "; and ".join([subject, *(f"{each.kind} {each.value}" for each in alternative)])

@@ -45,7 +45,7 @@ def read_certification_request(der: bytes) -> CertificationRequest:
         if tags != [SEQUENCE, SEQUENCE, BIT_STRING, INTEGER, SEQUENCE, SEQUENCE]:
             raise MalformedError("not a CSR")
         _check_lengths(outer, info, identifier, signature, version, subject, public_key_info, *rest)
-        subject_dn, _ = read_name(subject)
+        subject_dn, _ = read_name(subject.encoded)
         extensions = read_requested(rest[0]) if rest and rest[0].tag == CONTEXT_0 else {}
         key = write_public_key(read_public_key(public_key_info.encoded))
         scheme = read_scheme(identifier)

@@ -157,7 +157,7 @@ def _serial_number(fields: list[Element], warnings: list[str]) -> int:
 def _name(name: Element | None, field_name: str, warnings: list[str]) -> tuple[str, tuple[str, ...]]:
     if name is not None:
         try:
-            return read_name(name)
+            return read_name(name.encoded)
         except MalformedError:
             pass
     warnings.append(f"its {field_name} cannot be read")

@@ -1,14 +1,16 @@
 """Distinguished names in a certificate, read leniently."""
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 from cryptography.x509.oid import NameOID
 
-from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError
+from clientcert.pki.der import OBJECT_IDENTIFIER, Element, MalformedError, read_element
 
 COMMON_NAME = NameOID.COMMON_NAME.dotted_string
 LONGEST_NAME = 16 * 1024
 """Octets of the longest name that is read; real names have about a hundred."""
+_CACHED_NAMES = 128
+"""The certificates of a CA have the same issuer."""
 
 _RFC_4514_NAMES = {
     COMMON_NAME: "CN",
@@ -35,33 +37,31 @@ def folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def read_name(name: Element) -> tuple[str, tuple[str, ...]]:
-    """A Name as an RFC 4514 string, and its CNs that are not empty, in the order of the encoding.
+@lru_cache(_CACHED_NAMES)
+def read_name(encoded: bytes) -> tuple[str, tuple[str, ...]]:
+    """A Name (DER) as an RFC 4514 string, and its CNs that are not empty, in the order of the encoding.
 
     Accepts names that a strict reader refuses: an RDN without an attribute or with too many, and text that is not in
     the encoding of its tag. Raises MalformedError if the attributes cannot be separated.
     """
+    name = read_element(encoded)
     if name.content_end - name.content_start > LONGEST_NAME:
         raise MalformedError("the name is too long")
     rdns: list[str] = []
     common_names: list[str] = []
     for rdn in name.children():
-        parts = []
-        for oid, value in _attributes(rdn):
-            parts.append(f"{_RFC_4514_NAMES.get(oid, oid)}={_escaped(value)}")
-            if oid == COMMON_NAME and value:
-                common_names.append(value)
+        parts: list[str] = []
+        for attribute in rdn.children():
+            identifier, value, *_ = [*attribute.children(), None, None]
+            if identifier is None or value is None or identifier.tag != OBJECT_IDENTIFIER:
+                raise MalformedError("not an attribute")
+            oid, text = identifier.object_identifier(), decode_text(value)
+            parts.append(f"{_RFC_4514_NAMES.get(oid, oid)}={_escaped(text)}")
+            if oid == COMMON_NAME and text:
+                common_names.append(text)
         if parts:
             rdns.append("+".join(parts))
     return ",".join(reversed(rdns)), tuple(common_names)
-
-
-def _attributes(rdn: Element) -> Iterator[tuple[str, str]]:
-    for attribute in rdn.children():
-        oid, value, *_ = [*attribute.children(), None, None]
-        if oid is None or value is None or oid.tag != OBJECT_IDENTIFIER:
-            raise MalformedError("not an attribute")
-        yield oid.object_identifier(), decode_text(value)
 
 
 def decode_text(value: Element) -> str:

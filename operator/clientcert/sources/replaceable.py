@@ -156,6 +156,6 @@ def _request(content: bytes) -> tuple[str, bytes] | None:
                 return None
             content = ders[0]
         _version, subject, key = read_element(content).fields(1)[0].fields(3)
-        return read_name(subject)[0], key.encoded
+        return read_name(subject.encoded)[0], key.encoded
     except (MalformedError, CertificateError, TooManyBlocksError):
         return None
