@@ -275,7 +275,8 @@ class RenewalReconciler:
 def _next_try(decision: Decision, evaluation: RenewalEvaluation) -> datetime | None:
     """The time of the next attempt at a step that waits for something outside; the longer it waits, the rarer.
 
-    A request that waits for a person has no such time: their action is an event.
+    A request that waits for a person has no such time: their action is an event. A time that is ahead of our clock,
+    from a leader whose clock was, counts like one that is as long ago: else it would be tried every few seconds.
     """
     if decision.step in Steps.kinds:
         return evaluation.now + _UNFINISHED  # a step that could not be taken, or changes its mind again and again
@@ -283,5 +284,5 @@ def _next_try(decision: Decision, evaluation: RenewalEvaluation) -> datetime | N
         return None
     of_the_way = (each for each in decision.status.conditions if each.type != NOTIFIED)
     since = max((each.last_transition or evaluation.created for each in of_the_way), default=None)
-    waited = evaluation.now - (since or evaluation.created)
+    waited = abs(evaluation.now - (since or evaluation.created))
     return evaluation.now + min(max(waited / 4, _SOONEST), _LATEST)
