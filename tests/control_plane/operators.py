@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.control_plane.waiting import until
+from tests.control_plane.waiting import eventually, until
 from tools.control_plane import ApiError, ControlPlane, OperatorProcess
 from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
@@ -25,6 +25,8 @@ MAIL_LOGIN = ("operator", "canary-5d21-password")
 MAIL_SENDER = "Integration team <certificates@integration.example>"
 _FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
 _QUIET_SECONDS = 0.6
+_LONGEST_SETTLING = 120.0
+"""Seconds: a hundred messages in one channel."""
 """The gauge of the queue is set four times a second."""
 
 
@@ -67,11 +69,16 @@ class Operator:
     def settle(self, reconciles: int = 1) -> None:
         """Wait for this number of reconciles, and then until no more happen for a while."""
         until(lambda: self.reconciles, lambda count: count >= reconciles)
-        while True:
-            before = self.reconciles
-            time.sleep(_QUIET_SECONDS)
-            if self.reconciles == before and self.metric("clientcert_queue_depth") == 0 and not self._waiting:
-                return
+        eventually(
+            lambda: (self._new_reconciles(), self.metric("clientcert_queue_depth"), self._waiting),
+            (0, 0, 0),
+            _LONGEST_SETTLING,
+        )
+
+    def _new_reconciles(self) -> float:
+        before = self.reconciles
+        time.sleep(_QUIET_SECONDS)
+        return self.reconciles - before
 
 
 @dataclass(frozen=True)
