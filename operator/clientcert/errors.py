@@ -106,6 +106,7 @@ class Reason(StrEnum):
     ISSUER_NOT_ALLOWED = "IssuerNotAllowed"
     ISSUER_INVALID = "IssuerInvalid"
     ISSUER_EXPIRED = "IssuerExpired"
+    ISSUER_NOT_YET_VALID = "IssuerNotYetValid"
     ISSUER_UNAVAILABLE = "IssuerUnavailable"
     ISSUANCE_CHANGED = "IssuanceChanged"
     ISSUANCE_REFUSED = "IssuanceRefused"

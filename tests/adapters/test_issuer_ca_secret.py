@@ -331,10 +331,23 @@ async def test_an_expired_ca_is_known_and_signs_nothing() -> None:
     assert authority.not_after == NOW
     with pytest.raises(IssuerError) as caught:
         await signer(found).plan(PLAN)
-    assert (caught.value.reason, caught.value.message) == (
-        Reason.ISSUER_EXPIRED,
-        "Secret team-a/client-ca: the CA's certificate has expired: renew the CA, and put it there.",
+    assert caught.value.reason is Reason.ISSUER_EXPIRED
+    assert caught.value.message == (
+        f"Secret team-a/client-ca: the CA's certificate expired on {NOW:%Y-%m-%d %H:%M} UTC: renew the CA, put it into"
+        " the Secret that spec.renewal.issuer names, and keep this certificate under trust."
     )
+
+
+async def test_a_ca_that_is_not_valid_yet_is_known_and_signs_nothing() -> None:
+    begins = NOW + timedelta(seconds=1)
+    found = Secrets(make_pair(dates=(begins, NOW + 9 * DAY)))
+    authority = await signer(found).authority(AuthorityRequest("team-a", SETTINGS))
+    assert authority.not_before == begins
+    with pytest.raises(IssuerError) as caught:
+        await signer(found).plan(PLAN)
+    assert caught.value.reason is Reason.ISSUER_NOT_YET_VALID
+    assert caught.value.message.startswith("Secret team-a/client-ca: the CA's certificate is not valid before ")
+    assert await signer(found).plan(replace(PLAN, now=begins))
 
 
 async def test_a_ca_that_ends_between_plan_and_signature() -> None:

@@ -45,6 +45,7 @@ STATES: dict[str, dict[str, tuple[str, ...]]] = {
         "its CA can sign": (POLICY,),
         "its CA ends soon": ("ends-soon",),
         "its CA has expired": ("ended",),
+        "its CA is not valid yet": ("future",),
         "a setting cannot be used": ("unusable",),
         "there is no Secret of the CA yet": ("no-ca",),
         "the Secret of the CA has no label": ("unlabelled",),
@@ -150,8 +151,9 @@ class GitOpsFleet:
             certificate_policy("nowhere", slack_channel("team", "#nowhere", "slack")),
             certificate_policy("unusable", sendAt={"time": "09:00", "timezone": "Europe/Atlantis"}),
         )
-        for name, days in (("ends-soon", 30), ("ended", -1)):
-            authority = CertificateAuthority.create(name, not_before=began - 400 * DAY, not_after=began + days * DAY)
+        for name, first, last in (("ends-soon", -400, 30), ("ended", -400, -1), ("future", 1, 900)):
+            dates = began + first * DAY, began + last * DAY
+            authority = CertificateAuthority.create(name, not_before=dates[0], not_after=dates[1])
             pair = authority.identity
             revoker.put_ca(pair.certificate_pem, pair.private_key_pem, f"{name}-ca")
             revoker.declare_policy(name, ca=f"{name}-ca")
@@ -240,7 +242,8 @@ class GitOpsFleet:
             ("CertificatePolicy", "IssuerReady"): {
                 POLICY: "Ready",
                 "ends-soon": "CAEndsSoon",
-                "ended": "CAEndsSoon",
+                "ended": "IssuerExpired",
+                "future": "IssuerNotYetValid",
                 "no-ca": "IssuerNotFound",
                 "unlabelled": "IssuerNotAllowed",
             },

@@ -429,7 +429,9 @@ async def test_a_shorter_life(scene: Scene) -> None:
     scene.secrets["ca"] = replace(scene.secrets["ca"], data={"ca.crt": ending.identity.certificate_pem})
     assert (await scene.planned()).issuance.not_after == NOW + 10 * DAY
     late = NOW + 10 * DAY
-    assert (await refusal(scene.planned(now=late))).reason is Reason.ISSUER_EXPIRED
+    error = await refusal(scene.planned(now=late))
+    assert error.reason is Reason.ISSUER_EXPIRED
+    assert error.message.startswith(f"Secret {scene.namespace}/ca: the CA's certificate expired on ")
 
 
 def usage(**set_to: bool) -> x509.KeyUsage:

@@ -137,13 +137,16 @@ def request_cases() -> list[Case]:
 
 def policy_cases() -> list[Case]:
     rule, key = "ClientCertPolicyProblem", {"namespace": "integration", "name": "alerts"}
-    invalid, ends = POLICY % ("Ready", "PolicyInvalid", "%s"), POLICY % ("IssuerReady", "CAEndsSoon", "%s")
+    invalid = POLICY % ("Ready", "PolicyInvalid", "%s")
+    ends, expired = (POLICY % ("IssuerReady", reason, "%s") for reason in ("CAEndsSoon", "IssuerExpired"))
     return [
         Case(rule, "fires", {invalid % A: always(1)}, (key,)),
         Case(rule, "not if the CA ends soon", {ends % A: always(1)}),
+        Case(rule, "fires when the CA has expired", {expired % A: always(1)}, (key,)),
         Case(rule, "fires on through a hand-over", handed_over(invalid, 1), (key,)),
         Case("ClientCertCAEndsSoon", "fires", {ends % A: always(1)}, (key,)),
         Case("ClientCertCAEndsSoon", "not for another problem", {invalid % A: always(1)}),
+        Case("ClientCertCAEndsSoon", "ends when it has expired", {ends % A: until(1, 30), expired % A: since(1, 30)}),
         Case("ClientCertCAEndsSoon", "fires on through a hand-over", handed_over(ends, 1), (key,)),
     ]
 

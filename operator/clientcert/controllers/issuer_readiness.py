@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from clientcert.cache.objects import PolicyRecord
-from clientcert.errors import ClientCertError, Reason
-from clientcert.issuers.interface import AuthorityRequest, Issuer
+from clientcert.errors import ClientCertError, IssuerError, Reason
+from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
 from clientcert.kube.admission_proof import AdmissionProof
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.former_cas import FormerCas, former_cas
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.pki.authority import require_in_date
 
 ISSUER_READY = "IssuerReady"
 _LOOK_AGAIN = timedelta(hours=1)
@@ -50,12 +51,22 @@ class IssuerReadiness:
         unproven = await self._admission.prove(record.key.namespace)
         if unproven:
             return Condition(ISSUER_READY, "False", Reason.ADMISSION_POLICY_MISSING, unproven), now + _RETRY
-        short_from = authority.not_after - timedelta(days=renewal.validity_days)
-        if now >= short_from:
-            words = (
-                f"the CA ends on {authority.not_after:%Y-%m-%d}, and what it issues now ends with it: make another CA,"
-                " and keep this one's certificate under trust"
-            )
-            return Condition(ISSUER_READY, "False", "CAEndsSoon", words), now + _LOOK_AGAIN
-        words = f"the CA signs until {authority.not_after:%Y-%m-%d}"
-        return Condition(ISSUER_READY, "True", "Ready", words), min(short_from, now + _LOOK_AGAIN)
+        found, changes = by_dates(authority, timedelta(days=renewal.validity_days), now)
+        return found, min(filter(None, (changes, now + _LOOK_AGAIN)))
+
+
+def by_dates(authority: Authority, validity: timedelta, now: datetime) -> tuple[Condition, datetime | None]:
+    """The condition by the dates of a CA that is otherwise usable, and when it changes; None: it stays expired."""
+    begins, ends = authority.not_before, authority.not_after
+    short_from = ends - validity
+    try:
+        require_in_date(begins, ends, now)
+    except IssuerError as error:
+        return Condition(ISSUER_READY, "False", error.reason, error.message), begins if now < begins else None
+    if now >= short_from:
+        words = (
+            f"the CA ends on {ends:%Y-%m-%d}, and what it issues now ends with it: make another CA,"
+            " and keep this one's certificate under trust"
+        )
+        return Condition(ISSUER_READY, "False", "CAEndsSoon", words), ends
+    return Condition(ISSUER_READY, "True", "Ready", f"the CA signs until {ends:%Y-%m-%d}"), short_from

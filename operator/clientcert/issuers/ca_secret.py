@@ -40,7 +40,7 @@ from clientcert.pki.verification import Expectation, verify_issued
 
 _MOST_KEPT = 32
 """CAs, or errors about them, that are kept: to decrypt a key may take a second."""
-_OF_THE_CA = frozenset({Reason.ISSUER_INVALID, Reason.ISSUER_EXPIRED})
+_OF_THE_CA = frozenset({Reason.ISSUER_INVALID, Reason.ISSUER_EXPIRED, Reason.ISSUER_NOT_YET_VALID})
 """The reasons of errors that do not name the Secret themselves."""
 
 _SERIAL_NUMBER = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
@@ -58,7 +58,7 @@ class CaSecretSigner:
         """By the content that they were made of."""
 
     async def authority(self, request: AuthorityRequest) -> Authority:
-        """Read the CA, also one that has expired, and the former ones."""
+        """Read the CA, also one that is not in date, and the former ones."""
         _, found = await self._load(request.namespace, request.settings)
         former: list[bytes] = []
         for ref in request.trust:
@@ -67,6 +67,7 @@ class CaSecretSigner:
         return Authority(
             certificate_der=found.certificate.der,
             former_ders=tuple(dict.fromkeys(former)),
+            not_before=found.certificate.not_before,
             not_after=found.certificate.not_after,
             fingerprint_sha256=found.fingerprint_sha256,
             can_sign_crl=found.can_sign_crl,

@@ -37,7 +37,13 @@ from clientcert.kube.decoding import Object
 from clientcert.lifecycle.renewal.naming import sha256
 from clientcert.lifecycle.renewal.policy import CertManagerIssuer, IssuerSettings
 from clientcert.lifecycle.renewal.status import Issuance
-from clientcert.pki.authority import can_sign_crl, former_authorities, read_certificates, require_authority
+from clientcert.pki.authority import (
+    can_sign_crl,
+    former_authorities,
+    read_certificates,
+    require_authority,
+    require_in_date,
+)
 from clientcert.pki.certificate_fields import CertificateFields, read_fields
 
 ROLE = "clientcert-request-certificates"
@@ -70,13 +76,13 @@ class CertManagerSigner:
                 former += await asyncio.to_thread(former_authorities, secret.value(ref.key))
             except IssuerError as error:
                 raise secret.error(error) from None
-        return Authority(own.der, tuple(dict.fromkeys(former)), own.not_after, sha256(own.der), can_sign_crl(own))
+        dates = (own.not_before, own.not_after)
+        return Authority(own.der, tuple(dict.fromkeys(former)), *dates, sha256(own.der), can_sign_crl(own))
 
     async def plan(self, request: PlanRequest) -> Issuance:
         """Name the CertificateRequest and the dates that are asked for; the issuer chooses the serial number."""
         settings = self._settings(request.namespace, request.settings)
-        own, *_ = await self._authority(request.namespace, settings)
-        _require_valid_at(own, request.now)
+        own, *_ = await self._authority(request.namespace, settings, request.now)
         await asyncio.to_thread(check_csr, request)
         not_before = request.now.replace(microsecond=0)
         not_after = min(not_before + timedelta(days=request.validity_days), own.not_after)
@@ -120,11 +126,16 @@ class CertManagerSigner:
             )
         return settings
 
-    async def _authority(self, namespace: str, settings: CertManagerIssuer) -> tuple[CertificateFields, ...]:
-        """The CA that signs, then the others of its file. Raises IssuerError."""
+    async def _authority(
+        self, namespace: str, settings: CertManagerIssuer, now: datetime | None = None
+    ) -> tuple[CertificateFields, ...]:
+        """The CA that signs, then the others of its file. Raises IssuerError, with `now` if it cannot sign then."""
         secret = await read_issuer_secret(self._read_secret, namespace, settings.ca.name)
         try:
-            return await asyncio.to_thread(_read_authority, secret.value(settings.ca.key))
+            own, *others = await asyncio.to_thread(_read_authority, secret.value(settings.ca.key))
+            if now is not None:
+                require_in_date(own.not_before, own.not_after, now)
+            return (own, *others)
         except IssuerError as error:
             # A missing key names the Secret already.
             raise error if error.message.startswith(secret.title) else secret.error(error) from None
@@ -134,14 +145,13 @@ class CertManagerSigner:
     ) -> tuple[CertificateFields, ...]:
         """The CA, if the write-ahead is still what would be asked for. Raises IssuerError."""
         plan, issuance = request.plan, request.issuance
-        authority = await self._authority(plan.namespace, settings)
+        authority = await self._authority(plan.namespace, settings, plan.now)
         await asyncio.to_thread(check_csr, plan)
         recorded = (issuance.request_hash, issuance.issuer_fingerprint, issuance.request_ref)
         fingerprint = sha256(authority[0].der)
         name = request_object_name(plan, settings, fingerprint, lifetime(request))
         if recorded != (sha256(plan.request_pem.encode()), fingerprint, name):
             raise _changed("The CA, the issuer or the request was changed since this certificate was planned")
-        _require_valid_at(authority[0], plan.now)
         return authority
 
     async def _create(self, request: CreateRequest, wanted: Object) -> Object | None:
@@ -187,14 +197,6 @@ def _read_authority(content: bytes) -> tuple[CertificateFields, ...]:
     own = max(lowest, key=lambda each: each.not_after)
     require_authority(own)
     return (own, *(each for each in certificates if each.der != own.der))
-
-
-def _require_valid_at(authority: CertificateFields, now: datetime) -> None:
-    if now >= authority.not_after:
-        words = (
-            "The certificate of the issuer's CA has expired: renew the CA, and put its certificate where caRef says."
-        )
-        raise IssuerError(Reason.ISSUER_EXPIRED, words)
 
 
 def _collection(namespace: str) -> str:

@@ -29,6 +29,7 @@ class Authority:
 
     certificate_der: bytes
     former_ders: tuple[bytes, ...]
+    not_before: datetime
     not_after: datetime
     fingerprint_sha256: str
     can_sign_crl: bool

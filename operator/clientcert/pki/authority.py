@@ -26,6 +26,7 @@ _MOST_CERTIFICATES = 32
 """Of one file; to find the issuer of each among the others takes a signature for each pair."""
 _CLIENT_AUTH, _ANY_USAGE = "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
 _EMPTY_NAME = b"\x30\0"
+_MINUTE = "%Y-%m-%d %H:%M UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,26 @@ class CertificateAuthority:
 
     def require_valid_at(self, now: datetime) -> None:
         """Raise IssuerError if its certificate has ended, or is not valid yet."""
-        if now >= self.certificate.not_after:
-            raise IssuerError(Reason.ISSUER_EXPIRED, "the CA's certificate has expired: renew the CA, and put it there")
-        if now < self.certificate.not_before:
-            raise IssuerError(
-                Reason.ISSUER_INVALID,
-                "the CA's certificate is not valid yet: use the one that is, or correct the clock",
-            )
+        require_in_date(self.certificate.not_before, self.certificate.not_after, now)
+
+
+def require_in_date(not_before: datetime, not_after: datetime, now: datetime) -> None:
+    """Raise IssuerError if a CA with these dates cannot sign now.
+
+    In its last second it signs no more: the certificate would end in it.
+    """
+    if now >= not_after:
+        raise IssuerError(
+            Reason.ISSUER_EXPIRED,
+            f"the CA's certificate expired on {not_after:{_MINUTE}}: renew the CA, put it into the Secret that"
+            " spec.renewal.issuer names, and keep this certificate under trust",
+        )
+    if now < not_before:
+        raise IssuerError(
+            Reason.ISSUER_NOT_YET_VALID,
+            f"the CA's certificate is not valid before {not_before:{_MINUTE}}: wait until then, or put the CA that is"
+            " valid now into the Secret that spec.renewal.issuer names",
+        )
 
 
 def load_authority(certificate: bytes, private_key: bytes, password: str | None = None) -> CertificateAuthority:

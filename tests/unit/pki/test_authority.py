@@ -294,7 +294,7 @@ def test_dates() -> None:
     found.require_valid_at(NOT_AFTER - timedelta(seconds=1))
     for moment, reason in (
         (NOT_AFTER, Reason.ISSUER_EXPIRED),
-        (NOT_BEFORE - timedelta(seconds=1), Reason.ISSUER_INVALID),
+        (NOT_BEFORE - timedelta(seconds=1), Reason.ISSUER_NOT_YET_VALID),
     ):
         with pytest.raises(IssuerError) as caught:
             found.require_valid_at(moment)

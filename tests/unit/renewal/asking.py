@@ -158,6 +158,7 @@ def facts(
         request=asked(public_key or csr),
         request_problem=None,
         authority_ders=(CA.identity.certificate_der,),
+        authority_not_before=CA.identity.not_before,
         authority_not_after=CA.identity.not_after,
         issuer_problem=None,
         vetting_date=VETTED,

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 
@@ -118,6 +119,7 @@ class TestTheChain:
             {"request": None},
             {"request": None, "request_problem": away},
             {"authority_ders": ()},
+            {"authority_not_before": None},
             {"authority_not_after": None},
             {"issuer_problem": away},
         )
@@ -168,11 +170,20 @@ class TestTheCertificate:
         no_csr = Problem(Reason.NOT_A_REQUEST, "it is no CSR")
         assert refused_by(replace(found, request_problem=no_csr)) == "PossessionProved"
 
-    def test_an_expired_ca_waits(self) -> None:
-        """To its last second it signs."""
-        assert outcome(facts(authority_not_after=NOW - SECOND)) is Reason.ISSUER_EXPIRED
-        assert waits_for(facts(authority_not_after=NOW - SECOND)) == "IssuerReady"
-        assert verdict(facts(authority_not_after=NOW), "IssuerReady").result.passed
+    @pytest.mark.parametrize("ends", [NOW - SECOND, NOW])
+    def test_an_expired_ca_waits(self, ends: datetime) -> None:
+        """What is signed in its last second would end in it; the sentence says what to do."""
+        found = facts(authority_not_after=ends)
+        assert (outcome(found), waits_for(found)) == (Reason.ISSUER_EXPIRED, "IssuerReady")
+        assert "renew the CA, put it into the Secret" in verdict(found, "IssuerReady").result.message
+        assert verdict(facts(authority_not_after=NOW + SECOND), "IssuerReady").result.passed
+
+    def test_a_ca_that_is_not_valid_yet_waits(self) -> None:
+        """From its first second on it signs."""
+        found = facts(authority_not_before=NOW + SECOND)
+        assert (outcome(found), waits_for(found)) == (Reason.ISSUER_NOT_YET_VALID, "IssuerReady")
+        assert "wait until then" in verdict(found, "IssuerReady").result.message
+        assert [outcome(facts(authority_not_before=NOW - each)) for each in (0 * SECOND, SECOND)] == [None, None]
 
     @pytest.mark.parametrize("serial", ["1", "", "-2", "zz", "0"])
     def test_another_serial_number_is_refused(self, serial: str) -> None:

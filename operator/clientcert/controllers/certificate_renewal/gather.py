@@ -122,6 +122,7 @@ class Gatherer:
             request=asked,
             request_problem=request_problem,
             authority_ders=(authority.certificate_der, *authority.former_ders) if authority else (),
+            authority_not_before=authority.not_before if authority else None,
             authority_not_after=authority.not_after if authority else None,
             issuer_problem=issuer_problem,
             sharing_serial=self._cache.sharing_serial(certificate),

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from clientcert.errors import Reason
+from clientcert.errors import IssuerError, Reason
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused, waits
 from clientcert.lifecycle.renewal.facts import Current, Facts
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
 from clientcert.lifecycle.spec import HOST
 from clientcert.pki import Field, Identity
 from clientcert.pki.alternative_names import Names
+from clientcert.pki.authority import require_in_date
 from clientcert.pki.certificate_fields import CertificateFields, read_fields
 from clientcert.pki.der import MalformedError, read_element
 from clientcert.pki.lenient import read_outline
@@ -69,11 +70,12 @@ def issuer_ready(facts: Facts) -> Answer:
     """The issuer can sign, and its CA is in date."""
     if facts.issuer_problem is not None:
         return waits(facts.issuer_problem.reason, facts.issuer_problem.message)
-    if not facts.authority_ders or facts.authority_not_after is None:
+    if not facts.authority_ders or facts.authority_not_before is None or facts.authority_not_after is None:
         return waits(Reason.ISSUER_NOT_FOUND, "the issuer has no CA certificate: correct spec.renewal.issuer")
-    if facts.authority_not_after < facts.now:
-        words = "the CA's certificate has expired: put the renewed CA into the issuer, and the old one into trust"
-        return waits(Reason.ISSUER_EXPIRED, words)
+    try:
+        require_in_date(facts.authority_not_before, facts.authority_not_after, facts.now)
+    except IssuerError as error:
+        return waits(error.reason, error.message)
     return passed("the issuer is ready")
 
 

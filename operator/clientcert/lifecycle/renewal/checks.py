@@ -3,7 +3,7 @@
 | check            | reason if it does not pass                                                  | then    |
 |------------------|-----------------------------------------------------------------------------|---------|
 | SourceReadable   | why it cannot be read, IdentityMismatch, TemporaryCertificate               | waits   |
-| IssuerReady      | why it cannot sign, IssuerExpired                                           | waits   |
+| IssuerReady      | why it cannot sign, IssuerExpired, IssuerNotYetValid                        | waits   |
 | SerialUnshared   | SerialShared                                                                | waits   |
 | SerialCurrent    | NotCurrent                                                                  | refused |
 | InDate           | Expired, NotYetValid                                                        | refused |

@@ -47,6 +47,7 @@ class Facts:
     """The reason why there is none. A `client.csr` that cannot be read at the moment is waited for."""
     authority_ders: tuple[bytes, ...]
     """The CA's certificate, then those of former CAs; empty: `issuer_problem`."""
+    authority_not_before: datetime | None
     authority_not_after: datetime | None
     issuer_problem: Problem | None
     """Also if the certificate of a former CA cannot be read."""
