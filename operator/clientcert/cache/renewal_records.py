@@ -16,7 +16,15 @@ from clientcert.lifecycle.renewal.due_notices import refusing_check, retirement_
 from clientcert.lifecycle.renewal.notices import NoticeKind
 from clientcert.lifecycle.renewal.situation import RequestSummary
 from clientcert.lifecycle.renewal.spec import RenewalSpec, RevocationSpec
-from clientcert.lifecycle.renewal.status import APPROVED, FINAL, HANDED_OVER, RETIRED, RenewalStatus, State
+from clientcert.lifecycle.renewal.status import (
+    APPROVED,
+    FINAL,
+    HANDED_OVER,
+    NOTIFIED,
+    RETIRED,
+    RenewalStatus,
+    State,
+)
 from clientcert.lifecycle.spec import ObjectKey
 
 _REFUSAL = f"{NoticeKind.REFUSED}/"
@@ -52,6 +60,8 @@ class RenewalRecord(RequestSummary):
     problem: str
     """The reason why it cannot be used; empty otherwise."""
     status_hash: bytes
+    notice_failed: bool = False
+    """True if somebody was not told of it: the condition Notified is False."""
 
     @property
     def is_open(self) -> bool:
@@ -60,8 +70,13 @@ class RenewalRecord(RequestSummary):
 
     @property
     def is_settled(self) -> bool:
-        """True once it has ended and everybody was told."""
+        """True once it has ended and no message about it is due."""
         return not self.is_open and not self.waits_for
+
+    @property
+    def follows_policy(self) -> bool:
+        """True if its status may change with the channels of the policy, also long after its end."""
+        return not self.is_settled or self.notice_failed
 
     @property
     def may_retire(self) -> bool:
@@ -153,6 +168,7 @@ def renewal_record(
         certificate=spec.certificate,
         problem=problem,
         status_hash=version.status_hash,
+        notice_failed=any(each.type == NOTIFIED and each.status == "False" for each in status.conditions),
         awaiting_approval_since=_awaiting_approval_since(status),
     )
 

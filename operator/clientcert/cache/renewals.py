@@ -90,9 +90,9 @@ class RenewalCache:
     def certificate_changed(self, certificate: ObjectKey) -> tuple[ObjectKey, ...]:
         """Enqueue the requests about this certificate that are not done with; returns their keys.
 
-        They are open, or messages about them are due, or their old certificate may be retired.
+        They are open, or somebody was not told of them, or their old certificate may be retired.
         """
-        concerned = (*self.index.unsettled_of(certificate), *self.index.retirable_of(certificate))
+        concerned = (*self.index.following_policy(certificate), *self.index.retirable_of(certificate))
         for key in concerned:
             self._queue.enqueue(Item(RENEWAL, key))
         return concerned

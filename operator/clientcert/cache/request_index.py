@@ -28,10 +28,10 @@ class RequestIndex:
         self._ended, self._delivered = _View(self.records, _ended), _View(self.records, _delivered)
         self._with_csr, self._told = _View(self.records, _with_csr), _View(self.records, _told)
         self._retirable, self._refused = _View(self.records, _retirable), _View(self.records, _refused)
-        self._unsettled = _View(self.records, _unsettled)
+        self._following = _View(self.records, _following)
         self._views = (
             *(self._opened, self._waiting, self._ended, self._delivered),
-            *(self._with_csr, self._told, self._retirable, self._refused, self._unsettled),
+            *(self._with_csr, self._told, self._retirable, self._refused, self._following),
         )
         self._refusals: dict[_Order, list[tuple[_Order, datetime]]] = {}
         """Refusals by certificate and serial number, where they were asked for, the oldest request first.
@@ -57,9 +57,9 @@ class RequestIndex:
         key = self._delivered.last(certificate)
         return None if key is None else self.records[key]
 
-    def unsettled_of(self, certificate: ObjectKey) -> list[ObjectKey]:
-        """The requests about a certificate that are open, or about which messages are due; the oldest first."""
-        return self._unsettled.between(certificate)
+    def following_policy(self, certificate: ObjectKey) -> list[ObjectKey]:
+        """The requests about a certificate that are open, or of which somebody was not told; the oldest first."""
+        return self._following.between(certificate)
 
     def retirable_of(self, certificate: ObjectKey) -> list[ObjectKey]:
         """The requests whose old certificate may be retired."""
@@ -189,8 +189,8 @@ def _opened(record: RenewalRecord) -> _Order | None:
     return (*_certificate(record), *_age(record)) if record.is_open else None
 
 
-def _unsettled(record: RenewalRecord) -> _Order | None:
-    return None if record.is_settled else (*_certificate(record), *_age(record))
+def _following(record: RenewalRecord) -> _Order | None:
+    return (*_certificate(record), *_age(record)) if record.follows_policy else None
 
 
 def _waiting(record: RenewalRecord) -> _Order | None:

@@ -9,6 +9,7 @@ from tests.builders import DAY, HOUR
 from tests.unit.engine.many_requests import RA, TEAM, decide, declare, path_of, status, told
 from tests.unit.engine.renewal_scripts import BEGINS
 from tests.unit.engine.renewal_world import POLICY, World
+from tests.unit.renewal.asking import issue
 
 SECOND = "second@gov.example"
 REFUSED = DeliveryError(Reason.RECIPIENT_REFUSED, "the mail server refused the registration authority")
@@ -99,3 +100,58 @@ async def test_time_alone_makes_no_failure_good(world: World) -> None:
     await world.run_until(lambda: status(world, 0).get("waitsFor") is None)
     await world.let_pass(60.0)
     assert notified(world) == FAILED
+
+
+async def settled_without_the_first(world: World) -> str:
+    """A request that was denied a day ago, of which one of two authorities was never told; returns the other one."""
+    declare(world, 1, channels=[TEAM], notify=[RA, SECOND])
+    refuse_mails(world, "Refused")
+    await world.run_until(lambda: status(world, 0).get("state") == "AwaitingApproval")
+    decide(world, 0, "Deny")
+    await world.run_until(lambda: notified(world) == FAILED and told(world, "Refused/notify") == 1)
+    world.set_clock(DAY + HOUR)
+    await world.run_until(lambda: status(world, 0).get("waitsFor") is None)
+    await world.let_pass(60.0)
+    assert notified(world) == FAILED
+    [got] = [each.address for each in world.mails if each.notice.startswith("Refused/notify")]
+    return got
+
+
+async def test_an_old_failure_goes_with_its_address(world: World) -> None:
+    """Nothing is due any more, and still the condition follows the policy."""
+    got = await settled_without_the_first(world)
+    edit_renewal(world, notify=[got])
+    await world.run_until(lambda: notified(world) == SENT, 15.0)
+
+
+async def test_an_old_failure_goes_with_its_address_while_nobody_leads(world: World) -> None:
+    """The next leader looks at it."""
+    got = await settled_without_the_first(world)
+    await world.kill()
+    edit_renewal(world, notify=[got])
+    await world.run_until(lambda: notified(world) == SENT, 30.0)
+
+
+async def test_an_old_failure_stays_with_its_address(world: World) -> None:
+    """Another change of the policy writes nothing, and sends nothing."""
+    await settled_without_the_first(world)
+    mails, version = len(world.mails), world.server.objects[path_of(0)]["metadata"]["resourceVersion"]
+    edit_renewal(world, validityDays=200)
+    await world.let_pass(60.0)
+    assert (notified(world), len(world.mails)) == (FAILED, mails)
+    assert world.server.objects[path_of(0)]["metadata"]["resourceVersion"] == version
+
+
+async def test_a_request_that_ended_undecided_follows_the_policy(world: World) -> None:
+    """The team's channel never heard that it waited, and is removed after its end."""
+    declare(world, 1, notify=[RA])
+    world.refuses = lambda what: GONE if what == "POST" else None
+    await world.run_until(
+        lambda: notified(world) == ("False", "ChannelNotFound") and told(world, "Waiting/notify") == 1
+    )
+    world.put_secret("cert-0000", tls_crt=issue(not_after=BEGINS + 300 * DAY).certificate_pem)
+    await world.run_until(lambda: status(world, 0).get("state") == "Ended")
+    await world.let_pass(60.0)
+    assert notified(world) == ("False", "ChannelNotFound")
+    world.edit(POLICY, alerts={"channels": [{"name": "event", "type": "Event"}], "startDaysBefore": 1})
+    await world.run_until(lambda: notified(world) == SENT, 15.0)

@@ -114,7 +114,7 @@ class RenewalReconciler:
         if record.problem:
             logger.warning("%s: %s: nothing is signed for it", key, record.problem)
             return None
-        if record.is_settled:
+        if not record.follows_policy:
             return await self._after_end(record)
         request = await self._writer.read_whole(key)
         record = self._renewals.renewals.get(key)

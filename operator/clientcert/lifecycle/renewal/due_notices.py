@@ -26,7 +26,9 @@ TOLD_UNTIL = 7 * DAY
 WINDOW_OPEN = "WindowOpen"
 """The check whose refusal is told to nobody: the request was only too early."""
 
-_OF_INTEREST = frozenset({State.AWAITING_APPROVAL, State.REFUSED, State.DENIED, State.DELIVERED, State.DONE})
+_OF_INTEREST = frozenset(
+    {State.AWAITING_APPROVAL, State.REFUSED, State.DENIED, State.DELIVERED, State.DONE, State.ENDED}
+)
 """States of which somebody hears, unless the policy names nobody."""
 _LATE = timedelta(hours=1)
 """An announcement that is late by less moves no retirement."""
@@ -56,12 +58,12 @@ def has_told_everybody(evaluation: RenewalEvaluation, *, has_mail_server: bool) 
     """True if everybody who hears of this state according to the policy as it is now was told of it.
 
     False if somebody was not, although it is too late for that by now. False also in a state in between, of which
-    nobody hears.
+    nobody hears. Of a request that ended undecided, people heard while it waited.
     """
     if evaluation.certificate is None:
         return False
     to = Destinations(evaluation, evaluation.certificate, has_mail_server)
-    wanted = tuple(_wanted(to, 0, is_late=False))
+    wanted = tuple(_undecided(to) if evaluation.status.state is State.ENDED else _wanted(to, 0, is_late=False))
     if any(to.sent(each) is None for each in wanted):
         return False
     return bool(wanted) or evaluation.status.state in _OF_INTEREST
@@ -178,8 +180,7 @@ def _wanted(to: Destinations, refusals_told: int, *, is_late: bool) -> Iterator[
     """Everything that is told in this state, whether it was told already or not; `is_late`: nothing of its end."""
     evaluation, state = to.evaluation, to.evaluation.status.state
     if state is State.AWAITING_APPROVAL:
-        yield from to.contact(NoticeKind.RECEIPT)
-        yield from to.waiting()
+        yield from _undecided(to)
     elif state is State.APPROVED and evaluation.spec.approval is not None:
         yield from to.contact(NoticeKind.RECEIPT)
     elif state in {State.REFUSED, State.DENIED} and not is_late and _is_told(evaluation, refusals_told):
@@ -189,6 +190,12 @@ def _wanted(to: Destinations, refusals_told: int, *, is_late: bool) -> Iterator[
         if not is_late:
             yield from _issued(to)
         yield from _retiring(to)
+
+
+def _undecided(to: Destinations) -> Iterator[Notice]:
+    """Everything that is told while it waits for approval."""
+    yield from to.contact(NoticeKind.RECEIPT)
+    yield from to.waiting()
 
 
 def _issued(to: Destinations) -> Iterator[Notice]:
