@@ -1,10 +1,15 @@
 """What the dashboard and the rules of x509-certificate-exporter ask Prometheus.
 
 Source: github.com/enix/x509-certificate-exporter (MIT), its chart of version 4: the dashboard, number 13922 of
-grafana.com, as of commit 69b3a39, and the rules as of commit 52e9c2e. The queries are written anew here, for the same
-metrics, labels and functions, with the dashboard's usual values in place of its variables.
+grafana.com, as of commit 69b3a39, and the rules as of commit 52e9c2e. Those that were renamed since, SourceErrors and
+SourceErrorsSustained, are of its chart 4.2.0-rc.1, as github.com/sighupio/module-monitoring (BSD 3-Clause) has rendered
+it in katalog/x509-exporter/deploy.yaml, commit 866d703; X509ExporterReadErrors before them had two expressions. The
+queries are written anew here, for the same metrics, labels and functions, with the dashboard's usual values in place
+of its variables.
 """
 
+_ERRORS = "increase(x509_source_errors_total[15m])"
+_TRANSPORT_ERRORS = "increase(x509_kube_transport_errors_total[15m]) > 5"
 _SECRETS, _FILES = '{secret_name!=""}', '{filepath!=""}'
 
 
@@ -41,7 +46,10 @@ DASHBOARD = {
 }
 
 RULES = {
-    "X509ExporterReadErrors": "increase(x509_source_errors_total[15m]) > 0",
+    "X509ExporterReadErrors": f"{_ERRORS} > 0",
+    "X509ExporterReadErrors of chart 4.1": "delta(x509_read_errors[15m]) > 0",
+    "SourceErrors": f"sum without (reason) ({_ERRORS}) > 5",
+    "SourceErrorsSustained": f"sum without (reason) ({_ERRORS}) > 5",
     "SourceDown": "x509_source_up == 0",
     "CertificateRenewal": "x509_cert_not_after - time() < 28 * 86400",
     "CertificateExpiration": "x509_cert_not_after - time() < 14 * 86400",
@@ -53,9 +61,10 @@ NO_DATA = {
         "No source is a kubeconfig.",
     ),
     "KubeTransportErrors": (
-        "increase(x509_kube_transport_errors_total[15m]) > 5",
+        _TRANSPORT_ERRORS,
         "clientcert_namespace_up says whether the API server answers; ClientCertNamespaceDown is the rule.",
     ),
+    "KubeTransportErrorsSustained": (_TRANSPORT_ERRORS, "The same."),
     "KeystorePassphraseFailures": (
         'increase({__name__=~"x509_(jks|pkcs12)_passphrase_failures_total"}[15m]) > 0',
         "They are in x509_source_errors_total, with the reason PasswordIncorrect.",

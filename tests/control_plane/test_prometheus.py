@@ -33,6 +33,8 @@ VARIABLES = {
     "$__rate_interval": "10s",
 }
 NEEDS_SECONDS = 20.0
+MANY_ERRORS = 6
+"""More failed reads than some rules overlook."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def make_fleet(team: Team, backup: Backup) -> None:
     team.hand_out("lost", days=3, policyRef={"name": "nowhere"})
     team.hand_out("retired", days=2, silence={"until": "2099-12-24T00:00:00Z", "reason": "retired"})
     team.declare("missing", policyRef={"name": "at-once"})
+    for number in range(MANY_ERRORS):
+        team.declare(f"missing-{number}")
     team.hand_out("renewed", days=20)
     team.declare("twin", consumer=team.consumer("renewed"), source=in_secret("renewed-cert"))
     backup.declare()
