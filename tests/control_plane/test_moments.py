@@ -82,8 +82,8 @@ def test_a_problem_inside_the_alert_window(team: Team, operators: Operators) -> 
         text = f"The certificate for nhs in prod is missing: {GONE}; {last_known(team, 20)}"
         eventually(lambda: team.notified("nhs"), [*said, text])
         team.put("nhs", b"<html>404</html>")
-        eventually(lambda: [*map(len, [team.notified("nhs")])], [3])
-        before = team.versions()
+        eventually(lambda: len(team.notified("nhs")), 3)
+    before = team.versions()
     with operators.running(team.namespace) as operator:
         operator.settle()
     assert team.versions() == before

@@ -81,6 +81,7 @@ def test_the_whole_procedure(
     with operators.running(team.namespace, settings=with_mail(mail, tmp_path)):
         # 1 and 2: the contact is told, with the two openssl commands.
         until(lambda: len(mail.mails) >= 1)
+        eventually(lambda: team.serial("nhs"), old.serial_number_hex)
         laptop = tmp_path / "laptop"
         laptop.mkdir()
         asked_by = mail.mails[0]

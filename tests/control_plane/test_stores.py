@@ -8,7 +8,7 @@ from aiohttp import web
 from tests.control_plane.buckets import CREDENTIALS, STORE, Backup
 from tests.control_plane.operators import Operator
 from tests.control_plane.sentences import expiring, replaced
-from tests.control_plane.waiting import eventually
+from tests.control_plane.waiting import eventually, until
 
 
 def test_one_list_serves_all_and_unchanged_objects_are_not_read(backup: Backup, operator: Operator) -> None:
@@ -20,12 +20,19 @@ def test_one_list_serves_all_and_unchanged_objects_are_not_read(backup: Backup, 
     for name in names:
         eventually(lambda name=name: backup.team.phase(name), "Valid")
     backup.poll(operator)
+    eventually(lambda: counted(backup), (len(names), len(names)))  # the last that the poll writes
     lists, gets, versions = backup.proxy.lists, backup.proxy.gets, backup.team.versions()
     for number in (1, 2):
         backup.poll(operator)
         assert (backup.proxy.lists, backup.proxy.gets) == (lists + number, gets)
     changed = {item for item, version in backup.team.versions().items() if versions[item] != version}
     assert changed == {("Secret", CREDENTIALS)}
+
+
+def counted(backup: Backup) -> tuple[int, int]:
+    """Objects and certificates of the store, by its status."""
+    status = backup.team.status(STORE, "CertificateStore")
+    return status.get("objects", 0), status.get("certificates", 0)
 
 
 def test_a_renewed_upload_is_closed(backup: Backup, operator: Operator) -> None:
@@ -136,7 +143,7 @@ def test_a_bucket_that_cannot_be_read(what: str, backup: Backup, operator: Opera
     mend_it(backup)
     eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
-    alert, *problems = team.notified("nhs")
+    alert, *problems = until(lambda: team.notified("nhs"))
     assert alert == expiring("nhs", 20)
     assert len(problems) <= (reason not in GONE)  # it may be over before the message has its turn in the channel
     assert all(words in each for each in problems)

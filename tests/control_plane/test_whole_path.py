@@ -54,6 +54,7 @@ def test_the_intermediate_that_ends_first(team: Team, operator: Operator, issuin
     eventually(lambda: team.channel("nhs", "events").get("fingerprintSHA256"), issuing.identity.fingerprint_sha256)
     shown = team.control_plane.kubectl("get", "-n", team.namespace, "clientcertificates", "nhs", "--no-headers")
     assert f"{issuing.identity.not_after:%Y-%m-%dT%H:%M:%SZ}" in shown
+    operator.settle()
     assert operator.metric(SERIES, namespace=team.namespace, name="nhs") == issuing.identity.not_after.timestamp()
     [alert] = texts(team)
     assert "will expire within the next 5 days: its issuing certificate Issuing CA" in alert
