@@ -9,7 +9,7 @@ from clientcert.lifecycle.renewal.naming import recipient_hash
 from clientcert.pki.key_request import read_request
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
-from tests.control_plane.waiting import until
+from tests.deploy.people import bind
 from tests.scenarios import Manifest, client_certificate
 from tools.control_plane import ApiClient
 
@@ -38,23 +38,14 @@ class People:
         namespace, api = self.team.namespace, self.team.api
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         api.request("POST", accounts, {"metadata": {"name": name}})
-        for role in ROLES[name]:
-            self.bind(name, role)
-        until(lambda: self._may_read(name))
+        bind(self.team.control_plane, namespace, self.user(name), *ROLES[name])
         directory = self.directory / name
         directory.mkdir()
         return Terminal(self.team, directory, token=self._token(namespace, name))
 
     def bind(self, name: str, role: str) -> None:
-        """Give a person a shipped role."""
-        namespace = self.team.namespace
-        binding = {
-            "metadata": {"name": f"{name}-{role}"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        }
-        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
-        self.team.api.request("POST", path, binding)
+        """Give a person one more shipped role, which has effect at once."""
+        bind(self.team.control_plane, self.team.namespace, self.user(name), role)
 
     def user(self, name: str) -> str:
         """The name under which the API server knows the person."""
@@ -104,14 +95,6 @@ class People:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
         return str(self.team.api.request("POST", path, wanted)["status"]["token"])
-
-    def _may_read(self, name: str) -> bool:
-        """The API server learns of a binding a moment later."""
-        attributes = {"verb": "get", "group": "clientcert.dev", "resource": "certificaterenewals"}
-        spec = {"user": self.user(name), "resourceAttributes": attributes | {"namespace": self.team.namespace}}
-        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        answer = self.team.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-        return bool(answer["status"]["allowed"])
 
 
 def requests(team: Team) -> Iterator[str]:

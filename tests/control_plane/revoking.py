@@ -17,6 +17,8 @@ from clientcert.lifecycle.renewal.naming import revocation_name
 from tests.conftest import REPOSITORY
 from tests.control_plane.team import DAY, Team
 from tests.control_plane.waiting import eventually, until
+from tests.deploy.audit import OPERATOR
+from tests.deploy.people import wait_until_allowed
 from tests.scenarios import Manifest, certificate_policy
 from tools.certificates import CertificateAuthority, Issued
 from tools.control_plane import ApiError
@@ -59,7 +61,7 @@ class Revoker:
         self.team.apply(policy)
 
     def allow(self, *roles: str) -> None:
-        """Give the operator optional roles in this namespace."""
+        """Give the operator optional roles in this namespace; it returns when they have effect."""
         namespace, api = self.team.namespace, self.team.api
         for document in (each for path in _ROLES.glob("*.yaml") for each in yaml.safe_load_all(path.read_text())):
             name = document["metadata"]["name"] if document["kind"] == "ClusterRole" else ""
@@ -74,6 +76,7 @@ class Revoker:
                 "subjects": [subject],
             }
             api.request("POST", f"{_RBAC}/namespaces/{namespace}/rolebindings", binding)
+            wait_until_allowed(self.team.control_plane, namespace, OPERATOR, document["rules"])
 
     def revoke(self, issued: Issued, consumer: str = "nhs", reason: str = "CessationOfOperation", **spec: Any) -> str:
         """Create a CertificateRevocation; returns its name."""

@@ -2,8 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from tests.deploy.schema import crds
@@ -60,9 +61,7 @@ def person(control_plane: ControlPlane, namespace: str, *roles: str) -> Person:
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     control_plane.api.request("POST", accounts, {"metadata": {"name": account}})
     name = f"system:serviceaccount:{namespace}:{account}"
-    for role in roles:
-        bind_cluster_role(control_plane, namespace, name, role)
-    _wait_until_allowed(control_plane, namespace, name, roles)
+    bind(control_plane, namespace, name, *roles)
     return Person(name, _client(control_plane, accounts, account), namespace)
 
 
@@ -73,13 +72,16 @@ def operator(control_plane: ControlPlane, namespace: str) -> Person:
     return Person("system:serviceaccount:clientcert-system:clientcert-operator", client, namespace)
 
 
-def bind_cluster_role(control_plane: ControlPlane, namespace: str, user: str, role: str) -> None:
-    binding = {
-        "metadata": {"generateName": f"{role}-"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-    }
-    control_plane.api.request("POST", f"{_RBAC}/namespaces/{namespace}/rolebindings", binding)
+def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) -> None:
+    """Bind these ClusterRoles to a user in the namespace; it returns when they have effect."""
+    for role in roles:
+        binding = {
+            "metadata": {"generateName": f"{role}-"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
+        }
+        control_plane.api.request("POST", f"{_RBAC}/namespaces/{namespace}/rolebindings", binding)
+        wait_until_role_has_effect(control_plane, namespace, user, role)
 
 
 def may(control_plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
@@ -96,20 +98,24 @@ def may(control_plane: ControlPlane, user: str, verb: str, resource: str, namesp
     return bool(answer["status"]["allowed"])
 
 
-def _wait_until_allowed(control_plane: ControlPlane, namespace: str, user: str, roles: tuple[str, ...]) -> None:
-    """A binding has effect a moment after its creation."""
+def wait_until_role_has_effect(control_plane: ControlPlane, namespace: str, user: str, role: str) -> None:
+    """Wait for each right of a ClusterRole that was bound to the user in the namespace."""
+    rules = control_plane.api.request("GET", f"{_RBAC}/clusterroles/{role}")["rules"]
+    wait_until_allowed(control_plane, namespace, user, rules)
+
+
+def wait_until_allowed(
+    control_plane: ControlPlane, namespace: str, user: str, rules: Iterable[Mapping[str, Any]]
+) -> None:
+    """The API server learns of a new role or binding a moment after its creation. The user may have some of the rights
+    by another role, so each is asked for.
+    """
     deadline = time.monotonic() + _EFFECT_SECONDS
-    for role in roles:
-        rule = _rules(control_plane, role)[0]
-        right = rule["verbs"][0], f"{rule['apiGroups'][0]}/{rule['resources'][0]}"
-        while not may(control_plane, user, *right, namespace):
-            assert time.monotonic() < deadline, f"{user} has not got {role}"
-            time.sleep(0.02)
-
-
-def _rules(control_plane: ControlPlane, role: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = control_plane.api.request("GET", f"{_RBAC}/clusterroles/{role}")["rules"]
-    return found
+    for rule in rules:
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"]):
+            while not may(control_plane, user, verb, f"{group}/{resource}", namespace):
+                assert time.monotonic() < deadline, f"{user} may not {verb} {resource} in {namespace}"
+                time.sleep(0.02)
 
 
 def _client(control_plane: ControlPlane, accounts: str, account: str) -> ApiClient:

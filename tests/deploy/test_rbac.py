@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 from tests.deploy.audit import KUSTOMIZE, OPERATOR, Right, granted, rendered
 from tests.deploy.cases import manifests
 from tests.deploy.conftest import Server
-from tests.deploy.people import MERGE_PATCH, may
+from tests.deploy.people import MERGE_PATCH, bind, may, wait_until_role_has_effect
 from tools.control_plane import ApiClient, ControlPlane, ControlPlaneError
 
 READ = ("get", "list", "watch")
@@ -80,13 +80,6 @@ ROLE_KINDS = ("Role", "ClusterRole")
 
 def each(verbs: Iterable[str], resources: Iterable[str]) -> set[tuple[str, str]]:
     return set(itertools.product(verbs, resources))
-
-
-def bind(control_plane: ControlPlane, namespace: str, user: str, *roles: str) -> None:
-    for role in roles:
-        control_plane.kubectl(
-            *("create", "rolebinding", f"{user}-{role}", "-n", namespace, f"--clusterrole={role}", f"--user={user}")
-        )
 
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(control_plane: ControlPlane) -> None:
@@ -212,6 +205,7 @@ def test_a_right_to_write_is_granted_by_a_namespace_of_its_own_accord(
     control_plane.kubectl(
         *("create", "rolebinding", role, "-n", namespace, f"--clusterrole=clientcert-{role}", account)
     )
+    wait_until_role_has_effect(control_plane, namespace, OPERATOR, f"clientcert-{role}")
     assert everything_allowed(control_plane, OPERATOR, namespace) == without | rights
     assert everything_allowed(control_plane, OPERATOR, "another-namespace") == without
 
