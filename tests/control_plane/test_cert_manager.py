@@ -4,7 +4,6 @@ cert-manager signs what a CertificateRequest says. So it is asked for exactly on
 answer counts only if it is that.
 """
 
-import asyncio
 import base64
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -34,8 +33,9 @@ from clientcert.lifecycle.renewal.policy import CertManagerIssuer
 from clientcert.lifecycle.spec import SecretKeyRef
 from tests.builders import DAY, NOW
 from tests.control_plane.service_accounts import ServiceAccount
+from tests.control_plane.waiting import until
 from tools.certificates import CertificateAuthority, make_private_key
-from tools.control_plane import ControlPlane
+from tools.control_plane import ApiError, ControlPlane
 from tools.control_plane.go_module import module_directory
 
 CRD = "deploy/crds/cert-manager.io_certificaterequests.yaml"
@@ -98,6 +98,18 @@ class CertManager:
 
     def create(self, document: Mapping[str, Any]) -> None:
         self._api.request("POST", self._path, document)
+
+    def is_refused(self) -> bool:
+        """True if a dry run of a creation is refused by an admission policy."""
+        document = {"apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest", "metadata": {"name": "any"}}
+        spec = {"request": base64.b64encode(CSR.encode()).decode(), "issuerRef": {"name": "clients"}}
+        try:
+            self._api.request("POST", f"{self._path}?dryRun=All", document | {"spec": spec})
+        except ApiError as error:
+            if error.status != 422 or "ValidatingAdmissionPolicy" not in str(error):
+                raise
+            return True
+        return False
 
 
 @dataclass
@@ -571,8 +583,8 @@ async def test_without_the_role(scene: Scene, control_plane: ControlPlane, tmp_p
 
 
 @pytest.fixture
-def refusing_policy(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
-    """An admission policy of the cluster, in place of cert-manager's webhook."""
+def refusing_policy(control_plane: ControlPlane, namespace: str, cert_manager_crd: None) -> Iterator[None]:
+    """An admission policy of the cluster, in place of cert-manager's webhook; it has effect after a moment."""
     path = "/apis/admissionregistration.k8s.io/v1"
     rule = {"apiGroups": ["cert-manager.io"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["*"]}
     only_here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
@@ -589,6 +601,7 @@ def refusing_policy(control_plane: ControlPlane, namespace: str) -> Iterator[Non
     }
     control_plane.api.request("POST", f"{path}/validatingadmissionpolicies", policy)
     control_plane.api.request("POST", f"{path}/validatingadmissionpolicybindings", binding)
+    until(lambda: CertManager(control_plane, namespace).is_refused())
     yield
     control_plane.api.request("DELETE", f"{path}/validatingadmissionpolicybindings/{namespace}")
     control_plane.api.request("DELETE", f"{path}/validatingadmissionpolicies/{namespace}")
@@ -597,9 +610,7 @@ def refusing_policy(control_plane: ControlPlane, namespace: str) -> Iterator[Non
 @pytest.mark.usefixtures("refusing_policy")
 async def test_a_request_that_the_cluster_refuses(scene: Scene) -> None:
     """By cert-manager's webhook, or by a policy: it is final, and no text of others is repeated."""
-    request = await scene.planned()
-    await asyncio.sleep(1)  # until the API server knows the policy
-    error = await refusal(scene.signer.create(request))
+    error = await refusal(scene.signer.create(await scene.planned()))
     assert (error.reason, error.retryable) == (Reason.ISSUANCE_REFUSED, False)
     assert "csr key usages do not match" not in error.message
     assert not scene.cert_manager.requests()
