@@ -1,11 +1,13 @@
-"""Argo CD and Flux: the health of objects that the operator has written, and two writers of one object."""
+"""Argo CD and Flux: their manifests, the health of objects that the operator has written, and two writers of one."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.conftest import REPOSITORY
 from tests.control_plane.buckets import Backup, running_proxy
 from tests.control_plane.gitops_fleet import STATES, GitOpsFleet
 from tests.control_plane.gitops_health import (
@@ -15,17 +17,27 @@ from tests.control_plane.gitops_health import (
     flux_health,
     lua_scripts,
 )
+from tests.control_plane.gitops_kinds import helm_release_types, install_kinds, unknown_fields
 from tests.control_plane.operators import Operators
 from tests.control_plane.team import OUR_KINDS, Team
 from tests.control_plane.test_cli import Terminal
 from tests.control_plane.waiting import eventually
 from tests.scenarios import Manifest, certificate_policy, client_certificate
-from tools.control_plane import S3Server
+from tools.control_plane import ControlPlane, ControlPlaneError, S3Server
 from tools.control_plane.s3_client import S3Client
 
 CASES = [(kind, state, name) for kind, states in STATES.items() for state, names in states.items() for name in names]
 ARGO_CD, FLUX = "argocd-controller", "kustomize-controller"
 """The field managers."""
+MANIFESTS = [
+    manifest
+    for path in sorted((REPOSITORY / "deploy/gitops").glob("*/*.yaml"))
+    if path.parent.name in {"argo-cd", "flux"}
+    for manifest in yaml.safe_load_all(path.read_text())
+]
+"""Everything that docs/gitops.md has people apply: what it shows are parts of these."""
+THEIRS = "argo-cd-and-flux"
+CHECKED = [each for each in MANIFESTS if each["kind"] != "HelmRelease"]
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +116,49 @@ def test_a_silence_that_a_person_has_set_stays(team: Team, tmp_path: Path, manag
     apply_as(team, manager, manifest)
     spec = team.get("ClientCertificate", "nhs")["spec"]
     assert (spec["silence"]["reason"], spec["owner"]) == ("being decommissioned", "team")
+
+
+def name_of(manifest: Manifest) -> str:
+    return f"{manifest['kind']}-{manifest['metadata']['name']}"
+
+
+@pytest.fixture(scope="module")
+def with_their_kinds(control_plane: ControlPlane) -> ControlPlane:
+    """With the kinds of both tools, and a namespace for their objects."""
+    install_kinds(control_plane)
+    control_plane.create_namespace(THEIRS)
+    return control_plane
+
+
+def dry_run(control_plane: ControlPlane, manifest: Manifest) -> str:
+    """As both tools apply it, with strict validation, but in another namespace; nothing is stored."""
+    metadata = manifest["metadata"] | ({"namespace": THEIRS} if "namespace" in manifest["metadata"] else {})
+    arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+    return control_plane.kubectl(*arguments, input=yaml.safe_dump({**manifest, "metadata": metadata}))
+
+
+@pytest.mark.parametrize("manifest", CHECKED, ids=name_of)
+def test_their_own_kinds_accept_our_manifests(with_their_kinds: ControlPlane, manifest: Manifest) -> None:
+    """By the CRDs of Argo CD and Flux: names of fields, types, patterns and enumerations."""
+    assert "serverside-applied" in dry_run(with_their_kinds, manifest)
+
+
+@pytest.mark.parametrize("kind", ["Application", "GitRepository", "Kustomization"])
+def test_a_misspelt_field_of_theirs_is_refused(with_their_kinds: ControlPlane, kind: str) -> None:
+    """So that the test before it proves something."""
+    manifest = next(each for each in CHECKED if each["kind"] == kind)
+    with pytest.raises(ControlPlaneError, match=r"\.spec\.prunes: field not declared in schema"):
+        dry_run(with_their_kinds, {**manifest, "spec": {**manifest["spec"], "prunes": True}})
+
+
+def test_the_helm_release_has_fields_of_its_type_alone() -> None:
+    """By the Go types of its API, so only the names of fields: its CRD is in no module on the proxy."""
+    [release] = [each for each in MANIFESTS if each["kind"] == "HelmRelease"]
+    types, spec = helm_release_types(), release["spec"]
+    assert release["apiVersion"] == "helm.toolkit.fluxcd.io/v2"
+    assert unknown_fields(spec, "HelmReleaseSpec", types) == []
+    misspelt = {**spec, "chart": {"spec": {**spec["chart"]["spec"], "sourceRefs": {}}}, "intervals": "1h"}
+    assert unknown_fields(misspelt, "HelmReleaseSpec", types) == [
+        "HelmReleaseSpec.intervals",
+        "HelmChartTemplateSpec.sourceRefs",
+    ]
