@@ -227,11 +227,12 @@ def self_signed(
     key: KeyKind = "ec",
     organization: str | None = None,
     is_authority: bool = False,
+    dns_names: Iterable[str] = (),
 ) -> Issued:
     """Issue a certificate that is its own issuer."""
     private_key = make_private_key(key)
     name = _name(common_name, organization)
-    builder = _builder(name, private_key, not_before, not_after, is_authority=is_authority)
+    builder = _builder(name, private_key, not_before, not_after, is_authority=is_authority, dns_names=dns_names)
     return Issued(builder.issuer_name(name).sign(private_key, _digest(private_key)), private_key)
 
 

@@ -36,6 +36,26 @@ from tests.unit.messages.composing import composed
 PAGE = REPOSITORY / "docs/webhooks.md"
 RUNBOOK = "https://runbooks.example/renew?a=1&b=2"
 CHANNEL = Channel("team", "Apprise", Schedule(), UrlAddress(URL_REF))
+FIXED_URLS = (
+    "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    "gchat://workspace/key/token",
+    "ilert://key",
+    "incidentio://source/token",
+    "jira://a-key-of-some-length",
+    "opsgenie://a-key-of-some-length/?region=eu&priority=high",
+    "pagerduty://key@api/source/component?region=eu&class=a&group=b",
+    "pagertree://int_0123456789",
+    "pover://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    "signl4://secret",
+    "splunk://route@0f0e0d0c-0b0a-0908-0706-050403020100/entity",
+    "squadcast://key",
+    "tgram://123456789:abcdefg_hijklmnop/12315544/",
+    "victorops://route@0f0e0d0c-0b0a-0908-0706-050403020100/entity",
+    "webex://" + "a" * 80,
+    "wxteams://" + "a" * 80,
+    "zoom://webhook/token",
+)
+"""A URL of each service whose host is fixed in Apprise."""
 
 
 @asynccontextmanager
@@ -234,28 +254,7 @@ class TestAllowedUrls:
         assert error.reason is Reason.CHANNEL_UNAVAILABLE
         assert (len(receiver.calls), inside.calls) == (1, [])
 
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
-            "gchat://workspace/key/token",
-            "ilert://key",
-            "incidentio://source/token",
-            "jira://a-key-of-some-length",
-            "opsgenie://a-key-of-some-length/?region=eu&priority=high",
-            "pagerduty://key@api/source/component?region=eu&class=a&group=b",
-            "pagertree://int_0123456789",
-            "pover://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
-            "signl4://secret",
-            "splunk://route@0f0e0d0c-0b0a-0908-0706-050403020100/entity",
-            "squadcast://key",
-            "tgram://123456789:abcdefg_hijklmnop/12315544/",
-            "victorops://route@0f0e0d0c-0b0a-0908-0706-050403020100/entity",
-            "webex://" + "a" * 80,
-            "wxteams://" + "a" * 80,
-            "zoom://webhook/token",
-        ],
-    )
+    @pytest.mark.parametrize("url", FIXED_URLS)
     async def test_services_that_may_always_be_called_know_their_host(self, url: str) -> None:
         """Apprise parses the URL, and the host of its service does not come from the URL."""
         async with sending(WebReceiver()) as notifier:

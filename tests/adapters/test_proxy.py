@@ -8,7 +8,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from clientcert.errors import ClientCertError, DeliveryError, Reason
 from clientcert.heartbeat import Heartbeat
@@ -27,10 +26,9 @@ from tests.adapters.signed_s3_server import SignedS3Server
 from tests.adapters.slack_parts import OWN_CHANNEL, Secrets, to_own, workspace
 from tests.adapters.test_alertmanager import to_alertmanager
 from tests.adapters.test_source_s3_addressing import stores_at
-from tests.adapters.web_receiver import KEY, PATH, SENT, Alertmanager, Vault, WebReceiver, to_webhook
+from tests.adapters.web_receiver import KEY, PATH, SENT, Alertmanager, Vault, WebReceiver, tls_of, to_webhook
 from tests.connect_proxy import ConnectProxy
 from tests.unit.network.test_egress import Names
-from tools.certificates import AUTHORITY_NOT_AFTER, AUTHORITY_NOT_BEFORE, self_signed
 
 LOGIN = "operator:canary-4b1d"
 HOST = "receiver.example"
@@ -50,40 +48,23 @@ def port_of(host: str) -> str:
 
 async def test_https_goes_through_a_tunnel(tmp_path: Path) -> None:
     """TLS is with the host itself, which does not see the login of the proxy; no name is looked up here."""
-    issued = self_signed(HOST, AUTHORITY_NOT_BEFORE, AUTHORITY_NOT_AFTER, is_authority=True)
-    chain = tmp_path / "chain.pem"
-    chain.write_bytes(issued.certificate_pem + issued.private_key_pem)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(chain)
-    seen: list[web.Request] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        seen.append(request)
-        return web.Response(text="reached")
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-    port, names = runner.addresses[0][1], Names(["10.0.0.7"])
-    trusting = ssl.create_default_context(cadata=issued.certificate_pem.decode())
-    async with ConnectProxy(login=LOGIN).running() as proxy:
-        egress = EgressPolicy((), names, Proxy(OwnSecret(proxy.url)))
+    tls, authority = tls_of(HOST, tmp_path)
+    names, trusting = Names(["10.0.0.7"]), ssl.create_default_context(cafile=authority)
+    async with ConnectProxy(login=LOGIN).running() as proxy, WebReceiver(tls=tls).running() as receiver:
+        egress, port = EgressPolicy((), names, Proxy(OwnSecret(proxy.url))), port_of(receiver.host)
         async with (
             egress.session(timeout=TIMEOUT, tls=trusting) as session,
             session.get(f"https://{HOST}:{port}{PATH}") as got,
         ):
-            assert await got.text() == "reached"
+            assert got.status == 204
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             async with egress.session(timeout=TIMEOUT) as session:
                 await session.get(f"https://{HOST}:{port}{PATH}")
-    await runner.cleanup()
     assert proxy.asked == [f"CONNECT {HOST}:{port}"] * 2
     assert names.asked == []
-    (request,) = seen
-    assert request.path == PATH
-    assert "Proxy-Authorization" not in request.headers
+    (call,) = receiver.calls
+    assert call.path == PATH
+    assert "Proxy-Authorization" not in call.headers
 
 
 async def test_each_adapter_uses_it() -> None:

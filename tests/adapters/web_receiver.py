@@ -2,10 +2,12 @@
 
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +20,7 @@ from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.http.webhook import WebhookNotifier
 from tests.builders import DAY, NOW, certificate
 from tests.unit.messages.composing import composed, knowing
+from tools.certificates import AUTHORITY_NOT_AFTER, AUTHORITY_NOT_BEFORE, self_signed
 
 URL_REF = SecretKeyRef("hooks", "url")
 SIGNING_REF = SecretKeyRef("hooks", "signing")
@@ -54,6 +57,7 @@ class WebReceiver:
     calls: list[Call] = field(default_factory=list)
     host: str = ""
     """Host and port."""
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -73,7 +77,7 @@ class WebReceiver:
         app.router.add_route("*", "/{path:.*}", self._take)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.tls).start()
         self.host = f"127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
@@ -112,6 +116,16 @@ class Alertmanager(WebReceiver):
     def firing(self, now: datetime) -> list[dict[str, str]]:
         """The labels of the firing alerts."""
         return [alert["labels"] for alert in self.alerts.values() if alert["startsAt"] <= now < alert["endsAt"]]
+
+
+def tls_of(host: str, directory: Path) -> tuple[ssl.SSLContext, Path]:
+    """TLS of a server of this name, and a file with the authority that its callers must trust."""
+    issued = self_signed(host, AUTHORITY_NOT_BEFORE, AUTHORITY_NOT_AFTER, is_authority=True, dns_names=[host])
+    (directory / "server.pem").write_bytes(issued.certificate_pem + issued.private_key_pem)
+    (directory / "ca.pem").write_bytes(issued.certificate_pem)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(directory / "server.pem")
+    return tls, directory / "ca.pem"
 
 
 class Vault:

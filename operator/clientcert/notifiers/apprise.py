@@ -66,7 +66,7 @@ PARAMETERS = frozenset(
 """Parameters that are plain words. Others name templates (files and URLs) or hosts, or switch checks off."""
 
 _RECEIVER = "the service behind Apprise"
-_URL = re.compile(r"(?P<schema>[a-z]{1,32})://(?P<rest>[!#-;=?-\[\]_a-z~]{1,2000})")
+_URL = re.compile(r"(?P<schema>[a-z0-9]{1,32})://(?P<rest>[!#-;=?-\[\]_a-z~]{1,2000})")
 _PARAMETER = re.compile(r"(?P<name>[a-z]{1,32})=[\w%.,:+-]*", re.ASCII)
 _INERT = str.maketrans("<>@", "\u2039\u203a\uff20")
 
