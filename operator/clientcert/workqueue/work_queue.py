@@ -97,7 +97,8 @@ class WorkQueue:
         self._failures: dict[Item, int] = {}
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
-        self._changed = asyncio.Event()
+        self._idle: list[asyncio.Future[None]] = []
+        """What each worker without an item waits for."""
         self._is_open = False
 
     def open(self) -> None:
@@ -113,7 +114,8 @@ class WorkQueue:
     def close(self) -> None:
         """Hand out no more items, and accept none."""
         self._is_open = False
-        self._changed.set()
+        while self._idle:
+            self._wake_worker()
 
     @property
     def depth(self) -> int:
@@ -130,7 +132,7 @@ class WorkQueue:
             return
         self._due.pop(item, None)
         self._waiting.push(item.key.namespace, item, (urgency,))
-        self._changed.set()
+        self._wake_worker()
 
     def enqueue_all(self, items: Items) -> None:
         """Reconcile all these items. `pop_due` returns a few hundred at once, so thousands do not stall the loop."""
@@ -151,8 +153,7 @@ class WorkQueue:
             if found is not None:
                 self._active[found[1]] = None
                 return found[1]
-            self._changed.clear()
-            await self._changed.wait()
+            await self._woken()
         return None
 
     def done(self, item: Item, due: datetime | None) -> None:
@@ -247,8 +248,29 @@ class WorkQueue:
         """Free the worker's place; True if the item was enqueued while it was in flight."""
         urgency = self._active.pop(item)
         self._waiting.release(item.key.namespace)
-        self._changed.set()
+        self._wake_worker()
         if urgency is None:
             return False
         self.enqueue(item, urgency)
         return True
+
+    def _wake_worker(self) -> None:
+        """Have one idle worker look for an item. To wake all of them would cost more than many a reconcile.
+
+        One is enough also after a release, which makes room for two items at most: the worker that released takes one.
+        """
+        while self._idle:
+            woken = self._idle.pop()
+            if not woken.done():  # else the worker was cancelled
+                woken.set_result(None)
+                return
+
+    async def _woken(self) -> None:
+        woken = asyncio.get_running_loop().create_future()
+        self._idle.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            if not woken.cancelled():
+                self._wake_worker()  # in place of this one
+            raise

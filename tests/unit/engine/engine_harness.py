@@ -344,8 +344,8 @@ class EngineHarness:
         self.api.version += 1
         version = str(self.api.version)
         self.secrets.held[name] = Content(content, f"sha256:{version}", version)
-        for key in tuple(self.cache.certificates):
-            self.cache.secret_changed(key.namespace, name, version)
+        for namespace in {key.namespace for key in self.cache.certificates}:
+            self.cache.secret_changed(namespace, name, version)
 
     def delete(self, name: str, *, namespace: str = NAMESPACE) -> None:
         """Deliver the deletion as the watch does."""

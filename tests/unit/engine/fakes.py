@@ -111,13 +111,15 @@ class Slack:
         """The errors of the next tries; later tries succeed."""
         self.gate = open_gate()
         """While it is closed, all messages stay in flight."""
+        self.message_seconds = MESSAGE_SECONDS
+        """Between two messages in one channel."""
 
     def pace(self, namespace: str, channel: Channel, _kind: MessageKind) -> Pace | None:
         """Without a token it is the operator's own channel, which all namespaces share."""
         address = channel.address
         if isinstance(address, SlackAddress) and address.token_ref is None:
-            return Pace(("Slack", address.channel), MESSAGE_SECONDS, namespace)
-        return Pace(("Slack", namespace, address), MESSAGE_SECONDS)
+            return Pace(("Slack", address.channel), self.message_seconds, namespace)
+        return Pace(("Slack", namespace, address), self.message_seconds)
 
     async def notify(self, channel: Channel, message: Message) -> Receipt:
         return await self._take(channel, (message.about.consumer,), str(message.shown(contact=True)))

@@ -12,7 +12,6 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -42,7 +41,7 @@ from clientcert.sources.s3.connections import Connections
 from clientcert.sources.s3.errors import PreconditionFailedError
 from clientcert.sources.secret import SecretReader
 from clientcert.supervisor import STOP_SECONDS
-from tests.simulation.api_server import NAMESPACE, ApiServer, Body
+from tests.simulation.api_server import NAMESPACE, ApiServer, Body, copied
 from tests.unit.engine.engine_harness import EngineHarness, Outside
 
 OURS = f"/apis/clientcert.dev/v1alpha1/namespaces/{NAMESPACE}"
@@ -481,7 +480,7 @@ class Process:
             await self._gone
 
     def _changed(self, path: str, body: Body, deleted: bool) -> None:
-        taking = partial(self._take_over, path, deepcopy(body), deleted=deleted)
+        taking = partial(self._take_over, path, copied(body), deleted=deleted)
         self._timers.append(asyncio.get_running_loop().call_later(_WATCH, taking))
 
     def _take_over(self, path: str, body: Body, *, deleted: bool) -> None:
@@ -503,7 +502,7 @@ class Process:
         }
         if kind in places:
             upsert, remove = places[kind]
-            remove(key, uid) if deleted else upsert(deepcopy(body))
+            remove(key, uid) if deleted else upsert(copied(body))
 
     def _bucket(self, namespace: str, name: str) -> Bucket | None:
         return self.engine.cache.bucket(namespace, name)
@@ -517,7 +516,7 @@ class _Link:
 
     async def get(self, path: str) -> Body:
         await asyncio.sleep(self._process.world.read_seconds(path))
-        return deepcopy(await self._process.read(lambda: self._server.get(path)))
+        return copied(await self._process.read(lambda: self._server.get(path)))
 
     async def get_secret(self, namespace: str, name: str) -> Body:
         return await self.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
@@ -527,11 +526,11 @@ class _Link:
             return await self._process.read(lambda: self._server.create(path, content))
         if path == CERTIFICATE_REQUESTS:
             self._process.world.check_planned(content["metadata"]["name"])
-        return deepcopy(await self._process.write(f"POST {path}", lambda: self._server.create(path, content)))
+        return copied(await self._process.write(f"POST {path}", lambda: self._server.create(path, content)))
 
     async def merge_patch(self, path: str, content: Body, *, metadata_only: bool = False) -> Body:
         del metadata_only
-        return deepcopy(await self._process.write(f"PATCH {path}", lambda: self._server.merge_patch(path, content)))
+        return copied(await self._process.write(f"PATCH {path}", lambda: self._server.merge_patch(path, content)))
 
     async def delete(self, path: str, _uid: str) -> None:
         await self._process.write(f"DELETE {path}", lambda: self._server.delete(path))

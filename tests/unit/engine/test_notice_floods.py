@@ -1,4 +1,4 @@
-"""A namespace with a thousand requests that wait delays the notices of no other, and nothing of it stays in memory."""
+"""A namespace with hundreds of requests that wait delays the notices of no other, and nothing of it stays in memory."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,7 +9,7 @@ from tests.unit.engine.many_requests import RA, declare, path_of, requests, stat
 from tests.unit.engine.renewal_scripts import BEGINS
 from tests.unit.engine.renewal_world import World
 
-OTHER, MANY = "other", 1000
+OTHER, MANY = "other", 300
 SOON = timedelta(seconds=15)
 """Each of its three messages waits for one of the flood, at most: a post takes a second, a mail a fifth of it."""
 NOTICES = ("Receipt/contact", "Waiting/notify", "Waiting/team")
@@ -47,13 +47,13 @@ async def test_the_notices_of_another_namespace_are_sent_soon(world: World, grou
 async def test_nothing_of_a_flood_stays_in_memory(world: World) -> None:
     """Two namespaces at once; each is told of all, and then the requests are deleted."""
     for namespace in ("integration", OTHER):
-        declare(world, 100, namespace=namespace, notify=[RA])
-    await world.run_until(lambda: all(told(world, each) == 200 for each in NOTICES))
+        declare(world, 40, namespace=namespace, notify=[RA])
+    await world.run_until(lambda: all(told(world, each) == 80 for each in NOTICES))
     engine = world.process.engine
     await world.let_pass(90.0)
     assert (engine.limiter.waiting, engine.notice_groups.waiting, engine.renewal_outbox.keys()) == (0, 0, ())
     for namespace in ("integration", OTHER):
-        for number in range(100):
+        for number in range(40):
             world.server.delete(path_of(number, namespace))
     await world.let_pass(90.0)
     groups = engine.notice_groups

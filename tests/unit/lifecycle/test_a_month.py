@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
@@ -239,7 +239,6 @@ class TestAWrongClock:
         st.lists(st.integers(0, 71), min_size=1, max_size=10),
         st.booleans(),
     )
-    @settings(max_examples=200)
     def test_days_or_years(self, days_off: int, wrong_from: int, wrong_hours: list[int], missing: bool) -> None:
         """With the wrong clock, at most one message a day by that clock; with the right clock, the right
         stages again.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
@@ -97,7 +97,6 @@ def by_the_page(minutes: list[str]) -> list[tuple[timedelta, int | None, str]]:
     ]
 
 
-@settings(max_examples=40)
 @given(lives)
 def test_any_life_of_a_source(life: list[tuple[int, str]]) -> None:
     """Reconciled every minute, it sends what the page says, and nothing else."""
@@ -109,7 +108,6 @@ def test_any_life_of_a_source(life: list[tuple[int, str]]) -> None:
     assert said(found) == by_the_page(minutes)
 
 
-@settings(max_examples=100)
 @given(lives)
 def test_only_when_something_changes(life: list[tuple[int, str]]) -> None:
     """Reconciled when the source changes, and when `next_change` says so, it sends the same, at the same times."""
