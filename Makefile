@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 300
 # Compiled modules are kept: else each worker compiles all tests, in each run.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test faults soak upgrade fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
+.PHONY: demo test faults soak upgrade compat fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
 
 $(VENV)/.done: $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,11 @@ soak: control-plane
 # The version before, this one over its objects, and back. It is the newest tag before this commit, or FROM=<commit>.
 upgrade: control-plane
 	FROM="$(FROM)" $(BIN)/python -m pytest tests/upgrade -m upgrade $(ARGS)
+
+# The oldest Kubernetes that the README names, or KUBERNETES=v1.31.2: its API server is built once, in some minutes.
+compat: $(VENV)/.done
+	$(BIN)/python -m tools.control_plane build --helm
+	$(BIN)/python -m tests.compat "$(KUBERNETES)" $(ARGS)
 
 # Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done

@@ -293,9 +293,13 @@ async def _channels(
 
 
 async def _get_secret(client: KubeClient, watches: Mapping[str, Watches], namespace: str, name: str) -> Object:
-    """Get a Secret, no older than the watch's last version: the API server answers from memory, without etcd."""
+    """Get a Secret, no older than the last change that the watch has seen.
+
+    The API server answers from memory, without etcd.
+    """
     watch = (watches.get(namespace) or watches[""]).secrets
-    version = f"?resourceVersion={watch.version}" if watch.established.is_set() else ""
+    is_known = watch.established.is_set() and watch.object_version
+    version = f"?resourceVersion={watch.object_version}" if is_known else ""
     return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
 
 

@@ -81,7 +81,7 @@ def _bounds(field: Field, value: Any) -> Iterator[tuple[Any, ...]]:
     schema = field.schema
     if (length := schema.get("maxLength")) is not None:
         yield "maxLength", _text(field, length)
-        yield "maxLength", _text(field, length + 1), f"may not be more than {length}"
+        yield "maxLength", _text(field, length + 1), "Too long: may not be ", f" than {length}"  # more, or longer
     if (length := schema.get("minLength")) is not None:
         yield "minLength", _text(field, length)
         yield "minLength", _text(field, length - 1), f"should be at least {length} chars long"

@@ -141,6 +141,16 @@ def test_the_category_shows_all_kinds(control_plane: ControlPlane, namespace: st
     ]
 
 
+def selected(control_plane: ControlPlane, namespace: str, kind: str, selector: str) -> int:
+    """The number of objects. Kubernetes 1.30 must refuse the selector, and never ignore it; then the test ends here."""
+    arguments = ("get", "-n", namespace, kind, "--field-selector", selector, "-o", "name")
+    if not control_plane.version.startswith("1.30."):
+        return control_plane.kubectl(*arguments).count("\n")
+    with pytest.raises(ControlPlaneError, match="field label not supported"):
+        control_plane.kubectl(*arguments)
+    pytest.skip("Kubernetes 1.30 has no selectors by the fields of a kind, and refuses them")
+
+
 @pytest.mark.parametrize(
     ("selector", "count"),
     [
@@ -152,8 +162,7 @@ def test_the_category_shows_all_kinds(control_plane: ControlPlane, namespace: st
 )
 def test_field_selectors(control_plane: ControlPlane, namespace: str, shown: Server, selector: str, count: int) -> None:
     """Select the certificates of a consumer or a team, or all that expire soon."""
-    listed = control_plane.kubectl("get", "-n", namespace, "ccert", "--field-selector", selector, "-o", "name")
-    assert listed.count("\n") == count
+    assert selected(control_plane, namespace, "ccert", selector) == count
 
 
 @pytest.mark.parametrize(
@@ -171,8 +180,7 @@ def test_field_selectors_of_requests_and_revocations(
     control_plane: ControlPlane, namespace: str, shown: Server, kind: str, selector: str, count: int
 ) -> None:
     """Select the requests about a certificate, or all that await approval; the revocations of a consumer."""
-    listed = control_plane.kubectl("get", "-n", namespace, kind, "--field-selector", selector, "-o", "name")
-    assert listed.count("\n") == count
+    assert selected(control_plane, namespace, kind, selector) == count
 
 
 @pytest.mark.parametrize("kind", crds())

@@ -8,9 +8,12 @@ from typing import Any, cast
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
 from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.app import assemble
+from clientcert.app import _get_secret, assemble
+from clientcert.cache.informers import Watches
 from clientcert.controllers.engine import Engine
+from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import BUDGET_BYTES, MIB
 from clientcert.notifiers.interface import Pace
 from clientcert.settings import Settings
@@ -93,3 +96,27 @@ async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:
             async with asyncio.timeout(1):
                 with api.reservation("team") as answer:
                     await answer.resize(MIB)
+
+
+class Client:
+    """Remembers each path that is read."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    async def get(self, path: str) -> Object:
+        self.read.append(path)
+        return {}
+
+
+async def test_a_secret_is_read_no_older_than_the_last_change_of_one() -> None:
+    """Not than the list that came after it: the cache of an API server before 1.31 may not reach that for minutes."""
+    client = Client()
+    watches = Watches.of(cast("Any", client), "", LoopBudget())
+    for version, object_version in (("", ""), ("50", ""), ("50", "10")):
+        if version:
+            watches.secrets.established.set()
+        watches.secrets.version, watches.secrets.object_version = version, object_version
+        await _get_secret(cast("Any", client), {"": watches}, "team", "nhs")
+    path = "/api/v1/namespaces/team/secrets/nhs"
+    assert client.read == [path, path, f"{path}?resourceVersion=10"]

@@ -99,6 +99,11 @@ class ControlPlane:
         self.kube_apiserver.stop(timeout=_STOP_SECONDS)
         self.etcd.stop()
 
+    @property
+    def version(self) -> str:
+        """The version of Kubernetes that the API server reports, without its `v`."""
+        return str(self.api.request("GET", "/version")["gitVersion"]).removeprefix("v")
+
     def kubectl(
         self,
         *arguments: str | Path,

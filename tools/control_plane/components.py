@@ -14,7 +14,7 @@ from pathlib import Path
 
 GO_MODULES = Path(__file__).parent / "go"
 
-# The newest envtest archive of the same minor version; not every patch version has one.
+# The newest envtest archive of the usual minor version; not every patch version has one.
 ENVTEST_VERSION = "1.36.2"
 MINIMUM_KUBECTL = (1, 30)
 MINIMUM_GO = (1, 26)
@@ -30,6 +30,8 @@ def required_version(go_module: str, path: str) -> str:
 
 
 KUBERNETES_VERSION = required_version("kubernetes", "k8s.io/kubernetes")
+OLDEST_KUBERNETES_VERSION = required_version("kubernetes-oldest", "k8s.io/kubernetes")
+"""The oldest one that the README names; `make compat` tests it."""
 VERSITYGW_VERSION = required_version("versitygw", "github.com/versity/versitygw")
 HELM_VERSION = required_version("helm", "helm.sh/helm/v3")
 CRANE_VERSION = required_version("crane", "github.com/google/go-containerregistry")
@@ -41,13 +43,16 @@ class GoTool:
 
     name: str
     package: str
-    go_module: str  # the directory of its go.mod
+    go_module: str  # the directory of its go.mod, below GO_MODULES or absolute
     version: str
     usual_time: str  # of a build with an empty cache on 2 cores; the first program includes the shared packages
     ldflags: str = "-s -w"
 
 
-KUBERNETES_LDFLAGS = f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+def kubernetes_ldflags(version: str) -> str:
+    """The linker's flags of a program of Kubernetes, which would not know its version otherwise."""
+    return f"-s -w -X k8s.io/component-base/version.gitVersion=v{version}"
+
 
 ETCD = GoTool(
     name="etcd",
@@ -62,7 +67,7 @@ KUBE_APISERVER = GoTool(
     go_module="kubernetes",
     version=KUBERNETES_VERSION,
     usual_time="4 to 6 minutes",
-    ldflags=KUBERNETES_LDFLAGS,
+    ldflags=kubernetes_ldflags(KUBERNETES_VERSION),
 )
 KUBECTL = GoTool(
     name="kubectl",
@@ -70,7 +75,7 @@ KUBECTL = GoTool(
     go_module="kubernetes",
     version=KUBERNETES_VERSION,
     usual_time="1 minute",
-    ldflags=KUBERNETES_LDFLAGS,
+    ldflags=kubernetes_ldflags(KUBERNETES_VERSION),
 )
 VERSITYGW = GoTool(
     name="versitygw",

@@ -21,11 +21,11 @@ _TIMEOUT_SECONDS = 5.0
 _ARCHIVE_SIZE_LIMIT = 1 << 30
 
 
-def download(directory: Path, *, index_url: str = INDEX_URL) -> bool:
+def download(directory: Path, version: str = ENVTEST_VERSION, *, index_url: str = INDEX_URL) -> bool:
     """Download the archive's binaries into `directory`; False if that fails, after one line with the reason."""
     try:
-        archive_url, published_hash = _find_release(index_url)
-        report(f"Downloading kube-apiserver, etcd and kubectl v{ENVTEST_VERSION} (the official envtest archive).")
+        archive_url, published_hash = _find_release(archive_name(version), index_url)
+        report(f"Downloading kube-apiserver, etcd and kubectl v{version} (the official envtest archive).")
         with incomplete(directory) as temporary:
             archive = temporary / "envtest.tar.gz"
             _fetch(archive_url, published_hash, archive)
@@ -36,15 +36,14 @@ def download(directory: Path, *, index_url: str = INDEX_URL) -> bool:
     return True
 
 
-def archive_name() -> str:
+def archive_name(version: str = ENVTEST_VERSION) -> str:
     """The name of the archive for this machine."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"envtest-v{ENVTEST_VERSION}-{platform.system().lower()}-{architecture}.tar.gz"
+    return f"envtest-v{version}-{platform.system().lower()}-{architecture}.tar.gz"
 
 
-def _find_release(index_url: str) -> tuple[str, str]:
-    """The address and the published SHA-512 of this machine's archive, from the project's list of releases."""
-    name = archive_name()
+def _find_release(name: str, index_url: str) -> tuple[str, str]:
+    """The address and the published SHA-512 of the archive, from the project's list of releases."""
     with urllib.request.urlopen(index_url, timeout=_TIMEOUT_SECONDS) as response:
         index = response.read().decode()
     release = re.search(rf"{re.escape(name)}:\s+hash: ([0-9a-f]{{128}})\s+selfLink: (\S+)", index)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tools.control_plane.binaries import find_or_build_tool
 from tools.control_plane.components import (
-    KUBERNETES_LDFLAGS,
     KUBERNETES_VERSION,
     GoTool,
     cache_directory,
     control_plane_directory,
     incomplete,
+    kubernetes_ldflags,
     required_version,
 )
 from tools.control_plane.progress import exclusive, report
@@ -25,7 +25,8 @@ _CNI = ("containernetworking-plugins", "usr/lib/cni")
 
 def _of_kubernetes(name: str, usual_time: str) -> GoTool:
     package = f"k8s.io/kubernetes/cmd/{name}"
-    return GoTool(name, package, "kubernetes", KUBERNETES_VERSION, usual_time, KUBERNETES_LDFLAGS)
+    ldflags = kubernetes_ldflags(KUBERNETES_VERSION)
+    return GoTool(name, package, "kubernetes", KUBERNETES_VERSION, usual_time, ldflags)
 
 
 def _of_containerd(name: str, usual_time: str) -> GoTool:

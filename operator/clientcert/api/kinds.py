@@ -45,15 +45,10 @@ KINDS = (CLIENT_CERTIFICATE, CERTIFICATE_POLICY, CERTIFICATE_STORE, CERTIFICATE_
 """All kinds, in the order in which they are watched and shown."""
 
 
-def timestamp(moment: datetime) -> str:
-    """Format as RFC 3339 in UTC with whole seconds (metav1.Time)."""
-    return _formatted(moment.astimezone(UTC))
-
-
 @lru_cache(maxsize=_CACHED_TIMESTAMPS)
-def _formatted(moment: datetime) -> str:
-    """Of a time in UTC. A status has the same times in many places, and is rendered twice."""
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+def timestamp(moment: datetime) -> str:
+    """Format as RFC 3339 in UTC with whole seconds (metav1.Time). A status has the same times in many places."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def micro_timestamp(moment: datetime) -> str:

@@ -50,6 +50,8 @@ class Listed:
     present: AbstractSet[tuple[str, str]]
     version: str
     """The resourceVersion to watch from."""
+    newest: str = ""
+    """The latest resourceVersion of these objects; empty if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,13 @@ class ListWatch:
         self.established = asyncio.Event()
         """Set while the watch is established."""
         self.version = ""
-        """The resourceVersion of the last change; empty until a list was complete."""
+        """The resourceVersion to watch from; empty until a list was complete."""
+        self.object_version = ""
+        """The latest resourceVersion of an object; empty until there was one.
+
+        The cache of every API server reaches it. It may not reach `version`, which a list or a bookmark takes from all
+        of etcd, for minutes: before Kubernetes 1.31 it advances with changes of this collection alone.
+        """
 
     async def changes(self) -> AsyncIterator[Change]:
         """Yield changes for ever.
@@ -88,7 +96,7 @@ class ListWatch:
                 async for change in self.list():
                     yield change
                     if isinstance(change, Listed):
-                        self.version = change.version
+                        self.version, self.object_version = change.version, change.newest
                 del change  # a watch may say nothing for hours, and 100,000 names are 20 MB
                 if failures:
                     yield Returned()
@@ -115,14 +123,16 @@ class ListWatch:
 
     async def list(self) -> AsyncIterator[Change]:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
-        version, present = "", set()
+        version, newest, present = "", 0, set()
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
             version = page.version
             for item in page.items:
                 await self._loop_budget.yield_if_spent()
-                present.add((item["metadata"]["namespace"], item["metadata"]["name"]))
+                metadata = item["metadata"]
+                present.add((metadata["namespace"], metadata["name"]))
+                newest = max(newest, int(metadata["resourceVersion"]))
                 yield Applied(item)
-        yield Listed(present, version)
+        yield Listed(present, version, str(newest or ""))
 
     async def _watch(self) -> AsyncIterator[Change]:
         """Yield changes until the watch fails; then the collection has to be listed again.
@@ -136,8 +146,10 @@ class ListWatch:
                 if event["type"] == "ERROR":
                     code = int(event["object"].get("code") or _GONE)
                     raise KubeError(Reason.API_UNAVAILABLE, "the watch ended with an error", status=code)
+                version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
                     await self._loop_budget.yield_if_spent()
+                    self.object_version = version
                     yield Deleted(event["object"]) if event["type"] == "DELETED" else Applied(event["object"])
-                self.version = event["object"]["metadata"]["resourceVersion"]
+                self.version = version
             await asyncio.sleep(_BACKOFF_SECONDS[0])

@@ -153,7 +153,14 @@ class WorkQueue:
             if found is not None:
                 self._active[found[1]] = None
                 return found[1]
-            await self._woken()
+            woken = asyncio.get_running_loop().create_future()
+            self._idle.append(woken)
+            try:
+                await woken
+            except asyncio.CancelledError:
+                if not woken.cancelled():
+                    self._wake_worker()  # in place of this one
+                raise
         return None
 
     def done(self, item: Item, due: datetime | None) -> None:
@@ -264,13 +271,3 @@ class WorkQueue:
             if not woken.done():  # else the worker was cancelled
                 woken.set_result(None)
                 return
-
-    async def _woken(self) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        self._idle.append(woken)
-        try:
-            await woken
-        except asyncio.CancelledError:
-            if not woken.cancelled():
-                self._wake_worker()  # in place of this one
-            raise

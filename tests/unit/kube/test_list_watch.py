@@ -53,6 +53,22 @@ class Breaks(Api):
         await asyncio.sleep(60)
 
 
+class Busy(Api):
+    """Other collections change much more than this one."""
+
+    def __init__(self, items: list[Object], events: list[Object]) -> None:
+        self.items = items
+        self.events = events
+
+    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        yield Page("50", self.items)
+
+    async def watch(self, _path: str, _version: str, _seconds: float, **_options: Any) -> AsyncIterator[Object]:
+        for event in self.events:
+            yield event
+        await asyncio.sleep(60)
+
+
 class Cache:
     """Caches all objects except one."""
 
@@ -85,7 +101,7 @@ async def test_every_change_comes_in_order() -> None:
     found, watch = await changes(Api())
     assert found == [
         *(Applied(item(name)) for name in ("poison", "listed")),
-        Listed(frozenset({("team", "poison"), ("team", "listed")}), "5"),
+        Listed(frozenset({("team", "poison"), ("team", "listed")}), "5", newest="5"),
         Applied(item("poison", "6")),
         Applied(item("watched", "7")),
         Deleted(item("listed", "9")),
@@ -100,6 +116,24 @@ async def test_a_broken_watch_lists_again_and_reports_its_return() -> None:
     assert kinds == [Applied, Listed, Applied, Listed, Returned, Applied]
     assert found[-1] == Applied(item("after-3", "20"))
     assert watch.version == "20"
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "version", "object_version"),
+    [
+        ([], [], "50", ""),
+        ([item("one", "9"), item("two", "10"), item("three", "8")], [], "50", "10"),
+        ([item("one", "9")], [{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "60"}}}], "60", "9"),
+        ([item("one", "9")], [{"type": "DELETED", "object": item("one", "70")}], "70", "70"),
+    ],
+    ids=["no object", "a list", "a bookmark", "a deletion"],
+)
+async def test_the_version_of_an_object_is_not_that_of_a_list_or_a_bookmark(
+    items: list[Object], events: list[Object], version: str, object_version: str
+) -> None:
+    """These are versions of all of etcd, which the cache of an API server before 1.31 may not reach for minutes."""
+    _, watch = await changes(Busy(items, events))
+    assert (watch.version, watch.object_version) == (version, object_version)
 
 
 async def test_an_object_that_cannot_be_cached_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
