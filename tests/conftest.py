@@ -4,8 +4,9 @@ A test that needs openssl, keytool or Prometheus is skipped if it is not install
 """
 
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,24 @@ settings.register_profile("shared machine", deadline=None, max_examples=40)  # m
 settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_LINES, _RECENT_SECONDS, _LOGS = 30, 60.0, 3
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the operators have logged last: the next run may not fail."""
+    report = yield
+    factory = getattr(item.config, "_tmp_path_factory", None)
+    if report.failed and factory is not None:
+        for log in _recent(factory.getbasetemp()):
+            lines = log.read_text(errors="replace").splitlines()[-_LINES:]
+            report.sections.append((f"last lines of {log.name}", "\n".join(lines)))
+    return report
+
+
+def _recent(directory: Path) -> list[Path]:
+    found = [(each.stat().st_mtime, each) for each in directory.glob("**/operator-*.log")]
+    return [log for changed, log in sorted(found)[-_LOGS:] if changed > time.time() - _RECENT_SECONDS]
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,8 @@ class _Fault:
     """Before anything else happens."""
     passes: bool = False
     """The request is forwarded first; its answer is lost."""
+    answer_seconds: float = 0.0
+    """The time that the answer to a write is late, when it is forwarded."""
 
 
 @dataclass
@@ -151,6 +153,10 @@ class FaultyProxy:
     def delay(self, seconds: float, *, when: When = everything, times: int | None = None) -> None:
         """Delay matching requests before they are forwarded."""
         self._faults.append(_Fault(when, times, status=-1, seconds=seconds))
+
+    def delay_answers(self, seconds: float, *, when: When = writes) -> None:
+        """Forward matching writes at once, and their answers late: watches show the change before."""
+        self._faults.append(_Fault(when, None, status=-1, answer_seconds=seconds))
 
     def drop_next_event(self, path_part: str) -> None:
         """Drop the next event of a watch whose path contains this."""
@@ -279,9 +285,9 @@ class FaultyProxy:
                 return web.Response(status=fault.status, headers=fault.headers, body=fault.body)
         if request.method in {"GET", "HEAD"}:
             return await self._streamed(request)
-        return await self._written(request)
+        return await self._written(request, fault.answer_seconds if fault else 0.0)
 
-    async def _written(self, request: web.Request) -> web.StreamResponse:
+    async def _written(self, request: web.Request, answer_seconds: float) -> web.StreamResponse:
         body = await request.read()
         counted = "/leases" not in request.path
         if counted:
@@ -290,6 +296,7 @@ class FaultyProxy:
             content = await answer.read()
         if counted:
             self.after_write(request, answer.status, content)
+        await asyncio.sleep(answer_seconds)
         self._note(request, answer.status)
         return web.Response(status=answer.status, headers=_end_to_end(answer), body=content)
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from tests.control_plane.waiting import until
+from tests.control_plane.buckets import STORE, Backup
+from tests.control_plane.waiting import eventually, until
 from tests.faults.proxy import Passage
-from tests.faults.scenario import World, row
+from tests.faults.scenario import POLICY, World, row
 
 CERTIFICATES, SECRETS = "/clientcertificates", "/secrets"
 SMALL_PAGE = 2
@@ -73,6 +74,54 @@ def test_a_write_conflict(world: World) -> None:
     world.is_fixed()
     world.all_is_delivered(within=10)
     assert annotated
+
+
+@row(3, "409, 500 and no answer at all to the status of a CertificateStore, which is polled once a day")
+@pytest.mark.parametrize("refusal", [409, 500, 0])
+def test_the_status_of_a_store_cannot_be_written(world: World, bucket: Backup, refusal: int) -> None:
+    """It is written without another poll."""
+
+    def about_the_store(request: web.Request) -> bool:
+        return request.path.endswith(f"/certificatestores/{STORE}/status")
+
+    if refusal:
+        world.api_server.answer(refusal, when=about_the_store, times=2)
+    else:
+        world.api_server.cut(when=about_the_store, times=2)
+    bucket.declare()
+    world.operator_starts()
+    eventually(lambda: store_says(world), ("True", "Polled"))
+    assert bucket.proxy.lists == 1
+
+
+@row(3, "objects change while the answer to the write of their status is on its way")
+def test_a_change_before_the_answer(world: World, bucket: Backup) -> None:
+    """The event about the change comes before the answer about the status: what is later counts."""
+    world.api_server.delay_answers(1.5)
+    bucket.declare()
+    world.operator_starts()
+    world.hand_out("nhs", days=100)
+    eventually(lambda: store_says(world), ("True", "Polled"))
+    bucket.declare_store(bucket="another-bucket")
+    eventually(lambda: store_says(world), ("False", "BucketNotFound"))
+    for kind, name, change in (
+        ("ClientCertificate", "nhs", lambda: world.team.declare("nhs", policyRef={"name": POLICY}, owner="another")),
+        ("CertificatePolicy", POLICY, lambda: world.policy(runbookURL="https://runbooks.example/renew")),
+    ):
+        eventually(lambda kind=kind, name=name: observed(world, kind, name), 1)
+        change()
+        eventually(lambda kind=kind, name=name: observed(world, kind, name), 2)
+    world.fault_ends()
+    world.all_is_delivered(within=10)
+
+
+def store_says(world: World) -> tuple[str, str]:
+    return world.team.condition(STORE, "Ready", of="CertificateStore")
+
+
+def observed(world: World, kind: str, name: str) -> int:
+    """The generation that the status is about."""
+    return world.team.status(name, kind)["conditions"][0]["observedGeneration"]
 
 
 @row(4, "429 with Retry-After on the first of every write, GET, LIST and watch")

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
@@ -36,6 +36,30 @@ def is_newer(version: str, known: str) -> bool:
     if version.isdigit() and known.isdigit():
         return int(version) > int(known)
     return version != known
+
+
+class Versioned(Protocol):
+    """A record of an object."""
+
+    @property
+    def uid(self) -> str:
+        """Another one is another object."""
+
+    @property
+    def resource_version(self) -> str:
+        """The version of the object."""
+
+
+def is_outdated(written: Versioned, known: Versioned | None) -> bool:
+    """True if the answer to a write of ours says nothing that counts: the object is gone, or known in a newer version.
+
+    A watch may deliver that version before the answer arrives.
+    """
+    if known is None or known.uid != written.uid:
+        return True
+    return written.resource_version != known.resource_version and not is_newer(
+        written.resource_version, known.resource_version
+    )
 
 
 def decode_certificate(key: ObjectKey, body: Body, before: CertificateRecord | None) -> CertificateRecord:

@@ -15,6 +15,7 @@ from clientcert.cache.decoding import (
     decode_policy,
     decode_store,
     is_newer,
+    is_outdated,
     key_of,
     next_configuration,
 )
@@ -105,11 +106,10 @@ class ObjectCache:
     def certificate_status_written(self, written: CertificateRecord) -> None:
         """Take over our own write that the API server has accepted."""
         current = self.certificates.get(written.key)
-        if current is not None and current.uid == written.uid:
-            version = written.resource_version
+        if current is not None and not is_outdated(written, current):
             record = self.certificates[written.key] = replace(
                 current,
-                resource_version=version if is_newer(version, current.resource_version) else current.resource_version,
+                resource_version=written.resource_version,
                 status=written.status,
                 status_hash=written.status_hash,
             )
@@ -259,7 +259,7 @@ class ObjectCache:
     def policy_status_written(self, written: PolicyRecord) -> None:
         """Take over our own write that the API server has accepted."""
         current = self.policies.get(written.key)
-        if current is not None and current.uid == written.uid:
+        if current is not None and not is_outdated(written, current):
             self.policies[written.key] = replace(
                 current,
                 resource_version=written.resource_version,
@@ -271,11 +271,15 @@ class ObjectCache:
     # CertificateStores
 
     def upsert_store(self, body: Body) -> None:
-        """Take over a CertificateStore; after a change of its spec its certificates are read again."""
+        """Take over a CertificateStore, unless a newer version of it is known."""
+        before = self.stores.get(key_of(body))
+        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+            self.replace_store(body)
+
+    def replace_store(self, body: Body) -> None:
+        """Take over an answer of the API server; after a change of the spec its certificates are read again."""
         key = key_of(body)
         before = self.stores.get(key)
-        if before is not None and not is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            return
         record = self.stores[key] = decode_store(key, body, before)
         if before is None or before.configuration != record.configuration:
             credentials = record.bucket.credentials_secret if record.bucket else ""
@@ -293,7 +297,7 @@ class ObjectCache:
     def store_status_written(self, written: StoreRecord) -> None:
         """Take over our own write that the API server has accepted."""
         current = self.stores.get(written.key)
-        if current is not None and current.uid == written.uid:
+        if current is not None and not is_outdated(written, current):
             self.stores[written.key] = replace(
                 current,
                 resource_version=written.resource_version,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.api.kinds import CERTIFICATE_REVOCATION
-from clientcert.cache.decoding import Body, is_newer, key_of
+from clientcert.cache.decoding import Body, is_newer, is_outdated, key_of
 from clientcert.cache.renewal_records import RevocationRecord, decode_revocation
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.revocation_entries import EVERYBODY, bars_key, combined, is_kept
@@ -109,8 +109,7 @@ class RevocationCache:
 
     def written(self, record: RevocationRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current = self.revocations.get(record.key)
-        if current is not None and current.uid == record.uid:
+        if not is_outdated(record, self.revocations.get(record.key)):
             self._put(record)
 
     def keep(self, namespace: str, entries: Iterable[RevocationSpec]) -> list[RevocationSpec]:

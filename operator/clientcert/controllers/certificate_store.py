@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from clientcert.api.kinds import CERTIFICATE_STORE
 from clientcert.api.status import Status, digest, render_conditions
@@ -18,6 +18,7 @@ from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
 from clientcert.fair_queueing import FairSemaphore, served_namespace
+from clientcert.kube.client import KubeClient
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
@@ -31,8 +32,10 @@ POLLS_AT_ONCE = 8
 _CHECK_SECONDS = 1.0
 """The time between two looks for stores that are due."""
 _FIRST_RETRY_SECONDS = 5.0
+_WRITE_BACKOFF = Backoff(1.0, 60.0)
 _REPORTED_AFTER = 3
 """Failed polls in a row after which a transient failure is written into the status."""
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,16 @@ class _PollState:
     failures: int = 0
     objects: int | None = None
     """The number of objects in the bucket at the last LIST."""
+    unwritten: tuple[Condition, ...] = ()
+    """The result of the last poll, until the status has it."""
+    failed_writes: int = 0
+    next_write: datetime = _BEGINNING
+
+    def is_poll_due(self, now: datetime) -> bool:
+        return now >= self.next_poll
+
+    def is_write_due(self, now: datetime) -> bool:
+        return bool(self.unwritten) and now >= self.next_write
 
 
 class StorePoller:
@@ -57,6 +70,7 @@ class StorePoller:
         cache: ObjectCache,
         sources: SourceCache,
         lists: StoreLister,
+        client: KubeClient,
         statuses: StatusWriter,
         clock: Callable[[], datetime],
         metrics: Metrics,
@@ -64,6 +78,7 @@ class StorePoller:
         self._cache = cache
         self._sources = sources
         self._lists = lists
+        self._client = client
         self._statuses = statuses
         self._clock = clock
         self._metrics = metrics
@@ -90,7 +105,8 @@ class StorePoller:
         record, state = self._cache.stores[key], self._states.get(key)
         if state is None or (state.uid, state.configuration) != (record.uid, record.configuration):
             return True
-        return self._clock() >= state.next_poll
+        now = self._clock()
+        return state.is_poll_due(now) or state.is_write_due(now)
 
     async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
         try:
@@ -104,7 +120,10 @@ class StorePoller:
             del self._polls[key]
 
     async def poll_if_due(self, key: ObjectKey) -> None:
-        """Poll the store if a poll is due. Never raises for a failure of the bucket or the API server."""
+        """Poll the store if a poll is due, and write the status if it lacks the result.
+
+        Never raises for a failure of the bucket or the API server: what failed stays due.
+        """
         record = self._cache.stores.get(key)
         if record is None:
             return
@@ -113,12 +132,11 @@ class StorePoller:
             objects = state.objects if state and state.uid == record.uid else None
             state = self._states[key] = _PollState(record.uid, record.configuration, self._clock(), 0, objects)
             await self._lists.forget(*key)  # its credentials are read again
-        if self._clock() < state.next_poll:
-            return
-        try:
-            await self._poll(record, state)
-        except KubeError as error:
-            logger.warning("CertificateStore %s: its status cannot be written: %s", key, error.message)
+        if state.is_poll_due(self._clock()):
+            state.unwritten = await self._poll(record, state) or state.unwritten
+            state.next_write = self._clock()
+        if state.is_write_due(self._clock()):
+            await self._write_in_time(key, state)
 
     async def forget(self, key: ObjectKey) -> None:
         """Drop a store that is gone, and close its connections."""
@@ -129,24 +147,29 @@ class StorePoller:
         """Make all polls due now, after the clock was set."""
         for state in self._states.values():
             state.next_poll = self._clock()
+        self.retry_writes()
 
-    async def _poll(self, record: StoreRecord, state: _PollState) -> None:
+    def retry_writes(self) -> None:
+        """Make all writes of statuses that have failed due now."""
+        for state in self._states.values():
+            state.next_write = self._clock()
+
+    async def _poll(self, record: StoreRecord, state: _PollState) -> tuple[Condition, ...]:
+        """Returns what the status should say; nothing if it is too early to tell."""
         if record.bucket is None:
-            state.next_poll = datetime.max.replace(tzinfo=self._clock().tzinfo)
-            await self._write(record, state, None, record.problem)
-            return
+            state.next_poll = datetime.max.replace(tzinfo=UTC)
+            return _failure(record.problem) if record.problem else ()
         state.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
         asked = {certificate.key: _object_key(certificate) for certificate in self._certificates(record)}
         try:
             listing = await self._lists.list(*record.key, frozenset(filter(None, asked.values())))
         except SourceError as error:
-            await self._failed(record, state, error)
-            return
+            return self._failed(record, state, error)
         self._metrics.store_polls.labels("ok").inc()
         state.failures, state.objects = 0, listing.objects
         for certificate in self._certificates(record):
             self._compare(certificate, asked.get(certificate.key, ""), listing)
-        await self._write(record, state, listing, None)
+        return _success(listing)
 
     def _compare(self, certificate: CertificateRecord, asked: str, listing: Listing) -> None:
         key, state = _object_key(certificate), self._sources.state(certificate)
@@ -156,60 +179,76 @@ class StorePoller:
         if not listing.covers(key) or listing.etags.get(key, "") != state.observation.version:
             self._cache.reread(certificate.key)
 
-    async def _failed(self, record: StoreRecord, state: _PollState, error: SourceError) -> None:
+    def _failed(self, record: StoreRecord, state: _PollState, error: SourceError) -> tuple[Condition, ...]:
         self._metrics.store_polls.labels(error.reason).inc()
         logger.warning("CertificateStore %s: %s: %s", record.key, error.reason, error.message)
         state.failures += 1
         normal = record.bucket.poll_seconds if record.bucket else 0.0
         backoff = Backoff(_FIRST_RETRY_SECONDS, max(normal, _FIRST_RETRY_SECONDS))
         state.next_poll = self._clock() + timedelta(seconds=backoff.delay(state.failures))
-        if not error.retryable or state.failures >= _REPORTED_AFTER:
-            # Without a LIST each object is read by its name: some credentials allow GET, but not LIST.
-            for certificate in self._certificates(record):
-                self._cache.reread(certificate.key)
-            await self._write(record, state, None, error)
+        if error.retryable and state.failures < _REPORTED_AFTER:
+            return ()
+        # Without a LIST each object is read by its name: some credentials allow GET, but not LIST.
+        for certificate in self._certificates(record):
+            self._cache.reread(certificate.key)
+        return _failure(error)
 
     def _certificates(self, record: StoreRecord) -> list[CertificateRecord]:
         return [self._cache.certificates[key] for key in self._cache.referring("store", record.key)]
 
-    async def _write(
-        self, record: StoreRecord, state: _PollState, listing: Listing | None, problem: ClientCertError | None
-    ) -> None:
-        current = self._cache.stores.get(record.key)
-        if current is None or (current.uid, current.generation) != (record.uid, record.generation):
-            return
-        ready = Condition(READY, "True", "Polled", "the bucket is listed, and its certificates are read")
-        if problem is not None:
-            ready = Condition(READY, "False", problem.reason, problem.message)
-        found = [ready]
-        if listing is not None:
-            found.append(_private_keys_absent(listing))
-        else:
-            found += [condition for condition in current.conditions if condition.type == PRIVATE_KEYS_ABSENT]
+    async def _write_in_time(self, key: ObjectKey, state: _PollState) -> None:
+        """Write the result of the last poll; if that fails, it stays due."""
+        try:
+            await self._write(key, state)
+        except KubeError as error:
+            if error.reason is not Reason.NOT_FOUND:  # the watch reports the deletion
+                state.failed_writes += 1
+                state.next_write = self._clock() + timedelta(seconds=_WRITE_BACKOFF.delay(state.failed_writes))
+                logger.warning("CertificateStore %s: its status cannot be written: %s", key, error.message)
+                return
+        state.failed_writes, state.unwritten = 0, ()
+
+    async def _write(self, key: ObjectKey, state: _PollState) -> None:
+        try:
+            await self._write_once(key, state)
+        except KubeError as error:
+            if error.reason is not Reason.CONFLICT:
+                raise
+            self._cache.replace_store(await self._client.get(CERTIFICATE_STORE.item(*key)))
+            await self._write_once(key, state)
+
+    async def _write_once(self, key: ObjectKey, state: _PollState) -> None:
+        current = self._cache.stores.get(key)
+        if current is None or (current.uid, current.configuration) != (state.uid, state.configuration):
+            return  # it is polled again, as it is now
+        told, found = {each.type for each in state.unwritten}, list(state.unwritten)
+        found += [each for each in current.conditions if each.type == PRIVATE_KEYS_ABSENT and each.type not in told]
         conditions = tuple([carried_over(each, current.conditions, self._clock()) for each in found])
         status: Status = {
             "objects": state.objects,
-            "certificates": len(self._certificates(record)),
-            **render_conditions(conditions, record.generation),
+            "certificates": len(self._certificates(current)),
+            **render_conditions(conditions, current.generation),
         }
         wanted = replace(current, conditions=conditions, status_hash=digest(status))
-        if wanted.status_hash == current.status_hash:
-            return
-        try:
-            version = await self._statuses.write(
-                Target(CERTIFICATE_STORE, record.key, current.resource_version), status
-            )
-        except KubeError as error:
-            if error.reason in {Reason.CONFLICT, Reason.NOT_FOUND}:
-                return  # the watch delivers the newer version, and the next poll writes the status
-            raise
-        self._cache.store_status_written(replace(wanted, resource_version=version))
+        if wanted.status_hash != current.status_hash:
+            target = Target(CERTIFICATE_STORE, key, current.resource_version)
+            version = await self._statuses.write(target, status)
+            self._cache.store_status_written(replace(wanted, resource_version=version))
 
 
 def _object_key(certificate: CertificateRecord) -> str:
     """The key of the object in the bucket; empty for another kind of source."""
     source = certificate.spec.source
     return source.key if isinstance(source, S3Source) else ""
+
+
+def _success(listing: Listing) -> tuple[Condition, ...]:
+    ready = Condition(READY, "True", "Polled", "the bucket is listed, and its certificates are read")
+    return ready, _private_keys_absent(listing)
+
+
+def _failure(error: ClientCertError) -> tuple[Condition, ...]:
+    return (Condition(READY, "False", error.reason, error.message),)
 
 
 def _private_keys_absent(listing: Listing) -> Condition:

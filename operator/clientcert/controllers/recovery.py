@@ -82,6 +82,7 @@ class Recovery:
         self._cache.enqueue_all(failing)
         for groups in self._groups:
             groups.api_answers(namespace)
+        self._poller.retry_writes()
         self._queue.enqueue_all(self._queue.failed_items(unanswered=not refused))
 
     def clock_was_set(self) -> None:

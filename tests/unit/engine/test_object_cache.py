@@ -81,6 +81,88 @@ def test_an_echo_before_the_response_enqueues_nothing():
     assert enqueued == [CERTIFICATE]
 
 
+def policy_body(version, **spec):
+    return {**body(version), "spec": spec, "status": {}}
+
+
+def store_body(version, bucket):
+    return {**body(version), "spec": {"s3": {"bucket": bucket, "credentialsSecretRef": {"name": "s3"}}}}
+
+
+def unusable_body(version):
+    """Its record has the version, too."""
+    return {**body(version), "spec": {}}
+
+
+KINDS = {
+    "ClientCertificate": (
+        lambda cache: cache.certificates,
+        lambda cache: (cache.upsert_certificate, cache.certificate_status_written),
+        (body("10"), body("12", owner="another")),
+    ),
+    "CertificatePolicy": (
+        lambda cache: cache.policies,
+        lambda cache: (cache.upsert_policy, cache.policy_status_written),
+        (policy_body("10"), policy_body("12", alertDaysBefore=[3])),
+    ),
+    "CertificateStore": (
+        lambda cache: cache.stores,
+        lambda cache: (cache.upsert_store, cache.store_status_written),
+        (store_body("10", "first"), store_body("12", "second")),
+    ),
+    "CertificateRevocation": (
+        lambda cache: cache.revocations.revocations,
+        lambda cache: (cache.revocations.upsert, cache.revocations.written),
+        (unusable_body("10"), unusable_body("12")),
+    ),
+    "CertificateRenewal": (
+        lambda cache: cache.renewals.renewals,
+        lambda cache: (cache.renewals.upsert, cache.renewals.written),
+        (unusable_body("10"), unusable_body("12")),
+    ),
+}
+"""Each kind whose status we write: its records, upsert and written, and two versions of one object."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_newer_version_before_the_answer_to_our_write_stays(kind):
+    """Watch and answer come over two connections: the answer about 11 may come after the event about 12."""
+    records, calls, (first, second) = KINDS[kind]
+    cache, _ = new_cache()
+    upsert, written = calls(cache)
+    upsert(first)
+    accepted = replace(records(cache)[KEY], resource_version="11", status_hash=b"ours")
+    upsert(second)
+    newest = records(cache)[KEY]
+    written(accepted)
+    assert records(cache)[KEY] == newest
+    assert newest.resource_version == "12"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answer_to_our_write_is_taken_over(kind):
+    """Also one with the version that is known: the write has changed nothing there."""
+    records, calls, (first, _) = KINDS[kind]
+    cache, _ = new_cache()
+    upsert, written = calls(cache)
+    upsert(first)
+    for version, status_hash in (("11", b"ours"), ("11", b"the same, otherwise said")):
+        written(replace(records(cache)[KEY], resource_version=version, status_hash=status_hash))
+        assert (records(cache)[KEY].resource_version, records(cache)[KEY].status_hash) == (version, status_hash)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answer_about_a_deleted_object_brings_nothing_back(kind):
+    records, calls, (first, _) = KINDS[kind]
+    cache, _ = new_cache()
+    upsert, written = calls(cache)
+    upsert(first)
+    accepted = replace(records(cache)[KEY], resource_version="11")
+    upsert({**first, "metadata": {**first["metadata"], "uid": "another", "resourceVersion": "13"}})
+    written(accepted)
+    assert (records(cache)[KEY].uid, records(cache)[KEY].resource_version) == ("another", "13")
+
+
 def test_a_recreated_object_is_another_object():
     """The same name with a new uid (faults.md row 27); related state is keyed by uid."""
     cache, _ = new_cache()

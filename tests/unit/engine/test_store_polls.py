@@ -1,6 +1,7 @@
 """Polls: each store when it is due, few at once, namespaces in turn, and only while this replica leads."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Collection
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ import pytest
 
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.certificate_store import POLLS_AT_ONCE, StorePoller
-from clientcert.errors import Reason, SourceError
+from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.kube.status_writer import Target
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
@@ -57,8 +58,30 @@ class Buckets:
 
 
 class Statuses:
-    async def write(self, target: Target, status: object) -> str:
+    """An API server with one store: it accepts writes of its newest version, unless it fails."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, dict[str, Any]]] = []
+        """Time in seconds and status of each accepted write."""
+        self.newest: dict[str, Any] | None = None
+        """If this is set, each older version is refused."""
+        self._fails_until = -math.inf
+
+    def fails_for(self, seconds: float) -> None:
+        self._fails_until = asyncio.get_running_loop().time() + seconds
+
+    async def write(self, target: Target, status: dict[str, Any]) -> str:
+        now = asyncio.get_running_loop().time()
+        if now < self._fails_until:
+            raise KubeError(Reason.API_UNAVAILABLE, "no answer", retryable=True)
+        if self.newest is not None and self.newest["metadata"]["resourceVersion"] != target.resource_version:
+            raise KubeError(Reason.CONFLICT, "the object has changed", status=409)
+        self.written.append((now, status))
         return str(int(target.resource_version) + 1)
+
+    async def get(self, _path: str) -> dict[str, Any]:
+        assert self.newest is not None
+        return self.newest
 
 
 def store(namespace: str, name: str, version: int = 1, bucket: str = "a-bucket") -> dict[str, Any]:
@@ -78,8 +101,9 @@ class Polling:
         self.buckets = Buckets()
         self.cache = ObjectCache(WorkQueue(clock))
         self.leads = True
-        sources, statuses = cast("Any", None), cast("Any", Statuses())
-        self.poller = StorePoller(self.cache, sources, self.buckets, statuses, clock, Metrics())
+        self.statuses = Statuses()
+        sources, api = cast("Any", None), cast("Any", self.statuses)
+        self.poller = StorePoller(self.cache, sources, self.buckets, api, api, clock, Metrics())
 
     @asynccontextmanager
     async def running(self):
@@ -191,3 +215,52 @@ async def test_an_unexpected_error_ends_no_other_poll(polling: Polling, caplog: 
     assert polling.buckets.lists["team/well"] == 2
     assert polling.buckets.lists["team/broken"] == 2
     assert "CertificateStore team/broken cannot be polled: unexpected OverflowError" in caplog.text
+
+
+def ready_of(status: dict[str, Any]) -> tuple[str, str]:
+    found = status["conditions"][0]
+    return found["status"], found["reason"]
+
+
+async def test_a_status_that_meets_a_newer_version_is_written_into_that(polling: Polling) -> None:
+    """Somebody has changed a label: nothing is polled again for it."""
+    polling.cache.upsert_store(store("team", "one"))
+    newest = store("team", "one", 5)
+    newest["metadata"]["generation"] = 1
+    polling.statuses.newest = newest
+    async with polling.running():
+        await asyncio.sleep(2)
+    assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
+    assert polling.cache.stores[ObjectKey("team", "one")].resource_version == "6"
+    assert polling.buckets.lists == {"team/one": 1}
+
+
+async def test_a_status_that_meets_another_spec_is_not_written(polling: Polling) -> None:
+    """The bucket that it is about is not the one that the object names by now; that one is polled."""
+    polling.cache.upsert_store(store("team", "refused"))
+    polling.statuses.newest = store("team", "refused", 5, bucket="another")
+    async with polling.running():
+        await asyncio.sleep(3)
+    assert polling.buckets.lists == {"team/refused": 2}
+    assert [status["conditions"][0]["observedGeneration"] for _, status in polling.statuses.written] == [5]
+
+
+async def test_a_status_that_the_api_server_does_not_take_stays_due(polling: Polling) -> None:
+    """With a backoff, and without another LIST; after an outage at once."""
+    polling.cache.upsert_store(store("team", "one"))
+    polling.statuses.fails_for(40)
+    async with polling.running():
+        await asyncio.sleep(45)
+        assert polling.statuses.written == []
+        polling.poller.retry_writes()
+        await asyncio.sleep(1.5)
+    assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
+    assert polling.buckets.lists == {"team/one": 1}
+
+
+async def test_a_status_is_written_as_soon_as_the_api_server_takes_it(polling: Polling) -> None:
+    polling.cache.upsert_store(store("team", "refused"))
+    polling.statuses.fails_for(20)
+    async with polling.running():
+        await asyncio.sleep(50)
+    assert [ready_of(status) for _, status in polling.statuses.written] == [("False", "AccessDenied")]

@@ -46,6 +46,7 @@ class Running:
             failing=lambda _=None: (),
             retry_now=lambda: None,
             poll_all_now=lambda: None,
+            retry_writes=lambda: None,
             enqueue_policies=lambda: None,
             enqueue_all=lambda _: None,
             reread_all=lambda _: None,
