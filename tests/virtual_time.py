@@ -68,3 +68,26 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _thread_is_done(self, _: object) -> None:
         self._skipping.calls_in_threads -= 1
+
+
+class ForwardedLoop(asyncio.SelectorEventLoop):
+    """For tests with sockets: its clock is a real one, and a test sets it forward instead of waiting."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        super().__init__()
+
+    def time(self) -> float:
+        """In seconds, as of any loop."""
+        return super().time() + self._ahead
+
+    def forward(self, seconds: float) -> None:
+        """Let these seconds pass now."""
+        self._ahead += seconds
+
+
+def forward(seconds: float) -> None:
+    """Let these seconds pass on the clock of the running loop: what was cached for less has expired."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ForwardedLoop), "this test runs on another loop"
+    loop.forward(seconds)

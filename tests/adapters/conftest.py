@@ -1,6 +1,10 @@
-"""A real S3 server, a proxy in front of it, stores for both of them, and a Slack server."""
+"""A real S3 server, a proxy in front of it, stores for both of them, and a Slack server.
 
-from collections.abc import AsyncIterator, Iterator
+The clock of the loop goes on by itself, and a test may set it forward.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
@@ -8,9 +12,16 @@ from clientcert.lifecycle.spec import Bucket
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, credentials
 from tests.adapters.slack_parts import workspace
+from tests.virtual_time import ForwardedLoop
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
 from tools.slack_server import SlackServer
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"forwarded": ForwardedLoop}
 
 
 @pytest.fixture(scope="session")

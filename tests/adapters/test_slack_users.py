@@ -14,10 +14,11 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role, SlackQues
 from clientcert.lifecycle.spec import SecretKeyRef
 from clientcert.network.egress import EgressPolicy
 from clientcert.notifiers.slack.tokens import SlackTokens
-from clientcert.notifiers.slack.user_directory import WAIT_SECONDS, SlackUsers
+from clientcert.notifiers.slack.user_directory import ANSWER_SECONDS, FAILURE_SECONDS, WAIT_SECONDS, SlackUsers
 from clientcert.own_secrets import OwnSecret
 from tests.adapters.slack_parts import TENANT_TOKEN, TOKEN_REF, Secrets, imposter
 from tests.unit.messages.test_message import HOSTILE
+from tests.virtual_time import forward
 from tools.slack_server import PASS, Fault, SlackServer, User
 
 OWN_TOKEN = "xoxb-canary-7f3a-own"
@@ -223,12 +224,12 @@ class TestTheCache:
 
     async def test_answers_expire(self, slack: SlackServer) -> None:
         """A new user, and a user with a new address, is found later."""
-        async with looking(slack, answer_seconds=0.2, failure_seconds=0.2) as users:
+        async with looking(slack) as users:
             assert (await find(users, name="new")).reason == "SlackUserNotFound"
             assert (await find(users, email="new@gov.example")).reason == "SlackUserNotFound"
             slack.users.append(User("U0NEW", "new", email="new@gov.example"))
             assert user_id(await find(users, name="new")) == ""
-            await asyncio.sleep(0.3)
+            forward(ANSWER_SECONDS + 1)
             assert user_id(await find(users, name="new")) == "U0NEW"
             assert user_id(await find(users, email="new@gov.example")) == "U0NEW"
 
@@ -284,9 +285,9 @@ class TestRefusals:
     async def test_slack_is_asked_again_after_a_while(self, slack: SlackServer) -> None:
         """For example after the scope was added."""
         slack.fail_next(Fault.error("missing_scope"))
-        async with looking(slack, failure_seconds=0.1) as users:
+        async with looking(slack) as users:
             assert (await find(users, name="nhs")).reason == "SlackLookupRefused"
-            await asyncio.sleep(0.2)
+            forward(FAILURE_SECONDS + 1)
             assert user_id(await find(users, name="nhs")) == NHS
 
     @pytest.mark.parametrize("question", [{"member_id": NHS}, {"email": "jo@gov.example"}, {"name": "nhs"}])
@@ -348,10 +349,10 @@ class TestTransientFailures:
     ) -> None:
         """After a failure other certificates do not ask Slack again, and the error repeats nothing of the answer."""
         slack.fail_next(fault)
-        async with looking(slack, failure_seconds=0.3) as users:
+        async with looking(slack) as users:
             errors = [await failure(users, **question) for _ in range(5)]
             assert len(slack.calls) == 1
-            await asyncio.sleep(0.4)
+            forward(FAILURE_SECONDS + 1)
             assert user_id(await find(users, **question)) != ""
         assert {(error.reason, error.retryable) for error in errors} == {(Reason.CHANNEL_UNAVAILABLE, True)}
         assert len({error.message for error in errors}) == 1
@@ -413,9 +414,8 @@ class TestTransientFailures:
                 for number in range(1_000)
             ]
             await asyncio.sleep(0.5)
-            async with asyncio.timeout(2):
-                assert user_id(await find(users, email="team@nhs.example")) == NHS
-            assert users.lookups.waiting_of("hostile") > 100
+            assert user_id(await find(users, email="team@nhs.example")) == NHS
+            assert users.lookups.waiting_of("hostile") > 100  # it has waited for few of them
             for task in flood:
                 task.cancel()
             results = await asyncio.gather(*flood, return_exceptions=True)

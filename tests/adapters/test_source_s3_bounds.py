@@ -115,7 +115,7 @@ async def test_a_namespace_whose_servers_hang_delays_no_other(proxy: Proxy) -> N
         async with asyncio.timeout(30):
             while reader.requests.waiting < REQUESTS_AT_ONCE:
                 await asyncio.sleep(0.05)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             assert len((await read(reader, "well", "store-0", "victim")).body) == 700_000
         for task in hostile:
             task.cancel()

@@ -14,6 +14,7 @@ from clientcert.sources.s3 import S3Reader
 from clientcert.sources.s3.access import Credentials
 from clientcert.sources.secret import SecretReader
 from tests.adapters.s3_parts import Proxy, Stores, credentials, failure, read
+from tests.virtual_time import forward
 from tools.control_plane import S3Server
 
 ENVIRONMENT_OF_AWS = {
@@ -260,5 +261,5 @@ async def test_a_failure_is_cached_briefly(reader: S3Reader, stores: Stores) -> 
     await failure(read(reader, "nhs.pem"))
     stores.secrets["team-a", "aws"] = secret
     await failure(read(reader, "nhs.pem"))
-    await asyncio.sleep(3.1)
+    forward(3.1)
     assert (await read(reader, "nhs.pem")).body == b"nhs.pem"

@@ -14,6 +14,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.spec import Bucket
 from clientcert.sources.s3 import S3Reader
 from tests.adapters.s3_parts import Proxy, Stores, failure, read
+from tests.virtual_time import forward
 
 PAGE = (
     '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>{truncated}</IsTruncated>'
@@ -286,6 +287,6 @@ async def test_an_unresponsive_server_fails_fast(stores: Stores, proxy: Proxy) -
         assert {f"/backup/{n}.pem" for n in range(50, 100)}.isdisjoint(proxy.paths)
         assert errors[7].message == "Key 57.pem of bucket backup: the S3 server does not answer in time."
         away.set()
-        await asyncio.sleep(3.1)
+        forward(3.1)
         assert (await read(reader, "nhs.pem")).body == b"nhs.pem"
         assert (await read(reader, "team-a/nhs.pem")).body == b"team-a/nhs.pem"

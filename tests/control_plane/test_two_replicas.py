@@ -60,30 +60,31 @@ def test_only_the_leader_acts(team: Team, replicas: list[Operator]) -> None:
 
 
 def test_sigterm_hands_over_at_once(team: Team, replicas: list[Operator]) -> None:
-    """The leader finishes its work and releases the Lease; the other leads within two seconds of the signal."""
+    """The leader finishes its work and releases the Lease; the other does not wait for its end.
+
+    The bench measures how soon (P5).
+    """
     leader, standby = replicas
     team.hand_out("nhs", days=20)
     eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
     signalled = time.monotonic()
     assert leader.process.stop() == 0
-    until(lambda: leads(standby), seconds=LEASE_SECONDS)
-    assert time.monotonic() - signalled < 2
+    until(lambda: leads(standby))
+    assert time.monotonic() - signalled < LEASE_SECONDS
     team.hand_out("moj", days=10)
     eventually(lambda: team.notified("moj", OWN_CHANNEL), [expiring("moj", 10)])
     assert team.notified("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
 
 
-def test_takeover_after_sigkill_within_the_lease_duration(team: Team, replicas: list[Operator]) -> None:
+def test_takeover_after_sigkill_when_the_lease_expires(team: Team, replicas: list[Operator]) -> None:
     """The Lease was not released: it is free when it expires, and nothing is sent twice."""
     leader, _ = replicas
     team.hand_out("nhs", days=20)
     eventually(lambda: team.notified("nhs", OWN_CHANNEL), [expiring("nhs", 20)])
     eventually(lambda: team.channel("nhs", "operator/slack").get("stage"), 20)
     leader.process.kill()
-    killed = time.monotonic()
     team.hand_out("moj", days=10)
-    eventually(lambda: team.notified("moj", OWN_CHANNEL), [expiring("moj", 10)], seconds=LEASE_SECONDS + 5)
-    assert time.monotonic() - killed < LEASE_SECONDS + 3
+    eventually(lambda: team.notified("moj", OWN_CHANNEL), [expiring("moj", 10)], seconds=2 * LEASE_SECONDS)
     assert team.notified("nhs", OWN_CHANNEL) == [expiring("nhs", 20)]
 
 

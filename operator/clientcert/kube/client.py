@@ -4,7 +4,6 @@ Model-based clients take four times as long for a call (docs/decisions/engine.md
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ class KubeClient:
         """
         self._outage = asyncio.Event()
         self._not_before: dict[tuple[str, str], float] = {}
-        """By endpoint: the time, on the monotonic clock, before which the API server asked for no further call."""
+        """By endpoint: the time, on the loop's clock, before which the API server asked for no further call."""
 
     async def login(self) -> Connection:
         """Read the address and credentials again, because tokens are rotated. Raises SettingsError."""
@@ -207,7 +206,7 @@ class KubeClient:
                 return await self._answer(call, reserved, largest)
         except KubeError as error:
             if error.retry_after:
-                self._not_before[call.endpoint] = time.monotonic() + error.retry_after
+                self._not_before[call.endpoint] = asyncio.get_running_loop().time() + error.retry_after
             elif error.reason is Reason.API_UNAVAILABLE:
                 self._outage.set()
             raise
@@ -215,7 +214,7 @@ class KubeClient:
     def _check_retry_after(self, call: _Call) -> None:
         if not self._not_before:
             return
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._not_before = {endpoint: moment for endpoint, moment in self._not_before.items() if moment > now}
         if call.endpoint in self._not_before:
             left = self._not_before[call.endpoint] - now

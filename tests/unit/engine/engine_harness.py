@@ -204,7 +204,9 @@ class EngineHarness:
         digests = AlertDigests(
             self.cache, self.queue, evaluator, self.groups, dispatcher, self.outbox, policies, clock, budget
         )
-        poller = StorePoller(self.cache, self.sources, cast("Any", None), cast("Any", None), statuses, clock, self.metrics)
+        poller = StorePoller(
+            self.cache, self.sources, cast("Any", None), cast("Any", None), statuses, clock, self.metrics
+        )
         self.recovery = Recovery(
             self.queue, self.cache, self.sources, self.outbox, self.renewal_outbox, every_group, poller
         )
