@@ -117,8 +117,10 @@ def test_a_renewal_changes_series(team: Team, operators: Operators) -> None:
         eventually(lambda: team.phase("nhs"), "ExpiringSoon")
         new = team.renew("nhs", days=365)
         eventually(lambda: team.phase("nhs"), "Valid")
-        [(labels, _)] = operator.series("x509_cert_not_after")
-        assert labels["serial_number"] == str(int(new.serial_number_hex, 16))
+        serial_number = str(int(new.serial_number_hex, 16))
+        eventually(
+            lambda: [labels["serial_number"] for labels, _ in operator.series("x509_cert_not_after")], [serial_number]
+        )
 
 
 def test_missing_rights_are_reported(team: Team, operators: Operators) -> None:

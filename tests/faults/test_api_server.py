@@ -96,14 +96,21 @@ def test_the_status_of_a_store_cannot_be_written(world: World, bucket: Backup, r
 
 @row(3, "objects change while the answer to the write of their status is on its way")
 def test_a_change_before_the_answer(world: World, bucket: Backup) -> None:
-    """The event about the change comes before the answer about the status: what is later counts."""
+    """The event about the change comes before the answer about the status: what is later counts, and nothing that was
+    sent is forgotten.
+    """
     world.api_server.delay_answers(1.5)
     bucket.declare()
     world.operator_starts()
-    world.hand_out("nhs", days=100)
+    world.hand_out("nhs", days=14)
+    world.hand_out("moj", days=7)
     eventually(lambda: store_says(world), ("True", "Polled"))
     bucket.declare_store(bucket="another-bucket")
     eventually(lambda: store_says(world), ("False", "BucketNotFound"))
+    until(lambda: world.team.channel("moj", "team"))
+    touch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
+    path = world.team.path("ClientCertificate", "moj")
+    world.team.api.request("PATCH", path, touch, content_type="application/merge-patch+json")
     for kind, name, change in (
         ("ClientCertificate", "nhs", lambda: world.team.declare("nhs", policyRef={"name": POLICY}, owner="another")),
         ("CertificatePolicy", POLICY, lambda: world.policy(runbookURL="https://runbooks.example/renew")),

@@ -62,10 +62,12 @@ def is_outdated(written: Versioned, known: Versioned | None) -> bool:
     )
 
 
-def decode_certificate(key: ObjectKey, body: Body, before: CertificateRecord | None) -> CertificateRecord:
+def decode_certificate(
+    key: ObjectKey, body: Body, before: CertificateRecord | None, expected: CertificateRecord | None = None
+) -> CertificateRecord:
     """The record of a ClientCertificate; `before` is the last one of the same object (uid).
 
-    Unchanged parts are taken from it, so that nothing is parsed twice.
+    Unchanged parts are taken from it, or from the one whose status is being written, so that nothing is parsed twice.
     """
     metadata, content = body["metadata"], body.get("status") or {}
     generation, status_hash = metadata["generation"], digest(content)
@@ -73,9 +75,10 @@ def decode_certificate(key: ObjectKey, body: Body, before: CertificateRecord | N
         spec, problem = before.spec, before.spec_problem
     else:
         spec, problem = _spec(body.get("spec") or {})
-    if before is not None and before.status_hash == status_hash:
-        same_contact = before.generation == generation or contact_key(before.spec) == contact_key(spec)
-        status = before.status if same_contact else without_contact(before.status)
+    same = next((each for each in (before, expected) if each is not None and each.status_hash == status_hash), None)
+    if same is not None:
+        same_contact = same.generation == generation or contact_key(same.spec) == contact_key(spec)
+        status = same.status if same_contact else without_contact(same.status)
     else:
         status = _status(content, generation) if content else CertificateStatus()
     created = before.created if before is not None else moment(metadata["creationTimestamp"])

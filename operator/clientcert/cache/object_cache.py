@@ -48,6 +48,8 @@ class ObjectCache:
         """
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
+        self._being_written: dict[ObjectKey, CertificateRecord] = {}
+        """ClientCertificates whose status is being written, as they will be."""
         self.default_policy = default_policy(fallback)
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
         self.policies: dict[ObjectKey, PolicyRecord] = {}
@@ -70,11 +72,12 @@ class ObjectCache:
         if before is not None and before.uid != body["metadata"]["uid"]:
             self.remove_certificate(key)
             before = None
-        record = decode_certificate(before.key if before else key, body, before)
+        expected = self._being_written.get(key) if before is not None else None
+        record = decode_certificate(before.key if before else key, body, before, expected)
         self.certificates[key] = record
         self._serial_changed(before, record)
         if before is not None and before.generation == record.generation:
-            if before.status_hash != record.status_hash:
+            if record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
                 self.enqueue(key)
             return
         if before is not None:
@@ -91,20 +94,24 @@ class ObjectCache:
             return False
         self._references.remove(record)
         self._changed_sources.pop(key, None)
+        self._being_written.pop(key, None)
         self._serial_changed(record, None)
         del self.certificates[key]
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
         self.renewals.certificate_changed(key)
         return True
 
-    def expect_status(self, record: CertificateRecord, status_hash: bytes) -> None:
-        """Note the hash of a status that is being written, so that its watch event is not taken for a change."""
-        current = self.certificates.get(record.key)
-        if current is not None and current.uid == record.uid:
-            self.certificates[record.key] = replace(current, status_hash=status_hash)
+    def begin_status_write(self, wanted: CertificateRecord) -> None:
+        """Note the status that is being written: its watch event may come before the answer, and is no change."""
+        self._being_written[wanted.key] = wanted
+
+    def status_write_failed(self, key: ObjectKey) -> None:
+        """The status was not written."""
+        self._being_written.pop(key, None)
 
     def certificate_status_written(self, written: CertificateRecord) -> None:
         """Take over our own write that the API server has accepted."""
+        self._being_written.pop(written.key, None)
         current = self.certificates.get(written.key)
         if current is not None and not is_outdated(written, current):
             record = self.certificates[written.key] = replace(

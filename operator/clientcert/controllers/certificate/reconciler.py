@@ -198,13 +198,13 @@ class CertificateReconciler:
     async def _write_status(
         self, before: CertificateRecord, wanted: CertificateRecord, content: Status, *, deliveries: bool
     ) -> None:
-        self._cache.expect_status(before, wanted.status_hash)  # the watch event may arrive before the answer
+        self._cache.begin_status_write(wanted)
         target = Target(CLIENT_CERTIFICATE, before.key, before.resource_version)
         self._outbox.begin_write(before)
         try:
             version = await self._statuses.write(target, content, ESSENTIAL)
         except BaseException as error:
-            self._cache.expect_status(before, before.status_hash)
+            self._cache.status_write_failed(before.key)
             unanswered = isinstance(error, KubeError) and error.status in _UNANSWERED
             self._outbox.write_failed(before, unanswered=unanswered)
             if isinstance(error, KubeError) and unanswered and deliveries:
