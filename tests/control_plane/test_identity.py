@@ -9,7 +9,7 @@ import yaml
 from tests.control_plane.operators import Operator
 from tests.control_plane.sentences import expiring, replaced
 from tests.control_plane.team import DAY, Team
-from tests.control_plane.waiting import eventually
+from tests.control_plane.waiting import eventually, until
 from tools.certificates import Issued
 
 
@@ -47,8 +47,10 @@ def test_a_name_that_looks_the_same(team: Team, operator: Operator) -> None:
     words = team.words("nhs", "IdentityMatches")
     assert 'the source holds a certificate of "nhs␠", not of "nhs": put the right certificate there' in words
     assert yaml.safe_load(words.partition("set spec.identity.")[2]) == {"commonName": "nhs "}
+    _, attention = until(lambda: team.notified("nhs"), lambda texts: len(texts) == 2)
+    assert 'needs attention: the source holds a certificate of "nhs␠"' in attention
     team.declare("nhs", identity={"commonName": name})
-    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), replaced("nhs", new)])
+    eventually(lambda: team.notified("nhs"), [expiring("nhs", 20), attention, replaced("nhs", new)])
     eventually(lambda: team.condition("nhs", "IdentityMatches"), ("True", "Matches"))
 
 
