@@ -5,6 +5,7 @@ Alerts do not depend on it: where these kinds are not installed or must not be r
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION, Kind
@@ -52,9 +53,10 @@ class RenewalResync:
         namespace: str,
         known: Mapping[ObjectKey, Any],
         upsert: Callable[[Object], None],
-        remove: Callable[[ObjectKey], None],
+        remove: Callable[[ObjectKey, str], None],
     ) -> None:
         before = {key: each.resource_version for key, each in known.items() if namespace in {"", key.namespace}}
+        fetch = partial(self._fetch, kind, known, upsert, remove)
         present: set[ObjectKey] = set()
         async for page in self._client.pages(kind.collection(namespace), metadata_only=True):
             changed = []
@@ -65,16 +67,23 @@ class RenewalResync:
                 if before.get(key) != metadata["resourceVersion"]:
                     changed.append(key)
             for key in changed:
-                await self._fetch(kind, key, upsert, remove)
+                await fetch(key)
         for key in before.keys() - present:
-            await self._fetch(kind, key, upsert, remove)
+            await fetch(key)
 
     async def _fetch(
-        self, kind: Kind, key: ObjectKey, upsert: Callable[[Object], None], remove: Callable[[ObjectKey], None]
+        self,
+        kind: Kind,
+        known: Mapping[ObjectKey, Any],
+        upsert: Callable[[Object], None],
+        remove: Callable[[ObjectKey, str], None],
+        key: ObjectKey,
     ) -> None:
+        record = known.get(key)
         try:
             upsert(await self._client.get(kind.item(*key)))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
-            remove(key)
+            if record is not None:
+                remove(key, record.uid)  # the watch may have told of a new one meanwhile

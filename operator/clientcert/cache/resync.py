@@ -215,26 +215,28 @@ class Resync:
             await self._fetch(key)
 
     async def _fetch(self, key: ObjectKey) -> None:
+        known = self._cache.certificates.get(key)
         try:
             self._cache.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
-            self._cache.remove_certificate(key)
+            if known is not None:
+                self._cache.remove_certificate(key, known.uid)  # the watch may have told of a new one meanwhile
 
     async def _policies_and_stores(self, namespace: str) -> None:
-        known, present = _within(namespace, self._cache.policies), set[ObjectKey]()
+        policies = {key: self._cache.policies[key].uid for key in _within(namespace, self._cache.policies)}
         async for body in self._bodies(CERTIFICATE_POLICY, namespace):
-            present.add(key_of(body))
+            policies.pop(key_of(body), None)
             self._cache.upsert_policy(body)
-        for key in known - present:
-            self._cache.remove_policy(key)
-        known, present = _within(namespace, self._cache.stores), set[ObjectKey]()
+        for key, uid in policies.items():
+            self._cache.remove_policy(key, uid)
+        stores = {key: self._cache.stores[key].uid for key in _within(namespace, self._cache.stores)}
         async for body in self._bodies(CERTIFICATE_STORE, namespace):
-            present.add(key_of(body))
+            stores.pop(key_of(body), None)
             self._cache.upsert_store(body)
-        for key in known - present:
-            self._cache.remove_store(key)
+        for key, uid in stores.items():
+            self._cache.remove_store(key, uid)
 
     async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
         async for page in self._client.pages(kind.collection(namespace)):

@@ -89,11 +89,13 @@ class RenewalReconciler:
 
         For a request that has ended, a time more than two days ahead is not returned: `Retention` finds it later.
         """
+        known = self._renewals.renewals.get(key)
         try:
             due = await self._reconcile(key)
         except KubeError as error:
             if error.reason is Reason.NOT_FOUND:
-                self._renewals.remove(key)
+                if known is not None:
+                    self._renewals.remove(key, known.uid)  # a new one of this name stays
                 return None
             if error.reason is not Reason.CONFLICT:
                 raise

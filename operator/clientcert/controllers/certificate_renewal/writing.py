@@ -58,12 +58,14 @@ class RenewalWriter:
 
         None if it cannot be used, or is gone: then it is removed.
         """
+        known = self._renewals.renewals.get(key)
         try:
             body = await self._client.get(CERTIFICATE_RENEWAL.item(*key))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
-            self._renewals.remove(key)
+            if known is not None:
+                self._renewals.remove(key, known.uid)
             return None
         self._renewals.replace(body)
         return None if self._renewals.renewals[key].problem else parse_request(body)
