@@ -63,10 +63,17 @@ class ObjectCache:
         """Take over a ClientCertificate from a watch; older versions and our own writes are ignored."""
         before = self.certificates.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self.replace_certificate(body)
+            self._put_certificate(body)
 
     def replace_certificate(self, body: Body) -> None:
-        """Take over an answer of the API server, even with a lower version: a restore of etcd lowers versions."""
+        """Take over an answer about a known object, even with a lower version: a restore of etcd lowers versions.
+
+        One that was removed before the answer came stays removed, of every kind.
+        """
+        if key_of(body) in self.certificates:
+            self._put_certificate(body)
+
+    def _put_certificate(self, body: Body) -> None:
         key = key_of(body)
         before = self.certificates.get(key)
         if before is not None and before.uid != body["metadata"]["uid"]:
@@ -218,10 +225,14 @@ class ObjectCache:
         """Take over a CertificatePolicy, unless a newer version of it is known."""
         before = self.policies.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self.replace_policy(body)
+            self._put_policy(body)
 
     def replace_policy(self, body: Body) -> None:
-        """Take over an answer of the API server, even with a lower version: a restore of etcd lowers versions."""
+        """Take over an answer about a known object, even with a lower version."""
+        if key_of(body) in self.policies:
+            self._put_policy(body)
+
+    def _put_policy(self, body: Body) -> None:
         key = key_of(body)
         before = self.policies.get(key)
         record = self.policies[key] = decode_policy(key, body, before, self._fallback)
@@ -281,10 +292,15 @@ class ObjectCache:
         """Take over a CertificateStore, unless a newer version of it is known."""
         before = self.stores.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self.replace_store(body)
+            self._put_store(body)
 
     def replace_store(self, body: Body) -> None:
-        """Take over an answer of the API server; after a change of the spec its certificates are read again."""
+        """Take over an answer about a known object, even with a lower version."""
+        if key_of(body) in self.stores:
+            self._put_store(body)
+
+    def _put_store(self, body: Body) -> None:
+        """After a change of its spec its certificates are read again."""
         key = key_of(body)
         before = self.stores.get(key)
         record = self.stores[key] = decode_store(key, body, before)

@@ -81,9 +81,12 @@ class RenewalResync:
     ) -> None:
         record = known.get(key)
         try:
-            upsert(await self._client.get(kind.item(*key)))
+            body = await self._client.get(kind.item(*key))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
             if record is not None:
                 remove(key, record.uid)  # the watch may have told of a new one meanwhile
+            return
+        if record is None or key in known:  # it may have told of its deletion, too
+            upsert(body)

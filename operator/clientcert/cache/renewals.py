@@ -35,10 +35,14 @@ class RenewalCache:
         """Take over a CertificateRenewal from a watch; older versions are ignored."""
         before = self.renewals.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self.replace(body)
+            self._take_over(body)
 
     def replace(self, body: Body) -> None:
-        """Take over an answer of the API server, even with a lower version: a restore of etcd lowers versions."""
+        """Take over an answer about a known object, even with a lower version; one that was removed stays removed."""
+        if key_of(body) in self.renewals:
+            self._take_over(body)
+
+    def _take_over(self, body: Body) -> None:
         key = key_of(body)
         before = self.renewals.get(key)
         if before is not None and before.uid != body["metadata"]["uid"]:

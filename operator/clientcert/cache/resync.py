@@ -217,24 +217,27 @@ class Resync:
     async def _fetch(self, key: ObjectKey) -> None:
         known = self._cache.certificates.get(key)
         try:
-            self._cache.upsert_certificate(await self._client.get(CLIENT_CERTIFICATE.item(*key)))
+            body = await self._client.get(CLIENT_CERTIFICATE.item(*key))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
             if known is not None:
                 self._cache.remove_certificate(key, known.uid)  # the watch may have told of a new one meanwhile
+            return
+        if known is None or key in self._cache.certificates:  # it may have told of its deletion, too
+            self._cache.upsert_certificate(body)
 
     async def _policies_and_stores(self, namespace: str) -> None:
         policies = {key: self._cache.policies[key].uid for key in _within(namespace, self._cache.policies)}
         async for body in self._bodies(CERTIFICATE_POLICY, namespace):
-            policies.pop(key_of(body), None)
-            self._cache.upsert_policy(body)
+            if policies.pop(key_of(body), None) is None or key_of(body) in self._cache.policies:
+                self._cache.upsert_policy(body)
         for key, uid in policies.items():
             self._cache.remove_policy(key, uid)
         stores = {key: self._cache.stores[key].uid for key in _within(namespace, self._cache.stores)}
         async for body in self._bodies(CERTIFICATE_STORE, namespace):
-            stores.pop(key_of(body), None)
-            self._cache.upsert_store(body)
+            if stores.pop(key_of(body), None) is None or key_of(body) in self._cache.stores:
+                self._cache.upsert_store(body)
         for key, uid in stores.items():
             self._cache.remove_store(key, uid)
 

@@ -86,10 +86,14 @@ class RevocationCache:
         """Take over a CertificateRevocation from a watch; older versions are ignored."""
         before = self.revocations.get(key_of(body))
         if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self.replace(body)
+            self._take_over(body)
 
     def replace(self, body: Body) -> None:
-        """Take over an answer of the API server."""
+        """Take over an answer about a known object, even with a lower version; one that was removed stays removed."""
+        if key_of(body) in self.revocations:
+            self._take_over(body)
+
+    def _take_over(self, body: Body) -> None:
         key = key_of(body)
         before = self.revocations.get(key)
         record = decode_revocation(key, body)

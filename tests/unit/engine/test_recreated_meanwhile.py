@@ -1,6 +1,6 @@
-"""An object that is deleted and created again while it is compared: the answer is about the old one, the new one stays.
+"""An object that is deleted, or deleted and created again, while it is compared: the answer is about the old one.
 
-Watch and answer come over two connections, so the event about the new one may come first.
+Watch and answer come over two connections, so the event may come first.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,15 +28,21 @@ class Api:
 
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
     listed = "a kind"
+    last: dict[str, Any] | None = None
+    """The object as it was before it was deleted; it is in the answers still."""
 
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        found = []
         if path.endswith(self.listed):
             self.meanwhile()
-        yield Page("99", [])
+            found = [self.last] if self.last else []
+        yield Page("99", found)
 
     async def get(self, path: str) -> Any:
         self.meanwhile()
-        raise KubeError(Reason.NOT_FOUND, f"{path} is gone")
+        if self.last is None:
+            raise KubeError(Reason.NOT_FOUND, f"{path} is gone")
+        return self.last
 
 
 def compared(api: Api, cache: ObjectCache) -> Resync:
@@ -61,3 +67,22 @@ async def test_the_new_one_stays(kind: str, recreated: bool) -> None:
     await compared(api, cache).repair("")
     assert [record.uid for record in found.values()] == (["another"] if recreated else [])
     assert set(found) <= {KEY}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_deleted_one_stays_deleted(kind: str) -> None:
+    """The answer was on its way when the watch told of the deletion."""
+    api, cache = Api(), ObjectCache(cast("Any", RecordingQueue()))
+    records, calls, (first, newer) = KINDS[kind]
+    calls(cache)[0](first)
+    removals = {
+        "ClientCertificate": cache.remove_certificate,
+        "CertificatePolicy": cache.remove_policy,
+        "CertificateStore": cache.remove_store,
+        "CertificateRevocation": cache.revocations.remove,
+        "CertificateRenewal": cache.renewals.remove,
+    }
+    api.listed, api.last = LISTED.get(kind, api.listed), newer
+    api.meanwhile = lambda: removals[kind](KEY, "u1")
+    await compared(api, cache).repair("")
+    assert not records(cache)

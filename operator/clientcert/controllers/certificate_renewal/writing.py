@@ -68,7 +68,8 @@ class RenewalWriter:
                 self._renewals.remove(key, known.uid)
             return None
         self._renewals.replace(body)
-        return None if self._renewals.renewals[key].problem else parse_request(body)
+        record = self._renewals.renewals.get(key)
+        return None if record is None or record.problem else parse_request(body)
 
     async def read_certificate(self, key: ObjectKey) -> Object | None:
         """A ClientCertificate, as the API server has it; None if there is none."""
