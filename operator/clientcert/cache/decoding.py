@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
@@ -31,35 +31,16 @@ def key_of(body: Body) -> ObjectKey:
     return ObjectKey(sys.intern(metadata["namespace"]), metadata["name"])
 
 
-def is_newer(version: str, known: str) -> bool:
-    """True if a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35."""
+def is_newer(version: str, known: str, *, or_same: bool = False) -> bool:
+    """True if a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35.
+
+    A watch may deliver a change before the answer to our own write arrives: such an answer is older than what is known.
+    """
+    if version == known:
+        return or_same
     if version.isdigit() and known.isdigit():
         return int(version) > int(known)
     return version != known
-
-
-class Versioned(Protocol):
-    """A record of an object."""
-
-    @property
-    def uid(self) -> str:
-        """Another one is another object."""
-
-    @property
-    def resource_version(self) -> str:
-        """The version of the object."""
-
-
-def is_outdated(written: Versioned, known: Versioned | None) -> bool:
-    """True if the answer to a write of ours says nothing that counts: the object is gone, or known in a newer version.
-
-    A watch may deliver that version before the answer arrives.
-    """
-    if known is None or known.uid != written.uid:
-        return True
-    return written.resource_version != known.resource_version and not is_newer(
-        written.resource_version, known.resource_version
-    )
 
 
 def decode_certificate(

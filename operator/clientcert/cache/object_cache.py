@@ -15,7 +15,6 @@ from clientcert.cache.decoding import (
     decode_policy,
     decode_store,
     is_newer,
-    is_outdated,
     key_of,
     next_configuration,
 )
@@ -119,11 +118,13 @@ class ObjectCache:
     def certificate_status_written(self, written: CertificateRecord) -> None:
         """Take over our own write that the API server has accepted."""
         self._being_written.pop(written.key, None)
-        current = self.certificates.get(written.key)
-        if current is not None and not is_outdated(written, current):
+        current, version = self.certificates.get(written.key), written.resource_version
+        if current is None or current.uid != written.uid:
+            return
+        if is_newer(version, current.resource_version, or_same=True):
             record = self.certificates[written.key] = replace(
                 current,
-                resource_version=written.resource_version,
+                resource_version=version,
                 status=written.status,
                 status_hash=written.status_hash,
             )
@@ -276,11 +277,13 @@ class ObjectCache:
 
     def policy_status_written(self, written: PolicyRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current = self.policies.get(written.key)
-        if current is not None and not is_outdated(written, current):
+        current, version = self.policies.get(written.key), written.resource_version
+        if current is None or current.uid != written.uid:
+            return
+        if is_newer(version, current.resource_version, or_same=True):
             self.policies[written.key] = replace(
                 current,
-                resource_version=written.resource_version,
+                resource_version=version,
                 conditions=written.conditions,
                 digests=written.digests,
                 status_hash=written.status_hash,
@@ -319,11 +322,13 @@ class ObjectCache:
 
     def store_status_written(self, written: StoreRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current = self.stores.get(written.key)
-        if current is not None and not is_outdated(written, current):
+        current, version = self.stores.get(written.key), written.resource_version
+        if current is None or current.uid != written.uid:
+            return
+        if is_newer(version, current.resource_version, or_same=True):
             self.stores[written.key] = replace(
                 current,
-                resource_version=written.resource_version,
+                resource_version=version,
                 conditions=written.conditions,
                 status_hash=written.status_hash,
             )

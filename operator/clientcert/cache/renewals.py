@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE
-from clientcert.cache.decoding import Body, is_newer, is_outdated, key_of
+from clientcert.cache.decoding import Body, is_newer, key_of
 from clientcert.cache.renewal_records import RenewalRecord, decode_renewal
 from clientcert.cache.request_index import RequestIndex
 from clientcert.lifecycle.renewal.due_notices import WAITING_TOLD
@@ -68,10 +68,11 @@ class RenewalCache:
     def written(self, record: RenewalRecord) -> None:
         """Take over our own write that the API server has accepted."""
         current = self.renewals.get(record.key)
-        if not is_outdated(record, current):
+        if current is None or current.uid != record.uid:
+            return
+        if is_newer(record.resource_version, current.resource_version, or_same=True):
             self._put(record)
-        if current is not None and current.uid == record.uid:
-            self._untold.add(record.key)
+        self._untold.add(record.key)
 
     def concerns_certificate(self, key: ObjectKey) -> None:
         """Have the certificate reconciled after this request, whether the request changes or not."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.api.kinds import CERTIFICATE_REVOCATION
-from clientcert.cache.decoding import Body, is_newer, is_outdated, key_of
+from clientcert.cache.decoding import Body, is_newer, key_of
 from clientcert.cache.renewal_records import RevocationRecord, decode_revocation
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.revocation_entries import EVERYBODY, bars_key, combined, is_kept
@@ -113,7 +113,10 @@ class RevocationCache:
 
     def written(self, record: RevocationRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        if not is_outdated(record, self.revocations.get(record.key)):
+        current = self.revocations.get(record.key)
+        if current is None or current.uid != record.uid:
+            return
+        if is_newer(record.resource_version, current.resource_version, or_same=True):
             self._put(record)
 
     def keep(self, namespace: str, entries: Iterable[RevocationSpec]) -> list[RevocationSpec]:
