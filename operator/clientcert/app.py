@@ -28,7 +28,8 @@ from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup
 from clientcert.cache.informers import Informers, Watches
 from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
+from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
+from clientcert.cache.policies import POLICY
 from clientcert.cache.resync import Resync
 from clientcert.cache.source_cache import SourceCache
 from clientcert.controllers.alert_group import AlertDigests

@@ -99,7 +99,7 @@ class HealthServer:
         yield entries_without_object(cache.revocations.without_object() if is_leader else ()).encode()
         yield (await asyncio.to_thread(renewals, requests)).encode()
         for render in chain(
-            policies(list(cache.policies.values()) if is_leader else [], CHUNK),
+            policies(list(cache.policies.policies.values()) if is_leader else [], CHUNK),
             stores(list(cache.stores.values()) if is_leader else [], CHUNK),
             open_requests([each for each in requests if each.is_open], cache.certificates, CHUNK),
         ):

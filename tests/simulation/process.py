@@ -144,9 +144,9 @@ class Process:
                 cache.upsert_certificate(body)
         elif "/certificatepolicies/" in path:
             if deleted:
-                cache.remove_policy(ObjectKey(*key_of), metadata["uid"])
+                cache.policies.remove(ObjectKey(*key_of), metadata["uid"])
             else:
-                cache.upsert_policy(body)
+                cache.policies.upsert(body)
 
     def _uid_of(self, name: str) -> str:
         found = [each for each in self._world.chronicle.declarations if each.name == name]

@@ -115,7 +115,7 @@ class NoticeGroups(Groups[NoticeTicket]):
         """The largest number of requests that are told at once; without a name, of all policies of the namespace."""
         if policy.name:
             return WAITING_TOLD * self._cache.count_certificates_of(policy)
-        policies = (each for each in self._cache.policies if each.namespace == policy.namespace)
+        policies = (each for each in self._cache.policies.policies if each.namespace == policy.namespace)
         return WAITING_TOLD * sum(map(self._cache.count_certificates_of, policies))
 
     def _may_be_grouped(self, certificate: Evaluation, notice: Notice) -> bool:

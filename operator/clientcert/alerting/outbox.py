@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from clientcert.cache.object_cache import CERTIFICATE, POLICY
+from clientcert.cache.object_cache import CERTIFICATE
 from clientcert.cache.objects import CertificateRecord
+from clientcert.cache.policies import POLICY
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog, UnrecordedDelivery

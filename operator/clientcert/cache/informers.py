@@ -81,7 +81,7 @@ class Informers:
 
     async def watch_policies(self, namespace: str) -> AsyncIterator[Returned]:
         """Do the same for CertificatePolicies."""
-        take_over = partial(_take_over, self._cache.upsert_policy, self._cache.remove_policy)
+        take_over = partial(_take_over, self._cache.policies.upsert, self._cache.policies.remove)
         async for returned in self._inform(self._watches[namespace].policies, take_over):
             yield returned
 

@@ -37,7 +37,7 @@ class MissingReferences:
         policy, store = self._missing(record)
         try:
             for body in await self._named(CERTIFICATE_POLICY, policy) if policy else ():
-                self._cache.upsert_policy(body)
+                self._cache.policies.upsert(body)
             for body in await self._named(CERTIFICATE_STORE, store) if store else ():
                 self._cache.upsert_store(body)
         except KubeError as error:
@@ -55,7 +55,7 @@ class MissingReferences:
         policy = ObjectKey(namespace, spec.policy) if spec.policy else None
         store = ObjectKey(namespace, spec.source.store) if isinstance(spec.source, S3Source) else None
         return (
-            policy if policy and policy not in self._cache.policies else None,
+            policy if policy and policy not in self._cache.policies.policies else None,
             store if store and store not in self._cache.stores else None,
         )
 

@@ -7,19 +7,19 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
+from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.policy import default_policy
 from clientcert.cache.decoding import (
     Body,
     decode_certificate,
-    decode_policy,
     decode_store,
     is_newer,
     key_of,
     next_configuration,
 )
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
-from clientcert.cache.reference_index import ReferenceIndex, secrets_of, secrets_of_renewal
+from clientcert.cache.policies import POLICY, PolicyCache
+from clientcert.cache.reference_index import ReferenceIndex
 from clientcert.cache.renewals import RenewalCache
 from clientcert.cache.revocations import RevocationCache
 from clientcert.cache.serial_index import SerialIndex
@@ -28,8 +28,8 @@ from clientcert.lifecycle.renewal.former_cas import FormerCas
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.workqueue.work_queue import Item, ItemsOf, WorkQueue
 
-CERTIFICATE, POLICY = CLIENT_CERTIFICATE.name, CERTIFICATE_POLICY.name
-"""Kinds of items in the work queue. CertificateStores are polled by a timer."""
+CERTIFICATE = CLIENT_CERTIFICATE.name
+"""The kind of its items in the work queue. CertificateStores are polled by a timer."""
 
 
 class ObjectCache:
@@ -38,23 +38,19 @@ class ObjectCache:
     def __init__(self, queue: WorkQueue, fallback: Channel | None = None) -> None:
         """`fallback` is the operator's own channel."""
         self._queue = queue
-        self._fallback = fallback
         self._references = ReferenceIndex()
         self._serials: SerialIndex | None = None
         """None until a renewal asks for it."""
-        self._former_cas: dict[ObjectKey, FormerCas | None] = {}
-        """By policy: the CAs whose certificates it renews at any time, as they do not sign any more. None: unreadable.
-        """
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
         self._being_written: dict[ObjectKey, CertificateRecord] = {}
         """ClientCertificates whose status is being written, as they will be."""
         self.default_policy = default_policy(fallback)
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
-        self.policies: dict[ObjectKey, PolicyRecord] = {}
         self.stores: dict[ObjectKey, StoreRecord] = {}
         self.renewals = RenewalCache(queue)
         self.revocations = RevocationCache(queue)
+        self.policies = PolicyCache(queue, self._references, self.revocations, fallback)
 
     # ClientCertificates
 
@@ -174,7 +170,11 @@ class ObjectCache:
 
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
         """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""
-        return self.policies.get(ObjectKey(record.key.namespace, record.spec.policy))
+        return self.policies.policies.get(ObjectKey(record.key.namespace, record.spec.policy))
+
+    def former_cas(self, record: CertificateRecord) -> FormerCas | None:
+        """The former CAs of its policy; None until they were read."""
+        return self.policies.former_cas(ObjectKey(record.key.namespace, record.spec.policy))
 
     def slack_token_ref(self, key: ObjectKey) -> SecretKeyRef | None:
         """The Slack token for letters to the certificate's contact, as its policy names it."""
@@ -190,7 +190,7 @@ class ObjectCache:
     def lacks_references(self, record: CertificateRecord) -> bool:
         """True if the spec names a policy or a store that the cache does not contain."""
         spec, namespace = record.spec, record.key.namespace
-        if spec.policy and ObjectKey(namespace, spec.policy) not in self.policies:
+        if spec.policy and ObjectKey(namespace, spec.policy) not in self.policies.policies:
             return True
         return isinstance(spec.source, S3Source) and ObjectKey(namespace, spec.source.store) not in self.stores
 
@@ -219,75 +219,6 @@ class ObjectCache:
         if not self._changed_sources:
             self._changed_sources.clear()  # only this gives back its memory: after a start all certificates are in it
         return change
-
-    # CertificatePolicies
-
-    def upsert_policy(self, body: Body) -> None:
-        """Take over a CertificatePolicy, unless a newer version of it is known."""
-        before = self.policies.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
-            self._put_policy(body)
-
-    def replace_policy(self, body: Body) -> None:
-        """Take over an answer about a known object, even with a lower version."""
-        if key_of(body) in self.policies:
-            self._put_policy(body)
-
-    def _put_policy(self, body: Body) -> None:
-        key = key_of(body)
-        before = self.policies.get(key)
-        record = self.policies[key] = decode_policy(key, body, before, self._fallback)
-        self._references.set_secrets(POLICY, key, secrets_of(record.policy) | secrets_of_renewal(record.renewal))
-        if before is None or before.configuration != record.configuration:
-            if record.renewal:
-                self.revocations.needs_lists(key.namespace, {record.renewal.issuer.name})
-            self._enqueue_policy(key, record, before)
-
-    def enqueue_policies(self, namespace: str = "") -> None:
-        """Enqueue the CertificatePolicies of a namespace (empty: of all), and the revocation lists there."""
-        found = [key for key in self.policies if namespace in {"", key.namespace}]
-        for key in found:
-            self._queue.enqueue(Item(POLICY, key), -math.inf)
-        self.revocations.enqueue_lists(key.namespace for key in found if self.policies[key].renewal)
-
-    def remove_policy(self, key: ObjectKey, uid: str = "") -> None:
-        """Remove a CertificatePolicy, only if it has this `uid` (empty: any); its certificates use the defaults."""
-        record = self.policies.get(key)
-        if record is not None and uid in {"", record.uid}:
-            del self.policies[key]
-            self._former_cas.pop(key, None)
-            self._references.set_secrets(POLICY, key, frozenset())
-            self._enqueue_policy(key, record)
-
-    def _enqueue_policy(self, key: ObjectKey, *versions: PolicyRecord | None) -> None:
-        """Enqueue it, and the revocation lists of its namespace if it names a CA, or did."""
-        self._queue.enqueue(Item(POLICY, key), -math.inf)
-        if any(each is not None and each.renewal for each in versions):
-            self.revocations.enqueue_lists([key.namespace])
-
-    def note_former_cas(self, policy: ObjectKey, found: FormerCas | None) -> None:
-        """Take over a policy's former CAs (None: unreadable); if they are others, its certificates are enqueued."""
-        before, self._former_cas[policy] = self._former_cas.get(policy, FormerCas()), found
-        if found is not None and before != found:
-            self.enqueue_all(self.certificates_of(policy))
-
-    def former_cas(self, record: CertificateRecord) -> FormerCas | None:
-        """The former CAs of its policy; None until they were read."""
-        return self._former_cas.get(ObjectKey(record.key.namespace, record.spec.policy))
-
-    def policy_status_written(self, written: PolicyRecord) -> None:
-        """Take over our own write that the API server has accepted."""
-        current, version = self.policies.get(written.key), written.resource_version
-        if current is None or current.uid != written.uid:
-            return
-        if is_newer(version, current.resource_version, or_same=True):
-            self.policies[written.key] = replace(
-                current,
-                resource_version=version,
-                conditions=written.conditions,
-                digests=written.digests,
-                status_hash=written.status_hash,
-            )
 
     # CertificateStores
 
@@ -346,9 +277,8 @@ class ObjectCache:
             own = self.certificates[key].spec.source
             self.reread(key, version if isinstance(own, SecretSource) and own.name == name else "")
         for kind, user in users if version != known else ():
-            if kind == POLICY and user in self.policies:
-                self.policies[user] = replace(self.policies[user], configuration=next_configuration())
-                self._enqueue_policy(user, self.policies[user])
+            if kind == POLICY:
+                self.policies.secret_changed(user)
             elif kind != POLICY and user in self.stores:
                 self.stores[user] = replace(self.stores[user], configuration=next_configuration())
 
@@ -363,7 +293,7 @@ class ObjectCache:
 
     def client_list_changed(self, client_list: ObjectKey) -> None:
         """Enqueue the certificates of a changed client list: it may contain new or corrected contacts."""
-        for key, record in self.policies.items():
+        for key, record in self.policies.policies.items():
             if (key.namespace, record.policy.contacts.directory) == client_list:
                 self.enqueue_all(self.certificates_of(key))
 

@@ -46,6 +46,7 @@ class Resync:
 
     def __init__(self, cache: ObjectCache, client: KubeClient, informers: Informers, metrics: Metrics) -> None:
         self._cache = cache
+        self._policies = cache.policies
         self._renewals = RenewalResync(client, cache.renewals, cache.revocations)
         self._client = client
         self._informers = informers
@@ -138,7 +139,7 @@ class Resync:
         while self._primed[namespace].is_set():
             try:
                 async for body in self._bodies(CERTIFICATE_POLICY, namespace):
-                    self._cache.upsert_policy(body)  # with the records of its last digests
+                    self._policies.upsert(body)  # with the records of its last digests
                 if certificates:
                     await self._certificates(namespace, only_known=True)
                 await self._renewals.compare(namespace)
@@ -157,7 +158,7 @@ class Resync:
             await self._certificates(namespace)
             await self._secrets(namespace)
             await self._renewals.compare(namespace)
-            self._cache.enqueue_policies(namespace)
+            self._policies.enqueue_all(namespace)
         except KubeError as error:
             return self._failed(namespace, error)
         self._answered(namespace)
@@ -228,17 +229,19 @@ class Resync:
             self._cache.upsert_certificate(body)
 
     async def _policies_and_stores(self, namespace: str) -> None:
-        policies = {key: self._cache.policies[key].uid for key in _within(namespace, self._cache.policies)}
+        """Take over those that are listed, and remove the others, as they were known before: a watch may be ahead."""
+        policies, stores = self._policies.policies, self._cache.stores
+        unlisted = {key: policies[key].uid for key in _within(namespace, policies)}
         async for body in self._bodies(CERTIFICATE_POLICY, namespace):
-            if policies.pop(key_of(body), None) is None or key_of(body) in self._cache.policies:
-                self._cache.upsert_policy(body)
-        for key, uid in policies.items():
-            self._cache.remove_policy(key, uid)
-        stores = {key: self._cache.stores[key].uid for key in _within(namespace, self._cache.stores)}
+            if unlisted.pop(key_of(body), None) is None or key_of(body) in policies:
+                self._policies.upsert(body)
+        for key, uid in unlisted.items():
+            self._policies.remove(key, uid)
+        unlisted = {key: stores[key].uid for key in _within(namespace, stores)}
         async for body in self._bodies(CERTIFICATE_STORE, namespace):
-            if stores.pop(key_of(body), None) is None or key_of(body) in self._cache.stores:
+            if unlisted.pop(key_of(body), None) is None or key_of(body) in stores:
                 self._cache.upsert_store(body)
-        for key, uid in stores.items():
+        for key, uid in unlisted.items():
             self._cache.remove_store(key, uid)
 
     async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:

@@ -19,7 +19,8 @@ from clientcert.alerting.grouping import AlertGroups, letter_group
 from clientcert.alerting.groups import GroupSpec
 from clientcert.alerting.outbox import Outbox
 from clientcert.api.policy import DIGEST_KEYS
-from clientcert.cache.object_cache import POLICY, ObjectCache
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.policies import POLICY
 from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.errors import ClientCertError, DeliveryError, Reason, where
 from clientcert.lifecycle.assessment import Phase

@@ -61,7 +61,7 @@ class PolicyReconciler:
 
     def begin_term(self) -> None:
         """Enqueue all policies."""
-        self._cache.enqueue_policies()
+        self._cache.policies.enqueue_all()
 
     def urgency(self, key: ObjectKey) -> float:  # noqa: ARG002
         """Return an urgency before all certificates, because the policy decides about their alerts."""
@@ -69,7 +69,7 @@ class PolicyReconciler:
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Enqueue the affected certificates, and write the status; returns the time when a digest record expires."""
-        record = self._cache.policies.get(key)
+        record = self._cache.policies.policies.get(key)
         await self._enqueue_certificates(key, record)
         if record is None:
             self._outbox.digests_written(key, _expired(self._outbox.digests(key), self._clock()))
@@ -78,7 +78,7 @@ class PolicyReconciler:
 
     async def write_status(self, key: ObjectKey) -> datetime | None:
         """Write what the status does not say yet; returns the time when a digest record expires. Raises KubeError."""
-        record = self._cache.policies.get(key)
+        record = self._cache.policies.policies.get(key)
         if record is None:
             return None
         try:
@@ -89,8 +89,8 @@ class PolicyReconciler:
             if error.reason is not Reason.CONFLICT:
                 raise
         for body in (await self._client.get(CERTIFICATE_POLICY.named(*key)))["items"]:
-            self._cache.replace_policy(body)
-        return await self._write(self._cache.policies[key]) if key in self._cache.policies else None
+            self._cache.policies.replace(body)
+        return await self._write(self._cache.policies.policies[key]) if key in self._cache.policies.policies else None
 
     async def _enqueue_certificates(self, key: ObjectKey, record: PolicyRecord | None) -> None:
         """After a change of the spec all certificates; after one of a Secret those that wait for it."""
@@ -127,7 +127,7 @@ class PolicyReconciler:
         """Write the status, if it has changed; returns when it may change again."""
         issuer_ready, look_again = await self._issuers.condition(record)
         if issuer_ready is not None:
-            self._cache.note_former_cas(record.key, self._issuers.former_cas(record.key))
+            self._cache.policies.note_former_cas(record.key, self._issuers.former_cas(record.key))
         now, problems = self._clock(), record.policy.problems
         words = ["alerts are sent according to this policy", *record.policy.remarks]
         ready = Condition(READY, "True", "Valid", "; ".join(words))
@@ -145,7 +145,7 @@ class PolicyReconciler:
             content = status | render_digests(digests) if digests != record.digests else status
             target = Target(CERTIFICATE_POLICY, record.key, record.resource_version)
             version = await self._statuses.write(target, content)
-            self._cache.policy_status_written(replace(wanted, resource_version=version))
+            self._cache.policies.status_written(replace(wanted, resource_version=version))
         self._outbox.digests_written(record.key, unrecorded)
         return min(filter(None, (self._next(digests), look_again)), default=None)
 

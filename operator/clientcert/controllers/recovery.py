@@ -94,7 +94,7 @@ class Recovery:
             groups.retry_now()
         self._sources.retry_now()
         self._poller.poll_all_now()
-        self._cache.enqueue_policies()
+        self._cache.policies.enqueue_all()
         self._queue.enqueue_all((*self._queue.active_items(), *self._queue.scheduled_items()))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from clientcert.cache.object_cache import POLICY
+from clientcert.cache.policies import POLICY
 from clientcert.controllers.recovery import Recovery
 from clientcert.errors import ClientCertError, Reason, where
 from clientcert.fair_queueing import served_namespace

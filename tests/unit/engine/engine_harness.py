@@ -29,8 +29,9 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup, UserLookup
 from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import CERTIFICATE, POLICY, ObjectCache
+from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
 from clientcert.cache.objects import CertificateRecord
+from clientcert.cache.policies import POLICY
 from clientcert.cache.source_cache import SourceCache
 from clientcert.controllers.alert_group import AlertDigests
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
@@ -265,7 +266,7 @@ class EngineHarness:
 
     async def resync_policies(self) -> None:
         """Reconcile every policy, as the periodic resync does."""
-        self.cache.enqueue_policies()
+        self.cache.policies.enqueue_all()
         await self.until_idle()
 
     def policy(
@@ -278,11 +279,11 @@ class EngineHarness:
     ) -> None:
         """A policy from now on; all certificates of a namespace have the one named "team" by default."""
         key = ObjectKey(namespace, name)
-        before = self.cache.policies.get(key)
+        before = self.cache.policies.policies.get(key)
         spec = {"alerts": {"channels": list(channels), **alerts}, "contacts": contacts or {}}
         metadata = self._metadata(key, before.generation + 1 if before else 1)
         self._policies[key] = spec
-        self.cache.upsert_policy({"metadata": metadata, "spec": spec})
+        self.cache.policies.upsert({"metadata": metadata, "spec": spec})
 
     def hand_out(self, name: str, *, days: float, namespace: str = NAMESPACE, **spec: Any) -> None:
         """Declare a certificate, or declare it again, with this many days and an hour left."""
@@ -291,9 +292,9 @@ class EngineHarness:
 
     def policy_status(self, status: Mapping[str, Any], *, namespace: str = NAMESPACE) -> None:
         """Deliver the policy's status as its watch does."""
-        record = self.cache.policies[ObjectKey(namespace, "team")]
+        record = self.cache.policies.policies[ObjectKey(namespace, "team")]
         metadata = self._metadata(record.key, record.generation)
-        self.cache.upsert_policy({"metadata": metadata, "spec": self._policies[record.key], "status": status})
+        self.cache.policies.upsert({"metadata": metadata, "spec": self._policies[record.key], "status": status})
 
     def declare(
         self, name: str, *, namespace: str = NAMESPACE, status: Mapping[str, Any] | None = None, **spec: Any

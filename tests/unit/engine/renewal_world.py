@@ -495,7 +495,7 @@ class Process:
             return
         places: dict[str, tuple[Callable[[Body], None], Callable[[ObjectKey, str], object]]] = {
             "clientcertificates": (cache.upsert_certificate, cache.remove_certificate),
-            "certificatepolicies": (cache.upsert_policy, cache.remove_policy),
+            "certificatepolicies": (cache.policies.upsert, cache.policies.remove),
             "certificatestores": (cache.upsert_store, cache.remove_store),
             "certificaterenewals": (cache.renewals.upsert, cache.renewals.remove),
             "certificaterevocations": (cache.revocations.upsert, cache.revocations.remove),

@@ -178,7 +178,7 @@ def delete_most(harness: EngineHarness) -> None:
 def delete_the_policy(harness: EngineHarness) -> None:
     harness.policy(TEAM, name="default")
     key = ObjectKey(NAMESPACE, "team")
-    harness.cache.remove_policy(key, harness.cache.policies[key].uid)
+    harness.cache.policies.remove(key, harness.cache.policies.policies[key].uid)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ async def test_a_rejected_login_pauses_all_mail() -> None:
     [
         pytest.param(lambda harness: harness.policy(ANOTHER), id="another channel instead"),
         pytest.param(lambda harness: harness.policy({**TEAM, "slack": {"channel": "#right"}}), id="corrected"),
-        pytest.param(lambda harness: harness.cache.remove_policy(ObjectKey(NAMESPACE, "team")), id="no policy"),
+        pytest.param(lambda harness: harness.cache.policies.remove(ObjectKey(NAMESPACE, "team")), id="no policy"),
         pytest.param(lambda harness: harness.put("nhs", days=300), id="renewed before it was alerted"),
         pytest.param(
             lambda harness: harness.declare("nhs", silence={"until": "2027-06-01T00:00:00Z", "reason": "it goes"}),

@@ -42,7 +42,7 @@ class Namespace:
         certificate = SimpleNamespace(resource_version="1")
         cache = SimpleNamespace(
             certificates={ObjectKey("team", "c1"): certificate} if known else {},
-            policies={},
+            policies=SimpleNamespace(policies={}),
             stores={},
             renewals=SimpleNamespace(renewals={}, upsert=None, remove=None),
             revocations=SimpleNamespace(revocations={}, upsert=None, remove=None),

@@ -41,7 +41,7 @@ async def test_they_are_counted() -> None:
     kept = dump_entries([entry("4af2"), entry("4af3"), entry("4af4")])
     world.server.put(LIST, binaryData={"entries": base64.b64encode(kept).decode()})
     cache = world.process.engine.cache
-    cache.enqueue_policies()
+    cache.policies.enqueue_all()
     await world.let_pass(30.0)
     await world.stop()
     assert "2 entries have no CertificateRevocation" in words(world)

@@ -48,7 +48,7 @@ async def test_a_policy_is_read_before_its_watch_event_arrives(store):
     store.upsert_certificate(body(policyRef={"name": "mine"}))
     api = Api(mine=policy("mine", "9", "slack"))
     await fetch(store, api)
-    assert set(store.policies) == {ObjectKey("team", "mine")}
+    assert set(store.policies.policies) == {ObjectKey("team", "mine")}
     assert api.asked == [f"{POLICIES}{NAMED}mine"]
 
 
@@ -62,7 +62,7 @@ async def test_a_store_is_read_before_its_watch_event_arrives(store):
 
 async def test_a_cached_reference_is_not_requested(store):
     store.upsert_store(BACKUP)
-    store.upsert_policy(policy("mine", "9", "slack"))
+    store.policies.upsert(policy("mine", "9", "slack"))
     store.upsert_certificate(body(source=IN_STORE, policyRef={"name": "mine"}))
     api = Api()
     await fetch(store, api)
@@ -87,7 +87,7 @@ async def test_an_api_server_outage_delays_no_reconcile(store):
     api = Api(mine=policy("mine", "9", "slack"))
     api.error = KubeError(Reason.API_UNAVAILABLE, "the API server answered 503", status=503, retryable=True)
     missing = await fetch(store, api)
-    assert store.policies == {}
+    assert store.policies.policies == {}
     api.error = None
     await fetch(store, api, missing)
-    assert set(store.policies) == {ObjectKey("team", "mine")}
+    assert set(store.policies.policies) == {ObjectKey("team", "mine")}

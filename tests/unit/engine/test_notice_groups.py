@@ -297,7 +297,7 @@ class Cache:
 
     def __init__(self, certificates: int = 100) -> None:
         self.renewals = cast("Any", self)
-        self.policies = {ObjectKey("integration", "p"): None, ObjectKey("other", "p"): None}
+        self.policies = SimpleNamespace(policies=[ObjectKey("integration", "p"), ObjectKey("other", "p")])
         self.count_certificates_of = lambda _: certificates
 
     def enqueue_all(self, keys: Any) -> None:

@@ -131,8 +131,8 @@ KINDS = {
         (body("10"), body("12", owner="another")),
     ),
     "CertificatePolicy": (
-        lambda cache: cache.policies,
-        lambda cache: (cache.upsert_policy, cache.policy_status_written),
+        lambda cache: cache.policies.policies,
+        lambda cache: (cache.policies.upsert, cache.policies.status_written),
         (policy_body("10"), policy_body("12", alertDaysBefore=[3])),
     ),
     "CertificateStore": (
@@ -277,16 +277,16 @@ def test_no_state_of_a_removed_object_is_kept():
 def test_a_policy_is_reconciled_when_it_changes_or_a_secret_that_it_needs():
     """Its reconciler enqueues the certificates; an echo of a status is no change."""
     cache, enqueued = new_cache()
-    cache.upsert_policy(policy("p", "5", "slack"))
-    first = cache.policies[POLICY.key].configuration
-    cache.upsert_policy(policy("p", "6", "slack") | {"status": {"conditions": []}})
-    assert (enqueued, cache.policies[POLICY.key].configuration) == ([POLICY], first)
+    cache.policies.upsert(policy("p", "5", "slack"))
+    first = cache.policies.policies[POLICY.key].configuration
+    cache.policies.upsert(policy("p", "6", "slack") | {"status": {"conditions": []}})
+    assert (enqueued, cache.policies.policies[POLICY.key].configuration) == ([POLICY], first)
     cache.secret_changed("team", "slack", "7")
     assert enqueued == [POLICY, POLICY]
-    assert cache.policies[POLICY.key].configuration != first
+    assert cache.policies.policies[POLICY.key].configuration != first
     cache.secret_changed("team", "slack", "7")
     assert enqueued == [POLICY, POLICY]
-    cache.remove_policy(ObjectKey("team", "p"))
+    cache.policies.remove(ObjectKey("team", "p"))
     assert enqueued == [POLICY] * 3
 
 
@@ -303,13 +303,13 @@ def policy(name, version, secret):
 def test_no_secret_of_a_removed_policy_is_remembered():
     """Another policy that refers to the Secret still does."""
     cache, _ = new_cache()
-    cache.upsert_policy(policy("one", "10", "shared"))
-    cache.upsert_policy(policy("two", "11", "shared"))
-    cache.upsert_policy(policy("two", "12", "other"))
+    cache.policies.upsert(policy("one", "10", "shared"))
+    cache.policies.upsert(policy("two", "11", "shared"))
+    cache.policies.upsert(policy("two", "12", "other"))
     assert set(cache.secrets_wanted("")) == {("team", "shared"), ("team", "other")}
-    cache.remove_policy(ObjectKey("team", "one"))
+    cache.policies.remove(ObjectKey("team", "one"))
     assert set(cache.secrets_wanted("")) == {("team", "other")}
-    cache.remove_policy(ObjectKey("team", "two"))
+    cache.policies.remove(ObjectKey("team", "two"))
     assert cache._references == ReferenceIndex()
 
 
@@ -317,8 +317,8 @@ def test_an_invalid_policy_is_cached():
     """Its certificates are alerted by the defaults, and its status reports the problem."""
     cache, _ = new_cache()
     nonsense = policy("odd", "10", "slack") | {"spec": {"alerts": {"channels": "#team"}}}
-    cache.upsert_policy(nonsense)
-    assert cache.policies[ObjectKey("team", "odd")].policy.channels == cache.default_policy.channels
+    cache.policies.upsert(nonsense)
+    assert cache.policies.policies[ObjectKey("team", "odd")].policy.channels == cache.default_policy.channels
 
 
 STATUS = {

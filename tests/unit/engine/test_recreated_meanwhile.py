@@ -77,7 +77,7 @@ async def test_a_deleted_one_stays_deleted(kind: str) -> None:
     calls(cache)[0](first)
     removals = {
         "ClientCertificate": cache.remove_certificate,
-        "CertificatePolicy": cache.remove_policy,
+        "CertificatePolicy": cache.policies.remove,
         "CertificateStore": cache.remove_store,
         "CertificateRevocation": cache.revocations.remove,
         "CertificateRenewal": cache.renewals.remove,

@@ -47,7 +47,7 @@ class Running:
             retry_now=lambda: None,
             poll_all_now=lambda: None,
             retry_writes=lambda: None,
-            enqueue_policies=lambda: None,
+            policies=SimpleNamespace(enqueue_all=lambda: None),
             enqueue_all=lambda _: None,
             reread_all=lambda _: None,
         )

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from clientcert.cache.object_cache import POLICY, ObjectCache
+from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.policies import POLICY
 from clientcert.cache.renewal_records import RevocationRecord
 from clientcert.cache.revocations import REVOCATION, ListProblem, ListState
 from clientcert.cache.source_cache import SourceCache
@@ -95,7 +96,7 @@ class RevocationListsReconciler:
         self._revocations.forget_lists()
         self._rests.clear()
         namespaces = {key.namespace for key in self._revocations.revocations}
-        namespaces |= {key.namespace for key, each in self._cache.policies.items() if each.renewal}
+        namespaces |= {key.namespace for key, each in self._cache.policies.policies.items() if each.renewal}
         self._revocations.enqueue_lists(sorted(namespaces))
 
     def urgency(self, key: ObjectKey) -> float:  # noqa: ARG002
@@ -123,8 +124,9 @@ class RevocationListsReconciler:
         return min(due, default=None)
 
     def _named(self, namespace: str) -> list[Named]:
-        policies = [each.renewal for at, each in self._cache.policies.items() if at.namespace == namespace]
-        return authorities.named(each for each in policies if each is not None)
+        policies = self._cache.policies.policies
+        found = (policies[key].renewal for key in self._cache.policies.that_renew(namespace))
+        return authorities.named(each for each in found if each is not None)
 
     async def _kept_is_known(self, namespace: str, read: set[str]) -> None:
         """Note it, and enqueue what has waited for it: requests, and certificates whose status kept what it said."""
@@ -135,7 +137,7 @@ class RevocationListsReconciler:
             return  # a policy names another CA by now: the next pass reads its list, too
         self._cache.renewals.enqueue_all(self._cache.renewals.index.open_in(namespace))
         now = self._clock()
-        policies = [key for key, each in self._cache.policies.items() if key.namespace == namespace and each.renewal]
+        policies = self._cache.policies.that_renew(namespace)
         for number, key in enumerate([key for each in policies for key in self._cache.certificates_of(each)]):
             record = self._cache.certificates.get(key)
             if record is not None and changes_once_known(record.status, now):
@@ -228,10 +230,7 @@ class RevocationListsReconciler:
         changed = await asyncio.to_thread(_changed, records, before, states, now)
         self._queue.enqueue_all([Item(REVOCATION, key) for key in changed])
         if before is None or [_of_policy(each) for each in before] != [_of_policy(each) for each in states]:
-            policies = [
-                key for key, each in self._cache.policies.items() if key.namespace == namespace and each.renewal
-            ]
-            self._queue.enqueue_all([Item(POLICY, key) for key in policies])
+            self._queue.enqueue_all([Item(POLICY, key) for key in self._cache.policies.that_renew(namespace)])
 
 
 def _plan(parts: tuple[Part, ...], revoked: _Revoked, dns: Sequence[str], now: datetime) -> _Plan:
