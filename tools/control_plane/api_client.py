@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import threading
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,13 @@ _TIMEOUT_SECONDS = 30.0
 
 
 class ApiClient:
-    """Sends requests as the administrator, one connection each; safe to use from several threads."""
+    """Sends requests as the administrator; each thread that uses it has a connection, which stays open."""
 
     def __init__(self, url: str, ca_path: Path, token: str) -> None:
         self._address = urllib.parse.urlsplit(url).netloc
         self._tls = ssl.create_default_context(cafile=str(ca_path))
         self._token = token
+        self._of_thread = threading.local()
 
     def request(
         self,
@@ -34,16 +36,24 @@ class ApiClient:
         content = None
         if body is not None:
             content, headers["Content-Type"] = json.dumps(body).encode(), content_type
-        connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=_TIMEOUT_SECONDS)
+        connection = self._connection()
+        is_used = connection.sock is not None
         try:
-            connection.request(method, path, content, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise ApiError(response.status, _message(answer))
+            status, answer = _exchanged(connection, method, path, content, headers)
+        except ConnectionError:  # RemoteDisconnected is one
+            if not is_used:
+                raise
+            status, answer = _exchanged(connection, method, path, content, headers)  # it had been closed meanwhile
+        if status >= 400:
+            raise ApiError(status, _message(answer))
         return json.loads(answer) if answer[:1] in {b"{", b"["} else answer.decode()
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        found: http.client.HTTPSConnection | None = getattr(self._of_thread, "connection", None)
+        if found is None:
+            found = http.client.HTTPSConnection(self._address, context=self._tls, timeout=_TIMEOUT_SECONDS)
+            self._of_thread.connection = found
+        return found
 
     def is_ready(self) -> bool:
         """True if /readyz succeeds: every start-up step is done, the default roles and namespaces exist."""
@@ -51,6 +61,19 @@ class ApiClient:
             return bool(self.request("GET", "/readyz") == "ok")
         except (ApiError, OSError, http.client.HTTPException):
             return False
+
+
+def _exchanged(
+    connection: http.client.HTTPSConnection, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+) -> tuple[int, bytes]:
+    """Status and body of the answer; the connection is opened if it is not, and closed after an error."""
+    try:
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _message(answer: bytes) -> str:
