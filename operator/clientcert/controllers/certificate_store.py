@@ -89,17 +89,27 @@ class StorePoller:
 
     async def run(self, is_leader: Callable[[], bool]) -> None:
         """Poll the stores that are due while this replica leads, until cancelled."""
+        led = False
         try:
             while True:
                 for key in self._states.keys() - self._cache.stores.keys():
                     await self.forget(key)
-                for key in tuple(self._cache.stores) if is_leader() else ():
+                leads = is_leader()
+                if leads and not led:
+                    self._begin_term()
+                led = leads
+                for key in tuple(self._cache.stores) if leads else ():
                     if key not in self._polls and self._is_due(key):
                         self._polls[key] = asyncio.create_task(self._poll_in_turn(key, is_leader))
                 await asyncio.sleep(_CHECK_SECONDS)
         finally:
             for poll in self._polls.values():
                 poll.cancel()
+
+    def _begin_term(self) -> None:
+        """What an earlier term found is not written any more: another replica has polled since."""
+        for state in self._states.values():
+            state.unwritten, state.next_poll = (), self._clock()
 
     def _is_due(self, key: ObjectKey) -> bool:
         record, state = self._cache.stores[key], self._states.get(key)

@@ -264,3 +264,21 @@ async def test_a_status_is_written_as_soon_as_the_api_server_takes_it(polling: P
     async with polling.running():
         await asyncio.sleep(50)
     assert [ready_of(status) for _, status in polling.statuses.written] == [("False", "AccessDenied")]
+
+
+async def test_a_new_term_polls_again_and_writes_nothing_of_the_last_one(polling: Polling) -> None:
+    """Another replica has led, and may have found something else."""
+    polling.cache.upsert_store(store("team", "one"))
+    polling.statuses.fails_for(10)
+    async with polling.running():
+        await asyncio.sleep(5)
+        polling.leads = False
+        await asyncio.sleep(20)
+        assert polling.statuses.written == []
+        assert polling.buckets.lists == {"team/one": 1}
+        polling.buckets.seconds, polling.leads = 3.0, True
+        await asyncio.sleep(2)
+        assert polling.statuses.written == []
+        await asyncio.sleep(3)
+    assert polling.buckets.lists == {"team/one": 2}
+    assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
