@@ -212,7 +212,7 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     by_kind: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: alert_groups}
     by_kind |= reconcilers(shared, found)
     poller = StorePoller(cache, sources, outside.buckets, client, statuses, clock, metrics)
-    resync = Resync(cache, client, outside.informers, metrics)
+    resync = Resync(cache, client, outside.informers, queue, metrics)
     recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
     workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox), clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)

@@ -1,5 +1,8 @@
 """Compares the cache with the API server: at the start, every ten minutes, and after an outage.
 
+While much is due, a comparison every ten minutes may be put off for ten more: its lists would take the time of the API
+server from the calls that wait.
+
 This repairs the cache after a watch has lost an event, or was interrupted while an object was deleted (faults.md, row
 6). Each namespace is compared separately: rights to one may be revoked while those to the others stay (row 9).
 """
@@ -21,8 +24,12 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
+from clientcert.workqueue.work_queue import WorkQueue
 
 _RETRY = Backoff(1.0, 30.0)
+_MUCH = 1_000
+"""Items in the work queue."""
+_LOOK_SECONDS = 5.0
 _FIRST_LISTS_SECONDS = 300.0
 _FRESHEN_SECONDS = 20.0
 _FRESHEN_SECONDS_PER_CERTIFICATE = 0.001
@@ -44,8 +51,11 @@ class Recovered:
 class Resync:
     """Lists each namespace, or all (an empty name), and updates the cache from the answers."""
 
-    def __init__(self, cache: ObjectCache, client: KubeClient, informers: Informers, metrics: Metrics) -> None:
+    def __init__(
+        self, cache: ObjectCache, client: KubeClient, informers: Informers, queue: WorkQueue, metrics: Metrics
+    ) -> None:
         self._cache = cache
+        self._queue = queue
         self._policies = cache.policies
         self._renewals = RenewalResync(client, cache.renewals, cache.revocations)
         self._client = client
@@ -96,9 +106,21 @@ class Resync:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked[namespace].wait(), delay)
+            if namespace not in self._failures:
+                await self._put_off(namespace, every_seconds)
             self._asked[namespace].clear()
             failed = await self._compare(namespace)
             delay = every_seconds if failed is None else min(failed, every_seconds)
+
+    async def _put_off(self, namespace: str, most_seconds: float) -> None:
+        """Wait while much is due, and nobody asks for a comparison; policies prove what they have to all the same."""
+        loop, asked = asyncio.get_running_loop(), self._asked[namespace]
+        ends = loop.time() + most_seconds
+        if self._queue.depth > _MUCH:
+            self._policies.enqueue_all(namespace)
+        while self._queue.depth > _MUCH and not asked.is_set() and loop.time() < ends:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), min(_LOOK_SECONDS, most_seconds))
 
     async def repair(self, namespace: str) -> None:
         """Compare until one comparison has succeeded."""

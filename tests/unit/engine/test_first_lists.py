@@ -53,7 +53,7 @@ class Namespace:
         others = ListWatch(client, "/others", LoopBudget())
         watches = Watches(others, self.certificates, *[others] * 4)
         self.informers = Informers(cast("Any", cache), {"": watches}, LoopBudget())
-        self.resync = Resync(cast("Any", cache), client, self.informers, Metrics())
+        self.resync = Resync(cast("Any", cache), client, self.informers, cast("Any", None), Metrics())
 
     async def begins_within(self, seconds: float) -> bool:
         freshening = asyncio.create_task(self.resync.freshen())

@@ -48,7 +48,7 @@ class Api:
 def compared(api: Api, cache: ObjectCache) -> Resync:
     others = ListWatch(cast("Any", api), "/others", LoopBudget())
     informers = Informers(cache, {"": Watches(others, others, *[others] * 4)}, LoopBudget())
-    return Resync(cache, cast("Any", api), informers, Metrics())
+    return Resync(cache, cast("Any", api), informers, cast("Any", None), Metrics())
 
 
 @pytest.mark.parametrize("recreated", [True, False])
