@@ -40,10 +40,10 @@ class ApiClient:
         is_used = connection.sock is not None
         try:
             status, answer = _exchanged(connection, method, path, content, headers)
-        except ConnectionError:  # RemoteDisconnected is one
+        except (ConnectionError, ssl.SSLError):  # the server may have closed an idle one
             if not is_used:
                 raise
-            status, answer = _exchanged(connection, method, path, content, headers)  # it had been closed meanwhile
+            status, answer = _exchanged(connection, method, path, content, headers)
         if status >= 400:
             raise ApiError(status, _message(answer))
         return json.loads(answer) if answer[:1] in {b"{", b"["} else answer.decode()
