@@ -327,6 +327,8 @@ class _Pair(_Run):
         self._note_kill()
         self._process = standby
         self._until(lambda: self._state == "Done")
+        for path in (f"/certificaterenewals/{REQUEST}/status", KEY):
+            self.look(path)  # the standby does not write through the switch
         exit_code = standby.stop()
         assert (exit_code, unexpected_lines(standby.log_text())) == (0, [])
 
@@ -334,11 +336,11 @@ class _Pair(_Run):
         """The request is approved only after the kill if that is the point; its receipt may be on its way."""
         if not self._at_approval:
             self._act()
-            return self._process.process.poll() is not None
+            return self._process.process.returncode is not None
         if self._state == "AwaitingApproval":
             time.sleep(_QUIET_SECONDS)
             self._process.kill()
-        return self._process.process.poll() is not None
+        return self._process.process.returncode is not None
 
     def _leads(self, process: OperatorProcess) -> bool:
         return Operator(process).metric("clientcert_leader") == 1
