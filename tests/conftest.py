@@ -28,7 +28,7 @@ _LINES, _RECENT_SECONDS, _LOGS = 30, 60.0, 3
 
 
 def pytest_collection_finish() -> None:
-    """What thousands of tests are made of lives until the end: the garbage collector need not look at it each time."""
+    """The collected tests live until the end: the garbage collector leaves them out."""
     gc.collect()
     gc.freeze()
 

@@ -1,7 +1,7 @@
 """Compares the cache with the API server: at the start, every ten minutes, and after an outage.
 
-While much is due, a comparison every ten minutes may be put off for ten more: its lists would take the time of the API
-server from the calls that wait.
+While many items are due, the comparison that comes every ten minutes waits for up to ten minutes more: its lists would
+take the time of the API server from the calls that wait.
 
 This repairs the cache after a watch has lost an event, or was interrupted while an object was deleted (faults.md, row
 6). Each namespace is compared separately: rights to one may be revoked while those to the others stay (row 9).
@@ -27,7 +27,7 @@ from clientcert.metrics import Metrics
 from clientcert.workqueue.work_queue import WorkQueue
 
 _RETRY = Backoff(1.0, 30.0)
-_MUCH = 1_000
+_MANY = 1_000
 """Items in the work queue."""
 _LOOK_SECONDS = 5.0
 _FIRST_LISTS_SECONDS = 300.0
@@ -113,12 +113,15 @@ class Resync:
             delay = every_seconds if failed is None else min(failed, every_seconds)
 
     async def _put_off(self, namespace: str, most_seconds: float) -> None:
-        """Wait while much is due, and nobody asks for a comparison; policies prove what they have to all the same."""
+        """Wait while many items are due, and nobody asks for a comparison.
+
+        Policies are enqueued at the usual time all the same: their reconciler proves the admission policies again.
+        """
         loop, asked = asyncio.get_running_loop(), self._asked[namespace]
         ends = loop.time() + most_seconds
-        if self._queue.depth > _MUCH:
+        if self._queue.depth > _MANY:
             self._policies.enqueue_all(namespace)
-        while self._queue.depth > _MUCH and not asked.is_set() and loop.time() < ends:
+        while self._queue.depth > _MANY and not asked.is_set() and loop.time() < ends:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), min(_LOOK_SECONDS, most_seconds))
 

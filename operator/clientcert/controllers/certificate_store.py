@@ -107,7 +107,7 @@ class StorePoller:
                 poll.cancel()
 
     def _begin_term(self) -> None:
-        """What an earlier term found is not written any more: another replica has polled since."""
+        """Drop the results of an earlier term, and poll again: another replica has polled since."""
         for state in self._states.values():
             state.unwritten, state.next_poll = (), self._clock()
 
@@ -146,7 +146,7 @@ class StorePoller:
             state.unwritten = await self._poll(record, state) or state.unwritten
             state.next_write = self._clock()
         if state.is_write_due(self._clock()):
-            await self._write_in_time(key, state)
+            await self._write_or_retry(key, state)
 
     async def forget(self, key: ObjectKey) -> None:
         """Drop a store that is gone, and close its connections."""
@@ -165,7 +165,7 @@ class StorePoller:
             state.next_write = self._clock()
 
     async def _poll(self, record: StoreRecord, state: _PollState) -> tuple[Condition, ...]:
-        """Returns what the status should say; nothing if it is too early to tell."""
+        """Returns the conditions that the status should have; none after a failure that may pass soon."""
         if record.bucket is None:
             state.next_poll = datetime.max.replace(tzinfo=UTC)
             return _failure(record.problem) if record.problem else ()
@@ -206,7 +206,7 @@ class StorePoller:
     def _certificates(self, record: StoreRecord) -> list[CertificateRecord]:
         return [self._cache.certificates[key] for key in self._cache.referring("store", record.key)]
 
-    async def _write_in_time(self, key: ObjectKey, state: _PollState) -> None:
+    async def _write_or_retry(self, key: ObjectKey, state: _PollState) -> None:
         """Write the result of the last poll; if that fails, it stays due."""
         try:
             await self._write(key, state)

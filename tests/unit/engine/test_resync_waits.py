@@ -1,4 +1,4 @@
-"""A comparison waits while much is due: at a start over 100,000 certificates its lists would be in the way."""
+"""A comparison waits while many items are due: at a start over 100,000 certificates its lists would be in the way."""
 
 import asyncio
 from collections.abc import AsyncIterator
