@@ -44,6 +44,10 @@ class Backup:
         where = bucket or self.bucket, endpoint or self.proxy.endpoint
         self.team.apply(certificate_store(STORE, *where, CREDENTIALS, pollEvery=poll_every))
 
+    def store_says(self) -> tuple[str, str]:
+        """Status and reason of the condition Ready of the CertificateStore."""
+        return self.team.condition(STORE, "Ready", of="CertificateStore")
+
     def delete_bucket(self) -> None:
         """Delete the bucket on the server, with its content."""
         self._lost = {key: self.client.get_object(self.bucket, key) for key in self.client.list_keys(self.bucket)}

@@ -132,16 +132,16 @@ def test_a_bucket_that_cannot_be_read(what: str, backup: Backup, operator: Opera
     team = backup.team
     backup.hand_out("nhs", days=20)
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
-    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    eventually(backup.store_says, ("True", "Polled"))
     break_it(backup)
-    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("False", reason))
+    eventually(backup.store_says, ("False", reason))
     assert words in team.words(STORE, "Ready", of="CertificateStore")
     eventually(lambda: team.condition("nhs", "Ready"), ("False", reason))
     assert words in team.words("nhs", "Ready")
     eventually(lambda: reason in team.events("nhs"), expected=True)
     assert team.status("nhs")["daysRemaining"] == 19
     mend_it(backup)
-    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    eventually(backup.store_says, ("True", "Polled"))
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"))
     alert, *problems = until(lambda: team.notified("nhs"))
     assert alert == expiring("nhs", 20)
@@ -180,7 +180,7 @@ def test_private_keys_in_the_bucket_are_reported(backup: Backup, operator: Opera
     team = backup.team
     for key in ("nhs/client.key", "nhs/client.pem"):
         backup.client.put_object(backup.bucket, key, b"-")
-    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("True", "Polled"))
+    eventually(backup.store_says, ("True", "Polled"))
     backup.poll(operator)
     eventually(lambda: team.condition(STORE, "PrivateKeysAbsent", of="CertificateStore"), ("False", "PrivateKeysFound"))
     assert "nhs/client.key: remove them" in team.words(STORE, "PrivateKeysAbsent", of="CertificateStore")
@@ -203,7 +203,7 @@ def test_a_bucket_that_may_not_be_listed_is_read_by_name(backup: Backup, operato
     team = backup.team
     backup.hand_out("nhs", days=20)
     eventually(lambda: team.notified("nhs"), [expiring("nhs", 20)])
-    eventually(lambda: team.condition(STORE, "Ready", of="CertificateStore"), ("False", "AccessDenied"))
+    eventually(backup.store_says, ("False", "AccessDenied"))
     new = team.issue("nhs", days=365)
     backup.upload("nhs", new)
     backup.poll(operator)

@@ -26,10 +26,6 @@ def hand_out(world: World, bucket: Backup, name: str, *, days: int, falls_due_in
     return issued
 
 
-def store_says(world: World) -> tuple[str, str]:
-    return world.team.condition(STORE, "Ready", of="CertificateStore")
-
-
 @pytest.mark.slow
 @row(13, "S3 answers 503; an alert falls due meanwhile")
 def test_the_bucket_is_unavailable(world: World, bucket: Backup) -> None:
@@ -49,7 +45,7 @@ def test_the_bucket_is_unavailable(world: World, bucket: Backup) -> None:
     world.is_fixed()
     until(lambda: bucket.proxy.lists > lists)
     world.all_is_delivered()
-    eventually(lambda: store_says(world), ("True", "Polled"))
+    eventually(bucket.store_says, ("True", "Polled"))
 
 
 @pytest.mark.slow
@@ -62,10 +58,10 @@ def test_the_bucket_stays_unavailable(world: World, bucket: Backup) -> None:
     world.all_is_delivered()
     bucket.proxy.refuses(503, "SlowDown")
     bucket.trigger_poll()
-    eventually(lambda: store_says(world), ("False", "SourceUnavailable"), seconds=30)
+    eventually(bucket.store_says, ("False", "SourceUnavailable"), seconds=30)
     bucket.proxy.behaviour = None
     world.is_fixed()
-    eventually(lambda: store_says(world), ("True", "Polled"), seconds=45)
+    eventually(bucket.store_says, ("True", "Polled"), seconds=45)
     world.all_is_delivered()
 
 
@@ -130,7 +126,7 @@ def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
     world.waits(0, until_due="nhs")
     world.all_is_delivered()
     eventually(lambda: team.condition("nhs", "Ready"), ("False", "BucketNotFound"))
-    eventually(lambda: store_says(world), ("False", "BucketNotFound"))
+    eventually(bucket.store_says, ("False", "BucketNotFound"))
     for words in (team.words("nhs", "Ready"), team.words(STORE, "Ready", of="CertificateStore")):
         assert words.endswith(f"does not exist: create it, or correct CertificateStore {STORE}.")
     eventually(lambda: "BucketNotFound" in team.events("nhs"), expected=True)
@@ -141,7 +137,7 @@ def test_the_bucket_is_deleted(world: World, bucket: Backup) -> None:
     bucket.recreate()
     world.is_fixed()
     eventually(lambda: team.condition("nhs", "Ready"), ("True", "ExpiringSoon"), seconds=45)
-    eventually(lambda: store_says(world), ("True", "Polled"))
+    eventually(bucket.store_says, ("True", "Polled"))
     world.all_is_delivered()
 
 
