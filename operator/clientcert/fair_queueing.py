@@ -18,7 +18,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -34,23 +34,31 @@ served_namespace: ContextVar[str] = ContextVar("served_namespace", default="")
 
 For code below a library that passes no namespace on, such as a resolver; everywhere else it is an argument.
 """
-_LEFT: tuple[int, Urgency, str] = (-1, (), "")
 _COMPACT_FROM = 100
+
+
+_Row: TypeAlias = tuple[Urgency, int, float, _Entry]
+"""Urgency, number of the arrival, time of the arrival on the loop's clock, and the entry."""
 
 
 @dataclass(slots=True)
 class _Line(Generic[_Entry]):
-    """The entries of one namespace. Those that have left the queue stay until they are first, or most have left."""
+    """The entries of one namespace."""
 
-    size: int = 0
-    """The entries that wait."""
-
-    urgent: list[tuple[Urgency, int, _Entry]] = field(default_factory=list)
-    """A heap; the number is that of the arrival."""
-    arrived: deque[tuple[float, int, _Entry]] = field(default_factory=deque)
-    """With the time of the arrival, on the loop's clock."""
+    arrived: OrderedDict[_Entry, _Row[_Entry]] = field(default_factory=OrderedDict)
+    """The row of each entry that waits, in the order of arrival."""
+    urgent: list[_Row[_Entry]] = field(default_factory=list)
+    """A heap. It also has rows of entries that have left or become more urgent; its first row is never one of them."""
     was_late: bool = False
     """True if the last entry that was given a place had waited too long."""
+
+    def drop_old_rows(self) -> None:
+        """Keep the promises of `urgent`; call it after each change, while an entry waits."""
+        if len(self.urgent) > len(self.arrived) * 5 // 4 + _COMPACT_FROM:
+            self.urgent = list(self.arrived.values())
+            heapq.heapify(self.urgent)
+        while self.arrived.get(self.urgent[0][-1]) is not self.urgent[0]:
+            heapq.heappop(self.urgent)
 
 
 @dataclass(slots=True)
@@ -64,8 +72,8 @@ class FairQueue(Generic[_Entry]):
     backlog of hours none of either is held up by the others."""
     taken: dict[str, int] = field(default_factory=dict)
     """The places that each namespace has."""
-    _waiting: dict[_Entry, tuple[int, Urgency, str]] = field(default_factory=dict)
-    """The number of the arrival, the urgency and the namespace of each entry, in the order of arrival."""
+    _waiting: dict[_Entry, str] = field(default_factory=dict)
+    """The namespace of each entry."""
     _lines: OrderedDict[str, _Line[_Entry]] = field(default_factory=OrderedDict)
     """In the order of turns. None is empty."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -79,29 +87,31 @@ class FairQueue(Generic[_Entry]):
     def waiting_of(self, namespace: str) -> int:
         """The number of entries of a namespace."""
         line = self._lines.get(namespace)
-        return line.size if line else 0
+        return len(line.arrived) if line else 0
 
     @property
     def oldest_wait(self) -> float:
         """Seconds since the arrival of the entry that has waited longest; 0 if none waits."""
-        first = [line.arrived[0][0] for line in self._lines.values()]
-        return asyncio.get_running_loop().time() - min(first) if first else 0.0
+        first = min((next(iter(line.arrived.values()))[2] for line in self._lines.values()), default=None)
+        return 0.0 if first is None else asyncio.get_running_loop().time() - first
 
     def push(self, namespace: str, entry: _Entry, urgency: Urgency = ()) -> None:
         """Add an entry; one that waits already becomes more urgent, never less."""
-        known = self._waiting.get(entry)
-        if known is not None and known[2] != namespace:
+        if self._waiting.get(entry, namespace) != namespace:
             self.discard(entry)
-            known = None
-        if known is not None and urgency >= known[1]:
-            return
-        number = known[0] if known else next(self._numbers)
+        self._waiting[entry] = namespace
         line = self._lines.setdefault(namespace, _Line())
+        known = line.arrived.get(entry)
         if known is None:
-            line.size += 1
-            line.arrived.append((asyncio.get_running_loop().time(), number, entry))
-        self._waiting[entry] = (number, urgency, namespace)
-        heapq.heappush(line.urgent, (urgency, number, entry))
+            row = (urgency, next(self._numbers), asyncio.get_running_loop().time(), entry)
+        elif urgency < known[0]:
+            row = (urgency, *known[1:])
+        else:
+            return
+        line.arrived[entry] = row
+        heapq.heappush(line.urgent, row)
+        if known is not None:
+            line.drop_old_rows()
 
     def pop(self) -> tuple[str, _Entry] | None:
         """Give a place to the first entry of the next namespace that may have one, and return both; else None.
@@ -116,8 +126,9 @@ class FairQueue(Generic[_Entry]):
             return None
         line = self._lines[namespace]
         late = asyncio.get_running_loop().time() - self.longest_wait
-        line.was_late = line.arrived[0][0] <= late and not line.was_late
-        entry = (line.arrived if line.was_late else line.urgent)[0][2]
+        oldest = next(iter(line.arrived.values()))
+        line.was_late = oldest[2] <= late and not line.was_late
+        entry = (oldest if line.was_late else line.urgent[0])[-1]
         self.discard(entry)
         if namespace in self._lines:
             self._lines.move_to_end(namespace)  # its next turn comes after those of all others
@@ -134,26 +145,17 @@ class FairQueue(Generic[_Entry]):
 
     def discard(self, entry: _Entry) -> None:
         """Remove an entry, if it waits."""
-        known = self._waiting.pop(entry, None)
-        if known is None:
+        namespace = self._waiting.pop(entry, None)
+        if namespace is None:
             return
-        line = self._lines[known[2]]
-        line.size -= 1
-        if not line.size:
-            del self._lines[known[2]]
-            if not self._waiting:
-                self._waiting.clear()  # an empty dictionary keeps the memory of its largest size
+        line = self._lines[namespace]
+        del line.arrived[entry]
+        if line.arrived:
+            line.drop_old_rows()
             return
-        # An entry that has left, or has come again, has another number or none.
-        while self._waiting.get(line.urgent[0][2], _LEFT)[0] != line.urgent[0][1]:
-            heapq.heappop(line.urgent)
-        while self._waiting.get(line.arrived[0][2], _LEFT)[0] != line.arrived[0][1]:
-            line.arrived.popleft()
-        if len(line.urgent) + len(line.arrived) > 4 * line.size + _COMPACT_FROM:
-            # Those that have left behind the first ones would stay for as long as the first ones wait.
-            line.arrived = deque(each for each in line.arrived if self._waiting.get(each[2], _LEFT)[0] == each[1])
-            line.urgent = [(self._waiting[entry][1], number, entry) for _, number, entry in line.arrived]
-            heapq.heapify(line.urgent)
+        del self._lines[namespace]
+        if not self._waiting:
+            self._waiting.clear()  # an empty dictionary keeps the memory of its largest size
 
     def clear(self) -> None:
         """Remove all entries; the places stay taken."""

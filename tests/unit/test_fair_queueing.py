@@ -1,7 +1,9 @@
 """Namespaces take turns, whatever one of them wants and however urgent it says that is."""
 
 import asyncio
+import math
 from contextlib import suppress
+from random import Random
 
 import pytest
 
@@ -203,3 +205,26 @@ async def test_no_more_namespaces_are_looked_at_than_there_are_places() -> None:
         queue.release(f"team-{number}")
         assert queue.pop() == (f"team-{number + 4}", f"{number + 4}")
     assert looked_at <= 1_000 * 2 * 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_the_first_is_always_the_most_urgent_one_that_waits(seed: int) -> None:
+    """Compared with a list that is searched anew each time; and the rows of those that left are bounded."""
+    random = Random(seed)
+    queue = FairQueue[int]()
+    waiting: dict[int, tuple[int, float]] = {}
+    for number in range(3_000):
+        entry, urgency = random.randrange(400), random.random()
+        if random.random() < 0.6:
+            queue.push("team", entry, (urgency,))
+            since, before = waiting.get(entry, (number, math.inf))
+            waiting[entry] = since, min(before, urgency)
+        elif random.random() < 0.5:
+            queue.discard(entry)
+            waiting.pop(entry, None)
+        elif waiting:
+            first = min(waiting, key=lambda each: (waiting[each][1], waiting[each][0]))
+            assert queue.pop() == ("team", first)
+            del waiting[first]
+        assert len(queue) == len(waiting)
+        assert sum(len(line.urgent) for line in queue._lines.values()) <= 1.25 * len(waiting) + 101

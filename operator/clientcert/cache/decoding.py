@@ -2,7 +2,8 @@
 
 import itertools
 import sys
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
@@ -17,7 +18,7 @@ from clientcert.lifecycle.contacts import contact_key
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
-from clientcert.lifecycle.spec import UNUSABLE_SPEC, CertificateSpec, ObjectKey
+from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
 
 Body: TypeAlias = dict[str, Any]
 
@@ -31,16 +32,48 @@ def key_of(body: Body) -> ObjectKey:
     return ObjectKey(sys.intern(metadata["namespace"]), metadata["name"])
 
 
-def is_newer(version: str, known: str, *, or_same: bool = False) -> bool:
-    """True if a resourceVersion is later than the known one; Kubernetes orders them officially since 1.35.
+class Versioned(Protocol):
+    """A record of one version of an object."""
 
-    A watch may deliver a change before the answer to our own write arrives: such an answer is older than what is known.
+    @property
+    def key(self) -> ObjectKey:
+        """Namespace and name."""
+
+    @property
+    def uid(self) -> str:
+        """Another one if the object was created again."""
+
+    @property
+    def resource_version(self) -> str:
+        """The version."""
+
+
+Record = TypeVar("Record", bound=Versioned)
+
+
+def is_newer(version: str, known: Versioned | None) -> bool:
+    """True if no version is known, or only an earlier one; Kubernetes orders them officially since 1.35."""
+    before = known.resource_version if known else ""
+    if version.isdigit() and before.isdigit():
+        return int(version) > int(before)
+    return version != before
+
+
+def overwritten(records: Mapping[ObjectKey, Record], written: Record) -> Record | None:
+    """The record that our own write replaces, which the API server has accepted; None: the object is another by now.
+
+    It may be gone, created again, or newer: a watch may deliver a later change before the answer to our write arrives.
     """
-    if version == known:
-        return or_same
-    if version.isdigit() and known.isdigit():
-        return int(version) > int(known)
-    return version != known
+    known = records.get(written.key)
+    if known is None or known.uid != written.uid or is_newer(known.resource_version, written):
+        return None
+    return known
+
+
+def with_uid(records: Mapping[ObjectKey, Record], key: ObjectKey, uid: str) -> Record | None:
+    """The record of the object with this uid (empty: any); None if there is none, or it was created again."""
+    known = records.get(key)
+    return known if known is not None and uid in {"", known.uid} else None
 
 
 def decode_certificate(
@@ -55,7 +88,10 @@ def decode_certificate(
     if before is not None and before.generation == generation:
         spec, problem = before.spec, before.spec_problem
     else:
-        spec, problem = _spec(body.get("spec") or {})
+        try:
+            spec, problem = parse_spec(body.get("spec") or {}), None
+        except ClientCertError as error:
+            spec, problem = UNUSABLE_SPEC, Problem(Phase.INVALID, error.reason, error.message)
     same = next((each for each in (before, expected) if each is not None and each.status_hash == status_hash), None)
     if same is not None:
         same_contact = same.generation == generation or contact_key(same.spec) == contact_key(spec)
@@ -131,13 +167,6 @@ def _renewal(content: Body) -> tuple[RenewalPolicy | None, str]:
         return parse_renewal_policy(content), ""
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return None, f"spec.renewal cannot be used: {type(error).__name__} {error}"[:_LONGEST_PROBLEM]
-
-
-def _spec(content: Body) -> tuple[CertificateSpec, Problem | None]:
-    try:
-        return parse_spec(content), None
-    except ClientCertError as error:
-        return UNUSABLE_SPEC, Problem(Phase.INVALID, error.reason, error.message)
 
 
 def _status(content: Body, generation: int) -> CertificateStatus:

@@ -16,6 +16,8 @@ from clientcert.cache.decoding import (
     is_newer,
     key_of,
     next_configuration,
+    overwritten,
+    with_uid,
 )
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.cache.policies import POLICY, PolicyCache
@@ -56,8 +58,7 @@ class ObjectCache:
 
     def upsert_certificate(self, body: Body) -> None:
         """Take over a ClientCertificate from a watch; older versions and our own writes are ignored."""
-        before = self.certificates.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+        if is_newer(body["metadata"]["resourceVersion"], self.certificates.get(key_of(body))):
             self._put_certificate(body)
 
     def replace_certificate(self, body: Body) -> None:
@@ -91,8 +92,8 @@ class ObjectCache:
 
     def remove_certificate(self, key: ObjectKey, uid: str = "") -> bool:
         """Remove a ClientCertificate, only if it has this `uid` (empty: any); returns True if it was removed."""
-        record = self.certificates.get(key)
-        if record is None or uid not in {"", record.uid}:
+        record = with_uid(self.certificates, key, uid)
+        if record is None:
             return False
         self._references.remove(record)
         self._changed_sources.pop(key, None)
@@ -114,17 +115,15 @@ class ObjectCache:
     def certificate_status_written(self, written: CertificateRecord) -> None:
         """Take over our own write that the API server has accepted."""
         self._being_written.pop(written.key, None)
-        current, version = self.certificates.get(written.key), written.resource_version
-        if current is None or current.uid != written.uid:
-            return
-        if is_newer(version, current.resource_version, or_same=True):
+        before = overwritten(self.certificates, written)
+        if before is not None:
             record = self.certificates[written.key] = replace(
-                current,
-                resource_version=version,
+                before,
+                resource_version=written.resource_version,
                 status=written.status,
                 status_hash=written.status_hash,
             )
-            self._serial_changed(current, record)
+            self._serial_changed(before, record)
 
     def enqueue(self, key: ObjectKey) -> None:
         """Enqueue a ClientCertificate in the work queue."""
@@ -224,8 +223,7 @@ class ObjectCache:
 
     def upsert_store(self, body: Body) -> None:
         """Take over a CertificateStore, unless a newer version of it is known."""
-        before = self.stores.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+        if is_newer(body["metadata"]["resourceVersion"], self.stores.get(key_of(body))):
             self._put_store(body)
 
     def replace_store(self, body: Body) -> None:
@@ -245,21 +243,18 @@ class ObjectCache:
 
     def remove_store(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificateStore, only if it has this `uid` (empty: any); its certificates are read as missing."""
-        record = self.stores.get(key)
-        if record is not None and uid in {"", record.uid}:
+        if with_uid(self.stores, key, uid) is not None:
             del self.stores[key]
             self._references.set_secrets("store", key, frozenset())
             self.reread_all(self.referring("store", key))
 
     def store_status_written(self, written: StoreRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current, version = self.stores.get(written.key), written.resource_version
-        if current is None or current.uid != written.uid:
-            return
-        if is_newer(version, current.resource_version, or_same=True):
+        before = overwritten(self.stores, written)
+        if before is not None:
             self.stores[written.key] = replace(
-                current,
-                resource_version=version,
+                before,
+                resource_version=written.resource_version,
                 conditions=written.conditions,
                 status_hash=written.status_hash,
             )

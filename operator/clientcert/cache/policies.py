@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
-from clientcert.cache.decoding import Body, decode_policy, is_newer, key_of, next_configuration
+from clientcert.cache.decoding import Body, decode_policy, is_newer, key_of, next_configuration, overwritten, with_uid
 from clientcert.cache.objects import PolicyRecord
 from clientcert.cache.reference_index import ReferenceIndex, secrets_of, secrets_of_renewal
 from clientcert.cache.revocations import RevocationCache
@@ -34,8 +34,7 @@ class PolicyCache:
 
     def upsert(self, body: Body) -> None:
         """Take over a CertificatePolicy, unless a newer version of it is known."""
-        before = self.policies.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+        if is_newer(body["metadata"]["resourceVersion"], self.policies.get(key_of(body))):
             self._put(body)
 
     def replace(self, body: Body) -> None:
@@ -62,8 +61,8 @@ class PolicyCache:
 
     def remove(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificatePolicy, only if it has this `uid` (empty: any); its certificates use the defaults."""
-        record = self.policies.get(key)
-        if record is not None and uid in {"", record.uid}:
+        record = with_uid(self.policies, key, uid)
+        if record is not None:
             del self.policies[key]
             self._former_cas.pop(key, None)
             self._references.set_secrets(POLICY, key, frozenset())
@@ -98,13 +97,11 @@ class PolicyCache:
 
     def status_written(self, written: PolicyRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current, version = self.policies.get(written.key), written.resource_version
-        if current is None or current.uid != written.uid:
-            return
-        if is_newer(version, current.resource_version, or_same=True):
+        before = overwritten(self.policies, written)
+        if before is not None:
             self.policies[written.key] = replace(
-                current,
-                resource_version=version,
+                before,
+                resource_version=written.resource_version,
                 conditions=written.conditions,
                 digests=written.digests,
                 status_hash=written.status_hash,

@@ -23,6 +23,8 @@ class ReferenceIndex:
     """Reference → its certificates. A single one is stored without a set: most Secrets belong to one certificate."""
     _users: dict[ObjectKey, set[tuple[str, ObjectKey]]] = field(default_factory=dict)
     """Secret → the policies and stores that need it."""
+    _needs: dict[tuple[str, ObjectKey], frozenset[str]] = field(default_factory=dict)
+    """Policy or store → the names of the Secrets that it needs."""
     _versions: dict[ObjectKey, str] = field(default_factory=dict)
     """The last known resourceVersion of each Secret that any object refers to."""
 
@@ -49,13 +51,18 @@ class ReferenceIndex:
 
     def set_secrets(self, kind: str, key: ObjectKey, secrets: frozenset[str]) -> None:
         """Replace the Secrets that a policy or store needs by the Secrets with these names."""
-        for secret, users in tuple(self._users.items()):
-            users.discard((kind, key))
-            if not users:
+        user = (kind, key)
+        before = self._needs.pop(user, frozenset())
+        if secrets:
+            self._needs[user] = secrets
+        for name in secrets - before:
+            self._users.setdefault(ObjectKey(key.namespace, name), set()).add(user)
+        for name in before - secrets:
+            secret = ObjectKey(key.namespace, name)
+            self._users[secret].discard(user)
+            if not self._users[secret]:
                 del self._users[secret]
                 self._forget_version(secret)
-        for name in secrets:
-            self._users.setdefault(ObjectKey(key.namespace, name), set()).add((kind, key))
 
     def certificates(self, kind: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""

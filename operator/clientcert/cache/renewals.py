@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE
-from clientcert.cache.decoding import Body, is_newer, key_of
+from clientcert.cache.decoding import Body, is_newer, key_of, overwritten, with_uid
 from clientcert.cache.renewal_records import RenewalRecord, decode_renewal
 from clientcert.cache.request_index import RequestIndex
 from clientcert.lifecycle.renewal.due_notices import WAITING_TOLD
@@ -33,8 +33,7 @@ class RenewalCache:
 
     def upsert(self, body: Body) -> None:
         """Take over a CertificateRenewal from a watch; older versions are ignored."""
-        before = self.renewals.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+        if is_newer(body["metadata"]["resourceVersion"], self.renewals.get(key_of(body))):
             self._take_over(body)
 
     def replace(self, body: Body) -> None:
@@ -56,8 +55,8 @@ class RenewalCache:
 
     def remove(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificateRenewal, only if it has this `uid` (empty: any)."""
-        record = self.renewals.get(key)
-        if record is None or uid not in {"", record.uid}:
+        record = with_uid(self.renewals, key, uid)
+        if record is None:
             return
         self.index.remove(key)
         self._stopped_waiting(record)
@@ -67,12 +66,10 @@ class RenewalCache:
 
     def written(self, record: RenewalRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current = self.renewals.get(record.key)
-        if current is None or current.uid != record.uid:
-            return
-        if is_newer(record.resource_version, current.resource_version, or_same=True):
+        if overwritten(self.renewals, record) is not None:
             self._put(record)
-        self._untold.add(record.key)
+        if with_uid(self.renewals, record.key, record.uid) is not None:
+            self._untold.add(record.key)
 
     def concerns_certificate(self, key: ObjectKey) -> None:
         """Have the certificate reconciled after this request, whether the request changes or not."""

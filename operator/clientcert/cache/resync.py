@@ -9,13 +9,13 @@ This repairs the cache after a watch has lost an event, or was interrupted while
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.backoff import Backoff
-from clientcert.cache.decoding import key_of
+from clientcert.cache.decoding import Versioned, key_of
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.renewal_resync import RenewalResync
@@ -254,20 +254,25 @@ class Resync:
             self._cache.upsert_certificate(body)
 
     async def _policies_and_stores(self, namespace: str) -> None:
+        policies, cache = self._policies, self._cache
+        await self._take_over_list(CERTIFICATE_POLICY, namespace, policies.policies, policies.upsert, policies.remove)
+        await self._take_over_list(CERTIFICATE_STORE, namespace, cache.stores, cache.upsert_store, cache.remove_store)
+
+    async def _take_over_list(
+        self,
+        kind: Kind,
+        namespace: str,
+        known: Mapping[ObjectKey, Versioned],
+        upsert: Callable[[Object], None],
+        remove: Callable[[ObjectKey, str], None],
+    ) -> None:
         """Take over those that are listed, and remove the others, as they were known before: a watch may be ahead."""
-        policies, stores = self._policies.policies, self._cache.stores
-        unlisted = {key: policies[key].uid for key in _within(namespace, policies)}
-        async for body in self._bodies(CERTIFICATE_POLICY, namespace):
-            if unlisted.pop(key_of(body), None) is None or key_of(body) in policies:
-                self._policies.upsert(body)
+        unlisted = {key: known[key].uid for key in _within(namespace, known)}
+        async for body in self._bodies(kind, namespace):
+            if unlisted.pop(key_of(body), None) is None or key_of(body) in known:
+                upsert(body)
         for key, uid in unlisted.items():
-            self._policies.remove(key, uid)
-        unlisted = {key: stores[key].uid for key in _within(namespace, stores)}
-        async for body in self._bodies(CERTIFICATE_STORE, namespace):
-            if unlisted.pop(key_of(body), None) is None or key_of(body) in stores:
-                self._cache.upsert_store(body)
-        for key, uid in unlisted.items():
-            self._cache.remove_store(key, uid)
+            remove(key, uid)
 
     async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
         async for page in self._client.pages(kind.collection(namespace)):

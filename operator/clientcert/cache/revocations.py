@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.api.kinds import CERTIFICATE_REVOCATION
-from clientcert.cache.decoding import Body, is_newer, key_of
+from clientcert.cache.decoding import Body, is_newer, key_of, overwritten, with_uid
 from clientcert.cache.renewal_records import RevocationRecord, decode_revocation
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.revocation_entries import EVERYBODY, bars_key, combined, is_kept
@@ -84,8 +84,7 @@ class RevocationCache:
 
     def upsert(self, body: Body) -> None:
         """Take over a CertificateRevocation from a watch; older versions are ignored."""
-        before = self.revocations.get(key_of(body))
-        if before is None or is_newer(body["metadata"]["resourceVersion"], before.resource_version):
+        if is_newer(body["metadata"]["resourceVersion"], self.revocations.get(key_of(body))):
             self._take_over(body)
 
     def replace(self, body: Body) -> None:
@@ -105,18 +104,14 @@ class RevocationCache:
 
     def remove(self, key: ObjectKey, uid: str = "") -> None:
         """Remove a CertificateRevocation, only if it has this `uid` (empty: any). Its certificate stays revoked."""
-        record = self.revocations.get(key)
-        if record is not None and uid in {"", record.uid}:
+        if with_uid(self.revocations, key, uid) is not None:
             del self.revocations[key]
             del self._of_namespace[key.namespace][key]
             self._queue.enqueue(Item(REVOCATION, key))
 
     def written(self, record: RevocationRecord) -> None:
         """Take over our own write that the API server has accepted."""
-        current = self.revocations.get(record.key)
-        if current is None or current.uid != record.uid:
-            return
-        if is_newer(record.resource_version, current.resource_version, or_same=True):
+        if overwritten(self.revocations, record) is not None:
             self._put(record)
 
     def keep(self, namespace: str, entries: Iterable[RevocationSpec]) -> list[RevocationSpec]:

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 from clientcert.cache.informers import Informers, Watches
+from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.resync import Resync
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import Page
 from clientcert.kube.list_watch import ListWatch
-from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
+from clientcert.workqueue.work_queue import WorkQueue
+from tests.builders import NOW
+from tests.unit.engine.test_object_cache import body
 
 CERTIFICATES = "/apis/clientcert.dev/v1alpha1/clientcertificates"
 
@@ -39,21 +41,15 @@ class Namespace:
 
     def __init__(self, known: bool) -> None:
         self.api = Api()
-        certificate = SimpleNamespace(resource_version="1")
-        cache = SimpleNamespace(
-            certificates={ObjectKey("team", "c1"): certificate} if known else {},
-            policies=SimpleNamespace(policies={}),
-            stores={},
-            renewals=SimpleNamespace(renewals={}, upsert=None, remove=None),
-            revocations=SimpleNamespace(revocations={}, upsert=None, remove=None),
-            remove_certificate=lambda _: None,
-        )
+        cache = ObjectCache(WorkQueue(lambda: NOW))
+        if known:
+            cache.upsert_certificate(body("1"))
         client = cast("Any", self.api)
         self.certificates = ListWatch(client, CERTIFICATES, LoopBudget())
         others = ListWatch(client, "/others", LoopBudget())
         watches = Watches(others, self.certificates, *[others] * 4)
-        self.informers = Informers(cast("Any", cache), {"": watches}, LoopBudget())
-        self.resync = Resync(cast("Any", cache), client, self.informers, cast("Any", None), Metrics())
+        self.informers = Informers(cache, {"": watches}, LoopBudget())
+        self.resync = Resync(cache, client, self.informers, cast("Any", None), Metrics())
 
     async def begins_within(self, seconds: float) -> bool:
         freshening = asyncio.create_task(self.resync.freshen())

@@ -286,6 +286,9 @@ def test_a_policy_is_reconciled_when_it_changes_or_a_secret_that_it_needs():
     assert cache.policies.policies[POLICY.key].configuration != first
     cache.secret_changed("team", "slack", "7")
     assert enqueued == [POLICY, POLICY]
+    cache.policies.upsert(policy("p", "8", "slack"))
+    cache.secret_changed("team", "slack", "7")
+    assert enqueued == [POLICY, POLICY], "the Secret's version is known, whatever happened to the policy since"
     cache.policies.remove(ObjectKey("team", "p"))
     assert enqueued == [POLICY] * 3
 
