@@ -29,16 +29,14 @@ _Entry = TypeVar("_Entry", bound=Hashable)
 
 Urgency: TypeAlias = tuple[float, ...]
 """The lowest is first; of equal ones, the first that arrived."""
+_Row: TypeAlias = tuple[Urgency, int, float, _Entry]
+"""Urgency, number of the arrival, time of the arrival on the loop's clock, and the entry."""
 served_namespace: ContextVar[str] = ContextVar("served_namespace", default="")
 """The namespace for whose object a task and the tasks that it creates work. The worker sets it.
 
 For code below a library that passes no namespace on, such as a resolver; everywhere else it is an argument.
 """
 _COMPACT_FROM = 100
-
-
-_Row: TypeAlias = tuple[Urgency, int, float, _Entry]
-"""Urgency, number of the arrival, time of the arrival on the loop's clock, and the entry."""
 
 
 @dataclass(slots=True)
@@ -48,12 +46,13 @@ class _Line(Generic[_Entry]):
     arrived: OrderedDict[_Entry, _Row[_Entry]] = field(default_factory=OrderedDict)
     """The row of each entry that waits, in the order of arrival."""
     urgent: list[_Row[_Entry]] = field(default_factory=list)
-    """A heap. It also has rows of entries that have left or become more urgent; its first row is never one of them."""
+    """A heap. It also has old rows, of entries that have left or become more urgent: a quarter of those that wait, and
+    a hundred, at most. Its first row is never an old one."""
     was_late: bool = False
     """True if the last entry that was given a place had waited too long."""
 
     def drop_old_rows(self) -> None:
-        """Keep the promises of `urgent`; call it after each change, while an entry waits."""
+        """Call it after an entry has left or become more urgent, if any still waits."""
         if len(self.urgent) > len(self.arrived) * 5 // 4 + _COMPACT_FROM:
             self.urgent = list(self.arrived.values())
             heapq.heapify(self.urgent)

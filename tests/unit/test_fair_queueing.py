@@ -207,24 +207,36 @@ async def test_no_more_namespaces_are_looked_at_than_there_are_places() -> None:
     assert looked_at <= 1_000 * 2 * 4
 
 
-@pytest.mark.parametrize("seed", range(20))
-async def test_the_first_is_always_the_most_urgent_one_that_waits(seed: int) -> None:
-    """Compared with a list that is searched anew each time; and the rows of those that left are bounded."""
+@pytest.mark.parametrize("longest_wait", [math.inf, 200.0])
+@pytest.mark.parametrize("seed", range(10))
+async def test_each_turn_is_that_of_a_plain_search(seed: int, longest_wait: float) -> None:
+    """Compared with lists that are searched anew each time; and the rows of entries that left are bounded."""
     random = Random(seed)
-    queue = FairQueue[int]()
-    waiting: dict[int, tuple[int, float]] = {}
+    queue = FairQueue[int](longest_wait=longest_wait)
+    waiting: dict[str, dict[int, tuple[float, int, float]]] = {}
+    late: dict[str, bool] = {}
     for number in range(3_000):
-        entry, urgency = random.randrange(400), random.random()
+        await asyncio.sleep(1)
+        namespace, urgency = random.choice("ab"), random.random()
+        entry = random.randrange(400) * 2 + (namespace == "b")
         if random.random() < 0.6:
-            queue.push("team", entry, (urgency,))
-            since, before = waiting.get(entry, (number, math.inf))
-            waiting[entry] = since, min(before, urgency)
+            queue.push(namespace, entry, (urgency,))
+            before = waiting.setdefault(namespace, {}).get(entry, (math.inf, number, float(number)))
+            waiting[namespace][entry] = min(before[0], urgency), *before[1:]
         elif random.random() < 0.5:
             queue.discard(entry)
-            waiting.pop(entry, None)
+            waiting.get(namespace, {}).pop(entry, None)
         elif waiting:
-            first = min(waiting, key=lambda each: (waiting[each][1], waiting[each][0]))
-            assert queue.pop() == ("team", first)
-            del waiting[first]
-        assert len(queue) == len(waiting)
-        assert sum(len(line.urgent) for line in queue._lines.values()) <= 1.25 * len(waiting) + 101
+            turn = next(iter(waiting))
+            line = waiting.pop(turn)
+            oldest = min(line, key=lambda each: line[each][1])
+            late[turn] = number - line[oldest][2] >= longest_wait and not late.get(turn, False)
+            first = oldest if late[turn] else min(line, key=lambda each: line[each])
+            assert queue.pop() == (turn, first)
+            del line[first]
+            waiting[turn] = line  # its next turn is after that of the other
+        for each in [each for each, line in waiting.items() if not line]:
+            del waiting[each]
+            late.pop(each, None)
+        assert len(queue) == sum(map(len, waiting.values()))
+        assert all(len(line.urgent) <= 1.25 * len(line.arrived) + 101 for line in queue._lines.values())

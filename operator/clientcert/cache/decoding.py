@@ -41,7 +41,7 @@ class Versioned(Protocol):
 
     @property
     def uid(self) -> str:
-        """Another one if the object was created again."""
+        """It differs if the object was created again."""
 
     @property
     def resource_version(self) -> str:
@@ -52,17 +52,20 @@ Record = TypeVar("Record", bound=Versioned)
 
 
 def is_newer(version: str, known: Versioned | None) -> bool:
-    """True if no version is known, or only an earlier one; Kubernetes orders them officially since 1.35."""
-    before = known.resource_version if known else ""
-    if version.isdigit() and before.isdigit():
-        return int(version) > int(before)
-    return version != before
+    """True if no version is known, or only an earlier one; Kubernetes orders them officially since 1.35.
+
+    Versions that are not numbers have no order: any other one counts as newer.
+    """
+    known_version = known.resource_version if known else ""
+    if version.isdigit() and known_version.isdigit():
+        return int(version) > int(known_version)
+    return version != known_version
 
 
 def overwritten(records: Mapping[ObjectKey, Record], written: Record) -> Record | None:
-    """The record that our own write replaces, which the API server has accepted; None: the object is another by now.
+    """The record that an accepted write of ours replaces; None: the object is gone, was created again, or is newer.
 
-    It may be gone, created again, or newer: a watch may deliver a later change before the answer to our write arrives.
+    It is newer if a watch has delivered a later change before the answer to our write arrived.
     """
     known = records.get(written.key)
     if known is None or known.uid != written.uid or is_newer(known.resource_version, written):

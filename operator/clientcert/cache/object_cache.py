@@ -41,14 +41,13 @@ class ObjectCache:
         """`fallback` is the operator's own channel."""
         self._queue = queue
         self._references = ReferenceIndex()
-        self._serials: SerialIndex | None = None
-        """None until a renewal asks for it."""
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
         self._being_written: dict[ObjectKey, CertificateRecord] = {}
         """ClientCertificates whose status is being written, as they will be."""
         self.default_policy = default_policy(fallback)
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
+        self.serials = SerialIndex(self.certificates)
         self.stores: dict[ObjectKey, StoreRecord] = {}
         self.renewals = RenewalCache(queue)
         self.revocations = RevocationCache(queue)
@@ -141,31 +140,17 @@ class ObjectCache:
             return math.inf
         return (accepted.ends_first.time if accepted.ends_first else accepted.not_after).timestamp()
 
-    def sharing_serial(self, record: CertificateRecord) -> tuple[str, ...]:
-        """The names of other ClientCertificates of the namespace with the same serial number and issuer."""
-        return self._by_serial().sharing(record)
-
-    def with_serial(self, namespace: str, issuer_dn: str, serial_number: str) -> tuple[ObjectKey, ...]:
-        """The ClientCertificates with this certificate."""
-        names = self._by_serial().names((namespace, issuer_dn, serial_number))
-        return tuple(ObjectKey(namespace, name) for name in names)
-
     def enqueue_serial(self, namespace: str, issuer_dn: str, serial_number: str) -> None:
-        """Enqueue the ClientCertificates with this certificate, and their open requests."""
-        for key in self.with_serial(namespace, issuer_dn, serial_number):
+        """Enqueue the ClientCertificates with this certificate, and their open requests; `serials` must be filled."""
+        for key in self.serials.with_serial(namespace, issuer_dn, serial_number):
             self.enqueue(key)
             self.renewals.certificate_changed(key)
 
     def _serial_changed(self, before: CertificateRecord | None, after: CertificateRecord | None) -> None:
         """A request about a certificate may have waited until no other ClientCertificate has it."""
-        if self._serials is not None:
-            for key in self._serials.change(before, after):
+        if self.serials.index.is_used:
+            for key in self.serials.change(before, after):
                 self.renewals.certificate_changed(key)
-
-    def _by_serial(self) -> SerialIndex:
-        if self._serials is None:
-            self._serials = SerialIndex(self.certificates.values())
-        return self._serials
 
     def policy_of(self, record: CertificateRecord) -> PolicyRecord | None:
         """The policy that its spec names; None if it names none, or a missing one: then the defaults are used."""

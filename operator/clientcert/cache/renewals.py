@@ -69,7 +69,7 @@ class RenewalCache:
         if overwritten(self.renewals, record) is not None:
             self._put(record)
         if with_uid(self.renewals, record.key, record.uid) is not None:
-            self._untold.add(record.key)
+            self._untold.add(record.key)  # also if a later version is known already
 
     def concerns_certificate(self, key: ObjectKey) -> None:
         """Have the certificate reconciled after this request, whether the request changes or not."""

@@ -1,52 +1,53 @@
-"""Index of ClientCertificates by their serial number. Made at the first look-up: only renewals need it."""
+"""ClientCertificates by the serial number of their certificate."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
+from clientcert.cache.lazy_index import LazyIndex
 from clientcert.cache.objects import CertificateRecord
 from clientcert.lifecycle.spec import ObjectKey
 
 Serial = tuple[str, str, str]
 """Namespace, issuer DN and serial number."""
+_NAMED = 6
+"""A request that waits because others share its certificate names a few of them."""
 
 
 class SerialIndex:
-    """Names of ClientCertificates by their certificate's serial number."""
+    """Await `fill` before each look-up."""
 
-    def __init__(self, every: Iterable[CertificateRecord]) -> None:
-        self._names: dict[Serial, tuple[str, ...]] = {}
-        for each in every:
-            self._add(each)
+    def __init__(self, certificates: Mapping[ObjectKey, CertificateRecord]) -> None:
+        self._certificates = certificates
+        self.index = LazyIndex[Serial]()
+
+    async def fill(self) -> None:
+        """Read all certificates, the first time."""
+        await self.index.fill(self._certificates, lambda key: _serial(self._certificates.get(key)))
 
     def sharing(self, record: CertificateRecord) -> tuple[str, ...]:
-        """The names of the others with the same serial number and issuer."""
+        """The names of the other ClientCertificates of the namespace with the same serial number and issuer."""
         serial = _serial(record)
-        return tuple(name for name in self.names(serial) if name != record.key.name) if serial else ()
+        return tuple(each.name for each in self.index.objects(serial) if each != record.key) if serial else ()
 
-    def names(self, serial: Serial) -> tuple[str, ...]:
-        """The names of all with this serial number and issuer."""
-        return self._names.get(serial, ())
+    def with_serial(self, namespace: str, issuer_dn: str, serial_number: str) -> tuple[ObjectKey, ...]:
+        """The ClientCertificates with this certificate."""
+        return self.index.objects((namespace, issuer_dn, serial_number))
 
     def change(self, before: CertificateRecord | None, after: CertificateRecord | None) -> tuple[ObjectKey, ...]:
-        """Take over a change of one object; returns those that shared its certificate, and do so no more."""
-        old, new = _serial(before) if before else None, _serial(after) if after else None
+        """Take over a change of one object; returns those that shared its certificate, if they are a few.
+
+        Each of thousands would otherwise cause work for all others.
+        """
+        old, new = _serial(before), _serial(after)
         if old == new:
             return ()
-        left: tuple[str, ...] = ()
-        if before is not None and old is not None:
-            left = tuple(name for name in self._names.get(old, ()) if name != before.key.name)
-            self._names[old] = left
-            if not left:
-                del self._names[old]
+        if before is not None:
+            self.index.discard(old, before.key)
         if after is not None:
-            self._add(after)
-        return tuple(ObjectKey(before.key.namespace, name) for name in left) if before else ()
-
-    def _add(self, record: CertificateRecord) -> None:
-        serial = _serial(record)
-        if serial is not None:
-            self._names[serial] = (*self._names.get(serial, ()), record.key.name)
+            self.index.add(new, after.key)
+        left = self.index.objects(old) if old is not None else ()
+        return left if len(left) <= _NAMED else ()
 
 
-def _serial(record: CertificateRecord) -> Serial | None:
-    accepted = record.status.accepted
-    return (record.key.namespace, accepted.issuer_dn, accepted.serial_number) if accepted else None
+def _serial(record: CertificateRecord | None) -> Serial | None:
+    accepted = record.status.accepted if record is not None else None
+    return (record.key.namespace, accepted.issuer_dn, accepted.serial_number) if record and accepted else None

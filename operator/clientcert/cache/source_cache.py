@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from clientcert.backoff import Backoff
-from clientcert.cache.key_owners import KeyOwners
+from clientcert.cache.lazy_index import LazyIndex
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.errors import CertificateError, Reason, SourceError
@@ -89,8 +89,8 @@ class SourceCache:
         self._metrics = metrics
         self._loop_budget = loop_budget
         self._states: dict[ObjectKey, SourceState] = {}
-        self._key_owners: KeyOwners | None = None
-        """None until a renewal asks for it."""
+        self._key_owners = LazyIndex[tuple[str, bytes]]()
+        """By namespace, and the beginning of the hash of the public key that was last read."""
         self._signers: dict[ObjectKey, _Signer] = {}
         """Only of certificates under a policy with two CAs of one name."""
         # Separate threads: containers made to be slow must not occupy the threads that everything else needs.
@@ -131,8 +131,8 @@ class SourceCache:
             state = self._with_gap(record, state, gap)
         current = self._cache.certificates.get(record.key)
         if current is not None and (current.uid, current.generation) == (record.uid, record.generation):
-            if self._key_owners is not None:
-                self._key_owners.change(record.key, self._certificate(record.key), state.observation.certificate)
+            if self._key_owners.is_used:
+                self._replace_key(record.key, state)
             self._states[record.key] = state
 
     def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
@@ -141,9 +141,7 @@ class SourceCache:
 
     def retry_now(self) -> None:
         """Make all reads that wait for a time due now, after the clock was set."""
-        for key, state in [each for each in self._states.items() if each[1].read_at is not None]:
-            self._states[key] = replace(state, read_at=None)
-            self._cache.reread(key)
+        self._cache.reread_all(key for key, state in self._states.items() if state.read_at is not None)
 
     def keys(self) -> AbstractSet[ObjectKey]:
         """The certificates of which anything is known here."""
@@ -151,8 +149,8 @@ class SourceCache:
 
     def forget(self, key: ObjectKey) -> None:
         """Drop the state of an object that is gone."""
-        if self._key_owners is not None:
-            self._key_owners.change(key, self._certificate(key), None)
+        if self._key_owners.is_used:
+            self._replace_key(key, None)
         self._states.pop(key, None)
         self._signers.pop(key, None)
 
@@ -178,11 +176,18 @@ class SourceCache:
             return None
         return known.is_former
 
+    async def index_keys(self) -> None:
+        """Make the index of keys, the first time; await it before `owners_of_key`."""
+        await self._key_owners.fill(self._states, lambda key: _public_key(key, self._states.get(key)))
+
     def owners_of_key(self, namespace: str, key_hash: str) -> tuple[ObjectKey, ...]:
         """The ClientCertificates whose certificate has this key; `key_hash` is SHA-256 in hex."""
-        if self._key_owners is None:
-            self._key_owners = KeyOwners((key, state.observation.certificate) for key, state in self._states.items())
-        return self._key_owners.owners(namespace, bytes.fromhex(key_hash)[:16])
+        return self._key_owners.objects((namespace, bytes.fromhex(key_hash)[:16]))
+
+    def _replace_key(self, key: ObjectKey, state: SourceState | None) -> None:
+        """Take over in the index what was read; None: nothing is known any more."""
+        self._key_owners.discard(_public_key(key, self._states.get(key)), key)
+        self._key_owners.add(_public_key(key, state), key)
 
     def _certificate(self, key: ObjectKey) -> Certificate | None:
         state = self._states.get(key)
@@ -293,3 +298,8 @@ def _with_shared_values(certificate: Certificate, record: CertificateRecord) -> 
         not_after=accepted.not_after,
         ends_first=accepted.ends_first if accepted.ends_first == certificate.ends_first else certificate.ends_first,
     )
+
+
+def _public_key(key: ObjectKey, state: SourceState | None) -> tuple[str, bytes] | None:
+    seen = state.observation.certificate if state else None
+    return (key.namespace, seen.public_key_hash) if seen and seen.public_key_hash else None

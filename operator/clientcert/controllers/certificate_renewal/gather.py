@@ -111,6 +111,8 @@ class Gatherer:
         leaf, source_problem = await self._leaf(certificate)
         authority, issuer_problem = await self._authority(record.key.namespace, policy)
         asked, request_problem = await self._asked(record, evaluation.spec, certificate, leaf)
+        await self._cache.serials.fill()
+        await self._sources.index_keys()
         facts = Facts(
             now=evaluation.now,
             renewal=evaluation.spec,
@@ -125,7 +127,7 @@ class Gatherer:
             authority_not_before=authority.not_before if authority else None,
             authority_not_after=authority.not_after if authority else None,
             issuer_problem=issuer_problem,
-            sharing_serial=self._cache.sharing_serial(certificate),
+            sharing_serial=self._cache.serials.sharing(certificate),
             vetting_date=certificate.spec.vetting_date,
             refused_time=self._refused(record),
             current_requested=await self._requested(record, evaluation.spec, leaf),

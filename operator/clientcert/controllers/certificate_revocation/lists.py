@@ -109,6 +109,7 @@ class RevocationListsReconciler:
         ended, rested = self._rests.get(namespace, (began, began))
         if ended <= began < rested:
             return rested
+        await self._cache.serials.fill()
         self._revocations.begin_pass(namespace)
         self._note_keys(namespace)
         states, due = list[ListState](), list[datetime]()
@@ -217,7 +218,7 @@ class RevocationListsReconciler:
             spec = record.spec
             if spec is None or spec.reason is not RevocationReason.KEY_COMPROMISE or spec.key_hash:
                 continue
-            for key in self._cache.with_serial(namespace, spec.issuer_dn, spec.serial_number):
+            for key in self._cache.serials.with_serial(namespace, spec.issuer_dn, spec.serial_number):
                 seen = self._sources.observation(self._cache.certificates[key]).certificate
                 if seen is not None and f"{seen.serial_number:x}" == spec.serial_number and seen.public_key_hash:
                     self._revocations.keep(namespace, [replace(spec, key_hash=seen.public_key_hash.hex())])

@@ -60,6 +60,7 @@ class RevocationReconciler:
             return None
         states, now = self._cache.revocations.lists(key.namespace), self._clock()
         if self._seen.get(key) != record.uid:
+            await self._cache.serials.fill()
             self._seen[key] = record.uid
             self._enqueue_certificates(key.namespace, record.spec, states or ())
         found = conclusions(record.spec, states, now) if states is not None else ()
