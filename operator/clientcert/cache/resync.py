@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.backoff import Backoff
+from clientcert.cache.comparison import Comparison
 from clientcert.cache.decoding import Versioned, key_of
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
@@ -57,6 +58,8 @@ class Resync:
         self._cache = cache
         self._queue = queue
         self._policies = cache.policies
+        upsert, remove = cache.upsert_certificate, cache.remove_certificate
+        self._certificates = Comparison(client, CLIENT_CERTIFICATE, cache.certificates, upsert, remove)
         self._renewals = RenewalResync(client, cache.renewals, cache.revocations)
         self._client = client
         self._informers = informers
@@ -166,7 +169,7 @@ class Resync:
                 async for body in self._bodies(CERTIFICATE_POLICY, namespace):
                     self._policies.upsert(body)  # with the records of its last digests
                 if certificates:
-                    await self._certificates(namespace, only_known=True)
+                    await self._certificates.compare(namespace, only_known=True)
                 await self._renewals.compare(namespace)
                 return
             except KubeError as error:
@@ -180,7 +183,7 @@ class Resync:
         await asyncio.sleep(self._not_before.pop(namespace, 0.0) - asyncio.get_running_loop().time())
         try:
             await self._policies_and_stores(namespace)
-            await self._certificates(namespace)
+            await self._certificates.compare(namespace)
             await self._secrets(namespace)
             await self._renewals.compare(namespace)
             self._policies.enqueue_all(namespace)
@@ -221,38 +224,6 @@ class Resync:
                 await self._informers.doubt_secrets(namespace)  # so that a condition reports the refusal
             raise
 
-    async def _certificates(self, namespace: str, *, only_known: bool = False) -> None:
-        """Fetch each ClientCertificate whose version differs from the cached one; remove those that are gone.
-
-        With `only_known`, skip objects that the watch has not delivered yet.
-        """
-        known = _within(namespace, self._cache.certificates)
-        present: set[ObjectKey] = set()
-        async for metadata in self._metadata(namespace):
-            key = ObjectKey(metadata["namespace"], metadata["name"])
-            present.add(key)
-            record = self._cache.certificates.get(key)
-            if record is None and only_known:
-                continue
-            if record is None or record.resource_version != metadata["resourceVersion"]:
-                await self._fetch(key)
-        for key in known - present:
-            # It may have been created after its page was listed: only a GET of the object itself is proof.
-            await self._fetch(key)
-
-    async def _fetch(self, key: ObjectKey) -> None:
-        known = self._cache.certificates.get(key)
-        try:
-            body = await self._client.get(CLIENT_CERTIFICATE.item(*key))
-        except KubeError as error:
-            if error.reason is not Reason.NOT_FOUND:
-                raise
-            if known is not None:
-                self._cache.remove_certificate(key, known.uid)  # the watch may have told of a new one meanwhile
-            return
-        if known is None or key in self._cache.certificates:  # it may have told of its deletion, too
-            self._cache.upsert_certificate(body)
-
     async def _policies_and_stores(self, namespace: str) -> None:
         policies, cache = self._policies, self._cache
         await self._take_over_list(CERTIFICATE_POLICY, namespace, policies.policies, policies.upsert, policies.remove)
@@ -278,12 +249,6 @@ class Resync:
         async for page in self._client.pages(kind.collection(namespace)):
             for body in page.items:
                 yield body
-
-    async def _metadata(self, namespace: str) -> AsyncIterator[Object]:
-        async for page in self._client.pages(CLIENT_CERTIFICATE.collection(namespace), metadata_only=True):
-            for item in page.items:
-                yield item["metadata"]
-            await asyncio.sleep(0)
 
     async def count(self, namespace: str) -> int:
         """The number of ClientCertificates; raises KubeError."""

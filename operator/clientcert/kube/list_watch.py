@@ -45,9 +45,13 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The end of a list, with the namespace and name of every existing object."""
+    """The end of a list."""
 
     present: AbstractSet[tuple[str, str]]
+    """Namespace and name of every existing object, if metadata was listed, as of Secrets; else empty.
+
+    It becomes empty when the next change is asked for.
+    """
     version: str
     """The resourceVersion to watch from."""
     newest: str = ""
@@ -123,16 +127,20 @@ class ListWatch:
 
     async def list(self) -> AsyncIterator[Change]:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
-        version, newest, present = "", 0, set()
+        version, newest, present = "", 0, set[tuple[str, str]]()
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
             version = page.version
             for item in page.items:
                 await self._loop_budget.yield_if_spent()
                 metadata = item["metadata"]
-                present.add((metadata["namespace"], metadata["name"]))
+                if self._metadata_only:
+                    present.add((metadata["namespace"], metadata["name"]))
                 newest = max(newest, int(metadata["resourceVersion"]))
                 yield Applied(item)
         yield Listed(present, version, str(newest or ""))
+        while present:  # to give back the memory of 100,000 names at once would stall the loop
+            await self._loop_budget.yield_if_spent()
+            present.pop()
 
     async def _watch(self) -> AsyncIterator[Change]:
         """Yield changes until the watch fails; then the collection has to be listed again.

@@ -1,0 +1,75 @@
+"""Compares what is known of the objects of one kind with the API server, to make good for events that were lost."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from itertools import islice
+
+from clientcert.api.kinds import Kind
+from clientcert.cache.decoding import Versioned
+from clientcert.errors import KubeError, Reason
+from clientcert.kube.client import KubeClient
+from clientcert.kube.decoding import Object
+from clientcert.lifecycle.spec import ObjectKey
+
+_AT_ONCE = 1_000
+
+
+class Comparison:
+    """Lists versions only, and reads the few objects that have another one. No step takes long, however many there are.
+
+    An answer may come after the watch has told of the object's deletion, or of a new one: that counts, not the answer.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        kind: Kind,
+        known: Mapping[ObjectKey, Versioned],
+        upsert: Callable[[Object], None],
+        remove: Callable[[ObjectKey, str], object],
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._known = known
+        self._upsert = upsert
+        self._remove = remove
+
+    async def compare(self, namespace: str, *, only_known: bool = False) -> None:
+        """Read each object whose version differs from the known one; remove those that are gone. Raises KubeError.
+
+        With `only_known`, skip objects that the watch has not delivered yet. An empty namespace: in all of them.
+        """
+        unlisted = await self._keys(namespace)
+        async for page in self._client.pages(self._kind.collection(namespace), metadata_only=True):
+            for metadata in [each["metadata"] for each in page.items]:
+                key = ObjectKey(metadata["namespace"], metadata["name"])
+                unlisted.discard(key)
+                known = self._known.get(key)
+                if known is None and only_known:
+                    continue
+                if known is None or known.resource_version != metadata["resourceVersion"]:
+                    await self._fetch(key)
+            await asyncio.sleep(0)
+        for key in unlisted:
+            # It may have been created after its page was listed: only a GET of the object itself is proof.
+            await self._fetch(key)
+
+    async def _keys(self, namespace: str) -> set[ObjectKey]:
+        found, every = set[ObjectKey](), iter(tuple(self._known))
+        while part := tuple(islice(every, _AT_ONCE)):
+            found.update(each for each in part if namespace in {"", each.namespace})
+            await asyncio.sleep(0)
+        return found
+
+    async def _fetch(self, key: ObjectKey) -> None:
+        known = self._known.get(key)
+        try:
+            body = await self._client.get(self._kind.item(*key))
+        except KubeError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            if known is not None:
+                self._remove(key, known.uid)
+            return
+        if known is None or key in self._known:
+            self._upsert(body)
