@@ -12,12 +12,13 @@ from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey
 
 _AT_ONCE = 1_000
+"""Keys that are looked at in one iteration of the event loop."""
 
 
 class Comparison:
     """Lists versions only, and reads the few objects that have another one. No step takes long, however many there are.
 
-    An answer may come after the watch has told of the object's deletion, or of a new one: that counts, not the answer.
+    An answer may come after the watch has told that a known object was deleted, or created again: then it is ignored.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""An index that only renewals need: it is made at the first look-up, and kept up to date from then on."""
+"""An index that only renewals and revocations need: the first `fill` makes it, and then it is kept up to date."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -9,6 +9,7 @@ from clientcert.lifecycle.spec import ObjectKey
 
 _Key = TypeVar("_Key", bound=Hashable)
 _AT_ONCE = 1_000
+"""Objects that are added in one iteration of the event loop, however many callers wait for the index."""
 
 
 class LazyIndex(Generic[_Key]):
@@ -17,22 +18,24 @@ class LazyIndex(Generic[_Key]):
     def __init__(self) -> None:
         self.is_used = False
         """While it is False, no change needs to be taken over."""
+        self._filling = asyncio.Lock()
         self._unread: Iterator[ObjectKey] = iter(())
         self._first: dict[_Key, ObjectKey] = {}
         self._others: dict[_Key, set[ObjectKey]] = {}
         """The objects of a key but the first, if it has several."""
 
     async def fill(self, objects: Iterable[ObjectKey], key_of: Callable[[ObjectKey], _Key | None]) -> None:
-        """Add all objects, a thousand in each iteration of the event loop; the second time there is nothing to do.
+        """Add all objects; once that is done, it returns at once.
 
         `key_of` returns the key that an object has when it is called; None if it is gone, or has none.
         """
         if not self.is_used:
             self.is_used, self._unread = True, iter(tuple(objects))
-        while part := tuple(islice(self._unread, _AT_ONCE)):
-            for each in part:
-                self.add(key_of(each), each)
-            await asyncio.sleep(0)
+        async with self._filling:  # a caller that is cancelled leaves the rest to the next one
+            while part := tuple(islice(self._unread, _AT_ONCE)):
+                for each in part:
+                    self.add(key_of(each), each)
+                await asyncio.sleep(0)
 
     def add(self, key: _Key | None, added: ObjectKey) -> None:
         """Add an object; it may be there already."""

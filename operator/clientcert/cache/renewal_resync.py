@@ -21,10 +21,10 @@ class RenewalResync:
     """Lists a namespace, or all (an empty name), and fetches what has changed."""
 
     def __init__(self, client: KubeClient, renewals: RenewalCache, revocations: RevocationCache) -> None:
-        requests, revoked = renewals, revocations
+        of_revocations = revocations.revocations, revocations.upsert, revocations.remove
         self._comparisons = (
-            Comparison(client, CERTIFICATE_RENEWAL, requests.renewals, requests.upsert, requests.remove),
-            Comparison(client, CERTIFICATE_REVOCATION, revoked.revocations, revoked.upsert, revoked.remove),
+            Comparison(client, CERTIFICATE_RENEWAL, renewals.renewals, renewals.upsert, renewals.remove),
+            Comparison(client, CERTIFICATE_REVOCATION, *of_revocations),
         )
         self._missing: set[str] = set()
 

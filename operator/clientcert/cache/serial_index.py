@@ -8,8 +8,8 @@ from clientcert.lifecycle.spec import ObjectKey
 
 Serial = tuple[str, str, str]
 """Namespace, issuer DN and serial number."""
-_NAMED = 6
-"""A request that waits because others share its certificate names a few of them."""
+_TOLD = 6
+"""A request that waits because others share its certificate names five of them."""
 
 
 class SerialIndex:
@@ -33,9 +33,10 @@ class SerialIndex:
         return self.index.objects((namespace, issuer_dn, serial_number))
 
     def change(self, before: CertificateRecord | None, after: CertificateRecord | None) -> tuple[ObjectKey, ...]:
-        """Take over a change of one object; returns those that shared its certificate, if they are a few.
+        """Take over a change of one object; returns those that shared its certificate, if they are a few by now.
 
-        Each of thousands would otherwise cause work for all others.
+        If thousands share it, each that leaves would otherwise have all others reconciled. Until they are a few, a
+        request may go on naming one that has left.
         """
         old, new = _serial(before), _serial(after)
         if old == new:
@@ -45,7 +46,7 @@ class SerialIndex:
         if after is not None:
             self.index.add(new, after.key)
         left = self.index.objects(old) if old is not None else ()
-        return left if len(left) <= _NAMED else ()
+        return left if len(left) <= _TOLD else ()
 
 
 def _serial(record: CertificateRecord | None) -> Serial | None:

@@ -101,7 +101,7 @@ class ListWatch:
                     yield change
                     if isinstance(change, Listed):
                         self.version, self.object_version = change.version, change.newest
-                del change  # a watch may say nothing for hours, and 100,000 names are 20 MB
+                del change  # a watch may say nothing for hours
                 if failures:
                     yield Returned()
                 self.attempted.set()

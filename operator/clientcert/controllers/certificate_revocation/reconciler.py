@@ -53,6 +53,7 @@ class RevocationReconciler:
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Have it put on the lists, and write the conditions that say so; returns when its certificate ends."""
+        await self._cache.serials.fill()
         record = self._cache.revocations.revocations.get(key)
         if record is None or record.spec is None:
             self._seen.pop(key, None)
@@ -60,7 +61,6 @@ class RevocationReconciler:
             return None
         states, now = self._cache.revocations.lists(key.namespace), self._clock()
         if self._seen.get(key) != record.uid:
-            await self._cache.serials.fill()
             self._seen[key] = record.uid
             self._enqueue_certificates(key.namespace, record.spec, states or ())
         found = conclusions(record.spec, states, now) if states is not None else ()
