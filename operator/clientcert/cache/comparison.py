@@ -40,9 +40,10 @@ class Comparison:
 
         With `only_known`, skip objects that the watch has not delivered yet. An empty namespace: in all of them.
         """
-        unlisted = await self._keys(namespace)
+        unlisted = await self._known_in(namespace)
         async for page in self._client.pages(self._kind.collection(namespace), metadata_only=True):
-            for metadata in [each["metadata"] for each in page.items]:
+            for item in page.items:
+                metadata = item["metadata"]
                 key = ObjectKey(metadata["namespace"], metadata["name"])
                 unlisted.discard(key)
                 known = self._known.get(key)
@@ -55,7 +56,7 @@ class Comparison:
             # It may have been created after its page was listed: only a GET of the object itself is proof.
             await self._fetch(key)
 
-    async def _keys(self, namespace: str) -> set[ObjectKey]:
+    async def _known_in(self, namespace: str) -> set[ObjectKey]:
         found, every = set[ObjectKey](), iter(tuple(self._known))
         while part := tuple(islice(every, _AT_ONCE)):
             found.update(each for each in part if namespace in {"", each.namespace})

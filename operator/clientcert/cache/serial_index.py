@@ -9,7 +9,7 @@ from clientcert.lifecycle.spec import ObjectKey
 Serial = tuple[str, str, str]
 """Namespace, issuer DN and serial number."""
 _TOLD = 6
-"""A request that waits because others share its certificate names five of them."""
+"""The most objects that are told when another leaves. A request that waits for others to leave names five of them."""
 
 
 class SerialIndex:
