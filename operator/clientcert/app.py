@@ -237,7 +237,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
     queue = WorkQueue(clock)
     cache = ObjectCache(queue, _default_channel(settings))
     namespaces = settings.namespaces or ("",)
-    watches = {each: Watches.of(client, each, loop_budget) for each in namespaces}
+    watches = {each: Watches.of(client, each, cache, loop_budget) for each in namespaces}
     informers = Informers(cache, watches, loop_budget)
     secrets = SecretReader(partial(_get_secret, client, watches))
     buckets = S3Reader(

@@ -10,6 +10,7 @@ from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.app import _get_secret, assemble
 from clientcert.cache.informers import Watches
+from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey, S3Source
@@ -17,7 +18,7 @@ from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import BUDGET_BYTES, MIB
 from clientcert.notifiers.interface import Pace
 from clientcert.settings import Settings
-from clientcert.workqueue.work_queue import Item
+from clientcert.workqueue.work_queue import Item, WorkQueue
 from tests.builders import DAY, KEY, NOW
 from tests.unit.engine.test_object_cache import body
 
@@ -112,7 +113,7 @@ class Client:
 async def test_a_secret_is_read_no_older_than_the_last_change_of_one() -> None:
     """Not than the list that came after it: the cache of an API server before 1.31 may not reach that for minutes."""
     client = Client()
-    watches = Watches.of(cast("Any", client), "", LoopBudget())
+    watches = Watches.of(cast("Any", client), "", ObjectCache(WorkQueue(lambda: NOW)), LoopBudget())
     for version, object_version in (("", ""), ("50", ""), ("50", "10")):
         if version:
             watches.secrets.established.set()

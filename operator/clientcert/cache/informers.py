@@ -33,11 +33,12 @@ class Watches:
     """Alerts go on without these two, also where their kinds are not installed; nothing is signed then."""
 
     @classmethod
-    def of(cls, client: KubeClient, namespace: str, loop_budget: LoopBudget) -> Self:
+    def of(cls, client: KubeClient, namespace: str, cache: ObjectCache, loop_budget: LoopBudget) -> Self:
         """The watches of a namespace, or of all (empty)."""
+        wanted = partial(cache.secrets_wanted, namespace)
         secrets = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
         return cls(
-            ListWatch(client, secrets, loop_budget, metadata_only=True),
+            ListWatch(client, secrets, loop_budget, wanted=wanted, metadata_only=True),
             *(ListWatch(client, kind.collection(namespace), loop_budget) for kind in KINDS),
         )
 
@@ -125,7 +126,7 @@ class Informers:
 
     async def doubt_secrets(self, namespace: str) -> None:
         """Have each Secret that is needed read, because no watch reports them any more."""
-        await self._take_over_secrets(namespace, Listed(frozenset(), ""))
+        await self._secrets_are_missing(namespace, self._cache.secrets_wanted(namespace))
 
     async def _inform(self, watch: ListWatch, take_over: Callable[[Change], None]) -> AsyncIterator[Returned]:
         async for change in watch.changes():
@@ -137,15 +138,16 @@ class Informers:
 
     async def _take_over_secrets(self, namespace: str, change: Change) -> None:
         """Pass a change to the cache; after a list, also the Secrets that are needed but missing."""
-        watch = self._watches[namespace].secrets
-        if not isinstance(change, Listed):
-            _hand_over(watch, self._take_over_secret, change)
-            return
-        for secret in self._cache.secrets_wanted(namespace):
+        if isinstance(change, Listed):
+            await self._secrets_are_missing(namespace, change.missing)
+        else:
+            _hand_over(self._watches[namespace].secrets, self._take_over_secret, change)
+
+    async def _secrets_are_missing(self, namespace: str, secrets: Iterable[tuple[str, str]]) -> None:
+        for secret in secrets:
             await self._loop_budget.yield_if_spent()
-            if secret not in change.present:
-                missing = {"metadata": {"namespace": secret[0], "name": secret[1]}}
-                _hand_over(watch, self._take_over_secret, Deleted(missing))
+            missing = Deleted({"metadata": {"namespace": secret[0], "name": secret[1]}})
+            _hand_over(self._watches[namespace].secrets, self._take_over_secret, missing)
 
     def _take_over_secret(self, change: Change) -> None:
         if isinstance(change, Applied | Deleted):

@@ -9,7 +9,7 @@ for a second (design section 5). Our own kinds are read whole (docs/decisions/wa
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -47,11 +47,8 @@ class Deleted:
 class Listed:
     """The end of a list."""
 
-    present: AbstractSet[tuple[str, str]]
-    """Namespace and name of every existing object, if metadata was listed, as of Secrets; else empty.
-
-    It becomes empty when the next change is asked for.
-    """
+    missing: AbstractSet[tuple[str, str]]
+    """Namespace and name of each object that was wanted before, and is not in the list."""
     version: str
     """The resourceVersion to watch from."""
     newest: str = ""
@@ -67,12 +64,24 @@ Change: TypeAlias = Applied | Deleted | Listed | Returned
 
 
 class ListWatch:
-    """One list-and-watch of the collection at `path`; changes come in the order of the API server's versions."""
+    """One list-and-watch of the collection at `path`; changes come in the order of the API server's versions.
 
-    def __init__(self, client: KubeClient, path: str, loop_budget: LoopBudget, *, metadata_only: bool = False) -> None:
+    `wanted` returns namespace and name of the objects whose absence is to be told; there may be 100,000.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        path: str,
+        loop_budget: LoopBudget,
+        *,
+        wanted: Callable[[], Iterable[tuple[str, str]]] = tuple,
+        metadata_only: bool = False,
+    ) -> None:
         self.path = path
         self._client = client
         self._loop_budget = loop_budget
+        self._wanted = wanted
         self._metadata_only = metadata_only
         self.attempted = asyncio.Event()
         """Set once a first list was complete or has failed."""
@@ -127,20 +136,19 @@ class ListWatch:
 
     async def list(self) -> AsyncIterator[Change]:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
-        version, newest, present = "", 0, set[tuple[str, str]]()
+        version, newest, missing = "", 0, set[tuple[str, str]]()
+        for wanted in self._wanted():
+            await self._loop_budget.yield_if_spent()
+            missing.add(wanted)
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
             version = page.version
             for item in page.items:
                 await self._loop_budget.yield_if_spent()
                 metadata = item["metadata"]
-                if self._metadata_only:
-                    present.add((metadata["namespace"], metadata["name"]))
+                missing.discard((metadata["namespace"], metadata["name"]))
                 newest = max(newest, int(metadata["resourceVersion"]))
                 yield Applied(item)
-        yield Listed(present, version, str(newest or ""))
-        while present:  # to give back the memory of 100,000 names at once would stall the loop
-            await self._loop_budget.yield_if_spent()
-            present.pop()
+        yield Listed(missing, version, str(newest or ""))
 
     async def _watch(self) -> AsyncIterator[Change]:
         """Yield changes until the watch fails; then the collection has to be listed again.

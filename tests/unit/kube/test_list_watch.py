@@ -53,6 +53,19 @@ class Breaks(Api):
         await asyncio.sleep(60)
 
 
+class Fails(Api):
+    """Its first list fails after one page; in the second, what that page had is gone."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def pages(self, _path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        self.lists += 1
+        yield Page("5", [item("listed")] if self.lists == 1 else [item("unrelated")])
+        if self.lists == 1:
+            raise KubeError(Reason.API_UNAVAILABLE, "away", status=503, retryable=True)
+
+
 class Busy(Api):
     """Other collections change much more than this one."""
 
@@ -107,6 +120,18 @@ async def test_every_change_comes_in_order() -> None:
         Deleted(item("listed", "9")),
     ]
     assert (watch.version, watch.established.is_set(), watch.attempted.is_set()) == ("9", True, True)
+
+
+async def test_a_list_names_what_was_wanted_and_is_missing() -> None:
+    """Each list by itself: what an earlier one had may be gone since, also if that one failed in its middle."""
+    known = [("team", "listed"), ("team", "gone"), ("other", "listed"), ("team", "gone")]
+    api = Fails()
+    watch = ListWatch(cast("KubeClient", api), "/secrets", LoopBudget(), wanted=lambda: iter(known))
+    with pytest.raises(KubeError):
+        _ = [change async for change in watch.list()]
+    listed = [change async for change in watch.list()][-1]
+    assert isinstance(listed, Listed)
+    assert listed.missing == {("team", "listed"), ("team", "gone"), ("other", "listed")}
 
 
 async def test_a_broken_watch_lists_again_and_reports_its_return() -> None:
