@@ -13,7 +13,9 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.control_plane.waiting import eventually, until
+from tests.forked import forked_operator
 from tools.control_plane import ApiError, ControlPlane, OperatorProcess
+from tools.control_plane.process import Launch
 from tools.mail_server import LoopbackMailServer
 from tools.slack_server import SlackServer
 
@@ -24,6 +26,7 @@ MAIL_LOGIN = ("operator", "canary-5d21-password")
 """The login of every mail server that requires one."""
 MAIL_SENDER = "Integration team <certificates@integration.example>"
 _FORBIDDEN_IN_LOGS = re.compile(r"Traceback|unexpected|[Ff]orbidden|refuses the status")
+_RECONCILES = "clientcert_reconcile_duration_seconds_count"
 _QUIET_SECONDS = 0.6
 _LONGEST_SETTLING = 120.0
 """Seconds: a hundred messages in one channel."""
@@ -46,12 +49,7 @@ class Operator:
 
     def series(self, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
         """Labels and values of all series of this name that have these labels."""
-        return [
-            (sample.labels, sample.value)
-            for family in text_string_to_metric_families(self.get("/metrics")[1])
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        ]
+        return _series(self.get("/metrics")[1], name, **labels)
 
     def metric(self, name: str, /, **labels: str) -> float:
         """The sum over those series."""
@@ -60,25 +58,35 @@ class Operator:
     @property
     def reconciles(self) -> float:
         """The number of reconciles of certificates."""
-        return self.metric("clientcert_reconcile_duration_seconds_count")
-
-    @property
-    def _waiting(self) -> float:
-        return sum(self.metric("clientcert_notifications_waiting", reason=reason) for reason in ("rate", "digest"))
+        return self.metric(_RECONCILES)
 
     def settle(self, reconciles: int = 1) -> None:
         """Wait for this number of reconciles, and then until no more happen for a while."""
         until(lambda: self.reconciles, lambda count: count >= reconciles)
-        eventually(
-            lambda: (self._new_reconciles(), self.metric("clientcert_queue_depth"), self._waiting),
-            (0, 0, 0),
-            _LONGEST_SETTLING,
-        )
+        eventually(self._work, (0, 0, 0), _LONGEST_SETTLING)
 
-    def _new_reconciles(self) -> float:
+    def _work(self) -> tuple[float, float, float]:
+        """Reconciles of the next moment; then the items of the queue, and the messages that wait."""
         before = self.reconciles
         time.sleep(_QUIET_SECONDS)
-        return self.reconciles - before
+        shown = self.get("/metrics")[1]
+        waiting = (_sum(shown, "clientcert_notifications_waiting", reason=reason) for reason in ("rate", "digest"))
+        return _sum(shown, _RECONCILES) - before, _sum(shown, "clientcert_queue_depth"), sum(waiting)
+
+
+def _sum(shown: str, name: str, /, **labels: str) -> float:
+    return sum(value for _, value in _series(shown, name, **labels))
+
+
+def _series(shown: str, name: str, /, **labels: str) -> list[tuple[dict[str, str], float]]:
+    """Those in the text of a scrape. Only their lines are parsed: thousands of others would take most of the time."""
+    lines = "".join(f"{line}\n" for line in shown.split("\n") if line.startswith(name))
+    return [
+        (sample.labels, sample.value)
+        for family in text_string_to_metric_families(lines)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,17 @@ class Operators:
 
     @contextmanager
     def running(
-        self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
+        self,
+        namespace: str = "",
+        *,
+        later: timedelta = timedelta(0),
+        settings: Mapping[str, str] | None = None,
+        launch: Launch = forked_operator,
     ) -> Iterator[Operator]:
         """An operator for the namespace, or for all, whose clock is `later` ahead. It must exit with 0 and a
-        clean log.
+        clean log. See tests/forked.py for `launch`.
         """
-        process = self.started(namespace, later=later, settings=settings)
+        process = self.started(namespace, later=later, settings=settings, launch=launch)
         try:
             yield Operator(process)
         finally:
@@ -105,7 +118,12 @@ class Operators:
         assert (exit_code, unexpected_lines(process.log_text())) == (0, [])
 
     def started(
-        self, namespace: str = "", *, later: timedelta = timedelta(0), settings: Mapping[str, str] | None = None
+        self,
+        namespace: str = "",
+        *,
+        later: timedelta = timedelta(0),
+        settings: Mapping[str, str] | None = None,
+        launch: Launch = forked_operator,
     ) -> OperatorProcess:
         """The same for an operator that the test kills."""
         if all(each.process.returncode is not None for each in self._started):
@@ -118,6 +136,7 @@ class Operators:
             directory=self.directory,
             args=arguments,
             env=with_slack(self.slack) | dict(settings or {}),
+            launch=launch,
         )
         self._started.append(process)
         return process

@@ -19,6 +19,7 @@ from tests.control_plane.operators import Operator, Operators
 from tests.control_plane.team import OUR_KINDS, Team
 from tests.control_plane.waiting import eventually
 from tests.scenarios import Manifest, certificate_policy, client_certificate, secret, slack_channel
+from tools.control_plane.process import ChildProcess
 
 BATCH = 100
 AT_ONCE = 3
@@ -61,7 +62,7 @@ def test_no_series_of_a_deleted_object_stays(team: Team, operators: Operators) -
 def test_a_thousand_created_and_deleted(team: Team, operators: Operators) -> None:
     """After 1,000 more cycles the process has the same size, ± 5 MB, and the same number of series."""
     names = (f"c{number}" for number in range(WARM_UP + CYCLES))
-    with operators.running(team.namespace) as operator:
+    with operators.running(team.namespace, launch=ChildProcess.start) as operator:
         create_and_delete(team, operator, names, WARM_UP)
         before = Footprint.of(operator)
         create_and_delete(team, operator, names, CYCLES)

@@ -10,6 +10,7 @@ from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
 from tests.scenarios import certificate_policy, in_secret, secret, slack_channel
 from tools.control_plane import OperatorProcess
+from tools.control_plane.process import ChildProcess
 from tools.slack_server import Fault
 
 STOP_SECONDS = 2.0
@@ -148,7 +149,7 @@ def test_missing_rights_are_reported(team: Team, operators: Operators) -> None:
 def test_it_stops_at_once(team: Team, operators: Operators) -> None:
     """SIGTERM ends it with exit code 0 within two seconds."""
     team.hand_out("nhs", days=20)
-    with operators.running(team.namespace) as operator:
+    with operators.running(team.namespace, launch=ChildProcess.start) as operator:
         operator.settle()
         began = time.monotonic()
         assert operator.process.stop() == 0

@@ -10,6 +10,7 @@ from tests.control_plane.operators import LEASE, OWN_CHANNEL, Operator, Operator
 from tests.control_plane.sentences import expiring
 from tests.control_plane.team import Team
 from tests.control_plane.waiting import eventually, until
+from tests.forked import forked_operator
 from tools.control_plane import ControlPlane, OperatorProcess
 
 LEASE_SECONDS = 30
@@ -33,6 +34,7 @@ def started(operators: Operators) -> Iterator[Operator]:
         directory=operators.directory,
         args=["--log-format", "text"],
         env=with_slack(operators.slack),
+        launch=forked_operator,
     )
     try:
         yield Operator(process)

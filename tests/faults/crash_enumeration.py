@@ -28,6 +28,7 @@ from tests.faults.arrivals import resolve_email
 from tests.faults.delivery_audit import stage_in
 from tests.faults.kill_switch import Answer, KillSwitch, Point
 from tests.faults.proxy import FaultyProxy
+from tests.forked import forked_operator
 from tests.scenarios import certificate_policy, client_certificate, secret, slack_channel, slack_webhook
 from tools.certificates import Issued
 from tools.control_plane import OperatorProcess
@@ -199,6 +200,7 @@ class _Run:
             env={"CLIENTCERT_SLACK_API_URL": f"{self._slack.url}/api/", "CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1"}
             | with_mail(self._mail, folder),
             ready_timeout=None,
+            launch=forked_operator,
         )
         self._stack.callback(self._process.kill)
         self._switch.victim = self._process

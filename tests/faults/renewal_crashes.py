@@ -23,6 +23,7 @@ from tests.control_plane.team import DAY, Team
 from tests.faults.api_proxy import before, seen_through
 from tests.faults.kill_switch import KillSwitch, Point
 from tests.faults.proxy import FaultyProxy
+from tests.forked import forked_operator
 from tests.scenarios import Manifest, certificate_policy, certificate_store, in_store, store_credentials
 from tests.unit.renewal.asking import csr_pem, proof, public_key_pem
 from tools.certificates import CertificateAuthority, make_private_key
@@ -267,6 +268,7 @@ class _Run:
             args=["--log-format", "text", *flags, "--namespace", self._team.namespace],
             env={"CLIENTCERT_ALLOWED_HOSTS": "127.0.0.1"} | with_mail(self._mail, folder),
             ready_timeout=None,
+            launch=forked_operator,
         )
         self._stack.callback(process.kill)
         return process

@@ -38,10 +38,12 @@ from tests.faults.delivery_audit import (
     stage_in,
 )
 from tests.faults.proxy import FaultyProxy
+from tests.forked import forked_operator
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel
 from tools.certificates import Issued
 from tools.control_plane import ControlPlane, OperatorProcess
 from tools.control_plane.operator_process import SERVICE_ACCOUNT
+from tools.control_plane.process import Launch
 from tools.slack_server import SlackServer
 
 TEAM, ON_CALL = "team", "on-call"
@@ -111,10 +113,12 @@ class World:
         everywhere: bool = False,
         settings: Mapping[str, str] | None = None,
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
+        launch: Launch = forked_operator,
     ) -> Operator:
         """Start an operator for the team's namespace, or for all (`everywhere`).
 
-        Use `elected=False` before a kill: the Lease would be held for half a minute.
+        Use `elected=False` before a kill: the Lease would be held for half a minute. Use `launch=ChildProcess.start`
+        where memory is measured: a forked process has that of all tests' libraries.
         """
         self._clocks.append((datetime.now(UTC), self.later))
         arguments = [*flags, "--log-format", "text"]
@@ -128,6 +132,7 @@ class World:
             env=with_slack(self.workspace, f"{self.slack.url}/api/") | self.settings | dict(settings or {}),
             service_account=service_account,
             ready_timeout=PATIENCE_SECONDS if ready else None,
+            launch=launch,
         )
         self.operator = Operator(process)
         self._running.append(self.operator)

@@ -26,6 +26,7 @@ from tests.scenarios import (
     slack_channel,
     store_credentials,
 )
+from tools.control_plane.process import ChildProcess
 
 MOST_MB = 300
 ALERTED_WITHIN = 60.0
@@ -58,7 +59,7 @@ def the_victim_is_alerted(world: World, record_property, is_over: Callable[[], b
 def test_secrets_that_nobody_names(world: World, hostile: Hostile, record_property) -> None:
     """Only metadata is listed, but metadata can be large, too."""
     hostile.creates(large(secret(name, a="b")) for name in named("s", 80))
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     hostile.touches(10)
     the_victim_is_alerted(world, record_property)
 
@@ -67,7 +68,7 @@ def test_secrets_that_nobody_names(world: World, hostile: Hostile, record_proper
 @row(25, "flood: 60 ClientCertificates of 0.9 MB; events about them")
 def test_large_certificates(world: World, hostile: Hostile, record_property) -> None:
     hostile.creates(large(client_certificate(name)) for name in named("c", 60))
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     hostile.touches(10)
     the_victim_is_alerted(world, record_property, lambda: hostile.judged == 60)
 
@@ -80,7 +81,7 @@ def test_large_policies_and_stores(world: World, hostile: Hostile, record_proper
     hostile.creates(
         large(certificate_store(name, "a-bucket", "http://127.0.0.1:9", "s3")) for name in named("store", 40)
     )
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     hostile.touches(10)
     the_victim_is_alerted(world, record_property)
 
@@ -99,7 +100,7 @@ def test_pages_without_their_last_byte(world: World, hostile: Hostile, record_pr
     with serving(answer) as endpoint:
         hostile.creates([CREDENTIALS])
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
-        world.operator_starts(everywhere=True)
+        world.operator_starts(everywhere=True, launch=ChildProcess.start)
         until(lambda: len(stalled), lambda count: count >= 2)
         the_victim_is_alerted(world, record_property, lambda: len(stalled) >= 5)
 
@@ -120,7 +121,7 @@ def test_pages_full_of_objects(world: World, hostile: Hostile, record_property) 
     with serving(answer) as endpoint:
         hostile.creates([CREDENTIALS])
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 70))
-        world.operator_starts(everywhere=True)
+        world.operator_starts(everywhere=True, launch=ChildProcess.start)
         until(lambda: len(served), lambda count: count >= 8)
         the_victim_is_alerted(world, record_property, lambda: len(served) >= 60)
 
@@ -143,7 +144,7 @@ def test_large_objects_in_many_stores(world: World, hostile: Hostile, record_pro
             for name in named("store", 70)
             for number in range(2)
         )
-        world.operator_starts(everywhere=True)
+        world.operator_starts(everywhere=True, launch=ChildProcess.start)
         the_victim_is_alerted(world, record_property, lambda: hostile.judged == 140)
 
 
@@ -160,7 +161,7 @@ def test_many_stores(world: World, hostile: Hostile, record_property) -> None:
     with serving(answer) as endpoint:
         hostile.creates([CREDENTIALS])
         hostile.creates(certificate_store(name, "a-bucket", endpoint, "s3") for name in named("store", 300))
-        world.operator_starts(everywhere=True)
+        world.operator_starts(everywhere=True, launch=ChildProcess.start)
         the_victim_is_alerted(world, record_property, lambda: len(served) >= 300)
 
 
@@ -171,7 +172,7 @@ def test_large_secrets_that_are_named(world: World, hostile: Hostile, record_pro
     content = {"tls_crt": issued * (700_000 // len(issued)), "more": b"x" * 200_000}
     hostile.creates(secret(name, **content) for name in named("s", 20))
     hostile.creates(client_certificate(f"c-{number}", source=in_secret(f"s-{number % 20}")) for number in range(200))
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     the_victim_is_alerted(world, record_property, lambda: hostile.judged == 200)
 
 
@@ -185,7 +186,7 @@ def test_large_containers(world: World, hostile: Hostile, record_property) -> No
     hostile.creates(secret(name, client_p12=container) for name in named("s", 60))
     password = {"name": "password", "key": "password"}
     hostile.creates(client_certificate(name, source=in_secret(name, "client.p12", password)) for name in named("s", 60))
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     the_victim_is_alerted(world, record_property, lambda: hostile.judged >= 20)
 
 
@@ -209,5 +210,5 @@ def test_large_client_lists(world: World, hostile: Hostile, record_property) -> 
         client_certificate(name, policyRef={"name": name}, contact={"lookup": ["Directory"]})
         for name in named("list", 40)
     )
-    world.operator_starts(everywhere=True)
+    world.operator_starts(everywhere=True, launch=ChildProcess.start)
     the_victim_is_alerted(world, record_property, lambda: hostile.judged == 40)

@@ -13,7 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from .api_server import ControlPlane
-from .process import ChildProcess, free_port, on_free_ports
+from .process import ChildProcess, Launch, free_port, on_free_ports
 from .servers import answers
 
 SERVICE_ACCOUNT = ("clientcert-system", "clientcert-operator")
@@ -41,6 +41,7 @@ class OperatorProcess:
         ready_timeout: float | None = 30,
         program: Sequence[str] = ("clientcert", "run"),
         python: str = sys.executable,
+        launch: Launch = ChildProcess.start,
     ) -> Self:
         """Run it with `args`; its environment has only `env`, PATH and the location of its credentials.
 
@@ -60,7 +61,7 @@ class OperatorProcess:
             port = free_port()
             command = [python, "-m", *program, "--port", str(port), *args]
             log_path = directory / f"{name}.log"
-            process = ChildProcess.start(command, log_path=log_path, env=environment, cwd=directory)
+            process = launch(command, log_path=log_path, env=environment, cwd=directory)
             if ready_timeout is not None:
                 process.wait_until(lambda: answers(port, "/readyz", 200), ready_timeout)
             return process, port

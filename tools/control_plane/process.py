@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from .errors import ControlPlaneError, PortTakenError
 
@@ -31,6 +31,29 @@ _LINE_LENGTH = 500
 _Request = tuple[Callable[[], "subprocess.Popen[bytes]"], "Future[subprocess.Popen[bytes]]"]
 
 
+class Running(Protocol):
+    """A process that was started, as `subprocess.Popen` describes it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class Launch(Protocol):
+    """Starts a program in the background, as `ChildProcess.start` does."""
+
+    def __call__(
+        self, command: Sequence[str | Path], *, log_path: Path, env: Mapping[str, str], cwd: Path
+    ) -> "ChildProcess": ...
+
+
 class ChildProcess:
     """A program that runs in the background, with its output in a log file.
 
@@ -38,7 +61,7 @@ class ChildProcess:
     order in which programs are stopped. On Linux the kernel kills it if this process is killed.
     """
 
-    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log_path: Path) -> None:
+    def __init__(self, name: str, process: Running, log_path: Path) -> None:
         self.name = name
         self.log_path = log_path
         self._process = process
