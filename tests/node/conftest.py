@@ -19,7 +19,10 @@ from tools.node.programs import find_or_build_node
 from tools.slack_server import SlackServer
 
 NAMESPACE, RELEASE = "clientcert-system", "clientcert-operator"
-CHANNEL = "#certificates"
+PREFIX = "clientcert"
+"""Of what belongs to no namespace."""
+CHANNEL, RENEWALS = "#certificates", "#renewals"
+"""The operator's own, and one that only a policy names."""
 SLACK_PORT = 8443
 """On the address that pods reach."""
 DEPLOYMENT = f"deployment/{RELEASE}"
@@ -36,7 +39,7 @@ def node() -> Iterator[Node]:
 @pytest.fixture(scope="session")
 def slack(node: Node) -> Iterator[SlackServer]:
     """The team's Slack, which pods can reach."""
-    with SlackServer(channels=(CHANNEL,)).start() as server, forwarded(SLACK_PORT, server.port):
+    with SlackServer(channels=(CHANNEL, RENEWALS)).start() as server, forwarded(SLACK_PORT, server.port):
         yield server
 
 

@@ -25,6 +25,7 @@ class Credentials:
 
     directory: Path
     ca_certificate: Path
+    ca_key: Path
     server_certificate: Path
     server_key: Path
     service_account_key: Path
@@ -38,6 +39,7 @@ def write_credentials(directory: Path) -> Credentials:
     credentials = Credentials(
         directory=directory,
         ca_certificate=directory / "ca.crt",
+        ca_key=directory / "ca.key",
         server_certificate=directory / "apiserver.crt",
         server_key=directory / "apiserver.key",
         service_account_key=directory / "service-account.key",
@@ -49,6 +51,7 @@ def write_credentials(directory: Path) -> Credentials:
     server = _server_certificate(server_key, ca, ca_key)
     credentials.ca_certificate.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     credentials.server_certificate.write_bytes(server.public_bytes(serialization.Encoding.PEM))
+    _write_key(credentials.ca_key, ca_key)
     _write_key(credentials.server_key, server_key)
     _write_key(credentials.service_account_key, ec.generate_private_key(ec.SECP256R1()))
     _write_secret(credentials.tokens, f'{credentials.admin_token},admin,admin,"system:masters"\n'.encode())

@@ -85,7 +85,9 @@ def start_kube_apiserver(
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.0.0.0/24",
         ]
-        if not with_controllers:
+        if with_controllers:
+            arguments.append(f"--client-ca-file={credentials.ca_certificate}")  # with which one of them signs
+        else:
             arguments.append("--disable-admission-plugins=ServiceAccount")  # it waits for one of them
         process = _launch("kube-apiserver", binary, directory, [*arguments, *extra_arguments])
         api = ApiClient(url, credentials.ca_certificate, credentials.admin_token)

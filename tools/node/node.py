@@ -109,8 +109,13 @@ def _start_controllers(stack: ExitStack, control_plane: ControlPlane, programs: 
     kubeconfig = control_plane.kubeconfig
     access = [f"--{kind}kubeconfig={kubeconfig}" for kind in ("", "authentication-", "authorization-")]
     shared = [*access, "--bind-address=127.0.0.1", "--leader-elect=false"]
-    key = control_plane.directory / "credentials/service-account.key"
-    signing = [f"--service-account-private-key-file={key}", f"--root-ca-file={control_plane.ca_path}"]
+    credentials, authority = control_plane.directory / "credentials", control_plane.ca_path
+    signing = [
+        f"--service-account-private-key-file={credentials / 'service-account.key'}",
+        f"--root-ca-file={authority}",
+        f"--cluster-signing-cert-file={authority}",
+        f"--cluster-signing-key-file={credentials / 'ca.key'}",
+    ]
     manager: list[str | Path] = [programs.controller_manager, *shared, "--secure-port=0", *signing]
     _start(stack, "kube-controller-manager", manager, directory)
     _start(stack, "kube-scheduler", [programs.scheduler, *shared, "--secure-port=0"], directory)
