@@ -129,7 +129,8 @@ async def test_another_kind_of_reference_is_a_programming_error() -> None:
 async def test_a_password_is_read_unchanged_in_any_encoding(value: bytes, password: str) -> None:
     """White space may belong to a password, so it is left to whoever opens the container; a token has none."""
     reader, ref = SecretReader(Secrets(password=value)), SecretKeyRef("nhs", "password")
-    assert await reader.read_password("a", ref) == password
+    read = await reader.read_password("a", ref)
+    assert (read.text, password in repr(read)) == (password, False)
 
 
 async def test_a_token_is_read_without_its_line_end() -> None:

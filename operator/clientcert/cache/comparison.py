@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 
 from clientcert.api.kinds import Kind
-from clientcert.cache.decoding import Versioned
+from clientcert.cache.decoding import Versioned, is_newer
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
@@ -16,7 +16,10 @@ _AT_ONCE = 1_000
 
 
 class Comparison:
-    """Lists versions only, and reads the few objects that have another one. No step takes long, however many there are.
+    """Lists versions only, and reads the few objects that have a newer one. No step takes long, however many there are.
+
+    All pages of a list are of the moment when it began. So a known version that is newer came from the watch meanwhile,
+    or from a write of ours: a busy day would otherwise have each certificate read that is written while the list goes on.
 
     An answer may come after the watch has told that a known object was deleted, or created again: then it is ignored.
     """
@@ -36,7 +39,7 @@ class Comparison:
         self._remove = remove
 
     async def compare(self, namespace: str, *, only_known: bool = False) -> None:
-        """Read each object whose version differs from the known one; remove those that are gone. Raises KubeError.
+        """Read each object with a newer version than the known one; remove those that are gone. Raises KubeError.
 
         With `only_known`, skip objects that the watch has not delivered yet. An empty namespace: in all of them.
         """
@@ -49,7 +52,7 @@ class Comparison:
                 known = self._known.get(key)
                 if known is None and only_known:
                     continue
-                if known is None or known.resource_version != metadata["resourceVersion"]:
+                if is_newer(metadata["resourceVersion"], known):
                     await self._fetch(key)
             await asyncio.sleep(0)
         for key in unlisted:

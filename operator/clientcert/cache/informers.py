@@ -126,7 +126,7 @@ class Informers:
 
     async def doubt_secrets(self, namespace: str) -> None:
         """Have each Secret that is needed read, because no watch reports them any more."""
-        await self._secrets_are_missing(namespace, self._cache.secrets_wanted(namespace))
+        await self._reread_secrets(namespace, self._cache.secrets_wanted(namespace))
 
     async def _inform(self, watch: ListWatch, take_over: Callable[[Change], None]) -> AsyncIterator[Returned]:
         async for change in watch.changes():
@@ -139,11 +139,12 @@ class Informers:
     async def _take_over_secrets(self, namespace: str, change: Change) -> None:
         """Pass a change to the cache; after a list, also the Secrets that are needed but missing."""
         if isinstance(change, Listed):
-            await self._secrets_are_missing(namespace, change.missing)
+            await self._reread_secrets(namespace, change.missing)
         else:
             _hand_over(self._watches[namespace].secrets, self._take_over_secret, change)
 
-    async def _secrets_are_missing(self, namespace: str, secrets: Iterable[tuple[str, str]]) -> None:
+    async def _reread_secrets(self, namespace: str, secrets: Iterable[tuple[str, str]]) -> None:
+        """Have those read that need these Secrets, as if each were deleted."""
         for secret in secrets:
             await self._loop_budget.yield_if_spent()
             missing = Deleted({"metadata": {"namespace": secret[0], "name": secret[1]}})

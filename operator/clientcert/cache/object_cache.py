@@ -43,6 +43,10 @@ class ObjectCache:
         self._references = ReferenceIndex()
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
+        self._read_versions: dict[ObjectKey, str] = {}
+        """The resourceVersion of the Secret that holds each certificate, as it was last read."""
+        self._read_password_versions: dict[ObjectKey, str] = {}
+        """The same of the Secret with the password, if it is another one."""
         self._being_written: dict[ObjectKey, CertificateRecord] = {}
         """ClientCertificates whose status is being written, as they will be."""
         self.default_policy = default_policy(fallback)
@@ -96,6 +100,8 @@ class ObjectCache:
             return False
         self._references.remove(record)
         self._changed_sources.pop(key, None)
+        self._read_versions.pop(key, None)
+        self._read_password_versions.pop(key, None)
         self._being_written.pop(key, None)
         self._serial_changed(record, None)
         del self.certificates[key]
@@ -197,12 +203,20 @@ class ObjectCache:
         self._changed_sources |= dict.fromkeys(wanted, "")
         self.enqueue_all(wanted)
 
-    def take_source_change(self, key: ObjectKey) -> str | None:
-        """Return and clear the version from `reread`; None if it was not called since the last call of this."""
+    def take_source_change(self, key: ObjectKey) -> bool:
+        """True if `reread` was called since the last call of this, and nothing newer was read already."""
         change = self._changed_sources.pop(key, None)
         if not self._changed_sources:
             self._changed_sources.clear()  # only this gives back its memory: after a start all certificates are in it
-        return change
+        return change is not None and (not change or change != self._read_versions.get(key))
+
+    def source_was_read(self, key: ObjectKey, version: str, password_version: str) -> None:
+        """Note the versions of the Secrets with the certificate and with its password; empty if there is none."""
+        for versions, found in ((self._read_versions, version), (self._read_password_versions, password_version)):
+            if found:
+                versions[key] = found
+            else:
+                versions.pop(key, None)
 
     # CertificateStores
 
@@ -247,15 +261,16 @@ class ObjectCache:
     # Secrets
 
     def secret_changed(self, namespace: str, name: str, version: str) -> None:
-        """Enqueue all users of a Secret that has this new resourceVersion, or is gone (empty)."""
+        """Enqueue all users of a Secret that have not read this version of it; an empty one: it is gone."""
         secret = ObjectKey(namespace, name)
-        certificates, users = self.referring("secret", secret), self._references.users(secret)
-        if not certificates and not users:
-            return
-        known = self._references.note_version(secret, version)
-        for key in certificates if version != known or not version else ():
-            own = self.certificates[key].spec.source
-            self.reread(key, version if isinstance(own, SecretSource) and own.name == name else "")
+        for key in self.referring("secret", secret):
+            source = self.certificates[key].spec.source
+            is_own = isinstance(source, SecretSource) and source.name == name
+            read = (self._read_versions if is_own else self._read_password_versions).get(key)
+            if not version or version != read:
+                self.reread(key, version if is_own else "")
+        users = self._references.users(secret)
+        known = self._references.note_version(secret, version) if users else None
         for kind, user in users if version != known else ():
             if kind == POLICY:
                 self.policies.secret_changed(user)

@@ -26,7 +26,7 @@ class ReferenceIndex:
     _needs: dict[tuple[str, ObjectKey], frozenset[str]] = field(default_factory=dict)
     """Policy or store → the names of the Secrets that it needs."""
     _versions: dict[ObjectKey, str] = field(default_factory=dict)
-    """The last known resourceVersion of each Secret that any object refers to."""
+    """The last known resourceVersion of each Secret that a policy or store needs."""
 
     def add(self, record: CertificateRecord) -> None:
         """Add the references of this certificate."""
@@ -47,7 +47,6 @@ class ReferenceIndex:
                 named.discard(record.key)
                 continue
             self._certificates.pop(reference, None)
-            self._forget_version(ObjectKey(*reference[1:]))
 
     def set_secrets(self, kind: str, key: ObjectKey, secrets: frozenset[str]) -> None:
         """Replace the Secrets that a policy or store needs by the Secrets with these names."""
@@ -62,7 +61,7 @@ class ReferenceIndex:
             self._users[secret].discard(user)
             if not self._users[secret]:
                 del self._users[secret]
-                self._forget_version(secret)
+                self._versions.pop(secret, None)
 
     def certificates(self, kind: str, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates whose spec names this `secret`, `policy` or `store`."""
@@ -81,7 +80,7 @@ class ReferenceIndex:
         return tuple(self._users.get(secret, ()))
 
     def note_version(self, secret: ObjectKey, version: str) -> str | None:
-        """Store the resourceVersion of a Secret that an object refers to; returns the previous one."""
+        """Store the resourceVersion of a Secret that a policy or store needs; returns the previous one."""
         known, self._versions[secret] = self._versions.get(secret), version
         return known
 
@@ -91,10 +90,6 @@ class ReferenceIndex:
             if kind == "secret" and namespace in {"", where}:
                 yield where, name
         yield from (secret for secret in tuple(self._users) if namespace in {"", secret.namespace})
-
-    def _forget_version(self, secret: ObjectKey) -> None:
-        if secret not in self._users and ("secret", *secret) not in self._certificates:
-            self._versions.pop(secret, None)
 
 
 def secrets_of(policy: AlertPolicy) -> frozenset[str]:

@@ -26,10 +26,10 @@ from clientcert.messages.text import name_source
 from clientcert.metrics import Metrics
 from clientcert.pki import Certificate, needs_subprocess, parse
 from clientcert.pki.leaf_content import LeafContent, read_leaf
-from clientcert.sources.interface import Source
+from clientcert.sources.interface import Password, Source
 
 _Parsed = TypeVar("_Parsed")
-ReadPassword = Callable[[str, SecretKeyRef], Awaitable[str]]
+ReadPassword = Callable[[str, SecretKeyRef], Awaitable[Password]]
 
 _INLINE_BYTES = 16 * 1024
 """Up to this size parsing takes well under a millisecond, less than handing it to a thread."""
@@ -53,8 +53,6 @@ class SourceState:
     uid: str
     generation: int
     observation: Observation
-    resource_version: str = ""
-    """The resourceVersion of the Secret with the certificate; empty for another source, or if it could not be read."""
     failures: int = 0
     failure: Reason | None = None
     read_at: datetime | None = None
@@ -115,13 +113,14 @@ class SourceCache:
     async def refresh(self, record: CertificateRecord) -> None:
         """Read the source, if its content may have changed."""
         before = self.state(record)
-        change = self._cache.take_source_change(record.key)
-        if record.spec_problem is not None or not self._may_have_changed(before, change):
+        changed = self._cache.take_source_change(record.key)
+        is_due = before is None or (before.read_at is not None and self._clock() >= before.read_at)
+        if record.spec_problem is not None or not (changed or is_due):
             return
         try:
-            state = await self._read(record)
+            state, versions = await self._read(record)
         except SourceError as error:
-            state = self._failed(record, before, error)
+            state, versions = self._failed(record, before, error), ("", "")
         except BaseException:
             self.forget(record.key)  # the next reconcile reads it
             raise
@@ -134,6 +133,7 @@ class SourceCache:
             if self._key_owners.is_used:
                 self._replace_key(record.key, state)
             self._states[record.key] = state
+            self._cache.source_was_read(record.key, *versions)
 
     def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
         """The certificates whose source could not be read for one of these reasons."""
@@ -193,21 +193,17 @@ class SourceCache:
         state = self._states.get(key)
         return state.observation.certificate if state else None
 
-    def _may_have_changed(self, state: SourceState | None, change: str | None) -> bool:
-        if state is None:
-            return True
-        if change is not None:
-            return not change or change != state.resource_version
-        return state.read_at is not None and self._clock() >= state.read_at
-
-    async def _read(self, record: CertificateRecord) -> SourceState:
+    async def _read(self, record: CertificateRecord) -> tuple[SourceState, tuple[str, str]]:
+        """The state, and the resourceVersions of the Secrets with the certificate and with the password, if any."""
         source, namespace = record.spec.source, record.key.namespace
         content, read_at = await self._sources[type(source)].read(namespace, source), None
+        password = Password()
         try:
-            password = None
             if source.password_ref is not None:
                 password = await self._read_password(namespace, source.password_ref)
-            parsing = partial(parse, content.body, password=password, identity=record.spec.identity, now=self._clock())
+            parsing = partial(
+                parse, content.body, password=password.text, identity=record.spec.identity, now=self._clock()
+            )
             certificate = await self.in_turn(namespace, content.body, parsing)
             read_at = certificate.chosen_until
             if record.status.accepted is not None:
@@ -218,7 +214,8 @@ class SourceCache:
                 raise SourceError(error.reason, f"{name_source(source)}: {error.message}", retryable=True) from error
             self._metrics.count_source_error(source.kind, error.reason)
             observation = unread(error.reason, f"{name_source(source)}: {error.message}", content.version)
-        return SourceState(record.uid, record.generation, observation, content.revision, read_at=read_at)
+        state = SourceState(record.uid, record.generation, observation, read_at=read_at)
+        return state, (content.revision, password.version)
 
     def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:
         self._metrics.count_source_error(record.spec.source.kind, error.reason)
@@ -233,7 +230,7 @@ class SourceCache:
         retry_at = None
         if error.reason not in _TOLD_BY_WATCHES:
             retry_at = self._clock() + timedelta(seconds=error.retry_after or _RETRY.delay(failures))
-        return SourceState(record.uid, record.generation, observation, "", failures, error.reason, retry_at)
+        return SourceState(record.uid, record.generation, observation, failures, error.reason, retry_at)
 
     def _with_gap(self, record: CertificateRecord, state: SourceState, before: SourceGap | None) -> SourceState:
         """The state with the gap of the source. A source that is gone is read once more just before the alarm."""
@@ -259,7 +256,7 @@ class SourceCache:
         source, namespace, password = record.spec.source, record.key.namespace, None
         content = await self._sources[type(source)].read(namespace, source)
         if source.password_ref is not None:
-            password = await self._read_password(namespace, source.password_ref)
+            password = (await self._read_password(namespace, source.password_ref)).text
         reading = partial(read_leaf, content.body, password=password, identity=record.spec.identity, now=self._clock())
         return await self.in_turn(namespace, content.body, reading)
 

@@ -48,7 +48,10 @@ class Listed:
     """The end of a list."""
 
     missing: AbstractSet[tuple[str, str]]
-    """Namespace and name of each object that was wanted before, and is not in the list."""
+    """Namespace and name of each object that was wanted when the list began, and is not in it.
+
+    What is wanted later is read by whoever wants it.
+    """
     version: str
     """The resourceVersion to watch from."""
     newest: str = ""

@@ -25,6 +25,19 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Password:
+    """The password of a container."""
+
+    text: str | None = None
+    """None: there is none."""
+    version: str = ""
+    """The resourceVersion of its Secret."""
+
+    def __repr__(self) -> str:
+        return f"Password(version={self.version!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """The result of one LIST of a store."""
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
 from clientcert.pki import decode_password
-from clientcert.sources.interface import MAX_BYTES, Content
+from clientcert.sources.interface import MAX_BYTES, Content, Password
 
 _KEYS_SHOWN = 10
 
@@ -58,12 +58,14 @@ class SecretReader:
             raise SourceError(missing, f"{where} is empty: fill it in.")
         return text
 
-    async def read_password(self, namespace: str, ref: SecretKeyRef) -> str:
+    async def read_password(self, namespace: str, ref: SecretKeyRef) -> Password:
         """Read a container's password unchanged; whoever opens the container tries it without white space as well.
 
         Raises SourceError with the reason PasswordNotFound.
         """
-        return decode_password(await self.read_secret_value(namespace, ref, missing=Reason.PASSWORD_NOT_FOUND))
+        secret = await self._get(namespace, ref.name, missing=Reason.PASSWORD_NOT_FOUND)
+        value = secret.filled_value(ref.key, missing=Reason.PASSWORD_NOT_FOUND)
+        return Password(decode_password(value), secret.resource_version)
 
     async def read_secret_values(
         self, namespace: str, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = (), missing: Reason

@@ -39,10 +39,11 @@ def known(*names: str, namespace: str = "team") -> dict[ObjectKey, Any]:
 
 
 async def test_only_what_is_not_as_it_is_listed_is_read() -> None:
-    """The other version and the one that is not listed; nothing of another namespace."""
-    api, removed = Api("same", "other", "new"), list[str]()
-    records = known("same", "other", "unlisted") | known("elsewhere", namespace="another")
+    """The newer version and the one that is not listed; nothing of another namespace, and nothing that is known newer."""
+    api, removed = Api("same", "other", "new", "written"), list[str]()
+    records = known("same", "other", "written", "unlisted") | known("elsewhere", namespace="another")
     records[ObjectKey("team", "other")].resource_version = "0"
+    records[ObjectKey("team", "written")].resource_version = "10"
     comparison = Comparison(
         cast("Any", api), CLIENT_CERTIFICATE, records, lambda _: None, lambda key, uid: removed.append(key.name + uid)
     )

@@ -228,7 +228,7 @@ def test_a_changed_spec_causes_a_new_read_of_the_source():
     cache.upsert_certificate(body("10"))
     read(cache)
     cache.upsert_certificate(body("12", generation=2, source={"type": "Secret", "secret": {"name": "other"}}))
-    assert cache.take_source_change(KEY) == ""
+    assert cache.take_source_change(KEY)
     enqueued.clear()
     cache.secret_changed("team", "cert", "77")
     assert enqueued == []
@@ -236,34 +236,57 @@ def test_a_changed_spec_causes_a_new_read_of_the_source():
     assert enqueued == [CERTIFICATE]
 
 
-def test_only_a_new_version_of_a_secret_enqueues():
+def test_only_a_version_of_a_secret_that_was_not_read_enqueues():
+    """Nor does the first comparison have a fleet reconciled that was read since the start."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body())
     read(cache)
-    cache.secret_changed("team", "cert", "77")
-    assert cache.take_source_change(KEY) == "77"
+    cache.source_was_read(KEY, "77", "")
     enqueued.clear()
     cache.secret_changed("team", "cert", "77")
-    assert (enqueued, cache.take_source_change(KEY)) == ([], None)
+    assert (enqueued, cache.take_source_change(KEY)) == ([], False)
+    cache.secret_changed("team", "cert", "78")
+    assert enqueued == [CERTIFICATE]
+    cache.source_was_read(KEY, "78", "")
+    assert not cache.take_source_change(KEY), "it was read in this version before its reconcile began"
+    enqueued.clear()
     cache.secret_changed("team", "cert", "")
-    assert (enqueued, cache.take_source_change(KEY)) == ([CERTIFICATE], "")
+    assert (enqueued, cache.take_source_change(KEY)) == ([CERTIFICATE], True)
 
 
-def test_a_change_of_the_password_is_not_hidden_by_one_of_the_certificate():
-    """The certificate's Secret may be read in its new version, and the password's not yet."""
-    cache, _ = new_cache()
+def test_of_two_secrets_each_has_its_version():
+    """The certificate's may be read in its new version, and the password's not yet."""
+    cache, enqueued = new_cache()
     password = {"name": "password", "key": "p"}
     cache.upsert_certificate(body(source={"type": "Secret", "secret": {"name": "cert", "passwordSecretRef": password}}))
     read(cache)
+    cache.source_was_read(KEY, "77", "76")
+    enqueued.clear()
+    cache.secret_changed("team", "password", "76")
+    cache.secret_changed("team", "cert", "77")
+    assert (enqueued, cache.take_source_change(KEY)) == ([], False)
     cache.secret_changed("team", "password", "78")
     cache.secret_changed("team", "cert", "79")
-    assert cache.take_source_change(KEY) == ""
+    cache.source_was_read(KEY, "79", "76")
+    assert cache.take_source_change(KEY)
+
+
+def test_a_secret_that_could_not_be_read_enqueues_with_any_version():
+    cache, enqueued = new_cache()
+    cache.upsert_certificate(body())
+    read(cache)
+    cache.source_was_read(KEY, "77", "")
+    cache.source_was_read(KEY, "", "")
+    enqueued.clear()
+    cache.secret_changed("team", "cert", "77")
+    assert (enqueued, cache.take_source_change(KEY)) == ([CERTIFICATE], True)
 
 
 def test_no_state_of_a_removed_object_is_kept():
     """Its reconciler is called once more, and cleans up."""
     cache, enqueued = new_cache()
     cache.upsert_certificate(body(policyRef={"name": "p"}))
+    cache.source_was_read(KEY, "77", "76")
     enqueued.clear()
     cache.remove_certificate(KEY)
     assert enqueued == [CERTIFICATE]
@@ -271,7 +294,7 @@ def test_no_state_of_a_removed_object_is_kept():
     assert cache.referring("secret", ObjectKey("team", "cert")) == ()
     assert set(cache.secrets_wanted("")) == set()
     assert cache._references == ReferenceIndex()
-    assert cache._changed_sources == {}
+    assert (cache._changed_sources, cache._read_versions, cache._read_password_versions) == ({}, {}, {})
 
 
 def test_a_policy_is_reconciled_when_it_changes_or_a_secret_that_it_needs():
