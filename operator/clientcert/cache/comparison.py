@@ -18,8 +18,8 @@ _AT_ONCE = 1_000
 class Comparison:
     """Lists versions only, and reads the few objects that have a newer one. No step takes long, however many there are.
 
-    All pages of a list are of the moment when it began. So a known version that is newer came from the watch meanwhile,
-    or from a write of ours: a busy day would otherwise have each certificate read that is written while the list goes on.
+    All pages of a list are of the moment when it began. A known version that is newer came from the watch meanwhile, or
+    from a write of ours, and is right: otherwise all that is written during the list would be read once more.
 
     An answer may come after the watch has told that a known object was deleted, or created again: then it is ignored.
     """

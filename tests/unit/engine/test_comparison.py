@@ -39,7 +39,7 @@ def known(*names: str, namespace: str = "team") -> dict[ObjectKey, Any]:
 
 
 async def test_only_what_is_not_as_it_is_listed_is_read() -> None:
-    """The newer version and the one that is not listed; nothing of another namespace, and nothing that is known newer."""
+    """The newer version and the one that is not listed; not what is known in a newer one, nor another namespace's."""
     api, removed = Api("same", "other", "new", "written"), list[str]()
     records = known("same", "other", "written", "unlisted") | known("elsewhere", namespace="another")
     records[ObjectKey("team", "other")].resource_version = "0"
