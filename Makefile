@@ -5,14 +5,15 @@ BIN    := $(VENV)/bin
 LOCK   := requirements/dev.lock
 FUZZ_SECONDS ?= 300
 
-# Compiled modules are kept: else each worker compiles all tests, in each run.
+# Compiled modules are kept: else each worker compiles all tests, in each run. Those of packages are compiled at their
+# first import, since most are never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test faults soak upgrade compat fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
 
 $(VENV)/.done: $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
@@ -26,10 +27,11 @@ lint: $(VENV)/.done
 	$(BIN)/lint-imports
 
 # helm is for the tests of the chart; it is built once, too.
-# Collecting once compiles the tests for all workers.
+# Collecting once compiles the tests for all workers, one half on each core.
 test: $(VENV)/.done
 	$(BIN)/python -m tools.control_plane build --helm
-	$(BIN)/python -m pytest --collect-only -q > /dev/null
+	$(BIN)/python -m pytest --collect-only -q tests/unit > /dev/null & \
+		$(BIN)/python -m pytest --collect-only -q --ignore=tests/unit > /dev/null; wait
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # All scenarios with failures, with a table at the end; some of them also run in `test`.

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-
 from .commands import run
 from .errors import ReleaseError
 from .image import Base, without_tag
@@ -61,6 +58,9 @@ def write_sbom(archive: Path, contents: Contents, target: Path) -> None:
 
 def validate(text: str) -> None:
     """Raise ReleaseError if it is not valid CycloneDX."""
+    from cyclonedx.schema import SchemaVersion  # here, because their import takes a second
+    from cyclonedx.validation.json import JsonStrictValidator
+
     error = JsonStrictValidator(SchemaVersion.from_version(_SPECIFICATION)).validate_str(text)
     if error is not None:
         raise ReleaseError(f"the list of contents is not valid CycloneDX {_SPECIFICATION}: {error}")
