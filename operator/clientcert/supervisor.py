@@ -107,7 +107,7 @@ class Supervisor:
             self._engine.resync.ask(namespace)
 
     async def _watch_secrets(self, namespace: str) -> None:
-        await self._engine.resync.primed(namespace)  # so that the first list has the versions of what policies need
+        await self._engine.resync.primed(namespace)  # so that the first list has the Secrets of policies and stores
         async for _ in self._informers.watch_secrets(namespace):
             self._engine.resync.ask(namespace)
 

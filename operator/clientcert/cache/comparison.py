@@ -19,7 +19,8 @@ class Comparison:
     """Lists versions only, and reads the few objects that have a newer one. No step takes long, however many there are.
 
     All pages of a list are of the moment when it began. A known version that is newer came from the watch meanwhile, or
-    from a write of ours, and is right: otherwise all that is written during the list would be read once more.
+    from a write of ours: otherwise all that is written during the list would be read once more. (After etcd was
+    restored, versions are lower than the known ones; the answer to the next write of an object tells.)
 
     An answer may come after the watch has told that a known object was deleted, or created again: then it is ignored.
     """

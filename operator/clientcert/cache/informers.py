@@ -73,7 +73,7 @@ class Informers:
     async def watch_certificates(self, namespace: str) -> AsyncIterator[Returned]:
         """Take over changes for ever; yields each time the watch is re-established after an interruption.
 
-        The versions of Secrets are listed first, so that no certificate is read twice at the start.
+        Secrets are listed first: from then on the API server answers reads of them from its cache.
         """
         await self._watches[namespace].secrets.attempted.wait()
         take_over = partial(_take_over, self._cache.upsert_certificate, self._cache.remove_certificate)

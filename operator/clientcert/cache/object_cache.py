@@ -44,7 +44,7 @@ class ObjectCache:
         self._changed_sources: dict[ObjectKey, str] = {}
         """Certificates whose source may have changed, and the new resourceVersion of their Secret, if known."""
         self._read_versions: dict[ObjectKey, str] = {}
-        """The resourceVersion of the Secret that holds each certificate, as it was last read."""
+        """The resourceVersion of the Secret that each certificate was last read from; none: read it again."""
         self._read_password_versions: dict[ObjectKey, str] = {}
         """The same of the Secret with the password, if it is another one."""
         self._being_written: dict[ObjectKey, CertificateRecord] = {}
@@ -188,30 +188,33 @@ class ObjectCache:
 
     def reread(self, key: ObjectKey, version: str = "") -> None:
         """Have the source of this certificate read again, unless it was last read in `version`."""
-        if self._changed_sources.get(key) != "":
-            self._changed_sources[key] = version
+        self._changed_sources[key] = version if self._changed_sources.get(key, version) == version else ""
         self.enqueue(key)
 
     def renewed(self, renewal: ObjectKey, certificate: ObjectKey) -> None:
         """The source holds what this request has brought: it is read after the request was reconciled."""
-        self._changed_sources[certificate] = ""
+        if certificate in self.certificates:
+            self._changed_sources[certificate] = ""
         self.renewals.concerns_certificate(renewal)
 
     def reread_all(self, keys: Iterable[ObjectKey]) -> None:
         """The sources of these certificates may hold something else: have them read."""
-        wanted = tuple(keys)
+        wanted = tuple(key for key in keys if key in self.certificates)
         self._changed_sources |= dict.fromkeys(wanted, "")
         self.enqueue_all(wanted)
 
     def take_source_change(self, key: ObjectKey) -> bool:
-        """True if `reread` was called since the last call of this, and nothing newer was read already."""
+        """True if `reread` was called since the last call of this, and its version was not read already."""
         change = self._changed_sources.pop(key, None)
         if not self._changed_sources:
             self._changed_sources.clear()  # only this gives back its memory: after a start all certificates are in it
         return change is not None and (not change or change != self._read_versions.get(key))
 
     def source_was_read(self, key: ObjectKey, version: str, password_version: str) -> None:
-        """Note the versions of the Secrets with the certificate and with its password; empty if there is none."""
+        """Note the versions of the Secrets with the certificate and with its password.
+
+        Empty: there is none, or it is read again with the next list of Secrets.
+        """
         for versions, found in ((self._read_versions, version), (self._read_password_versions, password_version)):
             if found:
                 versions[key] = found
@@ -261,7 +264,11 @@ class ObjectCache:
     # Secrets
 
     def secret_changed(self, namespace: str, name: str, version: str) -> None:
-        """Enqueue all users of a Secret that have not read this version of it; an empty one: it is gone."""
+        """A Secret has this resourceVersion, or is gone (empty).
+
+        Enqueue the certificates that were not read from that version, and the policies that were not told of it; a
+        store has its credentials read with its next call.
+        """
         secret = ObjectKey(namespace, name)
         for key in self.referring("secret", secret):
             source = self.certificates[key].spec.source

@@ -117,10 +117,12 @@ class SourceCache:
         is_due = before is None or (before.read_at is not None and self._clock() >= before.read_at)
         if record.spec_problem is not None or not (changed or is_due):
             return
+        versions: tuple[str, str] | None
         try:
             state, versions = await self._read(record)
         except SourceError as error:
-            state, versions = self._failed(record, before, error), ("", "")
+            state = self._failed(record, before, error)
+            versions = None if state.read_at else ("", "")  # what has a time for its next read needs no list
         except BaseException:
             self.forget(record.key)  # the next reconcile reads it
             raise
@@ -133,7 +135,8 @@ class SourceCache:
             if self._key_owners.is_used:
                 self._replace_key(record.key, state)
             self._states[record.key] = state
-            self._cache.source_was_read(record.key, *versions)
+            if versions is not None:
+                self._cache.source_was_read(record.key, *versions)
 
     def unavailable(self, reasons: frozenset[Reason]) -> tuple[ObjectKey, ...]:
         """The certificates whose source could not be read for one of these reasons."""
@@ -194,7 +197,10 @@ class SourceCache:
         return state.observation.certificate if state else None
 
     async def _read(self, record: CertificateRecord) -> tuple[SourceState, tuple[str, str]]:
-        """The state, and the resourceVersions of the Secrets with the certificate and with the password, if any."""
+        """The state, and the resourceVersions of the Secrets with the certificate and with the password.
+
+        Empty if there is none, and for a Secret that has both and changed between its reads.
+        """
         source, namespace = record.spec.source, record.key.namespace
         content, read_at = await self._sources[type(source)].read(namespace, source), None
         password = Password()
@@ -215,6 +221,8 @@ class SourceCache:
             self._metrics.count_source_error(source.kind, error.reason)
             observation = unread(error.reason, f"{name_source(source)}: {error.message}", content.version)
         state = SourceState(record.uid, record.generation, observation, read_at=read_at)
+        if isinstance(source, SecretSource) and source.password_ref and source.password_ref.name == source.name:
+            return state, (content.revision if content.revision == password.version else "", "")
         return state, (content.revision, password.version)
 
     def _failed(self, record: CertificateRecord, before: SourceState | None, error: SourceError) -> SourceState:

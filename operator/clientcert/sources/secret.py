@@ -61,7 +61,7 @@ class SecretReader:
     async def read_password(self, namespace: str, ref: SecretKeyRef) -> Password:
         """Read a container's password unchanged; whoever opens the container tries it without white space as well.
 
-        Raises SourceError with the reason PasswordNotFound.
+        Raises SourceError; the reason is PasswordNotFound if there is no Secret, key or value.
         """
         secret = await self._get(namespace, ref.name, missing=Reason.PASSWORD_NOT_FOUND)
         value = secret.filled_value(ref.key, missing=Reason.PASSWORD_NOT_FOUND)
