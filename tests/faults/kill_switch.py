@@ -107,7 +107,7 @@ class KillSwitch:
         if not number or (number, side) != (self._point.number, self._point.side):
             return
         assert self.victim is not None, "nothing is written before the process has started"
-        self.victim.kill()
         self._dead = True
-        self.fired_at = datetime.now(UTC)
+        self.fired_at = datetime.now(UTC)  # before another thread can see that the process has ended
+        self.victim.kill()
         raise ConnectionError("killed, as the test asked for")

@@ -12,6 +12,7 @@ ALERT_GROUP = "controllers/alert_group.py"
 GROUPING, GROUPS = "alerting/grouping.py", "alerting/groups.py"
 RECONCILER = "controllers/certificate/reconciler.py"
 SOURCES = "cache/source_cache.py"
+OBJECTS = "cache/object_cache.py"
 REQUEUE = "controllers/certificate/requeue.py"
 POLICY = "controllers/certificate_policy.py"
 DECODING = "cache/decoding.py"
@@ -193,10 +194,10 @@ MUTANTS = (
         "if failures >= _REPORTED_AFTER:",
     ),
     Mutant(
-        SOURCES,
+        OBJECTS,
         "a changed Secret is not read",
-        "return not change or change != state.resource_version",
-        "return not state.resource_version",
+        "return change is not None and (not change or change != self._read_versions.get(key))",
+        "return change is not None and not change",
     ),
     Mutant(
         DECODING,
