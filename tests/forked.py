@@ -2,7 +2,7 @@
 
 It is for tests that start many. The demo, the bench, and tests about memory or about the end of the process start the
 program itself: a forked one has the memory of all tests' libraries, and ends without the interpreter's finalization.
-Libraries have read `SSL_CERT_FILE` already where they read it at their import, as aiohttp's default context does.
+`SSL_CERT_FILE` does not change what a library has read at its import, such as aiohttp's default TLS context.
 """
 
 import atexit
