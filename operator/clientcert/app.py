@@ -211,7 +211,7 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     alert_groups = MessageGroupReconciler(groups, digests, limiter, clock, metrics)
     by_kind: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: alert_groups}
     by_kind |= reconcilers(shared, found)
-    poller = StorePoller(cache, sources, outside.buckets, client, statuses, clock, metrics)
+    poller = StorePoller(cache, sources, outside.buckets, client, statuses, clock, metrics, budget)
     resync = Resync(cache, client, outside.informers, queue, metrics)
     recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
     workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox), clock, metrics)

@@ -1,10 +1,11 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 
 from aiohttp import web
 from prometheus_client import generate_latest
@@ -13,12 +14,15 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.cache.source_cache import SourceCache
 from clientcert.certificate_metrics import CHUNK, Row, families, lines, x509_families
+from clientcert.garbage_collection import unscanned
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics import Metrics
 from clientcert.object_metrics import crls, entries_without_object, open_requests, phases, policies, renewals, stores
 from clientcert.shared_sources import SharedSources, SharedSourcesSearch, chunks
 
 STALLED_SECONDS = 30.0
 """Workers without progress for this time are considered stalled for good."""
+_Record = TypeVar("_Record")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -92,8 +96,8 @@ class HealthServer:
         yield generate_latest(self._metrics.registry)
         # A standby exposes no series of objects: sums over both replicas would be wrong.
         is_leader, cache = self._is_leader(), self._cache
-        records = list(cache.certificates.values()) if is_leader else []
-        requests = list(cache.renewals.renewals.values()) if is_leader else []
+        records = _values(cache.certificates) if is_leader else []
+        requests = _values(cache.renewals.renewals) if is_leader else []
         yield (await asyncio.to_thread(phases, records)).encode()
         yield crls(cache.revocations.crl_ends() if is_leader else ()).encode()
         yield entries_without_object(cache.revocations.without_object() if is_leader else ()).encode()
@@ -122,8 +126,12 @@ class HealthServer:
                 yield piece.encode()
 
 
+def _values(known: Mapping[ObjectKey, _Record]) -> list[_Record]:
+    return unscanned(lambda: list(known.values()), len(known))
+
+
 async def _shared_sources(records: Sequence[CertificateRecord]) -> SharedSources:
-    search = SharedSourcesSearch()
+    search = SharedSourcesSearch(len(records))
     for part in chunks(records, CHUNK):
         await asyncio.to_thread(search.note, part)
     for part in chunks(records, CHUNK) if search.found_any else ():

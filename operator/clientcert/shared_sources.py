@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clientcert.cache.objects import CertificateRecord
+from clientcert.garbage_collection import unscanned
 from clientcert.lifecycle.conditions import SOURCE_READABLE
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SourceRef
 
@@ -24,8 +25,9 @@ class SharedSources:
 class SharedSourcesSearch:
     """Searches in parts: first all of `note`, then all of `compare`. It needs a number for each source, and no more."""
 
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
+    def __init__(self, size: int) -> None:
+        """`size` is the number of certificates."""
+        self._seen = unscanned(set[int], size)
         self._shared: set[int] = set()
         self._certificates: dict[tuple[_Place, str, str], ObjectKey] = {}
         self._sources: dict[_Place, tuple[ObjectKey, bool]] = {}

@@ -57,7 +57,7 @@ async def test_a_missing_object(reader: S3Reader) -> None:
 async def test_a_missing_bucket(reader: S3Reader, stores: Stores) -> None:
     """A missing bucket has another reason than a missing object, for GET and LIST."""
     stores.change(name="no-such-bucket")
-    for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", ())):
+    for call in (read(reader, "nhs/client.pem"), reader.list("team-a", "store", set())):
         error = await failure(call)
         assert (error.reason, error.retryable) == (Reason.BUCKET_NOT_FOUND, False)
         assert error.message == "Bucket no-such-bucket does not exist: create it, or correct CertificateStore store."
@@ -196,7 +196,7 @@ async def test_private_keys_in_a_bucket_are_recognised_by_their_names(
         s3_client.put_object("careless", f"nhs/{number}.key", b"x")
         s3_client.put_object("careless", f"nhs/{number}.pem", b"x")
     stores.change(name="careless")
-    listing = await reader.list("team-a", "store", ())
+    listing = await reader.list("team-a", "store", set())
     assert listing.private_keys == tuple(f"nhs/{number}.key" for number in range(5))
     assert listing.objects == 14
 
@@ -232,7 +232,7 @@ async def test_the_event_loop_is_not_blocked_while_many_are_read(
     ticking = asyncio.create_task(tick())
     await read(reader, "nhs/client.pem")
     await asyncio.gather(*(read(reader, "nhs/client.pem") for _ in range(128)))
-    await reader.list("team-a", "store", ())
+    await reader.list("team-a", "store", set())
     ticking.cancel()
     gc.enable()
     assert longest < 0.1  # the longest allowed stall; the slice of a loop budget is a fifth of it

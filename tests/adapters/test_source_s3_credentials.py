@@ -102,7 +102,7 @@ async def test_credentials_are_read_once(reader: S3Reader, stores: Stores) -> No
     """While the credentials are valid, the Secret is not read again."""
     for _ in range(5):
         await read(reader, "nhs.pem")
-    await reader.list("team-a", "store", ())
+    await reader.list("team-a", "store", set())
     assert stores.secret_reads == 1
 
 
@@ -234,7 +234,7 @@ async def test_no_credential_is_shown(
     for behaviour in (None, lambda: proxy.refuses(403, "SignatureDoesNotMatch"), lambda: proxy.answers(302)):
         if behaviour:
             behaviour()
-        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", set())):
             try:
                 shown += repr(await call)
             except Exception as error:  # noqa: BLE001 - whatever it is

@@ -33,7 +33,7 @@ async def test_an_internal_endpoint(stores: Stores, endpoint: str) -> None:
     """An endpoint without a public address is refused before the Secret is read, unless the settings list it."""
     stores.change(endpoint=endpoint)
     async with stores.reader(allowed=frozenset()) as reader:
-        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", set())):
             error = await failure(call)
             assert (error.reason, error.retryable) == (Reason.ENDPOINT_NOT_ALLOWED, False)
             assert error.message.startswith("spec.s3.endpoint: ")
@@ -46,7 +46,7 @@ async def test_a_name_with_an_internal_address(stores: Stores) -> None:
     stores.change(endpoint="https://s3.innocent.example")
     egress = EgressPolicy(lookup=Names(["10.0.0.7"]))
     reader = S3Reader(stores.bucket_of, SecretReader(stores.get_secret), egress)
-    for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+    for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", set())):
         error = await failure(call)
         assert error.reason is Reason.ENDPOINT_NOT_ALLOWED
         assert "s3.innocent.example:443 has no public address" in error.message

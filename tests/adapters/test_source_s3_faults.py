@@ -50,7 +50,7 @@ async def says(stores: Stores, answer: bytes) -> AsyncIterator[None]:
 async def test_a_redirect_is_not_followed(reader: S3Reader, proxy: Proxy, status: int) -> None:
     """No redirect is followed, to another host or to the same one."""
     proxy.answers(status, "", Location=f"{proxy.endpoint}/elsewhere")
-    for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+    for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", set())):
         error = await failure(call)
         assert error.reason is Reason.SPEC_INVALID
         assert "redirect" in error.message
@@ -90,7 +90,7 @@ async def test_an_answer_of_unknown_length(reader: S3Reader, stores: Stores) -> 
 async def test_an_incomplete_answer(reader: S3Reader, stores: Stores, head: bytes, listing: bool) -> None:
     """An incomplete answer is a retryable error; half a certificate is never returned."""
     async with says(stores, b"HTTP/1.1 200 OK\r\nETag: 1\r\n" + head + b"half"):
-        error = await failure(reader.list("team-a", "store", ()) if listing else read(reader, "nhs.pem"))
+        error = await failure(reader.list("team-a", "store", set()) if listing else read(reader, "nhs.pem"))
     assert (error.reason, error.retryable) == (Reason.SOURCE_UNAVAILABLE, True)
     assert "closed the connection in the middle of its answer" in error.message
 
@@ -120,7 +120,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
     proxy.behaviour = answer
     loop = asyncio.get_running_loop()
     await read(hasty_reader, "nhs.pem", namespace="team-b")
-    slow = hasty_reader.list("team-a", "store", ()) if listing else read(hasty_reader, "nhs.pem")
+    slow = hasty_reader.list("team-a", "store", set()) if listing else read(hasty_reader, "nhs.pem")
     waiting = asyncio.create_task(failure(slow))
     assert (await read(hasty_reader, "nhs.pem", namespace="team-b")).body == b"nhs.pem"
     assert not waiting.done()
@@ -147,7 +147,7 @@ async def test_an_answer_that_is_slow(hasty_reader: S3Reader, proxy: Proxy, list
 async def test_an_invalid_list(reader: S3Reader, proxy: Proxy, body: str) -> None:
     """An answer that is not a page of a LIST is an error and not an empty bucket."""
     proxy.answers(200, body)
-    error = await failure(reader.list("team-a", "store", ()))
+    error = await failure(reader.list("team-a", "store", set()))
     assert error.reason is Reason.SOURCE_UNAVAILABLE
     assert "does not answer as an S3 server" in error.message
 
@@ -182,7 +182,7 @@ async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
         return web.Response(text=PAGE.format(truncated="true", token=pages, key="a"))
 
     proxy.behaviour = answer
-    error = await failure(reader.list("team-a", "store", ()))
+    error = await failure(reader.list("team-a", "store", set()))
     assert (error.reason, pages) == (Reason.TOO_LARGE, 1000)
     assert "spec.s3.prefix" in error.message
 
@@ -190,7 +190,7 @@ async def test_a_list_without_end(reader: S3Reader, proxy: Proxy) -> None:
 async def test_a_page_that_is_too_large(reader: S3Reader, proxy: Proxy) -> None:
     """A page is read up to the largest size of a thousand keys."""
     proxy.answers(200, b" " * (9 * 1024 * 1024))
-    assert (await failure(reader.list("team-a", "store", ()))).reason is Reason.TOO_LARGE
+    assert (await failure(reader.list("team-a", "store", set()))).reason is Reason.TOO_LARGE
 
 
 async def test_invalid_headers(reader: S3Reader, proxy: Proxy) -> None:

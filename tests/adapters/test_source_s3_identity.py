@@ -24,7 +24,7 @@ def as_operator(s3_server: S3Server, stores: Stores, monkeypatch: pytest.MonkeyP
 async def test_the_operators_identity_needs_a_grant(stores: Stores) -> None:
     """Without a grant in the settings no tenant may use it; the message names both solutions."""
     async with stores.reader() as reader:
-        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", ())):
+        for call in (read(reader, "nhs.pem"), reader.list("team-a", "store", set())):
             error = await failure(call)
             assert (error.reason, error.retryable) == (Reason.IDENTITY_NOT_ALLOWED, False)
             assert "spec.s3.credentialsSecretRef" in error.message
@@ -51,10 +51,10 @@ async def test_the_operators_identity_for_a_folder(stores: Stores) -> None:
             assert (await failure(read(reader, key))).reason is Reason.IDENTITY_NOT_ALLOWED
         for prefix in ("", "team-", "team-a", "team-another/"):
             stores.change(prefix=prefix)
-            error = await failure(reader.list("team-a", "store", ()))
+            error = await failure(reader.list("team-a", "store", set()))
             assert error.reason is Reason.IDENTITY_NOT_ALLOWED
         stores.change(prefix="team-a/")
-        assert (await reader.list("team-a", "store", ())).objects == 1
+        assert (await reader.list("team-a", "store", set())).objects == 1
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ async def test_strange_keys_are_different_keys(stores: Stores) -> None:
 async def test_strange_keys_do_not_blind_a_list(stores: Stores) -> None:
     """The name of one object cannot hide other objects from a LIST."""
     async with stores.reader() as reader:
-        listing = await reader.list("team-a", "store", KEYS)
+        listing = await reader.list("team-a", "store", set(KEYS))
         assert sorted(listing.etags) == sorted(KEYS)
         assert {(await read(reader, key)).version for key in KEYS} == set(listing.etags.values())
     assert listing.objects == len(KEYS)

@@ -70,7 +70,7 @@ async def test_a_refused_list(
 ) -> None:
     """The error of a refused LIST is about the bucket."""
     proxy.refuses(status, code)
-    error = await failure(reader.list("team-a", "store", ()))
+    error = await failure(reader.list("team-a", "store", set()))
     assert error.reason is reason
     assert words in error.message
     assert len(proxy.paths) == 1
@@ -112,7 +112,7 @@ BODIES_WITHOUT_A_CODE = [
 
 
 def of(operation: str, reader: S3Reader) -> Awaitable[object]:
-    return read(reader, "nhs.pem") if operation == "get" else reader.list("team-a", "store", ())
+    return read(reader, "nhs.pem") if operation == "get" else reader.list("team-a", "store", set())
 
 
 @pytest.mark.parametrize("operation", ["get", "list"])
@@ -207,5 +207,5 @@ async def test_no_text_of_a_server_is_in_the_log(
     caplog.set_level(logging.DEBUG)
     proxy.refuses(400, "InvalidRequest", message=CANARY)
     await failure(read(reader, "nhs.pem"))
-    await failure(reader.list("team-a", "store", ()))
+    await failure(reader.list("team-a", "store", set()))
     assert CANARY not in caplog.text

@@ -1,10 +1,12 @@
 """An index that only renewals and revocations need: the first `fill` makes it, and then it is kept up to date."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
 
+from clientcert.garbage_collection import unscanned
 from clientcert.lifecycle.spec import ObjectKey
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -24,13 +26,13 @@ class LazyIndex(Generic[_Key]):
         self._others: dict[_Key, set[ObjectKey]] = {}
         """The objects of a key but the first, if it has several."""
 
-    async def fill(self, objects: Iterable[ObjectKey], key_of: Callable[[ObjectKey], _Key | None]) -> None:
+    async def fill(self, objects: Collection[ObjectKey], key_of: Callable[[ObjectKey], _Key | None]) -> None:
         """Add all objects; once that is done, it returns at once.
 
         `key_of` returns the key that an object has when it is called; None if it is gone, or has none.
         """
         if not self.is_used:
-            self.is_used, self._unread = True, iter(tuple(objects))
+            self.is_used, self._unread = True, iter(unscanned(partial(tuple, objects), len(objects)))
         async with self._filling:  # a caller that is cancelled leaves the rest to the next one
             while part := tuple(islice(self._unread, _AT_ONCE)):
                 for each in part:

@@ -6,6 +6,7 @@ Every change is enqueued in the work queue. Everything here can be read again fr
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.policy import default_policy
@@ -25,6 +26,7 @@ from clientcert.cache.reference_index import ReferenceIndex
 from clientcert.cache.renewals import RenewalCache
 from clientcert.cache.revocations import RevocationCache
 from clientcert.cache.serial_index import SerialIndex
+from clientcert.garbage_collection import unscanned
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.renewal.former_cas import FormerCas
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
@@ -305,8 +307,14 @@ class ObjectCache:
 
     def certificates_of(self, policy: ObjectKey) -> tuple[ObjectKey, ...]:
         """The certificates that name this policy; without a name: all certificates."""
-        return self.referring("policy", policy) if policy.name else tuple(self.certificates)
+        if policy.name:
+            return self.referring("policy", policy)
+        return unscanned(partial(tuple, self.certificates), len(self.certificates))
 
     def count_certificates_of(self, policy: ObjectKey) -> int:
         """The number of certificates in `certificates_of`."""
-        return self._references.count("policy", policy) if policy.name else len(self.certificates)
+        return self.count_referring("policy", policy) if policy.name else len(self.certificates)
+
+    def count_referring(self, kind: str, key: ObjectKey) -> int:
+        """The number of certificates in `referring`."""
+        return self._references.count(kind, key)

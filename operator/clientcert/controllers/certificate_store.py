@@ -6,7 +6,7 @@ of one namespace.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,11 +18,13 @@ from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
 from clientcert.fair_queueing import FairSemaphore, served_namespace
+from clientcert.garbage_collection import unscanned
 from clientcert.kube.client import KubeClient
 from clientcert.kube.status_writer import StatusWriter, Target
 from clientcert.lifecycle.conditions import READY, carried_over
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing, StoreLister
 
@@ -74,6 +76,7 @@ class StorePoller:
         statuses: StatusWriter,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        loop_budget: LoopBudget,
     ) -> None:
         self._cache = cache
         self._sources = sources
@@ -82,6 +85,7 @@ class StorePoller:
         self._statuses = statuses
         self._clock = clock
         self._metrics = metrics
+        self._loop_budget = loop_budget
         self._states: dict[ObjectKey, _PollState] = {}
         self._polls: dict[ObjectKey, asyncio.Task[None]] = {}
         """The polls that run, or wait for their turn."""
@@ -170,26 +174,32 @@ class StorePoller:
             state.next_poll = datetime.max.replace(tzinfo=UTC)
             return _failure(record.problem) if record.problem else ()
         state.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
-        asked = {certificate.key: _object_key(certificate) for certificate in self._certificates(record)}
+        size = self._count(record)
+        asked, wanted = unscanned(set[tuple[ObjectKey, str]], size), unscanned(set[str], size)
+        async for certificate in self._certificates(record):
+            key = _object_key(certificate)
+            asked.add((certificate.key, key))
+            wanted.add(key)
         try:
-            listing = await self._lists.list(*record.key, frozenset(filter(None, asked.values())))
+            listing = await self._lists.list(*record.key, wanted)
         except SourceError as error:
-            return self._failed(record, state, error)
+            return await self._failed(record, state, error)
         self._metrics.store_polls.labels("ok").inc()
         state.failures, state.objects = 0, listing.objects
-        for certificate in self._certificates(record):
-            self._compare(certificate, asked.get(certificate.key, ""), listing)
+        async for certificate in self._certificates(record):
+            if (certificate.key, _object_key(certificate)) in asked:  # else it will be read anyway
+                self._compare(certificate, listing)
         return _success(listing)
 
-    def _compare(self, certificate: CertificateRecord, asked: str, listing: Listing) -> None:
+    def _compare(self, certificate: CertificateRecord, listing: Listing) -> None:
         key, state = _object_key(certificate), self._sources.state(certificate)
-        if state is None or key != asked:
-            return  # the certificate was created or changed since the LIST began, and will be read anyway
+        if state is None:
+            return  # it will be read anyway
         # An object outside the prefix is in no LIST: it costs one GET per poll.
         if not listing.covers(key) or listing.etags.get(key, "") != state.observation.version:
             self._cache.reread(certificate.key)
 
-    def _failed(self, record: StoreRecord, state: _PollState, error: SourceError) -> tuple[Condition, ...]:
+    async def _failed(self, record: StoreRecord, state: _PollState, error: SourceError) -> tuple[Condition, ...]:
         self._metrics.store_polls.labels(error.reason).inc()
         logger.warning("CertificateStore %s: %s: %s", record.key, error.reason, error.message)
         state.failures += 1
@@ -199,12 +209,19 @@ class StorePoller:
         if error.retryable and state.failures < _REPORTED_AFTER:
             return ()
         # Without a LIST each object is read by its name: some credentials allow GET, but not LIST.
-        for certificate in self._certificates(record):
+        async for certificate in self._certificates(record):
             self._cache.reread(certificate.key)
         return _failure(error)
 
-    def _certificates(self, record: StoreRecord) -> list[CertificateRecord]:
-        return [self._cache.certificates[key] for key in self._cache.referring("store", record.key)]
+    async def _certificates(self, record: StoreRecord) -> AsyncIterator[CertificateRecord]:
+        """Yield those that name the store now and are still there when their turn comes: there may be 100,000."""
+        for key in self._cache.referring("store", record.key):
+            await self._loop_budget.yield_if_spent()
+            if (found := self._cache.certificates.get(key)) is not None:
+                yield found
+
+    def _count(self, record: StoreRecord) -> int:
+        return self._cache.count_referring("store", record.key)
 
     async def _write_or_retry(self, key: ObjectKey, state: _PollState) -> None:
         """Write the result of the last poll; if that fails, it stays due."""
@@ -236,7 +253,7 @@ class StorePoller:
         conditions = tuple([carried_over(each, current.conditions, self._clock()) for each in found])
         status: Status = {
             "objects": state.objects,
-            "certificates": len(self._certificates(current)),
+            "certificates": self._count(current),
             **render_conditions(conditions, current.generation),
         }
         wanted = replace(current, conditions=conditions, status_hash=digest(status))

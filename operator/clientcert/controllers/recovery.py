@@ -95,7 +95,8 @@ class Recovery:
         self._sources.retry_now()
         self._poller.poll_all_now()
         self._cache.policies.enqueue_all()
-        self._queue.enqueue_all((*self._queue.active_items(), *self._queue.scheduled_items()))
+        self._queue.enqueue_all(self._queue.active_items())
+        self._queue.enqueue_all(self._queue.scheduled_items())
 
 
 async def _answers(resync: Resync, namespace: str) -> bool:

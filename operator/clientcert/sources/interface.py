@@ -1,6 +1,7 @@
 """The interface of certificate sources: reading, listing and writing back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,7 +70,7 @@ class WriteOrder:
 class StoreLister(Protocol):
     """Lists all objects of a store in a few requests."""
 
-    async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
+    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
         """Read all pages of the LIST and keep the `wanted` keys. Raises SourceError as `Source.read` does."""
 
     async def forget(self, namespace: str, store: str) -> None:

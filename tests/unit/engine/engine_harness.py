@@ -206,7 +206,7 @@ class EngineHarness:
             self.cache, self.queue, evaluator, self.groups, dispatcher, self.outbox, policies, clock, budget
         )
         poller = StorePoller(
-            self.cache, self.sources, cast("Any", None), cast("Any", None), statuses, clock, self.metrics
+            self.cache, self.sources, cast("Any", None), cast("Any", None), statuses, clock, self.metrics, budget
         )
         self.recovery = Recovery(
             self.queue, self.cache, self.sources, self.outbox, self.renewal_outbox, every_group, poller

@@ -3,9 +3,12 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,11 +17,13 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.certificate_store import POLLS_AT_ONCE, StorePoller
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.kube.status_writer import Target
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.loop_budget import LoopBudget
 from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing
 from clientcert.workqueue.work_queue import WorkQueue
-from tests.builders import NOW
+from tests.builders import NOW, declaration
+from tests.unit.engine.one_record import record
 
 EVERY = 300
 
@@ -39,7 +44,7 @@ class Buckets:
         self.most: Counter[str] = Counter()
         self.forgotten: list[str] = []
 
-    async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
+    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
         self.lists[f"{namespace}/{store}"] += 1
         self.at_once[namespace] += 1
         self.most[namespace] = max(self.most[namespace], self.at_once[namespace])
@@ -96,14 +101,30 @@ def store(namespace: str, name: str, version: int = 1, bucket: str = "a-bucket")
     return {"metadata": metadata | {"generation": version}, "spec": spec}
 
 
+class Steps(LoopBudget):
+    """Each step in an iteration of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+        """By number of steps: what happens while the poll waits for the next iteration."""
+
+    async def yield_if_spent(self) -> None:
+        self.taken += 1
+        await asyncio.sleep(0)
+        self.meanwhile.get(self.taken, int)()
+
+
 class Polling:
     def __init__(self) -> None:
+        self.steps = Steps()
         self.buckets = Buckets()
         self.cache = ObjectCache(WorkQueue(clock))
         self.leads = True
         self.statuses = Statuses()
-        sources, api = cast("Any", None), cast("Any", self.statuses)
-        self.poller = StorePoller(self.cache, sources, self.buckets, api, api, clock, Metrics())
+        sources, api = cast("Any", SimpleNamespace(state=lambda _: None)), cast("Any", self.statuses)
+        self.poller = StorePoller(self.cache, sources, self.buckets, api, api, clock, Metrics(), self.steps)
 
     @asynccontextmanager
     async def running(self):
@@ -282,3 +303,19 @@ async def test_a_new_term_polls_again_and_writes_nothing_of_the_last_one(polling
         await asyncio.sleep(3)
     assert polling.buckets.lists == {"team/one": 2}
     assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
+
+
+async def test_many_certificates_of_one_bucket_are_compared_in_steps(polling: Polling) -> None:
+    """One that is deleted between two of them is passed over."""
+    polling.cache.upsert_store(store("team", "one"))
+    for number in range(30):
+        key = ObjectKey("team", f"c{number}")
+        found = record(key=key, spec=declaration(source=S3Source("one", f"{key.name}/client.pem")))
+        polling.cache.certificates[key] = found
+        polling.cache._references.add(found)
+    last = max(polling.cache.certificates)
+    polling.steps.meanwhile = {31: partial(polling.cache.remove_certificate, last)}
+    async with polling.running():
+        await asyncio.sleep(2)
+    assert polling.steps.taken == 60
+    assert [status["certificates"] for _, status in polling.statuses.written] == [29]

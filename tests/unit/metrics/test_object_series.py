@@ -49,7 +49,7 @@ def with_status(name: str, *conditions: Condition, serial_number: str = "1a2b3",
 
 def exposed(*records: CertificateRecord) -> dict[str, Series]:
     """The series of these certificates, by name. No label set occurs twice."""
-    search = SharedSourcesSearch()
+    search = SharedSourcesSearch(len(records))
     search.note(records)
     search.compare(records)
     revocations = RevocationCache(WorkQueue(lambda: NOW))

@@ -12,6 +12,7 @@ from clientcert.cache.renewal_records import RenewalRecord
 from clientcert.cache.renewals import RenewalCache
 from clientcert.controllers.certificate_renewal.retirement import Retirement
 from clientcert.controllers.certificate_renewal.writing import next_removal
+from clientcert.garbage_collection import unscanned
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
@@ -52,7 +53,8 @@ class Retention:
     async def reconcile(self, key: ObjectKey) -> datetime | None:  # noqa: ARG002
         """Have those reconciled that are due soon; each is in the queue from then on."""
         due = []
-        for record in tuple(self._renewals.renewals.values()):
+        every = self._renewals.renewals
+        for record in unscanned(lambda: tuple(every.values()), len(every)):
             await self._loop_budget.yield_if_spent()
             if not record.is_open and near(self.next_time(record), self._clock()):
                 due.append(record.key)

@@ -1,6 +1,7 @@
 """The source of type S3: a GET reads one certificate, a LIST covers a whole store."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from clientcert.fair_queueing import FairSemaphore
@@ -59,7 +60,7 @@ class S3Reader:
         bucket = self.calls.bucket(store, ref.key)
         return await self.calls.call(store, bucket, lambda connection: connection.get(ref.key))
 
-    async def list(self, namespace: str, store: str, wanted: Collection[str]) -> Listing:
+    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
         """List all pages below the store's prefix and keep the ETags of the `wanted` keys."""
         key = ObjectKey(namespace, store)
         bucket = self.calls.bucket(key, None)
@@ -74,16 +75,15 @@ class S3Reader:
         await self._connections.close()
 
 
-async def _listing(connection: "Connection", prefix: str, wanted: Collection[str]) -> Listing:
+async def _listing(connection: "Connection", prefix: str, wanted: AbstractSet[str]) -> Listing:
     """All pages together; only the `wanted` keys are kept, so memory does not grow with the bucket."""
-    keys = frozenset(wanted)
     etags: dict[str, str] = {}
     private_keys: list[str] = []
     objects, token = 0, ""
     for _ in range(_MOST_PAGES):
         page = await connection.page(prefix, token)
         objects += len(page.etags)
-        etags.update((key, etag) for key, etag in page.etags if key in keys)
+        etags.update((key, etag) for key, etag in page.etags if key in wanted)
         private_keys += page.private_keys[: _PRIVATE_KEYS_SHOWN - len(private_keys)]
         if not page.next_token:
             return Listing(etags, objects, tuple(private_keys), prefix)
