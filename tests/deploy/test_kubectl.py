@@ -51,6 +51,7 @@ CERTIFICATE_COLUMNS = [
     ("STATUS", "ExpiringSoon"),
     ("DAYS", "23"),
     ("EXPIRES", "2026-12-31T00:00:00Z"),
+    ("ALERTS", "Delivered"),
 ]
 WIDE_COLUMNS = [
     ("SERIAL", "4f1a"),
