@@ -65,7 +65,7 @@ pkilint: $(VENV)/.done
 demo: control-plane
 	$(BIN)/python -m tools.demo $(if $(KEEP),--keep)
 
-# P1 to P10. P11 (100,000 certificates, about an hour), P12 and P13 (renewals) are measured only when asked for: `make bench ARGS=P11`.
+# P1 to P10, and P14. P11 (100,000 certificates, about an hour), P12 and P13 (renewals) are measured only when asked for: `make bench ARGS=P11`.
 bench: control-plane
 	$(BIN)/python -m bench $(ARGS)
 

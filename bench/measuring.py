@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bench.goals import Outcome
 from bench.measures import (
     cold_start,
+    command_line,
     event_loop,
     memory,
     month,
@@ -31,6 +32,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[Scene], Awaitable[Outcome]]]] = {
     "P5": (restart.GOAL, restart.measure),
     "P7": (renewal.GOAL, renewal.measure),
     "P10": (event_loop.GOAL, event_loop.measure),
+    "P14": (command_line.GOAL, command_line.measure),
     "P11": (scale.GOAL, scale.measure),
     "P12": (succession.GOAL, succession.measure),
     "P13": (waiting_renewals.GOAL, waiting_renewals.measure),
