@@ -1,5 +1,6 @@
 """The program `clientcert`: the verbs of the command line, and `run`, which is the operator."""
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,7 +54,19 @@ def run(**flags: Any) -> None:
 def main() -> None:
     """The entry point of `clientcert` and `kubectl clientcert`."""
     cli.add_command(run)
-    cli(obj={"now": lambda: datetime.now(UTC), "sleep": time.sleep})
+    cli(obj=_outside())
+
+
+def complete() -> None:
+    """The entry point of `kubectl_complete-clientcert`, which kubectl asks to complete `kubectl clientcert`."""
+    from clientcert.cli.completion import for_kubectl
+
+    cli.add_command(run)
+    for_kubectl(cli, sys.argv[1:], _outside())
+
+
+def _outside() -> dict[str, Any]:
+    return {"now": lambda: datetime.now(UTC), "sleep": time.sleep}
 
 
 if __name__ == "__main__":

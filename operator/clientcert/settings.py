@@ -1,4 +1,4 @@
-"""All settings, read once at the start. No other module reads the environment.
+"""All settings of the operator, read once at the start. No other of its modules reads the environment.
 
 Flags override variables. Secrets come from variables or files (`…_FILE`) and never from flags, which `ps` shows.
 """

@@ -36,11 +36,8 @@ def _verb(
     now: datetime | None,
 ) -> None:
     become(("clientcert", *arguments), environment, directory, *streams)
-    from kubernetes.config import kube_config
-
     from clientcert.__main__ import main
 
-    kube_config.KUBE_CONFIG_DEFAULT_LOCATION = environment["KUBECONFIG"]  # read at its import, which was earlier
     if now is None:
         main()
     else:

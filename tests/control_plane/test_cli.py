@@ -28,7 +28,7 @@ class Terminal:
     def __post_init__(self) -> None:
         control_plane = self.team.control_plane
         write_kubeconfig(
-            self._kubeconfig,
+            self.kubeconfig,
             url=control_plane.url,
             ca_path=control_plane.ca_path,
             user="somebody",
@@ -37,7 +37,7 @@ class Terminal:
         )
 
     @property
-    def _kubeconfig(self) -> Path:
+    def kubeconfig(self) -> Path:
         return self.directory / "kubeconfig"
 
     def clientcert(
@@ -73,7 +73,7 @@ class Terminal:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self._kubeconfig)}
+        return {"PATH": os.defpath, "HOME": str(self.directory), "KUBECONFIG": str(self.kubeconfig)}
 
     def succeeds(self, *arguments: str) -> str:
         """The output of a call that must succeed without a complaint."""

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -89,12 +89,27 @@ def terminal(team: Team, tmp_path: Path) -> Terminal:
         path = team.path("ClientCertificate", name) + "/status"
         before = {"serialNumber": "1a2b2", "issuerDN": ISSUER, "notAfter": "2026-12-01T12:00:00Z"}
         history = [before | {"replacedTime": "2025-11-23T09:00:00Z"}]
-        status = {"phase": "ExpiringSoon", "certificate": certificate, "history": history}
+        days = (date.fromisoformat(ends) - ON_THE_DAY.date()).days
+        status = {"phase": "ExpiringSoon", "daysRemaining": days, "certificate": certificate, "history": history}
+        named = ("subjectDN", "serialNumber", "fingerprintSHA256")
+        status["expires"] = {"time": certificate["notAfter"], **{each: certificate[each] for each in named}}
+        status["conditions"] = conditions_of(name)
         team.api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
     [file] = blocks(PAGE, "csv")
     (tmp_path / "clients.csv").write_text(file)
     (tmp_path / "nhs.csr").write_text(CSR)
     return Terminal(team, tmp_path)
+
+
+def conditions_of(name: str) -> list[dict[str, str]]:
+    """As the operator writes them; of one certificate a channel could not be told."""
+    since = {"lastTransitionTime": "2026-11-22T08:00:00Z"}
+    soon = {"type": "Expiring", "status": "True", "reason": "ExpiringSoon", "message": "notAfter is near"}
+    told = {"type": "AlertsDelivered", "status": "True", "reason": "Delivered", "message": "every alert was sent"}
+    if name == "nhs-prod":
+        missing = "channel team: there is no Slack channel #integration-api-alerts: create it, or correct the policy"
+        told |= {"status": "False", "reason": "ChannelNotFound", "message": missing}
+    return [soon | since, told | since]
 
 
 def go_on(people: People) -> None:

@@ -157,6 +157,14 @@ def test_it_runs_as_in_its_pod(pod: list[str], team: Team, tmp_path: Path) -> No
         assert set(rights.values()) == {"0" * 16}
         [root] = [line for line in mounts(operator.process.pid) if line[1] == "/"]
         assert "ro" in root[3].split(",")
+        said = subprocess.run(  # as `kubectl exec` starts a verb there
+            [*pod, sys.executable, "-m", "clientcert", "forecast", "--namespace", team.namespace],
+            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1", **in_cluster},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (said.returncode, said.stderr, said.stdout.split()[:2]) == (0, "", ["TIME", "CERTIFICATE"])
 
 
 def mounts(pid: int) -> list[list[str]]:

@@ -75,8 +75,8 @@ def test_the_list_of_wheels_is_of_the_locks_of_the_image() -> None:
     assert {path.stem for path in (REPOSITORY / "requirements").glob("*.wheels")} == set(IMAGE_LOCKS)
 
 
-def test_the_image_has_no_client_of_kubernetes() -> None:
-    """Half of the environment was this package, which only the verbs with a kubeconfig use."""
+def test_the_image_has_no_other_client_of_kubernetes() -> None:
+    """Half of the environment was this package."""
     assert "kubernetes" not in locked_for_the_image("run", "amd64")
 
 

@@ -55,7 +55,7 @@ def crd(plural: str) -> Any:
 
 
 PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
-    ("renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke", "version"),
+    ("list", "status", "renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke", "version"),
     REPOSITORY / "docs/cli.md",
 )
 

@@ -191,7 +191,7 @@ class TestFiles:
             names = archive.namelist()
             metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
         assert {name.partition("/")[0] for name in names} == {"clientcert", "clientcert_operator-0.1.0.dist-info"}
-        assert "Provides-Extra: cli" in metadata
+        assert "Provides-Extra: apprise" in metadata
         assert "clientcert/py.typed" in names
 
     def test_the_same_commit_makes_the_same_wheel(self, wheel: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import click
 
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
@@ -16,7 +17,7 @@ _HOW = "By which way other than mail was the key's fingerprint confirmed?"
 
 
 @click.command()
-@click.argument("request", metavar="ID", callback=request_id)
+@click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--confirmed-by", metavar="WORDS", help="The way, e.g. 'phone call to the number in our contract'.")
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
 @click.option("--message", metavar="WORDS", help="Why, in words.")

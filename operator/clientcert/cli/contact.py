@@ -17,6 +17,7 @@ from clientcert.api.client_list import (
 )
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import certificates
 from clientcert.cli.contact_import import import_list
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import TAKES_EFFECT, LoadedCertificate, load_certificate
@@ -37,7 +38,7 @@ contact.add_command(import_list)
 
 
 @contact.command(name="set")
-@click.argument("name")
+@click.argument("name", shell_complete=certificates)
 @click.option("--technical", metavar="ADDRESS", help="E-mail address of the person who renews the certificate.")
 @click.option("--technical-name", metavar="WORDS", help="The person's name.")
 @click.option("--business", metavar="ADDRESS", help="E-mail address of the person responsible for it.")
@@ -74,7 +75,7 @@ def set_contact(target: Target, name: str, note: str | None, in_object: bool, **
 
 
 @contact.command(name="show")
-@click.argument("name")
+@click.argument("name", shell_complete=certificates)
 @cluster_options
 @click.pass_context
 def show(context: click.Context, target: Target, name: str) -> None:

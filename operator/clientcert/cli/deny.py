@@ -3,6 +3,7 @@
 import click
 
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
@@ -10,7 +11,7 @@ from clientcert.lifecycle.renewal.spec import Decision
 
 
 @click.command()
-@click.argument("request", metavar="ID", callback=request_id)
+@click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
 @click.option("--message", metavar="WORDS", help="Why, in words. The contact reads them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

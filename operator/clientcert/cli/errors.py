@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from http import HTTPStatus
 
 import click
 
@@ -13,6 +13,23 @@ LONGEST_ANSWER = 500
 CONFLICT, GONE, BAD_REQUEST = 409, 410, 400
 _NOT_FOUND = 404
 _REFUSALS = frozenset({BAD_REQUEST, 401, 403, 404, 422})
+
+
+class ApiError(Exception):
+    """The API server refuses a call, or has failed."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+    @property
+    def continue_token(self) -> str:
+        """With GONE: where a list goes on, from the objects as they are now; empty if it does not."""
+        try:
+            return str(json.loads(self.body)["metadata"]["continue"]) if self.status == GONE else ""
+        except (TypeError, ValueError, KeyError):
+            return ""
 
 
 class Failed(click.ClickException):
@@ -39,35 +56,30 @@ class AlreadyExists(AnswerIsNo):
     """An object of this name exists."""
 
 
-def api_exception() -> Any:
-    """The exception of the `kubernetes` package, which is imported only when a verb connects."""
-    from kubernetes.client.exceptions import ApiException
-
-    return ApiException
-
-
 @contextmanager
 def explain_errors(what: str) -> Iterator[None]:
-    """Turn the exceptions of the client into one line for the user."""
+    """Turn the errors of a call into one line for the user."""
     from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except api_exception() as error:
+    except ApiError as error:
         if error.status == _NOT_FOUND:
             raise NotFound(f"{what}: not found, or its kind is not installed (crds/)") from None
         message = f"{what}: the API server refuses: {_status_message(error)}"
         if error.status == CONFLICT:
             raise Conflict(message) from None
         raise (AnswerIsNo(message) if error.status in _REFUSALS else Failed(message)) from None
-    except (HTTPError, OSError) as error:
-        raise Failed(f"{what}: the API server does not answer ({type(error).__name__})") from None
+    except (HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        cause = getattr(error, "reason", None) or error  # why no try has succeeded
+        raise Failed(f"{what}: the API server does not answer ({type(cause).__name__})") from None
 
 
-def _status_message(error: Any) -> str:
+def _status_message(error: ApiError) -> str:
     """The message of the Status in the API server's response."""
     try:
         message = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
-        message = f"{error.status} {error.reason}"
+        known = {each.value: each.phrase for each in HTTPStatus}
+        message = f"{error.status} {known.get(error.status, '')}".strip()
     return printable(str(message))[:LONGEST_ANSWER]

@@ -4,6 +4,7 @@ import click
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import requests
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.renewal_request import request_id, state_of
 from clientcert.cli.retrieve import certificate_of
@@ -11,7 +12,7 @@ from clientcert.lifecycle.renewal.status import State
 
 
 @click.command(name="handed-over")
-@click.argument("request", metavar="ID", callback=request_id)
+@click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @cluster_options
 def handed_over(target: Target, request: str) -> None:
     """Say that the consumer has the certificate of request ID.

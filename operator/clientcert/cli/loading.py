@@ -31,6 +31,8 @@ class LoadedCertificate:
     """Empty if the policy names none, None if it cannot be read."""
     renewal: RenewalPolicy | None = None
     """None if the policy has no `spec.renewal`, or one that cannot be used."""
+    has_policy: bool = False
+    """True if the CertificatePolicy that the certificate names exists."""
 
 
 def load_certificate(cluster: Cluster, name: str) -> LoadedCertificate:
@@ -47,7 +49,7 @@ def load_referenced(cluster: Cluster, found: Object) -> LoadedCertificate:
     declared = cluster.find(CERTIFICATE_POLICY, spec.policy) if spec.policy else None
     policy = policy_of(declared)
     client_list = load_client_list(cluster, cluster.namespace, policy)
-    return LoadedCertificate(spec, policy, client_list, _renewal_of(declared))
+    return LoadedCertificate(spec, policy, client_list, _renewal_of(declared), declared is not None)
 
 
 def _renewal_of(found: Object | None) -> RenewalPolicy | None:

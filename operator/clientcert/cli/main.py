@@ -18,18 +18,22 @@ _VERBS = {
     "forecast": "Print what the operator will send, to whom and when.",
     "handed-over": "Say that the consumer has the certificate.",
     "inspect": "Show the client certificate in a file.",
+    "list": "List certificates: the days left, and who was told.",
     "renew": "Ask for a renewal.",
     "retire": "End the overlap: the replaced certificate is no longer accepted.",
     "retrieve": "Show a request, and collect its certificate.",
     "revoke": "Let a certificate no longer be accepted, at once.",
     "silence": "Stop alerts about one certificate until a time.",
     "vet": "Record that the consumer's identity was verified.",
+    "status": "Show everything about one certificate, and what to do next.",
     "version": "Show the versions of the parts, and what differs.",
 }
 """The verbs and their lines in the help of the group. Each is a module of this package, with a command of its name.
 
 A hyphen in the name is an underscore in the module's.
 """
+_MODULES = {"list": "list_certificates"}
+"""Of a verb whose name means something in Python."""
 
 
 class VerbsOnDemand(click.Group):
@@ -41,7 +45,7 @@ class VerbsOnDemand(click.Group):
         """Find the verb in `args` and import it. Shell completion uses this, too."""
         name, verb, rest = super().resolve_command(ctx, args)
         if name in _VERBS:
-            module = name.replace("-", "_")
+            module = _MODULES.get(name, name.replace("-", "_"))
             verb = getattr(import_module(f"clientcert.cli.{module}"), module)
         return name, verb, rest
 

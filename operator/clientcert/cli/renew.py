@@ -8,6 +8,7 @@ import click
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.completion import certificates
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.files import STDIN
 from clientcert.cli.next_step import next_step
@@ -24,7 +25,7 @@ _NO, _FAILED = 3, 1
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=certificates)
 @click.option("--csr", metavar="FILE", type=_FILE, help="The consumer's CSR in any form; - is standard input.")
 @click.option("--public-key", metavar="FILE", type=_FILE, help="A public key: the operator makes and encrypts a key.")
 @click.option("--reuse", is_flag=True, help="The last CSR, else client.csr, else the current key.")

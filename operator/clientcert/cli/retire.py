@@ -6,6 +6,7 @@ from datetime import datetime
 import click
 
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.completion import certificates
 from clientcert.cli.decision import confirm
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.revocation import (
@@ -26,7 +27,7 @@ from clientcert.lifecycle.renewal.spec import RevocationReason
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=certificates)
 @click.option("--serial", metavar="HEX", callback=serial_number, help="Which one, if several were replaced.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @cluster_options

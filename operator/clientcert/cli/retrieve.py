@@ -10,6 +10,7 @@ from clientcert.api.client_certificate import parse_duration
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, moment
 from clientcert.cli.bundle import files, write
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.completion import requests
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.next_step import next_step, refusal, waits_for
 from clientcert.cli.output import TABLE, output_option, print_objects
@@ -29,7 +30,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
 
 
 @click.command()
-@click.argument("request", metavar="ID", callback=request_id)
+@click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--wait", is_flag=True, help="Wait until the certificate is there, or the request is refused.")
 @click.option("--timeout", default="10m", callback=_duration, metavar="DURATION", help="Of --wait.  [default: 10m]")
 @output_option(PEM, PKCS7, BUNDLE)

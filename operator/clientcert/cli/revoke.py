@@ -8,6 +8,7 @@ import click
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli import revocation
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.completion import certificates
 from clientcert.cli.decision import confirm
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.revocation import Revocable, choose, current, in_file, on_record, replaced, summary, with_key
@@ -22,7 +23,7 @@ _NOT_BARRED = "Its key is not on record, so nothing stops it from being certifie
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=certificates)
 @click.option(
     "--reason",
     required=True,

@@ -1,7 +1,7 @@
 """`clientcert silence`: stop alerts about one certificate, until a time and for a reason."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -9,18 +9,18 @@ import click
 from clientcert.api.client_list import ONE_LINE, is_one_line
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import certificates
+from clientcert.cli.durations import parse_from_now
 from clientcert.cli.table import printable, to_the_minute
 
 LONGEST_REASON = 256
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_FROM_NOW = re.compile(r"([0-9]{1,4})([dhw])")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=certificates)
 @click.option("--until", metavar="TIME", help="When alerts resume: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now.")
 @click.option("--reason", metavar="WORDS", help="Why no alert is needed, e.g. 'being decommissioned'.")
 @click.option("--end", is_flag=True, help="End the silence: alerts resume now.")
@@ -53,8 +53,8 @@ def _silence(now: datetime, *, until: str | None, reason: str | None, end: bool)
 
 def _end(text: str, now: datetime) -> datetime:
     try:
-        if from_now := _FROM_NOW.fullmatch(text):
-            return now + int(from_now[1]) * _UNITS[from_now[2]]
+        if (from_now := parse_from_now(text)) is not None:
+            return now + from_now
         if _TIME.fullmatch(text) and (ends := moment(text)):
             return ends
     except (ValueError, OverflowError):

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from clientcert.messages.text import truncate
-
 _WIDEST_CELL = 50
 
 
@@ -29,12 +27,19 @@ def aligned_facts(facts: Iterable[tuple[str, str]]) -> Iterable[str]:
 
 def cut(cell: str) -> str:
     """The cell, truncated to 50 characters."""
+    from clientcert.messages.text import truncate  # which imports cryptography: most verbs need neither
+
     return truncate(cell, _WIDEST_CELL)
 
 
 def printable(text: str) -> str:
     """Text from outside, with control characters escaped: it can neither move the cursor nor start a line."""
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
+def to_the_day(moment: datetime) -> str:
+    """The day of a time, in UTC."""
+    return moment.astimezone(UTC).date().isoformat()
 
 
 def to_the_minute(moment: datetime) -> str:

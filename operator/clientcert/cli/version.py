@@ -1,7 +1,7 @@
 """`clientcert version`: the versions of this program, of the operator and of the kinds, and what differs."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -9,7 +9,7 @@ import click
 from clientcert import __version__
 from clientcert.api.installed_kinds import OPENAPI_PATH, installed_versions
 from clientcert.api.kinds import KINDS
-from clientcert.cli.cluster import Cluster, Target
+from clientcert.cli.cluster import Cluster, Target, connection_options
 from clientcert.cli.errors import AnswerIsNo, NotFound
 from clientcert.cli.output import JSON, TABLE, YAML
 from clientcert.cli.table import aligned, printable
@@ -59,8 +59,8 @@ class Installed:
 @click.option(
     "-n", "--namespace", default=_NAMESPACE, metavar="NS", help=f"That of the operator.  [default: {_NAMESPACE}]"
 )
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
-def version(*, client: bool, output: str, lease: str, namespace: str, context: str | None) -> None:
+@connection_options
+def version(*, target: Target, client: bool, output: str, lease: str, namespace: str) -> None:
     """Show the versions of this program, of the operator and of the kinds.
 
     The operator's is in its Lease; those of the kinds may be read by everybody. Exits with 3 if they differ, or if a
@@ -69,7 +69,7 @@ def version(*, client: bool, output: str, lease: str, namespace: str, context: s
     if client:
         _show({"client": {"version": __version__}}, [("clientcert", __version__, "this program")], output)
         return
-    found = _installed(Cluster.connect(Target(context, namespace)), lease)
+    found = _installed(Cluster.connect(replace(target, namespace=namespace)), lease)
     differences = differences_of(found, __version__, lease=lease, namespace=namespace)
     _show(_document(found, differences, lease=lease, namespace=namespace), _rows(found), output)
     if output == TABLE and found.lease_problem:

@@ -7,11 +7,12 @@ import click
 from clientcert.api.client_list import address_problem
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.completion import certificates
 from clientcert.cli.table import printable
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=certificates)
 @click.option("--date", "day", metavar="DATE", help="The day, such as 2026-03-01.  [default: today]")
 @click.option("--by", metavar="ADDRESS", help="The mail address of who verified it.  [default: your user name]")
 @cluster_options

@@ -264,6 +264,8 @@ class KubeClient:
                 raise
             words = f"the operator's own credentials cannot be read again: {error.message}"
             raise KubeError(Reason.API_UNAVAILABLE, words, retryable=True) from error
+        if connection.impersonated:
+            raise SettingsError("the kubeconfig impersonates another user, which the operator does not")
         if self._session is None:
             self._base = connection.server
             self._session = aiohttp.ClientSession(
