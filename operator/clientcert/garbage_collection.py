@@ -10,10 +10,12 @@ generation that it passes: 50 ms for 30,000 that are spread over the memory. `un
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
+from functools import partial
 from typing import TypeVar
 
 _Container = TypeVar("_Container")
+_Element = TypeVar("_Element")
 
 _THRESHOLDS = (2_000, 5, 1_000)
 """Look often among new objects, and leave full collections to `keep_short`."""
@@ -21,7 +23,7 @@ _CHECK_SECONDS = 0.25
 LARGE = 10_000
 """Elements of a container from which on collections would notice it."""
 _GROWTH = 2
-"""Collections of the second generation since the last full one; each stands for 10,000 objects that stayed."""
+"""Collections of the second generation since the last full one; each stands for 10,000 more objects than before."""
 
 
 def configure() -> None:
@@ -41,6 +43,11 @@ def unscanned(make: Callable[[], _Container], size: int = LARGE) -> _Container:
     made = make()
     gc.freeze()
     return made
+
+
+def unscanned_tuple(elements: Iterable[_Element], most: int = LARGE) -> tuple[_Element, ...]:
+    """The elements as a tuple that no collection looks into; `most` is how many they can be if they have no length."""
+    return unscanned(partial(tuple, elements), len(elements) if isinstance(elements, Sized) else most)
 
 
 async def keep_short() -> None:

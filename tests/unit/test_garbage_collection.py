@@ -96,7 +96,21 @@ async def test_a_list_of_secrets_has_none() -> None:
     missing = [change.missing async for change in watch.list() if isinstance(change, Listed)]
     assert missing == [set()]
     assert api.scanned == before
-    assert len(cache.certificates_of(ObjectKey("team", ""))) == LARGE
+    every = cache.certificates_of(ObjectKey("team", ""))
+    assert (len(every), scanned()) == (LARGE, before)
+
+
+def test_what_is_enqueued_together_is_in_none() -> None:
+    """Until all have joined the queue: also keys that have no length, of which at most the whole fleet can be."""
+    cache = ObjectCache(queue := WorkQueue(lambda: NOW))
+    queue.open()
+    for key in KEYS:
+        cache.certificates[key] = read_from(key)
+    gc.freeze()
+    before = scanned()
+    cache.enqueue_all(dict.fromkeys(KEYS))
+    assert scanned() == before
+    cache.reread_all(iter(KEYS))
     assert scanned() == before
 
 

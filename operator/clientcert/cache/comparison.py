@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from itertools import islice
 
 from clientcert.api.kinds import Kind
 from clientcert.cache.decoding import Versioned, is_newer
 from clientcert.errors import KubeError, Reason
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned, unscanned_tuple
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey
@@ -64,7 +63,7 @@ class Comparison:
 
     async def _known_in(self, namespace: str) -> set[ObjectKey]:
         size = len(self._known)
-        found, every = unscanned(set[ObjectKey], size), iter(unscanned(partial(tuple, self._known), size))
+        found, every = unscanned(set[ObjectKey], size), iter(unscanned_tuple(self._known))
         while part := tuple(islice(every, _AT_ONCE)):
             found.update(each for each in part if namespace in {"", each.namespace})
             await asyncio.sleep(0)

@@ -145,7 +145,7 @@ def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> Stor
     try:
         bucket = parse_bucket(body["spec"])
     except ClientCertError as error:
-        problem = error
+        problem = error.with_traceback(None)  # its frames hold the object, and the record before
     same = before is not None and before.uid == metadata["uid"] and before.bucket == bucket
     return StoreRecord(
         key=key,

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Iterator
-from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
 
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.spec import ObjectKey
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -32,7 +31,7 @@ class LazyIndex(Generic[_Key]):
         `key_of` returns the key that an object has when it is called; None if it is gone, or has none.
         """
         if not self.is_used:
-            self.is_used, self._unread = True, iter(unscanned(partial(tuple, objects), len(objects)))
+            self.is_used, self._unread = True, iter(unscanned_tuple(objects))
         async with self._filling:  # a caller that is cancelled leaves the rest to the next one
             while part := tuple(islice(self._unread, _AT_ONCE)):
                 for each in part:

@@ -6,7 +6,6 @@ Every change is enqueued in the work queue. Everything here can be read again fr
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.policy import default_policy
@@ -26,7 +25,7 @@ from clientcert.cache.reference_index import ReferenceIndex
 from clientcert.cache.renewals import RenewalCache
 from clientcert.cache.revocations import RevocationCache
 from clientcert.cache.serial_index import SerialIndex
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.renewal.former_cas import FormerCas
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SecretKeyRef, SecretSource
@@ -138,7 +137,7 @@ class ObjectCache:
 
     def enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
         """Have many ClientCertificates reconciled."""
-        self._queue.enqueue_all(ItemsOf(CERTIFICATE, tuple(keys)))
+        self._queue.enqueue_all(ItemsOf(CERTIFICATE, unscanned_tuple(keys, len(self.certificates))))
 
     def urgency(self, key: ObjectKey) -> float:
         """The time of expiry by its status, in seconds since the epoch; infinite if unknown. The lowest is first."""
@@ -201,8 +200,9 @@ class ObjectCache:
 
     def reread_all(self, keys: Iterable[ObjectKey]) -> None:
         """The sources of these certificates may hold something else: have them read."""
-        wanted = tuple(key for key in keys if key in self.certificates)
-        self._changed_sources |= dict.fromkeys(wanted, "")
+        wanted = unscanned_tuple((key for key in keys if key in self.certificates), len(self.certificates))
+        for key in wanted:
+            self._changed_sources[key] = ""
         self.enqueue_all(wanted)
 
     def take_source_change(self, key: ObjectKey) -> bool:
@@ -309,7 +309,7 @@ class ObjectCache:
         """The certificates that name this policy; without a name: all certificates."""
         if policy.name:
             return self.referring("policy", policy)
-        return unscanned(partial(tuple, self.certificates), len(self.certificates))
+        return unscanned_tuple(self.certificates)
 
     def count_certificates_of(self, policy: ObjectKey) -> int:
         """The number of certificates in `certificates_of`."""

@@ -5,10 +5,9 @@ Objects refer only to objects in their own namespace.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 from clientcert.cache.objects import CertificateRecord
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.policy import AlertPolicy, SlackAddress, UrlAddress
 from clientcert.lifecycle.renewal.policy import CaSecretIssuer, RenewalPolicy
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey, S3Source, SecretKeyRef
@@ -70,7 +69,7 @@ class ReferenceIndex:
         named = self._certificates.get((kind, key.namespace, key.name))
         if named is None:
             return ()
-        return unscanned(partial(tuple, named), len(named)) if isinstance(named, set) else (named,)
+        return unscanned_tuple(named) if isinstance(named, set) else (named,)
 
     def count(self, kind: str, key: ObjectKey) -> int:
         """The number of certificates whose spec names this `secret`, `policy` or `store`."""
@@ -88,7 +87,7 @@ class ReferenceIndex:
 
     def secrets(self, namespace: str) -> Iterator[tuple[str, str]]:
         """Namespace and name of each Secret that an object here (empty: anywhere) refers to; some are there twice."""
-        for kind, where, name in unscanned(partial(tuple, self._certificates), len(self._certificates)):
+        for kind, where, name in unscanned_tuple(self._certificates):
             if kind == "secret" and namespace in {"", where}:
                 yield where, name
         yield from (secret for secret in tuple(self._users) if namespace in {"", secret.namespace})

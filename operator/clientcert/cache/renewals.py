@@ -11,6 +11,7 @@ from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE
 from clientcert.cache.decoding import Body, is_newer, key_of, overwritten, with_uid
 from clientcert.cache.renewal_records import RenewalRecord, decode_renewal
 from clientcert.cache.request_index import RequestIndex
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.renewal.due_notices import WAITING_TOLD
 from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.spec import ObjectKey
@@ -100,7 +101,7 @@ class RenewalCache:
 
     def enqueue_all(self, keys: Iterable[ObjectKey]) -> None:
         """Have many requests reconciled."""
-        self._queue.enqueue_all(ItemsOf(RENEWAL, tuple(keys)))
+        self._queue.enqueue_all(ItemsOf(RENEWAL, unscanned_tuple(keys, len(self.renewals))))
 
     def _put(self, record: RenewalRecord) -> None:
         before = self.renewals.get(record.key)

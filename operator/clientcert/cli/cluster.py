@@ -69,20 +69,14 @@ def connection_options(verb: Callable[..., None]) -> Callable[..., None]:
     @click.option("--as", "user", metavar="USER", help="Impersonate this user.")
     @click.option("--as-group", "groups", multiple=True, metavar="GROUP", help="With --as; repeatable.")
     @wraps(verb)
-    def with_target(
-        *args: Any,
-        kube_context: str | None,
-        kubeconfig: str | None,
-        user: str | None,
-        groups: tuple[str, ...],
-        **options: Any,
-    ) -> None:
+    def with_target(*args: Any, user: str | None, groups: tuple[str, ...], **options: Any) -> None:
         if groups and user is None:
             raise click.UsageError("--as-group needs --as")
         for each in (*(() if user is None else (user,)), *groups):
             if not (each.isascii() and each.isprintable() and each == each.strip()) or not each:
                 raise click.UsageError("--as and --as-group take the name of a user and of a group, in ASCII")
-        verb(*args, target=Target(kube_context, None, kubeconfig, user, groups), **options)
+        target = Target(options.pop("kube_context"), None, options.pop("kubeconfig"), user, groups)
+        verb(*args, target=target, **options)
 
     return with_target
 

@@ -214,10 +214,11 @@ class StorePoller:
         return _failure(error)
 
     async def _certificates(self, record: StoreRecord) -> AsyncIterator[CertificateRecord]:
-        """Yield those that name the store now and are still there when their turn comes: there may be 100,000."""
+        """Yield those that name the store now, and still do when their turn comes: there may be 100,000."""
         for key in self._cache.referring("store", record.key):
             await self._loop_budget.yield_if_spent()
-            if (found := self._cache.certificates.get(key)) is not None:
+            found = self._cache.certificates.get(key)
+            if found is not None and getattr(found.spec.source, "store", "") == record.key.name:
                 yield found
 
     def _count(self, record: StoreRecord) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from clientcert.errors import KubeError, Reason
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import LARGE, unscanned
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
 from clientcert.loop_budget import LoopBudget
@@ -140,10 +140,12 @@ class ListWatch:
 
     async def list(self) -> AsyncIterator[Change]:
         """Yield each object in its current version, then `Listed`; raises KubeError."""
-        version, newest, missing = "", 0, unscanned(set[tuple[str, str]])
+        version, newest, missing = "", 0, set[tuple[str, str]]()
         for wanted in self._wanted():
             await self._loop_budget.yield_if_spent()
             missing.add(wanted)
+            if len(missing) == LARGE:
+                missing = unscanned(missing.copy)
         async for page in self._client.pages(self.path, metadata_only=self._metadata_only):
             version = page.version
             for item in page.items:

@@ -18,13 +18,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 from clientcert.backoff import Backoff
 from clientcert.fair_queueing import FairQueue
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.spec import ObjectKey
 
 WORKERS = 64
@@ -187,8 +186,7 @@ class WorkQueue:
 
     def failed_items(self, *, unanswered: bool) -> tuple[Item, ...]:
         """Items whose last reconcile failed; with `unanswered`, only those that the API server did not answer."""
-        found = self._unanswered if unanswered else self._failures
-        return unscanned(partial(tuple, found), len(found))
+        return unscanned_tuple(self._unanswered if unanswered else self._failures)
 
     def forget(self, item: Item) -> None:
         """Drop an item whose object is gone or needs no more reconciles."""
@@ -222,7 +220,7 @@ class WorkQueue:
 
     def scheduled_items(self) -> tuple[Item, ...]:
         """All items that are due later."""
-        return unscanned(partial(tuple, self._due), len(self._due))
+        return unscanned_tuple(self._due)
 
     def seconds_until_due(self) -> float:
         """Seconds until `pop_due` returns an item; infinite if there is none."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clientcert.cache.decoding import decode_store
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.reference_index import ReferenceIndex
 from clientcert.lifecycle.policy import Role
@@ -393,3 +394,13 @@ def test_the_recorded_fallback_recipient_belongs_to_its_contact(changed, reason,
     found = status.condition("ContactResolved")
     assert (found.status, found.reason, f"{found.last_transition:%Y-%m-%d}") == ("True", reason, "2026-11-01")
     assert status.channels[0].fallback_recipient == fallback
+
+
+def test_an_unusable_store_keeps_nothing_of_its_object() -> None:
+    """A traceback would hold it, and the record before, which holds the one before that."""
+    metadata = {"namespace": "team", "name": "s", "uid": "u", "resourceVersion": "1", "generation": 1}
+    found = decode_store(
+        ObjectKey("team", "s"), {"metadata": metadata, "spec": {"s3": {"bucket": "b"}, "pollEvery": "?"}}, None
+    )
+    assert found.problem is not None
+    assert found.problem.__traceback__ is None

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.objects import CertificateRecord
 from clientcert.controllers.certificate_store import POLLS_AT_ONCE, StorePoller
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.kube.status_writer import Target
@@ -43,6 +44,7 @@ class Buckets:
         self.at_once: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
         self.forgotten: list[str] = []
+        self.etags: dict[str, str] = {}
 
     async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
         self.lists[f"{namespace}/{store}"] += 1
@@ -56,7 +58,7 @@ class Buckets:
             raise OverflowError("unexpected")
         if store == "refused":
             raise SourceError(Reason.ACCESS_DENIED, "refused")
-        return Listing({}, 3)
+        return Listing(self.etags, 3)
 
     async def forget(self, namespace: str, store: str) -> None:
         self.forgotten.append(f"{namespace}/{store}")
@@ -117,13 +119,19 @@ class Steps(LoopBudget):
 
 
 class Polling:
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        """`known` is the version of the last read of each certificate, "" by default."""
         self.steps = Steps()
+        versions = known or {}
+
+        def state(certificate: CertificateRecord) -> Any:
+            return SimpleNamespace(observation=SimpleNamespace(version=versions.get(certificate.key.name, "")))
+
         self.buckets = Buckets()
         self.cache = ObjectCache(WorkQueue(clock))
         self.leads = True
         self.statuses = Statuses()
-        sources, api = cast("Any", SimpleNamespace(state=lambda _: None)), cast("Any", self.statuses)
+        sources, api = cast("Any", SimpleNamespace(state=state)), cast("Any", self.statuses)
         self.poller = StorePoller(self.cache, sources, self.buckets, api, api, clock, Metrics(), self.steps)
 
     @asynccontextmanager
@@ -305,8 +313,10 @@ async def test_a_new_term_polls_again_and_writes_nothing_of_the_last_one(polling
     assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
 
 
-async def test_many_certificates_of_one_bucket_are_compared_in_steps(polling: Polling) -> None:
-    """One that is deleted between two of them is passed over."""
+async def test_many_certificates_of_one_bucket_are_compared_in_steps() -> None:
+    """One that is deleted between two of them is passed over; those are read whose ETag is not the known one."""
+    polling = Polling(known={f"c{number}": "as-listed" for number in range(0, 30, 2)})
+    polling.buckets.etags = {f"c{number}/client.pem": "as-listed" for number in range(30)}
     polling.cache.upsert_store(store("team", "one"))
     for number in range(30):
         key = ObjectKey("team", f"c{number}")
@@ -319,3 +329,5 @@ async def test_many_certificates_of_one_bucket_are_compared_in_steps(polling: Po
         await asyncio.sleep(2)
     assert polling.steps.taken == 60
     assert [status["certificates"] for _, status in polling.statuses.written] == [29]
+    reread = {key.name for key in polling.cache.certificates if polling.cache.take_source_change(key)}
+    assert reread == {f"c{number}" for number in range(1, 30, 2)} - {last.name}

@@ -165,8 +165,11 @@ class CertificateReconciler:
         finally:
             for task in sending:
                 task.cancel()
-        if unwritten is not None:
-            raise unwritten
+        try:
+            if unwritten is not None:
+                raise unwritten
+        finally:
+            unwritten = None  # else the error would hold this frame, and this frame the error
 
     async def _write(
         self, key: ObjectKey, evaluation: Evaluation, announced: Collection[str] = ()

@@ -12,7 +12,7 @@ from clientcert.cache.renewal_records import RenewalRecord
 from clientcert.cache.renewals import RenewalCache
 from clientcert.controllers.certificate_renewal.retirement import Retirement
 from clientcert.controllers.certificate_renewal.writing import next_removal
-from clientcert.garbage_collection import unscanned
+from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
@@ -53,8 +53,7 @@ class Retention:
     async def reconcile(self, key: ObjectKey) -> datetime | None:  # noqa: ARG002
         """Have those reconciled that are due soon; each is in the queue from then on."""
         due = []
-        every = self._renewals.renewals
-        for record in unscanned(lambda: tuple(every.values()), len(every)):
+        for record in unscanned_tuple(self._renewals.renewals.values()):
             await self._loop_budget.yield_if_spent()
             if not record.is_open and near(self.next_time(record), self._clock()):
                 due.append(record.key)

@@ -73,7 +73,7 @@ async def read(issuers: Mapping[type, Issuer], namespace: str, about: Named) -> 
         try:
             found = await issuer.authority(AuthorityRequest(namespace, settings, about.trust))
         except ClientCertError as error:
-            problem = error
+            problem = error.with_traceback(None)  # its frames hold the CAs
             try:  # a former CA that cannot be read is no reason to stop
                 found = await issuer.authority(AuthorityRequest(namespace, settings))
             except ClientCertError:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.policies import POLICY
@@ -139,7 +140,7 @@ class RevocationListsReconciler:
         self._cache.renewals.enqueue_all(self._cache.renewals.index.open_in(namespace))
         now = self._clock()
         policies = self._cache.policies.that_renew(namespace)
-        for number, key in enumerate([key for each in policies for key in self._cache.certificates_of(each)]):
+        for number, key in enumerate(chain.from_iterable(map(self._cache.certificates_of, policies))):
             record = self._cache.certificates.get(key)
             if record is not None and changes_once_known(record.status, now):
                 self._cache.enqueue(key)

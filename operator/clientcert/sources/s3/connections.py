@@ -163,7 +163,9 @@ class Connections:
         try:
             connection = await self._open(slot, store, bucket)
         except SourceError as error:
-            slot.failure, slot.failed = error, asyncio.get_running_loop().time()
+            # Without its traceback, whose frames hold the slot, and all that the caller knows.
+            slot.failure = SourceError(error.reason, error.message, retryable=error.retryable)
+            slot.failed = asyncio.get_running_loop().time()
             raise
         slot.connection = connection
         return connection
