@@ -37,9 +37,9 @@ def test_the_columns_of_kubectl_get(team: Team, operators: Operators) -> None:
         wide = columns(team.control_plane.kubectl("get", "ccert", "nhs", "-o", "wide", "-n", team.namespace))
     ends = f"{issued.not_after:%Y-%m-%dT%H:%M:%SZ}"
     assert [row[:-1] for row in narrow] == [
-        ["NAME", "CONSUMER", "ENVIRONMENT", "STATUS", "DAYS", "EXPIRES"],
-        ["missing", team.consumer("missing"), "prod", "Missing", "", ""],
-        ["nhs", team.consumer("nhs"), "prod", "ExpiringSoon", "19", ends],
+        ["NAME", "CONSUMER", "ENVIRONMENT", "STATUS", "DAYS", "EXPIRES", "ALERTS"],
+        ["missing", team.consumer("missing"), "prod", "Missing", "", "", "Delivered"],
+        ["nhs", team.consumer("nhs"), "prod", "ExpiringSoon", "19", ends, "Delivered"],
     ]
     found = dict(zip(*wide, strict=True))
     assert found["SERIAL"] == issued.serial_number_hex

@@ -120,7 +120,7 @@ def _pool(connection: Connection, retries: Literal[False] | None) -> "PoolManage
         raise Failed(f"the certificates in the kubeconfig cannot be used: {type(error).__name__}") from None
     if connection.tls_server_name:
         options |= {"server_hostname": connection.tls_server_name, "assert_hostname": connection.tls_server_name}
-    if not (proxy := proxy_of(connection)):
+    if not (proxy := proxy_of(connection, os.environ)):
         return urllib3.PoolManager(**options)
     address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     login = None

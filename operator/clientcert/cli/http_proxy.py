@@ -1,6 +1,6 @@
 """The proxy between a verb and the API server: that of the kubeconfig, else that of the environment, as in kubectl."""
 
-import os
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -9,15 +9,14 @@ from clientcert.kube.kubeconfig import Connection
 _PORTS = {"http": 80, "https": 443}
 
 
-def proxy_of(connection: Connection) -> str:
+def proxy_of(connection: Connection, environment: Mapping[str, str]) -> str:
     """The URL of the proxy; empty if the API server is reached directly, as it is from a pod. Raises ValueError."""
     if connection.proxy_url or connection.in_pod:
         return connection.proxy_url
     address = urlsplit(connection.server)
     host, port = (address.hostname or "").lower(), address.port or _PORTS.get(address.scheme, 0)
-    name = f"{address.scheme}_proxy"
-    proxy = _variable(name)
-    return "" if not proxy or _is_loopback(host) or is_direct(host, port, _variable("no_proxy")) else proxy
+    proxy, no_proxy = (_variable(environment, name) for name in (f"{address.scheme}_proxy", "no_proxy"))
+    return "" if not proxy or _is_loopback(host) or is_direct(host, port, no_proxy) else proxy
 
 
 def is_direct(host: str, port: int, no_proxy: str) -> bool:
@@ -48,5 +47,5 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _variable(name: str) -> str:
-    return os.environ.get(name.upper()) or os.environ.get(name) or ""
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(name.upper()) or environment.get(name) or ""

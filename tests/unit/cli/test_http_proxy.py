@@ -65,13 +65,8 @@ def test_addresses(host: str, no_proxy: str, direct: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
-def test_the_proxy_of_the_environment(
-    connection: Connection, expected: str, variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, PROXY)
-    assert proxy_of(connection) == expected
+def test_the_proxy_of_the_environment(connection: Connection, expected: str, variable: str) -> None:
+    assert proxy_of(connection, {variable: PROXY}) == expected
 
 
 @pytest.mark.parametrize("server", ["https://[::1", "https://api.example:port"])
