@@ -19,7 +19,8 @@ from tools.certificates import CertificateAuthority, Issued, make_private_key
 
 _PIECE = 250
 _VALID_SINCE = timedelta(days=30)
-_VALID_FOR = timedelta(days=180)
+_VALID_FOR = timedelta(days=180, hours=12)
+"""Half a day more than whole days: else the days remaining of one certificate after the other change during the run."""
 
 
 @dataclass(frozen=True, slots=True)
