@@ -7,36 +7,29 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, Kind
 
+if TYPE_CHECKING:
+    from clientcert.cli.cluster import Cluster
+
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 _SECONDS = 2.0
 _NO_FILES, _FILES = 4, 0
-"""What kubectl is told: whether the shell may complete names of files (ShellCompDirective of cobra)."""
+"""The last line of an answer to kubectl (ShellCompDirective of cobra): may the shell complete names of files?"""
 
 
 def _names_of(kind: Kind) -> Complete:
     """The names of the objects of this kind, in the namespace that the call names so far."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        from clientcert.cli.cluster import Cluster, Target
-
         with _within_seconds():
-            options = context.params
-            target = Target(
-                options.get("kube_context"),
-                options.get("namespace"),
-                options.get("kubeconfig"),
-                options.get("user"),
-                tuple(options.get("groups") or ()),
-            )
-            return _beginning(Cluster.connect(target, may_ask=False).names(kind.collection), incomplete)
+            return _beginning(_cluster(context).names(kind.collection), incomplete)
         return []
 
     return complete
@@ -47,13 +40,8 @@ certificates, requests = _names_of(CLIENT_CERTIFICATE), _names_of(CERTIFICATE_RE
 
 def namespaces(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """The namespaces of the cluster, if the caller may list them."""
-    from clientcert.cli.cluster import Cluster, Target
-
     with _within_seconds():
-        options = context.params
-        target = Target(options.get("kube_context"), None, options.get("kubeconfig"))
-        found = Cluster.connect(target, may_ask=False).names(lambda _: "/api/v1/namespaces")
-        return _beginning(found, incomplete)
+        return _beginning(_cluster(context).names(lambda _: "/api/v1/namespaces"), incomplete)
     return []
 
 
@@ -77,6 +65,16 @@ def for_kubectl(program: click.Command, words: Sequence[str], obj: Any) -> None:
     for each in named:
         sys.stdout.write(f"{each.value}\t{each.help}\n" if each.help else f"{each.value}\n")
     sys.stdout.write(f":{_FILES if len(named) < len(found) else _NO_FILES}\n")
+
+
+def _cluster(context: click.Context) -> "Cluster":
+    """The cluster that the options of the call name so far."""
+    from clientcert.cli.cluster import Cluster, Target
+
+    given = context.params
+    groups = tuple(given.get("groups") or ())
+    connection = (given.get("kube_context"), given.get("namespace"), given.get("kubeconfig"), given.get("user"), groups)
+    return Cluster.connect(Target(*connection), may_ask=False)
 
 
 def _beginning(names: Sequence[str], incomplete: str) -> list[str]:

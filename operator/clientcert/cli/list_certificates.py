@@ -12,7 +12,7 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE, moment
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.durations import DurationType
 from clientcert.cli.errors import AnswerIsNo
-from clientcert.cli.output import NAME, TABLE, output_option, print_objects
+from clientcert.cli.output import NAME, TABLE, object_name, output_option, print_objects
 from clientcert.cli.table import printable, to_the_day
 
 WIDE = "wide"
@@ -88,7 +88,7 @@ class Filter:
 @cluster_options
 @click.pass_context
 def list_certificates(context: click.Context, /, target: Target, output: str, **options: Any) -> None:
-    """List ClientCertificates: the days left, and who was told.
+    """List ClientCertificates: the days left, and whether alerts are delivered.
 
     LEFT is a bar of the days left; a whole one is 90 days or more. ALERTS is the end of a silence, else the reason why
     a channel could not be told. Exits with 3 if no ClientCertificate matches.
@@ -119,15 +119,13 @@ def _print_rows(pages: Iterable[list[Listed]], wanted: Filter, output: str, *, e
         found = [each for each in page if wanted.matches(each)]
         shown += len(found)
         if output == NAME:
-            lines = [f"clientcertificate.clientcert.dev/{printable(each.name)}" for each in found]
+            lines = [object_name(CLIENT_CERTIFICATE.name, printable(each.name)) for each in found]
         else:
             rows = [[cell(each, wanted.now) for _, cell in columns] for each in found]
-            lines = (
-                []
-                if widths or not rows
-                else [_line([(heading, "") for heading, _ in columns], widths := _widths(columns, rows))]
-            )
-            lines += [_line(row, widths) for row in rows]
+            if rows and not widths:
+                widths = _widths(columns, rows)
+                rows.insert(0, [(heading, "") for heading, _ in columns])
+            lines = [_line(row, widths) for row in rows]
         if lines:
             click.echo("\n".join(lines))
     return shown

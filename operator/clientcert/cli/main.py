@@ -18,7 +18,7 @@ _VERBS = {
     "forecast": "Print what the operator will send, to whom and when.",
     "handed-over": "Say that the consumer has the certificate.",
     "inspect": "Show the client certificate in a file.",
-    "list": "List certificates: the days left, and who was told.",
+    "list": "List certificates: the days left, and whether alerts are delivered.",
     "renew": "Ask for a renewal.",
     "retire": "End the overlap: the replaced certificate is no longer accepted.",
     "retrieve": "Show a request, and collect its certificate.",

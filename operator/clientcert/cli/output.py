@@ -22,13 +22,18 @@ def print_objects(objects: Iterable[Object], output: str) -> None:
     """Print whole objects as json, yaml or name."""
     for each in map(_shown, objects):
         if output == NAME:
-            click.echo(f"{each['kind'].lower()}.{GROUP}/{each['metadata']['name']}")
+            click.echo(object_name(each["kind"], each["metadata"]["name"]))
         elif output == JSON:
             click.echo(json.dumps(each))
         else:
             import yaml
 
             click.echo("---\n" + yaml.safe_dump(each, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def object_name(kind: str, name: str) -> str:
+    """The form `name`, as kubectl prints it."""
+    return f"{kind.lower()}.{GROUP}/{name}"
 
 
 def _shown(found: Object) -> Object:

@@ -89,7 +89,7 @@ def status(context: click.Context, /, target: Target, name: str, output: str) ->
 
 
 def lines_of(known: Standing) -> Iterator[str]:
-    """What is printed."""
+    """All lines of the output, for people."""
     yield from aligned_facts(_facts(known))
     if explained := [*_conditions(known)]:
         yield ""

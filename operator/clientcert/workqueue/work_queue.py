@@ -99,7 +99,7 @@ class WorkQueue:
         self._unanswered: set[Item] = set()
         """The items that failed because the API server did not answer."""
         self._idle: list[asyncio.Future[None]] = []
-        """What each worker without an item waits for."""
+        """One future for each worker without an item, which wakes it."""
         self._is_open = False
 
     def open(self) -> None:
