@@ -74,6 +74,9 @@ class Evaluator:
         if contact is not None and policy.writes_letters and contact.resolved:
             fallback = log.fallback_recipient(evaluation.policy.channels, evaluation.earlier_letters)
             contact = replace(contact, fallback_recipient=fallback)
+        changed = (record.status, log, failures, policy, contact)
+        if changed == (evaluation.status, evaluation.log, evaluation.failures, evaluation.policy, evaluation.contact):
+            return evaluation
         return replace(evaluation, status=record.status, log=log, failures=failures, policy=policy, contact=contact)
 
     def _renewal(

@@ -291,13 +291,11 @@ def _cut(text: str, longest: int) -> str:
 
 def _without_nulls(value: Any) -> Any:
     """The value without nulls, empty objects and empty lists; it has the types of JSON alone."""
-    if isinstance(value, dict):
-        kept = {}
-        for name, item in value.items():
-            found = _without_nulls(item) if isinstance(item, _NESTED) else item
-            if found or not (found is None or isinstance(found, _NESTED)):
-                kept[name] = found
-        return kept
     if isinstance(value, list):
         return [_without_nulls(item) if isinstance(item, _NESTED) else item for item in value]
-    return value
+    kept = {}
+    for name, item in value.items():
+        found = _without_nulls(item) if isinstance(item, _NESTED) else item
+        if found or not (found is None or isinstance(found, _NESTED)):
+            kept[name] = found
+    return kept

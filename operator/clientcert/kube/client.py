@@ -271,6 +271,7 @@ class KubeClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=connection.ssl_context(), limit=0),
                 timeout=aiohttp.ClientTimeout(total=self._answer_seconds),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         self._token = connection.token
 

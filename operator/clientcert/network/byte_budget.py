@@ -18,8 +18,9 @@ held is the budget and one answer.
 import asyncio
 import itertools
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Self
 
 import aiohttp
 
@@ -66,14 +67,9 @@ class ByteBudget:
         """Answers that wait for memory."""
         return sum(map(len, self._waiting.values()))
 
-    @contextmanager
-    def reservation(self, owner: str) -> Iterator["Reservation"]:
-        """A reservation that is empty at first, and is released at the end of the block."""
-        reserved = Reservation(self, owner, next(self._numbers))
-        try:
-            yield reserved
-        finally:
-            self._release(reserved)
+    def reservation(self, owner: str) -> "Reservation":
+        """A reservation that is empty at first, and is released at the end of its `with` block."""
+        return Reservation(self, owner, next(self._numbers))
 
     async def resize(self, reserved: "Reservation", size: int) -> None:
         """Reserve `size` bytes instead of what is reserved now; waits until there is room for more."""
@@ -111,16 +107,19 @@ class ByteBudget:
         self._held[owner] += more
         self._holding[owner] += (reserved.size > 0) - held_before
         if not reserved.size:
-            self._holding += Counter()  # keeps those above 0 only
+            for counter in (self._held, self._holding):
+                if not counter[owner]:
+                    del counter[owner]
             if self._beyond_share.get(owner) is reserved:
                 del self._beyond_share[owner]
             if self._beyond_total is reserved:
                 self._beyond_total = None
 
-    def _release(self, reserved: "Reservation") -> None:
+    def release(self, reserved: "Reservation") -> None:
+        """Release all of it; for the reservation."""
+        if not reserved.size:
+            return  # as for most answers
         self._add(reserved, -reserved.size)
-        if not self._held[reserved.owner]:
-            del self._held[reserved.owner]
         self._hand_out()
 
     def _stop_waiting(self, reserved: "Reservation") -> None:
@@ -168,24 +167,30 @@ class ByteBudget:
         return self._holding[owner] > sum(each.size > 0 for each in self._waiting.get(owner, ()))
 
 
+@dataclass(slots=True, eq=False)
 class Reservation:
-    """The bytes reserved for one answer. Older reservations compare as less."""
+    """The bytes reserved for one answer, for a `with` block. Older reservations compare as less."""
 
-    def __init__(self, budget: ByteBudget, owner: str, number: int) -> None:
-        self.owner = owner
-        self.size = 0
-        self.wanted = 0
-        """The bytes that it waits for."""
-        self._budget = budget
-        self._number = number
-        self._turn: asyncio.Future[None] | None = None
+    budget: ByteBudget = field(repr=False)
+    owner: str
+    number: int
+    size: int = 0
+    wanted: int = 0
+    """The bytes that it waits for."""
+    _turn: asyncio.Future[None] | None = None
 
     def __lt__(self, other: "Reservation") -> bool:
-        return self._number < other._number
+        return self.number < other.number
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.budget.release(self)
 
     async def resize(self, size: int) -> None:
         """Reserve `size` bytes instead of what is reserved now; waits until there is room for more."""
-        await self._budget.resize(self, size)
+        await self.budget.resize(self, size)
 
     def add(self, more: int) -> None:
         """Note a change of the size; for the budget."""

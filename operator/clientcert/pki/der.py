@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from functools import lru_cache
 
 INTEGER = 0x02
 BIT_STRING = 0x03
@@ -25,6 +25,8 @@ CONTEXT_0 = 0xA0
 MAX_ELEMENTS = 5_000
 """The largest number of sibling elements that are read."""
 _MAX_NESTED_INDEFINITE = 32
+_CACHED_OBJECT_IDENTIFIERS = 256
+"""All certificates have the same few."""
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -79,10 +81,13 @@ class Element:
 
     def readable_children(self, limit: int | None = None) -> list["Element"]:
         """The first `limit` children (default: all); an unreadable child ends the list instead of raising."""
+        buffer, position, end = self.buffer, self.content_start, self.content_end
         found: list[Element] = []
         try:
-            for child in islice(self.children(), limit):
-                found.append(child)  # noqa: PERF402 - list() would lose the children before the error
+            while position < end and len(found) < (MAX_ELEMENTS if limit is None else limit):
+                child = read_element(buffer, position, end)
+                found.append(child)
+                position = child.end
         except MalformedError:
             pass
         return found
@@ -105,20 +110,25 @@ class Element:
         octets = self.content
         if self.tag != OBJECT_IDENTIFIER or not 0 < len(octets) <= 64 or octets[-1] & 0x80:
             raise MalformedError("not an OBJECT IDENTIFIER")
-        arcs, value = [], 0
-        for octet in octets:
-            value = value << 7 | octet & 0x7F
-            if not octet & 0x80:
-                arcs.append(value)
-                value = 0
-        first = min(arcs[0] // 40, 2)
-        return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
+        return _dotted(octets)
 
     def octets(self) -> bytes:
         """The value of an OCTET STRING; joins the segments of a constructed one (section 8.7.3)."""
         if self.tag & 0x20 == 0:
             return self.content
         return b"".join(piece.content for piece in self.children())
+
+
+@lru_cache(_CACHED_OBJECT_IDENTIFIERS)
+def _dotted(octets: bytes) -> str:
+    arcs, value = [], 0
+    for octet in octets:
+        value = value << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
 
 def read_element(buffer: bytes, start: int = 0, limit: int | None = None) -> Element:

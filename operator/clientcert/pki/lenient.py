@@ -6,8 +6,10 @@ reads the other certificates of a bundle, which are needed only to find the leaf
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from clientcert.pki.certificate import Expiry
 from clientcert.pki.der import (
@@ -29,6 +31,8 @@ from clientcert.pki.names import read_name
 TIMES = (UTC_TIME, GENERALIZED_TIME)
 _EXTENSIONS = CONTEXT_0 + 3
 _BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+_UNNAMED: tuple[str, tuple[str, ...]] = ("", ())
+_Value = TypeVar("_Value")
 _LONGEST_SERIAL_NUMBER = 20
 """Octets (RFC 5280 section 4.1.2.2)."""
 
@@ -51,11 +55,8 @@ class Outline:
     is_authority: bool
     """True if its basicConstraints have cA."""
     warnings: tuple[str, ...]
-
-    @property
-    def fingerprint_sha256(self) -> str:
-        """Lowercase hex."""
-        return hashlib.sha256(self.der).hexdigest()
+    fingerprint_sha256: str
+    """Lowercase hex."""
 
     @property
     def expiry(self) -> Expiry:
@@ -79,10 +80,13 @@ def read_outline(der: bytes) -> Outline:
         sequences[index] if 0 <= index < len(sequences) else None for index in (at - 1, at + 1, at + 2)
     )
     not_before, not_after = _validity(sequences[at], warnings)
-    subject_dn, subject_common_names = _name(subject, "subject", warnings)
-    issuer_dn, issuer_common_names = _name(issuer, "issuer", warnings)
+    (subject_dn, subject_common_names), (issuer_dn, issuer_common_names) = (
+        _read(lambda each: read_name(each.encoded), name, _UNNAMED, warnings, f"its {field_name} cannot be read")
+        for field_name, name in (("subject", subject), ("issuer", issuer))
+    )
+    encoded = certificate.encoded
     return Outline(
-        der=certificate.encoded,
+        der=encoded,
         serial_number=_serial_number(fields, warnings),
         not_before=not_before,
         not_after=not_after,
@@ -91,9 +95,10 @@ def read_outline(der: bytes) -> Outline:
         issuer_dn=issuer_dn,
         issuer_common_name=issuer_common_names[-1] if issuer_common_names else "",
         public_key_info=public_key_info.encoded if public_key_info else b"",
-        key_algorithm=_key_algorithm(public_key_info, warnings),
+        key_algorithm=_read(algorithm_name, public_key_info, "", warnings, "its public key cannot be read"),
         is_authority=_is_authority(fields),
         warnings=tuple(warnings),
+        fingerprint_sha256=hashlib.sha256(encoded).hexdigest(),
     )
 
 
@@ -154,24 +159,17 @@ def _serial_number(fields: list[Element], warnings: list[str]) -> int:
     return serial_number
 
 
-def _name(name: Element | None, field_name: str, warnings: list[str]) -> tuple[str, tuple[str, ...]]:
-    if name is not None:
+def _read(
+    read: Callable[[Element], _Value], element: Element | None, default: _Value, warnings: list[str], warning: str
+) -> _Value:
+    """What `read` finds in the element; the default and a warning if there is none, or it cannot be read."""
+    if element is not None:
         try:
-            return read_name(name.encoded)
+            return read(element)
         except MalformedError:
             pass
-    warnings.append(f"its {field_name} cannot be read")
-    return "", ()
-
-
-def _key_algorithm(public_key_info: Element | None, warnings: list[str]) -> str:
-    if public_key_info is not None:
-        try:
-            return algorithm_name(public_key_info)
-        except MalformedError:
-            pass
-    warnings.append("its public key cannot be read")
-    return ""
+    warnings.append(warning)
+    return default
 
 
 def _is_authority(fields: list[Element]) -> bool:

@@ -43,6 +43,7 @@ def outline(number: int, subject: str, issuer: str, begins: int, ends: int) -> O
         key_algorithm="",
         is_authority=True,
         warnings=(),
+        fingerprint_sha256=f"{number:064x}",
     )
 
 
