@@ -55,7 +55,20 @@ def crd(plural: str) -> Any:
 
 
 PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
-    ("list", "status", "renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke", "version"),
+    (
+        "check",
+        "list",
+        "status",
+        "renew",
+        "retrieve",
+        "approve",
+        "deny",
+        "handed-over",
+        "vet",
+        "retire",
+        "revoke",
+        "version",
+    ),
     REPOSITORY / "docs/cli.md",
 )
 

@@ -23,7 +23,7 @@ from clientcert.cli.errors import (
 )
 from clientcert.cli.table import printable
 
-__all__ = ["Cluster", "Object", "Target", "cluster_options", "connection_options"]
+__all__ = ["Cluster", "Object", "Target", "cluster_options", "connection_options", "is_name"]
 
 _PAGE = 500
 _TRIES = 5
@@ -126,6 +126,11 @@ class Cluster:
         """The JSON document at a path of the API server; `what` names it in messages."""
         with explain_errors(what):
             return self._server.call("GET", path)
+
+    def send(self, method: str, path: str, content: Object, what: str, media: str = JSON) -> Object:
+        """Send a document to a path of the API server; `what` names it in messages, `media` is its type."""
+        with explain_errors(what):
+            return self._server.call(method, path, content, media=(media, JSON))
 
     def lease(self, name: str) -> Object:
         """A Lease."""
@@ -277,9 +282,14 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
 
 
+def is_name(name: str) -> bool:
+    """True if an object can have this name. Another one could alter the path of a request."""
+    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+
+
 def _checked_name(what: str, name: str) -> str:
-    """The name, if it is valid; raises click.UsageError otherwise. An invalid one could alter the path of a request."""
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+    """The name, if it is valid; raises click.UsageError otherwise."""
+    if not is_name(name):
         raise click.UsageError(
             f"{printable(name)!r} is not a valid name of a {what}: use lower-case letters, digits, '-' and '.'"
         )

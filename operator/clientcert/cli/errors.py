@@ -11,8 +11,8 @@ from clientcert.cli.table import printable
 
 LONGEST_ANSWER = 500
 CONFLICT, GONE, BAD_REQUEST = 409, 410, 400
-_NOT_FOUND = 404
-_REFUSALS = frozenset({BAD_REQUEST, 401, 403, 404, 422})
+_FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 403, 404, 422
+_REFUSALS = frozenset({BAD_REQUEST, 401, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE})
 
 
 class ApiError(Exception):
@@ -56,6 +56,19 @@ class AlreadyExists(AnswerIsNo):
     """An object of this name exists."""
 
 
+class Forbidden(AnswerIsNo):
+    """The caller lacks a right, or an admission policy refuses the object."""
+
+
+class Invalid(AnswerIsNo):
+    """The kind does not allow such an object."""
+
+    def __init__(self, message: str, causes: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(message)
+        self.causes = causes
+        """The field and the problem of each, which may quote the value; none if the API server names no field."""
+
+
 @contextmanager
 def explain_errors(what: str) -> Iterator[None]:
     """Turn the errors of a call into one line for the user."""
@@ -69,6 +82,10 @@ def explain_errors(what: str) -> Iterator[None]:
         message = f"{what}: the API server refuses: {_status_message(error)}"
         if error.status == CONFLICT:
             raise Conflict(message) from None
+        if error.status == _FORBIDDEN:
+            raise Forbidden(message) from None
+        if error.status in {BAD_REQUEST, _UNPROCESSABLE}:
+            raise Invalid(message, _causes(error)) from None
         raise (AnswerIsNo(message) if error.status in _REFUSALS else Failed(message)) from None
     except (HTTPError, OSError, ValueError, KeyError, TypeError) as error:
         cause = getattr(error, "reason", None) or error  # why no try has succeeded
@@ -83,3 +100,12 @@ def _status_message(error: ApiError) -> str:
         known = {each.value: each.phrase for each in HTTPStatus}
         message = f"{error.status} {known.get(error.status, '')}".strip()
     return printable(str(message))[:LONGEST_ANSWER]
+
+
+def _causes(error: ApiError) -> tuple[tuple[str, str], ...]:
+    """The causes in the Status of the API server's response."""
+    try:
+        found = json.loads(error.body)["details"]["causes"]
+        return tuple((printable(each["field"]), printable(each["message"])) for each in found if each.get("field"))
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return ()

@@ -13,6 +13,7 @@ from clientcert import __version__
 
 _VERBS = {
     "approve": "Let the certificate of a request be made.",
+    "check": "Find what will not work, in manifests or in the cluster.",
     "contact": "Show and record the people behind a consumer.",
     "deny": "Decide that a request brings no certificate.",
     "forecast": "Print what the operator will send, to whom and when.",

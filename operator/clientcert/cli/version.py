@@ -15,22 +15,22 @@ from clientcert.cli.output import JSON, TABLE, YAML
 from clientcert.cli.table import aligned, printable
 from clientcert.versions import VERSION_KEY, Skew, skew, skew_of_all
 
-_NAMESPACE, _LEASE = "clientcert-system", "clientcert-operator"
+NAMESPACE, LEASE = "clientcert-system", "clientcert-operator"
 _UNKNOWN = "-"
 _OLDER_KINDS = (
-    "The kinds are older than the operator: the API server drops the fields that they do not know. Apply the kinds of"
-    " version {operator}, as docs/upgrade.md says."
+    "The kinds are older than the operator: the API server drops the fields that they do not know.",
+    "Apply the kinds of version {operator}, as docs/upgrade.md says.",
 )
 _NEWER_KINDS = (
-    "The kinds are newer than the operator: fields that it does not know have no effect. Upgrade the operator. After a"
-    " rollback that is to last, docs/upgrade.md says how the kinds go back."
+    "The kinds are newer than the operator: fields that it does not know have no effect.",
+    "Upgrade the operator. After a rollback that is to last, docs/upgrade.md says how the kinds go back.",
 )
 _OTHER_CLIENT = (
     "This program has another version than the operator: use clientcert {operator}, or its output may differ from what"
     " the operator does."
 )
-_NO_KINDS = "No kind is installed: apply them, as docs/install.md says."
-_MISSING_KINDS = "Some kinds are not installed: apply the kinds of version {operator}, as docs/upgrade.md says."
+_NO_KINDS = "No kind is installed.", "Apply them, as docs/install.md says."
+_MISSING_KINDS = "Some kinds are not installed.", "Apply the kinds of version {operator}, as docs/upgrade.md says."
 _NO_LEASE = (
     "There is no Lease {lease} in namespace {namespace}: the operator has never led there, or runs without leader"
     " election. If it is installed elsewhere, give -n and --lease."
@@ -55,9 +55,9 @@ class Installed:
 @click.command()
 @click.option("--client", is_flag=True, help="This program only; no cluster is asked.")
 @click.option("-o", "--output", type=click.Choice([TABLE, JSON, YAML]), default=TABLE, help="[default: table]")
-@click.option("--lease", default=_LEASE, metavar="NAME", help=f"The name of the installation.  [default: {_LEASE}]")
+@click.option("--lease", default=LEASE, metavar="NAME", help=f"The name of the installation.  [default: {LEASE}]")
 @click.option(
-    "-n", "--namespace", default=_NAMESPACE, metavar="NS", help=f"That of the operator.  [default: {_NAMESPACE}]"
+    "-n", "--namespace", default=NAMESPACE, metavar="NS", help=f"That of the operator.  [default: {NAMESPACE}]"
 )
 @connection_options
 def version(*, target: Target, client: bool, output: str, lease: str, namespace: str) -> None:
@@ -81,18 +81,27 @@ def version(*, target: Target, client: bool, output: str, lease: str, namespace:
 def differences_of(found: Installed, own: str, *, lease: str, namespace: str) -> list[str]:
     """A sentence for each difference, with what to do. If the operator's version is not known, `own` is compared."""
     operator = found.operator or own
-    missing = [kind.plural for kind in KINDS if kind.plural not in found.kinds]
-    by_kinds = {Skew.OLDER: _OLDER_KINDS, Skew.NEWER: _NEWER_KINDS}.get(
-        skew_of_all(list(found.kinds.values()), operator)
-    )
     said = [
         _NO_LEASE if found.operator is None and not found.lease_problem else "",
         _NO_VERSION if found.operator == "" else "",
         _OTHER_CLIENT if skew(operator, own) else "",
-        "" if not missing else _MISSING_KINDS if found.kinds else _NO_KINDS,
-        by_kinds or "",
+        *(" ".join(each) for each in differences_of_kinds(found.kinds, operator).values()),
     ]
     return [each.format(operator=printable(operator), lease=lease, namespace=namespace) for each in said if each]
+
+
+def differences_of_kinds(kinds: dict[str, str], operator: str) -> dict[Skew | None, tuple[str, str]]:
+    """What differs between kinds and operator, and what to do, by the skew; None: some are missing.
+
+    The texts may have the field `operator`.
+    """
+    found: dict[Skew | None, tuple[str, str]] = {}
+    if any(kind.plural not in kinds for kind in KINDS):
+        found[None] = _MISSING_KINDS if kinds else _NO_KINDS
+    by_kinds = skew_of_all(list(kinds.values()), operator)
+    if by_kinds is not Skew.NONE:
+        found[by_kinds] = _OLDER_KINDS if by_kinds is Skew.OLDER else _NEWER_KINDS
+    return found
 
 
 def _installed(cluster: Cluster, lease: str) -> Installed:

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 from clientcert.errors import IssuerError, KubeError, Reason
-from clientcert.kube.labelled_secrets import ALLOWED
-from clientcert.kube.labelled_secrets import ISSUER as ISSUER_LABEL
+from clientcert.lifecycle.renewal.consent import ALLOWED
+from clientcert.lifecycle.renewal.consent import ISSUER as ISSUER_LABEL
 
 _KEYS_SHOWN = 10
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
+from clientcert.lifecycle.renewal.consent import ALLOWED, CRL, DELIVER
 from clientcert.lifecycle.spec import SecretKeyRef
 
-ISSUER, DELIVER, CRL = "clientcert.dev/issuer", "clientcert.dev/deliver", "clientcert.dev/crl"
-ALLOWED = "allowed"
 _ROLE = "clientcert-write-secrets"
 
 

@@ -1,0 +1,161 @@
+"""Send the manifests of a folder to the API server as dry runs: what it refuses, and what it would make of the others.
+
+A manifest changes the fields that it has, and removes those that its applier has set before and that it has no longer,
+as `kubectl apply` does: with server-side apply in the name of the applier, else by `last-applied-configuration`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from clientcert.api.kinds import GROUP
+from clientcert.cli.api_server import MERGE_PATCH
+from clientcert.cli.check.finding import Check, CheckReason, Finding, NotMade, Right
+from clientcert.cli.check.known import Declared, Item, Place
+from clientcert.cli.check.manifests import Manifest
+from clientcert.cli.check.reading import Reader
+from clientcert.cli.cluster import Object
+from clientcert.cli.errors import Forbidden, Invalid, NotFound
+
+_APPLY_PATCH = "application/apply-patch+yaml"
+_DRY = "?dryRun=All&fieldValidation=Strict&fieldManager="
+_MANAGER = "clientcert"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LONGEST = 500
+_OF_THE_SERVER = frozenset({"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"})
+"""Metadata in a manifest that was made of an object in a cluster."""
+_QUOTES_A_VALUE = frozenset({"Invalid value", "Unsupported value", "Duplicate value"})
+
+
+@dataclass(slots=True)
+class DryRuns:
+    """Sends manifests one by one; collects what was found."""
+
+    reader: Reader
+    applied: Mapping[Place, Object]
+    """The objects in the cluster, of kinds that may be listed."""
+    declared: Declared
+    installed: frozenset[str]
+    """The plurals of the kinds that are installed: another finding says which are missing."""
+
+    def send(self, manifest: Manifest) -> tuple[Item, Finding | NotMade | None]:
+        """The object as it would be, and what is wrong with it; as the folder has it if that is not known."""
+        applied = self.applied.get((manifest.kind, manifest.key))
+        as_it_is = as_declared(manifest, applied)
+        if manifest.kind.plural not in self.installed:
+            return as_it_is, None
+        try:
+            found = self._sent(manifest, applied)
+        except Invalid as error:
+            return as_it_is, _refused(manifest, _words(error))
+        except Forbidden as error:
+            return as_it_is, self._forbidden(manifest, error, exists=applied is not None)
+        except NotFound:
+            return as_it_is, self._no_namespace(manifest)
+        return Item(manifest.kind, manifest.key, found, applied, as_it_is.file, _is_changed(found, applied)), None
+
+    def _sent(self, manifest: Manifest, applied: Object | None) -> Object:
+        kind, key = manifest.kind, manifest.key
+        content = {name: value for name, value in manifest.content.items() if name != "status"}
+        metadata = {name: value for name, value in content["metadata"].items() if name not in _OF_THE_SERVER}
+        content["metadata"] = metadata | {"namespace": key.namespace}
+        collection, item = kind.collection(key.namespace), kind.item(key.namespace, key.name)
+        what, send = f"{kind.name} {key.name} in namespace {key.namespace}", self.reader.cluster.send
+        is_listed = (kind, key.namespace) not in self.reader.unlisted
+        if applied is None and (is_listed or "name" not in metadata):
+            return send("POST", f"{collection}{_DRY}{_MANAGER}", content, what)
+        if applied is None or (applier := _applier(applied)):
+            manager = applier if applied else _MANAGER
+            return send("PATCH", f"{item}{_DRY}{manager}&force=true", content, what, _APPLY_PATCH)
+        patch = patch_of(_last_applied(applied).get("spec"), content.get("spec"))
+        labels = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+        return send("PATCH", f"{item}{_DRY}{_MANAGER}", {"metadata": labels, "spec": patch}, what, MERGE_PATCH)
+
+    def _forbidden(self, manifest: Manifest, error: Forbidden, *, exists: bool) -> Finding | NotMade | None:
+        """A missing right of the caller is no fault of the manifest; a refusal of an admission policy is one."""
+        right = Right("patch" if exists else "create", GROUP, manifest.kind.plural, manifest.key.namespace)
+        if self.reader.may(right):
+            return _refused(manifest, error.message.partition("the API server refuses: ")[2])
+        self.reader.note(Check.MANIFESTS, right, f"{manifest.kind.name} {manifest.key.name}")
+        return None
+
+    def _no_namespace(self, manifest: Manifest) -> Finding | NotMade:
+        namespace = manifest.key.namespace
+        if namespace in self.declared.namespaces:
+            what = f"{manifest.kind.name} {manifest.key.name}"
+            return NotMade(Check.MANIFESTS, what, f"the folder makes namespace {namespace}: apply that first")
+        words, action = f"namespace {namespace} does not exist", "Create it, or give -n, or correct metadata.namespace."
+        return Finding(Check.MANIFESTS, manifest.subject, CheckReason.NAMESPACE_NOT_FOUND, words, action)
+
+
+def as_declared(manifest: Manifest, applied: Object | None) -> Item:
+    """The object without a dry run: as the folder has it, or as it is, if the folder changes nothing."""
+    content = manifest.content
+    is_same = applied is not None and _is_part(content.get("spec"), applied.get("spec"))
+    known = applied if applied is not None and is_same else content
+    return Item(manifest.kind, manifest.key, known, applied, manifest.subject.file, not is_same)
+
+
+def _is_part(declared: Any, found: Any) -> bool:
+    """True if the object has everything that is declared; the API server adds defaults."""
+    if isinstance(declared, dict) and isinstance(found, dict):
+        return all(name in found and _is_part(value, found[name]) for name, value in declared.items())
+    if isinstance(declared, list) and isinstance(found, list):
+        return len(declared) == len(found) and all(map(_is_part, declared, found))
+    return bool(declared == found)
+
+
+def _refused(manifest: Manifest, words: str) -> Finding:
+    action = "Correct the manifest."
+    return Finding(Check.MANIFESTS, manifest.subject, CheckReason.REFUSED, words[:_LONGEST], action)
+
+
+def _words(error: Invalid) -> str:
+    """The fields and what is wrong with them, without their values, which may be addresses of people."""
+    if not error.causes:
+        return error.message.partition("the API server refuses: ")[2]
+    return "; ".join(dict.fromkeys(f"{name}: {without_value(words)}" for name, words in error.causes))
+
+
+def without_value(words: str) -> str:
+    """The message of a cause without the value that it quotes."""
+    begin, value, rest = words.partition(": ")
+    if begin not in _QUOTES_A_VALUE or not value:
+        return words
+    try:
+        _, end = json.JSONDecoder().raw_decode(rest)
+    except ValueError:
+        return begin
+    return rest[end:].removeprefix(": ") or begin
+
+
+def _is_changed(found: Object, applied: Object | None) -> bool:
+    """True if the spec would be another one; the API server counts its generations."""
+    return applied is None or found["metadata"].get("generation") != applied["metadata"].get("generation")
+
+
+def _applier(applied: Object) -> str:
+    """The field manager that has applied the spec by server-side apply; empty if none has."""
+    for each in applied["metadata"].get("managedFields") or ():
+        is_spec = "f:spec" in (each.get("fieldsV1") or {}) and not each.get("subresource")
+        if each.get("operation") == "Apply" and is_spec and str(each.get("manager", "")).isascii():
+            return quote(each["manager"], safe="")
+    return ""
+
+
+def _last_applied(applied: Object) -> dict[str, Any]:
+    try:
+        found = json.loads((applied["metadata"].get("annotations") or {})[_LAST_APPLIED])
+    except (KeyError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def patch_of(before: Any, after: Any) -> Any:
+    """The merge patch of an applier who has set `before`, and sets `after`."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    gone: dict[str, Any] = dict.fromkeys(name for name in before if name not in after)
+    return gone | {name: patch_of(before.get(name), value) for name, value in after.items()}

@@ -1,0 +1,299 @@
+"""`clientcert check`: the checks over what was read."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from clientcert.api.installed_kinds import KINDS
+from clientcert.api.kinds import CERTIFICATE_POLICY
+from clientcert.cli.check.conditions import check_conditions, unobserved
+from clientcert.cli.check.dry_run import patch_of, without_value
+from clientcert.cli.check.duplicates import check_duplicates
+from clientcert.cli.check.finding import Check, Finding, Right, Severity, Subject, without_repetitions
+from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
+from clientcert.cli.check.known import Declared, Item, Known, SecretFacts
+from clientcert.cli.check.references import check_references, check_secrets
+from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, needs
+from clientcert.lifecycle.spec import ObjectKey
+from clientcert.versions import VERSION_KEY
+from tests.conftest import REPOSITORY
+from tests.scenarios import Manifest, certificate_policy, client_certificate, in_store, slack_channel
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+BY_NAME = {kind.name: kind for kind in KINDS}
+ACCOUNT = ("clientcert-system", "clientcert-operator")
+INSTALLATION = "clientcert-operator"
+
+
+def item(manifest: Manifest, *conditions: tuple[str, str], changed: bool = False, **status: Any) -> Item:
+    """An object that the operator has looked at; conditions are type and reason, and False."""
+    found = [{"type": kind, "status": "False", "reason": reason, "message": "words"} for kind, reason in conditions]
+    applied = manifest | {
+        "metadata": manifest["metadata"] | {"generation": 3},
+        "status": {"observedGeneration": 3, "conditions": found} | status,
+    }
+    key = ObjectKey("team", manifest["metadata"]["name"])
+    return Item(BY_NAME[manifest["kind"]], key, manifest, applied, changed=changed)
+
+
+def reasons(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    return [(each.subject.name, str(each.reason)) for each in findings]
+
+
+class TestReferences:
+    def test_what_is_there_is_found_in_folder_and_cluster(self) -> None:
+        certificate = item(client_certificate("nhs", policyRef={"name": "daily"}, source=in_store("backup", "k")))
+        policy = item(certificate_policy("daily"))
+        known = Known(items=(certificate,), others=(policy,))
+        assert reasons(check_references(known)) == [("nhs", "StoreNotFound")]
+
+    def test_an_object_that_may_not_be_listed_may_exist(self) -> None:
+        certificate = item(client_certificate("nhs", policyRef={"name": "daily"}))
+        known = Known(items=(certificate,), unlisted=frozenset({(CERTIFICATE_POLICY, "team")}))
+        assert reasons(check_references(known)) == []
+
+    @pytest.mark.parametrize(
+        ("facts", "expected"),
+        [
+            ({}, []),
+            ({"nhs-cert": None}, ["SourceNotFound"]),
+            ({"nhs-cert": SecretFacts({"other": True}, {})}, ["KeyMissing"]),
+            ({"nhs-cert": SecretFacts({"tls.crt": False}, {})}, ["Empty"]),
+            ({"nhs-cert": SecretFacts({"tls.crt": True}, {})}, []),
+            ({"nhs-cert": SecretFacts(None, None)}, []),
+        ],
+    )
+    def test_a_secret(self, facts: dict[str, SecretFacts | None], expected: list[str]) -> None:
+        """One that could not be looked at is no finding."""
+        secrets = {ObjectKey("team", name): each for name, each in facts.items()}
+        known = Known(items=(item(client_certificate("nhs")),), secrets=secrets)
+        assert [reason for _, reason in reasons(check_secrets(known))] == expected
+
+    def test_the_keys_that_a_secret_has_are_named(self) -> None:
+        keys = {f"key-{number:02}": True for number in range(12)}
+        secrets: dict[ObjectKey, SecretFacts | None] = {ObjectKey("team", "nhs-cert"): SecretFacts(keys, {})}
+        [found] = check_secrets(Known(items=(item(client_certificate("nhs")),), secrets=secrets))
+        assert found.message.startswith("Secret nhs-cert has no key tls.crt: it has key-00, ")
+        assert found.message.endswith("key-09, …")
+
+    def test_a_secret_is_the_sum_of_folder_and_cluster(self) -> None:
+        declared, there = SecretFacts({"a": True}, {"x": "1"}), SecretFacts({"a": False, "b": True}, {})
+        assert declared.joined(there) == SecretFacts({"a": True, "b": True}, {"x": "1"})
+        assert SecretFacts(None, None).joined(there) == SecretFacts(None, None)
+
+
+class TestDuplicates:
+    def find(self, *items: Item, others: tuple[Item, ...] = ()) -> list[str]:
+        return [each.message for each in check_duplicates(Known(items=items, others=others))]
+
+    def test_one_source_in_two_objects(self) -> None:
+        source = {"type": "Secret", "secret": {"name": "nhs-cert"}}
+        one, two = (item(client_certificate(name, consumer="nhs", source=source)) for name in ("a", "b"))
+        assert self.find(one, two) == ["it reads the same source as ClientCertificate b"]
+        assert self.find(two, others=(one,)) == ["it reads the same source as ClientCertificate a"]
+        assert self.find(others=(one, two)) == []
+
+    def test_one_file_with_the_certificates_of_two_consumers(self) -> None:
+        source = {"type": "Secret", "secret": {"name": "all"}}
+        assert self.find(*(item(client_certificate(name, source=source)) for name in ("nhs", "weather"))) == []
+
+    def test_two_stores_with_one_bucket(self) -> None:
+        stores = [
+            item(
+                {"kind": "CertificateStore", "metadata": {"name": name}, "spec": {"s3": {"bucket": "b", "region": "r"}}}
+            )
+            for name in ("one", "two")
+        ]
+        certificates = [
+            item(client_certificate(f"nhs-{store}", consumer="nhs", source=in_store(store, "nhs.pem")))
+            for store in ("one", "two")
+        ]
+        assert self.find(*stores, *certificates) == ["it reads the same source as ClientCertificate nhs-two"]
+
+    def test_one_certificate_in_two_places(self) -> None:
+        one, two = (item(client_certificate(name), certificate={"fingerprintSHA256": "ab"}) for name in ("a", "b"))
+        assert self.find(one, two) == ["it has the same certificate as ClientCertificate b"]
+        changed = item(client_certificate("a"), certificate={"fingerprintSHA256": "ab"}, changed=True)
+        assert self.find(changed, two) == []
+
+
+class TestConditions:
+    POLICY = certificate_policy("daily", slack_channel("team", "#team", "slack"))
+
+    def certificate(self, name: str, *conditions: tuple[str, str], changed: bool = False) -> Item:
+        return item(client_certificate(name, policyRef={"name": "daily"}), *conditions, changed=changed)
+
+    def find(self, *items: Item) -> list[tuple[str, str]]:
+        return reasons(check_conditions(Known(items=items)))
+
+    def test_a_channel_is_one_finding_for_all_certificates_of_the_policy(self) -> None:
+        certificates = [self.certificate(f"c{number}", ("AlertsDelivered", "ChannelNotFound")) for number in range(5)]
+        [found] = check_conditions(Known(items=(item(self.POLICY), *certificates)))
+        assert (found.subject, found.reason) == (Subject("CertificatePolicy", "daily", "team"), "ChannelNotFound")
+        assert found.message == "words (ClientCertificate c0, c1, c2 and 2 more)"
+        assert "invite the app" in found.action
+
+    def test_what_changes_as_time_goes_by_is_no_fault(self) -> None:
+        kinds = ("Ready", "Expiring", "Silenced", "Renewable", "Vetted")
+        assert self.find(self.certificate("nhs", *((kind, "Expired") for kind in kinds))) == []
+
+    def test_a_contact_that_is_not_found_is_a_warning(self) -> None:
+        [found] = check_conditions(Known(items=(self.certificate("nhs", ("ContactResolved", "NotInDirectory")),)))
+        assert (found.severity, "clientcert contact set" in found.action) == (Severity.WARNING, True)
+
+    def test_a_change_of_the_folder_is_not_judged_by_what_was(self) -> None:
+        """Neither that of the object, nor that of the policy, which may be the correction."""
+        untold, unread = ("AlertsDelivered", "ChannelNotFound"), ("SourceReadable", "KeyMissing")
+        assert self.find(self.certificate("nhs", untold, unread, changed=True)) == []
+        corrected = item(self.POLICY, ("Ready", "PolicyInvalid"), changed=True)
+        assert self.find(corrected, self.certificate("nhs", untold, unread)) == [("nhs", "KeyMissing")]
+
+    def test_an_older_generation_says_nothing(self) -> None:
+        outdated = item(client_certificate("nhs"), ("SourceReadable", "KeyMissing"), observedGeneration=2)
+        assert self.find(outdated) == []
+        [missing] = unobserved(Known(items=(outdated,)))
+        assert missing.what == "the conditions of ClientCertificate nhs in namespace team"
+
+    def test_a_request_that_waits_for_a_person_is_no_fault(self) -> None:
+        def request(state: str, *conditions: tuple[str, str]) -> Item:
+            manifest = {"kind": "CertificateRenewal", "metadata": {"name": "r"}, "spec": {}}
+            return item(manifest, *conditions, state=state)
+
+        assert self.find(request("AwaitingApproval", ("Approved", "AwaitingApproval"))) == []
+        assert self.find(request("Waiting", ("Accepted", "SerialShared"))) == [("r", "SerialShared")]
+        assert self.find(request("Refused", ("Accepted", "KeyNotAllowed"))) == []
+
+    def test_what_another_check_has_found_is_said_once(self) -> None:
+        def finding(check: Check, message: str, reason: str = "TokenNotFound") -> Finding:
+            return Finding(check, Subject("CertificatePolicy", "daily", "team"), reason, message, "")
+
+        direct = finding(Check.SECRETS, "channel team: Secret slack does not exist")
+        same = finding(Check.CONDITIONS, "channel team: Secret team/slack does not exist (ClientCertificate nhs)")
+        other = finding(Check.CONDITIONS, "channel pager: the key is empty")
+        assert without_repetitions([same, direct, other]) == [direct, other]
+
+
+class TestRights:
+    def lacking(self, *roles: str) -> frozenset[Right]:
+        wanted = needs(Known(), ["team"], Declared(), INSTALLATION)
+        return frozenset(right for need in wanted if need.role in roles for right in need.rights)
+
+    def find(self, known: Known, lacking: frozenset[Right], declared: Declared = Declared()) -> list[tuple[str, str]]:  # noqa: B008
+        wanted = needs(known, ["team"], declared, INSTALLATION)
+        return [(each.subject.name, each.action) for each in check_rights(wanted, lacking, ACCOUNT, INSTALLATION)]
+
+    def test_a_role_that_is_missing(self) -> None:
+        [(name, action)] = self.find(Known(), self.lacking("events"))
+        assert name == "clientcert-operator"
+        assert action.startswith("Apply the role clientcert-operator-events and its binding again")
+
+    def test_a_namespace_that_is_not_served_is_one_finding(self) -> None:
+        [(_, action)] = self.find(Known(), self.lacking(*SHIPPED))
+        assert "includeNamespaces" in action
+
+    def test_an_optional_role_is_needed_where_an_object_asks_for_it(self) -> None:
+        """Also if it is limited to the one Secret; and it is there if the folder binds it."""
+        policy = certificate_policy("renewing")
+        policy["spec"]["renewal"] = {
+            "issuer": {"type": "CASecret", "caSecret": {"name": "ca"}},
+            "revocation": {"crlSecretRef": {"name": "crl", "key": "ca.crl"}},
+        }
+        known = Known(items=(item(policy),))
+        write, lists = Right("patch", "", "secrets", "team", "crl"), Right("patch", "", "configmaps", "team")
+        found = self.find(known, frozenset({write, lists}))
+        assert [name for name, _ in found] == ["renewing", "renewing"]
+        assert ["clientcert-write-revocation-lists" in action for _, action in found] == [True, False]
+        bound = Declared(bound_roles=frozenset({("team", "clientcert-write-secrets")}))
+        assert len(self.find(known, frozenset({write, lists}), bound)) == 1
+
+    @pytest.mark.parametrize(
+        ("file", "prefix", "table", "others"),
+        [
+            ("base/rbac.yaml", "clientcert-operator-", SHIPPED, {"retention"}),
+            ("optional/roles.yaml", "clientcert-", OPTIONAL, set()),
+        ],
+    )
+    def test_the_table_is_what_is_shipped(
+        self, file: str, prefix: str, table: dict[str, Any], others: set[str]
+    ) -> None:
+        documents = yaml.safe_load_all((REPOSITORY / "deploy/kustomize" / file).read_text())
+        roles = {
+            each["metadata"]["name"].removeprefix(prefix): each["rules"]
+            for each in documents
+            if each and each["kind"] == "ClusterRole"
+        }
+        written = {
+            role: [
+                {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
+                for group, resources, verbs in rules
+            ]
+            for role, rules in table.items()
+        }
+        assert written == {role: rules for role, rules in roles.items() if role not in others}
+
+
+class TestInstallation:
+    LEASE = {
+        "metadata": {"annotations": {VERSION_KEY: "0.2.0"}},
+        "spec": {"holderIdentity": "pod", "leaseDurationSeconds": 30, "renewTime": "2026-11-22T09:00:00.000000Z"},
+    }
+
+    def installation(self, version: str, lease: Manifest | None = None) -> Installation:
+        kinds = {kind.plural: version for kind in KINDS} if version else {}
+        return Installation("clientcert-system", "clientcert-operator", kinds, lease)
+
+    @pytest.mark.parametrize(
+        ("version", "reason"),
+        [("0.2.0", []), ("0.1.0", ["KindsOlder"]), ("0.3.0", ["KindsNewer"]), ("", ["KindsMissing"])],
+    )
+    def test_kinds_of_another_version(self, version: str, reason: list[str]) -> None:
+        found = check_versions(self.installation(version, self.LEASE), "9.9.9")
+        assert [each.reason for each in found] == reason
+
+    @pytest.mark.parametrize(
+        ("seconds", "changes", "expected"),
+        [
+            (0, {}, True),
+            (80, {}, True),
+            (91, {}, False),
+            (-3600, {}, True),
+            (0, {"holderIdentity": None}, False),
+            (10**6, {"renewTime": None}, True),
+            (0, {"renewTime": "no time"}, True),
+        ],
+    )
+    def test_whether_a_replica_leads(self, seconds: int, changes: dict[str, Any], expected: bool) -> None:
+        lease = self.LEASE | {"spec": self.LEASE["spec"] | changes}
+        assert leads(lease, NOW + timedelta(seconds=seconds)) is expected
+        found = [*check_leader(self.installation("0.2.0", lease), NOW + timedelta(seconds=seconds))]
+        assert len(found) == (not expected)
+
+    def test_no_lease_at_all(self) -> None:
+        [found] = check_leader(self.installation("0.2.0"), NOW)
+        assert "no replica has ever led" in found.message
+
+
+def test_a_patch_removes_what_its_applier_has_set_before() -> None:
+    before = {"source": {"type": "Secret", "secret": {"name": "a"}}, "owner": "web"}
+    after = {"source": {"type": "S3", "s3": {"key": "k"}}}
+    assert patch_of(before, after) == {"owner": None, "source": {"secret": None, "type": "S3", "s3": {"key": "k"}}}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ('Invalid value: "jo@": must be one plain e-mail address', "must be one plain e-mail address"),
+        ('Invalid value: {"email": "a: b"}: set exactly one', "set exactly one"),
+        ('Unsupported value: "X": supported values: "A", "B"', 'supported values: "A", "B"'),
+        ("Invalid value: jo@nhs.example: no", "Invalid value"),
+        ('Duplicate value: "jo@nhs.example"', "Duplicate value"),
+        ("Required value", "Required value"),
+        ("Too long: may not be more than 64 bytes", "Too long: may not be more than 64 bytes"),
+    ],
+)
+def test_a_refusal_is_shown_without_the_value(words: str, expected: str) -> None:
+    """It may be an address of a person."""
+    assert without_value(words) == expected
