@@ -34,6 +34,7 @@ from tests.scenarios import (
     in_store,
     secret,
     slack_channel,
+    store_credentials,
 )
 from tools.control_plane import ControlPlane
 
@@ -199,7 +200,7 @@ def scene(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Itera
     team = lasting_team
     team.apply(
         secret("slack", token=CANARY),
-        secret("credentials", AWS_ACCESS_KEY_ID=CANARY, AWS_SECRET_ACCESS_KEY=CANARY),
+        store_credentials("credentials", CANARY, CANARY),
         client_certificate("immutable", source=in_secret("cert")),
         client_certificate("other-source", consumer="shared", source=in_secret("cert")),
         client_certificate("other-content", source=in_secret("other")),
@@ -286,6 +287,11 @@ class TestPlantedFaults:
         assert {
             each for each in planted() if each[2] in {"ChannelNotFound", "TokenRejected", "CredentialsInvalid"}
         } <= found(ran.stdout)
+        everywhere = json.loads(terminal.clientcert("check", "-A", "-o", "json").stdout)["findings"]
+        own = {
+            (each["kind"], each["name"], each["reason"]) for each in everywhere if each["namespace"] == scene.namespace
+        }
+        assert own == found(ran.stdout)
         labels = {"metadata": {"labels": {"of": "check"}}}
         path = scene.path("ClientCertificate", "refused-token")
         scene.api.request("PATCH", path, labels, content_type="application/merge-patch+json")
@@ -334,7 +340,7 @@ class TestExamples:
         assert readers.succeeds("check", str(EXAMPLES)) == clean.format(21)
         ran = readers.clientcert("check", str(REPOSITORY / "deploy/gitops/register"))
         assert (ran.returncode, ran.stdout) == (0, clean.format(3))
-        assert "is not built" in ran.stderr
+        assert ran.stderr.startswith("3 kustomizations are not built")
         control_plane, namespace = readers.team.control_plane, readers.team.namespace
         control_plane.kubectl("apply", "-n", namespace, "-f", EXAMPLES)
         again = readers.clientcert("check", str(EXAMPLES), "--skip", "conditions")

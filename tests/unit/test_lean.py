@@ -46,6 +46,7 @@ def test_the_operator_loads_its_own_libraries() -> None:
         (["inspect", "--help"], ("cryptography",)),
         (["inspect", "/nowhere/client.pem"], ("cryptography",)),
         (["forecast", "--help"], ("cryptography", "yaml", "msgspec")),
+        (["check", "--help"], ("cryptography", "yaml")),
         (["run", "--help"], ()),
     ],
     ids=" ".join,

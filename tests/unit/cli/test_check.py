@@ -144,6 +144,27 @@ class TestConditions:
         [found] = check_conditions(Known(items=(self.certificate("nhs", ("ContactResolved", "NotInDirectory")),)))
         assert (found.severity, "clientcert contact set" in found.action) == (Severity.WARNING, True)
 
+    def test_a_contact_that_keeps_a_letter_from_being_sent_is_an_error_and_said_once(self) -> None:
+        unknown = self.certificate("nhs", ("ContactResolved", "NoContact"), ("AlertsDelivered", "ContactNotFound"))
+        [found] = check_conditions(Known(items=(unknown,)))
+        assert (found.reason, found.severity) == ("NoContact", Severity.ERROR)
+
+    def test_a_client_list_is_one_finding_for_the_policy(self) -> None:
+        certificates = [self.certificate(name, ("ContactResolved", "DirectoryNotFound")) for name in ("a", "b")]
+        assert self.find(*certificates) == [("daily", "DirectoryNotFound")]
+
+    def test_a_store_is_one_finding_for_all_that_read_from_it(self) -> None:
+        store = item(
+            {"kind": "CertificateStore", "metadata": {"name": "backup"}, "spec": {}}, ("Ready", "BucketNotFound")
+        )
+        unread = [
+            item(client_certificate(name, source=in_store("backup", name)), ("SourceReadable", reason))
+            for name, reason in (("a", "BucketNotFound"), ("b", "SourceNotFound"))
+        ]
+        assert self.find(store, *unread) == [("backup", "BucketNotFound"), ("b", "SourceNotFound")]
+        [without_store, _] = check_conditions(Known(items=tuple(unread), others=(store,)))
+        assert without_store.subject.name == "a"
+
     def test_a_change_of_the_folder_is_not_judged_by_what_was(self) -> None:
         """Neither that of the object, nor that of the policy, which may be the correction."""
         untold, unread = ("AlertsDelivered", "ChannelNotFound"), ("SourceReadable", "KeyMissing")
@@ -235,12 +256,13 @@ class TestRights:
         assert written == {role: rules for role, rules in roles.items() if role not in others}
 
 
-class TestInstallation:
-    LEASE = {
-        "metadata": {"annotations": {VERSION_KEY: "0.2.0"}},
-        "spec": {"holderIdentity": "pod", "leaseDurationSeconds": 30, "renewTime": "2026-11-22T09:00:00.000000Z"},
-    }
+LEASE: Manifest = {
+    "metadata": {"annotations": {VERSION_KEY: "0.2.0"}},
+    "spec": {"holderIdentity": "pod", "leaseDurationSeconds": 30, "renewTime": "2026-11-22T09:00:00.000000Z"},
+}
 
+
+class TestInstallation:
     def installation(self, version: str, lease: Manifest | None = None) -> Installation:
         kinds = {kind.plural: version for kind in KINDS} if version else {}
         return Installation("clientcert-system", "clientcert-operator", kinds, lease)
@@ -250,7 +272,7 @@ class TestInstallation:
         [("0.2.0", []), ("0.1.0", ["KindsOlder"]), ("0.3.0", ["KindsNewer"]), ("", ["KindsMissing"])],
     )
     def test_kinds_of_another_version(self, version: str, reason: list[str]) -> None:
-        found = check_versions(self.installation(version, self.LEASE), "9.9.9")
+        found = check_versions(self.installation(version, LEASE), "9.9.9")
         assert [each.reason for each in found] == reason
 
     @pytest.mark.parametrize(
@@ -266,7 +288,7 @@ class TestInstallation:
         ],
     )
     def test_whether_a_replica_leads(self, seconds: int, changes: dict[str, Any], expected: bool) -> None:
-        lease = self.LEASE | {"spec": self.LEASE["spec"] | changes}
+        lease = LEASE | {"spec": LEASE["spec"] | changes}
         assert leads(lease, NOW + timedelta(seconds=seconds)) is expected
         found = [*check_leader(self.installation("0.2.0", lease), NOW + timedelta(seconds=seconds))]
         assert len(found) == (not expected)

@@ -121,8 +121,8 @@ def test_the_same_object_in_two_files(folder: Path) -> None:
         ("{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {x: a}}", SecretFacts({"x": True}, {})),
         (
             (
-                "{apiVersion: external-secrets.io/v1, kind: ExternalSecret, metadata: {name: e}, spec: {target: {name: s},"
-                " data: [{secretKey: x}]}}"
+                "{apiVersion: external-secrets.io/v1, kind: ExternalSecret, metadata: {name: e},"
+                " spec: {target: {name: s}, data: [{secretKey: x}]}}"
             ),
             SecretFacts({"x": True}, None),
         ),
@@ -132,8 +132,8 @@ def test_the_same_object_in_two_files(folder: Path) -> None:
         ),
         (
             (
-                "{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret, metadata: {name: s}, spec: {encryptedData: {x: a},"
-                " template: {metadata: {labels: {a: b}}}}}"
+                "{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret, metadata: {name: s},"
+                " spec: {encryptedData: {x: a}, template: {metadata: {labels: {a: b}}}}}"
             ),
             SecretFacts({"x": True}, {"a": "b"}),
         ),

@@ -112,6 +112,26 @@ class TestContact:
         assert clientcert("contact", "import", str(tmp_path / "none.csv"), "--configmap", "c").exit_code == 2
 
 
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["-A", "-n", "team"], "give --namespace or --all-namespaces, not both"),
+            ([".", "-A"], "with DIR give neither --all-namespaces nor --selector"),
+            ([".", "-l", "a=b"], "with DIR give neither --all-namespaces nor --selector"),
+            (["there-is-no-such-folder"], "does not exist"),
+            (["--wait", "soon"], "must be a duration like 90s, 2m or 1h30m"),
+            (["--skip", "everything"], "is not one of"),
+            (["--operator-service-account", "operator"], "must be namespace and name"),
+            (["--operator-service-account", "a:../b"], "must be namespace and name"),
+            (["-o", "yaml"], "is not one of"),
+        ],
+    )
+    def test_an_invalid_option(self, arguments: list[str], words: str) -> None:
+        result = clientcert("check", *arguments)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+
+
 class TestForecast:
     @pytest.mark.parametrize("arguments", [["--days", "-1"], ["--days", "367"], ["-A", "-n", "team"], ["-o", "xml"]])
     def test_an_invalid_option(self, arguments: list[str]) -> None:

@@ -14,12 +14,13 @@ from clientcert.cli.check.report import counted, document, lines
 from clientcert.cli.cluster import Cluster, Target, cluster_options, is_name
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.output import JSON, TABLE
+from clientcert.cli.table import printable
 from clientcert.cli.version import LEASE, NAMESPACE
 
 _CHECKS = tuple(check.value for check in Check)
 _KUSTOMIZATION = (
-    "{file} is not built: the manifests are read as they are. `kubectl kustomize DIR | clientcert check -` checks what"
-    " is applied."
+    "{files} not built: the manifests are read as they are. `kubectl kustomize DIR | clientcert check -` checks what is"
+    " applied."
 )
 
 
@@ -43,7 +44,7 @@ def _account(_: click.Context, __: click.Parameter, value: str | None) -> Operat
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(exists=True, allow_dash=True))
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Certificates with these labels; not with DIR.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Objects of every namespace; not with DIR.")
-@click.option("--wait", callback=_seconds, metavar="DURATION", help="Wait so long until the operator leads.")
+@click.option("--wait", callback=_seconds, metavar="DURATION", help="The longest wait until the operator leads.")
 @click.option(
     "--skip", multiple=True, type=click.Choice(_CHECKS), metavar="CHECK", help="A check to leave out; repeatable."
 )
@@ -95,8 +96,9 @@ def check(context: click.Context, /, target: Target, folder: str | None, output:
     else:
         for line in lines(outcome, objects, with_namespaces=_has_several(wanted)):
             click.echo(line)
-        for file in found.kustomizations if found else ():
-            click.echo(_KUSTOMIZATION.format(file=file), err=True)
+        if found and (files := found.kustomizations):
+            named = f"{printable(files[0])} is" if len(files) == 1 else f"{len(files)} kustomizations are"
+            click.echo(_KUSTOMIZATION.format(files=named), err=True)
     _end(outcome)
 
 

@@ -4,7 +4,7 @@ It is the only check of tokens, channels and buckets: people do not hold what th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clientcert.api.kinds import (
     CERTIFICATE_POLICY,
@@ -25,6 +25,7 @@ from clientcert.lifecycle.conditions import (
     EXPIRING,
     READY,
     SILENCED,
+    SOURCE_READABLE,
 )
 from clientcert.lifecycle.renewal.standing import RENEWABLE
 from clientcert.lifecycle.renewal.status import FINAL, NOTIFIED, State
@@ -34,7 +35,6 @@ from clientcert.lifecycle.spec import ObjectKey
 _NO_FAULT = frozenset({READY, EXPIRING, SILENCED, RENEWABLE, VETTED})
 """Of a ClientCertificate: Ready repeats another one, and the others change as time goes by."""
 _WARNINGS = frozenset({CONTACT_RESOLVED, ACKNOWLEDGED, NOTIFIED})
-_BY_THE_POLICY = frozenset({ALERTS_DELIVERED, CONTACT_RESOLVED})
 _OF_A_CHANNEL = frozenset(
     {
         Reason.TOKEN_NOT_FOUND,
@@ -52,7 +52,9 @@ _OF_A_CHANNEL = frozenset(
         Reason.POLICY_INVALID,
     }
 )
-"""Reasons of AlertsDelivered that are the same for all certificates of a policy."""
+_OF_A_LOOKUP = frozenset({"DirectoryNotFound", "SlackNotAllowed", "SlackLookupRefused"})
+_OF_THE_POLICY = {ALERTS_DELIVERED: _OF_A_CHANNEL, CONTACT_RESOLVED: _OF_A_LOOKUP}
+"""Reasons that are the same for all certificates of a policy, by the type of the condition."""
 _FINAL = frozenset(state.value for state in FINAL)
 _SHOWN = 3
 
@@ -65,20 +67,20 @@ class _Trouble:
     type: str
     reason: str
     message: str
+    is_warning: bool
 
 
 def check_conditions(known: Known) -> Iterator[Finding]:
     """A finding for each condition that is False; one for all certificates of a policy that have the same."""
     shared: dict[tuple[str, ...], list[_Trouble]] = {}
-    there = known.by_place()
+    there, checked = known.by_place(), {each.place for each in known.items}
     for item in known.items:
-        for each in _troubles(item, there):
-            if each.type == ALERTS_DELIVERED and each.reason in _OF_A_CHANNEL:
-                same = (item.key.namespace, _policy(item), each.reason, each.message)
+        for each in _causes([*_troubles(item, there)]):
+            if each.reason in _OF_THE_POLICY.get(each.type, ()):
+                same = (item.key.namespace, _policy(item), each.type, each.reason, each.message)
                 shared.setdefault(same, []).append(each)
-            else:
-                severity = Severity.WARNING if each.type in _WARNINGS else Severity.ERROR
-                yield _finding(each, item.subject, each.message, severity)
+            elif not _is_of_the_store(each, there, checked):
+                yield _finding(each, item.subject, each.message)
     for (namespace, policy, *_), troubles in shared.items():
         first, others = troubles[0], len(troubles) - _SHOWN
         names = ", ".join(each.item.key.name for each in troubles[:_SHOWN])
@@ -103,8 +105,27 @@ def unobserved(known: Known) -> Iterator[NotMade]:
         )
 
 
-def _finding(each: _Trouble, subject: Subject, message: str, severity: Severity = Severity.ERROR) -> Finding:
+def _finding(each: _Trouble, subject: Subject, message: str) -> Finding:
+    severity = Severity.WARNING if each.is_warning else Severity.ERROR
     return Finding(Check.CONDITIONS, subject, each.reason, message, advice(each.type, each.reason), severity)
+
+
+def _causes(troubles: list[_Trouble]) -> list[_Trouble]:
+    """Without the letter that does not arrive, if the contact is not known: that is the cause, and no mere warning."""
+    by_type = {each.type: each for each in troubles}
+    contact, alerts = by_type.get(CONTACT_RESOLVED), by_type.get(ALERTS_DELIVERED)
+    if contact is None or alerts is None or alerts.reason != Reason.CONTACT_NOT_FOUND:
+        return troubles
+    others = [each for each in troubles if each not in (contact, alerts)]
+    return [*others, replace(contact, is_warning=False)]
+
+
+def _is_of_the_store(each: _Trouble, there: dict[Place, Item], checked: set[Place]) -> bool:
+    """True if the source cannot be read because the store cannot, which another finding says."""
+    place = (CERTIFICATE_STORE, ObjectKey(each.item.key.namespace, _store(each.item)))
+    if each.type != SOURCE_READABLE or place not in checked:
+        return False
+    return any(other.type == READY and other.reason == each.reason for other in _troubles(there[place], there))
 
 
 def _troubles(item: Item, there: dict[Place, Item]) -> Iterator[_Trouble]:
@@ -121,19 +142,23 @@ def _troubles(item: Item, there: dict[Place, Item]) -> Iterator[_Trouble]:
         if is_of_a_request and reason not in set(Reason):
             continue  # it waits for its turn, or for a person
         if not _is_outdated(item, kind, there):
-            yield _Trouble(item, kind, printable(reason), printable(str(each.get("message") or "")))
+            message = printable(str(each.get("message") or ""))
+            yield _Trouble(item, kind, printable(reason), message, is_warning=kind in _WARNINGS)
 
 
 def _is_outdated(item: Item, kind: str, there: dict[Place, Item]) -> bool:
     """True if the folder changes the policy or the store that the condition is about."""
     if item.kind is not CLIENT_CERTIFICATE:
         return False
-    source = (item.content.get("spec") or {}).get("source") or {}
-    store = ((source.get("s3") or {}).get("storeRef") or {}).get("name", "")
-    named = (CERTIFICATE_POLICY, _policy(item)) if kind in _BY_THE_POLICY else (CERTIFICATE_STORE, store)
+    named = (CERTIFICATE_POLICY, _policy(item)) if kind in _OF_THE_POLICY else (CERTIFICATE_STORE, _store(item))
     other = there.get((named[0], ObjectKey(item.key.namespace, named[1])))
     return other is not None and other.changed
 
 
 def _policy(item: Item) -> str:
     return str(((item.content.get("spec") or {}).get("policyRef") or {}).get("name", ""))
+
+
+def _store(item: Item) -> str:
+    source = (item.content.get("spec") or {}).get("source") or {}
+    return str(((source.get("s3") or {}).get("storeRef") or {}).get("name", ""))

@@ -77,7 +77,8 @@ class DryRuns:
         """A missing right of the caller is no fault of the manifest; a refusal of an admission policy is one."""
         right = Right("patch" if exists else "create", GROUP, manifest.kind.plural, manifest.key.namespace)
         if self.reader.may(right):
-            return _refused(manifest, error.message.partition("the API server refuses: ")[2])
+            words = error.message.partition("the API server refuses: ")[2]
+            return _refused(manifest, words, "Correct the manifest; or check it as whoever applies it, with --as.")
         self.reader.note(Check.MANIFESTS, right, f"{manifest.kind.name} {manifest.key.name}")
         return None
 
@@ -107,15 +108,15 @@ def _is_part(declared: Any, found: Any) -> bool:
     return bool(declared == found)
 
 
-def _refused(manifest: Manifest, words: str) -> Finding:
-    action = "Correct the manifest."
+def _refused(manifest: Manifest, words: str, action: str = "Correct the manifest.") -> Finding:
     return Finding(Check.MANIFESTS, manifest.subject, CheckReason.REFUSED, words[:_LONGEST], action)
 
 
 def _words(error: Invalid) -> str:
     """The fields and what is wrong with them, without their values, which may be addresses of people."""
     if not error.causes:
-        return error.message.partition("the API server refuses: ")[2]
+        words = error.message.partition("the API server refuses: ")[2]
+        return words.partition("strict decoding error: ")[2] or words
     return "; ".join(dict.fromkeys(f"{name}: {without_value(words)}" for name, words in error.causes))
 
 

@@ -10,7 +10,7 @@ from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_C
 from clientcert.cli.check.conditions import check_conditions, unobserved
 from clientcert.cli.check.dry_run import DryRuns, as_declared
 from clientcert.cli.check.duplicates import check_duplicates
-from clientcert.cli.check.finding import Check, Finding, NotMade, Outcome, without_repetitions
+from clientcert.cli.check.finding import Check, CheckReason, Finding, NotMade, Outcome, without_repetitions
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
 from clientcert.cli.check.known import OBSERVED, Declared, Item, Known, Place, SecretFacts
 from clientcert.cli.check.manifests import Sorted, check_policies
@@ -167,7 +167,8 @@ class Gathering:
                 items.append(as_declared(manifest, applied.get((manifest.kind, manifest.key))))
                 continue
             item, found = dry_runs.send(manifest)
-            items.append(item)
+            if not (isinstance(found, Finding) and found.reason is CheckReason.NAMESPACE_NOT_FOUND):
+                items.append(item)  # else nothing that it names can be there
             if isinstance(found, Finding):
                 self._findings.append(found)
             elif found is not None:
