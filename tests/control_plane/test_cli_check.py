@@ -162,7 +162,9 @@ def write_status(team: Team, kind: str, name: str, *conditions: tuple[str, str, 
     generation = team.get(kind, name)["metadata"]["generation"]
     since = {"status": "False", "lastTransitionTime": "2026-11-22T08:00:00Z", "observedGeneration": generation}
     found = [{"type": of, "reason": reason, "message": words} | since for of, reason, words in conditions]
-    status = {"observedGeneration": generation, "conditions": found} | more
+    if not any(each["type"] == "Ready" for each in found):
+        found.append({"type": "Ready", "reason": "Valid", "message": "it is valid"} | since | {"status": "True"})
+    status = {"conditions": found} | more
     path = team.path(kind, name) + "/status"
     team.api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
 

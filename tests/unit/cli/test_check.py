@@ -28,12 +28,15 @@ ACCOUNT = ("clientcert-system", "clientcert-operator")
 INSTALLATION = "clientcert-operator"
 
 
-def item(manifest: Manifest, *conditions: tuple[str, str], changed: bool = False, **status: Any) -> Item:
-    """An object that the operator has looked at; conditions are type and reason, and False."""
-    found = [{"type": kind, "status": "False", "reason": reason, "message": "words"} for kind, reason in conditions]
+def item(
+    manifest: Manifest, *conditions: tuple[str, str], changed: bool = False, observed: int = 3, **status: Any
+) -> Item:
+    """An object of generation 3 that the operator has looked at; conditions are type and reason, and False."""
+    about = {"status": "False", "message": "words", "observedGeneration": observed}
+    found = [{"type": kind, "reason": reason} | about for kind, reason in conditions]
     applied = manifest | {
         "metadata": manifest["metadata"] | {"generation": 3},
-        "status": {"observedGeneration": 3, "conditions": found} | status,
+        "status": {"conditions": found} | status,
     }
     key = ObjectKey("team", manifest["metadata"]["name"])
     return Item(BY_NAME[manifest["kind"]], key, manifest, applied, changed=changed)
@@ -173,7 +176,7 @@ class TestConditions:
         assert self.find(corrected, self.certificate("nhs", untold, unread)) == [("nhs", "KeyMissing")]
 
     def test_an_older_generation_says_nothing(self) -> None:
-        outdated = item(client_certificate("nhs"), ("SourceReadable", "KeyMissing"), observedGeneration=2)
+        outdated = item(client_certificate("nhs"), ("SourceReadable", "KeyMissing"), observed=2)
         assert self.find(outdated) == []
         [missing] = unobserved(Known(items=(outdated,)))
         assert missing.what == "the conditions of ClientCertificate nhs in namespace team"

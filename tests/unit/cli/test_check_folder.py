@@ -57,7 +57,7 @@ def test_every_file_below_and_each_item_of_a_list(folder: Path) -> None:
     (folder / "kustomization.yaml").write_text("resources: [nhs.yaml]\n")
     assert [each.key for each in sort(folder).manifests] == [ObjectKey("team", "nhs"), ObjectKey("other", "daily")]
     assert reasons(folder) == []
-    assert read_folder(str(folder)).kustomizations == ["kustomization.yaml"]
+    assert read_folder(str(folder)).kustomizations == ("kustomization.yaml",)
 
 
 @pytest.mark.parametrize(

@@ -130,13 +130,15 @@ def _is_of_the_store(each: _Trouble, there: dict[Place, Item], checked: set[Plac
 
 def _troubles(item: Item, there: dict[Place, Item]) -> Iterator[_Trouble]:
     """The conditions that describe the object as it will be: none of a spec that the folder changes."""
-    if item.changed or not item.is_observed:
+    if item.changed:
         return
     is_of_a_request = item.kind in {CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION}
     if item.kind is CERTIFICATE_RENEWAL and item.status.get("state", State.CHECKING) in _FINAL:
         return
     for each in item.status.get("conditions") or ():
         kind, reason = str(each.get("type")), str(each.get("reason") or "")
+        if each.get("observedGeneration", item.generation) != item.generation:
+            continue  # it describes an older spec
         if each.get("status") != "False" or (item.kind is CLIENT_CERTIFICATE and kind in _NO_FAULT):
             continue
         if is_of_a_request and reason not in set(Reason):

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,30 +31,18 @@ _TWICE = "a key is there twice"
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the faster one, if PyYAML was built with libyaml
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Folder:
     """The documents of a folder, in the order of their files."""
 
-    documents: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    documents: tuple[tuple[str, dict[str, Any]], ...]
     """Each with the file that it is in."""
-    findings: list[Finding] = field(default_factory=list)
-    kustomizations: list[str] = field(default_factory=list)
+    findings: tuple[Finding, ...]
+    kustomizations: tuple[str, ...]
 
 
 class _ManifestError(Exception):
     """A file, or a document of one, that cannot be read; the message is for the user."""
-
-
-class _Loader(_LOADER):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: times, and numbers with colons, are text; a key that is there twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping. Raises yaml.YAMLError."""
-        keys = [each.value for each, _ in node.value if isinstance(each, yaml.ScalarNode) and each.value != "<<"]
-        if len(keys) != len(set(keys)):
-            raise yaml.MarkedYAMLError(problem=_TWICE, problem_mark=node.start_mark)
-        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        return found
 
 
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -70,27 +58,36 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     return found
 
 
-_Loader.yaml_implicit_resolvers = _resolvers()
+class _Loader(_LOADER):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: times, and numbers with colons, are text; a key that is there twice is an error."""
+
+    yaml_implicit_resolvers = _resolvers()
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping. Raises yaml.YAMLError."""
+        keys = [each.value for each, _ in node.value if isinstance(each, yaml.ScalarNode) and each.value != "<<"]
+        if len(keys) != len(set(keys)):
+            raise yaml.MarkedYAMLError(problem=_TWICE, problem_mark=node.start_mark)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
 
 
 def read_folder(path: str) -> Folder:
     """All documents; what cannot be read is a finding. Directories whose names begin with a dot are left out."""
-    found = Folder()
+    documents, findings, kustomizations = list[tuple[str, dict[str, Any]]](), list[Finding](), list[str]()
     for file, name in _files(path):
+        if Path(name).name in _KUSTOMIZATIONS:
+            kustomizations.append(name)
+            continue
         try:
             content = sys.stdin.buffer.read(_LARGEST_FILE + 1) if file is None else _content(file)
-            if Path(name).name in _KUSTOMIZATIONS:
-                found.kustomizations.append(name)
-                continue
-            for document in _documents(content):
-                found.documents += [(name, each) for each in _objects(document)]
+            documents += [(name, each) for document in _documents(content) for each in _objects(document)]
         except _ManifestError as error:
             subject = Subject(kind="File", name=printable(name), file=printable(name))
             action = "Correct the file, or keep it outside the folder."
-            found.findings.append(
-                Finding(Check.MANIFESTS, subject, CheckReason.MANIFEST_UNREADABLE, str(error), action)
-            )
-    return found
+            reason = CheckReason.MANIFEST_UNREADABLE
+            findings.append(Finding(Check.MANIFESTS, subject, reason, str(error), action))
+    return Folder(tuple(documents), tuple(findings), tuple(kustomizations))
 
 
 def _files(path: str) -> Iterator[tuple[Path | None, str]]:

@@ -9,7 +9,7 @@ from clientcert.cli.cluster import Object
 from clientcert.lifecycle.spec import ObjectKey
 
 OBSERVED = (CLIENT_CERTIFICATE, CERTIFICATE_POLICY, CERTIFICATE_STORE)
-"""Kinds whose status says which generation of the spec it describes."""
+"""Kinds that the operator looks at as a whole: each has the condition Ready."""
 Place = tuple[Kind, ObjectKey]
 
 
@@ -61,11 +61,17 @@ class Item:
         return dict((self.applied or {}).get("status") or {})
 
     @property
+    def generation(self) -> int:
+        """Of the spec in the cluster; 0 if there is none."""
+        return int((self.applied or {}).get("metadata", {}).get("generation", 0))
+
+    @property
     def is_observed(self) -> bool:
-        """True if the operator has looked at this spec, or never says so for this kind."""
+        """True if the operator has looked at this spec; of other kinds than these always."""
         if self.kind not in OBSERVED or self.applied is None:
             return True
-        return bool(self.status.get("observedGeneration") == self.applied["metadata"].get("generation"))
+        conditions = self.status.get("conditions") or ()
+        return any(each.get("observedGeneration") == self.generation for each in conditions)
 
 
 @dataclass(frozen=True, slots=True)
