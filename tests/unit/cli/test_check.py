@@ -1,9 +1,11 @@
 """`clientcert check`: the checks over what was read."""
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -12,10 +14,11 @@ from clientcert.api.kinds import CERTIFICATE_POLICY
 from clientcert.cli.check.conditions import check_conditions, unobserved
 from clientcert.cli.check.dry_run import patch_of, without_value
 from clientcert.cli.check.duplicates import check_duplicates
-from clientcert.cli.check.finding import Check, Finding, Right, Severity, Subject, without_repetitions
+from clientcert.cli.check.finding import Check, Finding, NotMade, Outcome, Right, Severity, Subject, without_repetitions
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
 from clientcert.cli.check.known import Declared, Item, Known, SecretFacts
 from clientcert.cli.check.references import check_references, check_secrets
+from clientcert.cli.check.report import document, lines
 from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, needs
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.versions import VERSION_KEY
@@ -322,3 +325,51 @@ def test_a_patch_removes_what_its_applier_has_set_before() -> None:
 def test_a_refusal_is_shown_without_the_value(words: str, expected: str) -> None:
     """It may be an address of a person."""
     assert without_value(words) == expected
+
+
+class TestReport:
+    OUTCOME = Outcome(
+        (
+            Finding(
+                Check.SECRETS,
+                Subject("ClientCertificate", "nhs\x1b[2J", "team", "certificates/nhs.yaml"),
+                "SourceNotFound",
+                "Secret nhs-cert does not exist",
+                "Create it.",
+            ),
+            Finding(Check.VERSIONS, Subject("Lease", "x"), "NoLeader", "spec.x: words", "See.", Severity.WARNING),
+        ),
+        (NotMade(Check.SECRETS, "Secret a", "you have no right", Right("get", "", "secrets", "team")),),
+    )
+
+    def test_people_read_three_lines_for_each_finding(self) -> None:
+        """Text from outside cannot control the terminal."""
+        assert [click.unstyle(line) for line in lines(self.OUTCOME, 2, with_namespaces=True)] == [
+            "Error    ClientCertificate team/nhs\\x1b[2J (certificates/nhs.yaml): SourceNotFound",
+            "         Secret nhs-cert does not exist.",
+            "         Create it.",
+            "",
+            "Warning  Lease x: NoLeader",
+            "         spec.x: words.",
+            "         See.",
+            "",
+            "Not checked: Secret a: you have no right.",
+        ]
+        assert [*lines(Outcome(), 1, with_namespaces=False)] == ["Nothing to correct: 1 object was checked."]
+
+    def test_programs_read_one_object(self) -> None:
+        found = json.loads(document(self.OUTCOME, 2, ["rights"]))
+        assert found["findings"][0] == {
+            "severity": "Error",
+            "check": "secrets",
+            "kind": "ClientCertificate",
+            "name": "nhs\x1b[2J",
+            "namespace": "team",
+            "file": "certificates/nhs.yaml",
+            "reason": "SourceNotFound",
+            "message": "Secret nhs-cert does not exist",
+            "action": "Create it.",
+        }
+        right = {"verb": "get", "group": "", "resource": "secrets", "namespace": "team", "name": ""}
+        missing = {"check": "secrets", "what": "Secret a", "why": "you have no right", "right": right}
+        assert (found["objects"], found["notChecked"], found["skipped"]) == (2, [missing], ["rights"])
