@@ -397,13 +397,18 @@ class TestRights:
     def test_somebody_without_any_right(
         self, control_plane: ControlPlane, scene: Team, namespace: str, tmp_path: Path
     ) -> None:
-        """What may not be listed is not said to be missing."""
+        """What may not be listed is not said to be missing, and no single check passes without the list."""
         lead(scene)
         stranger = person(control_plane, namespace).name
         admin = Caller(replace(scene, namespace=namespace), tmp_path)
-        ran = admin.check("--as", stranger)
-        assert ran.exit_code == 1
-        assert f"you have no right to list clientcertificates.clientcert.dev in namespace {namespace}" in ran.stdout
+        for skipped in ((), ("--skip", "references")):
+            ran = admin.check("--as", stranger, *skipped)
+            assert ran.exit_code == 1
+            words = f"you have no right to list clientcertificates.clientcert.dev in namespace {namespace}"
+            assert words in ran.stdout
+        files = {"one.yaml": [client_certificate("nhs", policyRef={"name": "daily"})]}
+        ran = admin.check(str(write(tmp_path / "manifests", files)), "--as", stranger, "-o", "json")
+        assert (ran.exit_code, found(ran.stdout)) == (1, set())
 
 
 class TestWait:

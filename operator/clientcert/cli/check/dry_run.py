@@ -51,7 +51,7 @@ class DryRuns:
         except Invalid as error:
             return as_it_is, _refused(manifest, _words(error))
         except Forbidden as error:
-            return as_it_is, self._forbidden(manifest, error, exists=applied is not None)
+            return as_it_is, self._forbidden(manifest, error)
         except NotFound:
             return as_it_is, self._no_namespace(manifest)
         return Item(manifest.kind, manifest.key, found, applied, as_it_is.file, _is_changed(found, applied)), None
@@ -73,14 +73,17 @@ class DryRuns:
         labels = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
         return send("PATCH", f"{item}{_DRY}{_MANAGER}", {"metadata": labels, "spec": patch}, what, MERGE_PATCH)
 
-    def _forbidden(self, manifest: Manifest, error: Forbidden, *, exists: bool) -> Finding | NotMade | None:
+    def _forbidden(self, manifest: Manifest, error: Forbidden) -> Finding | None:
         """A missing right of the caller is no fault of the manifest; a refusal of an admission policy is one."""
-        right = Right("patch" if exists else "create", GROUP, manifest.kind.plural, manifest.key.namespace)
-        if self.reader.may(right):
-            words = error.message.partition("the API server refuses: ")[2]
-            return _refused(manifest, words, "Correct the manifest; or check it as whoever applies it, with --as.")
-        self.reader.note(Check.MANIFESTS, right, f"{manifest.kind.name} {manifest.key.name}")
-        return None
+        kind, namespace = manifest.kind, manifest.key.namespace
+        exists, is_listed = (kind, manifest.key) in self.applied, (kind, namespace) not in self.reader.unlisted
+        for verb in ("patch",) if exists else ("create",) if is_listed else ("create", "patch"):
+            right = Right(verb, GROUP, kind.plural, namespace)
+            if not self.reader.may(right):
+                self.reader.note(Check.MANIFESTS, right, f"{kind.name} {manifest.key.name}")
+                return None
+        words = error.message.partition("the API server refuses: ")[2]
+        return _refused(manifest, words, "Correct the manifest; or check it as whoever applies it, with --as.")
 
     def _no_namespace(self, manifest: Manifest) -> Finding | NotMade:
         namespace = manifest.key.namespace

@@ -20,6 +20,10 @@ class Check(StrEnum):
     CONDITIONS = "conditions"
 
 
+OF_OBJECTS = frozenset(Check) - {Check.VERSIONS, Check.LEADER}
+"""The checks that look at objects of ours."""
+
+
 class Severity(StrEnum):
     """How much of the object is concerned."""
 

@@ -10,7 +10,15 @@ from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_C
 from clientcert.cli.check.conditions import check_conditions, unobserved
 from clientcert.cli.check.dry_run import DryRuns, as_declared
 from clientcert.cli.check.duplicates import check_duplicates
-from clientcert.cli.check.finding import Check, CheckReason, Finding, NotMade, Outcome, without_repetitions
+from clientcert.cli.check.finding import (
+    OF_OBJECTS,
+    Check,
+    CheckReason,
+    Finding,
+    NotMade,
+    Outcome,
+    without_repetitions,
+)
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
 from clientcert.cli.check.known import OBSERVED, Declared, Item, Known, Place, SecretFacts
 from clientcert.cli.check.manifests import Sorted, check_policies
@@ -75,11 +83,17 @@ class Gathering:
         self._findings += self._of_objects(known)
         if self._is_made(Check.CONDITIONS) and leads(installation.lease, self.now()):
             self._not_made += unobserved(known)
-        not_made = [each for each in (*self._not_made, *self.reader.not_made()) if self._is_made(each.check)]
+        not_made = [each for each in (*self._not_made, *self.reader.not_made()) if self._is_missed(each)]
         return Outcome(tuple(without_repetitions(self._findings)), tuple(not_made)), len(known.items)
 
     def _is_made(self, check: Check) -> bool:
         return check not in self.wanted.skipped
+
+    def _is_missed(self, each: NotMade) -> bool:
+        """True if a check that was asked for was not made; without a list, no check of objects is."""
+        if each.right is not None and each.right.verb == "list":
+            return not self.wanted.skipped >= OF_OBJECTS
+        return self._is_made(each.check)
 
     def _is_ready(self) -> bool:
         try:
