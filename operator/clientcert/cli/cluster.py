@@ -23,13 +23,24 @@ from clientcert.cli.errors import (
 )
 from clientcert.cli.table import printable
 
-__all__ = ["Cluster", "Object", "Target", "cluster_options", "connection_options", "is_name"]
+__all__ = [
+    "Cluster",
+    "Object",
+    "Target",
+    "checked_name",
+    "cluster_options",
+    "connection_options",
+    "is_name",
+    "secrets_path",
+]
 
-_PAGE = 500
+_PAGE, _PAGE_OF_SECRETS = 500, 50
+"""A Secret may have 1 MiB."""
 _TRIES = 5
 _WRITTEN = {"fieldManager": "clientcert", "fieldValidation": "Strict"}
 _AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+_SECRETS_OF_PEOPLE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 _LARGEST_CONFIG_MAP = 1_000_000
 _LONGEST_NAME = 253
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -98,7 +109,7 @@ class Cluster:
 
     def __init__(self, server: ApiServer, namespace: str) -> None:
         self._server = server
-        self.namespace = _checked_name("namespace", namespace)
+        self.namespace = checked_name("namespace", namespace)
 
     @classmethod
     def connect(cls, target: Target, *, may_ask: bool = True) -> Self:
@@ -134,7 +145,7 @@ class Cluster:
 
     def lease(self, name: str) -> Object:
         """A Lease."""
-        _checked_name("Lease", name)
+        checked_name("Lease", name)
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{name}"
         return self.document(path, f"Lease {name} in namespace {self.namespace}")
 
@@ -164,13 +175,16 @@ class Cluster:
                 pages = [*self._pages(path, query)]  # the list expired before its last page
         return [item for page in pages for item in page["items"]]
 
-    def _pages(self, path: str, query: Mapping[str, str], accept: str = JSON) -> Iterator[Object]:
+    def _pages(
+        self, path: str, query: Mapping[str, str], accept: str = JSON, *, goes_on: bool = False
+    ) -> Iterator[Object]:
+        """With `goes_on`, the rest of a list that expires meanwhile is as it is by then."""
         more: dict[str, str] = {}
         while True:
             try:
                 page = self._server.call("GET", path, query={**query, **more}, media=(JSON, accept))
             except ApiError as error:
-                token = error.continue_token if accept == _AS_TABLE else ""
+                token = error.continue_token if goes_on else ""
                 if not token or token == more.get("continue"):
                     raise
                 more["continue"] = token
@@ -187,7 +201,16 @@ class Cluster:
         """
         query = _selectors(labels, "") | {"limit": str(_PAGE), "includeObject": "Metadata" if everywhere else "None"}
         with explain_errors(f"the list of {kind.plural}"):
-            yield from self._pages(kind.collection("" if everywhere else self.namespace), query, _AS_TABLE)
+            path = kind.collection("" if everywhere else self.namespace)
+            yield from self._pages(path, query, _AS_TABLE, goes_on=True)
+
+    def secrets(self, *, everywhere: bool = False, labels: str = "") -> Iterator[Object]:
+        """The Secrets with their content, page by page, without those that are Helm's or of ServiceAccounts."""
+        path = secrets_path("" if everywhere else self.namespace)
+        query = _selectors(labels, _SECRETS_OF_PEOPLE) | {"limit": str(_PAGE_OF_SECRETS)}
+        with explain_errors("the list of secrets"):
+            for page in self._pages(path, query, goes_on=True):
+                yield from page["items"]
 
     def names(self, collection: Callable[[str], str]) -> tuple[str, ...]:
         """The names in a collection, whose path `collection` returns for the namespace."""
@@ -197,14 +220,14 @@ class Cluster:
 
     def events(self, kind: Kind, name: str) -> tuple[Object, ...]:
         """The Events about one object."""
-        fields = f"involvedObject.kind={kind.name},involvedObject.name={_checked_name(kind.name, name)}"
+        fields = f"involvedObject.kind={kind.name},involvedObject.name={checked_name(kind.name, name)}"
         with explain_errors(f"the Events about {self._called(kind, name)}"):
             path = f"/api/v1/namespaces/{self.namespace}/events"
             return tuple(self._server.call("GET", path, query=_selectors("", fields))["items"])
 
     def create(self, kind: Kind, new: Object) -> Object:
         """Create an object; raises AlreadyExists."""
-        name = _checked_name(kind.name, new["metadata"]["name"])
+        name = checked_name(kind.name, new["metadata"]["name"])
         with explain_errors(self._called(kind, name)):
             try:
                 return self._server.call("POST", kind.collection(self.namespace), new, query=_WRITTEN)
@@ -246,7 +269,7 @@ class Cluster:
         raise Failed(f"ConfigMap {name} was changed by others during each attempt to write it: try again")
 
     def _config_map(self, name: str, namespace: str) -> tuple[Mapping[str, str], str]:
-        _checked_name("ConfigMap", name)
+        checked_name("ConfigMap", name)
         found = self.document(_config_map_path(namespace, name), f"ConfigMap {name} in namespace {namespace}")
         return found.get("data") or {}, found["metadata"]["resourceVersion"]
 
@@ -268,10 +291,15 @@ class Cluster:
         return True
 
     def _path(self, kind: Kind, name: str) -> str:
-        return kind.item(self.namespace, _checked_name(kind.name, name))
+        return kind.item(self.namespace, checked_name(kind.name, name))
 
     def _called(self, kind: Kind, name: str) -> str:
         return f"{kind.name} {name} in namespace {self.namespace}"
+
+
+def secrets_path(namespace: str) -> str:
+    """The path of all Secrets in a namespace (empty: in all namespaces)."""
+    return f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
 
 
 def _config_map_path(namespace: str, name: str = "") -> str:
@@ -287,7 +315,7 @@ def is_name(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
 
 
-def _checked_name(what: str, name: str) -> str:
+def checked_name(what: str, name: str) -> str:
     """The name, if it is valid; raises click.UsageError otherwise."""
     if not is_name(name):
         raise click.UsageError(

@@ -8,13 +8,13 @@ import click
 from clientcert.api.client_list import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
 from clientcert.cli.cluster import Cluster, Target, cluster_options
-from clientcert.cli.errors import AnswerIsNo
+from clientcert.cli.errors import AnswerIsNo, refuse
 from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
 from clientcert.lifecycle.contacts import DirectoryEntry
 
 _LARGEST_FILE = 8 * 1024 * 1024
-_MOST_PROBLEMS = 20
+_NOTHING = "nothing was imported:"
 
 
 @click.command(name="import")
@@ -29,7 +29,7 @@ def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> No
     business_email, note. Fields without a column and consumers that are not in the file stay unchanged. Nothing is
     imported if a line is invalid, or if the client list has an unreadable entry for its consumer.
     """
-    rows = _rows(file)
+    rows = read_client_list(file)
     cluster = Cluster.connect(target)
     if dry_run:
         held = cluster.config_map(configmap) or {}
@@ -55,12 +55,13 @@ def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
     Raises AnswerIsNo if the list has an unreadable entry for one of the consumers: its content may exist nowhere else.
     """
     known = ClientList.of(held)
-    _refuse(
+    refuse(
+        _NOTHING,
         [
             f"line {row.line}: {printable(row.consumer)} is in the ConfigMap, key {known.key(row.consumer)}: {problem}"
             for row in rows
             if (problem := known.problem(row.consumer))
-        ]
+        ],
     )
     found = {}
     for row in rows:
@@ -85,7 +86,8 @@ def _merged(row: Row, before: Listing | None) -> Listing:
     )
 
 
-def _rows(file: Path) -> list[Row]:
+def read_client_list(file: Path) -> list[Row]:
+    """The rows of a CSV file; raises AnswerIsNo, which quotes no name and no address."""
     try:
         with file.open("rb") as stream:
             content = stream.read(_LARGEST_FILE + 1)
@@ -94,14 +96,8 @@ def _rows(file: Path) -> list[Row]:
     if len(content) > _LARGEST_FILE:
         raise AnswerIsNo("the file is larger than 8 MiB, the limit of a client list")
     rows, problems = read_rows(content)
-    _refuse(problems)
+    refuse(_NOTHING, problems)
     return rows
-
-
-def _refuse(problems: list[str]) -> None:
-    if problems:
-        more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
-        raise AnswerIsNo("\n".join(["nothing was imported:", *problems[:_MOST_PROBLEMS], *more]))
 
 
 def _report(rows: list[Row], held: Mapping[str, str], done: str) -> None:

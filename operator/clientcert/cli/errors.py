@@ -1,7 +1,7 @@
 """Errors of calls to the cluster: each has its exit code, and one line for the user."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -12,6 +12,7 @@ from clientcert.cli.table import printable
 LONGEST_ANSWER = 500
 CONFLICT, GONE, BAD_REQUEST = 409, 410, 400
 _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 403, 404, 422
+_MOST_PROBLEMS = 20
 _REFUSALS = frozenset({BAD_REQUEST, 401, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE})
 
 
@@ -67,6 +68,13 @@ class Invalid(AnswerIsNo):
         super().__init__(message)
         self.causes = causes
         """The field and the problem of each, which may quote the value; none if the API server names no field."""
+
+
+def refuse(heading: str, problems: Sequence[str]) -> None:
+    """Raise AnswerIsNo with the first problems of a file, if there are any."""
+    if problems:
+        more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
+        raise AnswerIsNo("\n".join([heading, *problems[:_MOST_PROBLEMS], *more]))
 
 
 @contextmanager

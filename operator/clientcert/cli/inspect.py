@@ -85,7 +85,7 @@ def inspect(
     Exits with 0 if all files could be read, with 3 if some could not.
     """
     now: datetime = context.obj["now"]()
-    password = _read_password(password_file) if password_file else None
+    password = read_password(password_file) if password_file else None
     identity = Identity.declared("", {field: declared[field.name.lower()] for field in Field})
     inspections = [_inspect(file, password, identity, now) for file in files]
     lines = _json_lines(inspections, now) if output == "json" else _table(inspections, now)
@@ -95,7 +95,8 @@ def inspect(
         context.exit(NOT_ALL_READABLE)
 
 
-def _read_password(path: Path) -> str:
+def read_password(path: Path) -> str:
+    """The password in a file; raises click.UsageError."""
     try:
         with path.open("rb") as file:
             return decode_password(file.read(_LONGEST_PASSWORD))

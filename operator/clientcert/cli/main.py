@@ -18,6 +18,7 @@ _VERBS = {
     "deny": "Decide that a request brings no certificate.",
     "forecast": "Print what the operator will send, to whom and when.",
     "handed-over": "Say that the consumer has the certificate.",
+    "import": "Write manifests for the certificates that are there already.",
     "inspect": "Show the client certificate in a file.",
     "list": "List certificates: the days left, and whether alerts are delivered.",
     "renew": "Ask for a renewal.",
@@ -33,7 +34,7 @@ _VERBS = {
 
 A hyphen in the name is an underscore in the module's.
 """
-_MODULES = {"list": "list_certificates"}
+_MODULES = {"import": "import_manifests", "list": "list_certificates"}
 """Of a verb whose name means something in Python."""
 
 

@@ -1,6 +1,5 @@
 """`clientcert silence`: stop alerts about one certificate, until a time and for a reason."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +9,10 @@ from clientcert.api.client_list import ONE_LINE, is_one_line
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
 from clientcert.cli.cluster import Cluster, Target, cluster_options
 from clientcert.cli.completion import certificates
-from clientcert.cli.durations import parse_from_now
+from clientcert.cli.durations import parse_end
 from clientcert.cli.table import printable, to_the_minute
 
 LONGEST_REASON = 256
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-)
 
 
 @click.command()
@@ -43,23 +39,10 @@ def _silence(now: datetime, *, until: str | None, reason: str | None, end: bool)
         return None
     if until is None or reason is None:
         raise click.UsageError("a silence needs an end and a reason: give --until and --reason, or --end")
-    ends = _end(until, now)
-    if ends <= now:
-        raise click.UsageError("--until is in the past: give a time in the future")
+    ends = parse_end("--until", until, now)
     if not is_one_line(reason, LONGEST_REASON):
         raise click.UsageError(f"--reason must be {ONE_LINE}, of at most {LONGEST_REASON} characters")
     return {"until": timestamp(ends), "reason": reason}
-
-
-def _end(text: str, now: datetime) -> datetime:
-    try:
-        if (from_now := parse_from_now(text)) is not None:
-            return now + from_now
-        if _TIME.fullmatch(text) and (ends := moment(text)):
-            return ends
-    except (ValueError, OverflowError):
-        pass
-    raise click.UsageError("--until must be an RFC 3339 time such as 2026-12-24T00:00:00Z, or like 30d, 12h or 2w")
 
 
 def _result(found: dict[str, Any]) -> str:

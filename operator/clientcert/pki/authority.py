@@ -24,7 +24,6 @@ _RSA_BITS = range(2048, 8193)
 _LONGEST_CHAIN = 8
 _MOST_CERTIFICATES = 32
 """Of one file; to find the issuer of each among the others takes a signature for each pair."""
-_CLIENT_AUTH, _ANY_USAGE = "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
 _EMPTY_NAME = b"\x30\0"
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 
@@ -168,12 +167,12 @@ def can_sign_crl(certificate: CertificateFields) -> bool:
 
 
 def _authority_problem(certificate: CertificateFields) -> str:
-    usage, purposes, _ = certificate.key_usage, certificate.extended_key_usage, certificate.key_identifier
+    usage, for_clients, _ = certificate.key_usage, certificate.allows_clients, certificate.key_identifier
     if not (certificate.is_authority if certificate.version == 3 else certificate.is_self_issued):
         return "the certificate is not that of a CA (basicConstraints CA:TRUE): put the CA's own certificate there"
     if usage is not None and KEY_CERT_SIGN not in usage:
         return "the CA may not sign certificates (its keyUsage lacks keyCertSign): use a CA that may"
-    if purposes is not None and not purposes & {_CLIENT_AUTH, _ANY_USAGE}:
+    if not for_clients:
         return "the CA may not issue client certificates (its extendedKeyUsage lacks clientAuth): use a CA that may"
     if certificate.subject_der == _EMPTY_NAME:
         return "the CA's certificate has no subject, so none that it issues could name its issuer: use a CA with one"

@@ -30,9 +30,11 @@ BASIC_CONSTRAINTS = "2.5.29.19"
 AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 EXTENDED_KEY_USAGE = "2.5.29.37"
 
+CLIENT_AUTH, SERVER_AUTH = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"
 DIGITAL_SIGNATURE, KEY_CERT_SIGN, CRL_SIGN = 0, 5, 6
 """Bits of keyUsage (RFC 5280 section 4.2.1.3)."""
 
+_ANY_PURPOSE = "2.5.29.37.0"
 _BOOLEAN = 0x01
 _EXTENSIONS = CONTEXT_0 + 3
 _LONGEST_SERIAL_NUMBER = 128
@@ -105,6 +107,12 @@ class CertificateFields:
         """The OIDs of extendedKeyUsage; None if it is absent, so that everything is allowed."""
         found = self._value(EXTENDED_KEY_USAGE, SEQUENCE)
         return None if found is None else frozenset(each.object_identifier() for each in found.children())
+
+    @property
+    def allows_clients(self) -> bool:
+        """False if extendedKeyUsage is there, and has neither clientAuth nor anyExtendedKeyUsage."""
+        purposes = self.extended_key_usage
+        return purposes is None or not purposes.isdisjoint((CLIENT_AUTH, _ANY_PURPOSE))
 
     @property
     def key_identifier(self) -> bytes:

@@ -14,6 +14,7 @@ from clientcert.pki import x509_writer
 from clientcert.pki.authority import CertificateAuthority
 from clientcert.pki.certificate_fields import (
     BASIC_CONSTRAINTS,
+    CLIENT_AUTH,
     EXTENDED_KEY_USAGE,
     KEY_USAGE,
     SUBJECT_ALTERNATIVE_NAME,
@@ -33,7 +34,6 @@ from clientcert.pki.names import LONGEST_NAME
 from clientcert.pki.pem import TooManyBlocksError, read_blocks
 from clientcert.pki.public_keys import read_public_key, write_public_key
 from clientcert.pki.structure import Kind, kind_of
-from clientcert.pki.verification import CLIENT_AUTH
 
 SERIAL_NUMBER_BITS = 159
 """As many random bits as 20 octets hold without a sign (RFC 5280 section 4.1.2.2)."""

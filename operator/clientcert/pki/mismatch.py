@@ -48,14 +48,27 @@ def _difference(names: Names, field: Field, wanted: str) -> str:
     return f"{words} {shown}, not {expected}" if found else f"{words.replace('with', 'without', 1)} {expected}"
 
 
+def identity_offer(consumer: str, certificate: Outline) -> tuple[Field, str] | None:
+    """The field of spec.identity, and its value, that accept the certificate although it does not have this name.
+
+    None if it has the name, or has none that can be declared.
+    """
+    names = Names(certificate)
+    return _first_offer(names, Field.COMMON_NAME) if Identity(consumer).differences(names) else None
+
+
 def _advice(names: Names, failed: Field, *, replaces: bool) -> str:
-    for field, value in _offers(names, failed):
-        if len(value) <= _LONGEST_OFFERED:
-            instead = f" instead of spec.identity.{failed}" if replaces and field is not failed else ""
-            return f"set spec.identity.{field}: {quoted(value)}{instead}"
+    if (offer := _first_offer(names, failed)) is not None:
+        field, value = offer
+        instead = f" instead of spec.identity.{failed}" if replaces and field is not failed else ""
+        return f"set spec.identity.{field}: {quoted(value)}{instead}"
     if replaces:
         return f"correct spec.identity.{failed}"
     return "declare one of its names in spec.identity" if names.own else "have it issued with a name"
+
+
+def _first_offer(names: Names, failed: Field) -> tuple[Field, str] | None:
+    return next((each for each in _offers(names, failed) if len(each[1]) <= _LONGEST_OFFERED), None)
 
 
 def _offers(names: Names, failed: Field) -> Iterator[tuple[Field, str]]:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clientcert.pki.certificate_fields import (
+    CLIENT_AUTH,
     CRL_SIGN,
     DIGITAL_SIGNATURE,
     KEY_CERT_SIGN,
+    SERVER_AUTH,
     CertificateFields,
     read_fields,
 )
 from clientcert.pki.der import MalformedError, read_element
 from clientcert.pki.signatures import is_signed_by
 
-CLIENT_AUTH, SERVER_AUTH = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"
 CLOCK_SKEW = timedelta(minutes=5)
 """The tolerance of a notBefore that lies ahead: the issuer's clock may be fast."""
 

@@ -1,0 +1,231 @@
+"""What `clientcert import` writes about each place: stable over runs, and inert whatever the place is called."""
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from clientcert.api.client_certificate import parse_spec
+from clientcert.cli.client_list_file import Row
+from clientcert.cli.ignored_words import IgnoredWord
+from clientcert.cli.import_candidate import Candidate, without_copies
+from clientcert.cli.import_plan import Planned, Planner, files_of
+from clientcert.cli.import_request import ImportRequest
+from clientcert.cli.import_watched import Watched
+from clientcert.cli.manifest_directory import ManifestDirectory
+from clientcert.errors import Reason, SourceError
+from clientcert.lifecycle.spec import Person, S3Source, SecretSource, Silence, SourceRef
+from tools.certificates import CertificateAuthority
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+AUTHORITY = CertificateAuthority.create("Integration CA")
+NHS = AUTHORITY.issue("nhs", BEGIN, END)
+SILENCE = Silence(NOW + timedelta(days=90), "left")
+REQUEST = ImportRequest(NOW, "prod", "daily", SILENCE, has_end=False)
+NOTHING = Watched.among(())
+HOSTILE = ("..", "../../etc", "a\nb", "x" * 1010, "\u202egpj", "- a: {b", "\x1b[2J", "'\"", "nhs\0", "C:\\x", "{{ x }}")
+
+
+def in_bucket(folder: str, content: bytes = NHS.certificate_pem) -> Candidate:
+    key = f"{folder}/client.pem"
+    candidate = Candidate("team", key, f"s3 backup {key}", folder, S3Source("backup", key))
+    return candidate.read(lambda: content, NOW)
+
+
+def file(place: str, content: bytes) -> Candidate:
+    return Candidate("team", place, f"file {place}", place.partition("/")[0]).read(lambda: content, NOW)
+
+
+def run(
+    path: Path,
+    *candidates: Candidate,
+    request: ImportRequest = REQUEST,
+    watched: Watched = NOTHING,
+    secrets: frozenset[str] = frozenset(),
+) -> list[Planned]:
+    """One run, with what it writes."""
+    directory = ManifestDirectory.read(path)
+    planner = Planner(request, watched, directory, secrets, everywhere=False)
+    planned = [planner.plan(each) for each in candidates]
+    if files := files_of(planned):
+        directory.write(files)
+    return planned
+
+
+def outcome(planned: list[Planned]) -> list[tuple[str, str]]:
+    return [(each.result, each.name) for each in planned]
+
+
+def objects(path: Path, name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((path / name).read_text()))
+
+
+def watching(name: str, source: dict[str, Any], **status: Any) -> dict[str, Any]:
+    spec = {"consumer": "nhs", "environment": "prod", "contact": {"lookup": ["Slack"]}, "source": source}
+    return {"metadata": {"namespace": "team", "name": name}, "spec": spec, "status": status}
+
+
+S3_NHS = {"type": "S3", "s3": {"storeRef": {"name": "backup"}, "key": "nhs/client.pem"}}
+ANOTHER = {"type": "Secret", "secret": {"name": "another"}}
+
+
+class TestStability:
+    def test_the_same_again(self, tmp_path: Path) -> None:
+        """Also when the objects were applied meanwhile: they are the directory's own."""
+        assert outcome(run(tmp_path, in_bucket("nhs"), in_bucket("acme"))) == [
+            ("new", "nhs-prod"),
+            ("new", "acme-prod"),
+        ]
+        before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+        applied = Watched.among([watching("nhs-prod", S3_NHS)])
+        again = run(tmp_path, in_bucket("nhs"), in_bucket("acme"), watched=applied)
+        assert outcome(again) == [("unchanged", "nhs-prod"), ("unchanged", "acme-prod")]
+        assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+    def test_a_certificate_that_was_renewed_changes_nothing(self, tmp_path: Path) -> None:
+        run(tmp_path, in_bucket("nhs"))
+        renewed = AUTHORITY.issue("nhs", BEGIN, END + timedelta(days=365))
+        assert outcome(run(tmp_path, in_bucket("nhs", renewed.certificate_pem))) == [("unchanged", "nhs-prod")]
+
+    def test_a_file_that_somebody_has_changed(self, tmp_path: Path) -> None:
+        run(tmp_path, in_bucket("nhs"))
+        mine = (tmp_path / "nhs-prod.yaml").read_text() + "  owner: integration-team\n"
+        (tmp_path / "nhs-prod.yaml").write_text(mine)
+        assert outcome(run(tmp_path, in_bucket("nhs"))) == [("kept", "nhs-prod")]
+        assert (tmp_path / "nhs-prod.yaml").read_text() == mine
+
+    def test_a_silence_does_not_grow(self, tmp_path: Path) -> None:
+        """The 90 days count from the first import, unless the call names an end."""
+        ignored = replace(REQUEST, words=(IgnoredWord(1, "prod", "nhs"),))
+        run(tmp_path, in_bucket("nhs"), request=ignored)
+        later = replace(ignored, silence=replace(SILENCE, until=SILENCE.until + timedelta(days=30)))
+        assert outcome(run(tmp_path, in_bucket("nhs"), request=later)) == [("unchanged", "nhs-prod")]
+        run(tmp_path, in_bucket("nhs"), request=replace(later, has_end=True))
+        [found] = objects(tmp_path, "nhs-prod.yaml")
+        assert found["spec"]["silence"] == {"until": "2027-03-22T09:00:00Z", "reason": "left"}
+
+
+class TestNames:
+    def test_two_secrets_of_one_consumer(self, tmp_path: Path) -> None:
+        def secret(name: str) -> Candidate:
+            candidate = Candidate("team", name, f"secret {name} tls.crt", "", SecretSource(name, "tls.crt"))
+            return candidate.read(lambda: NHS.certificate_pem, NOW)
+
+        first = run(tmp_path, secret("b"))
+        both = run(tmp_path, secret("a"), secret("b"))
+        assert outcome(first) == [("new", "nhs-prod")]
+        assert outcome(both) == [("new", both[0].name), ("unchanged", "nhs-prod")]
+        assert both[0].name.startswith("nhs-prod-")
+        assert outcome(run(tmp_path, secret("a"), secret("b"))) == [
+            ("unchanged", both[0].name),
+            ("unchanged", "nhs-prod"),
+        ]
+
+    def test_a_name_that_another_object_has(self, tmp_path: Path) -> None:
+        """To apply the manifest must not change that object."""
+        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("nhs-prod", ANOTHER)]))
+        assert planned.name.startswith("nhs-prod-")
+
+    @pytest.mark.parametrize("folder", HOSTILE)
+    def test_a_hostile_folder(self, tmp_path: Path, folder: str) -> None:
+        """One file with a harmless name, in the directory, with one object whose texts are those of the bucket."""
+        out = tmp_path / "out"
+        [planned] = run(out, in_bucket(folder))
+        assert planned.result == "new"
+        assert {each.name for each in out.iterdir()} == {"kustomization.yaml", planned.file}
+        assert planned.file == f"{planned.name}.yaml"
+        assert planned.file.replace("-", "").replace(".", "").isalnum()
+        [found] = objects(out, planned.file)
+        assert found["spec"]["source"]["s3"]["key"] == f"{folder}/client.pem"
+        assert parse_spec(found["spec"]).identity.fields
+        assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+class TestLeftOut:
+    def test_what_an_object_watches_already(self, tmp_path: Path) -> None:
+        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("mine", S3_NHS)]))
+        assert (planned.result, planned.words) == ("left out", "ClientCertificate mine watches it")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_a_file_watches_for_another_environment(self, tmp_path: Path) -> None:
+        run(tmp_path, in_bucket("nhs"))
+        [planned] = run(tmp_path, in_bucket("nhs"), request=replace(REQUEST, environment="dev"))
+        assert planned.result == "left out"
+        assert planned.words == "nhs-prod.yaml watches it, in environment prod: remove that file if that is wrong"
+
+    def test_an_object_whose_spec_cannot_be_used(self, tmp_path: Path) -> None:
+        """It watches nothing, and has its name."""
+        broken = {"metadata": {"namespace": "team", "name": "nhs-prod"}, "spec": {}}
+        assert run(tmp_path, in_bucket("nhs"), watched=Watched.among([broken]))[0].name.startswith("nhs-prod-")
+
+    def test_copies_in_one_folder(self) -> None:
+        copies = without_copies(
+            [file("nhs/client.der", NHS.certificate_der), file("nhs/client.pem", NHS.certificate_pem)]
+        )
+        assert [each.left_out for each in copies] == ["", "it is the same certificate as in nhs/client.der"]
+
+    def test_what_cannot_be_read(self, tmp_path: Path) -> None:
+        away = Candidate("team", "nhs/client.pem", "s3", problem=SourceError(Reason.ACCESS_DENIED, "no right"))
+        planned = run(tmp_path, in_bucket("acme", b"\x00"), away)
+        assert [each.result for each in planned] == ["unreadable", "unreadable"]
+        assert planned[1].words == "AccessDenied: no right"
+        assert planned[0].words.startswith("Empty: ")
+
+
+class TestContent:
+    def test_of_a_bucket(self, tmp_path: Path) -> None:
+        row = Row(2, "nhs", Person("Jo Bloggs", "jo@nhs.example"), None)
+        request = replace(
+            REQUEST, rows={"nhs": row}, words=(IgnoredWord(1, "preprod", "nhs"), IgnoredWord(2, "prod", "nh"))
+        )
+        run(tmp_path, in_bucket("nhs", AUTHORITY.issue("nhs-production", BEGIN, END).certificate_pem), request=request)
+        [found] = objects(tmp_path, "nhs-prod.yaml")
+        assert found == {
+            "apiVersion": "clientcert.dev/v1alpha1",
+            "kind": "ClientCertificate",
+            "metadata": {"name": "nhs-prod", "namespace": "team"},
+            "spec": {
+                "consumer": "nhs",
+                "environment": "prod",
+                "contact": {"technical": {"name": "Jo Bloggs", "email": "jo@nhs.example"}},
+                "source": S3_NHS,
+                "identity": {"commonName": "nhs-production"},
+                "policyRef": {"name": "daily"},
+            },
+        }
+
+    def test_without_people_there_is_a_lookup(self, tmp_path: Path) -> None:
+        run(tmp_path, in_bucket("nhs"), request=replace(REQUEST, policy="", rows={"nhs": Row(2, "nhs", note="a note")}))
+        [found] = objects(tmp_path, "nhs-prod.yaml")
+        assert found["spec"]["contact"] == {"lookup": ["Directory", "Slack"]}
+        assert set(found["spec"]) == {"consumer", "environment", "contact", "source"}
+
+    def test_of_a_file(self, tmp_path: Path) -> None:
+        """A Secret with the certificate and its chain, and without the private key."""
+        leaf = AUTHORITY.intermediate("Issuing CA").issue("nhs", BEGIN, END)
+        content = leaf.private_key_pem + leaf.chain_pem
+        taken = frozenset({"nhs-prod-certificate"})
+        [usual] = run(tmp_path / "a", file("nhs/c.pem", content))
+        [other] = run(tmp_path / "b", file("nhs/c.pem", content), secrets=taken)
+        assert usual.name == "nhs-prod"
+        assert other.name.startswith("nhs-prod-")
+        secret, found = objects(tmp_path / "a", usual.file)
+        reference: SourceRef = parse_spec(found["spec"]).source
+        assert reference == SecretSource(secret["metadata"]["name"], "tls.crt")
+        assert secret["metadata"] == {"name": "nhs-prod-certificate", "namespace": "team"}
+        chain = leaf.certificate_pem + leaf.authorities[0].public_bytes(Encoding.PEM)
+        assert base64.b64decode(secret["data"]["tls.crt"]) == chain
+        assert b"PRIVATE" not in (tmp_path / "a" / usual.file).read_bytes()
+
+    def test_a_certificate_that_an_object_has(self, tmp_path: Path) -> None:
+        """A file is no source, so what counts is the certificate."""
+        status = {"certificate": {"fingerprintSHA256": NHS.fingerprint_sha256}}
+        watched = Watched.among([watching("mine", S3_NHS, **status)])
+        [planned] = run(tmp_path, file("nhs/client.pem", NHS.certificate_pem), watched=watched)
+        assert (planned.result, planned.words) == ("left out", "ClientCertificate mine has this certificate")
