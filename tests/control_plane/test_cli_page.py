@@ -19,6 +19,7 @@ from tests.control_plane.test_cli import Terminal
 from tests.docs.pages import blocks
 from tests.scenarios import API_VERSION, client_certificate
 from tests.unit.cli.renewal_objects import CSR
+from tools.certificates import CertificateAuthority
 
 PAGE = REPOSITORY / "docs/cli.md"
 ON_THE_DAY = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -98,7 +99,24 @@ def terminal(team: Team, tmp_path: Path) -> Terminal:
     [file] = blocks(PAGE, "csv")
     (tmp_path / "clients.csv").write_text(file)
     (tmp_path / "nhs.csr").write_text(CSR)
+    for name, content in backup_of(team.authority).items():
+        (tmp_path / "backup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "backup" / name).write_bytes(content)
     return Terminal(team, tmp_path)
+
+
+def backup_of(authority: CertificateAuthority) -> dict[str, bytes]:
+    """The files that the page imports."""
+    begins, ends = datetime(2026, 6, 10, 7, tzinfo=UTC), datetime(2027, 6, 10, 7, tzinfo=UTC)
+    legal_aid, parole, tribunals = (
+        authority.issue(name, begins, ends) for name in ("legal-aid-test", "parole", "tribunals")
+    )
+    return {
+        "legal-aid/client.csr": legal_aid.csr_pem(),
+        "legal-aid/client.pem": legal_aid.certificate_pem,
+        "parole/client.p12": parole.pkcs12("a password"),
+        "tribunals/client.pem": tribunals.certificate_pem,
+    }
 
 
 def conditions_of(name: str) -> list[dict[str, str]]:

@@ -59,6 +59,9 @@ PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
         "check",
         "list",
         "status",
+        "import s3",
+        "import secrets",
+        "import files",
         "renew",
         "retrieve",
         "approve",
@@ -76,7 +79,7 @@ PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
 @pytest.mark.parametrize("verb", PAGES)
 def test_help_is_what_the_program_prints(verb: str) -> None:
     environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
-    command = [sys.executable, "-m", "clientcert", verb, "--help"]
+    command = [sys.executable, "-m", "clientcert", *verb.split(), "--help"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     printed = ran.stdout.replace("python -m clientcert", "clientcert")
     assert section(PAGES[verb], f"### clientcert {verb}").split("```")[1].removeprefix("console\n") == printed

@@ -47,6 +47,7 @@ def test_the_operator_loads_its_own_libraries() -> None:
         (["inspect", "/nowhere/client.pem"], ("cryptography",)),
         (["forecast", "--help"], ("cryptography", "yaml", "msgspec")),
         (["check", "--help"], ("cryptography", "yaml")),
+        (["import", "s3", "--help"], ("yaml",)),
         (["run", "--help"], ()),
     ],
     ids=" ".join,

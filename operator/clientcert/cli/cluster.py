@@ -210,13 +210,13 @@ class Cluster:
         query = _selectors(labels, _SECRETS_OF_PEOPLE) | {"limit": str(_PAGE_OF_SECRETS)}
         with explain_errors("the list of secrets"):
             for page in self._pages(path, query, goes_on=True):
-                yield from page["items"]
+                yield from page["items"] or ()
 
     def names(self, collection: Callable[[str], str]) -> tuple[str, ...]:
         """The names in a collection, whose path `collection` returns for the namespace."""
         with explain_errors("the list of names"):
             pages = [*self._pages(collection(self.namespace), {"limit": str(_PAGE)}, _NAMES_ONLY)]
-        return tuple(each["metadata"]["name"] for page in pages for each in page["items"])
+        return tuple(each["metadata"]["name"] for page in pages for each in page["items"] or ())
 
     def events(self, kind: Kind, name: str) -> tuple[Object, ...]:
         """The Events about one object."""

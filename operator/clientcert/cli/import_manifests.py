@@ -89,7 +89,9 @@ def from_secrets(
 )
 @import_options
 @click.pass_context
-def from_files(context: click.Context, /, target: Target, options: ImportOptions, directory: Path, **given: Any) -> None:
+def from_files(
+    context: click.Context, /, target: Target, options: ImportOptions, directory: Path, **given: Any
+) -> None:
     """Write a manifest for each certificate below DIR, with a Secret that holds it, and never a private key.
 
     The file's folder is the consumer's name; of a file in DIR itself, the file's own name is.

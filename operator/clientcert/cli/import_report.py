@@ -1,6 +1,7 @@
 """Prints what `clientcert import` has done: a line for each place, and no name or address of a person."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -91,4 +92,5 @@ def _summary(planned: list[Planned], options: ImportOptions) -> list[str]:
     counted = f"{', '.join(parts)}."
     if not written:
         return [f"{counted} Nothing was written."]
-    return [f"{counted} Manifests in {options.out}: {written}.", f"Read them, then: kubectl apply -k {options.out}"]
+    where = shlex.quote(str(options.out))
+    return [f"{counted} Manifests in {where}: {written}.", f"Read them, then: kubectl apply -k {where}"]

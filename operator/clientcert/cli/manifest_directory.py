@@ -49,6 +49,8 @@ class ManifestDirectory:
     path: Path
     own: Mapping[str, OwnFile]
     """By the name of the file."""
+    by_place: Mapping[tuple[str, str, str], OwnFile]
+    """The same, by what they are about."""
     foreign: frozenset[str]
     kustomization: WrittenText | None
     """None if there is none yet."""
@@ -69,12 +71,11 @@ class ManifestDirectory:
                 foreign.add(name)
             else:
                 own[name] = _own(path, name, written, content)
-        return cls(path, own, frozenset(foreign), kustomization)
+        return cls(path, own, {each.place: each for each in own.values()}, frozenset(foreign), kustomization)
 
     def find(self, namespace: str, environment: str, origin: str) -> OwnFile | None:
         """The manifest that an earlier import has written about this place, for this environment (a store has none)."""
-        place = (namespace, environment, ascii(origin))
-        return next((each for each in self.own.values() if each.place == place), None)
+        return self.by_place.get((namespace, environment, ascii(origin)))
 
     def check_free(self, name: str) -> None:
         """Raise AnswerIsNo if a file of this name is not of an import."""

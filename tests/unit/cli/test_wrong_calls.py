@@ -140,6 +140,50 @@ class TestForecast:
         assert result.stderr.startswith("Usage: clientcert forecast")
 
 
+class TestImport:
+    S3 = ("s3", "bucket", "--store", "backup", "--environment", "prod")
+    FILES = ("files", ".", "--environment", "prod")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("s3", "bucket", "--store", "backup"), "Missing option '--environment'"),
+            (("s3", "bucket", "--environment", "prod"), "Missing option '--store'"),
+            ((*S3[:4], "--environment", "prod\n"), "--environment must be one line"),
+            ((*S3, "--store", "../backup"), "is not a valid name of a CertificateStore"),
+            ((*S3, "--credentials-secret", "A"), "is not a valid name of a Secret"),
+            ((*S3, "--policy", "a/b"), "is not a valid name of a CertificatePolicy"),
+            ((*S3, "--key-pattern", "client.pem"), "--key-pattern must have {consumer} once"),
+            ((*FILES, "--key-pattern", "{name}/{consumer}"), "--key-pattern knows no field but {consumer}"),
+            ((*FILES, "--ignored-until", "30d"), "need --ignored"),
+            ((*FILES, "--ignored", __file__, "--ignored-until", "0d"), "--ignored-until is in the past"),
+            ((*FILES, "--ignored", __file__, "--ignored-reason", "<left>"), "--ignored-reason must be one line"),
+            (("secrets", "--environment", "prod", "-A", "-n", "team"), "not both"),
+        ],
+    )
+    def test_an_invalid_option(self, arguments: tuple[str, ...], words: str) -> None:
+        result = clientcert("import", *arguments)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+
+    def test_lists_with_invalid_lines(self, tmp_path: Path) -> None:
+        """Exit code 3, without a call of a cluster; no word and no address is repeated."""
+        ignored, contacts = tmp_path / "ignored", tmp_path / "clients.csv"
+        ignored.write_text("prod/nhs\nacme.example\n")
+        contacts.write_text("consumer,technical_email\nnhs,@acme.example\n")
+        for option, file, words in (
+            ("--ignored", ignored, "the file of --ignored cannot be used:\nline 2: "),
+            ("--contacts", contacts, "nothing was imported:\nline 2: "),
+        ):
+            result = clientcert("import", *self.FILES, option, str(file))
+            assert (result.exit_code, words in result.stderr) == (3, True)
+            assert "acme.example" not in result.stderr
+
+    def test_a_directory_of_somebody_else(self, tmp_path: Path) -> None:
+        (tmp_path / "kustomization.yaml").write_text("resources: []\n")
+        result = clientcert("import", *self.FILES, "--out", str(tmp_path))
+        assert (result.exit_code, "name another directory with --out" in result.stderr) == (3, True)
+
+
 class TestRenew:
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -253,6 +297,8 @@ VERBS = [
     ["contact", "set", "nhs-prod", "--technical", "jo@nhs.example"],
     ["contact", "show", "nhs-prod"],
     ["forecast"],
+    ["import", "files", ".", "--environment", "prod"],
+    ["import", "s3", "bucket", "--store", "backup", "--environment", "prod"],
     ["renew", "nhs-prod", "--reuse"],
     ["retrieve", "nhs-prod-1"],
     ["approve", "nhs-prod-1"],

@@ -1,0 +1,114 @@
+"""The caller's own S3 client: any key is asked for as it is, and errors are one line without a text of the server."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pytest
+
+from clientcert.cli.aws_bucket import AwsBucket, AwsOptions
+from clientcert.cli.errors import AnswerIsNo, Failed
+from clientcert.errors import Reason, SourceError
+from clientcert.pki import MAX_SIZE
+
+HOSTILE = ("../client.pem", "a/../../b", "a//b", "/x", "a\nb", "\u202egpj", "x" * 1024, "a?b#c%2e", "a&b<c>")
+
+
+@dataclass
+class Server:
+    """Answers every request in the same way, and knows what was asked for."""
+
+    status: int = 200
+    body: bytes = b""
+    paths: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def refuses(self, status: int, code: str) -> None:
+        self.status = status
+        self.body = f"<Error><Code>{code}</Code><Message>text of the server</Message></Error>".encode()
+
+    def lists(self, *keys: str) -> None:
+        objects = "".join(f"<Contents><Key>{quote(key)}</Key></Contents>" for key in keys)
+        head = "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
+        self.body = f"<ListBucketResult>{head}{objects}</ListBucketResult>".encode()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    answers = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers.paths.append(self.path)
+            self.send_response(answers.status)
+            self.send_header("Content-Length", str(len(answers.body)))
+            self.end_headers()
+            self.wfile.write(answers.body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        answers.url = f"http://127.0.0.1:{running.server_port}"
+        yield answers
+        running.shutdown()
+
+
+@pytest.fixture
+def bucket(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsBucket:
+    for name, value in (("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key"), ("HOME", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    return AwsBucket.open("bucket", AwsOptions(region="eu-west-2", endpoint=server.url))
+
+
+def test_a_hostile_key_is_asked_for_as_it_is(server: Server, bucket: AwsBucket) -> None:
+    server.body = b"content"
+    for key in HOSTILE:
+        assert bucket.read(key) == b"content"
+        assert unquote(server.paths[-1]) == f"/bucket/{key}"
+
+
+def test_a_hostile_key_is_listed_as_it_is(server: Server, bucket: AwsBucket) -> None:
+    server.lists(*HOSTILE)
+    assert tuple(bucket.keys("")) == HOSTILE
+
+
+def test_a_large_object_is_not_read_to_its_end(server: Server, bucket: AwsBucket) -> None:
+    server.body = b"x" * (MAX_SIZE + 100)
+    assert len(bucket.read("large")) == MAX_SIZE + 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "\x1b[2J"), (400, "ExpiredToken")])
+def test_a_refused_list(server: Server, bucket: AwsBucket, status: int, code: str) -> None:
+    server.refuses(status, code)
+    with pytest.raises(AnswerIsNo, match=r"bucket bucket: the S3 server refuses .* s3:ListBucket") as caught:
+        list(bucket.keys(""))
+    assert caught.value.message.isprintable()
+    assert "text of the server" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [(403, "AccessDenied", Reason.ACCESS_DENIED), (404, "NoSuchKey", Reason.SOURCE_NOT_FOUND)],
+)
+def test_a_refused_object(server: Server, bucket: AwsBucket, status: int, code: str, reason: Reason) -> None:
+    server.refuses(status, code)
+    with pytest.raises(SourceError) as caught:
+        bucket.read("nhs/client.pem")
+    assert (caught.value.reason, caught.value.retryable) == (reason, False)
+    assert "text of the server" not in caught.value.message
+
+
+def test_no_credentials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One line in the words of the AWS tools."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    bucket = AwsBucket.open("bucket", AwsOptions(region="eu-west-2", endpoint=server.url))
+    with pytest.raises(Failed, match="Unable to locate credentials"):
+        list(bucket.keys(""))
