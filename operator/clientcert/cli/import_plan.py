@@ -73,16 +73,15 @@ class Planner:
         """Decide about one place."""
         if candidate.left_out:
             return Planned(candidate, Result.LEFT_OUT, candidate.left_out)
-        found = candidate.found
-        if found is None:
-            problem = candidate.problem
-            return Planned(candidate, Result.UNREADABLE, f"{problem.reason}: {problem.message}" if problem else "")
         own = self._directory.find(candidate.namespace, self._request.environment, candidate.origin)
-        if own is not None:
-            return self._again(candidate, found, own)
-        if words := self._watched_already(candidate, found):
+        if own is None and (words := self._watched_already(candidate)):
             return Planned(candidate, Result.LEFT_OUT, words)
-        return self._new(candidate, found)
+        if candidate.found is None:
+            problem = candidate.problem
+            words = f"{problem.reason}: {problem.message}" if problem else ""
+            file, name = (own.file_name, own.key.name) if own else ("", "")
+            return Planned(candidate, Result.UNREADABLE, words, file, name=name)
+        return self._again(candidate, candidate.found, own) if own else self._new(candidate, candidate.found)
 
     def _again(self, candidate: Candidate, found: Found, own: OwnFile) -> Planned:
         if own.is_changed:
@@ -92,10 +91,11 @@ class Planner:
         result = Result.UNCHANGED if content == own.content else Result.CHANGED
         return Planned(candidate, result, "", own.file_name, content, own.key.name, silence)
 
-    def _watched_already(self, candidate: Candidate, found: Found) -> str:
+    def _watched_already(self, candidate: Candidate) -> str:
         """The object or the file that watches the same source, in words; empty if none does."""
         if candidate.source is None:
-            name = self._watched.holder_of(candidate.namespace, found.certificate.fingerprint_sha256)
+            fingerprint = candidate.found.certificate.fingerprint_sha256 if candidate.found else ""
+            name = self._watched.holder_of(candidate.namespace, fingerprint)
             return f"ClientCertificate {name} has this certificate" if name else ""
         place = source_place(candidate.namespace, candidate.source)
         if (name := self._watched.name_of(place)) is not None:

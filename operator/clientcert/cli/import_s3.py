@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clientcert.api.client_certificate import parse_bucket
 from clientcert.api.discovery import KeyPattern, key_problem
@@ -81,7 +81,7 @@ class BucketSearch:
     def _missing(self, namespace: str, prefix: str, folder: str) -> Candidate:
         key = prefix + self.pattern.key(folder)
         problem = SourceError(Reason.SOURCE_NOT_FOUND, "the folder has other objects, but not this one")
-        return Candidate(namespace, key, f"s3 {self.store} {key}", folder, problem=problem)
+        return replace(self._candidate(namespace, key, folder), problem=problem)
 
     def _store(self, namespace: str, bucket: AwsBucket) -> Store:
         region, endpoint = bucket.region_and_endpoint()

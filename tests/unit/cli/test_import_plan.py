@@ -177,6 +177,15 @@ class TestLeftOut:
         assert planned[1].words == "AccessDenied: no right"
         assert planned[0].words.startswith("Empty: ")
 
+    def test_what_cannot_be_read_and_is_watched_already(self, tmp_path: Path) -> None:
+        """By an object, it is that object's to say so. By a manifest of the directory, the manifest stays."""
+        [planned] = run(tmp_path, in_bucket("nhs", b""), watched=Watched.among([watching("mine", S3_NHS)]))
+        assert (planned.result, planned.words) == ("left out", "ClientCertificate mine watches it")
+        run(tmp_path, in_bucket("nhs"))
+        [planned] = run(tmp_path, in_bucket("nhs", b""))
+        assert (planned.result, planned.file) == ("unreadable", "nhs-prod.yaml")
+        assert (tmp_path / "nhs-prod.yaml").exists()
+
 
 class TestContent:
     def test_of_a_bucket(self, tmp_path: Path) -> None:
