@@ -3,7 +3,6 @@
 The operator's own client (`sources/s3`) ignores profiles, variables and files on purpose; a person has nothing else.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class AwsBucket:
 
         with _explained(name):
             session = botocore.session.Session(profile=options.profile)
-            region = options.region or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+            region = options.region or session.get_config_variable("region") or usual_region or None
             config = botocore.config.Config(
                 connect_timeout=_SECONDS,
                 read_timeout=_SECONDS,
@@ -56,9 +55,7 @@ class AwsBucket:
                 response_checksum_validation="when_required",  # servers other than AWS have no others
                 s3={"addressing_style": "path"} if options.endpoint else None,
             )
-            client = session.create_client(
-                "s3", region_name=region or usual_region or None, endpoint_url=options.endpoint, config=config
-            )
+            client = session.create_client("s3", region_name=region, endpoint_url=options.endpoint, config=config)
             return cls(name, client)
 
     def keys(self, prefix: str) -> Iterator[str]:

@@ -36,7 +36,7 @@ def import_manifests() -> None:
 )
 @click.option("--credentials-secret", metavar="NAME", help="Write the CertificateStore, too; it uses this Secret.")
 @click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.")
-@click.option("--region", metavar="REGION", help="[default: that of the AWS configuration]")
+@click.option("--region", envvar="AWS_REGION", metavar="REGION", help="[default: that of the AWS configuration]")
 @click.option("--endpoint-url", metavar="URL", help="Of a server that is not of AWS.")
 @import_options
 @click.pass_context
