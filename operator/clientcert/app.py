@@ -98,6 +98,8 @@ def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     configure_logging(settings.log_format, settings.log_level)
     if settings.clock_offset:
         logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
+    if settings.observe_only:
+        logger.warning("OBSERVE ONLY: nothing is sent, signed, delivered or written back (CLIENTCERT_OBSERVE_ONLY)")
     garbage_collection.configure()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
@@ -177,7 +179,16 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     renewal_outbox, limiter, every_group = RenewalOutbox(), ChannelRateLimiter(queue), (groups, notice_groups)
     allows = outside.leadership.allows
     dispatcher = NotificationDispatcher(notifiers, limiter, groups, outbox, allows, clock, metrics)
-    evaluator = Evaluator(cache, sources, contacts, outbox, _default_channel(settings), clock)
+    evaluator = Evaluator(
+        cache,
+        sources,
+        contacts,
+        outbox,
+        _default_channel(settings),
+        clock,
+        cluster=settings.cluster,
+        observe_only=settings.observe_only,
+    )
     budget = outside.loop_budget
     missing = MissingReferences(cache, client)
     certificates = CertificateReconciler(
@@ -216,6 +227,7 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
     workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox), clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
+    metrics.observe_only.set(settings.observe_only)
     gauges.expose(metrics, engine, limiter, every_group)
     fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
     reads = {"API calls": client.slots, "S3 requests": outside.buckets.requests, "polls": poller.slots}
@@ -229,7 +241,7 @@ def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExit
     egress = EgressPolicy(settings.allowed_hosts, proxy=Proxy(own_secrets.of("proxy"), settings.no_proxy))
     # The server of a tenant's bucket may stall, and must not hold up the API server's answers.
     api_budget, bucket_budget = byte_budgets = ByteBudget(API_BUDGET_BYTES), ByteBudget()
-    client = _client(settings, api_budget)
+    client = _client(settings, api_budget, observe_only=settings.observe_only)
     stack.push_async_callback(client.close)
     # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for memory.
     elector = _client(settings, ByteBudget())
@@ -276,14 +288,15 @@ def _source_cache(outside: _Outside) -> SourceCache:
 async def _channels(
     settings: Settings, outside: _Outside, events: EventRecorder, stack: AsyncExitStack
 ) -> tuple[SlackUsers, dict[str, Notifier]]:
-    """The user directory, and a notifier for each type of channel."""
+    """The user directory, and a notifier for each type of channel; none if the operator only observes."""
     egress, enter = outside.egress, stack.enter_async_context
     text = partial(_token, outside.secrets)
     own_token = outside.own_secrets.of("slack_token")
     own = OwnSlack(settings.slack_channel, own_token, outside.own_secrets.of("slack_webhook_url"))
     tokens = SlackTokens(own_token, settings.slack_namespaces, text)
     direct = SlackDirectNotifier(tokens, outside.cache.slack_token_ref, settings.slack_api_url, egress)
-    return await enter(SlackUsers(tokens, settings.slack_api_url, egress)), {
+    users = await enter(SlackUsers(tokens, settings.slack_api_url, egress))
+    notifiers: dict[str, Notifier] = {
         "Slack": await enter(SlackNotifier(own, settings.slack_api_url, text, egress)),
         "Email": ContactNotifier(EmailNotifier(_mail_server(settings, outside.own_secrets)), await enter(direct)),
         "Webhook": await enter(WebhookNotifier(text, egress, _utc_now)),
@@ -291,6 +304,7 @@ async def _channels(
         "Apprise": AppriseNotifier(text, egress, load_apprise),
         EVENT: EventNotifier(events),
     }
+    return users, {} if settings.observe_only else notifiers
 
 
 async def _get_secret(client: KubeClient, watches: Mapping[str, Watches], namespace: str, name: str) -> Object:
@@ -304,7 +318,7 @@ async def _get_secret(client: KubeClient, watches: Mapping[str, Watches], namesp
     return await client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}{version}")
 
 
-def _client(settings: Settings, byte_budget: ByteBudget) -> KubeClient:
+def _client(settings: Settings, byte_budget: ByteBudget, *, observe_only: bool = False) -> KubeClient:
     return KubeClient(
         partial(
             load_connection,
@@ -314,6 +328,7 @@ def _client(settings: Settings, byte_budget: ByteBudget) -> KubeClient:
             context=settings.context,
         ),
         budget=byte_budget,
+        observe_only=observe_only,
     )
 
 

@@ -92,7 +92,7 @@ class Shared:
 def issuers(settings: Settings, client: KubeClient, secrets: LabelledSecrets, clock: Callable[[], datetime]) -> Issuers:
     """Create the issuers, which also the reconciler of policies asks."""
     read = partial(_content, secrets)
-    signer = CaSecretSigner(read, randomness.randbits)
+    signer = CaSecretSigner(read, randomness.randbits, observe_only=settings.observe_only)
     by_settings: dict[type, Issuer] = {
         CaSecretIssuer: signer,
         CertManagerIssuer: CertManagerSigner(
@@ -138,7 +138,8 @@ def reconcilers(shared: Shared, found: Issuers) -> dict[str, Reconciler]:
         shared.sources,
         writers,
     )
-    retirement = Retirement(cache, shared.sources, client, shared.clock, f"{settings.installation}-retirement")
+    role = f"{settings.installation}-retirement"
+    retirement = Retirement(cache, shared.sources, client, shared.clock, role, observe_only=settings.observe_only)
     files = ListFiles(OwnedConfigMaps(client), settings.role("write-revocation-lists"))
     crls = CrlFiles(found.signer, files, found.secrets, shared.clock)
     lists = RevocationListsReconciler(cache, shared.sources, shared.queue, found.by_settings, files, crls, shared.clock)

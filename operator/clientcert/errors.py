@@ -125,6 +125,9 @@ class Reason(StrEnum):
     UNPROCESSABLE = "Unprocessable"
     API_UNAVAILABLE = "APIUnavailable"
 
+    # The settings keep the operator from it.
+    OBSERVE_ONLY = "ObserveOnly"
+
     # The object or the settings are invalid, or the operator has a bug.
     SPEC_INVALID = "SpecInvalid"
     SETTINGS_INVALID = "SettingsInvalid"

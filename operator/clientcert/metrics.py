@@ -170,6 +170,11 @@ class Metrics:
             ("namespace",),
             registry=self.registry,
         )
+        self.observe_only = Gauge(
+            "clientcert_observe_only",
+            "1 if the operator only observes (CLIENTCERT_OBSERVE_ONLY): nothing is sent, signed or delivered.",
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "clientcert_leader",
             "1 while this replica is the leader: only the leader polls, writes and sends.",

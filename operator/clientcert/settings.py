@@ -29,6 +29,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OBJECT_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LONGEST_INSTALLATION = 63
 _FASTEST = 1000
+_LONGEST_CLUSTER = 100
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -58,6 +59,10 @@ class Settings:
     resync: timedelta = timedelta(minutes=10)
     """Interval between two comparisons of the keys in memory with those of the API server."""
     clock_offset: timedelta = timedelta(0)
+    observe_only: bool = False
+    """Read, judge and write statuses; send, sign, deliver and write back nothing."""
+    cluster: str = ""
+    """The name of the cluster, for messages, webhooks and labels of alerts; empty: none is shown."""
     x509_metrics: bool = True
     """Expose the `x509_cert_*` series; set to False if x509-certificate-exporter reads the same Secrets."""
     slack_token: str = field(default="", repr=False)
@@ -147,6 +152,8 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str] = os.
         "port": _port,
         "resync": _duration,
         "clock_offset": _duration,
+        "observe_only": _switch,
+        "cluster": _cluster,
         "x509_metrics": _switch,
         "leader_election": _switch,
         "allowed_hosts": lambda text: frozenset(_words(text)),
@@ -218,6 +225,12 @@ def _rate(text: str) -> float:
     if not 0 < (rate := float(text)) <= _FASTEST:
         raise ValueError(f"{text!r} is not a rate: give a number of mails in a second, at most {_FASTEST}")
     return rate
+
+
+def _cluster(text: str) -> str:
+    if not text.isprintable() or len(text) > _LONGEST_CLUSTER:
+        raise ValueError(f"give a name of at most {_LONGEST_CLUSTER} printable characters")
+    return text
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -412,6 +412,23 @@ async def test_a_revocation_list() -> None:
     assert [each.serial_number for each in found] == [0x4AF2]
 
 
+async def test_while_the_operator_only_observes_no_key_signs() -> None:
+    """The CA is read, so that conditions say what it would do."""
+    found = Secrets()
+    planned = await signer(found).plan(PLAN)
+    observer = CaSecretSigner(found, secrets.randbits, observe_only=True)
+    assert (await observer.authority(AuthorityRequest("team-a", SETTINGS))).certificate_der
+    request = CreateRequest(PLAN, planned)
+    for call in (
+        observer.create(request),
+        observer.poll(PollRequest(request)),
+        observer.sign_crl(CrlRequest("team-a", SETTINGS, (), 3, NOW, NOW + DAY)),
+    ):
+        with pytest.raises(IssuerError) as caught:
+            await call
+        assert (caught.value.reason, caught.value.retryable) == (Reason.OBSERVE_ONLY, False)
+
+
 async def test_a_ca_that_may_not_sign_a_revocation_list() -> None:
     ca_true = (x509.BasicConstraints(ca=True, path_length=None), True)
     found = Secrets(make_pair(extensions=(ca_true, (usage(key_cert_sign=True), True))))

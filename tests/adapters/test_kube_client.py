@@ -37,7 +37,9 @@ class Server:
 
 
 @asynccontextmanager
-async def talking(answer_seconds: float = REQUEST_SECONDS) -> AsyncIterator[tuple[Server, KubeClient]]:
+async def talking(
+    answer_seconds: float = REQUEST_SECONDS, *, observe_only: bool = False
+) -> AsyncIterator[tuple[Server, KubeClient]]:
     server, application = Server(), web.Application()
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -45,7 +47,8 @@ async def talking(answer_seconds: float = REQUEST_SECONDS) -> AsyncIterator[tupl
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    client = KubeClient(lambda: Connection(server=f"http://127.0.0.1:{port}", token="t"), answer_seconds)
+    connection = Connection(server=f"http://127.0.0.1:{port}", token="t")
+    client = KubeClient(lambda: connection, answer_seconds, observe_only=observe_only)
     try:
         yield server, client
     finally:
@@ -168,3 +171,34 @@ async def test_a_watch_that_does_not_begin_fails_like_any_other_call() -> None:
             async for _ in client.watch("/one", "1", inactivity_seconds=60):
                 pass
         assert error.value.reason is Reason.API_UNAVAILABLE
+
+
+NAMESPACE = "/api/v1/namespaces/team"
+OURS = "/apis/clientcert.dev/v1alpha1/namespaces/team"
+
+
+async def test_while_it_only_observes_it_writes_statuses_alone() -> None:
+    """Dry runs change nothing. An object may be called status."""
+    named_status = (
+        f"{NAMESPACE}/secrets/status",
+        f"{NAMESPACE}/configmaps/status",
+        f"{OURS}/clientcertificates/status",
+    )
+    async with talking(observe_only=True) as (server, client):
+        await client.get(f"{NAMESPACE}/secrets/nhs")
+        await client.merge_patch(f"{OURS}/clientcertificates/nhs/status", {})
+        await client.create(f"{OURS}/certificaterenewals?dryRun=All", {})
+        done = dict(server.asked)
+        for call in (
+            *(client.merge_patch(path, {}) for path in named_status),
+            client.merge_patch(f"{OURS}/clientcertificates/nhs", {}),
+            client.create(f"{NAMESPACE}/events", {}),
+            client.create(f"{OURS}/certificaterevocations", {}),
+            client.create("/apis/cert-manager.io/v1/namespaces/team/certificaterequests", {}),
+            client.delete(f"{OURS}/certificaterenewals/nhs-1", "a-uid"),
+        ):
+            with pytest.raises(KubeError) as error:
+                await call
+            assert (error.value.reason, error.value.retryable) == (Reason.OBSERVE_ONLY, False)
+        assert server.asked == done
+    assert len(done) == 3

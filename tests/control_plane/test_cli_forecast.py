@@ -254,6 +254,16 @@ class TestTheTable:
         words = f"{team.namespace}/nhs: the operator has not read it yet, so its expiry is not known"
         assert terminal.succeeds("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
 
+    def test_while_the_operator_only_observes(self, team: Team, terminal: Terminal) -> None:
+        """What it would send; one line says for all certificates that it does not."""
+        words = "no alert is sent: the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
+        observed = {"type": "AlertsDelivered", "status": "Unknown", "reason": "ObserveOnly", "message": words}
+        for name in ("nhs", "acme"):
+            self.read(team, name, days=7.5, conditions=[observed | {"lastTransitionTime": "2026-01-01T00:00:00Z"}])
+        lines = terminal.succeeds("forecast", "--days", "0").splitlines()
+        assert [squeezed(line).split("  ")[:2] for line in lines[1:3]] == [["now", "acme"], ["now", "nhs"]]
+        assert lines[3:] == ["", words]
+
     def policy(self, team: Team) -> None:
         consumer = {"name": "consumer", "type": "Email", "email": {"recipients": "Contact"}, "repeat": {"everyDays": 7}}
         pager = {"name": "pager", "type": "Webhook", "webhook": {"urlSecretRef": {"name": "pager", "key": "url"}}}
@@ -261,7 +271,7 @@ class TestTheTable:
         policy = {"apiVersion": API_VERSION, "kind": "CertificatePolicy", "metadata": {"name": "team"}, "spec": spec}
         team.apply(policy)
 
-    def read(self, team: Team, name: str, days: float, channels: Any = (), **spec: Any) -> None:
+    def read(self, team: Team, name: str, days: float, channels: Any = (), conditions: Any = (), **spec: Any) -> None:
         """A certificate that the operator has read, and that expires so many days after the start of the test."""
         if team.get("CertificatePolicy", "team"):
             spec |= {"policyRef": {"name": "team"}}
@@ -273,6 +283,7 @@ class TestTheTable:
             "notAfter": f"{team.began + days * DAY:%Y-%m-%dT%H:%M:%SZ}",
         }
         status = {"phase": "Valid", "certificate": certificate, "alerts": {"channels": list(channels)}}
+        status |= {"conditions": list(conditions)}
         path = team.path("ClientCertificate", name) + "/status"
         team.api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
 

@@ -42,6 +42,8 @@ EVERY_SETTING: dict[str, Any] = {
         "leaseNamespace": "leases",
         "resync": "5m",
         "clockOffset": "24h",
+        "observeOnly": True,
+        "cluster": "live-eu",
         "x509Metrics": False,
         "allowedHosts": ["minio.storage.svc:9000", "relay"],
         "identityBuckets": ["a=bucket/prefix", "b=bucket"],
@@ -218,6 +220,7 @@ def test_an_unknown_key_is_refused(helm: Helm, path: str) -> None:
         ),
         (nested("includeNamespaces", ["Team A"]), "does not match pattern"),
         (nested("config.logLevel", "verbose"), "value must be one of"),
+        (nested("config.cluster", "x" * 101), "maxLength"),
     ],
 )
 def test_a_contradiction_is_refused_with_what_to_change(helm: Helm, values: dict[str, Any], words: str) -> None:
@@ -395,3 +398,6 @@ def test_notes_say_what_is_not_set_yet(helm: Helm, control_plane: ControlPlane) 
     assert "Not set" not in said
     assert "another release" in said
     assert "the whole register" in said
+    assert "observeOnly" not in said
+    said = notes(helm, control_plane, "--set", "crds.enabled=false,config.observeOnly=true")
+    assert "config.observeOnly is true" in said

@@ -34,7 +34,9 @@ A, B = 'instance="a",pod="a",job="op"', 'instance="b",pod="b",job="op"'
 DAY, HOUR = 86400, 3600
 CONDITIONS = (("ClientCertSourceUnreadable", "SourceReadable"), ("ClientCertAlertUndelivered", "AlertsDelivered"))
 MINUTES = 60
-"""Every case has so many."""
+"""Nearly every case has so many."""
+LONG_STEP, WEEK = 120, 7 * 12
+"""Minutes of one step where a case takes days; so many of these are a week."""
 OWNER = {"namespace": "integration", "name": "nhs", "consumer": "nhs", "environment": "prod", "owner": "team"}
 Labels = Mapping[str, str]
 
@@ -47,11 +49,15 @@ class Case:
     words: str
     series: Mapping[str, str]
     firing: tuple[Labels, ...] = ()
+    step: int = 1
+    """Minutes from one value to the next; the same for all cases of a rule."""
+    ends: int = MINUTES
+    """It is looked at after so many steps."""
 
     @property
     def looked_at(self) -> tuple[int, ...]:
         """After so many minutes; in a hand-over before it, while no replica leads, and right after it."""
-        return (39, 41, 43, MINUTES) if "hand-over" in self.words else (MINUTES,)
+        return (39, 41, 43, MINUTES) if "hand-over" in self.words else (self.ends * self.step,)
 
 
 def always(value: float) -> str:
@@ -151,6 +157,18 @@ def policy_cases() -> list[Case]:
     ]
 
 
+def week_cases() -> list[Case]:
+    rule, series = "ClientCertObserveOnly", 'clientcert_observe_only{namespace="clientcert-system",%s}'
+    week, where = f"1x{WEEK}", where_of_operator()
+    another = {series % A: f"1x{WEEK // 2} stale", series % B: f"_x{WEEK // 2} {week}"}
+    return [
+        Case(rule, "fires after a week", {series % A: week}, (where,), LONG_STEP, WEEK),
+        Case(rule, "fires also if another pod has followed", another, (where,), LONG_STEP, WEEK),
+        Case(rule, "not two hours before", {series % A: week}, (), LONG_STEP, WEEK - 1),
+        Case(rule, "ends with the trial", {series % A: f"{week} 0x2"}, (), LONG_STEP, WEEK + 1),
+    ]
+
+
 def where_of_operator() -> dict[str, str]:
     return {"namespace": "clientcert-system", "job": "op"}
 
@@ -188,6 +206,7 @@ def cases() -> dict[str, list[Case]]:
         *about("ClientCertStoreDown", key, STORE, 0, 1),
         *crl[:3],
         *operator_cases(),
+        *week_cases(),
     ]
     found: dict[str, list[Case]] = {}
     for case in every:
@@ -205,7 +224,7 @@ def as_test(case: Case, severity: str) -> dict[str, Any]:
     firing = [",".join(f'{name}="{value}"' for name, value in {**alert, **each}.items()) for each in case.firing]
     return {
         "name": f"{case.rule} {case.words}",
-        "interval": "1m",
+        "interval": f"{case.step}m",
         "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
         "promql_expr_test": [
             {
@@ -223,7 +242,8 @@ def test_a_rule_fires_for_its_trouble_alone(rule: str, prometheus_binaries: Prom
     (tmp_path / "rules.yaml").write_text(render_rules())
     severity = rules()[rule]["labels"]["severity"]
     tests = [as_test(case, severity) for case in cases()[rule]]
-    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
+    [step] = {case.step for case in cases()[rule]}
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{step}m", "tests": tests}
     (tmp_path / "tests.yaml").write_text(json.dumps(content))
     command = [prometheus_binaries.promtool, "test", "rules", "tests.yaml"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -118,11 +118,23 @@ def test_a_domain_that_matches_nobody(wrong):
         ({**MAIL, "CLIENTCERT_SMTP_PASSWORD": "x"}, "so CLIENTCERT_SMTP_USERNAME must be"),
         ({"CLIENTCERT_X509_METRICS": "maybe"}, "CLIENTCERT_X509_METRICS"),
         ({"CLIENTCERT_CLOCK_OFFSET": "tomorrow"}, "CLIENTCERT_CLOCK_OFFSET"),
+        ({"CLIENTCERT_OBSERVE_ONLY": "mostly"}, "CLIENTCERT_OBSERVE_ONLY cannot be used: write true or false"),
+        ({"CLIENTCERT_CLUSTER": "x" * 101}, "CLIENTCERT_CLUSTER cannot be used: .* at most 100 printable characters"),
+        ({"CLIENTCERT_CLUSTER": "live\nWRONG"}, "CLIENTCERT_CLUSTER cannot be used"),
+        ({"CLIENTCERT_CLUSTER": "live\u202eue"}, "CLIENTCERT_CLUSTER cannot be used"),
     ],
 )
 def test_an_invalid_setting_is_named(environment, word):
     with pytest.raises(SettingsError, match=word):
         load_settings({}, environment)
+
+
+def test_what_the_operator_is_for():
+    """By default it does everything, and its cluster has no name."""
+    settings = load_settings({}, {})
+    assert (settings.observe_only, settings.cluster) == (False, "")
+    settings = load_settings({}, {"CLIENTCERT_OBSERVE_ONLY": "true", "CLIENTCERT_CLUSTER": " Büro 2, live "})
+    assert (settings.observe_only, settings.cluster) == (True, "Büro 2, live")
 
 
 def test_what_the_operator_may_do_for_a_namespace():

@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import pytest
+
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
 from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
@@ -12,6 +14,7 @@ from clientcert.app import _get_secret, assemble
 from clientcert.cache.informers import Watches
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
+from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 from clientcert.loop_budget import LoopBudget
@@ -97,6 +100,23 @@ async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:
             async with asyncio.timeout(1):
                 with api.reservation("team") as answer:
                     await answer.resize(MIB)
+
+
+async def test_an_operator_that_only_observes_has_nothing_to_send_by() -> None:
+    """And may write nothing but statuses, and its Lease. Other settings are checked as ever."""
+    async with AsyncExitStack() as stack:
+        parts = await assemble(Settings(observe_only=True), clock, stack)
+        known = cast("Any", parts.engine.workers)._reconcilers
+        assert known["ClientCertificate"]._dispatcher._notifiers == {}
+        assert known["CertificateRenewal"]._notices._notifiers == {}
+        assert known["ClientCertificate"]._evaluator._observe_only
+        with pytest.raises(KubeError) as refused:
+            await parts.client.create("/api/v1/namespaces/team/events", {})
+        assert refused.value.reason is Reason.OBSERVE_ONLY
+        assert not cast("Any", parts.engine.leadership)._client._observe_only
+        assert parts.metrics.registry.get_sample_value("clientcert_observe_only") == 1.0
+        with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_WEBHOOK_URL"):
+            await assemble(Settings(observe_only=True, slack_webhook_url="http://slack.example"), clock, stack)
 
 
 class Client:

@@ -55,7 +55,9 @@ class Decision:
 
 
 def decide(evaluation: Evaluation) -> Decision:
-    """Decide which messages are due, from the evaluation alone."""
+    """Decide which messages are due, from the evaluation alone; none while the operator only observes."""
+    if evaluation.observe_only:
+        return Decision((), (), {})
     now, fingerprint = evaluation.assessment.now, evaluation.assessment.fingerprint
     log, owed = evaluation.log, []
     settled = _letters_of_batches(evaluation) if log.digests and evaluation.assessment.host else []

@@ -33,14 +33,19 @@ class Evaluator:
         outbox: Outbox,
         fallback: Channel | None,
         clock: Callable[[], datetime],
+        *,
+        cluster: str = "",
+        observe_only: bool = False,
     ) -> None:
-        """`fallback` is the operator's own channel."""
+        """`fallback` is the operator's own channel; `cluster` and `observe_only` are those of the settings."""
         self._cache = cache
         self._sources = sources
         self._contacts = contacts
         self._outbox = outbox
         self._fallback = fallback
         self._clock = clock
+        self._cluster = cluster
+        self._observe_only = observe_only
 
     def evaluate(self, record: CertificateRecord) -> Evaluation:
         """Evaluate the certificate in its current state."""
@@ -58,6 +63,8 @@ class Evaluator:
             log=DeliveryLog(),
             policy_found=found is not None,
             renewal=self._renewal(found.renewal, record, assessment.accepted) if found and found.renewal else None,
+            cluster=self._cluster,
+            observe_only=self._observe_only,
         )
         return self.with_deliveries(self._with_contact(evaluation, record), record)
 

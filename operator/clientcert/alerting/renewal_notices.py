@@ -99,6 +99,7 @@ class RenewalNotices:
         """Send what may be sent now, and return the records of what was sent, also before. The rest stays due.
 
         What was sent is not sent again: its record is returned until `written` is called with a status that has it.
+        While the operator only observes, nothing is sent.
         A message that waits for its turn in a channel, or in a group, has its item enqueued when the turn comes.
         """
         key, uid, due = evaluation.key, evaluation.uid, tuple(notices)
@@ -106,7 +107,7 @@ class RenewalNotices:
         self._groups.stay(evaluation, due)
         unrecorded = self._outbox.notices(key, uid, evaluation.status)
         unsent = [each for each in due if self._outbox.notice(key, uid, each) is None]
-        if unsent and not self._may_send(key):
+        if evaluation.observe_only or (unsent and not self._may_send(key)):
             return unrecorded
         reserved = [each for each in unsent if self._reserve(evaluation, each)]
         sent = await asyncio.gather(*(self._send(evaluation, each) for each in reserved))

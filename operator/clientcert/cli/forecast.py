@@ -138,6 +138,8 @@ class Forecast:
         delivered = known.status.condition(ALERTS_DELIVERED)
         if delivered is not None and delivered.status == "False" and delivered.reason not in _ABOUT_THE_POLICY:
             self._remark(key, f"not all alerts are delivered: {delivered.message}")
+        elif delivered is not None and delivered.reason == Reason.OBSERVE_ONLY:
+            self.remarks[printable(delivered.message)] = None  # the same for all certificates
 
     def _client_list(self, namespace: str, policy: AlertPolicy) -> Directory | None:
         key = ObjectKey(namespace, policy.contacts.directory)

@@ -3,7 +3,8 @@
 from clientcert.cli.cluster import Object
 from clientcert.cli.renewal_request import NEGATIVE, state_of, why_not
 from clientcert.cli.table import printable
-from clientcert.lifecycle.renewal.status import DELIVERED, State
+from clientcert.errors import Reason
+from clientcert.lifecycle.renewal.status import DELIVERED, ISSUED, STORED, State
 from clientcert.messages.text import sentence
 
 _WORDS = {
@@ -24,6 +25,9 @@ def next_step(found: Object) -> str:
         words = f"The certificate is there: `clientcert retrieve {name} -o bundle` has all files"
         handed = f"; when the consumer has it, `clientcert handed-over {name}` says so." if left else "."
         return words + handed
+    for each in status.get("conditions") or ():
+        if each["type"] in {ISSUED, STORED} and each.get("reason") == Reason.OBSERVE_ONLY:
+            return sentence(printable(each.get("message", "")))
     if state is State.AWAITING_APPROVAL:
         return f"Somebody who may approve decides with `clientcert approve {name}` or `clientcert deny {name}`."
     if state is State.WAITING:

@@ -21,6 +21,7 @@ from clientcert.issuers.interface import (
     PollRequest,
 )
 from clientcert.issuers.labels import LabelledSecret, SecretRead, read_issuer_secret
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.renewal.naming import sha256
 from clientcert.lifecycle.renewal.policy import CaSecretIssuer, IssuerSettings
 from clientcert.lifecycle.renewal.status import Issuance
@@ -51,9 +52,13 @@ _Result = TypeVar("_Result")
 class CaSecretSigner:
     """Signs with the CA in a Secret, which is read for each call, so that a changed label or key counts at once."""
 
-    def __init__(self, read_secret: SecretRead, random_bits: Callable[[int], int]) -> None:
+    def __init__(
+        self, read_secret: SecretRead, random_bits: Callable[[int], int], *, observe_only: bool = False
+    ) -> None:
+        """With `observe_only` no key of a CA signs anything."""
         self._read_secret = read_secret
         self._random_bits = random_bits
+        self._observe_only = observe_only
         self._kept: OrderedDict[bytes, CertificateAuthority | tuple[Reason, str]] = OrderedDict()
         """By the content that they were made of."""
 
@@ -83,6 +88,7 @@ class CaSecretSigner:
 
         The certificate is the same, too, unless the CA has an ECDSA key and the library is linked to an old OpenSSL.
         """
+        self._require_signing()
         secret, authority = await self._load(request.plan.namespace, request.plan.settings)
         return await _in_thread(secret, partial(_create, request, authority))
 
@@ -92,9 +98,14 @@ class CaSecretSigner:
 
     async def sign_crl(self, request: CrlRequest) -> bytes:
         """Sign a revocation list."""
+        self._require_signing()
         secret, authority = await self._load(request.namespace, request.settings)
         arguments = (request.entries, request.number, request.this_update, request.next_update)
         return await _in_thread(secret, partial(build_crl, authority, *arguments))
+
+    def _require_signing(self) -> None:
+        if self._observe_only:
+            raise IssuerError(Reason.OBSERVE_ONLY, withheld("nothing is signed"))
 
     async def _load(self, namespace: str, settings: IssuerSettings) -> tuple[LabelledSecret, CertificateAuthority]:
         if not isinstance(settings, CaSecretIssuer):

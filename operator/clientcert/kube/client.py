@@ -4,17 +4,20 @@ Model-based clients take four times as long for a call (docs/decisions/engine.md
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
 
+from clientcert.api.kinds import API_VERSION
 from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.fair_queueing import FairSemaphore
 from clientcert.kube.decoding import Object, decode_answer, decode_error, decode_event, decode_page, encode
 from clientcert.kube.kubeconfig import Connection
 from clientcert.kube.page_limits import LARGEST_ANSWER, PageLimits
+from clientcert.lifecycle.observing import withheld
 from clientcert.network.byte_budget import MIB, ByteBudget, Reservation, TooLargeError, read_body, read_lines
 from clientcert.network.retry_after import parse_retry_after
 
@@ -33,6 +36,8 @@ _LONGEST_WAIT = 300.0
 _FIRST_REDIRECT = 300
 """The lowest redirect status. No redirect is followed: the API server sends none."""
 _UNAUTHORIZED = 401
+_STATUS = re.compile(rf"/apis/{re.escape(API_VERSION)}/namespaces/[^/]+/[^/]+/[^/]+/status")
+"""The path of the status of an object of ours."""
 _REASONS = {
     400: Reason.UNPROCESSABLE,
     403: Reason.FORBIDDEN,
@@ -54,6 +59,12 @@ class _Call:
     content_type: str = ""
     query: Mapping[str, str] | None = None
     accept: str = _JSON
+
+    @property
+    def only_observes(self) -> bool:
+        """True if it changes nothing but a status: a read, the write of a status, or a dry run."""
+        path, _, query = self.path.partition("?")
+        return self.method == "GET" or query == "dryRun=All" or _STATUS.fullmatch(path) is not None
 
     @property
     def endpoint(self) -> tuple[str, str]:
@@ -79,9 +90,15 @@ class KubeClient:
         login: Callable[[], Connection],
         answer_seconds: float = REQUEST_SECONDS,
         budget: ByteBudget | None = None,
+        *,
+        observe_only: bool = False,
     ) -> None:
-        """`budget` bounds the memory for answers; the client has one of its own if none is given."""
+        """`budget` bounds the memory for answers; the client has one of its own if none is given.
+
+        With `observe_only` it writes statuses, and nothing else: any other write is an error, ObserveOnly.
+        """
         self._login = login
+        self._observe_only = observe_only
         self._budget = budget or ByteBudget()
         self._answer_seconds = answer_seconds
         self._limits = PageLimits()
@@ -200,6 +217,8 @@ class KubeClient:
 
         Returns None if the answer is larger than `largest`.
         """
+        if self._observe_only and not call.only_observes:
+            raise KubeError(Reason.OBSERVE_ONLY, withheld("nothing but statuses is written"))
         self._check_retry_after(call)
         try:
             async with self.slots.slot(_owner(call.path)):

@@ -72,6 +72,8 @@ class LabelledSecrets:
         try:
             await self._client.merge_patch(path, change, metadata_only=True)
         except KubeError as error:
+            if error.reason is Reason.OBSERVE_ONLY:
+                raise SourceError(error.reason, error.message) from None
             if error.reason is not Reason.FORBIDDEN:
                 raise
             words = f"the operator may not write {secret.title}: bind the role {self._role} to it there"

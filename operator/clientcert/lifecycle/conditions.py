@@ -3,16 +3,16 @@
 The operator writes status when a condition's message changes. So a message contains only facts that stay true while
 nothing changes: no counters, no times that move. Every type is listed here, with its reasons:
 
-| type            | True                  | False                                                | Unknown |
-|-----------------|-----------------------|------------------------------------------------------|---------|
-| Ready           | Valid, ExpiringSoon   | the reason of the worst other condition              | Pending |
-| SourceReadable  | Read                  | the reason why it could not be read                  | Pending |
-| IdentityMatches | Matches               | IdentityMismatch, TemporaryCertificate               | Unread  |
-| Expiring        | ExpiringSoon, Expired | Valid                                                | Unread  |
-| Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |         |
-| Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread  |
-| ContactResolved | the kind of contact   | the reason why there is none, or not the right one   | Lookup… |
-| AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, or that of a channel  |         |
+| type            | True                  | False                                                | Unknown     |
+|-----------------|-----------------------|------------------------------------------------------|-------------|
+| Ready           | Valid, ExpiringSoon   | the reason of the worst other condition              | Pending     |
+| SourceReadable  | Read                  | the reason why it could not be read                  | Pending     |
+| IdentityMatches | Matches               | IdentityMismatch, TemporaryCertificate               | Unread      |
+| Expiring        | ExpiringSoon, Expired | Valid                                                | Unread      |
+| Silenced        | Silenced              | SilenceEnded (absent when spec.silence is)           |             |
+| Acknowledged    | Acknowledged          | OtherCertificate (absent when it is not declared)    | Unread      |
+| ContactResolved | the kind of contact   | the reason why there is none, or not the right one   | Lookup…     |
+| AlertsDelivered | Delivered             | PolicyNotFound, PolicyInvalid, or that of a channel  | ObserveOnly |
 
 With a policy that renews there are Renewable (`renewal/standing.py`) and Vetted (`renewal/vetting.py`).
 """
@@ -26,6 +26,7 @@ from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.due import silenced
 from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, shared_condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 
@@ -69,12 +70,13 @@ def conditions(
         found.append(_acknowledged(assessment, spec))
     if evaluation.contact:
         found.append(_contact_resolved(evaluation.contact, unreached, status))
-    alerts_delivered = _alerts_delivered(undelivered)
-    every = (_ready(assessment, alerts_delivered), *found, alerts_delivered)
+    alerts_delivered = _alerts_delivered(undelivered, observe_only=evaluation.observe_only)
+    every = (_ready(evaluation, undelivered), *found, alerts_delivered)
     return tuple([carried_over(each, status.conditions, assessment.now) for each in every])
 
 
-def _ready(assessment: Assessment, alerts_delivered: Condition) -> Condition:
+def _ready(evaluation: Evaluation, undelivered: DeliveryProblem | None) -> Condition:
+    assessment = evaluation.assessment
     if assessment.phase is Phase.PENDING:
         return Condition(READY, "Unknown", "Pending", "the source has not been read yet")
     if assessment.phase is Phase.EXPIRED:
@@ -86,9 +88,10 @@ def _ready(assessment: Assessment, alerts_delivered: Condition) -> Condition:
         return Condition(READY, "False", Reason.EXPIRED, words)
     if assessment.problem is not None:
         return Condition(READY, "False", assessment.problem.reason, assessment.problem.message)
-    if alerts_delivered.status == "False":
-        return replace(alerts_delivered, type=READY)
-    return Condition(READY, "True", assessment.phase.value, "the certificate is valid, and alerts go where they should")
+    if undelivered is not None:
+        return Condition(READY, "False", undelivered.reason, undelivered.message)
+    alerts = _no_alert() if evaluation.observe_only else "alerts go where they should"
+    return Condition(READY, "True", assessment.phase.value, f"the certificate is valid, and {alerts}")
 
 
 def _source_readable(assessment: Assessment) -> Condition:
@@ -168,7 +171,13 @@ def without_contact(status: CertificateStatus) -> CertificateStatus:
     return replace(status, conditions=found, channels=channels)
 
 
-def _alerts_delivered(shortfall: DeliveryProblem | None) -> Condition:
+def _no_alert() -> str:
+    return withheld("no alert is sent")
+
+
+def _alerts_delivered(shortfall: DeliveryProblem | None, *, observe_only: bool) -> Condition:
+    if observe_only:
+        return Condition(ALERTS_DELIVERED, "Unknown", Reason.OBSERVE_ONLY, _no_alert())
     if shortfall is None:
         return Condition(ALERTS_DELIVERED, "True", "Delivered", "every alert that was due was sent")
     return Condition(ALERTS_DELIVERED, "False", shortfall.reason, shortfall.message)

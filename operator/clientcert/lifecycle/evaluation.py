@@ -41,6 +41,10 @@ class Evaluation:
     """By the channel's name."""
     renewal: RenewalSituation | None = None
     """None: the policy has no renewal."""
+    cluster: str = ""
+    """The name of the cluster, for messages; empty: none is shown."""
+    observe_only: bool = False
+    """True if the operator only observes: nothing is sent, and nothing is recorded as sent."""
 
     @property
     def now(self) -> datetime:

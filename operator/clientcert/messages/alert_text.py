@@ -81,6 +81,8 @@ class Situation:
     """True if the date until now was that of another certificate of the consumer, and not of an issuer."""
     progress: Progress | None = None
     """Of the renewal; None if the policy has none."""
+    cluster: str = ""
+    """The name of the cluster; empty: none is shown."""
 
     @classmethod
     def of(cls, spec: CertificateSpec, evaluation: Evaluation, notification: DueNotification) -> "Situation":
@@ -108,6 +110,7 @@ class Situation:
             ends_first=sanitize_line(first, LONGEST_VALUE),
             other_ended=ended is not None and accepted is not None and not is_issuer(ended, accepted.subject_dn),
             progress=Progress.of(evaluation.key, evaluation.renewal) if evaluation.renewal else None,
+            cluster=sanitize_line(evaluation.cluster, LONGEST_VALUE),
         )
 
     @property

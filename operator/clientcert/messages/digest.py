@@ -33,7 +33,7 @@ class Digest:
     """Plain text throughout, one line each; each channel escapes and truncates it in its own way."""
 
     text: str
-    """The sentence: it contains their number, and the date of the most urgent one."""
+    """The sentence: it contains the cluster, if that has a name, their number, and the date of the most urgent one."""
     lines: tuple[Line, ...]
     """One for each certificate or request, the most urgent first."""
     more: int
@@ -58,7 +58,7 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
     chains = any(message.ends_first for message in ordered)
     issuers = " Where an issuing certificate ends first, put the renewed one there, and send it to the consumer."
     return Digest(
-        text=text,
+        text=in_cluster(first.about.cluster, text),
         lines=tuple(_line(message) for message in ordered[:MOST_LINES]),
         more=max(len(ordered) - MOST_LINES, 0),
         next_step="Ask each contact to renew, and put the renewed certificates into their sources."
@@ -66,6 +66,11 @@ def compose_digest(messages: Sequence[Message]) -> Digest:
         runbook_url=first.runbook_url,
         namespace=namespace,
     )
+
+
+def in_cluster(cluster: str, text: str) -> str:
+    """A sentence about many objects of a cluster, whose name comes first if it has one."""
+    return f"Cluster {cluster}: {text}" if cluster else text
 
 
 def batch_letter(batch: str, messages: Sequence[Message]) -> Letter:

@@ -53,6 +53,8 @@ class About:
     """Of an alert about a problem that has begun: it tells this alert and others of the same stage apart."""
     renewal: "AboutRenewal | None" = None
     """In a message about a renewal: the request."""
+    cluster: str = ""
+    """The name of the cluster, sanitized; empty: none is shown."""
 
     @property
     def whose(self) -> str:
@@ -93,7 +95,7 @@ class Message:
     text: str
     """The sentence, complete in itself: consumer, environment and time left. At most 1,000 characters."""
     facts: tuple[tuple[str, str], ...]
-    """Name and value, in reading order: consumer, environment, days left, date, serial number, owner."""
+    """Name and value, in reading order: consumer, environment, cluster, days left, date, serial number, owner."""
     contact: str = field(repr=False)
     """The person to ask, with name and address: only for channels that may show personal data."""
     problem: str
@@ -180,11 +182,14 @@ def _about_it(spec: CertificateSpec, situation: Situation) -> About:
         previous=situation.previous,
         problem=notification.problem or "",
         begins=f"{notification.problem} {before.last_sent}" if notification.begins and before else "",
+        cluster=situation.cluster,
     )
 
 
 def _facts(situation: Situation) -> list[tuple[str, str]]:
     facts = [("Consumer", situation.name), ("Environment", situation.environment)]
+    if situation.cluster:
+        facts.append(("Cluster", situation.cluster))
     accepted = situation.assessment.accepted
     if accepted is not None:
         facts += [

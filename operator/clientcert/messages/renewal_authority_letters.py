@@ -67,6 +67,7 @@ def _who(facts: RenewalFacts) -> str:
     """The request, and everybody behind it."""
     parts = [
         f"Consumer: {facts.name}, environment: {facts.environment}",
+        f"cluster: {facts.cluster}" if facts.cluster else "",
         f"request: {facts.request} in namespace {facts.namespace}, of {minute(facts.created)}",
         f"requested by {facts.requested_by}" if facts.requested_by else "",
         f"decided by {facts.decided_by}" if facts.decided_by else "",

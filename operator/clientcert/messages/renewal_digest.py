@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.notices import NoticeKind
-from clientcert.messages.digest import LONGEST_LINE, MOST_LINES, Digest, Line
+from clientcert.messages.digest import LONGEST_LINE, MOST_LINES, Digest, Line, in_cluster
 from clientcert.messages.letter import LONGEST_SUBJECT, Part, PartKind, paragraph, sanitize_parts, stable_hash
 from clientcert.messages.message import Message, runbook_link
 from clientcert.messages.renewal_facts import RenewalFacts
@@ -105,7 +105,7 @@ def compose_notices(first: RenewalEvaluation, kind: NoticeKind, lines: Sequence[
         text += f"; the first certificate ends on {day(ordered[0].ends)}"
     step = words.next_step.format(namespace=facts.namespace, whom=facts.whom)
     return Digest(
-        text=text,
+        text=in_cluster(facts.cluster, text),
         lines=tuple(Line(each.text, "") for each in ordered[:MOST_LINES]),
         more=max(len(ordered) - MOST_LINES, 0),
         next_step=f"{step} See them all: {_list(facts.namespace)}",

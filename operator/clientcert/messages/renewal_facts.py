@@ -24,6 +24,8 @@ class RenewalFacts:
 
     name: str
     environment: str
+    cluster: str
+    """Empty: none is shown."""
     certificate: str
     """The name of the ClientCertificate."""
     namespace: str
@@ -72,6 +74,7 @@ class RenewalFacts:
         return cls(
             name=_line(certificate.spec.consumer),
             environment=_line(certificate.spec.environment),
+            cluster=_line(certificate.cluster),
             certificate=_line(spec.certificate),
             namespace=_line(evaluation.key.namespace),
             request=_line(evaluation.key.name),

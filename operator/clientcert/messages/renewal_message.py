@@ -56,7 +56,7 @@ def compose_renewal(
         runbook_url=runbook_link(certificate.policy.runbook_url),
         object_key=certificate.key,
         object_uid=certificate.uid,
-        about=_about(evaluation, certificate, notice),
+        about=_about(evaluation, certificate, notice, facts.cluster),
         letters=(letter,) if letter else (),
     )
 
@@ -67,7 +67,9 @@ def _has_authority(evaluation: RenewalEvaluation, sender: str) -> bool:
 
 def _facts(facts: RenewalFacts, *, names: bool) -> list[tuple[str, str]]:
     """With the names of users where the policy names no registration authority, which is told them otherwise."""
-    found = [("Consumer", facts.name), ("Environment", facts.environment), ("Request", facts.request)]
+    found = [("Consumer", facts.name), ("Environment", facts.environment)]
+    found += [("Cluster", facts.cluster)] if facts.cluster else []
+    found.append(("Request", facts.request))
     found += [("Replaces", f"serial number {facts.old_serial}")] if facts.old_serial else []
     found += [("Serial number", facts.serial)] if facts.serial else []
     found += [("Valid until", minute(facts.until))] if facts.until and facts.serial else []
@@ -96,7 +98,7 @@ def _details(evaluation: RenewalEvaluation, facts: RenewalFacts) -> list[tuple[s
     return [*found, ("Look closer", look)]
 
 
-def _about(evaluation: RenewalEvaluation, certificate: Evaluation, notice: Notice) -> About:
+def _about(evaluation: RenewalEvaluation, certificate: Evaluation, notice: Notice, cluster: str) -> About:
     """The certificate as it stands now, and the request."""
     assessment, spec, new = certificate.assessment, certificate.spec, new_certificate(evaluation)
     accepted, issuance = assessment.accepted, evaluation.status.issuance
@@ -130,6 +132,7 @@ def _about(evaluation: RenewalEvaluation, certificate: Evaluation, notice: Notic
             key_hash=evaluation.status.key_hash,
             occasion=f"{notice.name} {notice.number}",
         ),
+        cluster=cluster,
     )
 
 

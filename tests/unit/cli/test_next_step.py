@@ -27,6 +27,14 @@ def test_each_state_has_a_sentence(state: State) -> None:
     assert "None" not in said
 
 
+@pytest.mark.parametrize(("state", "kind"), [(State.APPROVED, "Issued"), (State.DELIVERED, "Stored")])
+def test_what_the_operator_only_observes_goes_no_further(state: State, kind: str) -> None:
+    words = "nothing is signed: the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
+    held = {"type": kind, "status": "False", "reason": "ObserveOnly", "message": words}
+    said = next_step(request(state, status={"conditions": [held]}))
+    assert said == "Nothing is signed: the operator only observes (CLIENTCERT_OBSERVE_ONLY)."
+
+
 def test_a_new_request_is_being_checked() -> None:
     assert state_of(request("")) is State.CHECKING
     assert next_step(request("")) == (

@@ -131,6 +131,7 @@ class EngineHarness:
         *,
         own: Channel | None = None,
         outside: Outside | None = None,
+        observe_only: bool = False,
     ) -> None:
         """`own` is the operator's own channel. With `outside` the fakes of this harness remain unused."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
@@ -171,7 +172,9 @@ class EngineHarness:
         dispatcher = NotificationDispatcher(
             notifiers, self.limiter, self.groups, self.outbox, may_start, clock, self.metrics
         )
-        self.evaluator = evaluator = Evaluator(self.cache, self.sources, contacts, self.outbox, own, clock)
+        self.evaluator = evaluator = Evaluator(
+            self.cache, self.sources, contacts, self.outbox, own, clock, observe_only=observe_only
+        )
         missing = MissingReferences(self.cache, client)
         self.certificates = _RecordingReconciler(
             CertificateReconciler(

@@ -12,7 +12,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -156,6 +156,8 @@ class World:
         """What people and other programs do; called four times a second."""
         self.writes: list[str] = []
         """All writes and sends, in order; those that took no effect end with REFUSED."""
+        self.observes: Callable[[int], bool] = lambda _: False
+        """True if the process with this number only observes."""
         self.held, self.before_release = False, ""
         self.away_seconds = 0.0
         self._kills, self.killed = list(kills), 0
@@ -351,7 +353,8 @@ class Process:
         link = _Link(self)
         client = cast("KubeClient", link)
         secrets = LabelledSecrets(link.get_secret, client)
-        found = issuers(SETTINGS, client, secrets, world.now)
+        settings = replace(SETTINGS, observe_only=world.observes(number))
+        found = issuers(settings, client, secrets, world.now)
         calls = StoreCalls(self._bucket, cast("Connections", _Connections(self)), ())
         post = _Mailbox(self)
         self.engine = EngineHarness(
@@ -362,11 +365,12 @@ class Process:
                 notifiers={"Slack": _Team(self), "Email": ContactNotifier(post, post)},
                 may_start=lambda _: self.may_send and not self.is_dead,
                 readiness=found.readiness,
-            )
+            ),
+            observe_only=settings.observe_only,
         )
         engine = self.engine
         shared = Shared(
-            settings=SETTINGS,
+            settings=settings,
             client=client,
             queue=engine.queue,
             cache=engine.cache,

@@ -39,10 +39,11 @@ async def test_of_a_request_that_is_done(world: World, restarts: bool) -> None:
     await world.stop()
 
 
-async def test_without_the_role_for_it(world: World) -> None:
-    """It is tried seldom, and once the role is bound the record goes within a day."""
-    forbidden = KubeError(Reason.FORBIDDEN, "no", status=403)
-    world.refuses = lambda what: forbidden if what.startswith("DELETE") else None
+@pytest.mark.parametrize("reason", [Reason.FORBIDDEN, Reason.OBSERVE_ONLY])
+async def test_without_the_role_for_it(world: World, reason: Reason) -> None:
+    """Or while the operator only observes. It is tried seldom, and once it may be done the record goes within a day."""
+    refusal = KubeError(reason, "no")
+    world.refuses = lambda what: refusal if what.startswith("DELETE") else None
     world.set_clock(401 * DAY)
     await world.let_pass(120.0)
     assert sum(each.startswith("DELETE") for each in world.writes) < 5

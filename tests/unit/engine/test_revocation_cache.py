@@ -1,5 +1,6 @@
 """What is known of revocations: from objects, and from what was kept beside the lists. Revoked is final."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -163,6 +164,16 @@ class TestTheConditions:
         assert self.reasons(listing) == [("Listed", "False", "WriteNotAllowed")]
         assert conclusions(spec(), [unread], NOW)[0].message == "the Secret is missing"
         assert self.reasons() == [("Listed", "False", "IssuerNotFound")]
+
+    def test_say_nothing_of_lists_that_are_only_observed(self) -> None:
+        """Another operator may keep them."""
+        problem = ListProblem(Reason.OBSERVE_ONLY, "nothing is written")
+        state = ListState("a", (CA,), frozenset({(CA, "4af2")}), exists=True, has_crl=True)
+        state = replace(state, list_problem=problem, crl_problem=problem)
+        assert self.reasons(state) == [("Listed", "Unknown", "ObserveOnly"), ("InCRL", "Unknown", "ObserveOnly")]
+        found = of_policy(state)
+        assert found is not None
+        assert (found.status, found.reason) == ("Unknown", "ObserveOnly")
 
     def test_have_no_crl_of_a_former_ca(self) -> None:
         former = ListState("a", ("CN=New", CA), frozenset({(CA, "4af2")}), exists=True, has_crl=True)

@@ -33,6 +33,7 @@ def composed(
     plan: AlertPolicy | None = None,
     declared: CertificateSpec | None = None,
     key: ObjectKey = KEY,
+    cluster: str = "",
     **changes: Any,
 ) -> Message:
     """The message for the first channel that has a due one; keywords change fields of the spec."""
@@ -41,4 +42,5 @@ def composed(
     found = assessment(seen, now, recorded=recorded, declared=declared, start_days_before=plan.start_days_before)
     owed = due_notifications(evaluation(found, plan, recorded))
     notification = owed[0] if owed else DueNotification(plan.channels[0], MessageKind.ALERT, None)
-    return compose(replace(evaluation(found, plan, recorded, spec=declared), key=key), notification)
+    judged = replace(evaluation(found, plan, recorded, spec=declared), key=key, cluster=cluster)
+    return compose(judged, notification)

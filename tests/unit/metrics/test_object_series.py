@@ -103,6 +103,7 @@ class TestConditions:
             (Condition("Vetted", "False", "VettingLapses"), True),
             (Condition("Acknowledged", "False", "OtherCertificate"), True),
             (Condition("ContactResolved", "False", "NoContact"), True),
+            (Condition("AlertsDelivered", "Unknown", "ObserveOnly"), False),
         ],
         ids=lambda value: f"{value.type} {value.reason}" if isinstance(value, Condition) else "",
     )

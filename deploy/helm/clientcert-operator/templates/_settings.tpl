@@ -24,6 +24,8 @@
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_LEASE_NAMESPACE" $config.leaseNamespace) -}}
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_RESYNC" $config.resync) -}}
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_CLOCK_OFFSET" $config.clockOffset) -}}
+{{- include "clientcert-operator.setting" (list "CLIENTCERT_OBSERVE_ONLY" $config.observeOnly) -}}
+{{- include "clientcert-operator.setting" (list "CLIENTCERT_CLUSTER" $config.cluster) -}}
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_X509_METRICS" $config.x509Metrics) -}}
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_ALLOWED_HOSTS" $config.allowedHosts) -}}
 {{- include "clientcert-operator.setting" (list "CLIENTCERT_NO_PROXY" .Values.proxy.noProxy) -}}

@@ -168,7 +168,10 @@ def events_for(
 
     `announced` are the reasons of Events that alerts create anyway; `pending` are Events that are still to be written.
     None of them is repeated. A letter to a fallback recipient is logged as well, because no failed channel reports it.
+    There are none while the operator only observes.
     """
+    if evaluation.observe_only:
+        return ()
     before = evaluation.status
     found = [
         _event(evaluation, condition.reason, condition.message)

@@ -66,6 +66,7 @@ def progress_of(
         delivery_problem=attempt.delivery_problem,
         source_holds=SourceHolds.NEW if attempt.stored else observed.source_holds,
         store_problem=attempt.store_problem,
+        observe_only=evaluation.observe_only,
     )
 
 

@@ -29,7 +29,16 @@ from clientcert.lifecycle.renewal.due_notices import (
 )
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.notices import Notice, NoticeKind, with_sent
-from clientcert.lifecycle.renewal.progress import APPROVAL, CONSUMER, POLICY, SERIAL, Decision, Progress, Step
+from clientcert.lifecycle.renewal.progress import (
+    APPROVAL,
+    CONSUMER,
+    OBSERVER,
+    POLICY,
+    SERIAL,
+    Decision,
+    Progress,
+    Step,
+)
 from clientcert.lifecycle.renewal.state import decide
 from clientcert.lifecycle.renewal.status import FINAL, NOTIFIED, RenewalStatus
 from clientcert.lifecycle.renewal.status_changes import with_notified
@@ -40,7 +49,7 @@ MESSAGES = "messages"
 """The column WAITS FOR of a request that has ended, while messages about it are still due."""
 _ROUNDS = 8
 """More steps than a request has from its approval to its end."""
-_OF_PEOPLE = frozenset({APPROVAL, CONSUMER, POLICY, SERIAL})
+_OF_PEOPLE = frozenset({APPROVAL, CONSUMER, OBSERVER, POLICY, SERIAL})
 _UNFINISHED = timedelta(minutes=1)
 _SOONEST, _LATEST = timedelta(seconds=5), timedelta(minutes=10)
 
@@ -199,7 +208,7 @@ class RenewalReconciler:
         if due and status.state in FINAL:
             waits_for = MESSAGES
         if due and status != recorded and self._notices.waits(evaluation, due):
-            status = with_notified(status, waits=True, problem=None, now=evaluation.now)
+            status = with_notified(evaluation, waits=True, problem=None)
         return await self._record(record, evaluation, status, waits_for), replace(evaluation, status=status)
 
     async def _record(
@@ -217,7 +226,7 @@ class RenewalReconciler:
         status = replace(evaluation.status, notices=with_sent(evaluation.status.notices, sent))
         waits, problem = self._notices.waits(evaluation, due), self._notices.problem(evaluation, due)
         if due or self._was_corrected(replace(evaluation, status=status)):
-            status = with_notified(status, waits=waits, problem=problem, now=evaluation.now)
+            status = with_notified(replace(evaluation, status=status), waits=waits, problem=problem)
         if status != before or status.state in FINAL:
             waits_for = record.waits_for if status.state not in FINAL else ""
             if waits:

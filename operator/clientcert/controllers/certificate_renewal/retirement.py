@@ -39,13 +39,16 @@ class Retirement:
         client: KubeClient,
         clock: Callable[[], datetime],
         role: str = _ROLE,
+        *,
+        observe_only: bool = False,
     ) -> None:
-        """`role` is what grants the operator to revoke."""
+        """`role` is what grants the operator to revoke. With `observe_only` nothing is announced or retired."""
         self._cache = cache
         self._sources = sources
         self._client = client
         self._clock = clock
         self._role = role
+        self._observe_only = observe_only
 
     def next_time(self, record: RenewalRecord, now: datetime) -> datetime | None:
         """The time of the next announcement or of the retirement; `now` or earlier: at once. None: never, or done."""
@@ -53,6 +56,8 @@ class Retirement:
         found = self._cache.policy_of(certificate) if certificate else None
         days = found.renewal.retire_after_days if found and found.renewal else None
         if certificate is None or record.state is not State.DONE or record.delivered is None or days is None:
+            return None
+        if self._observe_only:
             return None
         if record.old_serial is None or record.is_retired:
             return None

@@ -95,8 +95,8 @@ class RenewalWriter:
         try:
             await self._client.delete(CERTIFICATE_RENEWAL.item(*record.key), record.uid)
         except KubeError as error:
-            if error.reason is Reason.FORBIDDEN:
-                return now + timedelta(days=1)  # the role for it is not bound
+            if error.reason in {Reason.FORBIDDEN, Reason.OBSERVE_ONLY}:
+                return now + timedelta(days=1)  # the role for it is not bound, or the operator only observes
             if error.reason is not Reason.NOT_FOUND:
                 raise
         return None

@@ -5,12 +5,14 @@
 | Listed          | CertificateRevocation | Listed      | IssuerNotFound, Ended, or why the list could not be written  |
 | InCRL           | CertificateRevocation | Signed      | why there is no CRL, or no new one                           |
 | RevocationLists | CertificatePolicy     | UpToDate    | why the list or the CRL of its CA could not be written       |
+
+Each is Unknown, ObserveOnly, if the operator would write it and only observes: another one may keep the lists.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from clientcert.cache.revocations import ListState
+from clientcert.cache.revocations import ListProblem, ListState
 from clientcert.errors import Reason
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.spec import RevocationSpec
@@ -30,7 +32,7 @@ def conclusions(spec: RevocationSpec, states: Sequence[ListState], now: datetime
         return () if any(each.is_about(spec.issuer_dn) for each in states) else (_unlisted(states),)
     problem = next((each.list_problem for each in found if each.list_problem), None)
     if problem is not None:
-        return (Condition(LISTED, "False", problem.reason, problem.message), *_in_crl(spec, found))
+        return (_failed(LISTED, problem), *_in_crl(spec, found))
     listed = Condition(LISTED, "True", "Listed", "the list of its CA has it until the certificate ends")
     return (listed, *_in_crl(spec, found))
 
@@ -41,7 +43,7 @@ def of_policy(state: ListState | None) -> Condition | None:
         return None
     problem = state.list_problem or state.crl_problem
     if problem is not None:
-        return Condition(REVOCATION_LISTS, "False", problem.reason, problem.message)
+        return _failed(REVOCATION_LISTS, problem)
     words = "the list of revoked certificates and the CRL are up to date"
     if state.without_object:
         words += (
@@ -56,7 +58,7 @@ def _in_crl(spec: RevocationSpec, states: Sequence[ListState]) -> tuple[Conditio
     if found is None:
         return ()
     if found.crl_problem is not None:
-        return (Condition(IN_CRL, "False", found.crl_problem.reason, found.crl_problem.message),)
+        return (_failed(IN_CRL, found.crl_problem),)
     return (Condition(IN_CRL, "True", "Signed", "the CRL of its CA has it"),)
 
 
@@ -64,5 +66,10 @@ def _unlisted(states: Sequence[ListState]) -> Condition:
     """Of a revocation whose CA is not known, perhaps only because a CA cannot be read."""
     unread = next((each.list_problem for each in states if each.list_problem and not each.issuer_dns), None)
     if unread is not None:
-        return Condition(LISTED, "False", unread.reason, unread.message)
+        return _failed(LISTED, unread)
     return Condition(LISTED, "False", Reason.ISSUER_NOT_FOUND, _NO_ISSUER)
+
+
+def _failed(kind: str, problem: ListProblem) -> Condition:
+    status = "Unknown" if problem.reason is Reason.OBSERVE_ONLY else "False"
+    return Condition(kind, status, problem.reason, problem.message)

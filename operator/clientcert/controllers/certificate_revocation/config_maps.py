@@ -70,6 +70,8 @@ class ListFiles:
         except KubeError as error:
             if error.retryable:
                 raise
+            if error.reason is Reason.OBSERVE_ONLY:
+                raise IssuerError(error.reason, error.message) from None
             raise IssuerError(Reason.WRITE_NOT_ALLOWED, self._refusal(namespace, name, error)) from None
 
     def _refusal(self, namespace: str, name: str, error: KubeError) -> str:

@@ -147,14 +147,15 @@ def retirement_announced(status: RenewalStatus) -> datetime | None:
 def with_retirement_announced(evaluation: RenewalEvaluation) -> RenewalStatus:
     """The status with the announcement, if it is time.
 
-    A policy that was changed meanwhile, or an operator that was away, takes nothing from the week that follows it.
+    A policy that was changed meanwhile, or an operator that was away or only observed, takes nothing from the week that
+    follows it.
     """
     policy, delivery, retires = evaluation.policy, evaluation.status.delivery, retires_at(evaluation)
     if policy is None or policy.retire_after_days is None or delivery is None or retires is None:
         return evaluation.status
     if evaluation.now < announces_retirement_at(delivery.time, policy.retire_after_days):
         return evaluation.status
-    if evaluation.status.condition(RETIRED) is not None:
+    if evaluation.status.condition(RETIRED) is not None or evaluation.observe_only:
         return evaluation.status
     words = f"the old certificate is not accepted any more from {retires:%Y-%m-%d} on"
     return with_condition(evaluation.status, Condition(RETIRED, "False", "Announced", words), evaluation.now)
@@ -252,5 +253,7 @@ def _is_not_stored(evaluation: RenewalEvaluation) -> bool:
     """True if somebody has to put the certificate into the source: it was not written, and that is no passing fault."""
     stored = evaluation.status.condition(STORED)
     if stored is None or stored.status != "False" or evaluation.status.state is not State.DELIVERED:
+        return False
+    if stored.reason == Reason.OBSERVE_ONLY:
         return False
     return stored.reason not in _PASSING or evaluation.now - (stored.last_transition or evaluation.now) >= _LASTING

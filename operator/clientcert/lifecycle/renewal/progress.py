@@ -86,6 +86,8 @@ class Progress:
     source_holds: SourceHolds = SourceHolds.UNKNOWN
     store_problem: Problem | None = None
     """The reason why the new certificate cannot be written to the source, or the source cannot be read."""
+    observe_only: bool = False
+    """True if the operator only observes: it takes no step that does anything outside of statuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ CONTACT = "contact lookup"
 POLICY = "spec.renewal of the policy"
 SERIAL = "the other ClientCertificate"
 ADMISSION_POLICIES = "admission policies"
+OBSERVER = "operator (it only observes)"
 
 WAITS_FOR = {"SourceReadable": SOURCE, "IssuerReady": ISSUER, "SerialUnshared": SERIAL}
 """By the name of the check that waits."""

@@ -17,12 +17,14 @@ The conditions, all in the past tense: True when it happened, False (or Unknown)
 | Retired   | Announced (False); Retired; Forbidden: the operator may not revoke the old one (False)      |
 | Failed    | the reason why it can never be signed (True)                                                |
 
+While the operator only observes, the next of Issued, Delivered and Stored is False, ObserveOnly.
 Notified says whether the messages about the request were sent (`status_changes.py`); no decision depends on it.
 """
 
 from dataclasses import replace
 
 from clientcert.errors import Reason
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.check_rules import Verdict
 from clientcert.lifecycle.renewal.checks import decided_by
@@ -35,6 +37,7 @@ from clientcert.lifecycle.renewal.progress import (
     CONTACT,
     FINAL_PROBLEMS,
     ISSUER,
+    OBSERVER,
     POLICY,
     SOURCE,
     WAITS_FOR,
@@ -60,11 +63,28 @@ from clientcert.lifecycle.renewal.status import (
 from clientcert.lifecycle.renewal.status_changes import ended, with_condition
 
 _ACCEPTED_STATES = frozenset({State.AWAITING_APPROVAL, State.APPROVED})
+_EFFECTS = {
+    Step.WRITE_AHEAD: (ISSUED, "nothing is signed"),
+    Step.SIGN: (ISSUED, "nothing is signed"),
+    Step.DELIVER: (DELIVERED, "nothing is sent to the consumer"),
+    Step.STORE: (STORED, "nothing is written to the source"),
+}
+"""The steps with an effect outside of the status: the condition that says why one is not taken, and its words."""
 _UNDECIDED = "nobody decided about the request before the certificate ended"
 
 
 def decide(progress: Progress) -> Decision:
-    """The next step, and the status to be written."""
+    """The next step, and the status to be written; no step with an effect outside while the operator only observes."""
+    decision = _next(progress)
+    effect = _EFFECTS.get(decision.step) if progress.observe_only else None
+    if effect is None:
+        return decision
+    found = Condition(effect[0], "False", Reason.OBSERVE_ONLY, withheld(effect[1]))
+    status = with_condition(decision.status, found, progress.now)
+    return Decision(Step.WAIT, status, OBSERVER, Reason.OBSERVE_ONLY)
+
+
+def _next(progress: Progress) -> Decision:
     status = progress.status
     if status.state in FINAL:
         return Decision(Step.NOTHING, status)

@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
+from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import carried_over
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.recorded_status import Condition
+from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.facts import Problem
 from clientcert.lifecycle.renewal.status import (
     ACCEPTED,
@@ -30,11 +33,12 @@ def with_condition(status: RenewalStatus, condition: Condition, now: datetime) -
     return replace(status, conditions=tuple([conditions[kind] for kind in _ORDER if kind in conditions]))
 
 
-def with_notified(status: RenewalStatus, *, waits: bool, problem: Problem | None, now: datetime) -> RenewalStatus:
+def with_notified(evaluation: RenewalEvaluation, *, waits: bool, problem: Problem | None) -> RenewalStatus:
     """The status after the messages that are due were tried. `waits`: at least one was not sent yet.
 
     A failure is reported until its message, or all that are due later, were sent: after a restart it waits at first.
     """
+    status = evaluation.status
     if problem is not None:
         found = Condition(NOTIFIED, "False", problem.reason, problem.message)
     elif not waits:
@@ -44,7 +48,10 @@ def with_notified(status: RenewalStatus, *, waits: bool, problem: Problem | None
         if before is not None and before.status == "False":
             return status
         found = Condition(NOTIFIED, "Unknown", "Pending", "messages about the request wait for their turn")
-    return with_condition(status, found, now)
+        if evaluation.observe_only:
+            words = withheld("no message about the request is sent")
+            found = Condition(NOTIFIED, "Unknown", Reason.OBSERVE_ONLY, words)
+    return with_condition(status, found, evaluation.now)
 
 
 def ended(status: RenewalStatus, state: State, now: datetime) -> RenewalStatus:

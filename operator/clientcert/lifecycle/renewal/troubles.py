@@ -1,5 +1,6 @@
 """Decides which conditions of a ClientCertificate are not as they should be: those that a metric shows."""
 
+from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import EXPIRING, SILENCED
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.standing import RENEWABLE, StandingReason
@@ -19,8 +20,11 @@ _STUCK = frozenset(
 
 
 def is_trouble(condition: Condition) -> bool:
-    """True if the condition is not as it should be. A silence is none: it has a metric of its own."""
-    if condition.type == SILENCED:
+    """True if the condition is not as it should be.
+
+    A silence and an operator that only observes are no trouble: each has a metric of its own.
+    """
+    if condition.type == SILENCED or condition.reason == Reason.OBSERVE_ONLY:
         return False
     if condition.type == RENEWABLE:
         return condition.reason in _STUCK

@@ -108,6 +108,7 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "name": name,
         "consumer": about.consumer,
         "environment": about.environment,
+        "cluster": about.cluster,
         "owner": about.owner,
         "severity": severity,
         "renewal": about.renewal.name if about.renewal else "",

@@ -108,6 +108,7 @@ def _data(message: Message) -> dict[str, Any]:
         "replacedFingerprintSHA256": about.replaced_fingerprint,
         "channel": about.channel,
         "stage": about.stage,
+        **({"cluster": about.cluster} if about.cluster else {}),
         **({"renewal": _renewal(about.renewal)} if about.renewal else {}),
     }
 

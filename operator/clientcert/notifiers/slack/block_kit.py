@@ -90,7 +90,8 @@ def digest_payload(digest: Digest) -> dict[str, Any]:
     """The arguments of chat.postMessage, or the body of an incoming webhook."""
     items = that_fit(_items(digest), MOST_TEXT - _AROUND_LINES - len(digest.next_step), _length)
     parts = [*_pages(items), *and_more(digest, len(items)), digest.next_step]
-    blocks = [_header(digest.text), *map(_section, parts), *_runbook_blocks(digest.runbook_url)]
+    whole = [_section(digest.text)] if len(escape(digest.text)) > HEADER_LIMIT else []
+    blocks = [_header(digest.text), *whole, *map(_section, parts), *_runbook_blocks(digest.runbook_url)]
     return _payload(escape(digest.text, PLAIN_LIMIT), blocks)
 
 
