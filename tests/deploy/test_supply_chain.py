@@ -1,6 +1,7 @@
 """Only locked packages are installed, each by version and hash, in the image and for development."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def test_the_image_can_be_made_for_each_platform_without_a_compiler(lock: str, a
     assert {name: wheel.version for name, wheel in wheels.items()} == {name: each[0] for name, each in locked.items()}
     assert [wheel.name for name, wheel in wheels.items() if wheel.sha256 not in locked[name][1]] == []
     assert [wheel.name for wheel in wheels.values() if best_wheel([wheel], architecture) is None] == []
+
+
+def test_the_package_has_every_file() -> None:
+    """Each file that is no module is named in pyproject.toml; else an installed program would miss it."""
+    data = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folder = REPOSITORY / "operator"
+    named = {
+        path
+        for package, globs in data.items()
+        for each in globs
+        for path in folder.joinpath(*package.split(".")).glob(each)
+    }
+    found = {path for path in (folder / "clientcert").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path for path in found if path.suffix != ".py"} == named
 
 
 def test_the_list_of_wheels_is_of_the_locks_of_the_image() -> None:

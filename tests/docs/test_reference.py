@@ -70,6 +70,7 @@ PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
         "vet",
         "retire",
         "revoke",
+        *("list", "report", "status", "renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke"),
         "version",
     ),
     REPOSITORY / "docs/cli.md",

@@ -13,8 +13,8 @@ from clientcert.cli import cli
 CLIENT = frozenset({"urllib3"})
 """What a verb uses that connects to a cluster."""
 OPERATOR = frozenset({"aiohttp", "aiosmtplib", "slack_sdk", "prometheus_client", "uvloop"})
-WHEN_NEEDED = frozenset({"aiobotocore", "botocore", "apprise"})
-"""Imported by the operator for the first store, and for the first channel of type Apprise."""
+WHEN_NEEDED = frozenset({"aiobotocore", "botocore", "apprise", "jinja2"})
+"""Imported by the operator for the first store, and for the first channel of type Apprise; by a report for its page."""
 PARSERS = frozenset(("cryptography", "yaml", "msgspec"))
 EVERYTHING = CLIENT | OPERATOR | WHEN_NEEDED | PARSERS
 CALL = """
@@ -48,6 +48,7 @@ def test_the_operator_loads_its_own_libraries() -> None:
         (["forecast", "--help"], ("cryptography", "yaml", "msgspec")),
         (["check", "--help"], ("cryptography", "yaml")),
         (["import", "s3", "--help"], ("yaml",)),
+        (["report", "--help"], ("cryptography", "yaml")),
         (["run", "--help"], ()),
     ],
     ids=" ".join,

@@ -63,3 +63,11 @@ def moment(text: str | None) -> datetime | None:
     Equal texts share one datetime object while they are cached: many statuses have equal timestamps.
     """
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+def moment_or_none(text: str | None) -> datetime | None:
+    """Parse a time like `moment`; None for a text that is no time."""
+    try:
+        return moment(text)
+    except (ValueError, OverflowError):
+        return None

@@ -175,10 +175,20 @@ class Cluster:
                 pages = [*self._pages(path, query)]  # the list expired before its last page
         return [item for page in pages for item in page["items"]]
 
+    def each(self, kind: Kind, *, everywhere: bool = False, labels: str = "", fields: str = "") -> Iterator[Object]:
+        """The same objects one after the other, of which a page is held at a time.
+
+        If the list expires meanwhile, the rest is as it is by then.
+        """
+        query = _selectors(labels, fields) | {"limit": str(_PAGE)}
+        with explain_errors(f"the list of {kind.plural}"):
+            for page in self._pages(kind.collection("" if everywhere else self.namespace), query, goes_on=True):
+                yield from page["items"]
+
     def _pages(
         self, path: str, query: Mapping[str, str], accept: str = JSON, *, goes_on: bool = False
     ) -> Iterator[Object]:
-        """With `goes_on`, the rest of a list that expires meanwhile is as it is by then."""
+        """With `goes_on`, a list that expires is continued with the objects as they are by then."""
         more: dict[str, str] = {}
         while True:
             try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from clientcert.api.kinds import CLIENT_CERTIFICATE, moment
+from clientcert.api.kinds import CLIENT_CERTIFICATE, moment_or_none
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.durations import DurationType
 from clientcert.cli.errors import AnswerIsNo
@@ -19,7 +19,7 @@ WIDE = "wide"
 PHASES = ("Expired", "Invalid", "Missing", "Unreadable", "NotYetValid", "ExpiringSoon", "Valid", "Pending")
 PENDING = PHASES[-1]
 """Also of what the operator has not looked at yet."""
-_GOOD, _SOON = frozenset({"Valid", "Pending"}), frozenset({"ExpiringSoon", "NotYetValid"})
+GOOD_PHASES, SOON_PHASES = frozenset({"Valid", "Pending"}), frozenset({"ExpiringSoon", "NotYetValid"})
 _BAR, _DAYS_OF_A_CELL = 10, 9
 """A whole bar is 90 days or more; a day or two have one cell."""
 _DELIVERED = "Delivered"
@@ -62,7 +62,7 @@ class Filter:
             return False
         if self.phase is not None and found.status != self.phase:
             return False
-        expires = _time(found.expires)
+        expires = moment_or_none(found.expires)
         return self.expiring_in is None or (expires is not None and expires <= self.now + self.expiring_in)
 
     @property
@@ -106,9 +106,15 @@ def list_certificates(context: click.Context, /, target: Target, output: str, **
         print_objects(matching, output)
         shown = len(matching)
     if not shown:
-        where = "in any namespace" if everywhere else f"in namespace {cluster.namespace}"
-        which = "there is no ClientCertificate" if wanted.is_empty and not selector else "no ClientCertificate matches"
-        raise AnswerIsNo(f"{which} {where}")
+        is_selected = bool(selector) or not wanted.is_empty
+        raise no_certificate(cluster, everywhere=everywhere, is_selected=is_selected)
+
+
+def no_certificate(cluster: Cluster, *, everywhere: bool, is_selected: bool) -> AnswerIsNo:
+    """The answer if nothing is found; `is_selected` if not all were asked for."""
+    where = "in any namespace" if everywhere else f"in namespace {cluster.namespace}"
+    which = "no ClientCertificate matches" if is_selected else "there is no ClientCertificate"
+    return AnswerIsNo(f"{which} {where}")
 
 
 def _print_rows(pages: Iterable[list[Listed]], wanted: Filter, output: str, *, everywhere: bool) -> int:
@@ -148,7 +154,7 @@ def _columns(output: str, *, everywhere: bool) -> list[tuple[str, Callable[[List
 
 
 def _status(found: Listed, _: datetime) -> _Cell:
-    colour = "" if found.status in _GOOD else "yellow" if found.status in _SOON else "red"
+    colour = "" if found.status in GOOD_PHASES else "yellow" if found.status in SOON_PHASES else "red"
     return printable(found.status), colour
 
 
@@ -164,7 +170,7 @@ def _left(found: Listed, _: datetime) -> _Cell:
 
 
 def _alerts(found: Listed, now: datetime) -> _Cell:
-    ends = _time(found.silenced)
+    ends = moment_or_none(found.silenced)
     if ends is not None and ends > now:
         return f"silenced until {to_the_day(ends)}", ""
     return printable(found.alerts), "" if found.alerts in {"", _DELIVERED} else "red"
@@ -229,10 +235,3 @@ def _of_object(found: Object) -> Listed:
 def _text(cells: dict[str, Any], name: str) -> str:
     value = cells.get(name)
     return "" if value is None else str(value)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return moment(text)
-    except (ValueError, OverflowError):
-        return None

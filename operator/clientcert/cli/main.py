@@ -22,6 +22,7 @@ _VERBS = {
     "inspect": "Show the client certificate in a file.",
     "list": "List certificates: the days left, and whether alerts are delivered.",
     "renew": "Ask for a renewal.",
+    "report": "Write a page, CSV or JSON: what expires when, what is wrong.",
     "retire": "End the overlap: the replaced certificate is no longer accepted.",
     "retrieve": "Show a request, and collect its certificate.",
     "revoke": "Let a certificate no longer be accepted, at once.",

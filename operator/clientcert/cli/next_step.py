@@ -1,9 +1,10 @@
-"""The next step of a request, in a sentence."""
+"""The next step of a request and of a certificate, in a sentence."""
 
 from clientcert.cli.cluster import Object
 from clientcert.cli.renewal_request import NEGATIVE, state_of, why_not
 from clientcert.cli.table import printable
 from clientcert.errors import Reason
+from clientcert.lifecycle.renewal.standing import StandingReason
 from clientcert.lifecycle.renewal.status import DELIVERED, ISSUED, STORED, State
 from clientcert.messages.text import sentence
 
@@ -13,6 +14,42 @@ _WORDS = {
     State.DELIVERED: "The consumer has the certificate; the operator writes it to the source.",
     State.DONE: "The consumer has the certificate, and the source, too.",
 }
+
+_WITH_A_MESSAGE = ("Ready", "AlertsDelivered", "ContactResolved")
+"""Conditions whose message says what to do, in this order."""
+_RENEWED_ELSEWHERE = frozenset({StandingReason.NOT_CONFIGURED, StandingReason.HOST_CERTIFICATE})
+"""Reasons of the condition Renewable with which the operator does not renew the certificate."""
+
+
+def conditions_of(found: Object) -> dict[str, dict[str, str]]:
+    """The conditions of an object by their type; empty before the operator has looked at it."""
+    return {each["type"]: each for each in (found.get("status") or {}).get("conditions") or ()}
+
+
+def what_to_do(found: Object, request: Object | None, *, ends: bool = False) -> str:
+    """The sentence for a ClientCertificate; `request` is the open request for its renewal.
+
+    With `ends`, its end counts as near, even if its policy does not alert yet.
+    """
+    conditions = conditions_of(found)
+    if not conditions or conditions.get("Ready", {}).get("status") == "Unknown":
+        return "The operator has not looked at it yet: if that lasts, see whether it runs and serves this namespace."
+    if request is not None:
+        return next_step(request)
+    for each in _WITH_A_MESSAGE:
+        if (condition := conditions.get(each, {})).get("status") == "False":
+            return sentence(printable(condition.get("message", "")))
+    expires_soon = ends or conditions.get("Expiring", {}).get("status") == "True"
+    renewable = conditions.get("Renewable", {})
+    if renewable.get("reason") == StandingReason.REVOKED:
+        return sentence(printable(renewable.get("message", "")))
+    if not expires_soon:
+        return "There is nothing to do."
+    if renewable.get("reason") == StandingReason.RENEWABLE:
+        return f"It can be renewed: `clientcert renew {found['metadata']['name']}` asks for it."
+    if renewable.get("message") and renewable.get("reason") not in _RENEWED_ELSEWHERE:
+        return sentence(printable(renewable["message"]))
+    return "Ask the contact to renew it, and put the renewed certificate into the source."
 
 
 def next_step(found: Object) -> str:

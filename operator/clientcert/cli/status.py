@@ -8,33 +8,25 @@ from typing import Any
 
 import click
 
-from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, moment
+from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, moment_or_none
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.completion import certificates
 from clientcert.cli.describe_recipient import describe_recipient
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.forecast import Forecast, Options
 from clientcert.cli.loading import LoadedCertificate, load_referenced
-from clientcert.cli.next_step import next_step
+from clientcert.cli.next_step import conditions_of, what_to_do
 from clientcert.cli.output import TABLE, output_option, print_objects
 from clientcert.cli.table import aligned, aligned_facts, printable, to_the_minute
 from clientcert.lifecycle.contacts import resolve_email, slack_question
 from clientcert.lifecycle.policy import EVENTS_CHANNEL
-from clientcert.lifecycle.renewal.standing import StandingReason
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.messages.text import sentence
 
 _DAYS_AHEAD = 366
 _PRINT = "fingerprintSHA256"
 _LONGEST_EVENTS = 10
 _AS_IT_SHOULD_BE = {"Silenced": "", "Expiring": "False"}
 """The status of a condition that needs no explanation; of the others it is True. Silenced is a fact above."""
-_WITH_A_MESSAGE = ("Ready", "AlertsDelivered", "ContactResolved")
-"""Conditions whose message says what to do, in this order."""
-
-
-_RENEWED_ELSEWHERE = frozenset({StandingReason.NOT_CONFIGURED, StandingReason.HOST_CERTIFICATE})
-"""Reasons of the condition Renewable with which the operator does not renew the certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +53,6 @@ class Standing:
     def status(self) -> dict[str, Any]:
         """Empty before the operator has looked at it."""
         return dict(self.found.get("status") or {})
-
-    @property
-    def conditions(self) -> dict[str, dict[str, str]]:
-        """By their type."""
-        return {each["type"]: each for each in self.status.get("conditions") or ()}
 
 
 @click.command()
@@ -100,29 +87,7 @@ def lines_of(known: Standing) -> Iterator[str]:
         yield ""
         yield from aligned(("LAST SEEN", "TYPE", "REASON", "EVENT"), [*map(_event, known.events)])
     yield ""
-    yield what_to_do(known)
-
-
-def what_to_do(known: Standing) -> str:
-    """One sentence."""
-    if not known.conditions or known.conditions.get("Ready", {}).get("status") == "Unknown":
-        return "The operator has not looked at it yet: if that lasts, see whether it runs and serves this namespace."
-    if known.request is not None:
-        return next_step(known.request)
-    for each in _WITH_A_MESSAGE:
-        if (condition := known.conditions.get(each, {})).get("status") == "False":
-            return sentence(printable(condition.get("message", "")))
-    expires_soon = known.conditions.get("Expiring", {}).get("status") == "True"
-    renewable = known.conditions.get("Renewable", {})
-    if renewable.get("reason") == StandingReason.REVOKED:
-        return sentence(printable(renewable.get("message", "")))
-    if not expires_soon:
-        return "There is nothing to do."
-    if renewable.get("reason") == StandingReason.RENEWABLE:
-        return f"It can be renewed: `clientcert renew {known.name}` asks for it."
-    if renewable.get("message") and renewable.get("reason") not in _RENEWED_ELSEWHERE:
-        return sentence(printable(renewable["message"]))
-    return "Ask the contact to renew it, and put the renewed certificate into the source."
+    yield what_to_do(known.found, known.request)
 
 
 def _standing(cluster: Cluster, found: Object, now: datetime) -> Standing:
@@ -198,7 +163,7 @@ def _facts(known: Standing) -> Iterator[tuple[str, str]]:
 
 def _phase(known: Standing) -> str:
     phase = str(known.status.get("phase") or "Pending")
-    ends = _moment((known.status.get("expires") or {}).get("time"))
+    ends = moment_or_none((known.status.get("expires") or {}).get("time"))
     if ends is None:
         return phase
     days = abs(ends - known.now).days
@@ -235,7 +200,7 @@ def _renewal(known: Standing) -> Iterator[tuple[str, str]]:
 
 def _conditions(known: Standing) -> Iterator[tuple[str, ...]]:
     """Those that are not as they should be, with their messages."""
-    for name, each in known.conditions.items():
+    for name, each in conditions_of(known.found).items():
         if each["status"] != _AS_IT_SHOULD_BE.get(name, "True") and name != "Silenced":
             cells = (name, each["status"], each.get("reason") or "", each.get("message") or "")
             yield tuple(map(printable, cells))
@@ -273,12 +238,5 @@ def _event(event: Object) -> tuple[str, str, str, str]:
 
 
 def _at(text: str) -> str:
-    found = _moment(text)
+    found = moment_or_none(text)
     return to_the_minute(found) if found else "-"
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return moment(text)
-    except (ValueError, OverflowError):
-        return None

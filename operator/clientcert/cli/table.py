@@ -34,6 +34,8 @@ def cut(cell: str) -> str:
 
 def printable(text: str) -> str:
     """Text from outside, with control characters escaped: it can neither move the cursor nor start a line."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from clientcert.cli.status import Standing, lines_of, what_to_do
+from clientcert.cli.next_step import what_to_do
+from clientcert.cli.status import Standing, lines_of
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 FOUND = {
@@ -28,10 +29,10 @@ def conditions(**given: tuple[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def standing(status: dict[str, Any], *, request: dict[str, Any] | None = None, **spec: Any) -> Standing:
+def standing(status: dict[str, Any], **spec: Any) -> Standing:
     """What is known if the policy may not be read."""
     found = {**FOUND, "spec": FOUND["spec"] | spec, "status": status}
-    return Standing(NOW, found, None, {}, request, None)
+    return Standing(NOW, found, None, {}, None, None)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +54,18 @@ def standing(status: dict[str, Any], *, request: dict[str, Any] | None = None, *
     ],
 )
 def test_what_to_do(given: dict[str, tuple[str, str]], expected: str) -> None:
-    assert what_to_do(standing({"conditions": conditions(**given)})).startswith(expected)
+    assert what_to_do(FOUND | {"status": {"conditions": conditions(**given)}}, None).startswith(expected)
 
 
 def test_what_nobody_has_looked_at() -> None:
-    assert what_to_do(standing({})).startswith("The operator has not looked at it yet")
+    assert what_to_do(FOUND, None).startswith("The operator has not looked at it yet")
 
 
 def test_an_open_request_comes_first() -> None:
     """Also after expiry: somebody has to decide."""
     request = {"metadata": {"name": "nhs-1"}, "status": {"state": "AwaitingApproval"}, "spec": {}}
-    known = standing({"conditions": conditions(Ready=("False", "Expired"))}, request=request)
-    assert "`clientcert approve nhs-1`" in what_to_do(known)
+    found = FOUND | {"status": {"conditions": conditions(Ready=("False", "Expired"))}}
+    assert "`clientcert approve nhs-1`" in what_to_do(found, request)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,14 @@ class TestImport:
         assert (result.exit_code, "name another directory with --out" in result.stderr) == (3, True)
 
 
+class TestReport:
+    @pytest.mark.parametrize("arguments", [["-A", "-n", "team"], ["-o", "xml"], ["-o", "table"], ["nhs-prod"]])
+    def test_an_invalid_option(self, arguments: list[str]) -> None:
+        result = clientcert("report", *arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Usage: clientcert report")
+
+
 class TestRenew:
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -299,6 +307,7 @@ VERBS = [
     ["forecast"],
     ["import", "files", ".", "--environment", "prod"],
     ["import", "s3", "bucket", "--store", "backup", "--environment", "prod"],
+    ["report"],
     ["renew", "nhs-prod", "--reuse"],
     ["retrieve", "nhs-prod-1"],
     ["approve", "nhs-prod-1"],

@@ -1,0 +1,145 @@
+"""A report as one page of HTML, which loads nothing and needs no script to be read."""
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from clientcert import __version__
+from clientcert.cli.list_certificates import GOOD_PHASES, SOON_PHASES
+from clientcert.cli.report_chart import chart_of
+from clientcert.cli.report_files import WITHIN_DAYS, contact_words
+from clientcert.cli.report_model import SOON_DAYS, ContactEntry, Problem, ProblemKind, Report
+from clientcert.cli.table import to_the_day, to_the_minute
+
+_TITLES = {
+    ProblemKind.EXPIRED: "Expired",
+    ProblemKind.IDENTITY_MISMATCH: "Not the consumer's certificate",
+    ProblemKind.SOURCE_UNREADABLE: "Source cannot be read",
+    ProblemKind.NOT_READY: "Not ready",
+    ProblemKind.ALERTS_UNDELIVERED: "Alerts not delivered",
+    ProblemKind.ENDS_SOON: f"Ends within {SOON_DAYS} days",
+    ProblemKind.CONTACT_UNRESOLVED: "Contact not found",
+    ProblemKind.NOT_OBSERVED: "Not looked at yet",
+}
+_QUOTED = re.compile("`([^`]+)`")
+_BAD, _SOON = "bad", "soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure at the top, and the section that it leads to."""
+
+    number: int
+    label: str
+    section: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the page says of itself."""
+
+    title: str
+    scope: str
+    """Such as "Namespace integration"."""
+    everywhere: bool
+    """True if it may have several namespaces."""
+    contacts: bool
+    """True if it has addresses."""
+
+
+def as_html(report: Report, heading: Heading) -> str:
+    """The whole page."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "day": to_the_day,
+        "minute": to_the_minute,
+        "named": _named,
+        "people": _people,
+        "tone": _tone,
+        "with_code": _with_code,
+    }
+    style, script = _content("report.css"), _content("report.js")
+    return environment.from_string(_content("report.html")).render(
+        report=report,
+        title=heading.title,
+        scope=heading.scope,
+        everywhere=heading.everywhere,
+        contacts=heading.contacts,
+        headline=headline(report),
+        cards=_cards(report),
+        chart=chart_of(report),
+        problems=_by_problem(report),
+        style=Markup(style),  # noqa: S704 - a file of this package
+        script=Markup(script),  # noqa: S704
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
+        version=__version__,
+    )
+
+
+def headline(report: Report) -> str:
+    """What matters most, in two sentences."""
+    total, wrong = len(report.entries), len(report.attention)
+    of_all = f"of {total} certificates" if total > 1 else "certificate"
+    words = f"{wrong} {of_all} need{'s' if wrong == 1 else ''} attention." if wrong else "Nothing needs attention."
+    upcoming = next((each for each in report.entries if each.days is not None and each.days >= 0), None)
+    if upcoming is None:
+        return words
+    days = {0: "in less than a day", 1: "in 1 day"}.get(upcoming.days or 0, f"in {upcoming.days} days")
+    return f"{words} The next to end is {upcoming.name} ({upcoming.consumer} in {upcoming.environment}), {days}."
+
+
+def source_hash(text: str) -> str:
+    """The source expression of a content security policy that allows this inline text alone."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _cards(report: Report) -> list[Card]:
+    attention, silenced = len(report.attention), len(report.silenced)
+    first, *later = WITHIN_DAYS
+    ends = report.ends_within(first)
+    return [
+        Card(attention, "need attention", "attention", _BAD if attention else ""),
+        Card(report.expired, "expired", "all", _BAD if report.expired else ""),
+        Card(ends, f"end within {first} days", "all", _SOON if ends else ""),
+        *(Card(report.ends_within(days), f"end within {days} days", "all") for days in later),
+        Card(silenced, "silenced", "silenced"),
+        Card(len(report.entries), "in all", "all"),
+    ]
+
+
+def _by_problem(report: Report) -> list[tuple[str, int]]:
+    counts = Counter(problem.kind for each in report.attention for problem in each.problems)
+    return [(title, counts[kind]) for kind, title in _TITLES.items() if counts[kind]]
+
+
+def _named(problem: Problem) -> str:
+    title = _TITLES[problem.kind]
+    return title if problem.reason in {"", problem.kind} else f"{title}: {problem.reason}"
+
+
+def _people(found: Iterable[ContactEntry]) -> str:
+    return "; ".join(map(contact_words, found))
+
+
+def _tone(phase: str) -> str:
+    """The class of a cell, as an attribute."""
+    tone = "" if phase in GOOD_PHASES else _SOON if phase in SOON_PHASES else _BAD
+    return Markup(f' class="{tone}"') if tone else ""  # noqa: S704 - a word of this module
+
+
+def _with_code(text: str) -> str:
+    """The text, escaped, with what is between backticks as code."""
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped before
+
+
+def _content(name: str) -> str:
+    return (files("clientcert.cli") / "report_page" / name).read_text(encoding="utf-8")

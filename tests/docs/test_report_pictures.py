@@ -1,0 +1,143 @@
+"""`clientcert report` in a browser: with and without scripts, on a narrow screen, in the dark and on paper.
+
+Without Chromium on the PATH nothing is tested. `REPORT_PICTURES=docs/report` writes the pictures of docs/cli.md anew;
+the printed page among them needs pdftoppm.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clientcert.cli.report_html import Heading, as_html
+from tests.docs.browser import PROGRAMS, Browser, chromium
+from tests.unit.cli.report_objects import fleet, four, reported
+
+WIDE, NARROW = 1280, 390
+MANY = 10_000
+LONGEST_SECONDS = 20.0
+"""For 10,000 certificates, on a machine with other work."""
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = chromium()
+    assert program is not None
+    with Browser.running(program, tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = Path(os.environ.get("REPORT_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four certificates of one namespace."""
+    path = tmp_path_factory.mktemp("small") / "report.html"
+    path.write_text(as_html(reported(four()), Heading("Client certificates", "Namespace integration", False, False)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "report.html"
+    path.write_text(as_html(reported(fleet(MANY)), Heading("Client certificates", "All namespaces", True, False)))
+    return path
+
+
+def names(browser: Browser) -> list[str]:
+    """Of the table of all certificates, in its order."""
+    shown: list[str] = browser.evaluate("Array.from(document.querySelectorAll('#all tbody th'), e => e.innerText)")
+    return shown
+
+
+def click(browser: Browser, heading: str) -> None:
+    """Click a heading of this table."""
+    script = (
+        f"Array.from(document.querySelectorAll('#all thead button')).find(e => e.innerText === {heading!r}).click()"
+    )
+    browser.evaluate(script)
+
+
+def overflow(browser: Browser) -> int:
+    """How much wider the page is than its window."""
+    return int(browser.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+def test_four_certificates(browser: Browser, small: Path, pictures: Path) -> None:
+    """The browser refuses nothing of the page, and it fits."""
+    browser.open(small, WIDE)
+    (pictures / "four.png").write_bytes(browser.picture(2000))
+    assert browser.complaints == []
+    assert overflow(browser) == 0
+    assert browser.evaluate("getComputedStyle(document.querySelector('.e0')).fill") == "rgb(10, 95, 160)"
+
+
+def test_a_click_sorts(browser: Browser, small: Path) -> None:
+    """By words or numbers; a second click sorts in reverse, and what has no value stays last."""
+    browser.open(small, WIDE)
+    assert names(browser) == ["court-lists-preprod", "nhs-prod", "weather-prod", "tribunals-test"]
+    click(browser, "Days left")
+    assert names(browser) == ["weather-prod", "nhs-prod", "court-lists-preprod", "tribunals-test"]
+    click(browser, "Certificate")
+    assert names(browser) == ["court-lists-preprod", "nhs-prod", "tribunals-test", "weather-prod"]
+    sorted_by = "document.querySelector('#all [aria-sort]').innerText"
+    assert browser.evaluate(sorted_by).startswith("Certificate")
+
+
+def test_no_script_is_needed(browser: Browser, small: Path) -> None:
+    """The same is shown."""
+    browser.open(small, WIDE)
+    text = "document.body.innerText"
+    with_scripts = browser.evaluate(text)
+    browser.open(small, WIDE, scripts=False)
+    assert browser.evaluate("document.querySelectorAll('button').length") == 0
+    assert browser.evaluate(text) == with_scripts
+
+
+@pytest.mark.parametrize("page", ["small", "large"])
+def test_a_narrow_screen(browser: Browser, page: str, pictures: Path, request: pytest.FixtureRequest) -> None:
+    """Nothing is wider than the screen but tables that are moved sideways."""
+    browser.open(request.getfixturevalue(page), NARROW)
+    assert overflow(browser) == 0
+    (pictures / ("narrow.png" if page == "small" else "narrow-fleet.png")).write_bytes(browser.picture(2400))
+
+
+def test_in_the_dark(browser: Browser, small: Path, tmp_path: Path) -> None:
+    browser.open(small, WIDE, dark=True)
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+    (tmp_path / "dark.png").write_bytes(browser.picture(2000))
+
+
+def test_ten_thousand_certificates(browser: Browser, large: Path, pictures: Path) -> None:
+    """They are shown and sorted in some seconds."""
+    began = time.monotonic()
+    browser.open(large, WIDE)
+    assert len(names(browser)) == MANY
+    click(browser, "Days left")
+    (pictures / "fleet.png").write_bytes(browser.picture(1500))
+    assert time.monotonic() - began < LONGEST_SECONDS
+    assert (browser.complaints, overflow(browser)) == ([], 0)
+
+
+def test_on_paper(browser: Browser, small: Path, pictures: Path) -> None:
+    """Four certificates are on two pages at most."""
+    browser.open(small, WIDE, dark=True)
+    paper = browser.printed()
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 2
+    (pictures / "printed.pdf").write_bytes(paper)
+    if shutil.which("pdftoppm"):
+        command = ["pdftoppm", "-png", "-r", "90", "-singlefile", "printed.pdf", "printed"]
+        subprocess.run(command, cwd=pictures, check=True)
+    (pictures / "printed.pdf").unlink()
