@@ -243,7 +243,7 @@ def _problems(
     if expired:
         yield ProblemKind.EXPIRED, {"reason": Phase.EXPIRED}
     said = {each.get("reason") for name, each in wrong.items() if name != READY} | {Phase.EXPIRED if expired else ""}
-    named = [
+    named: list[tuple[ProblemKind, Mapping[str, str] | None]] = [
         (ProblemKind.IDENTITY_MISMATCH, wrong.get(IDENTITY_MATCHES)),
         (ProblemKind.SOURCE_UNREADABLE, wrong.get(SOURCE_READABLE)),
         (ProblemKind.NOT_READY, ready if ready["status"] == "False" and ready.get("reason") not in said else None),
