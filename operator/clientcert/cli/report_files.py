@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from clientcert.api.kinds import timestamp
-from clientcert.cli.report_model import ContactEntry, Entry, Report
+from clientcert.cli.report_model import WITHIN_DAYS, ContactEntry, Entry, Report
 
-WITHIN_DAYS = (7, 30, 90)
 COLUMNS = (
     "namespace",
     "name",

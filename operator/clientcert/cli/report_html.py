@@ -14,8 +14,8 @@ from markupsafe import Markup, escape
 from clientcert import __version__
 from clientcert.cli.list_certificates import GOOD_PHASES, SOON_PHASES
 from clientcert.cli.report_chart import chart_of
-from clientcert.cli.report_files import WITHIN_DAYS, contact_words
-from clientcert.cli.report_model import SOON_DAYS, ContactEntry, Problem, ProblemKind, Report
+from clientcert.cli.report_files import contact_words
+from clientcert.cli.report_model import SOON_DAYS, WITHIN_DAYS, ContactEntry, Problem, ProblemKind, Report
 from clientcert.cli.table import to_the_day, to_the_minute
 
 _TITLES = {
@@ -90,11 +90,12 @@ def headline(report: Report) -> str:
     total, wrong = len(report.entries), len(report.attention)
     of_all = f"of {total} certificates" if total > 1 else "certificate"
     words = f"{wrong} {of_all} need{'s' if wrong == 1 else ''} attention." if wrong else "Nothing needs attention."
-    upcoming = next((each for each in report.entries if each.days is not None and each.days >= 0), None)
+    known = ((each, each.days) for each in report.entries if each.silenced is None)
+    upcoming, left = next(((each, days) for each, days in known if days is not None and days >= 0), (None, 0))
     if upcoming is None:
         return words
-    days = {0: "in less than a day", 1: "in 1 day"}.get(upcoming.days or 0, f"in {upcoming.days} days")
-    return f"{words} The next to end is {upcoming.name} ({upcoming.consumer} in {upcoming.environment}), {days}."
+    when = {0: "in less than a day", 1: "in 1 day"}.get(left, f"in {left} days")
+    return f"{words} The next to end is {upcoming.name} ({upcoming.consumer} in {upcoming.environment}), {when}."
 
 
 def source_hash(text: str) -> str:

@@ -29,6 +29,8 @@ from clientcert.lifecycle.schedule import days_remaining
 
 SOON_DAYS = 7
 """A certificate that ends within this many days needs attention."""
+WITHIN_DAYS = (SOON_DAYS, 30, 90)
+"""The figures of a report say how many end within so many days."""
 MONTHS = 12
 EXPIRED, LATER = "expired", "later"
 """The first and the last of the intervals by which expiries are counted; between them is a month each."""
