@@ -16,6 +16,7 @@ from typing import Any, Self
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
 _SECONDS = 60.0
+_HEIGHT = 900
 _FLAGS = (
     "--headless",
     "--disable-gpu",
@@ -79,7 +80,7 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self._set_window(width, _HEIGHT)
         self.call("Page.navigate", url=page.as_uri())
         while self._receive().get("method") != "Page.loadEventFired":
             pass
@@ -88,11 +89,12 @@ class Browser:
         """The value of an expression of JavaScript in the page."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
-    def picture(self, longest: int) -> bytes:
-        """The page as PNG, of at most this height."""
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(longest, size["height"]), "scale": 1}
-        taken = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+    def picture(self, width: int, longest: int) -> bytes:
+        """The page as PNG in a window of this width, of at most this height."""
+        content = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        self._set_window(width, min(longest, int(content["height"])))
+        taken = self.call("Page.captureScreenshot", format="png")
+        self._set_window(width, _HEIGHT)
         return base64.b64decode(taken["data"])
 
     def printed(self) -> bytes:
@@ -112,6 +114,9 @@ class Browser:
         assert "error" not in answer, answer
         found: dict[str, Any] = answer["result"]
         return found
+
+    def _set_window(self, width: int, height: int) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def _attach(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

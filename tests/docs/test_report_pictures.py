@@ -78,7 +78,7 @@ def overflow(browser: Browser) -> int:
 def test_four_certificates(browser: Browser, small: Path, pictures: Path) -> None:
     """The browser refuses nothing of the page, and it fits."""
     browser.open(small, WIDE)
-    (pictures / "four.png").write_bytes(browser.picture(2000))
+    (pictures / "four.png").write_bytes(browser.picture(WIDE, 2000))
     assert browser.complaints == []
     assert overflow(browser) == 0
     assert browser.evaluate("getComputedStyle(document.querySelector('.e0')).fill") == "rgb(10, 95, 160)"
@@ -111,13 +111,13 @@ def test_a_narrow_screen(browser: Browser, page: str, pictures: Path, request: p
     """Nothing is wider than the screen but tables that are moved sideways."""
     browser.open(request.getfixturevalue(page), NARROW)
     assert overflow(browser) == 0
-    (pictures / ("narrow.png" if page == "small" else "narrow-fleet.png")).write_bytes(browser.picture(2400))
+    (pictures / ("narrow.png" if page == "small" else "narrow-fleet.png")).write_bytes(browser.picture(NARROW, 2400))
 
 
 def test_in_the_dark(browser: Browser, small: Path, tmp_path: Path) -> None:
     browser.open(small, WIDE, dark=True)
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
-    (tmp_path / "dark.png").write_bytes(browser.picture(2000))
+    (tmp_path / "dark.png").write_bytes(browser.picture(WIDE, 2000))
 
 
 def test_ten_thousand_certificates(browser: Browser, large: Path, pictures: Path) -> None:
@@ -126,7 +126,7 @@ def test_ten_thousand_certificates(browser: Browser, large: Path, pictures: Path
     browser.open(large, WIDE)
     assert len(names(browser)) == MANY
     click(browser, "Days left")
-    (pictures / "fleet.png").write_bytes(browser.picture(1500))
+    (pictures / "fleet.png").write_bytes(browser.picture(WIDE, 1500))
     assert time.monotonic() - began < LONGEST_SECONDS
     assert (browser.complaints, overflow(browser)) == ([], 0)
 

@@ -32,6 +32,7 @@ class Bar:
     total: int
     counts: tuple[int, ...]
     segments: tuple[Segment, ...]
+    """Empty for what is later than the months: beside all those years, no month would be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def chart_of(report: Report) -> Chart:
     known = report.environments
     named = known if len(known) <= COLOURS else known[: COLOURS - 1]
     names = named if len(named) == len(known) else (*named, OTHERS)
-    largest = max(each.total for each in report.intervals) or 1
+    largest = max(each.total for each in report.intervals if each.name != LATER) or 1
     bars = [_bar(each, named, names, largest) for each in report.intervals]
     return Chart(names, tuple(bars))
 
@@ -57,7 +58,8 @@ def _bar(interval: Interval, named: Sequence[str], names: Sequence[str], largest
     counts = [found.get(name, 0) for name in named]
     if len(names) > len(named):
         counts.append(interval.total - sum(counts))
-    return Bar(_label(interval.name), interval.total, tuple(counts), tuple(_segments(counts, names, largest)))
+    segments = () if interval.name == LATER else tuple(_segments(counts, names, largest))
+    return Bar(_label(interval.name), interval.total, tuple(counts), segments)
 
 
 def _segments(counts: Sequence[int], names: Sequence[str], largest: int) -> Iterator[Segment]:

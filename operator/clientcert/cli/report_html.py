@@ -59,6 +59,7 @@ def as_html(report: Report, heading: Heading) -> str:
     """The whole page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
+        "count": _count,
         "day": to_the_day,
         "minute": to_the_minute,
         "named": _named,
@@ -88,8 +89,10 @@ def as_html(report: Report, heading: Heading) -> str:
 def headline(report: Report) -> str:
     """What matters most, in two sentences."""
     total, wrong = len(report.entries), len(report.attention)
-    of_all = f"of {total} certificates" if total > 1 else "certificate"
-    words = f"{wrong} {of_all} need{'s' if wrong == 1 else ''} attention." if wrong else "Nothing needs attention."
+    of_all = f"of {_count(total)} certificates" if total > 1 else "certificate"
+    words = (
+        f"{_count(wrong)} {of_all} need{'s' if wrong == 1 else ''} attention." if wrong else "Nothing needs attention."
+    )
     known = ((each, each.days) for each in report.entries if each.silenced is None)
     upcoming, left = next(((each, days) for each, days in known if days is not None and days >= 0), (None, 0))
     if upcoming is None:
@@ -125,6 +128,10 @@ def _by_problem(report: Report) -> list[tuple[str, int]]:
 def _named(problem: Problem) -> str:
     title = _TITLES[problem.kind]
     return title if problem.reason in {"", problem.kind} else f"{title}: {problem.reason}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
 
 
 def _people(found: Iterable[ContactEntry]) -> str:

@@ -220,5 +220,13 @@ def test_no_bar_is_wider_than_its_room() -> None:
         assert sum(each.width for each in bar.segments) <= 100
 
 
+def test_what_is_later_has_no_bar() -> None:
+    """Most certificates may be there; the bars are those of months, which can be compared."""
+    objects = [certificate(f"c{number}-prod", datetime(2029, 1, 1, tzinfo=UTC), phase="Valid") for number in range(50)]
+    chart = chart_of(reported([*objects, certificate("nhs-prod", NOW, phase="Valid")]))
+    assert [(each.total, len(each.segments)) for each in chart.bars if each.total] == [(1, 1), (50, 0)]
+    assert chart.bars[1].segments[0].width > 90
+
+
 def test_the_chart_of_nothing() -> None:
     assert {each.total for each in chart_of(reported([certificate("nhs-prod", None)])).bars} == {0}
