@@ -150,10 +150,9 @@ def test_selections(lasting_team: Team, terminal: Terminal) -> None:
     assert (own, everywhere["namespace"]) == (["courts", "nhs", "weather", "new"], None)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_nothing_is_the_answer_no(lasting_team: Team, terminal: Terminal, form: str) -> None:
+def test_nothing_is_the_answer_no(lasting_team: Team, terminal: Terminal) -> None:
     """And no file is written."""
-    call = ("report", "-o", form, "--output-file", "none")
+    call = ("report", "--output-file", "none")
     words = f"Error: no ClientCertificate matches in namespace {lasting_team.namespace}"
     assert terminal.fails(*call, "-l", "part=none") == (3, words)
     assert terminal.fails(*call, "-n", "nowhere") == (3, "Error: there is no ClientCertificate in namespace nowhere")

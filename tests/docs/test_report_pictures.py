@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,8 @@ from tests.unit.cli.report_objects import fleet, four, reported
 
 WIDE, NARROW = 1280, 390
 MANY = 10_000
-LONGEST_SECONDS = 20.0
-"""For 10,000 certificates, on a machine with other work."""
+LONGEST_SECONDS = 60.0
+"""To show and to sort 10,000 certificates: about ten on two cores with nothing else to do, more beside other tests."""
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine")
 
@@ -44,21 +45,24 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four certificates of one namespace."""
-    path = tmp_path_factory.mktemp("small") / "report.html"
-    path.write_text(as_html(reported(four()), Heading("Client certificates", "Namespace integration", False, False)))
+    return write(tmp_path_factory.mktemp("small"), four())
+
+
+def write(directory: Path, objects: list[dict[str, Any]], *, everywhere: bool = False) -> Path:
+    """The page of these certificates, as a file."""
+    path = directory / "report.html"
+    scope = "All namespaces" if everywhere else "Namespace integration"
+    path.write_text(as_html(reported(objects), Heading("Client certificates", scope, everywhere, contacts=False)))
     return path
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("large") / "report.html"
-    path.write_text(as_html(reported(fleet(MANY)), Heading("Client certificates", "All namespaces", True, False)))
-    return path
+def pages(paper: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", paper))
 
 
 def names(browser: Browser) -> list[str]:
     """Of the table of all certificates, in its order."""
-    shown: list[str] = browser.evaluate("Array.from(document.querySelectorAll('#all tbody th'), e => e.innerText)")
+    shown: list[str] = browser.evaluate("Array.from(document.querySelectorAll('#all tbody th'), e => e.textContent)")
     return shown
 
 
@@ -88,7 +92,7 @@ def test_a_click_sorts(browser: Browser, small: Path) -> None:
     """By words or numbers; a second click sorts in reverse, and what has no value stays last."""
     browser.open(small, WIDE)
     assert names(browser) == ["court-lists-preprod", "nhs-prod", "weather-prod", "tribunals-test"]
-    click(browser, "Days left")
+    click(browser, "Days")
     assert names(browser) == ["weather-prod", "nhs-prod", "court-lists-preprod", "tribunals-test"]
     click(browser, "Certificate")
     assert names(browser) == ["court-lists-preprod", "nhs-prod", "tribunals-test", "weather-prod"]
@@ -106,38 +110,45 @@ def test_no_script_is_needed(browser: Browser, small: Path) -> None:
     assert browser.evaluate(text) == with_scripts
 
 
-@pytest.mark.parametrize("page", ["small", "large"])
-def test_a_narrow_screen(browser: Browser, page: str, pictures: Path, request: pytest.FixtureRequest) -> None:
+def test_a_narrow_screen(browser: Browser, small: Path, pictures: Path) -> None:
     """Nothing is wider than the screen but tables that are moved sideways."""
-    browser.open(request.getfixturevalue(page), NARROW)
+    browser.open(small, NARROW)
     assert overflow(browser) == 0
-    (pictures / ("narrow.png" if page == "small" else "narrow-fleet.png")).write_bytes(browser.picture(NARROW, 2400))
+    (pictures / "narrow.png").write_bytes(browser.picture(NARROW, 2600))
 
 
-def test_in_the_dark(browser: Browser, small: Path, tmp_path: Path) -> None:
+def test_in_the_dark(browser: Browser, small: Path, pictures: Path) -> None:
     browser.open(small, WIDE, dark=True)
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
-    (tmp_path / "dark.png").write_bytes(browser.picture(WIDE, 2000))
-
-
-def test_ten_thousand_certificates(browser: Browser, large: Path, pictures: Path) -> None:
-    """They are shown and sorted in some seconds."""
-    began = time.monotonic()
-    browser.open(large, WIDE)
-    assert len(names(browser)) == MANY
-    click(browser, "Days left")
-    (pictures / "fleet.png").write_bytes(browser.picture(WIDE, 1500))
-    assert time.monotonic() - began < LONGEST_SECONDS
-    assert (browser.complaints, overflow(browser)) == ([], 0)
+    (pictures / "dark.png").write_bytes(browser.picture(WIDE, 2000))
 
 
 def test_on_paper(browser: Browser, small: Path, pictures: Path) -> None:
-    """Four certificates are on two pages at most."""
+    """Four certificates are on two pages, in the colours of the day."""
     browser.open(small, WIDE, dark=True)
     paper = browser.printed()
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 2
-    (pictures / "printed.pdf").write_bytes(paper)
+    assert pages(paper) == 2
     if shutil.which("pdftoppm"):
-        command = ["pdftoppm", "-png", "-r", "90", "-singlefile", "printed.pdf", "printed"]
-        subprocess.run(command, cwd=pictures, check=True)
-    (pictures / "printed.pdf").unlink()
+        command = ["pdftoppm", "-png", "-r", "90", "-singlefile", "-", "printed"]
+        subprocess.run(command, input=paper, cwd=pictures, check=True)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this machine")
+def test_each_page_has_the_headings(browser: Browser, tmp_path: Path) -> None:
+    browser.open(write(tmp_path, fleet(150), everywhere=True), WIDE)
+    paper = browser.printed()
+    text = subprocess.run(["pdftotext", "-layout", "-", "-"], input=paper, capture_output=True, check=True).stdout
+    assert pages(paper) > 5
+    assert text.count(b"Environment") >= pages(paper)
+
+
+def test_ten_thousand_certificates(browser: Browser, pictures: Path, tmp_path: Path) -> None:
+    """They are shown and sorted in some seconds."""
+    page = write(tmp_path, fleet(MANY), everywhere=True)
+    began = time.monotonic()
+    browser.open(page, WIDE)
+    assert len(names(browser)) == MANY
+    click(browser, "Days")
+    (pictures / "fleet.png").write_bytes(browser.picture(WIDE, 1500))
+    assert time.monotonic() - began < LONGEST_SECONDS
+    assert (browser.complaints, overflow(browser)) == ([], 0)

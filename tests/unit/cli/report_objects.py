@@ -72,15 +72,17 @@ def fleet(count: int) -> list[dict[str, Any]]:
         soon = timedelta() <= left < timedelta(days=30)
         phase = "Expired" if left < timedelta() else "ExpiringSoon" if soon else "Valid"
         wrong = []
+        if number % 40 == 0:
+            wrong += [condition(each, "False", "ChannelNotFound", _CHANNEL) for each in ("Ready", "AlertsDelivered")]
+        if number % 50 == 7:
+            words = "key tls.crt of the Secret holds no certificate: put one there"
+            wrong += [condition(each, "False", "NotACertificate", words) for each in ("Ready", "SourceReadable")]
         if phase == "Expired":
             wrong.append(condition("Ready", "False", "Expired", "the certificate has expired: put a renewed one there"))
         if phase != "Valid":
             wrong.append(condition("Expiring", "True", phase))
-        if number % 40 == 0:
-            wrong += [condition(each, "False", "ChannelNotFound", _CHANNEL) for each in ("Ready", "AlertsDelivered")]
-        if number % 50 == 7:
-            phase, words = "Unreadable", "key tls.crt of the Secret holds no certificate: put one there"
-            wrong += [condition(each, "False", "NotACertificate", words) for each in ("Ready", "SourceReadable")]
+        elif number % 50 == 7:
+            phase = "Unreadable"
         spec = {"owner": _OWNERS[number % len(_OWNERS)]}
         if number % 100 == 3:
             spec["silence"] = {"until": timestamp(NOW + timedelta(days=number % 90 + 1)), "reason": "being replaced"}
