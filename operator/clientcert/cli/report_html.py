@@ -58,15 +58,17 @@ class Heading:
 def as_html(report: Report, heading: Heading) -> str:
     """The whole page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "count": _count,
-        "day": to_the_day,
-        "minute": to_the_minute,
-        "named": _named,
-        "people": _people,
-        "tone": _tone,
-        "with_code": _with_code,
-    }
+    environment.filters.update(
+        {
+            "count": _count,
+            "day": to_the_day,
+            "minute": to_the_minute,
+            "named": _named,
+            "people": _people,
+            "tone": _tone,
+            "with_code": _with_code,
+        }
+    )
     style, script = _content("report.css"), _content("report.js")
     return environment.from_string(_content("report.html")).render(
         report=report,

@@ -83,7 +83,8 @@ def fleet(count: int) -> list[dict[str, Any]]:
             wrong.append(condition("Expiring", "True", phase))
         elif number % 50 == 7:
             phase = "Unreadable"
-        spec = {"owner": _OWNERS[number % len(_OWNERS)]}
+        owner = _OWNERS[number % len(_OWNERS)]
+        spec: dict[str, Any] = {"owner": owner} if owner else {}
         if number % 100 == 3:
             spec["silence"] = {"until": timestamp(NOW + timedelta(days=number % 90 + 1)), "reason": "being replaced"}
         found.append(certificate(name, ends, *wrong, phase=phase, **spec))
