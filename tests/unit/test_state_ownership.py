@@ -24,6 +24,7 @@ LIBRARIES = {
     "sources/s3/page.py": {"parser"},
     "network/egress.py": {"trace"},
     "delivery/archive.py": {"entry"},
+    "cli/report_html.py": {"environment"},
     "notifiers/slack/web_api.py": {"refuse_redirects"},
 }
 
