@@ -4,6 +4,7 @@ A test that needs openssl, keytool or Prometheus is skipped if it is not install
 """
 
 import gc
+import os
 import shutil
 import time
 import uuid
@@ -22,6 +23,9 @@ from tools.prometheus import PrometheusBinaries, PrometheusMissingError, find_or
 
 settings.register_profile("shared machine", deadline=None, max_examples=40)  # make fuzz needs more
 settings.load_profile("shared machine")
+
+# keytool computes for less than the compiler of hot code, which takes two thirds of its time.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _LINES, _RECENT_SECONDS, _LOGS = 30, 60.0, 3
