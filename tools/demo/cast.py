@@ -48,6 +48,10 @@ class Cast:
     """To the contacts of nhs and of prison-visits, until their certificates are renewed."""
     last_letter: Mailed
 
+    def lasting(self, common_name: str, now: datetime, days: int) -> Issued:
+        """Another certificate with this number of whole days left (negative: expired)."""
+        return _lasting(self.authority, common_name, now, days)
+
 
 def assemble(now: datetime) -> Cast:
     """Issue all certificates."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.control_plane import ControlPlane
+from tools.control_plane.kubeconfig import write_kubeconfig
 from tools.demo.checks import NotSeenError
 from tools.mail_server import Received
 
@@ -41,6 +42,44 @@ class Person:
         """The output of `clientcert`; raises NotSeenError if it fails."""
         environment = {"PATH": os.environ.get("PATH", os.defpath), "KUBECONFIG": str(self.kubeconfig)}
         return _output([sys.executable, "-m", "clientcert", *map(str, arguments)], Path.cwd(), environment)
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """Whoever brings a team's certificates under the operator's watch, with AWS credentials and a directory."""
+
+    control_plane: ControlPlane
+    namespace: str
+    directory: Path
+
+    def settle(self, files: Mapping[str, str], credentials: Mapping[str, str], region: str) -> None:
+        """Write the files, the AWS credentials and a kubeconfig into the directory."""
+        self.directory.mkdir()
+        keys = "".join(f"{name.lower()} = {value}\n" for name, value in credentials.items())
+        for name, content in {
+            **files,
+            "credentials": f"[default]\n{keys}",
+            "config": f"[default]\nregion = {region}\n",
+        }.items():
+            (self.directory / name).write_text(content)
+        write_kubeconfig(
+            self.directory / "kubeconfig",
+            url=self.control_plane.url,
+            ca_path=self.control_plane.ca_path,
+            user="administrator",
+            token=self.control_plane.admin_token,
+            namespace=self.namespace,
+        )
+
+    def clientcert(self, *arguments: str) -> str:
+        """The output of `clientcert`; raises NotSeenError if it fails."""
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "KUBECONFIG": str(self.directory / "kubeconfig"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "credentials"),
+            "AWS_CONFIG_FILE": str(self.directory / "config"),
+        }
+        return _output([sys.executable, "-m", "clientcert", *arguments], self.directory, environment)
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,11 @@ class Stage:
         self._exits.enter_context(self.slack.start())
         self._exits.enter_context(self.mailbox.server)
 
-    def start_operator(self, *arguments: str) -> None:
-        """Start it under its own ServiceAccount; a running one is stopped first, as in a restart of its pod."""
+    def start_operator(self, *arguments: str, **settings: str) -> None:
+        """Start it under its own ServiceAccount; a running one is stopped first, as in a restart of its pod.
+
+        `settings` are further environment variables.
+        """
         self.stop_operator()
         environment = {
             "CLIENTCERT_SLACK_TOKEN": _OWN_TOKEN,
@@ -68,6 +71,7 @@ class Stage:
             "CLIENTCERT_SLACK_API_URL": self.slack.api_url,
             "CLIENTCERT_ALLOWED_HOSTS": f"{self.slack.host},{self.s3.endpoint.removeprefix('http://')}",
             **self.mailbox.settings(self.directory),
+            **settings,
         }
         self.operator = OperatorProcess.start(
             self.control_plane,
@@ -91,11 +95,13 @@ class Stage:
         self.laptop.directory.mkdir()
         self.people = {name: Person.in_namespace(self.control_plane, NAMESPACE, name, self.directory) for name in ROLES}
 
-    def put_secret(self, name: str, files: Mapping[str, bytes], *, type_: str = "Opaque") -> None:
+    def put_secret(
+        self, name: str, files: Mapping[str, bytes], *, type_: str = "Opaque", namespace: str = NAMESPACE
+    ) -> None:
         """Create or change a Secret, as `kubectl create secret generic` with `--from-file` does."""
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": type_, "data": data}
-        self.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(secret))
+        self.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(secret))
 
     def put_settings_of_examples(self) -> None:
         """Settings that the examples leave to the reader: credentials, tokens, and the endpoint of the store."""
@@ -117,9 +123,9 @@ class Stage:
         """Run kubectl, and show both the command and its output."""
         self.screen.command(f"kubectl {' '.join(arguments)}", self.kubectl(*arguments))
 
-    def statuses(self) -> dict[str, Any]:
-        """The status of every ClientCertificate, by name."""
-        items = self.control_plane.api.request("GET", f"{_API}/clientcertificates")["items"]
+    def statuses(self, namespace: str = NAMESPACE) -> dict[str, Any]:
+        """The status of every ClientCertificate of a namespace, by name."""
+        items = self.control_plane.api.request("GET", f"{_API}/namespaces/{namespace}/clientcertificates")["items"]
         return {item["metadata"]["name"]: item.get("status") or {} for item in items}
 
     def requests(self) -> list[dict[str, Any]]:

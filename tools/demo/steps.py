@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from tools.demo.cast import NHS, ON_CALL, PASSWORD, TEAM, Seen
 from tools.demo.checks import NotSeenError, eventually
 from tools.demo.mailbox import Mailed, as_read
+from tools.demo.moving import import_them, observe, switch
 from tools.demo.renewal import approve, ask, let_sign, use
 from tools.demo.stage import BUCKET, NAMESPACE, REPOSITORY, Stage
 from tools.slack_server import render
@@ -212,5 +213,5 @@ def _closings(stage: Stage, since: int) -> list[str]:
 
 STEPS: tuple[Callable[[Stage], None], ...] = (
     start, install, hand_out, declare, run_operator, see_messages, see_mail, see_events, renew_by_hand,
-    let_sign, ask, approve, use, see_next_day,
+    let_sign, ask, approve, use, see_next_day, import_them, observe, switch,
 )  # fmt: skip
