@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 300
 # first import, since most are never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test faults soak upgrade compat fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
+.PHONY: demo test faults soak upgrade compat browser fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
@@ -55,6 +55,10 @@ upgrade: control-plane
 compat: $(VENV)/.done
 	$(BIN)/python -m tools.control_plane build --helm
 	$(BIN)/python -m tests.compat "$(KUBERNETES)" $(ARGS)
+
+# The page of `clientcert report` in Chromium, which has to be installed.
+browser: $(VENV)/.done
+	$(BIN)/python -m pytest tests/docs/test_report_pictures.py -m browser $(ARGS)
 
 # Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done

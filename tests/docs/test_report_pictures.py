@@ -24,7 +24,10 @@ MANY = 10_000
 LONGEST_SECONDS = 60.0
 """To show and to sort 10,000 certificates: about ten on two cores with nothing else to do, more beside other tests."""
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine"),
+]
 
 
 @pytest.fixture(scope="module")
