@@ -1,14 +1,17 @@
 """`clientcert approve`: let the certificate of a request be made."""
 
 import re
+from collections.abc import Iterator
 
 import click
 
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.api.kinds import CERTIFICATE_RENEWAL
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.spec import Decision
 
 _MAIL = re.compile(r"\W*(?:by |an? |via )*(?:e-?)?mails?\W*", re.IGNORECASE)
@@ -22,8 +25,8 @@ _HOW = "By which way other than mail was the key's fingerprint confirmed?"
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
 @click.option("--message", metavar="WORDS", help="Why, in words.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@cluster_options
-def approve(target: Target, request: str, confirmed_by: str | None, yes: bool, **words: str | None) -> None:
+@write_options
+def approve(target: Target, request: str, confirmed_by: str | None, yes: bool, **words: str | None) -> Iterator[str]:
     """Approve request ID, after a look at what it is about.
 
     Without a proof of the current key, confirm the fingerprint of the new one with the contact, by another way than
@@ -40,14 +43,13 @@ def approve(target: Target, request: str, confirmed_by: str | None, yes: bool, *
     review = load_review(cluster, request)
     user = cluster.user()
     if not check_undecided(review, Decision.APPROVE, user):
-        click.echo(f"Request {request} was approved by you before.")
+        cluster.leave(CERTIFICATE_RENEWAL, review.request)
+        yield f"Request {request} was approved by you before."
         return
     review.check()
     if yes and confirmed_by is None and not review.is_proved:
         raise click.UsageError("the request has no proof of the current key: give --confirmed-by, too")
-    for line in review.lines():
-        click.echo(line)
-    click.echo("")
+    yield from (*review.lines(), "")
     if confirmed_by is None and not review.is_proved:
         confirmed_by = click.prompt(_HOW, value_proc=_way)
     confirm("Approve it, for this key and this recipient?", yes=yes)
@@ -55,7 +57,7 @@ def approve(target: Target, request: str, confirmed_by: str | None, yes: bool, *
     if len(said) > LONGEST_MESSAGE:
         raise click.UsageError(f"--confirmed-by and --message have more than {LONGEST_MESSAGE} characters together")
     decide(cluster, review, Decision.APPROVE, user, Words(reason, said))
-    click.echo(f"Approved. `clientcert retrieve {request} --wait` waits for the certificate.")
+    yield f"Approved. `clientcert retrieve {request} --wait` waits for the certificate."
 
 
 def _way(text: str) -> str:

@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any, Self
+from typing import Self
 
 import click
 
 from clientcert.api.kinds import Kind
-from clientcert.cli.api_server import JSON, MERGE_PATCH, ApiServer, Object, connection_of
-from clientcert.cli.completion import contexts, namespaces
+from clientcert.cli.api_server import JSON, ApiServer, Object, connection_of
 from clientcert.cli.errors import (
     CONFLICT,
     GONE,
@@ -22,6 +19,8 @@ from clientcert.cli.errors import (
     explain_errors,
 )
 from clientcert.cli.table import printable
+from clientcert.cli.target import Target, cluster_options, connection_options
+from clientcert.cli.writes import Writes
 
 __all__ = [
     "Cluster",
@@ -37,7 +36,6 @@ __all__ = [
 _PAGE, _PAGE_OF_SECRETS = 500, 50
 """A Secret may have 1 MiB."""
 _TRIES = 5
-_WRITTEN = {"fieldManager": "clientcert", "fieldValidation": "Strict"}
 _AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _SECRETS_OF_PEOPLE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
@@ -46,69 +44,12 @@ _LONGEST_NAME = 253
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The cluster and the namespace that a call is about, and in whose name it is made."""
-
-    context: str | None = None
-    """A context of the kubeconfig; None: the current one."""
-    namespace: str | None = None
-    """None: that of the context."""
-    kubeconfig: str | None = None
-    """None: KUBECONFIG, or `~/.kube/config`."""
-    user: str | None = None
-    """The user who is impersonated; None: nobody."""
-    groups: tuple[str, ...] = ()
-
-    @property
-    def impersonated(self) -> tuple[tuple[str, str], ...]:
-        """The headers of impersonation."""
-        if self.user is None:
-            return ()
-        return ("Impersonate-User", self.user), *(("Impersonate-Group", each) for each in self.groups)
-
-
-def connection_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where to connect, and as whom; the verb takes them as one argument, `target`."""
-
-    @click.option(
-        "--context", "kube_context", metavar="NAME", help="A context of the kubeconfig.", shell_complete=contexts
-    )
-    @click.option(
-        "--kubeconfig", type=click.Path(exists=True, dir_okay=False), help="[default: KUBECONFIG, or ~/.kube/config]"
-    )
-    @click.option("--as", "user", metavar="USER", help="Impersonate this user.")
-    @click.option("--as-group", "groups", multiple=True, metavar="GROUP", help="With --as; repeatable.")
-    @wraps(verb)
-    def with_target(*args: Any, user: str | None, groups: tuple[str, ...], **options: Any) -> None:
-        if groups and user is None:
-            raise click.UsageError("--as-group needs --as")
-        for each in (*(() if user is None else (user,)), *groups):
-            if not (each.isascii() and each.isprintable() and each == each.strip()) or not each:
-                raise click.UsageError("--as and --as-group take the name of a user and of a group, in ASCII")
-        target = Target(options.pop("kube_context"), None, options.pop("kubeconfig"), user, groups)
-        verb(*args, target=target, **options)
-
-    return with_target
-
-
-def cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of every verb that connects to a namespace; the verb takes them as one argument, `target`."""
-
-    @click.option("-n", "--namespace", metavar="NS", help="[default: that of the context]", shell_complete=namespaces)
-    @connection_options
-    @wraps(verb)
-    def with_namespace(*args: Any, target: Target, namespace: str | None, **options: Any) -> None:
-        verb(*args, target=replace(target, namespace=namespace), **options)
-
-    return with_namespace
-
-
 class Cluster:
     """One namespace of a cluster. Every call raises AnswerIsNo or Failed with a message for the user."""
 
-    def __init__(self, server: ApiServer, namespace: str) -> None:
+    def __init__(self, server: ApiServer, namespace: str, writes: Writes | None = None) -> None:
         self._server = server
+        self._writes = writes or Writes()
         self.namespace = checked_name("namespace", namespace)
 
     @classmethod
@@ -120,11 +61,11 @@ class Cluster:
         connection = connection_of(target.kubeconfig, target.context, may_ask=may_ask)
         namespace = target.namespace or connection.namespace or "default"
         server = ApiServer(connection, target.impersonated or connection.impersonated, retries=may_ask)
-        return cls(server, namespace)
+        return cls(server, namespace, target.writes)
 
     def within(self, namespace: str) -> "Cluster":
         """Another namespace of the same cluster."""
-        return Cluster(self._server, namespace)
+        return Cluster(self._server, namespace, self._writes)
 
     def user(self) -> str:
         """The name under which the API server knows the caller."""
@@ -135,6 +76,8 @@ class Cluster:
 
     def document(self, path: str, what: str) -> Object:
         """The JSON document at a path of the API server; `what` names it in messages."""
+        if (planned := self._writes.planned(path)) is not None:
+            return planned
         with explain_errors(what):
             return self._server.call("GET", path)
 
@@ -238,9 +181,10 @@ class Cluster:
     def create(self, kind: Kind, new: Object) -> Object:
         """Create an object; raises AlreadyExists."""
         name = checked_name(kind.name, new["metadata"]["name"])
+        new = new | {"metadata": new["metadata"] | {"namespace": self.namespace}}
         with explain_errors(self._called(kind, name)):
             try:
-                return self._server.call("POST", kind.collection(self.namespace), new, query=_WRITTEN)
+                return self._writes.create(self._server, kind.collection(self.namespace), new)
             except ApiError as error:
                 if error.status == CONFLICT:
                     raise AlreadyExists(f"{self._called(kind, name)}: exists already") from None
@@ -250,12 +194,16 @@ class Cluster:
         """Apply a merge patch; the object after it. Raises Conflict if the patch names an old resourceVersion."""
         path = self._path(kind, name)
         with explain_errors(self._called(kind, name)):
-            return self._server.call("PATCH", path, patch, query=_WRITTEN, media=(MERGE_PATCH, JSON))
+            return self._writes.patch(self._server, path, patch)
+
+    def leave(self, kind: Kind, found: Object) -> None:
+        """Print an object that is as it should be, where those are printed that were written."""
+        self._writes.leave(self._path(kind, found["metadata"]["name"]), found)
 
     def config_map(self, name: str, namespace: str = "") -> Mapping[str, str] | None:
         """Its data; None if it does not exist or must not be read."""
         try:
-            return self._config_map(name, namespace or self.namespace)[0]
+            return self._config_map(name, namespace or self.namespace).get("data") or {}
         except AnswerIsNo:
             return None
 
@@ -266,34 +214,37 @@ class Cluster:
         """
         for _ in range(_TRIES):
             try:
-                held, version = self._config_map(name, self.namespace)
+                found = self._config_map(name, self.namespace)
             except NotFound:
-                held, version = {}, ""
+                found = {}
+            held = found.get("data") or {}
             changed = change(held)
             if not changed:
+                if found:
+                    self._writes.leave(_config_map_path(self.namespace, name), found)
                 return
             if sum(len(key) + len(value.encode()) for key, value in {**held, **changed}.items()) > _LARGEST_CONFIG_MAP:
                 raise AnswerIsNo(f"ConfigMap {name} would exceed 1 MiB, the limit of Kubernetes: shorten the notes")
-            if self._write(name, version, changed):
+            if self._write(name, found, changed):
                 return
         raise Failed(f"ConfigMap {name} was changed by others during each attempt to write it: try again")
 
-    def _config_map(self, name: str, namespace: str) -> tuple[Mapping[str, str], str]:
+    def _config_map(self, name: str, namespace: str) -> Object:
         checked_name("ConfigMap", name)
-        found = self.document(_config_map_path(namespace, name), f"ConfigMap {name} in namespace {namespace}")
-        return found.get("data") or {}, found["metadata"]["resourceVersion"]
+        return self.document(_config_map_path(namespace, name), f"ConfigMap {name} in namespace {namespace}")
 
-    def _write(self, name: str, version: str, changed: Mapping[str, str]) -> bool:
+    def _write(self, name: str, found: Object, changed: Mapping[str, str]) -> bool:
         """Write the keys; False on a conflict with another writer."""
         with explain_errors(f"ConfigMap {name} in namespace {self.namespace}"):
             try:
-                if version:
-                    patch = {"metadata": {"resourceVersion": version}, "data": dict(changed)}
-                    path = _config_map_path(self.namespace, name)
-                    self._server.call("PATCH", path, patch, query=_WRITTEN, media=(MERGE_PATCH, JSON))
+                if found:
+                    version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                    patch = {"metadata": version, "data": dict(changed)}
+                    self._writes.patch(self._server, _config_map_path(self.namespace, name), patch)
                 else:
-                    new = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(changed)}
-                    self._server.call("POST", _config_map_path(self.namespace), new, query=_WRITTEN)
+                    metadata = {"name": name, "namespace": self.namespace}
+                    new = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(changed)}
+                    self._writes.create(self._server, _config_map_path(self.namespace), new)
             except ApiError as error:
                 if error.status != CONFLICT:
                     raise

@@ -1,6 +1,6 @@
 """`clientcert contact`: show and record the contacts of a consumer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -22,6 +22,7 @@ from clientcert.cli.contact_import import import_list
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import TAKES_EFFECT, LoadedCertificate, load_certificate
 from clientcert.cli.table import aligned, printable
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, resolve_email, slack_question
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.spec import HOST, Person
@@ -45,8 +46,8 @@ contact.add_command(import_list)
 @click.option("--business-name", metavar="WORDS", help="The person's name.")
 @click.option("--note", metavar="WORDS", help="A note about the consumer, for the client list.")
 @click.option("--object", "in_object", is_flag=True, help="Write spec.contact even if there is a client list.")
-@cluster_options
-def set_contact(target: Target, name: str, note: str | None, in_object: bool, **people: str | None) -> None:
+@write_options
+def set_contact(target: Target, name: str, note: str | None, in_object: bool, **people: str | None) -> Iterator[str]:
     """Record the contact of the consumer of ClientCertificate NAME.
 
     It is written to the client list that the CertificatePolicy names, and applies to all certificates of the consumer.
@@ -68,10 +69,10 @@ def set_contact(target: Target, name: str, note: str | None, in_object: bool, **
     else:
         cluster.patch(CLIENT_CERTIFICATE, name, {"spec": {"contact": _spec(entry)}})
         place, when = f"spec.contact of {name}", "The operator uses it at once."
-    click.echo(f"Recorded in {place}. {when}")
+    yield f"Recorded in {place}. {when}"
     after = load_certificate(cluster, name)
     _warn_if_overridden(after, entry)
-    click.echo(f"{_sentence(after)}.")
+    yield f"{_sentence(after)}."
 
 
 @contact.command(name="show")

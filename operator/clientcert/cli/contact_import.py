@@ -1,16 +1,17 @@
 """`clientcert contact import`: import a client list from a CSV file, completely or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from clientcert.api.client_list import ClientList, Listing, render_listing
 from clientcert.cli.client_list_file import Row, read_rows
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo, refuse
 from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.contacts import DirectoryEntry
 
 _LARGEST_FILE = 8 * 1024 * 1024
@@ -20,9 +21,8 @@ _NOTHING = "nothing was imported:"
 @click.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--configmap", required=True, metavar="NAME", help="The client list; created if it does not exist.")
-@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
-@cluster_options
-def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> None:
+@write_options
+def import_list(target: Target, file: Path, configmap: str) -> Iterator[str]:
     """Import a client list from the CSV FILE.
 
     The first line names the columns, in any order: consumer, technical_name, technical_email, business_name,
@@ -31,11 +31,10 @@ def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> No
     """
     rows = read_client_list(file)
     cluster = Cluster.connect(target)
-    if dry_run:
+    if target.writes.is_dry:
         held = cluster.config_map(configmap) or {}
         changes(rows, held)
-        _report(rows, held, f"Would import into ConfigMap {configmap}")
-        return
+        yield from _report(rows, held, f"Would import into ConfigMap {configmap}")
     before: Mapping[str, str] = {}
 
     def change(held: Mapping[str, str]) -> Mapping[str, str]:
@@ -44,9 +43,9 @@ def import_list(target: Target, file: Path, configmap: str, dry_run: bool) -> No
         return changes(rows, held)
 
     cluster.change_config_map(configmap, change)
-    _report(rows, before, f"Imported into ConfigMap {configmap}")
+    yield from _report(rows, before, f"Imported into ConfigMap {configmap}")
     if changes(rows, before):
-        click.echo(TAKES_EFFECT)
+        yield TAKES_EFFECT
 
 
 def changes(rows: list[Row], held: Mapping[str, str]) -> dict[str, str]:
@@ -100,8 +99,8 @@ def read_client_list(file: Path) -> list[Row]:
     return rows
 
 
-def _report(rows: list[Row], held: Mapping[str, str], done: str) -> None:
-    """Print the changes by consumer, without names and addresses."""
+def _report(rows: list[Row], held: Mapping[str, str], done: str) -> Iterator[str]:
+    """The changes by consumer, without names and addresses."""
     known = ClientList.of(held)
     lines = []
     for row in rows:
@@ -110,13 +109,12 @@ def _report(rows: list[Row], held: Mapping[str, str], done: str) -> None:
         if after != before:
             lines.append((cut(printable(row.consumer)), "changed" if before else "new", _changed_fields(before, after)))
     if lines:
-        for line in aligned(("CONSUMER", "CHANGE", "WHAT"), lines):
-            click.echo(line)
-        click.echo("")
+        yield from aligned(("CONSUMER", "CHANGE", "WHAT"), lines)
+        yield ""
     kept = len(known.consumers - {row.consumer for row in rows})
     new = sum(change == "new" for _, change, _ in lines)
     counts = f"{new} new, {len(lines) - new} changed, {len(rows) - len(lines)} unchanged"
-    click.echo(f"{done}: {counts}. Kept, as they are not in the file: {kept}.")
+    yield f"{done}: {counts}. Kept, as they are not in the file: {kept}."
 
 
 def _changed_fields(before: Listing | None, after: Listing) -> str:

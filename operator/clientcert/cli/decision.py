@@ -80,6 +80,7 @@ def decide(cluster: Cluster, review: Review, decision: Decision, user: str, word
         except (AnswerIsNo, Conflict) as error:
             current = load_review(cluster, name)
             if not check_undecided(current, decision, user):
+                cluster.leave(CERTIFICATE_RENEWAL, current.request)
                 return
             if not isinstance(error, Conflict):
                 raise

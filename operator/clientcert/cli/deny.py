@@ -1,12 +1,16 @@
 """`clientcert deny`: decide that a request brings no certificate."""
 
+from collections.abc import Iterator
+
 import click
 
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.api.kinds import CERTIFICATE_RENEWAL
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.spec import Decision
 
 
@@ -15,8 +19,8 @@ from clientcert.lifecycle.renewal.spec import Decision
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
 @click.option("--message", metavar="WORDS", help="Why, in words. The contact reads them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@cluster_options
-def deny(target: Target, request: str, yes: bool, **words: str | None) -> None:
+@write_options
+def deny(target: Target, request: str, yes: bool, **words: str | None) -> Iterator[str]:
     """Deny request ID, for good. Give --reason or --message.
 
     It needs the verb "approve" on certificaterenewals.
@@ -30,12 +34,11 @@ def deny(target: Target, request: str, yes: bool, **words: str | None) -> None:
     review = load_review(cluster, request)
     user = cluster.user()
     if not check_undecided(review, Decision.DENY, user):
-        click.echo(f"Request {request} was denied by you before.")
+        cluster.leave(CERTIFICATE_RENEWAL, review.request)
+        yield f"Request {request} was denied by you before."
         return
     if not yes:
-        for line in review.lines():
-            click.echo(line)
-        click.echo("")
+        yield from (*review.lines(), "")
     confirm("Deny it?", yes=yes)
     decide(cluster, review, Decision.DENY, user, Words(reason, message))
-    click.echo("Denied. The same may be asked again, as a new request.")
+    yield "Denied. The same may be asked again, as a new request."

@@ -10,10 +10,10 @@ import click
 from clientcert.cli.table import printable
 
 LONGEST_ANSWER = 500
-CONFLICT, GONE, BAD_REQUEST = 409, 410, 400
-_FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 403, 404, 422
+NOT_FOUND, CONFLICT, GONE, BAD_REQUEST = 404, 409, 410, 400
+_FORBIDDEN, _UNPROCESSABLE = 403, 422
 _MOST_PROBLEMS = 20
-_REFUSALS = frozenset({BAD_REQUEST, 401, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE})
+_REFUSALS = frozenset({BAD_REQUEST, 401, _FORBIDDEN, NOT_FOUND, _UNPROCESSABLE})
 
 
 class ApiError(Exception):
@@ -85,7 +85,7 @@ def explain_errors(what: str) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        if error.status == _NOT_FOUND:
+        if error.status == NOT_FOUND:
             raise NotFound(f"{what}: not found, or its kind is not installed (crds/)") from None
         message = f"{what}: the API server refuses: {_status_message(error)}"
         if error.status == CONFLICT:

@@ -1,20 +1,23 @@
 """`clientcert handed-over`: say that the consumer has the certificate, where it was not mailed."""
 
+from collections.abc import Iterator
+
 import click
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import requests
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.renewal_request import request_id, state_of
 from clientcert.cli.retrieve import certificate_of
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.status import State
 
 
 @click.command(name="handed-over")
 @click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
-@cluster_options
-def handed_over(target: Target, request: str) -> None:
+@write_options
+def handed_over(target: Target, request: str) -> Iterator[str]:
     """Say that the consumer has the certificate of request ID.
 
     It needs the verb "approve" on certificaterenewals. Then the operator writes the certificate to its source, and the
@@ -22,10 +25,13 @@ def handed_over(target: Target, request: str) -> None:
     """
     cluster = Cluster.connect(target)
     found = cluster.get(CERTIFICATE_RENEWAL, request)
-    if not found["spec"].get("handedOver"):
+    if found["spec"].get("handedOver"):
+        cluster.leave(CERTIFICATE_RENEWAL, found)
+    else:
         certificate_of(found)
         if state_of(found) is not State.ISSUED:
-            click.echo(f"Request {request} was delivered before: there is nothing left to say.")
+            cluster.leave(CERTIFICATE_RENEWAL, found)
+            yield f"Request {request} was delivered before: there is nothing left to say."
             return
         patch = {"spec": {"handedOver": {"by": cluster.user()}}}
         try:
@@ -33,4 +39,4 @@ def handed_over(target: Target, request: str) -> None:
         except AnswerIsNo:  # the schema refuses a second one
             if not cluster.get(CERTIFICATE_RENEWAL, request)["spec"].get("handedOver"):
                 raise
-    click.echo(f"Request {request}: the consumer has the certificate. The operator writes it to its source.")
+    yield f"Request {request}: the consumer has the certificate. The operator writes it to its source."

@@ -36,11 +36,14 @@ class WrittenText:
     """True if somebody has changed it since."""
 
 
+def yaml_text(document: Manifest) -> str:
+    """One document as kubectl prints it: a text of several lines is a block. No parser takes a text for a number."""
+    return _dump(document, _BlockDumper)
+
+
 def write_text(origin: str, documents: Iterable[Manifest]) -> bytes:
     """The file; equal for equal values."""
-    body = "---\n".join(
-        yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_UNFOLDED) for each in documents
-    )
+    body = "---\n".join(_dump(each, _Dumper) for each in documents)
     first = _FIRST + (f" from {origin!a}." if origin else ".")
     return f"{first}\n{_SECOND}{_hash(first, body)}\n{body}".encode()
 
@@ -70,6 +73,10 @@ def _hash(first: str, body: str) -> str:
     return hashlib.sha256(f"{first}\n{body}".encode()).hexdigest()
 
 
+def _dump(document: Manifest, dumper: type[yaml.SafeDumper]) -> str:
+    return yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_UNFOLDED)
+
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -85,4 +92,15 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if is_plain else '"')
 
 
+class _BlockDumper(_Dumper):
+    pass
+
+
+def _text_or_block(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    if "\n" in value and value.replace("\n", "").isprintable():
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
+    return _text(dumper, value)
+
+
 _Dumper.add_representer(str, _text)
+_BlockDumper.add_representer(str, _text_or_block)

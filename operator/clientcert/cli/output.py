@@ -22,18 +22,23 @@ def print_objects(objects: Iterable[Object], output: str) -> None:
     """Print whole objects as json, yaml or name."""
     for each in map(_shown, objects):
         if output == NAME:
-            click.echo(object_name(each["kind"], each["metadata"]["name"]))
+            click.echo(name_of(each))
         elif output == JSON:
             click.echo(json.dumps(each))
         else:
-            import yaml
+            from clientcert.cli.manifest_text import yaml_text
 
-            click.echo("---\n" + yaml.safe_dump(each, sort_keys=False, allow_unicode=True), nl=False)
+            click.echo("---\n" + yaml_text(each), nl=False)
 
 
-def object_name(kind: str, name: str) -> str:
+def object_name(kind: str, name: str, group: str = GROUP) -> str:
     """The form `name`, as kubectl prints it."""
-    return f"{kind.lower()}.{GROUP}/{name}"
+    return f"{kind.lower()}{group and '.'}{group}/{name}"
+
+
+def name_of(found: Object) -> str:
+    """The form `name` of an object of any group."""
+    return object_name(found["kind"], found["metadata"]["name"], found["apiVersion"].rpartition("/")[0])
 
 
 def _shown(found: Object) -> Object:

@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment
-from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.files import STDIN
 from clientcert.cli.next_step import next_step
 from clientcert.cli.one_line import one_line
-from clientcert.cli.output import TABLE, output_option, print_objects
 from clientcert.cli.renewal_request import Ask, Asked, ask, state_of
 from clientcert.cli.request_files import read_csr, read_proof, read_public_key
 from clientcert.cli.table import aligned, printable, to_the_minute
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.spec import Mode
 
 _FILE = click.Path(allow_dash=True)
@@ -35,10 +35,9 @@ _NO, _FAILED = 3, 1
 @click.option("-l", "--selector", metavar="LABELS", help="With --reuse: all certificates with these labels.")
 @click.option("--all", "everything", is_flag=True, help="With --reuse: all certificates.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="With -l or --all: in every namespace.")
-@output_option()
-@cluster_options
+@write_options
 @click.pass_context
-def renew(context: click.Context, /, target: Target, name: str | None, output: str, **options: Any) -> None:
+def renew(context: click.Context, /, target: Target, name: str | None, **options: Any) -> Iterator[str]:
     """Ask for a renewal of ClientCertificate NAME, with one of --csr, --public-key and --reuse.
 
     A request that is open or issued is not made twice. `clientcert retrieve` collects the certificate.
@@ -51,19 +50,13 @@ def renew(context: click.Context, /, target: Target, name: str | None, output: s
     if name is not None:
         found = cluster.get(CLIENT_CERTIFICATE, name)
         asked = ask(cluster, found, wanted, now)
-        if output == TABLE:
-            _say(asked, found, wanted)
-        else:
-            print_objects([asked.found], output)
+        yield from _lines(asked, found, wanted)
         return
     everywhere = options["all_namespaces"]
     found_all = cluster.list(CLIENT_CERTIFICATE, everywhere=everywhere, labels=options["selector"] or "")
     many = Many(cluster, wanted, now)
     asked_all = list(many.ask(found_all))
-    if output == TABLE:
-        _say_all(asked_all, everywhere=everywhere)
-    else:
-        print_objects((each.found for each in asked_all), output)
+    yield from _table(asked_all, everywhere=everywhere)
     many.finish(context)
 
 
@@ -135,21 +128,21 @@ def _read(**options: Any) -> Ask:
     return Ask(mode, "", request, proof, options["reason"] or "")
 
 
-def _say(asked: Asked, certificate: Object, wanted: Ask) -> None:
+def _lines(asked: Asked, certificate: Object, wanted: Ask) -> Iterator[str]:
     name = asked.found["metadata"]["name"]
     spec = certificate["spec"]
     about = printable(f"{certificate['metadata']['name']} ({spec['consumer']} in {spec['environment']})")
-    click.echo(f"{about}: request {name}" + ("" if asked.is_new else ", as asked before"))
+    yield f"{about}: request {name}" + ("" if asked.is_new else ", as asked before")
     if wanted.request:
-        click.echo(f"The SHA-256 fingerprint of its key is {wanted.request.key_hash}")
-    click.echo(next_step(asked.found))
+        yield f"The SHA-256 fingerprint of its key is {wanted.request.key_hash}"
+    yield next_step(asked.found)
     status = certificate.get("status") or {}
     other = ((status.get("renewal") or {}).get("requestRef") or {}).get("name", name)
     if other != name:
-        click.echo(f"Request {printable(other)} about the same certificate is open, too.")
+        yield f"Request {printable(other)} about the same certificate is open, too."
 
 
-def _say_all(asked: list[Asked], *, everywhere: bool) -> None:
+def _table(asked: list[Asked], *, everywhere: bool) -> Iterator[str]:
     if not asked:
         return
     headings = ("NAMESPACE", "CERTIFICATE", "REQUEST", "STATE", "ASKED")
@@ -164,8 +157,7 @@ def _say_all(asked: list[Asked], *, everywhere: bool) -> None:
         for each in asked
     ]
     first = 0 if everywhere else 1
-    for line in aligned(headings[first:], [row[first:] for row in rows]):
-        click.echo(line)
+    yield from aligned(headings[first:], [row[first:] for row in rows])
 
 
 def _key(found: Object) -> str:

@@ -60,7 +60,7 @@ def ask(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> As
     """
     name, serial = certificate["metadata"]["name"], _serial(certificate, wanted.mode)
     if before := _that_made_the_current_one(cluster, certificate, wanted, now):
-        return Asked(_the_same(wanted, before), is_new=False)
+        return _asked_before(cluster, wanted, before)
     for number in range(1, _MOST_REQUESTS + 1):
         new = manifest(certificate, request_name(name, serial, wanted.key, wanted.mode, number), wanted)
         try:
@@ -68,7 +68,7 @@ def ask(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> As
         except AlreadyExists:
             found = cluster.get(CERTIFICATE_RENEWAL, new["metadata"]["name"])
         if state_of(found) not in NEGATIVE:
-            return Asked(_the_same(wanted, found), is_new=False)
+            return _asked_before(cluster, wanted, found)
     raise AnswerIsNo(f"{_MOST_REQUESTS} requests with this key were refused: use another key")
 
 
@@ -165,14 +165,15 @@ def _that_made_the_current_one(cluster: Cluster, certificate: Object, wanted: As
     return None
 
 
-def _the_same(wanted: Ask, found: Object) -> Object:
+def _asked_before(cluster: Cluster, wanted: Ask, found: Object) -> Asked:
     if before := difference(wanted, found["spec"]):
         name = found["metadata"]["name"]
         raise AnswerIsNo(
             f"{name} was made for the same key, but {before}: collect it with `clientcert retrieve {name}`, or have it"
             f" denied with `clientcert deny {name}` and ask again"
         )
-    return found
+    cluster.leave(CERTIFICATE_RENEWAL, found)
+    return Asked(found, is_new=False)
 
 
 def _serial(certificate: Object, mode: Mode) -> str:

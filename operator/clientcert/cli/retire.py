@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.decision import confirm
 from clientcert.cli.errors import AnswerIsNo
@@ -23,6 +23,7 @@ from clientcert.cli.revocation import (
     with_key,
 )
 from clientcert.cli.table import to_the_minute
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.spec import RevocationReason
 
 
@@ -30,9 +31,9 @@ from clientcert.lifecycle.renewal.spec import RevocationReason
 @click.argument("name", required=False, shell_complete=certificates)
 @click.option("--serial", metavar="HEX", callback=serial_number, help="Which one, if several were replaced.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@cluster_options
+@write_options
 @click.pass_context
-def retire(context: click.Context, /, target: Target, name: str | None, serial: str | None, yes: bool) -> None:
+def retire(context: click.Context, /, target: Target, name: str | None, serial: str | None, yes: bool) -> Iterator[str]:
     """Let the certificate that was replaced no longer be accepted, for ClientCertificate NAME or by --serial.
 
     It makes a CertificateRevocation with the reason Superseded, which cannot be undone. The certificate in use is
@@ -55,11 +56,10 @@ def retire(context: click.Context, /, target: Target, name: str | None, serial: 
         raise AnswerIsNo(f"{name or serial}: there is {what}")
     found = with_key(found, records)
     if not yes:
-        for line in summary(found, RevocationReason.SUPERSEDED):
-            click.echo(line)
+        yield from summary(found, RevocationReason.SUPERSEDED)
     confirm("Retire it? This cannot be undone", yes=yes)
     since = revoke(cluster, found, RevocationReason.SUPERSEDED, now)
-    click.echo(f"Serial number {found.serial_number} of {found.consumer} is retired since {to_the_minute(since)}.")
+    yield f"Serial number {found.serial_number} of {found.consumer} is retired since {to_the_minute(since)}."
 
 
 def _overlapping(cluster: Cluster, certificates: list[Object], now: datetime) -> Iterator[Revocable]:

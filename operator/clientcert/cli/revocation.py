@@ -178,10 +178,13 @@ def _created(cluster: Cluster, name: str, spec: RevocationSpec) -> RevocationSpe
         "spec": render_revocation_spec(spec),
     }
     try:
-        written = cluster.create(CERTIFICATE_REVOCATION, new)
+        return parse_revocation_spec(cluster.create(CERTIFICATE_REVOCATION, new)["spec"])
     except AlreadyExists:
-        written = cluster.get(CERTIFICATE_REVOCATION, name)
-    return parse_revocation_spec(written["spec"])
+        found = cluster.get(CERTIFICATE_REVOCATION, name)
+    before = parse_revocation_spec(found["spec"])
+    if before.reason is spec.reason:
+        cluster.leave(CERTIFICATE_REVOCATION, found)
+    return before
 
 
 def is_revoked(cluster: Cluster, found: Revocable) -> bool:

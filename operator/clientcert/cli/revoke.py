@@ -1,5 +1,6 @@
 """`clientcert revoke`: let a certificate no longer be accepted, at once and for a reason."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,12 +8,13 @@ import click
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli import revocation
-from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.decision import confirm
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.revocation import Revocable, choose, current, in_file, on_record, replaced, summary, with_key
 from clientcert.cli.table import printable, to_the_minute
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.renewal.spec import RevocationReason
 
 _IN_USE = (
@@ -34,9 +36,9 @@ _NOT_BARRED = "Its key is not on record, so nothing stops it from being certifie
 @click.option("--serial", metavar="HEX", callback=revocation.serial_number, help="[default: the one in use]")
 @click.option("--certificate", "file", metavar="FILE", type=click.Path(allow_dash=True), help="If it is not on record.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@cluster_options
+@write_options
 @click.pass_context
-def revoke(context: click.Context, /, target: Target, name: str, yes: bool, **options: Any) -> None:
+def revoke(context: click.Context, /, target: Target, name: str, yes: bool, **options: Any) -> Iterator[str]:
     """Let a certificate of ClientCertificate NAME no longer be accepted: the one in use, or another by --serial.
 
     It makes a CertificateRevocation, from which CRL and gateway list are made, and which cannot be undone. A key
@@ -50,19 +52,16 @@ def revoke(context: click.Context, /, target: Target, name: str, yes: bool, **op
     in_use = found.serial_number in {each.serial_number for each in current(certificate)}
     unbarred = reason is RevocationReason.KEY_COMPROMISE and not found.key_hash
     if not yes:
-        for line in summary(found, reason):
-            click.echo(line)
+        yield from summary(found, reason)
         if in_use:
-            click.echo(f"\n{_IN_USE.format(name=name)}")
+            yield f"\n{_IN_USE.format(name=name)}"
     if unbarred:
         click.echo(f"Warning: {_NOT_BARRED}.", err=True)
     confirm("Revoke it? This cannot be undone", yes=yes)
     since = revocation.revoke(cluster, found, reason, now)
-    click.echo(
-        printable(f"Serial number {found.serial_number} of {found.consumer} is revoked since {to_the_minute(since)}.")
-    )
+    yield printable(f"Serial number {found.serial_number} of {found.consumer} is revoked since {to_the_minute(since)}.")
     if in_use and yes:
-        click.echo(_IN_USE.format(name=name))
+        yield _IN_USE.format(name=name)
 
 
 def _find(cluster: Cluster, certificate: Object, now: datetime, **options: Any) -> Revocable:

@@ -1,5 +1,6 @@
 """`clientcert silence`: stop alerts about one certificate, until a time and for a reason."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,10 +8,11 @@ import click
 
 from clientcert.api.client_list import ONE_LINE, is_one_line
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment, timestamp
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.durations import parse_end
 from clientcert.cli.table import printable, to_the_minute
+from clientcert.cli.write_options import write_options
 
 LONGEST_REASON = 256
 
@@ -20,15 +22,15 @@ LONGEST_REASON = 256
 @click.option("--until", metavar="TIME", help="When alerts resume: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now.")
 @click.option("--reason", metavar="WORDS", help="Why no alert is needed, e.g. 'being decommissioned'.")
 @click.option("--end", is_flag=True, help="End the silence: alerts resume now.")
-@cluster_options
+@write_options
 @click.pass_context
-def silence(context: click.Context, /, target: Target, name: str, **wanted: Any) -> None:
+def silence(context: click.Context, /, target: Target, name: str, **wanted: Any) -> Iterator[str]:
     """Stop alerts about ClientCertificate NAME, and no other, until a time and for a reason.
 
     The silence ends by itself. Meanwhile `kubectl get` and the metrics still show the certificate.
     """
     patch = {"spec": {"silence": _silence(context.obj["now"](), **wanted)}}
-    click.echo(_result(Cluster.connect(target).patch(CLIENT_CERTIFICATE, name, patch)))
+    yield _result(Cluster.connect(target).patch(CLIENT_CERTIFICATE, name, patch))
 
 
 def _silence(now: datetime, *, until: str | None, reason: str | None, end: bool) -> dict[str, str] | None:

@@ -1,23 +1,25 @@
 """`clientcert vet`: record that a person verified the consumer's identity."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import click
 
 from clientcert.api.client_list import address_problem
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cli.cluster import Cluster, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.table import printable
+from clientcert.cli.write_options import write_options
 
 
 @click.command()
 @click.argument("name", shell_complete=certificates)
 @click.option("--date", "day", metavar="DATE", help="The day, such as 2026-03-01.  [default: today]")
 @click.option("--by", metavar="ADDRESS", help="The mail address of who verified it.  [default: your user name]")
-@cluster_options
+@write_options
 @click.pass_context
-def vet(context: click.Context, /, target: Target, name: str, day: str | None, by: str | None) -> None:
+def vet(context: click.Context, /, target: Target, name: str, day: str | None, by: str | None) -> Iterator[str]:
     """Record that a person has verified the identity of the consumer of ClientCertificate NAME.
 
     It needs the verb "vet" on clientcertificates. `clientcert renew NAME --reissue` can follow, where a renewal was
@@ -32,7 +34,7 @@ def vet(context: click.Context, /, target: Target, name: str, day: str | None, b
     patch = {"spec": {"vetting": {"date": vetted.isoformat(), "by": by}}}
     spec = cluster.patch(CLIENT_CERTIFICATE, name, patch)["spec"]
     about = printable(f"{name} ({spec['consumer']} in {spec['environment']})")
-    click.echo(f"{about}: the consumer's identity was verified on {printable(spec['vetting']['date'])}.")
+    yield f"{about}: the consumer's identity was verified on {printable(spec['vetting']['date'])}."
 
 
 def _day(text: str | None, now: datetime) -> date:

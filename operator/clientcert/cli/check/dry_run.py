@@ -18,14 +18,12 @@ from clientcert.cli.check.manifests import Manifest
 from clientcert.cli.check.reading import Reader
 from clientcert.cli.cluster import Object
 from clientcert.cli.errors import Forbidden, Invalid, NotFound
+from clientcert.cli.git_manifest import LAST_APPLIED, OF_THE_SERVER
 
 _APPLY_PATCH = "application/apply-patch+yaml"
 _DRY = "?dryRun=All&fieldValidation=Strict&fieldManager="
 _MANAGER = "clientcert"
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LONGEST = 500
-_OF_THE_SERVER = frozenset({"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"})
-"""Metadata in a manifest that was made of an object in a cluster."""
 _QUOTES_A_VALUE = frozenset({"Invalid value", "Unsupported value", "Duplicate value"})
 
 
@@ -59,7 +57,7 @@ class DryRuns:
     def _sent(self, manifest: Manifest, applied: Object | None) -> Object:
         kind, key = manifest.kind, manifest.key
         content = {name: value for name, value in manifest.content.items() if name != "status"}
-        metadata = {name: value for name, value in content["metadata"].items() if name not in _OF_THE_SERVER}
+        metadata = {name: value for name, value in content["metadata"].items() if name not in OF_THE_SERVER}
         content["metadata"] = metadata | {"namespace": key.namespace}
         collection, item = kind.collection(key.namespace), kind.item(key.namespace, key.name)
         what, send = f"{kind.name} {key.name} in namespace {key.namespace}", self.reader.cluster.send
@@ -151,7 +149,7 @@ def _applier(applied: Object) -> str:
 
 def _last_applied(applied: Object) -> dict[str, Any]:
     try:
-        found = json.loads((applied["metadata"].get("annotations") or {})[_LAST_APPLIED])
+        found = json.loads((applied["metadata"].get("annotations") or {})[LAST_APPLIED])
     except (KeyError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,0 +1,45 @@
+"""Objects of a cluster as manifests for a repository. Pure."""
+
+from typing import Any
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OF_THE_SERVER = frozenset(
+    {
+        "managedFields",
+        "resourceVersion",
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    }
+)
+"""Metadata that the API server alone writes."""
+_OF_APPLIERS = {
+    "annotations": frozenset({LAST_APPLIED, "argocd.argoproj.io/tracking-id"}),
+    "labels": frozenset({"kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/namespace"}),
+}
+"""Notes of kubectl, Argo CD and Flux about an object that they have applied. Each writes them again."""
+_FIRST = ("name", "namespace", "labels", "annotations")
+
+
+def git_manifest(found: dict[str, Any]) -> dict[str, Any]:
+    """The object as a person would write it: without status, and without what the cluster adds to its metadata."""
+    metadata = {name: value for name, value in found["metadata"].items() if name not in OF_THE_SERVER}
+    for part, notes in _OF_APPLIERS.items():
+        if kept := {name: value for name, value in (metadata.pop(part, None) or {}).items() if name not in notes}:
+            metadata[part] = kept
+    ordered = {name: metadata.pop(name) for name in _FIRST if name in metadata}
+    head = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": ordered | metadata}
+    return head | {name: value for name, value in found.items() if name not in {*head, "status"}}
+
+
+def merged(found: Any, patch: Any) -> Any:
+    """The value after a JSON merge patch (RFC 7386). Both stay unchanged."""
+    if not isinstance(patch, dict):
+        return patch
+    before = found if isinstance(found, dict) else {}
+    gone = {name for name, value in patch.items() if value is None}
+    changed = {name: merged(before.get(name), value) for name, value in patch.items() if value is not None}
+    return {name: value for name, value in before.items() if name not in gone} | changed
