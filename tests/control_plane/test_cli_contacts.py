@@ -208,7 +208,9 @@ class TestImport:
             "left      changed  technical removed",
         ]
         counts = "Would import into ConfigMap clients: 1 new, 2 changed, 0 unchanged."
-        assert printed.endswith(f"{counts} Kept, as they are not in the file: 1.\n")
+        assert printed.endswith(
+            f"{counts} Kept, as they are not in the file: 1.\nconfigmap/clients patched (dry run)\n"
+        )
         assert client_list(team) == before
 
     def test_one_line_that_cannot_be_used(self, team: Team, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from clientcert.api.client_list import parse_client_list
+from clientcert.cli.git_manifest import merged
 from clientcert.lifecycle.renewal.naming import request_name, revocation_name
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.spec import Person
@@ -49,17 +50,17 @@ class Scene:
         found = {("ConfigMap", each["metadata"]["name"]): each["metadata"]["resourceVersion"] for each in lists}
         return self.team.versions() | found
 
-    def prints(self, *arguments: str) -> str:
-        """The output of a call that must succeed, and must change nothing."""
+    def prints(self, *arguments: str, more: tuple[tuple[str, ...], ...] = ((),)) -> list[str]:
+        """The outputs of a call with each of these options; all must succeed, and change nothing."""
         before = self.versions()
-        ran = self.terminal.clientcert(*arguments, now=NOW)
-        assert (ran.returncode, ran.stderr, self.versions()) == (0, "", before)
-        return ran.stdout
+        ran = [self.terminal.clientcert(*arguments, *each, now=NOW) for each in more]
+        assert [(each.returncode, each.stderr) for each in ran] == [(0, "")] * len(more)
+        assert self.versions() == before
+        return [each.stdout for each in ran]
 
-    def prints_both(self, *arguments: str) -> tuple[str, str]:
+    def manifests(self, *arguments: str) -> list[str]:
         """The YAML of a dry run by the client, and of one by the server."""
-        client, server = (self.prints(*arguments, f"--dry-run={each}", "-o", "yaml") for each in ("client", "server"))
-        return client, server
+        return self.prints(*arguments, "-o", "yaml", more=(("--dry-run=client",), ("--dry-run=server",)))
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +111,13 @@ CALLS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
     "deny": (
         ("deny", BY_CSR, "--reason", "KeyNotConfirmed"),
         f"certificaterenewal.clientcert.dev/{BY_CSR} patched",
-        {},
+        {"approval": {"decision": "Deny", "by": "admin", "reason": "KeyNotConfirmed"}},
     ),
-    "handed-over": (("handed-over", ISSUED), f"certificaterenewal.clientcert.dev/{ISSUED} patched", {}),
+    "handed-over": (
+        ("handed-over", ISSUED),
+        f"certificaterenewal.clientcert.dev/{ISSUED} patched",
+        {"handedOver": {"by": "admin"}},
+    ),
     "retire": (
         ("retire", "nhs"),
         f"certificaterevocation.clientcert.dev/{REPLACED} created",
@@ -126,29 +131,30 @@ CALLS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
     "approve": (
         ("approve", BY_CSR, *PHONE),
         f"certificaterenewal.clientcert.dev/{BY_CSR} patched",
-        {},
+        {"approval": {"decision": "Approve", "by": "admin"}},
     ),
 }
 """Of each verb: a call, what it would do, and fields of the spec afterwards."""
 
 
 @pytest.fixture(scope="module")
-def manifests(scene: Scene) -> dict[str, tuple[str, str]]:
+def manifests(scene: Scene) -> dict[str, list[str]]:
     """What each call prints with -o yaml: by the client, and by the server."""
-    return {name: scene.prints_both(*arguments) for name, (arguments, _, _) in CALLS.items()}
+    return {name: scene.manifests(*arguments) for name, (arguments, _, _) in CALLS.items()}
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_manifest(name: str, manifests: dict[str, tuple[str, str]]) -> None:
+def test_a_manifest(name: str, manifests: dict[str, list[str]]) -> None:
     """The same by both ways, without what the cluster has added."""
-    client, server = map(yaml.safe_load, manifests[name])
-    assert server == client
-    assert client["spec"].items() >= CALLS[name][2].items()
+    text, by_server = manifests[name]
+    assert by_server == text
+    client = yaml.safe_load(text)
+    assert merged(client["spec"], CALLS[name][2]) == client["spec"]
     assert set(client) == {"apiVersion", "kind", "metadata", "spec"}
     assert set(client["metadata"]) == {"name", "namespace"}
 
 
-def test_kubectl_applies_them(scene: Scene, manifests: dict[str, tuple[str, str]]) -> None:
+def test_kubectl_applies_them(scene: Scene, manifests: dict[str, list[str]]) -> None:
     text = "".join(server for _, server in manifests.values())
     lines = scene.team.control_plane.kubectl("apply", "--dry-run=server", "-f", "-", input=text).splitlines()
     assert [each.partition(" ")[0] for each in lines] == [line.partition(" ")[0] for _, line, _ in CALLS.values()]
@@ -158,7 +164,8 @@ def test_kubectl_applies_them(scene: Scene, manifests: dict[str, tuple[str, str]
 def test_a_line(name: str, scene: Scene) -> None:
     """Without -o it is that of kubectl; approve shows first what the decision is about."""
     arguments, line, _ = CALLS[name]
-    printed = scene.prints(*arguments, "--dry-run=server").splitlines()
+    [text] = scene.prints(*arguments, "--dry-run=server")
+    printed = text.splitlines()
     assert printed[-1] == f"{line} (server dry run)"
     assert (len(printed) > 1) == (name == "approve")
 
@@ -166,20 +173,21 @@ def test_a_line(name: str, scene: Scene) -> None:
 def test_a_name(scene: Scene) -> None:
     """`--dry-run` alone is by the client."""
     arguments, line, _ = CALLS["silence"]
-    assert scene.prints(*arguments, "-o", "name", "--dry-run") == line.partition(" ")[0] + "\n"
+    assert scene.prints(*arguments, "-o", "name", "--dry-run") == [line.partition(" ")[0] + "\n"]
 
 
 def test_a_client_list(scene: Scene) -> None:
     """The whole ConfigMap, with the entries that stay; the same by each verb and each way."""
     by_set = ("contact", "set", "weather", "--technical", JO.email, "--technical-name", JO.name)
     by_import = ("contact", "import", "clients.csv", "--configmap", "clients")
-    [printed] = {*scene.prints_both(*by_set), *scene.prints_both(*by_import)}
+    [printed] = {*scene.manifests(*by_set), *scene.manifests(*by_import)}
     assert "  weather: |\n" in printed
     entries, problems = parse_client_list(yaml.safe_load(printed)["data"])
     assert (set(entries), problems) == ({"acme", "weather"}, ())
     scene.team.control_plane.kubectl("apply", "--dry-run=server", "-f", "-", input=printed)
-    assert scene.prints(*by_set, "--dry-run=client") == "configmap/clients patched (dry run)\n"
-    report = scene.prints(*by_import[:-1], "others", "--dry-run=server").splitlines()
+    assert scene.prints(*by_set, "--dry-run=client") == ["configmap/clients patched (dry run)\n"]
+    [text] = scene.prints(*by_import[:-1], "others", "--dry-run=server")
+    report = text.splitlines()
     assert (len(report), report[-1]) == (5, "configmap/others created (server dry run)")
 
 

@@ -25,14 +25,23 @@ _FIRST = ("name", "namespace", "labels", "annotations")
 
 
 def git_manifest(found: dict[str, Any]) -> dict[str, Any]:
-    """The object as a person would write it: without status, and without what the cluster adds to its metadata."""
+    """The object as a person would write it: without status, and without what the cluster adds to its metadata.
+
+    Fields are in the order of the API server, so that two manifests differ in what they say alone.
+    """
     metadata = {name: value for name, value in found["metadata"].items() if name not in OF_THE_SERVER}
     for part, notes in _OF_APPLIERS.items():
         if kept := {name: value for name, value in (metadata.pop(part, None) or {}).items() if name not in notes}:
             metadata[part] = kept
     ordered = {name: metadata.pop(name) for name in _FIRST if name in metadata}
     head = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": ordered | metadata}
-    return head | {name: value for name, value in found.items() if name not in {*head, "status"}}
+    return head | {name: _sorted(found[name]) for name in sorted(found) if name not in {*head, "status"}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
 
 
 def merged(found: Any, patch: Any) -> Any:
