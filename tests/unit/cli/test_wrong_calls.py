@@ -65,6 +65,21 @@ class TestSilence:
         assert "--end" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["deny", "nhs-1", "--reason", "Any", "-o", "yaml"], "-o needs --yes or --dry-run"),
+        (["retire", "nhs", "-o", "name", "--dry-run=none"], "-o needs --yes or --dry-run"),
+        (["vet", "--dry-run", "nhs"], "'nhs' is not one of 'none', 'client', 'server'"),
+        (["vet", "nhs", "--dry-run=all"], "'all' is not one of 'none', 'client', 'server'"),
+    ],
+)
+def test_a_dry_run(arguments: list[str], words: str) -> None:
+    """What is printed for programs has no question in it; a word that may be a name is never taken for a dry run."""
+    result = clientcert(*arguments)
+    assert (result.exit_code, words in result.stderr) == (2, True)
+
+
 class TestContact:
     @pytest.mark.parametrize(
         ("arguments", "words"),
