@@ -118,7 +118,7 @@ def story(
         scene.ask(csr=scene.csr())
         scene.approve("asked")
         revocation = revoker.revoke(old, team.consumer("former"))
-        eventually(lambda: team.condition("asked", "Issued", "CertificateRenewal"), ("False", "ObserveOnly"))
+        eventually(lambda: team.condition("asked", "Issued", "CertificateRenewal"), ("Unknown", "ObserveOnly"))
         eventually(lambda: revoker.condition(revocation), ("Unknown", "ObserveOnly"))
         operator.settle(len(NAMES))
     found = Story(outside, scene, over, revocation, before, written)
@@ -181,7 +181,7 @@ def test_nothing_is_signed_or_written(story: Story) -> None:
     assert (story.request["state"], story.request["waitsFor"]) == ("Approved", "operator (it only observes)")
     assert not {"certificate", "ciphertext", "issuance"} & story.request.keys()
     told = {each["type"]: (each["status"], each["reason"]) for each in story.request["conditions"]}
-    assert told["Issued"] == ("False", "ObserveOnly")
+    assert told["Issued"] == ("Unknown", "ObserveOnly")
     assert told["Notified"] == ("Unknown", "ObserveOnly")
     assert story.listed == ("Unknown", "ObserveOnly")
     assert story.written_then == story.written

@@ -109,7 +109,7 @@ async def test_an_operator_that_only_observes_has_nothing_to_send_by() -> None:
         known = cast("Any", parts.engine.workers)._reconcilers
         assert known["ClientCertificate"]._dispatcher._notifiers == {}
         assert known["CertificateRenewal"]._notices._notifiers == {}
-        assert known["ClientCertificate"]._evaluator._observe_only
+        assert known["ClientCertificate"]._evaluator.observe_only
         with pytest.raises(KubeError) as refused:
             await parts.client.create("/api/v1/namespaces/team/events", {})
         assert refused.value.reason is Reason.OBSERVE_ONLY

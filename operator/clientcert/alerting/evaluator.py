@@ -45,7 +45,7 @@ class Evaluator:
         self._fallback = fallback
         self._clock = clock
         self._cluster = cluster
-        self._observe_only = observe_only
+        self.observe_only = observe_only
 
     def evaluate(self, record: CertificateRecord) -> Evaluation:
         """Evaluate the certificate in its current state."""
@@ -64,7 +64,7 @@ class Evaluator:
             policy_found=found is not None,
             renewal=self._renewal(found.renewal, record, assessment.accepted) if found and found.renewal else None,
             cluster=self._cluster,
-            observe_only=self._observe_only,
+            observe_only=self.observe_only,
         )
         return self.with_deliveries(self._with_contact(evaluation, record), record)
 

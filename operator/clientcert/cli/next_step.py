@@ -15,6 +15,8 @@ _WORDS = {
     State.DONE: "The consumer has the certificate, and the source, too.",
 }
 
+_NEXT = {State.APPROVED: ISSUED, State.DELIVERED: STORED}
+"""By the state: the condition that comes next, if the operator does that."""
 _WITH_A_MESSAGE = ("Ready", "AlertsDelivered", "ContactResolved")
 """Conditions whose message says what to do, in this order."""
 _RENEWED_ELSEWHERE = frozenset({StandingReason.NOT_CONFIGURED, StandingReason.HOST_CERTIFICATE})
@@ -58,13 +60,13 @@ def next_step(found: Object) -> str:
     if state in NEGATIVE:
         return sentence(refusal(found))
     if state is State.ISSUED:
-        left = any(each["type"] == DELIVERED and each["status"] == "False" for each in status.get("conditions") or ())
+        left = any(each["type"] == DELIVERED and each["status"] != "True" for each in status.get("conditions") or ())
         words = f"The certificate is there: `clientcert retrieve {name} -o bundle` has all files"
         handed = f"; when the consumer has it, `clientcert handed-over {name}` says so." if left else "."
         return words + handed
-    for each in status.get("conditions") or ():
-        if each["type"] in {ISSUED, STORED} and each.get("reason") == Reason.OBSERVE_ONLY:
-            return sentence(printable(each.get("message", "")))
+    withheld = conditions_of(found).get(_NEXT.get(state, ""), {})
+    if withheld.get("reason") == Reason.OBSERVE_ONLY:
+        return sentence(printable(withheld.get("message", "")))
     if state is State.AWAITING_APPROVAL:
         return f"Somebody who may approve decides with `clientcert approve {name}` or `clientcert deny {name}`."
     if state is State.WAITING:

@@ -39,7 +39,7 @@ async def test_a_request_that_was_approved(name: str) -> None:
     script.take_part(world)
     await observe(world)
     assert (world.state, world.waits_for) == ("Approved", "operator (it only observes)")
-    assert world.condition("Issued") == ("False", "ObserveOnly")
+    assert world.condition("Issued") == ("Unknown", "ObserveOnly")
     assert words(world, "Issued") == "nothing is signed: the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
     assert "issuance" not in world.renewal
     assert (world.mails, world.posts, world.digests) == ([], [], [])
@@ -81,7 +81,7 @@ async def test_an_operator_that_observes_from_each_write_on(name: str) -> None:
         states.add(world.state)
         if world.state in HELD:
             kind, what = HELD[world.state]
-            assert world.condition(kind) == ("False", "ObserveOnly")
+            assert world.condition(kind) == ("Unknown", "ObserveOnly")
             assert words(world, kind).startswith(f"{what}: ")
         await world.kill()
         await finish(world, script)

@@ -100,6 +100,7 @@ class Gatherer:
             policy=found.renewal if found else None,
             recipient=recipient_of(evaluation),
             generation=record.generation,
+            observe_only=self._evaluator.observe_only,
         )
 
     async def gather(self, record: RenewalRecord, evaluation: RenewalEvaluation) -> Gathered:

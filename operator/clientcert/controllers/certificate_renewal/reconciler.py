@@ -240,10 +240,16 @@ class RenewalReconciler:
         return min(filter(None, times), default=None)
 
     def _was_corrected(self, evaluation: RenewalEvaluation) -> bool:
-        """True if the condition Notified is not true any more: the policy may have lost a channel or an address."""
+        """True if the condition Notified is not true any more: the policy may have lost a channel or an address.
+
+        It stays for a request that ended while the operator only observed, and of which nobody is told any more.
+        """
         told = evaluation.status.condition(NOTIFIED)
-        if told is None or told.status != "False":
-            return told is not None and told.status == "Unknown"
+        if told is None or told.status == "True" or evaluation.observe_only:
+            return False
+        has_ended = evaluation.status.state in FINAL
+        if told.status == "Unknown" and not (has_ended and told.reason == Reason.OBSERVE_ONLY):
+            return True
         has_mail = self._notices.has_mail_server(evaluation.key.namespace)
         return has_told_everybody(evaluation, has_mail_server=has_mail)
 

@@ -9,7 +9,16 @@ from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.notices import Destinations, Notice, NoticeKind
 from clientcert.lifecycle.renewal.policy import DeliveryType
-from clientcert.lifecycle.renewal.status import HANDED_OVER, RETIRED, STORED, CheckResult, Outcome, RenewalStatus, State
+from clientcert.lifecycle.renewal.status import (
+    HANDED_OVER,
+    NOTIFIED,
+    RETIRED,
+    STORED,
+    CheckResult,
+    Outcome,
+    RenewalStatus,
+    State,
+)
 from clientcert.lifecycle.renewal.status_changes import with_condition
 from clientcert.lifecycle.schedule import DAY
 
@@ -237,9 +246,16 @@ def _notice_time(days: int) -> timedelta:
 
 
 def _is_late(evaluation: RenewalEvaluation) -> bool:
-    """True if it ended so long ago that nobody is told of that any more."""
-    ended, limit = evaluation.status.ended, TOLD_UNTIL if evaluation.status.state is State.DONE else DAY
-    return ended is not None and evaluation.now - ended >= limit
+    """True if it ended so long ago that nobody is told of that any more.
+
+    The time in which the operator only observed does not count.
+    """
+    ended, notified = evaluation.status.ended, evaluation.status.condition(NOTIFIED)
+    if ended is None or (notified is not None and notified.reason == Reason.OBSERVE_ONLY):
+        return False
+    untold = notified.last_transition if notified is not None and notified.status != "True" else None
+    limit = TOLD_UNTIL if evaluation.status.state is State.DONE else DAY
+    return evaluation.now - max(ended, untold or ended) >= limit
 
 
 def _is_told(evaluation: RenewalEvaluation, refusals_told: int) -> bool:
@@ -253,7 +269,5 @@ def _is_not_stored(evaluation: RenewalEvaluation) -> bool:
     """True if somebody has to put the certificate into the source: it was not written, and that is no passing fault."""
     stored = evaluation.status.condition(STORED)
     if stored is None or stored.status != "False" or evaluation.status.state is not State.DELIVERED:
-        return False
-    if stored.reason == Reason.OBSERVE_ONLY:
         return False
     return stored.reason not in _PASSING or evaluation.now - (stored.last_transition or evaluation.now) >= _LASTING

@@ -30,8 +30,5 @@ class RenewalEvaluation:
     """The contact of record: the first whom the contact lookup names; None if none is known."""
     generation: int = 0
     """Of the object whose spec this is."""
-
-    @property
-    def observe_only(self) -> bool:
-        """True if the operator only observes. Without a certificate there is nothing to do, either."""
-        return self.certificate is not None and self.certificate.observe_only
+    observe_only: bool = False
+    """True if the operator only observes, whether the ClientCertificate is still there or not."""

@@ -17,7 +17,7 @@ The conditions, all in the past tense: True when it happened, False (or Unknown)
 | Retired   | Announced (False); Retired; Forbidden: the operator may not revoke the old one (False)      |
 | Failed    | the reason why it can never be signed (True)                                                |
 
-While the operator only observes, the next of Issued, Delivered and Stored is False, ObserveOnly.
+While the operator only observes, the next of Issued, Delivered and Stored is Unknown, ObserveOnly.
 Notified says whether the messages about the request were sent (`status_changes.py`); no decision depends on it.
 """
 
@@ -60,7 +60,7 @@ from clientcert.lifecycle.renewal.status import (
     RenewalStatus,
     State,
 )
-from clientcert.lifecycle.renewal.status_changes import ended, with_condition
+from clientcert.lifecycle.renewal.status_changes import ended, with_condition, without_withheld
 
 _ACCEPTED_STATES = frozenset({State.AWAITING_APPROVAL, State.APPROVED})
 _EFFECTS = {
@@ -76,12 +76,12 @@ _UNDECIDED = "nobody decided about the request before the certificate ended"
 def decide(progress: Progress) -> Decision:
     """The next step, and the status to be written; no step with an effect outside while the operator only observes."""
     decision = _next(progress)
-    effect = _EFFECTS.get(decision.step) if progress.observe_only else None
-    if effect is None:
-        return decision
-    found = Condition(effect[0], "False", Reason.OBSERVE_ONLY, withheld(effect[1]))
-    status = with_condition(decision.status, found, progress.now)
-    return Decision(Step.WAIT, status, OBSERVER, Reason.OBSERVE_ONLY)
+    kind, words = _EFFECTS.get(decision.step, ("", "")) if progress.observe_only else ("", "")
+    status = without_withheld(decision.status, {each for each, _ in _EFFECTS.values()} - {kind})
+    if not kind:
+        return replace(decision, status=status)
+    found = Condition(kind, "Unknown", Reason.OBSERVE_ONLY, withheld(words))
+    return Decision(Step.WAIT, with_condition(status, found, progress.now), OBSERVER, Reason.OBSERVE_ONLY)
 
 
 def _next(progress: Progress) -> Decision:

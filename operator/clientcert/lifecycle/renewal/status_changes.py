@@ -1,11 +1,11 @@
 """Changes of a request's status that several decisions make."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import carried_over
-from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.facts import Problem
@@ -24,6 +24,13 @@ from clientcert.lifecycle.renewal.status import (
 )
 
 _ORDER = (ACCEPTED, APPROVED, DENIED, ISSUED, DELIVERED, STORED, RETIRED, NOTIFIED, FAILED)
+_UNSENT = Condition(
+    NOTIFIED,
+    "Unknown",
+    Reason.OBSERVE_ONLY,
+    "no message about the request was sent while the operator only observed (CLIENTCERT_OBSERVE_ONLY)",
+)
+"""It stays true of a request that came to its end meanwhile, and of which nothing is told afterwards."""
 
 
 def with_condition(status: RenewalStatus, condition: Condition, now: datetime) -> RenewalStatus:
@@ -33,12 +40,25 @@ def with_condition(status: RenewalStatus, condition: Condition, now: datetime) -
     return replace(status, conditions=tuple([conditions[kind] for kind in _ORDER if kind in conditions]))
 
 
+def without_withheld(status: RenewalStatus, kinds: Collection[str]) -> RenewalStatus:
+    """The status without the conditions of these types that an operator which only observes has left.
+
+    What is said of them next has begun then, and not while nothing was done.
+    """
+    kept = [each for each in status.conditions if each.reason != Reason.OBSERVE_ONLY or each.type not in kinds]
+    return replace(status, conditions=tuple(kept)) if len(kept) < len(status.conditions) else status
+
+
 def with_notified(evaluation: RenewalEvaluation, *, waits: bool, problem: Problem | None) -> RenewalStatus:
     """The status after the messages that are due were tried. `waits`: at least one was not sent yet.
 
     A failure is reported until its message, or all that are due later, were sent: after a restart it waits at first.
+    While the operator only observes nothing is said to be sent: a message that is not due any more was not, either.
     """
     status = evaluation.status
+    if evaluation.observe_only:
+        return with_condition(status, _UNSENT, evaluation.now) if waits else status
+    status = without_withheld(status, (NOTIFIED,))
     if problem is not None:
         found = Condition(NOTIFIED, "False", problem.reason, problem.message)
     elif not waits:
@@ -48,9 +68,6 @@ def with_notified(evaluation: RenewalEvaluation, *, waits: bool, problem: Proble
         if before is not None and before.status == "False":
             return status
         found = Condition(NOTIFIED, "Unknown", "Pending", "messages about the request wait for their turn")
-        if evaluation.observe_only:
-            words = withheld("no message about the request is sent")
-            found = Condition(NOTIFIED, "Unknown", Reason.OBSERVE_ONLY, words)
     return with_condition(status, found, evaluation.now)
 
 
