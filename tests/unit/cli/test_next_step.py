@@ -30,9 +30,11 @@ def test_each_state_has_a_sentence(state: State) -> None:
 @pytest.mark.parametrize(("state", "kind"), [(State.APPROVED, "Issued"), (State.DELIVERED, "Stored")])
 def test_what_the_operator_only_observes_goes_no_further(state: State, kind: str) -> None:
     words = "nothing is signed: the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
-    held = {"type": kind, "status": "False", "reason": "ObserveOnly", "message": words}
+    held = {"type": kind, "status": "Unknown", "reason": "ObserveOnly", "message": words}
     said = next_step(request(state, status={"conditions": [held]}))
     assert said == "Nothing is signed: the operator only observes (CLIENTCERT_OBSERVE_ONLY)."
+    elsewhere = next_step(request(State.AWAITING_APPROVAL, status={"conditions": [held]}))
+    assert elsewhere.startswith("Somebody who may approve decides")
 
 
 def test_a_new_request_is_being_checked() -> None:

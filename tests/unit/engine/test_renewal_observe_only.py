@@ -2,9 +2,10 @@
 
 import pytest
 
+from clientcert.errors import Reason, SourceError
 from tests.builders import DAY
 from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS, SETTLED_SECONDS, Script, faults, renew
-from tests.unit.engine.renewal_world import POLICY, REFUSED, RENEWAL, Kill, World
+from tests.unit.engine.renewal_world import CERTIFICATE, POLICY, REFUSED, RENEWAL, Kill, World
 
 MAILED = SCRIPTS["public key, CASecret, approved, S3, mail"]
 HELD = {
@@ -106,6 +107,95 @@ async def test_a_retirement_is_neither_announced_nor_carried_out() -> None:
     await world.run_until(lambda: world.condition("Retired") == ("False", "Announced"))
     await world.stop()
     assert [path for path in world.server.objects if "certificaterevocations" in path] == []
+
+
+async def observed(world: World) -> None:
+    """A request that waits for its approval while the operator only observes, in the first two processes."""
+    world.observes = lambda number: number in {0, 1}
+    MAILED.declare(world)
+    MAILED.ask(world)
+    await observe(world)
+    assert world.state == "AwaitingApproval"
+
+
+async def test_a_denial_is_told_after_a_week_of_observing() -> None:
+    """Observing counts for no limit of time, and no restart of it says that anything was sent."""
+    world = World(BEGINS)
+    await observed(world)
+    world.edit(RENEWAL, approval={"decision": "Deny", "by": "alex", "message": "no"})
+    await world.let_pass(SETTLED_SECONDS)
+    world.set_clock(7 * DAY)
+    for _ in range(2):
+        await world.let_pass(SETTLED_SECONDS)
+        assert (world.state, world.waits_for) == ("Denied", "messages")
+        assert world.condition("Notified") == ("Unknown", "ObserveOnly")
+        await world.kill()
+    world.refuses = lambda what: SourceError(Reason.SOURCE_UNAVAILABLE, "503") if what == "POST" else None
+    await world.let_pass(SETTLED_SECONDS)
+    assert world.condition("Notified")[0] == "False"  # a channel that fails at first is tried again
+    world.refuses = lambda _: None
+    await world.run_until(lambda: world.condition("Notified") == ("True", "Sent"), seconds=1800.0)
+    await world.stop()
+    assert {name.partition("/")[0] for name in notices(world)} == {"Refused"}
+    assert len(notices(world)) == 2
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "ended"])
+async def test_of_a_request_that_ended_nobody_was_told(gone: bool) -> None:
+    """There is nothing to tell afterwards; the request never says that something was sent."""
+    world = World(BEGINS)
+    await observed(world)
+    if gone:
+        world.server.delete(CERTIFICATE)
+    else:
+        world.set_clock(21 * DAY)
+    for _ in range(3):
+        await world.let_pass(SETTLED_SECONDS)
+        assert (world.state, world.waits_for) == ("Ended", "")
+        assert world.condition("Notified") == ("Unknown", "ObserveOnly")
+        await world.kill()
+    await world.stop()
+    assert notices(world) == []
+
+
+async def test_a_store_that_fails_just_after_the_switch() -> None:
+    """It counts from then on: nobody is told to put the certificate there by hand, and it is tried again soon."""
+    undisturbed, _ = await renew(MAILED)
+    stores = next(number for number, what in enumerate(undisturbed.writes, start=1) if what.startswith("PUT"))
+    world = World(BEGINS, [Kill(stores, "before")])
+    world.observes = lambda number: number == 1
+    MAILED.declare(world)
+    MAILED.ask(world)
+    MAILED.take_part(world)
+    await world.run_until(lambda: world.condition("Stored") == ("Unknown", "ObserveOnly"))
+    world.set_clock(7 * DAY)
+    await world.let_pass(SETTLED_SECONDS)
+    await world.kill()
+    fault = SourceError(Reason.SOURCE_UNAVAILABLE, "503", retryable=True)
+    world.refuses = lambda what: fault if what.startswith("PUT") else None
+    await world.let_pass(40.0)
+    assert world.condition("Stored") == ("False", "SourceUnavailable")
+    world.refuses = lambda _: None
+    await world.run_until(lambda: world.state == "Done", seconds=30.0)
+    await world.stop()
+    assert [each for each in world.posts if "source" in each] == []
+
+
+async def test_a_request_that_goes_another_way_says_nothing_of_observing() -> None:
+    """It was approved automatically, and the policy changes: what was withheld is not the next step any more."""
+    world, script = World(BEGINS), SCRIPTS["CSR with proof, Automatic, Secret"]
+    world.observes = lambda number: number == 0
+    script.declare(world)
+    script.ask(world)
+    await world.run_until(lambda: world.condition("Issued") == ("Unknown", "ObserveOnly"))
+    world.edit(POLICY, renewal={**world.server.objects[POLICY]["spec"]["renewal"], "approval": "Manual"})
+    await world.run_until(lambda: world.state == "AwaitingApproval")
+    await world.stop()
+    assert world.condition("Issued") == ("", "")
+
+
+def notices(world: World) -> list[str]:
+    return [each["name"] for each in world.renewal.get("notices", ())]
 
 
 async def finish(world: World, script: Script) -> None:
