@@ -96,10 +96,8 @@ def _utc_now() -> datetime:
 def run(settings: Settings, clock: Callable[[], datetime] = _utc_now) -> None:
     """Run the operator until SIGTERM or SIGINT. `clock` is the wall clock, in any time zone."""
     configure_logging(settings.log_format, settings.log_level)
-    if settings.clock_offset:
-        logger.warning("REHEARSAL: the clock is moved by %s; alerts are sent as if it was true", settings.clock_offset)
-    if settings.observe_only:
-        logger.warning("OBSERVE ONLY: nothing is sent, signed, delivered or written back (CLIENTCERT_OBSERVE_ONLY)")
+    for warning in settings.warnings():
+        logger.warning("%s", warning)
     garbage_collection.configure()
     sys.setswitchinterval(_SWITCH_SECONDS)
     uvloop.run(_run(settings, lambda: clock() + settings.clock_offset))
@@ -121,15 +119,24 @@ async def _run(settings: Settings, clock: Callable[[], datetime]) -> None:
             clock,
             x509=settings.x509_metrics,
         )
-        heartbeat = None
-        if settings.heartbeat_url:
-            heartbeat = Heartbeat(
-                parts.own_secrets.of("heartbeat_url"),
-                parts.egress,
-                lambda: leadership.is_leader and supervisor.is_ready and engine.stalled_seconds() < STALLED_SECONDS,
-                on_call=lambda outcome: metrics.heartbeats.labels(outcome).inc(),
-            )
+        heartbeat = _heartbeat(settings, parts, lambda: supervisor.is_ready)
         await supervisor.run(health, settings.host, settings.port, settings.resync.total_seconds(), heartbeat)
+
+
+def _heartbeat(settings: Settings, parts: "Parts", is_ready: Callable[[], bool]) -> Heartbeat | None:
+    """None without a URL, and if the operator only observes.
+
+    The settings of two clusters may have the same URL: the calls of the one would hide that the other has failed.
+    """
+    if not settings.heartbeat_url or settings.observe_only:
+        return None
+    engine, heartbeats = parts.engine, parts.metrics.heartbeats
+    return Heartbeat(
+        parts.own_secrets.of("heartbeat_url"),
+        parts.egress,
+        lambda: engine.leadership.is_leader and is_ready() and engine.stalled_seconds() < STALLED_SECONDS,
+        on_call=lambda outcome: heartbeats.labels(outcome).inc(),
+    )
 
 
 @dataclass(frozen=True)

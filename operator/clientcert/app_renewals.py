@@ -108,9 +108,11 @@ def reconcilers(shared: Shared, found: Issuers) -> dict[str, Reconciler]:
     settings, client, cache = shared.settings, shared.client, shared.cache
     writers: dict[type, SourceWriter] = {
         SecretSource: SecretWriter(client, settings.role("write-secrets")),
-        S3Source: S3Writer(shared.buckets.calls, settings.identity_write_buckets),
+        S3Source: S3Writer(
+            shared.buckets.calls, settings.identity_write_buckets, observe_only=settings.observe_only
+        ),
     }
-    writer = RenewalWriter(cache.renewals, shared.statuses, client)
+    writer = RenewalWriter(cache.renewals, shared.statuses, client, observe_only=settings.observe_only)
     gatherer = Gatherer(
         cache, shared.sources, shared.contacts, shared.evaluator, found.by_settings, writers, writer, shared.clock
     )

@@ -5,7 +5,7 @@ Flags override variables. Secrets come from variables or files (`…_FILE`) and 
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -117,6 +117,19 @@ class Settings:
             for entry in getattr(self, name):
                 if "=" not in entry:
                     raise SettingsError(f"{PREFIX}{name.upper()}: {entry!r} is not namespace=bucket/prefix")
+
+    def warnings(self) -> Iterator[str]:
+        """What the log says at the start, because the operator does not act as people expect of it."""
+        offset, observes = self.clock_offset, self.observe_only
+        if offset:
+            alerts = "no alert is sent" if observes else "alerts are sent as if it was true"
+            yield f"REHEARSAL: the clock is moved by {offset}; {alerts}"
+        if observes:
+            yield "OBSERVE ONLY: nothing is sent, signed, delivered or written back (CLIENTCERT_OBSERVE_ONLY)"
+        if offset and observes:
+            yield "a request that ends by the moved clock stays ended: unset CLIENTCERT_CLOCK_OFFSET if requests are real"
+        if self.heartbeat_url and observes:
+            yield "CLIENTCERT_HEARTBEAT_URL is not called while the operator only observes"
 
     @property
     def name_prefix(self) -> str:

@@ -163,3 +163,25 @@ def test_the_name_of_the_installation(name, prefix):
 def test_an_invalid_name_of_the_installation():
     with pytest.raises(SettingsError, match="CLIENTCERT_INSTALLATION"):
         load_settings({}, {"CLIENTCERT_INSTALLATION": "Team A"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, []),
+        ({"CLIENTCERT_CLOCK_OFFSET": "1d"}, ["alerts are sent as if it was true"]),
+        ({"CLIENTCERT_OBSERVE_ONLY": "true"}, ["OBSERVE ONLY"]),
+        (
+            {"CLIENTCERT_OBSERVE_ONLY": "true", "CLIENTCERT_CLOCK_OFFSET": "1d"},
+            ["no alert is sent", "OBSERVE ONLY", "stays ended"],
+        ),
+        (
+            {"CLIENTCERT_OBSERVE_ONLY": "true", "CLIENTCERT_HEARTBEAT_URL": "https://switch.example/x"},
+            ["OBSERVE ONLY", "is not called"],
+        ),
+    ],
+)
+def test_the_log_says_what_nobody_expects(environment, said):
+    warnings = list(load_settings({}, environment).warnings())
+    assert len(warnings) == len(said)
+    assert all(words in warning for words, warning in zip(said, warnings, strict=True))

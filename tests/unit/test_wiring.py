@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -10,17 +11,18 @@ import pytest
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
 from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.app import _get_secret, assemble
+from clientcert.app import _get_secret, _heartbeat, assemble
 from clientcert.cache.informers import Watches
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
-from clientcert.errors import KubeError, Reason, SettingsError
+from clientcert.errors import KubeError, Reason, SettingsError, SourceError
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import BUDGET_BYTES, MIB
 from clientcert.notifiers.interface import Pace
 from clientcert.settings import Settings
+from clientcert.sources.interface import WriteOrder
 from clientcert.workqueue.work_queue import Item, WorkQueue
 from tests.builders import DAY, KEY, NOW
 from tests.unit.engine.test_object_cache import body
@@ -115,8 +117,21 @@ async def test_an_operator_that_only_observes_has_nothing_to_send_by() -> None:
         assert refused.value.reason is Reason.OBSERVE_ONLY
         assert not cast("Any", parts.engine.leadership)._client._observe_only
         assert parts.metrics.registry.get_sample_value("clientcert_observe_only") == 1.0
+        order = WriteOrder("", b"a certificate")
+        with pytest.raises(SourceError, match="only observes"):
+            await known["CertificateRenewal"]._steps._writers[S3Source].write("team", S3Source("backup", "key"), order)
         with pytest.raises(SettingsError, match="CLIENTCERT_SLACK_WEBHOOK_URL"):
             await assemble(Settings(observe_only=True, slack_webhook_url="http://slack.example"), clock, stack)
+
+
+async def test_the_heartbeat_of_an_operator_that_only_observes() -> None:
+    """There is none: another cluster may have the same URL, and its calls say that somebody is alerted."""
+    settings = Settings(heartbeat_url="https://switch.example/x", observe_only=True)
+    async with AsyncExitStack() as stack:
+        parts = await assemble(settings, clock, stack)
+        assert _heartbeat(settings, parts, lambda: True) is None
+        assert _heartbeat(replace(settings, observe_only=False), parts, lambda: True) is not None
+        assert _heartbeat(Settings(), parts, lambda: True) is None
 
 
 class Client:

@@ -55,9 +55,11 @@ class Decision:
 
 
 def decide(evaluation: Evaluation) -> Decision:
-    """Decide which messages are due, from the evaluation alone; none while the operator only observes."""
-    if evaluation.observe_only:
-        return Decision((), (), {})
+    """Decide which messages are due, from the evaluation alone.
+
+    While the operator only observes none is, and what an earlier digest has told is settled all the same: the policy
+    keeps the record of that for a day.
+    """
     now, fingerprint = evaluation.assessment.now, evaluation.assessment.fingerprint
     log, owed = evaluation.log, []
     settled = _letters_of_batches(evaluation) if log.digests and evaluation.assessment.host else []
@@ -68,6 +70,8 @@ def decide(evaluation: Evaluation) -> Decision:
         told = log.told_by_digest(notification, fingerprint, now) if log.digests else None
         if told is not None:
             settled.append((told[0], Delivery(told[1])))
+        elif evaluation.observe_only:
+            continue
         elif not notification.channel.to_consumer or not _needs_no_letter(evaluation, notification):
             owed.append(notification)
         elif notification.kind is MessageKind.CLOSING:

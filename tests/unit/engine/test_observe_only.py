@@ -88,6 +88,29 @@ async def test_what_was_sent_before_stays_recorded() -> None:
     assert consumers_in(again.slack.notified) == TOLD
 
 
+async def test_what_only_a_digest_recorded_is_not_told_again() -> None:
+    """The operator before it has crashed after the digest; the policy keeps the record of that for a day only."""
+    active = EngineHarness()
+    declare(active)
+    async with active.running():
+        await active.until_idle()
+    [digests] = [status["digests"] for _, status in active.api.statuses if status.get("digests")][-1:]
+    observer = EngineHarness(observe_only=True)
+    observer.clock.advance(5 * MINUTE)
+    observer.policy(TEAM, CONSUMER)
+    observer.policy_status({"digests": digests})
+    observer.secrets.held.update(active.secrets.held)
+    for name in MANY:
+        observer.declare(name)
+    async with observer.running():
+        await observer.until_idle()
+    assert sent(observer) == []
+    for name in MANY:
+        assert {each.name: each.last_sent for each in observer.record(name).status.channels} == {
+            "team": active.channel(name, "team").last_sent
+        }
+
+
 async def test_a_policy_that_cannot_be_used_is_still_said() -> None:
     """A trial is to show mistakes: Ready has them, where AlertsDelivered says nothing."""
     observer = EngineHarness(observe_only=True)

@@ -39,10 +39,27 @@ async def test_of_a_request_that_is_done(world: World, restarts: bool) -> None:
     await world.stop()
 
 
-@pytest.mark.parametrize("reason", [Reason.FORBIDDEN, Reason.OBSERVE_ONLY])
-async def test_without_the_role_for_it(world: World, reason: Reason) -> None:
-    """Or while the operator only observes. It is tried seldom, and once it may be done the record goes within a day."""
-    refusal = KubeError(reason, "no")
+@pytest.mark.parametrize("days", [31, 401])
+async def test_an_operator_that_only_observes_removes_nothing(world: World, days: int) -> None:
+    """Neither the key of another operator's request, nor the record: it writes nothing about them at all."""
+    world.observes = lambda number: number == 1
+    await world.kill()
+    world.set_clock(days * DAY)
+    await world.let_pass(10.0)
+    written = len(world.writes)
+    world.set_clock(DAY + HOUR)
+    await world.let_pass(10.0)
+    assert world.renewal["ciphertext"]
+    assert [each for each in world.writes[written:] if RENEWAL in each] == []
+    await world.kill()
+    await world.let_pass(10.0)
+    await world.stop()
+    assert (RENEWAL in world.server.objects, "ciphertext" in world.renewal) == (days < 400, False)
+
+
+async def test_without_the_role_for_it(world: World) -> None:
+    """It is tried seldom, and once it may be done the record goes within a day."""
+    refusal = KubeError(Reason.FORBIDDEN, "no")
     world.refuses = lambda what: refusal if what.startswith("DELETE") else None
     world.set_clock(401 * DAY)
     await world.let_pass(120.0)

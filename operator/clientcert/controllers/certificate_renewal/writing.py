@@ -24,10 +24,14 @@ RECORD_KEPT = timedelta(days=400)
 class RenewalWriter:
     """The one writer of CertificateRenewals' statuses."""
 
-    def __init__(self, renewals: RenewalCache, statuses: StatusWriter, client: KubeClient) -> None:
+    def __init__(
+        self, renewals: RenewalCache, statuses: StatusWriter, client: KubeClient, *, observe_only: bool = False
+    ) -> None:
+        """With `observe_only` neither a record nor a ciphertext is removed."""
         self._renewals = renewals
         self._statuses = statuses
         self._client = client
+        self._observe_only = observe_only
 
     async def write(
         self, record: RenewalRecord, spec: RenewalSpec, status: RenewalStatus, waits_for: str
@@ -82,7 +86,7 @@ class RenewalWriter:
 
     async def keep(self, record: RenewalRecord, now: datetime) -> datetime | None:
         """Remove the ciphertext and the record when their time is over; returns when that is."""
-        due = next_removal(record)
+        due = None if self._observe_only else next_removal(record)
         if due is None or due > now:
             return due
         if record.ended is not None and now >= record.ended + RECORD_KEPT:
@@ -95,8 +99,8 @@ class RenewalWriter:
         try:
             await self._client.delete(CERTIFICATE_RENEWAL.item(*record.key), record.uid)
         except KubeError as error:
-            if error.reason in {Reason.FORBIDDEN, Reason.OBSERVE_ONLY}:
-                return now + timedelta(days=1)  # the role for it is not bound, or the operator only observes
+            if error.reason is Reason.FORBIDDEN:
+                return now + timedelta(days=1)  # the role for it is not bound
             if error.reason is not Reason.NOT_FOUND:
                 raise
         return None

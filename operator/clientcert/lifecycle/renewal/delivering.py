@@ -74,7 +74,7 @@ def _delivered(progress: Progress, status: RenewalStatus, delivery: DeliveryReco
     found = Condition(DELIVERED, "True", "Mailed", f"the {delivery.role} has it by mail")
     if delivery.role == HANDED_OVER:
         found = Condition(DELIVERED, "True", "HandedOver", "a user has said that the consumer has it")
-    if progress.now >= delivery.time + CIPHERTEXT_KEPT:
+    if progress.now >= delivery.time + CIPHERTEXT_KEPT and not progress.observe_only:
         status = replace(status, ciphertext="")  # also while the source cannot be written
     return replace(with_condition(status, found, progress.now), state=State.DELIVERED)
 

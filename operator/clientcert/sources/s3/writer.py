@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from clientcert.errors import Reason, SourceError
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
 from clientcert.sources.interface import Content, WriteOrder
 from clientcert.sources.replaceable import CSR_NAME, check_not_encrypted, may_write, may_write_csr
@@ -17,18 +18,23 @@ _ATTEMPTS = 3
 class S3Writer:
     """Writes objects only under the condition that they are what was just read (If-Match, If-None-Match)."""
 
-    def __init__(self, calls: StoreCalls, identity_write_buckets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, calls: StoreCalls, identity_write_buckets: Iterable[str] = (), *, observe_only: bool = False
+    ) -> None:
         """`calls` are those of the reader.
 
         `identity_write_buckets` are the entries of CLIENTCERT_IDENTITY_WRITE_BUCKETS; raises SettingsError for an
-        invalid one.
+        invalid one. With `observe_only` nothing is written.
         """
+        self._observe_only = observe_only
         self._calls = calls
         variable = "CLIENTCERT_IDENTITY_WRITE_BUCKETS"
         self._grants = tuple(IdentityGrant.parse(each, variable) for each in identity_write_buckets)
 
     async def write(self, namespace: str, ref: SourceRef, order: WriteOrder) -> str:
         """As `SourceWriter.write`."""
+        if self._observe_only:
+            raise SourceError(Reason.OBSERVE_ONLY, withheld("nothing is written to the source"))
         source = _object(ref)
         store, bucket = self._bucket(namespace, source, source.key)
         title = f"Key {_shown(source.key)} of bucket {bucket.name}"
