@@ -11,6 +11,7 @@ from clientcert.cache.renewal_records import RenewalRecord
 from clientcert.lifecycle.conditions import READY
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.status import State
+from clientcert.lifecycle.renewal.troubles import is_trouble
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.metrics_text import escape, header
 
@@ -102,7 +103,7 @@ def _policy_conditions(record: PolicyRecord) -> str:
         f'clientcert_policy_condition{{{_labels(record.key)},condition="{escape(each.type)}",status="{each.status}"'
         f',reason="{escape(each.reason)}"}} 1\n'
         for each in record.conditions
-        if each.status != "True"
+        if is_trouble(each)
     )
 
 

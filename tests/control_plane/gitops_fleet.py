@@ -24,6 +24,7 @@ from tools.certificates import CertificateAuthority
 
 NEW, CHANGED = "new", "changed"
 """Snapshots of an object before the operator has started, and after its spec has changed while there was none."""
+_KEPT_ELSEWHERE = {NEW, CHANGED, "observed"}
 _NOT_SEEN = "new, or its spec has changed"
 STATES: dict[str, dict[str, tuple[str, ...]]] = {
     "ClientCertificate": {
@@ -68,6 +69,7 @@ STATES: dict[str, dict[str, tuple[str, ...]]] = {
     "CertificateRevocation": {
         "new": (NEW,),
         "the list and the CRL have it": ("listed",),
+        "the operator [only observes](reference.md#only-observe)": ("observed",),
         "no policy names its CA": ("unknown-ca",),
         "the certificate has ended": ("ended",),
     },
@@ -110,9 +112,17 @@ class GitOpsFleet:
         self._vanish()
         self._wait()
         for kind, states in STATES.items():
-            for name in (each for names in states.values() for each in names if each not in {NEW, CHANGED}):
+            for name in (each for names in states.values() for each in names if each not in _KEPT_ELSEWHERE):
                 if (kind, name) not in self.found:
                     self.keep(kind, name)
+
+    def observe(self) -> None:
+        """With an operator that only observes: a revocation that no list has."""
+        began, authority = self.team.began, self.scene.authority
+        revoked = authority.issue("observed", began - 300 * DAY, began + 100 * DAY)
+        name = self.revoker.revoke(revoked, "observed")
+        eventually(lambda: self.revoker.condition(name), ("Unknown", "ObserveOnly"))
+        self.keep("CertificateRevocation", name, "observed")
 
     def change(self) -> None:
         """Without the operator: change the spec of some."""

@@ -50,6 +50,8 @@ def found(
         fleet.declare()
         with operators.running(lasting_team.namespace):
             fleet.settle()
+        with operators.running(lasting_team.namespace, settings={"CLIENTCERT_OBSERVE_ONLY": "true"}):
+            fleet.observe()
         fleet.change()
         yield fleet.found
 

@@ -76,6 +76,7 @@ SMALL_LIMIT = 0.25
 LONGEST_START = 60
 """Seconds after which a pod that has not started is restarted, at the earliest."""
 BY_WEBHOOK = {"slack": {"webhookURL": "https://hooks.slack.example/1"}}
+SILENT = "ClientCertObserveOnly"
 KEYS = {"existingSecret": "mine", "existingSecretKeys": {"slackToken": "token"}, "slack": {"channel": "#a"}}
 
 
@@ -343,6 +344,10 @@ def test_rules_and_dashboard(helm: Helm) -> None:
         each["alert"] for group in shipped["groups"] for each in group["rules"] if "alert" in each
     ]
     assert all(each["labels"]["team"] == "a" for each in alerts)
+    without = only(objects_of(helm, {"prometheusRules": rules | {"disabled": [SILENT]}}), "PrometheusRule")
+    left = [each for group in without["spec"]["groups"] for each in group["rules"]]
+    assert len(left) == sum(len(group["rules"]) for group in shipped["groups"]) - 1
+    assert SILENT not in {each.get("alert") for each in left}
     assert "_DAYS__" not in json.dumps(rule)
     dashboard = only(objects, "ConfigMap", "-dashboard")
     assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -401,3 +406,4 @@ def test_notes_say_what_is_not_set_yet(helm: Helm, control_plane: ControlPlane) 
     assert "observeOnly" not in said
     said = notes(helm, control_plane, "--set", "crds.enabled=false,config.observeOnly=true")
     assert "config.observeOnly is true" in said
+    assert "Kubernetes Events only (none while it only observes)." in said

@@ -159,13 +159,17 @@ def policy_cases() -> list[Case]:
 
 def week_cases() -> list[Case]:
     rule, series = "ClientCertObserveOnly", 'clientcert_observe_only{namespace="clientcert-system",%s}'
-    week, where = f"1x{WEEK}", where_of_operator()
-    another = {series % A: f"1x{WEEK // 2} stale", series % B: f"_x{WEEK // 2} {week}"}
+    leader = 'clientcert_leader{namespace="clientcert-system",%s}'
+    week, where, leads = f"1x{WEEK}", where_of_operator(), {leader % A: f"1x{WEEK + 3}"}
+    first, second = f"1x{WEEK // 2} stale", f"_x{WEEK // 2} {week}"
+    another = {each % A: first for each in (series, leader)} | {each % B: second for each in (series, leader)}
+    beside = leads | {series % A: f"0x{WEEK}", series % B: week, leader % B: f"0x{WEEK}"}
     return [
-        Case(rule, "fires after a week", {series % A: week}, (where,), LONG_STEP, WEEK),
+        Case(rule, "fires after a week", leads | {series % A: week}, (where,), LONG_STEP, WEEK),
         Case(rule, "fires also if another pod has followed", another, (where,), LONG_STEP, WEEK),
-        Case(rule, "not two hours before", {series % A: week}, (), LONG_STEP, WEEK - 1),
-        Case(rule, "ends with the trial", {series % A: f"{week} 0x2"}, (), LONG_STEP, WEEK + 1),
+        Case(rule, "not two hours before", leads | {series % A: week}, (), LONG_STEP, WEEK - 1),
+        Case(rule, "not if the leader does more", beside, (), LONG_STEP, WEEK),
+        Case(rule, "ends with the trial", leads | {series % A: f"{week} 0x2"}, (), LONG_STEP, WEEK + 1),
     ]
 
 

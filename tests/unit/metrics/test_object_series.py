@@ -188,8 +188,9 @@ class TestOtherObjects:
     def test_policies(self) -> None:
         ready = Condition("Ready", "False", "PolicyInvalid")
         issuer = Condition("IssuerReady", "False", "CAEndsSoon")
+        lists = Condition("RevocationLists", "Unknown", "ObserveOnly")  # a metric of its own says so
         plain = PolicyRecord(
-            ObjectKey("integration", "alerts"), "u", "1", 1, policy(), None, "", (ready, issuer), (), b"", 1
+            ObjectKey("integration", "alerts"), "u", "1", 1, policy(), None, "", (ready, issuer, lists), (), b"", 1
         )
         new = replace(plain, key=ObjectKey("integration", "new"), conditions=())
         found = parsed("".join(render() for render in policies([plain, new], 1)))

@@ -1,4 +1,4 @@
-"""Decides which conditions of a ClientCertificate are not as they should be: those that a metric shows."""
+"""Decides which conditions of an object are not as they should be: those that a metric shows."""
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import EXPIRING, SILENCED
