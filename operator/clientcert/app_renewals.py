@@ -108,9 +108,7 @@ def reconcilers(shared: Shared, found: Issuers) -> dict[str, Reconciler]:
     settings, client, cache = shared.settings, shared.client, shared.cache
     writers: dict[type, SourceWriter] = {
         SecretSource: SecretWriter(client, settings.role("write-secrets")),
-        S3Source: S3Writer(
-            shared.buckets.calls, settings.identity_write_buckets, observe_only=settings.observe_only
-        ),
+        S3Source: S3Writer(shared.buckets.calls, settings.identity_write_buckets, observe_only=settings.observe_only),
     }
     writer = RenewalWriter(cache.renewals, shared.statuses, client, observe_only=settings.observe_only)
     gatherer = Gatherer(

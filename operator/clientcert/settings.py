@@ -127,7 +127,7 @@ class Settings:
         if observes:
             yield "OBSERVE ONLY: nothing is sent, signed, delivered or written back (CLIENTCERT_OBSERVE_ONLY)"
         if offset and observes:
-            yield "a request that ends by the moved clock stays ended: unset CLIENTCERT_CLOCK_OFFSET if requests are real"
+            yield "a request that ends by the moved clock stays ended: if any is real, unset CLIENTCERT_CLOCK_OFFSET"
         if self.heartbeat_url and observes:
             yield "CLIENTCERT_HEARTBEAT_URL is not called while the operator only observes"
 

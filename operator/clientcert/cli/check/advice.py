@@ -196,6 +196,7 @@ ADVICE: dict[str, str] = {
         " version as the operator."
     ),
     Reason.SETTINGS_INVALID: "Correct the variable that the log names.",
+    Reason.OBSERVE_ONLY: "Nothing during a trial. Afterwards, unset `CLIENTCERT_OBSERVE_ONLY`.",
     Reason.INTERNAL_ERROR: "See the log, and please report it.",
 }
 """Of all reasons of the closed list."""
