@@ -134,7 +134,7 @@ class TestBucket:
             "2 objects do not match {consumer}/client.pem, such as nhs/client.key, only-a-request/client.csr.",
             "CertificateStore backup is written, too; it needs Secret backup-credentials.",
             "No certificate is called as the list of --ignored says: prod/nobody.",
-            "Ignored words of other environments: 1.",
+            "Ignored words of other environments: preprod/nhs.",
             "Consumers of the client list without a certificate here: 1.",
             "5 new, 1 left out, 3 unreadable. Manifests in clientcert-manifests: 5.",
             "Read them, then: kubectl apply -k clientcert-manifests",

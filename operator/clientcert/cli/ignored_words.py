@@ -4,16 +4,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_COMMENT = re.compile(r"(^|\s)#.*")
-_TOKEN = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^\s,;()\"']+)")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_ASSIGNMENT = re.compile(
+    r"\s*(?:(?:declare|export|readonly|local|typeset)\s+(?:-\w+\s+)*)?(?:[A-Za-z_][A-Za-z0-9_]*\s*\+?=)?"
+)
+"""The beginning of a line that assigns the list to a variable of the script."""
+_TOKEN = re.compile(r"\"([^\"]*)\"|'([^']*)'|#.*|([^\s,;()\[\]\"'\\]+)|\\(?=\s*$)")
+_BETWEEN_WORDS = re.compile(r"[\s,;]+")
+_OF_THE_SHELL = re.compile(r"[=*?$|&<>{}`]")
+"""In an environment, it is a piece of the script that was taken for a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class IgnoredWord:
     """One word of the list."""
 
-    line: int
     environment: str
     consumer: str
 
@@ -29,17 +33,28 @@ def read_ignored(content: bytes) -> tuple[list[IgnoredWord], list[str]]:
         return [], ["the file is not UTF-8"]
     words, problems = [], []
     for number, line in enumerate(lines, 1):
-        for token in _tokens(line):
-            environment, slash, consumer = token.partition("/")
-            if environment and slash and consumer and "/" not in consumer:
-                words.append(IgnoredWord(number, environment, consumer))
+        for text in _texts(line):
+            if (word := _word(text)) is not None:
+                words.append(word)
             else:
                 problems.append(f"line {number}: a word is not of the form environment/consumer, such as prod/nhs")
-    return ([], problems) if problems else (list(dict.fromkeys(words)), [])
+    return ([], list(dict.fromkeys(problems))) if problems else (list(dict.fromkeys(words)), [])
 
 
-def _tokens(line: str) -> Iterator[str]:
-    for found in _TOKEN.finditer(_COMMENT.sub("", line)):
-        token = next(each for each in found.groups() if each is not None).strip()
-        if token and not _ASSIGNMENT.fullmatch(token):
-            yield token
+def _texts(line: str) -> Iterator[str]:
+    """What should be words: a text in quotation marks is several of them if each of its parts is one."""
+    for found in _TOKEN.finditer(_ASSIGNMENT.sub("", line, count=1)):
+        double, single, bare = (each.strip() if each else "" for each in found.groups())
+        quoted = double or single
+        parts = _BETWEEN_WORDS.split(quoted)
+        if quoted:
+            yield from parts if all(map(_word, parts)) else [quoted]
+        elif bare:
+            yield bare
+
+
+def _word(text: str) -> IgnoredWord | None:
+    environment, _, consumer = text.partition("/")
+    if not environment or not consumer or "/" in consumer or _OF_THE_SHELL.search(environment):
+        return None
+    return IgnoredWord(environment, consumer)

@@ -78,8 +78,8 @@ def _about_the_lists(planned: list[Planned], request: ImportRequest) -> list[str
     here = [word for word in request.words if word.environment == request.environment]
     lost = [str(word) for word in here if word.consumer not in names]
     sentences = [f"No certificate is called as the list of --ignored says: {', '.join(lost)}."] if lost else []
-    if rest := len(request.words) - len(here):
-        sentences.append(f"Ignored words of other environments: {rest}.")
+    if others := [str(word) for word in request.words if word not in here]:
+        sentences.append(f"Ignored words of other environments: {', '.join(others)}.")
     if unknown := sum(consumer not in names for consumer in request.rows):
         sentences.append(f"Consumers of the client list without a certificate here: {unknown}.")
     return sentences

@@ -102,7 +102,7 @@ class TestStability:
 
     def test_a_silence_does_not_grow(self, tmp_path: Path) -> None:
         """The 90 days count from the first import, unless the call names an end."""
-        ignored = replace(REQUEST, words=(IgnoredWord(1, "prod", "nhs"),))
+        ignored = replace(REQUEST, words=(IgnoredWord("prod", "nhs"),))
         run(tmp_path, in_bucket("nhs"), request=ignored)
         later = replace(ignored, silence=replace(SILENCE, until=SILENCE.until + timedelta(days=30)))
         assert outcome(run(tmp_path, in_bucket("nhs"), request=later)) == [("unchanged", "nhs-prod")]
@@ -190,9 +190,7 @@ class TestLeftOut:
 class TestContent:
     def test_of_a_bucket(self, tmp_path: Path) -> None:
         row = Row(2, "nhs", Person("Jo Bloggs", "jo@nhs.example"), None)
-        request = replace(
-            REQUEST, rows={"nhs": row}, words=(IgnoredWord(1, "preprod", "nhs"), IgnoredWord(2, "prod", "nh"))
-        )
+        request = replace(REQUEST, rows={"nhs": row}, words=(IgnoredWord("preprod", "nhs"), IgnoredWord("prod", "nh")))
         run(tmp_path, in_bucket("nhs", AUTHORITY.issue("nhs-production", BEGIN, END).certificate_pem), request=request)
         [found] = objects(tmp_path, "nhs-prod.yaml")
         assert found == {
