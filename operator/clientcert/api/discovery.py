@@ -3,9 +3,10 @@
     pattern = KeyPattern.parse("{consumer}/client.pem")
     folder = pattern.folder("nhs/client.pem")           # nhs
     found = read_found(content, folder, now=now)        # its consumer, and the identity that it must declare
-    names = object_names(found.name, "prod", "backup nhs/client.pem")    # nhs-prod
+    names = object_names(found.name, "prod", S3Source("backup", "nhs/client.pem"))    # nhs-prod
 
-A name depends on the place and the environment alone, so it is the same each time. Keys of a bucket are not trusted.
+A name depends on the source, the consumer's name there and the environment alone, so it is the same each time. Keys of
+a bucket are not trusted.
 """
 
 import hashlib
@@ -15,12 +16,15 @@ from datetime import datetime
 from typing import NamedTuple, Self
 
 from clientcert.api.client_list import LONGEST_CONSUMER, is_one_line
+from clientcert.api.kinds import OBJECT_NAME
 from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
+from clientcert.lifecycle.spec import SecretSource, SourceRef
 from clientcert.pki import ANYONE, Certificate, Field, Identity
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.certificate_fields import read_fields
 from clientcert.pki.der import MalformedError
+from clientcert.pki.distinguished_names import EMAIL_ADDRESS
 from clientcert.pki.leaf_content import LeafContent, read_leaf
 from clientcert.pki.lenient import read_outline
 from clientcert.pki.mismatch import identity_offer
@@ -28,8 +32,6 @@ from clientcert.pki.visible import declarable
 
 CONSUMER = "{consumer}"
 LONGEST_KEY = 1024
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-"""A name of an object (RFC 1123)."""
 _NOT_IN_NAMES, _NOT_IN_CONSUMERS = re.compile(r"[^a-z0-9]+"), re.compile(r"[^-_.a-zA-Z0-9]+")
 _LONGEST_STEM = 40
 _HASH_DIGITS = 10
@@ -54,6 +56,10 @@ class KeyPattern:
 
     def __str__(self) -> str:
         return self.before + CONSUMER + self.after
+
+    def listed(self, prefix: str) -> str:
+        """The beginning of all keys that match below the prefix of a store."""
+        return prefix + self.before if not prefix or prefix.endswith("/") else prefix
 
     def folder(self, key: str) -> str | None:
         """The part of the key in the place of {consumer}; None if the key does not match."""
@@ -109,24 +115,36 @@ def consumer_of(folder: str) -> str:
     return _with_hash(_stem(_NOT_IN_CONSUMERS, folder), folder)
 
 
-def object_names(folder: str, environment: str, source: str) -> ObjectNames:
+def origin_of(source: SourceRef) -> str:
+    """The source in one line, without its namespace."""
+    if isinstance(source, SecretSource):
+        return f"secret {source.name} {source.key}"
+    return f"s3 {source.store} {source.key}"
+
+
+def object_names(folder: str, environment: str, source: SourceRef | str) -> ObjectNames:
     """The names of the ClientCertificate for a folder (or another name of the consumer) and a source.
+
+    A certificate that has no source yet is named by a line like that of `origin_of`.
 
     `nhs-prod`; with a hash of the two words if Kubernetes would refuse them, or if letters would be lost. Two folders
     of an environment never have the same name; `a-b` in `c` and `a` in `b-c` have, and then the other name is used.
     """
     plain = f"{folder}-{environment}"
     stem = "-".join(_stem(_NOT_IN_NAMES, each.lower()) for each in (folder, environment)).strip("-")
-    fits = len(folder) <= LONGEST_CONSUMER and _NAME.fullmatch(plain) is not None
+    fits = len(folder) <= LONGEST_CONSUMER and OBJECT_NAME.fullmatch(plain) is not None
     usual = plain if fits else _with_hash(stem, folder, environment)
-    return ObjectNames(usual, _with_hash(stem, folder, environment, source))
+    origin = source if isinstance(source, str) else origin_of(source)
+    return ObjectNames(usual, _with_hash(stem, folder, environment, origin))
 
 
 def key_problem(key: str) -> str:
     """The reason why no ClientCertificate can name this key; empty if one can."""
-    if declarable(key) and len(key) <= LONGEST_KEY:
-        return ""
-    return "the key has control or invisible characters, which no ClientCertificate may name: give it another name"
+    if len(key) > LONGEST_KEY:
+        return f"the key has more than {LONGEST_KEY} characters, the limit of S3: give it a shorter name"
+    if not declarable(key):
+        return "the key has control or invisible characters, which no ClientCertificate may name: give it another name"
+    return ""
 
 
 def read_found(
@@ -134,7 +152,7 @@ def read_found(
 ) -> Found:
     """Read a certificate as the operator will; blocking. Raises CertificateError.
 
-    Without a `folder`, the certificate itself names the consumer, and if it has no name, `otherwise` does.
+    Without a `folder`, the certificate itself names the consumer; if it has no name but addresses, `otherwise` does.
     """
 
     def read(identity: Identity) -> LeafContent:
@@ -144,7 +162,7 @@ def read_found(
     if is_temporary(leaf.certificate):
         raise CertificateError(Reason.TEMPORARY_CERTIFICATE, f"it holds {TEMPORARY}")
     outline = read_outline(leaf.der)
-    name = folder or next(iter(Names(outline).own), otherwise)
+    name = folder or next((each for each in Names(outline).own if not is_address(each)), otherwise)
     consumer = consumer_of(name)
     offer = identity_offer(consumer, outline)
     identity = (offer,) if offer else ()
@@ -153,6 +171,11 @@ def read_found(
     if leaf.certificate.identity_mismatch:
         raise CertificateError(Reason.IDENTITY_MISMATCH, f"it holds {leaf.certificate.identity_mismatch}")
     return Found(name, consumer, identity, leaf, read_outline(leaf.der).is_authority, _is_for_clients(leaf.der))
+
+
+def is_address(text: str) -> bool:
+    """True if a name in a certificate is the address of a person, or contains one, such as a DN with emailAddress."""
+    return "@" in text or f"{EMAIL_ADDRESS}=" in text
 
 
 def _is_for_clients(der: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Group, version and kinds of the API, and the format of its timestamps."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -8,6 +9,8 @@ GROUP = "clientcert.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""The name of an object (RFC 1123), whose length Kubernetes limits, too."""
 _CACHED_TIMESTAMPS = 2048
 
 

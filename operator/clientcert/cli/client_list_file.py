@@ -36,6 +36,11 @@ class Row:
     has_business: bool = False
     """True if the file has such columns; an empty cell then means that there is no such contact."""
 
+    @property
+    def has_people(self) -> bool:
+        """True if it names anybody."""
+        return self.technical is not None or self.business is not None
+
 
 def read_rows(content: bytes) -> tuple[list[Row], list[str]]:
     """All rows, or the problems of the file by line; a problem quotes no name and no address."""

@@ -1,12 +1,11 @@
 """Access to the cluster for the verbs: by the kubeconfig that kubectl uses, with the rights of the caller."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import click
 
-from clientcert.api.kinds import Kind
+from clientcert.api.kinds import OBJECT_NAME, Kind
 from clientcert.cli.api_server import JSON, ApiServer, Object, connection_of
 from clientcert.cli.errors import (
     CONFLICT,
@@ -41,7 +40,6 @@ _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _SECRETS_OF_PEOPLE = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 _LARGEST_CONFIG_MAP = 1_000_000
 _LONGEST_NAME = 253
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 class Cluster:
@@ -273,7 +271,7 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
 
 def is_name(name: str) -> bool:
     """True if an object can have this name. Another one could alter the path of a request."""
-    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+    return len(name) <= _LONGEST_NAME and bool(OBJECT_NAME.fullmatch(name))
 
 
 def checked_name(what: str, name: str) -> str:

@@ -1,13 +1,13 @@
 """The places in which `clientcert import` finds certificates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clientcert.api.discovery import Found, read_found
-from clientcert.api.manifests import Manifest
+from clientcert.cli.import_stores import NewStore
 from clientcert.errors import CertificateError, ClientCertError, Reason, SourceError
-from clientcert.lifecycle.spec import ObjectKey, SourceRef
+from clientcert.lifecycle.spec import Bucket, ObjectKey, SourceRef
 
 _NEVER_ONE = frozenset({Reason.PRIVATE_KEY_ONLY, Reason.NO_LEAF_CERTIFICATE})
 _NO_CERTIFICATE = frozenset({Reason.NOT_A_CERTIFICATE, Reason.EMPTY})
@@ -26,6 +26,8 @@ class Candidate:
     """The place in the namespace, for the manifest that an earlier import has written about it."""
     folder: str = ""
     """The consumer's name by the place; empty if the certificate has to name it."""
+    group: str = ""
+    """Places of one group that hold the same certificate are copies, of which one is imported; empty: it has none."""
     source: SourceRef | None = None
     """None for a file, of which a Secret is made."""
     found: Found | None = None
@@ -41,21 +43,33 @@ class Candidate:
         try:
             found = read_found(content(), self.folder, otherwise=otherwise, password=password, now=now)
         except (CertificateError, SourceError) as error:
-            return replace(self, problem=error)
+            return replace(self, problem=self._advised(error))
         return replace(self, found=found)
 
+    def _advised(self, error: ClientCertError) -> ClientCertError:
+        if self.source is None or error.reason is not Reason.PASSWORD_REQUIRED:
+            return error
+        return SourceError(
+            error.reason, "the container is encrypted: write its manifest yourself, with passwordSecretRef"
+        )
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """A CertificateStore that is written, too."""
+    def unless_something_else(self, name: str) -> "Candidate":
+        """The same; left out if it holds no certificate of a client.
 
-    key: ObjectKey
-    manifest: Manifest
+        Content that is no certificate is a problem only if the file, or the Secret's key, is called as one.
+        """
+        if self.found is not None:
+            words = "it is the certificate of a CA; if a client uses it, write its manifest yourself"
+            return replace(self, left_out=words) if self.found.is_authority else self
+        reason = self.problem.reason if self.problem else None
+        if reason in _NEVER_ONE or (reason in _NO_CERTIFICATE and not is_usual_name(name)):
+            return replace(self, left_out=self.problem.message if self.problem else "")
+        return self
 
-    @property
-    def origin(self) -> str:
-        """As that of a candidate."""
-        return f"store {self.key.name}"
+
+def is_usual_name(name: str) -> bool:
+    """True if the name of a file, or of a Secret's key, is that of a certificate."""
+    return name.lower().endswith(_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +79,8 @@ class Findings:
     candidates: list[Candidate]
     remarks: list[str] = field(default_factory=list)
     """Sentences about the whole."""
-    store: Store | None = None
+    stores: Mapping[ObjectKey, Bucket] = field(default_factory=dict)
+    """The CertificateStores that are known."""
+    new_store: NewStore | None = None
     taken_secrets: frozenset[str] = frozenset()
     """Names that no new Secret may have."""
-
-
-def is_something_else(candidate: Candidate, name: str) -> bool:
-    """True if it holds no certificate of a client, and need not by the name of the file, or of the Secret's key."""
-    if candidate.found is not None:
-        return candidate.found.is_authority
-    reason = candidate.problem.reason if candidate.problem else None
-    return reason in _NEVER_ONE or (reason in _NO_CERTIFICATE and not name.lower().endswith(_ENDINGS))
-
-
-def without_copies(candidates: list[Candidate]) -> list[Candidate]:
-    """The candidates of one folder or Secret; of those with the same certificate all but the first are left out."""
-    first: dict[str, str] = {}
-    result = []
-    for each in candidates:
-        if each.found is not None and not each.left_out:
-            fingerprint = each.found.certificate.fingerprint_sha256
-            known = first.setdefault(fingerprint, each.place)
-            if known != each.place:
-                result.append(replace(each, left_out=f"it is the same certificate as in {known}"))
-                continue
-        result.append(each)
-    return result

@@ -3,15 +3,16 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 from clientcert.api.discovery import KeyPattern
 from clientcert.cli.cluster import Cluster, secrets_path
-from clientcert.cli.errors import AnswerIsNo
+from clientcert.cli.errors import AnswerIsNo, Forbidden
 from clientcert.cli.files import read_file
-from clientcert.cli.import_candidate import Candidate, Findings, is_something_else, without_copies
+from clientcert.cli.import_candidate import Candidate, Findings
 from clientcert.cli.import_request import ImportRequest
+from clientcert.cli.manifest_directory import ManifestDirectory
+from clientcert.cli.table import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,17 @@ class FileSearch:
     pattern: KeyPattern | None
     password: str | None
 
-    def find(self, cluster: Cluster, request: ImportRequest) -> Findings:
+    def find(self, cluster: Cluster, request: ImportRequest, directory: ManifestDirectory) -> Findings:
         """Look at every file below the directory. Raises AnswerIsNo and Failed."""
-        read = [self._read(cluster.namespace, path, request) for path in self._paths()]
-        found = [each for _, folder in groupby(read, _folder) for each in without_copies(list(folder))]
-        return Findings(found, taken_secrets=frozenset(cluster.names(secrets_path)))
+        del directory
+        found = [self._read(cluster.namespace, path, request) for path in self._paths()]
+        remarks = self._remarks(found)
+        try:
+            taken = frozenset(cluster.names(secrets_path))
+        except Forbidden:
+            taken = frozenset()
+            remarks.append("You may not list Secrets: look whether one with the name of a new Secret exists already.")
+        return Findings(found, remarks, taken_secrets=taken)
 
     def _paths(self) -> list[Path]:
         """All files, sorted, without hidden ones: in a mounted Secret, these are the versions behind its links."""
@@ -48,14 +55,19 @@ class FileSearch:
 
     def _read(self, namespace: str, path: Path, request: ImportRequest) -> Candidate:
         place = path.relative_to(self.directory).as_posix()
-        candidate = Candidate(namespace, place, f"file {place}", self._name(path, place) or "")
-        if not candidate.folder:
+        name, folder = self._name(path, place) or "", place.rpartition("/")[0]
+        origin = f"file {self._directory_name()}/{place}"
+        candidate = Candidate(namespace, place, origin, name, group=f"{folder}/{name}")
+        if not name:
             return replace(candidate, left_out=f"it does not match {self.pattern}")
-        read = candidate.read(lambda: read_file(str(path)), request.now, password=self.password)
-        if is_something_else(read, place):
-            words = read.problem.message if read.problem else "it is the certificate of a CA"
-            return replace(read, left_out=words)
-        return read
+        absolute = str(path.absolute())  # a file may be called `-`
+        read = candidate.read(lambda: read_file(absolute), request.now, password=self.password)
+        return read.unless_something_else(place)
+
+    def _directory_name(self) -> str:
+        """A part of each origin, because two directories may have a file of the same name. Links are not followed."""
+        found = self.directory.absolute()
+        return found.resolve().name if ".." in found.parts else found.name
 
     def _name(self, path: Path, place: str) -> str | None:
         """The consumer by the place: what the pattern says, else the folder, else the file's name."""
@@ -63,6 +75,11 @@ class FileSearch:
             return self.pattern.folder(place)
         return path.parent.name if path.parent != self.directory else path.stem
 
-
-def _folder(candidate: Candidate) -> str:
-    return candidate.place.rpartition("/")[0]
+    def _remarks(self, found: list[Candidate]) -> list[str]:
+        """A hint if the names of files seem to be no consumers."""
+        here = [each for each in found if each.found and each.found.identity and "/" not in each.place]
+        if self.pattern is not None or not here:
+            return []
+        where, name = printable(str(self.directory)), printable(here[0].folder)
+        words = f"if {where} is the consumer, name the directory above it"
+        return [f"Files in {where} itself name their consumers, such as {name}: {words}."]

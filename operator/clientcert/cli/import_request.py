@@ -18,7 +18,7 @@ from clientcert.cli.ignored_words import IgnoredWord, read_ignored
 from clientcert.cli.import_options import ImportOptions
 from clientcert.cli.silence import LONGEST_REASON
 from clientcert.errors import SourceError
-from clientcert.lifecycle.spec import Contact, Silence
+from clientcert.lifecycle.spec import CertificateSpec, Contact, Silence
 from clientcert.pki import MAX_SIZE
 
 LOOKUP = Contact(lookup=("Directory", "Slack"))
@@ -35,11 +35,13 @@ class ImportRequest:
     policy: str
     silence: Silence
     """Of each that is ignored."""
-    has_end: bool
-    """True if the call names the end of silences; if not, one that was written before keeps its own."""
-    rows: Mapping[str, Row] = field(default_factory=dict, repr=False)
-    """The client list by consumer."""
-    words: tuple[IgnoredWord, ...] = ()
+    has_end: bool = False
+    has_reason: bool = False
+    """True if the call names the end, or the reason, of silences; if not, one that was written before keeps its own."""
+    rows: Mapping[str, Row] | None = field(default=None, repr=False)
+    """The client list by consumer; None if the call names none."""
+    words: tuple[IgnoredWord, ...] | None = None
+    """The ignore list; None if the call names none."""
 
     @classmethod
     def of(cls, options: ImportOptions, now: datetime) -> "ImportRequest":
@@ -63,20 +65,46 @@ class ImportRequest:
             policy=options.policy or "",
             silence=Silence(ends, reason),
             has_end=options.ignored_until is not None,
-            rows={row.consumer: row for row in read_client_list(options.contacts)} if options.contacts else {},
-            words=tuple(_ignored(options.ignored)) if options.ignored else (),
+            has_reason=options.ignored_reason is not None,
+            rows={row.consumer: row for row in read_client_list(options.contacts)} if options.contacts else None,
+            words=tuple(_ignored(options.ignored)) if options.ignored else None,
         )
 
-    def contact(self, *names: str) -> Contact:
-        """The people of the first of these names that the client list has; else the lookup."""
+    def contact_of(self, before: CertificateSpec | None, *names: str) -> Contact:
+        """The people of the first of these names that the client list has; else the lookup.
+
+        Without a client list it is as before.
+        """
+        if self.rows is None:
+            return before.contact if before else LOOKUP
         row = next((self.rows[each] for each in names if each in self.rows), None)
-        if row is None or not (row.technical or row.business):
+        if row is None or not row.has_people:
             return LOOKUP
         return Contact(technical=row.technical, business=row.business)
 
-    def ignores(self, *names: str) -> bool:
-        """True if the list has one of these names in this environment, exactly."""
-        return any(word.environment == self.environment and word.consumer in names for word in self.words)
+    def silence_of(self, before: CertificateSpec | None, *names: str) -> Silence | None:
+        """The silence if the ignore list has one of these names in this environment, exactly.
+
+        Without a list it is as before; with one, what the call does not name is as before.
+        """
+        known = before.silence if before else None
+        if self.words is None:
+            return known
+        if not any(word.consumer in names for word in self.words_here):
+            return None
+        if known is None:
+            return self.silence
+        until = self.silence.until if self.has_end else known.until
+        return Silence(until, self.silence.reason if self.has_reason else known.reason)
+
+    def policy_of(self, before: CertificateSpec | None) -> str:
+        """The policy; if the call names none, it is as before."""
+        return self.policy or (before.policy if before else "")
+
+    @property
+    def words_here(self) -> list[IgnoredWord]:
+        """The ignored words of this environment."""
+        return [word for word in self.words or () if word.environment == self.environment]
 
 
 def _ignored(file: Path) -> list[IgnoredWord]:

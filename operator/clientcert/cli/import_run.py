@@ -8,7 +8,7 @@ from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.import_candidate import Findings
 from clientcert.cli.import_options import ImportOptions
-from clientcert.cli.import_plan import Planned, Planner, Result, files_of, plan_store
+from clientcert.cli.import_plan import Planned, Planner, Result, files_of, names_taken
 from clientcert.cli.import_report import report
 from clientcert.cli.import_request import ImportRequest
 from clientcert.cli.import_watched import Watched
@@ -20,29 +20,30 @@ _FAILED, _NO = 1, 3
 class Search(Protocol):
     """One kind of place."""
 
-    def find(self, cluster: Cluster, request: ImportRequest) -> Findings:
+    def find(self, cluster: Cluster, request: ImportRequest, directory: ManifestDirectory) -> Findings:
         """Look at every place. Raises AnswerIsNo and Failed."""
 
 
 def import_from(
     search: Search, context: click.Context, target: Target, options: ImportOptions, *, everywhere: bool = False
 ) -> None:
-    """Write the manifests, and print what has become of each place. Exits with 3 if a place cannot be read."""
+    """Write the manifests, and print what has become of each place. Exits with 1 or 3 if a place cannot be read."""
     request = ImportRequest.of(options, context.obj["now"]())
-    directory = ManifestDirectory.read(options.out)
     cluster = Cluster.connect(target)
-    watched = Watched.of(cluster, everywhere=everywhere)
-    findings = search.find(cluster, request)
+    directory = ManifestDirectory.read(options.out, cluster.namespace)
+    findings = search.find(cluster, request, directory)
     if not findings.candidates:
         raise AnswerIsNo("\n".join(["there is no certificate: nothing was written", *findings.remarks]))
-    planner = Planner(request, watched, directory, findings.taken_secrets, everywhere=everywhere)
-    planned = [planner.plan(each) for each in findings.candidates]
-    files = files_of(planned)
-    if findings.store is not None and files:
-        files |= plan_store(findings.store, directory)
+    watched = Watched.of(cluster, findings.stores, everywhere=everywhere)
+    names = names_taken(watched, directory, findings.taken_secrets)
+    planned = Planner(request, watched, directory, names, everywhere=everywhere).plan(findings.candidates)
+    files, remarks = files_of(planned), findings.remarks
+    if findings.new_store is not None and files:
+        written, remark = findings.new_store.plan(directory, names)
+        files, remarks = {**files, **written}, [*remarks, remark]
     if files:
         directory.write(files)
-    report(planned, findings.remarks, request, options)
+    report(planned, remarks, request, options, directory)
     if code := _exit_code(planned):
         context.exit(code)
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from clientcert.api.discovery import origin_of
 from clientcert.cli.cluster import Cluster, Object
-from clientcert.cli.import_candidate import Candidate, Findings, is_something_else, without_copies
+from clientcert.cli.errors import Forbidden, NotFound
+from clientcert.cli.import_candidate import Candidate, Findings, is_usual_name
 from clientcert.cli.import_request import ImportRequest
+from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import SecretSource
 from clientcert.pki import MAX_SIZE
@@ -25,25 +28,26 @@ class SecretSearch:
     labels: str
     everywhere: bool
 
-    def find(self, cluster: Cluster, request: ImportRequest) -> Findings:
+    def find(self, cluster: Cluster, request: ImportRequest, directory: ManifestDirectory) -> Findings:
         """Look at every key of every Secret. Raises AnswerIsNo and Failed."""
-        found: list[Candidate] = []
-        for secret in cluster.secrets(everywhere=self.everywhere, labels=self.labels):
-            found += without_copies(list(self._in_secret(secret, request)))
-        return Findings(sorted(found, key=lambda each: each.place))
+        del directory
+        renewers = _Renewers(cluster)
+        secrets = cluster.secrets(everywhere=self.everywhere, labels=self.labels)
+        return Findings([found for each in secrets for found in self._in_secret(each, renewers.of(each), request)])
 
-    def _in_secret(self, secret: Object, request: ImportRequest) -> Iterator[Candidate]:
+    def _in_secret(self, secret: Object, renewed_by: str, request: ImportRequest) -> Iterator[Candidate]:
         """The keys with a certificate, and those with something that should be one."""
         metadata = secret["metadata"]
-        renewed_by = (metadata.get("annotations") or {}).get(_OF_CERT_MANAGER)
         data: dict[str, str] = secret.get("data") or {}
         for key in _in_order(data):
             where = f"{metadata['namespace']}/{metadata['name']}" if self.everywhere else metadata["name"]
+            source = SecretSource(metadata["name"], key)
             candidate = Candidate(
                 metadata["namespace"],
                 f"Secret {where}, key {key}",
-                f"secret {metadata['name']} {key}",
-                source=SecretSource(metadata["name"], key),
+                origin_of(source),
+                group=f"secret {metadata['name']}",
+                source=source,
             )
             if renewed_by:
                 if key == _FIRST_KEY:
@@ -51,8 +55,42 @@ class SecretSearch:
                     yield replace(candidate, left_out=words)
                 continue
             read = candidate.read(partial(_decoded, data[key]), request.now, otherwise=metadata["name"])
-            if not is_something_else(read, key):
+            read = read.unless_something_else(key)
+            if not read.left_out or is_usual_name(key):
                 yield _for_clients(read)
+
+
+class _Renewers:
+    """The Certificates of cert-manager: a Secret keeps the annotation when its Certificate is deleted."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._known: dict[str, frozenset[str] | None] = {}
+
+    def of(self, secret: Object) -> str:
+        """The Certificate that renews a Secret; empty if none does."""
+        metadata = secret["metadata"]
+        name: str = (metadata.get("annotations") or {}).get(_OF_CERT_MANAGER) or ""
+        if not name:
+            return ""
+        namespace = metadata["namespace"]
+        if namespace not in self._known:
+            self._known[namespace] = self._names(namespace)
+        known = self._known[namespace]
+        return name if known is None or name in known else ""
+
+    def _names(self, namespace: str) -> frozenset[str] | None:
+        """None if the caller may not list them; the annotation is all that is known then."""
+        try:
+            return frozenset(self._cluster.within(namespace).names(_certificates_path))
+        except NotFound:  # cert-manager is not installed
+            return frozenset()
+        except Forbidden:
+            return None
+
+
+def _certificates_path(namespace: str) -> str:
+    return f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates"
 
 
 def _in_order(data: Iterable[str]) -> list[str]:
@@ -70,6 +108,6 @@ def _decoded(encoded: str) -> bytes:
 
 
 def _for_clients(read: Candidate) -> Candidate:
-    if read.found is None or read.found.is_for_clients:
+    if read.left_out or read.found is None or read.found.is_for_clients:
         return read
     return replace(read, left_out="it is for servers: its extendedKeyUsage lacks clientAuth")

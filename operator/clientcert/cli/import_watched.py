@@ -1,6 +1,6 @@
 """The ClientCertificates that a cluster has already, by what they watch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clientcert.api.client_certificate import parse_spec
@@ -8,15 +8,21 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import NotFound
 from clientcert.errors import ClientCertError
-from clientcert.lifecycle.spec import ObjectKey, SecretSource, SourceRef
+from clientcert.lifecycle.spec import Bucket, ObjectKey, SecretSource, SourceRef
+from clientcert.sources.s3.address import server_of
 
-SourcePlace = tuple[str, str, str, str]
+Stores = Mapping[ObjectKey, Bucket]
+SourcePlace = tuple[str, ...]
 
 
-def source_place(namespace: str, source: SourceRef) -> SourcePlace:
-    """Equal for sources that are the same, whatever their password."""
-    holder = source.name if isinstance(source, SecretSource) else source.store
-    return namespace, source.kind, holder, source.key
+def source_place(namespace: str, source: SourceRef, stores: Stores) -> SourcePlace:
+    """Equal for sources that are the same, whatever their password, and by whatever store of the bucket."""
+    if isinstance(source, SecretSource):
+        return namespace, "secret", source.name, source.key
+    bucket = stores.get(ObjectKey(namespace, source.store))
+    if bucket is None:
+        return namespace, "store", source.store, source.key
+    return namespace, "bucket", server_of(bucket.endpoint), bucket.name, source.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +30,21 @@ class Watched:
     """All of one namespace, or of every namespace."""
 
     keys: frozenset[ObjectKey]
+    stores: Stores
+    """The CertificateStores by which sources are compared."""
     _by_source: dict[SourcePlace, str]
     _by_fingerprint: dict[tuple[str, str], str]
 
     @classmethod
-    def of(cls, cluster: Cluster, *, everywhere: bool) -> "Watched":
+    def of(cls, cluster: Cluster, stores: Stores, *, everywhere: bool) -> "Watched":
         """Ask the cluster; there are none where the kind is not installed yet."""
         try:
-            return cls.among(cluster.list(CLIENT_CERTIFICATE, everywhere=everywhere))
+            return cls.among(cluster.list(CLIENT_CERTIFICATE, everywhere=everywhere), stores)
         except NotFound:
-            return cls.among(())
+            return cls.among((), stores)
 
     @classmethod
-    def among(cls, objects: Iterable[Object]) -> "Watched":
+    def among(cls, objects: Iterable[Object], stores: Stores) -> "Watched":
         """Of these objects; a spec that cannot be used watches nothing."""
         keys, by_source, by_fingerprint = set(), dict[SourcePlace, str](), dict[tuple[str, str], str]()
         for each in objects:
@@ -49,8 +57,12 @@ class Watched:
                 source = parse_spec(each["spec"]).source
             except ClientCertError:
                 continue
-            by_source.setdefault(source_place(key.namespace, source), key.name)
-        return cls(frozenset(keys), by_source, by_fingerprint)
+            by_source.setdefault(source_place(key.namespace, source, stores), key.name)
+        return cls(frozenset(keys), stores, by_source, by_fingerprint)
+
+    def place(self, namespace: str, source: SourceRef) -> SourcePlace:
+        """See `source_place`."""
+        return source_place(namespace, source, self.stores)
 
     def name_of(self, place: SourcePlace) -> str | None:
         """The object that watches this source."""

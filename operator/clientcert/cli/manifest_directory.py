@@ -5,41 +5,19 @@ from a repository could have its object deleted, and with it the alerts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from clientcert.api.client_certificate import parse_spec
-from clientcert.api.kinds import API_VERSION, CLIENT_CERTIFICATE
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.manifest_text import WrittenText, documents, read_text, write_text
+from clientcert.cli.own_manifest import OwnFile, Place, read_own
 from clientcert.cli.table import printable
-from clientcert.errors import ClientCertError
-from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
+from clientcert.lifecycle.spec import Bucket, ObjectKey
 
 KUSTOMIZATION = "kustomization.yaml"
 _KUSTOMIZATIONS = (KUSTOMIZATION, "kustomization.yml", "Kustomization")
 _ENDING = ".yaml"
 _LARGEST_FILE = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class OwnFile:
-    """A manifest that an import has written."""
-
-    file_name: str
-    origin: str
-    """As in its first line."""
-    is_changed: bool
-    content: bytes = field(repr=False)
-    key: ObjectKey
-    """Of its ClientCertificate or CertificateStore."""
-    spec: CertificateSpec | None
-    """None for a CertificateStore."""
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """Namespace, environment (empty for a store) and origin."""
-        return self.key.namespace, self.spec.environment if self.spec else "", self.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +27,18 @@ class ManifestDirectory:
     path: Path
     own: Mapping[str, OwnFile]
     """By the name of the file."""
-    by_place: Mapping[tuple[str, str, str], OwnFile]
+    by_place: Mapping[Place, OwnFile]
     """The same, by what they are about."""
     foreign: frozenset[str]
     kustomization: WrittenText | None
     """None if there is none yet."""
 
     @classmethod
-    def read(cls, path: Path) -> "ManifestDirectory":
-        """Read it; it need not exist. Raises AnswerIsNo if it cannot be used."""
+    def read(cls, path: Path, usual_namespace: str) -> "ManifestDirectory":
+        """Read it; it need not exist. Raises AnswerIsNo if it cannot be used.
+
+        The usual namespace is that of an object from whose manifest somebody has removed it.
+        """
         own: dict[str, OwnFile] = {}
         foreign = set()
         kustomization = None
@@ -70,23 +51,34 @@ class ManifestDirectory:
             elif written is None:
                 foreign.add(name)
             else:
-                own[name] = _own(path, name, written, content)
-        return cls(path, own, {each.place: each for each in own.values()}, frozenset(foreign), kustomization)
+                own[name] = read_own(name, written, content, usual_namespace)
+        by_place = {each.place: each for each in own.values()}
+        return cls(path, own, by_place, frozenset(foreign), kustomization)
 
     def find(self, namespace: str, environment: str, origin: str) -> OwnFile | None:
-        """The manifest that an earlier import has written about this place, for this environment (a store has none)."""
-        return self.by_place.get((namespace, environment, ascii(origin)))
+        """The manifest that an earlier import has written about this place, for this environment (a store has none).
 
-    def check_free(self, name: str) -> None:
-        """Raise AnswerIsNo if a file of this name is not of an import."""
-        if name in self.foreign:
-            words = "is not of clientcert import: move it, or name another directory with --out"
+        One that cannot be read any more is about the place that its first line names.
+        """
+        place = Place(namespace, environment, ascii(origin))
+        return self.by_place.get(place) or self.by_place.get(Place("", "", place.origin))
+
+    def stores(self) -> dict[ObjectKey, Bucket]:
+        """The CertificateStores in it."""
+        return {each.key: each.bucket for each in self.own.values() if each.key and each.bucket}
+
+    def _check_free(self, name: str, content: bytes) -> None:
+        """Raise AnswerIsNo if a file of this name is of a person."""
+        is_changed = name in self.own and self.own[name].is_changed and not self._holds(name, content)
+        if name in self.foreign or is_changed:
+            what = "was changed" if is_changed else "is not of clientcert import"
+            words = f"{what}: move it, or name another directory with --out"
             raise AnswerIsNo(f"{printable(str(self.path / name))} {words}; nothing was written")
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write the files that differ, and then the kustomization. Raises AnswerIsNo before anything is written."""
-        for name in files:
-            self.check_free(name)
+        for name, content in files.items():
+            self._check_free(name, content)
         changed = {name: content for name, content in files.items() if not self._holds(name, content)}
         if self._may_write_kustomization(files):
             changed[KUSTOMIZATION] = _kustomization(sorted({*files, *self.own}))
@@ -106,10 +98,10 @@ class ManifestDirectory:
         if self.kustomization is None or not self.kustomization.is_changed:
             return True
         listed = _resources(self.kustomization)
-        missing = next((name for name in files if name not in listed), None)
-        if missing is not None:
-            where, words = printable(str(self.path / KUSTOMIZATION)), "add it there, or remove the file"
-            raise AnswerIsNo(f"{where} was changed, and has no resource {missing}: {words}; nothing was written")
+        if missing := sorted(name for name in files if name not in listed):
+            where, words = printable(str(self.path / KUSTOMIZATION)), "add what is missing, or remove the file"
+            lines = [f"{where} was changed, and lacks resources: {words}; nothing was written. They are:", *missing]
+            raise AnswerIsNo("\n".join(lines))
         return False
 
 
@@ -135,17 +127,6 @@ def _written_files(path: Path) -> Iterator[tuple[str, WrittenText | None, bytes]
     except OSError as error:
         words = f"cannot be read ({type(error).__name__}): name another directory with --out"
         raise AnswerIsNo(f"{printable(str(path))} {words}") from None
-
-
-def _own(path: Path, name: str, written: WrittenText, content: bytes) -> OwnFile:
-    try:
-        [found] = [each for each in documents(written.body) if each.get("apiVersion") == API_VERSION]
-        key = ObjectKey(str(found["metadata"]["namespace"]), str(found["metadata"]["name"]))
-        spec = parse_spec(found["spec"]) if found["kind"] == CLIENT_CERTIFICATE.name else None
-    except (ClientCertError, ValueError, LookupError, TypeError):
-        words = "was changed, and cannot be read any more: correct or remove it"
-        raise AnswerIsNo(f"{printable(str(path / name))} {words}; nothing was written") from None
-    return OwnFile(name, written.origin, written.is_changed, content, key, spec)
 
 
 def _replace(directory: Path, name: str, content: bytes) -> None:

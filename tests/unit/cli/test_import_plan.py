@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from clientcert.api.client_certificate import parse_spec
 from clientcert.cli.client_list_file import Row
 from clientcert.cli.ignored_words import IgnoredWord
-from clientcert.cli.import_candidate import Candidate, without_copies
-from clientcert.cli.import_plan import Planned, Planner, files_of
+from clientcert.cli.import_candidate import Candidate
+from clientcert.cli.import_plan import Planned, Planner, files_of, names_taken
 from clientcert.cli.import_request import ImportRequest
 from clientcert.cli.import_watched import Watched
 from clientcert.cli.manifest_directory import ManifestDirectory
@@ -27,19 +27,28 @@ BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 AUTHORITY = CertificateAuthority.create("Integration CA")
 NHS = AUTHORITY.issue("nhs", BEGIN, END)
 SILENCE = Silence(NOW + timedelta(days=90), "left")
-REQUEST = ImportRequest(NOW, "prod", "daily", SILENCE, has_end=False)
-NOTHING = Watched.among(())
+REQUEST = ImportRequest(NOW, "prod", "daily", SILENCE)
+NOTHING = Watched.among((), {})
 HOSTILE = ("..", "../../etc", "a\nb", "x" * 1010, "\u202egpj", "- a: {b", "\x1b[2J", "'\"", "nhs\0", "C:\\x", "{{ x }}")
 
 
 def in_bucket(folder: str, content: bytes = NHS.certificate_pem) -> Candidate:
     key = f"{folder}/client.pem"
-    candidate = Candidate("team", key, f"s3 backup {key}", folder, S3Source("backup", key))
+    candidate = Candidate("team", key, f"s3 backup {key}", folder, source=S3Source("backup", key))
     return candidate.read(lambda: content, NOW)
 
 
 def file(place: str, content: bytes) -> Candidate:
-    return Candidate("team", place, f"file {place}", place.partition("/")[0]).read(lambda: content, NOW)
+    name = place.partition("/")[0]
+    return Candidate("team", place, f"file backup/{place}", name, group=name).read(lambda: content, NOW)
+
+
+def secret(
+    name: str, key: str = "tls.crt", *, namespace: str = "team", content: bytes = NHS.certificate_pem
+) -> Candidate:
+    source = SecretSource(name, key)
+    candidate = Candidate(namespace, f"{name} {key}", f"secret {name} {key}", "", name, source)
+    return candidate.read(lambda: content, NOW)
 
 
 def run(
@@ -48,11 +57,12 @@ def run(
     request: ImportRequest = REQUEST,
     watched: Watched = NOTHING,
     secrets: frozenset[str] = frozenset(),
+    everywhere: bool = False,
 ) -> list[Planned]:
     """One run, with what it writes."""
-    directory = ManifestDirectory.read(path)
-    planner = Planner(request, watched, directory, secrets, everywhere=False)
-    planned = [planner.plan(each) for each in candidates]
+    directory = ManifestDirectory.read(path, "team")
+    names = names_taken(watched, directory, secrets)
+    planned = Planner(request, watched, directory, names, everywhere=everywhere).plan(candidates)
     if files := files_of(planned):
         directory.write(files)
     return planned
@@ -83,7 +93,7 @@ class TestStability:
             ("new", "acme-prod"),
         ]
         before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
-        applied = Watched.among([watching("nhs-prod", S3_NHS)])
+        applied = Watched.among([watching("nhs-prod", S3_NHS)], {})
         again = run(tmp_path, in_bucket("nhs"), in_bucket("acme"), watched=applied)
         assert outcome(again) == [("unchanged", "nhs-prod"), ("unchanged", "acme-prod")]
         assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
@@ -113,10 +123,6 @@ class TestStability:
 
 class TestNames:
     def test_two_secrets_of_one_consumer(self, tmp_path: Path) -> None:
-        def secret(name: str) -> Candidate:
-            candidate = Candidate("team", name, f"secret {name} tls.crt", "", SecretSource(name, "tls.crt"))
-            return candidate.read(lambda: NHS.certificate_pem, NOW)
-
         first = run(tmp_path, secret("b"))
         both = run(tmp_path, secret("a"), secret("b"))
         assert outcome(first) == [("new", "nhs-prod")]
@@ -129,7 +135,7 @@ class TestNames:
 
     def test_a_name_that_another_object_has(self, tmp_path: Path) -> None:
         """To apply the manifest must not change that object."""
-        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("nhs-prod", ANOTHER)]))
+        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("nhs-prod", ANOTHER)], {}))
         assert planned.name.startswith("nhs-prod-")
 
     @pytest.mark.parametrize("folder", HOSTILE)
@@ -149,7 +155,7 @@ class TestNames:
 
 class TestLeftOut:
     def test_what_an_object_watches_already(self, tmp_path: Path) -> None:
-        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("mine", S3_NHS)]))
+        [planned] = run(tmp_path, in_bucket("nhs"), watched=Watched.among([watching("mine", S3_NHS)], {}))
         assert (planned.result, planned.words) == ("left out", "ClientCertificate mine watches it")
         assert list(tmp_path.iterdir()) == []
 
@@ -162,13 +168,33 @@ class TestLeftOut:
     def test_an_object_whose_spec_cannot_be_used(self, tmp_path: Path) -> None:
         """It watches nothing, and has its name."""
         broken = {"metadata": {"namespace": "team", "name": "nhs-prod"}, "spec": {}}
-        assert run(tmp_path, in_bucket("nhs"), watched=Watched.among([broken]))[0].name.startswith("nhs-prod-")
+        assert run(tmp_path, in_bucket("nhs"), watched=Watched.among([broken], {}))[0].name.startswith("nhs-prod-")
 
-    def test_copies_in_one_folder(self) -> None:
-        copies = without_copies(
-            [file("nhs/client.der", NHS.certificate_der), file("nhs/client.pem", NHS.certificate_pem)]
-        )
-        assert [each.left_out for each in copies] == ["", "it is the same certificate as in nhs/client.der"]
+    def test_copies_in_one_folder(self, tmp_path: Path) -> None:
+        """One is imported, and stays the one: the first, unless another has an object already."""
+        der, pem, p12 = (file(f"nhs/client.{each}", NHS.certificate_pem) for each in ("der", "pem", "p12"))
+        words = "it is the same certificate as in nhs/client.pem"
+        assert [each.words for each in run(tmp_path, pem, p12)] == ["", words]
+        again = run(tmp_path, der, p12, pem)
+        assert [(each.result, each.words) for each in again] == [
+            ("left out", words),
+            ("left out", words),
+            ("unchanged", ""),
+        ]
+
+    def test_a_copy_of_what_is_watched(self, tmp_path: Path) -> None:
+        old, new = secret("nhs", key="client.pem"), secret("nhs", key="client.crt")
+        source = {"type": "Secret", "secret": {"name": "nhs", "key": "client.pem"}}
+        planned = run(tmp_path, new, old, watched=Watched.among([watching("mine", source)], {}))
+        assert [each.words for each in planned] == [
+            "it is the same certificate as in nhs client.pem",
+            "ClientCertificate mine watches it",
+        ]
+
+    def test_copies_of_two_consumers(self, tmp_path: Path) -> None:
+        """Two files in one folder, of two consumers by their names."""
+        files = [replace(file(f"{name}/c", NHS.certificate_pem), group=f"/{name}") for name in ("acme", "nhs")]
+        assert [each.result for each in run(tmp_path, *files)] == ["new", "new"]
 
     def test_what_cannot_be_read(self, tmp_path: Path) -> None:
         away = Candidate("team", "nhs/client.pem", "s3", problem=SourceError(Reason.ACCESS_DENIED, "no right"))
@@ -179,7 +205,7 @@ class TestLeftOut:
 
     def test_what_cannot_be_read_and_is_watched_already(self, tmp_path: Path) -> None:
         """By an object, it is that object's to say so. By a manifest of the directory, the manifest stays."""
-        [planned] = run(tmp_path, in_bucket("nhs", b""), watched=Watched.among([watching("mine", S3_NHS)]))
+        [planned] = run(tmp_path, in_bucket("nhs", b""), watched=Watched.among([watching("mine", S3_NHS)], {}))
         assert (planned.result, planned.words) == ("left out", "ClientCertificate mine watches it")
         run(tmp_path, in_bucket("nhs"))
         [planned] = run(tmp_path, in_bucket("nhs", b""))
@@ -233,6 +259,6 @@ class TestContent:
     def test_a_certificate_that_an_object_has(self, tmp_path: Path) -> None:
         """A file is no source, so what counts is the certificate."""
         status = {"certificate": {"fingerprintSHA256": NHS.fingerprint_sha256}}
-        watched = Watched.among([watching("mine", S3_NHS, **status)])
+        watched = Watched.among([watching("mine", S3_NHS, **status)], {})
         [planned] = run(tmp_path, file("nhs/client.pem", NHS.certificate_pem), watched=watched)
         assert (planned.result, planned.words) == ("left out", "ClientCertificate mine has this certificate")

@@ -1,6 +1,7 @@
 """The directory that `clientcert import` writes: equal for equal values, and nothing of anybody else's."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def manifest(origin: str = ORIGIN, name: str = "nhs-prod", consumer: str = "nhs"
 
 
 def read(path: Path) -> ManifestDirectory:
-    return ManifestDirectory.read(path)
+    return ManifestDirectory.read(path, "team")
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -162,14 +163,41 @@ class TestWriting:
         read(tmp_path).write({"nhs-prod.yaml": manifest(consumer="other")})
         assert (tmp_path / KUSTOMIZATION).read_text() == own
         before = content(tmp_path)
-        with pytest.raises(AnswerIsNo, match=r"no resource acme-prod\.yaml"):
-            read(tmp_path).write({"acme-prod.yaml": manifest("s3 a b", "acme-prod")})
+        new = {f"{name}-prod.yaml": manifest(f"s3 a {name}", f"{name}-prod") for name in ("weather", "acme")}
+        with pytest.raises(AnswerIsNo, match="lacks resources") as caught:
+            read(tmp_path).write(new)
+        assert caught.value.message.splitlines()[1:] == ["acme-prod.yaml", "weather-prod.yaml"]
         assert content(tmp_path) == before
 
-    def test_a_manifest_that_cannot_be_read_any_more(self, tmp_path: Path) -> None:
-        (tmp_path / "nhs-prod.yaml").write_bytes(manifest() + b"\n[")
-        with pytest.raises(AnswerIsNo, match="correct or remove it"):
-            read(tmp_path)
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text.replace("  namespace: team\n", ""),
+            lambda text: f"{text}---\napiVersion: clientcert.dev/v1alpha1\nkind: CertificatePolicy\nspec: {{}}\n",
+            lambda text: f"apiVersion: clientcert.dev/v1alpha1\nkind: CertificateStore\n---\n{text}---\n- a\n",
+        ],
+    )
+    def test_a_manifest_that_somebody_has_changed(self, tmp_path: Path, change: Callable[[str], str]) -> None:
+        """What a person normally changes: it is still the manifest of its place."""
+        head, body = manifest().decode().split("\napiVersion", 1)
+        (tmp_path / "nhs-prod.yaml").write_text(f"{head}\n{change(f'apiVersion{body}')}")
+        found = read(tmp_path).find("team", "prod", ORIGIN)
+        assert found is not None
+        assert (found.key, found.is_changed) == (("team", "nhs-prod"), True)
+
+    @pytest.mark.parametrize("change", [lambda text: f"{text}\n[", lambda text: text.replace("consumer", "client")])
+    def test_a_manifest_that_cannot_be_read_any_more(self, tmp_path: Path, change: Callable[[str], str]) -> None:
+        """It is found by its first line, and stops nothing else."""
+        (tmp_path / "nhs-prod.yaml").write_text(change(manifest().decode()))
+        directory = read(tmp_path)
+        found = directory.find("team", "prod", ORIGIN)
+        assert found is not None
+        assert (found.file_name, found.key, found.is_changed) == ("nhs-prod.yaml", None, True)
+        assert directory.find("team", "prod", f"{ORIGIN}x") is None
+        directory.write({"acme-prod.yaml": manifest("s3 a b", "acme-prod")})
+        assert resources(tmp_path) == ["acme-prod.yaml", "nhs-prod.yaml"]
+        with pytest.raises(AnswerIsNo, match="was changed"):
+            read(tmp_path).write({"nhs-prod.yaml": manifest()})
 
     def test_no_directory(self, tmp_path: Path) -> None:
         file = tmp_path / "file"

@@ -118,6 +118,14 @@ def aws_host(region: str) -> str:
     return f"s3.{region}.{domain}"
 
 
+def server_of(endpoint: str) -> str:
+    """Equal for all endpoints of one server: empty for AWS, by whatever host, also by that of a VPC endpoint."""
+    found = _ENDPOINT.fullmatch(endpoint)
+    host = f".{found['host']}".lower() if found else ""
+    is_aws = any(host.endswith(f".{each}") for each in ("amazonaws.com", *_AWS_DOMAINS.values()))
+    return "" if is_aws else endpoint.rstrip("/").lower()
+
+
 def is_aws_region(text: str) -> bool:
     """True if the text has the form of a region; servers may return any text."""
     return _AWS_REGION.fullmatch(text) is not None
