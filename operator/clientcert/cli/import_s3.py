@@ -33,7 +33,7 @@ class BucketSearch:
 
     def find(self, cluster: Cluster, request: ImportRequest, directory: ManifestDirectory) -> Findings:
         """Look at every object whose key matches. Raises AnswerIsNo and Failed."""
-        namespace, stores = cluster.namespace, known_stores(cluster, directory)
+        namespace, stores = cluster.namespace, known_stores(cluster, directory, self.store)
         key = ObjectKey(namespace, self.store)
         declared = stores.get(key)
         if declared is not None:

@@ -38,18 +38,23 @@ class NewStore:
         return {file: content}, words
 
 
-def known_stores(cluster: Cluster, directory: ManifestDirectory) -> dict[ObjectKey, Bucket]:
-    """Those of the namespace, and those that earlier imports have written; a spec that cannot be used is not known."""
+def known_stores(cluster: Cluster, directory: ManifestDirectory, wanted: str) -> dict[ObjectKey, Bucket]:
+    """Those of the namespace, and those that earlier imports have written.
+
+    One whose spec cannot be used is not known; raises AnswerIsNo if it is the wanted one.
+    """
     known = directory.stores()
     try:
         manifests = cluster.list(CERTIFICATE_STORE)
     except NotFound:
         return known
     for each in manifests:
+        key = ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"])
         try:
-            known[ObjectKey(each["metadata"]["namespace"], each["metadata"]["name"])] = parse_bucket(each["spec"])
-        except ClientCertError:
-            continue
+            known[key] = parse_bucket(each["spec"])
+        except ClientCertError as error:
+            if key.name == wanted:
+                raise AnswerIsNo(f"CertificateStore {wanted}: {printable(error.message)}") from None
     return known
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clientcert.api.client_list import is_one_line
 from clientcert.api.discovery import KeyPattern, consumer_of, key_problem, object_names, read_found
 from clientcert.errors import CertificateError, Reason
+from clientcert.lifecycle.spec import S3Source, SecretSource
 from clientcert.pki import Field, Identity, parse
 from tools.certificates import CertificateAuthority
 
@@ -68,6 +69,13 @@ class TestKeyPattern:
         with pytest.raises(ValueError, match=r"\{consumer\}"):
             KeyPattern.parse(text)
 
+    @pytest.mark.parametrize(
+        ("prefix", "listed"), [("", "clients/"), ("team/", "team/clients/"), ("team", "team"), ("team-", "team-")]
+    )
+    def test_what_is_listed(self, prefix: str, listed: str) -> None:
+        """The beginning of every key that matches; after a prefix, a slash may come or not."""
+        assert KeyPattern.parse("clients/{consumer}.crt").listed(prefix) == listed
+
     def test_a_folder_without_the_object(self) -> None:
         assert PATTERN.folder_above("nhs/client.csr") == "nhs"
         assert PATTERN.folder_above("nhs/old/client.pem") == "nhs"
@@ -117,7 +125,13 @@ class TestNames:
             object_names("a", "b-c", "s3 store a/client.pem"),
         )
         assert one.usual == two.usual == "a-b-c"
-        assert len({one.other, two.other, object_names("a-b", "c", "secret a b").other, one.usual}) == 4
+        assert len({one.other, two.other, object_names("a-b", "c", SecretSource("a", "b")).other, one.usual}) == 4
+
+    def test_the_other_name_stays(self) -> None:
+        """A change of it would rename objects that exist; an import and the discovery of a store give the same."""
+        source = S3Source("backup", "nhs/client.pem")
+        assert object_names("nhs", "prod", source) == ("nhs-prod", "nhs-prod-d0aeb0d1d4")
+        assert object_names("nhs", "prod", "s3 backup nhs/client.pem") == object_names("nhs", "prod", source)
 
     @pytest.mark.parametrize("folder", ["nhs", "NHS England", "Zoë"])
     def test_a_consumer_is_called_as_its_folder(self, folder: str) -> None:
@@ -131,6 +145,7 @@ class TestNames:
     def test_a_key_that_no_object_can_name(self, key: str) -> None:
         assert key_problem(key)
         assert key_problem("../NHS England/client.pem") == ""
+        assert "1024 characters" in key_problem("x" * 1025)
 
 
 class TestReading:
@@ -158,6 +173,8 @@ class TestReading:
         """Where no folder does; and if it has no name, what holds it does."""
         found = read_found(AUTHORITY.issue("NHS England", BEGIN, END).certificate_pem, "", now=NOW)
         assert (found.consumer, found.identity) == ("NHS England", ())
+        person = AUTHORITY.issue("jo@nhs.example", BEGIN, END)
+        assert read_found(person.certificate_pem, "", otherwise="nhs-cert", now=NOW).consumer == "nhs-cert"
         nameless = AUTHORITY.issue("", BEGIN, END, organization="NHS")
         found = read_found(nameless.certificate_pem, "", otherwise="nhs-cert", now=NOW)
         assert (found.consumer, found.identity) == ("nhs-cert", ((Field.SUBJECT_DN, "O=NHS"),))

@@ -16,10 +16,11 @@ from clientcert.cli.ignored_words import IgnoredWord
 from clientcert.cli.import_candidate import Candidate
 from clientcert.cli.import_plan import Planned, Planner, files_of, names_taken
 from clientcert.cli.import_request import ImportRequest
+from clientcert.cli.import_stores import NewStore
 from clientcert.cli.import_watched import Watched
 from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.errors import Reason, SourceError
-from clientcert.lifecycle.spec import Person, S3Source, SecretSource, Silence, SourceRef
+from clientcert.lifecycle.spec import Bucket, ObjectKey, Person, S3Source, SecretSource, Silence, SourceRef
 from tools.certificates import CertificateAuthority
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -120,6 +121,40 @@ class TestStability:
         [found] = objects(tmp_path, "nhs-prod.yaml")
         assert found["spec"]["silence"] == {"until": "2027-03-22T09:00:00Z", "reason": "left"}
 
+    def test_what_the_call_does_not_say(self, tmp_path: Path) -> None:
+        """Without the lists, people, silence and policy stay."""
+        row = Row(2, "nhs", Person("Jo Bloggs", "jo@nhs.example"), None)
+        lists = replace(REQUEST, rows={"nhs": row}, words=(IgnoredWord("prod", "nhs"),))
+        run(tmp_path, in_bucket("nhs"), request=lists)
+        bare = replace(REQUEST, policy="", silence=replace(SILENCE, reason="other"))
+        [again] = run(tmp_path, in_bucket("nhs"), request=bare)
+        assert (again.result, again.silence) == ("unchanged", SILENCE)
+        [listed] = run(tmp_path, in_bucket("nhs"), request=replace(bare, words=lists.words))
+        assert listed.result == "unchanged"
+        [emptied] = run(tmp_path, in_bucket("nhs"), request=replace(REQUEST, policy="weekly", rows={}, words=()))
+        assert (emptied.result, emptied.changes) == ("changed", ("contact", "policy", "silence"))
+
+    def test_a_file_that_is_another_one(self, tmp_path: Path) -> None:
+        """Another certificate at the same place replaces the first only if it has the same name."""
+        run(tmp_path, file("nhs/client.pem", NHS.certificate_pem))
+        other = AUTHORITY.issue("acme", BEGIN, END).certificate_pem
+        before = (tmp_path / "nhs-prod.yaml").read_bytes()
+        [planned] = run(tmp_path, file("nhs/client.pem", other))
+        assert (planned.result, planned.file) == ("unreadable", "nhs-prod.yaml")
+        assert planned.words.endswith("remove that file")
+        assert (tmp_path / "nhs-prod.yaml").read_bytes() == before
+        renewed = AUTHORITY.issue("nhs", BEGIN, END + timedelta(days=365)).certificate_pem
+        [planned] = run(tmp_path, file("nhs/client.pem", renewed))
+        assert (planned.result, planned.changes) == ("changed", ("certificate",))
+
+    def test_a_file_that_cannot_be_read_any_more(self, tmp_path: Path) -> None:
+        """It is kept, and the others are written."""
+        run(tmp_path, in_bucket("nhs"))
+        (tmp_path / "nhs-prod.yaml").write_text(mine := (tmp_path / "nhs-prod.yaml").read_text() + "\n[")
+        planned = run(tmp_path, in_bucket("nhs"), in_bucket("acme"))
+        assert outcome(planned) == [("kept", ""), ("new", "acme-prod")]
+        assert (tmp_path / "nhs-prod.yaml").read_text() == mine
+
 
 class TestNames:
     def test_two_secrets_of_one_consumer(self, tmp_path: Path) -> None:
@@ -151,6 +186,22 @@ class TestNames:
         assert found["spec"]["source"]["s3"]["key"] == f"{folder}/client.pem"
         assert parse_spec(found["spec"]).identity.fields
         assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+    def test_files_of_two_namespaces(self, tmp_path: Path) -> None:
+        """A namespace and a name with dots are not taken for another name."""
+        one, two = (AUTHORITY.issue(each, BEGIN, END).certificate_pem for each in ("api.nhs.uk", "nhs.uk"))
+        [first] = run(tmp_path, secret("s", namespace="default", content=one))
+        [second] = run(tmp_path, secret("t", namespace="api", content=two), everywhere=True)
+        [third] = run(tmp_path, secret("s", namespace="other", content=one))
+        assert [each.result for each in (first, second, third)] == ["new"] * 3
+        assert len({first.file, second.file, third.file}) == 3
+
+    def test_a_store_with_the_same_name(self, tmp_path: Path) -> None:
+        """It is an object of another kind."""
+        store = NewStore(ObjectKey("team", "nhs-prod"), Bucket("backup", credentials_secret="s"))
+        directory = ManifestDirectory.read(tmp_path, "team")
+        directory.write(dict(store.plan(directory, names_taken(NOTHING, directory, ()))[0]))
+        assert outcome(run(tmp_path, in_bucket("nhs"))) == [("new", "nhs-prod")]
 
 
 class TestLeftOut:
