@@ -3,19 +3,29 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote, unquote
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
+from clientcert.api.discovery import KeyPattern
 from clientcert.cli.aws_bucket import AwsBucket, AwsOptions
+from clientcert.cli.cluster import Cluster
 from clientcert.cli.errors import AnswerIsNo, Failed
+from clientcert.cli.import_request import ImportRequest
+from clientcert.cli.import_s3 import BucketSearch
+from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.errors import Reason, SourceError
-from clientcert.lifecycle.spec import Bucket
+from clientcert.lifecycle.spec import Bucket, Silence
 from clientcert.pki import MAX_SIZE
 
 BUCKET = Bucket("bucket")
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+REQUEST = ImportRequest(NOW, "prod", "", Silence(NOW, "left"))
 HOSTILE = ("../client.pem", "a/../../b", "a//b", "/x", "a\nb", "\u202egpj", "x" * 1024, "a?b#c%2e", "a&b<c>")
 
 
@@ -120,6 +130,68 @@ def test_a_refused_object(
     assert (caught.value.reason, caught.value.retryable) == (reason, False)
     assert words in caught.value.message
     assert "text of the server" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("read", "declared"),
+    [
+        ("https://s3.eu-west-2.amazonaws.com", ""),
+        ("https://s3.dualstack.eu-west-2.amazonaws.com", ""),
+        ("https://minio.example", "https://minio.example"),
+        ("https://bucket.vpce-1.s3.eu-west-2.vpce.amazonaws.com",) * 2,
+    ],
+)
+def test_the_endpoint_that_a_store_needs(read: str, declared: str) -> None:
+    """A VPC endpoint may be the only way to the bucket."""
+    client = SimpleNamespace(
+        meta=SimpleNamespace(region_name="eu-west-2", endpoint_url=read),
+        head_bucket=lambda **_: {"ResponseMetadata": {"HTTPHeaders": {}}},
+    )
+    assert AwsBucket("bucket", client).region_and_endpoint() == ("eu-west-2", declared)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "pattern", "listed"),
+    [
+        ("clients/", "{consumer}/client.pem", "clients/"),
+        ("clients", "{consumer}/client.pem", "clients"),
+        ("", "clients/{consumer}/client.pem", "clients/"),
+        ("clients/n", "{consumer}/client.pem", "clients/n"),
+    ],
+)
+@pytest.mark.usefixtures("bucket")
+def test_a_store_that_exists(server: Server, tmp_path: Path, prefix: str, pattern: str, listed: str) -> None:
+    """Its server and its prefix are those of the search, and nothing else of the bucket is listed."""
+    server.lists("clients/nhs/client.pem", "clients/news/client.csr")
+    store = {"bucket": "bucket", "endpoint": server.url, "prefix": prefix, "addressing": "Path"}
+    search = BucketSearch("bucket", "backup", KeyPattern.parse(pattern), AwsOptions(region="eu-west-2"), None)
+    found = search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out", "team"))
+    assert dict(parse_qsl(urlsplit(server.paths[0]).query))["prefix"] == listed
+    names = ["nhs", "news"] if prefix != "clients/n" else ["hs", "ews"]
+    assert [(each.place, each.folder) for each in found.candidates] == [
+        ("clients/news/client.pem", names[1]),
+        ("clients/nhs/client.pem", names[0]),
+    ]
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_store_of_another_server(server: Server, tmp_path: Path) -> None:
+    search = BucketSearch("bucket", "backup", KeyPattern.parse("{consumer}.pem"), AwsOptions(endpoint=server.url), None)
+    for store, words in (
+        ({"bucket": "bucket", "region": "eu-west-2"}, "backup is at AWS, and the call reads http"),
+        ({"bucket": "bucket", "endpoint": "https://minio.example"}, "backup is at https://minio.example, and"),
+        ({"bucket": "other"}, "backup is of bucket other: name that one"),
+    ):
+        with pytest.raises(AnswerIsNo, match=words):
+            search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out", "team"))
+    assert server.paths == []
+
+
+def cluster_with(s3: dict[str, str]) -> Cluster:
+    """A cluster with one CertificateStore."""
+    store = {"metadata": {"namespace": "team", "name": "backup"}, "spec": {"s3": s3}}
+    server = SimpleNamespace(call=lambda *_, **__: {"items": [store], "metadata": {}})
+    return Cluster(cast("Any", server), "team")
 
 
 def test_no_credentials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -197,7 +197,20 @@ class TestBucket:
     def test_another_bucket_than_that_of_the_store(self, scene: Scene, first: str) -> None:
         """After `test_day_one`, the store exists."""
         code, words = scene.terminal.fails("import", "s3", "another", *scene.call[3:])
-        assert (code, words) == (3, f"Error: CertificateStore {STORE} is of bucket {scene.bucket}: name that one")
+        words_of_store = f"CertificateStore {STORE} is of bucket {scene.bucket}: name that one, or another store"
+        assert (code, words) == (3, f"Error: {words_of_store}")
+        code, words = scene.terminal.fails(*scene.call, "--out", "new", "--endpoint-url", "https://s3.example")
+        assert (code, words.partition(" at ")[0]) == (3, f"Error: CertificateStore {STORE} is")
+        assert words.endswith("the call reads https://s3.example: correct --endpoint-url, or name another store")
+
+    def test_the_server_of_the_store(self, scene: Scene, first: str) -> None:
+        """A call need not name it; and what one store of the bucket watches, another does, too."""
+        call = ("import", "s3", scene.bucket, "--environment", "prod")
+        found = scene.rows(*call, "--store", STORE)
+        assert {each["result"] for each in found.values()} == {"unchanged", "left out", "unreadable"}
+        server = ("--endpoint-url", scene.server.endpoint)
+        found = scene.rows(*call, "--store", "another", *server, "--out", "another")
+        assert {each["result"] for each in found.values()} == {"left out", "unreadable"}
 
 
 def test_the_page_for_those_who_come_from_a_script(scene: Scene, helm: Helm, tmp_path: Path) -> None:
@@ -292,9 +305,13 @@ def test_secrets(team: Team, terminal: Terminal) -> None:
     assert outcome == {
         "Secret nhs, key tls.crt": ("new", f"{name}-prod"),
         "Secret nhs, key client.der": ("left out", "it is the same certificate as in Secret nhs, key tls.crt"),
+        "Secret nhs, key ca.crt": (
+            "left out",
+            "it is the certificate of a CA; if a client uses it, write its manifest yourself",
+        ),
         "Secret labelled, key client.pem": ("new", f"{team.consumer('weather')}-prod"),
         "Secret server, key tls.crt": ("left out", "it is for servers: its extendedKeyUsage lacks clientAuth"),
-        "Secret renewed, key tls.crt": ("left out", "cert-manager renews it, by Certificate renewed"),
+        "Secret renewed, key tls.crt": ("new", f"{team.consumer('renewed')}-prod"),  # cert-manager is not installed
         "Secret watched-cert, key tls.crt": ("left out", "ClientCertificate watched watches it"),
         "Secret container, key client.p12": ("unreadable", "PasswordRequired"),
         "Secret settings, key text.pem": ("unreadable", "Empty"),
@@ -308,7 +325,7 @@ def test_secrets(team: Team, terminal: Terminal) -> None:
     assert printed.splitlines()[1].startswith("Secret labelled, key client.pem  new")
     printed = terminal.clientcert(*call, "-A", "--out", "everywhere").stdout
     assert f"Secret {team.namespace}/nhs, key tls.crt" in printed
-    assert (terminal.directory / f"everywhere/{team.namespace}.{name}-prod.yaml").exists()
+    assert (terminal.directory / f"everywhere/{team.namespace}_{name}-prod.yaml").exists()
 
 
 def test_files(team: Team, terminal: Terminal) -> None:

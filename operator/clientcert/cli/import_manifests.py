@@ -20,7 +20,8 @@ def import_manifests() -> None:
 
     Nothing is changed in the cluster. Certificates are read as the operator reads them; objects that watch the same
     source already are left out. The same call writes the same files again, and leaves those alone that somebody has
-    changed. Exits with 3 if something cannot be read; it is listed, and the others are written.
+    changed. What cannot be read is listed, and the others are written; then it exits with 3, or with 1 if a later call
+    may read it.
     """
 
 
@@ -37,7 +38,7 @@ def import_manifests() -> None:
 @click.option("--credentials-secret", metavar="NAME", help="Write the CertificateStore, too; it uses this Secret.")
 @click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.")
 @click.option("--region", envvar="AWS_REGION", metavar="REGION", help="[default: that of the AWS configuration]")
-@click.option("--endpoint-url", metavar="URL", help="Of a server that is not of AWS.")
+@click.option("--endpoint-url", metavar="URL", help="Of a server that is not of AWS.  [default: that of the store]")
 @import_options
 @click.pass_context
 def from_s3(
