@@ -165,7 +165,7 @@ def test_a_store_that_exists(server: Server, tmp_path: Path, prefix: str, patter
     server.lists("clients/nhs/client.pem", "clients/news/client.csr")
     store = {"bucket": "bucket", "endpoint": server.url, "prefix": prefix, "addressing": "Path"}
     search = BucketSearch("bucket", "backup", KeyPattern.parse(pattern), AwsOptions(region="eu-west-2"), None)
-    found = search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out", "team"))
+    found = search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out").applied_in("team"))
     assert dict(parse_qsl(urlsplit(server.paths[0]).query))["prefix"] == listed
     names = ["nhs", "news"] if prefix != "clients/n" else ["hs", "ews"]
     assert [(each.place, each.folder) for each in found.candidates] == [
@@ -183,7 +183,7 @@ def test_a_store_of_another_server(server: Server, tmp_path: Path) -> None:
         ({"bucket": "other"}, "backup is of bucket other: name that one"),
     ):
         with pytest.raises(AnswerIsNo, match=words):
-            search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out", "team"))
+            search.find(cluster_with(store), REQUEST, ManifestDirectory.read(tmp_path / "out").applied_in("team"))
     assert server.paths == []
 
 

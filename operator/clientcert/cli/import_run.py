@@ -29,8 +29,9 @@ def import_from(
 ) -> None:
     """Write the manifests, and print what has become of each place. Exits with 1 or 3 if a place cannot be read."""
     request = ImportRequest.of(options, context.obj["now"]())
+    directory = ManifestDirectory.read(options.out)
     cluster = Cluster.connect(target)
-    directory = ManifestDirectory.read(options.out, cluster.namespace)
+    directory = directory.applied_in(cluster.namespace)
     findings = search.find(cluster, request, directory)
     if not findings.candidates:
         raise AnswerIsNo("\n".join(["there is no certificate: nothing was written", *findings.remarks]))

@@ -5,7 +5,7 @@ from a repository could have its object deleted, and with it the alerts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clientcert.cli.errors import AnswerIsNo
@@ -34,11 +34,8 @@ class ManifestDirectory:
     """None if there is none yet."""
 
     @classmethod
-    def read(cls, path: Path, usual_namespace: str) -> "ManifestDirectory":
-        """Read it; it need not exist. Raises AnswerIsNo if it cannot be used.
-
-        The usual namespace is that of an object from whose manifest somebody has removed it.
-        """
+    def read(cls, path: Path) -> "ManifestDirectory":
+        """Read it; it need not exist. Raises AnswerIsNo if it cannot be used."""
         own: dict[str, OwnFile] = {}
         foreign = set()
         kustomization = None
@@ -51,9 +48,13 @@ class ManifestDirectory:
             elif written is None:
                 foreign.add(name)
             else:
-                own[name] = read_own(name, written, content, usual_namespace)
-        by_place = {each.place: each for each in own.values()}
-        return cls(path, own, by_place, frozenset(foreign), kustomization)
+                own[name] = read_own(name, written, content)
+        return cls(path, own, _by_place(own), frozenset(foreign), kustomization)
+
+    def applied_in(self, namespace: str) -> "ManifestDirectory":
+        """The same, applied in this namespace: it is that of each object whose manifest names none."""
+        own = {name: each.applied_in(namespace) for name, each in self.own.items()}
+        return replace(self, own=own, by_place=_by_place(own))
 
     def find(self, namespace: str, environment: str, origin: str) -> OwnFile | None:
         """The manifest that an earlier import has written about this place, for this environment (a store has none).
@@ -103,6 +104,10 @@ class ManifestDirectory:
             lines = [f"{where} was changed, and lacks resources: {words}; nothing was written. They are:", *missing]
             raise AnswerIsNo("\n".join(lines))
         return False
+
+
+def _by_place(own: Mapping[str, OwnFile]) -> dict[Place, OwnFile]:
+    return {each.place: each for each in own.values()}
 
 
 def _kustomization(resources: Iterable[str]) -> bytes:

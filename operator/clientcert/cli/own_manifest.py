@@ -1,6 +1,6 @@
 """A file that `clientcert import` has written, as it is today: a person may have changed anything in it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from clientcert.api.client_certificate import parse_bucket, parse_spec
@@ -33,7 +33,10 @@ class OwnFile:
     is_changed: bool
     content: bytes = field(repr=False)
     key: ObjectKey | None = None
-    """Of its object; None if somebody has changed the file so that it has none that can be read."""
+    """Of its object; None if somebody has changed the file so that it has none that can be read.
+
+    Its namespace is empty if somebody has removed it.
+    """
     spec: CertificateSpec | None = None
     """Of a ClientCertificate."""
     bucket: Bucket | None = None
@@ -46,13 +49,19 @@ class OwnFile:
             return Place("", "", self.origin)
         return Place(self.key.namespace, self.spec.environment if self.spec else "", self.origin)
 
+    def applied_in(self, namespace: str) -> "OwnFile":
+        """The same, with this namespace if it names none."""
+        if self.key is None or self.key.namespace:
+            return self
+        return replace(self, key=ObjectKey(namespace, self.key.name))
 
-def read_own(file_name: str, written: WrittenText, content: bytes, usual_namespace: str) -> OwnFile:
-    """Read the object in it; one without a namespace is applied to the usual one."""
+
+def read_own(file_name: str, written: WrittenText, content: bytes) -> OwnFile:
+    """Read the object in it."""
     try:
         found = _object(written.body)
         metadata, is_store = found["metadata"], found["kind"] == CERTIFICATE_STORE.name
-        key = ObjectKey(str(metadata.get("namespace") or usual_namespace), str(metadata["name"]))
+        key = ObjectKey(str(metadata.get("namespace") or ""), str(metadata["name"]))
         spec = None if is_store else parse_spec(found["spec"])
         bucket = parse_bucket(found["spec"]) if is_store else None
     except (ClientCertError, ValueError, LookupError, TypeError, AttributeError):

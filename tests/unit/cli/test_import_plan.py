@@ -61,7 +61,7 @@ def run(
     everywhere: bool = False,
 ) -> list[Planned]:
     """One run, with what it writes."""
-    directory = ManifestDirectory.read(path, "team")
+    directory = ManifestDirectory.read(path).applied_in("team")
     names = names_taken(watched, directory, secrets)
     planned = Planner(request, watched, directory, names, everywhere=everywhere).plan(candidates)
     if files := files_of(planned):
@@ -199,7 +199,7 @@ class TestNames:
     def test_a_store_with_the_same_name(self, tmp_path: Path) -> None:
         """It is an object of another kind."""
         store = NewStore(ObjectKey("team", "nhs-prod"), Bucket("backup", credentials_secret="s"))
-        directory = ManifestDirectory.read(tmp_path, "team")
+        directory = ManifestDirectory.read(tmp_path).applied_in("team")
         directory.write(dict(store.plan(directory, names_taken(NOTHING, directory, ()))[0]))
         assert outcome(run(tmp_path, in_bucket("nhs"))) == [("new", "nhs-prod")]
 

@@ -92,7 +92,7 @@ def test_no_address_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "acme-prod.yaml").write_bytes(write_text("any", [{"a": "b"}]))
     options = ImportOptions("prod", tmp_path, output, None, None, None, None, None)
     result = Planned(read, Result.CHANGED, file="nhs-prod.yaml", name="nhs-prod", changes=("contact", "identity"))
-    report([result], [], REQUEST, options, ManifestDirectory.read(tmp_path, "team"))
+    report([result], [], REQUEST, options, ManifestDirectory.read(tmp_path).applied_in("team"))
     out, err = capsys.readouterr()
     assert ADDRESS not in out + err
     if output == "json":

@@ -57,7 +57,7 @@ def secret(name: str, renewed_by: str = "", **content: bytes) -> dict[str, Any]:
 
 
 def directory(path: Path) -> ManifestDirectory:
-    return ManifestDirectory.read(path, "team")
+    return ManifestDirectory.read(path).applied_in("team")
 
 
 def outcome(candidates: list[Candidate]) -> dict[str, str]:

@@ -58,7 +58,7 @@ def manifest(origin: str = ORIGIN, name: str = "nhs-prod", consumer: str = "nhs"
 
 
 def read(path: Path) -> ManifestDirectory:
-    return ManifestDirectory.read(path, "team")
+    return ManifestDirectory.read(path).applied_in("team")
 
 
 def content(path: Path) -> dict[str, bytes]:
