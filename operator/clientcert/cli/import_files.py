@@ -80,6 +80,6 @@ class FileSearch:
         here = [each for each in found if each.found and each.found.identity and "/" not in each.place]
         if self.pattern is not None or not here:
             return []
-        where, name = printable(str(self.directory)), printable(here[0].folder)
+        where, name = printable(self._directory_name()), printable(here[0].folder)
         words = f"if {where} is the consumer, name the directory above it"
         return [f"Files in {where} itself name their consumers, such as {name}: {words}."]
