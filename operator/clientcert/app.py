@@ -14,6 +14,8 @@ import uvloop
 
 from clientcert import app_gauges as gauges
 from clientcert import garbage_collection
+from clientcert.alerting.alert_test_slots import AlertTestSlots
+from clientcert.alerting.alert_tests import AlertTestOutbox, AlertTestSender
 from clientcert.alerting.dispatcher import NotificationDispatcher
 from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
@@ -28,11 +30,12 @@ from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup
 from clientcert.cache.informers import Informers, Watches
 from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
-from clientcert.cache.policies import POLICY
+from clientcert.cache.object_cache import CERTIFICATE, CERTIFICATE_TEST, ObjectCache
+from clientcert.cache.policies import POLICY, POLICY_TEST
 from clientcert.cache.resync import Resync
 from clientcert.cache.source_cache import SourceCache
 from clientcert.controllers.alert_group import AlertDigests
+from clientcert.controllers.alert_test import AlertTestParts, CertificateTests, PolicyTests
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
 from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.controllers.certificate_store import StorePoller
@@ -229,10 +232,12 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     alert_groups = MessageGroupReconciler(groups, digests, limiter, clock, metrics)
     by_kind: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: alert_groups}
     by_kind |= reconcilers(shared, found)
+    tests = _alert_tests(shared, dispatcher)
+    by_kind |= {CERTIFICATE_TEST: CertificateTests(tests, evaluator), POLICY_TEST: PolicyTests(tests)}
     poller = StorePoller(cache, sources, outside.buckets, client, statuses, clock, metrics, budget)
     resync = Resync(cache, client, outside.informers, queue, metrics)
     recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
-    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox), clock, metrics)
+    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox, tests.outbox), clock, metrics)
     engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
     metrics.observe_only.set(settings.observe_only)
     gauges.expose(metrics, engine, limiter, every_group)
@@ -241,6 +246,14 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     gauges.expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
     gauges.expose_reads(metrics, outside.byte_budgets)
     return Parts(engine, outside.informers, sources, client, outside.egress, outside.own_secrets, metrics)
+
+
+def _alert_tests(shared: Shared, dispatcher: NotificationDispatcher) -> AlertTestParts:
+    has_domains = bool(shared.settings.mail_domains)
+    sender = AlertTestSender(dispatcher, shared.limiter, shared.clock, has_mail_domains=has_domains)
+    return AlertTestParts(
+        shared.cache, shared.queue, sender, AlertTestSlots(), AlertTestOutbox(), shared.statuses, shared.clock
+    )
 
 
 def _outside(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> _Outside:

@@ -73,6 +73,10 @@ class Reason(StrEnum):
     MAIL_NOT_CONFIGURED = "MailNotConfigured"
     MAIL_LOGIN_REJECTED = "MailLoginRejected"
 
+    # A test alert.
+    TEST_RECIPIENT_MISSING = "TestRecipientMissing"
+    TEST_INTERRUPTED = "TestInterrupted"
+
     # A request for a renewal cannot be read.
     NOT_A_REQUEST = "NotARequest"
     PRIVATE_KEY_SENT = "PrivateKeySent"

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from clientcert.api.alert_test import parse_alert_test
 from clientcert.api.client_certificate import parse_bucket, parse_spec
 from clientcert.api.kinds import moment
 from clientcert.api.policy import parse_digests, parse_policy
@@ -12,6 +13,7 @@ from clientcert.api.renewal_policy import parse_renewal_policy
 from clientcert.api.status import digest, parse_status
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.errors import ClientCertError
+from clientcert.lifecycle.alert_test import AlertTest
 from clientcert.lifecycle.assessment import Phase, Problem
 from clientcert.lifecycle.conditions import without_contact
 from clientcert.lifecycle.contacts import contact_key
@@ -113,6 +115,7 @@ def decode_certificate(
         spec_problem=problem,
         status=status,
         status_hash=status_hash,
+        test=_test(body) if metadata.get("annotations") or "test" in content else None,
     )
 
 
@@ -135,6 +138,7 @@ def decode_policy(key: ObjectKey, body: Body, before: PolicyRecord | None, fallb
         digests=parse_digests(status),
         status_hash=digest({name: value for name, value in status.items() if name != "digests"}),
         configuration=before.configuration if before and same else next_configuration(),
+        test=_test(body),
     )
 
 
@@ -163,6 +167,10 @@ def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> Stor
 def next_configuration() -> int:
     """A number that no record has had yet."""
     return next(_configurations)
+
+
+def _test(body: Body) -> AlertTest | None:
+    return parse_alert_test(body["metadata"].get("annotations"), body.get("status") or {})
 
 
 def _renewal(content: Body) -> tuple[RenewalPolicy | None, str]:

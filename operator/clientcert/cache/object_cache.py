@@ -33,6 +33,8 @@ from clientcert.workqueue.work_queue import Item, ItemsOf, WorkQueue
 
 CERTIFICATE = CLIENT_CERTIFICATE.name
 """The kind of its items in the work queue. CertificateStores are polled by a timer."""
+CERTIFICATE_TEST = f"{CERTIFICATE} test alert"
+"""The kind of the items for its test alerts."""
 
 
 class ObjectCache:
@@ -82,6 +84,8 @@ class ObjectCache:
         expected = self._being_written.get(key) if before is not None else None
         record = decode_certificate(before.key if before else key, body, before, expected)
         self.certificates[key] = record
+        if record.test != (before.test if before is not None else None):
+            self._queue.enqueue(Item(CERTIFICATE_TEST, key))
         self._serial_changed(before, record)
         if before is not None and before.generation == record.generation:
             if record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
@@ -107,6 +111,8 @@ class ObjectCache:
         self._serial_changed(record, None)
         del self.certificates[key]
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
+        if record.test is not None:
+            self._queue.enqueue(Item(CERTIFICATE_TEST, key))  # the same
         self.renewals.certificate_changed(key)
         return True
 
@@ -130,6 +136,14 @@ class ObjectCache:
                 status_hash=written.status_hash,
             )
             self._serial_changed(before, record)
+
+    def certificate_test_written(self, written: CertificateRecord) -> None:
+        """Take over our own write of `status.test` that the API server has accepted."""
+        before = overwritten(self.certificates, written)
+        if before is not None:
+            self.certificates[written.key] = replace(
+                before, resource_version=written.resource_version, test=written.test
+            )
 
     def enqueue(self, key: ObjectKey) -> None:
         """Enqueue a ClientCertificate in the work queue."""

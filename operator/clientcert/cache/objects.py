@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from clientcert.errors import ClientCertError
+from clientcert.lifecycle.alert_test import AlertTest
 from clientcert.lifecycle.assessment import Problem
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, DigestRecord
@@ -26,6 +27,8 @@ class CertificateRecord:
     status: CertificateStatus
     """Without the contact, if the spec has named another one since."""
     status_hash: bytes
+    """The hash of the status without the test."""
+    test: AlertTest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,10 @@ class PolicyRecord:
     conditions: tuple[Condition, ...]
     digests: tuple[DigestRecord, ...]
     status_hash: bytes
-    """The hash of the status without the digests."""
+    """The hash of the status without the digests and the test."""
     configuration: int
     """A new number after each change of the spec or of a Secret that the policy needs."""
+    test: AlertTest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from clientcert.workqueue.work_queue import Item, ItemsOf, WorkQueue
 
 POLICY = CERTIFICATE_POLICY.name
 """The kind of its items in the work queue."""
+POLICY_TEST = f"{POLICY} test alert"
+"""The kind of the items for its test alerts."""
 
 
 class PolicyCache:
@@ -47,6 +49,8 @@ class PolicyCache:
         before = self.policies.get(key)
         record = self.policies[key] = decode_policy(key, body, before, self._fallback)
         self._references.set_secrets(POLICY, key, secrets_of(record.policy) | secrets_of_renewal(record.renewal))
+        if record.test != (before.test if before is not None and before.uid == record.uid else None):
+            self._queue.enqueue(Item(POLICY_TEST, key))
         if before is None or before.configuration != record.configuration:
             if record.renewal:
                 self._revocations.needs_lists(key.namespace, {record.renewal.issuer.name})
@@ -67,6 +71,8 @@ class PolicyCache:
             self._former_cas.pop(key, None)
             self._references.set_secrets(POLICY, key, frozenset())
             self._enqueue(key, record)
+            if record.test is not None:
+                self._queue.enqueue(Item(POLICY_TEST, key))  # its reconciler cleans up
 
     def secret_changed(self, key: ObjectKey) -> None:
         """Enqueue a policy, one of whose Secrets has changed."""
@@ -106,3 +112,9 @@ class PolicyCache:
                 digests=written.digests,
                 status_hash=written.status_hash,
             )
+
+    def test_written(self, written: PolicyRecord) -> None:
+        """Take over our own write of `status.test` that the API server has accepted."""
+        before = overwritten(self.policies, written)
+        if before is not None:
+            self.policies[written.key] = replace(before, resource_version=written.resource_version, test=written.test)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
-from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, Kind
+from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, Kind
 
 if TYPE_CHECKING:
     from clientcert.cli.cluster import Cluster
@@ -36,6 +36,7 @@ def _names_of(kind: Kind) -> Complete:
 
 
 certificates, requests = _names_of(CLIENT_CERTIFICATE), _names_of(CERTIFICATE_RENEWAL)
+policies = _names_of(CERTIFICATE_POLICY)
 
 
 def namespaces(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -29,6 +29,7 @@ _VERBS = {
     "silence": "Stop alerts about one certificate until a time.",
     "vet": "Record that the consumer's identity was verified.",
     "status": "Show everything about one certificate, and what to do next.",
+    "test-alert": "Send a test through every channel, and print what became of it.",
     "version": "Show the versions of the parts, and what differs.",
 }
 """The verbs and their lines in the help of the group. Each is a module of this package, with a command of its name.

@@ -38,7 +38,18 @@ class _MetadataOnly(TypedDict, total=False):
     """Of a Status: the error that ends a watch."""
 
 
-class _Whole(_MetadataOnly, total=False):
+_Asked = TypedDict("_Asked", {"clientcert.dev/test-alert": str, "clientcert.dev/test-alert-to": str}, total=False)
+"""Annotations of our objects; all others are skipped."""
+
+
+class _WholeMetadata(_Metadata, total=False):
+    annotations: _Asked | None
+
+
+class _Whole(TypedDict, total=False):
+    metadata: _WholeMetadata
+    code: int
+    """Of a Status: the error that ends a watch."""
     spec: Any
     status: Any
     data: dict[str, str] | None

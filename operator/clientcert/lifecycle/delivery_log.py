@@ -23,6 +23,8 @@ class MessageKind(StrEnum):
     CLOSING = "Closing"
     NOTICE = "Notice"
     """About a renewal: it neither begins nor ends the alerts about the certificate."""
+    TEST = "Test"
+    """A test of the channel, which somebody has asked for: nobody has to do anything."""
 
 
 @dataclass(frozen=True, slots=True)

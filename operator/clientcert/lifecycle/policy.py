@@ -32,6 +32,8 @@ class Role(StrEnum):
     SLACK = "Slack user"
     AUTHORITY = "registration authority"
     """An address that `spec.renewal.notify` of a policy names; never a contact of the consumer."""
+    TESTER = "recipient of the test"
+    """The address that a test alert goes to; never a contact of the consumer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from clientcert.api.kinds import CLIENT_CERTIFICATE, Kind
 from clientcert.lifecycle.contacts import Recipient, with_contact
 from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
 from clientcert.lifecycle.due import next_stage
@@ -115,6 +116,9 @@ class Message:
     """To the consumer's contact, and one for each fallback recipient; only in a channel of type Email."""
     overdue: bool = False
     """True if the first recipient has not been reached for a day, so that an unclear refusal counts against them."""
+    object_kind: Kind = CLIENT_CERTIFICATE
+    test: str = ""
+    """In a message of kind TEST: what tells it and other tests of the object apart; empty in all others."""
 
     @property
     def is_done(self) -> bool:

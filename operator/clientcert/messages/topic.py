@@ -21,6 +21,8 @@ class Topic(StrEnum):
     """The consumer has the new certificate, and the source has not."""
     RENEWAL_RETIREMENT = "renewal.retirement"
     """The old certificate will not be accepted any more, from an announced time on."""
+    TEST = "test"
+    """A test of the channel."""
 
     @property
     def concerns_consumer(self) -> bool:

@@ -166,7 +166,7 @@ def title_and_body(message: Message) -> tuple[str, str]:
     facts = "\n".join(f"{name}: {value}" for name, value in message.shown(contact=False))
     body = "\n\n".join((message.text, message.next_step, facts)).translate(_INERT)
     tail = _tail(message.runbook_url)
-    title = f"{about.consumer} in {about.environment}: {message.reason}"
+    title = message.text if message.test else f"{about.consumer} in {about.environment}: {message.reason}"
     return sanitize_line(title, LONGEST_TITLE).translate(_INERT), truncate(body, LONGEST_BODY - len(tail)) + tail
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.errors import DeliveryError, KubeError, Reason
 from clientcert.kube.events import EventRecorder, EventSpec
 from clientcert.lifecycle.delivery_log import MessageKind
@@ -15,7 +14,7 @@ EVENT_SECONDS = 10.0
 
 
 class EventNotifier:
-    """Writes the sentence and the next step of a message as an Event on the ClientCertificate."""
+    """Writes the sentence and the next step of a message as an Event on its object."""
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
@@ -27,7 +26,7 @@ class EventNotifier:
     async def notify(self, channel: Channel, message: Message) -> Receipt:  # noqa: ARG002
         """As in the interface. An Event has no channel and no thread: its name comes from object and reason."""
         event = EventSpec(
-            kind=CLIENT_CERTIFICATE.name,
+            kind=message.object_kind.name,
             key=message.object_key,
             uid=message.object_uid,
             reason=message.reason,

@@ -109,7 +109,7 @@ class EmailNotifier:
             raise DeliveryError(
                 Reason.RECIPIENT_NOT_ALLOWED,
                 f"the {role} has an address in a domain that the operator may not write to: add it to"
-                " CLIENTCERT_MAIL_DOMAINS, or name another contact",
+                f" CLIENTCERT_MAIL_DOMAINS, or name another {'recipient' if role is Role.TESTER else 'contact'}",
             )
         return address
 

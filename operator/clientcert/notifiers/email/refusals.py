@@ -53,6 +53,8 @@ def correction(role: Role) -> str:
     """Where the address of this recipient is corrected."""
     if role is Role.AUTHORITY:
         return "correct the e-mail address in spec.renewal.notify of the CertificatePolicy"
+    if role is Role.TESTER:
+        return "correct email.replyTo of the channel, or give --to"
     return "correct the e-mail address in spec.contact or in the client list"
 
 

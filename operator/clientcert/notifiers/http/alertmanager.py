@@ -10,7 +10,7 @@ closing message resolves all alerts that can have fired.
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,12 +27,14 @@ from clientcert.notifiers.interface import Receipt
 
 API_PATH = "/api/v2/alerts"
 EXPIRING, PROBLEM = "ClientCertificateExpiring", "ClientCertificateProblem"
-RENEWAL = "ClientCertificateRenewal"
+RENEWAL, TEST = "ClientCertificateRenewal", "ClientCertificateTest"
 WARNING, CRITICAL = "warning", "critical"
 CRITICAL_FROM = 14 * DAY
 """Before the date that counts."""
 GRACE = DAY
 """For this time after the next stage an alert still fires: an outage on either side may delay the next message."""
+TEST_LASTS = timedelta(minutes=5)
+"""Longer than Alertmanager usually waits before it notifies (`group_wait`)."""
 
 _EXPIRY = frozenset({Topic.EXPIRING, Topic.EXPIRED})
 _EVERY = ((EXPIRING, WARNING), (EXPIRING, CRITICAL), (PROBLEM, WARNING))
@@ -58,6 +60,8 @@ class AlertmanagerNotifier(UrlCaller):
 def alerts(schedule: Schedule, message: Message) -> list[dict[str, Any]]:
     """The message as Alertmanager's `postableAlerts`: alerts that fire until their endsAt, or that are resolved."""
     now = message.about.time
+    if message.kind is MessageKind.TEST:
+        return [_alert(message, TEST, WARNING) | {"startsAt": timestamp(now), "endsAt": timestamp(now + TEST_LASTS)}]
     if message.kind is MessageKind.NOTICE:
         # A message that says what was done resolves the alert about what had to be done.
         renewal = _alert(message, RENEWAL, WARNING)
@@ -112,6 +116,7 @@ def _alert(message: Message, alertname: str, severity: str) -> dict[str, Any]:
         "owner": about.owner,
         "severity": severity,
         "renewal": about.renewal.name if about.renewal else "",
+        "test": "true" if message.test else "",
     }
     annotations = {
         "summary": message.text,

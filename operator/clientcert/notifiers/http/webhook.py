@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any
 
-from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, timestamp
+from clientcert.api.kinds import CERTIFICATE_RENEWAL, timestamp
 from clientcert.lifecycle.policy import Channel
 from clientcert.messages.message import AboutRenewal, Message
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, sanitize_line
@@ -48,7 +48,7 @@ class WebhookNotifier(UrlCaller):
 def cloud_event(message: Message) -> dict[str, Any]:
     """The message in the JSON format of CloudEvents 1.0, structured mode; without names and addresses of people."""
     about = message.about
-    source = CLIENT_CERTIFICATE.item(*message.object_key)
+    source = message.object_kind.item(*message.object_key)
     if about.renewal is not None:
         source = CERTIFICATE_RENEWAL.item(message.object_key.namespace, about.renewal.name)
     return {
@@ -79,6 +79,7 @@ def event_id(message: Message) -> str:
     identity += [about.begins] if about.begins else []
     # The certificate may change while a message about the request is repeated.
     identity = [about.renewal.uid, about.renewal.occasion] if about.renewal else identity
+    identity = [message.object_uid, about.channel, message.kind, message.test] if message.test else identity
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -110,6 +111,7 @@ def _data(message: Message) -> dict[str, Any]:
         "stage": about.stage,
         **({"cluster": about.cluster} if about.cluster else {}),
         **({"renewal": _renewal(about.renewal)} if about.renewal else {}),
+        **({"test": True} if message.test else {}),
     }
 
 

@@ -1,0 +1,116 @@
+"""`clientcert test-alert`: have the operator send a test through every channel, and print what became of it."""
+
+import secrets
+from collections.abc import Callable
+
+import click
+
+from clientcert.api.alert_test import LONGEST_TO, TO, VALUE
+from clientcert.api.client_certificate import parse_duration
+from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, Kind, timestamp
+from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.completion import certificates, policies
+from clientcert.cli.errors import AnswerIsNo, Failed
+from clientcert.cli.table import aligned, printable
+from clientcert.lifecycle.alert_test import SENT
+
+_POLL_SECONDS = 1.0
+
+
+def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise click.BadParameter("must be a duration like 90s or 2m") from None
+
+
+@click.command("test-alert")
+@click.argument("name", required=False, shell_complete=certificates)
+@click.option(
+    "--policy", metavar="P", help="Test the channels of CertificatePolicy P, with an example.", shell_complete=policies
+)
+@click.option("--to", metavar="ADDRESS", help="Where letters go, instead of to the replyTo of their channels.")
+@click.option(
+    "--wait",
+    "seconds",
+    default="60s",
+    callback=_duration,
+    metavar="DURATION",
+    help="How long to wait for the outcome.  [default: 60s]",
+)
+@cluster_options
+@click.pass_context
+def test_alert(
+    context: click.Context, /, target: Target, name: str | None, policy: str | None, to: str | None, seconds: float
+) -> None:
+    """Have the operator send a test through every channel of ClientCertificate NAME, or of a policy.
+
+    The operator sends it once, at most one a minute in a namespace. It is marked as a test, and counts as no alert. A
+    letter never goes to the contact: it goes to the channel's replyTo, or to --to, if the operator's setting
+    CLIENTCERT_MAIL_DOMAINS names its domain.
+
+    Exits with 3 if a channel could not be told, with 1 if the outcome is not known in time.
+    """
+    if (name is None) == (policy is None):
+        raise click.UsageError("give NAME or --policy")
+    if to is not None and (len(to) > LONGEST_TO or not to.isprintable() or "@" not in to.strip("@")):
+        raise click.UsageError("--to must be one e-mail address")
+    kind, called = (CLIENT_CERTIFICATE, name) if name is not None else (CERTIFICATE_POLICY, policy or "")
+    cluster = Cluster.connect(target)
+    value = f"{timestamp(context.obj['now']())}-{secrets.token_hex(4)}"
+    cluster.patch(kind, called, {"metadata": {"annotations": {VALUE: value, TO: to}}})
+    found = _wait(lambda: _test(cluster, kind, called, value), context.obj["sleep"], seconds)
+    channels = [_row(each) for each in found.get("channels") or ()]
+    for line in aligned(("CHANNEL", "TYPE", "OUTCOME", "REASON"), [row[:4] for row in channels]):
+        click.echo(line)
+    failed = [row for row in channels if row[2] != SENT]
+    if failed:
+        raise AnswerIsNo("\n".join(f"channel {row[0]}: {row[4]}" for row in failed))
+
+
+def _test(cluster: Cluster, kind: Kind, name: str, value: str) -> Object:
+    """What the status says of this test; empty until it says anything."""
+    found = (cluster.get(kind, name).get("status") or {}).get("test") or {}
+    return found if found.get("value") == value else {}
+
+
+def _wait(ask: Callable[[], Object], sleep: Callable[[float], None], seconds: float) -> Object:
+    """Ask until the test is over; a moment without an answer does not end it. Raises Failed at the end of the time."""
+    waited, told, problem = 0.0, "", None
+    found: Object = {}
+    while waited < seconds:
+        sleep(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+        try:
+            found, problem = ask(), None
+        except Failed as error:
+            problem = error
+            continue
+        if found.get("endTime"):
+            return found
+        due = found.get("dueTime") or ""
+        if due != told:
+            told = due
+            click.echo(f"It waits until {printable(due)}: there is one test a minute in a namespace.", err=True)
+    if problem is not None:
+        raise problem
+    raise Failed(_unfinished(found))
+
+
+def _unfinished(found: Object) -> str:
+    if found.get("dueTime"):
+        return (
+            f"the test still waits for its minute, {printable(found['dueTime'])}: see status.test, or wait for longer"
+        )
+    if found.get("time"):
+        return "the test was begun, and its outcome is not known yet: see status.test"
+    return (
+        "the operator has not begun the test: `clientcert version` shows whether one runs, and it serves its namespaces"
+    )
+
+
+def _row(found: Object) -> tuple[str, str, str, str, str]:
+    name, kind, outcome, reason, message = (
+        printable(str(found.get(each) or "")) for each in ("name", "type", "outcome", "reason", "message")
+    )
+    return name, kind, outcome, reason or "-", message
