@@ -30,8 +30,8 @@ from clientcert.lifecycle.spec import ObjectKey
 from clientcert.messages.alert_test import AskedTest, example_of
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
-CONFLICT_RETRY = timedelta(seconds=1)
-"""By then the watch has brought what somebody else has written, or that the object is gone."""
+RETRY = timedelta(seconds=1)
+"""By then the watch has brought what somebody else has written, or a new certificate was read."""
 
 _Record = TypeVar("_Record", CertificateRecord, PolicyRecord)
 
@@ -95,7 +95,7 @@ class AlertTestReconciler(ABC, Generic[_Record]):
             return await self._begin(record, test)
         self._slots.drop(item)
         if step is Step.WITHDRAW:
-            return None if await self._write(record, None) else self._clock() + CONFLICT_RETRY
+            return None if await self._write(record, None) else self._clock() + RETRY
         if step is Step.GIVE_UP and test is not None and test.before is not None:
             channels = self._sender.interrupted(self._evaluate(record).policy.channels)
             return await self._record_outcome(record, ended(test.before, channels, whole_second(self._clock())))
@@ -108,13 +108,15 @@ class AlertTestReconciler(ABC, Generic[_Record]):
         if due > now:
             wanted = waiting(test, whole_second(due))
             written = wanted == test.recorded or await self._write(record, wanted)
-            return due if written else now + CONFLICT_RETRY
+            return due if written else now + RETRY
+        if not self._is_known(record):
+            return now + RETRY
         if not self._sender.may_send:
             return now + LEADERSHIP_RETRY
         taken = begun(test, whole_second(now))
         version = await self._write(record, taken)
         if version is None:
-            return now + CONFLICT_RETRY
+            return now + RETRY
         if version == record.resource_version:
             words = "%s: no test alert is sent, as the installed kind has no status.test: install that of this version"
             logger.error(words, item)
@@ -131,7 +133,7 @@ class AlertTestReconciler(ABC, Generic[_Record]):
         item, recorded = Item(self.item_kind, record.key), record.test.recorded if record.test else None
         is_this = recorded is not None and (recorded.value, recorded.attempts) == (over.value, over.attempts)
         if is_this and recorded is not None and recorded.ended is None and await self._write(record, over) is None:
-            return self._clock() + CONFLICT_RETRY
+            return self._clock() + RETRY
         self._outbox.written(item)
         found = self._records.get(record.key)
         return self._clock() if found is not None and next_step(found.test) is not Step.NOTHING else None
@@ -151,6 +153,10 @@ class AlertTestReconciler(ABC, Generic[_Record]):
         return version
 
     @abstractmethod
+    def _is_known(self, record: _Record) -> bool:
+        """False if the facts of the messages are about to be read."""
+
+    @abstractmethod
     def _written(self, record: _Record) -> None:
         """Take over an accepted write."""
 
@@ -167,6 +173,9 @@ class CertificateTests(AlertTestReconciler[CertificateRecord]):
     def __init__(self, parts: AlertTestParts, evaluator: Evaluator) -> None:
         super().__init__(parts, parts.cache.certificates)
         self._evaluator = evaluator
+
+    def _is_known(self, record: CertificateRecord) -> bool:
+        return bool(record.status.phase)
 
     def _written(self, record: CertificateRecord) -> None:
         self._cache.certificate_test_written(record)
@@ -185,6 +194,9 @@ class PolicyTests(AlertTestReconciler[PolicyRecord]):
 
     def __init__(self, parts: AlertTestParts) -> None:
         super().__init__(parts, parts.cache.policies.policies)
+
+    def _is_known(self, record: PolicyRecord) -> bool:  # noqa: ARG002
+        return True
 
     def _written(self, record: PolicyRecord) -> None:
         self._cache.policies.test_written(record)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from clientcert.alerting.alert_test_slots import AlertTestSlots
+from clientcert.alerting.alert_tests import AlertTestOutbox, AlertTestSender
 from clientcert.alerting.dispatcher import NotificationDispatcher
 from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
@@ -29,11 +31,12 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cache.client_lists import ClientLists
 from clientcert.cache.contact_lookup import ContactLookup, UserLookup
 from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import CERTIFICATE, ObjectCache
+from clientcert.cache.object_cache import CERTIFICATE, CERTIFICATE_TEST, ObjectCache
 from clientcert.cache.objects import CertificateRecord
-from clientcert.cache.policies import POLICY
+from clientcert.cache.policies import POLICY, POLICY_TEST
 from clientcert.cache.source_cache import SourceCache
 from clientcert.controllers.alert_group import AlertDigests
+from clientcert.controllers.alert_test import AlertTestParts, CertificateTests, PolicyTests
 from clientcert.controllers.certificate.reconciler import CertificateReconciler
 from clientcert.controllers.certificate.requeue import ROUNDING
 from clientcert.controllers.certificate_policy import PolicyReconciler
@@ -132,6 +135,7 @@ class EngineHarness:
         own: Channel | None = None,
         outside: Outside | None = None,
         observe_only: bool = False,
+        has_mail_domains: bool = False,
     ) -> None:
         """`own` is the operator's own channel. With `outside` the fakes of this harness remain unused."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
@@ -219,7 +223,10 @@ class EngineHarness:
             POLICY: policies,
             ALERT_GROUP: MessageGroupReconciler(self.groups, digests, self.limiter, clock, self.metrics),
         }
-        outboxes = (self.outbox, self.renewal_outbox)
+        sender = AlertTestSender(dispatcher, self.limiter, clock, has_mail_domains=has_mail_domains)
+        tests = AlertTestParts(self.cache, self.queue, sender, AlertTestSlots(), AlertTestOutbox(), statuses, clock)
+        self.reconcilers |= {CERTIFICATE_TEST: CertificateTests(tests, evaluator), POLICY_TEST: PolicyTests(tests)}
+        outboxes = (self.outbox, self.renewal_outbox, tests.outbox)
         self.workers = Workers(self.queue, self.reconcilers, self.recovery, outboxes, clock, self.metrics)
 
     @property
