@@ -59,6 +59,7 @@ PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
         "check",
         "list",
         "status",
+        "test-alert",
         "import s3",
         "import secrets",
         "import files",

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from clientcert.api.client_certificate import parse_spec
+from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.api.policy import parse_policy
 from clientcert.cli.describe_recipient import possible_recipients
 from clientcert.cli.simulation import KnownCertificate
@@ -19,9 +20,10 @@ from clientcert.lifecycle.contacts import Recipient, Resolution, Role
 from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.due import due_notifications
 from clientcert.lifecycle.evaluation import Evaluation
-from clientcert.lifecycle.policy import AlertPolicy, Channel
+from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
+from clientcert.messages.alert_test import AskedTest, compose_test
 from clientcert.messages.digest import Digest, batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
 from clientcert.pki import Certificate, Expiry
@@ -119,6 +121,20 @@ class Example:
 
         `written_to` is the role that has had the letters before the escalation.
         """
+        channel, evaluation = self.channel(name), self._evaluation(name, written_to)
+        [owed] = due_notifications(evaluation)
+        if told is None:
+            told = possible_recipients(channel, self.declaration, self.policy.contacts, {})[0]
+        return compose(replace(evaluation, policy=self.policy), owed, told)
+
+    def test(self, name: str = "team") -> Message:
+        """The test of the channel of this name; a letter goes to its `replyTo`."""
+        channel, evaluation = self.channel(name), replace(self._evaluation(name), policy=self.policy)
+        to = channel.address.reply_to if isinstance(channel.address, EmailAddress) else ""
+        return compose_test(evaluation, channel, AskedTest(CLIENT_CERTIFICATE, "2026-11-22T09:00:00Z-5f3a0c1e"), to)
+
+    def _evaluation(self, name: str, written_to: Role = Role.TECHNICAL) -> Evaluation:
+        """The state of the certificate, with this channel alone."""
         channel, declaration = self.channel(name), self.declaration
         key = ObjectKey("integration-api", f"{declaration.consumer}-{declaration.environment}")
         before = accepted_certificate(self.before) if self.before else None
@@ -133,7 +149,7 @@ class Example:
         )
         known = CertificateStatus(accepted=before, channels=(last,) if self.closes else ())
         manifest = KnownCertificate(key, declaration, known, NOW - 100 * DAY)
-        evaluation = Evaluation(
+        return Evaluation(
             key=key,
             uid=UID,
             spec=declaration,
@@ -143,10 +159,6 @@ class Example:
             log=DeliveryLog(known.channels),
             contact=Resolution("", "", (Recipient(written_to, "before@nhs.example"),)) if channel.to_consumer else None,
         )
-        [owed] = due_notifications(evaluation)
-        if told is None:
-            told = possible_recipients(channel, declaration, self.policy.contacts, {})[0]
-        return compose(replace(evaluation, policy=self.policy), owed, told)
 
 
 def about(left: timedelta, number: int = 0, **changes: Any) -> Example:

@@ -128,6 +128,13 @@ This section and the next one use the channels of `deploy/examples/policy-to-oth
 
 From 14 days before expiry, an alert of a second severity fires as well:
 """
+TESTS = """\
+## Test alerts
+
+[`clientcert test-alert`](cli.md#test-the-channels) sends one through every channel, whatever is due.
+
+### A test in Slack
+"""
 EVENTS = """\
 ## Kubernetes Events
 
@@ -151,6 +158,7 @@ def _parts() -> Iterator[str]:
     yield from _direct_messages()
     yield from _machines()
     yield from renewal_parts()
+    yield from _tests()
     yield EVENTS
     yield as_events(*(WAYS[title].message("events") for title in WAYS))
 
@@ -243,6 +251,22 @@ def _machines() -> Iterator[str]:
     yield as_text(closing.message("teams"))
     yield "### A digest by Apprise\n"
     yield as_text_of_many(digest())
+
+
+def _tests() -> Iterator[str]:
+    tools = about(LEFT, policy=policy_of("policy-to-other-tools.yaml"))
+    yield TESTS
+    yield in_slack(alert_payload(ALERT.test()), "#integration-api-alerts", details_payload(ALERT.test()))
+    yield "### A test by e-mail\n\nTo the channel's `replyTo`, and never to the contact:\n"
+    yield as_mail(ALERT.test("consumer"))
+    yield "### A test by a webhook\n"
+    yield as_call(ALERT.test("pager"))
+    yield "### A test in Alertmanager\n"
+    yield as_json(alerts(tools.channel("alertmanager").schedule, tools.test("alertmanager")))
+    yield "### A test by Apprise\n"
+    yield as_text(tools.test("teams"))
+    yield "### The Event of a test\n"
+    yield as_events(ALERT.test("events"))
 
 
 def _as_alerts(example: Example) -> str:
