@@ -88,7 +88,8 @@ async def test_every_kind_of_item_has_a_reconciler() -> None:
         parts = await assemble(Settings(), clock, stack)
         known = cast("Any", parts.engine.workers)._reconcilers
     ours = {"ClientCertificate", "CertificatePolicy", "CertificateRenewal", "CertificateRevocation"}
-    assert set(known) == ours | {"AlertGroup", "NoticeGroup", "RequestRetention", "RevocationLists"}
+    tests = {"ClientCertificate test alert", "CertificatePolicy test alert"}
+    assert set(known) == ours | tests | {"AlertGroup", "NoticeGroup", "RequestRetention", "RevocationLists"}
 
 
 async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:

@@ -113,6 +113,8 @@ ADVICE: dict[str, str] = {
         "Follow the message: correct or set `CLIENTCERT_SMTP_USERNAME` and `CLIENTCERT_SMTP_PASSWORD`; or the"
         " port and the kind of TLS. Microsoft 365 and Google (docs/contacts.md) need more."
     ),
+    Reason.TEST_RECIPIENT_MISSING: "Add `email.replyTo` to the channel, or give `--to`.",
+    Reason.TEST_INTERRUPTED: "Look into the channel whether it has come, and ask for a new test.",
     Reason.NOT_A_REQUEST: "Have the consumer send the CSR or the public key again; the message says what the file is.",
     Reason.PRIVATE_KEY_SENT: (
         "That key is burnt: have the consumer make another one, and send only the CSR or the public key."
