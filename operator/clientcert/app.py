@@ -249,8 +249,14 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
 
 
 def _alert_tests(shared: Shared, dispatcher: NotificationDispatcher) -> AlertTestParts:
-    has_domains = bool(shared.settings.mail_domains)
-    sender = AlertTestSender(dispatcher, shared.limiter, shared.clock, has_mail_domains=has_domains)
+    settings = shared.settings
+    sender = AlertTestSender(
+        dispatcher,
+        shared.limiter,
+        shared.clock,
+        has_mail_domains=bool(settings.mail_domains),
+        observe_only=settings.observe_only,
+    )
     return AlertTestParts(
         shared.cache, shared.queue, sender, AlertTestSlots(), AlertTestOutbox(), shared.statuses, shared.clock
     )

@@ -17,6 +17,7 @@ from clientcert.errors import DeliveryError, Reason, where
 from clientcert.lifecycle.alert_test import FAILED, SENT, UNKNOWN, ChannelOutcome, RecordedTest
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.messages.alert_test import AskedTest, compose_test
 from clientcert.notifiers.interface import Pace
@@ -83,12 +84,17 @@ class AlertTestSender:
         clock: Callable[[], datetime],
         *,
         has_mail_domains: bool,
+        observe_only: bool = False,
     ) -> None:
-        """`has_mail_domains` is True if the settings restrict mail to some domains; the notifier knows which."""
+        """`has_mail_domains` is True if the settings restrict mail to some domains; the notifier knows which.
+
+        With `observe_only` each outcome says so, and nothing is sent.
+        """
         self._dispatcher = dispatcher
         self._limiter = limiter
         self._clock = clock
         self._has_mail_domains = has_mail_domains
+        self._observe_only = observe_only
 
     @property
     def may_send(self) -> bool:
@@ -122,6 +128,8 @@ class AlertTestSender:
         return outcomes
 
     async def _send(self, tested: ObjectToTest, channel: Channel, pace: Pace | None) -> ChannelOutcome:
+        if self._observe_only:
+            return ChannelOutcome(channel.name, channel.type, FAILED, Reason.OBSERVE_ONLY, withheld("no test is sent"))
         try:
             notifier, to = self._dispatcher.notifier(channel), self._recipient(tested, channel)
             message = compose_test(tested.evaluation, channel, tested.asked, to)

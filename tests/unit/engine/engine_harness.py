@@ -223,7 +223,9 @@ class EngineHarness:
             POLICY: policies,
             ALERT_GROUP: MessageGroupReconciler(self.groups, digests, self.limiter, clock, self.metrics),
         }
-        sender = AlertTestSender(dispatcher, self.limiter, clock, has_mail_domains=has_mail_domains)
+        sender = AlertTestSender(
+            dispatcher, self.limiter, clock, has_mail_domains=has_mail_domains, observe_only=observe_only
+        )
         tests = AlertTestParts(self.cache, self.queue, sender, AlertTestSlots(), AlertTestOutbox(), statuses, clock)
         self.reconcilers |= {CERTIFICATE_TEST: CertificateTests(tests, evaluator), POLICY_TEST: PolicyTests(tests)}
         outboxes = (self.outbox, self.renewal_outbox, tests.outbox)

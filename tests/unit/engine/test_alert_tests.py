@@ -90,6 +90,21 @@ async def test_once_a_value() -> None:
     assert asking.test()["attempts"] == 1
 
 
+async def test_an_operator_that_only_observes_sends_none() -> None:
+    """The outcome of each channel says why."""
+    harness = EngineHarness(observe_only=True)
+    harness.policy(TEAM)
+    harness.hand_out("nhs", days=FAR)
+    asking = Asking(harness)
+    async with harness.running():
+        await harness.until_idle()
+        asking.certificate("one")
+        await harness.until_idle()
+    found = {(each["outcome"], each["reason"], each["message"]) for each in asking.test()["channels"]}
+    assert found == {("Failed", "ObserveOnly", "no test is sent: the operator only observes (CLIENTCERT_OBSERVE_ONLY)")}
+    assert harness.slack.notified == []
+
+
 async def test_one_a_minute_and_namespace() -> None:
     """Others wait for their minutes, in the order in which they came; another namespace does not."""
     harness, asking = await started()
