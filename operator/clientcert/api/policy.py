@@ -4,16 +4,15 @@ No mistake in a policy can silence a certificate: an invalid setting is replaced
 `problems`.
 """
 
-import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from clientcert.api.client_certificate import parse_duration, secret_key_ref
-from clientcert.api.kinds import moment, timestamp
 from clientcert.lifecycle.policy import (
     DEFAULT_GRACE,
     DEFAULT_MESSAGE,
@@ -31,7 +30,6 @@ from clientcert.lifecycle.policy import (
     UrlAddress,
 )
 from clientcert.lifecycle.policy_review import remarks
-from clientcert.lifecycle.recorded_status import DigestRecord
 
 DEFAULT_CHANNEL = "operator/slack"
 """The name of the operator's own channel in a status; channels of a policy cannot have a slash in their names."""
@@ -47,13 +45,9 @@ _FIELDS = {
 }
 """The field of each type of channel."""
 _FIELD = re.compile(r"\{([^{}]*)\}")
-DIGESTS = 32
-DIGEST_KEYS = 1500
-"""The number of keys, of eight bytes each, that fit into the field."""
-_KEY_BYTES = 8
 _MOST_DAYS = 3650
 _WEEK = 7
-_LONGEST_PROBLEM = 300
+_UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 _LONGEST_GRACE = timedelta(days=1)
 
 
@@ -74,46 +68,35 @@ def parse_policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPoli
     """
     try:
         return _policy(spec, fallback)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        words = f"the spec cannot be used: {type(error).__name__} {error}"[:_LONGEST_PROBLEM]
-        return replace(_policy({}, fallback), problems=(f"{words}; the defaults are used instead",))
+    except _PartError as error:
+        words = f"the spec cannot be used: {error}; the defaults are used instead"
+        return replace(_policy({}, fallback), problems=(words,))
 
 
-def parse_digests(status: Mapping[str, Any]) -> tuple[DigestRecord, ...]:
-    """Parse the digests in a policy's status; none if they are invalid."""
+class _PartError(ValueError):
+    """A part of the spec cannot be used; the message has its path."""
+
+
+@contextmanager
+def _part(name: str) -> Iterator[None]:
+    """Name this part in errors. They do not quote its value, which may be an address or a token."""
     try:
-        return tuple(_digest(entry) for entry in status.get("digests") or ())
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return ()
+        yield
+    except _PartError as error:
+        raise _PartError(f"{name}.{error}") from None
+    except _UNUSABLE as error:
+        raise _PartError(f"{name} ({type(error).__name__})") from None
 
 
-def render_digests(digests: Iterable[DigestRecord]) -> dict[str, Any]:
-    """Render the digests as a part of a policy's status."""
-    return {
-        "digests": [
-            {
-                "channel": digest.channel,
-                "sentTime": timestamp(digest.sent_time),
-                "certificates": len(digest.keys),
-                "keys": base64.b64encode(b"".join(sorted(digest.keys))).decode(),
-            }
-            for digest in digests
-        ]
-    }
-
-
-def _digest(entry: Mapping[str, Any]) -> DigestRecord:
-    keys, sent = base64.b64decode(entry["keys"], validate=True), moment(entry["sentTime"])
-    if sent is None or len(keys) % _KEY_BYTES:
-        raise ValueError("a digest needs a time, and keys of eight bytes")
-    starts = range(0, len(keys), _KEY_BYTES)
-    return DigestRecord(entry["channel"], sent, frozenset(keys[at : at + _KEY_BYTES] for at in starts))
-
-
+@_part("spec")
 def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
-    alerts = spec.get("alerts") or {}
+    return _alerts(spec.get("alerts") or {}, _contacts(spec.get("contacts") or {}), fallback)
+
+
+@_part("alerts")
+def _alerts(alerts: Mapping[str, Any], contacts: ContactPolicy, fallback: Channel | None) -> AlertPolicy:
     problems: list[str] = []
-    channels = tuple(found for entry in alerts.get("channels") or () for found in _channels(entry, alerts, problems))
+    channels = _all_channels(alerts, problems)
     if not channels and fallback is not None:
         channels = (Channel(fallback.name, fallback.type, _schedule(alerts, {}, problems), fallback.address),)
     if channels and all(channel.escalation for channel in channels):
@@ -127,12 +110,20 @@ def _policy(spec: Mapping[str, Any], fallback: Channel | None) -> AlertPolicy:
         message=_template(_text(alerts.get("message")), "message", problems) or DEFAULT_MESSAGE,
         group=Group(_text(alerts.get("group")) or Group.AUTO),
         runbook_url=_text(alerts.get("runbookURL")),
-        contacts=_contacts(spec.get("contacts") or {}),
+        contacts=contacts,
         start_days_before=max(channel.schedule.start_days_before for channel in all_channels),
         source_grace=_grace(alerts, problems),
         problems=tuple(dict.fromkeys(problems)),
         remarks=remarks(all_channels, alerts.get("escalateAfterDays")),
     )
+
+
+def _all_channels(alerts: Mapping[str, Any], problems: list[str]) -> tuple[Channel, ...]:
+    found: list[Channel] = []
+    for number, entry in enumerate(alerts.get("channels") or ()):
+        with _part(f"channels[{number}]"):
+            found += _channels(entry, alerts, problems)
+    return tuple(found)
 
 
 def _channels(entry: Mapping[str, Any], alerts: Mapping[str, Any], problems: list[str]) -> tuple[Channel, ...]:
@@ -192,6 +183,7 @@ def _address(kind: str, entry: Mapping[str, Any], problems: list[str]) -> Addres
     )
 
 
+@_part("contacts")
 def _contacts(entry: Mapping[str, Any]) -> ContactPolicy:
     return ContactPolicy(
         directory=_text((entry.get("directoryRef") or {}).get("name")),
@@ -224,6 +216,7 @@ def _whose(channel: Mapping[str, Any]) -> str:
     return f"channel {channel['name']}" if channel else "spec.alerts"
 
 
+@_part("afterExpiry")
 def _after_expiry(
     alerts: Mapping[str, Any], channel: Mapping[str, Any], repeat: Mapping[str, Any]
 ) -> tuple[int, int | None]:
@@ -246,16 +239,17 @@ def _first(*values: int | None) -> int:
 
 def _days(value: Any, least: int = 1) -> int:
     if type(value) is not int or not least <= value <= _MOST_DAYS:
-        raise ValueError(f"{value!r} is not a number of days")
+        raise ValueError("it is not a number of days")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str | None):
-        raise TypeError(f"{value!r} is not text")
+        raise TypeError("it is not text")
     return value or ""
 
 
+@_part("sendAt")
 def _send_at(entry: Mapping[str, Any] | None, problems: list[str]) -> SendAt | None:
     if not entry:
         return None

@@ -7,8 +7,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from clientcert.api.alert_test import parse_alert_test
 from clientcert.api.client_certificate import parse_bucket, parse_spec
+from clientcert.api.digests import parse_digests
 from clientcert.api.kinds import moment
-from clientcert.api.policy import parse_digests, parse_policy
+from clientcert.api.policy import parse_policy
 from clientcert.api.renewal_policy import parse_renewal_policy
 from clientcert.api.status import digest, parse_status
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord

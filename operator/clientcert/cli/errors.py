@@ -11,9 +11,11 @@ from clientcert.cli.table import printable
 
 LONGEST_ANSWER = 500
 NOT_FOUND, CONFLICT, GONE, BAD_REQUEST = 404, 409, 410, 400
+_TOO_LARGE = 413
 _FORBIDDEN, _UNPROCESSABLE = 403, 422
 _MOST_PROBLEMS = 20
-_REFUSALS = frozenset({BAD_REQUEST, 401, _FORBIDDEN, NOT_FOUND, _UNPROCESSABLE})
+_INVALID = frozenset({BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
+_UNAUTHORIZED = 401
 
 
 class ApiError(Exception):
@@ -37,6 +39,10 @@ class Failed(click.ClickException):
     """The call failed, and a retry may succeed: exit code 1."""
 
     exit_code = 1
+
+
+class Unanswered(Failed):
+    """The API server does not answer."""
 
 
 class Conflict(Failed):
@@ -92,12 +98,12 @@ def explain_errors(what: str) -> Iterator[None]:
             raise Conflict(message) from None
         if error.status == _FORBIDDEN:
             raise Forbidden(message) from None
-        if error.status in {BAD_REQUEST, _UNPROCESSABLE}:
+        if error.status in _INVALID:
             raise Invalid(message, _causes(error)) from None
-        raise (AnswerIsNo(message) if error.status in _REFUSALS else Failed(message)) from None
+        raise (AnswerIsNo(message) if error.status == _UNAUTHORIZED else Failed(message)) from None
     except (HTTPError, OSError, ValueError, KeyError, TypeError) as error:
         cause = getattr(error, "reason", None) or error  # why no try has succeeded
-        raise Failed(f"{what}: the API server does not answer ({type(cause).__name__})") from None
+        raise Unanswered(f"{what}: the API server does not answer ({type(cause).__name__})") from None
 
 
 def _status_message(error: ApiError) -> str:

@@ -49,13 +49,14 @@ def load_referenced(cluster: Cluster, found: Object) -> LoadedCertificate:
     declared = cluster.find(CERTIFICATE_POLICY, spec.policy) if spec.policy else None
     policy = policy_of(declared)
     client_list = load_client_list(cluster, cluster.namespace, policy)
-    return LoadedCertificate(spec, policy, client_list, _renewal_of(declared), declared is not None)
+    return LoadedCertificate(spec, policy, client_list, renewal_of(declared), declared is not None)
 
 
-def _renewal_of(found: Object | None) -> RenewalPolicy | None:
+def renewal_of(found: Object | None) -> RenewalPolicy | None:
+    """Of a CertificatePolicy object; None if it has no `spec.renewal`, or one that cannot be used."""
     try:
         return parse_renewal_policy(found.get("spec") or {}) if found else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 

@@ -18,7 +18,7 @@ from clientcert.alerting.evaluator import Evaluator
 from clientcert.alerting.grouping import AlertGroups, letter_group
 from clientcert.alerting.groups import GroupSpec
 from clientcert.alerting.outbox import Outbox
-from clientcert.api.policy import DIGEST_KEYS
+from clientcert.api.digests import DIGEST_KEYS
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.policies import POLICY
 from clientcert.controllers.certificate_policy import PolicyReconciler

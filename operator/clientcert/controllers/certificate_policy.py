@@ -10,8 +10,8 @@ from clientcert.alerting.groups import Groups
 from clientcert.alerting.outbox import Outbox
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.alerting.renewal_outbox import RenewalOutbox
+from clientcert.api.digests import DIGESTS, render_digests
 from clientcert.api.kinds import CERTIFICATE_POLICY
-from clientcert.api.policy import DIGESTS, render_digests
 from clientcert.api.status import digest, render_conditions
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import PolicyRecord

@@ -73,6 +73,7 @@ def test_any_value(spec: Any) -> None:
     [
         {"sendAt": {"time": "nine"}},
         {"sendAt": {"time": "24:00"}},
+        {"sendAt": {"time": "99999999999999999999:00"}},
         {"startDaysBefore": "30"},
         {"startDaysBefore": 0},
         {"repeat": {"everyDays": 0}},
@@ -92,3 +93,19 @@ def test_defaults_replace_an_unusable_spec(alerts: Any) -> None:
     assert policy.channels == default_policy(OWN).channels
     assert len(policy.problems) == 1
     assert policy.problems[0].startswith("the spec cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ({"alerts": {"sendAt": {"time": "jo@nhs.example"}}}, "spec.alerts.sendAt (ValueError)"),
+        ({"alerts": {"message": ["jo@nhs.example"]}}, "spec.alerts (TypeError)"),
+        ({"alerts": {"group": "jo@nhs.example"}}, "spec.alerts (ValueError)"),
+        ({"alerts": {"channels": [{"name": ["jo@nhs.example"]}]}}, "spec.alerts.channels[0] (TypeError)"),
+        ({"contacts": {"directoryRef": {"name": ["jo@nhs.example"]}}}, "spec.contacts (TypeError)"),
+    ],
+)
+def test_an_unusable_value_is_located_and_not_quoted(spec: Any, part: str) -> None:
+    """It may be an address or a token: the words are in a status and in the output of a check."""
+    [problem] = parse_policy(spec, OWN).problems
+    assert problem == f"the spec cannot be used: {part}; the defaults are used instead"

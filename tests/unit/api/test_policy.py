@@ -5,13 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from clientcert.api.digests import parse_digests, render_digests
 from clientcert.api.policy import (
     DEFAULT_CHANNEL,
     default_channel,
     default_policy,
-    parse_digests,
     parse_policy,
-    render_digests,
 )
 from clientcert.lifecycle.policy import (
     DEFAULT_MESSAGE,

@@ -88,9 +88,12 @@ def check(context: click.Context, /, target: Target, folder: str | None, output:
         wait_seconds=options["wait"],
     )
     gathering = Gathering(cluster, wanted, context.obj["now"])
-    if wanted.wait_seconds:
-        gathering.wait(context.obj["sleep"])
-    outcome, objects = gathering.outcome()
+    try:
+        if wanted.wait_seconds:
+            gathering.wait(context.obj["sleep"])
+        outcome, objects = gathering.outcome()
+    except AnswerIsNo as error:  # the refusal of a call that all checks need is no finding
+        raise Failed(error.message) from None
     if output == JSON:
         click.echo(document(outcome, objects, list(options["skip"])))
     else:
@@ -124,4 +127,5 @@ def _end(outcome: Outcome) -> None:
         words = counted(len(outcome.findings), "finding", "findings")
         raise AnswerIsNo(f"{words}; {missing}" if outcome.not_made else words)
     if outcome.not_made:
-        raise Failed(f"nothing was found, but {missing}: grant the rights, or leave the checks out with --skip")
+        advice = "grant the rights" if all(each.right for each in outcome.not_made) else "see what each line says"
+        raise Failed(f"nothing was found, but {missing}: {advice}, or leave the checks out with --skip")

@@ -14,7 +14,7 @@ from clientcert.api.kinds import (
     CLIENT_CERTIFICATE,
 )
 from clientcert.cli.check.advice import advice
-from clientcert.cli.check.finding import Check, Finding, NotMade, Severity, Subject
+from clientcert.cli.check.finding import Check, Finding, NotMade, Severity, Subject, some
 from clientcert.cli.check.known import Item, Known, Place
 from clientcert.cli.table import printable
 from clientcert.errors import Reason
@@ -56,7 +56,6 @@ _OF_A_LOOKUP = frozenset({"DirectoryNotFound", "SlackNotAllowed", "SlackLookupRe
 _OF_THE_POLICY = {ALERTS_DELIVERED: _OF_A_CHANNEL, CONTACT_RESOLVED: _OF_A_LOOKUP}
 """Reasons that are the same for all certificates of a policy, by the type of the condition."""
 _FINAL = frozenset(state.value for state in FINAL)
-_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,8 @@ def check_conditions(known: Known) -> Iterator[Finding]:
             elif not _is_of_the_store(each, there, checked):
                 yield _finding(each, item.subject, each.message)
     for (namespace, policy, *_), troubles in shared.items():
-        first, others = troubles[0], len(troubles) - _SHOWN
-        names = ", ".join(each.item.key.name for each in troubles[:_SHOWN])
-        words = f"{first.message} (ClientCertificate {names}{f' and {others} more' if others > 0 else ''})"
+        first, names = troubles[0], some(each.item.key.name for each in troubles)
+        words = f"{first.message} (ClientCertificate {names})"
         declared = there.get((CERTIFICATE_POLICY, ObjectKey(namespace, policy)))
         subject = declared.subject if declared else Subject(CERTIFICATE_POLICY.name, policy, namespace)
         yield _finding(first, subject if policy else first.item.subject, words)
@@ -97,10 +95,9 @@ def unobserved(known: Known) -> Iterator[NotMade]:
         if not item.is_observed and not item.changed:
             waiting.setdefault(item.key.namespace, []).append(f"{item.kind.name} {item.key.name}")
     for namespace, names in waiting.items():
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield NotMade(
             Check.CONDITIONS,
-            f"the conditions of {', '.join(names[:_SHOWN])}{more} in namespace {namespace}",
+            f"the conditions of {some(names)} in namespace {namespace}",
             "the operator has not looked at them yet: give --wait, or see whether it serves this namespace",
         )
 

@@ -5,6 +5,7 @@ as `kubectl apply` does: with server-side apply in the name of the applier, else
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,17 @@ from clientcert.cli.check.known import Declared, Item, Place
 from clientcert.cli.check.manifests import Manifest
 from clientcert.cli.check.reading import Reader
 from clientcert.cli.cluster import Object
-from clientcert.cli.errors import Forbidden, Invalid, NotFound
+from clientcert.cli.errors import AnswerIsNo, Failed, Forbidden, Invalid, NotFound, Unanswered
 from clientcert.cli.git_manifest import LAST_APPLIED, OF_THE_SERVER
 
 _APPLY_PATCH = "application/apply-patch+yaml"
 _DRY = "?dryRun=All&fieldValidation=Strict&fieldManager="
 _MANAGER = "clientcert"
 _LONGEST = 500
+_REFUSES = "the API server refuses: "
+_NOT_TYPED = "failed to create typed patch object"
+"""Begins the words of a server-side apply of fields that the kind has not: the status of that answer is 500."""
+_NOT_TYPED_FIELD = re.compile(r"(\.[^\s:]+): (field not declared in schema|expected [a-z]+(?: or [a-z]+)*)")
 _QUOTES_A_VALUE = frozenset({"Invalid value", "Unsupported value", "Duplicate value"})
 
 
@@ -39,37 +44,52 @@ class DryRuns:
     """The plurals of the kinds that are installed: another finding says which are missing."""
 
     def send(self, manifest: Manifest) -> tuple[Item, Finding | NotMade | None]:
-        """The object as it would be, and what is wrong with it; as the folder has it if that is not known."""
+        """The object as it would be, and what is wrong with it.
+
+        If that is not known it is as the folder has it; if it is refused, without its content, in which no other check
+        can trust the type of a field.
+        """
         applied = self.applied.get((manifest.kind, manifest.key))
         as_it_is = as_declared(manifest, applied)
         if manifest.kind.plural not in self.installed:
             return as_it_is, None
         try:
             found = self._sent(manifest, applied)
-        except Invalid as error:
-            return as_it_is, _refused(manifest, _words(error))
-        except Forbidden as error:
-            return as_it_is, self._forbidden(manifest, error)
-        except NotFound:
-            return as_it_is, self._no_namespace(manifest)
+        except Unanswered:
+            raise
+        except (Invalid, Forbidden, NotFound, Failed) as error:
+            problem = self._problem(manifest, error)
+            if isinstance(problem, Finding):
+                return Item(manifest.kind, manifest.key, {}, applied, as_it_is.file, changed=True), problem
+            return as_it_is, problem
         return Item(manifest.kind, manifest.key, found, applied, as_it_is.file, _is_changed(found, applied)), None
+
+    def _problem(self, manifest: Manifest, error: AnswerIsNo | Failed) -> Finding | NotMade | None:
+        """A refusal, or a dry run that could not be made; None if the missing right is noted."""
+        if isinstance(error, Invalid):
+            return _refused(manifest, _words(error))
+        if isinstance(error, Forbidden):
+            return self._forbidden(manifest, error)
+        if isinstance(error, NotFound):
+            return self._no_namespace(manifest)
+        words = error.message.partition(_REFUSES)[2]
+        if words.startswith(_NOT_TYPED):
+            return _refused(manifest, _untyped(words))
+        return NotMade(Check.MANIFESTS, f"{manifest.kind.name} {manifest.key.name}", f"{words[:_LONGEST]}: try again")
 
     def _sent(self, manifest: Manifest, applied: Object | None) -> Object:
         kind, key = manifest.kind, manifest.key
-        content = {name: value for name, value in manifest.content.items() if name != "status"}
-        metadata = {name: value for name, value in content["metadata"].items() if name not in OF_THE_SERVER}
-        content["metadata"] = metadata | {"namespace": key.namespace}
+        content = _sendable(manifest.content, key.namespace)
         collection, item = kind.collection(key.namespace), kind.item(key.namespace, key.name)
         what, send = f"{kind.name} {key.name} in namespace {key.namespace}", self.reader.cluster.send
         is_listed = (kind, key.namespace) not in self.reader.unlisted
-        if applied is None and (is_listed or "name" not in metadata):
+        if applied is None and (is_listed or "name" not in content["metadata"]):
             return send("POST", f"{collection}{_DRY}{_MANAGER}", content, what)
         if applied is None or (applier := _applier(applied)):
             manager = applier if applied else _MANAGER
             return send("PATCH", f"{item}{_DRY}{manager}&force=true", content, what, _APPLY_PATCH)
-        patch = patch_of(_last_applied(applied).get("spec"), content.get("spec"))
-        labels = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
-        return send("PATCH", f"{item}{_DRY}{_MANAGER}", {"metadata": labels, "spec": patch}, what, MERGE_PATCH)
+        patch = patch_of(_sendable(_last_applied(applied), key.namespace), content)
+        return send("PATCH", f"{item}{_DRY}{_MANAGER}", patch, what, MERGE_PATCH)
 
     def _forbidden(self, manifest: Manifest, error: Forbidden) -> Finding | None:
         """A missing right of the caller is no fault of the manifest; a refusal of an admission policy is one."""
@@ -80,7 +100,7 @@ class DryRuns:
             if not self.reader.may(right):
                 self.reader.note(Check.MANIFESTS, right, f"{kind.name} {manifest.key.name}")
                 return None
-        words = error.message.partition("the API server refuses: ")[2]
+        words = error.message.partition(_REFUSES)[2]
         return _refused(manifest, words, "Correct the manifest; or check it as whoever applies it, with --as.")
 
     def _no_namespace(self, manifest: Manifest) -> Finding | NotMade:
@@ -100,6 +120,15 @@ def as_declared(manifest: Manifest, applied: Object | None) -> Item:
     return Item(manifest.kind, manifest.key, known, applied, manifest.subject.file, not is_same)
 
 
+def _sendable(content: Object, namespace: str) -> Object:
+    """Without what only the API server writes."""
+    found = content.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
+    kept = {name: value for name, value in metadata.items() if name not in OF_THE_SERVER}
+    kept |= {"namespace": namespace, "annotations": metadata.get("annotations") or {}}
+    return {name: value for name, value in content.items() if name != "status"} | {"metadata": kept}
+
+
 def _is_part(declared: Any, found: Any) -> bool:
     """True if the object has everything that is declared; the API server adds defaults."""
     if isinstance(declared, dict) and isinstance(found, dict):
@@ -116,9 +145,15 @@ def _refused(manifest: Manifest, words: str, action: str = "Correct the manifest
 def _words(error: Invalid) -> str:
     """The fields and what is wrong with them, without their values, which may be addresses of people."""
     if not error.causes:
-        words = error.message.partition("the API server refuses: ")[2]
+        words = error.message.partition(_REFUSES)[2]
         return words.partition("strict decoding error: ")[2] or words
     return "; ".join(dict.fromkeys(f"{name}: {without_value(words)}" for name, words in error.causes))
+
+
+def _untyped(words: str) -> str:
+    """The fields that the kind has not, or not with this type, without the values, which the answer may quote."""
+    fields = dict.fromkeys(f"{name}: {problem}" for name, problem in _NOT_TYPED_FIELD.findall(words))
+    return "; ".join(fields) or "its fields are not those of the kind"
 
 
 def without_value(words: str) -> str:

@@ -7,7 +7,7 @@ from clientcert.api.kinds import CERTIFICATE_STORE, CLIENT_CERTIFICATE
 from clientcert.cli.check.finding import Check, Finding
 from clientcert.cli.check.known import Item, Known
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.lifecycle.spec import ObjectKey, S3Source, SourceRef
 
 _ACTION = (
     "Delete the one that is not needed, or correct its source. Until then each alert is sent twice, and requests for a"
@@ -42,13 +42,18 @@ def _source(item: Item, stores: dict[ObjectKey, Hashable]) -> Hashable:
     """Equal for objects that find the same certificate: one file may have those of several consumers."""
     try:
         spec = parse_spec(item.content.get("spec") or {})
-    except ClientCertError:
+        found = (item.key.namespace, *_place(item.key.namespace, spec.source, stores), spec.identity)
+        hash(found)
+    except (ClientCertError, TypeError):  # TypeError: a list instead of text, where no dry run was made
         return None
-    namespace, source = item.key.namespace, spec.source
+    return found
+
+
+def _place(namespace: str, source: SourceRef, stores: dict[ObjectKey, Hashable]) -> tuple[Hashable, Hashable]:
     if isinstance(source, S3Source):
         store = ObjectKey(namespace, source.store)
-        return namespace, stores.get(store) or store, source.key, spec.identity
-    return namespace, source.name, source.key, spec.identity
+        return stores.get(store) or store, source.key
+    return source.name, source.key
 
 
 def _bucket(store: Item) -> Hashable:

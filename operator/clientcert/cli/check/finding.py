@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from clientcert.errors import Reason
 
+_SHOWN = 3
+
 
 class Check(StrEnum):
     """The checks, in the order in which a reader corrects what they find."""
@@ -115,6 +117,20 @@ class Outcome:
 
     findings: tuple[Finding, ...] = ()
     not_made: tuple[NotMade, ...] = ()
+
+
+def some(names: Iterable[str]) -> str:
+    """The first of these names, and the number of the others."""
+    known = list(dict.fromkeys(names))
+    return ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
+
+
+def together(not_made: Iterable[NotMade]) -> list[NotMade]:
+    """One for each reason."""
+    same: dict[tuple[Check, str, Right | None], list[str]] = {}
+    for each in not_made:
+        same.setdefault((each.check, each.why, each.right), []).append(each.what)
+    return [NotMade(check, some(what), why, right) for (check, why, right), what in same.items()]
 
 
 def without_repetitions(findings: Iterable[Finding]) -> list[Finding]:

@@ -17,6 +17,7 @@ from clientcert.cli.check.finding import (
     Finding,
     NotMade,
     Outcome,
+    together,
     without_repetitions,
 )
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
@@ -84,7 +85,7 @@ class Gathering:
         if self._is_made(Check.CONDITIONS) and leads(installation.lease, self.now()):
             self._not_made += unobserved(known)
         not_made = [each for each in (*self._not_made, *self.reader.not_made()) if self._is_missed(each)]
-        return Outcome(tuple(without_repetitions(self._findings)), tuple(not_made)), len(known.items)
+        return Outcome(tuple(without_repetitions(self._findings)), tuple(together(not_made))), len(known.items)
 
     def _is_made(self, check: Check) -> bool:
         return check not in self.wanted.skipped

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clientcert.api.kinds import GROUP, Kind
-from clientcert.cli.check.finding import Check, NotMade, Right
+from clientcert.cli.check.finding import Check, NotMade, Right, some
 from clientcert.cli.check.known import Declared, SecretFacts
 from clientcert.cli.check.references import SecretReference
 from clientcert.cli.cluster import Cluster, Object, is_name
@@ -12,7 +12,6 @@ from clientcert.cli.errors import Forbidden, NotFound
 from clientcert.lifecycle.spec import ObjectKey
 
 AUTHORIZATION = "authorization.k8s.io/v1"
-_SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -49,7 +48,7 @@ class Reader:
     def not_made(self) -> list[NotMade]:
         """Everything that was noted: one for each right."""
         return [
-            NotMade(check, _some(what), f"you have no right to {right.words}", right)
+            NotMade(check, some(what), f"you have no right to {right.words}", right)
             for (check, right), what in self._refused.items()
         ]
 
@@ -139,9 +138,3 @@ def _is_enough(made: SecretFacts, reference: SecretReference) -> bool:
 def _facts(secret: Object) -> SecretFacts:
     data, labels = secret.get("data") or {}, secret["metadata"].get("labels") or {}
     return SecretFacts({key: bool(value) for key, value in data.items()}, labels)
-
-
-def _some(names: list[str]) -> str:
-    """The first of these, and the number of the others."""
-    known = list(dict.fromkeys(names))
-    return ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")

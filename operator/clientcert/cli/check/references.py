@@ -59,6 +59,7 @@ class ObjectReference:
     name: str
     where: str
     missing: Reason | str
+    keys: tuple[str, ...] = ()
 
     @property
     def key(self) -> ObjectKey:
@@ -132,22 +133,30 @@ def _finding(check: Check, item: Item, reason: Reason | str, message: str, actio
 
 
 def _references(item: Item) -> Iterator[SecretReference | ObjectReference]:
-    """What the object names; nothing if its spec cannot be read, which another check says."""
-    spec = item.content.get("spec") or {}
+    """What the object names; nothing if its spec cannot be read, which another check says.
+
+    A dry run has checked the types of the fields, unless it was left out, or could not be made.
+    """
     try:
-        if item.kind is CLIENT_CERTIFICATE:
-            return iter([*_of_certificate(item, parse_spec(spec))])
-        if item.kind is CERTIFICATE_STORE:
-            return iter([*_of_store(item, parse_bucket(spec).credentials_secret)])
-        if item.kind is CERTIFICATE_POLICY:
-            policy, renewal = parse_policy(spec, None), parse_renewal_policy(spec)
-            return iter([*_of_policy(item, policy), *(_of_renewal(item, renewal) if renewal else ())])
-        if item.kind is CERTIFICATE_RENEWAL and item.file:
-            where, reason = "spec.certificateRef", Reason.CERTIFICATE_GONE
-            return iter([ObjectReference(item, CLIENT_CERTIFICATE, spec["certificateRef"]["name"], where, reason)])
-    except (ClientCertError, KeyError, TypeError, ValueError, AttributeError):
-        pass
-    return iter(())
+        found = [*_named(item)]
+    except (ClientCertError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return iter(())
+    return (each for each in found if all(isinstance(text, str) for text in (each.name, *each.keys)))
+
+
+def _named(item: Item) -> Iterator[SecretReference | ObjectReference]:
+    spec = item.content.get("spec") or {}
+    if item.kind is CLIENT_CERTIFICATE:
+        yield from _of_certificate(item, parse_spec(spec))
+    elif item.kind is CERTIFICATE_STORE:
+        yield from _of_store(item, parse_bucket(spec).credentials_secret)
+    elif item.kind is CERTIFICATE_POLICY:
+        yield from _of_policy(item, parse_policy(spec, None))
+        if renewal := parse_renewal_policy(spec):
+            yield from _of_renewal(item, renewal)
+    elif item.kind is CERTIFICATE_RENEWAL and item.file:
+        where, reason = "spec.certificateRef", Reason.CERTIFICATE_GONE
+        yield ObjectReference(item, CLIENT_CERTIFICATE, spec["certificateRef"]["name"], where, reason)
 
 
 def _of_certificate(item: Item, spec: CertificateSpec) -> Iterator[SecretReference | ObjectReference]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_REVOCATION, GROUP
-from clientcert.api.renewal_policy import parse_renewal_policy
 from clientcert.cli.check.finding import Check, Finding, Right, Subject
 from clientcert.cli.check.known import Declared, Item, Known
+from clientcert.cli.loading import renewal_of
 from clientcert.errors import Reason
-from clientcert.lifecycle.renewal.policy import CertManagerIssuer, RenewalPolicy
+from clientcert.lifecycle.renewal.policy import CertManagerIssuer
 
 Rule = tuple[str, str, str]
 """API group, resources and verbs, each separated by spaces."""
@@ -100,7 +100,7 @@ def _optional_roles(item: Item) -> Iterator[tuple[str, str]]:
     """The roles that the object needs, each with the name of the only object that it is needed for."""
     if item.kind is CERTIFICATE_REVOCATION:
         yield "write-revocation-lists", ""
-    renewal = _renewal(item) if item.kind is CERTIFICATE_POLICY else None
+    renewal = renewal_of(item.content) if item.kind is CERTIFICATE_POLICY else None
     if renewal is None:
         return
     if isinstance(renewal.issuer, CertManagerIssuer):
@@ -108,13 +108,6 @@ def _optional_roles(item: Item) -> Iterator[tuple[str, str]]:
     if renewal.crl_secret is not None:
         yield "write-revocation-lists", ""
         yield "write-secrets", renewal.crl_secret.name
-
-
-def _renewal(policy: Item) -> RenewalPolicy | None:
-    try:
-        return parse_renewal_policy(policy.content.get("spec") or {})
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
 
 
 def _not_served(namespace: str, account: tuple[str, str]) -> Finding:
