@@ -1,6 +1,9 @@
 """`clientcert check`: which manifests a folder has, and what cannot be read in it."""
 
+import json
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -17,6 +20,7 @@ metadata: {name: nhs}
 spec: {vetting: {date: 2026-03-01}, sendAt: 10:30}
 """
 SECRET_WORDS = "canary-7c1f"
+DEEP = "a document is nested too deeply"
 
 
 @pytest.fixture
@@ -51,7 +55,9 @@ def test_every_file_below_and_each_item_of_a_list(folder: Path) -> None:
     )
     (folder / ".git").mkdir()
     (folder / ".git/x.yaml").write_text("{")
-    (folder / "values.yaml").write_text("replicas: 2\n---\n- a list\n---\n")
+    (folder / "values.yaml").write_text("replicas: 2\n---\n- a list\n---\nkind: {image: kindest/node}\n---\n")
+    (folder / "stack.yaml").write_text("Fn: !Sub [a, b]\nx: !!set {a}\nz: !!omap [a: 1]\nop: =\nk: !Ref x\n")
+    (folder / "other.yaml").write_text("apiVersion: other.example/v1\nkind: CertificatePolicy\nmetadata: {name: x}\n")
     (folder / "Chart.yaml").write_text("apiVersion: v2\nname: chart\n")
     (folder / "README.md").write_text("{")
     (folder / "kustomization.yaml").write_text("resources: [nhs.yaml]\n")
@@ -64,13 +70,22 @@ def test_every_file_below_and_each_item_of_a_list(folder: Path) -> None:
     ("text", "words"),
     [
         (f"a: [{SECRET_WORDS}\nb: 1\n", "it is not YAML in line 2"),
-        (NHS + f"spec: {SECRET_WORDS}\n", "a key is there twice in line 1"),
+        (NHS + f"spec: {SECRET_WORDS}\n", "a key is there twice in line 5"),
         (NHS.replace("apiVersion", "version"), "a document has no apiVersion, or no kind"),
         (NHS.replace("kind", "kid"), "a document has no apiVersion, or no kind"),
         ("\x00", "it is not YAML"),
-        (NHS + "more: &a [*a]\n", "a document is larger than an object may be, or has a value that JSON does not have"),
-        (NHS + "more: .nan\n", "a document is larger than an object may be, or has a value that JSON does not have"),
-        ("x: !!python/object:os.system {}\n", "it is not YAML in line 1"),
+        (NHS + "more: &a [*a]\n", "it is not YAML in line 5"),
+        (NHS + "more: .nan\n", "a document has a value that JSON does not have"),
+        ("a: [" * 20_000, "a document is nested too deeply in line 1"),
+        (NHS + "".join(f"a{n}: &a{n} {'[' * 60}{f'*a{n - 1}' if n else 1}{']' * 60}\n" for n in range(9)), DEEP),
+        (NHS + "more: !!bool canary\n", "a value is not of the type of its tag in line 5"),
+        (NHS + "more: !!int ''\n", "a value is not of the type of its tag in line 5"),
+        (NHS + "more: !!timestamp canary\n", "a value is not of the type of its tag in line 5"),
+        (NHS + "more: {<<: canary}\n", "a merge key has no mapping in line 5"),
+        (NHS + "? [canary]\n: 1\n", "a key is no text in line 5"),
+        (NHS + f"more: {'x' * 5_000_000}\n", "a document is larger than an object may be"),
+        ('{"apiVersion": "v1", "a": 1, "a": 2}', "a key is there twice in line 1"),
+        ('{"apiVersion": "clientcert.dev/v1alpha1", "kind": ["canary"]}', "a document has no apiVersion, or no kind"),
     ],
 )
 def test_a_file_that_cannot_be_used(folder: Path, text: str, words: str) -> None:
@@ -78,6 +93,75 @@ def test_a_file_that_cannot_be_used(folder: Path, text: str, words: str) -> None
     (folder / "nhs.yaml").write_text(text)
     [finding] = sort(folder).findings
     assert (finding.reason, finding.message) == ("ManifestUnreadable", words)
+
+
+def test_a_document_that_cannot_be_read_hides_no_other_one(folder: Path) -> None:
+    (folder / "nhs.yaml").write_text(f"a: [\n---\n{NHS}---\na: 1\na: 2\n---\n{NHS.replace('nhs', 'weather')}")
+    found = sort(folder)
+    assert [each.key.name for each in found.manifests] == ["nhs", "weather"]
+    assert [each.message for each in found.findings] == ["it is not YAML in line 2", "a key is there twice in line 9"]
+
+
+def test_merge_keys_as_kubectl_reads_them(folder: Path) -> None:
+    """What is merged is no key that is there twice."""
+    (folder / "nhs.yaml").write_text(
+        "x: &a {p: 1}\nb: &b {<<: *a, p: 2}\napiVersion: v1\nkind: X\nspec:\n  <<: [*b, {p: 5, q: 4}]\n  r: 3\n"
+    )
+    [(_, document)] = read_folder(str(folder)).documents
+    assert (document["b"], document["spec"]) == ({"p": 2}, {"p": 2, "q": 4, "r": 3})
+
+
+def test_merged_keys_that_multiply(folder: Path) -> None:
+    keys = ", ".join(f"k{number}: 1" for number in range(1000))
+    (folder / "nhs.yaml").write_text(f"{NHS}a: &a {{{keys}}}\n" + "b:\n" + "- {<<: *a}\n" * 200)
+    assert reasons(folder) == [("ManifestUnreadable", "nhs.yaml")]
+
+
+def test_json_has_its_own_escapes(folder: Path) -> None:
+    """As `kubectl get -o json` writes them, and several objects in a row."""
+    (folder / "nhs.yaml").unlink()
+    text = '{"apiVersion": "v1", "kind": "X", "a": "\\ud83d\\ude00 b\\/c"}'
+    (folder / "all.json").write_text(f"{text}\n\t{text}")
+    assert [each["a"] for _, each in read_folder(str(folder)).documents] == ["\U0001f600 b/c"] * 2
+
+
+def test_text_in_utf_16(folder: Path) -> None:
+    """As PowerShell writes it."""
+    (folder / "nhs.yaml").write_text(NHS, encoding="utf-16")
+    assert [each.key.name for each in sort(folder).manifests] == ["nhs"]
+
+
+def test_a_list_is_as_large_as_it_is(folder: Path) -> None:
+    """Each of its objects is measured alone."""
+    item = {"apiVersion": "v1", "kind": "X", "a": "x" * 1_000_000}
+    (folder / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [item] * 9}))
+    assert (len(read_folder(str(folder)).documents), reasons(folder)) == (10, [])
+
+
+def test_lists_that_multiply(folder: Path) -> None:
+    """A List in a List."""
+    head = "{apiVersion: v1, kind: List, items: "
+    lines = [f"a0: &a0 {head}[]}}", *(f"a{n}: &a{n} {head}[{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12))]
+    (folder / "nhs.yaml").write_text("\n".join([*lines, "apiVersion: v1", "kind: List", "items: [*a11]"]))
+    assert reasons(folder) == [("ManifestUnreadable", "nhs.yaml")]
+
+
+def test_the_output_of_another_process(tmp_path: Path) -> None:
+    """`clientcert check <(helm template …)` has a pipe as its argument; in a folder a pipe is not waited for."""
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=(NHS,), daemon=True)
+    writer.start()
+    assert len(read_folder(str(pipe)).documents) == 1
+    writer.join()
+    assert reasons(tmp_path) == [("ManifestUnreadable", "pipe.yaml")]
+
+
+def test_a_folder_that_cannot_be_read(folder: Path) -> None:
+    (folder / "closed").mkdir(mode=0)
+    if os.access(folder / "closed", os.R_OK):
+        pytest.skip("this user may read everything")
+    assert reasons(folder) == [("ManifestUnreadable", "closed")]
 
 
 def test_aliases_that_multiply_are_not_multiplied(folder: Path) -> None:
@@ -91,6 +175,8 @@ def test_aliases_that_multiply_are_not_multiplied(folder: Path) -> None:
     ("change", "reason"),
     [
         (("v1alpha1", "v1"), "KindUnknown"),
+        (("clientcert.dev/v1alpha1", "clientcert.dev"), "KindUnknown"),
+        (("clientcert.dev/v1alpha1", "v1alpha1"), "KindUnknown"),
         (("ClientCertificate", "ClientCertificat"), "KindUnknown"),
         (("name: nhs", "name: NHS"), "Refused"),
         (("name: nhs", "name: ../../nodes"), "Refused"),
@@ -115,8 +201,8 @@ def test_the_same_object_in_two_files(folder: Path) -> None:
     ("manifest", "facts"),
     [
         (
-            "{apiVersion: v1, kind: Secret, metadata: {name: s, labels: {a: b}}, data: {x: YQ==, y: ''}}",
-            SecretFacts({"x": True, "y": False}, {"a": "b"}),
+            "{apiVersion: v1, kind: Secret, metadata: {name: s, labels: {a: b}}, data: {x: YQ==, z: ''}}",
+            SecretFacts({"x": True, "z": False}, {"a": "b"}),
         ),
         ("{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {x: a}}", SecretFacts({"x": True}, {})),
         (

@@ -49,7 +49,7 @@ def sort_documents(documents: Documents, namespace: str) -> Sorted:
     manifests: dict[tuple[Kind, ObjectKey], Manifest] = {}
     findings, foreign = list[Finding](), list[Object]()
     for file, content in documents:
-        if not content["apiVersion"].startswith(f"{GROUP}/"):
+        if not _is_ours(content):
             foreign.append(content)
             continue
         found = _manifest(file, content, namespace)
@@ -68,6 +68,12 @@ def check_policies(known: Known) -> Iterator[Finding]:
         for problem in parse_policy(item.content.get("spec") or {}, OPERATORS_OWN).problems:
             action = "Correct this part of the policy: until then the default is used instead of it."
             yield Finding(Check.MANIFESTS, item.subject, Reason.POLICY_INVALID, printable(problem), action)
+
+
+def _is_ours(content: Object) -> bool:
+    """True of our group, and of our kinds without a group; the same kinds of another group are not ours."""
+    group, separator, _ = content["apiVersion"].partition("/")
+    return group == GROUP or (not separator and content["kind"] in _BY_NAME)
 
 
 def _manifest(file: str, content: Object, namespace: str) -> Manifest | Finding:
