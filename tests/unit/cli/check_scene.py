@@ -11,17 +11,20 @@ from typing import Any
 from clientcert import __version__
 from clientcert.api.kinds import GROUP, KINDS, VERSION
 from clientcert.cli.api_server import ApiServer, Object
-from clientcert.cli.check.finding import Check, Outcome
+from clientcert.cli.check.finding import Check, Finding, Outcome
 from clientcert.cli.check.folder import read_folder
 from clientcert.cli.check.gathering import Gathering, Wanted
+from clientcert.cli.check.known import Item
 from clientcert.cli.check.manifests import Sorted, sort_documents
 from clientcert.cli.cluster import Cluster
 from clientcert.cli.errors import ApiError
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.versions import VERSION_KEY
 from tests.scenarios import API_VERSION, Manifest
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 NAMESPACE = "team"
+_BY_NAME = {kind.name: kind for kind in KINDS}
 Answer = tuple[int, Object]
 """A status, and the content of the answer."""
 
@@ -123,3 +126,21 @@ def applied(manifest: Manifest, *conditions: tuple[str, str], **more: Any) -> Ma
     found = [{"type": of, "reason": reason} | about for of, reason in conditions]
     metadata = {"namespace": NAMESPACE, "generation": 1} | manifest["metadata"] | more
     return manifest | {"metadata": metadata} | ({"status": {"conditions": found}} if conditions else {})
+
+
+def item(
+    manifest: Manifest, *conditions: tuple[str, str], changed: bool = False, observed: int = 3, **status: Any
+) -> Item:
+    """An object of generation 3 that the operator has looked at; conditions are type and reason, and False."""
+    about = {"status": "False", "message": "words", "observedGeneration": observed}
+    found = [{"type": kind, "reason": reason} | about for kind, reason in conditions]
+    applied = manifest | {
+        "metadata": manifest["metadata"] | {"generation": 3},
+        "status": {"conditions": found} | status,
+    }
+    key = ObjectKey(NAMESPACE, manifest["metadata"]["name"])
+    return Item(_BY_NAME[manifest["kind"]], key, manifest, applied, changed=changed)
+
+
+def reasons(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    return [(each.subject.name, str(each.reason)) for each in findings]

@@ -1,8 +1,7 @@
 """`clientcert check`: the checks over what was read."""
 
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -11,10 +10,9 @@ import yaml
 
 from clientcert.api.installed_kinds import KINDS
 from clientcert.api.kinds import CERTIFICATE_POLICY
-from clientcert.cli.check.conditions import check_conditions, unobserved
 from clientcert.cli.check.dry_run import patch_of, without_value
 from clientcert.cli.check.duplicates import check_duplicates
-from clientcert.cli.check.finding import Check, Finding, NotMade, Outcome, Right, Severity, Subject, without_repetitions
+from clientcert.cli.check.finding import Check, Finding, NotMade, Outcome, Right, Severity, Subject
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
 from clientcert.cli.check.known import Declared, Item, Known, SecretFacts
 from clientcert.cli.check.references import check_references, check_secrets
@@ -23,30 +21,11 @@ from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, needs
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.versions import VERSION_KEY
 from tests.conftest import REPOSITORY
-from tests.scenarios import Manifest, certificate_policy, client_certificate, in_store, slack_channel
+from tests.scenarios import Manifest, certificate_policy, client_certificate, in_store
+from tests.unit.cli.check_scene import NOW, item, reasons
 
-NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-BY_NAME = {kind.name: kind for kind in KINDS}
 ACCOUNT = ("clientcert-system", "clientcert-operator")
 INSTALLATION = "clientcert-operator"
-
-
-def item(
-    manifest: Manifest, *conditions: tuple[str, str], changed: bool = False, observed: int = 3, **status: Any
-) -> Item:
-    """An object of generation 3 that the operator has looked at; conditions are type and reason, and False."""
-    about = {"status": "False", "message": "words", "observedGeneration": observed}
-    found = [{"type": kind, "reason": reason} | about for kind, reason in conditions]
-    applied = manifest | {
-        "metadata": manifest["metadata"] | {"generation": 3},
-        "status": {"conditions": found} | status,
-    }
-    key = ObjectKey("team", manifest["metadata"]["name"])
-    return Item(BY_NAME[manifest["kind"]], key, manifest, applied, changed=changed)
-
-
-def reasons(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    return [(each.subject.name, str(each.reason)) for each in findings]
 
 
 class TestReferences:
@@ -124,83 +103,6 @@ class TestDuplicates:
         assert self.find(one, two) == ["it has the same certificate as ClientCertificate b"]
         changed = item(client_certificate("a"), certificate={"fingerprintSHA256": "ab"}, changed=True)
         assert self.find(changed, two) == []
-
-
-class TestConditions:
-    POLICY = certificate_policy("daily", slack_channel("team", "#team", "slack"))
-
-    def certificate(self, name: str, *conditions: tuple[str, str], changed: bool = False) -> Item:
-        return item(client_certificate(name, policyRef={"name": "daily"}), *conditions, changed=changed)
-
-    def find(self, *items: Item) -> list[tuple[str, str]]:
-        return reasons(check_conditions(Known(items=items)))
-
-    def test_a_channel_is_one_finding_for_all_certificates_of_the_policy(self) -> None:
-        certificates = [self.certificate(f"c{number}", ("AlertsDelivered", "ChannelNotFound")) for number in range(5)]
-        [found] = check_conditions(Known(items=(item(self.POLICY), *certificates)))
-        assert (found.subject, found.reason) == (Subject("CertificatePolicy", "daily", "team"), "ChannelNotFound")
-        assert found.message == "words (ClientCertificate c0, c1, c2 and 2 more)"
-        assert "invite the app" in found.action
-
-    def test_what_changes_as_time_goes_by_is_no_fault(self) -> None:
-        kinds = ("Ready", "Expiring", "Silenced", "Renewable", "Vetted")
-        assert self.find(self.certificate("nhs", *((kind, "Expired") for kind in kinds))) == []
-
-    def test_a_contact_that_is_not_found_is_a_warning(self) -> None:
-        [found] = check_conditions(Known(items=(self.certificate("nhs", ("ContactResolved", "NotInDirectory")),)))
-        assert (found.severity, "clientcert contact set" in found.action) == (Severity.WARNING, True)
-
-    def test_a_contact_that_keeps_a_letter_from_being_sent_is_an_error_and_said_once(self) -> None:
-        unknown = self.certificate("nhs", ("ContactResolved", "NoContact"), ("AlertsDelivered", "ContactNotFound"))
-        [found] = check_conditions(Known(items=(unknown,)))
-        assert (found.reason, found.severity) == ("NoContact", Severity.ERROR)
-
-    def test_a_client_list_is_one_finding_for_the_policy(self) -> None:
-        certificates = [self.certificate(name, ("ContactResolved", "DirectoryNotFound")) for name in ("a", "b")]
-        assert self.find(*certificates) == [("daily", "DirectoryNotFound")]
-
-    def test_a_store_is_one_finding_for_all_that_read_from_it(self) -> None:
-        store = item(
-            {"kind": "CertificateStore", "metadata": {"name": "backup"}, "spec": {}}, ("Ready", "BucketNotFound")
-        )
-        unread = [
-            item(client_certificate(name, source=in_store("backup", name)), ("SourceReadable", reason))
-            for name, reason in (("a", "BucketNotFound"), ("b", "SourceNotFound"))
-        ]
-        assert self.find(store, *unread) == [("backup", "BucketNotFound"), ("b", "SourceNotFound")]
-        [without_store, _] = check_conditions(Known(items=tuple(unread), others=(store,)))
-        assert without_store.subject.name == "a"
-
-    def test_a_change_of_the_folder_is_not_judged_by_what_was(self) -> None:
-        """Neither that of the object, nor that of the policy, which may be the correction."""
-        untold, unread = ("AlertsDelivered", "ChannelNotFound"), ("SourceReadable", "KeyMissing")
-        assert self.find(self.certificate("nhs", untold, unread, changed=True)) == []
-        corrected = item(self.POLICY, ("Ready", "PolicyInvalid"), changed=True)
-        assert self.find(corrected, self.certificate("nhs", untold, unread)) == [("nhs", "KeyMissing")]
-
-    def test_an_older_generation_says_nothing(self) -> None:
-        outdated = item(client_certificate("nhs"), ("SourceReadable", "KeyMissing"), observed=2)
-        assert self.find(outdated) == []
-        [missing] = unobserved(Known(items=(outdated,)))
-        assert missing.what == "the conditions of ClientCertificate nhs in namespace team"
-
-    def test_a_request_that_waits_for_a_person_is_no_fault(self) -> None:
-        def request(state: str, *conditions: tuple[str, str]) -> Item:
-            manifest = {"kind": "CertificateRenewal", "metadata": {"name": "r"}, "spec": {}}
-            return item(manifest, *conditions, state=state)
-
-        assert self.find(request("AwaitingApproval", ("Approved", "AwaitingApproval"))) == []
-        assert self.find(request("Waiting", ("Accepted", "SerialShared"))) == [("r", "SerialShared")]
-        assert self.find(request("Refused", ("Accepted", "KeyNotAllowed"))) == []
-
-    def test_what_another_check_has_found_is_said_once(self) -> None:
-        def finding(check: Check, message: str, reason: str = "TokenNotFound") -> Finding:
-            return Finding(check, Subject("CertificatePolicy", "daily", "team"), reason, message, "")
-
-        direct = finding(Check.SECRETS, "channel team: Secret slack does not exist")
-        same = finding(Check.CONDITIONS, "channel team: Secret team/slack does not exist (ClientCertificate nhs)")
-        other = finding(Check.CONDITIONS, "channel pager: the key is empty")
-        assert without_repetitions([same, direct, other]) == [direct, other]
 
 
 class TestRights:

@@ -224,6 +224,7 @@ OF_CONTACTS: dict[str, str] = {
 """Of the condition ContactResolved."""
 
 OTHERS: dict[str, str] = {
+    "CAEndsSoon": "Make another CA, put it into the Secret that the policy names, and keep this one's under `trust`.",
     "PrivateKeysFound": "Remove these objects, and consider having those certificates issued again.",
     "OtherCertificate": "Correct spec.acknowledgement.serialNumber, or remove spec.acknowledgement.",
 }

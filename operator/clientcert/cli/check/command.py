@@ -121,10 +121,10 @@ def _has_several(wanted: Wanted) -> bool:
 
 
 def _end(outcome: Outcome) -> None:
-    """Raise AnswerIsNo if there is a finding, and Failed if a check could not be made."""
+    """Raise AnswerIsNo if there is a fault, and Failed if a check could not be made."""
     missing = counted(len(outcome.not_made), "check could not be made", "checks could not be made")
-    if outcome.findings:
-        words = counted(len(outcome.findings), "finding", "findings")
+    if outcome.faults:
+        words = counted(len(outcome.faults), "finding", "findings")
         raise AnswerIsNo(f"{words}; {missing}" if outcome.not_made else words)
     if outcome.not_made:
         advice = "grant the rights" if all(each.right for each in outcome.not_made) else "see what each line says"

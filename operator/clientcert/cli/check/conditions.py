@@ -3,7 +3,7 @@
 It is the only check of tokens, channels and buckets: people do not hold what the operator reaches them with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from clientcert.api.kinds import (
@@ -16,6 +16,8 @@ from clientcert.api.kinds import (
 from clientcert.cli.check.advice import advice
 from clientcert.cli.check.finding import Check, Finding, NotMade, Severity, Subject, some
 from clientcert.cli.check.known import Item, Known, Place
+from clientcert.cli.check.references import object_references, secret_references
+from clientcert.cli.cluster import Object
 from clientcert.cli.table import printable
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import (
@@ -28,13 +30,30 @@ from clientcert.lifecycle.conditions import (
     SOURCE_READABLE,
 )
 from clientcert.lifecycle.renewal.standing import RENEWABLE
-from clientcert.lifecycle.renewal.status import FINAL, NOTIFIED, State
+from clientcert.lifecycle.renewal.status import FINAL, NOTIFIED, RETIRED, State
 from clientcert.lifecycle.renewal.vetting import VETTED
 from clientcert.lifecycle.spec import ObjectKey
 
-_NO_FAULT = frozenset({READY, EXPIRING, SILENCED, RENEWABLE, VETTED})
-"""Of a ClientCertificate: Ready repeats another one, and the others change as time goes by."""
+_NO_FAULT = frozenset({EXPIRING, SILENCED, RENEWABLE, VETTED})
+"""Of a ClientCertificate: they change as time goes by."""
+_AFTER_THE_END = frozenset({NOTIFIED, RETIRED})
+"""Of a request: what is done after it has ended."""
 _WARNINGS = frozenset({CONTACT_RESOLVED, ACKNOWLEDGED, NOTIFIED})
+_WARNING_REASONS = frozenset({"CAEndsSoon", "PrivateKeysFound", Reason.SOURCE_UNAVAILABLE, Reason.CHANNEL_UNAVAILABLE})
+"""It works, or did: a server that does not answer may have another address, and may be up again soon."""
+_PASSING = frozenset(
+    {
+        Reason.API_UNAVAILABLE,
+        Reason.CHANNEL_BUSY,
+        Reason.CONFLICT,
+        Reason.ISSUANCE_CHANGED,
+        Reason.ISSUER_UNAVAILABLE,
+        Reason.NOT_FOUND,
+        Reason.RATE_LIMITED,
+        Reason.RECIPIENT_UNAVAILABLE,
+    }
+)
+"""Their advice is to do nothing."""
 _OF_A_CHANNEL = frozenset(
     {
         Reason.TOKEN_NOT_FOUND,
@@ -55,7 +74,9 @@ _OF_A_CHANNEL = frozenset(
 _OF_A_LOOKUP = frozenset({"DirectoryNotFound", "SlackNotAllowed", "SlackLookupRefused"})
 _OF_THE_POLICY = {ALERTS_DELIVERED: _OF_A_CHANNEL, CONTACT_RESOLVED: _OF_A_LOOKUP}
 """Reasons that are the same for all certificates of a policy, by the type of the condition."""
+_REQUESTS = frozenset({CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION})
 _FINAL = frozenset(state.value for state in FINAL)
+_REASONS = frozenset(Reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +87,104 @@ class _Trouble:
     type: str
     reason: str
     message: str
-    is_warning: bool
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The objects, and how far their conditions describe them as they will be."""
+
+    there: dict[Place, Item]
+    checked: frozenset[Place]
+    outdated: frozenset[Place]
+    """Objects that the folder changes, or of which it makes a Secret or a client list: it may be the correction."""
+
+    def troubles(self, item: Item) -> Iterator[_Trouble]:
+        """The conditions that are False, and describe the object as it will be."""
+        if item.changed:
+            return
+        conditions = [
+            each
+            for each in item.status.get("conditions") or ()
+            if each.get("observedGeneration", item.generation) == item.generation and each.get("status") == "False"
+        ]
+        for each in conditions:
+            kind, reason = str(each.get("type")), str(each.get("reason") or "")
+            if _is_fault(item, kind, reason, conditions) and not self.outdated.intersection(self._about(item, kind)):
+                message = printable(str(each.get("message") or ""))
+                yield _Trouble(item, kind, printable(reason), message, _severity(kind, reason))
+
+    def is_of_the_store(self, each: _Trouble) -> bool:
+        """True if the source cannot be read because the store cannot, which another finding says."""
+        place = _store(each.item)
+        if each.type != SOURCE_READABLE or place not in self.checked:
+            return False
+        others = self.troubles(self.there[place])
+        return any(other.type == READY and other.reason == each.reason for other in others)
+
+    def _about(self, item: Item, kind: str) -> tuple[Place, ...]:
+        """The objects that a condition of this object is about."""
+        if item.kind in _REQUESTS:
+            certificate = self.there.get((CLIENT_CERTIFICATE, _named(item, "spec", "certificateRef")))
+            return (item.place, *(self._about(certificate, READY) if certificate else ()))
+        if item.kind is not CLIENT_CERTIFICATE:
+            return (item.place,)
+        if kind in _OF_THE_POLICY:
+            return (_policy(item),)
+        return (item.place, _store(item), *((_policy(item),) if kind == READY else ()))
 
 
 def check_conditions(known: Known) -> Iterator[Finding]:
     """A finding for each condition that is False; one for all certificates of a policy that have the same."""
-    shared: dict[tuple[str, ...], list[_Trouble]] = {}
-    there, checked = known.by_place(), {each.place for each in known.items}
+    shared: dict[tuple[Hashable, ...], list[_Trouble]] = {}
+    there = known.by_place()
+    scene = _Scene(there, frozenset(each.place for each in known.items), _outdated(known))
     for item in known.items:
-        for each in _causes([*_troubles(item, there)]):
+        for each in _causes([*scene.troubles(item)]):
             if each.reason in _OF_THE_POLICY.get(each.type, ()):
-                same = (item.key.namespace, _policy(item), each.type, each.reason, each.message)
-                shared.setdefault(same, []).append(each)
-            elif not _is_of_the_store(each, there, checked):
+                shared.setdefault((_policy(item), each.type, each.reason, each.message), []).append(each)
+            elif not scene.is_of_the_store(each):
                 yield _finding(each, item.subject, each.message)
-    for (namespace, policy, *_), troubles in shared.items():
+    for troubles in shared.values():
         first, names = troubles[0], some(each.item.key.name for each in troubles)
+        kind, key = _policy(first.item)
+        subject = there[kind, key].subject if (kind, key) in there else Subject(kind.name, key.name, key.namespace)
         words = f"{first.message} (ClientCertificate {names})"
-        declared = there.get((CERTIFICATE_POLICY, ObjectKey(namespace, policy)))
-        subject = declared.subject if declared else Subject(CERTIFICATE_POLICY.name, policy, namespace)
-        yield _finding(first, subject if policy else first.item.subject, words)
+        yield _finding(first, subject if key.name else first.item.subject, words)
+
+
+def _outdated(known: Known) -> frozenset[Place]:
+    every, made = known.by_place().values(), known.declared
+    places = {each.place for each in every if each.changed}
+    if made.secrets:
+        places.update(each.item.place for each in secret_references(every) if each.key in made.secrets)
+    if made.config_maps:
+        lists = (each for each in object_references(every) if each.kind is None)
+        places.update(each.item.place for each in lists if each.key in made.config_maps)
+    return frozenset(places)
+
+
+def _is_fault(item: Item, kind: str, reason: str, conditions: Iterable[Object]) -> bool:
+    """True unless it is the mere passing of time, waits for its turn or for a person, or repeats another condition."""
+    if item.kind in _REQUESTS:
+        has_ended = item.kind is CERTIFICATE_RENEWAL and item.status.get("state", State.CHECKING) in _FINAL
+        return reason in _REASONS and (kind in _AFTER_THE_END or not has_ended)
+    if item.kind is CLIENT_CERTIFICATE and kind == READY:
+        is_repeated = any(each.get("type") != READY and each.get("reason") == reason for each in conditions)
+        return not (is_repeated or reason == Reason.NOT_YET_VALID or (reason == Reason.EXPIRED and _has_expired(item)))
+    return not (item.kind is CLIENT_CERTIFICATE and kind in _NO_FAULT)
+
+
+def _has_expired(item: Item) -> bool:
+    """True if the certificate in use has expired; not if the source has another one, which is no renewal of it."""
+    conditions = item.status.get("conditions") or ()
+    return any(each.get("type") == EXPIRING and each.get("reason") == Reason.EXPIRED for each in conditions)
+
+
+def _severity(kind: str, reason: str) -> Severity:
+    if reason in _PASSING:
+        return Severity.NOTICE
+    return Severity.WARNING if kind in _WARNINGS or reason in _WARNING_REASONS else Severity.ERROR
 
 
 def unobserved(known: Known) -> Iterator[NotMade]:
@@ -103,8 +202,7 @@ def unobserved(known: Known) -> Iterator[NotMade]:
 
 
 def _finding(each: _Trouble, subject: Subject, message: str) -> Finding:
-    severity = Severity.WARNING if each.is_warning else Severity.ERROR
-    return Finding(Check.CONDITIONS, subject, each.reason, message, advice(each.type, each.reason), severity)
+    return Finding(Check.CONDITIONS, subject, each.reason, message, advice(each.type, each.reason), each.severity)
 
 
 def _causes(troubles: list[_Trouble]) -> list[_Trouble]:
@@ -114,50 +212,20 @@ def _causes(troubles: list[_Trouble]) -> list[_Trouble]:
     if contact is None or alerts is None or alerts.reason != Reason.CONTACT_NOT_FOUND:
         return troubles
     others = [each for each in troubles if each not in (contact, alerts)]
-    return [*others, replace(contact, is_warning=False)]
+    return [*others, replace(contact, severity=Severity.ERROR)]
 
 
-def _is_of_the_store(each: _Trouble, there: dict[Place, Item], checked: set[Place]) -> bool:
-    """True if the source cannot be read because the store cannot, which another finding says."""
-    place = (CERTIFICATE_STORE, ObjectKey(each.item.key.namespace, _store(each.item)))
-    if each.type != SOURCE_READABLE or place not in checked:
-        return False
-    return any(other.type == READY and other.reason == each.reason for other in _troubles(there[place], there))
+def _policy(item: Item) -> Place:
+    return CERTIFICATE_POLICY, _named(item, "spec", "policyRef")
 
 
-def _troubles(item: Item, there: dict[Place, Item]) -> Iterator[_Trouble]:
-    """The conditions that describe the object as it will be: none of a spec that the folder changes."""
-    if item.changed:
-        return
-    is_of_a_request = item.kind in {CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION}
-    if item.kind is CERTIFICATE_RENEWAL and item.status.get("state", State.CHECKING) in _FINAL:
-        return
-    for each in item.status.get("conditions") or ():
-        kind, reason = str(each.get("type")), str(each.get("reason") or "")
-        if each.get("observedGeneration", item.generation) != item.generation:
-            continue  # it describes an older spec
-        if each.get("status") != "False" or (item.kind is CLIENT_CERTIFICATE and kind in _NO_FAULT):
-            continue
-        if is_of_a_request and reason not in set(Reason):
-            continue  # it waits for its turn, or for a person
-        if not _is_outdated(item, kind, there):
-            message = printable(str(each.get("message") or ""))
-            yield _Trouble(item, kind, printable(reason), message, is_warning=kind in _WARNINGS)
+def _store(item: Item) -> Place:
+    return CERTIFICATE_STORE, _named(item, "spec", "source", "s3", "storeRef")
 
 
-def _is_outdated(item: Item, kind: str, there: dict[Place, Item]) -> bool:
-    """True if the folder changes the policy or the store that the condition is about."""
-    if item.kind is not CLIENT_CERTIFICATE:
-        return False
-    named = (CERTIFICATE_POLICY, _policy(item)) if kind in _OF_THE_POLICY else (CERTIFICATE_STORE, _store(item))
-    other = there.get((named[0], ObjectKey(item.key.namespace, named[1])))
-    return other is not None and other.changed
-
-
-def _policy(item: Item) -> str:
-    return str(((item.content.get("spec") or {}).get("policyRef") or {}).get("name", ""))
-
-
-def _store(item: Item) -> str:
-    source = (item.content.get("spec") or {}).get("source") or {}
-    return str(((source.get("s3") or {}).get("storeRef") or {}).get("name", ""))
+def _named(item: Item, *fields: str) -> ObjectKey:
+    """The object that a field names; with an empty name if there is no such field."""
+    found = item.content
+    for each in fields:
+        found = found.get(each) or {}
+    return ObjectKey(item.key.namespace, str(found.get("name", "")))

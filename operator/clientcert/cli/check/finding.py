@@ -32,7 +32,9 @@ class Severity(StrEnum):
     ERROR = "Error"
     """It does not work."""
     WARNING = "Warning"
-    """It works, but not in the way that was declared."""
+    """It works, but not in the way that was declared; or it has stopped, and may work again soon."""
+    NOTICE = "Notice"
+    """It passes by itself; the exit code is that of no finding."""
 
 
 class CheckReason(StrEnum):
@@ -118,6 +120,11 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     not_made: tuple[NotMade, ...] = ()
 
+    @property
+    def faults(self) -> list[Finding]:
+        """The findings that somebody has to correct."""
+        return [each for each in self.findings if each.severity is not Severity.NOTICE]
+
 
 def some(names: Iterable[str]) -> str:
     """The first of these names, and the number of the others."""
@@ -152,6 +159,7 @@ def without_repetitions(findings: Iterable[Finding]) -> list[Finding]:
 
 def _place(finding: Finding) -> tuple[str, ...]:
     """The object, the reason, and of a policy the channel, with which a message begins."""
-    about, part = finding.subject, finding.message.partition(":")[0]
+    about = finding.subject
+    part = finding.message.removeprefix(f"{about.kind} {about.name}: ").partition(":")[0]
     channel = part if part.startswith("channel ") else ""
     return about.kind, about.namespace, about.name, str(finding.reason), channel

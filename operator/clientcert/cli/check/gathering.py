@@ -82,8 +82,8 @@ class Gathering:
         if self._is_made(Check.RIGHTS):
             self._findings += self._rights(known)
         self._findings += self._of_objects(known)
-        if self._is_made(Check.CONDITIONS) and leads(installation.lease, self.now()):
-            self._not_made += unobserved(known)
+        if self._is_made(Check.CONDITIONS) and all(each.reason != CheckReason.NO_LEADER for each in self._findings):
+            self._not_made += unobserved(known)  # which follows from it if no replica leads
         not_made = [each for each in (*self._not_made, *self.reader.not_made()) if self._is_missed(each)]
         return Outcome(tuple(without_repetitions(self._findings)), tuple(together(not_made))), len(known.items)
 
@@ -146,6 +146,7 @@ class Gathering:
             others=tuple(others),
             unlisted=self._unlisted(items),
             secrets=self._secrets(items, declared),
+            declared=declared,
             config_maps=self.reader.config_maps(sorted(named), declared) if self._is_made(Check.REFERENCES) else {},
         )
 

@@ -99,6 +99,7 @@ class Known:
     """None: there is none. A Secret that could not be looked at is missing."""
     config_maps: Mapping[ObjectKey, bool] = field(default_factory=dict)
     """Whether each exists. One that could not be looked at is missing."""
+    declared: Declared = field(default_factory=Declared)
 
     def all_of(self, kind: Kind) -> Iterator[Item]:
         """All objects of a kind, those that are checked first."""

@@ -11,7 +11,7 @@ from clientcert.cli.check.finding import Finding, NotMade, Outcome, Severity, Su
 from clientcert.cli.table import printable
 
 _INDENTED = " " * 9
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTICE: "blue"}
 
 
 def document(outcome: Outcome, objects: int, skipped: list[str]) -> str:
@@ -38,7 +38,7 @@ def lines(outcome: Outcome, objects: int, *, with_namespaces: bool) -> Iterator[
         yield ""
     for missing in outcome.not_made:
         yield printable(f"Not checked: {missing.what}: {missing.why}.")
-    if not outcome.findings and not outcome.not_made:
+    if not outcome.faults and not outcome.not_made:
         yield f"Nothing to correct: {counted(objects, 'object was', 'objects were')} checked."
 
 

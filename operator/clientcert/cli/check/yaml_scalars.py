@@ -29,7 +29,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?", re.DOTALL)
 _LEAST, _MOST, _MOST_UNSIGNED = -(2**63), 2**63, 2**64
 _MOST_DIGITS = 80
-_TYPES = {"null": {type(None)}, "bool": {bool}, "int": {int}, "float": {int, float}}
+_TYPES: dict[str, set[type]] = {"null": {type(None)}, "bool": {bool}, "int": {int}, "float": {int, float}}
 _WRONG_TYPE = "a value is not of the type of its tag"
 _WHOLE = 1e21
 """Go writes a smaller whole number without an exponent, as an integer."""
