@@ -66,6 +66,12 @@ def test_every_file_below_and_each_item_of_a_list(folder: Path) -> None:
     assert read_folder(str(folder)).kustomizations == ("kustomization.yaml",)
 
 
+def test_a_single_file(folder: Path) -> None:
+    (folder / "other.yaml").write_text("[")
+    [manifest] = sort(folder / "nhs.yaml").manifests
+    assert (manifest.key.name, reasons(folder / "nhs.yaml")) == ("nhs", [])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -77,8 +77,10 @@ def _files(path: str) -> Iterator[tuple[Path | None, str]]:
     failed = list[OSError]()
     if path == STDIN:
         yield None, _STANDARD_INPUT
-    elif not Path(path).is_dir():
+        return
+    if not Path(path).is_dir():
         yield Path(path), path
+        return
     for directory, inner, names in os.walk(path, onerror=failed.append):
         inner[:] = sorted(each for each in inner if not each.startswith("."))
         for name in sorted(names):
