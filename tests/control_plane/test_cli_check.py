@@ -6,7 +6,7 @@ The scene is one namespace with what is applied, a folder, a Lease, and statuses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,14 @@ class Caller:
 
     def check(self, *arguments: str, typed: str = "", sleep: Callable[[float], None] | None = None) -> Result:
         """Without `sleep` the call must not wait."""
-        outside = {"now": lambda: datetime.now(UTC), "sleep": sleep}
+        slept = list[float]()
+
+        def pass_time(seconds: float) -> None:
+            assert sleep is not None
+            slept.append(seconds)
+            sleep(seconds)
+
+        outside = {"now": lambda: datetime.now(UTC) + timedelta(seconds=sum(slept)), "sleep": pass_time}
         words = ["check", *arguments]
         return CliRunner().invoke(cli, words, input=typed, obj=outside, env={"KUBECONFIG": str(self.kubeconfig)})
 

@@ -1,6 +1,7 @@
 """`clientcert check`: the checks over what was read."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,11 @@ from clientcert.cli.check.dry_run import patch_of, without_value
 from clientcert.cli.check.duplicates import check_duplicates
 from clientcert.cli.check.finding import Check, Finding, NotMade, Outcome, Right, Severity, Subject
 from clientcert.cli.check.installation import Installation, check_leader, check_versions, leads
-from clientcert.cli.check.known import Declared, Item, Known, SecretFacts
+from clientcert.cli.check.known import Item, Known, SecretFacts
+from clientcert.cli.check.manifests import sort_documents
 from clientcert.cli.check.references import check_references, check_secrets
 from clientcert.cli.check.report import document, lines
-from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, needs
+from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, given, needs
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.versions import VERSION_KEY
 from tests.conftest import REPOSITORY
@@ -107,11 +109,11 @@ class TestDuplicates:
 
 class TestRights:
     def lacking(self, *roles: str) -> frozenset[Right]:
-        wanted = needs(Known(), ["team"], Declared(), INSTALLATION)
+        wanted = needs(Known(), ["team"])
         return frozenset(right for need in wanted if need.role in roles for right in need.rights)
 
-    def find(self, known: Known, lacking: frozenset[Right], declared: Declared = Declared()) -> list[tuple[str, str]]:  # noqa: B008
-        wanted = needs(known, ["team"], declared, INSTALLATION)
+    def find(self, known: Known, lacking: frozenset[Right]) -> list[tuple[str, str]]:
+        wanted = needs(known, ["team"])
         return [(each.subject.name, each.action) for each in check_rights(wanted, lacking, ACCOUNT, INSTALLATION)]
 
     def test_a_role_that_is_missing(self) -> None:
@@ -124,7 +126,7 @@ class TestRights:
         assert "includeNamespaces" in action
 
     def test_an_optional_role_is_needed_where_an_object_asks_for_it(self) -> None:
-        """Also if it is limited to the one Secret; and it is there if the folder binds it."""
+        """Also if it is limited to the one Secret."""
         policy = certificate_policy("renewing")
         policy["spec"]["renewal"] = {
             "issuer": {"type": "CASecret", "caSecret": {"name": "ca"}},
@@ -135,8 +137,45 @@ class TestRights:
         found = self.find(known, frozenset({write, lists}))
         assert [name for name, _ in found] == ["renewing", "renewing"]
         assert ["clientcert-write-revocation-lists" in action for _, action in found] == [True, False]
-        bound = Declared(bound_roles=frozenset({("team", "clientcert-write-secrets")}))
-        assert len(self.find(known, frozenset({write, lists}), bound)) == 1
+
+    ROLE: Manifest = {  # noqa: RUF012
+        "kind": "Role",
+        "metadata": {"name": "crl"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"], "resourceNames": ["crl"]}],
+    }
+    OPERATOR: Manifest = {  # noqa: RUF012
+        "kind": "ServiceAccount", "name": "clientcert-operator", "namespace": "clientcert-system"
+    }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("kind", "role", "subject", "expected"),
+        [
+            ("ClusterRole", "clientcert-write-secrets", OPERATOR, True),
+            ("Role", "crl", OPERATOR, True),
+            ("Role", "crl", {"kind": "Group", "name": "system:serviceaccounts:clientcert-system"}, True),
+            ("ClusterRole", "crl", OPERATOR, False),
+            ("ClusterRole", "clientcert-write-revocation-lists", OPERATOR, False),
+            ("ClusterRole", "clientcert-write-secrets", OPERATOR | {"namespace": "team"}, False),
+            ("ClusterRole", "clientcert-write-secrets", {"kind": "User", "name": "jo"}, False),
+        ],
+    )
+    def test_what_the_folder_gives_to_the_operator(
+        self, kind: str, role: str, subject: Manifest, expected: bool
+    ) -> None:
+        """By a role of the operator, or one that the folder has; what others get does not count."""
+        binding = {
+            "kind": "RoleBinding",
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": kind, "name": role},
+            "subjects": [subject],
+        }
+        version = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+        declared = sort_documents([("a.yaml", each | version) for each in (binding, self.ROLE)], "team").declared
+        write = Right("patch", "", "secrets", "team", "crl")
+        others = frozenset({replace(write, namespace="other"), replace(write, verb="get"), replace(write, name="x")})
+        found = given(declared.grants, others | {write}, ACCOUNT, INSTALLATION)
+        assert (write in found) == expected
+        assert replace(write, namespace="other") not in found
 
     @pytest.mark.parametrize(
         ("file", "prefix", "table", "others"),

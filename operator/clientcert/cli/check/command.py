@@ -18,6 +18,7 @@ from clientcert.cli.table import printable
 from clientcert.cli.version import LEASE, NAMESPACE
 
 _CHECKS = tuple(check.value for check in Check)
+_LONGEST_WAIT = 366 * 86400.0
 _KUSTOMIZATION = (
     "{files} not built: the manifests are read as they are. `kubectl kustomize DIR | clientcert check -` checks what is"
     " applied."
@@ -26,8 +27,8 @@ _KUSTOMIZATION = (
 
 def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float:
     try:
-        return parse_duration(value) if value is not None else 0.0
-    except ValueError:
+        return min(parse_duration(value), _LONGEST_WAIT) if value is not None else 0.0
+    except (ValueError, OverflowError):
         raise click.BadParameter("must be a duration like 90s, 2m or 1h30m") from None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clientcert import __version__
 from clientcert.api.installed_kinds import OPENAPI_PATH, installed_versions
@@ -26,7 +26,7 @@ from clientcert.cli.check.manifests import Sorted, check_policies
 from clientcert.cli.check.operator_account import OperatorAccount, find_account
 from clientcert.cli.check.reading import Reader
 from clientcert.cli.check.references import check_references, check_secrets, object_references, secret_references
-from clientcert.cli.check.rights import check_rights, needs
+from clientcert.cli.check.rights import check_rights, given, needs
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import Failed, NotFound
 from clientcert.lifecycle.spec import ObjectKey
@@ -66,10 +66,9 @@ class Gathering:
 
     def wait(self, sleep: Callable[[float], None]) -> None:
         """Wait until a replica leads, and has looked at what is applied; a moment without an answer does not end it."""
-        waited = 0.0
-        while waited < self.wanted.wait_seconds and not self._is_ready():
-            sleep(_POLL_SECONDS)
-            waited += _POLL_SECONDS
+        ends = self.now() + timedelta(seconds=self.wanted.wait_seconds)
+        while not self._is_ready() and (left := (ends - self.now()).total_seconds()) > 0:
+            sleep(min(_POLL_SECONDS, left))
 
     def outcome(self) -> tuple[Outcome, int]:
         """What was found, and the number of objects that were checked."""
@@ -98,14 +97,18 @@ class Gathering:
 
     def _is_ready(self) -> bool:
         try:
-            lease = self.reader.lease(self.wanted.lease, self.wanted.operator_namespace)
-            if self.reader.may_read_lease and not leads(lease, self.now()):
+            if self._is_made(Check.LEADER) and not self._is_led():
                 return False
             wanted, folder = self._applied(OBSERVED), self.wanted.folder
             of_folder = {(each.kind, each.key) for each in folder.manifests} if folder else wanted.keys()
             return all(Item(*place, found, found).is_observed for place, found in wanted.items() if place in of_folder)
         except Failed:
             return False
+
+    def _is_led(self) -> bool:
+        """True also if the Lease may not be read."""
+        lease = self.reader.lease(self.wanted.lease, self.wanted.operator_namespace)
+        return leads(lease, self.now()) or not self.reader.may_read_lease
 
     def _installation(self) -> Installation:
         namespace, name = self.wanted.operator_namespace, self.wanted.lease
@@ -210,13 +213,14 @@ class Gathering:
             self._not_made.append(account)
         if not isinstance(account, OperatorAccount):
             return ()
-        declared = wanted.folder.declared if wanted.folder else Declared()
         namespaces = known.namespaces or ([] if wanted.everywhere else [self.cluster.namespace])
-        wanted_roles = needs(known, namespaces, declared, wanted.lease)
-        lacking = account.lacks(self.reader, [right for need in wanted_roles for right in need.rights])
+        wanted_roles = needs(known, namespaces)
+        lacking = account.lacks(self.reader, [need.rights for need in wanted_roles])
         if lacking is None:
             return ()
-        return check_rights(wanted_roles, lacking, (account.namespace, account.name), wanted.lease)
+        who = account.namespace, account.name
+        lacking -= given(known.declared.grants, lacking, who, wanted.lease)
+        return check_rights(wanted_roles, lacking, who, wanted.lease)
 
 
 def _key(found: Object) -> ObjectKey:

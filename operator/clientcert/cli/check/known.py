@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.cli.check.finding import Subject
+from clientcert.cli.check.folder_rights import Grant
 from clientcert.cli.cluster import Object
 from clientcert.lifecycle.spec import ObjectKey
 
@@ -81,8 +82,7 @@ class Declared:
     secrets: Mapping[ObjectKey, SecretFacts] = field(default_factory=dict)
     config_maps: frozenset[ObjectKey] = frozenset()
     namespaces: frozenset[str] = frozenset()
-    bound_roles: frozenset[tuple[str, str]] = frozenset()
-    """Namespace and role of each RoleBinding to a ServiceAccount."""
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

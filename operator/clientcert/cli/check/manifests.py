@@ -7,6 +7,7 @@ from typing import Any
 from clientcert.api.kinds import API_VERSION, CERTIFICATE_POLICY, GROUP, KINDS, Kind
 from clientcert.api.policy import parse_policy
 from clientcert.cli.check.finding import Check, CheckReason, Finding, Subject
+from clientcert.cli.check.folder_rights import grants
 from clientcert.cli.check.known import Declared, Known, SecretFacts
 from clientcert.cli.cluster import Object, is_name
 from clientcert.cli.loading import OPERATORS_OWN
@@ -98,10 +99,10 @@ def _twice(found: Manifest, before: Manifest) -> Finding:
     return Finding(Check.MANIFESTS, found.subject, CheckReason.DECLARED_TWICE, words, action)
 
 
-def _declared(documents: Iterable[Object], namespace: str) -> Declared:
+def _declared(documents: list[Object], namespace: str) -> Declared:
     """What these objects of other groups make, as far as they can be read: the API server checks them, not we."""
     secrets: dict[ObjectKey, SecretFacts] = {}
-    config_maps, namespaces, roles = set[ObjectKey](), set[str](), set[tuple[str, str]]()
+    config_maps, namespaces = set[ObjectKey](), set[str]()
     for content in documents:
         metadata = _mapping(content, "metadata")
         name, where = str(metadata.get("name") or ""), str(metadata.get("namespace") or namespace)
@@ -112,9 +113,7 @@ def _declared(documents: Iterable[Object], namespace: str) -> Declared:
             config_maps.add(ObjectKey(where, name))
         elif content["kind"] == "Namespace":
             namespaces.add(name)
-        elif content["kind"] == "RoleBinding":
-            roles.add((where, str(_mapping(content, "roleRef").get("name"))))
-    return Declared(secrets, frozenset(config_maps), frozenset(namespaces), frozenset(roles))
+    return Declared(secrets, frozenset(config_maps), frozenset(namespaces), grants(documents, namespace))
 
 
 def _secret(content: Object, name: str) -> tuple[str, SecretFacts] | None:

@@ -1,9 +1,10 @@
 """The operator's ServiceAccount, and the question to the API server what it may do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clientcert.cli.check.finding import Check, NotMade, Right
+from clientcert.cli.check.folder_rights import account_names, account_user
 from clientcert.cli.check.reading import AUTHORIZATION, Reader, attributes
 from clientcert.cli.errors import Forbidden, NotFound
 
@@ -17,20 +18,27 @@ class OperatorAccount:
     namespace: str
     name: str
 
-    def lacks(self, reader: Reader, rights: Iterable[Right]) -> frozenset[Right] | None:
-        """Those of the rights that it has not; None if the caller may not ask.
+    def lacks(self, reader: Reader, roles: Iterable[Sequence[Right]]) -> frozenset[Right] | None:
+        """The rights of these roles that it has not; None if the caller may not ask.
 
-        A right that it has in all namespaces is asked for once.
+        A right that it has in all namespaces is asked for once. A role is the same in all namespaces: if it is whole in
+        one, its first right says whether it is bound in another one.
         """
-        everywhere = dict[Right, bool]()
-        missing = set[Right]()
+        known, whole, missing = dict[Right, bool](), set[tuple[Right, ...]](), set[Right]()
+
+        def has(right: Right) -> bool:
+            if right not in known:
+                known[right] = self._has(reader, right)
+            return known[right]
+
         try:
-            for right in dict.fromkeys(rights):
-                general = replace(right, namespace="", name="")
-                if general not in everywhere:
-                    everywhere[general] = self._has(reader, general)
-                if not everywhere[general] and not self._has(reader, right):
-                    missing.add(right)
+            for rights in roles:
+                role = tuple(replace(each, namespace="", name="") for each in rights)
+                asked = rights[:1] if role in whole and has_any(rights[0], has) else rights
+                lacking = [each for each in asked if not has_any(each, has)]
+                missing.update(lacking)
+                if not lacking:
+                    whole.add(role)
         except Forbidden:
             asking = Right("create", AUTHORIZATION.partition("/")[0], "subjectaccessreviews")
             reader.note(Check.RIGHTS, asking, "the rights of the operator")
@@ -38,15 +46,17 @@ class OperatorAccount:
         return frozenset(missing)
 
     def _has(self, reader: Reader, right: Right) -> bool:
-        groups = [f"system:serviceaccounts{each}" for each in ("", f":{self.namespace}")]
-        who = {
-            "user": f"system:serviceaccount:{self.namespace}:{self.name}",
-            "groups": [*groups, "system:authenticated"],
-        }
+        user = account_user(self.namespace, self.name)
+        who = {"user": user, "groups": sorted(account_names(self.namespace, self.name) - {user})}
         review = {"apiVersion": AUTHORIZATION, "kind": "SubjectAccessReview", "spec": {**who, **attributes(right)}}
         path = f"/apis/{AUTHORIZATION}/subjectaccessreviews"
         found = reader.cluster.send("POST", path, review, "the question what the operator may do")
         return bool((found.get("status") or {}).get("allowed"))
+
+
+def has_any(right: Right, has: Callable[[Right], bool]) -> bool:
+    """True if it has the right in all namespaces, or in that of the right."""
+    return has(replace(right, namespace="", name="")) or has(right)
 
 
 def find_account(reader: Reader, namespace: str, deployment: str) -> OperatorAccount | NotMade | None:

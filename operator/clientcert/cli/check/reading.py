@@ -23,6 +23,10 @@ class Reader:
     """Kinds that may not be listed, with the namespace; empty: all."""
     _refused: dict[tuple[Check, Right], list[str]] = field(default_factory=dict)
     """What was not checked, by the right that is missing."""
+    _has: dict[Right, bool] = field(default_factory=dict)
+    """What the caller may do, as far as it was asked."""
+    _named: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
+    """The names that may be read, by resource and namespace, once one was refused; None: nobody knows."""
 
     def note(self, check: Check, right: Right, what: str) -> None:
         """Note that a part of a check cannot be made without this right."""
@@ -54,10 +58,14 @@ class Reader:
 
     def may(self, right: Right) -> bool:
         """True if the caller has this right, which everybody may ask."""
-        review = {"apiVersion": AUTHORIZATION, "kind": "SelfSubjectAccessReview", "spec": attributes(right)}
-        path = f"/apis/{AUTHORIZATION}/selfsubjectaccessreviews"
-        found = self.cluster.send("POST", path, review, "the question what you may do")
-        return bool((found.get("status") or {}).get("allowed"))
+        if right not in self._has:
+            self._has[right] = bool(self._ask("SelfSubjectAccessReview", attributes(right)).get("allowed"))
+        return self._has[right]
+
+    def _ask(self, kind: str, spec: Object) -> Object:
+        review = {"apiVersion": AUTHORIZATION, "kind": kind, "spec": spec}
+        path = f"/apis/{AUTHORIZATION}/{kind.lower()}s"
+        return dict(self.cluster.send("POST", path, review, "the question what you may do").get("status") or {})
 
     def objects(self, kind: Kind, namespace: str, labels: str = "") -> list[Object]:
         """The objects of a kind in a namespace; empty: in all. Of a kind that is not installed there are none."""
@@ -109,6 +117,10 @@ class Reader:
         """What `taken` takes of one object; None if there is none, _NOT_READ if it may not be read."""
         if not (is_name(key.name) and is_name(key.namespace)):
             return None
+        named = self._named.get((plural, key.namespace))
+        if named is not None and key.name not in named:
+            self.note(check, Right("get", "", plural, key.namespace), f"{kind} {key.name}")
+            return _NOT_READ
         path = f"/api/v1/namespaces/{key.namespace}/{plural}/{key.name}"
         try:
             return taken(self.cluster.document(path, f"{kind} {key.name} in namespace {key.namespace}"))
@@ -116,6 +128,9 @@ class Reader:
             return None
         except Forbidden:
             self.note(check, Right("get", "", plural, key.namespace), f"{kind} {key.name}")
+            if (plural, key.namespace) not in self._named:
+                rules = self._ask("SelfSubjectRulesReview", {"namespace": key.namespace})
+                self._named[plural, key.namespace] = _readable(rules, plural)
             return _NOT_READ
 
 
@@ -127,6 +142,18 @@ def attributes(right: Right) -> Object:
     resource, _, subresource = right.resource.partition("/")
     named = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
     return {"resourceAttributes": {**named, "namespace": right.namespace, "name": right.name}}
+
+
+def _readable(rules: Object, plural: str) -> frozenset[str] | None:
+    """The names that these rules let the caller read; None if that is not all: others may be readable, too."""
+    names = set[str]()
+    for each in rules.get("resourceRules") or ():
+        wanted = (("verbs", "get"), ("apiGroups", ""), ("resources", plural))
+        if all({value, "*"} & {*(each.get(field) or ())} for field, value in wanted):
+            if not each.get("resourceNames"):
+                return None
+            names.update(each["resourceNames"])
+    return None if rules.get("incomplete") else frozenset(names)
 
 
 def _is_enough(made: SecretFacts, reference: SecretReference) -> bool:

@@ -4,11 +4,12 @@ A test compares the table with the roles that are shipped.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_REVOCATION, GROUP
 from clientcert.cli.check.finding import Check, Finding, Right, Subject
-from clientcert.cli.check.known import Declared, Item, Known
+from clientcert.cli.check.folder_rights import Grant, Rules, account_names
+from clientcert.cli.check.known import Item, Known
 from clientcert.cli.loading import renewal_of
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.policy import CertManagerIssuer
@@ -65,15 +66,37 @@ class Need:
         ]
 
 
-def needs(known: Known, namespaces: Iterable[str], declared: Declared, installation: str) -> list[Need]:
-    """The roles that are needed; none that the folder binds. `installation` is its name."""
+def needs(known: Known, namespaces: Iterable[str]) -> list[Need]:
+    """The roles that are needed."""
     found = [Need(role, namespace) for namespace in namespaces for role in SHIPPED]
     optional: dict[tuple[str, str, str], Need] = {}
     for item in known.items:
         for role, name in _optional_roles(item):
-            if (item.key.namespace, _optional(installation, role)) not in declared.bound_roles:
-                optional.setdefault((role, item.key.namespace, name), Need(role, item.key.namespace, item, name))
+            optional.setdefault((role, item.key.namespace, name), Need(role, item.key.namespace, item, name))
     return [*found, *optional.values()]
+
+
+def given(
+    grants: Iterable[Grant], rights: Iterable[Right], account: tuple[str, str], installation: str
+) -> frozenset[Right]:
+    """Those of the rights that the bindings of the folder give to the operator. `installation` is its name."""
+    names = account_names(*account)
+    own = [
+        replace(each, rules=_shipped(each.role, installation)) if each.rules is None else each
+        for each in grants
+        if each.subjects & names
+    ]
+    return frozenset(right for right in rights if any(each.gives(right) for each in own))
+
+
+def _shipped(role: str, installation: str) -> Rules:
+    """The rules of a role that the folder binds and does not have; none if it is not one of the operator's."""
+    by_name = {f"{installation}-{end}": rules for end, rules in SHIPPED.items()}
+    by_name |= {_optional(installation, end): rules for end, rules in OPTIONAL.items()}
+    return tuple(
+        {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
+        for group, resources, verbs in by_name.get(role, ())
+    )
 
 
 def check_rights(
