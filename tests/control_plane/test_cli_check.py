@@ -229,9 +229,9 @@ def scene(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Itera
 class Caller:
     """Somebody who calls the verb in the namespace of a team; in this process, which imports the verb once."""
 
-    def __init__(self, team: Team, directory: Path) -> None:
+    def __init__(self, team: Team, directory: Path, token: str = "") -> None:
         self.team = team
-        self.kubeconfig = Terminal(team, directory).kubeconfig
+        self.kubeconfig = Terminal(team, directory, token).kubeconfig
 
     def check(self, *arguments: str, typed: str = "", sleep: Callable[[float], None] | None = None) -> Result:
         """Without `sleep` the call must not wait."""
@@ -374,6 +374,33 @@ def test_a_folder_without_a_manifest_of_ours_is_no_pass(caller: Caller) -> None:
     """Somebody has given another folder than they meant."""
     ran = caller.check(str(REPOSITORY / "docs"))
     assert (ran.exit_code, ran.output) == (3, "Error: no manifest of clientcert.dev is there\n")
+
+
+def test_fields_that_the_kind_has_not_in_an_object_that_is_applied(scene: Team, namespace: str, tmp_path: Path) -> None:
+    """By server-side apply, whose refusal has the status 500, and by `kubectl apply`; the others are checked."""
+    lead(scene)
+    team = replace(scene, namespace=namespace)
+    names = "by-server", "by-kubectl", "other"
+    manifests = [client_certificate(name, source=in_secret(name)) for name in names]
+    team.apply(manifests[0])
+    control_plane, applied = scene.control_plane, write(tmp_path / "applied", {"one.yaml": [manifests[1]]})
+    control_plane.kubectl("apply", "-n", namespace, "-f", applied)
+    manifests[0]["spec"] |= {"policyReff": {"name": ADDRESS}, "consumer": [ADDRESS]}
+    manifests[1]["metadata"]["lables"] = manifests[1]["specc"] = {"a": ADDRESS}
+    folder = write(tmp_path / "manifests", {"all.yaml": manifests})
+    ran = Caller(team, tmp_path).check(str(folder), "--skip", "conditions", "-o", "json")
+    findings = {each["name"]: (each["reason"], each["message"]) for each in json.loads(ran.stdout)["findings"]}
+    assert findings == {
+        "by-server": ("Refused", ".spec.consumer: expected string; .spec.policyReff: field not declared in schema"),
+        "by-kubectl": ("Refused", 'unknown field "metadata.lables", unknown field "specc"'),
+        "other": ("SourceNotFound", "Secret other does not exist"),
+    }
+    assert ADDRESS not in ran.output
+
+
+def test_a_login_that_is_not_accepted_is_no_finding(scene: Team, tmp_path: Path) -> None:
+    ran = Caller(scene, tmp_path, "no-token").check()
+    assert (ran.exit_code, ran.stderr.rstrip().endswith("the API server refuses: Unauthorized")) == (1, True)
 
 
 class TestRights:

@@ -203,6 +203,12 @@ def test_the_same_object_in_two_files(folder: Path) -> None:
     assert (finding.reason, finding.message) == ("DeclaredTwice", "it is declared in b.yaml, too")
 
 
+def test_two_objects_whose_names_the_api_server_makes(folder: Path) -> None:
+    (folder / "b.yaml").write_text(NHS.replace("name: nhs", "generateName: nhs-"))
+    (folder / "c.yaml").write_text(NHS.replace("name: nhs", "generateName: nhs-"))
+    assert (len(sort(folder).manifests), reasons(folder)) == (3, [])
+
+
 @pytest.mark.parametrize(
     ("manifest", "facts"),
     [

@@ -29,6 +29,8 @@ _REFUSES = "the API server refuses: "
 _NOT_TYPED = "failed to create typed patch object"
 """Begins the words of a server-side apply of fields that the kind has not: the status of that answer is 500."""
 _NOT_TYPED_FIELD = re.compile(r"(\.[^\s:]+): (field not declared in schema|expected [a-z]+(?: or [a-z]+)*)")
+_STRICT = "strict decoding error: "
+"""The field of such a cause is the whole patch."""
 _QUOTES_A_VALUE = frozenset({"Invalid value", "Unsupported value", "Duplicate value"})
 
 
@@ -146,8 +148,9 @@ def _words(error: Invalid) -> str:
     """The fields and what is wrong with them, without their values, which may be addresses of people."""
     if not error.causes:
         words = error.message.partition(_REFUSES)[2]
-        return words.partition("strict decoding error: ")[2] or words
-    return "; ".join(dict.fromkeys(f"{name}: {without_value(words)}" for name, words in error.causes))
+        return words.partition(_STRICT)[2] or words
+    found = ((name, without_value(words)) for name, words in error.causes)
+    return "; ".join(dict.fromkeys(words.partition(_STRICT)[2] or f"{name}: {words}" for name, words in found))
 
 
 def _untyped(words: str) -> str:

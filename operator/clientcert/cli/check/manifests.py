@@ -35,6 +35,11 @@ class Manifest:
         """For findings."""
         return Subject(self.kind.name, printable(self.key.name), printable(self.key.namespace), printable(self.file))
 
+    @property
+    def has_name(self) -> bool:
+        """False if the API server makes the name, of `generateName`: each is another object."""
+        return bool(self.content["metadata"].get("name"))
+
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
@@ -47,8 +52,8 @@ class Sorted:
 
 def sort_documents(documents: Documents, namespace: str) -> Sorted:
     """Sort them; `namespace` is that of objects that name none."""
-    manifests: dict[tuple[Kind, ObjectKey], Manifest] = {}
-    findings, foreign = list[Finding](), list[Object]()
+    named: dict[tuple[Kind, ObjectKey], Manifest] = {}
+    manifests, findings, foreign = list[Manifest](), list[Finding](), list[Object]()
     for file, content in documents:
         if not _is_ours(content):
             foreign.append(content)
@@ -56,11 +61,12 @@ def sort_documents(documents: Documents, namespace: str) -> Sorted:
         found = _manifest(file, content, namespace)
         if isinstance(found, Finding):
             findings.append(found)
-        elif (before := manifests.get((found.kind, found.key))) is not None:
+        elif found.has_name and (before := named.get((found.kind, found.key))) is not None:
             findings.append(_twice(found, before))
         else:
-            manifests[found.kind, found.key] = found
-    return Sorted(tuple(manifests.values()), _declared(foreign, namespace), tuple(findings))
+            manifests.append(found)
+            named[found.kind, found.key] = found
+    return Sorted(tuple(manifests), _declared(foreign, namespace), tuple(findings))
 
 
 def check_policies(known: Known) -> Iterator[Finding]:
