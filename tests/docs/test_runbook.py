@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from clientcert.cli.check.advice import ADVICE, OF_CONTACTS
-from clientcert.cli.check.finding import Check, CheckReason
+from clientcert.cli.check.finding import Check, CheckReason, Severity
 from clientcert.errors import Reason
 from tests.conftest import REPOSITORY
 from tests.docs.pages import first_column, section
@@ -55,4 +55,4 @@ def test_check_gives_the_same_advice() -> None:
 
 def test_every_check_and_each_of_its_own_reasons_is_described() -> None:
     rows = first_column(section(REPOSITORY / "docs/cli.md", "## Check"))
-    assert sorted(rows) == sorted([*(each.value for each in Check), *(each.value for each in CheckReason)])
+    assert sorted(rows) == sorted(each.value for each in (*Check, *CheckReason, *Severity))

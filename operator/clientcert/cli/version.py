@@ -18,12 +18,12 @@ from clientcert.versions import VERSION_KEY, Skew, skew, skew_of_all
 NAMESPACE, LEASE = "clientcert-system", "clientcert-operator"
 _UNKNOWN = "-"
 _OLDER_KINDS = (
-    "The kinds are older than the operator: the API server drops the fields that they do not know.",
+    "The kinds are older than {whose}: the API server drops the fields that they do not know.",
     "Apply the kinds of version {operator}, as docs/upgrade.md says.",
 )
 _NEWER_KINDS = (
-    "The kinds are newer than the operator: fields that it does not know have no effect.",
-    "Upgrade the operator. After a rollback that is to last, docs/upgrade.md says how the kinds go back.",
+    "The kinds are newer than {whose}: fields that it does not know have no effect.",
+    "Upgrade {whose}. After a rollback that is to last, docs/upgrade.md says how the kinds go back.",
 )
 _OTHER_CLIENT = (
     "This program has another version than the operator: use clientcert {operator}, or its output may differ from what"
@@ -87,13 +87,19 @@ def differences_of(found: Installed, own: str, *, lease: str, namespace: str) ->
         _OTHER_CLIENT if skew(operator, own) else "",
         *(" ".join(each) for each in differences_of_kinds(found.kinds, operator).values()),
     ]
-    return [each.format(operator=printable(operator), lease=lease, namespace=namespace) for each in said if each]
+    fields = {"operator": printable(operator), "whose": whose_version(found.operator), "lease": lease}
+    return [each.format(**fields, namespace=namespace) for each in said if each]
+
+
+def whose_version(operator: str | None) -> str:
+    """With what the kinds are compared, for messages; `operator` is the version of the operator, if it is known."""
+    return "the operator" if operator else "this program"
 
 
 def differences_of_kinds(kinds: dict[str, str], operator: str) -> dict[Skew | None, tuple[str, str]]:
     """What differs between kinds and operator, and what to do, by the skew; None: some are missing.
 
-    The texts may have the field `operator`.
+    The texts may have the fields `operator` and `whose`, which says whose version that is.
     """
     found: dict[Skew | None, tuple[str, str]] = {}
     if any(kind.plural not in kinds for kind in KINDS):

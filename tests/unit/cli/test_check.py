@@ -222,6 +222,14 @@ class TestInstallation:
         found = check_versions(self.installation(version, LEASE), "9.9.9")
         assert [each.reason for each in found] == reason
 
+    def test_with_what_the_kinds_are_compared(self) -> None:
+        """With this program, if the Lease may not be read."""
+        [by_lease], [by_program] = (
+            [*check_versions(self.installation("0.1.0", lease), "9.9.9")] for lease in (LEASE, None)
+        )
+        assert "older than the operator" in by_lease.message
+        assert "older than this program" in by_program.message
+
     @pytest.mark.parametrize(
         ("seconds", "changes", "expected"),
         [

@@ -8,7 +8,7 @@ from clientcert.api.kinds import GROUP, moment, timestamp
 from clientcert.cli.check.finding import Check, CheckReason, Finding, Subject
 from clientcert.cli.cluster import Object
 from clientcert.cli.table import printable
-from clientcert.cli.version import differences_of_kinds
+from clientcert.cli.version import differences_of_kinds, whose_version
 from clientcert.versions import VERSION_KEY, Skew
 
 _LEASE_SECONDS = 30
@@ -45,7 +45,8 @@ def check_versions(found: Installation, own: str) -> Iterator[Finding]:
     """A finding for each difference; `own` is compared if the version of the operator is not known."""
     operator = found.operator_version or own
     for skew, words in differences_of_kinds(found.kinds, operator).items():
-        message, action = (each.format(operator=printable(operator)) for each in words)
+        fields = {"operator": printable(operator), "whose": whose_version(found.operator_version)}
+        message, action = (each.format(**fields) for each in words)
         subject = Subject("CustomResourceDefinition", f"*.{GROUP}")
         yield Finding(Check.VERSIONS, subject, _REASONS[skew], message, action)
 
