@@ -152,6 +152,13 @@ def test_lists_that_multiply(folder: Path) -> None:
     assert reasons(folder) == [("ManifestUnreadable", "nhs.yaml")]
 
 
+def test_objects_that_multiply(folder: Path) -> None:
+    """Each may be as large as it is; together they may not."""
+    text = f"a: &a [{', '.join(['x' * 1000] * 1000)}]\napiVersion: v1\nkind: List\nitems:\n"
+    (folder / "nhs.yaml").write_text(text + "- {apiVersion: v1, kind: X, a: *a}\n" * 200)
+    assert reasons(folder) == [("ManifestUnreadable", "nhs.yaml")]
+
+
 def test_the_output_of_another_process(tmp_path: Path) -> None:
     """`clientcert check <(helm template …)` has a pipe as its argument; in a folder a pipe is not waited for."""
     pipe = tmp_path / "pipe.yaml"

@@ -22,6 +22,7 @@ _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _LARGEST_FILE = 64 * 1024 * 1024
 _LARGEST_OBJECT = 4 * 1024 * 1024
 """About its bytes in JSON."""
+_LARGEST_LIST = 2 * _LARGEST_FILE
 _SYNTAX = 4
 _MOST_OBJECTS = 200_000
 _UNREADABLE, _ACTION = CheckReason.MANIFEST_UNREADABLE, "Correct the file, or keep it outside the folder."
@@ -101,14 +102,14 @@ def _content(file: Path, *, is_named: bool) -> bytes:
 
 def _objects(document: Any) -> Iterator[dict[str, Any] | Unreadable]:
     """The objects in a document; none in the values of a chart, for example."""
-    waiting, most = [document], _MOST_OBJECTS
+    waiting, most, size = [document], _MOST_OBJECTS, 0
     while waiting:
         each = waiting.pop()
         if not isinstance(each, dict):
             continue
         kind, version, items = each.get("kind"), each.get("apiVersion"), each.get("items")
         if not (isinstance(kind, str) and isinstance(version, str)):
-            if (isinstance(kind, str) and kind in _OUR_KINDS) or str(version).startswith(f"{GROUP}/"):
+            if _OUR_KINDS.intersection(_texts(kind)) or any(each.startswith(f"{GROUP}/") for each in _texts(version)):
                 yield Unreadable("a document has no apiVersion, or no kind")
         elif kind.endswith("List") and isinstance(items, list):
             most -= len(items)
@@ -117,12 +118,20 @@ def _objects(document: Any) -> Iterator[dict[str, Any] | Unreadable]:
                 return
             waiting += reversed(items)
         else:
-            problem = _problem(each)
+            problem, measured = _measured(each)
+            size += measured
+            if size > _LARGEST_LIST:
+                yield Unreadable(TOO_LARGE)
+                return
             yield Unreadable(problem) if problem else each
 
 
-def _problem(document: dict[str, Any]) -> str:
-    """The reason why the API server would not read it; empty: none. Aliases can make it as large as they like."""
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else ()
+
+
+def _measured(document: dict[str, Any]) -> tuple[str, int]:
+    """The reason why the API server would not read it, and its size. Aliases can make it as large as they like."""
     size, waiting = 0, list[tuple[Any, int]]([(document, 1)])
     while waiting:
         value, depth = waiting.pop()
@@ -133,13 +142,13 @@ def _problem(document: dict[str, Any]) -> str:
             size += len(value)
             inner = iter(value)
         elif isinstance(value, float) and not math.isfinite(value):
-            return "a document has a value that JSON does not have"
+            return "a document has a value that JSON does not have", size
         else:
             size += _SYNTAX + (len(value) if isinstance(value, str) else 0)
             continue
         if depth > DEEPEST:
-            return TOO_DEEP
+            return TOO_DEEP, size
         if size > _LARGEST_OBJECT:
-            return TOO_LARGE
+            break
         waiting += ((each, depth + 1) for each in inner)
-    return TOO_LARGE if size > _LARGEST_OBJECT else ""
+    return TOO_LARGE if size > _LARGEST_OBJECT else "", size

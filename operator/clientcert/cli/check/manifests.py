@@ -87,7 +87,8 @@ def _manifest(file: str, content: Object, namespace: str) -> Manifest | Finding:
     metadata, kind = content.get("metadata"), _BY_NAME.get(content["kind"])
     metadata = metadata if isinstance(metadata, dict) else {}
     name, where = metadata.get("name") or metadata.get("generateName"), metadata.get("namespace") or namespace
-    subject = Subject(printable(content["kind"]), printable(str(name or "")), printable(str(where)), printable(file))
+    shown = (each if isinstance(each, str) else "" for each in (content["kind"], name, where, file))
+    subject = Subject(*map(printable, shown))
     if kind is None or content["apiVersion"] != API_VERSION:
         words = f"there is no kind {subject.kind} in {printable(content['apiVersion'])}"
         action = f"The kinds of {API_VERSION} are {', '.join(_BY_NAME)}."
