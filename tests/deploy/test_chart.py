@@ -222,6 +222,7 @@ def test_an_unknown_key_is_refused(helm: Helm, path: str) -> None:
         (nested("includeNamespaces", ["Team A"]), "does not match pattern"),
         (nested("config.logLevel", "verbose"), "value must be one of"),
         (nested("config.cluster", "x" * 101), "maxLength"),
+        (nested("config.cluster", "live\neu"), "does not match pattern"),
     ],
 )
 def test_a_contradiction_is_refused_with_what_to_change(helm: Helm, values: dict[str, Any], words: str) -> None:
@@ -404,6 +405,8 @@ def test_notes_say_what_is_not_set_yet(helm: Helm, control_plane: ControlPlane) 
     assert "another release" in said
     assert "the whole register" in said
     assert "observeOnly" not in said
-    said = notes(helm, control_plane, "--set", "crds.enabled=false,config.observeOnly=true")
+    observes = "crds.enabled=false,config.observeOnly=true,heartbeat.url=https://heartbeat.example/1"
+    said = notes(helm, control_plane, "--set", observes)
+    assert "heartbeat is not called" in said
     assert "config.observeOnly is true" in said
     assert "Kubernetes Events only (none while it only observes)." in said
