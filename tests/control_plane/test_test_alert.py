@@ -18,6 +18,7 @@ from tests.control_plane.operators import OWN_CHANNEL, Operator, Operators, with
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
 from tests.control_plane.waiting import eventually, until
+from tests.deploy.people import bind
 from tests.faults.listening import listening
 from tests.scenarios import Manifest, certificate_policy, secret, slack_channel, slack_webhook
 from tools.mail_server import LoopbackMailServer
@@ -25,6 +26,8 @@ from tools.mail_server import LoopbackMailServer
 OURS = "ours@integration.example"
 DOMAINS = {"CLIENTCERT_MAIL_DOMAINS": "integration.example,nhs.example"}
 """The consumer's domain is allowed, as it is where letters go."""
+EDITOR = "somebody-who-edits"
+"""With the roles view and edit, and so without the right to read a token."""
 EVERY_CHANNEL = ("team", "by-webhook", "consumer", "pager", "alertmanager", "teams", "events")
 SOON, LATER = timedelta(minutes=2), timedelta(minutes=4)
 """A test a minute: the clock of the next operator is as much ahead."""
@@ -61,6 +64,7 @@ class Scene:
             ),
         )
         team.hand_out("nhs", days=200, policyRef={"name": "team"})
+        bind(team.control_plane, team.namespace, EDITOR, "clientcert-view", "clientcert-edit")
 
     @contextmanager
     def running(self, later: timedelta = timedelta(0)) -> Iterator[Operator]:
@@ -129,7 +133,7 @@ def each(count: int) -> dict[str, int]:
 def test_every_channel_gets_a_test_once_a_value(scene: Scene) -> None:
     """Marked as a test in each form, without a stage, and at most once a minute and namespace."""
     with scene.running() as operator:
-        done = scene.terminal.clientcert("test-alert", "nhs")
+        done = scene.terminal.clientcert("test-alert", "nhs", "--as", EDITOR)
         assert (done.returncode, done.stderr) == (0, "")
         shown = [line.split() for line in done.stdout.splitlines()[1:]]
         assert {line[0]: line[2] for line in shown} == dict.fromkeys(EVERY_CHANNEL, "Sent")

@@ -356,3 +356,20 @@ def test_an_invalid_kubeconfig(content: str, tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith("Error: the kubeconfig cannot be used: set KUBECONFIG to a valid file")
     assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give NAME or --policy"),
+        (["nhs-prod", "--policy", "default"], "give NAME or --policy"),
+        (["nhs-prod", "--to", "ours"], "--to must be one e-mail address"),
+        (["nhs-prod", "--to", "a@b.example\nBcc: c@d.example"], "--to must be one e-mail address"),
+        (["nhs-prod", "--to", "a@" + "b" * 300], "--to must be one e-mail address"),
+        (["nhs-prod", "--wait", "soon"], "must be a duration"),
+    ],
+)
+def test_a_test_of_nothing(arguments: list[str], words: str) -> None:
+    """It needs one object, and an address in one line."""
+    result = clientcert("test-alert", *arguments)
+    assert (result.exit_code, words in result.stderr) == (2, True)
