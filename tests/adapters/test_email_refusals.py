@@ -9,15 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 from clientcert.alerting.dispatcher import SEND_SECONDS
+from clientcert.api.kinds import CERTIFICATE_POLICY
 from clientcert.errors import DeliveryError, Reason
 from clientcert.lifecycle.contacts import Recipient, Role
+from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import FallbackRecipient
+from clientcert.messages.alert_test import AskedTest, compose_test, example_of
 from clientcert.notifiers.email import smtp
 from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MAIL_SECONDS, MailServer
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, SENDER, failure, message_to, notifier, to_contact
-from tests.builders import KEY
+from tests.builders import KEY, NOW
 from tools.mail_server import LoopbackMailServer
 
 GONE = "550 5.1.1 No such user canary-7f3a here"
@@ -93,6 +96,17 @@ class TestDomains:
             " CLIENTCERT_MAIL_DOMAINS, or name another contact"
         )
         assert server.commands == []
+
+    async def test_of_a_test(self, server: LoopbackMailServer) -> None:
+        """The recipient of a test alert, whom the caller names, is in one of them, or gets nothing."""
+        example = example_of(AlertPolicy((to_contact(),)), KEY, "uid", NOW)
+        asked, sender = AskedTest(CERTIFICATE_POLICY, "one"), notifier(server, ["nhs.example"])
+        await sender.notify(to_contact(), compose_test(example, to_contact(), asked, "ours@nhs.example"))
+        error = await failure(sender, compose_test(example, to_contact(), asked, "me@evil.example"))
+        assert error.reason is Reason.RECIPIENT_NOT_ALLOWED
+        assert error.message.startswith("the recipient of the test has an address in a domain")
+        assert [mail.recipient for mail in server.mails] == ["ours@nhs.example"]
+        assert server.mails[0].subject.startswith("TEST: ")
 
     async def test_the_next_contact_is_in_an_allowed_one(self, server: LoopbackMailServer) -> None:
         """Then that contact gets the letter, and the receipt says why."""
