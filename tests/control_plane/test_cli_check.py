@@ -380,18 +380,20 @@ def test_fields_that_the_kind_has_not_in_an_object_that_is_applied(scene: Team, 
     """By server-side apply, whose refusal has the status 500, and by `kubectl apply`; the others are checked."""
     lead(scene)
     team = replace(scene, namespace=namespace)
-    names = "by-server", "by-kubectl", "other"
+    names = "by-server", "by-kubectl", "other", "of-another-type"
     manifests = [client_certificate(name, source=in_secret(name)) for name in names]
-    team.apply(manifests[0])
+    team.apply(manifests[0], manifests[3])
     control_plane, applied = scene.control_plane, write(tmp_path / "applied", {"one.yaml": [manifests[1]]})
     control_plane.kubectl("apply", "-n", namespace, "-f", applied)
-    manifests[0]["spec"] |= {"policyReff": {"name": ADDRESS}, "consumer": [ADDRESS]}
+    manifests[0]["spec"]["policyReff"] = {"name": ADDRESS}
+    manifests[3]["spec"]["consumer"] = [ADDRESS]
     manifests[1]["metadata"]["lables"] = manifests[1]["specc"] = {"a": ADDRESS}
     folder = write(tmp_path / "manifests", {"all.yaml": manifests})
     ran = Caller(team, tmp_path).check(str(folder), "--skip", "conditions", "-o", "json")
     findings = {each["name"]: (each["reason"], each["message"]) for each in json.loads(ran.stdout)["findings"]}
     assert findings == {
-        "by-server": ("Refused", ".spec.consumer: expected string; .spec.policyReff: field not declared in schema"),
+        "by-server": ("Refused", ".spec.policyReff: field not declared in schema"),
+        "of-another-type": ("Refused", ".spec.consumer: expected string"),
         "by-kubectl": ("Refused", 'unknown field "metadata.lables", unknown field "specc"'),
         "other": ("SourceNotFound", "Secret other does not exist"),
     }

@@ -1,17 +1,18 @@
 """`clientcert test-alert`: have the operator send a test through every channel, and print what became of it."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 
 from clientcert.api.alert_test import LONGEST_TO, TO, VALUE
 from clientcert.api.client_certificate import parse_duration
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, Kind, timestamp
-from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
+from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates, policies
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.table import aligned, printable
+from clientcert.cli.write_options import write_options
 from clientcert.lifecycle.alert_test import SENT
 
 _POLL_SECONDS = 1.0
@@ -38,11 +39,11 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     metavar="DURATION",
     help="How long to wait for the outcome.  [default: 60s]",
 )
-@cluster_options
+@write_options
 @click.pass_context
 def test_alert(
     context: click.Context, /, target: Target, name: str | None, policy: str | None, to: str | None, seconds: float
-) -> None:
+) -> Iterator[str]:
     """Have the operator send a test through every channel of ClientCertificate NAME, or of a policy.
 
     The operator sends it once, at most one a minute in a namespace. It is marked as a test, and counts as no alert. A
@@ -59,10 +60,11 @@ def test_alert(
     cluster = Cluster.connect(target)
     value = f"{timestamp(context.obj['now']())}-{secrets.token_hex(4)}"
     cluster.patch(kind, called, {"metadata": {"annotations": {VALUE: value, TO: to}}})
+    if target.writes.is_dry:
+        return
     found = _wait(lambda: _test(cluster, kind, called, value), context.obj["sleep"], seconds)
     channels = [_row(each) for each in found.get("channels") or ()]
-    for line in aligned(("CHANNEL", "TYPE", "OUTCOME", "REASON"), [row[:4] for row in channels]):
-        click.echo(line)
+    yield from aligned(("CHANNEL", "TYPE", "OUTCOME", "REASON"), [row[:4] for row in channels])
     failed = [row for row in channels if row[2] != SENT]
     if failed:
         raise AnswerIsNo("\n".join(f"channel {row[0]}: {row[4]}" for row in failed))
