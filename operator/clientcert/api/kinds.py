@@ -69,8 +69,8 @@ def moment(text: str | None) -> datetime | None:
 
 
 def moment_or_none(text: str | None) -> datetime | None:
-    """Parse a time like `moment`; None for a text that is no time."""
+    """Parse a time like `moment`; None for what is no time."""
     try:
         return moment(text)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -1,8 +1,9 @@
 """Read and write the files that a call names."""
 
 import os
-import shutil
+import stat
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from clientcert.errors import Reason, SourceError
 from clientcert.pki import MAX_SIZE
 
 STDIN = STDOUT = "-"
+_OPEN_FILES = "/proc"
+"""Linux has the files there that a process has open; /dev/stdout and /dev/fd lead there."""
 
 
 def read_file(file: str) -> bytes:
@@ -32,30 +35,61 @@ def read_file(file: str) -> bytes:
         raise SourceError(Reason.SOURCE_UNAVAILABLE, "the file could not be read") from None
 
 
-def write_file(file: str, text: str) -> None:
-    """Write a file whole or not at all, in place of an earlier one; `-` is standard output. Raises AnswerIsNo."""
+def write_file(file: str, text: str, *, is_private: bool = False) -> None:
+    """Write a file whole or not at all, in place of an earlier one; `-` is standard output. Raises AnswerIsNo.
+
+    A pipe and a device are written to. A new file with `is_private` is for its owner alone.
+    """
     if file == STDOUT:
         click.echo(text.encode(), nl=False)
         return
     try:
-        target = Path(file).resolve()
-        if target.exists() and not target.is_file():  # such as a pipe: it cannot be replaced
-            target.write_bytes(text.encode())
-            return
-        _replace(target, text)
+        if _is_replaceable(Path(file)):
+            _replace(Path(file).resolve(), text.encode(), 0o600 if is_private else 0o666 & ~_umask())
+        else:
+            with Path(file).open("ab") as stream:
+                stream.write(text.encode())
     except OSError as error:
         raise AnswerIsNo(f"{printable(file)} cannot be written ({type(error).__name__}): name another file") from None
 
 
-def _replace(target: Path, text: str) -> None:
-    """A reader sees the earlier content or this one, never a part; the earlier permissions are kept."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+def _is_replaceable(file: Path) -> bool:
+    """True for a regular file, and if there is none. Raises OSError."""
     try:
-        with draft.open("xb") as stream:
-            if target.exists():
-                shutil.copymode(target, draft)
-            stream.write(text.encode())
-        draft.replace(target)
+        return stat.S_ISREG(file.stat().st_mode) and not _is_stream(file)
+    except FileNotFoundError:
+        return True
+
+
+def _is_stream(file: Path) -> bool:
+    """True for a path such as /dev/stdout or /dev/fd/3, which is open already, also where it is a regular file."""
+    while not file.parent.resolve().is_relative_to(_OPEN_FILES):
+        if not file.is_symlink():
+            return False
+        file = file.parent / file.readlink()
+    return True
+
+
+def _replace(target: Path, content: bytes, mode: int) -> None:
+    """A reader sees the earlier content or this one, never a part, and nobody else can read the draft.
+
+    The permissions of an earlier file are kept; `mode` is that of a new one.
+    """
+    number, draft = tempfile.mkstemp(prefix=".clientcert-", dir=target.parent)
+    try:
+        with os.fdopen(number, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode) if target.exists() else mode)
+        Path(draft).replace(target)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """It can be read only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

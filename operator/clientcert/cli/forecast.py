@@ -15,6 +15,7 @@ from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.describe_recipient import describe_recipient, possible_recipients
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import load_client_list, policy_of
+from clientcert.cli.scope import check_scope
 from clientcert.cli.simulation import KnownCertificate, UpcomingMessage, simulate
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
 from clientcert.errors import ClientCertError, Reason
@@ -168,8 +169,7 @@ def forecast(context: click.Context, /, target: Target, output: str, **options: 
     ClientCertificate matches.
     """
     wanted = Options(**options)
-    if wanted.all_namespaces and target.namespace is not None:
-        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    check_scope(target, everywhere=wanted.all_namespaces)
     found = _forecast(Cluster.connect(target), context.obj["now"](), wanted)
     (_print_json if output == "json" else _print_table)(found)
 

@@ -7,6 +7,7 @@ import click
 
 from clientcert.cli.cluster import Target, checked_name
 from clientcert.cli.import_options import ImportOptions, import_options
+from clientcert.cli.scope import check_scope
 
 if TYPE_CHECKING:
     from clientcert.api.discovery import KeyPattern
@@ -75,8 +76,7 @@ def from_secrets(
     from clientcert.cli.import_run import import_from
     from clientcert.cli.import_secrets import SecretSearch
 
-    if all_namespaces and target.namespace is not None:
-        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    check_scope(target, everywhere=all_namespaces)
     import_from(SecretSearch(selector, all_namespaces), context, target, options, everywhere=all_namespaces)
 
 

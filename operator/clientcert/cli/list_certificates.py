@@ -13,6 +13,7 @@ from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.durations import DurationType
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.output import NAME, TABLE, object_name, output_option, print_objects
+from clientcert.cli.scope import check_scope
 from clientcert.cli.table import printable, to_the_day
 
 WIDE = "wide"
@@ -94,8 +95,7 @@ def list_certificates(context: click.Context, /, target: Target, output: str, **
     a channel could not be told. Exits with 3 if no ClientCertificate matches.
     """
     everywhere, selector = options.pop("all_namespaces"), options.pop("selector")
-    if everywhere and target.namespace is not None:
-        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    check_scope(target, everywhere=everywhere)
     wanted, cluster = Filter(now=context.obj["now"](), **options), Cluster.connect(target)
     if output in {TABLE, WIDE, NAME}:
         pages = cluster.tables(CLIENT_CERTIFICATE, everywhere=everywhere, labels=selector)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE, moment
+from clientcert.cli.certificate_status import open_request_name
 from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.errors import AnswerIsNo, Failed
@@ -136,9 +137,8 @@ def _lines(asked: Asked, certificate: Object, wanted: Ask) -> Iterator[str]:
     if wanted.request:
         yield f"The SHA-256 fingerprint of its key is {wanted.request.key_hash}"
     yield next_step(asked.found)
-    status = certificate.get("status") or {}
-    other = ((status.get("renewal") or {}).get("requestRef") or {}).get("name", name)
-    if other != name:
+    other = open_request_name(certificate)
+    if other not in {"", name}:
         yield f"Request {printable(other)} about the same certificate is open, too."
 
 

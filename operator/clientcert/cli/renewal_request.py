@@ -134,13 +134,13 @@ def why_not(found: Object) -> str:
     state = state_of(found)
     refused = [each for each in status.get("checks") or () if not each.get("passed") and not each.get("waits")]
     if state is State.REFUSED and refused:
-        return f"check {refused[0]['name']}: {refused[0].get('message', '')}"
+        return f"check {refused[0]['name']}: {refused[0].get('message') or ''}"
     if state is State.DENIED:
-        return ": ".join(filter(None, (approval.get("reason", ""), approval.get("message", "")))) or "no reason given"
+        return ": ".join(filter(None, (approval.get("reason"), approval.get("message")))) or "no reason given"
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
     told = [conditions[name] for name in ("Failed", "Accepted", "Approved", "Issued") if name in conditions]
     told.sort(key=lambda each: (each["type"] == "Failed") != (each["status"] == "True"))
-    return f"{told[0].get('reason', '')}: {told[0].get('message', '')}" if told else "no reason is recorded"
+    return f"{told[0].get('reason') or ''}: {told[0].get('message') or ''}" if told else "no reason is recorded"
 
 
 def _that_made_the_current_one(cluster: Cluster, certificate: Object, wanted: Ask, now: datetime) -> Object | None:

@@ -1,24 +1,22 @@
 """`clientcert report`: what expires when, what is wrong and what is silenced, as one page, CSV or JSON."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import click
 
-from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE
-from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
-from clientcert.cli.errors import AnswerIsNo
+from clientcert.api.kinds import CLIENT_CERTIFICATE
+from clientcert.cli.certificate_status import open_request_name
+from clientcert.cli.cluster import Cluster, Target, cluster_options
 from clientcert.cli.files import STDOUT, write_file
 from clientcert.cli.list_certificates import no_certificate
 from clientcert.cli.report_files import as_csv, as_json
-from clientcert.cli.report_model import Entry, Report, entry_of, report_of
+from clientcert.cli.report_model import Report, entry_of, report_of
+from clientcert.cli.request_list import open_requests
+from clientcert.cli.scope import check_scope
 from clientcert.cli.table import printable
-from clientcert.lifecycle.renewal.status import FINAL
 
 HTML, CSV, JSON = "html", "csv", "json"
 _TITLE = "Client certificates"
-_OPEN = ",".join(f"status.state!={state}" for state in sorted(FINAL))
 
 
 @click.command()
@@ -38,34 +36,27 @@ def report(context: click.Context, /, target: Target, output: str, output_file: 
     3 if no ClientCertificate matches.
     """
     everywhere, selector = options["all_namespaces"], options["selector"]
-    if everywhere and target.namespace is not None:
-        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    check_scope(target, everywhere=everywhere)
     cluster, now = Cluster.connect(target), context.obj["now"]()
-    entries = _entries(cluster, now, everywhere=everywhere, selector=selector, contacts=options["contacts"])
-    found = report_of(entries, now)
-    if not found.entries:
+    requests = open_requests(cluster, everywhere=everywhere)
+    known = {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in requests or ()}
+    entries = [
+        entry_of(
+            each,
+            known.get((each["metadata"]["namespace"], open_request_name(each))),
+            now,
+            contacts=options["contacts"],
+            everywhere=everywhere,
+        )
+        for each in cluster.each(CLIENT_CERTIFICATE, everywhere=everywhere, labels=selector)
+    ]
+    if not entries:
         raise no_certificate(cluster, everywhere=everywhere, is_selected=bool(selector))
-    write_file(output_file, _written(found, output, cluster.namespace, options))
+    text = _written(report_of(entries, now), output, cluster.namespace, options, reads_requests=requests is not None)
+    write_file(output_file, text, is_private=options["contacts"])
 
 
-def _entries(cluster: Cluster, now: datetime, *, everywhere: bool, selector: str, contacts: bool) -> Iterator[Entry]:
-    requests = _open_requests(cluster, everywhere=everywhere)
-    for each in cluster.each(CLIENT_CERTIFICATE, everywhere=everywhere, labels=selector):
-        reference = ((each.get("status") or {}).get("renewal") or {}).get("requestRef") or {}
-        request = requests.get((each["metadata"]["namespace"], reference.get("name", "")))
-        yield entry_of(each, request, now, contacts=contacts)
-
-
-def _open_requests(cluster: Cluster, *, everywhere: bool) -> dict[tuple[str, str], Object]:
-    """By namespace and name; empty if the caller may not read them: a report says less then, and is right."""
-    try:
-        found = cluster.each(CERTIFICATE_RENEWAL, everywhere=everywhere, fields=_OPEN)
-        return {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in found}
-    except AnswerIsNo:
-        return {}
-
-
-def _written(found: Report, output: str, namespace: str, options: dict[str, Any]) -> str:
+def _written(found: Report, output: str, namespace: str, options: dict[str, Any], *, reads_requests: bool) -> str:
     everywhere, selector = options["all_namespaces"], options["selector"]
     if output == CSV:
         return as_csv(found)
@@ -75,5 +66,13 @@ def _written(found: Report, output: str, namespace: str, options: dict[str, Any]
 
     scope = "All namespaces" if everywhere else f"Namespace {namespace}"
     scope += f", labels {selector}" if selector else ""
-    title = printable(options["title"])
-    return as_html(found, Heading(title, printable(scope), everywhere, options["contacts"]))
+    return as_html(
+        found,
+        Heading(
+            title=printable(options["title"].strip() or _TITLE),
+            scope=printable(scope),
+            everywhere=everywhere,
+            contacts=options["contacts"],
+            reads_requests=reads_requests,
+        ),
+    )

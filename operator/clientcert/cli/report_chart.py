@@ -47,10 +47,18 @@ def chart_of(report: Report) -> Chart:
     """The chart of all certificates that have a date."""
     known = report.environments
     named = known if len(known) <= COLOURS else known[: COLOURS - 1]
-    names = named if len(named) == len(known) else (*named, OTHERS)
+    names = named if len(named) == len(known) else (*named, _name_of_others(named))
     largest = max(each.total for each in report.intervals if each.name != LATER) or 1
     bars = [_bar(each, named, names, largest) for each in report.intervals]
     return Chart(names, tuple(bars))
+
+
+def _name_of_others(named: Sequence[str]) -> str:
+    """A name that no environment beside it has."""
+    name = OTHERS
+    while name in named:
+        name = f"all {name}"
+    return name
 
 
 def _bar(interval: Interval, named: Sequence[str], names: Sequence[str], largest: int) -> Bar:
@@ -67,7 +75,7 @@ def _segments(counts: Sequence[int], names: Sequence[str], largest: int) -> Iter
     for number, (count, name) in enumerate(zip(counts, names, strict=True)):
         if count:
             width = max(_NARROWEST, _WIDEST * count / largest)
-            yield Segment(number, round(begin, 2), round(width, 2), f"{name}: {count}")
+            yield Segment(number, round(begin, 2), round(width, 2), f"{name}: {count:,}")
             begin += width
 
 

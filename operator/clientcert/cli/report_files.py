@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ COLUMNS = (
     "status",
     "days",
     "expires",
+    "endsFirst",
     "serialNumber",
     "issuerDN",
     "source",
@@ -31,6 +33,8 @@ COLUMNS = (
     "contacts",
 )
 _BEGINS_A_FORMULA = frozenset("=+-@")
+_BEGINS_A_CELL = re.compile(r"(^|[;|\"])(?=\s*+(\S))")
+"""Where a cell begins, also for a spreadsheet that separates them by `;` or `|`, and the first sign in it."""
 
 
 def as_csv(report: Report) -> str:
@@ -64,8 +68,12 @@ def as_json(report: Report, scope: dict[str, Any]) -> str:
 
 def guarded(text: str) -> str:
     """The text, so that no spreadsheet takes it for a formula; signs of full width count as their usual forms."""
-    first = unicodedata.normalize("NFKC", text.lstrip()[:1])
-    return f"'{text}" if first in _BEGINS_A_FORMULA else text
+
+    def begun(found: re.Match[str]) -> str:
+        is_formula = unicodedata.normalize("NFKC", found[2]) in _BEGINS_A_FORMULA
+        return f"{found[1]}'" if is_formula else found[1]
+
+    return _BEGINS_A_CELL.sub(begun, text)
 
 
 def contact_words(found: ContactEntry) -> str:
@@ -79,7 +87,7 @@ def _cells(found: Entry) -> Iterator[str | int | None]:
     """The values of `COLUMNS`."""
     silenced = found.silenced
     yield from (found.namespace, found.name, found.consumer, found.environment, found.owner, found.status, found.days)
-    yield timestamp(found.expires) if found.expires else ""
+    yield from (timestamp(found.expires) if found.expires else "", found.ends_first)
     yield from (found.serial_number, found.issuer_dn, found.source, found.alerts)
     yield " ".join(each.kind for each in found.problems)
     yield found.next_step
@@ -98,6 +106,7 @@ def _document(found: Entry) -> dict[str, Any]:
         "status": found.status,
         "days": found.days,
         "expires": timestamp(found.expires) if found.expires else None,
+        "endsFirst": found.ends_first or None,
         "serialNumber": found.serial_number or None,
         "issuerDN": found.issuer_dn or None,
         "source": found.source,

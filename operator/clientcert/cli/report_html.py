@@ -12,20 +12,26 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from clientcert import __version__
+from clientcert.cli.certificate_status import SOON_DAYS
 from clientcert.cli.list_certificates import GOOD_PHASES, SOON_PHASES
 from clientcert.cli.report_chart import chart_of
 from clientcert.cli.report_files import contact_words
-from clientcert.cli.report_model import SOON_DAYS, WITHIN_DAYS, ContactEntry, Problem, ProblemKind, Report
+from clientcert.cli.report_model import WITHIN_DAYS, ContactEntry, Entry, Report
+from clientcert.cli.report_problems import Problem, ProblemKind
 from clientcert.cli.table import to_the_day, to_the_minute
 
 _TITLES = {
     ProblemKind.EXPIRED: "Expired",
+    ProblemKind.REVOKED: "Revoked",
     ProblemKind.IDENTITY_MISMATCH: "Not the consumer's certificate",
     ProblemKind.SOURCE_UNREADABLE: "Source cannot be read",
     ProblemKind.NOT_READY: "Not ready",
     ProblemKind.ALERTS_UNDELIVERED: "Alerts not delivered",
     ProblemKind.ENDS_SOON: f"Ends within {SOON_DAYS} days",
+    ProblemKind.RENEWAL_STUCK: "Renewal needs a person",
+    ProblemKind.NOT_VETTED: "Vetting does not suffice",
     ProblemKind.CONTACT_UNRESOLVED: "Contact not found",
+    ProblemKind.OTHER_ACKNOWLEDGED: "Another certificate is acknowledged",
     ProblemKind.NOT_OBSERVED: "Not looked at yet",
 }
 _QUOTED = re.compile("`([^`]+)`")
@@ -53,6 +59,8 @@ class Heading:
     """True if it may have several namespaces."""
     contacts: bool
     """True if it has addresses."""
+    reads_requests: bool = True
+    """False if the open requests are not known."""
 
 
 def as_html(report: Report, heading: Heading) -> str:
@@ -65,6 +73,7 @@ def as_html(report: Report, heading: Heading) -> str:
             "minute": to_the_minute,
             "named": _named,
             "people": _people,
+            "severity": _severity,
             "tone": _tone,
             "with_code": _with_code,
         }
@@ -76,10 +85,12 @@ def as_html(report: Report, heading: Heading) -> str:
         scope=heading.scope,
         everywhere=heading.everywhere,
         contacts=heading.contacts,
+        notes=_notes(report, heading),
         headline=headline(report),
         cards=_cards(report),
         chart=chart_of(report),
         problems=_by_problem(report),
+        without_date=_without_date(report) if report.without_date else "",
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
         style_hash=source_hash(style),
@@ -108,23 +119,63 @@ def source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
+def _notes(report: Report, heading: Heading) -> list[str]:
+    """What a reader must know before all else."""
+    found = []
+    if report.observed_only:
+        which = f"{_certificates(report.observed_only)} of {_count(len(report.entries))}"
+        found.append(f"The operator only observes {which}: it sends no alert about {_them(report.observed_only)}.")
+    if not heading.reads_requests:
+        found.append(
+            "Requests for renewals could not be read with the rights of the caller: where one is open, the next step is"
+            " that of the certificate."
+        )
+    return found
+
+
+def _without_date(report: Report) -> str:
+    number = report.without_date
+    has = "has" if number == 1 else "have"
+    return f"{_certificates(number)} {has} no date: the operator has not read {_them(number)} yet."
+
+
+def _certificates(number: int) -> str:
+    return f"{_count(number)} certificate{'' if number == 1 else 's'}"
+
+
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
+
+
 def _cards(report: Report) -> list[Card]:
     attention, silenced = len(report.attention), len(report.silenced)
     first, *later = WITHIN_DAYS
-    ends = report.ends_within(first)
+    ends, left = report.ends_within(first), [each.days for each in report.silenced if each.days is not None]
+    silenced_and_expired = sum(days < 0 for days in left)
+    silenced_and_ending = sum(0 <= days < first for days in left)
     return [
         Card(attention, "need attention", "attention", _BAD if attention else ""),
-        Card(report.expired, "expired", "all", _BAD if report.expired else ""),
-        Card(ends, f"end within {first} days", "all", _SOON if ends else ""),
+        Card(report.expired, f"expired{_of_these(silenced_and_expired)}", "all", _BAD if report.expired else ""),
+        Card(ends, f"end within {first} days{_of_these(silenced_and_ending)}", "all", _SOON if ends else ""),
         *(Card(report.ends_within(days), f"end within {days} days", "all") for days in later),
         Card(silenced, "silenced", "silenced"),
         Card(len(report.entries), "in all", "all"),
     ]
 
 
+def _of_these(silenced: int) -> str:
+    """The rest of a label: what needs attention has none of these."""
+    return f", {_count(silenced)} of them silenced" if silenced else ""
+
+
 def _by_problem(report: Report) -> list[tuple[str, int]]:
     counts = Counter(problem.kind for each in report.attention for problem in each.problems)
     return [(title, counts[kind]) for kind, title in _TITLES.items() if counts[kind]]
+
+
+def _severity(found: Entry) -> int:
+    """By which what is wrong is sorted: the worst is the least."""
+    return [*ProblemKind].index(found.problems[0].kind)
 
 
 def _named(problem: Problem) -> str:

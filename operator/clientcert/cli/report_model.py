@@ -4,70 +4,34 @@ All texts are printable. Unless addresses are asked for, none is in any of them:
 typed, or in a message that quotes an identity.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from clientcert.api.kinds import moment_or_none
+from clientcert.cli.address_filter import hide_addresses
+from clientcert.cli.certificate_status import SOON_DAYS, conditions_of, days_left, end_of, ends_first, status_of
 from clientcert.cli.cluster import Object
-from clientcert.cli.next_step import conditions_of, what_to_do
+from clientcert.cli.next_step import what_to_do, with_namespace
+from clientcert.cli.report_problems import Problem, ProblemKind, problems_of
 from clientcert.cli.table import printable
+from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import Phase
-from clientcert.lifecycle.conditions import (
-    ALERTS_DELIVERED,
-    CONTACT_RESOLVED,
-    IDENTITY_MATCHES,
-    READY,
-    SOURCE_READABLE,
-)
+from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
 from clientcert.lifecycle.policy import Role
-from clientcert.lifecycle.schedule import days_remaining
 
-SOON_DAYS = 7
-"""A certificate that ends within this many days needs attention."""
 WITHIN_DAYS = (SOON_DAYS, 30, 90)
 """The figures of a report say how many end within so many days."""
 MONTHS = 12
 EXPIRED, LATER = "expired", "later"
 """The first and the last of the intervals by which expiries are counted; between them is a month each."""
-HIDDEN = "[address]"
-_AT = "@\uff20\ufe6b"
-_WORD = rf"[^\s{_AT}<>()\[\],;:\"]"
-_ADDRESS = re.compile(rf"(?<!{_WORD}){_WORD}++(?:[{_AT}]{_WORD}++)++")
-"""It takes each character once, however long the text is."""
 _PEOPLE = {"technical": Role.TECHNICAL, "business": Role.BUSINESS, "requester": Role.REQUESTER}
 _LOOKUPS = {"Directory": "client list", "Slack": "search in Slack"}
 
 Clean = Callable[[Any], str]
 """From a value of an object to the text that a report may show; empty for None."""
-
-
-class ProblemKind(StrEnum):
-    """What is wrong with a certificate, the worst first. The values are words of the JSON form."""
-
-    EXPIRED = "Expired"
-    IDENTITY_MISMATCH = "IdentityMismatch"
-    SOURCE_UNREADABLE = "SourceUnreadable"
-    NOT_READY = "NotReady"
-    """Another reason of the condition Ready."""
-    ALERTS_UNDELIVERED = "AlertsUndelivered"
-    ENDS_SOON = "EndsSoon"
-    CONTACT_UNRESOLVED = "ContactUnresolved"
-    NOT_OBSERVED = "NotObserved"
-    """The operator has not looked at it yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong; reason and message are those of the condition that says so."""
-
-    kind: ProblemKind
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +67,8 @@ class Entry:
     """The phase; Expired after its end, even if the operator has not said so."""
     expires: datetime | None
     """None if no certificate was ever read."""
+    ends_first: str
+    """The subject of another certificate in the same file whose end counts; empty if it is the certificate's own."""
     days: int | None
     """Whole days left at the time of the report, negative after the end."""
     serial_number: str
@@ -167,6 +133,11 @@ class Report:
         return sum(each.days is not None and each.days < 0 for each in self.entries)
 
     @cached_property
+    def observed_only(self) -> int:
+        """For how many the operator sends nothing, as it only observes."""
+        return sum(each.alerts == Reason.OBSERVE_ONLY for each in self.entries)
+
+    @cached_property
     def without_date(self) -> int:
         """How many were never read."""
         return sum(each.expires is None for each in self.entries)
@@ -202,59 +173,47 @@ def report_of(entries: Iterable[Entry], now: datetime) -> Report:
     return Report(now, tuple(sorted(entries, key=lambda each: each.order)))
 
 
-def entry_of(found: Object, request: Object | None, now: datetime, *, contacts: bool = False) -> Entry:
+def entry_of(
+    found: Object, request: Object | None, now: datetime, *, contacts: bool = False, everywhere: bool = False
+) -> Entry:
     """What the report says of one ClientCertificate.
 
-    `request` is the open request for its renewal. With `contacts`, addresses are shown.
+    `request` is the open request for its renewal. With `contacts`, addresses are shown; with `everywhere`, the next
+    step names the namespace.
     """
     clean = _shown if contacts else _shown_without_addresses
-    metadata, spec, status = found["metadata"], found["spec"], found.get("status") or {}
-    certificate, conditions = status.get("certificate") or {}, conditions_of(found)
-    expires = moment_or_none((status.get("expires") or {}).get("time"))
-    days = None if expires is None else days_remaining(expires, now)
+    metadata, spec, status = found["metadata"], found["spec"], status_of(found)
+    certificate, conditions, days = status.get("certificate") or {}, conditions_of(found), days_left(found, now)
     problems = tuple(
-        Problem(kind, clean(why.get("reason")), clean(why.get("message"))) for kind, why in _problems(conditions, days)
+        Problem(kind, clean(why.get("reason")), clean(why.get("message")))
+        for kind, why in problems_of(conditions, days)
     )
+    step = what_to_do(found, request, now)
     return Entry(
         namespace=clean(metadata.get("namespace")),
         name=clean(metadata["name"]),
         consumer=clean(spec["consumer"]),
         environment=clean(spec["environment"]),
         owner=clean(spec.get("owner")),
-        status=clean(Phase.EXPIRED if days is not None and days < 0 else status.get("phase") or Phase.PENDING),
-        expires=expires,
+        status=clean(_phase(status, days, conditions)),
+        expires=end_of(found),
+        ends_first=clean(first.get("subjectDN") or first["fingerprintSHA256"]) if (first := ends_first(found)) else "",
         days=days,
         serial_number=clean(certificate.get("serialNumber")),
         issuer_dn=clean(certificate.get("issuerDN")),
         source=clean(spec["source"]["type"]),
         alerts=clean(conditions.get(ALERTS_DELIVERED, {}).get("reason")),
         problems=problems,
-        next_step=clean(what_to_do(found, request, ends=days is not None and days < SOON_DAYS)),
+        next_step=clean(with_namespace(step, metadata["namespace"]) if everywhere else step),
         silenced=_silenced(found, now, clean),
         contacts=tuple(_contacts(spec.get("contact") or {}, clean, addresses=contacts)),
     )
 
 
-def _problems(
-    conditions: Mapping[str, Mapping[str, str]], days: int | None
-) -> Iterator[tuple[ProblemKind, Mapping[str, str]]]:
-    """What is wrong, and the condition that says so, the worst first."""
-    wrong = {name: each for name, each in conditions.items() if each["status"] == "False"}
-    ready = conditions.get(READY, {"status": "Unknown"})
-    expired = days is not None and days < 0
-    if expired:
-        yield ProblemKind.EXPIRED, {"reason": Phase.EXPIRED}
-    said = {each.get("reason") for name, each in wrong.items() if name != READY} | {Phase.EXPIRED if expired else ""}
-    named: list[tuple[ProblemKind, Mapping[str, str] | None]] = [
-        (ProblemKind.IDENTITY_MISMATCH, wrong.get(IDENTITY_MATCHES)),
-        (ProblemKind.SOURCE_UNREADABLE, wrong.get(SOURCE_READABLE)),
-        (ProblemKind.NOT_READY, ready if ready["status"] == "False" and ready.get("reason") not in said else None),
-        (ProblemKind.ALERTS_UNDELIVERED, wrong.get(ALERTS_DELIVERED)),
-        (ProblemKind.ENDS_SOON, {} if days is not None and 0 <= days < SOON_DAYS else None),
-        (ProblemKind.CONTACT_UNRESOLVED, wrong.get(CONTACT_RESOLVED)),
-        (ProblemKind.NOT_OBSERVED, {} if ready["status"] == "Unknown" else None),
-    ]
-    yield from ((kind, why) for kind, why in named if why is not None)
+def _phase(status: Mapping[str, Any], days: int | None, conditions: Mapping[str, Mapping[str, str]]) -> str:
+    """As the operator would say it by the time of the report: what was never valid has not expired."""
+    was_valid = conditions.get(READY, {}).get("reason") != Reason.INVALID_VALIDITY
+    return Phase.EXPIRED if was_valid and days is not None and days < 0 else status.get("phase") or Phase.PENDING
 
 
 def _silenced(found: Object, now: datetime, clean: Clean) -> Silenced | None:
@@ -287,4 +246,4 @@ def _shown(value: Any) -> str:
 
 
 def _shown_without_addresses(value: Any) -> str:
-    return _ADDRESS.sub(HIDDEN, _shown(value))
+    return hide_addresses(_shown(value))

@@ -11,7 +11,6 @@ import click
 from clientcert.api.client_certificate import parse_spec
 from clientcert.api.kinds import (
     API_VERSION,
-    CERTIFICATE_RENEWAL,
     CERTIFICATE_REVOCATION,
     CLIENT_CERTIFICATE,
     moment,
@@ -20,6 +19,7 @@ from clientcert.api.renewal import parse_revocation_spec, render_revocation_spec
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import AlreadyExists, AnswerIsNo
 from clientcert.cli.files import read_file
+from clientcert.cli.request_list import requests_about
 from clientcert.cli.table import aligned_facts, printable, to_the_minute
 from clientcert.errors import CertificateError, ClientCertError
 from clientcert.lifecycle.renewal.naming import revocation_name
@@ -78,7 +78,7 @@ def on_record(cluster: Cluster, certificate: Object, now: datetime) -> list[Revo
     """
     name = certificate["metadata"]["name"]
     found: dict[tuple[str, str], Revocable] = {}
-    for request in _requests_about(cluster, name):
+    for request in requests_about(cluster, name) or ():
         status = request.get("status") or {}
         for pem in (status.get("previousCertificate"), status.get("certificate")):
             each = _of_pem(certificate["spec"]["consumer"], pem, now) if pem else None
@@ -204,18 +204,6 @@ def _serials(certificate: Object) -> frozenset[str]:
     status = certificate.get("status") or {}
     entries = [status.get("certificate") or {}, *(status.get("history") or ())]
     return frozenset(each.get("serialNumber", "") for each in entries)
-
-
-def _requests_about(cluster: Cluster, name: str) -> list[Object]:
-    try:
-        return cluster.list(CERTIFICATE_RENEWAL, fields=f"spec.certificateRef.name={name}")
-    except AnswerIsNo:  # Kubernetes 1.30 has no such selectors, or the caller has no right
-        pass
-    try:
-        found = cluster.list(CERTIFICATE_RENEWAL)
-    except AnswerIsNo:
-        return []
-    return [each for each in found if each["spec"]["certificateRef"]["name"] == name]
 
 
 def _of_pem(consumer: str, pem: str, now: datetime) -> Revocable | None:

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE, moment_or_none
+from clientcert.cli.certificate_status import conditions_of, end_of, ends_first, open_request_name
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.completion import certificates
 from clientcert.cli.describe_recipient import describe_recipient
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.forecast import Forecast, Options
 from clientcert.cli.loading import LoadedCertificate, load_referenced
-from clientcert.cli.next_step import conditions_of, what_to_do
+from clientcert.cli.next_step import what_to_do
 from clientcert.cli.output import TABLE, output_option, print_objects
 from clientcert.cli.table import aligned, aligned_facts, printable, to_the_minute
 from clientcert.lifecycle.contacts import resolve_email, slack_question
@@ -23,7 +24,6 @@ from clientcert.lifecycle.policy import EVENTS_CHANNEL
 from clientcert.lifecycle.spec import ObjectKey
 
 _DAYS_AHEAD = 366
-_PRINT = "fingerprintSHA256"
 _LONGEST_EVENTS = 10
 _AS_IT_SHOULD_BE = {"Silenced": "", "Expiring": "False"}
 """The status of a condition that needs no explanation; of the others it is True. Silenced is a fact above."""
@@ -87,7 +87,7 @@ def lines_of(known: Standing) -> Iterator[str]:
         yield ""
         yield from aligned(("LAST SEEN", "TYPE", "REASON", "EVENT"), [*map(_event, known.events)])
     yield ""
-    yield what_to_do(known.found, known.request)
+    yield what_to_do(known.found, known.request, known.now)
 
 
 def _standing(cluster: Cluster, found: Object, now: datetime) -> Standing:
@@ -113,8 +113,7 @@ def _upcoming(cluster: Cluster, found: Object, loaded: LoadedCertificate, now: d
 
 
 def _request(cluster: Cluster, found: Object) -> Object | None:
-    renewal = (found.get("status") or {}).get("renewal") or {}
-    name = (renewal.get("requestRef") or {}).get("name")
+    name = open_request_name(found)
     if not name:
         return None
     try:
@@ -138,8 +137,7 @@ def _facts(known: Standing) -> Iterator[tuple[str, str]]:
     for title, field in (("Subject", "subjectDN"), ("Issuer", "issuerDN"), ("Serial number", "serialNumber")):
         if certificate.get(field):
             yield title, certificate[field]
-    first = known.status.get("expires") or {}
-    if first.get(_PRINT) and certificate.get(_PRINT) and first[_PRINT] != certificate[_PRINT]:
+    if (first := ends_first(known.found)) is not None:
         yield "Ends first", f"{first.get('subjectDN') or 'another certificate'}, in the same file"
     for warning in certificate.get("warnings") or ():
         yield "Warning", warning
@@ -163,7 +161,7 @@ def _facts(known: Standing) -> Iterator[tuple[str, str]]:
 
 def _phase(known: Standing) -> str:
     phase = str(known.status.get("phase") or "Pending")
-    ends = moment_or_none((known.status.get("expires") or {}).get("time"))
+    ends = end_of(known.found)
     if ends is None:
         return phase
     days = abs(ends - known.now).days

@@ -40,7 +40,8 @@ def test_a_line_for_each_certificate() -> None:
     ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", '=HYPERLINK("https://bad.example")', "=cmd|' /C calc'!A0"],
 )
 def test_no_cell_is_a_formula(text: str) -> None:
-    found = certificate("nhs-prod", NOW, condition("Ready", "False", "Other", text), phase="Valid", owner=text)
+    other = condition("Ready", "False", "Other", text)
+    found = certificate("nhs-prod", NOW.replace(year=2027), other, phase="Valid", owner=text)
     found["spec"]["silence"] = {"until": "2099-01-01T00:00:00Z", "reason": text}
     [row] = csv.DictReader(io.StringIO(as_csv(reported([found])), newline=""))
     assert (row["owner"], row["silencedReason"], row["nextStep"]) == (
@@ -50,7 +51,19 @@ def test_no_cell_is_a_formula(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "nhs", "1=1", "'=1", "a-b", "CN=nhs"])
+@pytest.mark.parametrize("separator", [";", "|"])
+@pytest.mark.parametrize(
+    "text", ["a;=1", "a; =1", 'a;"=1', 'a";=1', 'a"; "=1', "a;;=1", "a|+1", ";\uff1d1", ";=1", '"=1', '";"@x', "a,;-1"]
+)
+def test_no_cell_is_a_formula_where_another_sign_separates(text: str, separator: str) -> None:
+    """A spreadsheet takes the separator of its user's country, and splits a text there."""
+    lines = as_csv(reported([certificate("nhs-prod", NOW, phase="Valid", owner=text)]))
+    for row in csv.reader(io.StringIO(lines, newline=""), delimiter=separator):
+        for cell in row:
+            assert cell.lstrip(' "')[:1] not in {"=", "+", "-", "@", "\uff1d"}
+
+
+@pytest.mark.parametrize("text", ["", "nhs", "1=1", "'=1", "a-b", "CN=nhs", 'say "hello"', "one; two"])
 def test_other_texts_are_as_they_are(text: str) -> None:
     assert guarded(text) == text
 
@@ -120,15 +133,77 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"report.html", "link"}
 
 
-def test_a_device_is_written_to(tmp_path: Path) -> None:
-    """A pipe or a device is not replaced by a file."""
+def test_permissions_of_a_new_file(tmp_path: Path) -> None:
+    """As of any other one; with addresses it is for its owner alone. Earlier permissions stay."""
+    before = os.umask(0o027)
+    try:
+        write_file(str(tmp_path / "report.html"), "one")
+        write_file(str(tmp_path / "people.html"), "one", is_private=True)
+        (tmp_path / "people.html").chmod(0o644)
+        (tmp_path / "report.html").chmod(0o600)
+        assert _modes(tmp_path) == {"people.html": 0o644, "report.html": 0o600}
+        write_file(str(tmp_path / "new.html"), "one")
+        write_file(str(tmp_path / "new people.html"), "one", is_private=True)
+        for each in ("report.html", "people.html"):
+            write_file(str(tmp_path / each), "two", is_private=True)
+    finally:
+        os.umask(before)
+    assert _modes(tmp_path) == {
+        "people.html": 0o644,
+        "report.html": 0o600,
+        "new.html": 0o640,
+        "new people.html": 0o600,
+    }
+
+
+def _modes(directory: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in directory.iterdir()}
+
+
+def test_the_draft_of_another_process_stays(tmp_path: Path) -> None:
+    """In a container, each process may have the same number."""
+    drafts = [tmp_path / f".report.html.{os.getpid()}", tmp_path / ".clientcert-x"]
+    for each in drafts:
+        each.write_text("another's")
+    write_file(str(tmp_path / "report.html"), "one")
+    assert {each.read_text() for each in drafts} == {"another's"}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_device_is_written_to() -> None:
+    """A device is not replaced by a file."""
     write_file(os.devnull, "one")
     assert not Path(os.devnull).is_file()
 
 
-@pytest.mark.parametrize("name", ["missing/report.html", "file/report.html", "."])
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """By its name, and by the number that a shell gives it: `--output-file >(gzip > report.gz)`."""
+    reads, writes = os.pipe()
+    write_file(f"/dev/fd/{writes}", "one")
+    (tmp_path / "link").symlink_to(f"/dev/fd/{writes}")
+    write_file(str(tmp_path / "link"), "two")
+    os.close(writes)
+    with os.fdopen(reads) as stream:
+        assert stream.read() == "onetwo"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_file_that_is_open_already_is_written_to(tmp_path: Path) -> None:
+    """As with `--output-file /dev/stdout >> log`: what is there stays."""
+    with (tmp_path / "log").open("a") as log:
+        log.write("before ")
+        log.flush()
+        write_file(f"/dev/fd/{log.fileno()}", "one")
+        (tmp_path / "log").unlink()
+        write_file(f"/proc/self/fd/{log.fileno()}", " two")
+        assert Path(f"/dev/fd/{log.fileno()}").read_text() == "before one two"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["missing/report.html", "file/report.html", ".", "loop", "loop/report.html"])
 def test_a_file_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("one")
+    (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(AnswerIsNo, match=r"cannot be written .*: name another file"):
         write_file(str(tmp_path / name), "two")
-    assert {each.name for each in tmp_path.iterdir()} == {"file"}
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "loop"}

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_each_section_shows_its_certificates() -> None:
         ("nhs-prod", "Alerts not delivered: ChannelNotFoundEnds within 7 days"),
         ("tribunals-test", "Not looked at yet"),
     ]
-    assert wrong[0][7].startswith("Channel team: there is no Slack channel #integration-api-alerts")
+    assert "Channel team: there is no Slack channel #integration-api-alerts" in wrong[0][7]
     months = [row for row in rows(four(), "months") if row[2]]
     assert months == [
         ["Expired", "", "1", "", "1", ""],
@@ -115,6 +116,46 @@ def test_one_look() -> None:
     assert headline(reported([certificate("nhs-prod", None)])) == "1 certificate needs attention."
     cards = [each for each in Page(page(four())).texts["b"] if each.isdigit()]
     assert cards == ["2", "1", "1", "1", "1", "1", "4"]
+
+
+def test_what_is_wrong_with_a_silenced_certificate() -> None:
+    """It is with the silence, and the figures at the top say how many of them need no attention."""
+    untold = condition("AlertsDelivered", "False", "ChannelNotFound")
+    silence = {"until": "2099-01-01T00:00:00Z", "reason": "moving"}
+    found = [certificate("nhs-prod", NOW, untold, phase="ExpiringSoon", silence=silence), *four()]
+    [_, last] = rows(found, "silenced")
+    assert last[5] == "Alerts not delivered: ChannelNotFoundEnds within 7 days"
+    assert "expired, 1 of them silenced" in page(found)
+    assert "end within 7 days, 1 of them silenced" in page(found)
+
+
+def test_what_a_reader_must_know() -> None:
+    """While the operator only observes, that nothing is wrong does not mean that all is well."""
+    observed = condition("AlertsDelivered", "Unknown", "ObserveOnly")
+    found = page([certificate("nhs-prod", NOW.replace(year=2027), observed, phase="Valid"), *four()])
+    assert "The operator only observes 1 certificate of 5: it sends no alert about it." in found
+    assert "only observes" not in page(four())
+    heading = Heading("Client certificates", "Namespace integration", everywhere=False, contacts=False)
+    assert "could not be read with the rights of the caller" not in page(four())
+    text = as_html(reported(four()), replace(heading, reads_requests=False))
+    assert "could not be read with the rights of the caller" in text
+    assert "1 certificate has no date: the operator has not read it yet." in page(four())
+    two = [certificate(f"nhs{number}-prod", None) for number in range(2)]
+    assert "2 certificates have no date: the operator has not read them yet." in page(two)
+
+
+def test_what_is_wrong_is_sorted_by_its_gravity() -> None:
+    """The script sorts by this number; it is that of the worst."""
+    found = re.findall(r'<td class="bad" data-value="(\d+)">([^<]+)', page(fleet(400)))
+    assert {name.partition(":")[0] for value, name in found if value == "0"} == {"Expired"}
+    assert len({value for value, _ in found}) > 3
+
+
+def test_the_end_of_another_certificate_is_named() -> None:
+    found = certificate("nhs-prod", NOW, phase="Valid")
+    found["status"]["certificate"] |= {"fingerprintSHA256": "a"}
+    found["status"]["expires"] |= {"subjectDN": "CN=Sub CA", "fingerprintSHA256": "b"}
+    assert rows([found], "all")[0][7] == "2026-11-22the end of CN=Sub CA, in the same file"
 
 
 def test_the_page_of_nothing_wrong() -> None:

@@ -54,18 +54,18 @@ def standing(status: dict[str, Any], **spec: Any) -> Standing:
     ],
 )
 def test_what_to_do(given: dict[str, tuple[str, str]], expected: str) -> None:
-    assert what_to_do(FOUND | {"status": {"conditions": conditions(**given)}}, None).startswith(expected)
+    assert what_to_do(FOUND | {"status": {"conditions": conditions(**given)}}, None, NOW).startswith(expected)
 
 
 def test_what_nobody_has_looked_at() -> None:
-    assert what_to_do(FOUND, None).startswith("The operator has not looked at it yet")
+    assert what_to_do(FOUND, None, NOW).startswith("The operator has not looked at it yet")
 
 
 def test_an_open_request_comes_first() -> None:
     """Also after expiry: somebody has to decide."""
     request = {"metadata": {"name": "nhs-1"}, "status": {"state": "AwaitingApproval"}, "spec": {}}
     found = FOUND | {"status": {"conditions": conditions(Ready=("False", "Expired"))}}
-    assert "`clientcert approve nhs-1`" in what_to_do(found, request)
+    assert "`clientcert approve nhs-1`" in what_to_do(found, request, NOW)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from clientcert.cli.check.report import counted, document, lines
 from clientcert.cli.cluster import Cluster, Target, cluster_options, is_name
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.output import JSON, TABLE
+from clientcert.cli.scope import check_scope
 from clientcert.cli.table import printable
 from clientcert.cli.version import LEASE, NAMESPACE
 
@@ -73,8 +74,7 @@ def check(context: click.Context, /, target: Target, folder: str | None, output:
     Exits with 3 if something will not work, with 1 if a check could not be made.
     """
     everywhere, selector = options["all_namespaces"], options["selector"]
-    if everywhere and target.namespace is not None:
-        raise click.UsageError("give --namespace or --all-namespaces, not both")
+    check_scope(target, everywhere=everywhere)
     if folder is not None and (everywhere or selector):
         raise click.UsageError("with DIR give neither --all-namespaces nor --selector: its objects are checked")
     cluster, found = Cluster.connect(target), None if folder is None else read_folder(folder)

@@ -4,7 +4,8 @@
   const words = new Intl.Collator("en", { numeric: true });
 
   function valueOf(row, column, numeric) {
-    const text = row.cells[column].textContent.trim();
+    const cell = row.cells[column];
+    const text = cell.dataset.value ?? cell.textContent.trim();
     return numeric && text !== "" ? Number(text) : text;
   }
 

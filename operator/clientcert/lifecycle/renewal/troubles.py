@@ -7,7 +7,7 @@ from clientcert.lifecycle.renewal.standing import RENEWABLE, StandingReason
 
 _NO_TROUBLE = {EXPIRING: "False"}
 """By type: the status that is as it should be, if it is not True."""
-_STUCK = frozenset(
+STUCK = frozenset(
     {
         StandingReason.REVOKED,
         StandingReason.EXPIRED,
@@ -27,5 +27,5 @@ def is_trouble(condition: Condition) -> bool:
     if condition.type == SILENCED or condition.reason == Reason.OBSERVE_ONLY:
         return False
     if condition.type == RENEWABLE:
-        return condition.reason in _STUCK
+        return condition.reason in STUCK
     return condition.status != _NO_TROUBLE.get(condition.type, "True")
