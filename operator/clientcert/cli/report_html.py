@@ -165,7 +165,7 @@ def _cards(report: Report) -> list[Card]:
 
 def _of_these(silenced: int) -> str:
     """The rest of a label: what needs attention has none of these."""
-    return f", {_count(silenced)} of them silenced" if silenced else ""
+    return f" ({_count(silenced)} silenced)" if silenced else ""
 
 
 def _by_problem(report: Report) -> list[tuple[str, int]]:

@@ -125,8 +125,8 @@ def test_what_is_wrong_with_a_silenced_certificate() -> None:
     found = [certificate("nhs-prod", NOW, untold, phase="ExpiringSoon", silence=silence), *four()]
     [_, last] = rows(found, "silenced")
     assert last[5] == "Alerts not delivered: ChannelNotFoundEnds within 7 days"
-    assert "expired, 1 of them silenced" in page(found)
-    assert "end within 7 days, 1 of them silenced" in page(found)
+    assert "expired (1 silenced)" in page(found)
+    assert "end within 7 days (1 silenced)" in page(found)
 
 
 def test_what_a_reader_must_know() -> None:
