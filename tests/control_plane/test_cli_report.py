@@ -173,6 +173,9 @@ def test_without_the_right_to_list_requests(lasting_team: Team, terminal: Termin
     wait_until_allowed(control_plane, namespace, "reader", rules)
     found = {each["name"]: each["nextStep"] for each in document(terminal, "--as", "reader")["certificates"]}
     assert found["nhs"] == "Ask the contact to renew it, and put the renewed certificate into the source."
+    page = report(terminal, "--as", "reader", "--title", " ")
+    assert "<h1>Client certificates</h1>" in page
+    assert "Requests for renewals could not be read" in page
 
 
 def test_a_file_that_cannot_be_written(terminal: Terminal, tmp_path: Path) -> None:

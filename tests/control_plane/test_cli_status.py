@@ -61,7 +61,7 @@ def test_what_is_wrong_comes_with_what_to_do(team: Team, terminal: Terminal, ope
     said = terminal.succeeds("status", "missing")
     assert facts(said)["Status"] == "Missing"
     message = next(each["message"] for each in team.status("missing")["conditions"] if each["type"] == "Ready")
-    assert said.rstrip("\n").split("\n\n")[-1] == f"{message[:1].upper()}{message[1:]}."
+    assert said.rstrip("\n").split("\n\n")[-1] == f"{message[:1].upper()}{message[1:].rstrip('.')}."
     said = terminal.succeeds("status", "nhs")
     assert "no-such-policy" in said.rstrip("\n").split("\n\n")[-1]
 
