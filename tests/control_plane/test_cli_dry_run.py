@@ -160,14 +160,25 @@ def test_kubectl_applies_them(scene: Scene, manifests: dict[str, list[str]]) -> 
     assert [each.partition(" ")[0] for each in lines] == [line.partition(" ")[0] for _, line, _ in CALLS.values()]
 
 
-@pytest.mark.parametrize("name", ["silence", "renew", "renew, as asked before", "retire", "approve"])
+_SHOWN_FIRST = {
+    "approve": "Key, SHA-256",
+    "deny": "Key, SHA-256",
+    "retire": "Serial number  4e1",
+    "revoke": "the consumer is cut off at once",
+}
+
+
+@pytest.mark.parametrize("name", ["silence", "renew", "renew, as asked before", *_SHOWN_FIRST])
 def test_a_line(name: str, scene: Scene) -> None:
-    """Without -o it is that of kubectl; approve shows first what the decision is about."""
+    """Without -o it is that of kubectl; verbs that ask show first what would be asked about, also with --yes."""
     arguments, line, _ = CALLS[name]
     [text] = scene.prints(*arguments, "--dry-run=server")
     printed = text.splitlines()
     assert printed[-1] == f"{line} (server dry run)"
-    assert (len(printed) > 1) == (name == "approve")
+    assert (len(printed) > 1) == (name in _SHOWN_FIRST)
+    if name in _SHOWN_FIRST:
+        assert _SHOWN_FIRST[name] in text
+        assert scene.prints(*arguments, "--yes", "--dry-run=server") == [text]
 
 
 def test_a_name(scene: Scene) -> None:

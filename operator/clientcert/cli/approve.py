@@ -11,7 +11,7 @@ from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.spec import Decision
 
 _MAIL = re.compile(r"\W*(?:by |an? |via )*(?:e-?)?mails?\W*", re.IGNORECASE)
@@ -19,7 +19,7 @@ _MAIL_PROVES_NOTHING = "a mail proves nothing: confirm the fingerprint by anothe
 _HOW = "By which way other than mail was the key's fingerprint confirmed?"
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--confirmed-by", metavar="WORDS", help="The way, e.g. 'phone call to the number in our contract'.")
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
@@ -47,12 +47,12 @@ def approve(target: Target, request: str, confirmed_by: str | None, yes: bool, *
         yield f"Request {request} was approved by you before."
         return
     review.check()
-    if yes and confirmed_by is None and not review.is_proved:
+    if (yes or target.writes.is_dry) and confirmed_by is None and not review.is_proved:
         raise click.UsageError("the request has no proof of the current key: give --confirmed-by, too")
     yield from (*review.lines(), "")
     if confirmed_by is None and not review.is_proved:
         confirmed_by = click.prompt(_HOW, value_proc=_way)
-    confirm("Approve it, for this key and this recipient?", yes=yes)
+    confirm("Approve it, for this key and this recipient?", target, yes=yes)
     said = "; ".join(filter(None, (f"fingerprint confirmed by {confirmed_by}" if confirmed_by else "", message)))
     if len(said) > LONGEST_MESSAGE:
         raise click.UsageError(f"--confirmed-by and --message have more than {LONGEST_MESSAGE} characters together")

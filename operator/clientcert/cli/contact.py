@@ -22,7 +22,7 @@ from clientcert.cli.contact_import import import_list
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.loading import TAKES_EFFECT, LoadedCertificate, load_certificate
 from clientcert.cli.table import aligned, printable
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.contacts import DirectoryEntry, Recipient, SlackQuestion, resolve_email, slack_question
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.spec import HOST, Person
@@ -38,7 +38,7 @@ def contact() -> None:
 contact.add_command(import_list)
 
 
-@contact.command(name="set")
+@contact.command(name="set", cls=WritingCommand)
 @click.argument("name", shell_complete=certificates)
 @click.option("--technical", metavar="ADDRESS", help="E-mail address of the person who renews the certificate.")
 @click.option("--technical-name", metavar="WORDS", help="The person's name.")

@@ -11,14 +11,14 @@ from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo, refuse
 from clientcert.cli.loading import TAKES_EFFECT
 from clientcert.cli.table import aligned, cut, printable
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import PlanLine, WritingCommand, write_options
 from clientcert.lifecycle.contacts import DirectoryEntry
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _NOTHING = "nothing was imported:"
 
 
-@click.command(name="import")
+@click.command(name="import", cls=WritingCommand)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--configmap", required=True, metavar="NAME", help="The client list; created if it does not exist.")
 @write_options
@@ -31,10 +31,6 @@ def import_list(target: Target, file: Path, configmap: str) -> Iterator[str]:
     """
     rows = read_client_list(file)
     cluster = Cluster.connect(target)
-    if target.writes.is_dry:
-        held = cluster.config_map(configmap) or {}
-        changes(rows, held)
-        yield from _report(rows, held, f"Would import into ConfigMap {configmap}")
     before: Mapping[str, str] = {}
 
     def change(held: Mapping[str, str]) -> Mapping[str, str]:
@@ -43,7 +39,8 @@ def import_list(target: Target, file: Path, configmap: str) -> Iterator[str]:
         return changes(rows, held)
 
     cluster.change_config_map(configmap, change)
-    yield from _report(rows, before, f"Imported into ConfigMap {configmap}")
+    done = "Would import" if target.writes.is_dry else "Imported"
+    yield from map(PlanLine, _report(rows, before, f"{done} into ConfigMap {configmap}"))
     if changes(rows, before):
         yield TAKES_EFFECT
 

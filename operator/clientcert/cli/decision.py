@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CLIENT_CERTIFICATE
-from clientcert.cli.cluster import Cluster
+from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo, Conflict, Failed
 from clientcert.cli.loading import load_referenced
 from clientcert.cli.next_step import refusal, waits_for
@@ -89,9 +89,9 @@ def decide(cluster: Cluster, review: Review, decision: Decision, user: str, word
     raise Failed(f"request {name} was changed by others during each attempt to write the decision: try again")
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask; raises click.Abort if the answer is no."""
-    if not yes:
+def confirm(question: str, target: Target, *, yes: bool) -> None:
+    """Ask, unless in a dry run; raises click.Abort if the answer is no."""
+    if not yes and not target.writes.is_dry:
         click.confirm(question, abort=True)
 
 

@@ -10,11 +10,11 @@ from clientcert.cli.completion import requests
 from clientcert.cli.decision import LONGEST_MESSAGE, Words, check_undecided, confirm, decide, load_review
 from clientcert.cli.one_line import one_line, reason_word
 from clientcert.cli.renewal_request import request_id
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.spec import Decision
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--reason", metavar="WORD", help="One word in UpperCamelCase.")
 @click.option("--message", metavar="WORDS", help="Why, in words. The contact reads them.")
@@ -37,8 +37,8 @@ def deny(target: Target, request: str, yes: bool, **words: str | None) -> Iterat
         cluster.leave(CERTIFICATE_RENEWAL, review.request)
         yield f"Request {request} was denied by you before."
         return
-    if not yes:
+    if not yes or target.writes.is_dry:
         yield from (*review.lines(), "")
-    confirm("Deny it?", yes=yes)
+    confirm("Deny it?", target, yes=yes)
     decide(cluster, review, Decision.DENY, user, Words(reason, message))
     yield "Denied. The same may be asked again, as a new request."

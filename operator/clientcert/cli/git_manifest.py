@@ -17,10 +17,25 @@ OF_THE_SERVER = frozenset(
 )
 """Metadata that the API server alone writes."""
 _OF_APPLIERS = {
-    "annotations": frozenset({LAST_APPLIED, "argocd.argoproj.io/tracking-id"}),
-    "labels": frozenset({"kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/namespace"}),
+    "annotations": frozenset(
+        {
+            LAST_APPLIED,
+            "argocd.argoproj.io/tracking-id",
+            "argocd.argoproj.io/installation-id",
+            "meta.helm.sh/release-name",
+            "meta.helm.sh/release-namespace",
+        }
+    ),
+    "labels": frozenset(
+        {
+            "kustomize.toolkit.fluxcd.io/name",
+            "kustomize.toolkit.fluxcd.io/namespace",
+            "helm.toolkit.fluxcd.io/name",
+            "helm.toolkit.fluxcd.io/namespace",
+        }
+    ),
 }
-"""Notes of kubectl, Argo CD and Flux about an object that they have applied. Each writes them again."""
+"""Notes of kubectl, Argo CD, Flux and Helm about an object that they have applied. Each writes them again."""
 _FIRST = ("name", "namespace", "labels", "annotations")
 
 
@@ -29,7 +44,8 @@ def git_manifest(found: dict[str, Any]) -> dict[str, Any]:
 
     Fields are in the order of the API server, so that two manifests differ in what they say alone.
     """
-    metadata = {name: value for name, value in found["metadata"].items() if name not in OF_THE_SERVER}
+    left_out = OF_THE_SERVER | {"ownerReferences"}  # they name an object by its uid in this cluster
+    metadata = {name: value for name, value in found["metadata"].items() if name not in left_out}
     for part, notes in _OF_APPLIERS.items():
         if kept := {name: value for name, value in (metadata.pop(part, None) or {}).items() if name not in notes}:
             metadata[part] = kept

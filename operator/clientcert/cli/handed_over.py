@@ -10,11 +10,11 @@ from clientcert.cli.completion import requests
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.renewal_request import request_id, state_of
 from clientcert.cli.retrieve import certificate_of
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.status import State
 
 
-@click.command(name="handed-over")
+@click.command(name="handed-over", cls=WritingCommand)
 @click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @write_options
 def handed_over(target: Target, request: str) -> Iterator[str]:
@@ -37,6 +37,8 @@ def handed_over(target: Target, request: str) -> Iterator[str]:
         try:
             cluster.patch(CERTIFICATE_RENEWAL, request, patch)
         except AnswerIsNo:  # the schema refuses a second one
-            if not cluster.get(CERTIFICATE_RENEWAL, request)["spec"].get("handedOver"):
+            again = cluster.get(CERTIFICATE_RENEWAL, request)
+            if not again["spec"].get("handedOver"):
                 raise
+            cluster.leave(CERTIFICATE_RENEWAL, again)
     yield f"Request {request}: the consumer has the certificate. The operator writes it to its source."

@@ -17,7 +17,7 @@ from clientcert.cli.one_line import one_line
 from clientcert.cli.renewal_request import Ask, Asked, ask, state_of
 from clientcert.cli.request_files import read_csr, read_proof, read_public_key
 from clientcert.cli.table import aligned, printable, to_the_minute
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.spec import Mode
 
 _FILE = click.Path(allow_dash=True)
@@ -25,7 +25,7 @@ _LONGEST_REASON = 256
 _NO, _FAILED = 3, 1
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("name", required=False, shell_complete=certificates)
 @click.option("--csr", metavar="FILE", type=_FILE, help="The consumer's CSR in any form; - is standard input.")
 @click.option("--public-key", metavar="FILE", type=_FILE, help="A public key: the operator makes and encrypts a key.")

@@ -23,11 +23,11 @@ from clientcert.cli.revocation import (
     with_key,
 )
 from clientcert.cli.table import to_the_minute
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.spec import RevocationReason
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("name", required=False, shell_complete=certificates)
 @click.option("--serial", metavar="HEX", callback=serial_number, help="Which one, if several were replaced.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -55,9 +55,9 @@ def retire(context: click.Context, /, target: Target, name: str | None, serial: 
         what = "no certificate that was replaced and is still accepted" if serial is None else f"no record of {serial}"
         raise AnswerIsNo(f"{name or serial}: there is {what}")
     found = with_key(found, records)
-    if not yes:
+    if not yes or target.writes.is_dry:
         yield from summary(found, RevocationReason.SUPERSEDED)
-    confirm("Retire it? This cannot be undone", yes=yes)
+    confirm("Retire it? This cannot be undone", target, yes=yes)
     since = revoke(cluster, found, RevocationReason.SUPERSEDED, now)
     yield f"Serial number {found.serial_number} of {found.consumer} is retired since {to_the_minute(since)}."
 

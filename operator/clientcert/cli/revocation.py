@@ -156,7 +156,8 @@ def revoke(cluster: Cluster, found: Revocable, reason: RevocationReason, now: da
     )
     names = [found.name, *([f"{found.name}-key"] if reason is RevocationReason.KEY_COMPROMISE else [])]
     for name in names:
-        before = _created(cluster, name, spec)
+        found_object = _created(cluster, name, spec)
+        before = parse_revocation_spec(found_object["spec"])
         if before.reason is reason:
             break
     if before.reason is not reason:
@@ -166,10 +167,11 @@ def revoke(cluster: Cluster, found: Revocable, reason: RevocationReason, now: da
         )
     if replace(before, revocation_time=now, key_hash="") != replace(spec, key_hash=""):
         raise AnswerIsNo(f"CertificateRevocation {name} is about another certificate: read it, and tell the team")
+    cluster.leave(CERTIFICATE_REVOCATION, found_object)
     return before.revocation_time
 
 
-def _created(cluster: Cluster, name: str, spec: RevocationSpec) -> RevocationSpec:
+def _created(cluster: Cluster, name: str, spec: RevocationSpec) -> Object:
     """Create it; returns what there is with this name."""
     new = {
         "apiVersion": API_VERSION,
@@ -178,13 +180,9 @@ def _created(cluster: Cluster, name: str, spec: RevocationSpec) -> RevocationSpe
         "spec": render_revocation_spec(spec),
     }
     try:
-        return parse_revocation_spec(cluster.create(CERTIFICATE_REVOCATION, new)["spec"])
+        return cluster.create(CERTIFICATE_REVOCATION, new)
     except AlreadyExists:
-        found = cluster.get(CERTIFICATE_REVOCATION, name)
-    before = parse_revocation_spec(found["spec"])
-    if before.reason is spec.reason:
-        cluster.leave(CERTIFICATE_REVOCATION, found)
-    return before
+        return cluster.get(CERTIFICATE_REVOCATION, name)
 
 
 def is_revoked(cluster: Cluster, found: Revocable) -> bool:

@@ -14,7 +14,7 @@ from clientcert.cli.decision import confirm
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.revocation import Revocable, choose, current, in_file, on_record, replaced, summary, with_key
 from clientcert.cli.table import printable, to_the_minute
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.renewal.spec import RevocationReason
 
 _IN_USE = (
@@ -24,7 +24,7 @@ _IN_USE = (
 _NOT_BARRED = "Its key is not on record, so nothing stops it from being certified again: give --certificate FILE"
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("name", shell_complete=certificates)
 @click.option(
     "--reason",
@@ -51,13 +51,13 @@ def revoke(context: click.Context, /, target: Target, name: str, yes: bool, **op
     found = _find(cluster, certificate, now, **options)
     in_use = found.serial_number in {each.serial_number for each in current(certificate)}
     unbarred = reason is RevocationReason.KEY_COMPROMISE and not found.key_hash
-    if not yes:
+    if not yes or target.writes.is_dry:
         yield from summary(found, reason)
         if in_use:
             yield f"\n{_IN_USE.format(name=name)}"
     if unbarred:
         click.echo(f"Warning: {_NOT_BARRED}.", err=True)
-    confirm("Revoke it? This cannot be undone", yes=yes)
+    confirm("Revoke it? This cannot be undone", target, yes=yes)
     since = revocation.revoke(cluster, found, reason, now)
     yield printable(f"Serial number {found.serial_number} of {found.consumer} is revoked since {to_the_minute(since)}.")
     if in_use and yes:

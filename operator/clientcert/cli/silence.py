@@ -12,12 +12,12 @@ from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.durations import parse_end
 from clientcert.cli.table import printable, to_the_minute
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 
 LONGEST_REASON = 256
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("name", shell_complete=certificates)
 @click.option("--until", metavar="TIME", help="When alerts resume: 2026-12-24T00:00:00Z, or 30d, 12h, 2w from now.")
 @click.option("--reason", metavar="WORDS", help="Why no alert is needed, e.g. 'being decommissioned'.")

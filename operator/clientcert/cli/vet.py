@@ -10,10 +10,10 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.completion import certificates
 from clientcert.cli.table import printable
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 
 
-@click.command()
+@click.command(cls=WritingCommand)
 @click.argument("name", shell_complete=certificates)
 @click.option("--date", "day", metavar="DATE", help="The day, such as 2026-03-01.  [default: today]")
 @click.option("--by", metavar="ADDRESS", help="The mail address of who verified it.  [default: your user name]")

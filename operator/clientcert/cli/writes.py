@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from clientcert.cli.api_server import JSON, MERGE_PATCH, ApiServer, Object
 from clientcert.cli.errors import CONFLICT, NOT_FOUND, ApiError
-from clientcert.cli.git_manifest import merged
+from clientcert.cli.git_manifest import git_manifest, merged
 
 _WRITTEN = {"fieldManager": "clientcert", "fieldValidation": "Strict"}
 
@@ -70,19 +70,31 @@ class Writes:
 
     def patch(self, server: ApiServer, path: str, patch: Object) -> Object:
         """Apply a merge patch to the object at this path."""
-        if self.dry_run is DryRun.CLIENT:
-            after = merged(server.call("GET", path), patch)
+        before = self._before(server, path) if self.is_dry else None
+        if self.dry_run is DryRun.CLIENT and before is not None:
+            after = merged(before, patch)
         else:
             after = server.call("PATCH", path, patch, query=self._query, media=(MERGE_PATCH, JSON))
-        return self._keep(path, after, Outcome.PATCHED)
+        is_same = before is not None and git_manifest(before) == git_manifest(after)
+        return self._keep(path, after, Outcome.UNCHANGED if is_same else Outcome.PATCHED)
 
     def leave(self, path: str, found: Object) -> None:
-        """Keep an object that is as it should be, and is not written."""
-        self._keep(path, found, Outcome.UNCHANGED)
+        """Keep an object that is as it should be; unchanged, unless an earlier write of this call has changed it."""
+        written = self._written.get(path)
+        self._keep(path, found, written.outcome if written else Outcome.UNCHANGED)
 
     @property
     def _query(self) -> Mapping[str, str]:
         return _WRITTEN | ({"dryRun": "All"} if self.is_dry else {})
+
+    def _before(self, server: ApiServer, path: str) -> Object | None:
+        """The object before a patch; None if only the patch itself needs to be allowed, and the read is not."""
+        try:
+            return server.call("GET", path)
+        except ApiError:
+            if self.dry_run is DryRun.CLIENT:
+                raise
+            return None
 
     def _keep(self, path: str, content: Object, outcome: Outcome) -> Object:
         self._written[path] = Written(content, outcome)

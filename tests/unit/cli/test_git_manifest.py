@@ -46,6 +46,11 @@ class TestGitManifest:
         [
             ("annotations", LAST_APPLIED),
             ("annotations", "argocd.argoproj.io/tracking-id"),
+            ("annotations", "argocd.argoproj.io/installation-id"),
+            ("annotations", "meta.helm.sh/release-name"),
+            ("annotations", "meta.helm.sh/release-namespace"),
+            ("labels", "helm.toolkit.fluxcd.io/name"),
+            ("labels", "helm.toolkit.fluxcd.io/namespace"),
             ("labels", "kustomize.toolkit.fluxcd.io/name"),
             ("labels", "kustomize.toolkit.fluxcd.io/namespace"),
         ],
@@ -54,6 +59,11 @@ class TestGitManifest:
         """They go, and what is beside them stays; nothing empty is left."""
         assert part not in git_manifest(in_a_cluster(**{part: {note: "x"}}))["metadata"]
         assert git_manifest(in_a_cluster(**{part: {note: "x", "kept": "y"}}))["metadata"][part] == {"kept": "y"}
+
+    def test_an_owner(self) -> None:
+        """It is named by a uid, which no other cluster has: there, the object would be deleted as an orphan."""
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "parent", "uid": "0b5a3f3e-0001"}
+        assert "ownerReferences" not in git_manifest(in_a_cluster(ownerReferences=[owner]))["metadata"]
 
     def test_an_object_without_a_spec(self) -> None:
         found = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "clients"}, "data": {"nhs": "x"}}
