@@ -234,10 +234,11 @@ class TestImport:
         assert client_list(team) == held
 
     def test_more_than_a_config_map_holds(self, team: Team, terminal: Terminal) -> None:
-        """It is refused before it is sent, with an explanation."""
+        """It is refused before it is sent, with an explanation; a dry run reports no changes either."""
         file = self.file(terminal, *(f"c{number};;jo@nhs.example;;;{'n' * 1000}" for number in range(1000)))
-        code, printed = terminal.fails("contact", "import", file, "--configmap", "clients")
-        assert (code, "would exceed 1 MiB" in printed) == (3, True)
+        for more in ((), ("--dry-run",)):
+            ran = terminal.clientcert("contact", "import", "--configmap", "clients", *more, file)
+            assert (ran.returncode, ran.stdout, "would exceed 1 MiB" in ran.stderr) == (3, "", True)
 
 
 class TestShow:

@@ -163,7 +163,7 @@ def test_kubectl_applies_them(scene: Scene, manifests: dict[str, list[str]]) -> 
 _SHOWN_FIRST = {
     "approve": "Key, SHA-256",
     "deny": "Key, SHA-256",
-    "retire": "Serial number  4e1",
+    "retire": "Serial number:  4e1",
     "revoke": "the consumer is cut off at once",
 }
 
