@@ -88,7 +88,7 @@ class Writes:
         return _WRITTEN | ({"dryRun": "All"} if self.is_dry else {})
 
     def _before(self, server: ApiServer, path: str) -> Object | None:
-        """The object before a patch; None if only the patch itself needs to be allowed, and the read is not."""
+        """The object before a patch; None if the read fails where the patch, which is sent next, may succeed."""
         try:
             return server.call("GET", path)
         except ApiError:
