@@ -137,6 +137,18 @@ class TestPatch:
         assert not writes.written
 
 
+def test_a_patch_by_those_who_may_not_read() -> None:
+    """A dry run by the server succeeds where the write would; one by the client needs to read."""
+    server = Server(GET=403)
+    held = {"apiVersion": API_VERSION, "kind": "ClientCertificate", "metadata": {"name": "nhs"}}
+    server.held[CLIENT_CERTIFICATE.item("integration", "nhs")] = held
+    cluster, writes = cluster_of(server, DryRun.SERVER)
+    cluster.patch(CLIENT_CERTIFICATE, "nhs", SILENT)
+    assert outcomes(writes) == [("nhs", Outcome.PATCHED)]
+    with pytest.raises(AnswerIsNo):
+        cluster_of(server, DryRun.CLIENT)[0].patch(CLIENT_CERTIFICATE, "nhs", SILENT)
+
+
 def test_an_object_that_was_written_and_is_left_then() -> None:
     """A later look at it does not turn the change into none."""
     cluster, writes = cluster_of(Server(), DryRun.CLIENT)
