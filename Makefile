@@ -11,15 +11,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test faults soak upgrade compat browser fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+INSTALL_LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
 
 # uv installs the lock in a tenth of pip's time. It does not read pip's configuration: where only that names an index,
 # pip installs the same.
 $(VENV)/.done: $(LOCK) requirements/uv.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/uv.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK) || $(PIP) --require-hashes -r $(LOCK)
-	$(PIP) --no-build-isolation --no-deps --editable .
+	$(INSTALL_LOCKED) -r requirements/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK) || $(INSTALL_LOCKED) -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
 control-plane: $(VENV)/.done

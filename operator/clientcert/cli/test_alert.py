@@ -12,7 +12,7 @@ from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates, policies
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.table import aligned, printable
-from clientcert.cli.write_options import write_options
+from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.alert_test import SENT
 
 _POLL_SECONDS = 1.0
@@ -25,7 +25,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
         raise click.BadParameter("must be a duration like 90s or 2m") from None
 
 
-@click.command("test-alert")
+@click.command("test-alert", cls=WritingCommand)
 @click.argument("name", required=False, shell_complete=certificates)
 @click.option(
     "--policy", metavar="P", help="Test the channels of CertificatePolicy P, with an example.", shell_complete=policies
