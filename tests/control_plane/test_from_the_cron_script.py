@@ -119,7 +119,7 @@ def upload(team: Team, server: S3Server, client: S3Client, home: Path) -> dict[s
     rows = [f"{consumer(number, team)},Jo Bloggs,jo@client{number}.example" for number in range(0, len(ENDS), 2)]
     (home / "clients.csv").write_text("\n".join(["Consumer,Technical name,Technical email", *rows]))
     words = [f"{ENVIRONMENTS[number % 2]}/{consumer(number, team)}" for number in IGNORED_NUMBERS]
-    (home / "ignored.txt").write_text("\n".join(words))
+    (home / "ignored.txt").write_text(f'ignore="{" ".join(words)}"\n')
     return buckets
 
 

@@ -11,7 +11,8 @@ import pytest
 from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
 from clientcert.alerting.groups import GroupSpec, _Group
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.app import _get_secret, _heartbeat, assemble
+from clientcert.app import _heartbeat, assemble
+from clientcert.app_adapters import get_secret
 from clientcert.cache.informers import Watches
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.controllers.engine import Engine
@@ -154,6 +155,6 @@ async def test_a_secret_is_read_no_older_than_the_last_change_of_one() -> None:
         if version:
             watches.secrets.established.set()
         watches.secrets.version, watches.secrets.object_version = version, object_version
-        await _get_secret(cast("Any", client), {"": watches}, "team", "nhs")
+        await get_secret(cast("Any", client), {"": watches}, "team", "nhs")
     path = "/api/v1/namespaces/team/secrets/nhs"
     assert client.read == [path, path, f"{path}?resourceVersion=10"]

@@ -87,7 +87,7 @@ def _upload(stage: Stage, administrator: Administrator) -> dict[str, str]:
     rows = [f"{_consumer(number)},Jo Bloggs,jo@{_consumer(number)}.example" for number in range(len(_ENDS))]
     words = [f"{_environment(number)}/{_consumer(number)}" for number in _IGNORED]
     files = {"clients.csv": "\n".join(["Consumer,Technical name,Technical email", *rows])}
-    administrator.settle(files | {"ignored.txt": "\n".join(words)}, credentials, server.region)
+    administrator.settle(files | {"ignored.txt": f'ignore="{" ".join(words)}"\n'}, credentials, server.region)
     return buckets
 
 

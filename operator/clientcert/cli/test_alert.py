@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
@@ -25,12 +26,20 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
         raise click.BadParameter("must be a duration like 90s or 2m") from None
 
 
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (len(value) > LONGEST_TO or not value.isprintable() or "@" not in value.strip("@")):
+        raise click.UsageError("--to must be one e-mail address")
+    return value
+
+
 @click.command("test-alert", cls=WritingCommand)
 @click.argument("name", required=False, shell_complete=certificates)
 @click.option(
     "--policy", metavar="P", help="Test the channels of CertificatePolicy P, with an example.", shell_complete=policies
 )
-@click.option("--to", metavar="ADDRESS", help="Where letters go, instead of to the replyTo of their channels.")
+@click.option(
+    "--to", callback=_address, metavar="ADDRESS", help="Where letters go, instead of to the replyTo of their channels."
+)
 @click.option(
     "--wait",
     "seconds",
@@ -42,7 +51,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
 @write_options
 @click.pass_context
 def test_alert(
-    context: click.Context, /, target: Target, name: str | None, policy: str | None, to: str | None, seconds: float
+    context: click.Context, /, target: Target, name: str | None, policy: str | None, **options: Any
 ) -> Iterator[str]:
     """Have the operator send a test through every channel of ClientCertificate NAME, or of a policy.
 
@@ -54,15 +63,13 @@ def test_alert(
     """
     if (name is None) == (policy is None):
         raise click.UsageError("give NAME or --policy")
-    if to is not None and (len(to) > LONGEST_TO or not to.isprintable() or "@" not in to.strip("@")):
-        raise click.UsageError("--to must be one e-mail address")
     kind, called = (CLIENT_CERTIFICATE, name) if name is not None else (CERTIFICATE_POLICY, policy or "")
     cluster = Cluster.connect(target)
     value = f"{timestamp(context.obj['now']())}-{secrets.token_hex(4)}"
-    cluster.patch(kind, called, {"metadata": {"annotations": {VALUE: value, TO: to}}})
+    cluster.patch(kind, called, {"metadata": {"annotations": {VALUE: value, TO: options["to"]}}})
     if target.writes.is_dry:
         return
-    found = _wait(lambda: _test(cluster, kind, called, value), context.obj["sleep"], seconds)
+    found = _wait(lambda: _test(cluster, kind, called, value), context.obj["sleep"], options["seconds"])
     channels = [_row(each) for each in found.get("channels") or ()]
     yield from aligned(("CHANNEL", "TYPE", "OUTCOME", "REASON"), [row[:4] for row in channels])
     failed = [row for row in channels if row[2] != SENT]
