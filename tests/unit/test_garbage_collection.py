@@ -55,7 +55,7 @@ def test_a_large_container_is_in_no_generation_and_a_small_one_is() -> None:
     before = scanned()
     large, small = unscanned(set[int]), unscanned(list[list[int]], LARGE - 1)
     large.update(range(LARGE))
-    assert scanned() == before
+    assert scanned() <= before  # what is there of other tests may have left the generations, too
     assert any(each is small for each in gc.get_objects())
     assert not any(each is large for each in gc.get_objects())
 
