@@ -26,7 +26,10 @@ Large = set[tuple[str, int]]
 
 
 def scanned() -> Large:
-    """Type and length of each large container that the next collections look into."""
+    """Type and address of each large container that the next collections look into.
+
+    Those of other tests are among them, until something is exempt: then all that is there leaves the generations.
+    """
     gc.collect()
     every = (each for each in gc.get_objects() if isinstance(each, tuple | list | set | frozenset | dict))
     return {(type(each).__name__, id(each)) for each in every if len(each) >= LARGE}
@@ -55,7 +58,7 @@ def test_a_large_container_is_in_no_generation_and_a_small_one_is() -> None:
     before = scanned()
     large, small = unscanned(set[int]), unscanned(list[list[int]], LARGE - 1)
     large.update(range(LARGE))
-    assert scanned() <= before  # what is there of other tests may have left the generations, too
+    assert scanned() <= before
     assert any(each is small for each in gc.get_objects())
     assert not any(each is large for each in gc.get_objects())
 
@@ -80,7 +83,7 @@ async def test_a_comparison_has_none() -> None:
     known = unscanned(lambda: {key: cast("Any", SimpleNamespace(uid="u", resource_version="1")) for key in KEYS})
     before, api, nothing = scanned(), Api(), cast("Any", None)
     await Comparison(cast("Any", api), CLIENT_CERTIFICATE, known, nothing, nothing).compare("")
-    assert api.scanned == before
+    assert api.scanned <= before
 
 
 async def test_a_list_of_secrets_has_none() -> None:
@@ -95,7 +98,7 @@ async def test_a_list_of_secrets_has_none() -> None:
     )
     missing = [change.missing async for change in watch.list() if isinstance(change, Listed)]
     assert missing == [set()]
-    assert api.scanned == before
+    assert api.scanned <= before
     every = cache.certificates_of(ObjectKey("team", ""))
     assert (len(every), scanned()) == (LARGE, before)
 
@@ -109,9 +112,9 @@ def test_what_is_enqueued_together_is_in_none() -> None:
     gc.freeze()
     before = scanned()
     cache.enqueue_all(dict.fromkeys(KEYS))
-    assert scanned() == before
+    assert scanned() <= before
     cache.reread_all(iter(KEYS))
-    assert scanned() == before
+    assert scanned() <= before
 
 
 def test_a_scrape_has_none() -> None:
@@ -119,7 +122,7 @@ def test_a_scrape_has_none() -> None:
     before = scanned()
     search = SharedSourcesSearch(len(records))
     search.note(records)
-    assert scanned() == before
+    assert scanned() <= before
 
 
 async def test_an_index_that_is_filled_has_none() -> None:
@@ -146,5 +149,5 @@ def test_the_items_of_a_queue_are_in_none() -> None:
     gc.freeze()
     before = scanned()
     items = queue.scheduled_items()
-    assert scanned() == before
+    assert scanned() <= before
     assert len(items) == LARGE
