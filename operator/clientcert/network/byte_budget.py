@@ -117,7 +117,7 @@ class ByteBudget:
 
     def release(self, reserved: "Reservation") -> None:
         """Release all of it; for the reservation."""
-        if not reserved.size:
+        if not reserved.size and not self._waiting:
             return  # as for most answers
         self._add(reserved, -reserved.size)
         self._hand_out()

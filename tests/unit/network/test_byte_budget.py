@@ -74,6 +74,24 @@ async def test_a_stalled_answer_holds_what_it_has_sent() -> None:
     assert budget.in_use == 0
 
 
+async def test_one_that_gives_up_its_wait_lets_the_next_one_go_on() -> None:
+    """It holds nothing yet, and was the first in turn of its owner."""
+    budget = ByteBudget(total=8, share=8)
+
+    async def reserve(size: int) -> None:
+        with budget.reservation("a") as reserved:
+            await reserved.resize(size)
+
+    with budget.reservation("a") as holder:
+        await holder.resize(2)
+        more_than_there_is, next_one = asyncio.create_task(reserve(6)), asyncio.create_task(reserve(1))
+        await asyncio.sleep(1)
+        assert budget.waiting == 2
+        more_than_there_is.cancel()
+        await asyncio.wait_for(next_one, 1)
+    assert (budget.in_use, budget.waiting) == (0, 0)
+
+
 async def test_seventy_stalled_answers_hold_a_share_and_one_answer() -> None:
     """The last byte of each is kept back. Another owner reads at once all the same."""
     budget = ByteBudget()
