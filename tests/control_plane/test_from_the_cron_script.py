@@ -1,7 +1,7 @@
 """The way from the cron script to the operator: import, apply, a week in which it only observes, and the switch.
 
 Forty consumers in two buckets and a Secret, the wiki page of clients as CSV, and the script's own list of ignored words
-(`shared/reference/incumbent.md`).
+(`shared/reference/incumbent.md`). `make demo` shows the same way, and `make test` runs it.
 """
 
 import json
@@ -19,6 +19,8 @@ from tests.control_plane.test_cli import Terminal
 from tests.scenarios import secret, store_credentials
 from tools.control_plane import S3Server
 from tools.control_plane.s3_client import S3Client
+
+pytestmark = pytest.mark.soak
 
 WEEK = 7
 OWN = "operator/slack"
