@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from clientcert.api.client_certificate import parse_duration
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, moment
+from clientcert.cli import waiting
 from clientcert.cli.bundle import files, write
 from clientcert.cli.cluster import Cluster, Object, Target, cluster_options
 from clientcert.cli.completion import requests
@@ -22,17 +22,12 @@ PEM, PKCS7, BUNDLE = "pem", "pkcs7", "bundle"
 _POLL_SECONDS = 2.0
 
 
-def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
-    try:
-        return parse_duration(value)
-    except ValueError:
-        raise click.BadParameter("must be a duration like 90s, 10m or 1h30m") from None
-
-
 @click.command()
 @click.argument("request", metavar="ID", callback=request_id, shell_complete=requests)
 @click.option("--wait", is_flag=True, help="Wait until the certificate is there, or the request is refused.")
-@click.option("--timeout", default="10m", callback=_duration, metavar="DURATION", help="Of --wait.  [default: 10m]")
+@click.option(
+    "--timeout", default="10m", callback=waiting.seconds, metavar="DURATION", help="Of --wait.  [default: 10m]"
+)
 @output_option(PEM, PKCS7, BUNDLE)
 @click.option("--to", type=click.Path(path_type=Path), metavar="PATH", help="Of -o bundle: a new directory or .zip.")
 @cluster_options

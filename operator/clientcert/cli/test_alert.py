@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from clientcert.api.alert_test import LONGEST_TO, TO, VALUE
-from clientcert.api.client_certificate import parse_duration
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, Kind, timestamp
+from clientcert.cli import waiting
 from clientcert.cli.cluster import Cluster, Object, Target
 from clientcert.cli.completion import certificates, policies
 from clientcert.cli.errors import AnswerIsNo, Failed
@@ -17,13 +17,6 @@ from clientcert.cli.write_options import WritingCommand, write_options
 from clientcert.lifecycle.alert_test import SENT
 
 _POLL_SECONDS = 1.0
-
-
-def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
-    try:
-        return parse_duration(value)
-    except ValueError:
-        raise click.BadParameter("must be a duration like 90s or 2m") from None
 
 
 def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -44,7 +37,7 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     "--wait",
     "seconds",
     default="60s",
-    callback=_duration,
+    callback=waiting.seconds,
     metavar="DURATION",
     help="How long to wait for the outcome.  [default: 60s]",
 )

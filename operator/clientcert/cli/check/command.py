@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from clientcert.api.client_certificate import parse_duration
+from clientcert.cli import waiting
 from clientcert.cli.check.finding import Check, Outcome
 from clientcert.cli.check.folder import Folder, read_folder
 from clientcert.cli.check.gathering import Gathering, Wanted
@@ -19,18 +19,10 @@ from clientcert.cli.table import printable
 from clientcert.cli.version import LEASE, NAMESPACE
 
 _CHECKS = tuple(check.value for check in Check)
-_LONGEST_WAIT = 366 * 86400.0
 _KUSTOMIZATION = (
     "{files} not built: the manifests are read as they are. `kubectl kustomize DIR | clientcert check -` checks what is"
     " applied."
 )
-
-
-def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float:
-    try:
-        return min(parse_duration(value), _LONGEST_WAIT) if value is not None else 0.0
-    except (ValueError, OverflowError):
-        raise click.BadParameter("must be a duration like 90s, 2m or 1h30m") from None
 
 
 def _account(_: click.Context, __: click.Parameter, value: str | None) -> OperatorAccount | None:
@@ -46,7 +38,7 @@ def _account(_: click.Context, __: click.Parameter, value: str | None) -> Operat
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(exists=True, allow_dash=True))
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Certificates with these labels; not with DIR.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Objects of every namespace; not with DIR.")
-@click.option("--wait", callback=_seconds, metavar="DURATION", help="The longest wait until the operator leads.")
+@click.option("--wait", callback=waiting.seconds, metavar="DURATION", help="The longest wait until the operator leads.")
 @click.option(
     "--skip", multiple=True, type=click.Choice(_CHECKS), metavar="CHECK", help="A check to leave out; repeatable."
 )
