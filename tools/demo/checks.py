@@ -1,4 +1,4 @@
-"""Checks that poll until the expected state is found, or time is up, so that the demo shows only what is true."""
+"""Checks that poll until the expected state is found, or nothing changes any more: the demo shows only what is true."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,12 +19,19 @@ class NotSeenError(Exception):
 
 
 def eventually(what: str, expected: Found, find: Callable[[], Found], seconds: float = _PATIENCE_SECONDS) -> None:
-    """Return as soon as `find` returns `expected`. Raises NotSeenError with the difference after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while (found := find()) != expected:
-        if time.monotonic() > deadline:
-            raise NotSeenError(what, *_difference(expected, found))
+    """Return as soon as `find` returns `expected`.
+
+    Raises NotSeenError with the difference when `find` has returned the same for `seconds`: a busy machine is slow, and
+    goes on.
+    """
+    before, deadline = find(), time.monotonic() + seconds
+    while (found := before) != expected:
         time.sleep(_POLL_SECONDS)
+        before = find()
+        if before != found:
+            deadline = time.monotonic() + seconds
+        elif time.monotonic() > deadline:
+            raise NotSeenError(what, *_difference(expected, found))
 
 
 def _difference(expected: object, found: object) -> tuple[object, object]:

@@ -16,6 +16,7 @@ from clientcert.delivery.interface import Attachment, Material
 from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.renewal.policy import ContentEncryption, DeliverySettings, DeliveryType
 from clientcert.messages import letters
+from tests.machine_speed import here
 from tests.unit.delivery import consumer as consumers
 from tests.unit.delivery.consumer import Consumer, key
 from tests.unit.delivery.test_archive import NASTY
@@ -231,10 +232,10 @@ def test_a_damaged_ciphertext_is_not_sent(damage: object) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "a\n", "client.key.cms\n-----BEGIN CMS-----\n", "\n", "-----BEGIN "])
 def test_a_hostile_ciphertext_is_refused_at_once(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(CertificateError):
         attachments(piece * (MAX_CIPHERTEXT // len(piece)), CHAIN)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < here(1.0)
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"])
