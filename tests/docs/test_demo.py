@@ -86,6 +86,7 @@ class Shell:
         return ran.stdout
 
 
+@pytest.mark.timeout(900)  # as many steps as ten other tests
 def test_the_demo_succeeds_and_a_person_renews_a_certificate_with_it(tmp_path: Path) -> None:
     """With `--keep` it is the same demo, and then runs until SIGTERM. What it says to type, works."""
     temporary = tmp_path / "temporary"

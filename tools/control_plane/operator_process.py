@@ -38,7 +38,7 @@ class OperatorProcess:
         args: Sequence[str] = (),
         env: Mapping[str, str] = _NOTHING,
         service_account: tuple[str, str] = SERVICE_ACCOUNT,
-        ready_timeout: float | None = 30,
+        ready_timeout: float | None = 120,
         program: Sequence[str] = ("clientcert", "run"),
         python: str = sys.executable,
         launch: Launch = ChildProcess.start,

@@ -28,6 +28,7 @@ class Seen:
     says: str = ""
     """Part of the text of its Slack message; empty: no message."""
     channels: tuple[str, ...] = (TEAM,)
+    """Those that have the message; empty: it comes after a grace period."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _today(now: datetime) -> dict[str, Seen]:
         "court-lists-preprod": Seen("ExpiringSoon", 10),
         "sentencing-dev": Seen("ExpiringSoon", 0, "Expiring", "sentencing in dev will expire within the next 24 hours"),
         "probation-prod": Seen("Expired", -3, "Expired", f"probation in prod expired on {expired:%Y-%m-%d}"),
-        "tribunals-prod": Seen("Missing", None, "SourceNotFound"),  # no alert in its first two minutes
+        "tribunals-prod": Seen("Missing", None, "SourceNotFound", "tribunals in prod is missing", ()),
         "coroners-prod": Seen("Unreadable", None, "NotACertificate", "coroners in prod could not be read"),
         "parole-prod": Seen("NotYetValid", 368, "NotYetValid"),
         "legal-aid-prod": Seen("Invalid", 200, "IdentityMismatch", "legal-aid in prod needs attention"),

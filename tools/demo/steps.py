@@ -21,8 +21,6 @@ _CONTACT = (
 )  # fmt: skip
 _EXAMPLES = ("minimal", "from-secret", "from-s3", "silenced", "policy-daily", "policy-on-days", "policy-weekdays")
 _CONSUMER_CHANNEL = "tools/demo/consumer-channel.yaml"
-_S3_SECONDS = 40.0
-"""The bucket is listed every ten seconds."""
 
 
 def start(stage: Stage) -> None:
@@ -107,10 +105,10 @@ def see_messages(stage: Stage) -> None:
 
     Each message contains the consumer, the environment, the time left, the person to ask and the next step; the details
     are in its thread (a webhook cannot reply, so its message contains them). court-lists expires in ten days and has no
-    alert, because it is silenced, by name, with a reason and an end. tribunals has none yet, because its certificate is
-    missing for less than two minutes, and a moment is no alarm.
+    alert, because it is silenced, by name, with a reason and an end. tribunals has none in the first two minutes of its
+    absence, because a moment is no alarm.
     """
-    eventually("The messages in Slack", _expected_messages(stage.cast.today), lambda: stage.told(stage.cast.today))
+    eventually("The messages in Slack", _expected_messages(stage.cast.today), lambda: _told(stage))
     first, *others = sorted(stage.messages(), key=lambda message: "nhs" not in message.text)
     eventually("The details in the thread", True, lambda: bool(stage.slack.replies(first)))
     stage.screen.output(render(first, stage.slack.replies(first)))
@@ -165,6 +163,7 @@ def see_next_day(stage: Stage) -> None:
     The operator is restarted with `--clock-offset 24h`, which only moves its clock. The status of each object records
     what was sent, so a restart alone repeats nothing.
     """
+    stage.stop_operator()
     before, mails = len(stage.slack.messages), len(stage.mailbox.server.mails)
     stage.start_operator("--clock-offset", "24h")
     cast = stage.cast.tomorrow
@@ -203,6 +202,12 @@ def _phases_and_days(cast: Mapping[str, Seen]) -> dict[str, tuple[str | None, in
 def _expected_messages(cast: Mapping[str, Seen]) -> dict[tuple[str, str], int]:
     """One message in each channel."""
     return {(name, channel): 1 for name, seen in cast.items() if seen.says for channel in seen.channels}
+
+
+def _told(stage: Stage) -> dict[tuple[str, str], int]:
+    """The messages of the first day, but for that about tribunals: it comes after two minutes, so perhaps in time."""
+    cast = stage.cast.today
+    return {key: count for key, count in stage.told(cast).items() if key[0] not in cast or cast[key[0]].channels}
 
 
 def _closings(stage: Stage, since: int) -> list[str]:
