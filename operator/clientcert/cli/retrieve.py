@@ -1,6 +1,6 @@
 """`clientcert retrieve`: show a request, and collect the certificate that it brought."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def retrieve(context: click.Context, /, target: Target, request: str, output: st
     cluster = Cluster.connect(target)
     found = cluster.get(CERTIFICATE_RENEWAL, request)
     if options["wait"] and not _is_decided(found):
-        found = _wait(cluster, request, context.obj["sleep"], options["timeout"])
+        pauses = waiting.Pauses(context.obj["now"], context.obj["sleep"], _POLL_SECONDS)
+        found = _wait(cluster, request, pauses.within(options["timeout"]))
     if output in (PEM, PKCS7, BUNDLE):
         _collect(found, output, options["to"])
         return
@@ -82,12 +83,10 @@ def _is_decided(found: Object) -> bool:
     return state_of(found) in NEGATIVE | HANDED_OUT
 
 
-def _wait(cluster: Cluster, request: str, sleep: Callable[[float], None], seconds: float) -> Object:
-    """Ask again and again; a moment without an answer does not end it. Raises Failed at the end of the time."""
-    waited, found, problem = 0.0, None, None
-    while waited < seconds:
-        sleep(_POLL_SECONDS)
-        waited += _POLL_SECONDS
+def _wait(cluster: Cluster, request: str, pauses: Iterable[None]) -> Object:
+    """Ask after each pause; a moment without an answer does not end it. Raises Failed at the end of the time."""
+    found, problem = None, None
+    for _ in pauses:
         try:
             found, problem = cluster.get(CERTIFICATE_RENEWAL, request), None
         except Failed as error:

@@ -1,7 +1,8 @@
 """`clientcert test-alert`: have the operator send a test through every channel, and print what became of it."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -62,7 +63,8 @@ def test_alert(
     cluster.patch(kind, called, {"metadata": {"annotations": {VALUE: value, TO: options["to"]}}})
     if target.writes.is_dry:
         return
-    found = _wait(lambda: _test(cluster, kind, called, value), context.obj["sleep"], options["seconds"])
+    pauses = waiting.Pauses(context.obj["now"], context.obj["sleep"], _POLL_SECONDS)
+    found = _wait(partial(_test, cluster, kind, called, value), pauses.within(options["seconds"]))
     channels = [_row(each) for each in found.get("channels") or ()]
     yield from aligned(("CHANNEL", "TYPE", "OUTCOME", "REASON"), [row[:4] for row in channels])
     failed = [row for row in channels if row[2] != SENT]
@@ -76,13 +78,11 @@ def _test(cluster: Cluster, kind: Kind, name: str, value: str) -> Object:
     return found if found.get("value") == value else {}
 
 
-def _wait(ask: Callable[[], Object], sleep: Callable[[float], None], seconds: float) -> Object:
+def _wait(ask: Callable[[], Object], pauses: Iterable[None]) -> Object:
     """Ask until the test is over; a moment without an answer does not end it. Raises Failed at the end of the time."""
-    waited, told, problem = 0.0, "", None
+    told, problem = "", None
     found: Object = {}
-    while waited < seconds:
-        sleep(_POLL_SECONDS)
-        waited += _POLL_SECONDS
+    for _ in pauses:
         try:
             found, problem = ask(), None
         except Failed as error:
@@ -90,7 +90,7 @@ def _wait(ask: Callable[[], Object], sleep: Callable[[float], None], seconds: fl
             continue
         if found.get("endTime"):
             return found
-        due = found.get("dueTime") or ""
+        due = found.get("dueTime") or told
         if due != told:
             told = due
             click.echo(f"It waits until {printable(due)}: there is one test a minute in a namespace.", err=True)

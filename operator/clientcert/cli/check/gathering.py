@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from clientcert import __version__
 from clientcert.api.installed_kinds import OPENAPI_PATH, installed_versions
@@ -29,6 +29,7 @@ from clientcert.cli.check.references import check_references, check_secrets, obj
 from clientcert.cli.check.rights import check_rights, given, needs
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import Failed, NotFound
+from clientcert.cli.waiting import Pauses
 from clientcert.lifecycle.spec import ObjectKey
 
 _POLL_SECONDS = 2.0
@@ -66,9 +67,12 @@ class Gathering:
 
     def wait(self, sleep: Callable[[float], None]) -> None:
         """Wait until a replica leads, and has looked at what is applied; a moment without an answer does not end it."""
-        ends = self.now() + timedelta(seconds=self.wanted.wait_seconds)
-        while not self._is_ready() and (left := (ends - self.now()).total_seconds()) > 0:
-            sleep(min(_POLL_SECONDS, left))
+        pauses = Pauses(self.now, sleep, _POLL_SECONDS).within(self.wanted.wait_seconds)
+        if self._is_ready():
+            return
+        for _ in pauses:
+            if self._is_ready():
+                return
 
     def outcome(self) -> tuple[Outcome, int]:
         """What was found, and the number of objects that were checked."""
