@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from clientcert.api.kinds import GROUP, moment, timestamp
+from clientcert.api.limits import CHANNELS, LONGEST_TEXT, LONGEST_WORD, cut
 from clientcert.lifecycle.alert_test import AlertTest, ChannelOutcome, RecordedTest
 
 VALUE, TO = f"{GROUP}/test-alert", f"{GROUP}/test-alert-to"
 """The annotations: a new value of the first asks for a test, the second is the recipient of its letters."""
 LONGEST_VALUE, LONGEST_TO = 64, 254
-LONGEST_WORD, LONGEST_TEXT = 128, 1024
-CHANNELS = 32
 
 
 def parse_alert_test(annotations: Mapping[str, str] | None, status: Mapping[str, Any]) -> AlertTest | None:
@@ -44,11 +43,11 @@ def render_test(test: RecordedTest | None) -> dict[str, Any]:
 
 def _channel(outcome: ChannelOutcome) -> dict[str, str]:
     fields = {
-        "name": _cut(outcome.name, LONGEST_WORD),
-        "type": _cut(outcome.type, LONGEST_WORD),
+        "name": cut(outcome.name, LONGEST_WORD),
+        "type": cut(outcome.type, LONGEST_WORD),
         "outcome": outcome.outcome,
         "reason": outcome.reason,
-        "message": _cut(outcome.message, LONGEST_TEXT),
+        "message": cut(outcome.message, LONGEST_TEXT),
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -74,7 +73,3 @@ def _parse(found: Mapping[str, Any]) -> RecordedTest:
             for each in found.get("channels") or ()
         ),
     )
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from clientcert.api.kinds import moment, timestamp
+from clientcert.api.limits import CHANNELS, LONGEST_TEXT, LONGEST_WORD, cut
 from clientcert.api.previous_version import fallback_from_condition, problems_from_conditions, with_own_expiry
 from clientcert.api.recorded_renewal import parse_renewal, render_renewal
 from clientcert.lifecycle.assessment import Assessment
@@ -32,13 +33,10 @@ from clientcert.pki import Expiry
 
 Status = dict[str, Any]
 
-LONGEST_TEXT = 1024
 LONGEST_NAME = 2048
-LONGEST_WORD = 128
 LONGEST_VALUE = 256
 WARNINGS = 8
 HISTORY = 5
-CHANNELS = 32
 ESSENTIAL = ("observedGeneration", "phase", "daysRemaining", "certificate", "expires", "alerts")
 """Dates, deliveries and the phase: they are written even if the API server refuses the rest."""
 _IDENTIFYING = ("subjectDN", "serialNumber", "fingerprintSHA256")
@@ -76,7 +74,7 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
         "daysRemaining": assessment.days_remaining,
         **_certificate(recorded.accepted),
         "source": {
-            "version": _cut(recorded.source_version, LONGEST_VALUE) or None,
+            "version": cut(recorded.source_version, LONGEST_VALUE) or None,
             "observedTime": timestamp(recorded.source_observed) if recorded.source_observed else None,
             "gap": _gap(recorded.source_gap) if recorded.source_gap else None,
         },
@@ -88,7 +86,7 @@ def render_status(assessment: Assessment, recorded: CertificateStatus, generatio
         "history": [
             {
                 "serialNumber": entry.serial_number,
-                "issuerDN": _cut(entry.issuer_dn, LONGEST_NAME) or None,
+                "issuerDN": cut(entry.issuer_dn, LONGEST_NAME) or None,
                 "notAfter": timestamp(entry.not_after),
                 "replacedTime": timestamp(entry.replaced_time),
             }
@@ -114,22 +112,22 @@ def _certificate(accepted: AcceptedCertificate | None) -> Status:
     if accepted is None:
         return {"certificate": None, "expires": None}
     certificate = {
-        "subjectDN": _cut(accepted.subject_dn, LONGEST_NAME) or None,
-        "issuerDN": _cut(accepted.issuer_dn, LONGEST_NAME) or None,
-        "serialNumber": _cut(accepted.serial_number, LONGEST_VALUE),
+        "subjectDN": cut(accepted.subject_dn, LONGEST_NAME) or None,
+        "issuerDN": cut(accepted.issuer_dn, LONGEST_NAME) or None,
+        "serialNumber": cut(accepted.serial_number, LONGEST_VALUE),
         "fingerprintSHA256": accepted.fingerprint_sha256,
         "notBefore": timestamp(accepted.not_before),
         "notAfter": timestamp(accepted.not_after),
-        "keyAlgorithm": _cut(accepted.key_algorithm, LONGEST_WORD) or None,
-        "warnings": [_cut(warning, LONGEST_VALUE) for warning in accepted.warnings[:WARNINGS]] or None,
+        "keyAlgorithm": cut(accepted.key_algorithm, LONGEST_WORD) or None,
+        "warnings": [cut(warning, LONGEST_VALUE) for warning in accepted.warnings[:WARNINGS]] or None,
     }
     first = accepted.ends_first
     expires = {"time": certificate["notAfter"], **{name: certificate[name] for name in _IDENTIFYING}}
     if first is not None:
         expires = {
             "time": timestamp(first.time),
-            "subjectDN": _cut(first.subject_dn, LONGEST_NAME) or None,
-            "serialNumber": _cut(first.serial_number, LONGEST_VALUE),
+            "subjectDN": cut(first.subject_dn, LONGEST_NAME) or None,
+            "serialNumber": cut(first.serial_number, LONGEST_VALUE),
             "fingerprintSHA256": first.fingerprint_sha256,
         }
     return {"certificate": certificate, "expires": expires}
@@ -137,12 +135,12 @@ def _certificate(accepted: AcceptedCertificate | None) -> Status:
 
 def _channel(record: ChannelStatus) -> Status:
     fields = {
-        "name": _cut(record.name, LONGEST_WORD),
+        "name": cut(record.name, LONGEST_WORD),
         "fingerprintSHA256": record.fingerprint_sha256,
         "stage": record.stage,
         "lastSentTime": timestamp(record.last_sent) if record.last_sent else None,
         "nextTime": timestamp(record.next_time) if record.next_time else None,
-        "threadRef": _cut(record.thread_ref, LONGEST_VALUE) or None,
+        "threadRef": cut(record.thread_ref, LONGEST_VALUE) or None,
         "lastFailureTime": timestamp(record.last_failure) if record.last_failure else None,
         "firstSentTime": timestamp(record.first_sent) if record.first_sent else None,
         "certificateFingerprintSHA256": record.leaf_fingerprint_sha256 or None,
@@ -164,7 +162,7 @@ def _gap(gap: SourceGap) -> Status:
 
 
 def _fallback_recipient(fallback: FallbackRecipient) -> Status:
-    return {"role": _role(fallback.role), "message": _cut(fallback.message, LONGEST_TEXT)}
+    return {"role": _role(fallback.role), "message": cut(fallback.message, LONGEST_TEXT)}
 
 
 def _role(role: Role) -> str:
@@ -176,7 +174,7 @@ def _condition(condition: Condition, generation: int) -> Status:
         "type": condition.type,
         "status": condition.status,
         "reason": condition.reason,
-        "message": _cut(condition.message, LONGEST_TEXT),
+        "message": cut(condition.message, LONGEST_TEXT),
         "lastTransitionTime": timestamp(condition.last_transition) if condition.last_transition else None,
         "observedGeneration": generation,
     }
@@ -288,10 +286,6 @@ def _condition_record(entry: Mapping[str, Any]) -> Condition:
         sys.intern(entry.get("message", "")),
         moment(entry.get("lastTransitionTime")),
     )
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _without_nulls(value: Any) -> Any:
