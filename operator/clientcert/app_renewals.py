@@ -140,17 +140,25 @@ def reconcilers(shared: Shared, found: Issuers) -> dict[str, Reconciler]:
     )
     role = f"{settings.installation}-retirement"
     retirement = Retirement(cache, shared.sources, client, shared.clock, role, observe_only=settings.observe_only)
-    files = ListFiles(OwnedConfigMaps(client), settings.role("write-revocation-lists"))
-    crls = CrlFiles(found.signer, files, found.secrets, shared.clock)
-    lists = RevocationListsReconciler(cache, shared.sources, shared.queue, found.by_settings, files, crls, shared.clock)
     return {
         RENEWAL: RenewalReconciler(
             cache, gatherer, steps, writer, notices, retirement, shared.clock, shared.loop_budget
         ),
         RETENTION: Retention(cache.renewals, retirement, shared.queue, shared.clock, shared.loop_budget),
         NOTICE_GROUP: MessageGroupReconciler(shared.groups, digests, shared.limiter, shared.clock, shared.metrics),
-        REVOCATION: RevocationReconciler(cache, shared.queue, shared.statuses, client, shared.clock),
-        REVOCATION_LISTS: lists,
+        **_revocation_reconcilers(shared, found),
+    }
+
+
+def _revocation_reconcilers(shared: Shared, found: Issuers) -> dict[str, Reconciler]:
+    client, cache, queue, clock = shared.client, shared.cache, shared.queue, shared.clock
+    files = ListFiles(OwnedConfigMaps(client), shared.settings.role("write-revocation-lists"))
+    crls = CrlFiles(found.signer, files, found.secrets, clock)
+    return {
+        REVOCATION: RevocationReconciler(cache, queue, shared.statuses, client, clock),
+        REVOCATION_LISTS: RevocationListsReconciler(
+            cache, shared.sources, queue, found.by_settings, files, crls, clock
+        ),
     }
 
 
