@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,47 +11,27 @@ from functools import partial
 import uvloop
 
 from clientcert import app_adapters as adapters
+from clientcert import app_alerts as alerts
 from clientcert import app_gauges as gauges
 from clientcert import garbage_collection
-from clientcert.alerting.alert_test_slots import AlertTestSlots
-from clientcert.alerting.alert_tests import AlertTestOutbox, AlertTestSender
-from clientcert.alerting.dispatcher import NotificationDispatcher
-from clientcert.alerting.evaluator import Evaluator
-from clientcert.alerting.grouping import ALERT_GROUP, AlertGroups
-from clientcert.alerting.notice_groups import NoticeGroups
-from clientcert.alerting.outbox import Outbox
-from clientcert.alerting.rate_limiter import ChannelRateLimiter
-from clientcert.alerting.renewal_outbox import RenewalOutbox
+from clientcert.alerting.alert_tests import AlertTestOutbox
 from clientcert.api.installed_kinds import OPENAPI_PATH
 from clientcert.app_renewals import Shared, issuers, reconcilers
-from clientcert.cache.client_lists import ClientLists
-from clientcert.cache.contact_lookup import ContactLookup
 from clientcert.cache.informers import Informers
-from clientcert.cache.missing_references import MissingReferences
-from clientcert.cache.object_cache import CERTIFICATE, CERTIFICATE_TEST
-from clientcert.cache.policies import POLICY, POLICY_TEST
 from clientcert.cache.resync import Resync
 from clientcert.cache.source_cache import SourceCache
-from clientcert.controllers.alert_group import AlertDigests
-from clientcert.controllers.alert_test import AlertTestParts, CertificateTests, PolicyTests
-from clientcert.controllers.certificate.reconciler import CertificateReconciler
-from clientcert.controllers.certificate_policy import PolicyReconciler
+from clientcert.controllers.alert_test import AlertTestParts
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.engine import Engine
-from clientcert.controllers.message_group import MessageGroupReconciler
 from clientcert.controllers.recovery import Recovery
 from clientcert.controllers.version_check import VersionCheck
 from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.health import STALLED_SECONDS, HealthServer
 from clientcert.heartbeat import Heartbeat
 from clientcert.kube.client import KubeClient
-from clientcert.kube.events import EventRecorder
-from clientcert.kube.status_writer import StatusWriter
-from clientcert.lifecycle.spec import S3Source, SecretSource
 from clientcert.logs import configure_logging
 from clientcert.metrics import Metrics
 from clientcert.network.egress import EgressPolicy
-from clientcert.notifiers.interface import DigestCapable
 from clientcert.own_secrets import OwnSecrets
 from clientcert.settings import Settings
 from clientcert.supervisor import Supervisor
@@ -129,96 +109,88 @@ class Parts:
 async def assemble(settings: Settings, clock: Callable[[], datetime], stack: AsyncExitStack) -> Parts:
     """Create every part once, each after those that it uses. The stack closes the parts that need it."""
     outside = adapters.outside(settings, clock, _utc_now, stack)
-    client, cache, queue, metrics = outside.client, outside.cache, outside.queue, outside.metrics
-    events, statuses, outbox = EventRecorder(client, clock), StatusWriter(client, metrics), Outbox()
-    users, notifiers = await adapters.channels(settings, outside, events, stack)
-    lists = ClientLists(client.get, cache.client_list_changed)
-    sources = _source_cache(outside)
-    contacts = ContactLookup(cache, lists, users, clock)
-    digest_types = frozenset(kind for kind, each in notifiers.items() if isinstance(each, DigestCapable))
-    groups, notice_groups = AlertGroups(cache, queue, digest_types), NoticeGroups(cache, queue, digest_types)
-    renewal_outbox, limiter, every_group = RenewalOutbox(), ChannelRateLimiter(queue), (groups, notice_groups)
-    allows = outside.leadership.allows
-    dispatcher = NotificationDispatcher(notifiers, limiter, groups, outbox, allows, clock, metrics)
-    evaluator = Evaluator(
-        cache,
-        sources,
-        contacts,
-        outbox,
-        adapters.default_channel_of(settings),
-        clock,
-        cluster=settings.cluster,
-        observe_only=settings.observe_only,
-    )
-    budget = outside.loop_budget
-    missing = MissingReferences(cache, client)
-    certificates = CertificateReconciler(
-        cache, missing, sources, contacts, evaluator, dispatcher, outbox, events, statuses, client, clock, budget
-    )
-    found = issuers(settings, client, outside.labelled_secrets, clock)
-    policies = PolicyReconciler(
-        cache, every_group, limiter, outbox, renewal_outbox, statuses, client, clock, budget, found.readiness
-    )
-    digests = AlertDigests(cache, queue, evaluator, groups, dispatcher, outbox, policies, clock, budget)
-    shared = Shared(
-        settings,
-        client,
-        queue,
-        cache,
-        outside.informers,
-        sources,
-        outside.buckets,
-        contacts,
-        evaluator,
-        notifiers,
-        limiter,
-        notice_groups,
-        renewal_outbox,
-        statuses,
-        allows,
-        clock,
-        metrics,
-        budget,
-    )
-    alert_groups = MessageGroupReconciler(groups, digests, limiter, clock, metrics)
-    by_kind: dict[str, Reconciler] = {POLICY: policies, CERTIFICATE: certificates, ALERT_GROUP: alert_groups}
-    by_kind |= reconcilers(shared, found)
-    tests = _alert_tests(shared, dispatcher)
-    by_kind |= {CERTIFICATE_TEST: CertificateTests(tests, evaluator), POLICY_TEST: PolicyTests(tests)}
-    poller = StorePoller(cache, sources, outside.buckets, client, statuses, clock, metrics, budget)
-    resync = Resync(cache, client, outside.informers, queue, metrics)
-    recovery = Recovery(queue, cache, sources, outbox, renewal_outbox, every_group, poller)
-    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox, tests.outbox), clock, metrics)
-    engine = Engine(cache, queue, workers, poller, resync, recovery, lists, outside.leadership, client)
-    metrics.observe_only.set(settings.observe_only)
-    gauges.expose(metrics, engine, limiter, every_group)
-    fair = {"containers": sources.openings, "name look-ups": outside.egress.foreign_lookups}
-    reads = {"API calls": client.slots, "S3 requests": outside.buckets.requests, "polls": poller.slots}
-    gauges.expose_waits(metrics, limiter, fair | reads | {"user look-ups": users.lookups})
-    gauges.expose_reads(metrics, outside.byte_budgets)
-    return Parts(engine, outside.informers, sources, client, outside.egress, outside.own_secrets, metrics)
-
-
-def _alert_tests(shared: Shared, dispatcher: NotificationDispatcher) -> AlertTestParts:
-    settings = shared.settings
-    sender = AlertTestSender(
-        dispatcher,
-        shared.limiter,
-        shared.clock,
-        has_mail_domains=bool(settings.mail_domains),
-        observe_only=settings.observe_only,
-    )
-    return AlertTestParts(
-        shared.cache, shared.queue, sender, AlertTestSlots(), AlertTestOutbox(), shared.statuses, shared.clock
-    )
-
-
-def _source_cache(outside: adapters.Outside) -> SourceCache:
-    return SourceCache(
+    parts = await alerts.alert_parts(settings, outside, stack)
+    dispatcher = alerts.dispatcher_of(outside, parts)
+    found = issuers(settings, outside.client, outside.labelled_secrets, clock)
+    tests = alerts.alert_test_parts(settings, outside, parts, dispatcher)
+    by_kind = alerts.alert_reconcilers(outside, parts, dispatcher, found.readiness)
+    by_kind |= reconcilers(_shared(settings, outside, parts), found)
+    by_kind |= alerts.alert_test_reconcilers(tests, parts.evaluator)
+    poller = StorePoller(
         outside.cache,
-        {SecretSource: outside.secrets, S3Source: outside.buckets},
-        outside.secrets.read_password,
+        parts.sources,
+        outside.buckets,
+        outside.client,
+        parts.statuses,
+        clock,
+        outside.metrics,
+        outside.loop_budget,
+    )
+    engine = _engine(outside, parts, by_kind, tests.outbox, poller)
+    outside.metrics.observe_only.set(settings.observe_only)
+    gauges.expose(outside.metrics, engine, parts.limiter, parts.every_group)
+    _expose_waits(outside, parts, tests, poller)
+    return Parts(
+        engine,
+        outside.informers,
+        parts.sources,
+        outside.client,
+        outside.egress,
+        outside.own_secrets,
+        outside.metrics,
+    )
+
+
+def _shared(settings: Settings, outside: adapters.Outside, parts: alerts.AlertParts) -> Shared:
+    return Shared(
+        settings,
+        outside.client,
+        outside.queue,
+        outside.cache,
+        outside.informers,
+        parts.sources,
+        outside.buckets,
+        parts.contacts,
+        parts.evaluator,
+        parts.notifiers,
+        parts.limiter,
+        parts.notice_groups,
+        parts.renewal_outbox,
+        parts.statuses,
+        outside.leadership.allows,
         outside.clock,
         outside.metrics,
         outside.loop_budget,
     )
+
+
+def _engine(
+    outside: adapters.Outside,
+    parts: alerts.AlertParts,
+    by_kind: Mapping[str, Reconciler],
+    tests: AlertTestOutbox,
+    poller: StorePoller,
+) -> Engine:
+    client, cache, queue, metrics = outside.client, outside.cache, outside.queue, outside.metrics
+    outbox, renewal_outbox = parts.outbox, parts.renewal_outbox
+    resync = Resync(cache, client, outside.informers, queue, metrics)
+    recovery = Recovery(queue, cache, parts.sources, outbox, renewal_outbox, parts.every_group, poller)
+    workers = Workers(queue, by_kind, recovery, (outbox, renewal_outbox, tests), outside.clock, metrics)
+    return Engine(cache, queue, workers, poller, resync, recovery, parts.lists, outside.leadership, client)
+
+
+def _expose_waits(
+    outside: adapters.Outside, parts: alerts.AlertParts, tests: AlertTestParts, poller: StorePoller
+) -> None:
+    """Show what waits in each place that namespaces share."""
+    shared: dict[str, gauges.SharedPlace] = {
+        "containers": parts.sources.openings,
+        "name look-ups": outside.egress.foreign_lookups,
+        "user look-ups": parts.users.lookups,
+        "API calls": outside.client.slots,
+        "S3 requests": outside.buckets.requests,
+        "polls": poller.slots,
+        "test alerts": tests.slots,
+    }
+    gauges.expose_waits(outside.metrics, parts.limiter, shared)
+    gauges.expose_reads(outside.metrics, outside.byte_budgets)

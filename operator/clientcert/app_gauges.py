@@ -2,14 +2,25 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from clientcert.alerting.groups import Groups
 from clientcert.alerting.rate_limiter import ChannelRateLimiter
 from clientcert.controllers.engine import Engine
-from clientcert.fair_queueing import FairSemaphore
 from clientcert.metrics import Metrics
 from clientcert.network.byte_budget import ByteBudget
+
+
+class SharedPlace(Protocol):
+    """A place that namespaces share, and for which they wait."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of those that wait."""
+
+    @property
+    def oldest_wait(self) -> float:
+        """The seconds for which the first of them has waited."""
 
 
 def expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, groups: tuple[Groups[Any], ...]) -> None:
@@ -23,14 +34,14 @@ def expose(metrics: Metrics, engine: Engine, limiter: ChannelRateLimiter, groups
     )
 
 
-def expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[str, FairSemaphore]) -> None:
+def expose_waits(metrics: Metrics, limiter: ChannelRateLimiter, fair: Mapping[str, SharedPlace]) -> None:
     """Show what waits in each place that namespaces share."""
     for receiver in ("Slack", "Slack user", "Email", "Webhook", "Alertmanager", "Apprise"):
         metrics.waiting.labels(receiver).set_function(partial(limiter.waiting_for, receiver))
         metrics.oldest_wait.labels(receiver).set_function(partial(limiter.oldest_wait, receiver))
-    for place, semaphore in fair.items():
-        metrics.waiting.labels(place).set_function(partial(getattr, semaphore, "waiting"))
-        metrics.oldest_wait.labels(place).set_function(partial(getattr, semaphore, "oldest_wait"))
+    for place, shared in fair.items():
+        metrics.waiting.labels(place).set_function(partial(getattr, shared, "waiting"))
+        metrics.oldest_wait.labels(place).set_function(partial(getattr, shared, "oldest_wait"))
 
 
 def expose_reads(metrics: Metrics, byte_budgets: tuple[ByteBudget, ...]) -> None:

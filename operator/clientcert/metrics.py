@@ -93,7 +93,8 @@ class Metrics:
         self.waiting = Gauge(
             "clientcert_waiting",
             "What waits for its turn in a place that namespaces share: a channel of this type, or containers, name"
-            " look-ups, user look-ups, API calls, S3 requests, polls of CertificateStores, and memory for answers.",
+            " look-ups, user look-ups, API calls, S3 requests, polls of CertificateStores, test alerts, and memory for"
+            " answers.",
             ("place",),
             registry=self.registry,
         )

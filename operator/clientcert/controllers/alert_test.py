@@ -49,6 +49,8 @@ class AlertTestParts:
     outbox: AlertTestOutbox
     statuses: StatusWriter
     clock: Callable[[], datetime]
+    cluster: str
+    """The name of the cluster, for messages; empty: none is shown."""
 
 
 class AlertTestReconciler(ABC, Generic[_Record]):
@@ -90,6 +92,7 @@ class AlertTestReconciler(ABC, Generic[_Record]):
         over = self._outbox.find(item, record.uid)
         if over is not None:
             return await self._record_outcome(record, over)
+        self._outbox.written(item)  # of an object that was there before this one
         step, test = next_step(record.test), record.test
         if step is Step.BEGIN and test is not None:
             return await self._begin(record, test)
@@ -102,26 +105,39 @@ class AlertTestReconciler(ABC, Generic[_Record]):
         return None
 
     async def _begin(self, record: _Record, test: AlertTest) -> datetime | None:
-        """Send the test if the namespace may; else have the status say when that is."""
+        """Send the test if it is its turn; else have the status say when that is."""
         now, item = self._clock(), Item(self.item_kind, record.key)
+        if not self._is_known(record):
+            self._slots.drop(item)
+            return now + RETRY
         due = self._slots.reserve(item, now)
         if due > now:
+            self._slots.leave(item)
             wanted = waiting(test, whole_second(due))
             written = wanted == test.recorded or await self._write(record, wanted)
             return due if written else now + RETRY
-        if not self._is_known(record):
-            return now + RETRY
         if not self._sender.may_send:
+            self._slots.leave(item)
             return now + LEADERSHIP_RETRY
-        taken = begun(test, whole_second(now))
+        if not self._slots.acquire(item):
+            return None
+        try:
+            return await self._send(record, test)
+        finally:
+            self._slots.leave(item)
+
+    async def _send(self, record: _Record, test: AlertTest) -> datetime | None:
+        """Have the status say that the test begins, send it, and record the outcome."""
+        item, taken = Item(self.item_kind, record.key), begun(test, whole_second(self._clock()))
         version = await self._write(record, taken)
         if version is None:
-            return now + RETRY
+            return self._clock() + RETRY
         if version == record.resource_version:
+            self._slots.drop(item)
             words = "%s: no test alert is sent, as the installed kind has no status.test: install that of this version"
             logger.error(words, item)
             return None
-        self._slots.take(item, now)
+        self._slots.begin(item, self._clock())
         asked = AskedTest(self.kind, test.value)
         outcomes = await self._sender.send(ObjectToTest(item, self._evaluate(record), asked, test.to))
         over = ended(taken, outcomes, whole_second(self._clock()))
@@ -194,6 +210,7 @@ class PolicyTests(AlertTestReconciler[PolicyRecord]):
 
     def __init__(self, parts: AlertTestParts) -> None:
         super().__init__(parts, parts.cache.policies.policies)
+        self._cluster = parts.cluster
 
     def _is_known(self, record: PolicyRecord) -> bool:  # noqa: ARG002
         return True
@@ -202,4 +219,4 @@ class PolicyTests(AlertTestReconciler[PolicyRecord]):
         self._cache.policies.test_written(record)
 
     def _evaluate(self, record: PolicyRecord) -> Evaluation:
-        return example_of(record.policy, record.key, record.uid, self._clock())
+        return example_of(record.policy, record.key, record.uid, self._clock(), self._cluster)

@@ -59,7 +59,7 @@ def compose_test(evaluation: Evaluation, channel: Channel, asked: AskedTest, to:
     return replace(test, letters=(_letter(alert, test, channel.address, to),)) if recipients else test
 
 
-def example_of(policy: AlertPolicy, key: ObjectKey, uid: str, now: datetime) -> Evaluation:
+def example_of(policy: AlertPolicy, key: ObjectKey, uid: str, now: datetime, cluster: str = "") -> Evaluation:
     """A certificate that is none, for the test of a policy: it expires in 13 days."""
     ends = now + _LEFT
     accepted = AcceptedCertificate(
@@ -89,6 +89,7 @@ def example_of(policy: AlertPolicy, key: ObjectKey, uid: str, now: datetime) -> 
             expires_soon=True,
         ),
         log=DeliveryLog(),
+        cluster=cluster,
     )
 
 

@@ -136,6 +136,7 @@ class EngineHarness:
         outside: Outside | None = None,
         observe_only: bool = False,
         has_mail_domains: bool = False,
+        cluster: str = "",
     ) -> None:
         """`own` is the operator's own channel. With `outside` the fakes of this harness remain unused."""
         self.clock, self.api, self.secrets, self.metrics = Clock(), ApiServer(), Secrets(), Metrics()
@@ -177,7 +178,7 @@ class EngineHarness:
             notifiers, self.limiter, self.groups, self.outbox, may_start, clock, self.metrics
         )
         self.evaluator = evaluator = Evaluator(
-            self.cache, self.sources, contacts, self.outbox, own, clock, observe_only=observe_only
+            self.cache, self.sources, contacts, self.outbox, own, clock, cluster=cluster, observe_only=observe_only
         )
         missing = MissingReferences(self.cache, client)
         self.certificates = _RecordingReconciler(
@@ -226,7 +227,8 @@ class EngineHarness:
         sender = AlertTestSender(
             dispatcher, self.limiter, clock, has_mail_domains=has_mail_domains, observe_only=observe_only
         )
-        tests = AlertTestParts(self.cache, self.queue, sender, AlertTestSlots(), AlertTestOutbox(), statuses, clock)
+        slots, unrecorded = AlertTestSlots(self.queue), AlertTestOutbox()
+        tests = AlertTestParts(self.cache, self.queue, sender, slots, unrecorded, statuses, clock, cluster)
         self.reconcilers |= {CERTIFICATE_TEST: CertificateTests(tests, evaluator), POLICY_TEST: PolicyTests(tests)}
         outboxes = (self.outbox, self.renewal_outbox, tests.outbox)
         self.workers = Workers(self.queue, self.reconcilers, self.recovery, outboxes, clock, self.metrics)

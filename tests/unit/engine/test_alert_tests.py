@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clientcert.alerting.alert_test_slots import AT_ONCE
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, Kind
 from clientcert.cache.object_cache import CERTIFICATE_TEST
 from clientcert.errors import DeliveryError, KubeError, Reason
@@ -67,8 +68,10 @@ class Asking:
         return merged
 
 
-async def started(*channels: Mapping[str, Any], has_mail_domains: bool = False) -> tuple[EngineHarness, Asking]:
-    harness = EngineHarness(has_mail_domains=has_mail_domains)
+async def started(
+    *channels: Mapping[str, Any], has_mail_domains: bool = False, cluster: str = ""
+) -> tuple[EngineHarness, Asking]:
+    harness = EngineHarness(has_mail_domains=has_mail_domains, cluster=cluster)
     harness.policy(*(channels or (TEAM,)))
     harness.hand_out("nhs", days=FAR)
     return harness, Asking(harness)
@@ -129,6 +132,82 @@ async def test_one_a_minute_and_namespace() -> None:
         assert harness.slack.notified[3:] == [("courts",)]
     assert asking.test("courts")["channels"]
     assert not asking.test("courts")["dueTime"]
+
+
+async def test_one_a_minute_also_after_an_outage_of_the_api_server() -> None:
+    """The minutes of all that waited have come meanwhile."""
+    harness, asking = await started()
+    for name in ("weather", "courts"):
+        harness.hand_out(name, days=FAR)
+    async with harness.running():
+        await harness.until_idle()
+        for name in ("nhs", "weather", "courts"):
+            asking.certificate("one", name)
+            await harness.until_idle()
+        harness.api.refusals["PATCH"] = KubeError(Reason.API_UNAVAILABLE, "the API server does not answer")
+        await harness.let_pass(10 * MINUTE)
+        harness.api.refusals.clear()
+        await until(lambda: len(harness.slack.notified) == 2)
+        await harness.let_pass(55 * SECOND)
+        assert len(harness.slack.notified) == 2
+        await harness.let_pass(10 * MINUTE)
+    assert sorted(harness.slack.notified) == [("courts",), ("nhs",), ("weather",)]
+
+
+async def test_few_at_once_over_all_namespaces() -> None:
+    """However many namespaces ask at the same time; the other workers are left to alerts."""
+    harness, asking = await started()
+    namespaces = [f"team-{number:02d}" for number in range(3 * AT_ONCE)]
+    for namespace in namespaces:
+        harness.policy(TEAM, namespace=namespace)
+        harness.hand_out("nhs", days=FAR, namespace=namespace)
+    async with harness.running():
+        await harness.until_idle()
+        harness.slack.gate.clear()
+        for namespace in namespaces:
+            asking.certificate("one", namespace=namespace)
+        await harness.let_pass(30 * SECOND)
+        assert len(harness.slack.tries) == AT_ONCE
+        harness.slack.gate.set()
+        await harness.until_idle()
+    assert len(harness.slack.notified) == len(namespaces)
+
+
+async def test_another_value_while_a_test_is_in_flight() -> None:
+    """The outcome of the first is recorded, and the second is sent in the next minute."""
+    harness, asking = await started()
+    async with harness.running():
+        await harness.until_idle()
+        harness.slack.gate.clear()
+        asking.certificate("one")
+        await until(lambda: harness.slack.tries)
+        asking.certificate("two")
+        harness.slack.gate.set()
+        await harness.let_pass(30 * SECOND)
+        assert (asking.test()["value"], len(harness.slack.notified)) == ("two", 1)
+        await harness.let_pass(MINUTE)
+    written = [content["test"] for _, content in harness.api.statuses if "test" in content]
+    ended = [(each["value"], len(each["channels"])) for each in written if each["endTime"]]
+    assert ended == [("one", 2), ("two", 2)]
+    assert harness.slack.notified == [("nhs",), ("nhs",)]
+
+
+async def test_an_object_that_is_gone_before_its_outcome_is_written() -> None:
+    """Nothing is left to be recorded, also if another object has its name by then."""
+    harness, asking = await started()
+    async with harness.running():
+        await harness.until_idle()
+        harness.slack.gate.clear()
+        asking.certificate("one")
+        await until(lambda: harness.slack.tries)
+        harness.api.refusals["PATCH"] = KubeError(Reason.CONFLICT, "the object has been modified", status=409)
+        harness.slack.gate.set()
+        await harness.let_pass(5 * SECOND)
+        assert len(harness.workers._unrecorded()) == 1
+        harness.recreate("nhs")
+        harness.api.refusals.clear()
+        await harness.let_pass(5 * SECOND)
+        assert harness.workers._unrecorded() == set()
 
 
 async def test_what_is_not_wanted_any_more_is_not_sent() -> None:
@@ -253,6 +332,18 @@ async def test_a_policy_is_tested_with_an_example() -> None:
     assert harness.slack.notified == [("example",)]
     [event] = [each for each in harness.api.created if each["reason"] == "TestAlert"]
     assert event["involvedObject"]["kind"] == "CertificatePolicy"
+
+
+async def test_a_policys_test_names_the_cluster() -> None:
+    """As that of a certificate does."""
+    harness, asking = await started(cluster="live-eu")
+    async with harness.running():
+        await harness.until_idle()
+        asking.certificate("one")
+        await harness.until_idle()
+        asking.policy("one")
+        await harness.let_pass(2 * MINUTE)
+    assert ["('Cluster', 'live-eu')" in text for text in harness.slack.texts] == [True, True]
 
 
 async def test_the_facts_are_those_of_the_certificate() -> None:
