@@ -32,6 +32,8 @@ class SlowServer:
     passed: float = 0.0
     slept: list[float] = field(default_factory=list)
     asked: str = ""
+    annotation: str = ""
+    """In place of the one that was asked for."""
     kubeconfig: str = ""
 
     def now(self) -> datetime:
@@ -49,7 +51,9 @@ class SlowServer:
         if not self.asked:
             return REQUEST
         found = self.tests.pop(0) if len(self.tests) > 1 else self.tests[0]
-        return {"metadata": {"name": "nhs"}, "status": {"test": {"value": self.asked, **found} if found else None}}
+        annotations = {"clientcert.dev/test-alert": self.annotation or self.asked}
+        test = {"value": self.asked, **found} if found else None
+        return {"metadata": {"name": "nhs", "annotations": annotations}, "status": {"test": test}}
 
     def clientcert(self, *arguments: str) -> Result:
         outside = {"now": self.now, "sleep": self.sleep}
@@ -115,3 +119,11 @@ def test_a_test_that_waits_for_its_minute_says_so_once(server: SlowServer) -> No
     ran = server.clientcert("test-alert", "nhs")
     assert (ran.exit_code, ran.stderr.count("\n")) == (0, 1)
     assert ran.stderr.startswith("It waits until 2026-11-22T09:01:00Z: ")
+
+
+def test_a_test_that_another_one_replaces(server: SlowServer) -> None:
+    """Somebody has asked for theirs before this one began."""
+    server.tests, server.annotation = [None], "theirs"
+    ran = server.clientcert("test-alert", "nhs")
+    assert (ran.exit_code, "somebody has changed the annotation meanwhile" in ran.stderr) == (1, True)
+    assert server.slept == [1.0]

@@ -8,7 +8,7 @@ import pytest
 from clientcert.errors import Reason
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
-from clientcert.notifiers.email.mime import plain_address
+from clientcert.messages.mail_address import plain_address
 from clientcert.settings import load_settings
 from tests.adapters.mail_parts import failure, message_to, notifier, to_contact
 from tools.mail_server import LoopbackMailServer

@@ -8,7 +8,8 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.lifecycle.recorded_status import FallbackRecipient
-from clientcert.notifiers.email.mime import named_address, plain_address
+from clientcert.messages.mail_address import plain_address
+from clientcert.notifiers.email.mime import named_address
 from clientcert.notifiers.interface import Receipt
 from tests.adapters.mail_parts import JO, LOGIN, SAM, failure, message_to, notifier, to_contact
 from tools.mail_server import LoopbackMailServer, Received

@@ -20,6 +20,7 @@ from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.policy import Channel, EmailAddress
 from clientcert.messages.alert_test import AskedTest, compose_test
+from clientcert.messages.mail_address import mailbox
 from clientcert.notifiers.interface import Pace
 from clientcert.workqueue.work_queue import Item
 
@@ -162,15 +163,15 @@ class AlertTestSender:
         to = tested.to or channel.address.reply_to
         if not to:
             raise DeliveryError(Reason.TEST_RECIPIENT_MISSING, _NO_RECIPIENT)
-        if to.casefold() in _contacts(tested.evaluation):
+        if mailbox(to) in _contacts(tested.evaluation):
             raise DeliveryError(Reason.RECIPIENT_NOT_ALLOWED, _CONTACT)
         return to
 
 
 def _contacts(evaluation: Evaluation) -> frozenset[str]:
-    """All addresses of the contact that are known."""
+    """All mailboxes of the contact that are known."""
     declared, found = evaluation.spec.contact, evaluation.contact
     people = [each.email for each in (declared.technical, declared.business, declared.requester) if each]
     recipients = [*(found.recipients if found else ()), *evaluation.earlier_recipients]
     addresses = [*people, declared.slack_email, *(each.address for each in recipients)]
-    return frozenset(each.strip().casefold() for each in addresses)
+    return frozenset(filter(None, map(mailbox, addresses)))

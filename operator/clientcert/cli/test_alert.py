@@ -73,9 +73,15 @@ def test_alert(
 
 
 def _test(cluster: Cluster, kind: Kind, name: str, value: str) -> Object:
-    """What the status says of this test; empty until it says anything."""
-    found = (cluster.get(kind, name).get("status") or {}).get("test") or {}
-    return found if found.get("value") == value else {}
+    """The part of the status about this test; empty until there is any. Raises ClickException if it is replaced."""
+    found = cluster.get(kind, name)
+    test = (found.get("status") or {}).get("test") or {}
+    if test.get("value") == value:
+        return dict(test)
+    if (found["metadata"].get("annotations") or {}).get(VALUE) != value:
+        words = "somebody has changed the annotation meanwhile, so the outcome of this test is not known"
+        raise click.ClickException(f"{words}: see status.test, or ask again")
+    return {}
 
 
 def _wait(ask: Callable[[], Object], pauses: Iterable[None]) -> Object:

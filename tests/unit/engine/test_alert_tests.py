@@ -301,10 +301,21 @@ CONTACT = "jo@nhs.example"
         (WITH_REPLIES, True, "me@integration.example", "Sent", ["me@integration.example"]),
         (WITH_REPLIES, False, "me@integration.example", "RecipientNotAllowed", []),
         (WITH_REPLIES, True, CONTACT.upper(), "RecipientNotAllowed", []),
+        (WITH_REPLIES, True, "jo+alerts@nhs.example", "RecipientNotAllowed", []),
+        (WITH_REPLIES, True, "jo@\uff4e\uff48\uff53.example", "RecipientNotAllowed", []),
         (CONSUMER, True, "", "TestRecipientMissing", []),
         ({**CONSUMER, "email": {"recipients": "Contact", "replyTo": CONTACT}}, True, "", "RecipientNotAllowed", []),
     ],
-    ids=["replyTo", "--to", "no domains", "the contact", "nobody", "replyTo is the contact"],
+    ids=[
+        "replyTo",
+        "--to",
+        "no domains",
+        "the contact",
+        "with a tag",
+        "in wide letters",
+        "nobody",
+        "replyTo is the contact",
+    ],
 )
 async def test_a_letter_never_goes_to_the_contact(
     channel: Mapping[str, Any], *, has_domains: bool, to: str, outcome: str, sent: list[str]
@@ -368,6 +379,21 @@ async def test_a_kind_without_the_field_sends_nothing() -> None:
         asking.certificate("one")
         await harness.until_idle()
     assert harness.slack.notified == []
+
+
+async def test_a_hostile_value_is_in_no_message() -> None:
+    """It is compared, and recorded as it is."""
+    harness, asking = await started(WITH_REPLIES, TEAM)
+    value = "<!channel>\x00\n\u202eevil"
+    async with harness.running():
+        await harness.until_idle()
+        for _ in range(2):
+            asking.certificate(value)
+            await harness.until_idle()
+    assert (asking.test()["value"], harness.slack.notified) == (value, [("nhs",)])
+    letters = [part.text for letter in harness.mail.letters for part in letter.parts]
+    events = [event["message"] for event in harness.api.created]
+    assert [text for text in (*harness.slack.texts, *letters, *events) if "evil" in text] == []
 
 
 async def test_annotations_of_any_size() -> None:

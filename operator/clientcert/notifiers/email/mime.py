@@ -6,63 +6,25 @@ No field can add a header: addresses are checked, and a subject is one line with
 import html
 import re
 import textwrap
-import unicodedata
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
-import idna
-
 from clientcert.messages.letter import Letter, Part, PartKind
+from clientcert.messages.mail_address import plain_address
 
 WIDTH = 76
 """The line length of quoted-printable (RFC 2045 section 6.7), so that the source of a mail is readable."""
-LONGEST_ADDRESS = 254
 LONGEST_FILE_NAME = 100
 _COMMAND_INDENT = " " * 4
-_ATOM = r"[A-Za-z0-9!#$&'*+/=?^_{}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
 _NAMED = re.compile(r'"?(?P<name>[^<>"\\]*?)"?\s*<(?P<address>[^<>]*)>')
 _TYPE = re.compile(r"application/[a-z0-9][a-z0-9.+-]{0,62}")
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """Accepted by every server."""
 
-_LOOK_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE"})
-"""Scripts with letters that look alike; a label with letters of two of them is a trap, and no registry allows it."""
 _TAGS = {PartKind.PARAGRAPH: "p", PartKind.HEADING: "h3", PartKind.COMMAND: "pre"}
-
-
-def plain_address(text: str) -> Address | None:
-    """Parse one address, without comments, quotes or a list; None if it is anything else.
-
-    Its domain is in ASCII: an internationalized one is converted to punycode (RFC 5890, 5891). A local part that needs
-    SMTPUTF8 (RFC 6531) is refused.
-    """
-    local, _, domain = text.partition("@") if len(text) <= LONGEST_ADDRESS else ("", "", "")
-    plain = f"{local}@{ascii_domain(domain)}"
-    found = _ADDRESS.fullmatch(plain) if len(plain) <= LONGEST_ADDRESS else None
-    return Address(username=found["local"], domain=found["domain"]) if found else None
-
-
-def ascii_domain(text: str) -> str:
-    """The domain as it is sent; empty if it is no domain, or mixes alphabets with letters that look alike."""
-    if text.isascii():
-        return text
-    if any(unicodedata.category(each)[0] not in "LMN" for each in text if each not in ".-"):
-        return ""
-    if any(len(_alphabets(label)) > 1 for label in text.split(".")):
-        return ""
-    try:
-        return idna.encode(text, uts46=True, std3_rules=True).decode("ascii")
-    except idna.IDNAError:
-        return ""
-
-
-def _alphabets(label: str) -> set[str]:
-    return {script for each in label if (script := unicodedata.name(each, "").partition(" ")[0]) in _LOOK_ALIKE}
 
 
 def named_address(text: str) -> Address | None:

@@ -18,8 +18,9 @@ from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import FallbackRecipient
 from clientcert.messages.letter import Letter
+from clientcert.messages.mail_address import plain_address
 from clientcert.messages.message import Message
-from clientcert.notifiers.email.mime import mail, named_address, plain_address
+from clientcert.notifiers.email.mime import mail, named_address
 from clientcert.notifiers.email.refusals import correction
 from clientcert.notifiers.email.smtp import MAIL_SECONDS, Envelope, MailRelay, MailServer
 from clientcert.notifiers.interface import Pace, Receipt
