@@ -87,6 +87,20 @@ def test_contacts_have_addresses_only_if_asked_for(contact: Any, expected: list[
         "canary.jo\ufe6bnhs.example",
         "https://canary:jo@nhs.example/path",
         "{}/canary",
+        "canary.jo&#64;nhs.example",
+        "canary.jo&#0064nhs.example",
+        "canary.jo&#X40;nhs.example",
+        "canary.jo&commat;nhs.example",
+        "canary.jo &#64; nhs.example",
+        "canary.jo[at]nhs.example",
+        "canary.jo [at] nhs [dot] example",
+        "canary.jo (AT) nhs.example",
+        "canary.jo[ at ]nhs",
+        "<canary.jo{{at}}nhs.example>",
+        "CN=canary.jo\\40nhs.example",
+        "canary.jo\\u0040nhs.example",
+        f"1.2.840.113549.1.9.1=#1614{b'canary.jo@nhs.example'.hex()}",
+        f"CN=nhs+2.5.4.99=#0C14{b'canary.jo@nhs.example'.hex().upper()},O=nhs",
     ],
 )
 def test_an_address_is_in_no_text(words: str) -> None:
@@ -108,16 +122,27 @@ def test_an_address_is_in_no_text(words: str) -> None:
     shown = repr(entry(found))
     assert HIDDEN in shown
     assert "canary" not in shown
+    assert b"canary".hex() not in shown.lower()
     assert ADDRESS in repr(entry(found, contacts=True))
 
 
-@pytest.mark.parametrize("text", ["#team", "@on-call", "(@on-call)", "ask @on-call.", "a @ b", "40 % of 3", "%40"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("#team", "@on-call", "(@on-call)", "ask @on-call.", "a @ b", "40 % of 3", "%40"),
+        *("[at]", "#0c036e6873", "a&#640;b"),
+    ],
+)
 def test_what_is_no_address_is_shown(text: str) -> None:
     assert entry(certificate("nhs-prod", LATER, phase="Valid", owner=text)).owner == text
 
 
 @pytest.mark.parametrize(
-    "part", ["a", "@", "a@", "a @", '"', '"@', '"a', "(", "a.", "a @ ", "%4", "%40", " ", "a @a. "]
+    "part",
+    [
+        *("a", "@", "a@", "a @", '"', '"@', '"a', "(", "a.", "a @ ", "%4", "%40", " ", "a @a. "),
+        *("&#", "&#0", "[", "[ ", "[at", "[at] ", "a [at] a [dot] ", "#0c", "\\4"),
+    ],
 )
 def test_long_texts_take_no_longer(part: str) -> None:
     """In twice the time twice the text, whatever is in it: a minute would be the sign of a square."""

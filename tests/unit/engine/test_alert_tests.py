@@ -381,6 +381,23 @@ async def test_a_kind_without_the_field_sends_nothing() -> None:
     assert harness.slack.notified == []
 
 
+async def test_a_channel_that_cannot_be_used() -> None:
+    """The others get the test; so does that of a certificate that was never read."""
+    webhook, unknown = {"name": "hook", "type": "Webhook"}, {"name": "later", "type": "Telex"}
+    harness = EngineHarness()
+    harness.policy(TEAM, webhook, unknown)
+    harness.declare("nhs")
+    asking = Asking(harness)
+    async with harness.running():
+        await harness.until_idle()
+        harness.slack.texts.clear()
+        asking.certificate("one")
+        await harness.until_idle()
+    unusable = dict.fromkeys(("hook", "later"), "ChannelNotSupported")
+    assert asking.outcomes() == {"team": "Sent", "events": "Sent"} | unusable
+    assert len(harness.slack.texts) == 1
+
+
 async def test_a_hostile_value_is_in_no_message() -> None:
     """It is compared, and recorded as it is."""
     harness, asking = await started(WITH_REPLIES, TEAM)
