@@ -9,9 +9,10 @@ from typing import Any
 
 from clientcert.kube.events import COMPONENT, EventRecorder, EventSpec
 from clientcert.messages.digest import Digest
+from clientcert.messages.mail_address import plain_address
 from clientcert.messages.message import Message
 from clientcert.notifiers.apprise import title_and_body, title_and_body_of_many
-from clientcert.notifiers.email.mime import mail, named_address, plain_address
+from clientcert.notifiers.email.mime import mail, named_address
 from clientcert.notifiers.http.standard_webhooks import signed_headers
 from clientcert.notifiers.http.webhook import cloud_event
 from clientcert.notifiers.kubernetes_event import EventNotifier
