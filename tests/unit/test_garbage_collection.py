@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cache.comparison import Comparison
+from clientcert.cache.comparison import CachedKind, Comparison
 from clientcert.cache.lazy_index import LazyIndex
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
@@ -82,7 +82,7 @@ def test_it_is_freed_with_its_last_reference_and_what_was_garbage_is_freed_as_we
 async def test_a_comparison_has_none() -> None:
     known = unscanned(lambda: {key: cast("Any", SimpleNamespace(uid="u", resource_version="1")) for key in KEYS})
     before, api, nothing = scanned(), Api(), cast("Any", None)
-    await Comparison(cast("Any", api), CLIENT_CERTIFICATE, known, nothing, nothing).compare("")
+    await Comparison(cast("Any", api), CachedKind(CLIENT_CERTIFICATE, known, nothing, nothing)).compare("")
     assert api.scanned <= before
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 from clientcert.api.kinds import Kind
@@ -16,6 +17,17 @@ _AT_ONCE = 1_000
 """Keys that are looked at in one iteration of the event loop."""
 
 
+@dataclass(frozen=True, slots=True)
+class CachedKind:
+    """The objects of one kind in a cache, and how the cache takes over an answer about one of them."""
+
+    kind: Kind
+    known: Mapping[ObjectKey, Versioned]
+    upsert: Callable[[Object], None]
+    remove: Callable[[ObjectKey, str], object]
+    """By key and uid."""
+
+
 class Comparison:
     """Lists versions only, and reads the few objects that have a newer one. No step takes long, however many there are.
 
@@ -26,19 +38,9 @@ class Comparison:
     An answer may come after the watch has told that a known object was deleted, or created again: then it is ignored.
     """
 
-    def __init__(
-        self,
-        client: KubeClient,
-        kind: Kind,
-        known: Mapping[ObjectKey, Versioned],
-        upsert: Callable[[Object], None],
-        remove: Callable[[ObjectKey, str], object],
-    ) -> None:
+    def __init__(self, client: KubeClient, cached: CachedKind) -> None:
         self._client = client
-        self._kind = kind
-        self._known = known
-        self._upsert = upsert
-        self._remove = remove
+        self._cached = cached
 
     async def compare(self, namespace: str, *, only_known: bool = False) -> None:
         """Read each object with a newer version than the known one; remove those that are gone. Raises KubeError.
@@ -46,12 +48,12 @@ class Comparison:
         With `only_known`, skip objects that the watch has not delivered yet. An empty namespace: in all of them.
         """
         unlisted = await self._known_in(namespace)
-        async for page in self._client.pages(self._kind.collection(namespace), metadata_only=True):
+        async for page in self._client.pages(self._cached.kind.collection(namespace), metadata_only=True):
             for item in page.items:
                 metadata = item["metadata"]
                 key = ObjectKey(metadata["namespace"], metadata["name"])
                 unlisted.discard(key)
-                known = self._known.get(key)
+                known = self._cached.known.get(key)
                 if known is None and only_known:
                     continue
                 if is_newer(metadata["resourceVersion"], known):
@@ -62,22 +64,22 @@ class Comparison:
             await self._fetch(key)
 
     async def _known_in(self, namespace: str) -> set[ObjectKey]:
-        size = len(self._known)
-        found, every = unscanned(set[ObjectKey], size), iter(unscanned_tuple(self._known))
+        size = len(self._cached.known)
+        found, every = unscanned(set[ObjectKey], size), iter(unscanned_tuple(self._cached.known))
         while part := tuple(islice(every, _AT_ONCE)):
             found.update(each for each in part if namespace in {"", each.namespace})
             await asyncio.sleep(0)
         return found
 
     async def _fetch(self, key: ObjectKey) -> None:
-        known = self._known.get(key)
+        known = self._cached.known.get(key)
         try:
-            body = await self._client.get(self._kind.item(*key))
+            body = await self._client.get(self._cached.kind.item(*key))
         except KubeError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
             if known is not None:
-                self._remove(key, known.uid)
+                self._cached.remove(key, known.uid)
             return
-        if known is None or key in self._known:
-            self._upsert(body)
+        if known is None or key in self._cached.known:
+            self._cached.upsert(body)

@@ -15,9 +15,10 @@ from clientcert.api.status import digest, parse_status
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.alert_test import AlertTest
-from clientcert.lifecycle.assessment import Phase, Problem
+from clientcert.lifecycle.assessment import Problem
 from clientcert.lifecycle.conditions import without_contact
 from clientcert.lifecycle.contacts import contact_key
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.renewal.policy import RenewalPolicy

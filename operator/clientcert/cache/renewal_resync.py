@@ -6,7 +6,7 @@ Alerts do not depend on it: where these kinds are not installed or must not be r
 import logging
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL, CERTIFICATE_REVOCATION
-from clientcert.cache.comparison import Comparison
+from clientcert.cache.comparison import CachedKind, Comparison
 from clientcert.cache.renewals import RenewalCache
 from clientcert.cache.revocations import RevocationCache
 from clientcert.errors import KubeError, Reason
@@ -21,11 +21,11 @@ class RenewalResync:
     """Lists a namespace, or all (an empty name), and fetches what has changed."""
 
     def __init__(self, client: KubeClient, renewals: RenewalCache, revocations: RevocationCache) -> None:
-        of_revocations = revocations.revocations, revocations.upsert, revocations.remove
-        self._comparisons = (
-            Comparison(client, CERTIFICATE_RENEWAL, renewals.renewals, renewals.upsert, renewals.remove),
-            Comparison(client, CERTIFICATE_REVOCATION, *of_revocations),
+        both = (
+            CachedKind(CERTIFICATE_RENEWAL, renewals.renewals, renewals.upsert, renewals.remove),
+            CachedKind(CERTIFICATE_REVOCATION, revocations.revocations, revocations.upsert, revocations.remove),
         )
+        self._comparisons = tuple(Comparison(client, each) for each in both)
         self._missing: set[str] = set()
 
     async def compare(self, namespace: str) -> None:

@@ -9,14 +9,14 @@ This repairs the cache after a watch has lost an event, or was interrupted while
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.backoff import Backoff
-from clientcert.cache.comparison import Comparison
-from clientcert.cache.decoding import Versioned, key_of
+from clientcert.cache.comparison import CachedKind, Comparison
+from clientcert.cache.decoding import key_of
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.renewal_resync import RenewalResync
@@ -57,9 +57,14 @@ class Resync:
     ) -> None:
         self._cache = cache
         self._queue = queue
-        self._policies = cache.policies
+        self._policies = policies = cache.policies
         upsert, remove = cache.upsert_certificate, cache.remove_certificate
-        self._certificates = Comparison(client, CLIENT_CERTIFICATE, cache.certificates, upsert, remove)
+        self._certificates = Comparison(client, CachedKind(CLIENT_CERTIFICATE, cache.certificates, upsert, remove))
+        self._taken_over = (
+            CachedKind(CERTIFICATE_POLICY, policies.policies, policies.upsert, policies.remove),
+            CachedKind(CERTIFICATE_STORE, cache.stores, cache.upsert_store, cache.remove_store),
+        )
+        """Kinds whose objects are few: they are listed whole."""
         self._renewals = RenewalResync(client, cache.renewals, cache.revocations)
         self._client = client
         self._informers = informers
@@ -225,25 +230,18 @@ class Resync:
             raise
 
     async def _policies_and_stores(self, namespace: str) -> None:
-        policies, cache = self._policies, self._cache
-        await self._take_over_list(CERTIFICATE_POLICY, namespace, policies.policies, policies.upsert, policies.remove)
-        await self._take_over_list(CERTIFICATE_STORE, namespace, cache.stores, cache.upsert_store, cache.remove_store)
+        for cached in self._taken_over:
+            await self._take_over_list(cached, namespace)
 
-    async def _take_over_list(
-        self,
-        kind: Kind,
-        namespace: str,
-        known: Mapping[ObjectKey, Versioned],
-        upsert: Callable[[Object], None],
-        remove: Callable[[ObjectKey, str], None],
-    ) -> None:
+    async def _take_over_list(self, cached: CachedKind, namespace: str) -> None:
         """Take over those that are listed, and remove the others, as they were known before: a watch may be ahead."""
+        known = cached.known
         unlisted = {key: known[key].uid for key in _within(namespace, known)}
-        async for body in self._bodies(kind, namespace):
+        async for body in self._bodies(cached.kind, namespace):
             if unlisted.pop(key_of(body), None) is None or key_of(body) in known:
-                upsert(body)
+                cached.upsert(body)
         for key, uid in unlisted.items():
-            remove(key, uid)
+            cached.remove(key, uid)
 
     async def _bodies(self, kind: Kind, namespace: str) -> AsyncIterator[Object]:
         async for page in self._client.pages(kind.collection(namespace)):

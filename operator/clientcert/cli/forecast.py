@@ -19,11 +19,11 @@ from clientcert.cli.scope import check_scope
 from clientcert.cli.simulation import KnownCertificate, UpcomingMessage, simulate
 from clientcert.cli.table import aligned, cut, printable, to_the_minute
 from clientcert.errors import ClientCertError, Reason
-from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, without_contact
 from clientcert.lifecycle.contacts import Directory, batch_of
 from clientcert.lifecycle.delivery_log import DeliveryLog, MessageKind
 from clientcert.lifecycle.due import silenced
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import EVENTS_CHANNEL, AlertPolicy
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey

@@ -15,12 +15,13 @@ from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.output import NAME, TABLE, object_name, output_option, print_objects
 from clientcert.cli.scope import check_scope
 from clientcert.cli.table import printable, to_the_day
+from clientcert.lifecycle.phase import Phase
 
 WIDE = "wide"
-PHASES = ("Expired", "Invalid", "Missing", "Unreadable", "NotYetValid", "ExpiringSoon", "Valid", "Pending")
-PENDING = PHASES[-1]
-"""Also of what the operator has not looked at yet."""
-GOOD_PHASES, SOON_PHASES = frozenset({"Valid", "Pending"}), frozenset({"ExpiringSoon", "NotYetValid"})
+PENDING = Phase.PENDING.value
+"""Also of objects that the operator has not looked at yet."""
+GOOD_PHASES = frozenset({Phase.VALID.value, PENDING})
+SOON_PHASES = frozenset({Phase.EXPIRING_SOON.value, Phase.NOT_YET_VALID.value})
 _BAR, _DAYS_OF_A_CELL = 10, 9
 """A whole bar is 90 days or more; a day or two have one cell."""
 _DELIVERED = "Delivered"
@@ -81,7 +82,10 @@ class Filter:
 )
 @click.option("--owner", metavar="TEAM", help="Those of this team.")
 @click.option(
-    "--phase", type=click.Choice(PHASES, case_sensitive=False), metavar="STATUS", help="Those with this STATUS."
+    "--phase",
+    type=click.Choice([phase.value for phase in Phase], case_sensitive=False),
+    metavar="STATUS",
+    help="Those with this STATUS.",
 )
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Those with these labels, as in kubectl.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Those of every namespace.")

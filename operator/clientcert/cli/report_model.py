@@ -18,8 +18,8 @@ from clientcert.cli.next_step import what_to_do, with_namespace
 from clientcert.cli.report_problems import Problem, ProblemKind, problems_of
 from clientcert.cli.table import printable
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import ALERTS_DELIVERED, READY
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import Role
 
 WITHIN_DAYS = (SOON_DAYS, 30, 90)

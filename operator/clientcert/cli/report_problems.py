@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clientcert.cli.certificate_status import SOON_DAYS
-from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.conditions import (
     ACKNOWLEDGED,
     ALERTS_DELIVERED,
@@ -18,6 +17,7 @@ from clientcert.lifecycle.conditions import (
     READY,
     SOURCE_READABLE,
 )
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.standing import RENEWABLE, StandingReason
 from clientcert.lifecycle.renewal.troubles import is_trouble

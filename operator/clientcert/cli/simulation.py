@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Observation, Phase, Problem, assess, unread
+from clientcert.lifecycle.assessment import Observation, Problem, assess, unread
 from clientcert.lifecycle.conditions import READY, SOURCE_READABLE
 from clientcert.lifecycle.delivery_log import Delivery, DeliveryLog, DueNotification, MessageKind
 from clientcert.lifecycle.due import delivered, due_notifications, next_due
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey

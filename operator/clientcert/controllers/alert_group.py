@@ -23,10 +23,10 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.policies import POLICY
 from clientcert.controllers.certificate_policy import PolicyReconciler
 from clientcert.errors import ClientCertError, DeliveryError, Reason, where
-from clientcert.lifecycle.assessment import Phase
 from clientcert.lifecycle.delivery_log import Delivery, DueNotification, MessageKind, digest_key, whole_second
 from clientcert.lifecycle.due import delivered, due_notifications, silenced
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.recorded_status import DigestRecord
 from clientcert.lifecycle.spec import ObjectKey

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.ends_first import name_first
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, SourceGap
 from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.lifecycle.source_gap import TEMPORARY, TEMPORARY_ISSUER, alarm_time, is_temporary
@@ -28,20 +28,6 @@ class DeclaredCertificate(Protocol):
     @property
     def created(self) -> datetime:
         """The creation time of the object, in UTC."""
-
-
-class Phase(StrEnum):
-    """A summary of the state for people: the worst phase that applies. They are listed worst first."""
-
-    EXPIRED = "Expired"
-    INVALID = "Invalid"
-    MISSING = "Missing"
-    UNREADABLE = "Unreadable"
-    NOT_YET_VALID = "NotYetValid"
-    EXPIRING_SOON = "ExpiringSoon"
-    VALID = "Valid"
-    PENDING = "Pending"
-    """Nothing has been read yet, and no problem is known."""
 
 
 @dataclass(frozen=True, slots=True)

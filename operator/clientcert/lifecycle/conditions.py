@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import OF_SOMEBODY_ELSE, Assessment, Phase
+from clientcert.lifecycle.assessment import OF_SOMEBODY_ELSE, Assessment
 from clientcert.lifecycle.contacts import Resolution
 from clientcert.lifecycle.due import silenced
 from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.observing import withheld
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition, shared_condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.delivery_log import CLOCK_TOLERANCE, Delivery, DueNotification, MessageKind, whole_second
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import Channel, Role, Schedule
 from clientcert.lifecycle.recorded_status import ChannelStatus, ToldProblem
 from clientcert.lifecycle.renewal.situation import RenewalSituation

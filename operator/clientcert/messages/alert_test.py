@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE, Kind
-from clientcert.lifecycle.assessment import Assessment, Phase
+from clientcert.lifecycle.assessment import Assessment
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.delivery_log import DeliveryLog, DueNotification, MessageKind
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import AlertPolicy, Channel, EmailAddress
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, SecretSource

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Phase, Problem
+from clientcert.lifecycle.assessment import Assessment, Problem
 from clientcert.lifecycle.delivery_log import DueNotification, MessageKind
 from clientcert.lifecycle.due import next_stage
 from clientcert.lifecycle.ends_first import OTHER_ENDED, is_issuer, name_first
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import DEFAULT_MESSAGE, AlertPolicy
 from clientcert.lifecycle.recorded_status import (
     AcceptedCertificate,

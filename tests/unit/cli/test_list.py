@@ -13,8 +13,7 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster
 from clientcert.cli.durations import DurationType, parse_from_now
 from clientcert.cli.errors import GONE, ApiError, Failed
-from clientcert.cli.list_certificates import PHASES, Filter, Listed, _alerts, _left, _line, _status
-from clientcert.lifecycle.assessment import Phase
+from clientcert.cli.list_certificates import Filter, Listed, _alerts, _left, _line, _status
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 NHS = Listed(
@@ -36,10 +35,6 @@ NHS = Listed(
 
 def asked(**options: Any) -> Filter:
     return Filter(**{"now": NOW, "expiring_in": None, "owner": None, "phase": None, **options})
-
-
-def test_every_phase_can_be_asked_for() -> None:
-    assert set(PHASES) == {each.value for each in Phase}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from clientcert.cli.simulation import KnownCertificate, simulate
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Observation, Phase, Problem, unread
+from clientcert.lifecycle.assessment import Observation, Problem, unread
 from clientcert.lifecycle.delivery_log import MessageKind
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import AlertPolicy, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence

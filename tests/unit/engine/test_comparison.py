@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.cache.comparison import Comparison
+from clientcert.cache.comparison import CachedKind, Comparison
 from clientcert.errors import KubeError, Reason
 from clientcert.kube.client import Page
 from clientcert.lifecycle.spec import ObjectKey
@@ -44,9 +44,8 @@ async def test_only_what_is_not_as_it_is_listed_is_read() -> None:
     records = known("same", "other", "written", "unlisted") | known("elsewhere", namespace="another")
     records[ObjectKey("team", "other")].resource_version = "0"
     records[ObjectKey("team", "written")].resource_version = "10"
-    comparison = Comparison(
-        cast("Any", api), CLIENT_CERTIFICATE, records, lambda _: None, lambda key, uid: removed.append(key.name + uid)
-    )
+    cached = CachedKind(CLIENT_CERTIFICATE, records, lambda _: None, lambda key, uid: removed.append(key.name + uid))
+    comparison = Comparison(cast("Any", api), cached)
     await comparison.compare("team", only_known=True)
     assert api.read == ["other", "unlisted"]
     assert removed == ["otheru1", "unlistedu1"]
@@ -58,7 +57,8 @@ async def test_only_what_is_not_as_it_is_listed_is_read() -> None:
 async def test_other_work_goes_on_meanwhile() -> None:
     names = [f"c{number}" for number in range(MANY)]
     nothing = cast("Any", None)
-    comparison = Comparison(cast("Any", Api(*names)), CLIENT_CERTIFICATE, known(*names), nothing, nothing)
+    cached = CachedKind(CLIENT_CERTIFICATE, known(*names), nothing, nothing)
+    comparison = Comparison(cast("Any", Api(*names)), cached)
     comparing, turns = asyncio.create_task(comparison.compare("")), 0
     while not comparing.done():
         await asyncio.sleep(0)

@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import (
-    Assessment,
-    Observation,
-    Phase,
-    Problem,
-    accepted_certificate,
-    assess,
-    unread,
-)
+from clientcert.lifecycle.assessment import Assessment, Observation, Problem, accepted_certificate, assess, unread
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import UNUSABLE_SPEC
 from clientcert.pki import Certificate

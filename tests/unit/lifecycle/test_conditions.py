@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Assessment, Observation, Phase, Problem, accepted_certificate, unread
+from clientcert.lifecycle.assessment import Assessment, Observation, Problem, accepted_certificate, unread
 from clientcert.lifecycle.conditions import DeliveryProblem, conditions, without_contact
 from clientcert.lifecycle.contacts import UNAVAILABLE, Recipient, Resolution, Role
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
 from tests.builders import DAY, HOUR, NOW, SECOND, assessment, certificate, declaration, evaluation, policy

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.lifecycle.assessment import Observation, Phase
+from clientcert.lifecycle.assessment import Observation
 from clientcert.lifecycle.delivery_log import MessageKind
+from clientcert.lifecycle.phase import Phase
 from clientcert.pki import Certificate, Expiry
 from tests.builders import DAY, HOUR, NOW, assessment, certificate, policy
 from tests.unit.lifecycle.timeline import Timeline

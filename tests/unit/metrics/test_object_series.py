@@ -12,8 +12,9 @@ from clientcert.cache.renewal_records import ObjectVersion, RenewalRecord, renew
 from clientcert.cache.revocations import RevocationCache
 from clientcert.certificate_metrics import families, x509_families
 from clientcert.errors import Reason
-from clientcert.lifecycle.assessment import Phase, Problem
+from clientcert.lifecycle.assessment import Problem
 from clientcert.lifecycle.conditions import SOURCE_READABLE
+from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, Condition
 from clientcert.lifecycle.renewal.spec import RenewalSpec
 from clientcert.lifecycle.renewal.status import RenewalStatus, State
