@@ -15,8 +15,7 @@ from clientcert.api.kinds import (
 )
 from clientcert.cli.check.advice import advice
 from clientcert.cli.check.finding import Check, Finding, NotMade, Severity, Subject, some
-from clientcert.cli.check.known import Item, Known, Place
-from clientcert.cli.check.references import object_references, secret_references
+from clientcert.cli.check.known import Declared, Item, Known, Place
 from clientcert.cli.cluster import Object
 from clientcert.cli.table import printable
 from clientcert.errors import Reason
@@ -154,14 +153,17 @@ def check_conditions(known: Known) -> Iterator[Finding]:
 
 
 def _outdated(known: Known) -> frozenset[Place]:
-    every, made = known.by_place().values(), known.declared
-    places = {each.place for each in every if each.changed}
-    if made.secrets:
-        places.update(each.item.place for each in secret_references(every) if each.key in made.secrets)
-    if made.config_maps:
-        lists = (each for each in object_references(every) if each.kind is None)
-        places.update(each.item.place for each in lists if each.key in made.config_maps)
-    return frozenset(places)
+    return frozenset(place for place, item in known.by_place().items() if _is_outdated(item, known.declared))
+
+
+def _is_outdated(item: Item, made: Declared) -> bool:
+    """True if the folder changes the object, or a Secret or ConfigMap that it names."""
+    if item.changed or not (made.secrets or made.config_maps):
+        return item.changed
+    lists = (each.key for each in item.references.objects if each.kind is None)
+    return any(each.key in made.secrets for each in item.references.secrets) or any(
+        key in made.config_maps for key in lists
+    )
 
 
 def _is_fault(item: Item, kind: str, reason: str, conditions: Iterable[Object]) -> bool:

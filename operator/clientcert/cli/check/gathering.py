@@ -25,7 +25,7 @@ from clientcert.cli.check.known import OBSERVED, Declared, Item, Known, Place, S
 from clientcert.cli.check.manifests import Sorted, check_policies
 from clientcert.cli.check.operator_account import OperatorAccount, find_account
 from clientcert.cli.check.reading import Reader
-from clientcert.cli.check.references import check_references, check_secrets, object_references, secret_references
+from clientcert.cli.check.references import check_references, check_secrets
 from clientcert.cli.check.rights import check_rights, given, needs
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import Failed, NotFound
@@ -147,7 +147,7 @@ class Gathering:
             items, declared = self._of_folder(folder, applied, installed), folder.declared
         checked = {each.place for each in items}
         others = [Item(*place, found, found) for place, found in applied.items() if place not in checked]
-        named = {each.key for each in object_references(items) if each.kind is None}
+        named = {each.key for item in items for each in item.references.objects if each.kind is None}
         return Known(
             items=tuple(items),
             others=tuple(others),
@@ -160,7 +160,7 @@ class Gathering:
     def _secrets(self, items: list[Item], declared: Declared) -> dict[ObjectKey, SecretFacts | None]:
         if not self._is_made(Check.SECRETS):
             return {}
-        return self.reader.secrets(secret_references(items), declared.secrets)
+        return self.reader.secrets((each for item in items for each in item.references.secrets), declared.secrets)
 
     def _unlisted(self, items: list[Item]) -> frozenset[tuple[Kind, str]]:
         """By namespace, also where the list of all namespaces was refused."""
@@ -177,7 +177,7 @@ class Gathering:
         labelled = self.reader.objects(CLIENT_CERTIFICATE, namespace, self.wanted.selector)
         keys = {_key(each) for each in labelled}
         items = [each for each in every if each.kind is CLIENT_CERTIFICATE and each.key in keys]
-        named = {(each.kind, each.key) for each in object_references(items)}
+        named = {(each.kind, each.key) for item in items for each in item.references.objects}
         return items + [
             each for each in every if each.place in named and each.kind in {CERTIFICATE_POLICY, CERTIFICATE_STORE}
         ]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_STORE, CLIENT_CERTIFICATE, Kind
 from clientcert.cli.check.finding import Subject
 from clientcert.cli.check.folder_rights import Grant
+from clientcert.cli.check.named import References, references_of
 from clientcert.cli.cluster import Object
 from clientcert.lifecycle.spec import ObjectKey
 
@@ -32,7 +34,7 @@ class SecretFacts:
         return SecretFacts(keys, labels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """An object of ours."""
 
@@ -45,6 +47,11 @@ class Item:
     file: str = ""
     changed: bool = False
     """True if the folder changes its spec, or makes it."""
+
+    @cached_property
+    def references(self) -> References:
+        """The Secrets and the other objects that it names."""
+        return references_of(self.kind, self.key.namespace, self.content, is_declared=bool(self.file))
 
     @property
     def subject(self) -> Subject:

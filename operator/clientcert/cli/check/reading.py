@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from clientcert.api.kinds import GROUP, Kind
 from clientcert.cli.check.finding import Check, NotMade, Right, some
 from clientcert.cli.check.known import Declared, SecretFacts
-from clientcert.cli.check.references import SecretReference
+from clientcert.cli.check.named import SecretReference
 from clientcert.cli.cluster import Cluster, Object, is_name
 from clientcert.cli.errors import Forbidden, NotFound
 from clientcert.lifecycle.spec import ObjectKey
