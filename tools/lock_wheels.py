@@ -23,7 +23,7 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """The platforms of the image, and what Python calls them."""
 _OLDEST_GLIBC = (2, 17)
 _GLIBC = (2, 36)
-"""That of Debian 12, the oldest base."""
+"""The version of Debian 12, the oldest base."""
 
 
 class NoWheelError(Exception):

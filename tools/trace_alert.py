@@ -55,7 +55,7 @@ class Trace:
     """Of each layer: its place from the top."""
     package: Path = _PACKAGE
     calls: Counter[str] = field(default_factory=Counter)
-    """How often each function ran, or was resumed."""
+    """The number of times that each function ran, or was resumed."""
     upward: dict[str, None] = field(default_factory=dict)
     """`caller -> callee`, in the order in which each was first seen."""
 
@@ -162,13 +162,13 @@ def _signatures(node: ast.AST, within: str) -> Iterator[tuple[str, int]]:
 
 
 def _parameters(taken: ast.arguments) -> int:
-    """How many there are, `*args` and `**kwargs` among them."""
+    """The number of them, `*args` and `**kwargs` included."""
     named = len(taken.posonlyargs) + len(taken.args) + len(taken.kwonlyargs)
     return named + (taken.vararg is not None) + (taken.kwarg is not None)
 
 
 def _begins(frame: FrameType) -> bool:
-    """Whether the frame was entered from its top, and is no coroutine or generator that goes on (`dis`, RESUME)."""
+    """True if the frame was entered from its top, and is no coroutine or generator that goes on (`dis`, RESUME)."""
     code, at = frame.f_code.co_code, frame.f_lasti
     return code[at] == _RESUME and code[at + 1] & _RESUME_REASON == 0
 

@@ -119,7 +119,7 @@ class Settings:
                     raise SettingsError(f"{PREFIX}{name.upper()}: {entry!r} is not namespace=bucket/prefix")
 
     def warnings(self) -> Iterator[str]:
-        """What the log says at the start, because the operator does not act as people expect of it."""
+        """The warnings of the log at the start: in these ways the operator does not act as people expect of it."""
         offset, observes = self.clock_offset, self.observe_only
         if offset:
             alerts = "no alert is sent" if observes else "alerts are sent as if it was true"

@@ -15,7 +15,7 @@ Order = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
 
 
 class Skew(IntEnum):
-    """How a version compares with that of this program; the value is that of the metric."""
+    """The order of a version and that of this program; the value is that of the metric."""
 
     OLDER = -1
     NONE = 0

@@ -98,7 +98,7 @@ class ChildProcess:
         return self.log_path.read_text(errors="replace")
 
     def last_words(self) -> str:
-        """Whether and how it has ended, and the end of its log."""
+        """The exit code if it has ended, and the end of its log."""
         return f"{self.name} {_ending(self.returncode)}. The end of its log:\n{self._log_end() or '(it is empty)'}"
 
     def _log_end(self) -> str:
@@ -146,7 +146,7 @@ def _ending(code: int | None) -> str:
 
 
 def _killed_by_kernel() -> str:
-    """How often the kernel has killed a process since this machine was started, because memory was short."""
+    """The number of processes that the kernel has killed for lack of memory, in words; empty if it is not known."""
     try:
         counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
         return (

@@ -46,7 +46,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Administrator:
-    """Whoever brings a team's certificates under the operator's watch, with AWS credentials and a directory."""
+    """The person who brings a team's certificates under the operator's watch, with AWS credentials and a directory."""
 
     control_plane: ControlPlane
     namespace: str

@@ -47,7 +47,7 @@ class Node:
 
     @property
     def charts(self) -> str:
-        """Where the chart is, as `helm install` names it."""
+        """The place of the chart, as `helm install` names it."""
         return f"oci://{self.registry}/rehearsal/charts/clientcert-operator"
 
 

@@ -13,7 +13,7 @@ from .versions import REPOSITORY
 
 _BUILD_SECONDS = 3600.0
 _ACCEPT_ALL = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
-"""Which signatures a base must have: none. It is named by digest."""
+"""The signatures that a base must have: none. It is named by digest."""
 
 
 @dataclass(frozen=True)

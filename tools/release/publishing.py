@@ -22,7 +22,7 @@ CHARTS = "charts"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a release is published, and for which platforms."""
+    """The place where a release is published, and its platforms."""
 
     registry: str
     """A registry with an owner, e.g. `registry.example/team`."""

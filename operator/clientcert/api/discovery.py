@@ -1,4 +1,4 @@
-"""What a certificate that was found is called: one decision for `clientcert import` and for the discovery of a store.
+"""The names of a certificate that was found: one decision for `clientcert import` and for the discovery of a store.
 
     pattern = KeyPattern.parse("{consumer}/client.pem")
     folder = pattern.folder("nhs/client.pem")           # nhs
@@ -39,7 +39,7 @@ _HASH_DIGITS = 10
 
 @dataclass(frozen=True, slots=True)
 class KeyPattern:
-    """Which keys of a bucket are certificates, and of whom: a text with {consumer}, which is one folder or a part."""
+    """The form of the keys that are certificates: a text with {consumer}, which is one folder or a part of one."""
 
     before: str
     after: str

@@ -61,7 +61,7 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class _Signer:
-    """Which of several CAs of one name signed a certificate."""
+    """The one of several CAs of one name that signed a certificate."""
 
     fingerprint_sha256: str
     cas: FormerCas

@@ -25,7 +25,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class AwsOptions:
-    """How a call reaches the bucket; what is None is found as by the AWS tools."""
+    """The way to the bucket; a field that is None is found as by the AWS tools."""
 
     profile: str | None = None
     region: str | None = None

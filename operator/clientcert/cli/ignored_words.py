@@ -42,7 +42,7 @@ def read_ignored(content: bytes) -> tuple[list[IgnoredWord], list[str]]:
 
 
 def _texts(line: str) -> Iterator[str]:
-    """What should be words: a text in quotation marks is several of them if each of its parts is one."""
+    """The texts that should be words: one in quotation marks is several of them if each of its parts is one."""
     for found in _TOKEN.finditer(_ASSIGNMENT.sub("", line, count=1)):
         double, single, bare = (each.strip() if each else "" for each in found.groups())
         quoted = double or single

@@ -19,7 +19,7 @@ class Candidate:
     """One place: an object of a bucket, a key of a Secret, or a file."""
 
     namespace: str
-    """That of its ClientCertificate."""
+    """The namespace of its ClientCertificate."""
     place: str
     """As it is shown."""
     origin: str

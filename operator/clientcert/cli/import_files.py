@@ -17,7 +17,7 @@ from clientcert.cli.table import printable
 
 @dataclass(frozen=True, slots=True)
 class FileSearch:
-    """What `clientcert import files` looks for."""
+    """The search of `clientcert import files`."""
 
     directory: Path
     out: Path

@@ -1,4 +1,4 @@
-"""What has become of the lists that `clientcert import` is called with: every entry without an effect is named."""
+"""The results of the lists that `clientcert import` is called with: every entry without an effect is named."""
 
 from collections.abc import Callable, Iterable, Iterator
 

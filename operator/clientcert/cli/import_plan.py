@@ -24,7 +24,7 @@ _OWN = 0
 
 
 class Result(StrEnum):
-    """What has become of a place."""
+    """The result for one place."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -47,13 +47,13 @@ class Planned:
     name: str = ""
     """Of the ClientCertificate."""
     spec: CertificateSpec | None = None
-    """What its manifest declares."""
+    """The declaration in its manifest."""
     changes: tuple[str, ...] = ()
     """The fields that differ from the manifest of an earlier import."""
 
     @property
     def silence(self) -> Silence | None:
-        """That of its manifest."""
+        """The silence in its manifest."""
         return self.spec.silence if self.spec else None
 
 
@@ -167,7 +167,7 @@ class Planner:
     def _spec(
         self, candidate: Candidate, found: Found, key: ObjectKey, before: CertificateSpec | None
     ) -> CertificateSpec:
-        """What is declared; what the call does not say is as before."""
+        """The declaration; each field that the call does not set is as before."""
         request, names, (consumer, identity) = self._request, (found.name, found.consumer), _declared(found)
         return CertificateSpec(
             consumer=consumer,

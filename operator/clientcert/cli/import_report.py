@@ -45,7 +45,7 @@ def _row(each: Planned) -> tuple[str, ...]:
 
 
 def _notes(each: Planned) -> list[str]:
-    """What a reader has to know of a manifest that was written."""
+    """The notes for the reader of a manifest that was written."""
     found = each.candidate.found
     if found is None or each.words:
         return []

@@ -1,4 +1,4 @@
-"""What a call of `clientcert import` asks for: its options, checked, with the files that they name."""
+"""The options of a call of `clientcert import`, checked, with the files that they name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _DEFAULT_SILENCE = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What becomes of each certificate that is found."""
+    """The fields that each certificate gets that is found."""
 
     now: datetime
     environment: str

@@ -22,7 +22,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class BucketSearch:
-    """What `clientcert import s3` looks for."""
+    """The search of `clientcert import s3`."""
 
     bucket: str
     store: str

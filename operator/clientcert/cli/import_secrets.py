@@ -23,7 +23,7 @@ _OF_CERT_MANAGER = "cert-manager.io/certificate-name"
 
 @dataclass(frozen=True, slots=True)
 class SecretSearch:
-    """What `clientcert import secrets` looks for."""
+    """The search of `clientcert import secrets`."""
 
     labels: str
     everywhere: bool

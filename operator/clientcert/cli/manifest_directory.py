@@ -22,7 +22,7 @@ _LARGEST_FILE = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ManifestDirectory:
-    """What is in it."""
+    """The content of a directory of manifests."""
 
     path: Path
     own: Mapping[str, OwnFile]

@@ -111,7 +111,7 @@ def _name_first(found: Object, first: Object) -> str:
 
 
 def _first_message(conditions: Mapping[str, Mapping[str, str]], types: Sequence[str]) -> str:
-    """What the first of these conditions says that is False; empty if none is."""
+    """The message of the first of these conditions that is False; empty if none is."""
     return next((_said(conditions[each]) for each in types if conditions.get(each, {}).get("status") == "False"), "")
 
 

@@ -15,7 +15,7 @@ _OURS = (CLIENT_CERTIFICATE.name, CERTIFICATE_STORE.name)
 
 
 class Place(NamedTuple):
-    """What a file is about. The first two are empty if it cannot be read."""
+    """The subject of a file. The first two fields are empty if it cannot be read."""
 
     namespace: str
     environment: str
@@ -44,7 +44,7 @@ class OwnFile:
 
     @property
     def place(self) -> "Place":
-        """What the file is about."""
+        """The subject of the file."""
         if self.key is None:
             return Place("", "", self.origin)
         return Place(self.key.namespace, self.spec.environment if self.spec else "", self.origin)

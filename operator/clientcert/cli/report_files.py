@@ -34,7 +34,7 @@ COLUMNS = (
 )
 _BEGINS_A_FORMULA = frozenset("=+-@")
 _BEGINS_A_CELL = re.compile(r"(^|[;|\"])(?=\s*+(\S))")
-"""Where a cell begins, also for a spreadsheet that separates them by `;` or `|`, and the first sign in it."""
+"""The beginning of a cell, also for a spreadsheet that separates them by `;` or `|`, and the first sign in it."""
 
 
 def as_csv(report: Report) -> str:

@@ -50,7 +50,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the page says of itself."""
+    """The facts about the page itself."""
 
     title: str
     scope: str
@@ -100,7 +100,7 @@ def as_html(report: Report, heading: Heading) -> str:
 
 
 def headline(report: Report) -> str:
-    """What matters most, in two sentences."""
+    """The most important facts, in two sentences."""
     total, wrong = len(report.entries), len(report.attention)
     of_all = f"of {_count(total)} certificates" if total > 1 else "certificate"
     words = (
@@ -120,7 +120,7 @@ def source_hash(text: str) -> str:
 
 
 def _notes(report: Report, heading: Heading) -> list[str]:
-    """What a reader must know before all else."""
+    """The notes at the top of the page: a reader must know them before all else."""
     found = []
     if report.observed_only:
         which = f"{_certificates(report.observed_only)} of {_count(len(report.entries))}"

@@ -1,7 +1,7 @@
-"""What a report says: a line for each certificate, and the figures of all together. It reads no clock and no cluster.
+"""The content of a report: a line for each certificate, and the figures of all together.
 
-All texts are printable. Unless addresses are asked for, none is in any of them: also not in a reason that a person has
-typed, or in a message that quotes an identity.
+It reads no clock and no cluster. All texts are printable. Unless addresses are asked for, none is in any of them: also
+not in a reason that a person has typed, or in a message that quotes an identity.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -129,21 +129,21 @@ class Report:
 
     @cached_property
     def expired(self) -> int:
-        """How many have expired."""
+        """The number of those that have expired."""
         return sum(each.days is not None and each.days < 0 for each in self.entries)
 
     @cached_property
     def observed_only(self) -> int:
-        """For how many the operator sends nothing, as it only observes."""
+        """The number of those about which nothing is sent, as the operator only observes."""
         return sum(each.alerts == Reason.OBSERVE_ONLY for each in self.entries)
 
     @cached_property
     def without_date(self) -> int:
-        """How many were never read."""
+        """The number of those that were never read."""
         return sum(each.expires is None for each in self.entries)
 
     def ends_within(self, days: int) -> int:
-        """How many end within so many days, and have not expired."""
+        """The number of those that end within this number of days, and have not expired."""
         return sum(each.days is not None and 0 <= each.days < days for each in self.entries)
 
     @cached_property
@@ -156,7 +156,7 @@ class Report:
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:
-        """What has expired, twelve months from that of the report, and what is later."""
+        """The expired, those of twelve months from that of the report on, and the later ones."""
         first = self.now.year * 12 + self.now.month - 1
         names = [f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, first + MONTHS)]
         counts: dict[str, dict[str, int]] = {name: {} for name in (EXPIRED, *names, LATER)}
@@ -176,7 +176,7 @@ def report_of(entries: Iterable[Entry], now: datetime) -> Report:
 def entry_of(
     found: Object, request: Object | None, now: datetime, *, contacts: bool = False, everywhere: bool = False
 ) -> Entry:
-    """What the report says of one ClientCertificate.
+    """The line of one ClientCertificate.
 
     `request` is the open request for its renewal. With `contacts`, addresses are shown; with `everywhere`, the next
     step names the namespace.

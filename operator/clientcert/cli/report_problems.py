@@ -1,4 +1,4 @@
-"""What is wrong with a certificate, as a report says it. Pure.
+"""The problems of a certificate, as a report says them. Pure.
 
 `lifecycle/renewal/troubles.py` decides which conditions are not as they should be; here each gets its kind.
 """
@@ -25,7 +25,7 @@ from clientcert.lifecycle.renewal.vetting import VETTED
 
 
 class ProblemKind(StrEnum):
-    """What is wrong with a certificate, the worst first. The values are words of the JSON form."""
+    """The kinds of problems of a certificate, the worst first. The values are words of the JSON form."""
 
     EXPIRED = "Expired"
     REVOKED = "Revoked"
@@ -86,7 +86,7 @@ def kind_of(condition: Mapping[str, str]) -> ProblemKind | None:
 def problems_of(
     conditions: Mapping[str, Mapping[str, str]], days: int | None
 ) -> Iterator[tuple[ProblemKind, Mapping[str, str]]]:
-    """What is wrong, and the condition that says so, the worst first; `days` are those left."""
+    """The problems, each with the condition that says so, the worst first; `days` are those left."""
     found = {kind: each for each in conditions.values() if (kind := kind_of(each)) is not None}
     if READY not in conditions:
         found[ProblemKind.NOT_OBSERVED] = {}

@@ -99,7 +99,7 @@ def _standing(cluster: Cluster, found: Object, now: datetime) -> Standing:
 
 
 def _upcoming(cluster: Cluster, found: Object, loaded: LoadedCertificate, now: datetime) -> dict[str, str]:
-    """When each channel will be told next, if nothing is renewed."""
+    """The time at which each channel will be told next, if nothing is renewed."""
     where = found["metadata"]["namespace"]
     policy = {ObjectKey(where, loaded.spec.policy): loaded.policy} if loaded.has_policy else {}
     options = Options(days=_DAYS_AHEAD, policy=None, all_namespaces=False, events=False)

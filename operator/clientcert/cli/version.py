@@ -92,12 +92,12 @@ def differences_of(found: Installed, own: str, *, lease: str, namespace: str) ->
 
 
 def whose_version(operator: str | None) -> str:
-    """With what the kinds are compared, for messages; `operator` is the version of the operator, if it is known."""
+    """The program with which the kinds are compared, for messages; `operator` is the operator's version, if known."""
     return "the operator" if operator else "this program"
 
 
 def differences_of_kinds(kinds: dict[str, str], operator: str) -> dict[Skew | None, tuple[str, str]]:
-    """What differs between kinds and operator, and what to do, by the skew; None: some are missing.
+    """The difference between kinds and operator, and the advice, by the skew; None: some are missing.
 
     The texts may have the fields `operator` and `whose`, which says whose version that is.
     """

@@ -22,7 +22,7 @@ class DryRun(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What has happened to an object, in the words of kubectl."""
+    """The result of a write, in the words of kubectl."""
 
     CREATED = "created"
     PATCHED = "patched"

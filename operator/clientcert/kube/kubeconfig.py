@@ -40,7 +40,7 @@ class Connection:
     private_key_pem: str = field(default="", repr=False)
     insecure: bool = False
     namespace: str = ""
-    """That of the context, or of the pod; empty if it names none."""
+    """The namespace of the context, or of the pod; empty if it names none."""
     tls_server_name: str = ""
     """The name in the server's certificate, if it is not that of the address. Only the verbs use it."""
     proxy_url: str = field(default="", repr=False)

@@ -1,4 +1,4 @@
-"""Test alerts: what people ask for in annotations, what a status records of it, and what is to be done."""
+"""Test alerts: the request in annotations, the record in a status, and the next step."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ class AlertTest:
 
 
 class Step(StrEnum):
-    """What is to be done about the tests of an object."""
+    """The next step for the tests of an object."""
 
     NOTHING = "Nothing"
     BEGIN = "Begin"

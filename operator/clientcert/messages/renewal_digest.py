@@ -26,7 +26,7 @@ class NoticeLine:
 
 
 class _Words(NamedTuple):
-    """What happened, after the number of it, and what to do."""
+    """The words for an event, which follow its number, and for the next step."""
 
     noun: str
     happened: str

@@ -78,7 +78,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the proxy listens, and how the operator logs in there."""
+    """The address of the proxy, and the login of the operator there."""
 
     host: str
     port: int

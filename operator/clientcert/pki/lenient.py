@@ -162,7 +162,7 @@ def _serial_number(fields: list[Element], warnings: list[str]) -> int:
 def _read(
     read: Callable[[Element], _Value], element: Element | None, default: _Value, warnings: list[str], warning: str
 ) -> _Value:
-    """What `read` finds in the element; the default and a warning if there is none, or it cannot be read."""
+    """Return the result of `read`; the default, with a warning, if there is no element or it cannot be read."""
     if element is not None:
         try:
             return read(element)

@@ -38,7 +38,7 @@ def guarded(
     reason: Reason = Reason.INVALID_CERTIFICATE,
     message: str = "the certificate cannot be read: put it there again, as PEM",
 ) -> _Read | CertificateError:
-    """What `read` returns, or the error that it raises, without any frame of it; `reason` is for an unforeseen one."""
+    """Return the result of `read`, or its error without frames; `reason` is for an unforeseen one."""
     try:
         return read()
     except CertificateError as error:

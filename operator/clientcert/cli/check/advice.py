@@ -1,4 +1,4 @@
-"""What to do about each reason of a condition: the advice of docs/runbook.md and docs/contacts.md, in their words.
+"""The advice for each reason of a condition: that of docs/runbook.md and docs/contacts.md, in their words.
 
 A test compares them. A link of the page is the name of the page that it leads to, in brackets.
 """
@@ -234,6 +234,6 @@ _LOOK = "Follow the message; docs/runbook.md has all reasons."
 
 
 def advice(condition: str, reason: str) -> str:
-    """What to do about a condition that is False for this reason."""
+    """The advice for a condition that is False for this reason."""
     tables = (OF_CONTACTS, ADVICE, OTHERS) if condition == CONTACT_RESOLVED else (ADVICE, OTHERS)
     return next((table[reason] for table in tables if reason in table), _LOOK)

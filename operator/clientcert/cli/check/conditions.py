@@ -1,4 +1,4 @@
-"""What the operator says of the objects that are applied: the conditions that are not as they should be. Pure.
+"""The conditions of applied objects that are not as they should be: the words of the operator. Pure.
 
 It is the only check of tokens, channels and buckets: people do not hold what the operator reaches them with.
 """

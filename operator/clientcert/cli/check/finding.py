@@ -1,4 +1,4 @@
-"""What the checks return: findings, and checks that could not be made."""
+"""The results of the checks: findings, and checks that could not be made."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ OF_OBJECTS = frozenset(Check) - {Check.VERSIONS, Check.LEADER}
 
 
 class Severity(StrEnum):
-    """How much of the object is concerned."""
+    """The weight of a finding."""
 
     ERROR = "Error"
     """It does not work."""
@@ -53,7 +53,7 @@ class CheckReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a finding is about."""
+    """The object of a finding."""
 
     kind: str = ""
     name: str = ""
@@ -72,9 +72,9 @@ class Finding:
     reason: Reason | CheckReason | str
     """Of the closed lists, or another reason of a condition."""
     message: str
-    """What is wrong."""
+    """The fault."""
     action: str
-    """What to do."""
+    """The next step."""
     severity: Severity = Severity.ERROR
 
 
@@ -106,7 +106,7 @@ class NotMade:
 
     check: Check
     what: str
-    """What was not checked."""
+    """The objects that were not checked."""
     why: str
     """The reason, and what to do."""
     right: Right | None = None

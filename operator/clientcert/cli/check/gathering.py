@@ -37,7 +37,7 @@ _POLL_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a call asks for."""
+    """The options of a call."""
 
     folder: Sorted | None
     """None: the objects in the cluster are checked."""
@@ -75,7 +75,7 @@ class Gathering:
                 return
 
     def outcome(self) -> tuple[Outcome, int]:
-        """What was found, and the number of objects that were checked."""
+        """The outcome, and the number of objects that were checked."""
         installation = self._installation()
         known = self._known(frozenset(installation.kinds))
         if self._is_made(Check.VERSIONS):

@@ -23,7 +23,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is installed in the cluster."""
+    """The parts that are installed in the cluster."""
 
     namespace: str
     """Of the operator."""

@@ -1,4 +1,7 @@
-"""What was read, as the checks need it. A Secret is known by its keys and labels; its values are dropped at once."""
+"""The objects that were read, as the checks need them.
+
+A Secret is known by its keys and labels; its values are dropped at once.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ Place = tuple[Kind, ObjectKey]
 
 @dataclass(frozen=True, slots=True)
 class SecretFacts:
-    """What may be known of a Secret."""
+    """The facts that may be known of a Secret."""
 
     keys: Mapping[str, bool] | None
     """The keys, and whether each has a value; None: a controller fills it in."""
@@ -84,7 +87,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a folder makes besides objects of ours, as far as objects of ours refer to it."""
+    """The other objects that a folder makes, as far as objects of ours refer to them."""
 
     secrets: Mapping[ObjectKey, SecretFacts] = field(default_factory=dict)
     config_maps: frozenset[ObjectKey] = frozenset()
@@ -105,7 +108,7 @@ class Known:
     secrets: Mapping[ObjectKey, SecretFacts | None] = field(default_factory=dict)
     """None: there is none. A Secret that could not be looked at is missing."""
     config_maps: Mapping[ObjectKey, bool] = field(default_factory=dict)
-    """Whether each exists. One that could not be looked at is missing."""
+    """True: it exists. One that could not be looked at is missing."""
     declared: Declared = field(default_factory=Declared)
 
     def all_of(self, kind: Kind) -> Iterator[Item]:

@@ -107,7 +107,7 @@ def _twice(found: Manifest, before: Manifest) -> Finding:
 
 
 def _declared(documents: list[Object], namespace: str) -> Declared:
-    """What these objects of other groups make, as far as they can be read: the API server checks them, not we."""
+    """The Secrets and the like that these objects make, as far as they can be read: the API server checks them."""
     secrets: dict[ObjectKey, SecretFacts] = {}
     config_maps, namespaces = set[ObjectKey](), set[str]()
     for content in documents:

@@ -16,15 +16,15 @@ AUTHORIZATION = "authorization.k8s.io/v1"
 
 @dataclass(slots=True)
 class Reader:
-    """Reads as the caller. What the caller may not read is noted, and is no error."""
+    """Reads as the caller. An object that the caller may not read is noted, and is no error."""
 
     cluster: Cluster
     unlisted: set[tuple[Kind, str]] = field(default_factory=set)
     """Kinds that may not be listed, with the namespace; empty: all."""
     _refused: dict[tuple[Check, Right], list[str]] = field(default_factory=dict)
-    """What was not checked, by the right that is missing."""
+    """The objects that were not checked, by the right that is missing."""
     _has: dict[Right, bool] = field(default_factory=dict)
-    """What the caller may do, as far as it was asked."""
+    """The rights of the caller, as far as they were asked for."""
     _named: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
     """The names that may be read, by resource and namespace, once one was refused; None: nobody knows."""
 
@@ -94,7 +94,7 @@ class Reader:
         return found
 
     def config_maps(self, keys: Iterable[ObjectKey], declared: Declared) -> dict[ObjectKey, bool]:
-        """Whether each of these ConfigMaps will exist."""
+        """True for each of these ConfigMaps that will exist; one that may not be read is missing."""
         found: dict[ObjectKey, bool] = {}
         for key in dict.fromkeys(keys):
             if key in declared.config_maps:
@@ -114,7 +114,7 @@ class Reader:
             found[key] = made.joined(there) if made else there
 
     def _read(self, check: Check, key: ObjectKey, kind: str, plural: str, taken: Callable[[Object], object]) -> object:
-        """What `taken` takes of one object; None if there is none, _NOT_READ if it may not be read."""
+        """The result of `taken` for one object; None if there is none, _NOT_READ if it may not be read."""
         if not (is_name(key.name) and is_name(key.namespace)):
             return None
         named = self._named.get((plural, key.namespace))

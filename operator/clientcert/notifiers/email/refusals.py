@@ -50,7 +50,7 @@ def refused(reply: Reply, cause: Cause, role: Role) -> DeliveryError:
 
 
 def correction(role: Role) -> str:
-    """Where the address of this recipient is corrected."""
+    """The advice for correcting the address of this recipient."""
     if role is Role.AUTHORITY:
         return "correct the e-mail address in spec.renewal.notify of the CertificatePolicy"
     if role is Role.TESTER:
