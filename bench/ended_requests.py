@@ -1,4 +1,4 @@
-"""What ended requests cost: P12 measures it after all have been renewed."""
+"""The cost of ended requests: P12 measures it after all have been renewed."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _COLLECTIONS = {"ClientCertificate": fleet.CERTIFICATES, "CertificateRenewal": R
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the ended requests cost a successor."""
+    """The cost of the ended requests for a successor."""
 
     changed: int
     """Objects that it wrote, although nothing had changed."""

@@ -1,4 +1,4 @@
-"""What the operator does for one renewal, taken from a rehearsal: so the peer makes the same calls with the same sizes.
+"""The operator's calls for one renewal, taken from a rehearsal: so the peer makes the same calls with the same sizes.
 
 A few certificates are renewed while a proxy counts the requests to the bucket, the API server's own counters count the
 calls, and watches keep every status that is written.

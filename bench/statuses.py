@@ -38,7 +38,7 @@ class Statuses:
     """The time at which the watch showed the first status of the last object."""
     last_event: float = 0.0
     listed_anew: int = 0
-    """How often the watch had to begin again."""
+    """The number of times that the watch had to begin again."""
     listeners: list[Callable[[tuple[str, str], Seen], None]] = field(default_factory=list)
 
     async def follow(self, kubernetes: Kubernetes) -> None:

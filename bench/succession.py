@@ -52,7 +52,7 @@ class Succession:
 
 @dataclass(slots=True)
 class Place:
-    """Where it happens."""
+    """The place of the succession."""
 
     scene: Scene
     succession: Succession

@@ -58,7 +58,7 @@ def certificate(
 
 
 def another_name(common_name: str, declared: str) -> str:
-    """What the parser says of a certificate with another name than the declared one."""
+    """The parser's words about a certificate with another name than the declared one."""
     return (
         f'a certificate of "{common_name}", not of "{declared}": put the right certificate there,'
         f' or set spec.identity.commonName: "{common_name}"'

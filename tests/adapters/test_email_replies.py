@@ -39,7 +39,7 @@ def sending(server: ScriptedMailServer, *, login: tuple[str, str] = ("", ""), tl
 
 
 async def outcome(server: ScriptedMailServer, command: str = "") -> DeliveryError | Receipt:
-    """What a letter to Jo, or else to Sam, comes to; with the settings that make the operator use the command."""
+    """The result of a letter to Jo, or else to Sam; with the settings that make the operator use the command."""
     login = LOGIN if command == "AUTH" else ("", "")
     notifier = sending(server, login=login, tls="starttls" if command == "STARTTLS" else "none")
     try:

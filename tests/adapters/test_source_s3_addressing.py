@@ -1,4 +1,4 @@
-"""Where in a URL the bucket stands, and that each such request is signed and checked correctly."""
+"""The place of the bucket in a URL; each such request is signed and checked correctly."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -152,7 +152,7 @@ async def test_a_server_that_requires_the_bucket_in_the_host_name(
 
 
 async def test_another_spec_begins_with_the_path_again(server: SignedS3Server) -> None:
-    """What was learned of a server is about that server alone."""
+    """The knowledge of a server is about that server alone."""
     server.refuse_path_style = web.Response(status=403, text="<Error><Code>SecondLevelDomainForbidden</Code></Error>")
     stores = stores_at(server)
     reader = reader_of(stores, "s3.example", "backup.s3.example", "other.example")

@@ -1,4 +1,4 @@
-"""What all stores share: connections, requests at once and memory. No namespace takes them from another."""
+"""Everything that all stores share: connections, requests at once and memory. No namespace takes them from another."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -138,7 +138,7 @@ def put(team: Team, name: str, case: Refused | Read) -> Issued:
 
 
 def too_expensive(operator: Operator) -> float:
-    """How often a container could not be opened within the limits.
+    """The number of times that a container could not be opened within the limits.
 
     The limit of processor time is final. On a busy machine the time limit of the clock may apply first; then the
     operator

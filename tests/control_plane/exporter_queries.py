@@ -1,4 +1,4 @@
-"""What the dashboard and the rules of x509-certificate-exporter ask Prometheus.
+"""The queries of the dashboard and the rules of x509-certificate-exporter.
 
 Source: github.com/enix/x509-certificate-exporter (MIT), its chart of version 4: the dashboard, number 13922 of
 grafana.com, as of commit 69b3a39, and the rules as of commit 52e9c2e. Those that were renamed since, SourceErrors and

@@ -94,7 +94,7 @@ class GitOpsFleet:
         return found
 
     def declare(self) -> None:
-        """What needs no operator; and the first look at it."""
+        """The objects that need no operator; and the first look at them."""
         self._certificates()
         self._policies()
         self.team.apply(

@@ -1,4 +1,4 @@
-"""What the operator does about renewals, for the audit of its rights: with no optional role, and with one more each."""
+"""The operator at work on renewals, for the audit of its rights: with no optional role, and with one more each."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ _CRD = "deploy/crds/cert-manager.io_certificaterequests.yaml"
 
 
 def optional_rights(role: str) -> set[Right]:
-    """What a shipped optional role grants."""
+    """The rights that a shipped optional role grants."""
     rules = [
         rule
         for path in OPTIONAL_ROLES.glob("*.yaml")
@@ -53,7 +53,7 @@ def optional_rights(role: str) -> set[Right]:
 
 @dataclass
 class Seen:
-    """What the audit log and the conditions said at a time."""
+    """The words of the audit log and of the conditions at a time."""
 
     used: set[Right]
     denied: set[Right]

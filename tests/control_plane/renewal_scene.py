@@ -23,12 +23,12 @@ CA_SECRET, POLICY = "client-ca", "renewing"
 LABEL = {"clientcert.dev/issuer": "allowed"}
 MERGE_PATCH = "application/merge-patch+json"
 PATIENCE = 60.0
-"""What waits for something outside is looked at again after five seconds, and then more seldom."""
+"""A request that waits for something outside is looked at again after five seconds, and then more seldom."""
 
 
 @dataclass
 class RenewalScene:
-    """What the team has, and what it asks for."""
+    """The certificates of the team, and its requests."""
 
     team: Team
     authority: CertificateAuthority

@@ -173,7 +173,7 @@ def signed(
     begins: datetime = NOW - timedelta(minutes=1),
     days: float = 395,
 ) -> bytes:
-    """What cert-manager has signed, with its chain."""
+    """The certificate that cert-manager has signed, with its chain."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -473,7 +473,7 @@ async def test_a_csr_that_asks_for_more(scene: Scene, name: str) -> None:
 
 
 async def test_a_csr_that_asks_for_no_more(scene: Scene) -> None:
-    """What the certificate says in any case may be in it."""
+    """The content that the certificate has in any case may be in it."""
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(KEY.public_key())
     allowed = csr(x509.BasicConstraints(False, None), usage(digital_signature=True), CLIENT, key_identifier)
     assert (await scene.planned(request_pem=allowed)).issuance

@@ -198,7 +198,7 @@ def weak_account(team: Team) -> None:
 
 @pytest.fixture(scope="module")
 def scene(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    """What is applied: one certificate with an environment, one that shares its content, and those with statuses."""
+    """Applied objects: one certificate with an environment, one that shares its content, and those with statuses."""
     team = lasting_team
     team.apply(
         secret("slack", token=CANARY),
@@ -433,7 +433,7 @@ class TestRights:
     def test_somebody_without_any_right(
         self, control_plane: ControlPlane, scene: Team, namespace: str, tmp_path: Path
     ) -> None:
-        """What may not be listed is not said to be missing, and no single check passes without the list."""
+        """An object that may not be listed is not said to be missing, and no single check passes without the list."""
         lead(scene)
         stranger = person(control_plane, namespace).name
         admin = Caller(replace(scene, namespace=namespace), tmp_path)

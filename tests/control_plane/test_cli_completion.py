@@ -1,4 +1,4 @@
-"""What a shell offers after a part of a call: names from the cluster, and nothing if there is none."""
+"""The words that a shell offers after a part of a call: names from the cluster, and nothing if there is none."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def terminal(team: Team, tmp_path: Path) -> Terminal:
 
 
 def offered(terminal: Terminal, words: str, **environment: str) -> list[str]:
-    """What bash offers for the last word; a space at the end begins a new one."""
+    """The words that bash offers for the last word; a space at the end begins a new one."""
     call = {"_CLIENTCERT_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     ran = subprocess.run(
         [PROGRAM],

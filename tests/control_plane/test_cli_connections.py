@@ -1,4 +1,4 @@
-"""How a verb finds its cluster, and as whom it calls: as kubectl does."""
+"""A verb finds its cluster, and its user, as kubectl does."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ class Shell:
         return run_verb(arguments, {name: value for name, value in names.items() if value}, self.directory, "typed\n")
 
     def succeeds(self, *arguments: str, **environment: str) -> str:
-        """What is said to standard error."""
+        """Return the text of standard error."""
         ran = self.clientcert(*(arguments or CALL), **environment)
         assert (ran.returncode, ran.stdout) == (0, SAID)
         return ran.stderr
@@ -100,7 +100,7 @@ def test_a_wrong_impersonation(shell: Shell, wrong: tuple[str, ...]) -> None:
 
 
 def test_a_credential_plugin_that_asks(shell: Shell) -> None:
-    """What it says is shown, and it does not take what the verb is told."""
+    """Its words are shown, and it does not take the input of the verb."""
     plugin, seen = shell.directory / "plugin", shell.directory / "seen"
     plugin.write_text(PLUGIN)
     plugin.chmod(0o755)

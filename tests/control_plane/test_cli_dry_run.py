@@ -139,7 +139,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def manifests(scene: Scene) -> dict[str, list[str]]:
-    """What each call prints with -o yaml: by the client, and by the server."""
+    """The output of each call with -o yaml: by the client, and by the server."""
     return {name: scene.manifests(*arguments) for name, (arguments, _, _) in CALLS.items()}
 
 

@@ -255,7 +255,7 @@ class TestTheTable:
         assert terminal.succeeds("forecast").splitlines() == ["Nothing will be sent in the next 30 days.", "", words]
 
     def test_while_the_operator_only_observes(self, team: Team, terminal: Terminal) -> None:
-        """What it would send; one line says for all certificates that it does not."""
+        """The messages that it would send; one line says for all certificates that it does not."""
         words = "no alert is sent: the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
         observed = {"type": "AlertsDelivered", "status": "Unknown", "reason": "ObserveOnly", "message": words}
         for name in ("nhs", "acme"):

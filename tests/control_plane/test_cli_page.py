@@ -131,7 +131,7 @@ def conditions_of(name: str) -> list[dict[str, str]]:
 
 
 def go_on(people: People) -> None:
-    """What the operator does with each request after a call of the page."""
+    """The result of each request after a call of the page."""
     for found in people.team.items("CertificateRenewal"):
         name, state = found["metadata"]["name"], (found.get("status") or {}).get("state")
         if state is None:

@@ -80,7 +80,7 @@ class TestRetire:
 
 class TestRevoke:
     def test_the_one_in_use(self, team: Team, revoker: Terminal) -> None:
-        """What follows is said: no renewal, a vetting, a reissue with a new key."""
+        """The consequences are said: no renewal, a vetting, a reissue with a new key."""
         printed = revoker.succeeds("revoke", "nhs", "--reason", "privilegewithdrawn", "--yes")
         assert "Serial number 4af2 of nhs is revoked since" in printed
         assert "clientcert vet nhs" in printed

@@ -25,7 +25,7 @@ def facts(said: str) -> dict[str, str]:
 
 
 def test_everything_about_one(team: Team, terminal: Terminal, operators: Operators) -> None:
-    """What was told is there, when it will be told again, and no address."""
+    """The last messages and the times of the next ones are there, and no address."""
     team.hand_out("nhs", days=20, contact={"technical": {"name": "Jo Bloggs", "email": ADDRESS}})
     with operators.running(team.namespace):
         eventually(lambda: len(team.notified("nhs", OWN_CHANNEL)), 1)

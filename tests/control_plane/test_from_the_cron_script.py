@@ -32,7 +32,7 @@ ENVIRONMENTS = ("prod", "preprod")
 
 @dataclass
 class Move:
-    """What was seen on the way."""
+    """The observations on the way."""
 
     team: Team
     imported: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Move:
     rows: int = 0
     written: int = 0
     observed: Counter[str] = field(default_factory=Counter)
-    """What was sent in the week."""
+    """The messages of the week."""
     undelivered: Counter[tuple[str, str]] = field(default_factory=Counter)
     foreseen: list[dict[str, Any]] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)

@@ -32,7 +32,7 @@ OBSERVES = "the operator only observes (CLIENTCERT_OBSERVE_ONLY)"
 
 @dataclass
 class Outside:
-    """What has left the operator, and what it would have changed."""
+    """Everything that has left the operator, and every change that it would have made."""
 
     team: Team
     mail: LoopbackMailServer
@@ -59,7 +59,7 @@ class Outside:
 
 @dataclass
 class Story:
-    """What was seen of the operator that observes, before another one does everything."""
+    """The state with the operator that observes, before another one does everything."""
 
     outside: Outside
     scene: RenewalScene
@@ -152,7 +152,7 @@ def test_nothing_is_sent(story: Story) -> None:
 
 
 def test_nothing_is_recorded_as_sent(story: Story) -> None:
-    """What is judged is written all the same: dates, phases and conditions."""
+    """Its judgement is written all the same: dates, phases and conditions."""
     assert {name: (status.get("alerts") or {}).get("channels", []) for name, status in story.statuses.items()} == {
         name: [] for name in story.statuses
     }

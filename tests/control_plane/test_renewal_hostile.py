@@ -1,4 +1,4 @@
-"""What a dishonest consumer or requester can send, and the reason for which nothing comes of it."""
+"""The inputs of a dishonest consumer or requester, and the reason for which nothing comes of them."""
 
 import subprocess
 from pathlib import Path
@@ -168,7 +168,7 @@ def test_a_key_of_512_bits(form: str, scene: RenewalScene, tmp_path: Path) -> No
 
 
 class TestSize:
-    """What is too long is refused before anybody has to read it."""
+    """A text that is too long is refused before anybody has to read it."""
 
     def test_a_file_of_1_mb(self, scene: RenewalScene, team: Team, tmp_path: Path) -> None:
         """The command line says so, and asks for nothing."""
@@ -225,7 +225,7 @@ class TestProofs:
         return scene
 
     def test_a_replayed_one(self, holders: RenewalScene, tmp_path: Path) -> None:
-        """Who has seen a proof cannot use it for a CSR of their own, although nobody has to approve here."""
+        """Somebody who has seen a proof cannot use it for a CSR of their own, although nobody has to approve here."""
         seen = proof(holders.old, holders.csr(), tmp_path)
         name = holders.ask(csr=holders.csr(), proof=seen)
         assert holders.refusal(name) == ("PossessionProved", "ProofInvalid")

@@ -1,4 +1,4 @@
-"""What a dishonest requester, editor or approver can do in the cluster, and why nothing comes of it."""
+"""The deeds of a dishonest requester, editor or approver in the cluster, of which nothing comes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class TestApprovals:
         assert "approval" not in scene.team.get("CertificateRenewal", name)["spec"]
 
     def test_by_a_status_of_the_requesters_own(self, scene: RenewalScene) -> None:
-        """Who asks writes no status: RBAC refuses it, and to those with every right the admission policy does."""
+        """A requester writes no status: RBAC refuses it, and to those with every right the admission policy does."""
         team = scene.team
         requester = person(team.control_plane, team.namespace, "clientcert-view", "clientcert-renewal-requester")
         name = scene.ask(csr=scene.csr())
@@ -45,7 +45,7 @@ class TestApprovals:
 
 
 class TestSecretsWithoutConsent:
-    """Whoever edits a policy can neither sign with nor mail out a Secret whose owner has not labelled it."""
+    """An editor of a policy can neither sign with nor mail out a Secret whose owner has not labelled it."""
 
     def test_of_a_ca(self, team: Team) -> None:
         scene = RenewalScene.of(team)
@@ -103,7 +103,7 @@ def test_without_admission_policies(team: Team, control_plane: ControlPlane) -> 
 
 
 def test_a_shared_serial_number(scene: RenewalScene) -> None:
-    """Who declares a neighbour's certificate as their own holds it up, in sight of all, but cannot end its renewal."""
+    """An object that declares a neighbour's certificate holds it up, in sight of all, but cannot end its renewal."""
     team = scene.team
     team.put("mine", scene.old)
     team.declare("mine", consumer=team.consumer("nhs"), policyRef={"name": "renewing"})

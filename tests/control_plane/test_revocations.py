@@ -1,4 +1,4 @@
-"""What was revoked must no longer be accepted: lists and CRLs for gateways, from CertificateRevocations."""
+"""Revoked certificates must no longer be accepted: lists and CRLs for gateways, from CertificateRevocations."""
 
 import base64
 from pathlib import Path

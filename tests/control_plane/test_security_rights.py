@@ -81,7 +81,7 @@ def edited_until_it_was_read_again(team: Team, installed: Audited) -> bool:
 
 @dataclass(frozen=True)
 class Phases:
-    """What was used and refused after each phase: without an optional role, and with one more each."""
+    """The rights that were used and refused after each phase: without an optional role, and with one more each."""
 
     audited: Audited
     without: Seen

@@ -20,7 +20,7 @@ class PemText:
 
     @property
     def others(self) -> list[str]:
-        """What a field for this kind refuses."""
+        """The texts that a field for this kind refuses."""
         return [
             "",
             "AAAA",
@@ -35,7 +35,7 @@ class PemText:
 
     @property
     def forms(self) -> list[str]:
-        """What it accepts besides: line breaks of Windows, blanks at the ends of lines, no line break at the end."""
+        """Other texts it accepts: line breaks of Windows, blanks at the ends of lines, no line break at the end."""
         return [self.block, self.block.replace("\n", "\r\n"), self.block.replace("\n", "  \n"), self.block.strip()]
 
     @property

@@ -1,4 +1,4 @@
-"""Who asks, who decides and who hands over: each in their own name, and two people for one certificate."""
+"""People ask, decide and hand over in their own names, and two people are needed for one certificate."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -168,7 +168,7 @@ class TestApproval:
         assert changed["spec"]["approval"]["by"] == office.ra.name
 
     def test_the_right_to_change_requests_is_not_enough(self, control_plane: ControlPlane, office: Office) -> None:
-        """Who may patch, as a role of the cluster's own might allow, and has no verb approve."""
+        """Somebody who may patch, as a role of the cluster's own might allow, and has no verb approve."""
         role = {"metadata": {"name": "patches"}, "rules": [
             {"apiGroups": ["clientcert.dev"], "resources": ["certificaterenewals"], "verbs": ["patch", "update"]}
         ]}  # fmt: skip

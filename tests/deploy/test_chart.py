@@ -387,7 +387,7 @@ def test_its_pods_are_admitted_where_only_restricted_pods_are(helm: Helm, contro
 
 
 def notes(helm: Helm, control_plane: ControlPlane, *arguments: str) -> str:
-    """What `helm install` would print. It asks the API server, and changes nothing."""
+    """The output of `helm install`, as it would be. It asks the API server, and changes nothing."""
     helm = replace(helm, kubeconfig=control_plane.kubeconfig)
     return helm.run("install", "notes", CHART, "-n", NAMESPACE, "--dry-run=client", *arguments).partition("NOTES:")[2]
 

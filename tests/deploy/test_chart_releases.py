@@ -150,7 +150,7 @@ def account_of(cluster: ControlPlane, release: Release, path: Path) -> Path:
 
 
 async def prove(cluster: ControlPlane, release: Release, namespace: str, folder: Path) -> str:
-    """Whether the operator of the release finds its admission policies in force in the namespace."""
+    """True if the operator of the release finds its admission policies in force in the namespace."""
     account = account_of(cluster, release, folder / release.name)
     client = KubeClient(lambda: load_connection(cluster_host="", cluster_port="", kubeconfig=str(account), context=""))
     try:

@@ -1,4 +1,4 @@
-"""What `python -m tools.render_deploy` makes of the chart is up to date, and the same objects."""
+"""The files that `python -m tools.render_deploy` makes of the chart are up to date, and have the same objects."""
 
 from pathlib import Path
 from typing import Any

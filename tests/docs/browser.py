@@ -45,7 +45,7 @@ class Browser:
         self._process, self._to, self._back = process, to, back
         self._unread, self._number, self._session = b"", 0, ""
         self.complaints: list[str] = []
-        """What the browser has written to the console of the page, such as what its policy refuses."""
+        """The console of the page, such as the refusals of its policy."""
 
     @classmethod
     @contextmanager

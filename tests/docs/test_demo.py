@@ -49,7 +49,7 @@ class Kept:
 
     @property
     def commands(self) -> list[str]:
-        """What a person is told to type, in order, after the heading about a renewal."""
+        """The commands that a person is told to type, in order, after the heading about a renewal."""
         text = "".join(self.lines).partition("Renew a certificate yourself")[2]
         return [line.strip() for line in text.splitlines() if line.startswith("    ") and line.strip()]
 
@@ -114,7 +114,7 @@ def test_the_demo_succeeds_and_a_person_renews_a_certificate_with_it(tmp_path: P
 
 
 def readme_lines() -> list[str]:
-    """What the README shows of a renewal, but for the lines that it leaves out."""
+    """The renewal as the README shows it, but for the lines that it leaves out."""
     found = [each for each in blocks(REPOSITORY / "README.md", "console") if "$ clientcert renew" in each or
              "$ clientcert approve" in each]  # fmt: skip
     assert len(found) == 2

@@ -232,7 +232,7 @@ def test_one_file_for_java_and_others(exchange: Exchange, keytool: str) -> None:
 
 
 def test_the_commands_of_the_page_are_those_of_the_mails() -> None:
-    """Whoever has both must not wonder which one is right."""
+    """A reader of both must not wonder which one is right."""
     page = {line for block in blocks(PAGE, "sh") for line in block.splitlines()}
     certificate = _issued(MADE.private_key_pem).chain_pem.decode()
     ciphertexts = [seal(Material(MADE.private_key_pem, extras), MADE.public_key_info, settings)
@@ -370,7 +370,7 @@ def _is_let_in(answer: str) -> bool:
 
 
 def _sealed_to(folder: Path, settings: DeliverySettings, extras: dict[str, bytes]) -> str:
-    """What the operator makes of the public key in this folder."""
+    """The operator's answer to the public key in this folder."""
     asked = read_request((folder / "credential-exchange-public-key.pem").read_bytes())
     return seal(Material(MADE.private_key_pem, extras), asked.public_key_info, settings)
 

@@ -78,7 +78,7 @@ def click(browser: Browser, heading: str) -> None:
 
 
 def overflow(browser: Browser) -> int:
-    """How much wider the page is than its window."""
+    """The width of the page beyond that of its window."""
     return int(browser.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 

@@ -46,7 +46,7 @@ _KILLED, _PATIENCE_SECONDS, _POLL_SECONDS, _QUIET_SECONDS = -9, 120.0, 0.1, 0.6
 
 @dataclass(frozen=True)
 class Shared:
-    """What all runs share. Each replaces the team's namespace by its own."""
+    """The parts that all runs share. Each replaces the team's namespace by its own."""
 
     team: Team
     server: S3Server

@@ -95,7 +95,7 @@ class World:
     operator: Operator = field(init=False)
     """The running operator, or the last one."""
     later: timedelta = timedelta(0)
-    """How far the clock of the next operator is ahead."""
+    """The lead of the next operator's clock."""
     _handed: dict[str, _Handed] = field(default_factory=dict)
     _clocks: list[tuple[datetime, timedelta]] = field(default_factory=list)
     _seen: int = 0

@@ -1,4 +1,4 @@
-"""Whether two replicas lead at the same time, from what each says of itself again and again."""
+"""The times at which two replicas lead at once, by the words of each, which are read again and again."""
 
 import threading
 import time

@@ -45,7 +45,7 @@ class Person:
         )
 
     def succeeds(self, *arguments: str) -> str:
-        """What a call prints that must succeed without a complaint."""
+        """The output of a call that must succeed without a complaint."""
         ran = self.clientcert(*arguments)
         assert (ran.returncode, ran.stderr) == (0, "")
         return ran.stdout

@@ -1,4 +1,4 @@
-"""What kube-controller-manager does for people and with our objects: it signs, and collects what lost its owner.
+"""The work of kube-controller-manager for people and on our objects: it signs, and collects those without an owner.
 
 The tests run in the order of this file, and before those that remove the operator.
 """
@@ -54,7 +54,7 @@ class Team:
         return found
 
     def policy(self) -> dict[str, Any]:
-        """What it sends goes to a channel of its own."""
+        """Its messages go to a channel of its own."""
         slack = {"channel": RENEWALS, "tokenSecretRef": {"name": "slack", "key": "token"}}
         return {
             "alerts": {"channels": [{"name": "team", "type": "Slack", "slack": slack}]},

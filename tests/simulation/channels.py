@@ -22,7 +22,7 @@ _RETRY_AFTER = (5.0, 120.0)
 
 
 def destination(channel: Channel) -> str:
-    """Where a message of this channel arrives."""
+    """The place where a message of this channel arrives."""
     if isinstance(channel.address, SlackAddress):
         return channel.address.channel
     return channel.address.url_ref.name if isinstance(channel.address, UrlAddress) else "mail"

@@ -1,4 +1,4 @@
-"""What happened in one history, and what a stranger saw: facts with their times, sends and written statuses.
+"""The events of one history, as a stranger saw them: facts with their times, sends and written statuses.
 
 The world writes it, the oracle reads it. Nothing here knows the operator.
 """
@@ -45,7 +45,7 @@ class Timeline(Generic[Value]):
 
 @dataclass(frozen=True)
 class Content:
-    """What a Secret holds."""
+    """The content of a Secret."""
 
     state: str = "certificate"
     """`certificate`, `gone`, `empty`, `garbage`, `forbidden` (it may not be read)."""
@@ -79,7 +79,7 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one message, or one line of a digest, says about one certificate."""
+    """The content of one message, or of one line of a digest, about one certificate."""
 
     uid: str
     name: str
@@ -128,9 +128,9 @@ class Chronicle:
     declarations: list[Declaration] = field(default_factory=list)
     secrets: dict[str, Timeline[Content]] = field(default_factory=dict)
     channels: dict[str, Timeline[str]] = field(default_factory=dict)
-    """How each destination answers: `takes` means that all is well."""
+    """The answers of each destination: `takes` means that all is well."""
     api: Timeline[str] = field(init=False)
-    """How the API server answers: `answers` means that all is well."""
+    """The answers of the API server: `answers` means that all is well."""
     leader: Timeline[int] = field(init=False)
     """The number of the process that leads; 0 for none."""
     offset: Timeline[float] = field(init=False)

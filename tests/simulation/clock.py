@@ -42,9 +42,9 @@ class WorldClock:
         self.offset = timedelta()
 
     def true(self) -> datetime:
-        """What time it is."""
+        """The real time."""
         return self._began + timedelta(seconds=self._loop.time() - self._start)
 
     def operator(self) -> datetime:
-        """What the operator's clock shows."""
+        """The time of the operator's clock."""
         return self.true() + self.offset

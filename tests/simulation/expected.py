@@ -1,4 +1,4 @@
-"""What the documentation promises, computed anew: when each stage may be sent, and what is due at a time.
+"""The promises of the documentation, computed anew: the times of each stage, and the message due at a time.
 
 Written from docs/reference.md and docs/reliability.md alone. Nothing of the operator is imported.
 """

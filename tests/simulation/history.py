@@ -40,7 +40,7 @@ _HAPPENINGS = {
     "delete": 3,
     "clock": 1,
 }
-"""What may happen, and how often, compared with the others."""
+"""The events that may happen, and the weight of each."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ CALLS_A_DAY = 1_500
 
 @dataclass(frozen=True)
 class World:
-    """What outlives each process."""
+    """The parts that outlive each process."""
 
     loop: SkippingLoop
     clock: WorldClock

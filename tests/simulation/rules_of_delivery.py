@@ -106,7 +106,7 @@ def a_digest_is_recorded_in_its_policy(o: Oracle) -> Found:
 
 
 def a_clean_stop_loses_nothing(o: Oracle) -> Found:
-    """What was sent is recorded before the process ends after SIGTERM, if the API server answers."""
+    """Each delivery is recorded before the process ends after SIGTERM, if the API server answers."""
     for declared, name, told in o.all_told():
         ended = o.chronicle.stops.get(told.send.process)
         if ended is None or told.time < ended - STOP_SECONDS or not told.send.acknowledged:

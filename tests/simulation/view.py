@@ -27,7 +27,7 @@ _EMAIL = "Email"
 
 @dataclass(frozen=True)
 class Due:
-    """What is due for one certificate in one channel."""
+    """The message that is due for one certificate in one channel."""
 
     serial: str
     stage: int
@@ -41,7 +41,7 @@ class _Facts:
     """The time at which they are looked at."""
     content: Content
     noticed: bool
-    """Whether the grace of a problem has passed."""
+    """True if the grace of a problem has passed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class View:
         return self._declarations[uid]
 
     def clock(self, when: datetime) -> datetime:
-        """What the operator's clock showed."""
+        """The time of the operator's clock."""
         return when + timedelta(seconds=self.chronicle.offset.at(when))
 
     def channel(self, declared: Declaration, name: str, when: datetime) -> Channel | None:
@@ -123,7 +123,7 @@ class View:
         return content.not_before <= self.clock(when) <= content.not_after
 
     def due(self, declared: Declaration, name: str, when: datetime) -> list[Due]:
-        """What is due by the facts of this moment: one alert, or nothing."""
+        """The message that is due by the facts of this moment: one alert, or none."""
         content, since = self.content(declared, when), self.chronicle.secrets[declared.name].last_change(when)
         return self._due_by(declared, name, _Facts(when, when, content, when - since > GRACE))
 
@@ -239,7 +239,7 @@ class View:
         return found
 
     def epoch(self, declared: Declaration, serial: str, when: datetime) -> int:
-        """How often the accepted certificate had changed when this one was told of."""
+        """The number of changes of the accepted certificate when this one was told of."""
         line = declared.statuses
         at, seen, count = bisect_right(line.times, when), "", 0
         for status in line.values[:at]:

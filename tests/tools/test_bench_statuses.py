@@ -47,7 +47,7 @@ class Answers:
     ids=["410", "cut off"],
 )
 async def test_watch_that_cannot_go_on_begins_with_a_list(end: Any) -> None:
-    """What changed and what vanished meanwhile is known then, and the watch goes on from that list."""
+    """Changed and deleted objects are known then, and the watch goes on from that list."""
     statuses, answers = Statuses(), Answers(end)
     following = asyncio.create_task(statuses.follow(answers))  # type: ignore[arg-type]
     await statuses.until(lambda: len(answers.watched_from) == 2, 10, "the second watch")

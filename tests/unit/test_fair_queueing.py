@@ -154,7 +154,7 @@ async def test_a_caller_that_is_cancelled_keeps_no_slot(is_granted: bool) -> Non
 
 
 async def test_an_entry_that_changes_its_namespace_waits_in_the_new_one_only() -> None:
-    """Whether it becomes more urgent or less, and whether others wait."""
+    """It may become more urgent or less, and others may wait."""
     for urgency in (1.0, 9.0):
         queue: FairQueue[str] = FairQueue()
         for namespace, entry in (("old", "moves"), ("old", "stays"), ("other", "waits")):

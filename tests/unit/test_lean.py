@@ -11,7 +11,7 @@ import pytest
 from clientcert.cli import cli
 
 CLIENT = frozenset({"urllib3"})
-"""What a verb uses that connects to a cluster."""
+"""The libraries of a verb that connects to a cluster."""
 OPERATOR = frozenset({"aiohttp", "aiosmtplib", "slack_sdk", "prometheus_client", "uvloop"})
 WHEN_NEEDED = frozenset({"aiobotocore", "botocore", "apprise", "jinja2"})
 """Imported by the operator for the first store, and for the first channel of type Apprise; by a report for its page."""

@@ -1,4 +1,4 @@
-"""What a certificate that was found is called: stable names, and an identity that the operator accepts."""
+"""The names of a certificate that was found: stable names, and an identity that the operator accepts."""
 
 import re
 from datetime import UTC, datetime

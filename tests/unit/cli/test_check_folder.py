@@ -109,7 +109,7 @@ def test_a_document_that_cannot_be_read_hides_no_other_one(folder: Path) -> None
 
 
 def test_merge_keys_as_kubectl_reads_them(folder: Path) -> None:
-    """What is merged is no key that is there twice."""
+    """A merged key is no key that is there twice."""
     (folder / "nhs.yaml").write_text(
         "x: &a {p: 1}\nb: &b {<<: *a, p: 2}\napiVersion: v1\nkind: X\nspec:\n  <<: [*b, {p: 5, q: 4}]\n  r: 3\n"
     )

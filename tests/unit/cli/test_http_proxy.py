@@ -1,4 +1,4 @@
-"""Which address is reached through a proxy: as by kubectl."""
+"""The addresses that are reached through a proxy are those of kubectl."""
 
 import pytest
 

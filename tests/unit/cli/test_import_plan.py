@@ -1,4 +1,4 @@
-"""What `clientcert import` writes about each place: stable over runs, and inert whatever the place is called."""
+"""The manifests that `clientcert import` writes: stable over runs, and inert whatever the place is called."""
 
 import base64
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What `clientcert import` finds in Secrets and in a directory: nothing that is called as a certificate is unlisted."""
+"""The finds of `clientcert import` in Secrets and in a directory: nothing called as a certificate is unlisted."""
 
 import base64
 import os
@@ -61,7 +61,7 @@ def directory(path: Path) -> ManifestDirectory:
 
 
 def outcome(candidates: list[Candidate]) -> dict[str, str]:
-    """What is left out, and what cannot be read; empty for a certificate."""
+    """The reason for which it is left out or cannot be read; empty for a certificate."""
     return {each.place: each.left_out or (each.problem.reason.value if each.problem else "") for each in candidates}
 
 
@@ -199,7 +199,7 @@ class TestStores:
         ],
     )
     def test_a_bucket_that_two_stores_have(self, endpoints: tuple[str, str], *, are_same: bool) -> None:
-        """What one watches, the other does, too."""
+        """The one watches the source of the other, too."""
         stores = {
             ObjectKey("team", name): Bucket("backup", endpoint=endpoint)
             for name, endpoint in zip(("old", "new"), endpoints, strict=True)

@@ -1,4 +1,4 @@
-"""What `clientcert list` shows of one certificate, and how it goes on after a list that expired."""
+"""The line of one certificate in `clientcert list`, and the rest of a list that expired."""
 
 import json
 from collections.abc import Callable, Iterator

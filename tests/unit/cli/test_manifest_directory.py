@@ -178,7 +178,7 @@ class TestWriting:
         ],
     )
     def test_a_manifest_that_somebody_has_changed(self, tmp_path: Path, change: Callable[[str], str]) -> None:
-        """What a person normally changes: it is still the manifest of its place."""
+        """The usual changes of a person: it is still the manifest of its place."""
         head, body = manifest().decode().split("\napiVersion", 1)
         (tmp_path / "nhs-prod.yaml").write_text(f"{head}\n{change(f'apiVersion{body}')}")
         found = read(tmp_path).find("team", "prod", ORIGIN)

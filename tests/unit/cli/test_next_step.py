@@ -1,4 +1,4 @@
-"""What the verbs say about a request: what comes next, or why there is no certificate."""
+"""The words of the verbs about a request: the next step, or the reason why there is no certificate."""
 
 import pytest
 

@@ -37,7 +37,7 @@ def proof_pem(content: bytes) -> str:
 
 
 def content_of(pem: str, consumer: Path) -> str:
-    """What openssl finds in the proof."""
+    """The content of the proof, as openssl finds it."""
     command = ["openssl", "cms", "-verify", "-noverify", "-inform", "PEM"]
     ran = subprocess.run(command, cwd=consumer, input=pem.encode(), capture_output=True, check=True)
     return ran.stdout.decode().replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""What `clientcert renew` sends, and when it is the same as what was asked before."""
+"""The request of `clientcert renew`; it may be the same as the one before."""
 
 from dataclasses import replace
 from typing import Any

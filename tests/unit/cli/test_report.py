@@ -1,4 +1,4 @@
-"""What a report says of each certificate beside what is wrong, and its figures."""
+"""The facts of each certificate in a report, beside its problems, and the figures."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ def entry(found: dict[str, Any], *, contacts: bool = False) -> Entry:
 
 
 def test_a_silence_ends() -> None:
-    """What is silenced needs nobody, until the silence has ended."""
+    """A silenced certificate needs nobody, until the silence has ended."""
     silence = {"until": "2026-12-24T00:00:00Z", "reason": "moving"}
     found = certificate("nhs-prod", NOW, phase="ExpiringSoon", silence=silence)
     until = datetime(2026, 12, 24, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What a report says is wrong with a certificate, and the next step."""
+"""The problems of a certificate in a report, and the next step."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -56,7 +56,7 @@ def test_the_api_server_selects() -> None:
 
 
 def test_kubernetes_1_30_selects_no_fields() -> None:
-    """What it returns is selected here; a state of a later version counts as open."""
+    """The API server's answer is selected from here; a state of a later version counts as open."""
     assert names(open_requests(cluster(Server(with_fields=400)), everywhere=False)) == ["one", "three", "five"]
     assert names(requests_about(cluster(Server(with_fields=400)), "of-two")) == ["two"]
 

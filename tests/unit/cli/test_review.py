@@ -1,4 +1,4 @@
-"""What an approver sees, and what is compared before an approval pins it."""
+"""The view of an approver, and the comparison before an approval pins it."""
 
 from dataclasses import replace
 from typing import Any

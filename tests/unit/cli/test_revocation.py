@@ -1,4 +1,4 @@
-"""Which certificate a serial number means, and the name of its revocation."""
+"""The certificate that a serial number means, and the name of its revocation."""
 
 from datetime import timedelta
 from pathlib import Path

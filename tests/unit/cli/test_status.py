@@ -30,7 +30,7 @@ def conditions(**given: tuple[str, str]) -> list[dict[str, str]]:
 
 
 def standing(status: dict[str, Any], **spec: Any) -> Standing:
-    """What is known if the policy may not be read."""
+    """The facts that are known if the policy may not be read."""
     found = {**FOUND, "spec": FOUND["spec"] | spec, "status": status}
     return Standing(NOW, found, None, {}, None, None)
 

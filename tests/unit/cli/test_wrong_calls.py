@@ -75,7 +75,7 @@ class TestSilence:
     ],
 )
 def test_a_dry_run(arguments: list[str], words: str) -> None:
-    """What is printed for programs has no question in it; `--dry-run` takes a value after = only."""
+    """The output for programs has no question in it; `--dry-run` takes a value after = only."""
     result = clientcert(*arguments)
     assert (result.exit_code, words in result.stderr) == (2, True)
 

@@ -226,7 +226,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_ciphertext_is_not_sent(damage: object) -> None:
-    """What stands in a status that somebody changed makes no file, and no name of a file."""
+    """The content of a status that somebody changed makes no file, and no name of a file."""
     with pytest.raises(CertificateError) as raised:
         attachments(damage(sealed()), CHAIN)  # type: ignore[operator]
     assert raised.value.message == "the ciphertext in the status of the request is damaged: ask for a new certificate"

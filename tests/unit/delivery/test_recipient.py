@@ -79,7 +79,7 @@ def test_a_damaged_key_is_refused(name: str) -> None:
 
 
 def test_a_private_key_in_place_of_a_public_one_is_not_repeated() -> None:
-    """What people send by mistake is in no message."""
+    """A key that people send by mistake is in no message."""
     private = key("P-256").private_key_pem
     assert "PRIVATE" not in refused(private)
     assert private.decode()[40:80] not in refused(private)

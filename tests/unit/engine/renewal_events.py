@@ -1,4 +1,4 @@
-"""What may happen to a request from outside, and how to hold it in each state until then."""
+"""The events that a request may meet from outside, and the ways to hold it in each state until then."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

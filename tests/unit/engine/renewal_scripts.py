@@ -103,7 +103,7 @@ class Script:
         world.server.put(RENEWAL, spec={**fields, **self.request()})
 
     def take_part(self, world: World) -> None:
-        """What people do about the request."""
+        """The acts of people about the request."""
         if self.approved:
             world.people.append(world.approve)
         if not self.mailed:
@@ -176,7 +176,7 @@ SCRIPTS: Mapping[str, Script] = {
 
 
 def faults(world: World, script: Script) -> list[str]:
-    """What must never be, as sentences."""
+    """The broken rules, as sentences."""
     found, recorded = list(world.unplanned), world.renewal.get("certificate", "")
     if len(world.certificates) != 1:
         found.append(f"{len(world.certificates)} certificates were recorded")

@@ -67,7 +67,7 @@ _KINDS = (
 """In the order in which a process learns of them."""
 REFUSED = "(refused)"
 _PLANNED = ("notBefore", "notAfter", "issuerFingerprint", "requestHash", "tbsHash", "requestRef")
-"""What a write-ahead says before anything is signed."""
+"""The fields of a write-ahead before anything is signed."""
 _Answer = TypeVar("_Answer")
 Side = Literal["before", "after"]
 SIDES: tuple[Side, Side] = ("before", "after")
@@ -133,7 +133,7 @@ class World:
         self.puts: list[tuple[str, bytes]] = []
         self.mails: list[Mail] = []
         self.mail_seconds = 0.0
-        """How long the mail server takes for one."""
+        """The seconds that the mail server takes for one."""
         self.posts: list[str] = []
         """The sentences in the team's channel."""
         self.digests: list[Digest] = []
@@ -143,7 +143,7 @@ class World:
         self.write_aheads: list[str] = []
         """The same for what was to be signed."""
         self.unplanned: list[str] = []
-        """What was signed or asked for, and not written ahead."""
+        """The certificates that were signed or asked for, and not written ahead."""
         self.before_write: Callable[[str], object] = lambda _: None
         """Called with method and path just before a write takes effect."""
         self.refuses: Callable[[str], Exception | None] = lambda _: None
@@ -151,9 +151,9 @@ class World:
         self.loses_answer: Callable[[str], Exception | None] = lambda _: None
         """The error in place of the answer to a write that took effect."""
         self.read_seconds: Callable[[str], float] = lambda _: 0.0
-        """How long the answer to a read takes, by path."""
+        """The seconds that the answer to a read takes, by path."""
         self.people: list[Callable[[], object]] = []
-        """What people and other programs do; called four times a second."""
+        """The acts of people and other programs; called four times a second."""
         self.writes: list[str] = []
         """All writes and sends, in order; those that took no effect end with REFUSED."""
         self.observes: Callable[[int], bool] = lambda _: False
@@ -201,7 +201,7 @@ class World:
 
     @property
     def source(self) -> bytes:
-        """What the source holds: the Secret `nhs-cert`, else the object in the bucket."""
+        """The content of the source: the Secret `nhs-cert`, else the object in the bucket."""
         secret = self.server.objects.get(f"{CORE}/secrets/nhs-cert")
         if secret is not None:
             return base64.b64decode(secret["data"].get("tls.crt", ""))

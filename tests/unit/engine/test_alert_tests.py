@@ -23,7 +23,7 @@ Outcomes = dict[str, str]
 
 
 class Asking:
-    """What people do, and what they see."""
+    """The acts of people, and the statuses that they see."""
 
     def __init__(self, harness: EngineHarness) -> None:
         self._harness = harness

@@ -1,4 +1,4 @@
-"""What is known is compared with the API server a thousand objects at a time."""
+"""The known objects are compared with the API server a thousand objects at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator

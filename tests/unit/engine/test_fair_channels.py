@@ -140,7 +140,7 @@ async def test_two_domains_that_fail_in_a_row_rest_the_namespace_and_then_the_se
 
 
 async def test_a_server_that_cannot_be_reached_rests_as_a_whole() -> None:
-    """Whoever tried: one try for all namespaces, at growing intervals."""
+    """One try for all namespaces, at growing intervals."""
     harness = flooded(50, CONSUMER)
     harness.mail.answer = lambda _: AWAY
     harness.hand_out("nhs", days=5, namespace=VICTIM)

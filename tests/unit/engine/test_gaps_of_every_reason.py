@@ -1,4 +1,4 @@
-"""Which problems have the grace, also if they follow each other: in the engine, on virtual time."""
+"""The problems that have the grace, also if they follow each other: in the engine, on virtual time."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ async def test_wrong_content_that_vanishes() -> None:
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.TEMPORARY_CERTIFICATE])
 async def test_every_reason(reason: Reason) -> None:
-    """What is gone has the grace, the Secret with a store's credentials too; any other failure is told at once."""
+    """A missing source has the grace, the Secret with a store's credentials too; any other failure is told at once."""
     harness = harness_with()
     async with harness.running():
         await harness.until_idle()

@@ -1,4 +1,4 @@
-"""What only renewals need to look up is indexed when one does, whatever changes meanwhile, and costs no neighbour."""
+"""Objects that only renewals look up are indexed when one does, whatever changes meanwhile, and costs no neighbour."""
 
 import asyncio
 from typing import Any

@@ -199,7 +199,7 @@ def test_a_name_that_is_used_again_counts_for_one_certificate() -> None:
 
 
 def test_serial_numbers_without_a_refusal_leave_nothing_behind() -> None:
-    """Whoever may ask chooses the serial number."""
+    """The requester chooses the serial number."""
     index = filled([record(0)])
     for number in range(1, 100):
         asked = record(number, State.CHECKING, mode="Reissue", old_serial=number << 8)

@@ -184,7 +184,7 @@ async def test_neither_consumers_nor_escalations() -> None:
 
 
 async def test_a_silence() -> None:
-    """What began during a silence is told at its end, at once."""
+    """A problem that began during a silence is told at its end, at once."""
     life = Life(sendAt=WEEKDAYS)
     async with life.harness.running():
         assert await life.told() == 1

@@ -1,4 +1,4 @@
-"""What a renewal costs the API server: on the day a CA is replaced there are ten thousand."""
+"""The cost of a renewal for the API server: on the day a CA is replaced there are ten thousand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What an editor changes about a certificate is not forgotten before somebody with the verb approve has seen it."""
+"""A change of an editor to a certificate is not forgotten before somebody with the verb approve has seen it."""
 
 from tests.builders import DAY
 from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS

@@ -1,4 +1,4 @@
-"""What happens to a request from outside, in each of its states: each has the outcome that the states' table documents.
+"""Events from outside, in each state of a request: each has the outcome that the states' table documents.
 
 Never is more than one certificate recorded for a request, and none is handed out that is not recorded.
 """
@@ -23,7 +23,7 @@ SIGNED = ("Issued", "Delivered")
 
 
 class Outcome(NamedTuple):
-    """How a request ends."""
+    """The end of a request."""
 
     state: str
     condition: str
@@ -124,7 +124,7 @@ async def test_in_each_state(event: Callable[[World], None], state: str) -> None
 
 @pytest.mark.parametrize("state", BEFORE)
 async def test_before_the_signature_the_new_ca_signs(state: str) -> None:
-    """What was written ahead for the former one is written ahead anew."""
+    """The write-ahead for the former one is made anew."""
     for event in (events.ca_rotated_old_in_trust, events.other_issuer):
         world = await happens(state, event)
         leaf(world).verify_directly_issued_by(NEXT_CA.identity.certificate)

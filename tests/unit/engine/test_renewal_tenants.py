@@ -1,4 +1,4 @@
-"""What people may do who can edit, or ask, but not approve: nothing of it misleads those who approve."""
+"""People who can edit, or ask, but not approve: nothing of what they do misleads those who approve."""
 
 from base64 import encodebytes
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""What is known of revocations: from objects, and from what was kept beside the lists. Revoked is final."""
+"""The known revocations: from objects, and from the entries beside the lists. Revoked is final."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ class TestACertificate:
         assert (cache.in_namespace("team"), cache.specs_in("team")) == ((), [spec()])
 
     def test_is_revoked_by_what_was_kept(self, cache: RevocationCache) -> None:
-        """What is new is said, so that its certificates are looked at."""
+        """New entries are reported, so that its certificates are looked at."""
         assert not cache.knows_kept("team")
         assert cache.keep("team", [spec()]) == [spec()]
         assert cache.keep("team", [spec()]) == []

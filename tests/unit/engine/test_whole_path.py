@@ -54,7 +54,7 @@ async def put(harness: EngineHarness, content: bytes) -> None:
 
 
 def told(harness: EngineHarness) -> tuple[str, int | None, str]:
-    """What the team's channel was told last: about which certificate, stage, and the leaf if that is another."""
+    """The last message to the team's channel: its certificate, stage, and the leaf if that is another."""
     [entry] = [each for each in harness.record("nhs").status.channels if each.name == "team"]
     return entry.fingerprint_sha256, entry.stage, entry.leaf_fingerprint_sha256
 

@@ -38,7 +38,7 @@ class Model:
         self.backlog |= dict.fromkeys(items)
 
     def enqueue_due(self) -> None:
-        """What the workers do with `pop_due`: it returns the backlog, and each item whose time has come."""
+        """Enqueue the items of `pop_due`, as the workers do: the backlog, and each item whose time has come."""
         found = self.queue.pop_due()
         ripe = [each for each, moment in self.due.items() if moment <= clock()]
         assert set(found) == {*self.backlog, *ripe}

@@ -1,4 +1,4 @@
-"""Which messages follow when the leaf, its chain or both change: every history, against the rule in words."""
+"""The messages that follow a change of the leaf, its chain or both: every history, against the rule in words."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ ISSUERS = {name: Expiry(NOW + days * DAY, f"CN={name}", name, name * 32) for nam
 
 @dataclass(frozen=True)
 class File:
-    """What the source holds: a leaf, and the issuer that ends first, if one does."""
+    """The content of the source: a leaf, and the issuer that ends first, if one does."""
 
     leaf: str
     issuer: str | None

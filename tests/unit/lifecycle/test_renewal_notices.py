@@ -1,4 +1,4 @@
-"""Who hears of a request for a renewal, when, and how often."""
+"""The recipients of notices about a request for a renewal, their times and their number."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -213,7 +213,7 @@ class TestAnIssuance:
         assert delivery_notice(evaluation) is None
 
     def test_that_was_handed_over_is_told_to_the_contact(self) -> None:
-        """Whoever has taken it, the contact of record hears of it."""
+        """The contact of record hears of it, whatever took it."""
         handed = status(State.DONE, delivery=DeliveryRecord(NOW, "handed over", ""), ended=NOW)
         assert f"Issued/{CONTACT}" in due(request(handed))
 

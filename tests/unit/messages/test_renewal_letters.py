@@ -154,7 +154,7 @@ class TestTheReceipt:
 
 class TestTheRefusal:
     def test_says_why_and_how_to_go_on(self) -> None:
-        """Which check failed, to request anew, and the vetting."""
+        """The check that failed, the advice to request anew, and the vetting."""
         words = text(letter(NoticeKind.REFUSED))
         assert "was refused. The certificate that you have, serial number 1a2b3, is valid until 2026-12-06." in words
         assert "The reason: The RSA key has 1024 bits: have a longer one made (check KeyAllowed)." in words

@@ -1,4 +1,4 @@
-"""What mail, pages, proxies, shells, editors and templates make of a certificate that nobody damaged on purpose."""
+"""Damage to a certificate by mail, pages, proxies, shells, editors and templates: nobody did it on purpose."""
 
 import base64
 import html

@@ -59,7 +59,7 @@ OLD_NAMES = {
     "unknown attribute": name(rdn(attribute("2b0601040186df1903", value(UTF8, b"nhs")))),
     "a value that is no string": name(rdn(attribute(CN, sequence(value(UTF8, b"nhs"))))),
 }
-"""What old CAs wrote."""
+"""Names that old CAs wrote."""
 EMPTY_RDN = name(rdn(), rdn(attribute(CN, value(UTF8, b"nhs"))))
 """RFC 5280 wants at least one attribute in each; OpenSSL reads it all the same, and `cryptography` does not."""
 

@@ -1,4 +1,4 @@
-"""Which certificate of a file is read: every pair of certificates, at every place of the order."""
+"""The certificate of a file that is read: every pair of certificates, at every place of the order."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ PERIODS = {
 
 @dataclass(frozen=True)
 class Trait:
-    """What the order of choice asks for; the values are such that the smaller one is chosen."""
+    """The values of the order of choice; they are such that the smaller one is chosen."""
 
     mismatch: bool
     authority: bool

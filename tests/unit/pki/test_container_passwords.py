@@ -68,7 +68,7 @@ def test_a_password_file_may_have_any_encoding(password: str, encoding: str) -> 
 
 
 def forms(password: str) -> dict[str, tuple[bytes, bytes]]:
-    """How programs turned a password into octets: for PBES2, and for the MAC of PKCS#12 without its last two zeros."""
+    """The octets that programs make of a password: for PBES2, and for the MAC of PKCS#12 without its last two zeros."""
     utf8, right = password.encode(), password.encode("utf-16-be")
     found = {
         "as specified": (utf8, right),
@@ -87,7 +87,7 @@ def forms(password: str) -> dict[str, tuple[bytes, bytes]]:
 @pytest.mark.parametrize("has_mac", [True, False], ids=["MAC", "no MAC"])
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_every_form_of_old_programs_opens_its_container(password: str, has_mac: bool) -> None:
-    """Whoever wrote it, the same password is given; another one is refused."""
+    """The same password opens it, with any program that wrote it; another one is refused."""
     for octets, bmp in forms(password).values():
         contents = encrypted(CERTIFICATE, password=octets)
         container = pfx(contents, mac=mac_of(sequence(contents), bmp + b"\0\0") if has_mac else b"")

@@ -1,4 +1,4 @@
-"""What the writer of DER encodes, the reader reads; the lengths and numbers are as short as X.690 asks."""
+"""The reader of DER reads everything that the writer encodes; the lengths and numbers are as short as X.690 asks."""
 
 import pytest
 from hypothesis import given

@@ -332,7 +332,7 @@ def test_a_ca_of_version_1_issues_certificates_of_version_3(run_openssl: OpenSSL
 
 
 def test_an_intermediate_issues_with_its_chain(run_openssl: OpenSSL) -> None:
-    """What follows the certificate is enough for a server that knows only the root."""
+    """The chain behind the certificate is enough for a server that knows only the root."""
     middle = make_pair("P-384", name="Middle", parent=pair("RSA 2048"))
     issuing = make_pair(name="Issuing", parent=middle)
     by = issuing.load(middle, pair("RSA 2048"))

@@ -1,4 +1,4 @@
-"""What a consumer sends for a renewal is read as leniently as certificates are: a CSR, or a public key."""
+"""The file of a consumer for a renewal is read as leniently as certificates are: a CSR, or a public key."""
 
 import base64
 import dataclasses
@@ -202,7 +202,7 @@ def test_the_extensions_that_a_csr_asks_for_are_told_value_by_value() -> None:
 
 
 def test_a_csr_of_another_key_is_not_valid() -> None:
-    """Whoever sends somebody else's public key in a CSR cannot sign it."""
+    """A person who sends somebody else's public key in a CSR cannot sign it."""
     forged = CSRS["ECDSA P-256"].replace(spki(P256), spki(ec.generate_private_key(ec.SECP256R1())))
     assert not read_request(forged).signature_valid
     changed = bytearray(CSR)

@@ -1,4 +1,4 @@
-"""Which keys are certified or encrypted to: RSA 2048 to 4096 with e = 65537, P-256, P-384, Ed25519, and no weak one."""
+"""Keys that are certified or encrypted to: RSA 2048 to 4096 with e = 65537, P-256, P-384, Ed25519, and no weak one."""
 
 import math
 from itertools import pairwise
@@ -145,7 +145,7 @@ def test_sound_keys_are_not_taken_for_weak_ones() -> None:
 
 
 def test_the_same_key_has_one_hash() -> None:
-    """Whether its algorithm has NULL, or its numbers have zeros in front."""
+    """Its algorithm may have NULL, and its numbers may have zeros in front."""
     key = KEYS["RSA 2048"]
     assert isinstance(key, rsa.RSAPrivateKey)
     numbers = sequence(element(2, b"\0\0" + modulus(key).to_bytes(256, "big")), element(2, b"\0\x01\0\x01"))

@@ -24,7 +24,7 @@ def serial_number(seed: int = 1) -> int:
 
 
 def findings(folder: Path, program: str, *options: str, **files: bytes) -> str:
-    """What is above INFO; empty if there is nothing."""
+    """The findings above INFO."""
     found = shutil.which(program)
     if found is None:
         pytest.skip("no pkilint on this machine: make pkilint")

@@ -1,4 +1,4 @@
-"""What consumers send takes little time to read, does not block the event loop, and always has an answer."""
+"""Files of consumers take little time to read, does not block the event loop, and always has an answer."""
 
 import base64
 import os
@@ -113,7 +113,7 @@ def request_or_error(data: bytes) -> KeyRequest | CertificateError:
 
 @given(st.integers(0, 2**32))
 def test_a_mutated_proof_is_refused_or_is_one(number: int) -> None:
-    """What is changed beside the signature does not matter; all else has a sentence."""
+    """A change beside the signature does not matter; all else has a sentence."""
     data = mutated(GENUINE.der, random.Random(number))
     problem = proof_problem(data, CERTIFICATE, [CSR])
     assert "the proof cannot be read" not in problem

@@ -103,7 +103,7 @@ class TestTheChain:
         assert not {"SerialCurrent", "InDate", "IssuedByUs", "WindowOpen", "SubjectUnchanged"} & set(names(found))
 
     def test_without_the_issuer(self) -> None:
-        """Whether it is ours, and what would come out, is not judged then."""
+        """Its issuer and the new certificate are not judged then."""
         problem = Problem(Reason.ISSUER_NOT_FOUND, "there is no Secret client-ca: create it")
         found = facts(authority_ders=(), authority_not_after=None, issuer_problem=problem)
         assert waits_for(found) == "IssuerReady"
@@ -172,7 +172,7 @@ class TestTheCertificate:
 
     @pytest.mark.parametrize("ends", [NOW - SECOND, NOW])
     def test_an_expired_ca_waits(self, ends: datetime) -> None:
-        """What is signed in its last second would end in it; the sentence says what to do."""
+        """A certificate signed in its last second would end in it; the sentence says what to do."""
         found = facts(authority_not_after=ends)
         assert (outcome(found), waits_for(found)) == (Reason.ISSUER_EXPIRED, "IssuerReady")
         assert "renew the CA, put it into the Secret" in verdict(found, "IssuerReady").result.message
@@ -241,7 +241,7 @@ class TestWhoIssuedIt:
         assert refused_by(facts(issued=below)) == "IssuedByUs"
 
     def test_a_client_in_trust_is_no_ca(self) -> None:
-        """What a client's key has signed is not ours, even if its certificate is taken for a CA's by mistake."""
+        """A certificate signed by a client's key is not ours, even if that is taken for a CA's by mistake."""
         client = CertificateAuthority(issue())
         forged = issue(client)
         ders = (CA.identity.certificate_der, client.identity.certificate_der)
@@ -289,7 +289,7 @@ class TestTheWindow:
 
 
 def test_a_certificate_that_is_not_well_formed_is_refused() -> None:
-    """What cannot be repeated byte for byte is not renewed: of two subjectAltNames nobody knows which one counts."""
+    """It cannot be repeated byte for byte: nobody knows which one of two subjectAltNames counts."""
     san = extension("551d11", sequence(der_element(0x82, b"nhs.example")))
     tbs = Tbs(
         issuer=CA.identity.certificate.subject.public_bytes(),

@@ -1,4 +1,4 @@
-"""What an editor changed about a certificate since the last delivery is named to the approver."""
+"""The changes of an editor to a certificate since the last delivery are named to the approver."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a record keeps of a request."""
+"""The fields of a request that a record keeps."""
 
 from datetime import UTC, datetime
 

@@ -100,7 +100,7 @@ class TestThePossession:
         assert "set the clock" in verdict(found, "PossessionProved").result.message
 
     def test_required_and_missing(self) -> None:
-        """Whether the holder alone may ask, or the team with the holder's proof."""
+        """The holder alone may ask, or the team with the holder's proof."""
         required = replace(DEFAULTS, proof_required=True)
         assert outcome(facts(required)) is Reason.PROOF_REQUIRED
         assert outcome(facts(required, proof_pem=proof())) is None

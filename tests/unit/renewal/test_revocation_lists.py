@@ -188,7 +188,7 @@ class TestWhatIsKept:
         ],
     )
     def test_is_nothing_that_is_not_ours(self, line: str) -> None:
-        """Whoever may write ConfigMaps may write anything there; the lines beside it are read."""
+        """Anything may be there, as people write ConfigMaps; the lines beside it are read."""
         good = json.dumps(self.GOOD)
         [found] = load_entries(zlib.compress(f"{good}\n{line}".encode()))
         assert (found.serial_number, found.consumer, found.issuer_dn) == ("4af2", "nhs", CA)

@@ -73,7 +73,7 @@ def host(name: str, *, batch: str = "2026-spring") -> object:
 
 
 def steps(found: Facts) -> tuple[Step, State]:
-    """What the operator does first with this request."""
+    """The operator's first step with this request."""
     verdicts, reason = run_checks(found), needs_approval(found, ())
     decision = decide(Progress(found.now, found.renewal, RenewalStatus(), verdicts=verdicts, needs_approval=reason))
     return decision.step, decision.status.state

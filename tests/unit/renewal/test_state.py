@@ -254,7 +254,7 @@ class TestTheEnd:
         assert step(progress(APPROVED, by=approval(), verdicts=EXPIRED))[:2] == (Step.REFUSE, State.REFUSED)
 
     def test_replaced_in_the_meantime(self) -> None:
-        """What was accepted ends; what was never right is refused."""
+        """An accepted request ends; one that was never right is refused."""
         assert step(progress(PINNED, verdicts=REPLACED))[:2] == (Step.END, State.ENDED)
         assert step(progress(WRITTEN_AHEAD, by=approval(), verdicts=REPLACED))[:2] == (Step.END, State.ENDED)
         assert step(progress(verdicts=REPLACED))[:2] == (Step.REFUSE, State.REFUSED)

@@ -115,7 +115,7 @@ def test_a_private_key_is_never_overwritten(key: bytes) -> None:
 
 
 def test_a_container_counts_as_a_private_key() -> None:
-    """What is in it cannot be seen without its password."""
+    """Its content cannot be seen without its password."""
     assert refusal(OLD.pkcs12("secret")).reason is Reason.SOURCE_HAS_PRIVATE_KEY
     assert refusal(OLD.jks("changeit")).reason is Reason.SOURCE_HAS_PRIVATE_KEY
 
@@ -136,7 +136,7 @@ def test_a_container_counts_as_a_private_key() -> None:
     ids=["DER", "PKCS#7", "base64", "JSON", "OpenVPN", "YAML", "CSR", "public key", "damaged"],
 )
 def test_only_plain_pem_is_replaced(content: bytes) -> None:
-    """Whoever reads this format could not read another, and what else is in the file would be lost."""
+    """A reader of this format could not read another, and the rest of the file would be lost."""
     assert refusal(content).reason is Reason.UNSUPPORTED_FORMAT
 
 
