@@ -6,8 +6,7 @@ Annotations are of any size and form. Their beginnings are kept, and an unreadab
 from collections.abc import Mapping
 from typing import Any
 
-from clientcert.api.kinds import GROUP, moment, timestamp
-from clientcert.api.limits import CHANNELS, LONGEST_TEXT, LONGEST_WORD, cut
+from clientcert.api.kinds import CHANNELS, GROUP, LONGEST_TEXT, LONGEST_WORD, cut, moment, timestamp
 from clientcert.lifecycle.alert_test import AlertTest, ChannelOutcome, RecordedTest
 
 VALUE, TO = f"{GROUP}/test-alert", f"{GROUP}/test-alert-to"

@@ -1,4 +1,4 @@
-"""Group, version and kinds of the API, and the format of its timestamps."""
+"""Group, version and kinds of the API, the format of its timestamps, and the limits that several statuses share."""
 
 import re
 from dataclasses import dataclass
@@ -11,6 +11,10 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """The name of an object (RFC 1123), whose length Kubernetes limits, too."""
+LONGEST_TEXT, LONGEST_WORD = 1024, 128
+"""Characters of a field of a status."""
+CHANNELS = 32
+"""Items of a list of channels."""
 _CACHED_TIMESTAMPS = 2048
 
 
@@ -74,3 +78,8 @@ def moment_or_none(text: str | None) -> datetime | None:
         return moment(text)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def cut(text: str, longest: int) -> str:
+    """At most so many characters; the last one is an ellipsis if any were left out."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

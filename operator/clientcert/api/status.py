@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from clientcert.api.kinds import moment, timestamp
-from clientcert.api.limits import CHANNELS, LONGEST_TEXT, LONGEST_WORD, cut
+from clientcert.api.kinds import CHANNELS, LONGEST_TEXT, LONGEST_WORD, cut, moment, timestamp
 from clientcert.api.previous_version import fallback_from_condition, problems_from_conditions, with_own_expiry
 from clientcert.api.recorded_renewal import parse_renewal, render_renewal
 from clientcert.lifecycle.assessment import Assessment

@@ -151,7 +151,7 @@ def assess(
     is the time for which a source may be gone without an alarm.
     """
     spec = known.spec
-    accepted, replaced, problem = _accepted(known.status.accepted, observation, now)
+    accepted, replaced, problem, foreign = _accepted(known.status.accepted, observation, now)
     expires = Expiry(known.created, "", "", "")
     if accepted is not None:
         own = (accepted.not_after, accepted.subject_dn, accepted.serial_number, accepted.fingerprint_sha256)
@@ -173,30 +173,24 @@ def assess(
         host=spec.profile == HOST,
         alarm=problem if is_alarm else None,
         grace_ends=grace_ends,
-        foreign=_is_foreign(observation.certificate, accepted, problem),
+        foreign=foreign,
     )
 
 
 def _accepted(
     before: AcceptedCertificate | None, observation: Observation, now: datetime
-) -> tuple[AcceptedCertificate | None, AcceptedCertificate | None, Problem | None]:
-    """The certificate that counts from now on, the one that it replaces, and the problem of the source."""
+) -> tuple[AcceptedCertificate | None, AcceptedCertificate | None, Problem | None, bool]:
+    """The certificate that counts from now on, the one that it replaces, the problem of the source, and `foreign`."""
     if observation.certificate is None:
-        return before, None, observation.problem
+        return before, None, observation.problem, False
     seen, problem = accepted_certificate(observation.certificate), _unusable(observation.certificate, now)
     first = before is None and (problem is None or problem.reason is not Reason.TEMPORARY_CERTIFICATE)
     if first or (before is not None and before.fingerprint_sha256 == seen.fingerprint_sha256):
         if problem is not None and problem.reason is Reason.EXPIRED:
             problem = None  # the certificate itself has expired, and the phase says so
-        return (before if before == seen else seen), None, problem
-    return (seen, before, None) if problem is None else (before, None, problem)
-
-
-def _is_foreign(certificate: Certificate | None, accepted: AcceptedCertificate | None, problem: Problem | None) -> bool:
-    """True if the certificate that counts is in the source, and is somebody else's."""
-    if certificate is None or accepted is None or problem is None:
-        return False
-    return certificate.fingerprint_sha256 == accepted.fingerprint_sha256 and problem.reason in OF_SOMEBODY_ELSE
+        foreign = problem is not None and problem.reason in OF_SOMEBODY_ELSE
+        return (before if before == seen else seen), None, problem, foreign
+    return (seen, before, None, False) if problem is None else (before, None, problem, False)
 
 
 def _grace_ends(gap: SourceGap | None, grace: timedelta, now: datetime) -> datetime | None:

@@ -66,19 +66,16 @@ def every_day(schedule: Schedule) -> Schedule:
 
 def _stages(schedule: Schedule, not_after: datetime, days: range) -> "Iterable[Stage]":
     for day in days:
-        if _is_stage(schedule, day):
-            slot = _slot(schedule.send_at, not_after, day)
-            if slot is not None:
-                yield Stage(day, slot)
-
-
-def _is_stage(schedule: Schedule, day: int) -> bool:
-    if day < 0:
-        ended = schedule.after_expiry_for_days is not None and -day > schedule.after_expiry_for_days
-        return not ended and (-day - 1) % schedule.after_expiry_every_days == 0
-    if schedule.on_days:
-        return day in schedule.on_days and day <= schedule.start_days_before
-    return day <= schedule.start_days_before and (schedule.start_days_before - day) % schedule.every_days == 0
+        if day < 0:
+            ended = schedule.after_expiry_for_days is not None and -day > schedule.after_expiry_for_days
+            is_stage = not ended and (-day - 1) % schedule.after_expiry_every_days == 0
+        elif schedule.on_days:
+            is_stage = day in schedule.on_days and day <= schedule.start_days_before
+        else:
+            before = schedule.start_days_before - day
+            is_stage = before >= 0 and before % schedule.every_days == 0
+        if is_stage and (slot := _slot(schedule.send_at, not_after, day)) is not None:
+            yield Stage(day, slot)
 
 
 def _slot(send_at: SendAt | None, not_after: datetime, day: int) -> datetime | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from clientcert.api.limits import CHANNELS
+from clientcert.api.kinds import CHANNELS
 from clientcert.controllers.certificate.status import desired_status
 from clientcert.errors import Reason
 from clientcert.lifecycle.delivery_log import DeliveryFailure, DeliveryLog

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from clientcert.alerting.dispatcher import decide
 from clientcert.alerting.retries import OF_THE_RECIPIENT
-from clientcert.api.kinds import CLIENT_CERTIFICATE
-from clientcert.api.limits import CHANNELS
+from clientcert.api.kinds import CHANNELS, CLIENT_CERTIFICATE
 from clientcert.api.status import HISTORY
 from clientcert.errors import Reason
 from clientcert.kube.events import EventSpec
