@@ -165,7 +165,7 @@ def test_the_page_shows_the_real_output(team: Team, terminal: Terminal) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, terminal: Terminal) -> None:
     """The line for each shell gets a completion script for this program."""
-    lines = [line for line in blocks(PAGE, "sh")[0].splitlines() if f"={shell}_source" in line]
+    lines = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if f"={shell}_source" in line]
     assert len(lines) == 1
     ran = subprocess.run(
         [Path(sys.executable).parent / "clientcert"],

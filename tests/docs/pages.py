@@ -1,5 +1,6 @@
 """Functions to check the documentation pages."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -50,5 +51,19 @@ def first_column(text: str) -> list[str]:
     return _TABLE_ROW.findall(text)
 
 
+def names_in(path: Path) -> set[str]:
+    """The names of all tests in a file; those in a class begin with its name."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}::{name}" for name in _functions(node.body)}
+    return found | _functions(ast.parse(path.read_text()).body)
+
+
 def _without_blocks(page: Path) -> str:
     return _BLOCK.sub("", page.read_text())
+
+
+def _functions(body: list[ast.stmt]) -> set[str]:
+    functions = (node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {node.name for node in functions if node.name.startswith("test_")}

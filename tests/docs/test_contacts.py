@@ -1,8 +1,6 @@
 """docs/contacts.md describes each result of a contact lookup."""
 
 import re
-import shlex
-from pathlib import Path
 
 import yaml
 
@@ -10,8 +8,7 @@ from clientcert.alerting.retries import OF_THE_RECIPIENT
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import CONTACT_RESOLVED
 from tests.conftest import REPOSITORY
-from tests.docs.pages import blocks, section
-from tools.control_plane import ControlPlane
+from tests.docs.pages import section
 
 PAGE = REPOSITORY / "docs/contacts.md"
 FINDS = ("lifecycle/contacts.py", "cache/contact_lookup.py", "notifiers/slack/user_directory.py")
@@ -56,30 +53,3 @@ def test_each_field_about_contacts_is_explained() -> None:
     fields |= {f"contacts.{name}" for name in spec["contacts"]["properties"]}
     text = section(PAGE, "## A policy that writes to contacts")
     assert fields == set(re.findall(r"`((?:email|contacts)\.\w+)`", text))
-
-
-def test_every_command_works(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """In the order of the page, next to the files that it names; with a dry run, except objects that are used later."""
-    control_plane.kubectl("apply", "-n", namespace, "-f", REPOSITORY / "deploy/examples/from-secret.yaml")
-    for name in ("username", "password", "ca.pem"):
-        (tmp_path / name).write_text("example")
-    text = "".join(blocks(PAGE, "sh")).replace("\\\n", "")
-    commands = [shlex.split(line) for line in re.split(r"^(?=kubectl )", text, flags=re.MULTILINE) if line]
-    assert [command[:3] for command in commands] == [
-        ["kubectl", "create", "configmap"],
-        ["kubectl", "patch", "configmap"],
-        ["kubectl", "create", "secret"],
-        ["kubectl", "rollout", "restart"],
-        ["kubectl", "create", "configmap"],
-        ["kubectl", "patch", "deployment"],
-        ["kubectl", "patch", "clientcertificate"],
-    ]
-    kept = {"secret/clientcert-operator-mail", "configmap/clientcert-operator"}
-    try:
-        for _, verb, kind, *arguments in commands:
-            where = [] if "-n" in arguments else ["-n", namespace]
-            is_used_later = verb == "create" and kept & {f"{kind}/{each}" for each in arguments}
-            dry = [] if is_used_later or verb == "rollout" else ["--dry-run=server"]
-            control_plane.kubectl(verb, kind, *(each.replace("./", f"{tmp_path}/") for each in arguments), *where, *dry)
-    finally:
-        control_plane.kubectl("delete", *kept, "-n", "clientcert-system")

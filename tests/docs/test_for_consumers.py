@@ -144,7 +144,7 @@ def test_every_command_is_one_line() -> None:
 
 @pytest.mark.parametrize("heading", ["## On macOS", "## On Windows"])
 def test_what_was_not_run_says_so(heading: str) -> None:
-    assert section(PAGE, heading).lstrip().startswith("These notes and commands were not run here.")
+    assert section(PAGE, heading).lstrip().startswith("*Not run here: ")
     assert commands(heading) == []
 
 

@@ -1,13 +1,11 @@
 """docs/security.md names only existing tests, has a row for each required threat, and names each test of security."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.docs.pages import section
+from tests.docs.pages import names_in, section
 
 PAGE = REPOSITORY / "docs/security.md"
 TEST = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
@@ -47,20 +45,6 @@ def rows() -> list[list[str]]:
 def named() -> set[tuple[str, str]]:
     """File and name of every test on the page."""
     return set(TEST.findall(PAGE.read_text()))
-
-
-def names_in(path: Path) -> set[str]:
-    """The names of all tests in a file; those in a class begin with its name."""
-    found: set[str] = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}::{name}" for name in _functions(node.body)}
-    return found | _functions(ast.parse(path.read_text()).body)
-
-
-def _functions(body: list[ast.stmt]) -> set[str]:
-    functions = (node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {node.name for node in functions if node.name.startswith("test_")}
 
 
 def test_every_named_test_exists() -> None:

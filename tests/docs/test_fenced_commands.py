@@ -1,0 +1,212 @@
+"""Every fenced command of README and docs is run: here, as it stands there, or by a test that CLAIMS names.
+
+Each other one says "Not run here" and why, below its block or below its heading.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.docs.fenced import PAGES_WITH_COMMANDS, Command, commands, disguised
+from tests.docs.pages import name_of, names_in
+from tests.unit.cli.renewal_objects import CSR, KEY, public_key
+from tools.certificates import CertificateAuthority
+from tools.control_plane import ControlPlane, OperatorProcess
+from tools.control_plane.kubeconfig import write_kubeconfig
+from tools.helm import Helm
+
+DOCS = "tests/docs"
+CONTROL_PLANE = "tests/control_plane"
+_DEMO = f"{DOCS}/test_demo.py::test_the_demo_succeeds_and_a_person_renews_a_certificate_with_it"
+_CLI_PAGE = f"{CONTROL_PLANE}/test_cli_page.py::test_the_page_shows_the_real_output"
+CLAIMS: dict[str, dict[str, str | None]] = {
+    "": {
+        "helm test ": "tests/node/test_node.py::test_helm_test_passes",
+        "helm uninstall ": "tests/deploy/test_chart_releases.py"
+        "::test_install_upgrade_rollback_and_uninstall_keep_all_objects",
+        "clientcert approve ": f"{CONTROL_PLANE}/test_cli_renewal.py::TestApprove::test_what_is_seen_and_written",
+    },
+    "README.md": {
+        "make demo": _DEMO,
+        "make test": f"{DOCS}/test_fenced_commands.py::test_each_command_is_run_or_says_why_not",
+        "kubectl get clientcertificates -A": _DEMO,
+        "kubectl get certificaterenewals ": _DEMO,
+        "clientcert renew ": _DEMO,
+        "clientcert approve ": _DEMO,
+        ".venv/bin/clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
+    },
+    "docs/cli.md": {
+        "clientcert ": _CLI_PAGE,
+        "clientcert check ": None,
+        "clientcert test-alert ": f"{CONTROL_PLANE}/test_test_alert.py::test_every_channel_gets_a_test_once_a_value",
+        'eval "$(_CLIENTCERT_COMPLETE=': f"{CONTROL_PLANE}/test_cli_page.py::test_completion",
+        "_CLIENTCERT_COMPLETE=": f"{CONTROL_PLANE}/test_cli_page.py::test_completion",
+    },
+    "docs/for-consumers.md": {
+        "": f"{DOCS}/test_for_consumers.py::test_every_command_for_linux_is_in_a_section_that_is_typed_here",
+        "openssl version": None,
+    },
+    "docs/from-the-cron-script.md": {
+        "": f"{CONTROL_PLANE}/test_cli_import.py::test_the_page_for_those_who_come_from_a_script",
+    },
+    "docs/gitops.md": {
+        "kubectl patch configmap argocd-cm ": f"{DOCS}/test_gitops.py::test_the_command_adds_the_checks",
+    },
+    **{f"docs/{page}.md": {"": f"{DOCS}/test_{page}.py::test_every_command_works"} for page in ("install", "upgrade")},
+}
+"""By page ("" is every page) and the beginning of commands, of which the longest counts: the test that runs them.
+
+None is this file, which runs all that has no claim.
+"""
+INSTALLS = "helm install clientcert-operator "
+"""With this command of the README the cluster of all pages is made."""
+LAST = ("docs/security.md", "docs/runbook.md")
+"""They take rights away from the operator."""
+_DECLARES = ("kubectl create secret generic nhs --from-file=tls.crt=client.pem", "kubectl apply -f nhs-prod.yaml")
+_WAITS = "kubectl wait clientcertificate/nhs-prod --for=jsonpath={.status.phase}=Valid --timeout=60s"
+BEFORE = {
+    **dict.fromkeys(("docs/contacts.md", "docs/gitops.md", "docs/runbook.md"), _DECLARES),
+    "docs/renewal.md": (*_DECLARES, _WAITS),
+    "docs/revocation.md": (
+        *_DECLARES,
+        _WAITS,
+        "kubectl create secret generic client-certificate-auth --from-file=ca.crt=ca.pem",
+    ),
+}
+"""What a reader of the page has done already."""
+MADE_BY_SEVERAL_PAGES = "configmap/clientcert-operator secret/clientcert-operator-slack secret/clientcert-operator-mail"
+MAY_FIND = "clientcert check "
+"""Its exit code is 3 if it has something to say about the manifests that were made up."""
+
+
+def claim(command: Command) -> str | None:
+    """The test that runs it; None if it is run here."""
+    known = CLAIMS[""] | CLAIMS.get(command.page, {})
+    return known.get(max((each for each in known if command.text.startswith(each)), key=len, default=""))
+
+
+ALL = [command for page in PAGES_WITH_COMMANDS for command in commands(page)]
+HERE = [command for command in ALL if command.why_not is None and claim(command) is None]
+PAGES_HERE = sorted({command.page for command in HERE}, key=lambda page: (page in LAST, page))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who types in a checkout, of which they see deploy and crds, with a cluster of their own."""
+
+    directory: Path
+    cluster: ControlPlane
+
+    def in_another_directory(self, name: str) -> "Reader":
+        """With the same files, as they are now."""
+        copied = shutil.copytree(self.directory, self.directory.with_name(name), symlinks=True)
+        return Reader(copied, self.cluster)
+
+    def types(self, command: str, *, namespace: str = "default", codes: tuple[int, ...] = (0,)) -> None:
+        """As it stands on the page, in bash; the namespace is that of the context."""
+        kubeconfig = self.directory / "kubeconfig"
+        url, ca_path, token = self.cluster.url, self.cluster.ca_path, self.cluster.admin_token
+        write_kubeconfig(kubeconfig, url=url, ca_path=ca_path, user="reader", token=token, namespace=namespace)
+        config = json.loads(kubeconfig.read_text())
+        config["users"][0]["user"] |= {"as": "sam@gov.example", "as-groups": ["system:masters"]}
+        kubeconfig.write_text(json.dumps(config))
+        path = os.pathsep.join((str(self.directory / "bin"), os.defpath))
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self.directory,
+            env={"PATH": path, "HOME": str(self.directory), "KUBECONFIG": str(kubeconfig)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode in codes, f"{command}: {ran.stderr}{ran.stdout}"
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, helm: Helm) -> Iterator[Reader]:
+    """The operator is installed as the README says, and runs as a process."""
+    directory = tmp_path_factory.mktemp("pages") / "checkout"
+    make_checkout(directory, helm.binary)
+    with ControlPlane.start(tmp_path_factory.mktemp("cluster")) as cluster:
+        (directory / "bin/kubectl").symlink_to(cluster.binaries.kubectl)
+        reader = Reader(directory, cluster)
+        [install] = [each for each in HERE if each.page == "README.md" and each.text.startswith(INSTALLS)]
+        reader.types(install.text)
+        cluster.apply_kustomize()
+        for name in ("integration", "integration-api", "argocd"):
+            cluster.create_namespace(name)
+        with OperatorProcess.start(cluster, directory=tmp_path_factory.mktemp("operator")):
+            yield reader
+
+
+def make_checkout(directory: Path, helm: Path) -> None:
+    """The files that the pages name, and the programs but kubectl."""
+    now = datetime.now(UTC)
+    minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
+    authority = CertificateAuthority.create()
+    contents = {
+        "client.pem": authority.issue("nhs", now, now + timedelta(days=300)).certificate_pem,
+        "ca.pem": authority.identity.certificate_pem,
+        "ca.key": authority.identity.private_key_pem,
+        "nhs.csr": CSR.encode(),
+        "nhs.pem": public_key(KEY).encode(),
+        **dict.fromkeys(("token", "username", "password"), b"example"),
+        "nhs-prod.yaml": minimal.replace("weather-client-cert", "nhs").replace("weather", "nhs").encode(),
+        "manifests/minimal.yaml": minimal.encode(),
+        "overlays/prod/minimal.yaml": minimal.encode(),
+        "overlays/prod/kustomization.yaml": b"resources: [minimal.yaml]",
+    }
+    for name, content in contents.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
+    (directory / "bin").mkdir()
+    (directory / "bin/helm").symlink_to(helm)
+    (directory / "bin/clientcert").symlink_to(Path(sys.executable).parent / "clientcert")
+    for name in ("crds", "deploy"):
+        (directory / name).symlink_to(REPOSITORY / name)
+
+
+@pytest.mark.parametrize("page", PAGES_HERE)
+def test_every_command_without_a_claim_works(reader: Reader, page: str) -> None:
+    """In the order of the page, in a namespace and with files of its own."""
+    namespace = page.replace("/", "-").removesuffix(".md").lower()
+    reader = reader.in_another_directory(namespace)
+    reader.cluster.create_namespace(namespace)
+    reader.types(f"kubectl delete --ignore-not-found -n clientcert-system {MADE_BY_SEVERAL_PAGES}")
+    for command in BEFORE.get(page, ()):
+        reader.types(command, namespace=namespace)
+    for command in (each.text for each in HERE if each.page == page and not each.text.startswith(INSTALLS)):
+        typed = command.replace("-n NAMESPACE NAME", f"-n {namespace} nhs-prod")
+        reader.types(typed, namespace=namespace, codes=(0, 3) if MAY_FIND in command else (0,))
+
+
+def test_each_command_is_run_or_says_why_not() -> None:
+    """A test that a command is said to be run by exists, and no page has a claim that nothing needs."""
+    assert [str(each) for each in ALL if each.why_not is not None and len(each.why_not.split()) < 3] == []
+    named = {test for each in ALL if each.why_not is None and (test := claim(each)) is not None}
+    assert sorted(test for test in named if not _exists(test)) == []
+    claimed = {test for claims in CLAIMS.values() for test in claims.values() if test is not None}
+    assert sorted(claimed - named) == []
+
+
+def _exists(test: str) -> bool:
+    path, _, name = test.partition("::")
+    return name in names_in(REPOSITORY / path)
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=name_of)
+def test_no_command_is_in_a_block_of_text(page: Path) -> None:
+    """There nothing would ask for a test."""
+    if page.name != "messages.md":  # its blocks are letters, with sentences that begin so
+        assert disguised(page) == []
