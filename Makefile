@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 300
 # first import, since most are never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test faults soak upgrade compat browser fuzz pkilint lint bench node release-test release-dry-run lock control-plane clean
+.PHONY: demo test faults soak upgrade compat browser fuzz pkilint site lint bench node release-test release-dry-run lock control-plane clean
 
 INSTALL_LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
 
@@ -56,9 +56,18 @@ compat: $(VENV)/.done
 	$(BIN)/python -m tools.control_plane build --helm
 	$(BIN)/python -m tests.compat "$(KUBERNETES)" $(ARGS)
 
-# The page of `clientcert report` in Chromium, which has to be installed.
-browser: $(VENV)/.done
-	$(BIN)/python -m pytest tests/docs/test_report_pictures.py -m browser $(ARGS)
+# The site of the documentation, in build/site/html. Zensical is in an environment of its own.
+site: $(VENV)/.done
+	$(PYTHON) -m venv build/site/venv
+	build/site/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/site.lock
+	$(BIN)/python -m tools.site build/site/pages
+	build/site/venv/bin/zensical build --strict --clean
+	$(BIN)/python -m pytest tests/docs/test_site.py -m "site or not site" $(ARGS)
+
+# The page of `clientcert report`, and the site, in Chromium, which has to be installed.
+browser: site
+	$(BIN)/python -m pytest tests/docs/test_report_pictures.py tests/docs/test_site_pictures.py -m browser $(ARGS)
 
 # Search for unexpected inputs and examples; see tests/fuzz.
 fuzz: $(VENV)/.done
@@ -107,6 +116,8 @@ lock:
 		--no-header --upgrade -c requirements/run.lock -o requirements/fuzz.lock requirements/fuzz.in
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade -c requirements/run.lock -o requirements/pkilint.lock requirements/pkilint.in
+	build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade -c requirements/run.lock -o requirements/site.lock requirements/site.in
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --format pylock.toml --no-header \
 		-c requirements/run.lock -o build/lock/pylock.run.toml pyproject.toml
 	build/lock/bin/uv pip compile --universal --python-version 3.11 --format pylock.toml --no-header \

@@ -74,14 +74,14 @@ class Browser:
             os.close(to)
             os.close(back)
 
-    def open(self, page: Path, width: int, *, scripts: bool = True, dark: bool = False) -> None:
-        """Open a file in a window of this width."""
+    def open(self, page: Path | str, width: int, *, scripts: bool = True, dark: bool = False) -> None:
+        """Open a file, or a URL, in a window of this width."""
         self.complaints.clear()
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self._set_window(width, _HEIGHT)
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while self._receive().get("method") != "Page.loadEventFired":
             pass
 

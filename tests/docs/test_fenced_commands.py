@@ -75,6 +75,7 @@ _DECLARES = ("kubectl create secret generic nhs --from-file=tls.crt=client.pem",
 _WAITS = "kubectl wait clientcertificate/nhs-prod --for=jsonpath={.status.phase}=Valid --timeout=60s"
 BEFORE = {
     **dict.fromkeys(("docs/contacts.md", "docs/gitops.md", "docs/runbook.md"), _DECLARES),
+    **dict.fromkeys(("docs/from-the-exporter.md", "docs/beside-cert-manager.md"), _DECLARES[:1]),
     "docs/renewal.md": (*_DECLARES, _WAITS),
     "docs/revocation.md": (
         *_DECLARES,
