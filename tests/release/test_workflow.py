@@ -52,9 +52,9 @@ def test_each_call_of_our_own_tool_is_valid(call: str) -> None:
 
 
 def test_both_lists_are_signed_after_they_were_published() -> None:
-    assert [shlex.split(call)[0] for call in CALLS] == ["publish", "references", "sboms"]
+    assert [shlex.split(call)[0] for call in CALLS] == ["publish", "plugin", "references", "sboms"]
     assert place(".ci/run") < place("tools.release publish")
-    assert place("cosign sign-blob") < place("gh release create")
+    assert place("tools.release plugin") < place("cosign sign-blob") < place("gh release create")
 
 
 def test_the_checkout_is_tested_and_each_make_target_exists() -> None:

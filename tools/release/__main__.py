@@ -1,6 +1,7 @@
-"""`python -m tools.release publish | dry-run | references | sboms`. The workflow of a release calls these.
+"""`python -m tools.release publish | plugin | dry-run | references | sboms`. The workflow of a release calls these.
 
 publish: image, chart, wheel and lists of contents, by the login of ~/.docker/config.json.
+plugin: after it, archives of `kubectl clientcert` for krew, and its manifest.
 dry-run: the same against a registry on loopback, for this machine's platform, on a Debian base.
 references: what `publish` has published, a line each, to be signed.
 sboms: of each platform the image and the list of its contents, a line each, to be attested.
@@ -20,7 +21,9 @@ from tools.helm import Helm, HelmError
 from .debian_base import own_platform
 from .errors import ReleaseError
 from .image import Buildah, default_base
-from .publishing import Programs, Target, publish
+from .krew_plugin import PLATFORMS as KREW_PLATFORMS
+from .krew_plugin import LockedPackages
+from .publishing import Programs, Target, publish, publish_plugin
 from .record import Release
 from .registry import Crane
 from .rehearsal import rehearse
@@ -38,6 +41,8 @@ def main() -> int:
             target = Target(arguments.registry, arguments.base, platforms, arguments.source_url, arguments.tag)
             _fresh(DIRECTORY)
             publish(target, find_programs(Path.home()), DIRECTORY)
+        elif arguments.verb == "plugin":
+            publish_plugin(LockedPackages(), DIRECTORY, arguments.source_url, [*KREW_PLATFORMS])
         elif arguments.verb == "dry-run":
             _fresh(DIRECTORY)
             with tempfile.TemporaryDirectory() as home:
@@ -61,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     publishing.add_argument("--base", default=default_base(), help="the base of the image [default: the Dockerfile's]")
     publishing.add_argument("--platforms", default=PLATFORMS, help=f"[default: {PLATFORMS}]")
     publishing.add_argument("--source-url", default="", help="the address of the repository, for a label")
+    plugin = verbs.add_parser("plugin", help="write the plugin for kubectl that krew installs")
+    plugin.add_argument("--source-url", required=True, help="the address of the repository, which has the release")
     verbs.add_parser("dry-run", help="run all steps against a registry on loopback")
     verbs.add_parser("references", help="print what was published, to be signed")
     verbs.add_parser("sboms", help="print each platform's image and list of contents, to be attested")

@@ -1,6 +1,7 @@
 """The steps of a release, in their order."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from .chart import package_chart, push_chart
 from .commands import run
 from .files import build_wheel, write_checksums
 from .image import Base, Builder, Source, resolve_base, without_tag
+from .krew_plugin import Packages, Plugin
 from .record import Release
 from .registry import Crane
 from .sbom import Contents, write_sbom
@@ -65,11 +67,27 @@ def publish(target: Target, programs: Programs, directory: Path) -> Release:
     return release
 
 
+def publish_plugin(packages: Packages, directory: Path, source_url: str, platforms: Sequence[str]) -> Path:
+    """Write the plugin for kubectl into the directory of a release; returns its manifest. Raises ReleaseError."""
+    [wheel] = directory.glob("*.whl")
+    _, epoch = commit()
+    manifest = Plugin(Release.read(directory).version, source_url, epoch).write(packages, wheel, directory, platforms)
+    write_checksums(directory)
+    report(f"Plugin: {manifest.name}")
+    return manifest
+
+
 def checked_out(target: Target) -> Source:
     """The checkout. Raises ReleaseError if its version is not that of the tag."""
     version = version_of(target.tag)
+    revision, epoch = commit()
+    return Source(version, revision, target.source_url, epoch)
+
+
+def commit() -> tuple[str, int]:
+    """The commit of the checkout and its time, in seconds since 1970."""
     revision, epoch = run("git", "log", "-1", "--format=%H %ct", cwd=REPOSITORY).split()
-    return Source(version, revision, target.source_url, int(epoch))
+    return revision, int(epoch)
 
 
 def publish_image(target: Target, programs: Programs, base: Base, source: Source) -> tuple[str, dict[str, str]]:

@@ -7,15 +7,19 @@ from pathlib import Path
 from tools.control_plane.progress import report
 
 from .debian_base import ENVIRONMENT, SUITE, debian_root
-from .publishing import Programs, Target, publish
+from .krew_plugin import LockedPackages
+from .publishing import Programs, Target, publish, publish_plugin
 from .record import Release
 from .registry import LoopbackRegistry, loopback_registry
+
+_SOURCE_URL = "https://repository.example/clientcert-operator"
 
 
 def rehearse(programs: Programs, directory: Path, work: Path, platform: str) -> Release:
     """Publish to a registry that ends with this call."""
     with loopback_registry(programs.crane, work / "registry") as registry:
         release = publish_to(registry, programs, directory, work, platform)
+        publish_plugin(LockedPackages(), directory, _SOURCE_URL, [platform])
         size = programs.crane.compressed_size(release.platforms[platform])
         report(f"Compressed: {size / 1_000_000:.1f} MB. Files: {directory}")
         return release
