@@ -29,6 +29,8 @@ class Command:
     page: str
     line: int
     text: str
+    has_output: bool
+    """It stands behind a prompt, with what it prints."""
     why_not: str | None
 
     def __str__(self) -> str:
@@ -40,11 +42,11 @@ def commands(page: Path) -> Iterator[Command]:
     text = page.read_text()
     for found in _FENCE.finditer(text):
         content = textwrap.dedent(found["text"])
-        typed = _split(content) if found["language"] in SHELLS else _PROMPT.findall(content)
+        is_script = found["language"] in SHELLS
         why = found["why"] or _why_of_section(text[: found.start()])
         line = text.count("\n", 0, found.start()) + 1
-        for each in typed:
-            yield Command(name_of(page), line, each, why)
+        for each in _split(content) if is_script else _PROMPT.findall(content):
+            yield Command(name_of(page), line, each, not is_script, why)
 
 
 def _why_of_section(before: str) -> str | None:

@@ -38,16 +38,15 @@ CLAIMS: dict[str, dict[str, str | None]] = {
     "README.md": {
         "make demo": _DEMO,
         "make test": f"{DOCS}/test_fenced_commands.py::test_each_command_is_run_or_says_why_not",
-        "kubectl get clientcertificates -A": _DEMO,
-        "kubectl get certificaterenewals ": _DEMO,
-        "clientcert renew ": _DEMO,
-        "clientcert approve ": _DEMO,
-        ".venv/bin/clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
+        "$ kubectl get clientcertificates -A": _DEMO,
+        "$ kubectl get certificaterenewals ": _DEMO,
+        "$ clientcert renew ": _DEMO,
+        "$ clientcert approve ": _DEMO,
+        "$ .venv/bin/clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
     },
     "docs/cli.md": {
-        "clientcert ": _CLI_PAGE,
-        "clientcert check ": None,
-        "clientcert test-alert ": f"{CONTROL_PLANE}/test_test_alert.py::test_every_channel_gets_a_test_once_a_value",
+        "$ clientcert ": _CLI_PAGE,
+        "$ clientcert test-alert ": f"{CONTROL_PLANE}/test_test_alert.py::test_every_channel_gets_a_test_once_a_value",
         'eval "$(_CLIENTCERT_COMPLETE=': f"{CONTROL_PLANE}/test_cli_page.py::test_completion",
         "_CLIENTCERT_COMPLETE=": f"{CONTROL_PLANE}/test_cli_page.py::test_completion",
     },
@@ -65,7 +64,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
 }
 """By page ("" is every page) and the beginning of commands, of which the longest counts: the test that runs them.
 
-None is this file, which runs all that has no claim.
+A command that is shown with its output begins with a prompt. None is this file, which runs all that has no claim.
 """
 INSTALLS = "helm install clientcert-operator "
 """With this command of the README the cluster of all pages is made."""
@@ -92,7 +91,8 @@ MAY_FIND = "clientcert check "
 def claim(command: Command) -> str | None:
     """The test that runs it; None if it is run here."""
     known = CLAIMS[""] | CLAIMS.get(command.page, {})
-    return known.get(max((each for each in known if command.text.startswith(each)), key=len, default=""))
+    begins = f"$ {command.text}" if command.has_output else command.text
+    return known.get(max((each for each in known if begins.startswith(each)), key=len, default=""))
 
 
 ALL = [command for page in PAGES_WITH_COMMANDS for command in commands(page)]
