@@ -1,5 +1,6 @@
 """The plugin for kubectl: unpacked and linked as krew does it, it runs; its manifest names the archives."""
 
+import ast
 import hashlib
 import re
 import shutil
@@ -28,6 +29,7 @@ from tools.release.krew_plugin import (
     PYTHONS,
     TEMPLATES,
     Plugin,
+    for_every_python,
     unpack_wheel,
     without,
 )
@@ -97,22 +99,26 @@ def test_nothing_of_the_reader_is_used(installed: Installed) -> None:
 
 
 def test_the_link_for_completion(installed: Installed, manifest: dict[str, Any]) -> None:
-    """The command of the caveat makes it, and what it is called by decides."""
-    [command] = re.findall(r"^ +(ln -s .*)$", manifest["spec"]["caveats"], re.MULTILINE)
-    assert installed.run("sh", "-c", command).returncode == 0
+    """The command of the caveat makes it, also after an upgrade, and what it is called by decides."""
+    [command] = re.findall(r"^ +(ln -sf .*)$", manifest["spec"]["caveats"], re.MULTILINE)
+    for _ in range(2):
+        assert installed.run("sh", "-c", command).returncode == 0
     ran = installed.run("kubectl_complete-clientcert", "stat")
     assert ran.stdout.startswith("status")
 
 
-def test_another_python_is_named(installed: Installed) -> None:
+@pytest.mark.parametrize("version", [(3, 9), (3, 99)])
+def test_another_python_is_named(installed: Installed, version: tuple[int, int]) -> None:
     """Before anything is imported that it could not read."""
     text = (TEMPLATES / LAUNCHER).read_text()
     assert f"OLDEST, NEWEST = ({PYTHONS[0].replace('.', ', ')}), ({PYTHONS[-1].replace('.', ', ')})" in text
-    newer = installed.links / "newer"
-    newer.write_text(text.replace("import sys\n", "import sys\nsys.version_info = (3, 99)\n", 1))
-    ran = installed.run("python3", str(newer))
+    ast.parse(text, feature_version=(3, 6))
+    other = installed.links / "other"
+    other.write_text(text.replace("import sys\n", f"import sys\nsys.version_info = {version}\n", 1))
+    ran = installed.run("python3", str(other))
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert ran.stderr.startswith(f"kubectl clientcert needs Python {PYTHONS[0]} to {PYTHONS[-1]} as python3")
+    assert "which is {}.{}\n".format(*version) in ran.stderr
 
 
 def test_the_manifest_names_each_archive_with_its_hash(written: Path, manifest: dict[str, Any]) -> None:
@@ -159,6 +165,16 @@ def test_one_package_is_left_out_of_the_lock() -> None:
     assert all(line in lock.splitlines() for line in rest.splitlines())
     with pytest.raises(ReleaseError, match=r"run\.lock has no nothing: remove it"):
         without("nothing", lock)
+
+
+def test_a_package_that_one_python_needs_is_for_all_of_them() -> None:
+    """pip would leave it out where a newer Python makes the release."""
+    lock = LOCK.read_text()
+    names = re.findall(r"^[\w-]+==", lock, re.MULTILINE)
+    assert "python_full_version <" in lock
+    rest = for_every_python(lock)
+    assert re.findall(r"^([\w-]+==)\S+ \\$", rest, re.MULTILINE) == names
+    assert re.findall("--hash=.*", rest) == re.findall("--hash=.*", lock)
 
 
 def test_a_wheel_that_writes_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ LOCK = REPOSITORY / "requirements/run.lock"
 NOT_NEEDED = "uvloop"
 """It makes the operator faster; the command line does not use it."""
 _SECONDS = 900.0
+_MARKER = re.compile(r"^([\w.-]+==\S+) ; .*(?= \\$)", re.MULTILINE)
 
 
 class Packages(Protocol):
@@ -53,7 +54,7 @@ class LockedPackages:
         """Raises ReleaseError if a package has no wheel for the platform, or one that differs from the lock."""
         with tempfile.TemporaryDirectory() as temporary:
             lock, wheels = Path(temporary, "run.lock"), Path(temporary, "wheels")
-            lock.write_text(without(NOT_NEEDED, LOCK.read_text()))
+            lock.write_text(for_every_python(without(NOT_NEEDED, LOCK.read_text())))
             for python in PYTHONS:
                 _download(lock, python, PLATFORMS[platform], wheels)
             for wheel in sorted(wheels.iterdir()):
@@ -138,6 +139,14 @@ def without(package: str, lock: str) -> str:
     lines = rest.splitlines(keepends=True)
     end = next((number for number, line in enumerate(lines[1:], 1) if not line.startswith(" ")), len(lines))
     return before.removeprefix("\n") + "\n" + "".join(lines[end:])
+
+
+def for_every_python(lock: str) -> str:
+    """The lock without its markers: `pip download` compares them with the Python that runs it, not with the wanted one.
+
+    The reader's Python ignores what it does not need.
+    """
+    return _MARKER.sub(r"\1", lock)
 
 
 def unpack_wheel(wheel: Path, directory: Path) -> None:
