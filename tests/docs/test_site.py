@@ -24,12 +24,12 @@ from tools.site.layout import lay_out
 CONFIGURATION = REPOSITORY / "zensical.toml"
 BUILT = REPOSITORY / "build/site/html"
 ZENSICAL = REPOSITORY / "build/site/venv/bin/zensical"
-LOADS = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
-"""Elements that make a browser fetch something, and the attribute that says from where."""
+LOADS = {"src", "srcset", "data", "poster", "background"}
+"""Attributes that make a browser fetch something; of `link` it is `href`."""
 ELSEWHERE = re.compile(r"^(?:https?:)?//")
 _RULE = re.compile(r"^ +- alert: (\w+)$", re.MULTILINE)
 _ANCHOR = re.compile(r'id="([\w.-]+)"')
-_FROM_CSS = re.compile(r"""(?:url\(|@import\s+)["']?(?:https?:)?//""")
+_FROM_CSS = re.compile(r"""(?:url\(|@import)\s*["']?\s*(?:https?:)?//""")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,13 @@ def test_every_field_of_a_spec_is_on_the_page_of_the_kinds(laid_out: Path) -> No
         assert [name for name in fields if f">spec.<wbr>{name}</code>" not in text] == []
 
 
+def test_each_default_of_the_kinds_is_shown_as_a_manifest_has_it(laid_out: Path) -> None:
+    """Not as Python writes it, where False is a word and an empty string nothing."""
+    shown = set(re.findall(r"Default: `(.*?)`\.", (laid_out / "kinds.md").read_text()))
+    assert {"false", '""', '["Team"]', "tls.crt", "30"} <= shown
+    assert [each for each in shown if each in {"", "True", "False", "None"} or "'" in each] == []
+
+
 def test_each_verb_has_the_help_that_it_prints(laid_out: Path) -> None:
     """docs/cli.md has it for most verbs, and test_reference.py compares that with the program."""
     shown = blocks(laid_out / "verbs.md", "console")
@@ -123,8 +130,8 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.anchors.add(found.get("id") or "")
-        if tag in LOADS:
-            self.addresses.append(found.get(LOADS[tag]) or "")
+        loading = LOADS | {"href"} if tag == "link" else LOADS
+        self.addresses += [value or "" for name, value in attrs if name in loading]
 
 
 @pytest.mark.site
@@ -134,7 +141,13 @@ def test_the_built_site_loads_nothing_from_elsewhere() -> None:
     assert [(page.name, each) for page in pages for each in Loads(page).addresses if ELSEWHERE.match(each)] == []
     styles = sorted(BUILT.rglob("*.css"))
     assert styles
-    assert [style.name for style in styles if _FROM_CSS.search(style.read_text())] == []
+    assert [each.name for each in (*styles, *pages) if _FROM_CSS.search(each.read_text())] == []
+
+
+@pytest.mark.parametrize("style", ["@import'https://a.example'", '@import url("//a.example")', "a{b:url( http://c)}"])
+def test_a_style_from_elsewhere_is_seen(style: str) -> None:
+    """Also one that was made short."""
+    assert _FROM_CSS.search(style)
 
 
 @pytest.mark.site

@@ -64,8 +64,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_page(browser: Browser, site: str, pictures: Path, name: str, page: str, width: int, dark: bool) -> None:
-    """Nothing is wider than the window, and nothing that the page loads is missing."""
+    """Nothing is wider than the window, nothing that the page loads is missing, and nothing is from elsewhere."""
     browser.open(f"{site}/{page}.html", width, dark=dark)
+    loaded = browser.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    assert len(loaded) > 2
+    assert [each for each in loaded if not each.startswith((f"{site}/", "data:"))] == []
     assert browser.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     light = "getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] > 127"
     assert browser.evaluate(light) is not dark

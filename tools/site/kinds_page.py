@@ -3,6 +3,7 @@
 Each can be linked to, as in `kinds.html#clientcertificate.spec.contact`.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,9 +61,14 @@ def _about(field: Mapping[str, Any]) -> str:
     parts = [
         _one_line(field.get("description", "")),
         f"One of {', '.join(allowed)}." if allowed else "",
-        f"Default: `{field['default']}`." if "default" in field else "",
+        f"Default: `{_shown(field['default'])}`." if "default" in field else "",
     ]
     return " ".join(filter(None, parts))
+
+
+def _shown(default: object) -> str:
+    """As a manifest has it."""
+    return default if isinstance(default, str) and default else json.dumps(default)
 
 
 def _one_line(text: str) -> str:
