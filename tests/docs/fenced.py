@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
-from tests.docs.pages import name_of
+from tests.docs.pages import PAGES, name_of
 
-PAGES_WITH_COMMANDS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
+PAGES_WITH_COMMANDS = (*PAGES, REPOSITORY / "deploy/helm/clientcert-operator/README.md")
+"""All pages that become pages of the site."""
 SHELLS = {"sh", "bash", "zsh", "powershell"}
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$(?:\n\n *\*Not run here: (?P<why>[^*]+)\*$)?",
     re.MULTILINE | re.DOTALL,
 )
+_ANY_FENCE = re.compile(r"^[ >]*(?:```|~~~)", re.MULTILINE)
 _HEADING = re.compile(r"^#+ .+$\n(?:\n\*Not run here: (?P<why>[^*]+)\*$)?", re.MULTILINE)
 _PROMPT = re.compile(r"^\$ (.+)$", re.MULTILINE)
 _LOOKS_LIKE_ONE = re.compile(r"(?:clientcert|kubectl|helm|make|docker) \S")
@@ -40,7 +42,9 @@ class Command:
 def commands(page: Path) -> Iterator[Command]:
     """All commands of a page, in its order: those of shells, and what follows a prompt in shown output."""
     text = page.read_text()
-    for found in _FENCE.finditer(text):
+    blocks = [*_FENCE.finditer(text)]
+    assert 2 * len(blocks) == len(_ANY_FENCE.findall(text)), f"{name_of(page)} has a fence of another form"
+    for found in blocks:
         content = textwrap.dedent(found["text"])
         is_script = found["language"] in SHELLS
         why = found["why"] or _why_of_section(text[: found.start()])
