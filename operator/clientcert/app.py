@@ -24,6 +24,10 @@ from clientcert.controllers.alert_test import AlertTestParts
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.engine import Engine
 from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.store_discovery.fenced_writer import FencedWriter
+from clientcert.controllers.store_discovery.making import Maker
+from clientcert.controllers.store_discovery.pruning import Pruner
+from clientcert.controllers.store_discovery.reconciler import STORE_DISCOVERY, StoreDiscovery
 from clientcert.controllers.version_check import VersionCheck
 from clientcert.controllers.workers import Reconciler, Workers
 from clientcert.health import STALLED_SECONDS, HealthServer
@@ -116,10 +120,12 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
     by_kind = alerts.alert_reconcilers(outside, parts, dispatcher, found.readiness)
     by_kind |= reconcilers(_shared(settings, outside, parts), found)
     by_kind |= alerts.alert_test_reconcilers(tests, parts.evaluator)
+    discovery = by_kind[STORE_DISCOVERY] = _store_discovery(settings, outside, parts.sources)
     poller = StorePoller(
         outside.cache,
         parts.sources,
         outside.buckets,
+        discovery,
         outside.client,
         parts.statuses,
         clock,
@@ -139,6 +145,15 @@ async def assemble(settings: Settings, clock: Callable[[], datetime], stack: Asy
         outside.own_secrets,
         outside.metrics,
     )
+
+
+def _store_discovery(settings: Settings, outside: adapters.Outside, sources: SourceCache) -> StoreDiscovery:
+    cache, clock, metrics, budget = outside.cache, outside.clock, outside.metrics, outside.loop_budget
+    roles = {"create": settings.role("discover-certificates"), "delete": settings.role("prune-certificates")}
+    writer = FencedWriter(outside.client, outside.leadership.allows)
+    maker = Maker(cache, outside.buckets, sources, writer, clock, metrics)
+    pruner = Pruner(cache, writer, clock, metrics, budget)
+    return StoreDiscovery(cache, outside.queue, maker, pruner, roles, clock, budget)
 
 
 def _shared(settings: Settings, outside: adapters.Outside, parts: alerts.AlertParts) -> Shared:

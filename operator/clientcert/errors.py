@@ -122,6 +122,13 @@ class Reason(StrEnum):
     SOURCE_HAS_PRIVATE_KEY = "SourceHasPrivateKey"
     WRITE_NOT_ALLOWED = "WriteNotAllowed"
 
+    # A key of a bucket for which discovery makes no ClientCertificate.
+    IGNORED = "Ignored"
+    KEY_UNUSABLE = "KeyUnusable"
+    NAME_TAKEN = "NameTaken"
+    LIMIT_REACHED = "LimitReached"
+    TOO_MANY_KEYS = "TooManyKeys"
+
     # The API server refused or did not answer.
     CONFLICT = "Conflict"
     NOT_FOUND = "NotFound"

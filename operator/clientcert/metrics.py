@@ -131,6 +131,11 @@ class Metrics:
             "Polls of CertificateStores by outcome: ok, or the reason of the failure.",
             outcome=("ok", *STORE_REASONS),
         )
+        self.discovery = self._counter(
+            "clientcert_discovery",
+            "ClientCertificates that the discovery of CertificateStores has made or deleted: created or pruned.",
+            outcome=("created", "pruned"),
+        )
         self.source_errors = Counter(
             "x509_source_errors",
             "Failed reads of a source, by reason.",

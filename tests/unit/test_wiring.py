@@ -90,7 +90,8 @@ async def test_every_kind_of_item_has_a_reconciler() -> None:
         known = cast("Any", parts.engine.workers)._reconcilers
     ours = {"ClientCertificate", "CertificatePolicy", "CertificateRenewal", "CertificateRevocation"}
     tests = {"ClientCertificate test alert", "CertificatePolicy test alert"}
-    assert set(known) == ours | tests | {"AlertGroup", "NoticeGroup", "RequestRetention", "RevocationLists"}
+    others = {"AlertGroup", "NoticeGroup", "RequestRetention", "RevocationLists", "CertificateStore discovery"}
+    assert set(known) == ours | tests | others
 
 
 async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:

@@ -34,13 +34,13 @@ _SECONDS = (3600, 60, 1)
 
 def parse_spec(spec: Spec) -> CertificateSpec:
     """Parse the spec of a ClientCertificate; raises ClientCertError with `SpecInvalid`."""
-    with _spec_errors():
+    with spec_errors():
         return _spec(spec)
 
 
 def parse_bucket(spec: Spec) -> Bucket:
     """Parse the spec of a CertificateStore; raises ClientCertError with `SpecInvalid`."""
-    with _spec_errors():
+    with spec_errors():
         s3 = spec["s3"]
         return Bucket(
             name=s3["bucket"],
@@ -72,7 +72,8 @@ def secret_key_ref(entry: Mapping[str, Any] | None) -> SecretKeyRef | None:
 
 
 @contextmanager
-def _spec_errors() -> Iterator[None]:
+def spec_errors() -> Iterator[None]:
+    """Raise ClientCertError with `SpecInvalid` for a value that cannot be used."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

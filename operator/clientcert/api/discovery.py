@@ -61,6 +61,11 @@ class KeyPattern:
         """The beginning of all keys that match below the prefix of a store."""
         return prefix + self.before if not prefix or prefix.endswith("/") else prefix
 
+    @staticmethod
+    def below(prefix: str, key: str) -> str:
+        """The part of a key that is compared with the pattern: below the prefix, which need not end with the slash."""
+        return key.removeprefix(prefix).removeprefix("/")
+
     def folder(self, key: str) -> str | None:
         """The part of the key in the place of {consumer}; None if the key does not match."""
         found = key[len(self.before) : len(key) - len(self.after)]

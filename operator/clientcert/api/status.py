@@ -157,6 +157,7 @@ def _gap(gap: SourceGap) -> Status:
         "beginTime": timestamp(gap.begin),
         "endTime": timestamp(gap.end) if gap.end else None,
         "fadingSeconds": gap.fading_seconds or None,
+        "keyGoneTime": timestamp(gap.key_gone) if gap.key_gone else None,
     }
 
 
@@ -257,7 +258,8 @@ def _parse_gap(entry: Mapping[str, Any] | None) -> SourceGap | None:
     begin = moment(entry.get("beginTime")) if entry else None
     if entry is None or begin is None:
         return None
-    return SourceGap(begin, moment(entry.get("endTime")), int(entry.get("fadingSeconds") or 0))
+    fading, key_gone = int(entry.get("fadingSeconds") or 0), moment(entry.get("keyGoneTime"))
+    return SourceGap(begin, moment(entry.get("endTime")), fading, key_gone)
 
 
 def parse_role(name: str | None) -> Role | None:

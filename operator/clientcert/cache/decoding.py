@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from clientcert.api.alert_test import parse_alert_test
@@ -12,6 +12,7 @@ from clientcert.api.kinds import moment
 from clientcert.api.policy import parse_policy
 from clientcert.api.renewal_policy import parse_renewal_policy
 from clientcert.api.status import digest, parse_status
+from clientcert.api.store_discovery import DISCOVERED_BY, parse_discovery, parse_outcome
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.alert_test import AlertTest
@@ -25,8 +26,11 @@ from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
 
 Body: TypeAlias = dict[str, Any]
+_Parsed = TypeVar("_Parsed")
 
 _LONGEST_PROBLEM = 300
+_LONGEST_NAME = 253
+"""Of an object of Kubernetes."""
 _configurations = itertools.count()
 
 
@@ -118,7 +122,13 @@ def decode_certificate(
         status=status,
         status_hash=status_hash,
         test=_test(body) if metadata.get("annotations") or "test" in content else None,
+        discovered_by=_discovered_by(metadata),
     )
+
+
+def _discovered_by(metadata: Body) -> str:
+    name = (metadata.get("annotations") or {}).get(DISCOVERED_BY, "")
+    return sys.intern(name) if len(name) <= _LONGEST_NAME else ""
 
 
 def decode_policy(key: ObjectKey, body: Body, before: PolicyRecord | None, fallback: Channel | None) -> PolicyRecord:
@@ -147,11 +157,8 @@ def decode_policy(key: ObjectKey, body: Body, before: PolicyRecord | None, fallb
 def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> StoreRecord:
     """The record of a CertificateStore."""
     metadata, status = body["metadata"], body.get("status") or {}
-    bucket, problem = None, None
-    try:
-        bucket = parse_bucket(body["spec"])
-    except ClientCertError as error:
-        problem = error.with_traceback(None)  # its frames hold the object, and the record before
+    bucket, problem = _parsed(parse_bucket, body["spec"])
+    discovery, discovery_problem = _parsed(parse_discovery, body["spec"])
     same = before is not None and before.uid == metadata["uid"] and before.bucket == bucket
     return StoreRecord(
         key=key,
@@ -163,7 +170,17 @@ def decode_store(key: ObjectKey, body: Body, before: StoreRecord | None) -> Stor
         conditions=parse_status(status).conditions,
         status_hash=digest(status),
         configuration=before.configuration if before and same else next_configuration(),
+        discovery=discovery,
+        discovery_problem=discovery_problem,
+        outcome=parse_outcome(status),
     )
+
+
+def _parsed(parse: Callable[[Body], _Parsed], spec: Body) -> tuple[_Parsed | None, ClientCertError | None]:
+    try:
+        return parse(spec), None
+    except ClientCertError as error:
+        return None, error.with_traceback(None)  # its frames hold the object, and the record before
 
 
 def next_configuration() -> int:

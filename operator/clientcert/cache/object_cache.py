@@ -25,6 +25,7 @@ from clientcert.cache.reference_index import ReferenceIndex
 from clientcert.cache.renewals import RenewalCache
 from clientcert.cache.revocations import RevocationCache
 from clientcert.cache.serial_index import SerialIndex
+from clientcert.cache.watched_objects import WatchedObjects
 from clientcert.garbage_collection import unscanned_tuple
 from clientcert.lifecycle.policy import Channel
 from clientcert.lifecycle.renewal.former_cas import FormerCas
@@ -56,6 +57,7 @@ class ObjectCache:
         self.certificates: dict[ObjectKey, CertificateRecord] = {}
         self.serials = SerialIndex(self.certificates)
         self.stores: dict[ObjectKey, StoreRecord] = {}
+        self.watched = WatchedObjects(self.certificates)
         self.renewals = RenewalCache(queue)
         self.revocations = RevocationCache(queue)
         self.policies = PolicyCache(queue, self._references, self.revocations, fallback)
@@ -91,6 +93,7 @@ class ObjectCache:
             if record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
                 self.enqueue(key)
             return
+        self.watched.change(before, record)
         if before is not None:
             self._references.remove(before)
             if self.renewals.renewals:
@@ -109,6 +112,7 @@ class ObjectCache:
         self._read_password_versions.pop(key, None)
         self._being_written.pop(key, None)
         self._serial_changed(record, None)
+        self.watched.change(record, None)
         del self.certificates[key]
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
         if record.test is not None:
@@ -275,6 +279,7 @@ class ObjectCache:
                 resource_version=written.resource_version,
                 conditions=written.conditions,
                 status_hash=written.status_hash,
+                outcome=written.outcome,
             )
 
     # Secrets

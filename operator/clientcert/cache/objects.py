@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from clientcert.api.store_discovery import NOTHING, Discovery, Outcome
 from clientcert.errors import ClientCertError
 from clientcert.lifecycle.alert_test import AlertTest
 from clientcert.lifecycle.assessment import Problem
@@ -29,6 +30,8 @@ class CertificateRecord:
     status_hash: bytes
     """The hash of the status without the test."""
     test: AlertTest | None = None
+    discovered_by: str = ""
+    """The CertificateStore whose discovery made it; empty for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,13 @@ class StoreRecord:
     generation: int
     bucket: Bucket | None
     problem: ClientCertError | None
+    """The reason why there is no bucket."""
     conditions: tuple[Condition, ...]
     status_hash: bytes
     configuration: int
-    """A new number after each change of the spec or of the Secret with the credentials."""
+    """A new number after each change of the bucket or of the Secret with the credentials."""
+    discovery: Discovery | None = None
+    discovery_problem: ClientCertError | None = None
+    """The reason why spec.discovery cannot be used."""
+    outcome: Outcome = NOTHING
+    """What the status says of discovery."""

@@ -19,7 +19,14 @@ from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.conditions import SOURCE_READABLE
 from clientcert.lifecycle.recorded_status import CertificateStatus, SourceGap
 from clientcert.lifecycle.renewal.former_cas import FormerCas
-from clientcert.lifecycle.source_gap import GONE, TEMPORARY_ISSUER, alarm_time, gap_after, is_temporary
+from clientcert.lifecycle.source_gap import (
+    GONE,
+    TEMPORARY_ISSUER,
+    alarm_time,
+    gap_after,
+    is_temporary,
+    with_key_gone,
+)
 from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretSource
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.text import name_source
@@ -252,6 +259,9 @@ class SourceCache:
         if before is None and gone and not _was_read(record.status):
             before = SourceGap(record.created)  # its Secret may be applied a moment after the object
         gap, read_at = gap_after(before, now, grace, gone=gone), state.read_at
+        if gap is not None:
+            no_key = problem is not None and problem.reason is Reason.SOURCE_NOT_FOUND
+            gap = with_key_gone(gap, now, gone=no_key and isinstance(record.spec.source, S3Source))
         if gap is not None and gone and (alarm := alarm_time(gap, grace)) > now:
             read_at = min(read_at or alarm, alarm)
         return replace(state, observation=replace(observation, gap=gap), read_at=read_at)

@@ -11,9 +11,10 @@ from typing import Any
 from clientcert.cli.errors import LONGEST_ANSWER, AnswerIsNo, Failed
 from clientcert.cli.table import printable
 from clientcert.errors import Reason, SourceError
+from clientcert.lifecycle.source_place import server_of
 from clientcert.lifecycle.spec import Bucket, ObjectKey
 from clientcert.pki import MAX_SIZE
-from clientcert.sources.s3.address import PATH, VIRTUAL, server_of
+from clientcert.sources.s3.address import PATH, VIRTUAL
 from clientcert.sources.s3.errors import RefusalError, Request, explain_refusal
 
 REQUESTS_AT_ONCE = 8

@@ -10,10 +10,11 @@ from clientcert.api.manifests import Manifest, client_certificate
 from clientcert.cli.import_candidate import Candidate
 from clientcert.cli.import_names import FreeNames, secret_name
 from clientcert.cli.import_request import ImportRequest
-from clientcert.cli.import_watched import SourcePlace, Watched
+from clientcert.cli.import_watched import Watched
 from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.cli.manifest_text import write_text
 from clientcert.cli.own_manifest import OwnFile
+from clientcert.lifecycle.source_place import SourcePlace
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey, SecretSource, Silence, SourceRef
 from clientcert.pki import Identity
 from clientcert.pki.pem_writer import pem

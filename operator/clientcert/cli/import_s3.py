@@ -14,8 +14,8 @@ from clientcert.cli.import_stores import NewStore, check_bucket, known_stores
 from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.cli.table import cut, printable
 from clientcert.errors import Reason, SourceError
+from clientcert.lifecycle.source_place import server_of
 from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source
-from clientcert.sources.s3.address import server_of
 
 _SHOWN = 3
 
@@ -103,7 +103,7 @@ class _Keys:
 
     def add(self, keys: Iterable[str]) -> "_Keys":
         for key in keys:
-            below = key.removeprefix(self.prefix).removeprefix("/")  # a prefix need not end with the slash
+            below = self.pattern.below(self.prefix, key)
             folder = self.pattern.folder(below)
             if folder is not None:
                 self.matching.append((key, folder))

@@ -1,6 +1,6 @@
 """The ClientCertificates that a cluster has already, by what they watch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clientcert.api.client_certificate import parse_spec
@@ -8,21 +8,8 @@ from clientcert.api.kinds import CLIENT_CERTIFICATE
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import NotFound
 from clientcert.errors import ClientCertError
-from clientcert.lifecycle.spec import Bucket, ObjectKey, SecretSource, SourceRef
-from clientcert.sources.s3.address import server_of
-
-Stores = Mapping[ObjectKey, Bucket]
-SourcePlace = tuple[str, ...]
-
-
-def source_place(namespace: str, source: SourceRef, stores: Stores) -> SourcePlace:
-    """Equal for sources that are the same, whatever their password, and by whatever store of the bucket."""
-    if isinstance(source, SecretSource):
-        return namespace, "secret", source.name, source.key
-    bucket = stores.get(ObjectKey(namespace, source.store))
-    if bucket is None:
-        return namespace, "store", source.store, source.key
-    return namespace, "bucket", server_of(bucket.endpoint), bucket.name, source.key
+from clientcert.lifecycle.source_place import SourcePlace, Stores, source_place
+from clientcert.lifecycle.spec import ObjectKey, SourceRef
 
 
 @dataclass(frozen=True, slots=True)

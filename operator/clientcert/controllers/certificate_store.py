@@ -12,10 +12,14 @@ from datetime import UTC, datetime, timedelta
 
 from clientcert.api.kinds import CERTIFICATE_STORE
 from clientcert.api.status import Status, digest, render_conditions
+from clientcert.api.store_discovery import NOTHING, Discovery, Outcome, render_outcome
 from clientcert.backoff import Backoff
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, StoreRecord
 from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.store_discovery.decisions import DISCOVERED, unusable
+from clientcert.controllers.store_discovery.passes import Result
+from clientcert.controllers.store_discovery.reconciler import StoreDiscovery
 from clientcert.errors import ClientCertError, KubeError, Reason, SourceError, where
 from clientcert.fair_queueing import FairSemaphore, served_namespace
 from clientcert.garbage_collection import unscanned
@@ -29,6 +33,7 @@ from clientcert.metrics import Metrics
 from clientcert.sources.interface import Listing, StoreLister
 
 PRIVATE_KEYS_ABSENT = "PrivateKeysAbsent"
+_OF_POLLS = (READY, PRIVATE_KEYS_ABSENT)
 POLLS_AT_ONCE = 8
 """One namespace alone has half of them."""
 _CHECK_SECONDS = 1.0
@@ -48,6 +53,7 @@ class _PollState:
 
     uid: str
     configuration: int
+    discovery: Discovery | None
     next_poll: datetime
     failures: int = 0
     objects: int | None = None
@@ -60,8 +66,8 @@ class _PollState:
     def is_poll_due(self, now: datetime) -> bool:
         return now >= self.next_poll
 
-    def is_write_due(self, now: datetime) -> bool:
-        return bool(self.unwritten) and now >= self.next_write
+    def is_write_due(self, now: datetime, *, is_news: bool) -> bool:
+        return (is_news or bool(self.unwritten)) and now >= self.next_write
 
 
 class StorePoller:
@@ -72,6 +78,7 @@ class StorePoller:
         cache: ObjectCache,
         sources: SourceCache,
         lists: StoreLister,
+        discovery: StoreDiscovery,
         client: KubeClient,
         statuses: StatusWriter,
         clock: Callable[[], datetime],
@@ -81,6 +88,7 @@ class StorePoller:
         self._cache = cache
         self._sources = sources
         self._lists = lists
+        self._discovery = discovery
         self._client = client
         self._statuses = statuses
         self._clock = clock
@@ -112,6 +120,7 @@ class StorePoller:
 
     def _begin_term(self) -> None:
         """Drop the results of an earlier term, and poll again: another replica has polled since."""
+        self._discovery.end_term()
         for state in self._states.values():
             state.unwritten, state.next_poll = (), self._clock()
 
@@ -120,7 +129,8 @@ class StorePoller:
         if state is None or (state.uid, state.configuration) != (record.uid, record.configuration):
             return True
         now = self._clock()
-        return state.is_poll_due(now) or state.is_write_due(now)
+        is_news = self._discovery.is_news(key)
+        return state.discovery != record.discovery or state.is_poll_due(now) or state.is_write_due(now, is_news=is_news)
 
     async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
         try:
@@ -144,17 +154,22 @@ class StorePoller:
         state = self._states.get(key)
         if state is None or state.uid != record.uid or state.configuration != record.configuration:
             objects = state.objects if state and state.uid == record.uid else None
-            state = self._states[key] = _PollState(record.uid, record.configuration, self._clock(), 0, objects)
+            discovery = record.discovery
+            state = _PollState(record.uid, record.configuration, discovery, self._clock(), 0, objects)
+            self._states[key] = state
             await self._lists.forget(*key)  # its credentials are read again
+        if state.discovery != record.discovery:
+            state.discovery, state.next_poll = record.discovery, self._clock()
         if state.is_poll_due(self._clock()):
             state.unwritten = await self._poll(record, state) or state.unwritten
             state.next_write = self._clock()
-        if state.is_write_due(self._clock()):
+        if state.is_write_due(self._clock(), is_news=self._discovery.is_news(key)):
             await self._write_or_retry(key, state)
 
     async def forget(self, key: ObjectKey) -> None:
         """Drop a store that is gone, and close its connections."""
         self._states.pop(key, None)
+        self._discovery.forget(key)
         await self._lists.forget(*key)
 
     def poll_all_now(self) -> None:
@@ -180,8 +195,9 @@ class StorePoller:
             key = _object_key(certificate)
             asked.add((certificate.key, key))
             wanted.add(key)
+        others = await self._discovery.collector(record)
         try:
-            listing = await self._lists.list(*record.key, wanted)
+            listing = await self._lists.list(*record.key, wanted, others)
         except SourceError as error:
             return await self._failed(record, state, error)
         self._metrics.store_polls.labels("ok").inc()
@@ -189,6 +205,8 @@ class StorePoller:
         async for certificate in self._certificates(record):
             if (certificate.key, _object_key(certificate)) in asked:  # else it will be read anyway
                 self._compare(certificate, listing)
+        if others is not None:
+            self._discovery.listed(record, others, listing)
         return _success(listing)
 
     def _compare(self, certificate: CertificateRecord, listing: Listing) -> None:
@@ -250,18 +268,23 @@ class StorePoller:
         if current is None or (current.uid, current.configuration) != (state.uid, state.configuration):
             return  # it is polled again, as it is now
         told, found = {each.type for each in state.unwritten}, list(state.unwritten)
-        found += [each for each in current.conditions if each.type == PRIVATE_KEYS_ABSENT and each.type not in told]
+        found += [each for each in current.conditions if each.type in _OF_POLLS and each.type not in told]
+        result = self._discovery.result(current)
+        outcome, discovered = _discovered(current, result)
+        found += [discovered] if discovered else []
         conditions = tuple([carried_over(each, current.conditions, self._clock()) for each in found])
         status: Status = {
             "objects": state.objects,
             "certificates": self._count(current),
+            **render_outcome(outcome),
             **render_conditions(conditions, current.generation),
         }
-        wanted = replace(current, conditions=conditions, status_hash=digest(status))
+        wanted = replace(current, conditions=conditions, outcome=outcome, status_hash=digest(status))
         if wanted.status_hash != current.status_hash:
             target = Target(CERTIFICATE_STORE, key, current.resource_version)
             version = await self._statuses.write(target, status)
             self._cache.store_status_written(replace(wanted, resource_version=version))
+        self._discovery.was_written(key, result)
 
 
 def _object_key(certificate: CertificateRecord) -> str:
@@ -273,6 +296,17 @@ def _object_key(certificate: CertificateRecord) -> str:
 def _success(listing: Listing) -> tuple[Condition, ...]:
     ready = Condition(READY, "True", "Polled", "the bucket is listed, and its certificates are read")
     return ready, _private_keys_absent(listing)
+
+
+def _discovered(current: StoreRecord, result: Result | None) -> tuple[Outcome, Condition | None]:
+    """What the status says of discovery; what it has said, until a pass was finished."""
+    if current.discovery_problem is not None:
+        return NOTHING, unusable(current.discovery_problem)
+    if current.discovery is None:
+        return NOTHING, None
+    if result is not None:
+        return result.outcome, result.condition
+    return current.outcome, next((each for each in current.conditions if each.type == DISCOVERED), None)
 
 
 def _failure(error: ClientCertError) -> tuple[Condition, ...]:

@@ -14,7 +14,15 @@ import aiohttp
 from clientcert.api.kinds import API_VERSION
 from clientcert.errors import KubeError, Reason, SettingsError
 from clientcert.fair_queueing import FairSemaphore
-from clientcert.kube.decoding import Object, decode_answer, decode_error, decode_event, decode_page, encode
+from clientcert.kube.decoding import (
+    Object,
+    decode_answer,
+    decode_error,
+    decode_event,
+    decode_managers,
+    decode_page,
+    encode,
+)
 from clientcert.kube.kubeconfig import Connection
 from clientcert.kube.page_limits import LARGEST_ANSWER, PageLimits
 from clientcert.lifecycle.observing import withheld
@@ -121,6 +129,12 @@ class KubeClient:
         """Get one object."""
         return await self._call(_Call("GET", path))
 
+    async def get_with_managers(self, path: str) -> tuple[Object, frozenset[str]]:
+        """Get one object, and the field managers that have written it; writes of its status do not count."""
+        with self._budget.reservation(_owner(path)) as reserved:
+            body = await self._whole(_Call("GET", path), reserved)
+            return decode_answer(body), decode_managers(body)
+
     async def create(self, path: str, content: Object) -> Object:
         """Create an object in the collection at `path`; Reason.CONFLICT if the name is taken."""
         return await self._call(_Call("POST", path, content, _JSON))
@@ -130,9 +144,10 @@ class KubeClient:
         accept = METADATA_ONLY if metadata_only else _JSON
         return await self._call(_Call("PATCH", path, content, "application/merge-patch+json", accept=accept))
 
-    async def delete(self, path: str, uid: str) -> None:
-        """Delete exactly this object; Reason.CONFLICT if another one has its name by now."""
-        await self._call(_Call("DELETE", path, {"preconditions": {"uid": uid}}, _JSON, accept=METADATA_ONLY))
+    async def delete(self, path: str, uid: str, resource_version: str = "") -> None:
+        """Delete exactly this object, and this version of it if one is named; else Reason.CONFLICT."""
+        exactly = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
+        await self._call(_Call("DELETE", path, {"preconditions": exactly}, _JSON, accept=METADATA_ONLY))
 
     async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
         """Yield the pages of one LIST; start a watch from the version of the last page.
@@ -207,10 +222,13 @@ class KubeClient:
 
     async def _call(self, call: _Call) -> Object:
         with self._budget.reservation(_owner(call.path)) as reserved:
-            body = await self._read(call, reserved, LARGEST_ANSWER)
-            if body is None:
-                raise _too_large()
-            return decode_answer(body)
+            return decode_answer(await self._whole(call, reserved))
+
+    async def _whole(self, call: _Call, reserved: Reservation) -> bytearray:
+        body = await self._read(call, reserved, LARGEST_ANSWER)
+        if body is None:
+            raise _too_large()
+        return body
 
     async def _read(self, call: _Call, reserved: Reservation, largest: int) -> bytearray | None:
         """Make the call; it fails at once if the API server has asked for no such call before a later time.

@@ -38,12 +38,22 @@ class _MetadataOnly(TypedDict, total=False):
     """Of a Status: the error that ends a watch."""
 
 
-_Asked = TypedDict("_Asked", {"clientcert.dev/test-alert": str, "clientcert.dev/test-alert-to": str}, total=False)
-"""Annotations of our objects; all others are skipped."""
+_Noted = TypedDict(
+    "_Noted",
+    {
+        "clientcert.dev/test-alert": str,
+        "clientcert.dev/test-alert-to": str,
+        "clientcert.dev/discovered-by": str,
+        # Of the Lease:
+        "clientcert.dev/version": str,
+    },
+    total=False,
+)
+"""The annotations that are used; all others are skipped."""
 
 
 class _WholeMetadata(_Metadata, total=False):
-    annotations: _Asked | None
+    annotations: _Noted | None
 
 
 class _Whole(TypedDict, total=False):
@@ -58,14 +68,10 @@ class _Whole(TypedDict, total=False):
     """Of an Event."""
 
 
-_Annotations = TypedDict("_Annotations", {"clientcert.dev/version": str}, total=False)
-"""Of the Lease; all other annotations are skipped."""
-
-
 class _ReadMetadata(_Metadata, total=False):
     labels: dict[str, str] | None
     """Of a Secret: its consent to a use."""
-    annotations: _Annotations | None
+    annotations: _Noted | None
 
 
 class _Schema(TypedDict, total=False):
@@ -90,6 +96,19 @@ class _Answer(TypedDict, total=False):
     """Of an OpenAPI document."""
 
 
+class _Manager(msgspec.Struct, gc=False):
+    manager: str = ""
+    subresource: str = ""
+
+
+class _ManagedMetadata(msgspec.Struct):
+    managedFields: list[_Manager] | None = None  # noqa: N815 - the name of the field
+
+
+class _Managed(msgspec.Struct):
+    metadata: _ManagedMetadata
+
+
 class _Page(msgspec.Struct):
     metadata: _Metadata
     items: list[msgspec.Raw] | None = None  # an empty list of metadata comes as null
@@ -110,6 +129,7 @@ class _Status(msgspec.Struct):
 
 
 _answer = msgspec.json.Decoder(_Answer)
+_managed = msgspec.json.Decoder(_Managed)
 _page = msgspec.json.Decoder(_Page)
 _whole = msgspec.json.Decoder(_Whole)
 _metadata_only = msgspec.json.Decoder(_MetadataOnly)
@@ -122,6 +142,13 @@ def decode_answer(body: bytearray) -> Object:
     """One object, or a list of a few. Raises KubeError, as all functions here."""
     with _json():
         return dict(_answer.decode(body))
+
+
+def decode_managers(body: bytearray) -> frozenset[str]:
+    """The names of those who have written an object, or a field of it; writes of its status do not count."""
+    with _json():
+        entries = _managed.decode(body).metadata.managedFields or ()
+    return frozenset(each.manager for each in entries if not each.subresource)
 
 
 def decode_page(body: bytearray, *, metadata_only: bool) -> tuple[Object, Iterable[Object]]:

@@ -88,6 +88,8 @@ class SourceGap:
     """None: the source is still gone."""
     fading_seconds: int = 0
     """When this gap began, the earlier ones would have been forgotten after this time (`lifecycle/source_gap.py`)."""
+    key_gone: datetime | None = None
+    """The time since which the bucket is there without the object; None if it is not so, or if the bucket is gone."""
 
 
 @dataclass(frozen=True, slots=True)

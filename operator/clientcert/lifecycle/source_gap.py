@@ -52,7 +52,7 @@ def gap_after(before: SourceGap | None, now: datetime, grace: timedelta, *, gone
 
     A gap begins at the first full second at which the source was seen gone: so it never seems longer than it was.
     """
-    moment = now.replace(microsecond=0) + (_SECOND if now.microsecond else timedelta(0))
+    moment = _full_second(now)
     if before is None or before.end is not None:
         return SourceGap(moment, None, _fading(before, moment, grace)) if gone else before
     if not gone:
@@ -61,10 +61,21 @@ def gap_after(before: SourceGap | None, now: datetime, grace: timedelta, *, gone
     return replace(before, begin=moment) if before.begin > moment else before
 
 
+def with_key_gone(gap: SourceGap, now: datetime, *, gone: bool) -> SourceGap:
+    """The gap with the time since which the bucket is there without the object, if it is so now (`gone`)."""
+    moment = _full_second(now)
+    return replace(gap, key_gone=min(gap.key_gone or moment, moment) if gone else None)
+
+
 def alarm_time(gap: SourceGap, grace: timedelta) -> datetime:
     """The time from which the source is an alarm, unless it comes back before."""
     left = _ADDED_UP * grace - timedelta(seconds=gap.fading_seconds) / _FADING
     return gap.begin + max(min(grace, left), timedelta(0))
+
+
+def _full_second(now: datetime) -> datetime:
+    """The first one that is not before."""
+    return now.replace(microsecond=0) + (_SECOND if now.microsecond else timedelta(0))
 
 
 def _fading(gap: SourceGap | None, now: datetime, grace: timedelta) -> int:

@@ -67,11 +67,26 @@ class WriteOrder:
     """For `client.csr` beside the source; empty: none."""
 
 
+class KeyCollector(Protocol):
+    """Keeps some of the keys of a LIST."""
+
+    def begin(self) -> None:
+        """Forget the keys of a LIST that was not finished."""
+
+    def add(self, key: str, etag: str) -> None:
+        """Look at one key, in the order of the LIST."""
+
+
 class StoreLister(Protocol):
     """Lists all objects of a store in a few requests."""
 
-    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
-        """Read all pages of the LIST and keep the `wanted` keys. Raises SourceError as `Source.read` does."""
+    async def list(
+        self, namespace: str, store: str, wanted: AbstractSet[str], others: KeyCollector | None = None
+    ) -> Listing:
+        """Read all pages of the LIST and keep the `wanted` keys; all others go to the collector.
+
+        Raises SourceError as `Source.read` does; the collector has seen a part of the keys then.
+        """
 
     async def forget(self, namespace: str, store: str) -> None:
         """Close the store's connections after it was changed or deleted; the next call reads its credentials again."""

@@ -213,9 +213,8 @@ class EngineHarness:
         digests = AlertDigests(
             self.cache, self.queue, evaluator, self.groups, dispatcher, self.outbox, policies, clock, budget
         )
-        poller = StorePoller(
-            self.cache, self.sources, cast("Any", None), cast("Any", None), statuses, clock, self.metrics, budget
-        )
+        nothing = cast("Any", None)
+        poller = StorePoller(self.cache, self.sources, nothing, nothing, nothing, statuses, clock, self.metrics, budget)
         self.recovery = Recovery(
             self.queue, self.cache, self.sources, self.outbox, self.renewal_outbox, every_group, poller
         )

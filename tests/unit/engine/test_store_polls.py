@@ -16,6 +16,7 @@ import pytest
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.controllers.certificate_store import POLLS_AT_ONCE, StorePoller
+from clientcert.controllers.store_discovery.reconciler import StoreDiscovery
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.kube.status_writer import Target
 from clientcert.lifecycle.spec import ObjectKey, S3Source
@@ -46,7 +47,7 @@ class Buckets:
         self.forgotten: list[str] = []
         self.etags: dict[str, str] = {}
 
-    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
+    async def list(self, namespace: str, store: str, wanted: AbstractSet[str], others: object = None) -> Listing:
         self.lists[f"{namespace}/{store}"] += 1
         self.at_once[namespace] += 1
         self.most[namespace] = max(self.most[namespace], self.at_once[namespace])
@@ -131,8 +132,9 @@ class Polling:
         self.cache = ObjectCache(WorkQueue(clock))
         self.leads = True
         self.statuses = Statuses()
-        sources, api = cast("Any", SimpleNamespace(state=state)), cast("Any", self.statuses)
-        self.poller = StorePoller(self.cache, sources, self.buckets, api, api, clock, Metrics(), self.steps)
+        sources, api, nothing = cast("Any", SimpleNamespace(state=state)), cast("Any", self.statuses), cast("Any", None)
+        discovery = StoreDiscovery(self.cache, WorkQueue(clock), nothing, nothing, {}, clock, self.steps)
+        self.poller = StorePoller(self.cache, sources, self.buckets, discovery, api, api, clock, Metrics(), self.steps)
 
     @asynccontextmanager
     async def running(self):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from clientcert.errors import ClientCertError, Reason, SourceError
+from clientcert.lifecycle.source_place import AWS_DOMAINS, ENDPOINT
 from clientcert.lifecycle.spec import Bucket
 from clientcert.network.egress import EgressPolicy
 
@@ -22,21 +23,7 @@ _HOST_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """A bucket that can be in a host name (RFC 1035) and matches a wildcard certificate, which has no dots (RFC 6125)."""
 _AWS_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 _OTHER_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_LABEL = r"(?!-)[A-Za-z0-9-]+(?<!-)"
-_ENDPOINT = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*|\[[^/]+\])(?P<port>:[0-9]+)?"
-    r"(?P<path>(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)/?",
-    re.IGNORECASE,
-)
 _NUMBERS = re.compile(r"\[.*|[0-9.]+")
-_AWS_DOMAINS = {
-    "cn": "amazonaws.com.cn",
-    "eusc": "amazonaws.eu",
-    "eu-isoe": "cloud.adc-e.uk",
-    "us-iso": "c2s.ic.gov",
-    "us-isob": "sc2s.sgov.gov",
-    "us-isof": "csp.hci.ic.gov",
-}
 _DEFAULT_REGION = "us-east-1"  # other S3 servers expect it in signatures if they have no regions
 
 
@@ -83,7 +70,7 @@ class Address:
         region = bucket.region or _DEFAULT_REGION
         if _OTHER_REGION.fullmatch(region) is None:
             raise SourceError(Reason.SPEC_INVALID, "spec.s3.region is not a region, such as eu-west-2: correct it.")
-        found = _ENDPOINT.fullmatch(bucket.endpoint)
+        found = ENDPOINT.fullmatch(bucket.endpoint)
         named = found is not None and _NUMBERS.fullmatch(found["host"]) is None
         if virtual and found is not None and not named:
             raise _no_virtual_host("a host name in spec.s3.endpoint, and no IP address")
@@ -99,7 +86,7 @@ class Address:
     @property
     def is_listed(self) -> bool:
         """True if the operator's settings list the host that requests go to; False for AWS."""
-        found = _ENDPOINT.fullmatch(self.endpoint)
+        found = ENDPOINT.fullmatch(self.endpoint)
         if found is None:
             return False
         host = f"{self.bucket}.{found['host']}" if self.style == "virtual" else found["host"]
@@ -114,16 +101,8 @@ def is_bucket_name(text: str) -> bool:
 def aws_host(region: str) -> str:
     """The host of S3 in a region. The caller has checked the form of the region."""
     parts = region.split("-")
-    domain = _AWS_DOMAINS.get("-".join(parts[:2])) or _AWS_DOMAINS.get(parts[0]) or "amazonaws.com"
+    domain = AWS_DOMAINS.get("-".join(parts[:2])) or AWS_DOMAINS.get(parts[0]) or "amazonaws.com"
     return f"s3.{region}.{domain}"
-
-
-def server_of(endpoint: str) -> str:
-    """Equal for all endpoints of one server: empty for AWS, by whatever host, also by that of a VPC endpoint."""
-    found = _ENDPOINT.fullmatch(endpoint)
-    host = f".{found['host']}".lower() if found else ""
-    is_aws = any(host.endswith(f".{each}") for each in ("amazonaws.com", *_AWS_DOMAINS.values()))
-    return "" if is_aws else endpoint.rstrip("/").lower()
 
 
 def is_aws_region(text: str) -> bool:

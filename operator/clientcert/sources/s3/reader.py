@@ -9,7 +9,7 @@ from clientcert.lifecycle.spec import Bucket, ObjectKey, S3Source, SourceRef
 from clientcert.loop_budget import LoopBudget
 from clientcert.network.byte_budget import ByteBudget
 from clientcert.network.egress import EgressPolicy
-from clientcert.sources.interface import Content, Listing
+from clientcert.sources.interface import Content, KeyCollector, Listing
 from clientcert.sources.s3.calls import StoreCalls
 from clientcert.sources.s3.connections import Connections
 from clientcert.sources.s3.errors import Fault
@@ -60,11 +60,15 @@ class S3Reader:
         bucket = self.calls.bucket(store, ref.key)
         return await self.calls.call(store, bucket, lambda connection: connection.get(ref.key))
 
-    async def list(self, namespace: str, store: str, wanted: AbstractSet[str]) -> Listing:
+    async def list(
+        self, namespace: str, store: str, wanted: AbstractSet[str], others: KeyCollector | None = None
+    ) -> Listing:
         """List all pages below the store's prefix and keep the ETags of the `wanted` keys."""
         key = ObjectKey(namespace, store)
         bucket = self.calls.bucket(key, None)
-        return await self.calls.call(key, bucket, lambda connection: _listing(connection, bucket.prefix, wanted))
+        return await self.calls.call(
+            key, bucket, lambda connection: _listing(connection, bucket.prefix, wanted, others)
+        )
 
     async def forget(self, namespace: str, store: str) -> None:
         """Retire the connection of a store that was deleted or whose credentials have changed."""
@@ -75,15 +79,23 @@ class S3Reader:
         await self._connections.close()
 
 
-async def _listing(connection: "Connection", prefix: str, wanted: AbstractSet[str]) -> Listing:
+async def _listing(
+    connection: "Connection", prefix: str, wanted: AbstractSet[str], others: KeyCollector | None
+) -> Listing:
     """All pages together; only the `wanted` keys are kept, so memory does not grow with the bucket."""
     etags: dict[str, str] = {}
     private_keys: list[str] = []
     objects, token = 0, ""
+    if others is not None:
+        others.begin()
     for _ in range(_MOST_PAGES):
         page = await connection.page(prefix, token)
         objects += len(page.etags)
         etags.update((key, etag) for key, etag in page.etags if key in wanted)
+        if others is not None:
+            for key, etag in page.etags:
+                if key not in wanted:
+                    others.add(key, etag)
         private_keys += page.private_keys[: _PRIVATE_KEYS_SHOWN - len(private_keys)]
         if not page.next_token:
             return Listing(etags, objects, tuple(private_keys), prefix)

@@ -1,0 +1,40 @@
+"""The objects of buckets, by the ClientCertificates that watch them."""
+
+from collections.abc import Iterable, Mapping
+
+from clientcert.cache.lazy_index import LazyIndex
+from clientcert.cache.objects import CertificateRecord
+from clientcert.lifecycle.spec import ObjectKey, S3Source
+
+_Place = tuple[str, str, str]
+"""Namespace, CertificateStore and key."""
+
+
+class WatchedObjects:
+    """Only discovery needs it. Await `fill` before each look-up."""
+
+    def __init__(self, certificates: Mapping[ObjectKey, CertificateRecord]) -> None:
+        self._certificates = certificates
+        self._index = LazyIndex[_Place]()
+
+    async def fill(self) -> None:
+        """Read all certificates, the first time."""
+        await self._index.fill(self._certificates, lambda key: _place(self._certificates.get(key)))
+
+    def is_watched(self, namespace: str, stores: Iterable[str], key: str) -> bool:
+        """True if a ClientCertificate names this key in one of the CertificateStores."""
+        return any(self._index.objects((namespace, store, key)) for store in stores)
+
+    def change(self, before: CertificateRecord | None, after: CertificateRecord | None) -> None:
+        """Take over a change of one object; None: it is not there."""
+        if not self._index.is_used:
+            return
+        if before is not None:
+            self._index.discard(_place(before), before.key)
+        if after is not None:
+            self._index.add(_place(after), after.key)
+
+
+def _place(record: CertificateRecord | None) -> _Place | None:
+    source = record.spec.source if record is not None else None
+    return (record.key.namespace, source.store, source.key) if record and isinstance(source, S3Source) else None

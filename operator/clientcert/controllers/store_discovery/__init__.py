@@ -1,0 +1,1 @@
+"""Discovery: the certificates of a bucket that no ClientCertificate watches yet."""

@@ -1,0 +1,159 @@
+"""What discovery makes, leaves out and deletes. Pure."""
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from clientcert.api.discovery import key_problem, object_names
+from clientcert.api.store_discovery import Discovery, Outcome, Skipped
+from clientcert.cache.objects import CertificateRecord
+from clientcert.controllers.store_discovery.candidates import Candidate
+from clientcert.errors import ClientCertError, Reason
+from clientcert.lifecycle.observing import withheld
+from clientcert.lifecycle.recorded_status import Condition
+from clientcert.lifecycle.spec import ObjectKey, S3Source
+from clientcert.messages.text import sanitize_line
+from clientcert.sources.interface import Listing
+
+DISCOVERED = "Discovered"
+FIELD_MANAGER = "clientcert-discovery"
+"""As the API server notes it in the objects that discovery makes."""
+PRUNE_AFTER = timedelta(days=7)
+FIRST_GENERATION = 1
+SAMPLE, SKIPPED_SAMPLE = 10, 3
+_LONGEST_KEY = 256
+_LONGEST_ANSWER = 300
+
+
+def reason_to_skip(candidate: Candidate, discovery: Discovery, now: datetime) -> Reason | None:
+    """The reason for which a key needs no read; None if there is none."""
+    if key_problem(candidate.key):
+        return Reason.KEY_UNUSABLE
+    return Reason.IGNORED if discovery.ignores(candidate.folder, now) else None
+
+
+def free_key(
+    candidate: Candidate, store: ObjectKey, discovery: Discovery, is_taken: Callable[[ObjectKey], bool]
+) -> ObjectKey | None:
+    """The first name that no object has; None if others have both."""
+    source = S3Source(store.name, candidate.key)
+    names = object_names(candidate.folder, discovery.environment, source)
+    keys = [ObjectKey(store.namespace, each) for each in names]
+    return next((each for each in keys if not is_taken(each)), None)
+
+
+def usual_name(candidate: Candidate, store: ObjectKey, discovery: Discovery) -> str:
+    """The name that its ClientCertificate would have, if no other object has it."""
+    return object_names(candidate.folder, discovery.environment, S3Source(store.name, candidate.key)).usual
+
+
+def may_be_pruned(record: CertificateRecord, store: ObjectKey, listing: Listing, now: datetime) -> bool:
+    """True if discovery made it and its key has vanished for seven days. Whether it was changed is another question."""
+    source, gap = record.spec.source, record.status.source_gap
+    if record.discovered_by != store.name or not isinstance(source, S3Source) or source.store != store.name:
+        return False
+    if not listing.covers(source.key) or source.key in listing.etags:
+        return False
+    return gap is not None and gap.end is None and gap.key_gone is not None and now - gap.key_gone >= PRUNE_AFTER
+
+
+def is_unchanged(record: CertificateRecord, managers: frozenset[str]) -> bool:
+    """True if nobody but discovery has written the object, apart from its status."""
+    return record.generation == FIRST_GENERATION and managers == {FIELD_MANAGER}
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one pass over the candidates has found so far. Samples are the first by their keys, in whatever order."""
+
+    would_create: int = 0
+    _sample: list[tuple[str, str]] = field(default_factory=list)
+    """Keys and names."""
+    _counts: Counter[Reason] = field(default_factory=Counter)
+    _samples: dict[Reason, list[str]] = field(default_factory=dict)
+
+    def would_make(self, name: str, candidate: Candidate) -> None:
+        """Count an object that is not made."""
+        self.would_create += 1
+        insort(self._sample, (candidate.key, name))
+        del self._sample[SAMPLE:]
+
+    def skip(self, reason: Reason, candidate: Candidate) -> None:
+        """Count a key for which none is made."""
+        self.skip_many(reason, 1)
+        found = self._samples.setdefault(reason, [])
+        insort(found, candidate.key)
+        del found[SKIPPED_SAMPLE:]
+
+    def skip_many(self, reason: Reason, number: int) -> None:
+        """Count keys of which no example is known."""
+        if number:
+            self._counts[reason] += number
+
+    def has_skipped(self, reason: Reason) -> bool:
+        """True if a key was skipped for this reason."""
+        return bool(self._counts[reason])
+
+    def outcome(self) -> Outcome:
+        """As the status says it."""
+        skipped = [
+            Skipped(reason, count, tuple(map(_shown, self._samples.get(reason, ()))))
+            for reason, count in sorted(self._counts.items())
+        ]
+        return Outcome(self.would_create, tuple((name, _shown(key)) for key, name in self._sample), tuple(skipped))
+
+
+def _shown(key: str) -> str:
+    return sanitize_line(key, _LONGEST_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server, or the settings, keep the operator from a part of it."""
+
+    verb: str
+    """create or delete."""
+    reason: Reason
+    message: str
+
+
+def discovered(
+    discovery: Discovery, findings: Findings, refusals: Iterable[Refusal], roles: Mapping[str, str]
+) -> Condition:
+    """The condition Discovered, with the most important of several problems. `roles` grant create and delete."""
+    for refusal in refusals:
+        if refusal.reason is Reason.OBSERVE_ONLY:
+            return Condition(DISCOVERED, "Unknown", Reason.OBSERVE_ONLY, withheld("no ClientCertificate is made"))
+        return Condition(DISCOVERED, "False", refusal.reason, _refused(refusal, roles[refusal.verb]))
+    would = "makes" if discovery.creates else "would make"
+    if findings.has_skipped(Reason.LIMIT_REACHED):
+        words = f"discovery {would} {discovery.limit} ClientCertificates, and no more: increase spec.discovery.limit,"
+        words += " or have spec.s3.prefix and spec.discovery.keyPattern match fewer keys"
+        return Condition(DISCOVERED, "False", Reason.LIMIT_REACHED, words)
+    if findings.has_skipped(Reason.TOO_MANY_KEYS):
+        words = "too many keys match that no ClientCertificate watches, so some are not looked at: have spec.s3.prefix"
+        words += " and spec.discovery.keyPattern match fewer keys"
+        return Condition(DISCOVERED, "False", Reason.TOO_MANY_KEYS, words)
+    if not discovery.creates:
+        words = "status.wouldCreate has what discovery would make: to have it made, set spec.discovery.mode to Create"
+        return Condition(DISCOVERED, "True", "Reported", words)
+    words = "every certificate that matches has a ClientCertificate; status.skipped has what is none"
+    return Condition(DISCOVERED, "True", "Discovered", words)
+
+
+def _refused(refusal: Refusal, role: str) -> str:
+    answer = sanitize_line(refusal.message, _LONGEST_ANSWER)
+    if refusal.reason is not Reason.FORBIDDEN:
+        return f"the API server does not {refusal.verb} a ClientCertificate: {answer}"
+    other = "set spec.discovery.mode to Report" if refusal.verb == "create" else "set spec.discovery.prune to false"
+    return (
+        f"the operator may not {refusal.verb} ClientCertificates in this namespace: bind the ClusterRole {role} to its"
+        f" ServiceAccount by a RoleBinding there, or {other} ({answer})"
+    )
+
+
+def unusable(error: ClientCertError) -> Condition:
+    """The condition Discovered if spec.discovery cannot be used."""
+    return Condition(DISCOVERED, "False", error.reason, f"spec.discovery: {error.message}")
