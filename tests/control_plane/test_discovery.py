@@ -1,10 +1,18 @@
 """Discovery: the operator finds the certificates of a bucket, and makes a ClientCertificate for each."""
 
-import pytest
+import re
+from urllib.parse import quote
+from xml.sax.saxutils import escape
 
-from tests.control_plane.buckets import STORE, Backup
+import pytest
+from aiohttp import web
+
+from clientcert.api.discovery import object_names
+from clientcert.lifecycle.spec import S3Source
+from tests.control_plane.buckets import CREDENTIALS, STORE, Backup
 from tests.control_plane.discovering import CREATE, Discovering
 from tests.control_plane.operators import Operator
+from tests.control_plane.team import DAY
 from tests.control_plane.waiting import eventually, until
 from tests.scenarios import in_store
 
@@ -76,3 +84,114 @@ def test_a_source_that_is_watched_gets_no_second_object(found: Discovering, oper
     eventually(found.says, ("True", "Discovered"))
     assert found.objects()["by-hand"]["metadata"]["generation"] == by_hand
     assert found.skipped() == {}
+
+
+def test_discovery_of_many_makes_no_other_request(found: Discovering, operator: Operator) -> None:
+    """One LIST, and two GETs of each new object: by discovery, and by the ClientCertificate. Later there is no GET."""
+    found.prepare(CREATE)
+    names = [f"consumer-{number:03}" for number in range(300)]
+    issued = found.backup.team.authority.issue("all", found.backup.team.began, found.backup.team.began + 100 * DAY)
+    for name in (*names, "broken"):
+        found.backup.upload(name, issued.certificate_pem if name != "broken" else b"no certificate")
+    found.discover(mode="Create", environment="prod")
+    eventually(lambda: len(found.names()), len(names), seconds=120)
+    eventually(lambda: found.status.get("certificates"), len(names), seconds=60)
+    operator.settle(len(names))
+    proxy = found.backup.proxy
+    assert (proxy.lists, proxy.gets) == (1, 2 * len(names) + 1)
+    versions = found.backup.team.versions()
+    for number in (1, 2):
+        found.backup.poll(operator)
+        assert (proxy.lists, proxy.gets) == (1 + number, 2 * len(names) + 1)
+    changed = {item for item, version in found.backup.team.versions().items() if versions[item] != version}
+    assert changed == {("Secret", CREDENTIALS)}
+    found.upload("one-more")
+    found.backup.poll(operator)
+    eventually(lambda: "one-more-prod" in found.names(), expected=True)
+    eventually(lambda: found.backup.team.phase("one-more-prod"), "Valid")
+    assert proxy.gets == 2 * len(names) + 3
+
+
+def test_never_more_than_the_limit(found: Discovering, operator: Operator) -> None:
+    """What would not fit is not read. An object that is deleted makes room; what cannot be read needs none."""
+    found.prepare(CREATE)
+    found.backup.upload("a-broken", b"no certificate")
+    found.upload("b", "c", "d", "e")
+    found.discover(mode="Create", limit=2)
+    eventually(found.says, ("False", "LimitReached"))
+    assert "increase spec.discovery.limit" in found.words()
+    assert found.names() == {"b-prod", "c-prod"}
+    assert found.skipped() == {"LimitReached": 2, "NotACertificate": 1}
+    found.backup.team.delete("ClientCertificate", "b-prod")
+    until(lambda: "b-prod" not in found.names())
+    found.backup.client.delete_object(found.backup.bucket, "b/client.pem")
+    found.backup.poll(operator)
+    eventually(found.names, {"c-prod", "d-prod"})
+    eventually(found.skipped, {"LimitReached": 1, "NotACertificate": 1})
+    found.discover(mode="Create")
+    eventually(found.names, {"c-prod", "d-prod", "e-prod"})
+    eventually(found.says, ("True", "Discovered"))
+
+
+HOSTILE = {
+    "dots": "../client.pem",
+    "dots inside": "..%2f..%2fetc/client.pem",
+    "reversed": "\u202egpj/client.pem",
+    "longest": "x" * 1013 + "/client.pem",
+    "line feed": "a\nb/client.pem",
+    "markup": "<!channel>/client.pem",
+    "template": "{consumer}/client.pem",
+    "quotes": "\"'`$(id)/client.pem",
+    "emoji": "\U0001f600/client.pem",
+}
+
+
+def test_hostile_keys_are_inert(found: Discovering, operator: Operator) -> None:
+    """Each is skipped with a reason, or has an object whose name no key can choose; the others are made as ever."""
+    found.prepare(CREATE)
+    issued = found.backup.team.authority.issue("x", found.backup.team.began, found.backup.team.began + 100 * DAY)
+
+    async def hostile(request: web.Request) -> web.Response | None:
+        if "list-type" in request.query:
+            rows = "".join(
+                f"<Contents><Key>{escape(quote(each))}</Key><ETag>{'0' * 32}</ETag></Contents>"
+                for each in [*HOSTILE.values(), "nhs/client.pem"]
+            )
+            return web.Response(
+                text=f"<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{rows}"
+                "</ListBucketResult>"
+            )
+        return web.Response(body=issued.certificate_pem, headers={"ETag": '"0"'})
+
+    found.backup.proxy.behaviour = hostile
+    found.discover(mode="Create")
+    eventually(found.says, ("True", "Discovered"))
+    made = found.objects()
+    assert "nhs-prod" in made
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?", name) for name in made)
+    keys = {each["spec"]["source"]["s3"]["key"] for each in made.values()}
+    assert keys == {key for what, key in HOSTILE.items() if what not in {"reversed", "line feed"}} | {"nhs/client.pem"}
+    consumers = [each["spec"]["consumer"] for each in made.values()]
+    assert all(each.isprintable() and not set(each) & set("<>") and len(each) <= 64 for each in consumers)
+    assert found.skipped() == {"KeyUnusable": 2}
+    assert all(each.isprintable() for row in found.status["skipped"] for each in row["sample"])
+    assert not [path for path in found.backup.proxy.paths if not path.startswith(f"/{found.backup.bucket}")]
+
+
+def test_a_name_that_another_object_has(found: Discovering, operator: Operator) -> None:
+    """The object of another source keeps it; the certificate gets the name with a hash, and nothing if that is gone."""
+    found.prepare(CREATE)
+    team = found.backup.team
+    found.upload("nhs")
+    team.declare("nhs-prod", source=in_store("elsewhere", "key"))
+    other = object_names("nhs", "prod", S3Source(STORE, "nhs/client.pem")).other
+    found.discover(mode="Create")
+    eventually(found.names, {"nhs-prod", other})
+    team.delete("ClientCertificate", other)
+    until(lambda: other not in found.names())
+    found.discover("unused", keyPattern="nothing/{consumer}")
+    team.declare(other, source=in_store("elsewhere", "key"))
+    until(lambda: team.phase(other))
+    found.backup.poll(operator)
+    eventually(found.skipped, {"NameTaken": 1})
+    assert found.names() == {"nhs-prod", other}
