@@ -63,6 +63,12 @@ def stores(records: Sequence[StoreRecord], size: int) -> Iterator[Callable[[], s
     """Functions that render the series of these stores, `size` at a time."""
     yield partial(header, "clientcert_store_ready", "1 while the bucket of a CertificateStore can be listed.")
     yield from _parts(_store_ready, records, size)
+    words = "1 for each condition of a CertificateStore that is not as it should be."
+    yield partial(header, "clientcert_store_condition", words)
+    yield from _parts(_store_conditions, records, size)
+    words = "ClientCertificates that the discovery of a CertificateStore would make and has not made."
+    yield partial(header, "clientcert_store_would_create", words)
+    yield from _parts(_would_create, records, size)
 
 
 def open_requests(
@@ -99,12 +105,25 @@ def _ready(name: str, key: ObjectKey, conditions: tuple[Condition, ...]) -> str:
 
 
 def _policy_conditions(record: PolicyRecord) -> str:
+    return _conditions("clientcert_policy_condition", record.key, record.conditions)
+
+
+def _store_conditions(record: StoreRecord) -> str:
+    return _conditions("clientcert_store_condition", record.key, record.conditions)
+
+
+def _conditions(name: str, key: ObjectKey, conditions: tuple[Condition, ...]) -> str:
     return "".join(
-        f'clientcert_policy_condition{{{_labels(record.key)},condition="{escape(each.type)}",status="{each.status}"'
+        f'{name}{{{_labels(key)},condition="{escape(each.type)}",status="{each.status}"'
         f',reason="{escape(each.reason)}"}} 1\n'
-        for each in record.conditions
+        for each in conditions
         if is_trouble(each)
     )
+
+
+def _would_create(record: StoreRecord) -> str:
+    count = record.outcome.would_create
+    return f"clientcert_store_would_create{{{_labels(record.key)}}} {count}\n" if count is not None else ""
 
 
 def _open_since(certificates: Certificates, record: RenewalRecord) -> str:

@@ -47,6 +47,10 @@ BUCKET = (
 )
 REGION = "must be a region such as eu-west-2: lower-case letters, digits and '-'"
 ENDPOINT = "must be scheme, host, port and path alone, such as https://minio.example:9000, without user or query"
+KEY_PATTERN = (
+    "must have {consumer} once and no other field, such as {consumer}/client.pem, "
+    "on one line without control or invisible characters"
+)
 GRACE = "must be a time from 0s to 24h, such as 30s, 2m or 1h30m"
 POLL_EVERY = "must be a time from 10s to 24h, such as 30s, 5m or 1h30m"
 KIND = "must be a kind such as Issuer: letters and digits, a capital letter first"
@@ -55,6 +59,12 @@ SHA256 = "must be a SHA-256 in lower-case hex"
 ANOTHER_KEY = "this holds a private key: nobody but its owner may have it, so have the consumer make another key"
 
 FORMATS = {
+    KEY_PATTERN: Format(
+        accepted=["{consumer}/client.pem", "{consumer}", "live/client-{consumer}.pem", "ü {consumer}/ü.pem"],
+        refused=["", "client.pem", "{consumer}/{consumer}.pem", "{name}/client.pem", "{consumer}/}", "{{consumer}}"]
+        + [f"{{consumer}}/{each}" for each in INVISIBLE],
+        of_length=lambda length: "{consumer}".ljust(length, "x"),
+    ),
     NAME: Format(
         accepted=[
             "ü" * 64,

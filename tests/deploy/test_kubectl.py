@@ -104,7 +104,7 @@ REVOCATION_COLUMNS = [
         (["certificatestores"], STORE_COLUMNS),
         (
             ["certificatestores", "-o", "wide"],
-            [*STORE_COLUMNS, ("ENDPOINT", "https://minio.example:9000"), ("POLL EVERY", "5m")],
+            [*STORE_COLUMNS, ("WOULD CREATE", "1"), ("ENDPOINT", "https://minio.example:9000"), ("POLL EVERY", "5m")],
         ),
         (["certificaterenewals"], RENEWAL_COLUMNS),
         (["certificaterenewals", "-o", "wide"], RENEWAL_COLUMNS + WIDE_RENEWAL_COLUMNS),

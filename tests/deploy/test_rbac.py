@@ -70,7 +70,10 @@ def _rules(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]
 
 
 FOR_PEOPLE = ("view", "edit", "vet", "renewal-requester", "renewal-approver", "policy-approver", "revoker")
-OPTIONAL = ("write-secrets", "write-revocation-lists", "request-certificates")
+OPTIONAL = (
+    *("write-secrets", "write-revocation-lists", "request-certificates"),
+    *("discover-certificates", "prune-certificates"),
+)
 OF_THE_OPERATOR = (
     *("declarations", "status", "secrets", "contacts", "events"),
     *("renewals", "admission-proof", "retirement", "retention"),
@@ -194,6 +197,8 @@ def test_no_role_grants_every_verb_or_resource(control_plane: ControlPlane) -> N
         ("write-secrets", {("patch", "/secrets")}),
         ("write-revocation-lists", each(("get", "create", "patch"), ["/configmaps"])),
         ("request-certificates", each(("get", "create"), ["cert-manager.io/certificaterequests"])),
+        ("discover-certificates", each(("create", "discover"), [CERTIFICATES])),
+        ("prune-certificates", {("delete", CERTIFICATES)}),
     ],
 )
 def test_a_right_to_write_is_granted_by_a_namespace_of_its_own_accord(

@@ -28,6 +28,9 @@ OPEN = REQUEST.replace("awaiting_approval", "open").replace("%s", 'state="Waitin
 POLICY = (
     'clientcert_policy_condition{namespace="integration",name="alerts",condition="%s",status="False",reason="%s",%s}'
 )
+DISCOVERED = (
+    'clientcert_store_condition{namespace="integration",name="backup",condition="%s",status="False",reason="X",%s}'
+)
 STORE = 'clientcert_store_ready{namespace="integration",name="backup",%s}'
 CRL = 'clientcert_crl_next_update_timestamp_seconds{namespace="integration",issuer="ca",%s}'
 A, B = 'instance="a",pod="a",job="op"', 'instance="b",pod="b",job="op"'
@@ -157,6 +160,17 @@ def policy_cases() -> list[Case]:
     ]
 
 
+def discovery_cases() -> list[Case]:
+    rule, key = "ClientCertDiscoveryProblem", {"namespace": "integration", "name": "backup"}
+    limited = DISCOVERED % ("Discovered", "%s")
+    return [
+        Case(rule, "fires", {limited % A: always(1)}, (key,)),
+        Case(rule, "not for another condition", {DISCOVERED % ("PrivateKeysAbsent", A): always(1)}),
+        Case(rule, "ends when all are made", {limited % A: until(1, 30)}),
+        Case(rule, "fires on through a hand-over", handed_over(limited, 1), (key,)),
+    ]
+
+
 def week_cases() -> list[Case]:
     rule, series = "ClientCertObserveOnly", 'clientcert_observe_only{namespace="clientcert-system",%s}'
     leader = 'clientcert_leader{namespace="clientcert-system",%s}'
@@ -207,6 +221,7 @@ def cases() -> dict[str, list[Case]]:
         *certificate_cases(),
         *request_cases(),
         *policy_cases(),
+        *discovery_cases(),
         *about("ClientCertStoreDown", key, STORE, 0, 1),
         *crl[:3],
         *operator_cases(),

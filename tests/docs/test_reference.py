@@ -15,6 +15,7 @@ from clientcert.certificate_metrics import families, x509_families
 from clientcert.controllers import certificate_store
 from clientcert.controllers.certificate_revocation.conditions import IN_CRL, LISTED, REVOCATION_LISTS
 from clientcert.controllers.issuer_readiness import ISSUER_READY
+from clientcert.controllers.store_discovery.decisions import DISCOVERED
 from clientcert.lifecycle import conditions
 from clientcert.lifecycle.renewal.standing import RENEWABLE
 from clientcert.lifecycle.renewal.status import NOTIFIED
@@ -124,7 +125,7 @@ def test_every_metric_is_there() -> None:
 
 def test_every_condition_is_there() -> None:
     types = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    types |= {certificate_store.PRIVATE_KEYS_ABSENT, RENEWABLE, VETTED, ISSUER_READY}
+    types |= {certificate_store.PRIVATE_KEYS_ABSENT, DISCOVERED, RENEWABLE, VETTED, ISSUER_READY}
     types |= {LISTED, IN_CRL, REVOCATION_LISTS, NOTIFIED}
     assert set(first_column(section(PAGE, "## Conditions"))) == types
 

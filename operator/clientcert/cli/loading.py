@@ -7,6 +7,7 @@ from clientcert.api.client_list import parse_client_list
 from clientcert.api.kinds import CERTIFICATE_POLICY, CLIENT_CERTIFICATE
 from clientcert.api.policy import default_channel, default_policy, parse_policy
 from clientcert.api.renewal_policy import parse_renewal_policy
+from clientcert.api.store_discovery import Discovery, parse_discovery
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.table import printable
@@ -57,6 +58,14 @@ def renewal_of(found: Object | None) -> RenewalPolicy | None:
     try:
         return parse_renewal_policy(found.get("spec") or {}) if found else None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return None
+
+
+def discovery_of(found: Object) -> Discovery | None:
+    """Of a CertificateStore object; None if it has no `spec.discovery`, or one that cannot be used."""
+    try:
+        return parse_discovery(found.get("spec") or {})
+    except ClientCertError:
         return None
 
 

@@ -49,6 +49,7 @@ def test_every_counter_begins_at_zero(exposed: dict[str, dict[tuple[str, ...], f
         "clientcert_status_writes_total": 5,
         "clientcert_reconcile_errors_total": 1,
         "clientcert_store_polls_total": 1 + len(STORE_REASONS),
+        "clientcert_discovery_total": 2,
         "x509_source_errors_total": 2 * len(SOURCE_REASONS),
     }
     assert {value for series in counters.values() for value in series.values()} == {0.0}

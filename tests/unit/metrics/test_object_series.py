@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from clientcert.api.store_discovery import Outcome
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
 from clientcert.cache.renewal_records import ObjectVersion, RenewalRecord, renewal_record
 from clientcert.cache.revocations import RevocationCache
@@ -204,9 +205,20 @@ class TestOtherObjects:
 
     def test_stores(self) -> None:
         ready = Condition("Ready", "True", "Polled")
+        discovered = Condition("Discovered", "False", "LimitReached")
         plain = StoreRecord(ObjectKey("integration", "backup"), "u", "1", 1, None, None, (ready,), b"", 1)
-        found = parsed("".join(render() for render in stores([plain], 1)))
-        assert found["clientcert_store_ready"] == [({"namespace": "integration", "name": "backup"}, 1.0)]
+        looks = replace(
+            plain,
+            key=ObjectKey("integration", "looks"),
+            conditions=(ready, discovered),
+            outcome=Outcome(would_create=3),
+        )
+        found = parsed("".join(render() for render in stores([plain, looks], 1)))
+        key = {"namespace": "integration", "name": "looks"}
+        assert found["clientcert_store_ready"] == [(key | {"name": "backup"}, 1.0), (key, 1.0)]
+        labels = {"condition": "Discovered", "status": "False", "reason": "LimitReached"}
+        assert found["clientcert_store_condition"] == [(key | labels, 1.0)]
+        assert found["clientcert_store_would_create"] == [(key, 3.0)]
 
     def test_open_requests(self) -> None:
         """With consumer, environment and owner of the certificate; not those that have ended or lost it."""

@@ -186,6 +186,11 @@ ADVICE: dict[str, str] = {
         "Bind the role that the message names, or grant the action; or do what else it says. A certificate may be"
         " put there by hand."
     ),
+    Reason.IGNORED: "Nothing, or remove the entry of `spec.discovery.ignore`.",
+    Reason.KEY_UNUSABLE: "Give the object another name.",
+    Reason.NAME_TAKEN: "Delete or rename one of the others, or declare a ClientCertificate for it yourself.",
+    Reason.LIMIT_REACHED: "Increase `spec.discovery.limit`, or have the prefix and `keyPattern` match fewer keys.",
+    Reason.TOO_MANY_KEYS: "Have the prefix and `keyPattern` match fewer keys, or remove what is no certificate.",
     Reason.CONFLICT: "Nothing: the operator reads and writes it again.",
     Reason.NOT_FOUND: "Nothing.",
     Reason.FORBIDDEN: (

@@ -6,11 +6,11 @@ A test compares the table with the roles that are shipped.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_REVOCATION, GROUP
+from clientcert.api.kinds import CERTIFICATE_POLICY, CERTIFICATE_REVOCATION, CERTIFICATE_STORE, GROUP
 from clientcert.cli.check.finding import Check, Finding, Right, Subject
 from clientcert.cli.check.folder_rights import Grant, Rules, account_names
 from clientcert.cli.check.known import Item, Known
-from clientcert.cli.loading import renewal_of
+from clientcert.cli.loading import discovery_of, renewal_of
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.policy import CertManagerIssuer
 
@@ -38,8 +38,11 @@ OPTIONAL: Mapping[str, tuple[Rule, ...]] = {
     "write-secrets": (("", "secrets", "patch"),),
     "write-revocation-lists": (("", "configmaps", "get create patch"),),
     "request-certificates": (("cert-manager.io", "certificaterequests", "get create"),),
+    "discover-certificates": ((GROUP, "clientcertificates", "create discover"),),
+    "prune-certificates": ((GROUP, "clientcertificates", "delete"),),
 }
 """The same of the roles that people bind in a namespace that needs them."""
+_OF_DISCOVERY = frozenset({"discover-certificates", "prune-certificates"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,11 @@ def _optional_roles(item: Item) -> Iterator[tuple[str, str]]:
     """The roles that the object needs, each with the name of the only object that it is needed for."""
     if item.kind is CERTIFICATE_REVOCATION:
         yield "write-revocation-lists", ""
+    discovery = discovery_of(item.content) if item.kind is CERTIFICATE_STORE else None
+    if discovery is not None and discovery.creates:
+        yield "discover-certificates", ""
+        if discovery.prunes:
+            yield "prune-certificates", ""
     renewal = renewal_of(item.content) if item.kind is CERTIFICATE_POLICY else None
     if renewal is None:
         return
@@ -152,7 +160,8 @@ def _finding(need: Need, missing: list[Right], account: tuple[str, str], install
         action = f"Apply the role {role} and its binding again (helm upgrade, or kubectl apply -k)."
         return Finding(Check.RIGHTS, _subject(account), Reason.FORBIDDEN, words, action)
     role = _optional(installation, need.role)
-    action = f"Bind the ClusterRole {role} there, as deploy/examples/operator-may-write.yaml does."
+    example = "discovery" if need.role in _OF_DISCOVERY else "operator-may-write"
+    action = f"Bind the ClusterRole {role} there, as deploy/examples/{example}.yaml does."
     return Finding(Check.RIGHTS, need.because.subject, Reason.FORBIDDEN, words, action)
 
 
