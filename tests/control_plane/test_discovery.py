@@ -86,23 +86,25 @@ def test_a_source_that_is_watched_gets_no_second_object(found: Discovering, oper
     assert found.skipped() == {}
 
 
-def test_discovery_of_many_makes_no_other_request(found: Discovering, operator: Operator) -> None:
-    """One LIST, and two GETs of each new object: by discovery, and by the ClientCertificate. Later there is no GET."""
+@pytest.mark.parametrize("number", [300, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_discovery_of_many_makes_no_other_request(found: Discovering, operator: Operator, number: int) -> None:
+    """A LIST, and two GETs of each new object: by discovery, and by the ClientCertificate. Later there is no GET."""
     found.prepare(CREATE)
-    names = [f"consumer-{number:03}" for number in range(300)]
+    names, pages = [f"consumer-{each:05}" for each in range(number)], number // 1000 + 1
     issued = found.backup.team.authority.issue("all", found.backup.team.began, found.backup.team.began + 100 * DAY)
     for name in (*names, "broken"):
         found.backup.upload(name, issued.certificate_pem if name != "broken" else b"no certificate")
-    found.discover(mode="Create", environment="prod")
-    eventually(lambda: len(found.names()), len(names), seconds=120)
-    eventually(lambda: found.status.get("certificates"), len(names), seconds=60)
+    found.discover(mode="Create", limit=10_000)
+    eventually(found.says, ("True", "Discovered"), seconds=max(60, number / 10), every=1)
+    assert len(found.names()) == len(names)
     operator.settle(len(names))
+    eventually(lambda: found.status.get("certificates"), len(names))
     proxy = found.backup.proxy
-    assert (proxy.lists, proxy.gets) == (1, 2 * len(names) + 1)
+    assert (proxy.lists, proxy.gets) == (pages, 2 * len(names) + 1)
     versions = found.backup.team.versions()
-    for number in (1, 2):
+    for poll in (2, 3):
         found.backup.poll(operator)
-        assert (proxy.lists, proxy.gets) == (1 + number, 2 * len(names) + 1)
+        assert (proxy.lists, proxy.gets) == (poll * pages, 2 * len(names) + 1)
     changed = {item for item, version in found.backup.team.versions().items() if versions[item] != version}
     assert changed == {("Secret", CREDENTIALS)}
     found.upload("one-more")

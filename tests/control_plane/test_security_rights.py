@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.control_plane.buckets import Backup, running_proxy
+from tests.control_plane.discovering import CREATE as DISCOVERS
+from tests.control_plane.discovering import DELETE as PRUNES
+from tests.control_plane.discovering import Discovering
 from tests.control_plane.operators import Operators
 from tests.control_plane.renewal_rights import ROLES, RenewalsUnderAudit, Seen, optional_rights
 from tests.control_plane.team import DAY, Team
@@ -15,12 +19,15 @@ from tests.deploy.audit import KUSTOMIZE, Audited, Right, audited, granted, rend
 from tests.deploy.schema import CRDS
 from tests.scenarios import certificate_policy, certificate_store, in_store, secret, slack_channel, store_credentials
 from tools.certificates import CertificateAuthority
+from tools.control_plane import S3Server
+from tools.control_plane.s3_client import S3Client
 from tools.slack_server import SlackServer
 
 SYSTEM, SERVED, OTHER = "clientcert-system", "integration-api", "another-team"
 MERGE_PATCH = "application/merge-patch+json"
 CERTIFICATE_REQUESTS = "cert-manager.io/certificaterequests"
-GET_CERTIFICATE = Right("get", "clientcert.dev/clientcertificates")
+CERTIFICATES = "clientcert.dev/clientcertificates"
+GET_CERTIFICATE = Right("get", CERTIFICATES)
 
 
 @pytest.fixture(scope="module", params=["base", "namespaced"])
@@ -133,6 +140,40 @@ def test_an_optional_role_grants_what_is_used_with_it(role: str, phases: Phases)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_condition_names_each_missing_role(role: str, phases: Phases) -> None:
     assert role in phases.without.conditions[role]
+
+
+def test_discovery_uses_what_its_roles_grant(
+    overlay: Path,
+    phases: Phases,
+    slack: SlackServer,
+    authority: CertificateAuthority,
+    s3: tuple[S3Server, S3Client],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It creates, and where it prunes it deletes; besides that it reads what it deletes. Nothing else is new."""
+    audited, (server, client) = phases.audited, s3
+    before = audited.rights_used()
+    operators = Operators(audited.control_plane, tmp_path_factory.mktemp("operators"), slack)
+    served = SERVED if overlay.name == "namespaced" else ""
+    with running_proxy(server) as proxy:
+        found = Discovering(Backup(Team(audited.control_plane, SERVED, slack, authority), server, client, proxy))
+        found.prepare(DISCOVERS, PRUNES)
+        try:
+            found.upload("found-a", "found-b")
+            found.discover(mode="Create", prune=True)
+            with operators.running(served):
+                until(lambda: {"found-a-prod", "found-b-prod"} <= found.names(), seconds=60)
+                until(lambda: found.backup.team.phase("found-a-prod"))
+            assert Right("delete", CERTIFICATES) not in audited.rights_used()
+            found.remove("found-a")
+            with operators.running(served, later=DAY):
+                until(lambda: found.backup.team.phase("found-a-prod"), lambda phase: phase == "Missing", seconds=60)
+            with operators.running(served, later=9 * DAY):
+                until(lambda: "found-a-prod" not in found.names(), seconds=60)
+        finally:
+            client.delete_bucket(found.backup.bucket)
+    assert audited.rights_used() - before == {Right("delete", CERTIFICATES)}
+    assert "found-b-prod" in found.names()
 
 
 def test_it_reads_only_referenced_objects_by_name(phases: Phases) -> None:

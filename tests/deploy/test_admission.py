@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.deploy.cases import manifests
-from tests.deploy.people import bind
+from tests.deploy.people import bind, operator
 from tests.deploy.schema import REMOVED, edited, steps
-from tools.control_plane import ControlPlane, ControlPlaneError
+from tools.control_plane import ApiError, ControlPlane, ControlPlaneError
 
 VETTED = manifests()["from-secret"]
 UNVETTED = edited(VETTED, {steps("spec.vetting"): REMOVED})
@@ -69,3 +69,30 @@ def test_a_right_to_vet_ends_at_its_namespace(control_plane: ControlPlane, peopl
     bind(control_plane, elsewhere, "ra", "clientcert-view", "clientcert-edit")
     with pytest.raises(ControlPlaneError, match=REFUSED):
         apply(control_plane, elsewhere, "ra", VETTED)
+
+
+class TestTheOperator:
+    """It may create ClientCertificates by RBAC, for the proof; the admission policy asks for the verb discover."""
+
+    def test_creates_none_without_the_role(self, control_plane: ControlPlane, namespace: str) -> None:
+        with pytest.raises(ApiError) as refused:
+            operator(control_plane, namespace).create(UNVETTED)
+        assert refused.value.status == 403
+        assert "ValidatingAdmissionPolicy 'clientcert-vetting'" in str(refused.value)
+        assert "only where the ClusterRole clientcert-discover-certificates is bound to it" in str(refused.value)
+
+    def test_creates_some_with_it_and_never_with_a_vetting(self, control_plane: ControlPlane, namespace: str) -> None:
+        """Its dry runs are refused as ever, for they are the proof; and it has the right in this namespace alone."""
+        itself = operator(control_plane, namespace)
+        bind(control_plane, namespace, itself.name, "clientcert-discover-certificates")
+        with pytest.raises(ApiError, match="rules 1"):
+            itself.create(UNVETTED, dry_run=True)
+        with pytest.raises(ApiError, match=REFUSED):
+            itself.create(VETTED)
+        itself.create(UNVETTED)
+        elsewhere = f"{namespace}-b"
+        control_plane.create_namespace(elsewhere)
+        with pytest.raises(ApiError, match="clientcert-discover-certificates"):
+            operator(control_plane, elsewhere).create(UNVETTED)
+        with pytest.raises(ApiError, match="forbidden"):
+            itself.change("ClientCertificate", UNVETTED["metadata"]["name"], {"spec": {"owner": "another"}})
