@@ -142,6 +142,18 @@ def test_a_condition_names_each_missing_role(role: str, phases: Phases) -> None:
     assert role in phases.without.conditions[role]
 
 
+def test_it_reads_only_referenced_objects_by_name(phases: Phases) -> None:
+    """Of Secrets, only referenced ones; of ConfigMaps, client lists and its own; in its own namespace, the Lease."""
+    asked = phases.audited.asked()
+    read = {each.name for each in asked if each.right == Right("get", "/secrets")}
+    renewed = {"client-ca", "by-ca-cert", "by-ca-again-cert", "by-cert-manager-cert"}
+    assert read == {"slack", "credentials", "nhs-cert"} | renewed
+    lists = {each.name for each in asked if each.right == Right("get", "/configmaps")} - {"clients"}
+    assert all(re.fullmatch(r"(client-ca|clients)-(revocations(-\d+)?|crl)", each) for each in lists)
+    system = {each.right.resource for each in asked if each.namespace == SYSTEM}
+    assert system == {"coordination.k8s.io/leases"}
+
+
 def test_discovery_uses_what_its_roles_grant(
     overlay: Path,
     phases: Phases,
@@ -174,15 +186,3 @@ def test_discovery_uses_what_its_roles_grant(
             client.delete_bucket(found.backup.bucket)
     assert audited.rights_used() - before == {Right("delete", CERTIFICATES)}
     assert "found-b-prod" in found.names()
-
-
-def test_it_reads_only_referenced_objects_by_name(phases: Phases) -> None:
-    """Of Secrets, only referenced ones; of ConfigMaps, client lists and its own; in its own namespace, the Lease."""
-    asked = phases.audited.asked()
-    read = {each.name for each in asked if each.right == Right("get", "/secrets")}
-    renewed = {"client-ca", "by-ca-cert", "by-ca-again-cert", "by-cert-manager-cert"}
-    assert read == {"slack", "credentials", "nhs-cert"} | renewed
-    lists = {each.name for each in asked if each.right == Right("get", "/configmaps")} - {"clients"}
-    assert all(re.fullmatch(r"(client-ca|clients)-(revocations(-\d+)?|crl)", each) for each in lists)
-    system = {each.right.resource for each in asked if each.namespace == SYSTEM}
-    assert system == {"coordination.k8s.io/leases"}

@@ -38,6 +38,8 @@ class Discovery:
 
     def ignores(self, folder: str, now: datetime) -> bool:
         """True while this folder, or its consumer, is ignored by its exact name."""
+        if not self.ignored:
+            return False
         names = (folder, consumer_of(folder))
         return any(consumer in names and now < until for consumer, until in self.ignored)
 

@@ -23,11 +23,17 @@ from clientcert.cli.check.rights import OPTIONAL, SHIPPED, check_rights, given, 
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.versions import VERSION_KEY
 from tests.conftest import REPOSITORY
-from tests.scenarios import Manifest, certificate_policy, client_certificate, in_store
+from tests.scenarios import Manifest, certificate_policy, certificate_store, client_certificate, in_store
 from tests.unit.cli.check_scene import NOW, item, reasons
 
 ACCOUNT = ("clientcert-system", "clientcert-operator")
 INSTALLATION = "clientcert-operator"
+
+
+def looking_store(**discovery: Any) -> Manifest:
+    return certificate_store(
+        "backup", "a-bucket", "https://s3.example", "s3", discovery={"environment": "prod", **discovery}
+    )
 
 
 class TestReferences:
@@ -36,6 +42,13 @@ class TestReferences:
         policy = item(certificate_policy("daily"))
         known = Known(items=(certificate,), others=(policy,))
         assert reasons(check_references(known)) == [("nhs", "StoreNotFound")]
+
+    def test_the_policy_of_discovery(self) -> None:
+        """Each object that discovery makes would name it."""
+        store = item(looking_store(template={"policyRef": {"name": "daily"}}))
+        assert ("backup", "PolicyNotFound") in reasons(check_references(Known(items=(store,))))
+        known = Known(items=(store,), others=(item(certificate_policy("daily")),))
+        assert ("backup", "PolicyNotFound") not in reasons(check_references(known))
 
     def test_an_object_that_may_not_be_listed_may_exist(self) -> None:
         certificate = item(client_certificate("nhs", policyRef={"name": "daily"}))
@@ -124,6 +137,29 @@ class TestRights:
     def test_a_namespace_that_is_not_served_is_one_finding(self) -> None:
         [(_, action)] = self.find(Known(), self.lacking(*SHIPPED))
         assert "includeNamespaces" in action
+
+    @pytest.mark.parametrize(
+        ("fields", "roles"),
+        [
+            ({}, []),
+            ({"prune": True}, []),
+            ({"mode": "Create"}, ["discover"]),
+            ({"mode": "Create", "prune": True}, ["discover", "prune"]),
+        ],
+    )
+    def test_the_roles_of_discovery(self, fields: dict[str, Any], roles: list[str]) -> None:
+        """Only where it makes objects, and where it deletes them."""
+        lacking = frozenset(
+            Right(verb, "clientcert.dev", "clientcertificates", "team", "") for verb in ("discover", "delete")
+        )
+        found = self.find(Known(items=(item(looking_store(**fields)),)), lacking)
+        assert found == [
+            (
+                "backup",
+                f"Bind the ClusterRole clientcert-{role}-certificates there, as deploy/examples/discovery.yaml does.",
+            )
+            for role in roles
+        ]
 
     def test_an_optional_role_is_needed_where_an_object_asks_for_it(self) -> None:
         """Also if it is limited to the one Secret."""

@@ -127,7 +127,7 @@ class World:
             if isinstance(each.spec.source, S3Source) and each.spec.source.store == name
         }
         keys.begin()
-        for key, (_, etag) in self.bucket.objects.items():
+        for key, (_, etag) in sorted(self.bucket.objects.items()):
             if key not in wanted:
                 keys.add(key, etag)
         etags = {key: etag for key, (_, etag) in self.bucket.objects.items() if key in wanted}

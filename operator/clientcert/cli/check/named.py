@@ -13,6 +13,7 @@ from clientcert.api.kinds import (
 )
 from clientcert.api.policy import BUSINESS_SUFFIX, parse_policy
 from clientcert.api.renewal_policy import parse_renewal_policy
+from clientcert.api.store_discovery import parse_discovery
 from clientcert.cli.cluster import Object
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.policy import AlertPolicy, SlackAddress, UrlAddress
@@ -97,6 +98,10 @@ def _named(
         yield from _of_certificate(namespace, parse_spec(spec))
     elif kind is CERTIFICATE_STORE:
         yield from _of_store(namespace, parse_bucket(spec).credentials_secret)
+        discovery = parse_discovery(spec)
+        if discovery is not None and discovery.policy:
+            where = "spec.discovery.template.policyRef"
+            yield ObjectReference(namespace, CERTIFICATE_POLICY, discovery.policy, where, Reason.POLICY_NOT_FOUND)
     elif kind is CERTIFICATE_POLICY:
         yield from _of_policy(namespace, parse_policy(spec, None))
         if renewal := parse_renewal_policy(spec):

@@ -111,7 +111,7 @@ class Pass:
         self.is_pruned = True
 
     def note(self, candidate: Candidate, verdict: Verdict, name: str) -> None:
-        """Count what became of a candidate; `name` is that of its object."""
+        """Count what became of a candidate; `name` is that of its object, if one would be made."""
         self._failed_in_a_row = self._failed_in_a_row + 1 if verdict.is_transient else 0
         if verdict.reason is not None:
             self.findings.skip(verdict.reason, candidate)

@@ -60,6 +60,7 @@ class Pruner:
 
     async def _due(self, record: StoreRecord, current: Pass) -> list[CertificateRecord]:
         found, now = [], self._clock()
+        self._kept = {key: version for key, version in self._kept.items() if key in self._cache.certificates}
         for key in self._cache.referring("store", record.key):
             await self._loop_budget.yield_if_spent()
             each = self._cache.certificates.get(key)

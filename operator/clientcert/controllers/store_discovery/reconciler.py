@@ -156,7 +156,9 @@ class StoreDiscovery:
             state.current = None  # the poller lists it again
             return None
         await self._cache.watched.fill()
-        if not current.is_pruned and self._clock() - current.listed_at < _STALE:
+        if self._clock() - current.listed_at >= _STALE:
+            current.was_pruned()
+        if not current.is_pruned:
             await self._pruner.prune(record, current)
         await self._go_on(record, state, current)
         if state.current is not current:
@@ -219,9 +221,10 @@ class StoreDiscovery:
     ) -> Verdict | None:
         """The verdict without a read; None if it needs one."""
         reason = reason_to_skip(candidate, current.discovery, now)
-        if reason is None and self._name(record, current, candidate) is None:
-            reason = Reason.NAME_TAKEN
-        return Verdict(reason) if reason is not None else state.knowledge.verdict(candidate, now)
+        known = Verdict(reason) if reason is not None else state.knowledge.verdict(candidate, now)
+        if known in {None, WOULD_MAKE} and self._name(record, current, candidate) is None:
+            return Verdict(Reason.NAME_TAKEN)
+        return known
 
     async def _finish(self, state: _State, current: Pass) -> None:
         current.findings.skip_many(Reason.TOO_MANY_KEYS, current.keys.left_out)
@@ -245,6 +248,8 @@ class StoreDiscovery:
         return free_key(candidate, record.key, current.discovery, self._cache.certificates.__contains__)
 
     def _note(self, record: StoreRecord, current: Pass, candidate: Candidate, verdict: Verdict) -> None:
-        found = self._name(record, current, candidate)
-        name = found.name if found else usual_name(candidate, record.key, current.discovery)
+        name = ""
+        if verdict == WOULD_MAKE:
+            found = self._name(record, current, candidate)
+            name = found.name if found else usual_name(candidate, record.key, current.discovery)
         current.note(candidate, verdict, name)
