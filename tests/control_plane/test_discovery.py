@@ -86,7 +86,7 @@ def test_a_source_that_is_watched_gets_no_second_object(found: Discovering, oper
     assert found.skipped() == {}
 
 
-@pytest.mark.parametrize("number", [300, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("number", [300, pytest.param(9_999, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 def test_discovery_of_many_makes_no_other_request(found: Discovering, operator: Operator, number: int) -> None:
     """A LIST, and two GETs of each new object: by discovery, and by the ClientCertificate. Later there is no GET."""
     found.prepare(CREATE)
