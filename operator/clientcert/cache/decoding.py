@@ -122,12 +122,12 @@ def decode_certificate(
         status=status,
         status_hash=status_hash,
         test=_test(body) if metadata.get("annotations") or "test" in content else None,
-        discovered_by=_discovered_by(metadata),
+        discovered_by=_discovered_by(metadata) if metadata.get("annotations") else "",
     )
 
 
 def _discovered_by(metadata: Body) -> str:
-    name = (metadata.get("annotations") or {}).get(DISCOVERED_BY, "")
+    name = metadata["annotations"].get(DISCOVERED_BY, "")
     return sys.intern(name) if len(name) <= _LONGEST_NAME else ""
 
 

@@ -1,4 +1,4 @@
-"""An index that only renewals and revocations need: the first `fill` makes it, and then it is kept up to date."""
+"""An index that only some kinds of work need: the first `fill` makes it, and then it is kept up to date."""
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Iterator

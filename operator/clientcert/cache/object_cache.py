@@ -93,7 +93,8 @@ class ObjectCache:
             if record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
                 self.enqueue(key)
             return
-        self.watched.change(before, record)
+        if self.watched.index.is_used:
+            self.watched.change(before, record)
         if before is not None:
             self._references.remove(before)
             if self.renewals.renewals:
@@ -112,7 +113,8 @@ class ObjectCache:
         self._read_password_versions.pop(key, None)
         self._being_written.pop(key, None)
         self._serial_changed(record, None)
-        self.watched.change(record, None)
+        if self.watched.index.is_used:
+            self.watched.change(record, None)
         del self.certificates[key]
         self._queue.enqueue(Item(CERTIFICATE, key))  # its reconciler cleans up
         if record.test is not None:

@@ -15,24 +15,23 @@ class WatchedObjects:
 
     def __init__(self, certificates: Mapping[ObjectKey, CertificateRecord]) -> None:
         self._certificates = certificates
-        self._index = LazyIndex[_Place]()
+        self.index = LazyIndex[_Place]()
+        """While it is not used, no change needs to be taken over."""
 
     async def fill(self) -> None:
         """Read all certificates, the first time."""
-        await self._index.fill(self._certificates, lambda key: _place(self._certificates.get(key)))
+        await self.index.fill(self._certificates, lambda key: _place(self._certificates.get(key)))
 
     def is_watched(self, namespace: str, stores: Iterable[str], key: str) -> bool:
         """True if a ClientCertificate names this key in one of the CertificateStores."""
-        return any(self._index.objects((namespace, store, key)) for store in stores)
+        return any(self.index.objects((namespace, store, key)) for store in stores)
 
     def change(self, before: CertificateRecord | None, after: CertificateRecord | None) -> None:
         """Take over a change of one object; None: it is not there."""
-        if not self._index.is_used:
-            return
         if before is not None:
-            self._index.discard(_place(before), before.key)
+            self.index.discard(_place(before), before.key)
         if after is not None:
-            self._index.add(_place(after), after.key)
+            self.index.add(_place(after), after.key)
 
 
 def _place(record: CertificateRecord | None) -> _Place | None:
