@@ -11,6 +11,7 @@ from clientcert.api.digests import parse_digests
 from clientcert.api.kinds import moment
 from clientcert.api.policy import parse_policy
 from clientcert.api.renewal_policy import parse_renewal_policy
+from clientcert.api.restored import held_until
 from clientcert.api.status import digest, parse_status
 from clientcert.api.store_discovery import DISCOVERED_BY, parse_discovery, parse_outcome
 from clientcert.cache.objects import CertificateRecord, PolicyRecord, StoreRecord
@@ -123,6 +124,7 @@ def decode_certificate(
         status_hash=status_hash,
         test=_test(body) if metadata.get("annotations") or "test" in content else None,
         discovered_by=_discovered_by(metadata) if metadata.get("annotations") else "",
+        held_until=held_until(metadata, content, created),
     )
 
 

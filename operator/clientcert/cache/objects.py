@@ -32,6 +32,8 @@ class CertificateRecord:
     test: AlertTest | None = None
     discovered_by: str = ""
     """The CertificateStore whose discovery made it; empty for all others."""
+    held_until: datetime | None = None
+    """Nothing is done about it before this time: its status is being restored (`api/restored.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from clientcert.api.restored import RESTORED
+
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OF_THE_SERVER = frozenset(
     {
@@ -20,6 +22,7 @@ _OF_APPLIERS = {
     "annotations": frozenset(
         {
             LAST_APPLIED,
+            RESTORED,
             "argocd.argoproj.io/tracking-id",
             "argocd.argoproj.io/installation-id",
             "meta.helm.sh/release-name",
@@ -35,7 +38,10 @@ _OF_APPLIERS = {
         }
     ),
 }
-"""Notes of kubectl, Argo CD, Flux and Helm about an object that they have applied. Each writes them again."""
+"""Notes of kubectl, Argo CD, Flux, Helm and `clientcert restore` about an object that they have applied.
+
+Each writes them again.
+"""
 _FIRST = ("name", "namespace", "labels", "annotations")
 
 

@@ -44,6 +44,7 @@ _Noted = TypedDict(
         "clientcert.dev/test-alert": str,
         "clientcert.dev/test-alert-to": str,
         "clientcert.dev/discovered-by": str,
+        "clientcert.dev/restored": str,
         # Of the Lease:
         "clientcert.dev/version": str,
     },
@@ -52,8 +53,13 @@ _Noted = TypedDict(
 """The annotations that are used; all others are skipped."""
 
 
+_Labels = TypedDict("_Labels", {"velero.io/restore-name": str}, total=False)
+"""Labels of our objects; all others are skipped."""
+
+
 class _WholeMetadata(_Metadata, total=False):
     annotations: _Noted | None
+    labels: _Labels | None
 
 
 class _Whole(TypedDict, total=False):

@@ -96,6 +96,8 @@ class CertificateReconciler:
         stay in the outbox.
         """
         record = self._cache.certificates.get(key)
+        if record is not None and record.held_until is not None and self._clock() < record.held_until:
+            return record.held_until  # its status is being restored; the watch enqueues it then
         try:
             return await self._reconcile(key)
         except KubeError as error:
