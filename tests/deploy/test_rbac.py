@@ -69,7 +69,7 @@ def _rules(control_plane: ControlPlane, user: str, namespace: str) -> set[Right]
     }
 
 
-FOR_PEOPLE = ("view", "edit", "vet", "renewal-requester", "renewal-approver", "policy-approver", "revoker")
+FOR_PEOPLE = ("view", "edit", "vet", "renewal-requester", "renewal-approver", "policy-approver", "revoker", "restorer")
 OPTIONAL = (
     *("write-secrets", "write-revocation-lists", "request-certificates"),
     *("discover-certificates", "prune-certificates"),
@@ -173,6 +173,7 @@ def test_an_editor_writes_the_kinds_but_no_status(control_plane: ControlPlane, n
         ("renewal-approver", each(("approve", "update", "patch"), [RENEWALS])),
         ("policy-approver", {("approve", POLICIES)}),
         ("revoker", {("create", REVOCATIONS)}),
+        ("restorer", each(["patch"], [f"{resource}/status" for resource in DECLARED])),
     ],
 )
 def test_what_needs_a_decision_is_a_role_of_its_own(

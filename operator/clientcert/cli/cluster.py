@@ -178,14 +178,22 @@ class Cluster:
 
     def create(self, kind: Kind, new: Object) -> Object:
         """Create an object; raises AlreadyExists."""
-        name = checked_name(kind.name, new["metadata"]["name"])
+        return self._create(kind.collection(self.namespace), self._called(kind, new["metadata"]["name"]), new)
+
+    def create_config_map(self, new: Object) -> Object:
+        """Create a ConfigMap; raises AlreadyExists."""
+        called = f"ConfigMap {new['metadata']['name']} in namespace {self.namespace}"
+        return self._create(_config_map_path(self.namespace), called, new)
+
+    def _create(self, collection: str, called: str, new: Object) -> Object:
+        checked_name(new["kind"], new["metadata"]["name"])
         new = new | {"metadata": new["metadata"] | {"namespace": self.namespace}}
-        with explain_errors(self._called(kind, name)):
+        with explain_errors(called):
             try:
-                return self._writes.create(self._server, kind.collection(self.namespace), new)
+                return self._writes.create(self._server, collection, new)
             except ApiError as error:
                 if error.status == CONFLICT:
-                    raise AlreadyExists(f"{self._called(kind, name)}: exists already") from None
+                    raise AlreadyExists(f"{called}: exists already") from None
                 raise
 
     def patch(self, kind: Kind, name: str, patch: Object) -> Object:
@@ -201,7 +209,7 @@ class Cluster:
     def config_map(self, name: str, namespace: str = "") -> Mapping[str, str] | None:
         """Its data; None if it does not exist or must not be read."""
         try:
-            return self._config_map(name, namespace or self.namespace).get("data") or {}
+            return self.whole_config_map(name, namespace).get("data") or {}
         except AnswerIsNo:
             return None
 
@@ -212,7 +220,7 @@ class Cluster:
         """
         for _ in range(_TRIES):
             try:
-                found = self._config_map(name, self.namespace)
+                found = self.whole_config_map(name)
             except NotFound:
                 found = {}
             held = found.get("data") or {}
@@ -227,8 +235,10 @@ class Cluster:
                 return
         raise Failed(f"ConfigMap {name} was changed by others during each attempt to write it: try again")
 
-    def _config_map(self, name: str, namespace: str) -> Object:
+    def whole_config_map(self, name: str, namespace: str = "") -> Object:
+        """The object; raises NotFound."""
         checked_name("ConfigMap", name)
+        namespace = namespace or self.namespace
         return self.document(_config_map_path(namespace, name), f"ConfigMap {name} in namespace {namespace}")
 
     def _write(self, name: str, found: Object, changed: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -40,15 +41,21 @@ def write_file(file: str, text: str, *, is_private: bool = False) -> None:
 
     A pipe and a device are written to. A new file with `is_private` is for its owner alone.
     """
+    write_pieces(file, (text.encode(),), is_private=is_private)
+
+
+def write_pieces(file: str, pieces: Iterable[bytes], *, is_private: bool = False) -> None:
+    """The same for a content that comes in pieces, of which one is held at a time."""
     if file == STDOUT:
-        click.echo(text.encode(), nl=False)
+        for each in pieces:
+            click.echo(each, nl=False)
         return
     try:
         if _is_replaceable(Path(file)):
-            _replace(Path(file).resolve(), text.encode(), 0o600 if is_private else 0o666 & ~_umask())
+            _replace(Path(file).resolve(), pieces, 0o600 if is_private else 0o666 & ~_umask())
         else:
             with Path(file).open("ab") as stream:
-                stream.write(text.encode())
+                stream.writelines(pieces)
     except OSError as error:
         raise AnswerIsNo(f"{printable(file)} cannot be written ({type(error).__name__}): name another file") from None
 
@@ -70,7 +77,7 @@ def _is_stream(file: Path) -> bool:
     return True
 
 
-def _replace(target: Path, content: bytes, mode: int) -> None:
+def _replace(target: Path, pieces: Iterable[bytes], mode: int) -> None:
     """A reader sees the earlier content or this one, never a part, and nobody else can read the draft.
 
     The permissions of an earlier file are kept; `mode` is that of a new one.
@@ -78,7 +85,7 @@ def _replace(target: Path, content: bytes, mode: int) -> None:
     number, draft = tempfile.mkstemp(prefix=".clientcert-", dir=target.parent)
     try:
         with os.fdopen(number, "wb") as stream:
-            stream.write(content)
+            stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
             os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode) if target.exists() else mode)

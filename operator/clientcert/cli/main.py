@@ -13,9 +13,11 @@ from clientcert import __version__
 
 _VERBS = {
     "approve": "Let the certificate of a request be made.",
+    "backup": "Write everything that has to be kept to one file.",
     "check": "Find what will not work, in manifests or in the cluster.",
     "contact": "Show and record the people behind a consumer.",
     "deny": "Decide that a request brings no certificate.",
+    "export": "Write what is in the cluster as manifests, and the register as CSV.",
     "forecast": "Print what the operator will send, to whom and when.",
     "handed-over": "Say that the consumer has the certificate.",
     "import": "Write manifests for the certificates that are there already.",
@@ -23,6 +25,7 @@ _VERBS = {
     "list": "List certificates: the days left, and whether alerts are delivered.",
     "renew": "Ask for a renewal.",
     "report": "Write a page, CSV or JSON: what expires when, what is wrong.",
+    "restore": "Create the objects of a backup, with their statuses.",
     "retire": "End the overlap: the replaced certificate is no longer accepted.",
     "retrieve": "Show a request, and collect its certificate.",
     "revoke": "Let a certificate no longer be accepted, at once.",

@@ -49,7 +49,7 @@ def write_options(verb: Callable[..., Iterable[str]]) -> Callable[..., None]:
 
     @wraps(verb)
     def writing(*args: Any, target: Target, dry_run: DryRun, output: str, **options: Any) -> None:
-        writes = Writes(dry_run)
+        writes = Writes(dry_run, keeps=output != TABLE)
         if output != TABLE and not (options.get("yes", True) or writes.is_dry):
             raise click.UsageError("-o needs --yes or --dry-run: what is asked would be among the objects")
         try:

@@ -40,8 +40,10 @@ class Written:
 class Writes:
     """Makes the writes of one call, and keeps the objects. Every write raises ApiError, or an error of urllib3."""
 
-    def __init__(self, dry_run: DryRun = DryRun.NONE) -> None:
+    def __init__(self, dry_run: DryRun = DryRun.NONE, *, keeps: bool = True) -> None:
+        """With `keeps`, the objects can be printed afterwards; those of a dry run always can."""
         self.dry_run = dry_run
+        self._keeps = keeps or self.is_dry
         self._written: dict[str, Written] = {}
 
     @property
@@ -97,7 +99,8 @@ class Writes:
             return None
 
     def _keep(self, path: str, content: Object, outcome: Outcome) -> Object:
-        self._written[path] = Written(content, outcome)
+        if self._keeps:
+            self._written[path] = Written(content, outcome)
         return content
 
 

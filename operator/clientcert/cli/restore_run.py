@@ -1,0 +1,224 @@
+"""One run of `clientcert restore`.
+
+Each namespace is restored in steps: client lists, policies and revocations; the certificates; the stores; and then the
+statuses of the certificates. A certificate that is created has an annotation by which the operator does nothing about
+it before it has a status (`api/restored.py`). So when the operator looks at it first, it has its policy, its store and
+its status, and nothing that could have made an object for its source comes before it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+
+from clientcert.api.kinds import (
+    CERTIFICATE_POLICY,
+    CERTIFICATE_REVOCATION,
+    CERTIFICATE_STORE,
+    CLIENT_CERTIFICATE,
+    GROUP,
+    timestamp,
+)
+from clientcert.api.restored import HOLD, RESTORED
+from clientcert.cli.api_server import MERGE_PATCH
+from clientcert.cli.backup_file import CONFIG_MAP, BackupFile, Item
+from clientcert.cli.cluster import Cluster, Object
+from clientcert.cli.errors import AlreadyExists, AnswerIsNo, Conflict, Failed, NotFound, Unanswered
+from clientcert.cli.output import name_of
+from clientcert.cli.restored_status import for_generation, status_change
+from clientcert.cli.write_options import PlanLine
+
+_WITH_STATUS = {each.name: each for each in (CERTIFICATE_POLICY, CLIENT_CERTIFICATE, CERTIFICATE_STORE)}
+_KINDS = _WITH_STATUS | {CERTIFICATE_REVOCATION.name: CERTIFICATE_REVOCATION}
+_ORDER = (
+    CONFIG_MAP,
+    CERTIFICATE_POLICY.name,
+    CERTIFICATE_REVOCATION.name,
+    CLIENT_CERTIFICATE.name,
+    CERTIFICATE_STORE.name,
+)
+_CONTENTS = ("spec", "data", "binaryData")
+_REVIEW = "authorization.k8s.io/v1"
+_ROLE = "clientcert-restorer"
+_TRIES = 5
+_MOST_UNANSWERED = 3
+"""Calls without an answer, one after the other, that end the run."""
+_IN_TIME = (
+    f"call again within {int(HOLD.total_seconds() // 60)} minutes, or alerts about what was created without its status"
+    " are sent as about new certificates"
+)
+
+
+class _Differs(AnswerIsNo):
+    """The object exists, with another content."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """An object that exists now, or would after a dry run."""
+
+    content: Object
+    is_new: bool
+
+    @property
+    def status(self) -> Object:
+        """Empty if it has none."""
+        return self.content.get("status") or {}
+
+
+class Restore:
+    """A problem is on standard error as soon as it is known."""
+
+    def __init__(self, cluster: Cluster, backup: BackupFile, wanted: Sequence[Item], *, is_dry: bool) -> None:
+        """`wanted` are the objects that are restored; renewals among them are left out."""
+        self._cluster = cluster
+        self._backup = backup
+        self._wanted = [each for each in wanted if each.kind in _ORDER]
+        self._is_dry = is_dry
+        self.problems: dict[Item, AnswerIsNo | Failed] = {}
+        """The objects that are not as in the backup."""
+        self._unanswered = 0
+
+    def lines(self) -> Iterator[str]:
+        """Restore each namespace; a line for each object. Raises Failed if the API server no longer answers."""
+        for namespace in sorted({each.namespace for each in self._wanted}):
+            cluster = self._cluster.within(namespace)
+            items = [each for each in self._wanted if each.namespace == namespace]
+            with self._noting(items):
+                _check_rights(cluster, {each.kind for each in items})
+                yield from self._namespace(cluster, sorted(items, key=lambda each: _ORDER.index(each.kind)))
+
+    def _namespace(self, cluster: Cluster, items: Sequence[Item]) -> Iterator[str]:
+        certificates: dict[Item, _Restored] = {}
+        for item in items:
+            with self._noting([item]):
+                restored = self._restored(cluster, item)
+                if item.kind == CLIENT_CERTIFICATE.name:
+                    certificates[item] = restored
+                else:
+                    yield self._with_status(cluster, item, restored)
+        for item, restored in certificates.items():
+            with self._noting([item]):
+                yield self._with_status(cluster, item, restored)
+
+    @contextmanager
+    def _noting(self, items: Sequence[Item]) -> Iterator[None]:
+        """Note a problem of these objects, and go on with the others."""
+        try:
+            yield
+        except (AnswerIsNo, Failed) as error:
+            self._unanswered = self._unanswered + 1 if isinstance(error, Unanswered) else 0
+            if self._unanswered >= _MOST_UNANSWERED:
+                raise Failed(f"{error.message}; {_IN_TIME}") from None
+            self.problems |= dict.fromkeys(items, error)
+            click.echo(f"Error: {error.message}", err=True)
+        else:
+            self._unanswered = 0
+
+    def _restored(self, cluster: Cluster, item: Item) -> _Restored:
+        """Create the object, or take the one that exists with the same content."""
+        wanted = self._backup.content(item)
+        self._check_references(item, wanted)
+        new = _manifest(wanted, timestamp(self._backup.time))
+        try:
+            made = cluster.create(_KINDS[item.kind], new) if item.kind in _KINDS else cluster.create_config_map(new)
+            return _Restored(made, is_new=True)
+        except AlreadyExists:
+            found = _read(cluster, item)
+        except NotFound as error:
+            words = f"there is no namespace {item.namespace}, or the kind is not installed: create it, or apply crds/"
+            raise AnswerIsNo(f"{error.message.partition(':')[0]}: {words}") from None
+        if any(found.get(part) != wanted.get(part) for part in _CONTENTS):
+            words = "exists with another content, and is left as it is: change it, or delete it and call again"
+            raise _Differs(f"{_called(item)}: {words}")
+        if item.kind in _KINDS:
+            cluster.leave(_KINDS[item.kind], found)
+        return _Restored(found, is_new=False)
+
+    def _check_references(self, item: Item, wanted: Object) -> None:
+        """Raise AnswerIsNo if the object would do something else without another one that was not restored."""
+        spec = wanted.get("spec") or {}
+        names = {
+            CERTIFICATE_POLICY.name: (spec.get("policyRef") or {}).get("name"),
+            CONFIG_MAP: ((spec.get("contacts") or {}).get("directoryRef") or {}).get("name"),
+        }
+        for kind, name in names.items():
+            problem = self.problems.get(Item(item.namespace, kind, name)) if name else None
+            if problem is not None and not isinstance(problem, _Differs):
+                raise AnswerIsNo(f"{_called(item)}: {kind} {name}, which it needs, was not restored: call again then")
+
+    def _with_status(self, cluster: Cluster, item: Item, restored: _Restored) -> str:
+        """Restore the status; returns the line about the object."""
+        name = f"{item.namespace} {name_of(restored.content)}"
+        if self._is_dry:
+            return (
+                PlanLine(f"{name}: its status would be restored")
+                if self._change(item, restored)
+                else f"{name} unchanged"
+            )
+        try:
+            is_written = self._write_status(cluster, item, restored)
+        except (AnswerIsNo, Failed) as error:
+            created = "it was created, and its status was not restored: " if restored.is_new else ""
+            raise type(error)(f"{error.message}; {created}{_IN_TIME}") from None
+        if restored.is_new:
+            return f"{name} created{', with its status' if is_written else ''}"
+        return f"{name} {'exists, and its status is restored' if is_written else 'unchanged'}"
+
+    def _write_status(self, cluster: Cluster, item: Item, restored: _Restored) -> bool:
+        """False if there is nothing to write."""
+        for _ in range(_TRIES):
+            if not (change := self._change(item, restored)):
+                return False
+            path = _KINDS[item.kind].status(item.namespace, item.name) + "?fieldManager=clientcert"
+            version = {"resourceVersion": restored.content["metadata"]["resourceVersion"]}
+            try:
+                cluster.send("PATCH", path, {"metadata": version, "status": change}, _called(item), MERGE_PATCH)
+            except Conflict:
+                restored = _Restored(_read(cluster, item), restored.is_new)
+            else:
+                return True
+        raise Failed(f"{_called(item)}: it was changed by others during each attempt")
+
+    def _change(self, item: Item, restored: _Restored) -> Object:
+        """The merge patch of the status; empty if there is nothing to write."""
+        if item.kind not in _WITH_STATUS:
+            return {}
+        wanted = self._backup.content(item)
+        generations = wanted["metadata"].get("generation", 0), restored.content["metadata"].get("generation", 1)
+        return status_change(restored.status, for_generation(wanted.get("status") or {}, *generations))
+
+
+def _check_rights(cluster: Cluster, kinds: set[str]) -> None:
+    """Raise AnswerIsNo if a status could not be written: the alerts about what is created would be repeated."""
+    for kind in (each for each in _WITH_STATUS.values() if each.name in kinds):
+        right = {"group": GROUP, "resource": kind.plural, "subresource": "status", "verb": "patch"}
+        review = {
+            "apiVersion": _REVIEW,
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": right | {"namespace": cluster.namespace}},
+        }
+        path = f"/apis/{_REVIEW}/selfsubjectaccessreviews"
+        found = cluster.send("POST", path, review, "the question what you may do")
+        if not (found.get("status") or {}).get("allowed"):
+            raise AnswerIsNo(
+                f"namespace {cluster.namespace}: nothing is restored, because you may not write statuses of"
+                f" {kind.plural}, and alerts would be repeated: have the ClusterRole {_ROLE} bound to you"
+            )
+
+
+def _manifest(wanted: Object, time: str) -> Object:
+    """The object to create. One whose status follows says so to the operator."""
+    metadata = {name: value for name, value in wanted["metadata"].items() if name != "generation"}
+    if wanted["kind"] == CLIENT_CERTIFICATE.name and wanted.get("status"):
+        metadata["annotations"] = (metadata.get("annotations") or {}) | {RESTORED: time}
+    return {name: value for name, value in wanted.items() if name != "status"} | {"metadata": metadata}
+
+
+def _read(cluster: Cluster, item: Item) -> Object:
+    return cluster.get(_KINDS[item.kind], item.name) if item.kind in _KINDS else cluster.whole_config_map(item.name)
+
+
+def _called(item: Item) -> str:
+    return f"{item.kind} {item.name} in namespace {item.namespace}"
