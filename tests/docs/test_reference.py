@@ -73,7 +73,7 @@ PAGES = dict.fromkeys(("run", "inspect"), PAGE) | dict.fromkeys(
         "retire",
         "revoke",
         *("list", "report", "status", "renew", "retrieve", "approve", "deny", "handed-over", "vet", "retire", "revoke"),
-        "version",
+        *("backup", "restore", "export", "version"),
     ),
     REPOSITORY / "docs/cli.md",
 )

@@ -20,12 +20,12 @@ from clientcert.cli.write_options import PlanLine, WritingCommand, write_options
 @click.argument("file", metavar="FILE")
 @write_options
 def restore(file: str, *, target: Target) -> Iterator[str]:
-    """Create the objects of a backup with their statuses, in the namespaces that they had; `-` is standard input.
+    """Create the objects of a backup with their statuses, in all namespaces that it has; `-` is standard input.
 
-    With -n those of that namespace alone. Namespaces and Secrets have to be there. The operator may run: it sends
-    nothing about a certificate before its status is there. What exists is not changed, and a later status stays; so the
-    same call may be made again. Renewals are a record, and are not restored. What cannot be restored is named, and the
-    others are; then it exits with 3, or with 1 if a later call may restore more.
+    With -n in that namespace alone; that of the context does not count. Namespaces and Secrets have to be there. The
+    operator may run: it sends nothing about a certificate before its status is there. What exists is not changed, and a
+    later status stays; so the same call may be made again. Renewals are a record, and are not restored. What cannot be
+    restored is named, and the others are; then it exits with 3, or with 1 if a later call may restore more.
     """
     backup = _read(file)
     cluster = Cluster.connect(target)
