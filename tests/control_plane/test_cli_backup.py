@@ -215,12 +215,14 @@ class TestWhatExists:
     def test_another_spec(self, backups: Backups) -> None:
         """It is left as it is; the others are restored."""
         backups.team.delete("CertificateStore", "bucket")
-        backups.change("nhs", {"spec": {"owner": "web"}})
+        backups.change("nhs", {"spec": {"owner": "web", "contact": {"technical": {"name": "Sam Patel"}}}})
         ran = backups.terminal.clientcert("restore", "all.backup")
         said = f"ClientCertificate nhs in namespace {backups.team.namespace}: exists with another content"
         assert (ran.returncode, said in ran.stderr.splitlines()[0]) == (3, True)
         assert "certificatestore.clientcert.dev/bucket created, with its status" in ran.stdout
-        assert backups.team.get("ClientCertificate", "nhs")["spec"]["owner"] == "web"
+        assert backups.team.get("ClientCertificate", "nhs")["spec"]["contact"]["technical"]["name"] == "Sam Patel"
+        backups.change("nhs", {"spec": {"contact": CONTACT}})
+        assert "nhs unchanged" in backups.terminal.succeeds("restore", "all.backup")  # an owner alone is no difference
         backups.change("nhs", {"spec": {"owner": None}})
 
 

@@ -37,7 +37,7 @@ def restore(file: str, *, target: Target) -> Iterator[str]:
     if records := sum(each.kind == CERTIFICATE_RENEWAL.name for each in wanted):
         yield PlanLine(f"{records} CertificateRenewals are a record, and were not restored")
     if run.problems:
-        error = Failed if any(isinstance(each, Failed) for each in run.problems.values()) else AnswerIsNo
+        error = Failed if any(issubclass(each, Failed) for each in run.problems.values()) else AnswerIsNo
         raise error(f"{len(run.problems)} of {len(wanted) - records} objects were not restored as in the backup")
 
 

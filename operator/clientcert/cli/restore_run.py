@@ -1,14 +1,17 @@
 """One run of `clientcert restore`.
 
-Each namespace is restored in steps: client lists, policies and revocations; the certificates; the stores; and then the
-statuses of the certificates. A certificate that is created has an annotation by which the operator does nothing about
-it before it has a status (`api/restored.py`). So when the operator looks at it first, it has its policy, its store and
-its status, and nothing that could have made an object for its source comes before it.
+In each namespace: client lists, policies, revocations and stores, and then each certificate with its status. A
+certificate is created with an annotation by which the operator does nothing about it before it has a status
+(`api/restored.py`). So when the operator looks at it first, it has its policy, its store and its status.
+
+A store that creates certificates by itself comes after all certificates, and their statuses after it: it must find that
+its keys are watched already.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 import click
 
@@ -25,6 +28,7 @@ from clientcert.cli.api_server import MERGE_PATCH
 from clientcert.cli.backup_file import CONFIG_MAP, BackupFile, Item
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import AlreadyExists, AnswerIsNo, Conflict, Failed, NotFound, Unanswered
+from clientcert.cli.git_manifest import merged
 from clientcert.cli.output import name_of
 from clientcert.cli.restored_status import for_generation, status_change
 from clientcert.cli.write_options import PlanLine
@@ -35,9 +39,10 @@ _ORDER = (
     CONFIG_MAP,
     CERTIFICATE_POLICY.name,
     CERTIFICATE_REVOCATION.name,
-    CLIENT_CERTIFICATE.name,
     CERTIFICATE_STORE.name,
+    CLIENT_CERTIFICATE.name,
 )
+_CREATE = "Create"
 _CONTENTS = ("spec", "data", "binaryData")
 _REVIEW = "authorization.k8s.io/v1"
 _ROLE = "clientcert-restorer"
@@ -76,31 +81,43 @@ class Restore:
         self._backup = backup
         self._wanted = [each for each in wanted if each.kind in _ORDER]
         self._is_dry = is_dry
-        self.problems: dict[Item, AnswerIsNo | Failed] = {}
-        """The objects that are not as in the backup."""
+        self.problems: dict[Item, type[click.ClickException]] = {}
+        """The objects that are not as in the backup, and the class of the reason: an error would hold its frames."""
         self._unanswered = 0
 
     def lines(self) -> Iterator[str]:
         """Restore each namespace; a line for each object. Raises Failed if the API server no longer answers."""
-        for namespace in sorted({each.namespace for each in self._wanted}):
-            cluster = self._cluster.within(namespace)
-            items = [each for each in self._wanted if each.namespace == namespace]
-            with self._noting(items):
-                _check_rights(cluster, {each.kind for each in items})
-                yield from self._namespace(cluster, sorted(items, key=lambda each: _ORDER.index(each.kind)))
+        ordered = sorted(self._wanted, key=lambda each: (each.namespace, _ORDER.index(each.kind)))
+        for namespace, found in groupby(ordered, key=lambda each: each.namespace):
+            cluster, items = self._cluster.within(namespace), [*found]
+            if self._has_rights(cluster, items):
+                yield from self._namespace(cluster, items)
+
+    def _has_rights(self, cluster: Cluster, items: Sequence[Item]) -> bool:
+        with self._noting(items):
+            _check_rights(cluster, {each.kind for each in items})
+            return True
+        return False
 
     def _namespace(self, cluster: Cluster, items: Sequence[Item]) -> Iterator[str]:
-        certificates: dict[Item, _Restored] = {}
-        for item in items:
+        late = [each for each in items if self._creates_certificates(each)]
+        waiting: dict[Item, _Restored] = {}
+        for item in [*(each for each in items if each not in late), *late]:
             with self._noting([item]):
                 restored = self._restored(cluster, item)
-                if item.kind == CLIENT_CERTIFICATE.name:
-                    certificates[item] = restored
+                if late and item.kind == CLIENT_CERTIFICATE.name:
+                    waiting[item] = restored
                 else:
                     yield self._with_status(cluster, item, restored)
-        for item, restored in certificates.items():
+        for item, restored in waiting.items():
             with self._noting([item]):
                 yield self._with_status(cluster, item, restored)
+
+    def _creates_certificates(self, item: Item) -> bool:
+        if item.kind != CERTIFICATE_STORE.name:
+            return False
+        discovery = (self._backup.content(item).get("spec") or {}).get("discovery")
+        return isinstance(discovery, dict) and discovery.get("mode") == _CREATE
 
     @contextmanager
     def _noting(self, items: Sequence[Item]) -> Iterator[None]:
@@ -111,7 +128,7 @@ class Restore:
             self._unanswered = self._unanswered + 1 if isinstance(error, Unanswered) else 0
             if self._unanswered >= _MOST_UNANSWERED:
                 raise Failed(f"{error.message}; {_IN_TIME}") from None
-            self.problems |= dict.fromkeys(items, error)
+            self.problems |= dict.fromkeys(items, type(error))
             click.echo(f"Error: {error.message}", err=True)
         else:
             self._unanswered = 0
@@ -129,7 +146,7 @@ class Restore:
         except NotFound as error:
             words = f"there is no namespace {item.namespace}, or the kind is not installed: create it, or apply crds/"
             raise AnswerIsNo(f"{error.message.partition(':')[0]}: {words}") from None
-        if any(found.get(part) != wanted.get(part) for part in _CONTENTS):
+        if any(merged(found.get(part), wanted.get(part) or {}) != (found.get(part) or {}) for part in _CONTENTS):
             words = "exists with another content, and is left as it is: change it, or delete it and call again"
             raise _Differs(f"{_called(item)}: {words}")
         if item.kind in _KINDS:
@@ -145,7 +162,7 @@ class Restore:
         }
         for kind, name in names.items():
             problem = self.problems.get(Item(item.namespace, kind, name)) if name else None
-            if problem is not None and not isinstance(problem, _Differs):
+            if problem is not None and problem is not _Differs:
                 raise AnswerIsNo(f"{_called(item)}: {kind} {name}, which it needs, was not restored: call again then")
 
     def _with_status(self, cluster: Cluster, item: Item, restored: _Restored) -> str:

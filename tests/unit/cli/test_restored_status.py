@@ -67,5 +67,5 @@ def test_the_generation_is_that_of_the_new_object() -> None:
     ("value", "expected"),
     [(None, True), ({}, True), ([], True), ({"channels": [{}], "at": None}, True), (0, False), ("", False)],
 )
-def test_what_says_nothing(value: Any, expected: bool) -> None:  # noqa: FBT001
+def test_what_says_nothing(value: Any, expected: bool) -> None:
     assert is_empty(value) is expected
