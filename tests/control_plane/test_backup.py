@@ -10,7 +10,7 @@ import pytest
 from tests.control_plane.operators import MAIL_LOGIN, Operators, with_mail
 from tests.control_plane.team import Team
 from tests.control_plane.test_cli import Terminal
-from tests.control_plane.waiting import eventually
+from tests.control_plane.waiting import eventually, until
 from tests.scenarios import certificate_policy, client_certificate, in_secret, secret, slack_channel
 from tools.mail_server import LoopbackMailServer
 
@@ -55,6 +55,10 @@ class Fleet:
         channels = sum(len((each.get("alerts") or {}).get("channels") or ()) for each in statuses)
         return channels, sum(each.get("phase") == "ExpiringSoon" for each in statuses)
 
+    def alerts(self) -> dict[str, object]:
+        """What each status records as sent."""
+        return {each["metadata"]["name"]: each["status"]["alerts"] for each in self.team.items("ClientCertificate")}
+
     def sent(self) -> tuple[int, int]:
         """Calls of Slack that post, and mails."""
         posts = sum(each.method.startswith("chat.") for each in tuple(self.team.slack.calls))
@@ -80,18 +84,23 @@ def fleet(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Fleet(lasting_team, mail, Terminal(lasting_team, directory), with_mail(mail, directory))
 
 
-def test_nothing_is_sent_again(fleet: Fleet, operators: Operators) -> None:
-    """The operator runs all the time; it looks at each certificate, and at the next day it sends what is due then."""
-    team, terminal = fleet.team, fleet.terminal
+@pytest.fixture(scope="module")
+def backed_up(fleet: Fleet, operators: Operators) -> Fleet:
+    """Everybody was told, and there is a backup."""
     fleet.declare()
-    with operators.running(team.namespace, settings=fleet.settings):
+    with operators.running(fleet.team.namespace, settings=fleet.settings):
         eventually(fleet.told, (CHANNELS * FLEET, FLEET), LONG, every=SLOWLY)
     assert fleet.sent()[1] == FLEET
-    printed = terminal.succeeds("backup", "-o", "fleet.backup")
+    printed = fleet.terminal.succeeds("backup", "-o", "fleet.backup")
     assert f"ClientCertificate:      {FLEET}\n" in printed
-    before = {each["metadata"]["name"]: each["status"] for each in team.items("ClientCertificate")}
+    return fleet
+
+
+def test_nothing_is_sent_again(backed_up: Fleet, operators: Operators) -> None:
+    """Each status is as it was, also after the time for which the operator would have waited for it."""
+    fleet, team, terminal = backed_up, backed_up.team, backed_up.terminal
+    sent, before = fleet.sent(), fleet.alerts()
     team.leave()
-    sent = fleet.sent()
     with operators.running(team.namespace, settings=fleet.settings) as operator:
         restored = terminal.succeeds("restore", "fleet.backup").splitlines()
         assert len([each for each in restored if each.endswith("created, with its status")]) >= FLEET
@@ -99,13 +108,26 @@ def test_nothing_is_sent_again(fleet: Fleet, operators: Operators) -> None:
         assert fleet.told() == (CHANNELS * FLEET, FLEET)
     with operators.running(team.namespace, settings=fleet.settings, later=timedelta(minutes=40)) as operator:
         operator.settle(FLEET)
-    assert fleet.sent() == sent
-    after = {each["metadata"]["name"]: each["status"] for each in team.items("ClientCertificate")}
-    assert {name: each["alerts"] for name, each in after.items()} == {
-        name: each["alerts"] for name, each in before.items()
-    }
+    assert (fleet.sent(), fleet.alerts()) == (sent, before)
     again = terminal.succeeds("restore", "fleet.backup").splitlines()
     assert {each.rpartition(" ")[2] for each in again} == {"unchanged"}
+
+
+def test_a_restore_that_is_killed_is_called_again(backed_up: Fleet, operators: Operators) -> None:
+    fleet, team = backed_up, backed_up.team
+    sent = fleet.sent()
+    team.leave()
+    with operators.running(team.namespace, settings=fleet.settings) as operator:
+        broken = fleet.terminal.start("restore", "fleet.backup")
+        until(lambda: len(team.items("ClientCertificate")), lambda count: count > FLEET // 4)
+        broken.kill()
+        broken.communicate()
+        operator.settle()
+        assert len(team.items("ClientCertificate")) < FLEET
+        fleet.terminal.succeeds("restore", "fleet.backup")
+        operator.settle(FLEET)
+        assert fleet.told() == (CHANNELS * FLEET, FLEET)
+    assert fleet.sent() == sent
 
 
 @pytest.mark.parametrize("notes", [RESTORED, BY_VELERO], ids=["by-restore", "by-velero"])

@@ -286,6 +286,7 @@ class TestExport:
         for name in listed:
             [found] = yaml.safe_load_all((target / name).read_text())
             assert set(found["metadata"]) <= {"name", "namespace", "labels", "annotations"}
+            assert (found["metadata"].get("annotations") or {}).keys() <= {"note"}
         printed = backups.team.control_plane.kubectl("apply", "--dry-run=server", "-k", str(target))
         assert len(printed.splitlines()) == 6
         assert target.stat().st_mode & 0o777 == 0o700

@@ -59,16 +59,21 @@ def end_line(objects: int) -> bytes:
     return _line({"end": objects})
 
 
-def object_line(found: Object) -> bytes:
-    """The line of an object of the cluster."""
+def portable_manifest(found: Object) -> Object:
+    """The manifest for another cluster: it asks for no test alert, and nobody must be there to remove a finalizer."""
     manifest = git_manifest(found)
     metadata = manifest["metadata"]
-    notes = {name: value for name, value in metadata.pop("annotations", {}).items() if name not in {VALUE, TO}}
-    if notes:
+    metadata.pop("finalizers", None)
+    if notes := {name: value for name, value in metadata.pop("annotations", {}).items() if name not in {VALUE, TO}}:
         metadata["annotations"] = notes
-    metadata.pop("finalizers", None)  # whoever has set one may be missing where it is restored
+    return manifest
+
+
+def object_line(found: Object) -> bytes:
+    """The line of an object of the cluster."""
+    manifest = portable_manifest(found)
     if "generation" in found["metadata"]:
-        metadata["generation"] = found["metadata"]["generation"]
+        manifest["metadata"]["generation"] = found["metadata"]["generation"]
     status = {name: value for name, value in (found.get("status") or {}).items() if name != "test"}
     if status:
         manifest["status"] = status

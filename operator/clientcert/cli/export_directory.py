@@ -8,9 +8,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Self
 
+from clientcert.cli.backup_file import portable_manifest
 from clientcert.cli.cluster import Object
 from clientcert.cli.errors import AnswerIsNo
-from clientcert.cli.git_manifest import git_manifest
 from clientcert.cli.manifest_directory import KUSTOMIZATION
 from clientcert.cli.manifest_text import yaml_text
 from clientcert.cli.table import printable
@@ -58,7 +58,7 @@ class ExportDirectory:
             if "deletionTimestamp" in each["metadata"]:
                 continue
             name = f"{each['metadata']['namespace']}/{_file_name(each)}"
-            self.write(name, yaml_text(git_manifest(each)))
+            self.write(name, yaml_text(portable_manifest(each)))
             self._resources.append(name)
 
     def write(self, name: str, text: str) -> None:
