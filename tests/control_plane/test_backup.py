@@ -31,13 +31,15 @@ class Fleet:
     terminal: Terminal
     settings: dict[str, str]
 
+    def hand_out(self) -> None:
+        """The Secrets, which stay when the objects are deleted."""
+        self.team.apply(secret("slack", token=self.team.slack.tokens[1]))
+        self.team.put("fleet", self.team.issue("fleet", days=20))
+
     def declare(self) -> None:
+        """Apply the manifests."""
         team = self.team
-        team.apply(
-            secret("slack", token=team.slack.tokens[1]),
-            certificate_policy("team", slack_channel("team", "#team", "slack"), CONSUMER),
-        )
-        team.put("fleet", team.issue("fleet", days=20))
+        team.apply(certificate_policy("team", slack_channel("team", "#team", "slack"), CONSUMER))
         for number in range(FLEET):
             manifest = client_certificate(
                 f"nhs-{number}",
@@ -67,6 +69,7 @@ class Fleet:
 
 RESTORED = {"annotations": {"clientcert.dev/restored": "2026-11-22T09:00:00Z"}}
 BY_VELERO = {"labels": {"velero.io/restore-name": "nightly", "velero.io/backup-name": "nightly"}}
+OBSERVES = {"CLIENTCERT_OBSERVE_ONLY": "true"}
 HOLD = timedelta(minutes=30)
 
 
@@ -87,6 +90,7 @@ def fleet(lasting_team: Team, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def backed_up(fleet: Fleet, operators: Operators) -> Fleet:
     """Everybody was told, and there is a backup."""
+    fleet.hand_out()
     fleet.declare()
     with operators.running(fleet.team.namespace, settings=fleet.settings):
         eventually(fleet.told, (CHANNELS * FLEET, FLEET), LONG, every=SLOWLY)
@@ -127,6 +131,25 @@ def test_a_restore_that_is_killed_is_called_again(backed_up: Fleet, operators: O
         fleet.terminal.succeeds("restore", "fleet.backup")
         operator.settle(FLEET)
         assert fleet.told() == (CHANNELS * FLEET, FLEET)
+    assert fleet.sent() == sent
+
+
+def test_manifests_from_git_get_their_statuses_while_the_operator_observes(
+    backed_up: Fleet, operators: Operators
+) -> None:
+    """Without the setting, it then knows what was sent."""
+    fleet, team = backed_up, backed_up.team
+    sent = fleet.sent()
+    team.leave()
+    fleet.declare()
+    with operators.running(team.namespace, settings=fleet.settings | OBSERVES) as operator:
+        operator.settle(FLEET)
+        assert fleet.told() == (0, FLEET)
+        assert "its status is restored" in fleet.terminal.succeeds("restore", "fleet.backup")
+        operator.settle(FLEET)
+        assert fleet.told() == (CHANNELS * FLEET, FLEET)
+    with operators.running(team.namespace, settings=fleet.settings) as operator:
+        operator.settle(FLEET)
     assert fleet.sent() == sent
 
 
