@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.conftest import REPOSITORY
 from tests.control_plane.renewal_people import MERGE, People
 from tests.control_plane.team import Team
 from tests.control_plane.test_canary import Canaries
 from tests.control_plane.test_cli import Terminal
 from tests.control_plane.test_cli_contacts import configmaps
+from tests.docs.pages import blocks
 from tests.scenarios import certificate_policy, certificate_store, client_certificate, secret
 from tests.unit.cli.renewal_objects import CSR
 from tools.control_plane import ApiError
@@ -138,6 +142,31 @@ def test_what_a_backup_holds(backups: Backups, canaries: Canaries) -> None:
 
 def test_it_is_the_same_each_time(backups: Backups) -> None:
     assert backups.saved()[1:] == backups.saved()[1:]
+
+
+def test_the_page_shows_the_real_output(backups: Backups, tmp_path: Path) -> None:
+    """But for numbers, and for lines about the other objects of this namespace."""
+    saving, restoring, leaving = blocks(REPOSITORY / "docs/backup.md", "console")
+    terminal = Terminal(backups.team, tmp_path)
+    show(terminal, saving)
+    backups.delete_all()
+    show(terminal, restoring)
+    show(terminal, leaving)
+
+
+def show(terminal: Terminal, block: str) -> None:
+    """Make the calls of a block, and find what the page shows."""
+    for call in block.removeprefix("$ ").split("\n$ "):
+        command, *shown = call.splitlines()
+        program, *arguments = shlex.split(command)
+        assert program == "clientcert"
+        printed = terminal.succeeds(*arguments).replace(terminal.team.namespace, "integration")
+        known = [*map(without_numbers, printed.splitlines())]
+        assert [each for each in shown if without_numbers(each) not in known] == []
+
+
+def without_numbers(line: str) -> str:
+    return re.sub(r"\d+", "0", line)
 
 
 def test_all_is_as_it_was(emptied: Backups) -> None:

@@ -46,6 +46,9 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "$ clientcert approve ": _DEMO,
         "$ .venv/bin/clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
     },
+    "docs/backup.md": {
+        "$ clientcert ": f"{CONTROL_PLANE}/test_cli_backup.py::test_the_page_shows_the_real_output",
+    },
     "docs/cli.md": {
         "$ clientcert ": _CLI_PAGE,
         "$ clientcert test-alert ": f"{CONTROL_PLANE}/test_test_alert.py::test_every_channel_gets_a_test_once_a_value",
