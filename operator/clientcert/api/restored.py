@@ -11,7 +11,7 @@ from clientcert.api.kinds import GROUP
 
 RESTORED = f"{GROUP}/restored"
 """The annotation that `clientcert restore` sets: the time of the backup."""
-_BY_VELERO = "velero.io/restore-name"
+BY_VELERO = "velero.io/restore-name"
 """The label that Velero sets on what it restores. It writes statuses afterwards, too, if it is told to."""
 HOLD = timedelta(minutes=30)
 """The longest hold, counted from the creation: nobody can keep an object silent by the annotation."""
@@ -22,5 +22,5 @@ def held_until(metadata: Mapping[str, Any], status: Mapping[str, Any], created: 
 
     A test alert does not count: it is written on its own.
     """
-    is_restored = RESTORED in (metadata.get("annotations") or {}) or _BY_VELERO in (metadata.get("labels") or {})
+    is_restored = RESTORED in (metadata.get("annotations") or {}) or BY_VELERO in (metadata.get("labels") or {})
     return created + HOLD if is_restored and not status.keys() - {"test"} else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clientcert.api.restored import RESTORED
+from clientcert.api.restored import BY_VELERO, RESTORED
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OF_THE_SERVER = frozenset(
@@ -35,10 +35,12 @@ _OF_APPLIERS = {
             "kustomize.toolkit.fluxcd.io/namespace",
             "helm.toolkit.fluxcd.io/name",
             "helm.toolkit.fluxcd.io/namespace",
+            BY_VELERO,
+            "velero.io/backup-name",
         }
     ),
 }
-"""Notes of kubectl, Argo CD, Flux, Helm and `clientcert restore` about an object that they have applied.
+"""Notes of kubectl, Argo CD, Flux, Helm, Velero and `clientcert restore` about an object that they have applied.
 
 Each writes them again.
 """

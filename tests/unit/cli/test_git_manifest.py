@@ -53,6 +53,8 @@ class TestGitManifest:
             ("labels", "helm.toolkit.fluxcd.io/namespace"),
             ("labels", "kustomize.toolkit.fluxcd.io/name"),
             ("labels", "kustomize.toolkit.fluxcd.io/namespace"),
+            ("labels", "velero.io/restore-name"),
+            ("labels", "velero.io/backup-name"),
         ],
     )
     def test_the_notes_of_who_has_applied_it(self, part: str, note: str) -> None:
