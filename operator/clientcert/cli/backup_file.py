@@ -8,14 +8,14 @@ The last line has the number of objects: a file without it was cut off.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from clientcert import __version__
 from clientcert.api.alert_test import TO, VALUE
-from clientcert.api.kinds import API_VERSION, CERTIFICATE_RENEWAL, KINDS, moment_or_none, timestamp
+from clientcert.api.kinds import API_VERSION, CERTIFICATE_POLICY, CERTIFICATE_RENEWAL, KINDS, moment_or_none, timestamp
 from clientcert.cli.cluster import Object, is_name
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.git_manifest import git_manifest
@@ -23,9 +23,18 @@ from clientcert.cli.table import printable
 
 FORMAT = "clientcert-backup/1"
 CONFIG_MAP = "ConfigMap"
+LIST_OF_POLICY = ("spec", "contacts", "directoryRef", "name")
+"""The path to the name of a policy's client list."""
 _KINDS = {(API_VERSION, each.name) for each in KINDS} | {("v1", CONFIG_MAP)}
 _SECRETIVE = (("spec", "csr"), ("spec", "proof"), ("status", "ciphertext"), ("status", "issuance", "request"))
 """Of a CertificateRenewal: the consumer's request, which may hold a challenge password, and the encrypted key."""
+
+_LONGEST_LINE = 4 * 2**20
+"""Octets; etcd takes objects of 1.5 MiB unless it is told otherwise."""
+_NOTES = ("labels", "annotations")
+_METADATA = {"name", "namespace", *_NOTES}
+_DEEPEST = 64
+"""Levels of objects and lists in a line; our kinds have fewer than twenty."""
 
 
 class Item(NamedTuple):
@@ -62,11 +71,10 @@ def end_line(objects: int) -> bytes:
 def portable_manifest(found: Object) -> Object:
     """The manifest for another cluster: it asks for no test alert, and nobody must be there to remove a finalizer."""
     manifest = git_manifest(found)
-    metadata = manifest["metadata"]
-    metadata.pop("finalizers", None)
+    metadata = {name: value for name, value in manifest["metadata"].items() if name in _METADATA}
     if notes := {name: value for name, value in metadata.pop("annotations", {}).items() if name not in {VALUE, TO}}:
         metadata["annotations"] = notes
-    return manifest
+    return manifest | {"metadata": metadata}
 
 
 def object_line(found: Object) -> bytes:
@@ -83,9 +91,22 @@ def object_line(found: Object) -> bytes:
     return _line(manifest)
 
 
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. One that is too long for an object comes in pieces, of which the first is refused."""
+    return iter(lambda: stream.readline(_LONGEST_LINE), b"")
+
+
+def text_at(value: Any, *path: str) -> str:
+    """The text at this path of an object; empty if there is none, whatever is there."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 def parse_backup(lines: Iterable[bytes]) -> BackupFile:
     """Check all lines; raises AnswerIsNo."""
     found: dict[Item, bytes] = {}
+    named = set[Item]()
     time, end = None, None
     for number, line in enumerate(lines, start=1):
         document = _document(line, number)
@@ -96,9 +117,16 @@ def parse_backup(lines: Iterable[bytes]) -> BackupFile:
         elif "end" in document:
             end = document["end"]
         else:
-            found[_item(document, number)] = line
+            item = _item(document, number)
+            found[item] = line
+            if item.kind == CERTIFICATE_POLICY.name:
+                named.add(Item(item.namespace, CONFIG_MAP, text_at(document, *LIST_OF_POLICY)))
     if time is None or end != len(found):
         raise AnswerIsNo("the backup is cut off, or objects were added or removed: use the file as it was written")
+    for item in found:
+        if item.kind == CONFIG_MAP and item not in named:
+            words = "no policy of the backup has it as its client list: use the file as it was written"
+            raise AnswerIsNo(f"ConfigMap {item.name} in namespace {item.namespace}: {words}")
     return BackupFile(time, found)
 
 
@@ -119,9 +147,14 @@ def _document(line: bytes, number: int) -> Object:
         document = json.loads(line)
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not _is_shallow(document, _DEEPEST):
         raise AnswerIsNo(f"line {number}: no JSON object: name a file that clientcert backup has written")
     return document
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in parts)
 
 
 def _time(document: Object) -> datetime:
@@ -140,8 +173,12 @@ def _item(document: Object, number: int) -> Item:
         item = Item(metadata["namespace"], kind, metadata["name"])
         if (document["apiVersion"], kind) not in _KINDS or not all(map(is_name, (item.namespace, item.name))):
             raise ValueError
-        shapes = [document.get("spec", {}), document.get("status", {}), document.get("data", {})]
-        if not all(isinstance(each, dict) for each in shapes) or not isinstance(metadata.get("generation", 0), int):
+        shapes = [document.get(part, {}) for part in ("spec", "status", "data", "binaryData")]
+        notes = [metadata.get(part, {}) for part in _NOTES]
+        texts = [each for part in notes for each in part.values()]
+        if not all(isinstance(each, dict) for each in shapes) or not all(isinstance(each, str) for each in texts):
+            raise ValueError
+        if metadata.keys() - _METADATA - {"generation"} or not isinstance(metadata.get("generation", 0), int):
             raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise AnswerIsNo(f"line {number}: no object of a backup: use the file as it was written") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clientcert.api.kinds import CERTIFICATE_RENEWAL
-from clientcert.cli.backup_file import BackupFile, parse_backup
+from clientcert.cli.backup_file import BackupFile, lines_of, parse_backup
 from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.files import STDIN
@@ -43,9 +43,9 @@ def restore(file: str, *, target: Target) -> Iterator[str]:
 
 def _read(file: str) -> BackupFile:
     if file == STDIN:
-        return parse_backup(sys.stdin.buffer)
+        return parse_backup(lines_of(sys.stdin.buffer))
     try:
         with Path(file).open("rb") as stream:
-            return parse_backup(stream)
+            return parse_backup(lines_of(stream))
     except OSError as error:
         raise AnswerIsNo(f"{printable(file)} cannot be read ({type(error).__name__}): name another file") from None

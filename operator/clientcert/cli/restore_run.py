@@ -25,7 +25,7 @@ from clientcert.api.kinds import (
 )
 from clientcert.api.restored import HOLD, RESTORED
 from clientcert.cli.api_server import MERGE_PATCH
-from clientcert.cli.backup_file import CONFIG_MAP, BackupFile, Item
+from clientcert.cli.backup_file import CONFIG_MAP, LIST_OF_POLICY, BackupFile, Item, text_at
 from clientcert.cli.cluster import Cluster, Object
 from clientcert.cli.errors import AlreadyExists, AnswerIsNo, Conflict, Failed, NotFound, Unanswered
 from clientcert.cli.git_manifest import merged
@@ -116,8 +116,7 @@ class Restore:
     def _creates_certificates(self, item: Item) -> bool:
         if item.kind != CERTIFICATE_STORE.name:
             return False
-        discovery = (self._backup.content(item).get("spec") or {}).get("discovery")
-        return isinstance(discovery, dict) and discovery.get("mode") == _CREATE
+        return text_at(self._backup.content(item), "spec", "discovery", "mode") == _CREATE
 
     @contextmanager
     def _noting(self, items: Sequence[Item]) -> Iterator[None]:
@@ -155,10 +154,9 @@ class Restore:
 
     def _check_references(self, item: Item, wanted: Object) -> None:
         """Raise AnswerIsNo if the object would do something else without another one that was not restored."""
-        spec = wanted.get("spec") or {}
         names = {
-            CERTIFICATE_POLICY.name: (spec.get("policyRef") or {}).get("name"),
-            CONFIG_MAP: ((spec.get("contacts") or {}).get("directoryRef") or {}).get("name"),
+            CERTIFICATE_POLICY.name: text_at(wanted, "spec", "policyRef", "name"),
+            CONFIG_MAP: text_at(wanted, *LIST_OF_POLICY),
         }
         for kind, name in names.items():
             problem = self.problems.get(Item(item.namespace, kind, name)) if name else None

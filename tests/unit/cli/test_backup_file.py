@@ -1,11 +1,12 @@
 """The file of a backup: what is left out of it, and what is not accepted."""
 
+import io
 import json
 from typing import Any
 
 import pytest
 
-from clientcert.cli.backup_file import Item, end_line, head_line, object_line, parse_backup
+from clientcert.cli.backup_file import Item, end_line, head_line, lines_of, object_line, parse_backup
 from clientcert.cli.errors import AnswerIsNo
 from tests.builders import NOW
 from tests.scenarios import API_VERSION
@@ -16,6 +17,7 @@ def stored(kind: str = "ClientCertificate", **more: Any) -> dict[str, Any]:
     metadata = {
         "name": "nhs",
         "namespace": "integration",
+        "generateName": "n",
         "uid": "0b5a",
         "resourceVersion": "7",
         "generation": 3,
@@ -67,6 +69,16 @@ def changed(**metadata: str) -> dict[str, Any]:
     return found
 
 
+def plain(**metadata: Any) -> bytes:
+    """A line with metadata that clientcert backup does not write."""
+    named = {"name": "nhs", "namespace": "integration"} | metadata
+    return json.dumps({"apiVersion": API_VERSION, "kind": "ClientCertificate", "metadata": named}).encode()
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"in": nested(levels - 1)} if levels else {}
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -84,8 +96,20 @@ def changed(**metadata: str) -> dict[str, Any]:
         (lines(stored("Secret")), "line 2: no object of a backup"),
         (lines(stored(apiVersion="v1")), "line 2: no object of a backup"),
         (lines(stored(spec=[])), "line 2: no object of a backup"),
+        ([head_line(NOW, None), plain(labels=["x"])], "line 2: no object of a backup"),
+        ([head_line(NOW, None), plain(annotations={"note": 7})], "line 2: no object of a backup"),
+        ([head_line(NOW, None), plain(finalizers=["example.org/keep"])], "line 2: no object of a backup"),
+        (lines(stored(status=nested(80))), "line 2: no JSON object"),
+        (lines(stored("ConfigMap", apiVersion="v1", data={})), "ConfigMap nhs .*: no policy of the backup"),
     ],
 )
 def test_another_file_is_refused(content: list[bytes], problem: str) -> None:
     with pytest.raises(AnswerIsNo, match=problem):
         parse_backup(content)
+
+
+def test_a_line_without_end_is_not_read_to_its_end() -> None:
+    stream = io.BytesIO(head_line(NOW, None) + b'{"apiVersion": "' + b"x" * 9 * 2**20)
+    with pytest.raises(AnswerIsNo, match="line 2: no JSON object"):
+        parse_backup(lines_of(stream))
+    assert stream.tell() < 5 * 2**20
