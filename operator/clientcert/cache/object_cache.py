@@ -90,7 +90,8 @@ class ObjectCache:
             self._queue.enqueue(Item(CERTIFICATE_TEST, key))
         self._serial_changed(before, record)
         if before is not None and before.generation == record.generation:
-            if record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
+            hold_ended = before.held_until is not None and record.held_until is None
+            if hold_ended or record.status_hash not in {before.status_hash, expected.status_hash if expected else b""}:
                 self.enqueue(key)
             return
         if self.watched.index.is_used:

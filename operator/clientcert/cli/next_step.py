@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from clientcert.api.kinds import moment_or_none
+from clientcert.api.restored import held_until
 from clientcert.cli.certificate_status import (
     SOON_DAYS,
     conditions_of,
@@ -14,7 +16,7 @@ from clientcert.cli.certificate_status import (
 )
 from clientcert.cli.cluster import Object
 from clientcert.cli.renewal_request import NEGATIVE, state_of, why_not
-from clientcert.cli.table import printable
+from clientcert.cli.table import printable, to_the_minute
 from clientcert.errors import Reason
 from clientcert.lifecycle.conditions import (
     ACKNOWLEDGED,
@@ -57,6 +59,11 @@ def what_to_do(found: Object, request: Object | None, now: datetime) -> str:
 
     An end within `SOON_DAYS` counts as near, even if its policy does not alert yet. Then it comes before all else.
     """
+    if (until := _held_until(found)) is not None and now < until:
+        return (
+            "It was restored, and its status is awaited: nothing is sent about it before, until"
+            f" {to_the_minute(until)} at most. Call `clientcert restore` again, or have Velero restore statuses."
+        )
     conditions = conditions_of(found)
     ready, renewable = conditions.get(READY, {}), conditions.get(RENEWABLE, {})
     if not conditions or ready.get("status") == "Unknown":
@@ -78,6 +85,11 @@ def what_to_do(found: Object, request: Object | None, now: datetime) -> str:
     else:
         steps = (_first_message(conditions, _LESS_URGENT) or "There is nothing to do.",)
     return " ".join(filter(None, steps))
+
+
+def _held_until(found: Object) -> datetime | None:
+    created = moment_or_none(found["metadata"].get("creationTimestamp", ""))
+    return held_until(found["metadata"], found.get("status") or {}, created) if created is not None else None
 
 
 def with_namespace(step: str, namespace: str) -> str:

@@ -1,6 +1,6 @@
 """The next thing to do, and the facts of `clientcert status`, for statuses of each kind."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,6 +59,16 @@ def test_what_to_do(given: dict[str, tuple[str, str]], expected: str) -> None:
 
 def test_what_nobody_has_looked_at() -> None:
     assert what_to_do(FOUND, None, NOW).startswith("The operator has not looked at it yet")
+
+
+def test_what_waits_for_its_status_after_a_restore() -> None:
+    """It says until when, and what helps; afterwards the operator has to look at it."""
+    created = {"creationTimestamp": "2026-11-22T08:50:00Z", "annotations": {"clientcert.dev/restored": "then"}}
+    held = FOUND | {"metadata": FOUND["metadata"] | created}
+    said = what_to_do(held, None, NOW)
+    assert said.startswith("It was restored, and its status is awaited: nothing is sent about it before, until")
+    assert "2026-11-22 09:20" in said
+    assert what_to_do(held, None, NOW + timedelta(minutes=20)).startswith("The operator has not looked at it yet")
 
 
 def test_an_open_request_comes_first() -> None:

@@ -68,6 +68,17 @@ def test_an_echo_of_our_own_write_enqueues_nothing():
     assert enqueued == [CERTIFICATE]
 
 
+def test_a_hold_that_is_taken_away_enqueues():
+    """Nobody has to wait for half an hour after the annotation of a restore was removed."""
+    cache, enqueued = new_cache()
+    held = body("10")
+    held["metadata"]["annotations"] = {"clientcert.dev/restored": "2026-11-01T00:00:00Z"}
+    cache.upsert_certificate(held)
+    enqueued.clear()
+    cache.upsert_certificate(body("11"))
+    assert (enqueued, cache.certificates[KEY].held_until) == ([CERTIFICATE], None)
+
+
 def test_an_echo_before_the_response_enqueues_nothing():
     """The status is recognised by its hash during the write."""
     cache, enqueued = new_cache()
