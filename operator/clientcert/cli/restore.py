@@ -11,7 +11,7 @@ from clientcert.cli.backup_file import BackupFile, lines_of, parse_backup
 from clientcert.cli.cluster import Cluster, Target
 from clientcert.cli.errors import AnswerIsNo, Failed
 from clientcert.cli.files import STDIN
-from clientcert.cli.restore_run import Restore
+from clientcert.cli.restore_run import IN_TIME, Restore
 from clientcert.cli.table import printable
 from clientcert.cli.write_options import PlanLine, WritingCommand, write_options
 
@@ -37,8 +37,10 @@ def restore(file: str, *, target: Target) -> Iterator[str]:
     if records := sum(each.kind == CERTIFICATE_RENEWAL.name for each in wanted):
         yield PlanLine(f"{records} CertificateRenewals are a record, and were not restored")
     if run.problems:
-        error = Failed if any(issubclass(each, Failed) for each in run.problems.values()) else AnswerIsNo
-        raise error(f"{len(run.problems)} of {len(wanted) - records} objects were not restored as in the backup")
+        words = f"{len(run.problems)} of {len(wanted) - records} objects were not restored as in the backup"
+        if any(issubclass(each, Failed) for each in run.problems.values()):
+            raise Failed(f"{words}; {IN_TIME}")
+        raise AnswerIsNo(words)
 
 
 def _read(file: str) -> BackupFile:

@@ -49,7 +49,7 @@ _ROLE = "clientcert-restorer"
 _TRIES = 5
 _MOST_UNANSWERED = 3
 """Calls without an answer, one after the other, that end the run."""
-_IN_TIME = (
+IN_TIME = (
     f"call again within {int(HOLD.total_seconds() // 60)} minutes, or alerts about what was created without its status"
     " are sent as about new certificates"
 )
@@ -70,6 +70,13 @@ class _Restored:
     def status(self) -> Object:
         """Empty if it has none."""
         return self.content.get("status") or {}
+
+    def without_spec(self) -> "_Restored":
+        """What the status needs of it: with all certificates of a namespace, specs would fill the memory."""
+        known = {"resourceVersion", "generation", "name", "namespace"}
+        metadata = {name: value for name, value in self.content["metadata"].items() if name in known}
+        kept = {name: value for name, value in self.content.items() if name in {"apiVersion", "kind", "status"}}
+        return _Restored(kept | {"metadata": metadata}, self.is_new)
 
 
 class Restore:
@@ -106,7 +113,7 @@ class Restore:
             with self._noting([item]):
                 restored = self._restored(cluster, item)
                 if late and item.kind == CLIENT_CERTIFICATE.name:
-                    waiting[item] = restored
+                    waiting[item] = restored.without_spec()
                 else:
                     yield self._with_status(cluster, item, restored)
         for item, restored in waiting.items():
@@ -126,7 +133,7 @@ class Restore:
         except (AnswerIsNo, Failed) as error:
             self._unanswered = self._unanswered + 1 if isinstance(error, Unanswered) else 0
             if self._unanswered >= _MOST_UNANSWERED:
-                raise Failed(f"{error.message}; {_IN_TIME}") from None
+                raise Failed(f"{error.message}; {IN_TIME}") from None
             self.problems |= dict.fromkeys(items, type(error))
             click.echo(f"Error: {error.message}", err=True)
         else:
@@ -162,6 +169,15 @@ class Restore:
             problem = self.problems.get(Item(item.namespace, kind, name)) if name else None
             if problem is not None and problem is not _Differs:
                 raise AnswerIsNo(f"{_called(item)}: {kind} {name}, which it needs, was not restored: call again then")
+        if self._creates_certificates(item) and self._lacks_certificates(item.namespace):
+            words = "it would create certificates anew that were not restored: call again when they can be"
+            raise AnswerIsNo(f"{_called(item)}: {words}")
+
+    def _lacks_certificates(self, namespace: str) -> bool:
+        return any(
+            (each.namespace, each.kind) == (namespace, CLIENT_CERTIFICATE.name) and problem is not _Differs
+            for each, problem in self.problems.items()
+        )
 
     def _with_status(self, cluster: Cluster, item: Item, restored: _Restored) -> str:
         """Restore the status; returns the line about the object."""
@@ -176,7 +192,7 @@ class Restore:
             is_written = self._write_status(cluster, item, restored)
         except (AnswerIsNo, Failed) as error:
             created = "it was created, and its status was not restored: " if restored.is_new else ""
-            raise type(error)(f"{error.message}; {created}{_IN_TIME}") from None
+            raise type(error)(f"{error.message}; {created}{IN_TIME}") from None
         if restored.is_new:
             return f"{name} created{', with its status' if is_written else ''}"
         return f"{name} {'exists, and its status is restored' if is_written else 'unchanged'}"

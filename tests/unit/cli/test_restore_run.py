@@ -91,6 +91,16 @@ def test_a_store_that_creates_certificates_comes_after_all_of_them() -> None:
     ]
 
 
+def test_a_store_does_not_create_what_was_not_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would have no status, and every letter would be sent again. The others get theirs."""
+    server = Server(refused={"web"})
+    creating = store(discovery={"mode": "Create"})
+    run, _ = run_of(server, client_certificate("nhs"), client_certificate("web"), creating)
+    assert server.written == [("object", "nhs"), ("status", "nhs")]
+    assert [each.name for each in run.problems] == ["web", "bucket"]
+    assert "it would create certificates anew that were not restored" in capsys.readouterr().err
+
+
 def test_a_status_that_others_write_meanwhile_is_tried_again() -> None:
     server = Server(conflicts=2)
     _, [line] = run_of(server, client_certificate("nhs"))
