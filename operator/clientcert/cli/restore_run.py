@@ -192,7 +192,8 @@ class Restore:
             is_written = self._write_status(cluster, item, restored)
         except (AnswerIsNo, Failed) as error:
             created = "it was created, and its status was not restored: " if restored.is_new else ""
-            raise type(error)(f"{error.message}; {created}{IN_TIME}") from None
+            error.message = f"{error.message}; {created}{IN_TIME}"
+            raise
         if restored.is_new:
             return f"{name} created{', with its status' if is_written else ''}"
         return f"{name} {'exists, and its status is restored' if is_written else 'unchanged'}"

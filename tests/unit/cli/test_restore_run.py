@@ -1,6 +1,6 @@
 """One run of a restore: in which order it writes, and what it does when the API server refuses or is gone."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
@@ -21,8 +21,19 @@ STATUS = {"phase": "Valid", "observedGeneration": 1}
 class Server:
     """An API server that notes what it was asked to write."""
 
-    def __init__(self, *, allowed: bool = True, refused: Collection[str] = (), conflicts: int = 0) -> None:
-        """It refuses to create objects of the names in `refused`, and as many statuses as `conflicts` at first."""
+    def __init__(
+        self,
+        *,
+        allowed: bool = True,
+        refused: Collection[str] = (),
+        conflicts: int = 0,
+        refused_statuses: Mapping[str, int] | None = None,
+    ) -> None:
+        """It refuses to create objects of the names in `refused`, and as many statuses as `conflicts` at first.
+
+        `refused_statuses` has by name the code with which a status is always refused.
+        """
+        self._refused_statuses = refused_statuses or {}
         self.written: list[tuple[str, str]] = []
         self.created: dict[str, dict[str, Any]] = {}
         self.gone = False
@@ -37,6 +48,8 @@ class Server:
             return self.created[path.rpartition("/")[2]]
         if method == "PATCH":
             name = path.split("/")[-2]
+            if name in self._refused_statuses:
+                raise ApiError(self._refused_statuses[name], b"")
             if self._conflicts:
                 self._conflicts -= 1
                 raise ApiError(CONFLICT, b"")
@@ -113,6 +126,16 @@ def test_a_status_that_others_always_write(capsys: pytest.CaptureFixture[str]) -
     assert (lines, [*run.problems.values()]) == ([], [Failed])
     said = capsys.readouterr().err
     assert "it was created, and its status was not restored: call again within 30 minutes" in said
+
+
+@pytest.mark.parametrize("answer", [400, 413, 422, 403, 404, 500])
+def test_a_status_that_is_refused_is_named(capsys: pytest.CaptureFixture[str], answer: int) -> None:
+    """As one of another version, or with megabytes; the next object is restored all the same."""
+    server = Server(refused_statuses={"nhs": answer})
+    run, lines = run_of(server, client_certificate("nhs"), client_certificate("web"))
+    assert lines == ["team clientcertificate.clientcert.dev/web created, with its status"]
+    assert [each.name for each in run.problems] == ["nhs"]
+    assert "it was created, and its status was not restored" in capsys.readouterr().err
 
 
 def test_what_needs_a_refused_policy_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
