@@ -14,7 +14,7 @@ RESTORED = f"{GROUP}/restored"
 BY_VELERO = "velero.io/restore-name"
 """The label that Velero sets on what it restores. It writes statuses afterwards, too, if it is told to."""
 HOLD = timedelta(minutes=30)
-"""The longest hold, counted from the creation: nobody can keep an object silent by the annotation."""
+"""The longest hold, counted from the creation: an object that exists cannot be kept silent by the annotation."""
 
 
 def held_until(metadata: Mapping[str, Any], status: Mapping[str, Any], created: datetime) -> datetime | None:
