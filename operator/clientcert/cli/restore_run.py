@@ -192,8 +192,8 @@ class Restore:
             is_written = self._write_status(cluster, item, restored)
         except (AnswerIsNo, Failed) as error:
             created = "it was created, and its status was not restored: " if restored.is_new else ""
-            error.message = f"{error.message}; {created}{IN_TIME}"
-            raise
+            kind = next(each for each in (Unanswered, Failed, AnswerIsNo) if isinstance(error, each))
+            raise kind(f"{error.message}; {created}{IN_TIME}") from None
         if restored.is_new:
             return f"{name} created{', with its status' if is_written else ''}"
         return f"{name} {'exists, and its status is restored' if is_written else 'unchanged'}"
