@@ -141,6 +141,7 @@ class ObjectCache:
                 resource_version=written.resource_version,
                 status=written.status,
                 status_hash=written.status_hash,
+                held_until=None,
             )
             self._serial_changed(before, record)
 

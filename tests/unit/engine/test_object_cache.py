@@ -79,6 +79,18 @@ def test_a_hold_that_is_taken_away_enqueues():
     assert (enqueued, cache.certificates[KEY].held_until) == ([CERTIFICATE], None)
 
 
+def test_our_own_status_ends_a_hold():
+    """Also if the clock is set back afterwards; the next event is no news."""
+    cache, enqueued = new_cache()
+    held = body("10")
+    held["metadata"]["annotations"] = {"clientcert.dev/restored": "2026-11-01T00:00:00Z"}
+    cache.upsert_certificate(held)
+    cache.certificate_status_written(replace(cache.certificates[KEY], resource_version="11"))
+    enqueued.clear()
+    cache.upsert_certificate(body("12"))
+    assert (enqueued, cache.certificates[KEY].held_until) == ([], None)
+
+
 def test_an_echo_before_the_response_enqueues_nothing():
     """The status is recognised by its hash during the write."""
     cache, enqueued = new_cache()
