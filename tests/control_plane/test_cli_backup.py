@@ -299,6 +299,22 @@ def test_a_namespace_that_is_missing(backups: Backups, tmp_path: Path) -> None:
     assert "there is no namespace no-such-place" in ran.stderr
 
 
+def test_a_status_that_the_kind_does_not_allow(emptied: Backups, tmp_path: Path) -> None:
+    """As one of another version: it is named, and all others are restored."""
+    head, *objects, end = map(json.loads, lines_of(emptied))
+    [nhs] = [each for each in objects if (each["kind"], each["metadata"]["name"]) == ("ClientCertificate", "nhs")]
+    nhs["status"]["daysRemaining"] = "twenty"
+    (tmp_path / "other.backup").write_text("\n".join(map(json.dumps, (head, *objects, end))))
+    ran = emptied.terminal.clientcert("restore", str(tmp_path / "other.backup"))
+    assert ran.returncode == 3
+    first, last = ran.stderr.splitlines()
+    assert "daysRemaining" in first
+    assert "it was created, and its status was not restored: call again within 30 minutes" in first
+    assert last == "Error: 1 of 6 objects were not restored as in the backup"
+    assert len(emptied.specs()) == 5
+    assert "It was restored, and its status is awaited" in emptied.terminal.succeeds("status", "nhs")
+
+
 def test_a_file_that_was_cut_off(backups: Backups, tmp_path: Path) -> None:
     (tmp_path / "short.backup").write_text("\n".join(lines_of(backups)[:-1]))
     code, said = backups.terminal.fails("restore", str(tmp_path / "short.backup"))
