@@ -97,6 +97,7 @@ def decode_certificate(
     """
     metadata, content = body["metadata"], body.get("status") or {}
     generation, status_hash = metadata["generation"], digest(content)
+    is_noted = bool(metadata.get("annotations") or metadata.get("labels"))
     if before is not None and before.generation == generation:
         spec, problem = before.spec, before.spec_problem
     else:
@@ -122,14 +123,14 @@ def decode_certificate(
         spec_problem=problem,
         status=status,
         status_hash=status_hash,
-        test=_test(body) if metadata.get("annotations") or "test" in content else None,
-        discovered_by=_discovered_by(metadata) if metadata.get("annotations") else "",
-        held_until=held_until(metadata, content, created),
+        test=_test(body) if is_noted or "test" in content else None,
+        discovered_by=_discovered_by(metadata) if is_noted else "",
+        held_until=held_until(metadata, content, created) if is_noted else None,
     )
 
 
 def _discovered_by(metadata: Body) -> str:
-    name = metadata["annotations"].get(DISCOVERED_BY, "")
+    name = (metadata.get("annotations") or {}).get(DISCOVERED_BY, "")
     return sys.intern(name) if len(name) <= _LONGEST_NAME else ""
 
 
