@@ -153,7 +153,7 @@ def _store_discovery(settings: Settings, outside: adapters.Outside, sources: Sou
     writer = FencedWriter(outside.client, outside.leadership.allows)
     maker = Maker(cache, outside.buckets, sources, writer, clock, metrics)
     pruner = Pruner(cache, writer, clock, metrics, budget)
-    return StoreDiscovery(cache, outside.queue, maker, pruner, roles, clock, budget)
+    return StoreDiscovery(cache, outside.informers, outside.queue, maker, pruner, roles, clock, budget)
 
 
 def _shared(settings: Settings, outside: adapters.Outside, parts: alerts.AlertParts) -> Shared:

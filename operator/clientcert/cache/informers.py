@@ -104,6 +104,11 @@ class Informers:
         async for returned in self._inform(self._watches[namespace].revocations, take_over):
             yield returned
 
+    def know_certificates(self, namespace: str) -> bool:
+        """True if all certificates of this namespace were delivered, and its changes are watched."""
+        found = self._watches.get(namespace) or self._watches[""]
+        return found.certificates.established.is_set()
+
     def know_renewals(self, namespace: str) -> bool:
         """True if all requests and revocations of this namespace were delivered: only then anything is signed."""
         found = self._watches.get(namespace) or self._watches[""]

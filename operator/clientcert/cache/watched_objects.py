@@ -1,13 +1,13 @@
 """The objects of buckets, by the ClientCertificates that watch them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from clientcert.cache.lazy_index import LazyIndex
 from clientcert.cache.objects import CertificateRecord
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 
-_Place = tuple[str, str, str]
-"""Namespace, CertificateStore and key."""
+_Place = tuple[str, str]
+"""Namespace and key."""
 
 
 class WatchedObjects:
@@ -22,9 +22,10 @@ class WatchedObjects:
         """Read all certificates, the first time."""
         await self.index.fill(self._certificates, lambda key: _place(self._certificates.get(key)))
 
-    def is_watched(self, namespace: str, stores: Iterable[str], key: str) -> bool:
-        """True if a ClientCertificate names this key in one of the CertificateStores."""
-        return any(self.index.objects((namespace, store, key)) for store in stores)
+    def stores(self, namespace: str, key: str) -> set[str]:
+        """The names of the CertificateStores by which ClientCertificates name this key."""
+        found = (self._certificates.get(each) for each in self.index.objects((namespace, key)))
+        return {each.spec.source.store for each in found if each and isinstance(each.spec.source, S3Source)}
 
     def change(self, before: CertificateRecord | None, after: CertificateRecord | None) -> None:
         """Take over a change of one object; None: it is not there."""
@@ -36,4 +37,4 @@ class WatchedObjects:
 
 def _place(record: CertificateRecord | None) -> _Place | None:
     source = record.spec.source if record is not None else None
-    return (record.key.namespace, source.store, source.key) if record and isinstance(source, S3Source) else None
+    return (record.key.namespace, source.key) if record and isinstance(source, S3Source) else None

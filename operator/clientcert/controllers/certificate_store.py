@@ -195,7 +195,7 @@ class StorePoller:
             key = _object_key(certificate)
             asked.add((certificate.key, key))
             wanted.add(key)
-        others = await self._discovery.collector(record)
+        others = await self._discovery.collector(record, wanted)
         try:
             listing = await self._lists.list(*record.key, wanted, others)
         except SourceError as error:

@@ -24,6 +24,8 @@ AWS_DOMAINS = {
     "us-isof": "csp.hci.ic.gov",
 }
 """By the beginning of the region; all others are in amazonaws.com."""
+_PORTS = {"http": ":80", "https": ":443"}
+"""By the scheme, where an endpoint names none."""
 
 
 def source_place(namespace: str, source: SourceRef, stores: Stores) -> SourcePlace:
@@ -44,6 +46,9 @@ def bucket_place(bucket: Bucket) -> tuple[str, str]:
 def server_of(endpoint: str) -> str:
     """Equal for all endpoints of one server: empty for AWS, by whatever host, also by that of a VPC endpoint."""
     found = ENDPOINT.fullmatch(endpoint)
-    host = f".{found['host']}".lower() if found else ""
-    is_aws = any(host.endswith(f".{each}") for each in ("amazonaws.com", *AWS_DOMAINS.values()))
-    return "" if is_aws else endpoint.rstrip("/").lower()
+    if found is None:
+        return endpoint
+    scheme, host = found["scheme"].lower(), found["host"].lower()
+    if any(f".{host}".endswith(f".{each}") for each in ("amazonaws.com", *AWS_DOMAINS.values())):
+        return ""
+    return f"{scheme}://{host}{found['port'] or _PORTS[scheme]}{found['path'].rstrip('/')}"

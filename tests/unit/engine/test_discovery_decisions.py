@@ -19,6 +19,7 @@ from tests.unit.engine.one_record import record
 
 STORE = ObjectKey("integration", "backup")
 KEY = "clients/nhs/client.pem"
+LABELS = {"clientcert.dev/discovered": "true"}
 LISTING = Listing({}, 3, prefix="clients/")
 
 
@@ -66,10 +67,16 @@ class TestPruning:
         assert not may_be_pruned(gone(), STORE, Listing({KEY: "1"}, 3, prefix="clients/"), NOW)
 
     def test_only_what_nobody_else_has_written(self) -> None:
-        assert is_unchanged(gone(), frozenset({"clientcert-discovery"}))
+        own = frozenset({"clientcert-discovery"})
+        assert is_unchanged(gone(), own, LABELS)
         for managers in (set[str](), {"kubectl"}, {"clientcert-discovery", "kubectl-label"}):
-            assert not is_unchanged(gone(), frozenset(managers))
-        assert not is_unchanged(gone(generation=2), frozenset({"clientcert-discovery"}))
+            assert not is_unchanged(gone(), frozenset(managers), LABELS)
+        assert not is_unchanged(gone(generation=2), own, LABELS)
+
+    @pytest.mark.parametrize("labels", [{}, {"clientcert.dev/discovered": "false"}, {"mine": "yes"}])
+    def test_not_what_has_lost_its_label(self, labels: dict[str, str]) -> None:
+        """Whoever removes a label is no manager of a field, and changes no generation."""
+        assert not is_unchanged(gone(), frozenset({"clientcert-discovery"}), labels)
 
     def test_writers_of_the_status_do_not_count(self) -> None:
         body = bytearray(
@@ -100,7 +107,7 @@ class TestSkipping:
 
 class TestKeys:
     def test_those_that_match_below_the_prefix_and_are_watched_by_no_other_store(self) -> None:
-        keys = MatchingKeys(looks().pattern, "clients", frozenset({"clients/seen/client.pem"}), 2)
+        keys = MatchingKeys(looks().pattern, "clients", frozenset({"clients/seen/client.pem"}), frozenset(), 2)
         for _ in range(2):  # a LIST may begin again
             keys.begin()
             for each in ("a", "seen", "b", "c", "d"):
@@ -110,7 +117,7 @@ class TestKeys:
         assert ([each.folder for each in keys.candidates], keys.left_out) == (["a", "b"], 2)
 
     def test_a_key_that_matches_may_be_watched_already(self) -> None:
-        keys = MatchingKeys(looks().pattern, "", frozenset(), 2)
+        keys = MatchingKeys(looks().pattern, "", frozenset(), frozenset(), 2)
         assert not keys.matches_any([])
         assert not keys.matches_any(["README", "nhs/client.key"])
         assert keys.matches_any(["README", "nhs/client.pem"])

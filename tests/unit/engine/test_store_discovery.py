@@ -3,12 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from clientcert.api.discovery import object_names
+from clientcert.cache.decoding import next_configuration
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.source_cache import SourceCache
 from clientcert.controllers.store_discovery import candidates
@@ -106,7 +109,7 @@ def certificate(name: str, key: str, store: str = STORE.name) -> dict[str, Any]:
 
 class World:
     def __init__(self) -> None:
-        self.bucket, self.api, self.may_start = Bucket(), Api(), True
+        self.bucket, self.api, self.may_start, self.knows_all = Bucket(), Api(), True, True
         self.queue, budget, metrics = WorkQueue(clock), LoopBudget(), Metrics()
         self.queue.open()
         self.cache = ObjectCache(self.queue)
@@ -114,24 +117,30 @@ class World:
         writer = FencedWriter(cast("Any", self.api), lambda _: self.may_start)
         maker = Maker(self.cache, self.bucket, sources, writer, clock, metrics)
         pruner = Pruner(self.cache, writer, clock, metrics, budget)
-        self.discovery = StoreDiscovery(self.cache, self.queue, maker, pruner, ROLES, clock, budget)
+        informers = cast("Any", SimpleNamespace(know_certificates=lambda _: self.knows_all))
+        self.discovery = StoreDiscovery(self.cache, informers, self.queue, maker, pruner, ROLES, clock, budget)
 
     async def poll(self, name: str = STORE.name) -> None:
         """As the poller does."""
         record = self.cache.stores[ObjectKey("team", name)]
-        keys = await self.discovery.collector(record)
-        assert keys is not None
         wanted = {
             each.spec.source.key
             for each in self.cache.certificates.values()
             if isinstance(each.spec.source, S3Source) and each.spec.source.store == name
         }
+        keys = await self.discovery.collector(record, wanted)
+        assert keys is not None
         keys.begin()
         for key, (_, etag) in sorted(self.bucket.objects.items()):
             if key not in wanted:
                 keys.add(key, etag)
         etags = {key: etag for key, (_, etag) in self.bucket.objects.items() if key in wanted}
         self.discovery.listed(record, keys, Listing(etags, len(self.bucket.objects)))
+
+    def credentials_change(self) -> None:
+        """As a watch of Secrets tells it."""
+        record = self.cache.stores[STORE]
+        self.cache.stores[STORE] = replace(record, configuration=next_configuration())
 
     async def go(self, name: str = STORE.name) -> int:
         """Turns until the store is not due any more; the number of turns."""
@@ -222,6 +231,17 @@ async def test_a_namespace_has_a_limit_for_what_is_not_made(world: World, monkey
     assert await world.look("second") == {"TooManyKeys": 40}
 
 
+async def test_keys_that_wait_for_their_turn_count_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred stores of one namespace may be listed before the first of them is read."""
+    world.bucket.put(*keys(range(40)))
+    monkeypatch.setattr("clientcert.controllers.store_discovery.reconciler.MOST_KEYS", 25)
+    world.cache.upsert_store(store("second"))
+    await world.poll()
+    await world.poll("second")
+    await world.go("second")
+    assert world.skipped("second") == {"TooManyKeys": 40}
+
+
 async def test_without_the_right_one_create_is_refused(world: World) -> None:
     world.bucket.put(*keys(range(50)))
     world.api.errors = [KubeError(Reason.FORBIDDEN, "not allowed", status=403)] * 50
@@ -232,6 +252,16 @@ async def test_without_the_right_one_create_is_refused(world: World) -> None:
     await world.look()
     assert len(world.api.objects) == 50
     assert world.says == ("True", "Discovered")
+
+
+async def test_a_webhook_that_refuses_one_object_stops_no_other(world: World) -> None:
+    """It answers with the status of a missing right."""
+    world.bucket.put(*keys(range(5)))
+    words = 'admission webhook "names.example" denied the request: a name must have a team'
+    world.api.errors = [KubeError(Reason.FORBIDDEN, words, status=403)]
+    assert await world.look() == {"Forbidden": 1}
+    assert len(world.api.objects) == 4
+    assert world.says == ("False", "Forbidden")
 
 
 async def test_nothing_is_made_if_another_replica_may_lead_soon(world: World) -> None:
@@ -264,16 +294,17 @@ async def test_what_the_api_server_does_not_answer_is_made_later(world: World) -
 
 
 async def test_a_bucket_that_answers_no_more_ends_the_pass(world: World) -> None:
-    """Without a result: what the status says stays. The next LIST begins again."""
+    """The condition says so; what else the status says stays. The next LIST begins again."""
     world.bucket.put(*keys(range(100)))
     down = SourceError(Reason.SOURCE_UNAVAILABLE, "down", retryable=True)
     world.bucket.errors = dict.fromkeys(keys(range(100)), down)
     await world.poll()
     await world.go()
     assert world.bucket.reads.total() == 16
-    assert world.discovery.result(world.cache.stores[STORE]) is None
+    assert world.says == ("False", "SourceUnavailable")
     world.bucket.errors = dict.fromkeys(keys(range(5)), down)
     assert await world.look() == {"SourceUnavailable": 5}
+    assert world.says == ("False", "SourceUnavailable")
     assert len(world.api.objects) == 95
 
 
@@ -283,11 +314,55 @@ async def test_an_object_that_may_not_be_read_is_tried_again_after_an_hour(world
     world.bucket.errors = {keys([1])[0]: SourceError(Reason.ACCESS_DENIED, "denied")}
     for _ in range(2):
         assert await world.look() == {"AccessDenied": 1}
+    assert world.says == ("False", "AccessDenied")
     assert world.bucket.reads[keys([1])[0]] == 1
     await asyncio.sleep(3601)
     world.bucket.errors = {}
     assert await world.look() == {}
     assert len(world.api.objects) == 3
+    assert world.says == ("True", "Discovered")
+
+
+async def test_other_credentials_are_tried_at_once(world: World) -> None:
+    """The Secret has changed: only what failed is read again."""
+    world.bucket.put(*keys(range(3)))
+    world.bucket.put(*keys([3]), content=b"no certificate")
+    world.bucket.errors = {keys([1])[0]: SourceError(Reason.ACCESS_DENIED, "denied")}
+    assert await world.look() == {"AccessDenied": 1, "NotACertificate": 1}
+    world.bucket.errors = {}
+    world.credentials_change()
+    assert await world.look() == {"NotACertificate": 1}
+    assert world.bucket.reads == dict.fromkeys(keys([0, 2, 3]), 1) | {keys([1])[0]: 2}
+
+
+async def test_nothing_is_made_until_all_that_is_there_is_known(world: World) -> None:
+    """The first list of ClientCertificates may fail for minutes while the bucket is listed: each would get a second."""
+    world.bucket.put(*keys(range(3)))
+    world.knows_all = False
+    await world.poll()
+    due = await world.discovery.reconcile(STORE)
+    assert due is not None
+    assert due > clock()
+    assert (world.bucket.reads.total(), world.api.objects) == (0, {})
+    world.cache.upsert_certificate(world.api.put(certificate("by-hand", keys([1])[0])))
+    world.knows_all = True
+    await world.go()
+    assert world.sources == keys(range(3))
+    assert world.bucket.reads.total() == 2
+
+
+async def test_a_report_does_not_count_what_is_watched_since_the_list(world: World) -> None:
+    """After a start, the LIST of the bucket may come before that of the ClientCertificates."""
+    world.cache.upsert_store(store(version=2, mode="Report"))
+    world.bucket.put(*keys(range(3)))
+    await world.poll()
+    for number in range(2):
+        world.cache.upsert_certificate(world.api.put(certificate(f"by-hand-{number}", keys([number])[0])))
+    await world.go()
+    result = world.discovery.result(world.cache.stores[STORE])
+    assert result is not None
+    assert result.outcome.would_create == 1
+    assert world.bucket.reads.total() == 1
 
 
 class TestASecondObject:
@@ -319,6 +394,28 @@ class TestASecondObject:
         await asyncio.gather(world.go(), world.go("second"))
         assert world.sources == ["nhs/live/client.pem"]
 
+    async def test_not_if_its_store_is_not_known_yet(self, world: World) -> None:
+        """It may be of this bucket: a watch, or a person, may be slower with the store than with what names it."""
+        world.bucket.put("nhs/client.pem", "weather/client.pem")
+        world.cache.upsert_certificate(world.api.put(certificate("by-hand", "nhs/client.pem", store="later")))
+        world.cache.upsert_certificate(world.api.put(certificate("elsewhere", "weather/client.pem", store="other")))
+        elsewhere = store("other")
+        elsewhere["spec"]["s3"]["bucket"] = "another"
+        world.cache.upsert_store(elsewhere)
+        await world.look()
+        assert world.sources == ["nhs/client.pem", "weather/client.pem", "weather/client.pem"]
+
+    @pytest.mark.parametrize("endpoint", ["https://minio.example", "https://MINIO.example:443/"])
+    async def test_not_by_a_store_that_spells_its_server_otherwise(self, world: World, endpoint: str) -> None:
+        for name, spelling in ((STORE.name, "https://minio.example:443"), ("second", endpoint)):
+            body = store(name, version=2)
+            body["spec"]["s3"]["endpoint"] = spelling
+            world.cache.upsert_store(body)
+        world.bucket.put("nhs/client.pem")
+        world.cache.upsert_certificate(world.api.put(certificate("by-hand", "nhs/client.pem", store="second")))
+        assert await world.look() == {}
+        assert world.sources == ["nhs/client.pem"]
+
     async def test_a_name_that_another_source_has_is_not_one(self, world: World) -> None:
         world.bucket.put("nhs/client.pem")
         world.api.put(certificate("nhs-prod", "elsewhere"))
@@ -332,6 +429,7 @@ class TestASecondObject:
             world.api.put(certificate(name, f"elsewhere/{name}"))
         assert await world.look() == {"NameTaken": 1}
         assert await world.look() == {"NameTaken": 1}
+        assert world.says == ("False", "NameTaken")
         assert len(world.api.objects) == 3
 
 
@@ -342,6 +440,25 @@ async def test_a_changed_spec_ends_the_pass(world: World) -> None:
     world.cache.upsert_store(store(version=2, mode="Report"))
     await world.go()
     assert world.api.objects == {}
+
+
+async def test_another_bucket_or_other_credentials_end_the_pass(world: World) -> None:
+    """Also in the middle of a turn: what the LIST has shown is not there, or not seen, any more."""
+    world.bucket.put(*keys(range(50)))
+    await world.poll()
+    world.credentials_change()
+    assert await world.discovery.reconcile(STORE) is None
+    assert world.api.objects == {}
+    await world.poll()
+    turn = asyncio.create_task(world.go())
+    while len(world.api.objects) < 8:
+        await asyncio.sleep(0.01)
+    other = store(version=2)
+    other["spec"]["s3"]["bucket"] = "other"
+    world.cache.upsert_store(other)
+    made = len(world.api.objects)
+    await turn
+    assert len(world.api.objects) == made
 
 
 async def test_a_store_that_is_deleted_makes_nothing(world: World) -> None:

@@ -133,7 +133,7 @@ class Polling:
         self.leads = True
         self.statuses = Statuses()
         sources, api, nothing = cast("Any", SimpleNamespace(state=state)), cast("Any", self.statuses), cast("Any", None)
-        discovery = StoreDiscovery(self.cache, WorkQueue(clock), nothing, nothing, {}, clock, self.steps)
+        discovery = StoreDiscovery(self.cache, nothing, WorkQueue(clock), nothing, nothing, {}, clock, self.steps)
         self.poller = StorePoller(self.cache, sources, self.buckets, discovery, api, api, clock, Metrics(), self.steps)
 
     @asynccontextmanager

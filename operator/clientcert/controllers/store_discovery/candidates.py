@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from clientcert.api.discovery import KeyPattern
+from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import StoreRecord
 from clientcert.lifecycle.source_place import bucket_place
 from clientcert.lifecycle.spec import ObjectKey
@@ -37,6 +38,8 @@ class MatchingKeys:
     prefix: str
     watched: AbstractSet[str]
     """Keys that ClientCertificates read through other CertificateStores of the bucket."""
+    asked: AbstractSet[str]
+    """Keys that ClientCertificates read through this one: only of these the LIST tells whether they are there."""
     most: int
     """Keys that are kept."""
     candidates: list[Candidate] = field(default_factory=list)
@@ -73,3 +76,15 @@ def stores_of_bucket(stores: Mapping[ObjectKey, StoreRecord], record: StoreRecor
         for key, each in stores.items()
         if key.namespace == record.key.namespace and each.bucket is not None and bucket_place(each.bucket) == place
     )
+
+
+def is_watched(cache: ObjectCache, record: StoreRecord, key: str) -> bool:
+    """True if a ClientCertificate reads this object, by whatever CertificateStore; `cache.watched` must be filled.
+
+    A store that is not there, or cannot be used, may be of the same bucket: what names it may have come before it.
+    """
+    if record.bucket is None:
+        return False
+    place, namespace = bucket_place(record.bucket), record.key.namespace
+    stores = (cache.stores.get(ObjectKey(namespace, each)) for each in cache.watched.stores(namespace, key))
+    return any(each is None or each.bucket is None or bucket_place(each.bucket) == place for each in stores)

@@ -2,11 +2,12 @@
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clientcert.api.discovery import key_problem, object_names
+from clientcert.api.store_discovery import DISCOVERED as DISCOVERED_LABEL
 from clientcert.api.store_discovery import Discovery, Outcome, Skipped
 from clientcert.cache.objects import CertificateRecord
 from clientcert.controllers.store_discovery.candidates import Candidate
@@ -59,9 +60,13 @@ def may_be_pruned(record: CertificateRecord, store: ObjectKey, listing: Listing,
     return gap is not None and gap.end is None and gap.key_gone is not None and now - gap.key_gone >= PRUNE_AFTER
 
 
-def is_unchanged(record: CertificateRecord, managers: frozenset[str]) -> bool:
-    """True if nobody but discovery has written the object, apart from its status."""
-    return record.generation == FIRST_GENERATION and managers == {FIELD_MANAGER}
+def is_unchanged(record: CertificateRecord, managers: frozenset[str], labels: Mapping[str, str]) -> bool:
+    """True if nobody but discovery has written the object, apart from its status.
+
+    Whoever removes a field is no manager of it: without its label it is no longer one of discovery.
+    """
+    is_first = record.generation == FIRST_GENERATION and managers == {FIELD_MANAGER}
+    return is_first and labels == {DISCOVERED_LABEL: "true"}
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class Findings:
     """Keys and names."""
     _counts: Counter[Reason] = field(default_factory=Counter)
     _samples: dict[Reason, list[str]] = field(default_factory=dict)
+    _failures: set[Reason] = field(default_factory=set)
 
     def would_make(self, name: str, candidate: Candidate) -> None:
         """Count an object that is not made."""
@@ -91,6 +97,15 @@ class Findings:
         """Count keys of which no example is known."""
         if number:
             self._counts[reason] += number
+
+    def fail(self, reason: Reason) -> None:
+        """Note that what was skipped for this reason may be a certificate."""
+        self._failures.add(reason)
+
+    @property
+    def failures(self) -> list[Reason]:
+        """The reasons for which certificates may be watched by nobody, in a fixed order."""
+        return sorted(self._failures)
 
     def has_skipped(self, reason: Reason) -> bool:
         """True if a key was skipped for this reason."""
@@ -136,6 +151,8 @@ def discovered(
         words = "too many keys match that no ClientCertificate watches, so some are not looked at: have spec.s3.prefix"
         words += " and spec.discovery.keyPattern match fewer keys"
         return Condition(DISCOVERED, "False", Reason.TOO_MANY_KEYS, words)
+    if findings.failures:
+        return incomplete(findings.failures)
     if not discovery.creates:
         words = "status.wouldCreate has what discovery would make: to have it made, set spec.discovery.mode to Create"
         return Condition(DISCOVERED, "True", "Reported", words)
@@ -152,6 +169,18 @@ def _refused(refusal: Refusal, role: str) -> str:
         f"the operator may not {refusal.verb} ClientCertificates in this namespace: bind the ClusterRole {role} to its"
         f" ServiceAccount by a RoleBinding there, or {other} ({answer})"
     )
+
+
+def incomplete(reasons: Sequence[Reason]) -> Condition:
+    """The condition Discovered if objects could not be looked at, or what they need could not be made."""
+    words = "some objects that match, as in status.skipped, may be certificates that nobody watches: the runbook says"
+    return Condition(DISCOVERED, "False", reasons[0], f"{words} what to do about {', '.join(reasons)}")
+
+
+def unanswered(reasons: Sequence[Reason]) -> Condition:
+    """The condition Discovered if a pass was given up."""
+    words = "the bucket can be listed, but it does not answer reads of its objects: the runbook says what to do about"
+    return Condition(DISCOVERED, "False", reasons[0], f"{words} {', '.join(reasons)}")
 
 
 def unusable(error: ClientCertError) -> Condition:

@@ -9,10 +9,10 @@ from clientcert.api.discovery import Found, read_found
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import StoreRecord
 from clientcert.cache.source_cache import SourceCache
-from clientcert.controllers.store_discovery.candidates import Candidate, stores_of_bucket
+from clientcert.controllers.store_discovery.candidates import Candidate, is_watched
 from clientcert.controllers.store_discovery.decisions import free_key
 from clientcert.controllers.store_discovery.fenced_writer import FencedWriter
-from clientcert.controllers.store_discovery.passes import MADE, WATCHED, WOULD_MAKE, Pass, Verdict, unreadable
+from clientcert.controllers.store_discovery.passes import MADE, WATCHED, WOULD_MAKE, Pass, Verdict, basis_of, unreadable
 from clientcert.errors import CertificateError, KubeError, Reason, SourceError, where
 from clientcert.lifecycle.source_place import bucket_place
 from clientcert.lifecycle.spec import ObjectKey, S3Source
@@ -21,6 +21,8 @@ from clientcert.sources.interface import Source
 
 _OF_THE_CONTENT = frozenset({Reason.TOO_LARGE})
 """The failures of a read that only other content changes."""
+_BY_A_WEBHOOK = "admission webhook "
+"""An answer with these words is about one object, and not about a right."""
 _REFUSED = frozenset({Reason.FORBIDDEN, Reason.OBSERVE_ONLY})
 
 logger = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class Maker:
 
     async def _make(self, record: StoreRecord, current: Pass, candidate: Candidate, found: Found) -> Verdict:
         taken = set[ObjectKey]()
-        while not self._is_watched(record, candidate):
+        while self._is_current(record) and not is_watched(self._cache, record, candidate.key):
             key = free_key(
                 candidate, record.key, current.discovery, lambda each: each in self._cache.certificates or each in taken
             )
@@ -104,9 +106,10 @@ class Maker:
             return MADE
         return WATCHED
 
-    def _is_watched(self, record: StoreRecord, candidate: Candidate) -> bool:
-        stores = stores_of_bucket(self._cache.stores, record)
-        return self._cache.watched.is_watched(record.key.namespace, stores, candidate.key)
+    def _is_current(self, record: StoreRecord) -> bool:
+        """False if the spec or the credentials have changed since the turn began: the bucket is listed again then."""
+        found = self._cache.stores.get(record.key)
+        return found is not None and basis_of(found) == basis_of(record)
 
     async def _take_over(self, key: ObjectKey) -> None:
         try:
@@ -119,10 +122,11 @@ class Maker:
 
     def _refused(self, record: StoreRecord, current: Pass, candidate: Candidate, error: KubeError) -> Verdict:
         """Raises the error if the same write may succeed soon."""
-        if error.reason in _REFUSED:
+        is_about_it = error.reason is Reason.UNPROCESSABLE or _BY_A_WEBHOOK in error.message
+        if error.reason in _REFUSED and not is_about_it:
             current.refuse("create", error)
             return WOULD_MAKE
-        if error.reason is Reason.UNPROCESSABLE:
+        if error.reason in _REFUSED or is_about_it:
             logger.warning("CertificateStore %s: %r is refused: %s", record.key, candidate.key, error.message)
             return unreadable(error, self._clock(), by_content=False)
         raise error

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clientcert.api.store_discovery import NOTHING, Discovery, Outcome
+from clientcert.cache.objects import StoreRecord
 from clientcert.controllers.store_discovery.candidates import Candidate, MatchingKeys
 from clientcert.controllers.store_discovery.decisions import Findings, Refusal
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.recorded_status import Condition
+from clientcert.lifecycle.spec import ObjectKey
 from clientcert.sources.interface import Listing
 
 _READ_AGAIN = timedelta(hours=1)
 """For what may be corrected without a new ETag, such as a right to read the object."""
+_FAILURES = frozenset({Reason.INTERNAL_ERROR, Reason.NAME_TAKEN})
 _GIVE_UP_AFTER = 16
 """Reads in a row that fail in passing; then the bucket is looked at again with the next LIST."""
 
@@ -33,6 +36,13 @@ class Verdict:
     until: datetime | None = None
     """When it is read again; None: not before its ETag changes."""
 
+    @property
+    def is_failure(self) -> bool:
+        """True if it may be a certificate all the same. One that is gone since the LIST is none."""
+        if self.reason is Reason.SOURCE_NOT_FOUND:
+            return False
+        return self.is_transient or self.until is not None or self.reason in _FAILURES
+
 
 WOULD_MAKE, WATCHED, MADE = Verdict(), Verdict(is_watched=True), Verdict(is_watched=True, is_made=True)
 
@@ -50,10 +60,20 @@ class Result:
     condition: Condition | None = None
 
 
+Basis = tuple[str, int, Discovery | None]
+
+
+def basis_of(record: StoreRecord) -> Basis:
+    """Equal while a LIST of the store counts: for the same object, bucket, credentials and spec.discovery."""
+    return record.uid, record.configuration, record.discovery
+
+
 @dataclass(slots=True)
 class Pass:
     """The state of one pass; the reconciler goes on with it until all candidates are looked at."""
 
+    store: ObjectKey
+    basis: Basis
     discovery: Discovery
     keys: MatchingKeys
     listing: Listing
@@ -67,7 +87,7 @@ class Pass:
     """Held while the first object is made: without the rights, there is one refusal."""
     _at: int = 0
     _again: list[Candidate] = field(default_factory=list)
-    _failed_in_a_row: int = 0
+    _failed_in_a_row: list[Reason] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -82,7 +102,12 @@ class Pass:
     @property
     def is_hopeless(self) -> bool:
         """True if the bucket does not answer any more."""
-        return self._failed_in_a_row >= _GIVE_UP_AFTER
+        return len(self._failed_in_a_row) >= _GIVE_UP_AFTER
+
+    @property
+    def failures(self) -> list[Reason]:
+        """The reasons of the reads in a row that have failed in passing."""
+        return sorted(set(self._failed_in_a_row))
 
     def rest(self) -> Iterator[Candidate]:
         """The candidates that are left; one that is yielded is not left any more."""
@@ -112,9 +137,14 @@ class Pass:
 
     def note(self, candidate: Candidate, verdict: Verdict, name: str) -> None:
         """Count what became of a candidate; `name` is that of its object, if one would be made."""
-        self._failed_in_a_row = self._failed_in_a_row + 1 if verdict.is_transient else 0
+        if verdict.reason is None or not verdict.is_transient:
+            self._failed_in_a_row.clear()
+        else:
+            self._failed_in_a_row.append(verdict.reason)
         if verdict.reason is not None:
             self.findings.skip(verdict.reason, candidate)
+            if verdict.is_failure:
+                self.findings.fail(verdict.reason)
         elif not verdict.is_watched:
             self.findings.would_make(name, candidate)
 
@@ -137,6 +167,10 @@ class Knowledge:
         """Take over what a read has shown."""
         if not verdict.is_watched and not verdict.is_transient:
             self._verdicts[candidate.fingerprint] = verdict
+
+    def forget_failures(self) -> None:
+        """Have read again what other credentials may be able to read."""
+        self._verdicts = {each: verdict for each, verdict in self._verdicts.items() if verdict.until is None}
 
     def keep(self, fingerprints: set[bytes]) -> None:
         """Forget all other objects."""

@@ -64,20 +64,30 @@ class Pruner:
         for key in self._cache.referring("store", record.key):
             await self._loop_budget.yield_if_spent()
             each = self._cache.certificates.get(key)
-            if each is None or not may_be_pruned(each, record.key, current.listing, now):
+            if each is None or not self._is_due(each, current, now):
                 self._kept.pop(key, None)
             elif self._kept.get(key) != each.resource_version:
                 found.append(each)
         return found
+
+    def _is_due(self, record: CertificateRecord, current: Pass, now: datetime) -> bool:
+        """False also for one that came after the LIST had begun, and while somebody's request to renew it is open."""
+        requests = self._cache.renewals.index
+        return (
+            may_be_pruned(record, current.store, current.listing, now)
+            and record.spec.source.key in current.keys.asked
+            and not requests.following_policy(record.key)
+            and not requests.retirable_of(record.key)
+        )
 
     async def _delete(self, record: StoreRecord, current: Pass, known: CertificateRecord) -> None:
         """Read it anew: somebody may have changed it, or the key may be there again."""
         body, managers = await self._writer.get(known.key)
         self._cache.replace_certificate(body)
         found = self._cache.certificates.get(known.key)
-        if found is None or not may_be_pruned(found, record.key, current.listing, self._clock()):
+        if found is None or not self._is_due(found, current, self._clock()):
             return
-        if not is_unchanged(found, managers):
+        if not is_unchanged(found, managers, body["metadata"].get("labels") or {}):
             self._kept[known.key] = found.resource_version
             return
         await self._writer.delete(found.key, found.uid, found.resource_version)

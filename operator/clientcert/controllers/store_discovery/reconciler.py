@@ -1,6 +1,6 @@
 """Discovery in CertificateStores: an item of the work queue for each store, which has as many turns as it needs.
 
-others = await discovery.collector(record)       # a KeyCollector for the LIST, which the poller makes
+others = await discovery.collector(record, keys) # a KeyCollector for the LIST, which the poller makes
 discovery.listed(record, others, listing)        # enqueues the store
 discovery.result(record)                         # for the status, which the poller writes
 """
@@ -9,18 +9,40 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from clientcert.api.discovery import KeyPattern
+from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import StoreRecord
-from clientcert.controllers.store_discovery.candidates import MOST_KEYS, Candidate, MatchingKeys, stores_of_bucket
-from clientcert.controllers.store_discovery.decisions import discovered, free_key, reason_to_skip, usual_name
+from clientcert.controllers.store_discovery.candidates import (
+    MOST_KEYS,
+    Candidate,
+    MatchingKeys,
+    is_watched,
+    stores_of_bucket,
+)
+from clientcert.controllers.store_discovery.decisions import (
+    discovered,
+    free_key,
+    reason_to_skip,
+    unanswered,
+    usual_name,
+)
 from clientcert.controllers.store_discovery.making import Maker
-from clientcert.controllers.store_discovery.passes import WOULD_MAKE, Knowledge, Pass, Result, Verdict
+from clientcert.controllers.store_discovery.passes import (
+    WATCHED,
+    WOULD_MAKE,
+    Knowledge,
+    Pass,
+    Result,
+    Verdict,
+    basis_of,
+)
 from clientcert.controllers.store_discovery.pruning import Pruner
 from clientcert.errors import Reason
+from clientcert.lifecycle.source_place import bucket_place
 from clientcert.lifecycle.spec import ObjectKey, S3Source
 from clientcert.loop_budget import LoopBudget
 from clientcert.sources.interface import Listing
@@ -32,6 +54,8 @@ AT_ONCE = 8
 """Objects of one store that are read at once."""
 IN_A_TURN = 96
 """Objects that are read in one turn of a store; then others of the queue have theirs."""
+_UNKNOWN_SECONDS = 5.0
+"""The time between two looks whether all ClientCertificates of a namespace are known."""
 _STALE = timedelta(minutes=15)
 """Nothing is deleted by a LIST that is older."""
 
@@ -43,13 +67,20 @@ class _State:
     """What is known of one store."""
 
     uid: str
-    basis: tuple[KeyPattern, str]
+    basis: tuple[object, ...]
     """What the verdicts depend on, besides the content."""
+    configuration: int
+    """Of the bucket and its credentials, on which failures depend as well."""
     knowledge: Knowledge = field(default_factory=Knowledge)
     current: Pass | None = None
     result: Result | None = None
     is_news: bool = False
     """True until the status has the result."""
+
+    @property
+    def size(self) -> int:
+        """The number of keys that are kept."""
+        return max(len(self.knowledge), len(self.current.keys.candidates) if self.current else 0)
 
 
 class StoreDiscovery:
@@ -58,6 +89,7 @@ class StoreDiscovery:
     def __init__(
         self,
         cache: ObjectCache,
+        informers: Informers,
         queue: WorkQueue,
         maker: Maker,
         pruner: Pruner,
@@ -67,6 +99,7 @@ class StoreDiscovery:
     ) -> None:
         """`roles` are the ClusterRoles that grant create and delete, by the verb."""
         self._cache = cache
+        self._informers = informers
         self._queue = queue
         self._maker = maker
         self._pruner = pruner
@@ -77,8 +110,8 @@ class StoreDiscovery:
 
     # For the poller
 
-    async def collector(self, record: StoreRecord) -> MatchingKeys | None:
-        """What keeps the matching keys of the next LIST; None if nothing is looked for."""
+    async def collector(self, record: StoreRecord, asked: AbstractSet[str]) -> MatchingKeys | None:
+        """What keeps the matching keys of the next LIST, but for those `asked`; None if nothing is looked for."""
         if record.discovery is None or record.bucket is None:
             self.forget(record.key)
             return None
@@ -92,21 +125,24 @@ class StoreDiscovery:
                 if certificate is not None and isinstance(certificate.spec.source, S3Source):
                     watched.add(certificate.spec.source.key)
         room = MOST_KEYS - sum(
-            len(state.knowledge)
+            state.size
             for key, state in self._states.items()
             if key.namespace == record.key.namespace and key != record.key
         )
-        return MatchingKeys(record.discovery.pattern, record.bucket.prefix, frozenset(watched), max(room, 0))
+        return MatchingKeys(record.discovery.pattern, record.bucket.prefix, watched, asked, max(room, 0))
 
     def listed(self, record: StoreRecord, keys: MatchingKeys, listing: Listing) -> None:
         """Begin a pass over a complete LIST."""
-        if record.discovery is None:
+        if record.discovery is None or record.bucket is None:
             return
-        state = self._states.get(record.key)
-        basis = (record.discovery.pattern, record.discovery.environment)
+        state, place = self._states.get(record.key), bucket_place(record.bucket)
+        basis = (record.discovery.pattern, record.discovery.environment, place, record.bucket.prefix)
         if state is None or (state.uid, state.basis) != (record.uid, basis):
-            state = self._states[record.key] = _State(record.uid, basis)
-        state.current = Pass(record.discovery, keys, listing, self._clock())
+            state = self._states[record.key] = _State(record.uid, basis, record.configuration)
+        if state.configuration != record.configuration:
+            state.configuration = record.configuration
+            state.knowledge.forget_failures()
+        state.current = Pass(record.key, basis_of(record), record.discovery, keys, listing, self._clock())
         self._queue.enqueue(Item(STORE_DISCOVERY, record.key), math.inf)
 
     def result(self, record: StoreRecord) -> Result | None:
@@ -152,9 +188,11 @@ class StoreDiscovery:
         if record is None or state is None or state.current is None:
             return None
         current = state.current
-        if record.uid != state.uid or record.discovery != current.discovery:
+        if basis_of(record) != current.basis:
             state.current = None  # the poller lists it again
             return None
+        if not self._informers.know_certificates(key.namespace):
+            return self._clock() + timedelta(seconds=_UNKNOWN_SECONDS)
         await self._cache.watched.fill()
         if self._clock() - current.listed_at >= _STALE:
             current.was_pruned()
@@ -165,7 +203,8 @@ class StoreDiscovery:
             return None  # the next LIST has enqueued it
         if current.is_hopeless:
             logger.warning("CertificateStore %s: discovery ends for now, the bucket does not answer", key)
-            state.current = None
+            state.result = Result(record.outcome, unanswered(current.failures))
+            state.is_news, state.current = True, None
             return None
         if not current.is_over or not current.is_pruned:
             return self._clock()
@@ -174,7 +213,7 @@ class StoreDiscovery:
 
     async def _go_on(self, record: StoreRecord, state: _State, current: Pass) -> None:
         """Look at the next candidates, in their order."""
-        made, reads = self._made(record), 0
+        made, reads = await self._made(record), 0
         while not current.is_over and not current.is_hopeless and reads < IN_A_TURN:
             wanted = await self._next(record, state, current, made)
             found = await asyncio.gather(
@@ -220,6 +259,8 @@ class StoreDiscovery:
         self, record: StoreRecord, state: _State, current: Pass, candidate: Candidate, now: datetime
     ) -> Verdict | None:
         """The verdict without a read; None if it needs one."""
+        if is_watched(self._cache, record, candidate.key):
+            return WATCHED  # since the LIST
         reason = reason_to_skip(candidate, current.discovery, now)
         known = Verdict(reason) if reason is not None else state.knowledge.verdict(candidate, now)
         if known in {None, WOULD_MAKE} and self._name(record, current, candidate) is None:
@@ -238,11 +279,13 @@ class StoreDiscovery:
         condition = discovered(current.discovery, current.findings, current.refusals, self._roles)
         state.result, state.is_news, state.current = Result(current.findings.outcome(), condition), True, None
 
-    def _made(self, record: StoreRecord) -> int:
+    async def _made(self, record: StoreRecord) -> int:
         """The objects that discovery has made of this store."""
-        certificates, name = self._cache.certificates, record.key.name
-        keys = self._cache.referring("store", record.key)
-        return sum(key in certificates and certificates[key].discovered_by == name for key in keys)
+        made, certificates = 0, self._cache.certificates
+        for key in self._cache.referring("store", record.key):
+            await self._loop_budget.yield_if_spent()
+            made += key in certificates and certificates[key].discovered_by == record.key.name
+        return made
 
     def _name(self, record: StoreRecord, current: Pass, candidate: Candidate) -> ObjectKey | None:
         return free_key(candidate, record.key, current.discovery, self._cache.certificates.__contains__)
