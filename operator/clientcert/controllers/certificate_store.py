@@ -130,7 +130,8 @@ class StorePoller:
             return True
         now = self._clock()
         is_news = self._discovery.is_news(key)
-        return state.discovery != record.discovery or state.is_poll_due(now) or state.is_write_due(now, is_news=is_news)
+        needs_list = state.discovery != record.discovery or self._discovery.needs_list(key)
+        return needs_list or state.is_poll_due(now) or state.is_write_due(now, is_news=is_news)
 
     async def _poll_in_turn(self, key: ObjectKey, is_leader: Callable[[], bool]) -> None:
         try:
@@ -158,7 +159,7 @@ class StorePoller:
             state = _PollState(record.uid, record.configuration, discovery, self._clock(), 0, objects)
             self._states[key] = state
             await self._lists.forget(*key)  # its credentials are read again
-        if state.discovery != record.discovery:
+        if state.discovery != record.discovery or self._discovery.needs_list(key):
             state.discovery, state.next_poll = record.discovery, self._clock()
         if state.is_poll_due(self._clock()):
             state.unwritten = await self._poll(record, state) or state.unwritten

@@ -78,8 +78,8 @@ async def test_keys_that_wait_for_their_turn_count_as_well(world: World, monkeyp
 async def test_nothing_is_made_until_all_that_is_there_is_known(world: World) -> None:
     """The first list of ClientCertificates may fail for minutes while the bucket is listed: each would get a second."""
     world.bucket.put(*keys(range(3)))
-    world.knows_all = False
     await world.poll()
+    world.knows_all = False
     due = await world.discovery.reconcile(STORE)
     assert due is not None
     assert due > clock()
@@ -89,6 +89,18 @@ async def test_nothing_is_made_until_all_that_is_there_is_known(world: World) ->
     await world.go()
     assert world.sources == keys(range(3))
     assert world.bucket.reads.total() == 2
+
+
+async def test_a_list_that_comes_before_all_is_known_is_asked_for_again(world: World) -> None:
+    """Right after the start: else nothing was found, or deleted, until the next poll, which may be a day away."""
+    record = world.cache.stores[STORE]
+    world.knows_all = False
+    assert await world.discovery.collector(record, set()) is None
+    assert not world.discovery.needs_list(STORE)
+    world.knows_all = True
+    assert world.discovery.needs_list(STORE)
+    await world.poll()
+    assert not world.discovery.needs_list(STORE)
 
 
 async def test_a_report_does_not_count_what_is_watched_since_the_list(world: World) -> None:

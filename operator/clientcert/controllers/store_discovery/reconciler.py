@@ -107,13 +107,22 @@ class StoreDiscovery:
         self._clock = clock
         self._loop_budget = loop_budget
         self._states: dict[ObjectKey, _State] = {}
+        self._unlisted: set[ObjectKey] = set()
+        """Stores whose last LIST came before all ClientCertificates were known."""
 
     # For the poller
 
     async def collector(self, record: StoreRecord, asked: AbstractSet[str]) -> MatchingKeys | None:
-        """What keeps the matching keys of the next LIST, but for those `asked`; None if nothing is looked for."""
+        """What keeps the matching keys of the next LIST, but for those `asked`.
+
+        None if nothing is looked for, or not before all ClientCertificates are known; see `needs_list`.
+        """
         if record.discovery is None or record.bucket is None:
             self.forget(record.key)
+            return None
+        self._unlisted.discard(record.key)
+        if not self._informers.know_certificates(record.key.namespace):
+            self._unlisted.add(record.key)
             return None
         watched = set[str]()
         for store in stores_of_bucket(self._cache.stores, record):
@@ -130,6 +139,10 @@ class StoreDiscovery:
             if key.namespace == record.key.namespace and key != record.key
         )
         return MatchingKeys(record.discovery.pattern, record.bucket.prefix, watched, asked, max(room, 0))
+
+    def needs_list(self, key: ObjectKey) -> bool:
+        """True if the last LIST came too early, and there is no reason to wait any longer."""
+        return key in self._unlisted and self._informers.know_certificates(key.namespace)
 
     def listed(self, record: StoreRecord, keys: MatchingKeys, listing: Listing) -> None:
         """Begin a pass over a complete LIST."""
@@ -169,6 +182,7 @@ class StoreDiscovery:
     def forget(self, key: ObjectKey) -> None:
         """Drop a store that is gone, or looks for nothing."""
         self._states.pop(key, None)
+        self._unlisted.discard(key)
 
     # As every reconciler
 
