@@ -1,6 +1,7 @@
 """Discovery: what is read, made and kept in memory, over a bucket and an API server that do as a test says."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -211,6 +212,36 @@ async def test_another_bucket_or_other_credentials_end_the_pass(world: World) ->
     made = len(world.api.objects)
     await turn
     assert len(world.api.objects) == made
+
+
+@pytest.mark.parametrize("change", [{"limit": 5}, {"keyPattern": "{consumer}/client.p12"}])
+async def test_what_an_earlier_spec_has_found_is_no_answer(world: World, change: dict[str, Any]) -> None:
+    """Until the first pass after the change has ended, which may take minutes. The next LIST changes nothing."""
+    world.bucket.put(*keys(range(3)))
+    await world.look()
+    await world.poll()
+    assert world.says == ("True", "Discovered")
+    world.cache.upsert_store(store(version=2, **change))
+    await world.poll()
+    assert world.says == ("Unknown", "Pending")
+    await world.go()
+    assert world.says == ("True", "Discovered")
+
+
+async def test_what_is_known_has_a_limit_although_no_pass_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys come and go, and the bucket is listed again before all were looked at."""
+    monkeypatch.setattr("clientcert.controllers.store_discovery.passes.MOST_KEYS", 150)
+    for first in range(0, 1000, 200):
+        world.bucket.objects.clear()
+        world.bucket.put(*keys(range(first, first + 200)), content=b"no certificate")
+        await world.poll()
+        await world.discovery.reconcile(STORE)
+    world.bucket.objects.clear()
+    await world.poll()
+    world.bucket.put(*keys(range(200)), content=b"no certificate")
+    monkeypatch.setattr("clientcert.controllers.store_discovery.reconciler.MOST_KEYS", 200)
+    world.cache.upsert_store(store("second"))
+    assert await world.look("second") == {"NotACertificate": 50, "TooManyKeys": 150}
 
 
 async def test_a_store_that_is_deleted_makes_nothing(world: World) -> None:

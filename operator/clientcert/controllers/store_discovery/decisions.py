@@ -171,6 +171,13 @@ def _refused(refusal: Refusal, role: str) -> str:
     )
 
 
+def pending() -> Condition:
+    """The condition Discovered until the first pass after a change of the spec has ended."""
+    return Condition(
+        DISCOVERED, "Unknown", "Pending", "the spec has changed, and not all that matches is looked at yet"
+    )
+
+
 def incomplete(reasons: Sequence[Reason]) -> Condition:
     """The condition Discovered if objects could not be looked at, or what they need could not be made."""
     words = "some objects that match, as in status.skipped, may be certificates that nobody watches: the runbook says"

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from clientcert.api.store_discovery import Discovery
 from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import StoreRecord
@@ -26,6 +27,7 @@ from clientcert.controllers.store_discovery.candidates import (
 from clientcert.controllers.store_discovery.decisions import (
     discovered,
     free_key,
+    pending,
     reason_to_skip,
     unanswered,
     usual_name,
@@ -71,6 +73,7 @@ class _State:
     """What the verdicts depend on, besides the content."""
     configuration: int
     """Of the bucket and its credentials, on which failures depend as well."""
+    discovery: Discovery
     knowledge: Knowledge = field(default_factory=Knowledge)
     current: Pass | None = None
     result: Result | None = None
@@ -150,8 +153,11 @@ class StoreDiscovery:
             return
         state, place = self._states.get(record.key), bucket_place(record.bucket)
         basis = (record.discovery.pattern, record.discovery.environment, place, record.bucket.prefix)
+        before = state
         if state is None or (state.uid, state.basis) != (record.uid, basis):
-            state = self._states[record.key] = _State(record.uid, basis, record.configuration)
+            state = self._states[record.key] = _State(record.uid, basis, record.configuration, record.discovery)
+        if before is not None and (before.uid, before.discovery, before.basis) != (record.uid, record.discovery, basis):
+            state.result, state.is_news, state.discovery = Result(record.outcome, pending()), True, record.discovery
         if state.configuration != record.configuration:
             state.configuration = record.configuration
             state.knowledge.forget_failures()
