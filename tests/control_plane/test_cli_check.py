@@ -349,7 +349,7 @@ class TestExamples:
 
     def test_nothing_is_found_in_them(self, readers: Caller) -> None:
         """Neither before nor after they are applied; in the register for GitOps neither; as a folder, file or pipe."""
-        assert passed(readers.check(str(EXAMPLES))) == 21
+        assert passed(readers.check(str(EXAMPLES))) == 22
         register = readers.check(str(REPOSITORY / "deploy/gitops/register"))
         assert register.stderr.startswith("3 kustomizations are not built")
         assert passed(register) == 3
@@ -357,7 +357,7 @@ class TestExamples:
         assert passed(readers.check("-", typed=(EXAMPLES / "minimal.yaml").read_text())) == 1
         control_plane, namespace = readers.team.control_plane, readers.team.namespace
         control_plane.kubectl("apply", "-n", namespace, "-f", EXAMPLES)
-        assert passed(readers.check(str(EXAMPLES), "--skip", "conditions")) == 21
+        assert passed(readers.check(str(EXAMPLES), "--skip", "conditions")) == 22
         waiting = readers.check("-o", "json")
         [missing] = json.loads(waiting.stdout)["notChecked"]
         assert (waiting.exit_code, found(waiting.stdout), missing["check"]) == (1, set(), "conditions")
