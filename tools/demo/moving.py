@@ -22,11 +22,12 @@ _SUMMARY = ("get", "clientcertificates", "-n", _NAMESPACE, "--sort-by=.status.ex
 
 
 def import_them(stage: Stage) -> None:
-    """Another team comes from a cron script, with 40 certificates.
+    """Another team comes from a cron script, with 40 certificates. It has no operator yet.
 
     39 are in two buckets and one is in a Secret. The team has its wiki page of clients as CSV, and the script's list of
     ignored consumers. Three commands write the manifests, and change nothing in the cluster; a fourth applies them.
     """
+    stage.stop_operator()
     administrator = Administrator(stage.control_plane, _NAMESPACE, stage.directory / _NAMESPACE)
     buckets = _upload(stage, administrator)
     lists = ("--endpoint-url", stage.s3.endpoint, "--credentials-secret", "backup", "--contacts", "clients.csv")

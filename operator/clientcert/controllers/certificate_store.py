@@ -190,13 +190,13 @@ class StorePoller:
             state.next_poll = datetime.max.replace(tzinfo=UTC)
             return _failure(record.problem) if record.problem else ()
         state.next_poll = self._clock() + timedelta(seconds=record.bucket.poll_seconds)
-        size = self._count(record)
+        looks, size = self._discovery.may_look(record), self._count(record)
         asked, wanted = unscanned(set[tuple[ObjectKey, str]], size), unscanned(set[str], size)
         async for certificate in self._certificates(record):
             key = _object_key(certificate)
             asked.add((certificate.key, key))
             wanted.add(key)
-        others = await self._discovery.collector(record, wanted)
+        others = await self._discovery.collector(record, wanted) if looks else None
         try:
             listing = await self._lists.list(*record.key, wanted, others)
         except SourceError as error:

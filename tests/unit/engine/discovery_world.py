@@ -65,6 +65,8 @@ class Api:
         self.creates = 0
         self.errors: list[KubeError | None] = []
         """Of the next creates; None: it succeeds."""
+        self.conflicts = 0
+        """Of the next deletes."""
 
     async def create(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         assert path.endswith("/clientcertificates?fieldManager=clientcert-discovery")
@@ -90,6 +92,9 @@ class Api:
         return self.objects[key], frozenset({"clientcert-discovery"})
 
     async def delete(self, path: str, uid: str, resource_version: str) -> None:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise KubeError(Reason.CONFLICT, "it has changed", status=409, retryable=True)
         metadata = self.objects.pop((path.split("/")[5], path.rpartition("/")[2]))["metadata"]
         assert (metadata["uid"], metadata["resourceVersion"]) == (uid, resource_version)
 
@@ -128,6 +133,7 @@ class World:
             for each in self.cache.certificates.values()
             if isinstance(each.spec.source, S3Source) and each.spec.source.store == name
         }
+        assert self.discovery.may_look(record)
         keys = await self.discovery.collector(record, wanted)
         assert keys is not None
         keys.begin()

@@ -48,6 +48,19 @@ async def test_not_what_came_after_the_list_had_begun(world: World) -> None:
     assert world.sources == ["nhs/client.pem"]
 
 
+async def test_what_changed_meanwhile_is_looked_at_again(world: World) -> None:
+    """As by a write of its status; one that changes all the time waits for the next LIST."""
+    world.cache.upsert_certificate(made(world))
+    world.api.conflicts = 1
+    await world.look()
+    assert world.sources == ["nhs/client.pem"]
+    world.cache.upsert_certificate(made(world))
+    world.api.conflicts = 10
+    await world.poll()
+    assert await world.go() < 20
+    assert GONE in world.sources
+
+
 async def test_not_while_a_request_to_renew_it_is_open(world: World) -> None:
     world.cache.upsert_certificate(made(world))
     body: dict[str, Any] = REQUEST | {"metadata": {**REQUEST["metadata"], "creationTimestamp": "2026-01-01T00:00:00Z"}}

@@ -96,7 +96,7 @@ async def test_a_list_that_comes_before_all_is_known_is_asked_for_again(world: W
     """Right after the start: else nothing was found, or deleted, until the next poll, which may be a day away."""
     record = world.cache.stores[STORE]
     world.knows_all = False
-    assert await world.discovery.collector(record, set()) is None
+    assert not world.discovery.may_look(record)
     assert not world.discovery.needs_list(STORE)
     world.knows_all = True
     assert world.discovery.needs_list(STORE)

@@ -46,9 +46,12 @@ class Buckets:
         self.most: Counter[str] = Counter()
         self.forgotten: list[str] = []
         self.etags: dict[str, str] = {}
+        self.for_discovery: list[bool] = []
+        """Of each LIST: whether discovery looks through it."""
 
     async def list(self, namespace: str, store: str, wanted: AbstractSet[str], others: object = None) -> Listing:
         self.lists[f"{namespace}/{store}"] += 1
+        self.for_discovery.append(others is not None)
         self.at_once[namespace] += 1
         self.most[namespace] = max(self.most[namespace], self.at_once[namespace])
         try:
@@ -130,10 +133,11 @@ class Polling:
 
         self.buckets = Buckets()
         self.cache = ObjectCache(WorkQueue(clock))
-        self.leads = True
+        self.leads = self.knows_all = True
         self.statuses = Statuses()
         sources, api, nothing = cast("Any", SimpleNamespace(state=state)), cast("Any", self.statuses), cast("Any", None)
-        discovery = StoreDiscovery(self.cache, nothing, WorkQueue(clock), nothing, nothing, {}, clock, self.steps)
+        informers = cast("Any", SimpleNamespace(know_certificates=lambda _: self.knows_all))
+        discovery = StoreDiscovery(self.cache, informers, WorkQueue(clock), nothing, nothing, {}, clock, self.steps)
         self.poller = StorePoller(self.cache, sources, self.buckets, discovery, api, api, clock, Metrics(), self.steps)
 
     @asynccontextmanager
@@ -315,16 +319,38 @@ async def test_a_new_term_polls_again_and_writes_nothing_of_the_last_one(polling
     assert [ready_of(status) for _, status in polling.statuses.written] == [("True", "Polled")]
 
 
+def watch(polling: Polling, count: int) -> None:
+    """ClientCertificates of the store."""
+    for number in range(count):
+        key = ObjectKey("team", f"c{number}")
+        found = record(key=key, spec=declaration(source=S3Source("one", f"{key.name}/client.pem")))
+        polling.cache.certificates[key] = found
+        polling.cache._references.add(found)
+
+
+async def test_discovery_looks_through_no_list_that_was_begun_before_all_is_known(polling: Polling) -> None:
+    """The keys of the first LIST are gathered while the last ClientCertificates arrive, so a second one follows."""
+    body = store("team", "one")
+    body["spec"]["discovery"] = {"environment": "prod"}
+    polling.cache.upsert_store(body)
+    watch(polling, 3)
+    polling.knows_all = False
+
+    def arrive() -> None:
+        polling.knows_all = True
+
+    polling.steps.meanwhile = {2: arrive}
+    async with polling.running():
+        await asyncio.sleep(5)
+    assert polling.buckets.for_discovery == [False, True]
+
+
 async def test_many_certificates_of_one_bucket_are_compared_in_steps() -> None:
     """One that is deleted between two of them is passed over; those are read whose ETag is not the known one."""
     polling = Polling(known={f"c{number}": "as-listed" for number in range(0, 30, 2)})
     polling.buckets.etags = {f"c{number}/client.pem": "as-listed" for number in range(30)}
     polling.cache.upsert_store(store("team", "one"))
-    for number in range(30):
-        key = ObjectKey("team", f"c{number}")
-        found = record(key=key, spec=declaration(source=S3Source("one", f"{key.name}/client.pem")))
-        polling.cache.certificates[key] = found
-        polling.cache._references.add(found)
+    watch(polling, 30)
     last = max(polling.cache.certificates)
     polling.steps.meanwhile = {31: partial(polling.cache.remove_certificate, last)}
     async with polling.running():

@@ -81,6 +81,8 @@ class Pass:
     findings: Findings = field(default_factory=Findings)
     refusals: list[Refusal] = field(default_factory=list)
     is_pruned: bool = False
+    changes: int = 0
+    """Turns in which an object changed while it was being deleted, as by the write of its status."""
     has_made: bool = False
     """One object at least: so the rights are there."""
     first: asyncio.Lock = field(default_factory=asyncio.Lock)

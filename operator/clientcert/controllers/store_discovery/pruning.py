@@ -17,6 +17,8 @@ from clientcert.metrics import Metrics
 _IN_A_TURN = 50
 _REFUSED = frozenset({Reason.FORBIDDEN, Reason.OBSERVE_ONLY})
 _CHANGED = frozenset({Reason.CONFLICT, Reason.NOT_FOUND})
+_MOST_CHANGES = 10
+"""Turns of a pass; then those objects wait for the next LIST."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Pruner:
         """Delete some; the pass notes when none is left. Raises KubeError."""
         discovery = current.discovery
         is_meant = discovery.creates and discovery.prunes and current.keys.matches_any(current.listing.etags)
-        due = await self._due(record, current) if is_meant else []
+        due, has_changed = await self._due(record, current) if is_meant else [], False
         for each in due[:_IN_A_TURN]:
             try:
                 await self._delete(record, current, each)
@@ -55,7 +57,9 @@ class Pruner:
                     return
                 if error.reason not in _CHANGED:
                     raise
-        if len(due) <= _IN_A_TURN:
+                has_changed = has_changed or error.reason is Reason.CONFLICT
+        current.changes += has_changed
+        if len(due) <= _IN_A_TURN and (not has_changed or current.changes >= _MOST_CHANGES):
             current.was_pruned()
 
     async def _due(self, record: StoreRecord, current: Pass) -> list[CertificateRecord]:

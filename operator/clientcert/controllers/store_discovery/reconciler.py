@@ -1,8 +1,9 @@
 """Discovery in CertificateStores: an item of the work queue for each store, which has as many turns as it needs.
 
-others = await discovery.collector(record, keys) # a KeyCollector for the LIST, which the poller makes
-discovery.listed(record, others, listing)        # enqueues the store
-discovery.result(record)                         # for the status, which the poller writes
+if discovery.may_look(record):                       # before the keys of ClientCertificates are gathered
+    others = await discovery.collector(record, keys) # a KeyCollector for the LIST, which the poller makes
+    discovery.listed(record, others, listing)        # enqueues the store
+discovery.result(record)                             # for the status, which the poller writes
 """
 
 import asyncio
@@ -58,6 +59,8 @@ IN_A_TURN = 96
 """Objects that are read in one turn of a store; then others of the queue have theirs."""
 _UNKNOWN_SECONDS = 5.0
 """The time between two looks whether all ClientCertificates of a namespace are known."""
+_CHANGED_SECONDS = 1.0
+"""The time until what has changed while it was deleted is looked at again."""
 _STALE = timedelta(minutes=15)
 """Nothing is deleted by a LIST that is older."""
 
@@ -115,17 +118,23 @@ class StoreDiscovery:
 
     # For the poller
 
-    async def collector(self, record: StoreRecord, asked: AbstractSet[str]) -> MatchingKeys | None:
-        """What keeps the matching keys of the next LIST, but for those `asked`.
+    def may_look(self, record: StoreRecord) -> bool:
+        """False if nothing is looked for, or not before all ClientCertificates are known; see `needs_list`.
 
-        None if nothing is looked for, or not before all ClientCertificates are known; see `needs_list`.
+        It is called before the keys of the known ones are gathered: one that comes later would not be among them.
         """
         if record.discovery is None or record.bucket is None:
             self.forget(record.key)
-            return None
-        self._unlisted.discard(record.key)
-        if not self._informers.know_certificates(record.key.namespace):
-            self._unlisted.add(record.key)
+            return False
+        if self._informers.know_certificates(record.key.namespace):
+            self._unlisted.discard(record.key)
+            return True
+        self._unlisted.add(record.key)
+        return False
+
+    async def collector(self, record: StoreRecord, asked: AbstractSet[str]) -> MatchingKeys | None:
+        """What keeps the matching keys of the next LIST, but for those `asked`; None if nothing is looked for."""
+        if record.discovery is None or record.bucket is None:
             return None
         watched = set[str]()
         for store in stores_of_bucket(self._cache.stores, record):
@@ -216,6 +225,7 @@ class StoreDiscovery:
         await self._cache.watched.fill()
         if self._clock() - current.listed_at >= _STALE:
             current.was_pruned()
+        changes = current.changes
         if not current.is_pruned:
             await self._pruner.prune(record, current)
         await self._go_on(record, state, current)
@@ -227,7 +237,7 @@ class StoreDiscovery:
             state.is_news, state.current = True, None
             return None
         if not current.is_over or not current.is_pruned:
-            return self._clock()
+            return self._clock() + timedelta(seconds=_CHANGED_SECONDS if current.changes > changes else 0)
         await self._finish(state, current)
         return None
 
