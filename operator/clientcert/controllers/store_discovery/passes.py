@@ -137,6 +137,10 @@ class Pass:
         """Note that nothing is left to be deleted."""
         self.is_pruned = True
 
+    def has_changed(self) -> None:
+        """Note that an object changed while it was being deleted."""
+        self.changes += 1
+
     def note(self, candidate: Candidate, verdict: Verdict, name: str) -> None:
         """Count what became of a candidate; `name` is that of its object, if one would be made."""
         if verdict.reason is None or not verdict.is_transient:

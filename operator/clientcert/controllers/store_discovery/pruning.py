@@ -58,7 +58,8 @@ class Pruner:
                 if error.reason not in _CHANGED:
                     raise
                 has_changed = has_changed or error.reason is Reason.CONFLICT
-        current.changes += has_changed
+        if has_changed:
+            current.has_changed()
         if len(due) <= _IN_A_TURN and (not has_changed or current.changes >= _MOST_CHANGES):
             current.was_pruned()
 
