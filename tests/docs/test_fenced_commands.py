@@ -85,7 +85,7 @@ BEFORE = {
         "kubectl create secret generic client-certificate-auth --from-file=ca.crt=ca.pem",
     ),
 }
-"""What a reader of the page has done already."""
+"""The commands that a reader of the page has typed already."""
 MADE_BY_SEVERAL_PAGES = "configmap/clientcert-operator secret/clientcert-operator-slack secret/clientcert-operator-mail"
 MAY_FIND = "clientcert check "
 """Its exit code is 3 if it has something to say about the manifests that were made up."""

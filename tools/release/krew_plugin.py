@@ -41,7 +41,7 @@ _MARKER = re.compile(r"^([\w.-]+==\S+) ; .*(?= \\$)", re.MULTILINE)
 
 
 class Packages(Protocol):
-    """Where the packages of the lock come from."""
+    """The index of the packages in the lock."""
 
     def unpack(self, platform: str, directory: Path) -> None:
         """Put all of them for a platform into a directory, as Python imports them."""

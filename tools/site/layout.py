@@ -1,4 +1,4 @@
-"""Which page of the repository is where on the site, with the links between them."""
+"""The places of the repository's pages on the site, and the links between them."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def lay_out(directory: Path) -> None:
 
 
 def place_of(path: str) -> str:
-    """Where a file of the repository is on the site."""
+    """The place of a file of the repository on the site."""
     if path in PLACES:
         return PLACES[path]
     if path.startswith(f"{DOCS}/"):

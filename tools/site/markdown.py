@@ -70,7 +70,7 @@ def _of_item(first: str, rest: list[str], width: int) -> tuple[list[str], list[s
 
 
 def _goes_on(rest: list[str], width: int) -> bool:
-    """Whether the first line with text, after empty ones, belongs to the item."""
+    """True if the first line with text, after empty ones, belongs to the item."""
     following = next((line for line in rest if line.strip()), "")
     return following.startswith(" " * width)
 

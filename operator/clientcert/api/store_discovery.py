@@ -69,7 +69,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What discovery has found, as the status says it; nothing without spec.discovery."""
+    """The result of discovery, as the status says it; empty without spec.discovery."""
 
     would_create: int | None = None
     sample: tuple[tuple[str, str], ...] = ()

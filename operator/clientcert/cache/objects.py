@@ -77,4 +77,4 @@ class StoreRecord:
     discovery_problem: ClientCertError | None = None
     """The reason why spec.discovery cannot be used."""
     outcome: Outcome = NOTHING
-    """What the status says of discovery."""
+    """The result of discovery in the status."""

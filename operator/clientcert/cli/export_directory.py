@@ -49,7 +49,7 @@ class ExportDirectory:
 
     @property
     def objects(self) -> int:
-        """How many manifests were added."""
+        """The number of manifests that were added."""
         return len(self._resources)
 
     def add(self, objects: Iterable[Object]) -> None:

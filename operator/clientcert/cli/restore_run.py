@@ -72,7 +72,7 @@ class _Restored:
         return self.content.get("status") or {}
 
     def without_spec(self) -> "_Restored":
-        """What the status needs of it: with all certificates of a namespace, specs would fill the memory."""
+        """The part that the write of its status needs: the specs of a whole namespace would fill the memory."""
         known = {"resourceVersion", "generation", "name", "namespace"}
         metadata = {name: value for name, value in self.content["metadata"].items() if name in known}
         kept = {name: value for name, value in self.content.items() if name in {"apiVersion", "kind", "status"}}

@@ -300,7 +300,7 @@ def _success(listing: Listing) -> tuple[Condition, ...]:
 
 
 def _discovered(current: StoreRecord, result: Result | None) -> tuple[Outcome, Condition | None]:
-    """What the status says of discovery; what it has said, until a pass was finished."""
+    """The result of discovery for the status; the recorded one until a pass has finished."""
     if current.discovery_problem is not None:
         return NOTHING, unusable(current.discovery_problem)
     if current.discovery is None:

@@ -1,4 +1,4 @@
-"""Which sources are the same, whatever their password, and by whatever CertificateStore of the bucket."""
+"""The identity of a source: the same for any password, and for any CertificateStore of the bucket."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What discovery makes, leaves out and deletes. Pure."""
+"""The decisions of discovery: the objects to create, to leave out and to delete. Pure."""
 
 from bisect import insort
 from collections import Counter
@@ -71,7 +71,7 @@ def is_unchanged(record: CertificateRecord, managers: frozenset[str], labels: Ma
 
 @dataclass(slots=True)
 class Findings:
-    """What one pass over the candidates has found so far. Samples are the first by their keys, in whatever order."""
+    """The counts and samples of one pass so far. A sample has the first keys of the alphabet."""
 
     would_create: int = 0
     _sample: list[tuple[str, str]] = field(default_factory=list)

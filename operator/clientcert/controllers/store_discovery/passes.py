@@ -23,7 +23,7 @@ _GIVE_UP_AFTER = 16
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one candidate."""
+    """The outcome for one candidate."""
 
     reason: Reason | None = None
     """The reason why no ClientCertificate is made."""
@@ -54,7 +54,7 @@ def unreadable(error: ClientCertError, now: datetime, *, by_content: bool) -> Ve
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a finished pass has found."""
+    """The result of a finished pass."""
 
     outcome: Outcome = NOTHING
     condition: Condition | None = None
@@ -157,7 +157,7 @@ class Pass:
 
 @dataclass(slots=True)
 class Knowledge:
-    """What is known of objects by their ETags, so that none is read twice."""
+    """The verdicts about objects by their ETags, so that none is read twice."""
 
     _verdicts: dict[bytes, Verdict] = field(default_factory=dict)
 

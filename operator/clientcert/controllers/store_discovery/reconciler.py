@@ -69,11 +69,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one store."""
+    """The state of discovery in one store."""
 
     uid: str
     basis: tuple[object, ...]
-    """What the verdicts depend on, besides the content."""
+    """Pattern, environment, bucket and prefix: the verdicts depend on them, besides the content."""
     configuration: int
     """Of the bucket and its credentials, on which failures depend as well."""
     discovery: Discovery
@@ -133,7 +133,7 @@ class StoreDiscovery:
         return False
 
     async def collector(self, record: StoreRecord, asked: AbstractSet[str]) -> MatchingKeys | None:
-        """What keeps the matching keys of the next LIST, but for those `asked`; None if nothing is looked for."""
+        """The collector of the matching keys of the next LIST, but for those `asked`; None if nothing is looked for."""
         if record.discovery is None or record.bucket is None:
             return None
         watched = set[str]()
@@ -174,7 +174,7 @@ class StoreDiscovery:
         self._queue.enqueue(Item(STORE_DISCOVERY, record.key), math.inf)
 
     def result(self, record: StoreRecord) -> Result | None:
-        """What the last finished pass has found; None if there was none."""
+        """The result of the last finished pass; None if there was none."""
         state = self._states.get(record.key)
         return state.result if state is not None and state.uid == record.uid else None
 
