@@ -24,6 +24,7 @@ from clientcert.controllers.alert_test import AlertTestParts
 from clientcert.controllers.certificate_store import StorePoller
 from clientcert.controllers.engine import Engine
 from clientcert.controllers.recovery import Recovery
+from clientcert.controllers.store_discovery.examiner import Examiner
 from clientcert.controllers.store_discovery.fenced_writer import FencedWriter
 from clientcert.controllers.store_discovery.making import Maker
 from clientcert.controllers.store_discovery.pruning import Pruner
@@ -152,8 +153,9 @@ def _store_discovery(settings: Settings, outside: adapters.Outside, sources: Sou
     roles = {"create": settings.role("discover-certificates"), "delete": settings.role("prune-certificates")}
     writer = FencedWriter(outside.client, outside.leadership.allows)
     maker = Maker(cache, outside.buckets, sources, writer, clock, metrics)
+    examiner = Examiner(cache, maker, clock, budget)
     pruner = Pruner(cache, writer, clock, metrics, budget)
-    return StoreDiscovery(cache, outside.informers, outside.queue, maker, pruner, roles, clock, budget)
+    return StoreDiscovery(cache, outside.informers, outside.queue, examiner, pruner, roles, clock, budget)
 
 
 def _shared(settings: Settings, outside: adapters.Outside, parts: alerts.AlertParts) -> Shared:

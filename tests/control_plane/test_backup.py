@@ -58,7 +58,7 @@ class Fleet:
         return channels, sum(each.get("phase") == "ExpiringSoon" for each in statuses)
 
     def alerts(self) -> dict[str, object]:
-        """What each status records as sent."""
+        """The messages that each status records as sent."""
         return {each["metadata"]["name"]: each["status"]["alerts"] for each in self.team.items("ClientCertificate")}
 
     def sent(self) -> tuple[int, int]:

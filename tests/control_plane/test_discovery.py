@@ -54,7 +54,7 @@ def test_a_report_makes_nothing_and_then_create_makes_what_it_said(found: Discov
 
 
 def test_without_the_role_a_condition_says_what_to_bind(found: Discovering, operator: Operator) -> None:
-    """What would be made is shown as in mode Report, after one request that was refused."""
+    """After one request that was refused, the status shows the objects as in mode Report."""
     found.prepare()
     found.upload("nhs", "weather", "left")
     found.discover(mode="Create")
@@ -115,7 +115,7 @@ def test_discovery_of_many_makes_no_other_request(found: Discovering, operator: 
 
 
 def test_never_more_than_the_limit(found: Discovering, operator: Operator) -> None:
-    """What would not fit is not read. An object that is deleted makes room; what cannot be read needs none."""
+    """Keys beyond the limit are not read. A deleted object makes room; an unreadable one needs none."""
     found.prepare(CREATE)
     found.backup.upload("a-broken", b"no certificate")
     found.upload("b", "c", "d", "e")

@@ -54,7 +54,7 @@ def commands(page: Path) -> Iterator[Command]:
 
 
 def _why_of_section(before: str) -> str | None:
-    """What the last heading before a block is followed by."""
+    """The text after the last heading before a block."""
     why: str | None = [*_HEADING.finditer(before)][-1]["why"]
     return why
 

@@ -119,7 +119,7 @@ def test_nothing_is_asked_of_other_servers() -> None:
 
 
 class Loads(HTMLParser):
-    """What a page has a browser fetch, and the anchors in it."""
+    """The addresses that a browser fetches for a page, and the anchors in it."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()

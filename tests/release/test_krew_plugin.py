@@ -49,7 +49,7 @@ class InstalledPackages:
 
 @dataclass(frozen=True)
 class Installed:
-    """What krew has made of one archive: a folder for the version, and a link on the PATH."""
+    """One archive as krew installs it: a folder for the version, and a link on the PATH."""
 
     links: Path
 

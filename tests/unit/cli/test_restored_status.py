@@ -1,4 +1,4 @@
-"""What is written of a status from a backup, beside the status that the object has meanwhile."""
+"""The parts of a status from a backup that are written, beside the status that the object has meanwhile."""
 
 from typing import Any
 

@@ -11,6 +11,8 @@ from typing import Any, cast
 from clientcert.cache.decoding import next_configuration
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.store_discovery.candidates import LIMITS, KeyLimits
+from clientcert.controllers.store_discovery.examiner import Examiner
 from clientcert.controllers.store_discovery.fenced_writer import FencedWriter
 from clientcert.controllers.store_discovery.making import Maker
 from clientcert.controllers.store_discovery.pruning import Pruner
@@ -113,7 +115,7 @@ def certificate(name: str, key: str, store: str = STORE.name) -> dict[str, Any]:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, limits: KeyLimits = LIMITS) -> None:
         self.bucket, self.api, self.may_start, self.knows_all = Bucket(), Api(), True, True
         self.queue, budget, metrics = WorkQueue(clock), LoopBudget(), Metrics()
         self.queue.open()
@@ -121,9 +123,12 @@ class World:
         sources = SourceCache(self.cache, {S3Source: self.bucket}, cast("Any", None), clock, metrics, budget)
         writer = FencedWriter(cast("Any", self.api), lambda _: self.may_start)
         maker = Maker(self.cache, self.bucket, sources, writer, clock, metrics)
+        examiner = Examiner(self.cache, maker, clock, budget)
         pruner = Pruner(self.cache, writer, clock, metrics, budget)
         informers = cast("Any", SimpleNamespace(know_certificates=lambda _: self.knows_all))
-        self.discovery = StoreDiscovery(self.cache, informers, self.queue, maker, pruner, ROLES, clock, budget)
+        self.discovery = StoreDiscovery(
+            self.cache, informers, self.queue, examiner, pruner, ROLES, clock, budget, limits
+        )
 
     async def poll(self, name: str = STORE.name) -> None:
         """As the poller does."""
@@ -182,8 +187,8 @@ def keys(numbers: Iterable[int]) -> list[str]:
     return [f"c{number:05}/client.pem" for number in numbers]
 
 
-def discovering() -> World:
+def discovering(limits: KeyLimits = LIMITS) -> World:
     """With one store, in mode Create."""
-    world = World()
+    world = World(limits)
     world.cache.upsert_store(store())
     return world

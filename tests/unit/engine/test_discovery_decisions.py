@@ -1,4 +1,4 @@
-"""What discovery deletes, leaves out and says: pure decisions."""
+"""The pure decisions of discovery: deletions, omissions and conditions."""
 
 from datetime import timedelta
 from typing import Any

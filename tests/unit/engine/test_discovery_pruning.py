@@ -1,4 +1,4 @@
-"""What discovery deletes, and what it keeps because the LIST or a person says too little or too much."""
+"""Deletions by discovery, and the objects that it keeps since the LIST is no proof, or a person has a claim."""
 
 from typing import Any
 

@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 
 from clientcert.api.discovery import object_names
-from clientcert.controllers.store_discovery import candidates
-from clientcert.controllers.store_discovery.reconciler import IN_A_TURN, STORE_DISCOVERY
-from clientcert.lifecycle.spec import S3Source
+from clientcert.controllers.store_discovery.candidates import Candidate, KeyLimits, room_for
+from clientcert.controllers.store_discovery.examiner import IN_A_TURN
+from clientcert.controllers.store_discovery.passes import Knowledge, Verdict
+from clientcert.controllers.store_discovery.reconciler import STORE_DISCOVERY
+from clientcert.errors import Reason
+from clientcert.lifecycle.spec import ObjectKey, S3Source
+from tests.builders import NOW
 from tests.unit.engine.discovery_world import STORE, World, certificate, clock, discovering, keys, store
+
+FEW = KeyLimits(in_a_namespace=25)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ async def test_a_report_of_ten_thousand_is_read_once(world: World) -> None:
 
 
 async def test_the_limit_is_exact_whatever_is_no_certificate(world: World) -> None:
-    """What is behind it is not read; in a report neither."""
+    """Objects behind it are not read; in a report neither."""
     world.bucket.put(*keys(range(0, 40, 2)), content=b"no certificate")
     world.bucket.put(*keys(range(1, 40, 2)))
     for version, mode in ((2, "Report"), (3, "Create")):
@@ -54,21 +60,33 @@ async def test_the_limit_is_exact_whatever_is_no_certificate(world: World) -> No
     assert world.sources == keys(range(1, 15, 2))
 
 
-async def test_a_namespace_has_a_limit_for_what_is_not_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its stores share it; another namespace has its own."""
+async def test_a_namespace_has_a_limit_for_what_is_not_made() -> None:
+    """Its stores share it."""
+    world = discovering(FEW)
     world.bucket.put(*keys(range(40)), content=b"no certificate")
-    monkeypatch.setattr("clientcert.controllers.store_discovery.reconciler.MOST_KEYS", 25)
-    assert candidates.MOST_KEYS == 20_000
     world.cache.upsert_store(store("second"))
     assert await world.look() == {"NotACertificate": 25, "TooManyKeys": 15}
     assert world.says == ("False", "TooManyKeys")
     assert await world.look("second") == {"TooManyKeys": 40}
 
 
-async def test_keys_that_wait_for_their_turn_count_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespaces_come_to_equal_shares_and_one_more_has_room() -> None:
+    """Each has more keys than it may keep, and is polled again and again."""
+    limits = KeyLimits(in_a_namespace=60, in_all=100)
+    sizes = dict.fromkeys((ObjectKey(f"team-{number}", "backup") for number in range(4)), 0)
+    for _ in range(20):
+        for each in sizes:
+            sizes[each] = room_for(each, sizes, limits)
+            assert sum(sizes.values()) <= limits.in_all
+    assert set(sizes.values()) <= {19, 20, 21}
+    assert room_for(ObjectKey("one-more", "backup"), sizes, limits) >= 9
+    assert room_for(ObjectKey("alone", "backup"), {}, limits) == 50
+
+
+async def test_keys_that_wait_for_their_turn_count_as_well() -> None:
     """A hundred stores of one namespace may be listed before the first of them is read."""
+    world = discovering(FEW)
     world.bucket.put(*keys(range(40)))
-    monkeypatch.setattr("clientcert.controllers.store_discovery.reconciler.MOST_KEYS", 25)
     world.cache.upsert_store(store("second"))
     await world.poll()
     await world.poll("second")
@@ -228,20 +246,13 @@ async def test_what_an_earlier_spec_has_found_is_no_answer(world: World, change:
     assert world.says == ("True", "Discovered")
 
 
-async def test_what_is_known_has_a_limit_although_no_pass_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys come and go, and the bucket is listed again before all were looked at."""
-    monkeypatch.setattr("clientcert.controllers.store_discovery.passes.MOST_KEYS", 150)
-    for first in range(0, 1000, 200):
-        world.bucket.objects.clear()
-        world.bucket.put(*keys(range(first, first + 200)), content=b"no certificate")
-        await world.poll()
-        await world.discovery.reconcile(STORE)
-    world.bucket.objects.clear()
-    await world.poll()
-    world.bucket.put(*keys(range(200)), content=b"no certificate")
-    monkeypatch.setattr("clientcert.controllers.store_discovery.reconciler.MOST_KEYS", 200)
-    world.cache.upsert_store(store("second"))
-    assert await world.look("second") == {"NotACertificate": 50, "TooManyKeys": 150}
+def test_what_is_known_has_a_limit_although_no_pass_ends() -> None:
+    """Keys come and go, and the bucket is listed again before all were looked at: the last ones are known."""
+    knowledge, candidates = Knowledge(150), [Candidate(key, key, "1") for key in keys(range(400))]
+    for each in candidates:
+        knowledge.note(each, Verdict(Reason.NOT_A_CERTIFICATE))
+    assert len(knowledge) == 150
+    assert [each for each in candidates if knowledge.verdict(each, NOW)] == candidates[250:]
 
 
 async def test_a_store_that_is_deleted_makes_nothing(world: World) -> None:

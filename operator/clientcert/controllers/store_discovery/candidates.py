@@ -11,8 +11,16 @@ from clientcert.cache.objects import StoreRecord
 from clientcert.lifecycle.source_place import bucket_place
 from clientcert.lifecycle.spec import ObjectKey
 
-MOST_KEYS = 20_000
-"""Keys without a ClientCertificate that are looked at in one namespace; a key has up to 1 KiB."""
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """The most keys without a ClientCertificate that are looked at; a key has up to 1 KiB."""
+
+    in_a_namespace: int = 20_000
+    in_all: int = 100_000
+
+
+LIMITS = KeyLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +96,15 @@ def is_watched(cache: ObjectCache, record: StoreRecord, key: str) -> bool:
     place, namespace = bucket_place(record.bucket), record.key.namespace
     stores = (cache.stores.get(ObjectKey(namespace, each)) for each in cache.watched.stores(namespace, key))
     return any(each is None or each.bucket is None or bucket_place(each.bucket) == place for each in stores)
+
+
+def room_for(store: ObjectKey, sizes: Mapping[ObjectKey, int], limits: KeyLimits) -> int:
+    """The keys that the next LIST of this store may keep; `sizes` are those that each store keeps now.
+
+    Its namespace has at most half of what other namespaces leave: so there is room for one more, and namespaces that
+    all want more come to equal shares with their next polls.
+    """
+    others = sum(size for key, size in sizes.items() if key.namespace != store.namespace)
+    share = min(limits.in_a_namespace, (limits.in_all - others) // 2)
+    beside = sum(size for key, size in sizes.items() if key.namespace == store.namespace and key != store)
+    return max(share - beside, 0)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from clientcert.api.store_discovery import NOTHING, Discovery, Outcome
 from clientcert.cache.objects import StoreRecord
-from clientcert.controllers.store_discovery.candidates import MOST_KEYS, Candidate, MatchingKeys
+from clientcert.controllers.store_discovery.candidates import Candidate, MatchingKeys
 from clientcert.controllers.store_discovery.decisions import Findings, Refusal
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.recorded_status import Condition
@@ -159,6 +159,7 @@ class Pass:
 class Knowledge:
     """The verdicts about objects by their ETags, so that none is read twice."""
 
+    _most: int
     _verdicts: dict[bytes, Verdict] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -173,7 +174,7 @@ class Knowledge:
         """Take over what a read has shown."""
         if not verdict.is_watched and not verdict.is_transient:
             self._verdicts[candidate.fingerprint] = verdict
-        if len(self._verdicts) > MOST_KEYS:  # no pass was finished, which would have forgotten what is gone
+        if len(self._verdicts) > self._most:  # no pass was finished, which would have forgotten what is gone
             del self._verdicts[next(iter(self._verdicts))]
 
     def forget_failures(self) -> None:

@@ -6,12 +6,11 @@ if discovery.may_look(record):                       # before the keys of Client
 discovery.result(record)                             # for the status, which the poller writes
 """
 
-import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clientcert.api.store_discovery import Discovery
@@ -19,30 +18,15 @@ from clientcert.cache.informers import Informers
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import StoreRecord
 from clientcert.controllers.store_discovery.candidates import (
-    MOST_KEYS,
-    Candidate,
+    LIMITS,
+    KeyLimits,
     MatchingKeys,
-    is_watched,
+    room_for,
     stores_of_bucket,
 )
-from clientcert.controllers.store_discovery.decisions import (
-    discovered,
-    free_key,
-    pending,
-    reason_to_skip,
-    unanswered,
-    usual_name,
-)
-from clientcert.controllers.store_discovery.making import Maker
-from clientcert.controllers.store_discovery.passes import (
-    WATCHED,
-    WOULD_MAKE,
-    Knowledge,
-    Pass,
-    Result,
-    Verdict,
-    basis_of,
-)
+from clientcert.controllers.store_discovery.decisions import discovered, pending, unanswered
+from clientcert.controllers.store_discovery.examiner import Examiner
+from clientcert.controllers.store_discovery.passes import Knowledge, Pass, Result, basis_of
 from clientcert.controllers.store_discovery.pruning import Pruner
 from clientcert.errors import Reason
 from clientcert.lifecycle.source_place import bucket_place
@@ -53,10 +37,6 @@ from clientcert.workqueue.work_queue import Item, WorkQueue
 
 STORE_DISCOVERY = "CertificateStore discovery"
 """The kind of its items in the work queue."""
-AT_ONCE = 8
-"""Objects of one store that are read at once."""
-IN_A_TURN = 96
-"""Objects that are read in one turn of a store; then others of the queue have theirs."""
 _UNKNOWN_SECONDS = 5.0
 """The time between two looks whether all ClientCertificates of a namespace are known."""
 _CHANGED_SECONDS = 1.0
@@ -77,7 +57,7 @@ class _State:
     configuration: int
     """Of the bucket and its credentials, on which failures depend as well."""
     discovery: Discovery
-    knowledge: Knowledge = field(default_factory=Knowledge)
+    knowledge: Knowledge
     current: Pass | None = None
     result: Result | None = None
     is_news: bool = False
@@ -97,21 +77,23 @@ class StoreDiscovery:
         cache: ObjectCache,
         informers: Informers,
         queue: WorkQueue,
-        maker: Maker,
+        examiner: Examiner,
         pruner: Pruner,
         roles: Mapping[str, str],
         clock: Callable[[], datetime],
         loop_budget: LoopBudget,
+        limits: KeyLimits = LIMITS,
     ) -> None:
         """`roles` are the ClusterRoles that grant create and delete, by the verb."""
         self._cache = cache
         self._informers = informers
         self._queue = queue
-        self._maker = maker
+        self._examiner = examiner
         self._pruner = pruner
         self._roles = roles
         self._clock = clock
         self._loop_budget = loop_budget
+        self._limits = limits
         self._states: dict[ObjectKey, _State] = {}
         self._unlisted: set[ObjectKey] = set()
         """Stores whose last LIST came before all ClientCertificates were known."""
@@ -145,12 +127,9 @@ class StoreDiscovery:
                 certificate = self._cache.certificates.get(key)
                 if certificate is not None and isinstance(certificate.spec.source, S3Source):
                     watched.add(certificate.spec.source.key)
-        room = MOST_KEYS - sum(
-            state.size
-            for key, state in self._states.items()
-            if key.namespace == record.key.namespace and key != record.key
-        )
-        return MatchingKeys(record.discovery.pattern, record.bucket.prefix, watched, asked, max(room, 0))
+        sizes = {key: state.size for key, state in self._states.items()}
+        room = room_for(record.key, sizes, self._limits)
+        return MatchingKeys(record.discovery.pattern, record.bucket.prefix, watched, asked, room)
 
     def needs_list(self, key: ObjectKey) -> bool:
         """True if the last LIST came too early, and there is no reason to wait any longer."""
@@ -164,7 +143,9 @@ class StoreDiscovery:
         basis = (record.discovery.pattern, record.discovery.environment, place, record.bucket.prefix)
         before = state
         if state is None or (state.uid, state.basis) != (record.uid, basis):
-            state = self._states[record.key] = _State(record.uid, basis, record.configuration, record.discovery)
+            state = self._states[record.key] = _State(
+                record.uid, basis, record.configuration, record.discovery, Knowledge(self._limits.in_a_namespace)
+            )
         if before is not None and (before.uid, before.discovery, before.basis) != (record.uid, record.discovery, basis):
             state.result, state.is_news, state.discovery = Result(record.outcome, pending()), True, record.discovery
         if state.configuration != record.configuration:
@@ -228,7 +209,7 @@ class StoreDiscovery:
         changes = current.changes
         if not current.is_pruned:
             await self._pruner.prune(record, current)
-        await self._go_on(record, state, current)
+        await self._examiner.go_on(record, state.knowledge, current)
         if state.current is not current:
             return None  # the next LIST has enqueued it
         if current.is_hopeless:
@@ -241,62 +222,6 @@ class StoreDiscovery:
         await self._finish(state, current)
         return None
 
-    async def _go_on(self, record: StoreRecord, state: _State, current: Pass) -> None:
-        """Look at the next candidates, in their order."""
-        made, reads = await self._made(record), 0
-        while not current.is_over and not current.is_hopeless and reads < IN_A_TURN:
-            wanted = await self._next(record, state, current, made)
-            found = await asyncio.gather(
-                *(self._maker.make(record, current, each) for each in wanted), return_exceptions=True
-            )
-            reads += len(wanted)
-            for candidate, verdict in zip(wanted, found, strict=True):
-                if isinstance(verdict, Verdict):
-                    made += verdict.is_made
-                    state.knowledge.note(candidate, verdict)
-                    self._note(record, current, candidate, verdict)
-                else:
-                    current.put_back(candidate)
-            failed = next((each for each in found if isinstance(each, BaseException)), None)
-            if failed is not None:
-                raise failed
-
-    async def _next(self, record: StoreRecord, state: _State, current: Pass, made: int) -> list[Candidate]:
-        """The next candidates to read; those before them, which need no read, are counted.
-
-        Each of them may take a place below the limit, of which `made` objects have one.
-        """
-        wanted, now = list[Candidate](), self._clock()
-        for candidate in current.rest():
-            await self._loop_budget.yield_if_spent()
-            known = self._known(record, state, current, candidate, now)
-            room = current.discovery.limit - made - current.findings.would_create - len(wanted)
-            if known in {None, WOULD_MAKE} and room <= 0:
-                if wanted:  # some of them may be no certificates, and leave their place
-                    current.put_back(candidate)
-                    break
-                known = Verdict(Reason.LIMIT_REACHED)
-            if known is not None and not (known == WOULD_MAKE and current.makes):
-                self._note(record, current, candidate, known)
-            elif len(wanted) < AT_ONCE:
-                wanted.append(candidate)
-            else:
-                current.put_back(candidate)
-                break
-        return wanted
-
-    def _known(
-        self, record: StoreRecord, state: _State, current: Pass, candidate: Candidate, now: datetime
-    ) -> Verdict | None:
-        """The verdict without a read; None if it needs one."""
-        if is_watched(self._cache, record, candidate.key):
-            return WATCHED  # since the LIST
-        reason = reason_to_skip(candidate, current.discovery, now)
-        known = Verdict(reason) if reason is not None else state.knowledge.verdict(candidate, now)
-        if known in {None, WOULD_MAKE} and self._name(record, current, candidate) is None:
-            return Verdict(Reason.NAME_TAKEN)
-        return known
-
     async def _finish(self, state: _State, current: Pass) -> None:
         current.findings.skip_many(Reason.TOO_MANY_KEYS, current.keys.left_out)
         fingerprints = set[bytes]()
@@ -308,21 +233,3 @@ class StoreDiscovery:
         state.knowledge.keep(fingerprints)
         condition = discovered(current.discovery, current.findings, current.refusals, self._roles)
         state.result, state.is_news, state.current = Result(current.findings.outcome(), condition), True, None
-
-    async def _made(self, record: StoreRecord) -> int:
-        """The objects that discovery has made of this store."""
-        made, certificates = 0, self._cache.certificates
-        for key in self._cache.referring("store", record.key):
-            await self._loop_budget.yield_if_spent()
-            made += key in certificates and certificates[key].discovered_by == record.key.name
-        return made
-
-    def _name(self, record: StoreRecord, current: Pass, candidate: Candidate) -> ObjectKey | None:
-        return free_key(candidate, record.key, current.discovery, self._cache.certificates.__contains__)
-
-    def _note(self, record: StoreRecord, current: Pass, candidate: Candidate, verdict: Verdict) -> None:
-        name = ""
-        if verdict == WOULD_MAKE:
-            found = self._name(record, current, candidate)
-            name = found.name if found else usual_name(candidate, record.key, current.discovery)
-        current.note(candidate, verdict, name)
