@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
 _SECONDS = 60.0
 _HEIGHT = 900
@@ -36,6 +38,12 @@ _ON_PIPES = (
 def chromium() -> str | None:
     """The path of a browser; None if there is none."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+NEEDS_CHROMIUM = (
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine"),
+)
 
 
 class Browser:

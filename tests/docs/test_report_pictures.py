@@ -9,14 +9,13 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clientcert.cli.report_html import Heading, as_html
-from tests.docs.browser import PROGRAMS, Browser, chromium
+from tests.docs.browser import NEEDS_CHROMIUM, Browser
 from tests.unit.cli.report_objects import fleet, four, reported
 
 WIDE, NARROW = 1280, 390
@@ -24,18 +23,7 @@ MANY = 10_000
 LONGEST_SECONDS = 60.0
 """To show and to sort 10,000 certificates: about ten on two cores with nothing else to do, more beside other tests."""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = chromium()
-    assert program is not None
-    with Browser.running(program, tmp_path_factory.mktemp("profile")) as running:
-        yield running
+pytestmark = [*NEEDS_CHROMIUM]
 
 
 @pytest.fixture(scope="module")

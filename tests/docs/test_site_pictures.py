@@ -14,23 +14,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.docs.browser import PROGRAMS, Browser, chromium
+from tests.docs.browser import NEEDS_CHROMIUM, Browser
 
 BUILT = REPOSITORY / "build/site/html"
 WIDE, NARROW, HEIGHT = 1280, 390, 1000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium() is None, reason=f"none of {', '.join(PROGRAMS)} is on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = chromium()
-    assert program is not None
-    with Browser.running(program, tmp_path_factory.mktemp("profile")) as running:
-        yield running
+pytestmark = [*NEEDS_CHROMIUM]
 
 
 class Quietly(SimpleHTTPRequestHandler):
