@@ -52,39 +52,39 @@ def entries_without_object(lists: Iterable[tuple[str, str, int]]) -> str:
 def policies(records: Sequence[PolicyRecord], size: int) -> Iterator[Callable[[], str]]:
     """Functions that render the series of these policies, `size` at a time."""
     words = "1 while the whole CertificatePolicy can be used, 0 while a part of it cannot."
-    yield partial(header, "clientcert_policy_ready", words)
-    yield from _parts(_policy_ready, records, size)
+    yield from _family("clientcert_policy_ready", words, _policy_ready, records, size)
     words = "1 for each condition of a CertificatePolicy that is not as it should be."
-    yield partial(header, "clientcert_policy_condition", words)
-    yield from _parts(_policy_conditions, records, size)
+    yield from _family("clientcert_policy_condition", words, _policy_conditions, records, size)
 
 
 def stores(records: Sequence[StoreRecord], size: int) -> Iterator[Callable[[], str]]:
     """Functions that render the series of these stores, `size` at a time."""
-    yield partial(header, "clientcert_store_ready", "1 while the bucket of a CertificateStore can be listed.")
-    yield from _parts(_store_ready, records, size)
+    words = "1 while the bucket of a CertificateStore can be listed."
+    yield from _family("clientcert_store_ready", words, _store_ready, records, size)
     words = "1 for each condition of a CertificateStore that is not as it should be."
-    yield partial(header, "clientcert_store_condition", words)
-    yield from _parts(_store_conditions, records, size)
+    yield from _family("clientcert_store_condition", words, _store_conditions, records, size)
     words = "ClientCertificates that the discovery of a CertificateStore would make and has not made."
-    yield partial(header, "clientcert_store_would_create", words)
-    yield from _parts(_would_create, records, size)
+    yield from _family("clientcert_store_would_create", words, _would_create, records, size)
 
 
 def open_requests(
     records: Sequence[RenewalRecord], certificates: Certificates, size: int
 ) -> Iterator[Callable[[], str]]:
     """Functions that render the series of the open requests, `size` at a time."""
+    name = "clientcert_renewal_open_since_timestamp_seconds"
     words = "When a CertificateRenewal was made that has not come to its end."
-    yield partial(header, "clientcert_renewal_open_since_timestamp_seconds", words)
-    yield from _parts(partial(_open_since, certificates), records, size)
+    yield from _family(name, words, partial(_open_since, certificates), records, size)
+    name = "clientcert_renewal_awaiting_approval_since_timestamp_seconds"
     words = "Since when a CertificateRenewal has waited for an approval."
-    yield partial(header, "clientcert_renewal_awaiting_approval_since_timestamp_seconds", words)
-    yield from _parts(partial(_awaiting_approval_since, certificates), records, size)
+    yield from _family(name, words, partial(_awaiting_approval_since, certificates), records, size)
 
 
-def _parts(row: Callable[[_Record], str], records: Sequence[_Record], size: int) -> Iterator[Callable[[], str]]:
-    return (partial(_rows, row, records[start : start + size]) for start in range(0, len(records), size))
+def _family(
+    name: str, words: str, row: Callable[[_Record], str], records: Sequence[_Record], size: int
+) -> Iterator[Callable[[], str]]:
+    yield partial(header, name, words)
+    for start in range(0, len(records), size):
+        yield partial(_rows, row, records[start : start + size])
 
 
 def _rows(row: Callable[[_Record], str], records: Sequence[_Record]) -> str:
