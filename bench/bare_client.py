@@ -4,8 +4,9 @@
 
 It LISTs all ClientCertificates and the metadata of all Secrets, in pages of the operator's sizes. For each certificate
 it GETs the Secret, as the API server has it in memory, and merges a status into the object's with its resourceVersion;
-beside the first of them it creates an Event. SAMPLE is a JSON file: `status`, `event`, and the number of `events`. It
-reads no certificate, watches nothing, decides nothing and keeps nothing.
+beside the first of them it creates an Event. SAMPLE is a JSON file: `status`, `event`, the number of `events`, and
+`watches`. It reads no certificate, decides nothing and keeps nothing. If `watches` is true it also holds the operator's
+watches, of all Secrets and of all ClientCertificates, and drops what they send: no operator can be without them.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ CONNECTIONS = 64
 _PAGE, _METADATA_PAGE = "200", "500"
 _METADATA_ONLY_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_WATCHES = 2
+_SECRETS = "/api/v1/secrets"
 _CERTIFICATES = "/apis/clientcert.dev/v1alpha1/clientcertificates"
 _NAMESPACED = "/apis/clientcert.dev/v1alpha1/namespaces"
 
@@ -45,15 +48,18 @@ async def main(kubeconfig: Path, sample: Path) -> None:
     async with aiohttp.ClientSession(
         base_url=cluster["server"],
         headers={"Authorization": f"Bearer {user['token']}"},
-        connector=aiohttp.TCPConnector(ssl=tls_context(cluster), limit=CONNECTIONS),
+        connector=aiohttp.TCPConnector(ssl=tls_context(cluster), limit=CONNECTIONS + _WATCHES),
     ) as session:
-        version = ""
-        async for page in _pages(session, "/api/v1/secrets", _METADATA_ONLY_LIST, _METADATA_PAGE):
+        version = listed = ""
+        async for page in _pages(session, _SECRETS, _METADATA_ONLY_LIST, _METADATA_PAGE):
             version = page.version
         found: list[tuple[dict[str, Any], str]] = []
         async for page in _pages(session, _CERTIFICATES, "application/json", _PAGE):
+            listed = page.version
             found += [(item["metadata"], item["spec"]["source"]["secret"]["name"]) for item in page.items]
         waiting = enumerate(found)
+        watched = ((_SECRETS, version, _METADATA_ONLY), (_CERTIFICATES, listed, "application/json"))
+        watches = [asyncio.create_task(_watch(session, *each)) for each in watched if asked["watches"]]
 
         async def worker() -> None:
             for number, (metadata, secret) in waiting:
@@ -63,6 +69,19 @@ async def main(kubeconfig: Path, sample: Path) -> None:
                 await _patch_status(session, metadata, asked["status"])
 
         await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+        if ended := [watch for watch in watches if watch.done()]:
+            raise RuntimeError(f"the server has ended {len(ended)} watches")
+        for watch in watches:
+            watch.cancel()
+
+
+async def _watch(session: aiohttp.ClientSession, path: str, version: str, accept: str) -> None:
+    query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with session.get(path, params=query, headers={"Accept": accept}, timeout=timeout) as response:
+        response.raise_for_status()
+        async for _ in response.content.iter_any():
+            pass
 
 
 async def _pages(session: aiohttp.ClientSession, path: str, accept: str, size: str) -> AsyncIterator[Page]:

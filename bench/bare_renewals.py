@@ -193,11 +193,17 @@ async def _certificates(session: aiohttp.ClientSession) -> dict[tuple[str, str],
 
 
 async def _watch(session: aiohttp.ClientSession, asked: "asyncio.Queue[tuple[dict[str, Any], str]]") -> None:
-    async for line in _events(session):
-        event = msgspec.json.decode(line)
-        if event["type"] == "ADDED":
-            found = event["object"]
-            asked.put_nowait((found["metadata"], found["spec"]["certificateRef"]["name"]))
+    """Watch again when the server ends the watch, as it does with a client that reads too slowly.
+
+    Each watch begins with all objects that are there, so none is missed.
+    """
+    seen: set[str] = set()
+    while True:
+        async for line in _events(session):
+            event = msgspec.json.decode(line)
+            if event["type"] == "ADDED" and (found := event["object"])["metadata"]["uid"] not in seen:
+                seen.add(found["metadata"]["uid"])
+                asked.put_nowait((found["metadata"], found["spec"]["certificateRef"]["name"]))
 
 
 async def _events(session: aiohttp.ClientSession) -> AsyncIterator[bytes]:

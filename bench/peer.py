@@ -57,14 +57,15 @@ async def sample_of(scene: Scene) -> Sample:
     return Sample(statuses[len(statuses) // 2], event, count / scene.size)
 
 
-async def peer_start(scene: Scene, sample: Sample) -> PeerStart:
-    """Start it over objects without a status, and watch it until it is done."""
+async def peer_start(scene: Scene, sample: Sample, *, watches: bool = False) -> PeerStart:
+    """Start it over objects without a status, and watch it until it is done. `watches`: it holds the watches, too."""
     kubeconfig = scene.directory / "bare-client.kubeconfig"
     scene.control_plane.service_account_kubeconfig(*SERVICE_ACCOUNT, kubeconfig)
     given = scene.directory / "sample.json"
     events = round(sample.events_each * scene.size)
-    given.write_text(json.dumps({"status": sample.status, "event": sample.event, "events": events}))
-    scene.say(f"cold start of the bare client over {scene.size} certificates")
+    asked = {"status": sample.status, "event": sample.event, "events": events, "watches": watches}
+    given.write_text(json.dumps(asked))
+    scene.say(f"cold start of the bare client over {scene.size} certificates{', with watches' if watches else ''}")
     before, servers = await calls_so_far(scene.kubernetes), cpu_so_far(scene.control_plane)
     began = time.monotonic()
     process = await asyncio.to_thread(

@@ -2,8 +2,9 @@
 
 Cold start: the bare client (`bench/bare_client.py`), which writes as much as an operator over the first thousand has
 written; then the operator; then the bare client again, because the servers become slower while they run, with all that
-they keep. The operator is compared with the mean of both. Before each of them all objects are put back as they were
-created, and all are timed as in P4.
+they keep. The operator is compared with the mean of both. Then the bare client holds the operator's watches as well,
+which shows what these cost. Before each of them all objects are put back as they were created, and all are timed as in
+P4.
 
 Stalls of the event loop are the operator's own gauge. As in P10 they are those of operators that have a core to
 themselves: over another cold start, over a scrape after it, and of a successor over its start, take-over and day.
@@ -110,6 +111,8 @@ class _Seen:
     """Seconds until all objects were created, from the first thousand on."""
     peers: tuple[PeerStart, PeerStart]
     """Before the operator and after it."""
+    watching: PeerStart
+    """The bare client with the operator's watches."""
     cold: ColdStart
     """Beside all others on the same cores, as the peer was."""
     alone: ColdStart
@@ -143,11 +146,13 @@ async def measure(scene: Scene) -> Outcome:
     cold = await cold_start(scene, size)
     await scene.clear_statuses()
     peers = (before, await peer_start(scene, sample))
+    await scene.clear_statuses()
+    watching = await peer_start(scene, sample, watches=True)
     with one_kept_free() as cores:
         async with cold_started(scene, size, cores) as (leader, alone), _standby(scene, cores) as (successor, clock):
             taken_over = await _take_over(scene, leader, successor)
             day = await _a_day(scene, successor, clock)
-    seen = _Seen(creation, peers, cold, alone, taken_over, day)
+    seen = _Seen(creation, peers, watching, cold, alone, taken_over, day)
     return Outcome(
         GOAL,
         (
@@ -179,6 +184,8 @@ def _details(seen: _Seen) -> dict[str, Any]:
         "peerSeconds": [round(each.seconds, 1) for each in seen.peers],
         "peerCpuSeconds": [round(each.cpu_seconds, 1) for each in seen.peers],
         "peerServersCpuSeconds": [dict(each.servers) for each in seen.peers],
+        "peerSecondsWithWatches": round(seen.watching.seconds, 1),
+        "peerServersCpuSecondsWithWatches": dict(seen.watching.servers),
         "peerCalls": dict(seen.peers[0].calls),
         "residentMB": round(cold.after_scrape.resident, 1),
         "residentAfterDayMB": round(day.memory.resident, 1),

@@ -35,7 +35,6 @@ from bench.counting_proxy import counting
 from bench.ended_requests import Ended, ended_requests
 from bench.goals import Bound, Figure, Outcome
 from bench.holders import holders
-from bench.kubernetes import METADATA_ONLY
 from bench.measures.restart import looked_at_all
 from bench.operator_run import LONGEST_STALL, Memory
 from bench.renewal_peer import PeerRun, peer_run
@@ -181,15 +180,17 @@ async def _all_told(scene: Scene, messages: int, times: Sequence[datetime]) -> N
 
 @asynccontextmanager
 async def _following_done(place: Place) -> AsyncIterator[None]:
-    """Note each request that is Done; only these are sent by the watch, without their content."""
+    """Note each request that is Done; only these are sent by the watch, without their content.
+
+    The server may end a watch at any time. Each one begins with all of these requests that are there.
+    """
     kubernetes, place.done = place.scene.kubernetes, set()
 
     async def follow() -> None:
-        query = {"fieldSelector": "status.state=Done", "limit": "1"}
-        version = (await kubernetes.get(RENEWALS, accept=METADATA_ONLY, **query))["metadata"]["resourceVersion"]
-        async for event in kubernetes.watch(RENEWALS, version, field_selector="status.state=Done", metadata_only=True):
-            if event["type"] in {"ADDED", "MODIFIED"}:
-                place.done.add(event["object"]["metadata"]["name"])
+        while True:
+            async for event in kubernetes.watch(RENEWALS, "0", field_selector="status.state=Done", metadata_only=True):
+                if event["type"] in {"ADDED", "MODIFIED"}:
+                    place.done.add(event["object"]["metadata"]["name"])
 
     following = asyncio.create_task(follow())
     try:

@@ -14,7 +14,11 @@ from clientcert.lifecycle.spec import ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """The most keys without a ClientCertificate that are looked at; a key has up to 1 KiB."""
+    """The most keys without a ClientCertificate that are looked at; a key has up to 1 KiB.
+
+    LISTs that run at the same time do not count each other: eight of them may pass `in_all` until their next polls, by
+    at most 160,000.
+    """
 
     in_a_namespace: int = 20_000
     in_all: int = 100_000

@@ -32,7 +32,10 @@ class Examiner:
         self._loop_budget = loop_budget
 
     async def go_on(self, record: StoreRecord, knowledge: Knowledge, current: Pass) -> None:
-        """Look at the next candidates, in their order; what they hold is noted in both. Raises KubeError."""
+        """Look at the next candidates, in their order; each verdict is noted in the pass and in what is known.
+
+        Raises KubeError.
+        """
         made, reads = await self._made(record), 0
         while not current.is_over and not current.is_hopeless and reads < IN_A_TURN:
             wanted = await self._next(record, knowledge, current, made)
