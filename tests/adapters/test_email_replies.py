@@ -48,12 +48,20 @@ async def outcome(server: ScriptedMailServer, command: str = "") -> DeliveryErro
         return error
 
 
+_REFUSED: dict[tuple[str, str], tuple[DeliveryError, list[str]]] = {}
+
+
 async def refused(command: str, reply: str) -> tuple[DeliveryError, list[str]]:
-    """The error for a reply to every recipient, and the recipients that were named to the server."""
-    async with ScriptedMailServer(command, reply, login="PLAIN LOGIN") as server:
-        found = await outcome(server, command)
-        assert isinstance(found, DeliveryError), f"{command}: {reply}"
-        return found, server.recipients
+    """The error for a reply to every recipient, and the recipients that were named to the server.
+
+    Several tests look at the same exchange, which takes place once.
+    """
+    if (command, reply) not in _REFUSED:
+        async with ScriptedMailServer(command, reply, login="PLAIN LOGIN") as server:
+            found = await outcome(server, command)
+            assert isinstance(found, DeliveryError), f"{command}: {reply}"
+            _REFUSED[command, reply] = found, server.recipients
+    return _REFUSED[command, reply]
 
 
 def replies(command: str) -> Iterator[tuple[str, str]]:

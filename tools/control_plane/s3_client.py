@@ -1,6 +1,7 @@
 """Writes objects to an `S3Server` and reads them, as a person with the AWS tools would."""
 
 import os
+from functools import cache
 from typing import Any
 
 import botocore.config
@@ -17,13 +18,8 @@ class S3Client:
     """
 
     def __init__(self, server: S3Server) -> None:
-        session = botocore.session.Session()
-        # Independent of the user's settings: no profile, no ~/.aws, no proxy.
-        for variable in ("config_file", "credentials_file"):
-            session.set_config_variable(variable, os.devnull)
-        session.set_config_variable("profile", None)
         config = botocore.config.Config(s3={"addressing_style": "path"}, proxies={}, retries={"total_max_attempts": 2})
-        self._client: Any = session.create_client(
+        self._client: Any = _session().create_client(
             "s3",
             endpoint_url=server.endpoint,
             region_name=server.region,
@@ -63,3 +59,16 @@ class S3Client:
 
     def close(self) -> None:
         self._client.close()
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """Of all clients: each one of its own would parse the models of S3 again, which takes longer than many requests.
+
+    It is independent of the user's settings: no profile, no ~/.aws, no proxy.
+    """
+    session = botocore.session.Session()
+    for variable in ("config_file", "credentials_file"):
+        session.set_config_variable(variable, os.devnull)
+    session.set_config_variable("profile", None)
+    return session
