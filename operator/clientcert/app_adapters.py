@@ -11,6 +11,7 @@ from functools import partial
 from clientcert.api.policy import default_channel
 from clientcert.cache.informers import Informers, Watches
 from clientcert.cache.object_cache import ObjectCache
+from clientcert.cache.renewals import RENEWAL
 from clientcert.errors import Reason
 from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
@@ -46,6 +47,8 @@ from clientcert.workqueue.work_queue import WorkQueue
 
 DEFAULT_NAMESPACE = "clientcert-system"
 """Namespace of the Lease if the operator runs outside of a pod and the settings name none."""
+_RENEWALS_AT_ONCE = 16
+"""Enough to keep an API server busy with the ten calls of each. With more, every alert waits behind their calls."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def outside(
     # A client of its own: no other call delays the renewal of the Lease, nor does an answer that waits for memory.
     elector = _client(settings, ByteBudget())
     stack.push_async_callback(elector.close)
-    queue = WorkQueue(clock)
+    queue = WorkQueue(clock, limits={RENEWAL: _RENEWALS_AT_ONCE})
     cache = ObjectCache(queue, default_channel_of(settings))
     namespaces = settings.namespaces or ("",)
     watches = {each: Watches.of(client, each, cache, loop_budget) for each in namespaces}

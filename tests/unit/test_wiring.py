@@ -94,6 +94,20 @@ async def test_every_kind_of_item_has_a_reconciler() -> None:
     assert set(known) == ours | tests | others
 
 
+async def test_renewals_leave_workers_for_everything_else() -> None:
+    """Each makes ten calls or more: an alert would wait behind those of all workers."""
+    async with AsyncExitStack() as stack:
+        queue = cast("Any", (await assemble(Settings(), clock, stack)).engine.workers)._queue
+    queue.open()
+    for number in range(1_000):
+        queue.enqueue(Item("CertificateRenewal", ObjectKey(f"team-{number % 20}", f"r{number}")))
+    queue.enqueue(certificate := Item("ClientCertificate", ObjectKey("team-1", "nhs")))
+    found = [await queue.take() for _ in range(17)]
+    assert found.count(certificate) == 1
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(queue.take(), 1)
+
+
 async def test_a_stalled_bucket_holds_up_no_answer_of_the_api_server() -> None:
     """Not even that to a status write of the same namespace: while one is not answered, no message is sent at all."""
     async with AsyncExitStack() as stack:

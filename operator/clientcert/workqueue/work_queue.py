@@ -6,7 +6,8 @@
 
 Namespaces take turns. Within one, the most urgent item is next, in turns with those that have waited for a minute.
 No namespace may occupy all workers, with all its kinds together: a reconcile may take long for external reasons, such
-as a bucket that answers in fourteen seconds.
+as a bucket that answers in fourteen seconds. A kind may be limited to few workers, which is a queue of its own; these
+queues take turns.
 
 The queue is open only while this replica leads. While closed it keeps nothing: the next term begins with all items.
 """
@@ -15,7 +16,7 @@ import asyncio
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -79,9 +80,14 @@ class WorkQueue:
         clock: Callable[[], datetime],
         workers: int = WORKERS,
         longest_wait: float = LONGEST_WAIT_SECONDS,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
+        """`limits`: the most workers at once for the kinds that may not have all of them."""
         self._clock = clock
-        self._waiting: FairQueue[Item] = FairQueue(workers, longest_wait)
+        self._unlimited: FairQueue[Item] = FairQueue(workers, longest_wait)
+        self._limited = {kind: FairQueue[Item](most, longest_wait) for kind, most in (limits or {}).items()}
+        self._waiting = deque((self._unlimited, *self._limited.values()))
+        """All items that wait for a worker; the queue whose turn it is comes first."""
         self._active: dict[Item, float | None] = {}
         """Items that workers have; with an urgency if they were enqueued meanwhile."""
         self._due: dict[Item, tuple[float, Item]] = {}
@@ -104,7 +110,8 @@ class WorkQueue:
 
     def open(self) -> None:
         """Begin a term with nothing in the queue; the caller enqueues all items."""
-        self._waiting.clear()
+        for waiting in self._waiting:
+            waiting.clear()
         self._backlog.clear()
         self._arriving.clear()
         self._arriving_count = 0
@@ -121,7 +128,7 @@ class WorkQueue:
     @property
     def depth(self) -> int:
         """Items that wait for a worker or have one."""
-        return len(self._waiting) + len(self._active) + len(self._backlog) + self._arriving_count
+        return sum(map(len, self._waiting)) + len(self._active) + len(self._backlog) + self._arriving_count
 
     def enqueue(self, item: Item, urgency: float = math.inf) -> None:
         """Reconcile the item as soon as a worker is free; the lower `urgency`, the sooner."""
@@ -132,7 +139,7 @@ class WorkQueue:
             self._active[item] = urgency if enqueued is None else min(urgency, enqueued)
             return
         self._due.pop(item, None)
-        self._waiting.push(item.key.namespace, item, (urgency,))
+        self._limited.get(item.kind, self._unlimited).push(item.key.namespace, item, (urgency,))
         self._wake_worker()
 
     def enqueue_all(self, items: Items) -> None:
@@ -144,16 +151,18 @@ class WorkQueue:
 
     def schedule(self, item: Item, seconds: float) -> None:
         """Reconcile the item after this number of seconds, unless it is enqueued or has a worker already."""
-        if item not in self._active and item not in self._waiting:
+        if item not in self._active and item not in self._limited.get(item.kind, self._unlimited):
             self._schedule_at(item, self._clock().timestamp() + seconds)
 
     async def take(self) -> Item | None:
         """Return the next item, which is in flight until `done` or `retry`; None once the queue is closed."""
         while self._is_open:
-            found = self._waiting.pop()
-            if found is not None:
-                self._active[found[1]] = None
-                return found[1]
+            for _ in range(len(self._waiting)):
+                self._waiting.rotate(-1)
+                found = self._waiting[-1].pop()
+                if found is not None:
+                    self._active[found[1]] = None
+                    return found[1]
             woken = asyncio.get_running_loop().create_future()
             self._idle.append(woken)
             try:
@@ -255,7 +264,7 @@ class WorkQueue:
     def _release(self, item: Item) -> bool:
         """Free the worker's place; True if the item was enqueued while it was in flight."""
         urgency = self._active.pop(item)
-        self._waiting.release(item.key.namespace)
+        self._limited.get(item.kind, self._unlimited).release(item.key.namespace)
         self._wake_worker()
         if urgency is None:
             return False

@@ -62,7 +62,7 @@ async def test_no_worker_is_idle_while_there_is_an_item_that_it_may_take() -> No
             queue.enqueue(item(number, f"team-{dice.randrange(4)}"), dice.random())
         await asyncio.sleep(0.01)
         most = max(most, len(held))
-        assert len(held) == 6 or queue._waiting.pop() is None
+        assert len(held) == 6 or queue._unlimited.pop() is None
     assert most == 6
     queue.close()
     for _, ended in held:

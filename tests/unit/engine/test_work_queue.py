@@ -24,6 +24,15 @@ def open_queue(**bounds: float) -> WorkQueue:
     return queue
 
 
+LIMITED = "CertificateRenewal"
+
+
+def limited_queue() -> WorkQueue:
+    queue = WorkQueue(clock, limits={LIMITED: 4})
+    queue.open()
+    return queue
+
+
 async def taken(queue: WorkQueue, count: int) -> list[Item | None]:
     return [await asyncio.wait_for(queue.take(), 1) for _ in range(count)]
 
@@ -150,7 +159,53 @@ async def test_every_item_is_taken_exactly_once() -> None:
     queue.close()
     await asyncio.gather(*workers)
     assert sorted(given) == sorted(items)
-    assert (len(queue._waiting), queue._active, queue._waiting.taken) == (0, {}, {})
+    assert queue._active == {}
+    assert [(len(waiting), waiting.taken) for waiting in queue._waiting] == [(0, {})]
+
+
+async def test_a_limited_kind_leaves_workers_for_all_others() -> None:
+    """However many of its items wait, and of however many namespaces; one that is enqueued later waits for none."""
+    queue = limited_queue()
+    for number in range(100):
+        queue.enqueue(item(number, f"team-{number % 10}", LIMITED))
+    assert {each.kind for each in await taken(queue, 4) if each} == {LIMITED}
+    assert await nothing_is_available(queue)
+    queue.enqueue(item(1, "team-1"), 99.0)
+    assert await taken(queue, 1) == [item(1, "team-1")]
+    queue.done(item(0, "team-0", LIMITED), None)
+    assert [each.kind for each in await taken(queue, 1) if each] == [LIMITED]
+    assert await nothing_is_available(queue)
+
+
+async def test_a_limited_kind_has_its_turn_in_a_backlog_of_others() -> None:
+    """Every second free worker takes an item of it, until it has all that it may have."""
+    queue = limited_queue()
+    for number in range(100):
+        queue.enqueue(item(number, f"team-{number % 10}"), -1.0)
+    for number in range(10):
+        queue.enqueue(item(number, f"team-{number}", LIMITED))
+    kinds = [each.kind for each in await taken(queue, 12) if each]
+    assert [kinds[:8].count(LIMITED), kinds[8:].count(LIMITED)] == [4, 0]
+
+
+async def test_one_namespace_has_half_of_the_workers_of_a_limited_kind() -> None:
+    queue = limited_queue()
+    for number in range(10):
+        queue.enqueue(item(number, "greedy", LIMITED))
+    assert len(await taken(queue, 2)) == 2
+    assert await nothing_is_available(queue)
+    queue.enqueue(item(0, "modest", LIMITED))
+    assert await taken(queue, 1) == [item(0, "modest", LIMITED)]
+
+
+async def test_an_item_of_a_limited_kind_is_forgotten_with_its_term() -> None:
+    queue = limited_queue()
+    queue.enqueue(item(1, kind=LIMITED))
+    queue.schedule(item(1, kind=LIMITED), 1.0)
+    assert (queue.depth, queue.scheduled_items()) == (1, ())
+    queue.open()
+    assert queue.depth == 0
+    assert await nothing_is_available(queue)
 
 
 async def test_an_item_that_is_enqueued_while_it_is_in_flight_is_taken_again() -> None:

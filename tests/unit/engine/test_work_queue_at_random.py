@@ -10,10 +10,11 @@ import pytest
 
 from clientcert.workqueue.work_queue import Item, WorkQueue
 from tests.builders import SECOND
-from tests.unit.engine.test_work_queue import clock, item, nothing_is_available, open_queue, taken
+from tests.unit.engine.test_work_queue import clock, item, nothing_is_available, taken
 
 WORKERS = 6
 """Few, so that a namespace often has its share."""
+LIMITED, LIMIT = "CertificateRenewal", 3
 
 
 @dataclass
@@ -48,8 +49,7 @@ class Model:
 
     async def take(self) -> None:
         """An item is given exactly if one waits whose namespace has not its share yet."""
-        left = WORKERS - len(self.in_flight)
-        free = {each for each in self.wanted - self.in_flight if self.workers_of(each) < left}
+        free = {each for each in self.wanted - self.in_flight if self.may_have_one_more(each)}
         if not free:
             assert await nothing_is_available(self.queue)
             return
@@ -58,8 +58,11 @@ class Model:
         self.wanted.remove(got)
         self.in_flight.add(got)
 
-    def workers_of(self, each: Item) -> int:
-        return sum(other.key.namespace == each.key.namespace for other in self.in_flight)
+    def may_have_one_more(self, each: Item) -> bool:
+        """Its namespace has fewer workers than are free, of those for items of a limited kind or for all others."""
+        beside = [other for other in self.in_flight if (other.kind == LIMITED) is (each.kind == LIMITED)]
+        left = (LIMIT if each.kind == LIMITED else WORKERS) - len(beside)
+        return sum(other.key.namespace == each.key.namespace for other in beside) < left
 
     def finish(self, *, fails: bool, seconds: float | None) -> None:
         each = self.random.choice(sorted(self.in_flight))
@@ -91,10 +94,11 @@ class Model:
 @pytest.mark.parametrize("seed", range(20))
 async def test_random_operations_lose_no_item_and_give_none_twice_at_once(seed: int) -> None:
     """No namespace exceeds its share, an item that waits is given if it may be, and nothing is left at the end."""
-    queue = open_queue(workers=WORKERS, longest_wait=0.5)
+    queue = WorkQueue(clock, WORKERS, 0.5, {LIMITED: LIMIT})
+    queue.open()
     model = Model(queue, random.Random(seed))
-    kinds = ("ClientCertificate", "CertificatePolicy")
-    items = [item(number, f"team-{number % 4}", kinds[number % 5 == 0]) for number in range(40)]
+    kinds = ("ClientCertificate", "ClientCertificate", "ClientCertificate", LIMITED, "CertificatePolicy")
+    items = [item(number, f"team-{number % 4}", kinds[number % 5]) for number in range(40)]
     for _ in range(1_000):
         await model.step(items)
     while model.wanted or model.in_flight or model.backlog or model.due:
@@ -103,5 +107,6 @@ async def test_random_operations_lose_no_item_and_give_none_twice_at_once(seed: 
         await model.take()
         if model.in_flight:
             model.finish(fails=False, seconds=None)
-    assert (queue.depth, len(queue._waiting), queue._active, queue._waiting.taken) == (0, 0, {}, {})
+    assert (queue.depth, queue._active) == (0, {})
+    assert [(len(waiting), waiting.taken) for waiting in queue._waiting] == [(0, {}), (0, {})]
     assert (queue.pop_due(), queue.scheduled_items()) == ([], ())
