@@ -3,14 +3,8 @@
 Each other one says "Not run here" and why, below its block or below its heading.
 """
 
-import json
-import os
 import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +13,10 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.docs.fenced import PAGES_WITH_COMMANDS, Command, commands, disguised
 from tests.docs.pages import name_of, names_in
+from tests.docs.reader import Reader
 from tests.unit.cli.renewal_objects import CSR, KEY, public_key
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, OperatorProcess
-from tools.control_plane.kubeconfig import write_kubeconfig
 from tools.helm import Helm
 
 DOCS = "tests/docs"
@@ -111,48 +105,12 @@ HERE = [command for command in UNCLAIMED if words(command) != words(INSTALLATION
 PAGES_HERE = sorted({command.page for command in HERE}, key=lambda page: (page in LAST, page))
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Somebody who types in a checkout, of which they see deploy and crds, with a cluster of their own."""
-
-    directory: Path
-    cluster: ControlPlane
-
-    def in_another_directory(self, name: str) -> "Reader":
-        """With the same files, as they are now."""
-        copied = shutil.copytree(self.directory, self.directory.with_name(name), symlinks=True)
-        return Reader(copied, self.cluster)
-
-    def types(self, command: str, *, namespace: str = "default", codes: tuple[int, ...] = (0,)) -> None:
-        """As it stands on the page, in bash; the namespace is that of the context."""
-        kubeconfig = self.directory / "kubeconfig"
-        url, ca_path, token = self.cluster.url, self.cluster.ca_path, self.cluster.admin_token
-        write_kubeconfig(kubeconfig, url=url, ca_path=ca_path, user="reader", token=token, namespace=namespace)
-        config = json.loads(kubeconfig.read_text())
-        config["users"][0]["user"] |= {"as": "sam@gov.example", "as-groups": ["system:masters"]}
-        kubeconfig.write_text(json.dumps(config))
-        path = os.pathsep.join((str(self.directory / "bin"), os.defpath))
-        ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            cwd=self.directory,
-            env={"PATH": path, "HOME": str(self.directory), "KUBECONFIG": str(kubeconfig)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert ran.returncode in codes, f"{command}: {ran.stderr}{ran.stdout}"
-
-
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, helm: Helm) -> Iterator[Reader]:
     """The operator is installed as the README says, and runs as a process."""
     directory = tmp_path_factory.mktemp("pages") / "checkout"
-    make_checkout(directory, helm.binary)
     with ControlPlane.start(tmp_path_factory.mktemp("cluster")) as cluster:
-        (directory / "bin/kubectl").symlink_to(cluster.binaries.kubectl)
-        reader = Reader(directory, cluster)
+        reader = Reader.in_checkout(directory, cluster, helm.binary, files())
         reader.types(INSTALLATION.text)
         cluster.apply_kustomize()
         for name in ("integration", "integration-api", "argocd"):
@@ -161,12 +119,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory, helm: Helm) -> Iterator[Rea
             yield reader
 
 
-def make_checkout(directory: Path, helm: Path) -> None:
-    """The files that the pages name, and the programs but kubectl."""
+def files() -> dict[str, bytes]:
+    """Those of a reader's own that the pages name."""
     now = datetime.now(UTC)
     minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
     authority = CertificateAuthority.create()
-    contents = {
+    return {
         "client.pem": authority.issue("nhs", now, now + timedelta(days=300)).certificate_pem,
         "ca.pem": authority.identity.certificate_pem,
         "ca.key": authority.identity.private_key_pem,
@@ -178,14 +136,6 @@ def make_checkout(directory: Path, helm: Path) -> None:
         "overlays/prod/minimal.yaml": minimal.encode(),
         "overlays/prod/kustomization.yaml": b"resources: [minimal.yaml]",
     }
-    for name, content in contents.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(content)
-    (directory / "bin").mkdir()
-    (directory / "bin/helm").symlink_to(helm)
-    (directory / "bin/clientcert").symlink_to(Path(sys.executable).parent / "clientcert")
-    for name in ("crds", "deploy"):
-        (directory / name).symlink_to(REPOSITORY / name)
 
 
 @pytest.mark.parametrize("page", PAGES_HERE)
