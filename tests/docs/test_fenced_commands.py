@@ -31,6 +31,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "clientcert approve ": f"{CONTROL_PLANE}/test_cli_renewal.py::TestApprove::test_what_is_seen_and_written",
     },
     "README.md": {
+        "helm test ": "tests/node/test_readme.py::test_two_commands_install_it",
         "make demo": _DEMO,
         # Whoever runs this file has typed it.
         "make test": f"{DOCS}/test_fenced_commands.py::test_each_command_is_run_or_says_why_not",

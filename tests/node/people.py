@@ -58,9 +58,10 @@ def enrol(control_plane: ControlPlane, namespace: str, name: str, directory: Pat
     csr = sign_csr(x509.CertificateSigningRequestBuilder().subject_name(subject), private_key)
     spec = {"request": _base64(csr.encode()), "signerName": SIGNER, "usages": ["client auth"]}
     kind = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
-    control_plane.api.request("POST", REQUESTS, {**kind, "metadata": {"name": name}, "spec": spec})
-    control_plane.kubectl("certificate", "approve", name)
-    signed = until(lambda: _signed(control_plane, name), seconds=SIGNING_SECONDS)
+    request = f"{namespace}-{name}"
+    control_plane.api.request("POST", REQUESTS, {**kind, "metadata": {"name": request}, "spec": spec})
+    control_plane.kubectl("certificate", "approve", request)
+    signed = until(lambda: _signed(control_plane, request), seconds=SIGNING_SECONDS)
     directory.mkdir()
     path = write_kubeconfig(
         directory / "kubeconfig",
@@ -77,9 +78,9 @@ def enrol(control_plane: ControlPlane, namespace: str, name: str, directory: Pat
     return Person(name, directory)
 
 
-def _signed(control_plane: ControlPlane, name: str) -> str:
+def _signed(control_plane: ControlPlane, request: str) -> str:
     """The certificate in base64; empty until it is there."""
-    status: dict[str, str] = control_plane.api.request("GET", f"{REQUESTS}/{name}").get("status", {})
+    status: dict[str, str] = control_plane.api.request("GET", f"{REQUESTS}/{request}").get("status", {})
     return status.get("certificate", "")
 
 

@@ -11,6 +11,8 @@ from .network import DOMAIN
 from .programs import NodePrograms
 
 POD_NETWORK = "10.244.0.0/24"
+REGISTRY_OF_THE_PAGES = "registry.example"
+"""The name that the pages give to a reader's own registry. The node pulls its images from the one on loopback."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,10 @@ class Files:
 def write_files(directory: Path, programs: NodePrograms, registry: str, sandbox: str) -> Files:
     """Write all files. `registry` is the address of the one without TLS, `sandbox` the image of a pod's sandbox."""
     files = Files(directory)
-    hosts = directory / "registries" / registry
-    hosts.mkdir(parents=True)
-    (hosts / "hosts.toml").write_text(f'server = "http://{registry}"\n')
+    for name in (registry, REGISTRY_OF_THE_PAGES):
+        hosts = directory / "registries" / name
+        hosts.mkdir(parents=True)
+        (hosts / "hosts.toml").write_text(f'server = "http://{registry}"\n')
     (directory / "cni").mkdir()
     (directory / "cni/10-bridge.conflist").write_text(json.dumps(_network(directory)))
     files.containerd.write_text(_containerd(files, programs, sandbox))

@@ -52,7 +52,7 @@ class Prepared:
             run(programs.crane.binary, "pull", "--format", "oci", release.image, prepared.image)
         return prepared
 
-    def push_image(self, crane: Crane) -> None:
-        """Publish the image again, on the same port, under its version: its digest stays the same."""
-        name = self.release.image.partition("@")[0]
-        run(crane.binary, "push", self.image, f"{name}:{self.release.version}")
+    def push_image(self, crane: Crane, name: str = "") -> None:
+        """Publish the image again, on the same port, under a name or its version: its digest stays the same."""
+        released = f"{self.release.image.partition('@')[0]}:{self.release.version}"
+        run(crane.binary, "push", self.image, name or released)
