@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.control_plane.team import delete_objects
 from tools.certificates import CertificateAuthority
 from tools.control_plane import ControlPlane, S3Server
 from tools.control_plane.binaries import find_or_build_helm
@@ -56,18 +57,19 @@ def _recent(directory: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Started by the first test that needs it. Nothing is deleted in it: each test uses its own namespace."""
+    """Started by the first test that needs it. Each test uses its own namespace."""
     with ControlPlane.start(tmp_path_factory.mktemp("control-plane")) as running:
         running.apply_kustomize(REPOSITORY / "crds", REPOSITORY / "deploy/kustomize/base")
         yield running
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane) -> str:
-    """An empty namespace that no other test has used."""
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """An empty namespace that no other test has used. Our objects in it are deleted in the end."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     control_plane.create_namespace(name)
-    return name
+    yield name
+    delete_objects(control_plane, name)
 
 
 @pytest.fixture(scope="session")

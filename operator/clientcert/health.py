@@ -1,6 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -22,6 +23,9 @@ from clientcert.shared_sources import SharedSources, SharedSourcesSearch, chunks
 
 STALLED_SECONDS = 30.0
 """Workers without progress for this time are considered stalled for good."""
+START_SECONDS = 4.0
+"""The longest wait of a probe at a start; kubelet waits for five seconds."""
+_POLL_SECONDS = 0.1
 _Record = TypeVar("_Record")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -40,6 +44,7 @@ class HealthServer:
         clock: Callable[[], datetime],
         *,
         x509: bool,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         """`stalled` returns the seconds since the last sign of progress of the workers."""
         self._cache = cache
@@ -50,6 +55,8 @@ class HealthServer:
         self._is_leader = is_leader
         self._clock = clock
         self._x509 = x509
+        self._start_seconds = start_seconds
+        self._was_ready = False
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -78,8 +85,15 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
+        """At a start the answer waits for the watches: each probe that fails is an Event, and alarms people."""
+        polls = 0 if self._was_ready else math.ceil(self._start_seconds / _POLL_SECONDS)
+        for _attempt in range(polls):
+            if self._is_ready():
+                break
+            await asyncio.sleep(_POLL_SECONDS)
         if not self._is_ready():
             return web.Response(status=503, text="the watches are not established yet\n")
+        self._was_ready = True
         return web.Response(text="ok\n")
 
     async def _serve_metrics(self, request: web.Request) -> web.StreamResponse:

@@ -43,9 +43,8 @@ def operator(operators: Operators) -> Iterator[Operator]:
 def team(
     control_plane: ControlPlane, namespace: str, slack: SlackServer, authority: CertificateAuthority
 ) -> Iterator[Team]:
-    yield (team := Team(control_plane, namespace, slack, authority))
+    yield Team(control_plane, namespace, slack, authority)
     slack.recover()
-    team.leave()
 
 
 @pytest.fixture(scope="module")

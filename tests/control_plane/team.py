@@ -30,6 +30,20 @@ _DELETED_AT_ONCE = 500
 DAY = timedelta(days=1)
 
 
+def delete_objects(control_plane: ControlPlane, namespace: str) -> None:
+    """Delete all objects of our kinds in a namespace, so that operators of later tests do not see them."""
+    for kind in (*OUR_KINDS, "ClientCertificate"):  # discovery makes some until its store is gone
+        left = "all"
+        while left:  # in parts, for ten thousand take longer than a request may
+            path = f"{_collection(kind, namespace)}?limit={_DELETED_AT_ONCE}"
+            left = control_plane.api.request("DELETE", path)["metadata"].get("continue")
+
+
+def _collection(kind: str, namespace: str) -> str:
+    prefix, plural = PLURALS[kind]
+    return f"{prefix}/namespaces/{namespace}/{plural}"
+
+
 @dataclass
 class Team:
     """Uses the Kubernetes API only. Its consumers have names that no other test uses; see `consumer`."""
@@ -84,12 +98,8 @@ class Team:
         self.api.request("DELETE", self.path(kind, name))
 
     def leave(self) -> None:
-        """Delete everything that the team declared, so that operators of later tests do not see it."""
-        for kind in (*OUR_KINDS, "ClientCertificate"):  # discovery makes some until its store is gone
-            left = "all"
-            while left:  # in parts, for ten thousand take longer than a request may
-                deleted = self.api.request("DELETE", f"{self.path(kind)}?limit={_DELETED_AT_ONCE}")
-                left = deleted["metadata"].get("continue")
+        """Delete everything that the team declared."""
+        delete_objects(self.control_plane, self.namespace)
 
     # What it sees.
 
@@ -100,8 +110,7 @@ class Team:
 
     def path(self, kind: str, name: str = "") -> str:
         """The path of an object, or of all objects of this kind in the namespace."""
-        prefix, plural = PLURALS[kind]
-        return f"{prefix}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+        return _collection(kind, self.namespace) + (f"/{name}" if name else "")
 
     def get(self, kind: str, name: str) -> Manifest:
         """The object; {} if there is none."""
