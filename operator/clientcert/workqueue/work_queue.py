@@ -6,8 +6,8 @@
 
 Namespaces take turns. Within one, the most urgent item is next, in turns with those that have waited for a minute.
 No namespace may occupy all workers, with all its kinds together: a reconcile may take long for external reasons, such
-as a bucket that answers in fourteen seconds. A kind may be limited to few workers, which is a queue of its own; these
-queues take turns.
+as a bucket that answers in fourteen seconds. A kind may be limited to few workers: it has a queue of its own, and the
+others share the rest, so that a worker is left in each for a namespace that has none. These queues take turns.
 
 The queue is open only while this replica leads. While closed it keeps nothing: the next term begins with all items.
 """
@@ -82,10 +82,11 @@ class WorkQueue:
         longest_wait: float = LONGEST_WAIT_SECONDS,
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        """`limits`: the most workers at once for the kinds that may not have all of them."""
+        """`limits`: the workers of the kinds that have few; the other kinds share those that are left."""
         self._clock = clock
-        self._unlimited: FairQueue[Item] = FairQueue(workers, longest_wait)
-        self._limited = {kind: FairQueue[Item](most, longest_wait) for kind, most in (limits or {}).items()}
+        limits = limits or {}
+        self._unlimited: FairQueue[Item] = FairQueue(workers - sum(limits.values()), longest_wait)
+        self._limited = {kind: FairQueue[Item](most, longest_wait) for kind, most in limits.items()}
         self._waiting = deque((self._unlimited, *self._limited.values()))
         """All items that wait for a worker; the queue whose turn it is comes first."""
         self._active: dict[Item, float | None] = {}

@@ -198,6 +198,21 @@ async def test_one_namespace_has_half_of_the_workers_of_a_limited_kind() -> None
     assert await taken(queue, 1) == [item(0, "modest", LIMITED)]
 
 
+async def test_namespaces_that_want_all_leave_a_worker_for_one_that_has_none() -> None:
+    """Also with items of both kinds, of however many namespaces."""
+    queue = WorkQueue(clock, 12, limits={LIMITED: 4})
+    queue.open()
+    for number in range(100):
+        queue.enqueue(item(number, f"greedy-{number % 3}"))
+        queue.enqueue(item(number, f"greedy-{number % 3}", LIMITED))
+    given = 0
+    while not await nothing_is_available(queue):
+        given += 1
+    assert given < 12
+    queue.enqueue(item(0, "modest"))
+    assert await taken(queue, 1) == [item(0, "modest")]
+
+
 async def test_an_item_of_a_limited_kind_is_forgotten_with_its_term() -> None:
     queue = limited_queue()
     queue.enqueue(item(1, kind=LIMITED))

@@ -94,7 +94,7 @@ class Model:
 @pytest.mark.parametrize("seed", range(20))
 async def test_random_operations_lose_no_item_and_give_none_twice_at_once(seed: int) -> None:
     """No namespace exceeds its share, an item that waits is given if it may be, and nothing is left at the end."""
-    queue = WorkQueue(clock, WORKERS, 0.5, {LIMITED: LIMIT})
+    queue = WorkQueue(clock, WORKERS + LIMIT, 0.5, {LIMITED: LIMIT})
     queue.open()
     model = Model(queue, random.Random(seed))
     kinds = ("ClientCertificate", "ClientCertificate", "ClientCertificate", LIMITED, "CertificatePolicy")

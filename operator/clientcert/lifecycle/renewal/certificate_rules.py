@@ -126,7 +126,7 @@ def in_date(facts: Facts) -> Answer:
 
 
 def not_revoked(facts: Facts) -> Answer:
-    """Nobody has revoked the current certificate."""
+    """The current certificate is not revoked."""
     if facts.revoked is not None:
         return refused(Reason.REVOKED, f"the certificate is revoked ({facts.revoked}): {REISSUE}, and with a new key")
     return passed("the certificate is not revoked")

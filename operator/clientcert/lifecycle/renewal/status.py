@@ -23,7 +23,7 @@ class State(StrEnum):
     REFUSED = "Refused"
     DENIED = "Denied"
     ENDED = "Ended"
-    """Nobody decided before the certificate ended, or the certificate was replaced or deleted."""
+    """The certificate ended before a decision, or was replaced or deleted."""
 
 
 FINAL = frozenset({State.DONE, State.REFUSED, State.DENIED, State.ENDED})
