@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -136,7 +137,7 @@ class _Renewals:
         headers = {"Content-Type": "application/json"}
         content = msgspec.json.encode(body)
         async with self.session.post(f"/api/v1/namespaces/{namespace}/events", data=content, headers=headers) as made:
-            if made.status != 409:
+            if made.status != HTTPStatus.CONFLICT:
                 made.raise_for_status()
             await made.read()
 
@@ -193,22 +194,33 @@ async def _certificates(session: aiohttp.ClientSession) -> dict[tuple[str, str],
 
 
 async def _watch(session: aiohttp.ClientSession, asked: "asyncio.Queue[tuple[dict[str, Any], str]]") -> None:
-    """Watch again when the server ends the watch, as it does with a client that reads too slowly.
+    """Watch from the last version on whenever the server ends the watch, as it does with a client that is slow.
 
-    Each watch begins with all objects that are there, so none is missed.
+    If that version is too old, the watch begins anew with all objects that are there.
     """
     seen: set[str] = set()
+    async with session.get(_RENEWALS, params={"limit": "1"}) as response:
+        response.raise_for_status()
+        version = msgspec.json.decode(await response.read())["metadata"]["resourceVersion"]
     while True:
-        async for line in _events(session):
+        async for line in _events(session, version):
             event = msgspec.json.decode(line)
-            if event["type"] == "ADDED" and (found := event["object"])["metadata"]["uid"] not in seen:
-                seen.add(found["metadata"]["uid"])
-                asked.put_nowait((found["metadata"], found["spec"]["certificateRef"]["name"]))
+            if event["type"] == "ERROR":
+                version = "0"
+                break
+            metadata = event["object"]["metadata"]
+            version = str(max(int(version), int(metadata["resourceVersion"])))
+            if event["type"] == "ADDED" and metadata["uid"] not in seen:
+                seen.add(metadata["uid"])
+                asked.put_nowait((metadata, event["object"]["spec"]["certificateRef"]["name"]))
 
 
-async def _events(session: aiohttp.ClientSession) -> AsyncIterator[bytes]:
-    query, timeout = {"watch": "true", "resourceVersion": "0"}, aiohttp.ClientTimeout(total=None)
+async def _events(session: aiohttp.ClientSession, version: str) -> AsyncIterator[bytes]:
+    query, timeout = {"watch": "true", "resourceVersion": version}, aiohttp.ClientTimeout(total=None)
     async with session.get(_RENEWALS, params=query, timeout=timeout) as response:
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
+            return
         response.raise_for_status()
         print("watching", flush=True)
         async for line in response.content:

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
+
 from bench import fleet
 from bench.api_calls import OF_RENEWALS, Calls, calls_between, calls_so_far
 from bench.cores import one_kept_free
@@ -63,6 +65,7 @@ GOAL = (
     " memory back within 10 %"
 )
 CHANNEL = "#succession"
+_DONE = "status.state=Done"
 _REHEARSED = 20
 _PUNCTUAL = 20
 _MS = 1000
@@ -182,15 +185,25 @@ async def _all_told(scene: Scene, messages: int, times: Sequence[datetime]) -> N
 async def _following_done(place: Place) -> AsyncIterator[None]:
     """Note each request that is Done; only these are sent by the watch, without their content.
 
-    The server may end a watch at any time. Each one begins with all of these requests that are there.
+    The server may end a watch at any time, or be too busy for one; the next goes on from the last version. If that is
+    too old, it begins with all of these requests that are there.
     """
     kubernetes, place.done = place.scene.kubernetes, set()
 
     async def follow() -> None:
+        version = "0"
         while True:
-            async for event in kubernetes.watch(RENEWALS, "0", field_selector="status.state=Done", metadata_only=True):
-                if event["type"] in {"ADDED", "MODIFIED"}:
-                    place.done.add(event["object"]["metadata"]["name"])
+            try:
+                async for event in kubernetes.watch(RENEWALS, version, field_selector=_DONE, metadata_only=True):
+                    if event["type"] == "ERROR":
+                        version = "0"
+                        break
+                    metadata = event["object"]["metadata"]
+                    version = str(max(int(version), int(metadata["resourceVersion"])))
+                    if event["type"] in {"ADDED", "MODIFIED"}:
+                        place.done.add(metadata["name"])
+            except aiohttp.ClientError:
+                await asyncio.sleep(1)
 
     following = asyncio.create_task(follow())
     try:

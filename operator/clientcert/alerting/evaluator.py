@@ -6,7 +6,7 @@ from datetime import datetime
 
 from clientcert.alerting.fallback_channel import with_fallback_channel
 from clientcert.alerting.outbox import Outbox
-from clientcert.cache.contact_lookup import ContactLookup
+from clientcert.cache.contact_lookup import ContactLookup, ContactState
 from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord
 from clientcert.cache.source_cache import SourceCache
@@ -14,7 +14,7 @@ from clientcert.lifecycle.assessment import assess
 from clientcert.lifecycle.contacts import needs_lookup, resolve_email, unwritten
 from clientcert.lifecycle.delivery_log import DeliveryLog
 from clientcert.lifecycle.evaluation import Evaluation
-from clientcert.lifecycle.policy import Channel
+from clientcert.lifecycle.policy import AlertPolicy, Channel
 from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.renewal.situation import RenewalSituation, situation_of
@@ -53,6 +53,7 @@ class Evaluator:
         policy = found.policy if found else self._cache.default_policy
         observation, begins = self._sources.observation(record), policy.start_days_before
         assessment = assess(record, observation, begins, self._clock(), policy.source_grace)
+        contact = self._contact(record, policy)
         evaluation = Evaluation(
             key=record.key,
             uid=record.uid,
@@ -62,11 +63,15 @@ class Evaluator:
             assessment=assessment,
             log=DeliveryLog(),
             policy_found=found is not None,
+            contact=contact.resolution if contact else None,
+            earlier_recipients=contact.recipients if contact else (),
+            earlier_letters=contact.earlier_letters if contact else (),
+            contact_since=contact.since if contact else None,
             renewal=self._renewal(found.renewal, record, assessment.accepted) if found and found.renewal else None,
             cluster=self._cluster,
             observe_only=self.observe_only,
         )
-        return self.with_deliveries(self._with_contact(evaluation, record), record)
+        return self.with_deliveries(evaluation, record)
 
     def with_deliveries(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
         """Return the evaluation with the deliveries and failures up to now."""
@@ -80,7 +85,8 @@ class Evaluator:
             policy = with_fallback_channel(policy, self._fallback, evaluation.assessment, log, failures)
         if contact is not None and policy.writes_letters and contact.resolved:
             fallback = log.fallback_recipient(evaluation.policy.channels, evaluation.earlier_letters)
-            contact = replace(contact, fallback_recipient=fallback)
+            if contact.fallback_recipient != fallback:
+                contact = replace(contact, fallback_recipient=fallback)
         changed = (record.status, log, failures, policy, contact)
         if changed == (evaluation.status, evaluation.log, evaluation.failures, evaluation.policy, evaluation.contact):
             return evaluation
@@ -103,18 +109,11 @@ class Evaluator:
         situation = situation_of(policy, requests, revoked=revoked, of_former_ca=of_former_ca)
         return situation if known else replace(situation, revocations_known=False)
 
-    def _with_contact(self, evaluation: Evaluation, record: CertificateRecord) -> Evaluation:
-        spec, policy = evaluation.spec, evaluation.policy
-        if spec is UNUSABLE_SPEC:
-            return evaluation
-        if needs_lookup(spec, policy.contacts):
-            state = self._contacts.state(record, policy)
-            return replace(
-                evaluation,
-                contact=state.resolution,
-                earlier_recipients=state.recipients,
-                contact_since=state.since,
-                earlier_letters=state.earlier_letters,
-            )
-        found = resolve_email(spec, policy.contacts, {})
-        return replace(evaluation, contact=found if policy.writes_letters else unwritten(found))
+    def _contact(self, record: CertificateRecord, policy: AlertPolicy) -> ContactState | None:
+        """The contact that the spec declares, or the result of its last lookup; None for a spec that cannot be used."""
+        if record.spec is UNUSABLE_SPEC:
+            return None
+        if needs_lookup(record.spec, policy.contacts):
+            return self._contacts.state(record, policy)
+        found = resolve_email(record.spec, policy.contacts, {})
+        return ContactState(record.uid, (None, None), found if policy.writes_letters else unwritten(found))

@@ -291,11 +291,15 @@ def _condition_record(entry: Mapping[str, Any]) -> Condition:
 
 def _without_nulls(value: Any) -> Any:
     """The value without nulls, empty objects and empty lists; it has the types of JSON alone."""
-    if isinstance(value, list):
-        return [_without_nulls(item) if isinstance(item, _NESTED) else item for item in value]
+    if type(value) is list:
+        return [_without_nulls(item) if type(item) in _NESTED else item for item in value]
     kept = {}
     for name, item in value.items():
-        found = _without_nulls(item) if isinstance(item, _NESTED) else item
-        if found or not (found is None or isinstance(found, _NESTED)):
-            kept[name] = found
+        if item is None:
+            continue
+        if type(item) in _NESTED:
+            if item and (found := _without_nulls(item)):
+                kept[name] = found
+        else:
+            kept[name] = item
     return kept

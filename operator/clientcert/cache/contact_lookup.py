@@ -56,6 +56,7 @@ class ContactState:
 
     uid: str
     asked: tuple[Hashable, Hashable]
+    """The parts of spec and policy that decide it; None twice if nothing had to be looked up."""
     resolution: Resolution
     recipients: tuple[Recipient, ...] = ()
     """The recipients of the last successful lookup."""

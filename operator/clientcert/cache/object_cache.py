@@ -135,14 +135,9 @@ class ObjectCache:
         """Take over our own write that the API server has accepted."""
         self._being_written.pop(written.key, None)
         before = overwritten(self.certificates, written)
-        if before is not None:
-            record = self.certificates[written.key] = replace(
-                before,
-                resource_version=written.resource_version,
-                status=written.status,
-                status_hash=written.status_hash,
-                held_until=None,
-            )
+        if before is not None:  # the write was for exactly the version before, so nothing else has changed
+            record = written if written.held_until is None else replace(written, held_until=None)
+            self.certificates[written.key] = record
             self._serial_changed(before, record)
 
     def certificate_test_written(self, written: CertificateRecord) -> None:

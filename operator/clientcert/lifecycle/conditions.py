@@ -186,8 +186,9 @@ def _alerts_delivered(shortfall: DeliveryProblem | None, *, observe_only: bool) 
 
 def carried_over(condition: Condition, before: tuple[Condition, ...], now: datetime) -> Condition:
     """The condition with the time of its last transition: an earlier time if its status is unchanged."""
-    since = now.replace(microsecond=0)
+    since = None
     for old in before:
         if old.type == condition.type and old.status == condition.status:
             since = old.last_transition or since
+    since = since or now.replace(microsecond=0)
     return shared_condition(condition.type, condition.status, condition.reason, condition.message, since)

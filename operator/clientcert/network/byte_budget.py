@@ -224,8 +224,13 @@ async def read_body(content: aiohttp.StreamReader, reserved: Reservation, larges
     return body
 
 
-async def read_lines(content: aiohttp.StreamReader, reserved: Reservation, largest: int) -> AsyncIterator[bytearray]:
-    """Yield the lines of a stream. Raises TooLargeError for a longer line, and the errors of the connection."""
+async def read_lines(
+    content: aiohttp.StreamReader, reserved: Reservation, largest: int, *, pause: float = 0.0
+) -> AsyncIterator[bytearray]:
+    """Yield the lines of a stream. Raises TooLargeError for a longer line, and the errors of the connection.
+
+    After each read it waits for `pause` seconds, so that lines that follow each other are read together.
+    """
     lines = bytearray()
     while chunk := await content.readany():
         searched = len(lines)
@@ -239,3 +244,5 @@ async def read_lines(content: aiohttp.StreamReader, reserved: Reservation, large
             raise TooLargeError
         if len(lines) > UNCOUNTED_BYTES or reserved.size:
             await reserved.resize(len(lines) + _STEP_BYTES if len(lines) > UNCOUNTED_BYTES else 0)
+        if pause:
+            await asyncio.sleep(pause)

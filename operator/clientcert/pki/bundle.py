@@ -46,17 +46,19 @@ class Bundle:
 
     def add(self, der: bytes, *, has_key: bool = False) -> None:
         """Add a certificate; if not even its outline can be read, count it as damaged."""
+        outline = _outline(der)
+        self.add_outline(outline)
+        if outline is None:
+            self.add_damaged()
+        elif has_key:
+            self._fingerprints_with_key.add(outline.fingerprint_sha256)
+
+    def add_outline(self, outline: Outline | None) -> None:
+        """Add a certificate of which this was read; None counts as one as well."""
         self._added += 1
         if self._added > MAX_CERTIFICATES:
             raise _too_many()
-        try:
-            outline = read_outline(der)
-        except MalformedError:
-            self.add_damaged()
-            return
-        if has_key:
-            self._fingerprints_with_key.add(outline.fingerprint_sha256)
-        if all(each.der != outline.der for each in self.certificates):
+        if outline is not None and all(each.der != outline.der for each in self.certificates):
             self.certificates.append(outline)
 
     def add_damaged(self) -> None:
@@ -198,20 +200,35 @@ def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
     if block.label.endswith("PRIVATE KEY"):
         bundle.add_private_key(None if block.encrypted else block.der)
         return
+    is_labelled = block.label in _CERTIFICATE_LABELS
+    outline = _outline(block.der) if is_labelled and block.der is not None else None
+    if outline is not None:  # as most blocks: a certificate need not be recognised before it is read
+        bundle.add_outline(outline)
+        if not block.has_exact_lines:
+            bundle.warn(DAMAGED_MARK)
+        return
     kind = kind_of(block.der) if block.der is not None else Kind.UNKNOWN
     if block.der is None or kind is Kind.UNKNOWN:
-        if block.label in _CERTIFICATE_LABELS:
+        if is_labelled:
             bundle.add_damaged()
         else:
             bundle.add_other(Kind.UNKNOWN)
     elif kind is Kind.CERTIFICATE:
         bundle.add(block.der)
-        if block.label not in _CERTIFICATE_LABELS or not block.has_exact_lines:
+        if not (is_labelled and block.has_exact_lines):
             bundle.warn(DAMAGED_MARK)
     elif kind in CONTAINERS:
         _add_container(bundle, block.der, kind, password)
     else:
         _add_other(bundle, block.der, kind)
+
+
+def _outline(der: bytes) -> Outline | None:
+    """The outline of a certificate; None if it cannot be read."""
+    try:
+        return read_outline(der)
+    except MalformedError:
+        return None
 
 
 def _add_container(bundle: Bundle, data: bytes, kind: Kind, password: str | None) -> None:

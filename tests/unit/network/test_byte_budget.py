@@ -177,6 +177,20 @@ def test_lines_come_whole_however_they_are_cut(expected: list[bytes], size: int)
         assert runner.run(run()) == expected
 
 
+def test_it_pauses_after_each_read_and_not_after_each_line() -> None:
+    """Lines that come meanwhile are read together: a thousand a second cost fifty wake-ups, and not a thousand."""
+
+    async def run() -> tuple[list[bytes], float]:
+        began = asyncio.get_running_loop().time()
+        with ByteBudget().reservation("") as reserved:
+            stream = read_lines(Content([b"a\nb\nc", b"\nd\n"]), reserved, LARGEST, pause=0.5)  # type: ignore[arg-type]
+            read = [bytes(line) async for line in stream]
+        return read, asyncio.get_running_loop().time() - began
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(run()) == ([b"a", b"b", b"c", b"d"], 1.0)
+
+
 async def test_a_line_over_the_limit_ends_the_stream() -> None:
     with pytest.raises(TooLargeError):
         [line async for line in lines([b"x" * 99, b"x" * 2], largest=100)]
