@@ -20,7 +20,8 @@ from clientcert.lifecycle.assessment import Assessment, Observation, assess
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, S3Source
 from clientcert.network.egress import EgressPolicy
-from clientcert.pki import Identity, parse
+from clientcert.pki.identity import Identity
+from clientcert.pki.parsing import parse
 from clientcert.sources.s3 import S3Reader
 from clientcert.sources.secret import SecretReader
 from clientcert.workqueue.work_queue import WORKERS

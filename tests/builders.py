@@ -12,7 +12,8 @@ from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.policy import AlertPolicy, Channel, Schedule, SlackAddress
 from clientcert.lifecycle.recorded_status import CertificateStatus, ChannelStatus, ToldProblem
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, Person, SecretSource, Silence
-from clientcert.pki import Certificate, Identity
+from clientcert.pki.certificate import Certificate
+from clientcert.pki.identity import Identity
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

@@ -18,7 +18,7 @@ from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.renewal.troubles import is_trouble
 from clientcert.lifecycle.spec import S3Source, SecretSource
 from clientcert.metrics_text import escape, header
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.distinguished_names import common_name
 from clientcert.shared_sources import SharedSources
 

@@ -16,7 +16,7 @@ from clientcert.messages.message import Message, compose
 from clientcert.notifiers.email.notifier import EmailNotifier
 from clientcert.notifiers.email.smtp import MailServer
 from clientcert.own_secrets import OwnSecret
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.adapters.sample_messages import failure as error_of
 from tests.builders import DAY, NOW, assessment, certificate, declaration, evaluation, notified, policy
 from tests.unit.messages.composing import knowing

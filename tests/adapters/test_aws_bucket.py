@@ -21,7 +21,7 @@ from clientcert.cli.import_s3 import BucketSearch
 from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import Bucket, Silence
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 
 BUCKET = Bucket("bucket")
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

@@ -17,14 +17,16 @@ import atheris
 
 with atheris.instrument_imports(include=["clientcert"]):
     from clientcert.errors import CertificateError
-    from clientcert.pki import MAX_SIZE, Certificate, Field, Identity, parse
+    from clientcert.pki.certificate import Certificate
     from clientcert.pki.container_entry import Entry, NotOpenedError
+    from clientcert.pki.identity import Field, Identity
+    from clientcert.pki.java_streams import KEYSTORE_MAGIC
     from clientcert.pki.jks import open_keystore
     from clientcert.pki.key_request import read_request
     from clientcert.pki.key_rules import can_encrypt_to
+    from clientcert.pki.parsing import MAX_SIZE, parse
     from clientcert.pki.pkcs12 import open_pkcs12
     from clientcert.pki.proof import proof_problem
-    from clientcert.pki.structure import KEYSTORE_MAGIC
 
 from tests.fuzz.structure import mutated
 

@@ -79,3 +79,10 @@ def test_each_verb_in_the_help_exists(name: str) -> None:
     assert verb is not None
     assert (verb.name, rest) == (name, ["--help"])
     assert verb is not cli.commands[name]
+
+
+def test_the_subprocess_for_containers_loads_neither_x509_nor_the_parser() -> None:
+    """It is started for each container: what it loads takes longer than to open one."""
+    command = [sys.executable, "-I", "-c", "import sys, clientcert.pki.container_formats\nprint(*sys.modules)"]
+    found = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert found & {"cryptography.x509", "clientcert.pki.parsing", "clientcert.pki.lenient", "subprocess"} == set()

@@ -26,7 +26,7 @@ from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 from clientcert.messages.alert_test import AskedTest, compose_test
 from clientcert.messages.digest import Digest, batch_letter, compose_digest
 from clientcert.messages.message import Message, compose
-from clientcert.pki import Certificate, Expiry
+from clientcert.pki.certificate import Certificate, Expiry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

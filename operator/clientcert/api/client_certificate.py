@@ -24,7 +24,7 @@ from clientcert.lifecycle.spec import (
     Silence,
     SourceRef,
 )
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 
 Spec = Mapping[str, Any]
 

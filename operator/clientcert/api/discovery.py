@@ -20,11 +20,12 @@ from clientcert.api.kinds import OBJECT_NAME
 from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
 from clientcert.lifecycle.spec import SecretSource, SourceRef
-from clientcert.pki import ANYONE, Certificate, Field, Identity
 from clientcert.pki.alternative_names import Names
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.certificate_fields import read_fields
 from clientcert.pki.der import MalformedError
 from clientcert.pki.distinguished_names import EMAIL_ADDRESS
+from clientcert.pki.identity import ANYONE, Field, Identity
 from clientcert.pki.leaf_content import LeafContent, read_leaf
 from clientcert.pki.lenient import read_outline
 from clientcert.pki.mismatch import identity_offer

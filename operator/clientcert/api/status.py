@@ -28,7 +28,7 @@ from clientcert.lifecycle.recorded_status import (
     shared_condition,
     shared_conditions,
 )
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 Status = dict[str, Any]
 

@@ -10,7 +10,7 @@ from clientcert.api.discovery import Found, KeyPattern, consumer_of
 from clientcert.api.kinds import moment
 from clientcert.api.manifests import Manifest, client_certificate
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, S3Source
-from clientcert.pki import Identity
+from clientcert.pki.identity import Identity
 
 DISCOVERED_BY = "clientcert.dev/discovered-by"
 """The annotation of each object that discovery makes, with the name of the CertificateStore."""

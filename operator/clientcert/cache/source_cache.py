@@ -31,8 +31,10 @@ from clientcert.lifecycle.spec import ObjectKey, S3Source, SecretKeyRef, SecretS
 from clientcert.loop_budget import LoopBudget
 from clientcert.messages.text import name_source
 from clientcert.metrics import Metrics
-from clientcert.pki import Certificate, needs_subprocess, parse
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.leaf_content import LeafContent, read_leaf
+from clientcert.pki.parsing import parse
+from clientcert.pki.structure import needs_subprocess
 from clientcert.sources.interface import Password, Source
 
 _Parsed = TypeVar("_Parsed")

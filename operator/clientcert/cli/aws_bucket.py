@@ -13,7 +13,7 @@ from clientcert.cli.table import printable
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.source_place import server_of
 from clientcert.lifecycle.spec import Bucket, ObjectKey
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 from clientcert.sources.s3.address import PATH, VIRTUAL
 from clientcert.sources.s3.errors import RefusalError, Request, explain_refusal
 

@@ -12,7 +12,7 @@ import click
 from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.table import printable
 from clientcert.errors import Reason, SourceError
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 
 STDIN = STDOUT = "-"
 _OPEN_FILES = "/proc"

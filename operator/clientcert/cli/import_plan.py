@@ -16,7 +16,7 @@ from clientcert.cli.manifest_text import write_text
 from clientcert.cli.own_manifest import OwnFile
 from clientcert.lifecycle.source_place import SourcePlace
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey, SecretSource, Silence, SourceRef
-from clientcert.pki import Identity
+from clientcert.pki.identity import Identity
 from clientcert.pki.pem_writer import pem
 
 SECRET_KEY = "tls.crt"  # noqa: S105 - the name of a key

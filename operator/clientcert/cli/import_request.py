@@ -19,7 +19,7 @@ from clientcert.cli.import_options import ImportOptions
 from clientcert.cli.silence import LONGEST_REASON
 from clientcert.errors import SourceError
 from clientcert.lifecycle.spec import CertificateSpec, Contact, Silence
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 
 LOOKUP = Contact(lookup=("Directory", "Slack"))
 _REASON = "on the ignore list of the former script"

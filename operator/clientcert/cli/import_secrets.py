@@ -14,7 +14,7 @@ from clientcert.cli.import_request import ImportRequest
 from clientcert.cli.manifest_directory import ManifestDirectory
 from clientcert.errors import Reason, SourceError
 from clientcert.lifecycle.spec import SecretSource
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 
 _FIRST_KEY = "tls.crt"
 _OF_CERT_MANAGER = "cert-manager.io/certificate-name"

@@ -14,8 +14,11 @@ from clientcert.cli.table import aligned, cut, printable
 from clientcert.errors import CertificateError, ClientCertError, SourceError
 from clientcert.lifecycle.schedule import days_remaining
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
-from clientcert.pki import ANYONE, Certificate, Expiry, Field, Identity, decode_password, parse
+from clientcert.pki.certificate import Certificate, Expiry
 from clientcert.pki.distinguished_names import parse_name
+from clientcert.pki.identity import ANYONE, Field, Identity
+from clientcert.pki.parsing import parse
+from clientcert.pki.passwords import decode_password
 
 NOT_ALL_READABLE = 3
 """The exit code for "the answer is no" (design section 8)."""

@@ -33,7 +33,7 @@ from clientcert.lifecycle.renewal.status import DELIVERED, ISSUED, STORED, State
 from clientcert.lifecycle.renewal.troubles import STUCK
 from clientcert.lifecycle.renewal.vetting import VETTED
 from clientcert.messages.text import sentence
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 _WORDS = {
     State.CHECKING: "The operator checks it; `clientcert retrieve {id} --wait` waits for the certificate.",

@@ -24,7 +24,7 @@ from clientcert.cli.table import aligned_facts, printable, to_the_minute
 from clientcert.errors import CertificateError, ClientCertError
 from clientcert.lifecycle.renewal.naming import revocation_name
 from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
-from clientcert.pki import Field
+from clientcert.pki.identity import Field
 from clientcert.pki.key_request import read_request
 from clientcert.pki.leaf_content import LeafContent, read_leaf
 

@@ -25,7 +25,6 @@ from clientcert.lifecycle.observing import withheld
 from clientcert.lifecycle.renewal.naming import sha256
 from clientcert.lifecycle.renewal.policy import CaSecretIssuer, IssuerSettings
 from clientcert.lifecycle.renewal.status import Issuance
-from clientcert.pki import decode_password
 from clientcert.pki.authority import CertificateAuthority, former_authorities, load_authority
 from clientcert.pki.crl import build_crl
 from clientcert.pki.issuance import (
@@ -36,6 +35,7 @@ from clientcert.pki.issuance import (
     sign_tbs,
     validity,
 )
+from clientcert.pki.passwords import decode_password
 from clientcert.pki.pem_writer import pem
 from clientcert.pki.verification import Expectation, verify_issued
 

@@ -11,7 +11,7 @@ from clientcert.lifecycle.recorded_status import AcceptedCertificate, Certificat
 from clientcert.lifecycle.schedule import DAY, days_remaining
 from clientcert.lifecycle.source_gap import TEMPORARY, TEMPORARY_ISSUER, alarm_time, is_temporary
 from clientcert.lifecycle.spec import HOST, CertificateSpec
-from clientcert.pki import Certificate, Expiry
+from clientcert.pki.certificate import Certificate, Expiry
 
 
 class DeclaredCertificate(Protocol):

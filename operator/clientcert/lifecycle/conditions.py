@@ -23,6 +23,7 @@ from datetime import datetime
 from clientcert.errors import Reason
 from clientcert.lifecycle.assessment import OF_SOMEBODY_ELSE, Assessment
 from clientcert.lifecycle.contacts import Resolution
+from clientcert.lifecycle.delivery_log import whole_second
 from clientcert.lifecycle.due import silenced
 from clientcert.lifecycle.ends_first import name_first
 from clientcert.lifecycle.evaluation import Evaluation
@@ -72,8 +73,8 @@ def conditions(
     if evaluation.contact:
         found.append(_contact_resolved(evaluation.contact, unreached, status))
     alerts_delivered = _alerts_delivered(undelivered, observe_only=evaluation.observe_only)
-    every = (_ready(evaluation, undelivered), *found, alerts_delivered)
-    return tuple([carried_over(each, status.conditions, assessment.now) for each in every])
+    every, now = (_ready(evaluation, undelivered), *found, alerts_delivered), whole_second(assessment.now)
+    return tuple([carried_over(each, status.conditions, now) for each in every])
 
 
 def _ready(evaluation: Evaluation, undelivered: DeliveryProblem | None) -> Condition:
@@ -190,5 +191,5 @@ def carried_over(condition: Condition, before: tuple[Condition, ...], now: datet
     for old in before:
         if old.type == condition.type and old.status == condition.status:
             since = old.last_transition or since
-    since = since or now.replace(microsecond=0)
+    since = since or whole_second(now)
     return shared_condition(condition.type, condition.status, condition.reason, condition.message, since)

@@ -221,4 +221,4 @@ def _key_0_1(uid: str, fingerprint: str, notification: DueNotification) -> bytes
 
 def whole_second(moment: datetime) -> datetime:
     """A moment in the precision of a status; else a record could not be compared with the status that is read back."""
-    return moment.replace(microsecond=0)
+    return moment.replace(microsecond=0) if moment.microsecond else moment

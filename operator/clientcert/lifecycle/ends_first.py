@@ -1,6 +1,6 @@
 """The certificate that ends before the consumer's own, in words: its date is the one that counts."""
 
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 from clientcert.pki.distinguished_names import common_name
 
 OTHER_ENDED = "does not depend on its other certificate any more: that was renewed or removed, or has expired"

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from clientcert.lifecycle.policy import Role
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from clientcert.errors import Reason
 from clientcert.lifecycle.recorded_status import SourceGap
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 
 GONE = frozenset(
     {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, NamedTuple
 
-from clientcert.pki import ANYONE, Identity
+from clientcert.pki.identity import ANYONE, Identity
 
 HOST = "Host"
 """The profile of a server's certificate."""

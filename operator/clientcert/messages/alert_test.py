@@ -17,7 +17,7 @@ from clientcert.messages.letter import LONGEST_SUBJECT, Letter, Writer, paragrap
 from clientcert.messages.message import Message, compose
 from clientcert.messages.text import LONGEST_VALUE, sanitize_line
 from clientcert.messages.topic import Topic
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 REASON = "TestAlert"
 MARK = "TEST: "

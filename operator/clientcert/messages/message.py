@@ -15,7 +15,7 @@ from clientcert.messages.letter import Letter
 from clientcert.messages.letters import letters
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, minute, sanitize_line, time_left
 from clientcert.messages.topic import Topic
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 LONGEST_URL = 2000
 

@@ -12,7 +12,7 @@ from clientcert.lifecycle.renewal.notices import letter_channel
 from clientcert.lifecycle.renewal.status import STORED, State
 from clientcert.messages.letter import Writer
 from clientcert.messages.text import LONGEST_NAME, LONGEST_VALUE, day, name_source, sanitize_line
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.parsing import parse
 
 LONGEST_CHECK = 500

@@ -11,9 +11,9 @@ import sys
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import MAX_ENTRIES, Entry, NotOpenedError
+from clientcert.pki.java_streams import KEYSTORE_MAGIC
 from clientcert.pki.jks import open_keystore
 from clientcert.pki.pkcs12 import open_pkcs12
-from clientcert.pki.structure import KEYSTORE_MAGIC
 
 CPU_SECONDS = 5
 _ADDRESS_SPACE = 256 * 1024 * 1024

@@ -11,9 +11,8 @@ import hmac
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import Entry, NotOpenedError
-from clientcert.pki.java_streams import MalformedStreamError, OctetReader
+from clientcert.pki.java_streams import KEYSTORE_MAGIC, MalformedStreamError, OctetReader
 from clientcert.pki.passwords import password_candidates
-from clientcert.pki.structure import KEYSTORE_MAGIC
 
 _PRIVATE_KEY, _TRUSTED_CERTIFICATE, _SECRET_KEY = 1, 2, 3
 _DIGEST_SIZE = 20

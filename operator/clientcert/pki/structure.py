@@ -14,6 +14,7 @@ from clientcert.pki.der import (
     MalformedError,
     read_element,
 )
+from clientcert.pki.java_streams import KEYSTORE_MAGIC
 from clientcert.pki.lenient import TIMES, is_validity
 
 _PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."
@@ -48,8 +49,6 @@ _PLAIN_BLOCK = re.compile(
 )
 """A private key, or base64 of a SEQUENCE that begins with a SEQUENCE or an OBJECT IDENTIFIER, as certificates and
 PKCS#7 do. A container does not: PFX (RFC 7292) begins with an INTEGER."""
-KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
-"""The first octets of JKS and JCEKS files."""
 
 
 def kind_of(data: bytes) -> Kind:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from clientcert.errors import KubeError, Reason, SourceError
 from clientcert.lifecycle.spec import SecretKeyRef, SecretSource, SourceRef
-from clientcert.pki import decode_password
+from clientcert.pki.passwords import decode_password
 from clientcert.sources.interface import MAX_BYTES, Content, Password
 
 _KEYS_SHOWN = 10

@@ -5,7 +5,7 @@ import pytest
 from clientcert.api.client_certificate import parse_bucket, parse_duration, parse_spec
 from clientcert.errors import ClientCertError, Reason
 from clientcert.lifecycle.spec import Bucket, Contact, Person, S3Source, SecretKeyRef, SecretSource
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 
 SPEC = {
     "consumer": "nhs",

@@ -11,7 +11,8 @@ from clientcert.api.client_list import is_one_line
 from clientcert.api.discovery import KeyPattern, consumer_of, key_problem, object_names, read_found
 from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.spec import S3Source, SecretSource
-from clientcert.pki import Field, Identity, parse
+from clientcert.pki.identity import Field, Identity
+from clientcert.pki.parsing import parse
 from tools.certificates import CertificateAuthority
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

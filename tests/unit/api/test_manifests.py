@@ -18,7 +18,7 @@ from clientcert.lifecycle.spec import (
     SecretSource,
     Silence,
 )
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 
 KEY = ObjectKey("team", "nhs-prod")
 LOOKUP = Contact(lookup=("Directory", "Slack"))

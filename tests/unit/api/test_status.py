@@ -13,7 +13,7 @@ from clientcert.lifecycle.recorded_status import (
     ChannelStatus,
     PreviousCertificate,
 )
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 from tests.builders import DAY, NOW, assessment, certificate, evaluation, policy
 
 SEEN = certificate(NOW + 20 * DAY)

@@ -13,7 +13,7 @@ from clientcert.cli.errors import AnswerIsNo
 from clientcert.cli.manifest_directory import KUSTOMIZATION, ManifestDirectory
 from clientcert.cli.manifest_text import documents, read_text, write_text
 from clientcert.lifecycle.spec import CertificateSpec, Contact, ObjectKey, S3Source
-from clientcert.pki import Identity
+from clientcert.pki.identity import Identity
 
 ORIGIN = "s3 backup nhs/client.pem"
 NOT_TEXT_IN_EVERY_PARSER = (

@@ -15,7 +15,7 @@ from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.policy import AlertPolicy, Schedule
 from clientcert.lifecycle.recorded_status import CertificateStatus, Condition
 from clientcert.lifecycle.spec import CertificateSpec, Silence
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import CREATED, DAY, HOUR, KEY, NOW, certificate, channel, declaration, notified, policy
 from tests.unit.lifecycle.test_schedule import schedules
 from tests.unit.lifecycle.timeline import Timeline

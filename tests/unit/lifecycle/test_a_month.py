@@ -19,7 +19,7 @@ from clientcert.lifecycle.due import due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy, Schedule, SendAt
 from clientcert.lifecycle.schedule import Stage, latest_due
 from clientcert.lifecycle.spec import Silence
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, evaluation, policy
 from tests.unit.lifecycle.test_schedule import latest_stages, schedules
 from tests.unit.lifecycle.timeline import Timeline

@@ -12,7 +12,7 @@ from clientcert.lifecycle.assessment import Assessment, Observation, Problem, ac
 from clientcert.lifecycle.phase import Phase
 from clientcert.lifecycle.recorded_status import CertificateStatus
 from clientcert.lifecycle.spec import UNUSABLE_SPEC
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import CREATED, DAY, NOW, SECOND, Known, another_name, assessment, certificate, declaration
 
 MISSING = unread(Reason.SOURCE_NOT_FOUND, "there is no Secret nhs-client-cert: create it")

@@ -17,7 +17,7 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.schedule import Stage
 from clientcert.lifecycle.spec import HOST, Silence
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import (
     CREATED,
     DAY,

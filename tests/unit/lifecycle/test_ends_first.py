@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from clientcert.lifecycle.assessment import Observation
 from clientcert.lifecycle.delivery_log import MessageKind
 from clientcert.lifecycle.phase import Phase
-from clientcert.pki import Certificate, Expiry
+from clientcert.pki.certificate import Certificate, Expiry
 from tests.builders import DAY, HOUR, NOW, assessment, certificate, policy
 from tests.unit.lifecycle.timeline import Timeline
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clientcert.lifecycle.recorded_status import SourceGap
 from clientcert.lifecycle.source_gap import alarm_time, gap_after, is_temporary
-from clientcert.pki import parse
+from clientcert.pki.parsing import parse
 from tests.builders import DAY, HOUR, MINUTE, NOW, SECOND, certificate
 from tools.certificates import make_private_key
 

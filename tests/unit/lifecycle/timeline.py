@@ -12,7 +12,7 @@ from clientcert.lifecycle.due import delivered, due_notifications, next_change
 from clientcert.lifecycle.policy import AlertPolicy
 from clientcert.lifecycle.recorded_status import AcceptedCertificate, CertificateStatus, PreviousCertificate
 from clientcert.lifecycle.spec import Silence
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import CREATED, Known, declaration, evaluation
 
 _ROUNDS = 3

@@ -15,7 +15,7 @@ from clientcert.lifecycle.recorded_status import (
 )
 from clientcert.lifecycle.spec import CertificateSpec, ObjectKey
 from clientcert.messages.message import Message, compose
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.builders import KEY, NOW, assessment, declaration, evaluation, policy
 
 

@@ -11,7 +11,7 @@ from clientcert.messages.digest import compose_digest
 from clientcert.notifiers.http.alertmanager import alerts
 from clientcert.notifiers.http.webhook import cloud_event, event_id
 from clientcert.notifiers.slack.block_kit import alert_payload
-from clientcert.pki import Certificate, Expiry
+from clientcert.pki.certificate import Certificate, Expiry
 from tests.builders import DAY, NOW, assessment, certificate, channel, evaluation, notified, policy
 from tests.unit.messages.composing import composed, knowing
 

@@ -14,7 +14,7 @@ from clientcert.lifecycle.assessment import Observation, unread
 from clientcert.lifecycle.contacts import Recipient, Role
 from clientcert.lifecycle.policy import EmailAddress
 from clientcert.messages.letter import LONGEST_PARAGRAPH, LONGEST_SUBJECT, Letter, PartKind
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from tests.adapters.mail_parts import ADDRESS, JO, SAM, closing_to, message_to
 from tests.builders import DAY, HOUR, NOW, SECOND, certificate, channel, notified, policy
 from tests.unit.messages.composing import composed, knowing

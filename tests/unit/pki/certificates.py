@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from clientcert import pki
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import ANYONE, Certificate, Identity
+from clientcert.pki import parsing
+from clientcert.pki.certificate import Certificate
+from clientcert.pki.identity import ANYONE, Identity
 from tools.certificates import ECDSA_WITH_SHA256, CertificateAuthority, Issued
 from tools.der import der_element
 
@@ -29,7 +30,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 
 def parse(data: bytes, *, password: str | None = None, identity: Identity = ANYONE, now: datetime = NOW) -> Certificate:
     """The leaf in `data`."""
-    return pki.parse(data, password=password, identity=identity, now=now)
+    return parsing.parse(data, password=password, identity=identity, now=now)
 
 
 def refusal(data: bytes, *, password: str | None = None) -> CertificateError:

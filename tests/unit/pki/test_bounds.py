@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from clientcert.errors import CertificateError
-from clientcert.pki import MAX_SIZE, Field, Identity
+from clientcert.pki.identity import Field, Identity
+from clientcert.pki.parsing import MAX_SIZE
 from tests.machine_speed import here
 from tests.unit.pki.certificates import LEAF, attribute, common_name, extension, odd_certificate, parse, pem, sequence
 from tests.unit.pki.test_pkcs7 import signed_data

@@ -136,7 +136,7 @@ def test_negative_serial_number_keeps_its_sign() -> None:
 def test_warnings_of_the_library_are_suppressed() -> None:
     """A certificate that the library warns about writes nothing to standard error, with any filters of Python."""
     program = (
-        "import sys; from datetime import *; from clientcert.pki import parse;"
+        "import sys; from datetime import *; from clientcert.pki.parsing import parse;"
         "parse(sys.stdin.buffer.read(), now=datetime.now(UTC))"
     )
     for name in ("negative serial number", "country of five letters"):

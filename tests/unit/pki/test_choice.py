@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import Certificate, Expiry, Field, Identity
+from clientcert.pki.certificate import Certificate, Expiry
+from clientcert.pki.identity import Field, Identity
 from clientcert.pki.leaf import AUTHORITY, NOT_EXPIRED
 from tests.unit.pki.certificates import NOW, parse, reason_for
 from tests.unit.pki.issuing import CN, Named

@@ -5,11 +5,11 @@ import hashlib
 import pytest
 
 from clientcert.errors import Reason
-from clientcert.pki import decode_password
 from clientcert.pki.container_entry import NotOpenedError
+from clientcert.pki.java_streams import KEYSTORE_MAGIC
 from clientcert.pki.jks import open_keystore
+from clientcert.pki.passwords import decode_password
 from clientcert.pki.pkcs12 import open_pkcs12
-from clientcert.pki.structure import KEYSTORE_MAGIC
 from tests.unit.pki.certificates import LEAF, sequence
 from tests.unit.pki.pkcs12_writer import certificate_bag, encrypted, mac_of, pbmac1, pfx, plain
 from tests.unit.pki.test_jks import keystore, trusted

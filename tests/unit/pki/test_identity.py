@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 import yaml
 
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 from tests.unit.pki.certificates import extension, odd_certificate, parse
 from tests.unit.pki.issuing import CN, COUNTRY, EMAIL, ORGANIZATION, SERIAL_NUMBER, Named
 

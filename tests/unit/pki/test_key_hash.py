@@ -6,8 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from clientcert.pki import parse
 from clientcert.pki.der_writer import algorithm, bit_string, integer, object_identifier, sequence
+from clientcert.pki.parsing import parse
 from clientcert.pki.public_keys import USUAL_KEY, key_hash, read_public_key, write_public_key
 from tests.instructions import steps
 from tests.unit.pki.certificates import NOT_BEFORE, odd_certificate

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import Certificate, Field, Identity
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.container_formats import answer
+from clientcert.pki.identity import Field, Identity
 from clientcert.pki.lenient import read_outline
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, parse
 from tests.unit.pki.damaged_forms import damaged

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from clientcert.errors import Reason
-from clientcert.pki import MAX_SIZE
+from clientcert.pki.parsing import MAX_SIZE
 from tests.unit.pki.certificates import AUTHORITY, LEAF, NOT_AFTER, NOT_BEFORE, reason_for, refusal, sequence
 from tools.certificates import make_private_key
 from tools.der import der_element

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 from clientcert.pki.lenient import Outline, read_outline
 from clientcert.pki.path import first_to_end, last_to_begin
 from tests.machine_speed import here

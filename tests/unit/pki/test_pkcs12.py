@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import needs_subprocess
 from clientcert.pki.container_subprocess import WALL_CLOCK_SECONDS
 from clientcert.pki.pkcs12_encryption import MAX_ITERATIONS
+from clientcert.pki.structure import needs_subprocess
 from tests.unit.pki.certificates import (
     AUTHORITY,
     LEAF,

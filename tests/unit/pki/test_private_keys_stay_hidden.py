@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clientcert.errors import CertificateError
-from clientcert.pki import parse
 from clientcert.pki.bundle import read_bundle
 from clientcert.pki.container_formats import answer
 from clientcert.pki.der import read_element
 from clientcert.pki.key_request import read_request
 from clientcert.pki.leaf_content import read_leaf
+from clientcert.pki.parsing import parse
 from clientcert.pki.passwords import secrets_for
 from clientcert.pki.pem import read_blocks
 from clientcert.pki.proof import read_proof

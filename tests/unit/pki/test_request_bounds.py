@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.pki import MAX_SIZE
 from clientcert.pki.certification_request import read_certification_request
 from clientcert.pki.key_request import LARGEST_INPUT, KeyRequest, read_request
 from clientcert.pki.key_rules import can_encrypt_to, key_problem
+from clientcert.pki.parsing import MAX_SIZE
 from clientcert.pki.proof import proof_problem, read_proof
 from clientcert.pki.signature_verification import Scheme, is_signed
 from tests.fuzz.structure import mutated

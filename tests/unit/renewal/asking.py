@@ -20,8 +20,9 @@ from clientcert.lifecycle.renewal.checks import Current, Facts, Verdict, decided
 from clientcert.lifecycle.renewal.policy import CaSecretIssuer, KeyChange, KeySettings, RenewalPolicy, Requester
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec
 from clientcert.lifecycle.renewal.status import Outcome
-from clientcert.pki import Identity, parse
+from clientcert.pki.identity import Identity
 from clientcert.pki.key_request import KeyRequest, read_request
+from clientcert.pki.parsing import parse
 from tests.builders import DAY, declaration
 from tools.certificates import CertificateAuthority, Issued, PrivateKey, make_private_key
 

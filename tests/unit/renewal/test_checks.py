@@ -15,7 +15,8 @@ from clientcert.lifecycle.renewal.certificate_rules import is_issued_by
 from clientcert.lifecycle.renewal.check_rules import AllOf, AnyOf, passed, refused, waits
 from clientcert.lifecycle.renewal.checks import CHECKS, Current, Facts, Problem, decided_by, run_checks
 from clientcert.lifecycle.renewal.spec import Mode, RevocationReason
-from clientcert.pki import Field, Identity, parse
+from clientcert.pki.identity import Field, Identity
+from clientcert.pki.parsing import parse
 from tests.builders import DAY, SECOND, declaration
 from tests.unit.pki.certificates import Tbs, extension, pem, sequence
 from tests.unit.renewal.asking import (

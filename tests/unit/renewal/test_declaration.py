@@ -6,7 +6,7 @@ import pytest
 
 from clientcert.lifecycle.renewal.declaration import changed_fields, declared_hash
 from clientcert.lifecycle.spec import CertificateSpec, S3Source, SecretKeyRef, SecretSource
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 from tests.builders import UID, declaration
 
 PEOPLE = ("jo@nhs.example", "sam@nhs.example")

@@ -25,7 +25,7 @@ from clientcert.lifecycle.renewal.policy import (
 from clientcert.lifecycle.renewal.request_rules import requester_of
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.pki import Field, Identity
+from clientcert.pki.identity import Field, Identity
 from tests.builders import DAY, SECOND, declaration
 from tests.unit.renewal.asking import (
     CSR,

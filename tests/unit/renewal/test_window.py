@@ -15,7 +15,7 @@ from clientcert.lifecycle.renewal.status import FINAL, State
 from clientcert.lifecycle.renewal.vetting import vetted_until, vetting_condition, vetting_warning
 from clientcert.lifecycle.renewal.window import Window, renewal_window
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.pki import Certificate, Expiry
+from clientcert.pki.certificate import Certificate, Expiry
 from tests.builders import DAY, SECOND, assessment, certificate, declaration, evaluation, policy
 from tests.unit.renewal.asking import DEFAULTS, ENDS, ISSUED
 

@@ -20,8 +20,8 @@ from clientcert.lifecycle.renewal.status import RETIRED, RenewalStatus, State
 from clientcert.lifecycle.renewal.status_changes import with_condition
 from clientcert.lifecycle.schedule import DAY
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.pki import parse
 from clientcert.pki.certificate_fields import public_key_info
+from clientcert.pki.parsing import parse
 from clientcert.pki.pem import read_blocks
 from clientcert.pki.public_keys import key_hash
 

@@ -8,11 +8,11 @@ from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused, wa
 from clientcert.lifecycle.renewal.facts import Current, Facts
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
 from clientcert.lifecycle.spec import HOST
-from clientcert.pki import Field, Identity
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.authority import require_in_date
 from clientcert.pki.certificate_fields import CertificateFields, read_fields
 from clientcert.pki.der import MalformedError, read_element
+from clientcert.pki.identity import Field, Identity
 from clientcert.pki.lenient import read_outline
 from clientcert.pki.name_equality import same_name_der
 from clientcert.pki.signature_verification import UnsupportedSignatureError, is_signed, read_scheme

@@ -7,7 +7,7 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec, RevocationReason
 from clientcert.lifecycle.spec import CertificateSpec
-from clientcert.pki import Certificate
+from clientcert.pki.certificate import Certificate
 from clientcert.pki.key_request import KeyRequest
 
 

@@ -10,11 +10,11 @@ from cryptography.x509.oid import NameOID
 from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.spec import CertificateSpec
-from clientcert.pki import Field
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.certificate_fields import SUBJECT_ALTERNATIVE_NAME, alternative_names, subject_der
 from clientcert.pki.der import CONTEXT_0
 from clientcert.pki.der_writer import element, sequence
+from clientcert.pki.identity import Field
 from clientcert.pki.lenient import read_outline
 from clientcert.pki.x509_writer import extension, serial_number, time
 

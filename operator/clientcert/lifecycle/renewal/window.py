@@ -6,7 +6,7 @@ from typing import Protocol
 
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.schedule import DAY
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 from clientcert.pki.der import EARLIEST, LATEST
 
 

@@ -19,7 +19,7 @@ from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.http.standard_webhooks import signed_headers, signing_keys
 from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
-from clientcert.pki import Expiry
+from clientcert.pki.certificate import Expiry
 
 TYPE_PREFIX = "dev.clientcert.certificate."
 """Of the CloudEvents type, before the topic."""
