@@ -37,6 +37,7 @@ from bench.counting_proxy import counting
 from bench.ended_requests import Ended, ended_requests
 from bench.goals import Bound, Figure, Outcome
 from bench.holders import holders
+from bench.kubernetes import METADATA_ONLY
 from bench.measures.restart import looked_at_all
 from bench.operator_run import LONGEST_STALL, Memory
 from bench.renewal_peer import PeerRun, peer_run
@@ -186,20 +187,20 @@ async def _following_done(place: Place) -> AsyncIterator[None]:
     """Note each request that is Done; only these are sent by the watch, without their content.
 
     The server may end a watch at any time, or be too busy for one; the next goes on from the last version. If that is
-    too old, it begins with all of these requests that are there.
+    too old, all of these requests are listed.
     """
     kubernetes, place.done = place.scene.kubernetes, set()
 
     async def follow() -> None:
-        version = "0"
+        version = await _listed_done(place)
         while True:
             try:
                 async for event in kubernetes.watch(RENEWALS, version, field_selector=_DONE, metadata_only=True):
                     if event["type"] == "ERROR":
-                        version = "0"
+                        version = await _listed_done(place)
                         break
                     metadata = event["object"]["metadata"]
-                    version = str(max(int(version), int(metadata["resourceVersion"])))
+                    version = metadata["resourceVersion"]
                     if event["type"] in {"ADDED", "MODIFIED"}:
                         place.done.add(metadata["name"])
             except aiohttp.ClientError:
@@ -212,6 +213,18 @@ async def _following_done(place: Place) -> AsyncIterator[None]:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+
+
+async def _listed_done(place: Place) -> str:
+    """Note all requests that are Done; returns the version to watch from."""
+    query, version = {"limit": "500", "fieldSelector": _DONE}, ""
+    while True:
+        page = await place.scene.kubernetes.get(RENEWALS, accept=METADATA_ONLY, **query)
+        place.done.update(each["metadata"]["name"] for each in page["items"] or ())
+        version = page["metadata"]["resourceVersion"]
+        if not (token := page["metadata"].get("continue")):
+            return version
+        query["continue"] = token
 
 
 @asynccontextmanager
