@@ -217,14 +217,13 @@ async def _following_done(place: Place) -> AsyncIterator[None]:
 
 async def _listed_done(place: Place) -> str:
     """Note all requests that are Done; returns the version to watch from."""
-    query, version = {"limit": "500", "fieldSelector": _DONE}, ""
+    query = {"limit": "500", "fieldSelector": _DONE}
     while True:
         page = await place.scene.kubernetes.get(RENEWALS, accept=METADATA_ONLY, **query)
         place.done.update(each["metadata"]["name"] for each in page["items"] or ())
-        version = page["metadata"]["resourceVersion"]
-        if not (token := page["metadata"].get("continue")):
-            return version
-        query["continue"] = token
+        if not page["metadata"].get("continue"):
+            return str(page["metadata"]["resourceVersion"])
+        query["continue"] = page["metadata"]["continue"]
 
 
 @asynccontextmanager
