@@ -36,7 +36,9 @@ async def ended_requests(place: Place) -> Ended:
         await scene.kubernetes.delete(f"/apis/{fleet.API_VERSION}/namespaces/{where}/certificaterenewals")
     without = await _resident(place)
     changed = sum(version != before.get(key) for key, version in after.items())
-    return Ended(changed, mails, (resident - without) * _KB / place.size)
+    found = Ended(changed, mails, (resident - without) * _KB / place.size)
+    scene.say(f"  {found}")
+    return found
 
 
 async def _resident(place: Place) -> float:

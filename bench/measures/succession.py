@@ -172,6 +172,9 @@ async def _operator(place: Place) -> _Run:
         delays = [(told[f"{n:02d}"] - moment).total_seconds() for n, moment in enumerate(times) if f"{n:02d}" in told]
         lost, mails = len(times) - len(delays), len(place.mail.mails) - mails
         left = await asyncio.to_thread(not_renewed, place.succession, place.client)
+        memory = f"{before.resident:.0f} MB before and {after.resident:.0f} MB after"
+        latest = f"latest alert after {max(delays, default=float('inf')):.2f} s, {lost} lost"
+        scene.say(f"  stall {stall * _MS:.0f} ms, {latest}, {memory}, {left} sources are not renewed")
         return _Run(seconds, made, stall, before, after, cpu, servers, delays, lost, left, mails)
 
 
