@@ -51,10 +51,10 @@ async def main(kubeconfig: Path, sample: Path) -> None:
         connector=aiohttp.TCPConnector(ssl=tls_context(cluster), limit=CONNECTIONS + _WATCHES),
     ) as session:
         version = listed = ""
-        async for page in _pages(session, _SECRETS, _METADATA_ONLY_LIST, _METADATA_PAGE):
+        async for page in pages(session, _SECRETS, _METADATA_ONLY_LIST, _METADATA_PAGE):
             version = page.version
         found: list[tuple[dict[str, Any], str]] = []
-        async for page in _pages(session, _CERTIFICATES, "application/json", _PAGE):
+        async for page in pages(session, _CERTIFICATES, "application/json", _PAGE):
             listed = page.version
             found += [(item["metadata"], item["spec"]["source"]["secret"]["name"]) for item in page.items]
         waiting = enumerate(found)
@@ -84,7 +84,7 @@ async def _watch(session: aiohttp.ClientSession, path: str, version: str, accept
             pass
 
 
-async def _pages(session: aiohttp.ClientSession, path: str, accept: str, size: str) -> AsyncIterator[Page]:
+async def pages(session: aiohttp.ClientSession, path: str, accept: str, size: str) -> AsyncIterator[Page]:
     query = {"limit": size}
     while True:
         async with session.get(path, params=query, headers={"Accept": accept}) as response:

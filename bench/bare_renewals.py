@@ -27,7 +27,7 @@ import uvloop
 import yaml
 from aiosmtplib import SMTP
 
-from bench.bare_client import tls_context
+from bench.bare_client import pages, tls_context
 
 CONNECTIONS = 64
 _AT_ONCE = 16
@@ -223,16 +223,12 @@ async def _watch(session: aiohttp.ClientSession, asked: "asyncio.Queue[tuple[dic
 
 async def _listed(session: aiohttp.ClientSession, note: Callable[[dict[str, Any]], None]) -> str:
     """Note all objects; returns the version to watch from."""
-    query = {"limit": "200"}
-    while True:
-        async with session.get(_RENEWALS, params=query) as response:
-            response.raise_for_status()
-            page = msgspec.json.decode(await response.read())
-        for found in page["items"]:
+    version = ""
+    async for page in pages(session, _RENEWALS, "application/json", "200"):
+        version = page.version
+        for found in page.items:
             note(found)
-        if not page["metadata"].get("continue"):
-            return str(page["metadata"]["resourceVersion"])
-        query["continue"] = page["metadata"]["continue"]
+    return version
 
 
 async def _events(session: aiohttp.ClientSession, version: str) -> AsyncIterator[bytes]:

@@ -66,9 +66,11 @@ class Kubernetes:
     async def merge_patch(self, path: str, content: dict[str, Any]) -> Any:
         return await self._call("PATCH", path, content, content_type="application/merge-patch+json")
 
-    async def pages(self, path: str, *, metadata_only: bool = False) -> AsyncIterator[dict[str, Any]]:
+    async def pages(
+        self, path: str, *, metadata_only: bool = False, field_selector: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
         """The lists of one paged LIST."""
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_PAGE)} | ({"fieldSelector": field_selector} if field_selector else {})
         while True:
             page = await self.get(path, accept=METADATA_ONLY if metadata_only else "application/json", **query)
             yield page

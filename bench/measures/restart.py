@@ -97,7 +97,7 @@ async def have_told(scene: Scene) -> None:
         await scene.statuses.quiet(3)
 
 
-async def looked_at_all(run: OperatorRun, size: float, seconds: float = 0.0) -> float:
+async def looked_at_all(run: OperatorRun, size: float, seconds: float | None = None) -> float:
     """Wait for this number of reconciles and an empty queue; returns the number of reconciles.
 
     By default for as long as 10,000 certificates in a bucket may take, whose server shares a core with all others.

@@ -37,7 +37,6 @@ from bench.counting_proxy import counting
 from bench.ended_requests import Ended, ended_requests
 from bench.goals import Bound, Figure, Outcome
 from bench.holders import holders
-from bench.kubernetes import METADATA_ONLY
 from bench.measures.restart import looked_at_all
 from bench.operator_run import LONGEST_STALL, Memory
 from bench.renewal_peer import PeerRun, peer_run
@@ -220,13 +219,11 @@ async def _following_done(place: Place) -> AsyncIterator[None]:
 
 async def _listed_done(place: Place) -> str:
     """Note all requests that are Done; returns the version to watch from."""
-    query = {"limit": "500", "fieldSelector": _DONE}
-    while True:
-        page = await place.scene.kubernetes.get(RENEWALS, accept=METADATA_ONLY, **query)
+    version = ""
+    async for page in place.scene.kubernetes.pages(RENEWALS, metadata_only=True, field_selector=_DONE):
+        version = page["metadata"]["resourceVersion"]
         place.done.update(each["metadata"]["name"] for each in page["items"] or ())
-        if not page["metadata"].get("continue"):
-            return str(page["metadata"]["resourceVersion"])
-        query["continue"] = page["metadata"]["continue"]
+    return version
 
 
 @asynccontextmanager

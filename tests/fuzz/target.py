@@ -20,8 +20,7 @@ with atheris.instrument_imports(include=["clientcert"]):
     from clientcert.pki.certificate import Certificate
     from clientcert.pki.container_entry import Entry, NotOpenedError
     from clientcert.pki.identity import Field, Identity
-    from clientcert.pki.java_streams import KEYSTORE_MAGIC
-    from clientcert.pki.jks import open_keystore
+    from clientcert.pki.jks import KEYSTORE_MAGIC, open_keystore
     from clientcert.pki.key_request import read_request
     from clientcert.pki.key_rules import can_encrypt_to
     from clientcert.pki.parsing import MAX_SIZE, parse

@@ -116,4 +116,4 @@ class Evaluator:
         if needs_lookup(record.spec, policy.contacts):
             return self._contacts.state(record, policy)
         found = resolve_email(record.spec, policy.contacts, {})
-        return ContactState(record.uid, (None, None), found if policy.writes_letters else unwritten(found))
+        return ContactState(record.uid, (), found if policy.writes_letters else unwritten(found))

@@ -55,8 +55,8 @@ class ContactState:
     """The last lookup for one certificate."""
 
     uid: str
-    asked: tuple[Hashable, Hashable]
-    """The parts of spec and policy that decide it; None twice if nothing had to be looked up."""
+    asked: tuple[Hashable, ...]
+    """The parts of spec and policy that decide a lookup; empty for a contact that the spec declares."""
     resolution: Resolution
     recipients: tuple[Recipient, ...] = ()
     """The recipients of the last successful lookup."""

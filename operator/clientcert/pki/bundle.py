@@ -44,21 +44,17 @@ class Bundle:
     _public_key_infos: set[bytes] = field(default_factory=set, repr=False)
     _fingerprints_with_key: set[str] = field(default_factory=set, repr=False)
 
-    def add(self, der: bytes, *, has_key: bool = False) -> None:
-        """Add a certificate; if not even its outline can be read, count it as damaged."""
-        outline = _outline(der)
-        self.add_outline(outline)
-        if outline is None:
-            self.add_damaged()
-        elif has_key:
-            self._fingerprints_with_key.add(outline.fingerprint_sha256)
-
-    def add_outline(self, outline: Outline | None) -> None:
-        """Add a certificate of which this was read; None counts as one as well."""
+    def add(self, outline: Outline | None, *, has_key: bool = False) -> None:
+        """Add a certificate. None: its outline cannot be read, so it is counted as damaged."""
         self._added += 1
         if self._added > MAX_CERTIFICATES:
             raise _too_many()
-        if outline is not None and all(each.der != outline.der for each in self.certificates):
+        if outline is None:
+            self.add_damaged()
+            return
+        if has_key:
+            self._fingerprints_with_key.add(outline.fingerprint_sha256)
+        if all(each.der != outline.der for each in self.certificates):
             self.certificates.append(outline)
 
     def add_damaged(self) -> None:
@@ -140,7 +136,7 @@ def _from_binary(data: bytes, kind: Kind, password: str | None) -> Bundle:
 def _add_certificates(bundle: Bundle, data: bytes) -> bytes:
     """Add all certificates at the beginning of `data`; return the rest."""
     while kind_of(data) is Kind.CERTIFICATE:
-        bundle.add(data)
+        bundle.add(_outline(data))
         data = data[read_element(data).end :]
     return data
 
@@ -202,19 +198,18 @@ def _add_block(bundle: Bundle, block: Block, password: str | None) -> None:
         return
     is_labelled = block.label in _CERTIFICATE_LABELS
     outline = _outline(block.der) if is_labelled and block.der is not None else None
-    if outline is not None:  # as most blocks: a certificate need not be recognised before it is read
-        bundle.add_outline(outline)
-        if not block.has_exact_lines:
-            bundle.warn(DAMAGED_MARK)
-        return
-    kind = kind_of(block.der) if block.der is not None else Kind.UNKNOWN
+    kind = Kind.UNKNOWN
+    if outline is not None:
+        kind = Kind.CERTIFICATE  # as of most blocks, which then need not be recognised
+    elif block.der is not None:
+        kind = kind_of(block.der)
     if block.der is None or kind is Kind.UNKNOWN:
         if is_labelled:
             bundle.add_damaged()
         else:
             bundle.add_other(Kind.UNKNOWN)
     elif kind is Kind.CERTIFICATE:
-        bundle.add(block.der)
+        bundle.add(outline or _outline(block.der))
         if not (is_labelled and block.has_exact_lines):
             bundle.warn(DAMAGED_MARK)
     elif kind in CONTAINERS:
@@ -236,7 +231,7 @@ def _add_container(bundle: Bundle, data: bytes, kind: Kind, password: str | None
         raise _too_many()  # each may take seconds to open, so only one per file is allowed
     bundle.add_other(kind)
     for entry in open_container(data, password):
-        bundle.add(entry.der, has_key=entry.has_key)
+        bundle.add(_outline(entry.der), has_key=entry.has_key)
 
 
 def _add_other(bundle: Bundle, der: bytes, kind: Kind) -> None:
@@ -244,7 +239,7 @@ def _add_other(bundle: Bundle, der: bytes, kind: Kind) -> None:
     bundle.add_other(kind)
     if kind is Kind.PKCS7:
         for certificate in certificates_in(der):
-            bundle.add(certificate)
+            bundle.add(_outline(certificate))
 
 
 def _from_base64(text: str, password: str | None, base64_layers: int) -> Bundle | None:

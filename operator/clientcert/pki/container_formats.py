@@ -11,8 +11,7 @@ import sys
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import MAX_ENTRIES, Entry, NotOpenedError
-from clientcert.pki.java_streams import KEYSTORE_MAGIC
-from clientcert.pki.jks import open_keystore
+from clientcert.pki.jks import KEYSTORE_MAGIC, open_keystore
 from clientcert.pki.pkcs12 import open_pkcs12
 
 CPU_SECONDS = 5

@@ -32,7 +32,7 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 _RFC_5280_FORMS = {UTC_TIME: re.compile(rb"[0-9]{12}Z"), GENERALIZED_TIME: re.compile(rb"[0-9]{14}Z")}
 _YEAR_DIGITS = {UTC_TIME: (2, 4), GENERALIZED_TIME: (4, 5, 6)}
-_DAYS_OF_EACH_MONTH = 28
+_SHORTEST_MONTH = 28
 _AFTER_THE_YEAR = re.compile(
     rb"(?P<month>[0-9]{2})(?P<day>[0-9]{2})(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?)?"
     rb"(?:[.,][0-9]+)?(?:Z|(?P<offset>[+-][0-9]{4}))?"
@@ -205,9 +205,11 @@ def read_time(element: Element) -> tuple[datetime, bool]:
 
 
 def _moment(year: int, rest: re.Match[bytes]) -> tuple[datetime, bool]:
-    month, day, hour, minute, second = (int(part or 0) for part in rest.group(1, 2, 3, 4, 5))
+    month, day, hour, minute, second = (
+        int(part or 0) for part in rest.group("month", "day", "hour", "minute", "second")
+    )
     known_year, known_day = min(max(year, 1), 9999), day
-    if _DAYS_OF_EACH_MONTH < day <= 31 and 1 <= month <= 12:
+    if _SHORTEST_MONTH < day <= 31 and 1 <= month <= 12:
         known_day = min(day, calendar.monthrange(known_year, month)[1])
     moment = datetime(known_year, month, known_day, hour, minute, 59 if second == 60 else second, tzinfo=UTC)
     if year != known_year:

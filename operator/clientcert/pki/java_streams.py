@@ -7,8 +7,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
-"""The first octets of JKS and JCEKS files."""
 _MAX_DEPTH = 20
 _MAX_FIELDS = 1_000
 _STREAM_HEADER = b"\xac\xed\x00\x05"

@@ -11,9 +11,11 @@ import hmac
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import Entry, NotOpenedError
-from clientcert.pki.java_streams import KEYSTORE_MAGIC, MalformedStreamError, OctetReader
+from clientcert.pki.java_streams import MalformedStreamError, OctetReader
 from clientcert.pki.passwords import password_candidates
 
+KEYSTORE_MAGIC = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
+"""The first octets of JKS and JCEKS files."""
 _PRIVATE_KEY, _TRUSTED_CERTIFICATE, _SECRET_KEY = 1, 2, 3
 _DIGEST_SIZE = 20
 _DIGEST_SALT = b"Mighty Aphrodite"

@@ -104,11 +104,7 @@ def read_outline(der: bytes) -> Outline:
 
 def is_validity(element: Element) -> bool:
     """True if the element looks like a Validity (RFC 5280 section 4.1): a sequence of times."""
-    if element.tag == SEQUENCE:
-        for each in element.readable_children(2):
-            if each.tag in TIMES:
-                return True
-    return False
+    return element.tag == SEQUENCE and any(each.tag in TIMES for each in element.readable_children(2))
 
 
 def read_extension(fields: list[Element], oid: bytes) -> Element | None:

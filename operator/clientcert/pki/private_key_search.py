@@ -11,8 +11,7 @@ from clientcert.errors import CertificateError
 from clientcert.pki.base64_runs import base64_runs, decode_hexadecimal, decode_run
 from clientcert.pki.container_entry import NotOpenedError
 from clientcert.pki.der import OBJECT_IDENTIFIER, OCTET_STRING, MalformedError, read_element
-from clientcert.pki.java_streams import KEYSTORE_MAGIC
-from clientcert.pki.jks import open_keystore
+from clientcert.pki.jks import KEYSTORE_MAGIC, open_keystore
 from clientcert.pki.pem import plain_text
 from clientcert.pki.structure import Kind, kind_of
 from clientcert.pki.text_damage import decoded, undo_damage

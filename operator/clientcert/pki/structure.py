@@ -14,7 +14,7 @@ from clientcert.pki.der import (
     MalformedError,
     read_element,
 )
-from clientcert.pki.java_streams import KEYSTORE_MAGIC
+from clientcert.pki.jks import KEYSTORE_MAGIC
 from clientcert.pki.lenient import TIMES, is_validity
 
 _PKCS7_CONTENT_TYPES = "1.2.840.113549.1.7."

@@ -6,8 +6,7 @@ import pytest
 
 from clientcert.errors import Reason
 from clientcert.pki.container_entry import NotOpenedError
-from clientcert.pki.java_streams import KEYSTORE_MAGIC
-from clientcert.pki.jks import open_keystore
+from clientcert.pki.jks import KEYSTORE_MAGIC, open_keystore
 from clientcert.pki.passwords import decode_password
 from clientcert.pki.pkcs12 import open_pkcs12
 from tests.unit.pki.certificates import LEAF, sequence
