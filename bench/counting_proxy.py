@@ -35,12 +35,24 @@ class CountingProxy:
     target: tuple[str, int]
     requests: list[Request] = field(default_factory=list)
     port: int = 0
+    _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def connected(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+    def connected(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._forward(client, answers))
+        self._open.add(task)  # the event loop keeps no strong reference to a task
+        task.add_done_callback(self._open.discard)
+
+    async def end(self) -> None:
+        """Close all connections."""
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _forward(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         server, questions = await asyncio.open_connection(*self.target)
         try:
             await asyncio.gather(self._count(client, questions), _pass_on(server, answers))
@@ -72,10 +84,13 @@ async def _pass_on(server: asyncio.StreamReader, answers: asyncio.StreamWriter) 
 
 @asynccontextmanager
 async def counting(endpoint: str) -> AsyncIterator[CountingProxy]:
-    """A proxy in front of a plain HTTP endpoint."""
+    """A proxy in front of a plain HTTP endpoint. It closes all connections in the end."""
     parts = urlsplit(endpoint)
     proxy = CountingProxy((parts.hostname or "", parts.port or 80))
     server = await asyncio.start_server(proxy.connected, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     async with server:
-        yield proxy
+        try:
+            yield proxy
+        finally:
+            await proxy.end()

@@ -29,7 +29,7 @@ VARIABLES = {
     "$namespace": ".*",
     "$owner": ".*",
     "$warning_days": "28",
-    "$critical_days": "7",
+    "$critical_days": "14",
     "$__rate_interval": "10s",
 }
 NEEDS_SECONDS = 20.0

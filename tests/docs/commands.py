@@ -7,7 +7,7 @@ from tools.control_plane import ControlPlane
 from tools.helm import Helm
 
 CHANGES = {"apply", "create", "label", "set", "delete"}
-_RENDERS = {"install", "upgrade"}
+_RENDERS = {"install", "template", "upgrade"}
 _NEEDS_PODS = {"test", "uninstall"}
 _OF_AN_INSTALLATION_ALONE = {"--create-namespace", "--reset-then-reuse-values", "--take-ownership"}
 

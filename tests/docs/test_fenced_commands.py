@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.docs.fenced import PAGES_WITH_COMMANDS, Command, commands, disguised
-from tests.docs.pages import name_of, names_in
+from tests.docs.pages import blocks, name_of, names_in
 from tests.docs.reader import Reader
 from tests.unit.cli.renewal_objects import CSR, KEY, public_key
 from tools.certificates import CertificateAuthority
@@ -39,7 +39,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "$ kubectl get certificaterenewals ": _DEMO,
         "$ clientcert renew ": _DEMO,
         "$ clientcert approve ": _DEMO,
-        "$ .venv/bin/clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
+        "$ clientcert inspect ": f"{DOCS}/test_readme.py::test_inspect_prints_what_it_shows",
     },
     "docs/backup.md": {
         "$ clientcert ": f"{CONTROL_PLANE}/test_cli_backup.py::test_the_page_shows_the_real_output",
@@ -125,6 +125,7 @@ def files() -> dict[str, bytes]:
     now = datetime.now(UTC)
     minimal = (REPOSITORY / "deploy/examples/minimal.yaml").read_text()
     authority = CertificateAuthority.create()
+    [renewing] = [each for each in blocks(REPOSITORY / "README.md", "yaml") if "renewal:" in each]
     return {
         "client.pem": authority.issue("nhs", now, now + timedelta(days=300)).certificate_pem,
         "ca.pem": authority.identity.certificate_pem,
@@ -133,6 +134,7 @@ def files() -> dict[str, bytes]:
         "nhs.pem": public_key(KEY).encode(),
         **dict.fromkeys(("token", "username", "password"), b"example"),
         "nhs-prod.yaml": minimal.replace("weather-client-cert", "nhs").replace("weather", "nhs").encode(),
+        "renewing.yaml": renewing.encode(),
         "manifests/minimal.yaml": minimal.encode(),
         "overlays/prod/minimal.yaml": minimal.encode(),
         "overlays/prod/kustomization.yaml": b"resources: [minimal.yaml]",

@@ -1,6 +1,7 @@
 """docs/reference.md describes exactly the options, settings, metrics and fields that exist."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,16 @@ def test_every_variable_is_there() -> None:
     text = section(PAGE, "## Settings")
     assert set(first_column(text)) == asked.names - files
     assert {name for name in files if f"`{name}`" in text} == files
+
+
+def test_each_setting_has_its_value_of_the_chart() -> None:
+    template = (REPOSITORY / "deploy/helm/clientcert-operator/templates/_settings.tpl").read_text()
+    plain = re.findall(r'\(list "(\w+)" (?:\$|\.Values\.)([\w.]+)\)', template)
+    secret = re.findall(r'"variable" "(\w+)" .*?"value" \.Values\.([\w.]+)', template)
+    assert plain
+    assert secret
+    shown = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", section(PAGE, "## Settings"), re.MULTILINE)
+    assert dict(shown) == dict([*plain, *secret]) | {"CLIENTCERT_NAMESPACE": "includeNamespaces"}
 
 
 def test_every_type_of_channel_is_there() -> None:

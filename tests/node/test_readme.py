@@ -174,7 +174,6 @@ def test_a_renewal_goes_from_the_public_key_to_the_secret(newcomer: Newcomer) ->
     newcomer.through("kubectl label secret client-ca ")
     [policy] = [each for each in blocks(README, "yaml") if "renewal:" in each]
     (newcomer.reader.directory / "renewing.yaml").write_text(policy)
-    newcomer.types("kubectl apply -f renewing.yaml")
     newcomer.through("kubectl patch clientcertificate ")
     for each in commands(REPOSITORY / "docs/for-consumers.md"):
         if each.text.endswith(("-private-key.pem 3072", "-out credential-exchange-public-key.pem")):

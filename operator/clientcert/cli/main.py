@@ -12,11 +12,11 @@ import click
 from clientcert import __version__
 
 _VERBS = {
-    "approve": "Let the certificate of a request be made.",
+    "approve": "Approve a request for a renewal.",
     "backup": "Write everything that has to be kept to one file.",
     "check": "Find what will not work, in manifests or in the cluster.",
     "contact": "Show and record the people behind a consumer.",
-    "deny": "Decide that a request brings no certificate.",
+    "deny": "Deny a request for a renewal.",
     "export": "Write what is in the cluster as manifests, and the register as CSV.",
     "forecast": "Print what the operator will send, to whom and when.",
     "handed-over": "Say that the consumer has the certificate.",

@@ -31,7 +31,9 @@ _NO, _FAILED = 3, 1
 @click.option("--public-key", metavar="FILE", type=_FILE, help="A public key: the operator makes and encrypts a key.")
 @click.option("--reuse", is_flag=True, help="The last CSR, else client.csr, else the current key.")
 @click.option("--proof", metavar="FILE", type=_FILE, help="CMS by the current key over the CSR or public key.")
-@click.option("--reissue", is_flag=True, help="After a new vetting: an expired, revoked or first one.")
+@click.option(
+    "--reissue", is_flag=True, help="After a new vetting: renew an expired, refused or revoked one, or make the first."
+)
 @click.option("--reason", metavar="WORDS", help="Why, for those who decide.")
 @click.option("-l", "--selector", metavar="LABELS", help="With --reuse: all certificates with these labels.")
 @click.option("--all", "everything", is_flag=True, help="With --reuse: all certificates.")

@@ -38,7 +38,12 @@ def _account(_: click.Context, __: click.Parameter, value: str | None) -> Operat
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(exists=True, allow_dash=True))
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Certificates with these labels; not with DIR.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Objects of every namespace; not with DIR.")
-@click.option("--wait", callback=waiting.seconds, metavar="DURATION", help="The longest wait until the operator leads.")
+@click.option(
+    "--wait",
+    callback=waiting.seconds,
+    metavar="DURATION",
+    help="The longest wait until an operator leads and has read all objects.",
+)
 @click.option(
     "--skip", multiple=True, type=click.Choice(_CHECKS), metavar="CHECK", help="A check to leave out; repeatable."
 )
