@@ -23,6 +23,7 @@ from clientcert.lifecycle.renewal.revocation_lists import (
 )
 from clientcert.lifecycle.renewal.spec import RevocationSpec
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.pki.der import shifted
 from clientcert.pki.pem_writer import pem
 
 _CRL, _STATE = "ca.crl", "state"
@@ -86,7 +87,7 @@ class CrlFiles:
             return Crl(problem=problem)
         if hashlib.sha256(content).hexdigest() == state.content_hash:
             problem = await self._write_secrets(namespace, crl_secrets, content) or problem
-        return Crl(state.next_update, state.this_update + CRL_RENEWED_AFTER, problem)
+        return Crl(state.next_update, shifted(state.this_update, CRL_RENEWED_AFTER), problem)
 
     async def _signed(
         self,

@@ -29,6 +29,7 @@ from clientcert.lifecycle.renewal.revocation_lists import Part, arranged
 from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
 from clientcert.lifecycle.renewal.standing import changes_once_known
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.pki.der import shifted
 from clientcert.pki.distinguished_names import same_name
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
@@ -253,7 +254,7 @@ def _plan(parts: tuple[Part, ...], revoked: _Revoked, dns: Sequence[str], now: d
     next_end = min((each.not_after for each in current), default=None)
     serials = {each.serial_number for each in revoked.objects}
     unaccounted = sum(each.serial_number not in serials for part in made for each in part)
-    ends = next_end + timedelta(seconds=1) if next_end else None
+    ends = shifted(next_end, timedelta(seconds=1)) if next_end else None
     return _Plan(made, frozenset(listed), of_signer, ends, unaccounted)
 
 
