@@ -47,8 +47,8 @@ class ListState:
     """Issuer and serial number, as the objects write them, of what the list has."""
     exists: bool = False
     """True if there is a list or a CRL."""
-    has_crl: bool = False
-    """True if the operator signs a CRL for the first of the CAs."""
+    crl_dn: str = ""
+    """The CA whose CRL the operator signs; empty: none."""
     crl_ends: datetime | None = None
     """The nextUpdate of the CRL that gateways read."""
     without_object: int = 0
@@ -62,7 +62,7 @@ class ListState:
 
     def is_crl_about(self, issuer_dn: str) -> bool:
         """True if the CRL is that of this CA."""
-        return self.has_crl and bool(self.issuer_dns) and same_name(issuer_dn, self.issuer_dns[0])
+        return bool(self.crl_dn) and same_name(issuer_dn, self.crl_dn)
 
 
 class RevocationCache:

@@ -48,6 +48,11 @@ class Known:
     problem: ClientCertError | None = None
     """The reason why one could not be read."""
 
+    @property
+    def crl_signer(self) -> Signer | None:
+        """The CA that signs the CRL."""
+        return next((each for each in self.signers if each.has_key), None)
+
 
 def named(policies: Iterable[RenewalPolicy]) -> list[Named]:
     """One for each name, in its order."""

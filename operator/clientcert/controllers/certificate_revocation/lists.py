@@ -7,7 +7,7 @@ namespace with many revocations is computed in a thread, and rests between two p
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -24,13 +24,11 @@ from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFile
 from clientcert.errors import IssuerError, Reason
 from clientcert.issuers.interface import Issuer
 from clientcert.kube.config_maps import Found
-from clientcert.lifecycle.renewal.revocation_entries import is_listed
-from clientcert.lifecycle.renewal.revocation_lists import Part, arranged
-from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
+from clientcert.lifecycle.renewal.list_plan import Issuers, ListPlan, Revoked, plan_lists
+from clientcert.lifecycle.renewal.revocation_lists import Part
+from clientcert.lifecycle.renewal.spec import RevocationReason
 from clientcert.lifecycle.renewal.standing import changes_once_known
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.pki.der import shifted
-from clientcert.pki.distinguished_names import same_name
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 _RETRY = timedelta(minutes=5)
@@ -43,30 +41,6 @@ _TWO_CAS = (
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The lists of one CA as they should be."""
-
-    parts: tuple[Part, ...]
-    listed: frozenset[tuple[str, str]]
-    """As the objects write them."""
-    of_signer: Part
-    """The entries of the CRL."""
-    next_end: datetime | None
-    """The time when the first entry ends."""
-    without_object: int
-    """The number of entries that no object accounts for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Revoked:
-    """The revocations of a namespace."""
-
-    specs: Sequence[RevocationSpec]
-    """Also of deleted objects."""
-    objects: Sequence[RevocationSpec]
 
 
 class RevocationListsReconciler:
@@ -166,20 +140,20 @@ class RevocationListsReconciler:
         try:
             found = await self._files.read_parts(namespace, about.name)
         except IssuerError as error:
-            problem, before = ListProblem(error.reason, error.message), self._revocations.lists(namespace) or ()
+            problem, before = ListProblem(error.reason, error.message), self._before(namespace, about.name)
             # Gateways go on with the CRL that they have, so the metric shows its end as before.
-            ends = next((each.crl_ends for each in before if each.name == about.name), None)
-            return ListState(about.name, crl_ends=ends, list_problem=problem), self._clock() + _RETRY
+            return ListState(about.name, crl_ends=before.crl_ends, list_problem=problem), self._clock() + _RETRY
         parts = await asyncio.to_thread(kept_entries, found)
         for part in parts:
             for entry in self._revocations.keep(namespace, part):
                 self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
             await asyncio.sleep(0)  # a part has thousands
         known = await authorities.read(self._issuers, namespace, about)
-        dns = known.issuer_dns or _dns_before(self._revocations.lists(namespace), about.name, parts)
+        dns = known.issuer_dns or _dns_before(self._before(namespace, about.name), parts)
         specs, now = self._revocations.specs_in(namespace), self._clock()
         objects = [each.spec for each in self._revocations.in_namespace(namespace) if each.spec is not None]
-        plan = await asyncio.to_thread(_plan, parts, _Revoked(specs, objects), dns, now)
+        issuers = Issuers(dns, _crl_dn(self._before(namespace, about.name), known, dns) if about.has_key else "")
+        plan = await asyncio.to_thread(plan_lists, parts, Revoked(specs, objects), issuers, now)
         exists = bool(any(plan.parts) or found)
         state = ListState(about.name, dns, plan.listed, exists=exists, without_object=plan.without_object)
         self._log_unaccounted(namespace, state)
@@ -190,29 +164,36 @@ class RevocationListsReconciler:
             state = await self._write_list(namespace, found, plan, state)
         if about.has_key and (state.exists or about.crl_secrets):
             crl = await self._write_crl(namespace, about, known, plan)
-            state = replace(state, exists=True, has_crl=True, crl_ends=crl.ends, crl_problem=crl.problem)
+            state = replace(state, exists=True, crl_dn=issuers.crl_dn, crl_ends=crl.ends, crl_problem=crl.problem)
             due.append(crl.due)
         if state.list_problem or state.crl_problem or known.problem:
             due.append(now + _RETRY)
         return state, min(filter(None, due), default=None)
 
-    async def _write_list(self, namespace: str, found: list[Found | None], plan: _Plan, state: ListState) -> ListState:
+    async def _write_list(
+        self, namespace: str, found: list[Found | None], plan: ListPlan, state: ListState
+    ) -> ListState:
         try:
             await self._files.write_parts(namespace, state.name, found, plan.parts, self._clock())
         except IssuerError as error:
             return replace(state, list_problem=ListProblem(error.reason, error.message))
         return state
 
-    async def _write_crl(self, namespace: str, about: Named, known: Known, plan: _Plan) -> Crl:
-        signers = [each for each in known.signers if each.has_key]
-        if not signers:
+    async def _write_crl(self, namespace: str, about: Named, known: Known, plan: ListPlan) -> Crl:
+        signer = known.crl_signer
+        if signer is None:
             crl = await self._crls.known(namespace, about.name)
             problem = known.problem
             return replace(crl, problem=ListProblem(problem.reason, problem.message)) if problem else crl
-        crl = await self._crls.maintain(namespace, about.name, signers[0], plan.of_signer, about.crl_secrets)
-        if len({each.authority.fingerprint_sha256 for each in signers}) > 1:
+        crl = await self._crls.maintain(namespace, about.name, signer, plan.in_crl, about.crl_secrets)
+        if len({each.authority.fingerprint_sha256 for each in known.signers if each.has_key}) > 1:
             return replace(crl, problem=ListProblem(Reason.ISSUER_INVALID, _TWO_CAS))
         return crl
+
+    def _before(self, namespace: str, name: str) -> ListState:
+        """The state of the last pass."""
+        states = self._revocations.lists(namespace) or ()
+        return next((each for each in states if each.name == name), ListState(name))
 
     def _note_keys(self, namespace: str) -> None:
         """Bar the key of a certificate that is in a source, if it was revoked for KeyCompromise without its key."""
@@ -236,32 +217,16 @@ class RevocationListsReconciler:
             self._queue.enqueue_all([Item(POLICY, key) for key in self._cache.policies.that_renew(namespace)])
 
 
-def _plan(parts: tuple[Part, ...], revoked: _Revoked, dns: Sequence[str], now: datetime) -> _Plan:
-    """Blocking. `dns` are the names of the CA that signs now, and of former ones."""
-    of_issuer: dict[str, str | None] = {}
-    own, listed = list[RevocationSpec](), set[tuple[str, str]]()
-    for spec in revoked.specs:
-        if spec.issuer_dn not in of_issuer:
-            of_issuer[spec.issuer_dn] = next((each for each in dns if same_name(spec.issuer_dn, each)), None)
-        dn = of_issuer[spec.issuer_dn]
-        if dn is not None:
-            own.append(spec if dn == spec.issuer_dn else replace(spec, issuer_dn=dn))
-            listed.add((spec.issuer_dn, spec.serial_number))
-    made = arranged(parts, own, now)
-    listed |= {(each.issuer_dn, each.serial_number) for part in made for each in part}
-    current = [each for part in made for each in part if is_listed(each, now)]
-    of_signer = tuple(each for each in current if dns and each.issuer_dn == dns[0])
-    next_end = min((each.not_after for each in current), default=None)
-    serials = {each.serial_number for each in revoked.objects}
-    unaccounted = sum(each.serial_number not in serials for part in made for each in part)
-    ends = shifted(next_end, timedelta(seconds=1)) if next_end else None
-    return _Plan(made, frozenset(listed), of_signer, ends, unaccounted)
-
-
-def _dns_before(states: Sequence[ListState] | None, name: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
+def _dns_before(before: ListState, parts: tuple[Part, ...]) -> tuple[str, ...]:
     """The CAs of a list while its CA cannot be read: revocations do not wait for that."""
-    before = next((each.issuer_dns for each in states or () if each.name == name), ())
-    return before or tuple(dict.fromkeys(each.issuer_dn for part in parts for each in part))
+    return before.issuer_dns or tuple(dict.fromkeys(each.issuer_dn for part in parts for each in part))
+
+
+def _crl_dn(before: ListState, known: Known, dns: tuple[str, ...]) -> str:
+    """The CA that signs the CRL; while that cannot be read, the one that did."""
+    if known.crl_signer is not None:
+        return authorities.subject_dn(known.crl_signer.authority.certificate_der)
+    return before.crl_dn or ("" if known.signers else next(iter(dns), ""))
 
 
 def _changed(
