@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from tests.simulation.api_server import NAMESPACE
 from tests.unit.engine.renewal_events import NEXT_CA
 from tests.unit.engine.renewal_scripts import BEGINS, CERT_MANAGER, SCRIPTS
-from tests.unit.engine.renewal_world import CORE, OURS, World
-from tests.unit.renewal.asking import CA, ENDS
+from tests.unit.engine.renewal_world import CORE, OURS, POLICY, World
+from tests.unit.renewal.asking import CA, ENDS, FORMER_CA
 from tools.certificates import CertificateAuthority
 
 SCRIPT = SCRIPTS["public key, CASecret, approved, S3, mail"]
+KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 @pytest.fixture
@@ -61,3 +63,58 @@ async def test_a_crl_has_the_entries_of_the_ca_that_signs_it(world: World) -> No
     assert content(world, "client-ca-revocations", "revocations") == b"4AF2/nhs\n4AF3/nhs\n"
     assert [world.condition(kind, own) for kind in ("Listed", "InCRL")] == [("True", "Listed"), ("True", "Signed")]
     assert [world.condition(kind, other) for kind in ("Listed", "InCRL")] == [("True", "Listed"), ("", "")]
+
+
+class TestAFormerCaThatCannotBeRead:
+    """The others under trust are listed as before, and so is this one if it was known."""
+
+    TRUST = ("damaged", "former-ca")
+
+    @pytest.fixture
+    async def world(self) -> World:
+        world = World(BEGINS)
+        SCRIPT.declare(world)
+        for name, each in zip(self.TRUST, (FORMER_CA, NEXT_CA), strict=True):
+            world.put_secret(name, {"issuer": "allowed"}, tls_crt=each.identity.certificate_pem)
+        trust = [{"name": name, "key": "tls.crt"} for name in self.TRUST]
+        world.edit(POLICY, renewal={**world.server.objects[POLICY]["spec"]["renewal"], "trust": trust})
+        return world
+
+    def damage(self, world: World) -> None:
+        world.put_secret("damaged", {"issuer": "allowed"}, tls_crt=b"")
+
+    async def test_that_was_known(self, world: World) -> None:
+        revoke(world, "no-1")
+        await world.let_pass(10.0)
+        self.damage(world)
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(10.0)
+        paths = [revoke(world, "no-2", FORMER_CA), revoke(world, "no-3", NEXT_CA)]
+        await world.let_pass(10.0)
+        await world.stop()
+        assert [world.condition("Listed", each) for each in paths] == [("True", "Listed")] * 2
+        assert content(world, "client-ca-revocations", "revocations") == b"02/nhs\n01/nhs\n03/nhs\n"
+        assert world.condition("RevocationLists", POLICY) == ("False", "IssuerInvalid")
+
+    async def test_that_was_not_known(self, world: World) -> None:
+        """The condition of its revocation tells the cause, and it is listed once that is mended."""
+        self.damage(world)
+        unknown, known = revoke(world, "no-2", FORMER_CA), revoke(world, "no-3", NEXT_CA)
+        await world.let_pass(10.0)
+        assert world.condition("Listed", known) == ("True", "Listed")
+        assert world.condition("Listed", unknown) == ("False", "IssuerInvalid")
+        world.put_secret("damaged", {"issuer": "allowed"}, tls_crt=FORMER_CA.identity.certificate_pem)
+        await world.run_until(lambda: world.condition("Listed", unknown) == ("True", "Listed"))
+        await world.run_until(lambda: world.condition("RevocationLists", POLICY) == ("True", "UpToDate"))
+        await world.stop()
+
+    async def test_deleted_revocations_of_it_stay_known(self, world: World) -> None:
+        await world.let_pass(5.0)
+        self.damage(world)
+        world.server.delete(revoke(world, "no-2", FORMER_CA))
+        gone = revoke(world, "no-4", FORMER_CA, reason="KeyCompromise", keyHash=KEY)
+        await world.let_pass(10.0)
+        world.server.delete(gone)
+        await world.let_pass(10.0)
+        await world.stop()
+        assert world.process.engine.cache.revocations.is_compromised(NAMESPACE, KEY)

@@ -71,22 +71,35 @@ def named(policies: Iterable[RenewalPolicy]) -> list[Named]:
 
 async def read(issuers: Mapping[type, Issuer], namespace: str, about: Named) -> Known:
     """Read the CAs. Raises nothing but KubeError of an outage."""
-    signers, dns, problem = list[Signer](), dict[str, None](), None
-    former: dict[str, None] = {}
+    signers, dns, former = list[Signer](), dict[str, None](), dict[str, None]()
+    problem = None
     for settings in about.settings:
-        issuer = issuers[type(settings)]
-        try:
-            found = await issuer.authority(AuthorityRequest(namespace, settings, about.trust))
-        except ClientCertError as error:
-            problem = error.with_traceback(None)  # its frames hold the CAs
-            try:  # a former CA that cannot be read is no reason to stop
-                found = await issuer.authority(AuthorityRequest(namespace, settings))
-            except ClientCertError:
-                continue
-        signers.append(Signer(settings, found))
-        dns[subject_dn(found.certificate_der)] = None
-        former |= dict.fromkeys(map(subject_dn, found.former_ders))
+        found, failure = await _read(issuers[type(settings)], AuthorityRequest(namespace, settings, about.trust))
+        problem = failure or problem
+        if found is not None:
+            signers.append(Signer(settings, found))
+            dns[subject_dn(found.certificate_der)] = None
+            former |= dict.fromkeys(map(subject_dn, found.former_ders))
     return Known(tuple(signers), tuple(dns | former), problem)
+
+
+async def _read(issuer: Issuer, request: AuthorityRequest) -> tuple[Authority | None, ClientCertError | None]:
+    """The CA with all former ones that can be read, and the reason why another one cannot."""
+    try:
+        return await issuer.authority(request), None
+    except ClientCertError as error:
+        problem = error.with_traceback(None)  # its frames hold the CAs
+    try:
+        found = await issuer.authority(replace(request, trust=()))
+    except ClientCertError:
+        return None, problem
+    for ref in request.trust:
+        try:
+            one = await issuer.authority(replace(request, trust=(ref,)))
+        except ClientCertError:
+            continue  # the others are known
+        found = replace(found, former_ders=tuple(dict.fromkeys((*found.former_ders, *one.former_ders))))
+    return found, problem
 
 
 def subject_dn(certificate_der: bytes) -> str:

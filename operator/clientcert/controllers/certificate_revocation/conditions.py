@@ -4,7 +4,7 @@
 |-----------------|-----------------------|-------------|--------------------------------------------------------------|
 | Listed          | CertificateRevocation | Listed      | IssuerNotFound, Ended, or why the list could not be written  |
 | InCRL           | CertificateRevocation | Signed      | why there is no CRL, or no new one                           |
-| RevocationLists | CertificatePolicy     | UpToDate    | why the list or the CRL of its CA could not be written       |
+| RevocationLists | CertificatePolicy     | UpToDate    | why the list or the CRL could not be written, or a CA read   |
 
 Each is Unknown, ObserveOnly, if the operator would write it and only observes: another one may keep the lists.
 """
@@ -39,9 +39,11 @@ def conclusions(spec: RevocationSpec, states: Sequence[ListState], now: datetime
 
 def of_policy(state: ListState | None) -> Condition | None:
     """The condition of a policy about the lists of its CA; none if there are no lists."""
-    if state is None or not (state.exists or state.list_problem or state.crl_problem):
+    if state is None:
         return None
-    problem = state.list_problem or state.crl_problem
+    problem = state.list_problem or state.crl_problem or state.ca_problem
+    if problem is None and not state.exists:
+        return None
     if problem is not None:
         return _failed(REVOCATION_LISTS, problem)
     words = "the list of revoked certificates and the CRL are up to date"
@@ -64,7 +66,8 @@ def _in_crl(spec: RevocationSpec, states: Sequence[ListState]) -> tuple[Conditio
 
 def _unlisted(states: Sequence[ListState]) -> Condition:
     """Of a revocation whose CA is not known, perhaps only because a CA cannot be read."""
-    unread = next((each.list_problem for each in states if each.list_problem and not each.issuer_dns), None)
+    problems = (each.ca_problem or (None if each.issuer_dns else each.list_problem) for each in states)
+    unread = next(filter(None, problems), None)
     if unread is not None:
         return _failed(LISTED, unread)
     return Condition(LISTED, "False", Reason.ISSUER_NOT_FOUND, _NO_ISSUER)

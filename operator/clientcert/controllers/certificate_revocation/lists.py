@@ -131,7 +131,7 @@ class RevocationListsReconciler:
 
     def _forget_unlisted(self, namespace: str, states: Sequence[ListState]) -> None:
         """Forget deleted revocations that no list needs; none while a CA cannot be read or a list not be written."""
-        if all(each.issuer_dns and each.list_problem is None for each in states):
+        if all(each.issuer_dns and not (each.list_problem or each.ca_problem) for each in states):
             listed = frozenset[tuple[str, str]]().union(*(each.listed for each in states))
             self._revocations.forget_unlisted(namespace, listed, self._clock())
 
@@ -149,7 +149,9 @@ class RevocationListsReconciler:
                 self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
             await asyncio.sleep(0)  # a part has thousands
         known = await authorities.read(self._issuers, namespace, about)
-        dns = known.issuer_dns or _dns_before(self._before(namespace, about.name), parts)
+        dns = known.issuer_dns
+        if known.problem is not None:
+            dns = tuple(dict.fromkeys((*dns, *_dns_before(self._before(namespace, about.name), parts))))
         specs, now = self._revocations.specs_in(namespace), self._clock()
         objects = [each.spec for each in self._revocations.in_namespace(namespace) if each.spec is not None]
         issuers = Issuers(dns, _crl_dn(self._before(namespace, about.name), known, dns) if about.has_key else "")
@@ -157,8 +159,8 @@ class RevocationListsReconciler:
         exists = bool(any(plan.parts) or found)
         state = ListState(about.name, dns, plan.listed, exists=exists, without_object=plan.without_object)
         self._log_unaccounted(namespace, state)
-        if known.problem is not None and not dns:
-            state = replace(state, list_problem=ListProblem(known.problem.reason, known.problem.message))
+        if known.problem is not None:
+            state = replace(state, ca_problem=ListProblem(known.problem.reason, known.problem.message))
         due = [plan.next_end]
         if state.exists:
             state = await self._write_list(namespace, found, plan, state)
@@ -166,7 +168,7 @@ class RevocationListsReconciler:
             crl = await self._write_crl(namespace, about, known, plan)
             state = replace(state, exists=True, crl_dn=issuers.crl_dn, crl_ends=crl.ends, crl_problem=crl.problem)
             due.append(crl.due)
-        if state.list_problem or state.crl_problem or known.problem:
+        if state.list_problem or state.crl_problem or state.ca_problem:
             due.append(now + _RETRY)
         return state, min(filter(None, due), default=None)
 
@@ -218,7 +220,7 @@ class RevocationListsReconciler:
 
 
 def _dns_before(before: ListState, parts: tuple[Part, ...]) -> tuple[str, ...]:
-    """The CAs of a list while its CA cannot be read: revocations do not wait for that."""
+    """The CAs of a list while one of them cannot be read: revocations do not wait for that."""
     return before.issuer_dns or tuple(dict.fromkeys(each.issuer_dn for part in parts for each in part))
 
 
@@ -248,4 +250,4 @@ def _changed(
 
 def _of_policy(state: ListState) -> tuple[object, ...]:
     """The parts of the state that the condition of a policy shows."""
-    return state.name, state.exists, state.list_problem, state.crl_problem, state.without_object
+    return state.name, state.exists, state.ca_problem, state.list_problem, state.crl_problem, state.without_object
