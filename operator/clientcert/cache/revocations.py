@@ -53,8 +53,8 @@ class ListState:
     """The nextUpdate of the CRL that gateways read."""
     without_object: int = 0
     """Entries that no CertificateRevocation of the namespace accounts for: of deleted ones, or written by somebody."""
-    ca_problem: ListProblem | None = None
-    """The reason why a CA or a former one cannot be read: what is revoked of it may not be listed."""
+    input_problem: ListProblem | None = None
+    """The reason why a CA, a former one or a former list cannot be read: revocations may be missing in the list."""
     list_problem: ListProblem | None = None
     crl_problem: ListProblem | None = None
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from tests.simulation.api_server import NAMESPACE
-from tests.unit.engine.renewal_events import NEXT_CA
+from tests.unit.engine.renewal_events import NEXT_CA, rotate
 from tests.unit.engine.renewal_scripts import BEGINS, CERT_MANAGER, SCRIPTS
 from tests.unit.engine.renewal_world import CORE, OURS, POLICY, World
 from tests.unit.renewal.asking import CA, ENDS, FORMER_CA
@@ -118,3 +118,105 @@ class TestAFormerCaThatCannotBeRead:
         await world.let_pass(10.0)
         await world.stop()
         assert world.process.engine.cache.revocations.is_compromised(NAMESPACE, KEY)
+
+
+class TestAListThatNoPolicyNamesAnyMore:
+    """Its entries stay known, also those of deleted objects."""
+
+    INDEX = "clientcert-revocation-lists"
+
+    @pytest.fixture
+    async def world(self) -> World:
+        """The list has a compromised key and a superseded certificate, and both objects are deleted."""
+        world = World(BEGINS)
+        SCRIPT.declare(world)
+        paths = [revoke(world, "no-1", reason="KeyCompromise", keyHash=KEY), revoke(world, "no-2")]
+        await world.let_pass(10.0)
+        for each in paths:
+            world.server.delete(each)
+        await world.let_pass(10.0)
+        rotate(world, NEXT_CA, "client-ca-2")
+        return world
+
+    def name_the_other(self, world: World, **renewal: Any) -> None:
+        issuer = {"type": "CASecret", "caSecret": {"name": "client-ca-2"}}
+        world.edit(POLICY, renewal={**world.server.objects[POLICY]["spec"]["renewal"], "issuer": issuer, **renewal})
+
+    def is_known(self, world: World) -> bool:
+        known = world.process.engine.cache.revocations
+        revoked = [known.revoked(NAMESPACE, "CN=Integration CA,O=Example", each) is not None for each in ("1", "2")]
+        return known.is_compromised(NAMESPACE, KEY) and all(revoked)
+
+    @pytest.mark.parametrize("restarted", [False, True])
+    async def test_another_ca_is_named(self, world: World, *, restarted: bool) -> None:
+        if restarted:
+            await world.kill()
+        self.name_the_other(world)
+        await world.let_pass(20.0)
+        assert self.is_known(world)
+        revoke(world, "no-3", NEXT_CA)
+        await world.let_pass(20.0)
+        await world.stop()
+        assert self.is_known(world)
+        assert content(world, self.INDEX, "names") == b"client-ca\nclient-ca-2\n"
+        assert content(world, "client-ca-2-revocations", "revocations") == b"03/nhs\n"
+
+    async def test_what_it_has_goes_into_the_list_that_trusts_its_ca(self, world: World) -> None:
+        """The operator starts again before it could list that there."""
+        await world.kill()
+        self.name_the_other(world, trust=[{"name": "client-ca", "key": "tls.crt"}])
+        await world.let_pass(20.0)
+        await world.stop()
+        assert content(world, "client-ca-2-revocations", "revocations") == b"01/nhs\n02/nhs\n"
+
+    async def test_the_policy_is_deleted_meanwhile(self, world: World) -> None:
+        spec = world.server.objects[POLICY]["spec"]
+        world.server.delete(POLICY)
+        await world.let_pass(20.0)
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(20.0)
+        assert self.is_known(world)
+        world.server.put(POLICY, spec=spec)
+        self.name_the_other(world)
+        await world.let_pass(20.0)
+        await world.stop()
+        assert self.is_known(world)
+
+    async def test_an_index_that_was_deleted_is_made_again(self, world: World) -> None:
+        self.name_the_other(world)
+        await world.let_pass(20.0)
+        world.server.delete(f"{CORE}/configmaps/{self.INDEX}")
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(20.0)
+        await world.stop()
+        assert content(world, self.INDEX, "names") == b"client-ca\n"
+        assert self.is_known(world)
+
+    async def test_one_that_is_deleted_is_forgotten(self, world: World) -> None:
+        self.name_the_other(world)
+        await world.let_pass(20.0)
+        world.server.delete(f"{CORE}/configmaps/client-ca-revocations")
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(20.0)
+        await world.stop()
+        assert content(world, self.INDEX, "names") == b""
+        assert not self.is_known(world)
+
+    async def test_an_index_that_is_not_ours_is_left_alone(self, world: World) -> None:
+        """The condition of the policy tells it, and nothing is forgotten."""
+        path = f"{CORE}/configmaps/{self.INDEX}"
+        del world.server.objects[path]["metadata"]["labels"]
+        world.server.put(path, data={"names": "../secrets/client-ca"})
+        self.name_the_other(world)
+        await world.let_pass(20.0)
+        await world.stop()
+        assert content(world, self.INDEX, "names") == b"../secrets/client-ca"
+        assert world.condition("RevocationLists", POLICY) == ("False", "WriteNotAllowed")
+        assert self.is_known(world)
+
+
+async def test_there_is_no_index_without_a_list(world: World) -> None:
+    SCRIPT.declare(world)
+    await world.let_pass(20.0)
+    await world.stop()
+    assert [each for each in world.server.objects if "/configmaps/" in each] == []

@@ -41,7 +41,7 @@ def of_policy(state: ListState | None) -> Condition | None:
     """The condition of a policy about the lists of its CA; none if there are no lists."""
     if state is None:
         return None
-    problem = state.list_problem or state.crl_problem or state.ca_problem
+    problem = state.list_problem or state.crl_problem or state.input_problem
     if problem is None and not state.exists:
         return None
     if problem is not None:
@@ -66,7 +66,7 @@ def _in_crl(spec: RevocationSpec, states: Sequence[ListState]) -> tuple[Conditio
 
 def _unlisted(states: Sequence[ListState]) -> Condition:
     """Of a revocation whose CA is not known, perhaps only because a CA cannot be read."""
-    problems = (each.ca_problem or (None if each.issuer_dns else each.list_problem) for each in states)
+    problems = (each.input_problem or (None if each.issuer_dns else each.list_problem) for each in states)
     unread = next(filter(None, problems), None)
     if unread is not None:
         return _failed(LISTED, unread)

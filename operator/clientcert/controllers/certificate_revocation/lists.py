@@ -21,6 +21,7 @@ from clientcert.controllers.certificate_revocation.authorities import Known, Nam
 from clientcert.controllers.certificate_revocation.conditions import conclusions
 from clientcert.controllers.certificate_revocation.config_maps import ListFiles, kept_entries
 from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFiles
+from clientcert.controllers.certificate_revocation.former_lists import Former, FormerLists
 from clientcert.errors import IssuerError, Reason
 from clientcert.issuers.interface import Issuer
 from clientcert.kube.config_maps import Found
@@ -62,6 +63,7 @@ class RevocationListsReconciler:
         self._queue = queue
         self._issuers = issuers
         self._files = files
+        self._former = FormerLists(files)
         self._crls = crls
         self._clock = clock
         self._rests: dict[str, tuple[datetime, datetime]] = {}
@@ -88,14 +90,22 @@ class RevocationListsReconciler:
         await self._cache.serials.fill()
         self._revocations.begin_pass(namespace)
         self._note_keys(namespace)
+        named = self._named(namespace)
+        former = await self._former.read(namespace, {each.name for each in named})
+        for parts in former.parts.values():
+            await self._keep(namespace, parts)
         states, due = list[ListState](), list[datetime]()
-        for about in self._named(namespace):
+        for about in named:
             state, again = await self._maintain(namespace, about)
             states.append(state)
             due += [again] if again else []
-        await self._kept_is_known(namespace, {each.name for each in states})
+        problem = await self._former.note(namespace, former, {each.name for each in states if each.exists})
+        if problem is not None:
+            states = [replace(each, input_problem=each.input_problem or problem) for each in states]
+            due.append(self._clock() + _RETRY)
+        await self._kept_is_known(namespace, {*(each.name for each in states), *former.parts})
         await self._compared(namespace, tuple(states))
-        self._forget_unlisted(namespace, states)
+        self._forget_unlisted(namespace, states, former)
         ended = self._clock()
         self._rests[namespace] = ended, ended + max(_REST * (ended - began), _SHORTEST_REST)
         return min(due, default=None)
@@ -129,10 +139,13 @@ class RevocationListsReconciler:
         if state.without_object > known:
             logger.warning("%s: list %s has %d entries without an object", namespace, state.name, state.without_object)
 
-    def _forget_unlisted(self, namespace: str, states: Sequence[ListState]) -> None:
-        """Forget deleted revocations that no list needs; none while a CA cannot be read or a list not be written."""
-        if all(each.issuer_dns and not (each.list_problem or each.ca_problem) for each in states):
-            listed = frozenset[tuple[str, str]]().union(*(each.listed for each in states))
+    def _forget_unlisted(self, namespace: str, states: Sequence[ListState], former: Former) -> None:
+        """Forget deleted revocations that no list needs; none while a CA cannot be read or a list not be written.
+
+        If no policy names a CA, all lists are read again before anything is signed.
+        """
+        if all(each.issuer_dns and not (each.list_problem or each.input_problem) for each in states):
+            listed = former.listed.union(*(each.listed for each in states))
             self._revocations.forget_unlisted(namespace, listed, self._clock())
 
     async def _maintain(self, namespace: str, about: Named) -> tuple[ListState, datetime | None]:
@@ -144,10 +157,7 @@ class RevocationListsReconciler:
             # Gateways go on with the CRL that they have, so the metric shows its end as before.
             return ListState(about.name, crl_ends=before.crl_ends, list_problem=problem), self._clock() + _RETRY
         parts = await asyncio.to_thread(kept_entries, found)
-        for part in parts:
-            for entry in self._revocations.keep(namespace, part):
-                self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
-            await asyncio.sleep(0)  # a part has thousands
+        await self._keep(namespace, parts)
         known = await authorities.read(self._issuers, namespace, about)
         dns = known.issuer_dns
         if known.problem is not None:
@@ -160,7 +170,7 @@ class RevocationListsReconciler:
         state = ListState(about.name, dns, plan.listed, exists=exists, without_object=plan.without_object)
         self._log_unaccounted(namespace, state)
         if known.problem is not None:
-            state = replace(state, ca_problem=ListProblem(known.problem.reason, known.problem.message))
+            state = replace(state, input_problem=ListProblem(known.problem.reason, known.problem.message))
         due = [plan.next_end]
         if state.exists:
             state = await self._write_list(namespace, found, plan, state)
@@ -168,9 +178,15 @@ class RevocationListsReconciler:
             crl = await self._write_crl(namespace, about, known, plan)
             state = replace(state, exists=True, crl_dn=issuers.crl_dn, crl_ends=crl.ends, crl_problem=crl.problem)
             due.append(crl.due)
-        if state.list_problem or state.crl_problem or state.ca_problem:
+        if state.list_problem or state.crl_problem or state.input_problem:
             due.append(now + _RETRY)
         return state, min(filter(None, due), default=None)
+
+    async def _keep(self, namespace: str, parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            for entry in self._revocations.keep(namespace, part):
+                self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
+            await asyncio.sleep(0)  # a part has thousands
 
     async def _write_list(
         self, namespace: str, found: list[Found | None], plan: ListPlan, state: ListState
@@ -250,4 +266,4 @@ def _changed(
 
 def _of_policy(state: ListState) -> tuple[object, ...]:
     """The parts of the state that the condition of a policy shows."""
-    return state.name, state.exists, state.ca_problem, state.list_problem, state.crl_problem, state.without_object
+    return state.name, state.exists, state.input_problem, state.list_problem, state.crl_problem, state.without_object
