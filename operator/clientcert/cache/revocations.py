@@ -15,7 +15,7 @@ from clientcert.cache.renewal_records import RevocationRecord, decode_revocation
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.revocation_entries import EVERYBODY, bars_key, combined, is_kept
 from clientcert.lifecycle.renewal.spec import RevocationSpec
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.pki.distinguished_names import same_name
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
@@ -36,6 +36,16 @@ class ListProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerCrl:
+    """The CRL of a former CA in a Secret, beside that of the CA that signs now."""
+
+    secret: SecretKeyRef
+    issuer_dn: str
+    ends: datetime | None
+    """Its nextUpdate; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """The lists of one CA."""
 
@@ -51,6 +61,7 @@ class ListState:
     """The CA whose CRL the operator signs; empty: none."""
     crl_ends: datetime | None = None
     """The nextUpdate of the CRL that gateways read."""
+    former_crls: tuple[FormerCrl, ...] = ()
     without_object: int = 0
     """Entries that no CertificateRevocation of the namespace accounts for: of deleted ones, or written by somebody."""
     input_problem: ListProblem | None = None

@@ -1,13 +1,17 @@
 """The lists and CRLs of a namespace whose CAs change, share a name, or cannot be read."""
 
 import base64
+import hashlib
+import json
 from typing import Any
 
 import pytest
 from cryptography import x509
 
+from clientcert.pki.pem import read_blocks
+from tests.builders import DAY
 from tests.simulation.api_server import NAMESPACE
-from tests.unit.engine.renewal_events import NEXT_CA, rotate
+from tests.unit.engine.renewal_events import NEXT_CA, ca_rotated_old_in_trust, rotate
 from tests.unit.engine.renewal_scripts import BEGINS, CERT_MANAGER, SCRIPTS
 from tests.unit.engine.renewal_world import CORE, OURS, POLICY, World
 from tests.unit.renewal.asking import CA, ENDS, FORMER_CA
@@ -220,3 +224,52 @@ async def test_there_is_no_index_without_a_list(world: World) -> None:
     await world.let_pass(20.0)
     await world.stop()
     assert [each for each in world.server.objects if "/configmaps/" in each] == []
+
+
+class TestTheCrlInASecret:
+    """nginx refuses a certificate without a CRL of its CA, so that of a former CA stays beside that of the new one."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        world = World(BEGINS)
+        SCRIPT.declare(world)
+        world.put_secret("nginx", {"crl": "allowed"}, ca_crt=b"")
+        revocation = {"crlSecretRef": {"name": "nginx", "key": "ca.crl"}}
+        world.edit(POLICY, renewal={**world.server.objects[POLICY]["spec"]["renewal"], "revocation": revocation})
+        await world.let_pass(10.0)
+        return world
+
+    def issuers(self, world: World) -> list[str]:
+        value = base64.b64decode(world.server.objects[f"{CORE}/secrets/nginx"]["data"]["ca.crl"])
+        return [x509.load_der_x509_crl(each.der or b"").issuer.rfc4514_string() for each in read_blocks(value)]
+
+    def words(self, world: World) -> str:
+        conditions = world.server.objects[POLICY]["status"]["conditions"]
+        return str(next(each["message"] for each in conditions if each["type"] == "RevocationLists"))
+
+    async def test_that_of_a_former_ca_is_kept_until_it_ends(self, world: World) -> None:
+        ca_rotated_old_in_trust(world)
+        await world.let_pass(10.0)
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(10.0)
+        assert self.issuers(world) == ["CN=Next CA,O=Example", "CN=Integration CA,O=Example"]
+        assert "keeps the CRL of the former CA CN=Integration CA,O=Example until 2027-02-19" in self.words(world)
+        world.set_clock(31 * DAY)
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(10.0)
+        await world.stop()
+        assert self.issuers(world) == ["CN=Next CA,O=Example"]
+        assert "Secret nginx has no CRL of the former CA CN=Integration CA,O=Example" in self.words(world)
+
+    async def test_one_that_is_damaged_in_the_config_map_stops_nothing(self, world: World) -> None:
+        """Somebody who may write it has the state agree with that."""
+        path = f"{CORE}/configmaps/client-ca-crl"
+        state = json.loads(content(world, "client-ca-crl", "state"))
+        state[4] = hashlib.sha256(b"none").hexdigest()
+        binary = {"ca.crl": base64.b64encode(b"none").decode()}
+        world.server.put(path, data={"state": json.dumps(state)}, binaryData=binary)
+        world.process.engine.cache.revocations.enqueue_lists([NAMESPACE])
+        await world.let_pass(10.0)
+        await world.stop()
+        assert world.condition("RevocationLists", POLICY) == ("False", "WriteNotAllowed")
+        assert self.issuers(world) == ["CN=Integration CA,O=Example"]

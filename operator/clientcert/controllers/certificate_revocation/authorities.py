@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from clientcert.errors import ClientCertError
 from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
 from clientcert.lifecycle.renewal.policy import CaSecretIssuer, IssuerSettings, RenewalPolicy
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.pki.lenient import read_outline
+from clientcert.pki.distinguished_names import same_name
+from clientcert.pki.lenient import Outline, read_outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Known:
     signers: tuple[Signer, ...]
     issuer_dns: tuple[str, ...]
     """Of those that sign now, then of former ones."""
+    former: tuple[Outline, ...] = ()
+    """The certificates of the former ones."""
     problem: ClientCertError | None = None
     """The reason why one could not be read."""
 
@@ -52,6 +56,12 @@ class Known:
     def crl_signer(self) -> Signer | None:
         """The CA that signs the CRL."""
         return next((each for each in self.signers if each.has_key), None)
+
+    def former_dns(self, now: datetime) -> tuple[str, ...]:
+        """The names of former CAs whose certificates are still accepted; not those of the CAs that sign now."""
+        signs = [subject_dn(each.authority.certificate_der) for each in self.signers]
+        dns = dict.fromkeys(each.subject_dn for each in self.former if each.not_after > now)
+        return tuple(dn for dn in dns if not any(same_name(dn, each) for each in signs))
 
 
 def named(policies: Iterable[RenewalPolicy]) -> list[Named]:
@@ -71,7 +81,7 @@ def named(policies: Iterable[RenewalPolicy]) -> list[Named]:
 
 async def read(issuers: Mapping[type, Issuer], namespace: str, about: Named) -> Known:
     """Read the CAs. Raises nothing but KubeError of an outage."""
-    signers, dns, former = list[Signer](), dict[str, None](), dict[str, None]()
+    signers, dns, former = list[Signer](), dict[str, None](), dict[bytes, Outline]()
     problem = None
     for settings in about.settings:
         found, failure = await _read(issuers[type(settings)], AuthorityRequest(namespace, settings, about.trust))
@@ -79,8 +89,9 @@ async def read(issuers: Mapping[type, Issuer], namespace: str, about: Named) -> 
         if found is not None:
             signers.append(Signer(settings, found))
             dns[subject_dn(found.certificate_der)] = None
-            former |= dict.fromkeys(map(subject_dn, found.former_ders))
-    return Known(tuple(signers), tuple(dns | former), problem)
+            former |= {each: read_outline(each) for each in found.former_ders}
+    every = dns | {each.subject_dn: None for each in former.values()}
+    return Known(tuple(signers), tuple(every), tuple(former.values()), problem)
 
 
 async def _read(issuer: Issuer, request: AuthorityRequest) -> tuple[Authority | None, ClientCertError | None]:

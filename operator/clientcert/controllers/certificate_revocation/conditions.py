@@ -12,11 +12,13 @@ Each is Unknown, ObserveOnly, if the operator would write it and only observes: 
 from collections.abc import Sequence
 from datetime import datetime
 
-from clientcert.cache.revocations import ListProblem, ListState
+from clientcert.api.kinds import LONGEST_WORD, cut
+from clientcert.cache.revocations import FormerCrl, ListProblem, ListState
 from clientcert.errors import Reason
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.spec import RevocationSpec
 
+_MOST_FORMER = 4
 LISTED, IN_CRL = "Listed", "InCRL"
 REVOCATION_LISTS = "RevocationLists"
 _ENDED = "the certificate has ended, so no list needs it any more"
@@ -52,7 +54,22 @@ def of_policy(state: ListState | None) -> Condition | None:
             f"; {state.without_object} entries have no CertificateRevocation: of deleted ones, or written by somebody"
             " who may edit the ConfigMaps"
         )
+    words += "".join(map(_of_former, state.former_crls[:_MOST_FORMER]))
     return Condition(REVOCATION_LISTS, "True", "UpToDate", words)
+
+
+def _of_former(crl: FormerCrl) -> str:
+    """Whoever has a certificate of a former CA is refused once its last CRL has ended: nobody signs another one."""
+    name = f"the former CA {cut(crl.issuer_dn, LONGEST_WORD)}"
+    if crl.ends is None:
+        return (
+            f"; Secret {crl.secret.name} has no CRL of {name}, so gateways that check CRLs refuse its certificates:"
+            f" renew them, or add a CRL of it to key {crl.secret.key}"
+        )
+    return (
+        f"; Secret {crl.secret.name} keeps the CRL of {name} until {crl.ends:%Y-%m-%d %H:%M} UTC, and then gateways"
+        " that check CRLs refuse its certificates: renew them before"
+    )
 
 
 def _in_crl(spec: RevocationSpec, states: Sequence[ListState]) -> tuple[Condition, ...]:

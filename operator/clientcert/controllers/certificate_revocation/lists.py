@@ -20,7 +20,7 @@ from clientcert.controllers.certificate_revocation import authorities
 from clientcert.controllers.certificate_revocation.authorities import Known, Named
 from clientcert.controllers.certificate_revocation.conditions import conclusions
 from clientcert.controllers.certificate_revocation.config_maps import ListFiles, kept_entries
-from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFiles
+from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFiles, former_crls
 from clientcert.controllers.certificate_revocation.former_lists import Former, FormerLists
 from clientcert.errors import IssuerError, Reason
 from clientcert.issuers.interface import Issuer
@@ -177,6 +177,7 @@ class RevocationListsReconciler:
         if about.has_key and (state.exists or about.crl_secrets):
             crl = await self._write_crl(namespace, about, known, plan)
             state = replace(state, exists=True, crl_dn=issuers.crl_dn, crl_ends=crl.ends, crl_problem=crl.problem)
+            state = replace(state, former_crls=former_crls(crl, known.former_dns(now)))
             due.append(crl.due)
         if state.list_problem or state.crl_problem or state.input_problem:
             due.append(now + _RETRY)
@@ -266,4 +267,5 @@ def _changed(
 
 def _of_policy(state: ListState) -> tuple[object, ...]:
     """The parts of the state that the condition of a policy shows."""
-    return state.name, state.exists, state.input_problem, state.list_problem, state.crl_problem, state.without_object
+    problems = (state.input_problem, state.list_problem, state.crl_problem)
+    return state.name, state.exists, problems, state.without_object, state.former_crls
