@@ -149,7 +149,8 @@ def test_it_reads_only_referenced_objects_by_name(phases: Phases) -> None:
     renewed = {"client-ca", "by-ca-cert", "by-ca-again-cert", "by-cert-manager-cert"}
     assert read == {"slack", "credentials", "nhs-cert"} | renewed
     lists = {each.name for each in asked if each.right == Right("get", "/configmaps")} - {"clients"}
-    assert all(re.fullmatch(r"(client-ca|clients)-(revocations(-\d+)?|crl)", each) for each in lists)
+    own = r"(client-ca|clients)-(revocations(-\d+)?|crl)|clientcert-revocation-lists"
+    assert all(re.fullmatch(own, each) for each in lists)
     system = {each.right.resource for each in asked if each.namespace == SYSTEM}
     assert system == {"coordination.k8s.io/leases"}
 

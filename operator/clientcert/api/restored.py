@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clientcert.api.kinds import GROUP
+from clientcert.pki.der import shifted
 
 RESTORED = f"{GROUP}/restored"
 """The annotation that `clientcert restore` sets: the time of the backup."""
@@ -23,4 +24,4 @@ def held_until(metadata: Mapping[str, Any], status: Mapping[str, Any], created: 
     A test alert does not count: it is written on its own.
     """
     is_restored = RESTORED in (metadata.get("annotations") or {}) or BY_VELERO in (metadata.get("labels") or {})
-    return created + HOLD if is_restored and not status.keys() - {"test"} else None
+    return shifted(created, HOLD) if is_restored and not status.keys() - {"test"} else None

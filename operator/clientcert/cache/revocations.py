@@ -15,7 +15,7 @@ from clientcert.cache.renewal_records import RevocationRecord, decode_revocation
 from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.revocation_entries import EVERYBODY, bars_key, combined, is_kept
 from clientcert.lifecycle.renewal.spec import RevocationSpec
-from clientcert.lifecycle.spec import ObjectKey
+from clientcert.lifecycle.spec import ObjectKey, SecretKeyRef
 from clientcert.pki.distinguished_names import same_name
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
@@ -36,6 +36,16 @@ class ListProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerCrl:
+    """The CRL of a former CA in a Secret, beside that of the CA that signs now."""
+
+    secret: SecretKeyRef
+    issuer_dn: str
+    ends: datetime | None
+    """Its nextUpdate; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """The lists of one CA."""
 
@@ -47,12 +57,15 @@ class ListState:
     """Issuer and serial number, as the objects write them, of what the list has."""
     exists: bool = False
     """True if there is a list or a CRL."""
-    has_crl: bool = False
-    """True if the operator signs a CRL for the first of the CAs."""
+    crl_dn: str = ""
+    """The CA whose CRL the operator signs; empty: none."""
     crl_ends: datetime | None = None
     """The nextUpdate of the CRL that gateways read."""
+    former_crls: tuple[FormerCrl, ...] = ()
     without_object: int = 0
     """Entries that no CertificateRevocation of the namespace accounts for: of deleted ones, or written by somebody."""
+    input_problem: ListProblem | None = None
+    """The reason why a CA, a former one or a former list cannot be read: revocations may be missing in the list."""
     list_problem: ListProblem | None = None
     crl_problem: ListProblem | None = None
 
@@ -62,7 +75,7 @@ class ListState:
 
     def is_crl_about(self, issuer_dn: str) -> bool:
         """True if the CRL is that of this CA."""
-        return self.has_crl and bool(self.issuer_dns) and same_name(issuer_dn, self.issuer_dns[0])
+        return bool(self.crl_dn) and same_name(issuer_dn, self.crl_dn)
 
 
 class RevocationCache:

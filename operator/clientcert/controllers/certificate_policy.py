@@ -24,6 +24,7 @@ from clientcert.lifecycle.conditions import CONTACT_RESOLVED, READY, carried_ove
 from clientcert.lifecycle.recorded_status import Condition, DigestRecord
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
+from clientcert.pki.der import shifted
 
 _DIGEST_RETENTION = timedelta(days=1)
 """A policy keeps a digest record within this time of its sending; by then each certificate's status has its own."""
@@ -159,7 +160,7 @@ class PolicyReconciler:
         return of_policy(next((each for each in states if each.name == renewal.issuer.name), None))
 
     def _next(self, digests: Iterable[DigestRecord]) -> datetime | None:
-        return min((each.sent_time + _DIGEST_RETENTION for each in digests), default=None)
+        return min((shifted(each.sent_time, _DIGEST_RETENTION) for each in digests), default=None)
 
 
 def _unexpired(digests: Iterable[DigestRecord], now: datetime) -> tuple[DigestRecord, ...]:

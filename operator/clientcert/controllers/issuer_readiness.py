@@ -11,6 +11,7 @@ from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.former_cas import FormerCas, former_cas
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.pki.authority import require_in_date
+from clientcert.pki.der import shifted
 
 ISSUER_READY = "IssuerReady"
 _LOOK_AGAIN = timedelta(hours=1)
@@ -58,7 +59,7 @@ class IssuerReadiness:
 def by_dates(authority: Authority, validity: timedelta, now: datetime) -> tuple[Condition, datetime | None]:
     """The condition by the dates of a CA that is otherwise usable, and when it changes; None: it stays expired."""
     begins, ends = authority.not_before, authority.not_after
-    short_from = ends - validity
+    short_from = shifted(ends, -validity)
     try:
         require_in_date(begins, ends, now)
     except IssuerError as error:

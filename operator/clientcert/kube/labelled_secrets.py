@@ -3,6 +3,7 @@
 Whoever edits a CertificatePolicy could otherwise sign with any key, and have any Secret mailed out or overwritten.
 """
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from clientcert.kube.client import KubeClient
 from clientcert.kube.decoding import Object
 from clientcert.lifecycle.renewal.consent import ALLOWED, CRL, DELIVER
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.pki.crl_bundle import CrlBundle, OtherCrl
 
 _ROLE = "clientcert-write-secrets"
 
@@ -59,14 +61,23 @@ class LabelledSecrets:
             raise SourceError(Reason.KEY_MISSING, words)
         return secret.data[ref.key]
 
-    async def write_crl(self, namespace: str, ref: SecretKeyRef, content_pem: bytes) -> None:
-        """Bring one key of a Secret to this CRL, unless it has it. Raises SourceError and KubeError."""
+    async def write_crl(
+        self, namespace: str, ref: SecretKeyRef, change: Callable[[bytes], CrlBundle]
+    ) -> tuple[OtherCrl, ...]:
+        """Bring one key of a Secret to what `change` makes of its value, in a thread; returns the CRLs of other CAs.
+
+        Raises SourceError and KubeError.
+        """
         secret = await self._consenting(namespace, ref.name, CRL, Reason.WRITE_NOT_ALLOWED)
-        if secret.data.get(ref.key) == content_pem:
-            return
+        bundle = await asyncio.to_thread(change, secret.data.get(ref.key, b""))
+        if secret.data.get(ref.key) != bundle.content:
+            await self._write(namespace, ref, secret, bundle.content)
+        return bundle.others
+
+    async def _write(self, namespace: str, ref: SecretKeyRef, secret: LabelledSecret, content: bytes) -> None:
         change = {
             "metadata": {"resourceVersion": secret.resource_version},
-            "data": {ref.key: base64.b64encode(content_pem).decode()},
+            "data": {ref.key: base64.b64encode(content).decode()},
         }
         path = f"/api/v1/namespaces/{namespace}/secrets/{ref.name}"
         try:

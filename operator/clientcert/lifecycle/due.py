@@ -13,6 +13,7 @@ from clientcert.lifecycle.renewal.situation import RenewalSituation
 from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, Silence
+from clientcert.pki.der import shifted
 
 _TOLD_AGAIN_AFTER = timedelta(hours=1)
 """A problem that was over and begins again is told again at the earliest this long after the last message."""
@@ -81,7 +82,7 @@ def next_change(evaluation: Evaluation, starts: datetime | None = None) -> datet
         expires = evaluation.assessment.expires.time
         whole_days = expires - ((expires - now) // DAY) * DAY
         # The window opens at the instant itself; daysRemaining, rounded down, changes just after it.
-        moments.append(whole_days if whole_days > now else whole_days + timedelta.resolution)
+        moments.append(whole_days if whole_days > now else shifted(whole_days, timedelta.resolution))
     return min(moments, default=now + DAY)
 
 
@@ -122,7 +123,7 @@ def delivered(evaluation: Evaluation, notification: DueNotification, delivery: D
     if before is not None and notification.begins:
         others = tuple(each for each in before.problems if each.reason != notification.problem)
         problems = (*others, *problems)[-MOST_PROBLEMS:]
-        recovered = min(before.recovered, sent - timedelta(seconds=1)) if before.recovered else None
+        recovered = min(before.recovered, shifted(sent, -timedelta(seconds=1))) if before.recovered else None
     return replace(
         told,
         first_sent=first,
@@ -164,7 +165,7 @@ def _problem_due(told: ChannelStatus, problem: str, now: datetime) -> datetime |
         if each.reason == problem:
             if told.recovered is None or told.recovered < each.time:
                 return None
-            return each.time + _TOLD_AGAIN_AFTER if each.time <= now else now
+            return shifted(each.time, _TOLD_AGAIN_AFTER) if each.time <= now else now
     return now
 
 
@@ -224,7 +225,7 @@ def _escalates_from(channel: Channel, evaluation: Evaluation) -> datetime | None
     failures = [each.last_failure for each in log.channels if each.name in others]
     failed = [failure for failure in failures if _is_about_this_certificate(failure, evaluation)]
     since = [moment for moment in (*told, *failed) if moment]
-    return min(since, default=evaluation.now) + channel.escalate_after * DAY
+    return shifted(min(since, default=evaluation.now), channel.escalate_after * DAY)
 
 
 def _is_about_this_certificate(failure: datetime | None, evaluation: Evaluation) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from clientcert.errors import Reason
 from clientcert.lifecycle.recorded_status import SourceGap
 from clientcert.pki.certificate import Certificate
+from clientcert.pki.der import shifted
 
 GONE = frozenset(
     {
@@ -70,7 +71,7 @@ def with_key_gone(gap: SourceGap, now: datetime, *, gone: bool) -> SourceGap:
 def alarm_time(gap: SourceGap, grace: timedelta) -> datetime:
     """The time from which the source is an alarm, unless it comes back before."""
     left = _ADDED_UP * grace - timedelta(seconds=gap.fading_seconds) / _FADING
-    return gap.begin + max(min(grace, left), timedelta(0))
+    return shifted(gap.begin, max(min(grace, left), timedelta(0)))
 
 
 def _full_second(now: datetime) -> datetime:

@@ -29,6 +29,7 @@ _CACHED_OBJECT_IDENTIFIERS = 256
 """All certificates have the same few."""
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""A certificate without an end has this date (RFC 5280 section 4.1.2.5)."""
 
 _RFC_5280_FORMS = {UTC_TIME: re.compile(rb"[0-9]{12}Z"), GENERALIZED_TIME: re.compile(rb"[0-9]{14}Z")}
 _YEAR_DIGITS = {UTC_TIME: (2, 4), GENERALIZED_TIME: (4, 5, 6)}
@@ -202,6 +203,14 @@ def read_time(element: Element) -> tuple[datetime, bool]:
             continue
         return moment, exact and _RFC_5280_FORMS[element.tag].fullmatch(text) is not None
     raise MalformedError("not a time")
+
+
+def shifted(moment: datetime, by: timedelta) -> datetime:
+    """The date of a certificate or an object, moved by this time; the end of the calendar if there is no such date."""
+    try:
+        return moment + by
+    except OverflowError:
+        return LATEST if by > timedelta(0) else EARLIEST
 
 
 def _moment(year: int, rest: re.Match[bytes]) -> tuple[datetime, bool]:

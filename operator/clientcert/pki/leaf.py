@@ -12,6 +12,7 @@ from clientcert.errors import CertificateError, Reason
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.bundle import Bundle
 from clientcert.pki.choice import Choice
+from clientcert.pki.der import shifted
 from clientcert.pki.identity import ANYONE, Identity
 from clientcert.pki.lenient import Outline
 from clientcert.pki.mismatch import describe_mismatch
@@ -187,7 +188,7 @@ def _changes(certificates: Iterable[Outline], now: datetime) -> Iterable[datetim
     """The coming moments at which one of these becomes valid or expires."""
     for each in certificates:
         if _validity(each, now) is not _Validity.NEVER:
-            expired = each.not_after + timedelta.resolution  # the last second belongs to the validity period
+            expired = shifted(each.not_after, timedelta.resolution)  # the last second belongs to the validity period
             yield from (moment for moment in (each.not_before, expired) if moment > now)
 
 

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from clientcert.pki.der import shifted
 from clientcert.pki.lenient import Outline
 from clientcert.pki.names import folded
 from clientcert.pki.strict import LONGEST_STRICT, PROCESS_EXITS
@@ -45,7 +46,7 @@ def first_to_end(leaf: Outline, certificates: Iterable[Outline], now: datetime |
         found = following
         if found is leaf:
             break
-        at = found.not_after + _SECOND
+        at = shifted(found.not_after, _SECOND)
     return found or paths.first_to_end() or leaf
 
 

@@ -144,7 +144,7 @@ class TestAKey:
 
 
 class TestTheConditions:
-    LISTED = ListState("client-ca", (CA,), frozenset({(CA, "4af2")}), exists=True, has_crl=True)
+    LISTED = ListState("client-ca", (CA,), frozenset({(CA, "4af2")}), exists=True, crl_dn=CA)
 
     def reasons(self, *states: ListState, **other: Any) -> list[tuple[str, str, str]]:
         return [(each.type, each.status, each.reason) for each in conclusions(spec(**other), states, NOW)]
@@ -157,7 +157,7 @@ class TestTheConditions:
 
     def test_say_what_is_in_the_way(self) -> None:
         problem = ListProblem(Reason.WRITE_NOT_ALLOWED, "bind the role")
-        crl = ListState("a", (CA,), frozenset({(CA, "4af2")}), has_crl=True, crl_problem=problem)
+        crl = ListState("a", (CA,), frozenset({(CA, "4af2")}), crl_dn=CA, crl_problem=problem)
         listing = ListState("a", (CA,), frozenset({(CA, "4af2")}), list_problem=problem)
         unread = ListState("a", list_problem=ListProblem(Reason.ISSUER_NOT_FOUND, "the Secret is missing"))
         assert self.reasons(crl) == [("Listed", "True", "Listed"), ("InCRL", "False", "WriteNotAllowed")]
@@ -168,7 +168,7 @@ class TestTheConditions:
     def test_say_nothing_of_lists_that_are_only_observed(self) -> None:
         """Another operator may keep them."""
         problem = ListProblem(Reason.OBSERVE_ONLY, "nothing is written")
-        state = ListState("a", (CA,), frozenset({(CA, "4af2")}), exists=True, has_crl=True)
+        state = ListState("a", (CA,), frozenset({(CA, "4af2")}), exists=True, crl_dn=CA)
         state = replace(state, list_problem=problem, crl_problem=problem)
         assert self.reasons(state) == [("Listed", "Unknown", "ObserveOnly"), ("InCRL", "Unknown", "ObserveOnly")]
         found = of_policy(state)
@@ -176,7 +176,7 @@ class TestTheConditions:
         assert (found.status, found.reason) == ("Unknown", "ObserveOnly")
 
     def test_have_no_crl_of_a_former_ca(self) -> None:
-        former = ListState("a", ("CN=New", CA), frozenset({(CA, "4af2")}), exists=True, has_crl=True)
+        former = ListState("a", ("CN=New", CA), frozenset({(CA, "4af2")}), exists=True, crl_dn="CN=New")
         assert self.reasons(former) == [("Listed", "True", "Listed")]
 
     def test_say_when_the_certificate_has_ended(self) -> None:

@@ -7,6 +7,7 @@ from clientcert.alerting.retries import LEADERSHIP_RETRY
 from clientcert.lifecycle.due import next_change
 from clientcert.lifecycle.evaluation import Evaluation
 from clientcert.lifecycle.renewal.standing import standing
+from clientcert.pki.der import shifted
 
 ROUNDING = timedelta(seconds=1)
 """Added to each due time, so that the reconcile comes just after the change that is expected then."""
@@ -40,4 +41,4 @@ def next_requeue(
         moments.append(now + LEADERSHIP_RETRY)
     if contact is not None and not contact.resolved:
         moments.append(now + (_LOOKUP_RETRY if contact.retried else _LOOKUP_AGAIN))
-    return min(moments) + ROUNDING
+    return shifted(min(moments), ROUNDING)

@@ -44,6 +44,7 @@ from clientcert.lifecycle.renewal.status import FINAL, NOTIFIED, RenewalStatus
 from clientcert.lifecycle.renewal.status_changes import with_notified
 from clientcert.lifecycle.spec import ObjectKey
 from clientcert.loop_budget import LoopBudget
+from clientcert.pki.der import shifted
 
 MESSAGES = "messages"
 """The column WAITS FOR of a request that has ended, while messages about it are still due."""
@@ -147,7 +148,7 @@ class RenewalReconciler:
         if evaluation.status.state in FINAL:
             later = await self._after_end(record)
         else:
-            later = ends + timedelta(seconds=1) if ends and ends > evaluation.now and due is None else None
+            later = shifted(ends, timedelta(seconds=1)) if ends and ends > evaluation.now and due is None else None
         return min(filter(None, (due, told, later)), default=None)
 
     def _may_be_revoked(self, evaluation: RenewalEvaluation) -> bool:

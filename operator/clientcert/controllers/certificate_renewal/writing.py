@@ -16,6 +16,7 @@ from clientcert.lifecycle.renewal.delivering import CIPHERTEXT_KEPT
 from clientcert.lifecycle.renewal.spec import RenewalSpec
 from clientcert.lifecycle.renewal.status import RenewalStatus
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.pki.der import shifted
 
 RECORD_KEPT = timedelta(days=400)
 """A request that has ended is the record of who was given what, for this time."""
@@ -89,7 +90,7 @@ class RenewalWriter:
         due = None if self._observe_only else next_removal(record)
         if due is None or due > now:
             return due
-        if record.ended is not None and now >= record.ended + RECORD_KEPT:
+        if record.ended is not None and now >= shifted(record.ended, RECORD_KEPT):
             return await self._delete(record, now)
         target = Target(CERTIFICATE_RENEWAL, record.key, record.resource_version)
         await self._statuses.write(target, {"ciphertext": None})
@@ -110,5 +111,7 @@ def next_removal(record: RenewalRecord) -> datetime | None:
     """The time when the ciphertext of a request that has ended is removed, or the request itself; None: it is open."""
     if record.ended is None:
         return None
-    gone = record.ended + RECORD_KEPT
-    return min(gone, record.delivered + CIPHERTEXT_KEPT) if record.delivered and record.has_ciphertext else gone
+    gone = shifted(record.ended, RECORD_KEPT)
+    if record.delivered is None or not record.has_ciphertext:
+        return gone
+    return min(gone, shifted(record.delivered, CIPHERTEXT_KEPT))

@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from clientcert.cache.revocations import ListProblem
+from clientcert.cache.revocations import FormerCrl, ListProblem
 from clientcert.controllers.certificate_revocation.authorities import Signer
 from clientcert.controllers.certificate_revocation.config_maps import ListFiles
 from clientcert.errors import IssuerError, KubeError, Reason, SourceError
@@ -23,7 +24,10 @@ from clientcert.lifecycle.renewal.revocation_lists import (
 )
 from clientcert.lifecycle.renewal.spec import RevocationSpec
 from clientcert.lifecycle.spec import SecretKeyRef
-from clientcert.pki.pem_writer import pem
+from clientcert.pki.crl_bundle import CrlBundle, OtherCrl, with_others
+from clientcert.pki.der import LATEST, shifted
+from clientcert.pki.distinguished_names import same_name
+from clientcert.pki.pem import TooManyBlocksError
 
 _CRL, _STATE = "ca.crl", "state"
 
@@ -37,6 +41,8 @@ class Crl:
     due: datetime | None = None
     """The time when it is signed anew."""
     problem: ListProblem | None = None
+    others: Mapping[SecretKeyRef, tuple[OtherCrl, ...]] = field(default_factory=dict)
+    """The CRLs of other CAs that each Secret has."""
 
 
 class CrlFiles:
@@ -84,9 +90,11 @@ class CrlFiles:
             problem = ListProblem(error.reason, error.message)
         if state is None:
             return Crl(problem=problem)
+        others: dict[SecretKeyRef, tuple[OtherCrl, ...]] = {}
         if hashlib.sha256(content).hexdigest() == state.content_hash:
-            problem = await self._write_secrets(namespace, crl_secrets, content) or problem
-        return Crl(state.next_update, state.this_update + CRL_RENEWED_AFTER, problem)
+            others, failure = await self._write_secrets(namespace, crl_secrets, content)
+            problem = failure or problem
+        return Crl(state.next_update, shifted(state.this_update, CRL_RENEWED_AFTER), problem, others)
 
     async def _signed(
         self,
@@ -115,16 +123,13 @@ class CrlFiles:
 
     async def _write_secrets(
         self, namespace: str, crl_secrets: tuple[SecretKeyRef, ...], content: bytes
-    ) -> ListProblem | None:
-        """Write the CRL as nginx reads it; returns the last problem."""
-        problem = None
-        text = await asyncio.to_thread(pem, "X509 CRL", content)
-        if len(text) > LARGEST_CRL:
-            words = "the CRL is larger than a Secret as PEM: have gateways read the ConfigMap, or the list"
-            return ListProblem(Reason.TOO_LARGE, words)
+    ) -> tuple[dict[SecretKeyRef, tuple[OtherCrl, ...]], ListProblem | None]:
+        """Write the CRL as nginx reads it, beside those of other CAs; returns these, and the last problem."""
+        problem, others = None, dict[SecretKeyRef, tuple[OtherCrl, ...]]()
         for ref in crl_secrets:
             try:
-                await self._secrets.write_crl(namespace, ref, text.encode())
+                change = partial(_bundle, ref, content, self._clock())
+                others[ref] = await self._secrets.write_crl(namespace, ref, change)
             except SourceError as error:
                 problem = ListProblem(error.reason, error.message)
             except KubeError as error:
@@ -132,7 +137,35 @@ class CrlFiles:
                     raise
                 words = f"the API server refuses Secret {ref.name} in namespace {namespace}: make it again"
                 problem = ListProblem(Reason.WRITE_NOT_ALLOWED, words)
-        return problem
+        return others, problem
+
+
+def former_crls(crl: Crl, former_dns: Iterable[str]) -> tuple[FormerCrl, ...]:
+    """What each Secret has of the former CAs, from their names."""
+    return tuple(FormerCrl(ref, dn, _end_of(dn, others)) for dn in former_dns for ref, others in crl.others.items())
+
+
+def _end_of(issuer_dn: str, crls: Iterable[OtherCrl]) -> datetime | None:
+    ends = (each.next_update or LATEST for each in crls if same_name(each.issuer_dn, issuer_dn))
+    return max(ends, default=None)
+
+
+def _bundle(ref: SecretKeyRef, content: bytes, now: datetime, before: bytes) -> CrlBundle:
+    """Blocking. Raises SourceError if it has no place in the Secret, which then stays as it is."""
+    try:
+        bundle = with_others(content, before, now)
+    except TooManyBlocksError:
+        words = f"key {ref.key} of Secret {ref.name} has too many entries: remove all but the CRLs of other CAs"
+    except ValueError:
+        words = "the ConfigMap with the CRL was changed, and has none: delete it, and it is made again"
+        raise SourceError(Reason.WRITE_NOT_ALLOWED, words) from None
+    else:
+        if len(bundle.content) <= LARGEST_CRL:
+            return bundle
+        words = "the CRL is larger than a Secret as PEM: have gateways read the ConfigMap, or the list"
+        if bundle.others:
+            words += f", or remove CRLs of other CAs from key {ref.key} of Secret {ref.name}"
+    raise SourceError(Reason.TOO_LARGE, words)
 
 
 def _known(before: Found | None) -> tuple[CrlState | None, bytes]:

@@ -7,7 +7,7 @@ namespace with many revocations is computed in a thread, and rests between two p
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -20,16 +20,16 @@ from clientcert.controllers.certificate_revocation import authorities
 from clientcert.controllers.certificate_revocation.authorities import Known, Named
 from clientcert.controllers.certificate_revocation.conditions import conclusions
 from clientcert.controllers.certificate_revocation.config_maps import ListFiles, kept_entries
-from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFiles
+from clientcert.controllers.certificate_revocation.crl_files import Crl, CrlFiles, former_crls
+from clientcert.controllers.certificate_revocation.former_lists import Former, FormerLists
 from clientcert.errors import IssuerError, Reason
 from clientcert.issuers.interface import Issuer
 from clientcert.kube.config_maps import Found
-from clientcert.lifecycle.renewal.revocation_entries import is_listed
-from clientcert.lifecycle.renewal.revocation_lists import Part, arranged
-from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
+from clientcert.lifecycle.renewal.list_plan import Issuers, ListPlan, Revoked, plan_lists
+from clientcert.lifecycle.renewal.revocation_lists import Part
+from clientcert.lifecycle.renewal.spec import RevocationReason
 from clientcert.lifecycle.renewal.standing import changes_once_known
 from clientcert.lifecycle.spec import ObjectKey
-from clientcert.pki.distinguished_names import same_name
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 _RETRY = timedelta(minutes=5)
@@ -42,30 +42,6 @@ _TWO_CAS = (
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The lists of one CA as they should be."""
-
-    parts: tuple[Part, ...]
-    listed: frozenset[tuple[str, str]]
-    """As the objects write them."""
-    of_signer: Part
-    """The entries of the CRL."""
-    next_end: datetime | None
-    """The time when the first entry ends."""
-    without_object: int
-    """The number of entries that no object accounts for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Revoked:
-    """The revocations of a namespace."""
-
-    specs: Sequence[RevocationSpec]
-    """Also of deleted objects."""
-    objects: Sequence[RevocationSpec]
 
 
 class RevocationListsReconciler:
@@ -87,6 +63,7 @@ class RevocationListsReconciler:
         self._queue = queue
         self._issuers = issuers
         self._files = files
+        self._former = FormerLists(files)
         self._crls = crls
         self._clock = clock
         self._rests: dict[str, tuple[datetime, datetime]] = {}
@@ -113,14 +90,22 @@ class RevocationListsReconciler:
         await self._cache.serials.fill()
         self._revocations.begin_pass(namespace)
         self._note_keys(namespace)
+        named = self._named(namespace)
+        former = await self._former.read(namespace, {each.name for each in named})
+        for parts in former.parts.values():
+            await self._keep(namespace, parts)
         states, due = list[ListState](), list[datetime]()
-        for about in self._named(namespace):
+        for about in named:
             state, again = await self._maintain(namespace, about)
             states.append(state)
             due += [again] if again else []
-        await self._kept_is_known(namespace, {each.name for each in states})
+        problem = await self._former.note(namespace, former, {each.name for each in states if each.exists})
+        if problem is not None:
+            states = [replace(each, input_problem=each.input_problem or problem) for each in states]
+            due.append(self._clock() + _RETRY)
+        await self._kept_is_known(namespace, {*(each.name for each in states), *former.parts})
         await self._compared(namespace, tuple(states))
-        self._forget_unlisted(namespace, states)
+        self._forget_unlisted(namespace, states, former)
         ended = self._clock()
         self._rests[namespace] = ended, ended + max(_REST * (ended - began), _SHORTEST_REST)
         return min(due, default=None)
@@ -154,10 +139,13 @@ class RevocationListsReconciler:
         if state.without_object > known:
             logger.warning("%s: list %s has %d entries without an object", namespace, state.name, state.without_object)
 
-    def _forget_unlisted(self, namespace: str, states: Sequence[ListState]) -> None:
-        """Forget deleted revocations that no list needs; none while a CA cannot be read or a list not be written."""
-        if all(each.issuer_dns and each.list_problem is None for each in states):
-            listed = frozenset[tuple[str, str]]().union(*(each.listed for each in states))
+    def _forget_unlisted(self, namespace: str, states: Sequence[ListState], former: Former) -> None:
+        """Forget deleted revocations that no list needs; none while a CA cannot be read or a list not be written.
+
+        If no policy names a CA, all lists are read again before anything is signed.
+        """
+        if all(each.issuer_dns and not (each.list_problem or each.input_problem) for each in states):
+            listed = former.listed.union(*(each.listed for each in states))
             self._revocations.forget_unlisted(namespace, listed, self._clock())
 
     async def _maintain(self, namespace: str, about: Named) -> tuple[ListState, datetime | None]:
@@ -165,53 +153,66 @@ class RevocationListsReconciler:
         try:
             found = await self._files.read_parts(namespace, about.name)
         except IssuerError as error:
-            problem, before = ListProblem(error.reason, error.message), self._revocations.lists(namespace) or ()
+            problem, before = ListProblem(error.reason, error.message), self._before(namespace, about.name)
             # Gateways go on with the CRL that they have, so the metric shows its end as before.
-            ends = next((each.crl_ends for each in before if each.name == about.name), None)
-            return ListState(about.name, crl_ends=ends, list_problem=problem), self._clock() + _RETRY
+            return ListState(about.name, crl_ends=before.crl_ends, list_problem=problem), self._clock() + _RETRY
         parts = await asyncio.to_thread(kept_entries, found)
-        for part in parts:
-            for entry in self._revocations.keep(namespace, part):
-                self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
-            await asyncio.sleep(0)  # a part has thousands
+        await self._keep(namespace, parts)
         known = await authorities.read(self._issuers, namespace, about)
-        dns = known.issuer_dns or _dns_before(self._revocations.lists(namespace), about.name, parts)
+        dns = known.issuer_dns
+        if known.problem is not None:
+            dns = tuple(dict.fromkeys((*dns, *_dns_before(self._before(namespace, about.name), parts))))
         specs, now = self._revocations.specs_in(namespace), self._clock()
         objects = [each.spec for each in self._revocations.in_namespace(namespace) if each.spec is not None]
-        plan = await asyncio.to_thread(_plan, parts, _Revoked(specs, objects), dns, now)
+        issuers = Issuers(dns, _crl_dn(self._before(namespace, about.name), known, dns) if about.has_key else "")
+        plan = await asyncio.to_thread(plan_lists, parts, Revoked(specs, objects), issuers, now)
         exists = bool(any(plan.parts) or found)
         state = ListState(about.name, dns, plan.listed, exists=exists, without_object=plan.without_object)
         self._log_unaccounted(namespace, state)
-        if known.problem is not None and not dns:
-            state = replace(state, list_problem=ListProblem(known.problem.reason, known.problem.message))
+        if known.problem is not None:
+            state = replace(state, input_problem=ListProblem(known.problem.reason, known.problem.message))
         due = [plan.next_end]
         if state.exists:
             state = await self._write_list(namespace, found, plan, state)
         if about.has_key and (state.exists or about.crl_secrets):
             crl = await self._write_crl(namespace, about, known, plan)
-            state = replace(state, exists=True, has_crl=True, crl_ends=crl.ends, crl_problem=crl.problem)
+            state = replace(state, exists=True, crl_dn=issuers.crl_dn, crl_ends=crl.ends, crl_problem=crl.problem)
+            state = replace(state, former_crls=former_crls(crl, known.former_dns(now)))
             due.append(crl.due)
-        if state.list_problem or state.crl_problem or known.problem:
+        if state.list_problem or state.crl_problem or state.input_problem:
             due.append(now + _RETRY)
         return state, min(filter(None, due), default=None)
 
-    async def _write_list(self, namespace: str, found: list[Found | None], plan: _Plan, state: ListState) -> ListState:
+    async def _keep(self, namespace: str, parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            for entry in self._revocations.keep(namespace, part):
+                self._cache.enqueue_serial(namespace, entry.issuer_dn, entry.serial_number)
+            await asyncio.sleep(0)  # a part has thousands
+
+    async def _write_list(
+        self, namespace: str, found: list[Found | None], plan: ListPlan, state: ListState
+    ) -> ListState:
         try:
             await self._files.write_parts(namespace, state.name, found, plan.parts, self._clock())
         except IssuerError as error:
             return replace(state, list_problem=ListProblem(error.reason, error.message))
         return state
 
-    async def _write_crl(self, namespace: str, about: Named, known: Known, plan: _Plan) -> Crl:
-        signers = [each for each in known.signers if each.has_key]
-        if not signers:
+    async def _write_crl(self, namespace: str, about: Named, known: Known, plan: ListPlan) -> Crl:
+        signer = known.crl_signer
+        if signer is None:
             crl = await self._crls.known(namespace, about.name)
             problem = known.problem
             return replace(crl, problem=ListProblem(problem.reason, problem.message)) if problem else crl
-        crl = await self._crls.maintain(namespace, about.name, signers[0], plan.of_signer, about.crl_secrets)
-        if len({each.authority.fingerprint_sha256 for each in signers}) > 1:
+        crl = await self._crls.maintain(namespace, about.name, signer, plan.in_crl, about.crl_secrets)
+        if len({each.authority.fingerprint_sha256 for each in known.signers if each.has_key}) > 1:
             return replace(crl, problem=ListProblem(Reason.ISSUER_INVALID, _TWO_CAS))
         return crl
+
+    def _before(self, namespace: str, name: str) -> ListState:
+        """The state of the last pass."""
+        states = self._revocations.lists(namespace) or ()
+        return next((each for each in states if each.name == name), ListState(name))
 
     def _note_keys(self, namespace: str) -> None:
         """Bar the key of a certificate that is in a source, if it was revoked for KeyCompromise without its key."""
@@ -235,32 +236,16 @@ class RevocationListsReconciler:
             self._queue.enqueue_all([Item(POLICY, key) for key in self._cache.policies.that_renew(namespace)])
 
 
-def _plan(parts: tuple[Part, ...], revoked: _Revoked, dns: Sequence[str], now: datetime) -> _Plan:
-    """Blocking. `dns` are the names of the CA that signs now, and of former ones."""
-    of_issuer: dict[str, str | None] = {}
-    own, listed = list[RevocationSpec](), set[tuple[str, str]]()
-    for spec in revoked.specs:
-        if spec.issuer_dn not in of_issuer:
-            of_issuer[spec.issuer_dn] = next((each for each in dns if same_name(spec.issuer_dn, each)), None)
-        dn = of_issuer[spec.issuer_dn]
-        if dn is not None:
-            own.append(spec if dn == spec.issuer_dn else replace(spec, issuer_dn=dn))
-            listed.add((spec.issuer_dn, spec.serial_number))
-    made = arranged(parts, own, now)
-    listed |= {(each.issuer_dn, each.serial_number) for part in made for each in part}
-    current = [each for part in made for each in part if is_listed(each, now)]
-    of_signer = tuple(each for each in current if dns and each.issuer_dn == dns[0])
-    next_end = min((each.not_after for each in current), default=None)
-    serials = {each.serial_number for each in revoked.objects}
-    unaccounted = sum(each.serial_number not in serials for part in made for each in part)
-    ends = next_end + timedelta(seconds=1) if next_end else None
-    return _Plan(made, frozenset(listed), of_signer, ends, unaccounted)
+def _dns_before(before: ListState, parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """The CAs of a list while one of them cannot be read: revocations do not wait for that."""
+    return before.issuer_dns or tuple(dict.fromkeys(each.issuer_dn for part in parts for each in part))
 
 
-def _dns_before(states: Sequence[ListState] | None, name: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
-    """The CAs of a list while its CA cannot be read: revocations do not wait for that."""
-    before = next((each.issuer_dns for each in states or () if each.name == name), ())
-    return before or tuple(dict.fromkeys(each.issuer_dn for part in parts for each in part))
+def _crl_dn(before: ListState, known: Known, dns: tuple[str, ...]) -> str:
+    """The CA that signs the CRL; while that cannot be read, the one that did."""
+    if known.crl_signer is not None:
+        return authorities.subject_dn(known.crl_signer.authority.certificate_der)
+    return before.crl_dn or ("" if known.signers else next(iter(dns), ""))
 
 
 def _changed(
@@ -282,4 +267,5 @@ def _changed(
 
 def _of_policy(state: ListState) -> tuple[object, ...]:
     """The parts of the state that the condition of a policy shows."""
-    return state.name, state.exists, state.list_problem, state.crl_problem, state.without_object
+    problems = (state.input_problem, state.list_problem, state.crl_problem)
+    return state.name, state.exists, problems, state.without_object, state.former_crls

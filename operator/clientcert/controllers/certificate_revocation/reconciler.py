@@ -17,6 +17,7 @@ from clientcert.lifecycle.conditions import carried_over
 from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.spec import RevocationSpec
 from clientcert.lifecycle.spec import ObjectKey
+from clientcert.pki.der import shifted
 from clientcert.workqueue.work_queue import Item, WorkQueue
 
 _SECOND = timedelta(seconds=1)
@@ -68,7 +69,7 @@ class RevocationReconciler:
             self._cache.revocations.enqueue_lists([key.namespace])
         if found and not await self._write(record, found):
             return now
-        return record.spec.not_after + _SECOND if record.spec.not_after >= now else None
+        return shifted(record.spec.not_after, _SECOND) if record.spec.not_after >= now else None
 
     def _enqueue_certificates(self, namespace: str, spec: RevocationSpec, states: tuple[ListState, ...]) -> None:
         """Have the certificate's own status say it, and its alerts; people may write the issuer in another form."""

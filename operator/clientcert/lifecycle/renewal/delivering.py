@@ -27,6 +27,7 @@ from clientcert.lifecycle.renewal.status import (
     State,
 )
 from clientcert.lifecycle.renewal.status_changes import ended, with_condition
+from clientcert.pki.der import shifted
 
 LEFT_FOR_RETRIEVAL = "LeftForRetrieval"
 """The reason of Delivered where policy or settings allow no mail."""
@@ -74,7 +75,7 @@ def _delivered(progress: Progress, status: RenewalStatus, delivery: DeliveryReco
     found = Condition(DELIVERED, "True", "Mailed", f"the {delivery.role} has it by mail")
     if delivery.role == HANDED_OVER:
         found = Condition(DELIVERED, "True", "HandedOver", "a user has said that the consumer has it")
-    if progress.now >= delivery.time + CIPHERTEXT_KEPT and not progress.observe_only:
+    if progress.now >= shifted(delivery.time, CIPHERTEXT_KEPT) and not progress.observe_only:
         status = replace(status, ciphertext="")  # also while the source cannot be written
     return replace(with_condition(status, found, progress.now), state=State.DELIVERED)
 

@@ -21,6 +21,7 @@ from clientcert.lifecycle.renewal.status import (
 )
 from clientcert.lifecycle.renewal.status_changes import with_condition
 from clientcert.lifecycle.schedule import DAY
+from clientcert.pki.der import shifted
 
 REFUSALS_A_DAY = 3
 """The refusals about one certificate that are told in one day."""
@@ -87,9 +88,9 @@ def next_notice(evaluation: RenewalEvaluation, *, has_mail_server: bool) -> date
     if status.state is State.AWAITING_APPROVAL:
         moments += [to.due_again(each) for each in to.waiting()]
     retires, stored = retires_at(evaluation), status.condition(STORED)
-    moments.append(retires - ANNOUNCED_BEFORE if retires else None)
+    moments.append(shifted(retires, -ANNOUNCED_BEFORE) if retires else None)
     if stored is not None and stored.last_transition is not None and status.state is State.DELIVERED:
-        moments.append(stored.last_transition + _LASTING)
+        moments.append(shifted(stored.last_transition, _LASTING))
     return min((moment for moment in moments if moment and moment > evaluation.now), default=None)
 
 
@@ -139,12 +140,12 @@ def would_retire_at(evaluation: RenewalEvaluation, delivered: datetime) -> datet
 
 def retirement_time(delivered: datetime, days: int, announced: datetime) -> datetime:
     """So many days after the delivery, and not within a week of the announcement before it."""
-    return max(delivered + days * DAY, announced + _notice_time(days) - _LATE)
+    return max(shifted(delivered, days * DAY), shifted(announced, _notice_time(days) - _LATE))
 
 
 def announces_retirement_at(delivered: datetime, days: int) -> datetime:
     """The time of the last announcement of the retirement: a week before, or on delivery."""
-    return delivered + days * DAY - _notice_time(days)
+    return shifted(delivered, days * DAY - _notice_time(days))
 
 
 def retirement_announced(status: RenewalStatus) -> datetime | None:
@@ -236,7 +237,7 @@ def _retiring(to: Destinations) -> Iterator[Notice]:
         return
     begins = announces_retirement_at(delivery.time, policy.retire_after_days)
     announced = retirement_announced(evaluation.status) or max(begins, evaluation.now)
-    if begins <= evaluation.now < retires and announced > delivery.time + _LATE:
+    if begins <= evaluation.now < retires and announced > shifted(delivery.time, _LATE):
         yield from to.contact(NoticeKind.RETIRING)
         yield from to.authority_or_team(NoticeKind.RETIRING)
 

@@ -16,6 +16,7 @@ from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.naming import recipient_hash
 from clientcert.lifecycle.renewal.status import NoticeRecord
 from clientcert.lifecycle.schedule import DAY, Stage, every_day, latest_due, next_after
+from clientcert.pki.der import shifted
 
 SHORTEST_PAUSE = DAY / 2
 """Between two daily messages."""
@@ -124,8 +125,10 @@ class Destinations:
         """The next time at which a daily message becomes due."""
         upcoming = next_after(_daily(notice.channel), self.evaluation.created, self.evaluation.now)
         sent, slot = self.sent(notice), self._slot(notice.channel)
-        if sent is not None and slot is not None and sent < slot.slot and sent + SHORTEST_PAUSE > self.evaluation.now:
-            return sent + SHORTEST_PAUSE
+        if sent is not None and slot is not None and sent < slot.slot:
+            again = shifted(sent, SHORTEST_PAUSE)
+            if again > self.evaluation.now:
+                return again
         return upcoming.slot if upcoming else None
 
     def sent(self, notice: Notice) -> datetime | None:

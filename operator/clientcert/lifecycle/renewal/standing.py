@@ -31,6 +31,7 @@ from clientcert.lifecycle.renewal.situation import RenewalSituation, RequestSumm
 from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.renewal.vetting import vetted_until, vetting_problem
 from clientcert.lifecycle.renewal.window import Window, renewal_window
+from clientcert.pki.der import shifted
 
 RENEWABLE = "Renewable"
 _ASKED = frozenset({State.CHECKING, State.WAITING, State.AWAITING_APPROVAL})
@@ -101,7 +102,7 @@ class Standing:
         """The time at which the clock alone changes it: the window opens or closes, or the vetting lapses."""
         if self.window is None:
             return None
-        moments = (self.window.opens, self.vetted_until, _after(self.window.closes))
+        moments = (self.window.opens, self.vetted_until, shifted(self.window.closes, _SECOND))
         return min((each for each in moments if each and each > now), default=None)
 
 
@@ -225,10 +226,3 @@ def _open(request: RequestSummary) -> tuple[StandingReason, str]:
         words = f"the consumer has the new certificate by {request.name}; the source holds the old one{waits}"
         return StandingReason.IN_PROGRESS, words
     return StandingReason.IN_PROGRESS, f"{request.name} is approved{waits}"
-
-
-def _after(moment: datetime) -> datetime:
-    try:
-        return moment + _SECOND
-    except OverflowError:
-        return moment

@@ -7,7 +7,7 @@ from typing import Protocol
 from clientcert.lifecycle.renewal.policy import RenewalPolicy
 from clientcert.lifecycle.schedule import DAY
 from clientcert.pki.certificate import Expiry
-from clientcert.pki.der import EARLIEST, LATEST
+from clientcert.pki.der import shifted
 
 
 class Dated(Protocol):
@@ -57,7 +57,4 @@ def renewal_window(
 
 def days_after(moment: datetime, days: int) -> datetime:
     """The moment this number of days later, each of 24 hours; the end of the calendar if there is no such time."""
-    try:
-        return moment + days * DAY
-    except OverflowError:
-        return LATEST if days > 0 else EARLIEST
+    return shifted(moment, days * DAY)

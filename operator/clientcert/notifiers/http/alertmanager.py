@@ -24,6 +24,7 @@ from clientcert.messages.topic import Topic
 from clientcert.notifiers.deadline import deadline
 from clientcert.notifiers.http.url_caller import UrlCaller, url_address
 from clientcert.notifiers.interface import Receipt
+from clientcert.pki.der import shifted
 
 API_PATH = "/api/v2/alerts"
 EXPIRING, PROBLEM = "ClientCertificateExpiring", "ClientCertificateProblem"
@@ -88,7 +89,7 @@ def fires_until(schedule: Schedule, message: Message, alertname: str = EXPIRING)
     is_of_the_date = message.topic in _EXPIRY and alertname == EXPIRING
     schedules = [every_day(schedule)] + [schedule] * (is_of_the_date or about.expires is None)
     upcoming = (next_after(each, about.expires.time if about.expires else about.time, about.time) for each in schedules)
-    return max((stage.slot for stage in upcoming if stage), default=about.time + DAY) + GRACE
+    return shifted(max((stage.slot for stage in upcoming if stage), default=about.time + DAY), GRACE)
 
 
 def _firing(message: Message) -> list[tuple[str, str]]:
