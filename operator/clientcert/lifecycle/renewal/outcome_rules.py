@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from clientcert.errors import CertificateError, Reason
+from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.certificate_rules import REISSUE, is_of_former_ca
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused
 from clientcert.lifecycle.renewal.facts import Facts
@@ -92,10 +92,7 @@ def planned_end(facts: Facts) -> datetime:
 
 def matches_identity(facts: Facts) -> Answer:
     """The new certificate has the declared identity, issuer included: else alerts for the old one would go on."""
-    try:
-        planned = planned_names(facts.current_der, facts.policy, facts.certificate)
-    except CertificateError as error:
-        return refused(error.reason, error.message)
+    planned = planned_names(facts.current_der, facts.policy, facts.certificate)
     names = names_of(planned, subject_der(facts.authority_ders[0]), facts.now)
     differences = facts.certificate.identity.differences(names)
     if not differences:
