@@ -339,7 +339,7 @@ async def test_what_is_never_signed(
 
 
 async def test_a_request_that_was_deleted(scene: Scene) -> None:
-    """It is created again: so a person has a failed one tried again."""
+    """While the renewal waits for it, it is created again."""
     request = await scene.planned()
     await scene.signer.create(request)
     scene.cert_manager.delete()
