@@ -145,10 +145,10 @@ def test_serial_number_and_dates_count_if_they_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_later"), [(-1, True), (0, False), (1, False)])
-def test_it_must_end_later_than_the_one_that_it_replaces(seconds: int, is_later: bool) -> None:
+def test_it_must_end_later_than_the_one_that_it_renews(seconds: int, is_later: bool) -> None:
     """Where an issuer chooses the end."""
     told = replace(EXPECTED, ends_after=END + seconds * SECOND)
-    words = "it does not end later than the certificate that it replaces"
+    words = "it does not end later than the certificate that it renews"
     assert verify_issued(answer(), told) == ("" if is_later else words)
 
 

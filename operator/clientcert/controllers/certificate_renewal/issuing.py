@@ -122,7 +122,14 @@ def _plan(gathered: Gathered, names: PlannedNames, request_pem: str, now: dateti
         alternative_names_critical=names.critical,
         validity_days=gathered.policy.validity_days,
         now=now,
+        ends_after=_ends_after(gathered),
     )
+
+
+def _ends_after(gathered: Gathered) -> datetime | None:
+    """The end of the certificate that is renewed. A reissued one may end before one that is revoked or was refused."""
+    current = gathered.facts.current
+    return current.certificate.not_after if current and not gathered.facts.is_reissue else None
 
 
 def _file_name(ref: SecretKeyRef, taken: Mapping[str, bytes]) -> str:
