@@ -115,9 +115,16 @@ class Script:
 class CertManager:
     """Its part: approves and signs each CertificateRequest, two seconds after it was made."""
 
-    def __init__(self, world: World, authority: CertificateAuthority = CA, *, longest: timedelta = 400 * DAY) -> None:
-        """`longest` is the limit of the issuer: no certificate is valid for longer."""
-        self._world, self._authority, self._longest = world, authority, longest
+    def __init__(
+        self,
+        world: World,
+        authority: CertificateAuthority = CA,
+        *,
+        longest: timedelta = 400 * DAY,
+        subject: x509.Name | None = None,
+    ) -> None:
+        """`longest` is the limit of the issuer: no certificate is valid for longer. It may write its own `subject`."""
+        self._world, self._authority, self._longest, self._subject = world, authority, longest, subject
         self._seen: dict[str, datetime] = {}
         self.signed: list[bytes] = []
 
@@ -133,7 +140,7 @@ class CertManager:
         now, hours = self._world.now().replace(microsecond=0), int(body["spec"]["duration"].partition("h")[0])
         builder = (
             x509.CertificateBuilder()
-            .subject_name(request.subject)
+            .subject_name(self._subject or request.subject)
             .issuer_name(self._authority.identity.certificate.subject)
             .public_key(request.public_key())
             .serial_number(x509.random_serial_number())

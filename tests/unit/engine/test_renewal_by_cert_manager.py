@@ -7,7 +7,7 @@ import pytest
 from tests.builders import DAY
 from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS, CertManager
 from tests.unit.engine.renewal_world import CERTIFICATE, OURS, RENEWAL, World
-from tests.unit.renewal.asking import CURRENT
+from tests.unit.renewal.asking import CURRENT, name
 
 SCRIPT = SCRIPTS["public key, CertManager, S3, mail"]
 VETTED = {"date": f"{BEGINS:%Y-%m-%d}", "by": "ra@integration.example"}
@@ -52,3 +52,12 @@ async def test_a_reissued_one_may_end_before_the_revoked_one(world: World) -> No
     world.edit(RENEWAL, mode="Reissue")
     await world.run_until(lambda: world.state == "Done")
     assert len(world.certificates) == 1
+
+
+async def test_an_answer_without_the_declared_identity_is_handed_out_to_nobody(world: World) -> None:
+    """The names are equal by RFC 5280, and the certificate would not count in the source."""
+    world.people.append(CertManager(world, subject=name(("O", "NHS Digital"), ("CN", "NHS"))))
+    SCRIPT.ask(world)
+    await world.run_until(lambda: world.state == "Refused")
+    assert (world.conditions["Failed"], world.certificates) == ("CertificateRefused", [])
+    assert world.source == CURRENT.certificate_pem

@@ -12,11 +12,14 @@ from clientcert.delivery.key_material import MadeKey, make_csr, make_key
 from clientcert.errors import IssuerError, Reason
 from clientcert.issuers.interface import CreateRequest, Issued, Pending, PlanRequest
 from clientcert.kube.labelled_secrets import LabelledSecrets
+from clientcert.lifecycle.renewal.outcome_rules import issued_problem
 from clientcert.lifecycle.renewal.policy import CertManagerIssuer, RenewalPolicy
 from clientcert.lifecycle.renewal.status import Issuance, RenewalStatus
 from clientcert.lifecycle.renewal.subject import PlannedNames, planned_names
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.pki.identity import Identity
 from clientcert.pki.issuance import BACKDATED
+from clientcert.pki.pem import read_blocks
 from clientcert.pki.pem_writer import pem
 
 
@@ -55,7 +58,10 @@ class Issuing:
             raise IssuerError(Reason.ISSUANCE_CHANGED, words)
         names, issuer = _names(gathered), self._gatherer.issuer(gathered.policy.issuer)
         plan = _plan(gathered, names, issuance.request_pem, gathered.facts.now)
-        return await issuer.create(CreateRequest(plan, issuance))
+        issued = await issuer.create(CreateRequest(plan, issuance))
+        if isinstance(issued, Issued):
+            _require_identity(issued, gathered.facts.certificate.identity)
+        return issued
 
     async def _made(self, gathered: Gathered, names: PlannedNames) -> tuple[str, str]:
         """Make a key: the request that certifies it, and the key encrypted to the consumer."""
@@ -72,6 +78,17 @@ class Issuing:
         for ref in policy.delivery.extras:
             found[_file_name(ref, found)] = await self._secrets.read_extra(namespace, ref)
         return found
+
+
+def _require_identity(issued: Issued, identity: Identity) -> None:
+    """Raise IssuerError if the certificate would not count in the source: alerts for the old one would go on."""
+    first, *_ = read_blocks(issued.certificate_pem.encode())
+    problem = issued_problem(first.der or b"", identity)
+    if problem:
+        words = (
+            f"The certificate that was issued is not handed out, because {problem}, and ask anew (clientcert renew)."
+        )
+        raise IssuerError(Reason.CERTIFICATE_REFUSED, words)
 
 
 def _can_sign(policy: RenewalPolicy, request_pem: str) -> bool:
