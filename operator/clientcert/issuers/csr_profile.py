@@ -33,6 +33,13 @@ def check_csr(plan: PlanRequest) -> None:
         raise refused(f"cert-manager takes subjectAltName from the CSR: ask the consumer for one with {what}.")
 
 
+def asks_for(request_pem: str, subject_der: bytes, alternative_names_der: bytes) -> bool:
+    """True if a CSR has exactly these names, octet for octet, as the operator writes them. Raises IssuerError."""
+    subject, extensions = _read_csr(request_pem)
+    names = extensions.get(SUBJECT_ALTERNATIVE_NAME)
+    return (subject, names.content if names is not None else b"") == (subject_der, alternative_names_der)
+
+
 def _general_names(value: bytes) -> list[bytes]:
     """The names of a GeneralNames in a fixed order, as their order means nothing."""
     if not value:

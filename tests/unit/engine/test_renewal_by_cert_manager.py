@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from cryptography import x509
 
 from tests.builders import DAY
-from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS, CertManager
-from tests.unit.engine.renewal_world import CERTIFICATE, OURS, RENEWAL, World
+from tests.unit.engine.renewal_scripts import BEGINS, SCRIPTS, CertManager, faults
+from tests.unit.engine.renewal_world import CERTIFICATE, CERTIFICATE_REQUESTS, OURS, POLICY, RENEWAL, STORE_KEY, World
 from tests.unit.renewal.asking import CURRENT, name
 
 SCRIPT = SCRIPTS["public key, CertManager, S3, mail"]
@@ -61,3 +62,45 @@ async def test_an_answer_without_the_declared_identity_is_handed_out_to_nobody(w
     await world.run_until(lambda: world.state == "Refused")
     assert (world.conditions["Failed"], world.certificates) == ("CertificateRefused", [])
     assert world.source == CURRENT.certificate_pem
+
+
+def correct_the_subject(world: World) -> None:
+    world.edit(POLICY, renewal={**SCRIPT.policy, "subject": {"organization": "NHS Digital"}})
+
+
+async def ask_for_a_first_one(world: World) -> None:
+    """By a public key, so the operator makes key and CSR; cert-manager is asked for the certificate."""
+    del world.bucket[STORE_KEY]
+    world.edit(CERTIFICATE, vetting=VETTED)
+    world.server.put(
+        RENEWAL,
+        spec={"certificateRef": {"name": "nhs"}, "mode": "Reissue", "requestedBy": "sam", **SCRIPT.request()},
+    )
+    await world.run_until(lambda: world.conditions.get("Issued") == "Pending")
+
+
+async def test_a_policy_is_corrected_while_the_operators_own_csr_is_pending(world: World) -> None:
+    """It is planned anew with another key, which the consumer can open; the first CSR is not used any more."""
+    await ask_for_a_first_one(world)
+    before = world.renewal["ciphertext"]
+    correct_the_subject(world)
+    await world.run_until(lambda: len(world.write_aheads) == 2)
+    assert world.renewal["ciphertext"] != before
+    world.people.append(CertManager(world))
+    await world.run_until(lambda: world.state == "Done")
+    await world.let_pass(5.0)
+    assert sum(path.startswith(CERTIFICATE_REQUESTS) for path in world.server.objects) == 2
+    assert x509.load_pem_x509_certificate(world.source).subject == name(("O", "NHS Digital"), ("CN", "nhs"))
+    assert (faults(world, SCRIPT), len(world.write_aheads)) == ([], 2)
+
+
+async def test_a_policy_is_corrected_after_the_certificate_was_recorded(world: World) -> None:
+    """The recorded one is delivered: nothing is planned anew."""
+    await ask_for_a_first_one(world)
+    world.people.append(CertManager(world))
+    world.mail_seconds = 20.0
+    await world.run_until(lambda: world.certificates)
+    correct_the_subject(world)
+    await world.run_until(lambda: world.state == "Done")
+    await world.let_pass(5.0)
+    assert (faults(world, SCRIPT), len(world.write_aheads)) == ([], 1)

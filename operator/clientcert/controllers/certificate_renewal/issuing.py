@@ -10,6 +10,7 @@ from clientcert.delivery.forms import seal
 from clientcert.delivery.interface import Material
 from clientcert.delivery.key_material import MadeKey, make_csr, make_key
 from clientcert.errors import IssuerError, Reason
+from clientcert.issuers.csr_profile import asks_for
 from clientcert.issuers.interface import CreateRequest, Issued, Pending, PlanRequest
 from clientcert.kube.labelled_secrets import LabelledSecrets
 from clientcert.lifecycle.renewal.outcome_rules import issued_problem
@@ -37,7 +38,7 @@ class Issuing:
         """
         names = _names(gathered)
         ciphertext, before = status.ciphertext, status.issuance
-        if before is not None and _can_sign(gathered.policy, before.request_pem):
+        if before is not None and _can_sign(gathered, names, before.request_pem):
             request_pem = before.request_pem  # what was encrypted to the consumer is certified, also by another CA
         elif gathered.facts.renewal.public_key_pem:
             request_pem, ciphertext = await self._made(gathered, names)
@@ -53,10 +54,10 @@ class Issuing:
 
         Raises IssuerError: `IssuanceChanged` if it would not be the same any more.
         """
-        if not (_can_sign(gathered.policy, issuance.request_pem) and _has_lifetime_of(gathered, issuance)):
-            words = "spec.renewal of the policy was changed since this certificate was planned: it is planned anew."
-            raise IssuerError(Reason.ISSUANCE_CHANGED, words)
         names, issuer = _names(gathered), self._gatherer.issuer(gathered.policy.issuer)
+        if not (_can_sign(gathered, names, issuance.request_pem) and _has_lifetime_of(gathered, issuance)):
+            words = "spec.renewal or the names were changed since this certificate was planned: it is planned anew."
+            raise IssuerError(Reason.ISSUANCE_CHANGED, words)
         plan = _plan(gathered, names, issuance.request_pem, gathered.facts.now)
         issued = await issuer.create(CreateRequest(plan, issuance))
         if isinstance(issued, Issued):
@@ -91,9 +92,18 @@ def _require_identity(issued: Issued, identity: Identity) -> None:
         raise IssuerError(Reason.CERTIFICATE_REFUSED, words)
 
 
-def _can_sign(policy: RenewalPolicy, request_pem: str) -> bool:
-    """True if the policy's issuer takes such a request, a CSR or a public key."""
-    return "CERTIFICATE REQUEST" in request_pem or not isinstance(policy.issuer, CertManagerIssuer)
+def _can_sign(gathered: Gathered, names: PlannedNames, request_pem: str) -> bool:
+    """True if the policy's issuer makes a certificate of these names of the request, a CSR or a public key.
+
+    The names of a CSR that the operator made may be outdated. Its private key is not known any more, so no CSR can be
+    made again with it: another key is. A consumer's CSR is judged by the checks.
+    """
+    if not isinstance(gathered.policy.issuer, CertManagerIssuer):
+        return True
+    if "CERTIFICATE REQUEST" not in request_pem:
+        return False
+    is_ours = bool(gathered.facts.renewal.public_key_pem)
+    return not is_ours or asks_for(request_pem, names.subject_der, names.alternative_names_der)
 
 
 def _has_lifetime_of(gathered: Gathered, issuance: Issuance) -> bool:
