@@ -437,6 +437,8 @@ async def test_a_shorter_life(scene: Scene) -> None:
     await scene.signer.create(request)
     scene.cert_manager.answers(signed(days=90))
     assert isinstance(await scene.signer.poll(PollRequest(request)), Issued)
+    renewed = await scene.planned(ends_after=NOW + 90 * DAY)
+    assert (await refusal(scene.signer.poll(PollRequest(renewed)))).reason is Reason.CERTIFICATE_REFUSED
     ending = ROOT.intermediate("Ending CA", not_after=NOW + 10 * DAY)
     scene.secrets["ca"] = replace(scene.secrets["ca"], data={"ca.crt": ending.identity.certificate_pem})
     assert (await scene.planned()).issuance.not_after == NOW + 10 * DAY
