@@ -339,7 +339,7 @@ async def test_what_is_never_signed(
 
 
 async def test_a_request_that_was_deleted(scene: Scene) -> None:
-    """It is created again: so a person has a failed one tried again."""
+    """While the renewal waits for it, it is created again."""
     request = await scene.planned()
     await scene.signer.create(request)
     scene.cert_manager.delete()
@@ -437,6 +437,8 @@ async def test_a_shorter_life(scene: Scene) -> None:
     await scene.signer.create(request)
     scene.cert_manager.answers(signed(days=90))
     assert isinstance(await scene.signer.poll(PollRequest(request)), Issued)
+    renewed = await scene.planned(ends_after=NOW + 90 * DAY)
+    assert (await refusal(scene.signer.poll(PollRequest(renewed)))).reason is Reason.CERTIFICATE_REFUSED
     ending = ROOT.intermediate("Ending CA", not_after=NOW + 10 * DAY)
     scene.secrets["ca"] = replace(scene.secrets["ca"], data={"ca.crt": ending.identity.certificate_pem})
     assert (await scene.planned()).issuance.not_after == NOW + 10 * DAY

@@ -16,6 +16,8 @@ API_VERSION = "cert-manager.io/v1"
 USAGES = ("digital signature", "client auth")
 RENEWAL_ANNOTATION = "clientcert.dev/renewal"
 """Names the CertificateRenewal, for whoever approves the request."""
+CORRECT_AND_ASK_ANEW = "Correct the issuer, and ask anew (clientcert renew)"
+"""The advice after an end: cert-manager never retries a CertificateRequest, and a refused renewal is final, too."""
 _OWN_GROUP = "cert-manager.io"
 _LONGEST_STEM = 200
 _DIGITS = 16
@@ -84,15 +86,18 @@ def state_of(found: Mapping[str, Any], title: str) -> Ready | Pending:
     conditions = {each.get("type"): each for each in status.get("conditions") or ()}
     ready = conditions.get("Ready") or {}
     look = f"kubectl describe certificaterequest {title.rpartition('/')[2]} says why"
-    anew = "delete it to have the certificate requested again"
     if _is_true(conditions, "Denied") or ready.get("reason") == "Denied":
-        raise refused(f"{title} was denied by an approver of cert-manager: {look}; {anew}.")
+        raise refused(
+            f"{title} was denied by an approver of cert-manager: {look}. Have the approver allow it, and ask anew."
+        )
     if _is_true(conditions, "InvalidRequest"):
-        raise refused(f"{title} is invalid for cert-manager: {look}; ask the consumer for another CSR.")
+        raise refused(
+            f"{title} is invalid for cert-manager: {look}. Ask the consumer for another CSR, and ask anew with it."
+        )
     if _is_true(conditions, "Ready") and status.get("certificate"):
         return Ready(_decoded(status["certificate"]))
     if ready.get("reason") == "Failed" or status.get("failureTime"):
-        raise refused(f"{title} was refused by its issuer: {look}. Correct the issuer, and {anew}.")
+        raise refused(f"{title} was refused by its issuer: {look}. {CORRECT_AND_ASK_ANEW}.")
     if not _is_true(conditions, "Approved"):
         return Pending(f"{title} waits for the approval by an approver of cert-manager, such as cmctl approve.")
     return Pending(f"{title} is approved, and waits for its issuer: {look}, if it takes long.")

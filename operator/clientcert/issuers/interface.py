@@ -54,6 +54,8 @@ class PlanRequest:
     alternative_names_critical: bool
     validity_days: int
     now: datetime
+    ends_after: datetime | None = None
+    """The end of the certificate that is renewed, for an issuer that chooses the new one; None: any end is accepted."""
 
 
 @dataclass(frozen=True, slots=True)

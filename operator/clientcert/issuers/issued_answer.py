@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from clientcert.errors import IssuerError, Reason
+from clientcert.issuers.certificate_request import CORRECT_AND_ASK_ANEW
 from clientcert.issuers.interface import CreateRequest
 from clientcert.pki.certificate_fields import CertificateFields, read_fields
 from clientcert.pki.der import MalformedError
@@ -46,6 +47,7 @@ def verified(answer: bytes, request: CreateRequest, authority: tuple[Certificate
             subject_der=plan.subject_der,
             alternative_names_der=plan.alternative_names_der,
             now=plan.now,
+            ends_after=plan.ends_after,
             same_name=same_name_der,
         ),
     )
@@ -91,4 +93,7 @@ def _is_above(issuer: CertificateFields, certificate: CertificateFields) -> bool
 
 
 def _not_as_asked(title: str, problem: str) -> IssuerError:
-    return IssuerError(Reason.CERTIFICATE_REFUSED, f"The certificate of {title} is not handed out, because {problem}.")
+    return IssuerError(
+        Reason.CERTIFICATE_REFUSED,
+        f"The certificate of {title} is not handed out, because {problem}. {CORRECT_AND_ASK_ANEW}.",
+    )

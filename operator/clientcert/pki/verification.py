@@ -38,7 +38,7 @@ class Expectation:
     not_after: datetime | None = None
     """None: the issuer chooses it. It must be in the future in any case."""
     ends_after: datetime | None = None
-    """The certificate must end later than this, as the one that it replaces; None: it replaces none."""
+    """The certificate must end later than this, as the one that it renews; None: it renews none."""
     same_name: Callable[[bytes, bytes], bool] = operator.eq
     """Compares two Names (DER); an issuer that writes names anew needs more than octets (RFC 5280 section 7.1)."""
 
@@ -101,7 +101,7 @@ def _dates(found: CertificateFields, _: CertificateFields, expected: Expectation
     if found.not_after <= expected.now:
         return "it has expired already"
     if expected.ends_after is not None and found.not_after <= expected.ends_after:
-        return "it does not end later than the certificate that it replaces"
+        return "it does not end later than the certificate that it renews"
     return ""
 
 

@@ -115,8 +115,16 @@ class Script:
 class CertManager:
     """Its part: approves and signs each CertificateRequest, two seconds after it was made."""
 
-    def __init__(self, world: World, authority: CertificateAuthority = CA) -> None:
-        self._world, self._authority = world, authority
+    def __init__(
+        self,
+        world: World,
+        authority: CertificateAuthority = CA,
+        *,
+        longest: timedelta = 400 * DAY,
+        subject: x509.Name | None = None,
+    ) -> None:
+        """`longest` is the limit of the issuer: no certificate is valid for longer. It may write its own `subject`."""
+        self._world, self._authority, self._longest, self._subject = world, authority, longest, subject
         self._seen: dict[str, datetime] = {}
         self.signed: list[bytes] = []
 
@@ -132,12 +140,12 @@ class CertManager:
         now, hours = self._world.now().replace(microsecond=0), int(body["spec"]["duration"].partition("h")[0])
         builder = (
             x509.CertificateBuilder()
-            .subject_name(request.subject)
+            .subject_name(self._subject or request.subject)
             .issuer_name(self._authority.identity.certificate.subject)
             .public_key(request.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now)
-            .not_valid_after(now + timedelta(hours=hours))
+            .not_valid_after(now + min(timedelta(hours=hours), self._longest))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
             .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)

@@ -201,6 +201,15 @@ def test_the_extensions_that_a_csr_asks_for_are_told_value_by_value() -> None:
     )
 
 
+def test_of_many_extensions_the_last_word_says_that_there_are_more() -> None:
+    """An approver sees that something is left out."""
+    purposes = [x509.ObjectIdentifier(f"1.2.3.{number}") for number in range(101)]
+    names = x509.SubjectAlternativeName([x509.DNSName("a" * 60 + ".example." * 20 + "x")])
+    found = read_request(csr(P256, names, x509.ExtendedKeyUsage(purposes))).requested_extensions
+    assert (len(found), found[1], found[-1]) == (100, "extendedKeyUsage 1.2.3.0", "(and more)")
+    assert (len(found[0]), found[0][-1]) == (200, "…")
+
+
 def test_a_csr_of_another_key_is_not_valid() -> None:
     """A person who sends somebody else's public key in a CSR cannot sign it."""
     forged = CSRS["ECDSA P-256"].replace(spki(P256), spki(ec.generate_private_key(ec.SECP256R1())))

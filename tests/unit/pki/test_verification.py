@@ -51,6 +51,7 @@ def answer(**changes: Any) -> bytes:
         "usage": usage(digital_signature=True, key_encipherment=True),
         "purposes": x509.ExtendedKeyUsage([CLIENT_AUTH]),
         "names": NAMES,
+        "more": None,
         "signer": pair().key,
         "hash": hashes.SHA256(),
         "padding": None,
@@ -58,7 +59,7 @@ def answer(**changes: Any) -> bytes:
     builder = x509.CertificateBuilder(
         asked["issuer"], asked["subject"], asked["key"].public_key(), asked["serial"], *asked["dates"]
     )
-    for value in (asked["basic"], asked["usage"], asked["purposes"], asked["names"]):
+    for value in (asked["basic"], asked["usage"], asked["purposes"], asked["names"], asked["more"]):
         if value is not None:
             builder = builder.add_extension(value, critical=False)
     made = builder.sign(asked["signer"], asked["hash"], rsa_padding=asked["padding"])
@@ -79,6 +80,8 @@ def test_what_was_asked_for_is_accepted() -> None:
         {"dates": (NOW + timedelta(minutes=5), END)},
         {"dates": (NOW, NOW + SECOND)},
         {"hash": hashes.SHA512()},
+        {"more": x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])},
+        {"more": x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.37476.9000.64.1"), b"\x05\0")},
     ],
     ids=[
         "no keyUsage",
@@ -88,10 +91,12 @@ def test_what_was_asked_for_is_accepted() -> None:
         "a fast clock",
         "short",
         "512",
+        "a policy",
+        "an extension of its own",
     ],
 )
 def test_what_other_cas_do_by_default_is_accepted(changes: dict[str, Any]) -> None:
-    """Vault and step-ca add serverAuth, for example."""
+    """Vault and step-ca add serverAuth, EJBCA a policy, and step-ca the name of its provisioner, for example."""
     assert verify_issued(answer(**changes), EXPECTED) == ""
 
 
@@ -145,10 +150,10 @@ def test_serial_number_and_dates_count_if_they_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_later"), [(-1, True), (0, False), (1, False)])
-def test_it_must_end_later_than_the_one_that_it_replaces(seconds: int, is_later: bool) -> None:
+def test_it_must_end_later_than_the_one_that_it_renews(seconds: int, is_later: bool) -> None:
     """Where an issuer chooses the end."""
     told = replace(EXPECTED, ends_after=END + seconds * SECOND)
-    words = "it does not end later than the certificate that it replaces"
+    words = "it does not end later than the certificate that it renews"
     assert verify_issued(answer(), told) == ("" if is_later else words)
 
 

@@ -149,6 +149,9 @@ class TestAFirstCertificate:
         assert outcome(first(certificate=exact, policy=fitting)) is None
 
     def test_names_that_fit_into_no_certificate(self) -> None:
-        """They are named before anything is signed."""
-        long = declaration(identity=Identity("", ((Field.COMMON_NAME, "n" * 65),)))
-        assert outcome(first(certificate=long)) is Reason.SPEC_INVALID
+        """Whichever check needs them first refuses the request; whether the CSR is used depends on the issuer."""
+        for field, value in ((Field.COMMON_NAME, "n" * 65), (Field.DNS_NAME, "müller.example")):
+            wrong = first(certificate=declaration(identity=Identity("", ((field, value),))))
+            assert outcome(wrong) is Reason.SPEC_INVALID
+            copied = replace(wrong, policy=replace(DEFAULTS, issuer=CERT_MANAGER))
+            assert (refused_by(copied), outcome(copied)) == ("SubjectUnchanged", Reason.SPEC_INVALID)

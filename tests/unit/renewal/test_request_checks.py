@@ -233,6 +233,20 @@ class TestWhatWouldComeOut:
         assert found.reason is Reason.WOULD_NOT_REPLACE
         assert '"CN=Integration CA,O=Example"' in found.result.message
 
+    def test_a_subject_that_the_issuer_copies_has_the_declared_identity(self) -> None:
+        """The identity is exact, so another case is another name; another encoding of the same text is none."""
+        copies = replace(DEFAULTS, issuer=CERT_MANAGER)
+        same = (("O", "NHS Digital", _ASN1Type.PrintableString), ("CN", "nhs", _ASN1Type.BMPString))
+        upper = (("O", "NHS Digital", _ASN1Type.UTF8String), ("CN", "NHS", _ASN1Type.UTF8String))
+        assert outcome(facts(copies, csr=encoded_csr(*same))) is None
+        found = facts(copies, csr=encoded_csr(*upper))
+        assert (refused_by(found), outcome(found)) == ("WouldReplace", Reason.WOULD_NOT_REPLACE)
+        message = verdict(found, "WouldReplace").result.message
+        assert 'commonName "nhs"' in message
+        assert "CN=NHS" in message
+        assert "have the CSR made" in message
+        assert outcome(facts(csr=encoded_csr(*upper))) is None
+
     def test_it_ends_later(self) -> None:
         """By a second; and it never outlives the CA."""
         short = replace(DEFAULTS, validity_days=95)

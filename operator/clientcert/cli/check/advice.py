@@ -172,10 +172,12 @@ ADVICE: dict[str, str] = {
         "Nothing: it is planned anew. If a CertificateRequest of this name asks for something else, delete it."
     ),
     Reason.ISSUANCE_REFUSED: (
-        "Ask the consumer for another CSR; or see `kubectl describe certificaterequest`, correct the issuer, and"
-        " delete the CertificateRequest to have it requested again."
+        "Ask the consumer for another CSR; or see `kubectl describe certificaterequest`, correct the issuer or its"
+        " approver, and ask anew (`clientcert renew`): a failed or denied CertificateRequest is never retried."
     ),
-    Reason.CERTIFICATE_REFUSED: "Correct the issuer; `caRef` must name the certificate of the CA that signs.",
+    Reason.CERTIFICATE_REFUSED: (
+        "Correct the issuer, and ask anew (`clientcert renew`); `caRef` must name the certificate of the CA that signs."
+    ),
     Reason.EXTRA_NOT_ALLOWED: "Add the label if its value may be sent to consumers.",
     Reason.CIPHERTEXT_TOO_LARGE: "Remove large values from `delivery.extras`.",
     Reason.SOURCE_CHANGED: "Put the new certificate there by hand, if it belongs there.",

@@ -10,13 +10,17 @@ from clientcert.delivery.forms import seal
 from clientcert.delivery.interface import Material
 from clientcert.delivery.key_material import MadeKey, make_csr, make_key
 from clientcert.errors import IssuerError, Reason
+from clientcert.issuers.csr_profile import asks_for
 from clientcert.issuers.interface import CreateRequest, Issued, Pending, PlanRequest
 from clientcert.kube.labelled_secrets import LabelledSecrets
+from clientcert.lifecycle.renewal.outcome_rules import issued_problem
 from clientcert.lifecycle.renewal.policy import CertManagerIssuer, RenewalPolicy
 from clientcert.lifecycle.renewal.status import Issuance, RenewalStatus
 from clientcert.lifecycle.renewal.subject import PlannedNames, planned_names
 from clientcert.lifecycle.spec import SecretKeyRef
+from clientcert.pki.identity import Identity
 from clientcert.pki.issuance import BACKDATED
+from clientcert.pki.pem import read_blocks
 from clientcert.pki.pem_writer import pem
 
 
@@ -34,7 +38,7 @@ class Issuing:
         """
         names = _names(gathered)
         ciphertext, before = status.ciphertext, status.issuance
-        if before is not None and _can_sign(gathered.policy, before.request_pem):
+        if before is not None and _can_sign(gathered, names, before.request_pem):
             request_pem = before.request_pem  # what was encrypted to the consumer is certified, also by another CA
         elif gathered.facts.renewal.public_key_pem:
             request_pem, ciphertext = await self._made(gathered, names)
@@ -50,12 +54,15 @@ class Issuing:
 
         Raises IssuerError: `IssuanceChanged` if it would not be the same any more.
         """
-        if not (_can_sign(gathered.policy, issuance.request_pem) and _has_lifetime_of(gathered, issuance)):
-            words = "spec.renewal of the policy was changed since this certificate was planned: it is planned anew."
-            raise IssuerError(Reason.ISSUANCE_CHANGED, words)
         names, issuer = _names(gathered), self._gatherer.issuer(gathered.policy.issuer)
+        if not (_can_sign(gathered, names, issuance.request_pem) and _has_lifetime_of(gathered, issuance)):
+            words = "spec.renewal or the names were changed since this certificate was planned: it is planned anew."
+            raise IssuerError(Reason.ISSUANCE_CHANGED, words)
         plan = _plan(gathered, names, issuance.request_pem, gathered.facts.now)
-        return await issuer.create(CreateRequest(plan, issuance))
+        issued = await issuer.create(CreateRequest(plan, issuance))
+        if isinstance(issued, Issued):
+            _require_identity(issued, gathered.facts.certificate.identity)
+        return issued
 
     async def _made(self, gathered: Gathered, names: PlannedNames) -> tuple[str, str]:
         """Make a key: the request that certifies it, and the key encrypted to the consumer."""
@@ -74,9 +81,29 @@ class Issuing:
         return found
 
 
-def _can_sign(policy: RenewalPolicy, request_pem: str) -> bool:
-    """True if the policy's issuer takes such a request, a CSR or a public key."""
-    return "CERTIFICATE REQUEST" in request_pem or not isinstance(policy.issuer, CertManagerIssuer)
+def _require_identity(issued: Issued, identity: Identity) -> None:
+    """Raise IssuerError if the certificate would not count in the source: alerts for the old one would go on."""
+    first, *_ = read_blocks(issued.certificate_pem.encode())
+    problem = issued_problem(first.der or b"", identity)
+    if problem:
+        words = (
+            f"The certificate that was issued is not handed out, because {problem}, and ask anew (clientcert renew)."
+        )
+        raise IssuerError(Reason.CERTIFICATE_REFUSED, words)
+
+
+def _can_sign(gathered: Gathered, names: PlannedNames, request_pem: str) -> bool:
+    """True if the policy's issuer makes a certificate of these names of the request, a CSR or a public key.
+
+    The names of a CSR that the operator made may be outdated. Its private key is not known any more, so no CSR can be
+    made again with it: another key is. A consumer's CSR is judged by the checks.
+    """
+    if not isinstance(gathered.policy.issuer, CertManagerIssuer):
+        return True
+    if "CERTIFICATE REQUEST" not in request_pem:
+        return False
+    is_ours = bool(gathered.facts.renewal.public_key_pem)
+    return not is_ours or asks_for(request_pem, names.subject_der, names.alternative_names_der)
 
 
 def _has_lifetime_of(gathered: Gathered, issuance: Issuance) -> bool:
@@ -122,7 +149,14 @@ def _plan(gathered: Gathered, names: PlannedNames, request_pem: str, now: dateti
         alternative_names_critical=names.critical,
         validity_days=gathered.policy.validity_days,
         now=now,
+        ends_after=_ends_after(gathered),
     )
+
+
+def _ends_after(gathered: Gathered) -> datetime | None:
+    """The end of the certificate that is renewed. A reissued one may end before one that is revoked or was refused."""
+    current = gathered.facts.current
+    return current.certificate.not_after if current and not gathered.facts.is_reissue else None
 
 
 def _file_name(ref: SecretKeyRef, taken: Mapping[str, bytes]) -> str:

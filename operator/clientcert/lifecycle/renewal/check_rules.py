@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
-from clientcert.errors import Reason
+from clientcert.errors import CertificateError, Reason
 from clientcert.lifecycle.renewal.facts import Facts
 from clientcert.lifecycle.renewal.status import CheckResult, Outcome
 from clientcert.pki.der import MalformedError
@@ -101,9 +101,11 @@ class Check:
     """Without one of these it is left out: an earlier check waits or refuses."""
 
     def __call__(self, facts: Facts) -> Verdict:
-        """Judge."""
+        """Judge. A rule may raise CertificateError or MalformedError: both refuse the request."""
         try:
             answer = self.rule(facts)
+        except CertificateError as error:
+            answer = refused(error.reason, error.message)
         except MalformedError:
             answer = refused(
                 Reason.INVALID_CERTIFICATE,

@@ -1,15 +1,19 @@
 """Rules about the time of a request, the vetting behind it, and the certificate that would come out."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
-from clientcert.errors import CertificateError, Reason
+from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.certificate_rules import REISSUE, is_of_former_ca
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused
 from clientcert.lifecycle.renewal.facts import Facts
-from clientcert.lifecycle.renewal.subject import names_of, planned_names
+from clientcert.lifecycle.renewal.subject import copied_subject, names_of, planned_names
 from clientcert.lifecycle.renewal.vetting import vetting_problem, vetting_record_problem
 from clientcert.lifecycle.renewal.window import days_after, renewal_window
+from clientcert.pki.alternative_names import Names
 from clientcert.pki.certificate_fields import subject_der
+from clientcert.pki.identity import Field, Identity
+from clientcert.pki.lenient import read_outline
 
 
 def of_former_ca(facts: Facts) -> Answer:
@@ -91,11 +95,13 @@ def planned_end(facts: Facts) -> datetime:
 
 
 def matches_identity(facts: Facts) -> Answer:
-    """The new certificate has the declared identity, issuer included: else alerts for the old one would go on."""
-    try:
-        planned = planned_names(facts.current_der, facts.policy, facts.certificate)
-    except CertificateError as error:
-        return refused(error.reason, error.message)
+    """The new certificate has the declared identity, issuer included: else alerts for the old one would go on.
+
+    A CSR whose subject is copied may differ from the current one in case and spaces, but the identity is exact.
+    """
+    planned = planned_names(facts.current_der, facts.policy, facts.certificate)
+    copied = copied_subject(facts.request, facts.policy)
+    planned = replace(planned, subject_der=copied or planned.subject_der)
     names = names_of(planned, subject_der(facts.authority_ders[0]), facts.now)
     differences = facts.certificate.identity.differences(names)
     if not differences:
@@ -106,10 +112,26 @@ def matches_identity(facts: Facts) -> Answer:
             f' would be "{names.certificate.issuer_dn}". Declare that one, or remove spec.identity.issuerDN'
         )
         return refused(Reason.WOULD_NOT_REPLACE, words)
-    wanted = ", ".join(f'{name} "{value}"' for name, value in differences)
+    of_csr = "have the CSR made with these names, in the same upper and lower case; or " if copied else ""
     words = (
-        f"the new certificate would not count, because spec.identity declares {wanted}, and its subject would be"
-        f' "{names.certificate.subject_dn}": correct spec.identity, or for a first certificate spec.renewal.subject of'
-        f" the policy; if the names have to change, {REISSUE}"
+        f"the new certificate would not count, because spec.identity declares {_in_words(differences)}, and its subject"
+        f' would be "{names.certificate.subject_dn}": {of_csr}correct spec.identity, or for a first certificate'
+        f" spec.renewal.subject of the policy; if the names have to change, {REISSUE}"
     )
     return refused(Reason.WOULD_NOT_REPLACE, words)
+
+
+def issued_problem(certificate_der: bytes, identity: Identity) -> str:
+    """The difference between a certificate that was issued and the declared identity, and what to do; empty: none."""
+    names = Names(read_outline(certificate_der))
+    differences = identity.differences(names)
+    if not differences:
+        return ""
+    return (
+        f'spec.identity declares {_in_words(differences)}, and its subject is "{names.certificate.subject_dn}", its'
+        f' issuer "{names.certificate.issuer_dn}": have the issuer keep the names of the request as they are'
+    )
+
+
+def _in_words(differences: tuple[tuple[Field, str], ...]) -> str:
+    return ", ".join(f'{name} "{value}"' for name, value in differences)

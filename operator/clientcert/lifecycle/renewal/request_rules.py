@@ -7,8 +7,8 @@ from clientcert.errors import Reason
 from clientcert.lifecycle.renewal.certificate_rules import REISSUE
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused
 from clientcert.lifecycle.renewal.facts import Facts
-from clientcert.lifecycle.renewal.policy import CertManagerIssuer, Requester, Unchanged
-from clientcert.lifecycle.renewal.subject import planned_names
+from clientcert.lifecycle.renewal.policy import Requester, Unchanged
+from clientcert.lifecycle.renewal.subject import copied_subject, planned_names
 from clientcert.pki.certificate_fields import subject_der
 from clientcert.pki.name_equality import email_addresses, same_name_der
 from clientcert.pki.proof import proof_problem
@@ -94,14 +94,14 @@ def subject_unchanged(facts: Facts) -> Answer:
     if not facts.known_request.csr_der:
         return passed("the subject is that of the current certificate")
     is_asked_for = Unchanged.SUBJECT in facts.policy.require_unchanged
-    if not is_asked_for and not isinstance(facts.policy.issuer, CertManagerIssuer):
+    if not is_asked_for and not copied_subject(facts.request, facts.policy):
         return passed("the subject of the CSR is not used: the certificate keeps the current one")
     return _same_subject(facts, subject_der(facts.known_current.der))
 
 
 def subject_as_planned(facts: Facts) -> Answer:
     """For an issuer that copies the subject of the CSR, it is the one that the certificate is to have."""
-    if not facts.known_request.csr_der or not isinstance(facts.policy.issuer, CertManagerIssuer):
+    if not copied_subject(facts.request, facts.policy):
         return passed("the subject of a CSR is not used")
     return _same_subject(facts, planned_names(facts.current_der, facts.policy, facts.certificate).subject_der)
 

@@ -8,13 +8,14 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from clientcert.errors import CertificateError, Reason
-from clientcert.lifecycle.renewal.policy import RenewalPolicy
+from clientcert.lifecycle.renewal.policy import CertManagerIssuer, RenewalPolicy
 from clientcert.lifecycle.spec import CertificateSpec
 from clientcert.pki.alternative_names import Names
 from clientcert.pki.certificate_fields import SUBJECT_ALTERNATIVE_NAME, alternative_names, subject_der
 from clientcert.pki.der import CONTEXT_0
 from clientcert.pki.der_writer import element, sequence
 from clientcert.pki.identity import Field
+from clientcert.pki.key_request import KeyRequest
 from clientcert.pki.lenient import read_outline
 from clientcert.pki.x509_writer import extension, serial_number, time
 
@@ -53,6 +54,12 @@ def planned_names(current_der: bytes | None, policy: RenewalPolicy, certificate:
     if current_der is not None:
         return PlannedNames(subject_der(current_der), *alternative_names(current_der))
     return first_names(certificate, policy)
+
+
+def copied_subject(request: KeyRequest | None, policy: RenewalPolicy) -> bytes:
+    """The subject of the consumer's CSR, if the issuer copies it; empty: the certificate gets the planned one."""
+    is_copied = request is not None and request.csr_der and isinstance(policy.issuer, CertManagerIssuer)
+    return request.subject_der if request is not None and is_copied else b""
 
 
 def first_names(certificate: CertificateSpec, policy: RenewalPolicy) -> PlannedNames:
