@@ -117,7 +117,8 @@ class RenewalReconciler:
 
     async def _reconcile(self, key: ObjectKey) -> datetime | None:
         record = self._renewals.renewals.get(key)
-        if record is None or record.problem or record.is_settled:
+        is_unrecorded = record is not None and self._notices.has_unrecorded(key, record.uid)
+        if record is None or record.problem or (record.is_settled and not is_unrecorded):
             self._notices.forget(key)
         if record is None:
             self._refusals.end(key)
@@ -125,7 +126,7 @@ class RenewalReconciler:
         if record.problem:
             logger.warning("%s: %s: nothing is signed for it", key, record.problem)
             return None
-        if not record.follows_policy:
+        if not record.follows_policy and not is_unrecorded:
             return await self._after_end(record)
         request = await self._writer.read_whole(key)
         record = self._renewals.renewals.get(key)
@@ -166,6 +167,7 @@ class RenewalReconciler:
     ) -> tuple[RenewalRecord, RenewalEvaluation, Decision]:
         """Take one step after the other; returns the last decision, which is written."""
         gathered, attempt, recorded = await self._checked(record, evaluation), Attempt(), evaluation.status
+        evaluation = replace(evaluation, status=self._notices.with_delivery(evaluation))
         for _ in range(_ROUNDS):
             await self._loop_budget.yield_if_spent()
             decision = decide(await self._progress(record, evaluation, gathered, attempt))
