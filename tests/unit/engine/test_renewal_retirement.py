@@ -1,18 +1,20 @@
-"""A retirement waits while nobody can say whether the old certificate is in use."""
+"""A retirement that cannot be carried out waits, keeps nothing for longer, and is over with the old certificate."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from clientcert.errors import CertificateError, Reason, SourceError
+from clientcert.errors import CertificateError, KubeError, Reason, SourceError
 from clientcert.lifecycle.renewal.source_problems import NO_CERTIFICATE, UNREADABLE
 from tests.builders import DAY, HOUR
 from tests.unit.engine.renewal_events import SCRIPT
-from tests.unit.engine.renewal_world import POLICY, STORE_KEY, World
+from tests.unit.engine.renewal_world import POLICY, RENEWAL, STORE_KEY, World
 from tests.unit.renewal.asking import CURRENT, ENDS
 
 _BEFORE_ITS_END = 60 * DAY
 """More days than an encrypted key is kept."""
+_FORBIDDEN = KubeError(Reason.FORBIDDEN, "no", status=403)
 
 
 async def announced() -> World:
@@ -43,8 +45,37 @@ def unreadable(reason: Reason) -> Exception:
     return kind(reason, "nobody can say what it holds")
 
 
+def not_bound(world: World) -> None:
+    world.refuses = lambda what: _FORBIDDEN if what.startswith("POST") and "certificaterevocations" in what else None
+
+
 def set_back(world: World) -> None:
     world.put_source(CURRENT.certificate_pem)
+
+
+def access_denied(world: World) -> None:
+    world.unreadable = unreadable(Reason.ACCESS_DENIED)
+
+
+@pytest.mark.parametrize("obstacle", [not_bound, set_back, access_denied])
+async def test_it_keeps_neither_key_nor_record_for_longer(obstacle: Callable[[World], None]) -> None:
+    """Nor does it go on for ever: what has ended need not be revoked."""
+    world = await announced()
+    obstacle(world)
+    await after(world, 2 * DAY)
+    for moment, ciphertext, reason in (
+        (30 * DAY - HOUR, True, world.conditions["Retired"]),
+        (30 * DAY + HOUR, False, world.conditions["Retired"]),
+        (_BEFORE_ITS_END + HOUR, False, "Ended"),
+    ):
+        await after(world, moment)
+        assert (bool(world.renewal.get("ciphertext")), world.conditions["Retired"]) == (ciphertext, reason)
+    world.refuses, world.unreadable = lambda _: None, None
+    await after(world, 400 * DAY - HOUR)
+    assert (world.condition("Retired"), revocations(world)) == (("True", "Ended"), [])
+    await after(world, 400 * DAY + HOUR)
+    await world.stop()
+    assert RENEWAL not in world.server.objects
 
 
 @pytest.mark.parametrize(

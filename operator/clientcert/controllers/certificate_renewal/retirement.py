@@ -80,8 +80,11 @@ class Retirement:
         """Revoke the old certificate; returns the status, and when to try again. Raises KubeError."""
         now, status = self._clock(), evaluation.status
         spec = _revocation(evaluation, now)
-        if spec is None or spec.not_after < now:
+        if spec is None:
             return status, None
+        if spec.not_after < now:
+            found = Condition(RETIRED, "True", "Ended", "the old certificate has ended, so it is not revoked any more")
+            return with_condition(status, found, now), None
         if await self._is_in_use(record, spec.serial_number):
             return status, now + _RETRY
         name = revocation_name(spec.consumer, spec.issuer_dn, spec.serial_number)

@@ -14,7 +14,7 @@ The conditions, all in the past tense: True when it happened, False (or Unknown)
 | Issued    | Issued; Pending, or the reason why nothing could be signed (False)                          |
 | Delivered | Mailed, HandedOver; LeftForRetrieval, or why no mail could be sent (False)                  |
 | Stored    | Stored; SourceChanged, or why the source could not be written or read (False)               |
-| Retired   | Announced (False); Retired; Forbidden: the operator may not revoke the old one (False)      |
+| Retired   | Announced (False); Retired; Ended, before it was revoked; Forbidden: it may not be (False)  |
 | Failed    | the reason why it can never be signed (True)                                                |
 
 While the operator only observes, the next of Issued, Delivered and Stored is Unknown, ObserveOnly.
