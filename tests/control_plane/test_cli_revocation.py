@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clientcert.api.kinds import timestamp
 from clientcert.lifecycle.renewal.naming import request_name, sha256
 from clientcert.lifecycle.renewal.spec import Mode
 from tests.control_plane.renewal_people import People
@@ -115,11 +116,21 @@ class TestRevoke:
         assert (spec["serialNumber"], spec["keyHash"]) == (serial, _key_hash(issued))
         assert spec["issuerDN"] == issued.certificate.issuer.rfc4514_string()
 
-    def test_a_compromised_key_that_is_not_on_record(self, team: Team, revoker: Terminal) -> None:
-        """The certificate is revoked all the same; a warning says that the key is not barred, and how it would be."""
-        ran = revoker.clientcert("revoke", "nhs", "--reason", "KeyCompromise", "--yes")
+    def test_a_compromised_key_that_is_not_on_record(self, team: Team, people: People, revoker: Terminal) -> None:
+        """It is revoked; a warning says that the key is not barred, and how it is: by a second object, made once."""
+        issued = team.authority.issue("nhs", team.began, team.began + timedelta(days=100))
+        certificate, serial = issued.certificate, f"{issued.certificate.serial_number:x}"
+        known = {"issuerDN": certificate.issuer.rfc4514_string(), "notAfter": timestamp(issued.not_after)}
+        people.declare(history=[OLD | known | {"serialNumber": serial}])
+        call = ("revoke", "nhs", "--serial", serial, "--reason", "KeyCompromise", "--yes")
+        ran = revoker.clientcert(*call)
         assert (ran.returncode, "give --certificate FILE" in ran.stderr) == (0, True)
-        assert "keyHash" not in revocations(team)[0]
+        assert [each.get("keyHash") for each in revocations(team)] == [None]
+        (revoker.directory / "client.pem").write_bytes(issued.certificate_pem)
+        for _ in range(2):
+            ran = revoker.clientcert(*call, "--certificate", "client.pem")
+            assert (ran.returncode, ran.stderr) == (0, "")
+            assert sorted(each.get("keyHash", "") for each in revocations(team)) == ["", _key_hash(issued)]
 
     def test_a_certificate_in_a_file(self, team: Team, revoker: Terminal) -> None:
         """One that nothing in the cluster knows any more; another consumer's is refused."""

@@ -13,7 +13,7 @@ Many notices of one kind to one destination are one message (`notice_groups.py`)
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientcert.alerting.dispatcher import SEND_SECONDS, rank
@@ -121,11 +121,11 @@ class RenewalNotices:
         The same mail again has the same Message-ID. Raises DeliveryError if it could not be sent.
         """
         notice, key = delivery_notice(evaluation), evaluation.key
-        if notice is None or notice.recipient is None:
-            raise DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no contact with an e-mail address to deliver to")
         sent = self._outbox.delivery(key, evaluation.uid)
         if sent is not None:
             return sent
+        if notice is None or notice.recipient is None:
+            raise DeliveryError(Reason.CONTACT_NOT_FOUND, "there is no contact with an e-mail address to deliver to")
         if not self._may_send(key) or not self._reserve(evaluation, notice):
             return None
         await self._notify(evaluation, notice, Enclosed(attachments, instructions))
@@ -133,6 +133,15 @@ class RenewalNotices:
         sent = DeliveryRecord(moment, role, artefact_hash(attachments))
         self._outbox.certificate_was_sent(key, evaluation.uid, sent)
         return sent
+
+    def with_delivery(self, evaluation: RenewalEvaluation) -> RenewalStatus:
+        """The status with the delivery that no status records yet: it was made, whatever has changed since."""
+        status = evaluation.status
+        return replace(status, delivery=status.delivery or self._outbox.delivery(evaluation.key, evaluation.uid))
+
+    def has_unrecorded(self, key: ObjectKey, uid: str) -> bool:
+        """True if anything was sent about this request that its status does not record yet."""
+        return self._outbox.has_unrecorded(key, uid)
 
     async def send_many(self, first: RenewalEvaluation, tickets: Sequence[tuple[NoticeTicket, datetime]]) -> None:
         """Send one message about the notices of a group, each with the end of its certificate; it takes no slot.

@@ -27,6 +27,10 @@ class _Entry:
     failures: dict[str, DeliveryFailure] = field(default_factory=dict)
     """By the name of the notice."""
 
+    @property
+    def is_unrecorded(self) -> bool:
+        return bool(self.notices) or self.delivery is not None
+
 
 class RenewalOutbox:
     """Shared by all requests. Use it from the event loop only."""
@@ -50,6 +54,11 @@ class RenewalOutbox:
         """The record of the mail with the certificate, if it was sent."""
         entry = self._entry(key, uid)
         return entry.delivery if entry else None
+
+    def has_unrecorded(self, key: ObjectKey, uid: str) -> bool:
+        """True if anything was sent that no status records yet."""
+        entry = self._entry(key, uid)
+        return entry is not None and entry.is_unrecorded
 
     def notice_was_sent(self, key: ObjectKey, uid: str, notice: Notice, record: NoticeRecord) -> None:
         """Keep the record of a message until the status has it."""
@@ -79,7 +88,7 @@ class RenewalOutbox:
 
     def unrecorded_items(self) -> tuple[Item, ...]:
         """The requests whose statuses do not record everything yet that was sent."""
-        found = (key for key, each in self._entries.items() if each.notices or each.delivery)
+        found = (key for key, each in self._entries.items() if each.is_unrecorded)
         return tuple(Item(CERTIFICATE_RENEWAL.name, key) for key in found)
 
     # Failures
@@ -133,7 +142,7 @@ class RenewalOutbox:
         return entry
 
     def _drop_if_empty(self, key: ObjectKey, entry: _Entry) -> None:
-        if not entry.notices and entry.delivery is None and not entry.failures:
+        if not entry.is_unrecorded and not entry.failures:
             self._entries.pop(key, None)
 
 

@@ -23,6 +23,7 @@ from clientcert.cli.request_list import requests_about
 from clientcert.cli.table import aligned_facts, printable, to_the_minute
 from clientcert.errors import CertificateError, ClientCertError
 from clientcert.lifecycle.renewal.naming import revocation_name
+from clientcert.lifecycle.renewal.revocation_entries import bars_key
 from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
 from clientcert.pki.identity import Field
 from clientcert.pki.key_request import read_request
@@ -149,23 +150,26 @@ def revoke(cluster: Cluster, found: Revocable, reason: RevocationReason, now: da
     """Create the CertificateRevocation, and return since when it is revoked.
 
     One that exists for the same reason is the same; raises AnswerIsNo if it is for another. But a key may turn out to
-    be compromised later: that is a second one, which bars the key.
+    be compromised, or become known, later: that is a second or third one, which bars the key.
     """
     spec = RevocationSpec(
         found.issuer_dn, found.serial_number, found.consumer, reason, now, found.not_after, found.key_hash
     )
-    names = [found.name, *([f"{found.name}-key"] if reason is RevocationReason.KEY_COMPROMISE else [])]
-    for name in names:
-        found_object = _created(cluster, name, spec)
+    is_compromised = reason is RevocationReason.KEY_COMPROMISE
+    for ending in ("", "-key", "-key-hash") if is_compromised else ("",):
+        found_object = _created(cluster, f"{found.name}{ending}", spec)
         before = parse_revocation_spec(found_object["spec"])
-        if before.reason is reason:
+        if before.reason is reason and (before.key_hash or not bars_key(spec)):
             break
     if before.reason is not reason:
         raise AnswerIsNo(
             f"serial number {found.serial_number} is revoked since {to_the_minute(before.revocation_time)} for reason"
             f" {before.reason}, which is final"
         )
-    if replace(before, revocation_time=now, key_hash="") != replace(spec, key_hash=""):
+    if not bars_key(spec):
+        before = replace(before, key_hash=spec.key_hash)  # which key it has matters only where one is barred
+    if replace(before, revocation_time=now) != spec:
+        name = found_object["metadata"]["name"]
         raise AnswerIsNo(f"CertificateRevocation {name} is about another certificate: read it, and tell the team")
     cluster.leave(CERTIFICATE_REVOCATION, found_object)
     return before.revocation_time

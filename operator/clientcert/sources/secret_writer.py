@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from clientcert.errors import KubeError, Reason, SourceError
@@ -80,23 +81,31 @@ def _values(secret: Object) -> dict[str, bytes]:
 
 
 def _changes(secret: Object, key: str, order: WriteOrder, title: str) -> tuple[dict[str, bytes], str]:
-    """The keys to be written, and a note about what is not. Raises SourceError if the certificate must not be."""
+    """The keys to be written, and a note about what is not. Raises SourceError if the certificate must not be.
+
+    Nothing is written into a Secret that holds a private key, also where the new certificate is there already.
+    """
     values = _values(secret)
-    if may_write(values.get(key), order, f"{title}, key {key},"):
-        found = next((name for name, value in sorted(values.items()) if holds_private_key(value)), "")
-        if found:
-            words = f"{title} holds a private key (in key {found}), so nothing is written to it: put the new"
-            raise SourceError(Reason.SOURCE_HAS_PRIVATE_KEY, f"{words} certificate there by hand, with its key.")
-        changes = {key: order.new_pem}
-    else:
-        changes = {}
+    changes = {key: order.new_pem} if may_write(values.get(key), order, f"{title}, key {key},") else {}
     note = ""
     if order.csr_pem and key != CSR_NAME and values.get(CSR_NAME) != order.csr_pem:
         if may_write_csr(values.get(CSR_NAME), order):
             changes[CSR_NAME] = order.csr_pem
         else:
             note = f"{title}: key {CSR_NAME} holds something else than an earlier request, and was left as it is."
-    return changes, note
+    found = _key_with_private_key(values) if changes else ""
+    if not found:
+        return changes, note
+    words = f"{title} holds a private key (in key {found}), so nothing is written to it"
+    if key in changes:
+        words = f"{words}: put the new certificate there by hand, with its key."
+        raise SourceError(Reason.SOURCE_HAS_PRIVATE_KEY, words)
+    return {}, f"{words}, and no {CSR_NAME}."
+
+
+def _key_with_private_key(values: Mapping[str, bytes]) -> str:
+    """The name of the first key of a Secret that holds a private key; empty if none does."""
+    return next((name for name, value in sorted(values.items()) if holds_private_key(value)), "")
 
 
 def _write_error(error: KubeError, namespace: str, name: str, role: str) -> SourceError:

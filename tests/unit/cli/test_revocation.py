@@ -2,12 +2,25 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import click
 import pytest
 
-from clientcert.cli.errors import AnswerIsNo
-from clientcert.cli.revocation import Revocable, choose, current, in_file, replaced, serial_number, summary, with_key
+from clientcert.api.kinds import Kind
+from clientcert.cli.cluster import Cluster, Object
+from clientcert.cli.errors import AlreadyExists, AnswerIsNo
+from clientcert.cli.revocation import (
+    Revocable,
+    choose,
+    current,
+    in_file,
+    replaced,
+    revoke,
+    serial_number,
+    summary,
+    with_key,
+)
 from clientcert.lifecycle.renewal.naming import revocation_name, sha256
 from clientcert.lifecycle.renewal.spec import RevocationReason
 from tests.builders import NOW
@@ -20,6 +33,7 @@ OLD = {
     "notAfter": "2026-11-30T12:00:00Z",
     "replacedTime": "2026-11-01T12:00:00Z",
 }
+KEY = "ab" * 32
 ENDS = NOW + timedelta(days=8, hours=3)
 
 
@@ -138,6 +152,76 @@ def test_what_is_to_be_confirmed() -> None:
         "Reason:         Superseded",
         "Key, SHA-256:   not on record",
     ]
+
+
+class Revocations:
+    """The part of a cluster that holds them."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+
+    def create(self, _: Kind, new: Object) -> Object:
+        name = new["metadata"]["name"]
+        if name in self.objects:
+            raise AlreadyExists(name)
+        self.objects[name] = new
+        return new
+
+    def get(self, _: Kind, name: str) -> Object:
+        return self.objects[name]
+
+    def leave(self, _: Kind, found: Object) -> None:
+        assert found in self.objects.values()
+
+    def made(self) -> dict[str, tuple[str, str]]:
+        """Reason and hash of the key, by what stands after the name."""
+        specs = {name.removeprefix(revocable().name): each["spec"] for name, each in self.objects.items()}
+        return {ending: (each["reason"], each.get("keyHash", "")) for ending, each in specs.items()}
+
+
+class TestRevoke:
+    @pytest.fixture
+    def revocations(self) -> Revocations:
+        return Revocations()
+
+    def revoke(
+        self, revocations: Revocations, key: str = "", reason: RevocationReason = RevocationReason.KEY_COMPROMISE
+    ) -> None:
+        revoke(cast("Cluster", revocations), revocable(key=key), reason, NOW)
+
+    def test_a_compromised_key_that_becomes_known_later_is_barred(self, revocations: Revocations) -> None:
+        """As the warning has it: the same call again, with the file. However often it is said, it is one object."""
+        for key in ("", "", KEY, KEY, ""):
+            self.revoke(revocations, key)
+        assert revocations.made() == {"": ("KeyCompromise", ""), "-key": ("KeyCompromise", KEY)}
+
+    def test_one_that_was_revoked_for_another_reason_before(self, revocations: Revocations) -> None:
+        self.revoke(revocations, reason=RevocationReason.SUPERSEDED)
+        for key in ("", KEY, "", KEY):
+            self.revoke(revocations, key)
+        assert revocations.made() == {
+            "": ("Superseded", ""),
+            "-key": ("KeyCompromise", ""),
+            "-key-hash": ("KeyCompromise", KEY),
+        }
+
+    def test_a_key_that_is_known_at_once(self, revocations: Revocations) -> None:
+        for key in (KEY, "", KEY):
+            self.revoke(revocations, key)
+        assert revocations.made() == {"": ("KeyCompromise", KEY)}
+
+    def test_another_key_of_the_same_certificate(self, revocations: Revocations) -> None:
+        """It would not be barred, so nothing says that it was revoked."""
+        self.revoke(revocations, "cd" * 32)
+        with pytest.raises(AnswerIsNo, match="another certificate"):
+            self.revoke(revocations, KEY)
+
+    def test_a_key_matters_to_no_other_reason(self, revocations: Revocations) -> None:
+        for key in ("", KEY):
+            self.revoke(revocations, key, RevocationReason.SUPERSEDED)
+        assert revocations.made() == {"": ("Superseded", "")}
+        with pytest.raises(AnswerIsNo, match="for reason Superseded, which is final"):
+            self.revoke(revocations, reason=RevocationReason.CESSATION_OF_OPERATION)
 
 
 def _public_key_info(issued) -> bytes:  # type: ignore[no-untyped-def]

@@ -150,6 +150,8 @@ class World:
         """The error of a write, by method and path."""
         self.loses_answer: Callable[[str], Exception | None] = lambda _: None
         """The error in place of the answer to a write that took effect."""
+        self.unreadable: Exception | None = None
+        """The error of each read of the bucket."""
         self.read_seconds: Callable[[str], float] = lambda _: 0.0
         """The seconds that the answer to a read takes, by path."""
         self.people: list[Callable[[], object]] = []
@@ -560,6 +562,8 @@ class _Connection:
 
     async def get(self, key: str) -> Content:
         def found() -> Content:
+            if self.process.world.unreadable is not None:
+                raise self.process.world.unreadable
             if key not in self.process.world.bucket:
                 raise SourceError(Reason.SOURCE_NOT_FOUND, f"there is no object {key}")
             return Content(*self.process.world.bucket[key])

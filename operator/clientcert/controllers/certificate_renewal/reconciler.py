@@ -118,7 +118,8 @@ class RenewalReconciler:
 
     async def _reconcile(self, key: ObjectKey) -> datetime | None:
         record = self._renewals.renewals.get(key)
-        if record is None or record.problem or record.is_settled:
+        is_unrecorded = record is not None and self._notices.has_unrecorded(key, record.uid)
+        if record is None or record.problem or (record.is_settled and not is_unrecorded):
             self._notices.forget(key)
         if record is None:
             self._refusals.end(key)
@@ -126,15 +127,12 @@ class RenewalReconciler:
         if record.problem:
             logger.warning("%s: %s: nothing is signed for it", key, record.problem)
             return None
-        if not record.follows_policy:
+        if not record.follows_policy and not is_unrecorded:
             return await self._after_end(record)
-        request = await self._writer.read_whole(key)
-        record = self._renewals.renewals.get(key)
-        if request is None or record is None:
+        found = await self._read(key)
+        if found is None:
             return self._clock()  # it is gone, or cannot be used any more
-        if ObjectKey(key.namespace, record.certificate) not in self._cache.certificates:
-            await self._find_certificate(ObjectKey(key.namespace, record.certificate))
-        evaluation = await self._gatherer.evaluate(record, request)
+        record, evaluation = found
         if record.is_open and self._may_be_revoked(evaluation):
             return evaluation.now + _SOONEST
         if record.is_open:
@@ -156,17 +154,25 @@ class RenewalReconciler:
         is_checked = evaluation.policy is not None and not evaluation.status.certificate_pem
         return is_checked and not self._cache.revocations.knows_kept(evaluation.key.namespace)
 
-    async def _find_certificate(self, key: ObjectKey) -> None:
-        """Ask for it: each kind has a watch of its own, so a request may be known before its ClientCertificate is."""
-        body = await self._writer.read_certificate(key)
-        if body is not None:
+    async def _read(self, key: ObjectKey) -> tuple[RenewalRecord, RenewalEvaluation] | None:
+        """The request as the API server has it now; None if it is gone or cannot be used.
+
+        Each kind has a watch of its own: a ClientCertificate that is not known yet is asked for.
+        """
+        request, record = await self._writer.read_whole(key), self._renewals.renewals.get(key)
+        if request is None or record is None:
+            return None
+        certificate = ObjectKey(key.namespace, record.certificate)
+        if certificate not in self._cache.certificates and (body := await self._writer.read_certificate(certificate)):
             self._cache.upsert_certificate(body)
+        return record, await self._gatherer.evaluate(record, request)
 
     async def _advance(
         self, record: RenewalRecord, evaluation: RenewalEvaluation
     ) -> tuple[RenewalRecord, RenewalEvaluation, Decision]:
         """Take one step after the other; returns the last decision, which is written."""
         gathered, attempt, recorded = await self._checked(record, evaluation), Attempt(), evaluation.status
+        evaluation = replace(evaluation, status=self._notices.with_delivery(evaluation))
         for _ in range(_ROUNDS):
             await self._loop_budget.yield_if_spent()
             decision = decide(await self._progress(record, evaluation, gathered, attempt))
@@ -265,26 +271,29 @@ class RenewalReconciler:
         return due
 
     async def _after_end(self, record: RenewalRecord) -> datetime | None:
-        """Keep the record for its time, and retire the old certificate when the policy says so."""
-        now = self._clock()
-        due = self._retirement.next_time(record, now)
-        if due is not None and due <= now:
-            return await self._retire(record)
-        return min(filter(None, (due, await self._writer.keep(record, now))), default=None)
+        """Keep the record for its time, and retire the old certificate when the policy says so.
 
-    async def _retire(self, record: RenewalRecord) -> datetime | None:
-        """Announce the retirement, or carry it out: the record is read whole for that."""
-        request = await self._writer.read_whole(record.key)
-        if request is None:
-            return None
-        told = await self._tell(record, await self._gatherer.evaluate(record, request))
-        record, now = self._renewals.renewals.get(record.key, record), self._clock()
-        due = self._retirement.next_time(record, now)
+        A retirement that cannot be carried out keeps neither record nor ciphertext.
+        """
+        now = self._clock()
+        kept, due = await self._writer.keep(record, now), self._retirement.next_time(record, now)
         if due is not None and due <= now:
-            request = await self._writer.read_whole(record.key)
-            if request is None:
+            due = await self._retire(record.key)
+        return min(filter(None, (kept, due)), default=None)
+
+    async def _retire(self, key: ObjectKey) -> datetime | None:
+        """Announce the retirement, or carry it out: the record is read whole for each."""
+        found = await self._read(key)
+        if found is None:
+            return None
+        told, now = await self._tell(*found), self._clock()
+        record = self._renewals.renewals.get(key)
+        due = self._retirement.next_time(record, now) if record else None
+        if due is not None and due <= now:
+            found = await self._read(key)
+            if found is None:
                 return None
-            evaluation = await self._gatherer.evaluate(record, request)
+            record, evaluation = found
             status, due = await self._retirement.carry_out(record, evaluation)
             await self._record(record, evaluation, status, record.waits_for)
         return min(filter(None, (told, due)), default=None)

@@ -15,6 +15,7 @@ from clientcert.lifecycle.recorded_status import Condition
 from clientcert.lifecycle.renewal.due_notices import announces_retirement_at, retirement_time
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
 from clientcert.lifecycle.renewal.naming import revocation_name
+from clientcert.lifecycle.renewal.source_problems import NO_CERTIFICATE
 from clientcert.lifecycle.renewal.spec import RevocationReason, RevocationSpec
 from clientcert.lifecycle.renewal.status import RETIRED, RenewalStatus, State
 from clientcert.lifecycle.renewal.status_changes import with_condition
@@ -79,8 +80,11 @@ class Retirement:
         """Revoke the old certificate; returns the status, and when to try again. Raises KubeError."""
         now, status = self._clock(), evaluation.status
         spec = _revocation(evaluation, now)
-        if spec is None or spec.not_after < now:
+        if spec is None:
             return status, None
+        if spec.not_after < now:
+            found = Condition(RETIRED, "True", "Ended", "the old certificate has ended, so it is not revoked any more")
+            return with_condition(status, found, now), None
         if await self._is_in_use(record, spec.serial_number):
             return status, now + _RETRY
         name = revocation_name(spec.consumer, spec.issuer_dn, spec.serial_number)
@@ -105,16 +109,14 @@ class Retirement:
         return with_condition(status, Condition(RETIRED, "True", "Retired", words), now), None
 
     async def _is_in_use(self, record: RenewalRecord, serial_number: str) -> bool:
-        """True if the source was set back to it, or nobody can say: its consumer is not cut off."""
+        """True if the source was set back to it, or may have been: its consumer is not cut off."""
         certificate = self._cache.certificates.get(ObjectKey(record.key.namespace, record.certificate))
         if certificate is None or certificate.spec_problem is not None:
             return True
         try:
             leaf = await self._sources.read_leaf(certificate)
-        except SourceError as error:
-            return error.retryable
-        except CertificateError:
-            return False
+        except (SourceError, CertificateError) as error:
+            return error.reason not in NO_CERTIFICATE
         return f"{leaf.certificate.serial_number:x}" == serial_number
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from clientcert.errors import IssuerError, Reason
 from clientcert.lifecycle.renewal.check_rules import Answer, passed, refused, waits
 from clientcert.lifecycle.renewal.facts import Current, Facts
+from clientcert.lifecycle.renewal.source_problems import NOTHING_THERE, UNREADABLE
 from clientcert.lifecycle.source_gap import TEMPORARY, is_temporary
 from clientcert.lifecycle.spec import HOST
 from clientcert.pki.alternative_names import Names
@@ -17,23 +18,6 @@ from clientcert.pki.lenient import read_outline
 from clientcert.pki.name_equality import same_name_der
 from clientcert.pki.signature_verification import UnsupportedSignatureError, is_signed, read_scheme
 
-_NOTHING_THERE = frozenset({Reason.SOURCE_NOT_FOUND, Reason.KEY_MISSING, Reason.EMPTY})
-"""The problems of a source that a consumer's first certificate will be written to."""
-_MAY_PASS = frozenset(
-    {
-        Reason.STORE_NOT_FOUND,
-        Reason.BUCKET_NOT_FOUND,
-        Reason.ACCESS_DENIED,
-        Reason.CREDENTIALS_INVALID,
-        Reason.CREDENTIALS_NOT_FOUND,
-        Reason.IDENTITY_NOT_ALLOWED,
-        Reason.ENDPOINT_NOT_ALLOWED,
-        Reason.SOURCE_UNAVAILABLE,
-        Reason.FORBIDDEN,
-        Reason.API_UNAVAILABLE,
-    }
-)
-"""Problems of reading a source, which say nothing about what is in it."""
 REISSUE = "have the consumer vetted (clientcert vet), and ask again with mode Reissue"
 """The way back after a refusal."""
 
@@ -42,11 +26,11 @@ def source_readable(facts: Facts) -> Answer:
     """The source holds a certificate of the consumer; for a first one, it may hold nothing."""
     problem, current = facts.source_problem, facts.current
     if problem is not None:
-        if facts.is_first and problem.reason in _NOTHING_THERE:
+        if facts.is_first and problem.reason in NOTHING_THERE:
             return passed("the source holds no certificate yet")
         return waits(problem.reason, problem.message)
     beside = facts.request_problem
-    if facts.renewal.reuse and beside is not None and beside.reason in _MAY_PASS:
+    if facts.renewal.reuse and beside is not None and beside.reason in UNREADABLE:
         return waits(beside.reason, f"the CSR beside the source: {beside.message}")
     if current is None:
         if facts.is_first:

@@ -40,13 +40,25 @@ _RETRIEVE = "get it with clientcert retrieve, hand it over, and say so with clie
 def after_issuance(progress: Progress) -> Decision:
     """The next step: deliver, store, finish, or wait."""
     issued = Condition(ISSUED, "True", "Issued", "the certificate is signed and recorded")
-    status = with_condition(progress.status, issued, progress.now)
-    if status.delivery is None and progress.spec.handed_over_by:
-        moment, content = progress.now.replace(microsecond=0), status.certificate_pem.encode()
-        status = replace(status, delivery=DeliveryRecord(moment, HANDED_OVER, sha256(content)))
+    status = with_delivery(progress, with_condition(progress.status, issued, progress.now))
     if status.delivery is None:
         return _deliver(progress, replace(status, state=State.ISSUED))
-    return _store(progress, _delivered(progress, status, status.delivery))
+    return _store(progress, replace(status, state=State.DELIVERED))
+
+
+def with_delivery(progress: Progress, status: RenewalStatus) -> RenewalStatus:
+    """The status with the delivery, if there was one: by mail, which counts first, or as a user has said."""
+    delivery, now = status.delivery, progress.now
+    if delivery is None and status.certificate_pem and progress.spec.handed_over_by:
+        delivery = DeliveryRecord(now.replace(microsecond=0), HANDED_OVER, sha256(status.certificate_pem.encode()))
+    if delivery is None:
+        return status
+    found = Condition(DELIVERED, "True", "Mailed", f"the {delivery.role} has it by mail")
+    if delivery.role == HANDED_OVER:
+        found = Condition(DELIVERED, "True", "HandedOver", "a user has said that the consumer has it")
+    if now >= shifted(delivery.time, CIPHERTEXT_KEPT) and not progress.observe_only:
+        status = replace(status, ciphertext="")  # also while the source cannot be written
+    return with_condition(replace(status, delivery=delivery), found, now)
 
 
 def _deliver(progress: Progress, status: RenewalStatus) -> Decision:
@@ -69,15 +81,6 @@ def _deliver(progress: Progress, status: RenewalStatus) -> Decision:
         found = Condition(DELIVERED, "False", problem.reason, problem.message)
         return _waits(progress, status, MAIL_SERVER, found)
     return Decision(Step.DELIVER, status, MAIL_SERVER)
-
-
-def _delivered(progress: Progress, status: RenewalStatus, delivery: DeliveryRecord) -> RenewalStatus:
-    found = Condition(DELIVERED, "True", "Mailed", f"the {delivery.role} has it by mail")
-    if delivery.role == HANDED_OVER:
-        found = Condition(DELIVERED, "True", "HandedOver", "a user has said that the consumer has it")
-    if progress.now >= shifted(delivery.time, CIPHERTEXT_KEPT) and not progress.observe_only:
-        status = replace(status, ciphertext="")  # also while the source cannot be written
-    return replace(with_condition(status, found, progress.now), state=State.DELIVERED)
 
 
 def _store(progress: Progress, status: RenewalStatus) -> Decision:

@@ -51,7 +51,7 @@ class Progress:
     now: datetime
     spec: RenewalSpec
     status: RenewalStatus
-    """As recorded, with what this reconcile has done since."""
+    """As recorded, with what was sent or done since."""
     certificate_found: bool = True
     """False if the ClientCertificate was deleted."""
     configured: bool = True

@@ -14,7 +14,7 @@ The conditions, all in the past tense: True when it happened, False (or Unknown)
 | Issued    | Issued; Pending, or the reason why nothing could be signed (False)                          |
 | Delivered | Mailed, HandedOver; LeftForRetrieval, or why no mail could be sent (False)                  |
 | Stored    | Stored; SourceChanged, or why the source could not be written or read (False)               |
-| Retired   | Announced (False); Retired; Forbidden: the operator may not revoke the old one (False)      |
+| Retired   | Announced (False); Retired; Ended, before it was revoked; Forbidden: it may not be (False)  |
 | Failed    | the reason why it can never be signed (True)                                                |
 
 While the operator only observes, the next of Issued, Delivered and Stored is Unknown, ObserveOnly.
@@ -30,7 +30,7 @@ from clientcert.lifecycle.renewal.check_rules import Verdict
 from clientcert.lifecycle.renewal.checks import decided_by
 from clientcert.lifecycle.renewal.declaration import CONTACT as CONTACT_FIELD
 from clientcert.lifecycle.renewal.declaration import UID, changed_fields
-from clientcert.lifecycle.renewal.delivering import LOOKUP_UNAVAILABLE, after_issuance
+from clientcert.lifecycle.renewal.delivering import LOOKUP_UNAVAILABLE, after_issuance, with_delivery
 from clientcert.lifecycle.renewal.progress import (
     ADMISSION_POLICIES,
     APPROVAL,
@@ -248,8 +248,8 @@ def _sign(progress: Progress, status: RenewalStatus) -> Decision:
 
 def _end(progress: Progress, reason: Reason, message: str) -> Decision:
     """End the request, with the reason at the first condition that was not reached."""
-    found = Condition(_not_reached(progress.status), "False", reason, message)
-    status = with_condition(progress.status, found, progress.now)
+    status = with_delivery(progress, progress.status)
+    status = with_condition(status, Condition(_not_reached(status), "False", reason, message), progress.now)
     return Decision(Step.END, ended(status, State.ENDED, progress.now), reason=reason)
 
 
