@@ -14,7 +14,7 @@ from clientcert.errors import CertificateError
 from clientcert.lifecycle.renewal.naming import REUSE, request_name
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.renewal.status import FINAL, State
-from clientcert.pki.key_request import KeyRequest, read_request
+from clientcert.pki.key_request import Form, KeyRequest, read_request
 
 NEGATIVE = frozenset({State.REFUSED, State.DENIED, State.ENDED})
 """The states after which the same may be asked again, as a new request."""
@@ -114,8 +114,9 @@ def difference(wanted: Ask, spec: dict[str, Any]) -> str:
 
 def requested_key(spec: dict[str, Any]) -> KeyRequest | None:
     """The CSR or public key of a request; None for `reuse`, and if it cannot be read."""
+    form = Form.CSR if spec.get("csr") else Form.PUBLIC_KEY
     try:
-        return read_request(str(spec.get("csr") or spec.get("publicKey") or "").encode())
+        return read_request(str(spec.get("csr") or spec.get("publicKey") or "").encode(), form)
     except CertificateError:
         return None
 

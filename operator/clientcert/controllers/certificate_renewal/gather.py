@@ -12,6 +12,7 @@ from clientcert.cache.object_cache import ObjectCache
 from clientcert.cache.objects import CertificateRecord, PolicyRecord
 from clientcert.cache.renewal_records import RenewalRecord, WholeRequest
 from clientcert.cache.source_cache import SourceCache
+from clientcert.controllers.certificate_renewal.asked import AskedKeys
 from clientcert.controllers.certificate_renewal.writing import RenewalWriter
 from clientcert.errors import CertificateError, ClientCertError, IssuerError, Reason, SourceError
 from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
@@ -24,10 +25,8 @@ from clientcert.lifecycle.renewal.facts import Current, Facts, Problem
 from clientcert.lifecycle.renewal.policy import IssuerSettings, RenewalPolicy
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
-from clientcert.pki.certificate_fields import public_key_info
-from clientcert.pki.key_request import KeyRequest, read_request
+from clientcert.pki.key_request import KeyRequest
 from clientcert.pki.leaf_content import LeafContent
-from clientcert.pki.pem_writer import pem
 from clientcert.pki.proof import signing_time
 from clientcert.sources.interface import SourceWriter
 
@@ -76,7 +75,7 @@ class Gatherer:
         self._contacts = contacts
         self._evaluator = evaluator
         self._issuers = issuers
-        self._writers = writers
+        self._asked = AskedKeys(cache.renewals, sources, writer, writers)
         self._writer = writer
         self._clock = clock
 
@@ -111,7 +110,7 @@ class Gatherer:
         assert policy is not None and of_certificate is not None  # noqa: S101, PT018
         leaf, source_problem = await self._leaf(certificate)
         authority, issuer_problem = await self._authority(record.key.namespace, policy)
-        asked, request_problem = await self._asked(record, evaluation.spec, certificate, leaf)
+        asked, request_problem = await self._asked.read(record, evaluation.spec, certificate, leaf)
         await self._cache.serials.fill()
         await self._sources.index_keys()
         facts = Facts(
@@ -166,44 +165,9 @@ class Gatherer:
             raise IssuerError(Reason.ISSUER_INVALID, "this version has no issuer of this type")
         return found
 
-    async def _asked(
-        self, record: RenewalRecord, spec: RenewalSpec, certificate: CertificateRecord, leaf: LeafContent | None
-    ) -> tuple[KeyRequest | None, Problem | None]:
-        """The CSR or public key that is asked for, also for `reuse`."""
-        try:
-            if not spec.reuse:
-                return await self._read(record, (spec.csr_pem or spec.public_key_pem).encode()), None
-            last = await self._last_csr(record)
-            if not last:
-                beside = await self._writers[type(certificate.spec.source)].read_beside(
-                    certificate.key.namespace, certificate.spec.source
-                )
-                last = beside or b""
-            if last:
-                return await self._read(record, last), None
-            if leaf is None:
-                return None, None  # `SourceReadable` waits
-            return read_request(public_key_pem(public_key_info(leaf.der))), None
-        except CertificateError as error:
-            return None, Problem(error.reason, error.message)
-        except SourceError as error:
-            return None, Problem(error.reason, error.message)
-
-    async def _read(self, record: RenewalRecord, content: bytes) -> KeyRequest:
-        """Raises CertificateError."""
-        return await self.in_turn(record, content, partial(read_request, content))
-
     async def in_turn(self, record: RenewalRecord, content: bytes, compute: Callable[[], _Result]) -> _Result:
         """Compute something from this content, which a person has sent: if it is large, in a thread."""
         return await self._sources.in_turn(record.key.namespace, content, compute)
-
-    async def _last_csr(self, record: RenewalRecord) -> bytes:
-        """The CSR of the last request that brought a certificate: no CSR that nobody has approved is used again."""
-        last = self._renewals.index.last_csr_before(record)
-        if last is None:
-            return b""
-        request = await self._writer.read_whole(last.key)
-        return request.spec.csr_pem.encode() if request else b""
 
     async def _requested(self, record: RenewalRecord, spec: RenewalSpec, leaf: LeafContent | None) -> datetime | None:
         """The time of the last request that was delivered, if it brought the certificate in the source.
@@ -260,8 +224,3 @@ def recipient_of(evaluation: Evaluation | None) -> Recipient | None:
 def _technical_address(evaluation: Evaluation) -> str:
     recipients = evaluation.contact.recipients if evaluation.contact else ()
     return next((each.address for each in recipients if each.role is Role.TECHNICAL), "")
-
-
-def public_key_pem(info: bytes) -> bytes:
-    """A SubjectPublicKeyInfo as PEM."""
-    return pem("PUBLIC KEY", info).encode()

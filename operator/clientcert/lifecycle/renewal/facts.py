@@ -106,5 +106,8 @@ class Facts:
 
     @property
     def certifies_requested_key(self) -> bool:
-        """True if the requested key goes into the certificate; False if the operator makes one and encrypts it."""
-        return self.renewal.reuse or (self.request is not None and bool(self.request.csr_der))
+        """True if the requested key goes into the certificate; False if the operator makes one and encrypts it.
+
+        The field of the request decides, not its content: `Issuing` goes by the field, too.
+        """
+        return not self.renewal.public_key_pem
