@@ -158,7 +158,7 @@ def renewal_record(
         ended=status.ended,
         declared_hash=status.declared_hash,
         has_ciphertext=bool(status.ciphertext),
-        has_csr=bool(spec.csr_pem),
+        names_key=not spec.reuse,
         refusal_told=max((each.sent for each in status.notices if each.name.startswith(_REFUSAL)), default=None),
         reason=decisive.name if decisive else "",
         retirement_announced=retirement_announced(status),

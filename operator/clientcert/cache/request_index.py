@@ -26,12 +26,12 @@ class RequestIndex:
         self.records: dict[ObjectKey, RenewalRecord] = {}
         self._opened, self._waiting = _View(self.records, _opened), _View(self.records, _waiting)
         self._ended, self._delivered = _View(self.records, _ended), _View(self.records, _delivered)
-        self._with_csr, self._told = _View(self.records, _with_csr), _View(self.records, _told)
+        self._with_key, self._told = _View(self.records, _with_key), _View(self.records, _told)
         self._retirable, self._refused = _View(self.records, _retirable), _View(self.records, _refused)
         self._following = _View(self.records, _following)
         self._views = (
             *(self._opened, self._waiting, self._ended, self._delivered),
-            *(self._with_csr, self._told, self._retirable, self._refused, self._following),
+            *(self._with_key, self._told, self._retirable, self._refused, self._following),
         )
         self._refusals: dict[_Order, list[tuple[_Order, datetime]]] = {}
         """Refusals by certificate and serial number, where they were asked for, the oldest request first.
@@ -81,9 +81,9 @@ class RequestIndex:
         """The requests about a certificate whose refusal was told after `since`."""
         return [key for key in self._told.between(certificate, (since,)) if self.records[key].refusal_told != since]
 
-    def last_csr_before(self, record: RenewalRecord) -> RenewalRecord | None:
-        """The last request about its certificate, of those made before it, that brought one by a CSR."""
-        key = self._with_csr.last(_certificate(record), _age(record))
+    def last_with_key_before(self, record: RenewalRecord) -> RenewalRecord | None:
+        """The last request about its certificate, of those made before it, that brought one by a CSR or public key."""
+        key = self._with_key.last(_certificate(record), _age(record))
         return None if key is None else self.records[key]
 
     def last_refusal_before(self, record: RenewalRecord) -> datetime | None:
@@ -211,8 +211,8 @@ def _delivered(record: RenewalRecord) -> _Order | None:
     return (*_certificate(record), delivered, *_age(record)) if delivered else None
 
 
-def _with_csr(record: RenewalRecord) -> _Order | None:
-    return (*_certificate(record), *_age(record)) if record.has_csr and record.delivered else None
+def _with_key(record: RenewalRecord) -> _Order | None:
+    return (*_certificate(record), *_age(record)) if record.names_key and record.delivered else None
 
 
 def _told(record: RenewalRecord) -> _Order | None:

@@ -45,12 +45,28 @@ class AskedKeys:
                 return await self._read(record, spec.csr_pem.encode(), Form.CSR), None
             if spec.public_key_pem:
                 return await self._read(record, spec.public_key_pem.encode(), Form.PUBLIC_KEY), None
-            last = await self._last_csr(record)
-            if last:
-                return await self._read(record, last, Form.CSR), None
-            return await self._read_beside(record, certificate) or _current_key(leaf), None
+            return await self._reused(record, certificate, leaf), None
         except (CertificateError, SourceError) as error:
             return None, Problem(error.reason, error.message)
+
+    async def _reused(
+        self, record: RenewalRecord, certificate: CertificateRecord, leaf: LeafContent | None
+    ) -> KeyRequest | None:
+        """The CSR of the last request with one that brought a certificate: one that nobody approved is not used again.
+
+        After a request by a public key, a CSR of another than the current key is out of date: the operator made that
+        key, and cannot tell when the file was written.
+        """
+        last = self._renewals.index.last_with_key_before(record)
+        request = await self._writer.read_whole(last.key) if last is not None else None
+        if request is not None and request.spec.csr_pem:
+            return await self._read(record, request.spec.csr_pem.encode(), Form.CSR)
+        beside = await self._read_beside(record, certificate)
+        if beside is not None and last is None:
+            return beside
+        current = _current_key(leaf)
+        is_current = beside is not None and current is not None and beside.key_hash == current.key_hash
+        return beside if is_current else current
 
     async def _read(self, record: RenewalRecord, content: bytes, form: Form) -> KeyRequest:
         """Raises CertificateError."""
@@ -67,14 +83,6 @@ class AskedKeys:
             return await self._read(record, content, Form.CSR)
         except CertificateError as error:
             raise CertificateError(error.reason, f"{_BESIDE}{error.message}") from None
-
-    async def _last_csr(self, record: RenewalRecord) -> bytes:
-        """The CSR of the last request that brought a certificate: no CSR that nobody has approved is used again."""
-        last = self._renewals.index.last_csr_before(record)
-        if last is None:
-            return b""
-        request = await self._writer.read_whole(last.key)
-        return request.spec.csr_pem.encode() if request else b""
 
 
 def _current_key(leaf: LeafContent | None) -> KeyRequest | None:

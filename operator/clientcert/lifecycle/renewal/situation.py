@@ -30,8 +30,8 @@ class RequestSummary:
     ended: datetime | None
     declared_hash: str
     has_ciphertext: bool = False
-    has_csr: bool = False
-    """True if the consumer sent a CSR, which `reuse` finds."""
+    names_key: bool = False
+    """True if the consumer sent a CSR or a public key: `reuse` goes by the last one that did."""
     refusal_told: datetime | None = None
     """The time when somebody was told last that it was refused."""
     reason: str = ""

@@ -49,7 +49,7 @@ class RenewalSpec:
     csr_pem: str = ""
     public_key_pem: str = ""
     reuse: bool = False
-    """True: the CSR that brought the last certificate, else the one beside the source, else the current key."""
+    """True: the key that the last request with one brought, else that of `client.csr`, else the current one."""
     proof_pem: str = ""
     """CMS SignedData by the current key over the CSR or public key; empty: no proof."""
     reason: str = ""
