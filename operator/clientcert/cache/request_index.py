@@ -86,11 +86,15 @@ class RequestIndex:
         key = self._with_key.last(_certificate(record), _age(record))
         return None if key is None else self.records[key]
 
-    def last_refusal_before(self, record: RenewalRecord) -> datetime | None:
-        """The time of the last refusal to renew its certificate, of the requests made before it."""
-        if record.old_serial is None:
+    def last_refusal_before(self, record: RenewalRecord, last_known: int | None = None) -> datetime | None:
+        """The time of the last refusal to renew its certificate, of the requests made before it.
+
+        `last_known` is the serial number of that certificate, if the request names none.
+        """
+        old_serial = last_known if record.old_serial is None else record.old_serial
+        if old_serial is None:
             return None
-        group = (*_certificate(record), record.old_serial)
+        group = (*_certificate(record), old_serial)
         found = self._refusals.get(group)
         if found is None:
             found = []

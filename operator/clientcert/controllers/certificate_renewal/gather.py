@@ -18,6 +18,7 @@ from clientcert.errors import CertificateError, ClientCertError, IssuerError, Re
 from clientcert.issuers.interface import Authority, AuthorityRequest, Issuer
 from clientcert.lifecycle.contacts import Recipient, Role, needs_lookup
 from clientcert.lifecycle.evaluation import Evaluation
+from clientcert.lifecycle.recorded_status import AcceptedCertificate
 from clientcert.lifecycle.renewal.check_rules import Verdict
 from clientcert.lifecycle.renewal.checks import run_checks
 from clientcert.lifecycle.renewal.evaluation import RenewalEvaluation
@@ -25,9 +26,12 @@ from clientcert.lifecycle.renewal.facts import Current, Facts, Problem
 from clientcert.lifecycle.renewal.policy import IssuerSettings, RenewalPolicy
 from clientcert.lifecycle.renewal.spec import Mode, RenewalSpec
 from clientcert.lifecycle.spec import UNUSABLE_SPEC, ObjectKey
+from clientcert.pki.certificate_fields import public_key_info
 from clientcert.pki.key_request import KeyRequest
 from clientcert.pki.leaf_content import LeafContent
+from clientcert.pki.pem import read_blocks
 from clientcert.pki.proof import signing_time
+from clientcert.pki.public_keys import key_hash
 from clientcert.sources.interface import SourceWriter
 
 _Result = TypeVar("_Result")
@@ -134,6 +138,7 @@ class Gatherer:
             created=record.created,
             contact_email=_technical_address(of_certificate),
         )
+        facts = await self._with_last_known(facts, record, certificate)
         facts = self._with_revocations(facts, record.key.namespace, asked)
         return Gathered(record, certificate, evaluation, facts, leaf, authority, run_checks(facts))
 
@@ -193,18 +198,44 @@ class Gatherer:
         is_reissue = record.mode == Mode.REISSUE
         return self._renewals.index.last_refusal_before(record) if is_reissue else None
 
+    async def _with_last_known(self, facts: Facts, record: RenewalRecord, certificate: CertificateRecord) -> Facts:
+        """The facts with what the status says of a certificate that the source has lost.
+
+        Else whoever can empty the source, or name another one, could do without a vetting since its revocation.
+        """
+        known = certificate.status.accepted
+        if known is None or facts.current is not None or not facts.is_first:
+            return facts
+        refused = self._renewals.index.last_refusal_before(record, int(known.serial_number, 16))
+        key = await self._key_of(known, certificate.key)
+        return replace(facts, last_known=known, last_known_key=key, refused_time=refused)
+
+    async def _key_of(self, known: AcceptedCertificate, certificate: ObjectKey) -> str:
+        """The hash of its key, if the last request that was delivered brought it; else empty."""
+        last = self._renewals.index.last_delivered(certificate)
+        if last is None or not last.brought(known.serial_number):
+            return ""
+        request = await self._writer.read_whole(last.key)
+        blocks = read_blocks(request.status.certificate_pem.encode()) if request else []
+        return key_hash(public_key_info(blocks[0].der)) if blocks and blocks[0].der else ""
+
     def _with_revocations(self, facts: Facts, namespace: str, asked: KeyRequest | None) -> Facts:
         if asked is not None:
             facts = replace(facts, other_consumer_with_key=self._other_owner(facts, namespace, asked.key_hash))
         if asked is not None and self._revocations.is_compromised(namespace, asked.key_hash):
             facts = replace(facts, compromised_key=True)
-        if facts.current is None:
+        if facts.current is not None:
+            current = facts.current.certificate
+            found = self._revocations.revoked(namespace, current.issuer_dn, f"{current.serial_number:x}")
+        elif facts.last_known is not None:
+            known = facts.last_known
+            found = self._revocations.revoked(namespace, known.issuer_dn, known.serial_number)
+        else:
             return facts
-        current = facts.current.certificate
-        found = self._revocations.revoked(namespace, current.issuer_dn, f"{current.serial_number:x}")
         if found is None:
             return facts
-        return replace(facts, revoked=found.reason, revocation_time=found.revocation_time)
+        key = facts.last_known_key or (found.key_hash if facts.last_known else "")
+        return replace(facts, revoked=found.reason, revocation_time=found.revocation_time, last_known_key=key)
 
     def _other_owner(self, facts: Facts, namespace: str, key_hash: str) -> str:
         """Another consumer whose certificate has this key; empty if there is none."""

@@ -21,7 +21,7 @@ class RequestSummary:
     waits_for: str
     """As the column WAITS FOR."""
     old_serial: int | None
-    """The serial number of the certificate to be renewed; None for a consumer's first one."""
+    """The serial number of the certificate to be renewed; None if the request names none."""
     new_serial: int | None
     """None until it is known."""
     delivered: datetime | None

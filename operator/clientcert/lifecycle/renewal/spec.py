@@ -11,7 +11,7 @@ class Mode(StrEnum):
     RENEW = "Renew"
     """The certificate again, with the same key or another."""
     REISSUE = "Reissue"
-    """A certificate after a new vetting: the old one is expired, revoked or refused, or there is none yet."""
+    """A certificate after a new vetting: the old one is expired, revoked, refused or lost, or there is none yet."""
 
 
 class Decision(StrEnum):
@@ -42,7 +42,7 @@ class RenewalSpec:
     certificate: str
     """The name of the ClientCertificate, in the same namespace."""
     serial_number: str
-    """Of the certificate to be renewed, in lower-case hex; empty for a consumer's first one."""
+    """Of the certificate to be renewed, in lower-case hex; empty for a first one, and for one that the source lost."""
     requested_by: str
     """The user of the cluster who created the request."""
     mode: Mode = Mode.RENEW
