@@ -7,14 +7,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 
-from clientcert.cache.renewal_records import RenewalRecord
+from clientcert.cache.renewal_records import KEY_DIGITS, RenewalRecord
 from clientcert.lifecycle.renewal.due_notices import WINDOW_OPEN
 from clientcert.lifecycle.renewal.spec import Mode
 from clientcert.lifecycle.renewal.status import State
 from clientcert.lifecycle.spec import ObjectKey
 
 _Order = tuple[str | int | datetime, ...]
-"""Of a record in a view: namespace, certificate, and what the view is sorted by."""
+"""Of a record in a view: namespace, certificate or key, and what the view is sorted by."""
 _AFTER_ALL = "\0"
 """No name has it: of all names that begin with this one, only the name itself is smaller."""
 
@@ -28,10 +28,10 @@ class RequestIndex:
         self._ended, self._delivered = _View(self.records, _ended), _View(self.records, _delivered)
         self._with_key, self._told = _View(self.records, _with_key), _View(self.records, _told)
         self._retirable, self._refused = _View(self.records, _retirable), _View(self.records, _refused)
-        self._following = _View(self.records, _following)
+        self._following, self._certified = _View(self.records, _following), _View(self.records, _certified)
         self._views = (
             *(self._opened, self._waiting, self._ended, self._delivered),
-            *(self._with_key, self._told, self._retirable, self._refused, self._following),
+            *(self._with_key, self._told, self._retirable, self._refused, self._following, self._certified),
         )
         self._refusals: dict[_Order, list[tuple[_Order, datetime]]] = {}
         """Refusals by certificate and serial number, where they were asked for, the oldest request first.
@@ -85,6 +85,10 @@ class RequestIndex:
         """The last request about its certificate, of those made before it, that brought one by a CSR or public key."""
         key = self._with_key.last(_certificate(record), _age(record))
         return None if key is None else self.records[key]
+
+    def certifying(self, namespace: str, key_hash: str) -> list[ObjectKey]:
+        """The requests of a namespace that have certified this key of a consumer, or are about to."""
+        return self._certified.between((namespace, key_hash[:KEY_DIGITS]))
 
     def last_refusal_before(self, record: RenewalRecord, last_known: int | None = None) -> datetime | None:
         """The time of the last refusal to renew its certificate, of the requests made before it.
@@ -217,6 +221,10 @@ def _delivered(record: RenewalRecord) -> _Order | None:
 
 def _with_key(record: RenewalRecord) -> _Order | None:
     return (*_certificate(record), *_age(record)) if record.names_key and record.delivered else None
+
+
+def _certified(record: RenewalRecord) -> _Order | None:
+    return (record.key.namespace, record.certified_key, *_age(record)) if record.certified_key else None
 
 
 def _told(record: RenewalRecord) -> _Order | None:

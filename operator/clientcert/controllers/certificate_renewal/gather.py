@@ -238,8 +238,10 @@ class Gatherer:
         return replace(facts, revoked=found.reason, revocation_time=found.revocation_time, last_known_key=key)
 
     def _other_owner(self, facts: Facts, namespace: str, key_hash: str) -> str:
-        """Another consumer whose certificate has this key; empty if there is none."""
-        for key in self._sources.owners_of_key(namespace, key_hash):
+        """Another consumer whose certificate has this key, in its source or on the way there; empty: there is none."""
+        requests = (self._renewals.renewals[each] for each in self._renewals.index.certifying(namespace, key_hash))
+        on_the_way = [ObjectKey(namespace, each.certificate) for each in requests]
+        for key in (*self._sources.owners_of_key(namespace, key_hash), *on_the_way):
             record = self._cache.certificates.get(key)
             if record is not None and record.spec.consumer != facts.certificate.consumer:
                 return record.spec.consumer
